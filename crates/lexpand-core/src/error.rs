@@ -1,0 +1,60 @@
+//! Why an operation of the core failed, in words for the person who meets it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of an operation of the core.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Every failure that the core reports; it never panics on input.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that break a stated limit.
+    #[error("{0}")]
+    Invalid(String),
+    /// A file whose bytes break the format.
+    #[error("{}: {what}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The invariant that does not hold, with the value found.
+        what: String,
+    },
+    /// A file of a later format than this version reads.
+    #[error("{}: segment format {found}; this version reads up to {supported}", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that can be read.
+        supported: u32,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn invalid(what: impl fmt::Display) -> Self {
+        Error::Invalid(what.to_string())
+    }
+
+    pub(crate) fn corrupt(path: &Path, what: impl fmt::Display) -> Self {
+        Error::Corrupt { path: path.to_owned(), what: what.to_string() }
+    }
+
+    /// Names the action and the file of an I/O error, for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+}

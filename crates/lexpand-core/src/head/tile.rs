@@ -1,0 +1,170 @@
+//! One panel of terms against all positions of one text: the loop that takes the time.
+//!
+//! The code is written once and compiled for several instruction sets; each variant is the same Rust under other
+//! target features. Accumulators of [`ROWS`] positions x [`PANEL`] terms stay in registers (12 of 16 on AVX2).
+
+use super::pack::PANEL;
+use super::{Activation, Pooling};
+
+/// Positions in a tile.
+const ROWS: usize = 6;
+
+/// What a panel's terms got from the positions seen so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PanelResult {
+    /// Largest logit before the bias.
+    pub(super) best: [f32; PANEL],
+    /// The first position that has it.
+    pub(super) position: [u32; PANEL],
+    /// Sum of the activations; only filled under [`Pooling::Sum`].
+    pub(super) sum: [f32; PANEL],
+}
+
+impl PanelResult {
+    fn new() -> Self {
+        PanelResult { best: [f32::NEG_INFINITY; PANEL], position: [0; PANEL], sum: [0.0; PANEL] }
+    }
+
+    /// Takes in one position's dot products. Strictly greater: of equal logits the first position stays.
+    #[expect(clippy::needless_range_loop, reason = "three arrays in step, in the form that becomes SIMD")]
+    #[inline(always)]
+    fn take_best(&mut self, dots: &[f32; PANEL], position: u32) {
+        for j in 0..PANEL {
+            let better = dots[j] > self.best[j];
+            self.best[j] = if better { dots[j] } else { self.best[j] };
+            self.position[j] = if better { position } else { self.position[j] };
+        }
+    }
+
+    fn take_sum(&mut self, dots: &[f32; PANEL], bias: &[f32; PANEL], activation: Activation) {
+        for j in 0..PANEL {
+            let logit = dots[j] + bias[j];
+            if logit > 0.0 {
+                self.sum[j] += activation.apply(logit);
+            }
+        }
+    }
+}
+
+/// What one call of a kernel works on.
+#[derive(Clone, Copy)]
+pub(super) struct PanelTask<'a> {
+    /// `[positions, width]`, at least one position.
+    pub(super) text: &'a [f32],
+    /// `[width, PANEL]`
+    pub(super) panel: &'a [f32],
+    pub(super) bias: &'a [f32; PANEL],
+    pub(super) width: usize,
+    pub(super) pooling: Pooling,
+    pub(super) activation: Activation,
+}
+
+/// A kernel for some instruction set.
+pub(super) type Kernel = fn(PanelTask<'_>) -> PanelResult;
+
+/// The fastest kernel that this processor runs.
+pub(super) fn kernel() -> Kernel {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the feature that the function is compiled for was just detected.
+            return |task| unsafe { x86::run_avx512(task) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: as above.
+            return |task| unsafe { x86::run_avx2(task) };
+        }
+    }
+    run_portable
+}
+
+/// The kernel for any processor.
+pub(super) fn run_portable(task: PanelTask<'_>) -> PanelResult {
+    // NEON has fused multiply-add in its base set; elsewhere `mul_add` may be a slow call of the C library.
+    run::<{ cfg!(target_arch = "aarch64") }>(task)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{PanelResult, PanelTask, run};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn run_avx2(task: PanelTask<'_>) -> PanelResult {
+        run::<true>(task)
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    pub(super) fn run_avx512(task: PanelTask<'_>) -> PanelResult {
+        run::<true>(task)
+    }
+}
+
+#[inline(always)]
+fn run<const FUSED: bool>(task: PanelTask<'_>) -> PanelResult {
+    let mut result = PanelResult::new();
+    let last = task.text.len() / task.width - 1;
+    for start in (0..=last).step_by(ROWS) {
+        // Past the end the last position is computed again: a maximum does not change by it.
+        let rows: [&[f32]; ROWS] = std::array::from_fn(|r| {
+            let at = (start + r).min(last) * task.width;
+            &task.text[at..at + task.width]
+        });
+        let dots = dot_products::<FUSED>(&rows, task.panel);
+        for (r, dots) in dots.iter().enumerate().take(last + 1 - start) {
+            result.take_best(dots, (start + r) as u32);
+            if task.pooling == Pooling::Sum {
+                result.take_sum(dots, task.bias, task.activation);
+            }
+        }
+    }
+    result
+}
+
+#[inline(always)]
+fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f32; PANEL]; ROWS] {
+    let columns = panel.as_chunks::<PANEL>().0;
+    assert!(rows.iter().all(|row| row.len() == columns.len()), "every row is as wide as the panel");
+    let mut sums = [[0.0_f32; PANEL]; ROWS];
+    for (i, column) in columns.iter().enumerate() {
+        for r in 0..ROWS {
+            // SAFETY: i < columns.len(), which was asserted to be the row's length. Checked at each step instead,
+            // the loop takes 1.75 times as long (LOG.md, head kernel).
+            let state = unsafe { *rows[r].get_unchecked(i) };
+            for j in 0..PANEL {
+                sums[r][j] = if FUSED { state.mul_add(column[j], sums[r][j]) } else { sums[r][j] + state * column[j] };
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task<'a>(text: &'a [f32], panel: &'a [f32], bias: &'a [f32; PANEL], width: usize) -> PanelTask<'a> {
+        PanelTask { text, panel, bias, width, pooling: Pooling::Max, activation: Activation::Log1pRelu }
+    }
+
+    fn noise(n: usize, seed: u32) -> Vec<f32> {
+        let mut x = seed;
+        let next = |_| {
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (x >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..n).map(next).collect()
+    }
+
+    #[test]
+    fn chosen_kernel_agrees_with_the_portable_one() {
+        for (width, positions) in [(1, 1), (5, 6), (64, 7), (128, 13)] {
+            let (text, panel) = (noise(width * positions, 7), noise(width * PANEL, 8));
+            let fast = kernel()(task(&text, &panel, &[0.0; PANEL], width));
+            let slow = run_portable(task(&text, &panel, &[0.0; PANEL], width));
+            assert_eq!(fast.position, slow.position);
+            for j in 0..PANEL {
+                assert!((fast.best[j] - slow.best[j]).abs() < 1e-4);
+            }
+        }
+    }
+}

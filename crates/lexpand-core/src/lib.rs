@@ -1,0 +1,25 @@
+//! The two hot loops of Lexpand, without Python.
+//!
+//! | module | the question it answers |
+//! |---|---|
+//! | [`head`] | Hidden states of a text: which terms, with which weights, from which position? |
+//! | [`segment`] | Sparse vectors: how do they lie on disk, and is this file sound? |
+//! | [`search`] | Which k units score best for a query vector? |
+//!
+//! Not here: tokenizing, the transformer's body, the catalogue of documents.
+
+#[cfg(target_endian = "big")]
+compile_error!("segment files are mapped as they are: little-endian machines only");
+
+mod error;
+pub mod head;
+pub mod search;
+pub mod segment;
+
+pub use error::{Error, Result};
+
+/// Terms of a closed vocabulary are below this.
+pub const MAX_VOCABULARY: usize = 1 << 18;
+
+/// A vector has at most this many terms.
+pub const MAX_TERMS: usize = 1 << 16;

@@ -1,0 +1,77 @@
+//! The k best hits so far.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// A unit that scored above zero.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// Over stored weights, in float64.
+    pub score: f64,
+    /// The row of its document.
+    pub row: u32,
+    /// The segment's place in the list that was searched.
+    pub segment: u32,
+    /// The unit's place in the segment.
+    pub ordinal: u32,
+}
+
+/// Ordered so that the greatest is the worst: lowest score, then highest row.
+#[derive(Debug)]
+struct Worst(Hit);
+
+impl Ord for Worst {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.score.total_cmp(&self.0.score).then(self.0.row.cmp(&other.0.row))
+    }
+}
+
+impl PartialOrd for Worst {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Worst {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Worst {}
+
+/// Keeps the k best of the hits that it is shown, in any order.
+#[derive(Debug)]
+pub(super) struct TopK {
+    heap: BinaryHeap<Worst>,
+    k: usize,
+}
+
+impl TopK {
+    pub(super) fn new(k: usize) -> Self {
+        TopK { heap: BinaryHeap::new(), k }
+    }
+
+    pub(super) fn k(&self) -> usize {
+        self.k
+    }
+
+    /// A hit below this score cannot get in; one that equals it may, by its row.
+    pub(super) fn threshold(&self) -> f64 {
+        if self.heap.len() < self.k { 0.0 } else { self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score) }
+    }
+
+    pub(super) fn offer(&mut self, hit: Hit) {
+        if hit.score > 0.0 && hit.score >= self.threshold() {
+            self.heap.push(Worst(hit));
+            if self.heap.len() > self.k {
+                self.heap.pop();
+            }
+        }
+    }
+
+    /// Best first.
+    pub(super) fn into_sorted(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec().into_iter().map(|worst| worst.0).collect()
+    }
+}

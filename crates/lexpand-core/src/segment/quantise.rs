@@ -1,0 +1,125 @@
+//! Float weights to stored impacts: the forward index of a field.
+
+use super::write::FieldVectors;
+use crate::{Error, MAX_TERMS, MAX_VOCABULARY, Result};
+
+const MAX_IMPACT: f64 = 65535.0;
+
+/// A field's units in order, each its terms in ascending order.
+#[derive(Debug, Default)]
+pub(super) struct Forward {
+    pub(super) scales: Vec<f32>,
+    pub(super) starts: Vec<u64>,
+    pub(super) terms: Vec<u32>,
+    pub(super) impacts: Vec<u16>,
+}
+
+/// The smallest float32 that is not below `x` (x >= 0 and in float32's range).
+pub(super) fn round_up(x: f64) -> f32 {
+    let near = x as f32;
+    if f64::from(near) < x { near.next_up() } else { near }
+}
+
+impl Forward {
+    /// Quantises `vectors`, which must have `units` rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], naming the unit, where a limit is broken.
+    pub(super) fn build(vectors: &FieldVectors<'_>, units: usize) -> Result<Self> {
+        check_shape(vectors, units)?;
+        let mut forward = Forward { starts: vec![0], ..Forward::default() };
+        for (unit, bounds) in vectors.indptr.windows(2).enumerate() {
+            let range = bounds[0] as usize..bounds[1] as usize;
+            let (terms, weights) = (&vectors.terms[range.clone()], &vectors.weights[range]);
+            check_unit(terms, weights, vectors.vocabulary_size)
+                .map_err(|what| Error::invalid(format!("unit {unit}: {what}")))?;
+            forward.push(terms, weights);
+        }
+        Ok(forward)
+    }
+
+    fn push(&mut self, terms: &[u32], weights: &[f32]) {
+        let most = f64::from(weights.iter().copied().fold(0.0, f32::max));
+        // At least the smallest normal number: a scale that underflows would make every stored weight zero.
+        let scale = if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
+        for (&term, &weight) in terms.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            let impact = (f64::from(weight) / f64::from(scale)).round();
+            self.terms.push(term);
+            self.impacts.push(impact.clamp(1.0, MAX_IMPACT) as u16);
+        }
+        self.scales.push(scale);
+        self.starts.push(self.terms.len() as u64);
+    }
+}
+
+fn check_shape(vectors: &FieldVectors<'_>, units: usize) -> Result<()> {
+    let FieldVectors { indptr, terms, weights, vocabulary_size, .. } = vectors;
+    if *vocabulary_size == 0 || *vocabulary_size as usize > MAX_VOCABULARY {
+        return Err(Error::invalid(format!("a vocabulary of {vocabulary_size} terms; 1 to {MAX_VOCABULARY}")));
+    }
+    let whole = indptr.first() == Some(&0) && indptr.last() == Some(&(terms.len() as i64));
+    if indptr.len() != units + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len() {
+        return Err(Error::invalid(format!(
+            "vectors: indptr of {} for {units} units, {} terms, {} weights do not fit together",
+            indptr.len(),
+            terms.len(),
+            weights.len()
+        )));
+    }
+    Ok(())
+}
+
+/// The limits of one sparse vector.
+pub(crate) fn check_unit(terms: &[u32], weights: &[f32], vocabulary_size: u32) -> std::result::Result<(), String> {
+    if terms.len() > MAX_TERMS {
+        return Err(format!("{} terms; at most {MAX_TERMS}", terms.len()));
+    }
+    if let Some(pair) = terms.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(format!("term {} follows {}: terms ascend, each once", pair[1], pair[0]));
+    }
+    if let Some(&term) = terms.last().filter(|&&term| term >= vocabulary_size) {
+        return Err(format!("term {term} is outside the vocabulary of {vocabulary_size}"));
+    }
+    match terms.iter().zip(weights).find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0)) {
+        Some((term, weight)) => Err(format!("the weight of term {term} is {weight}; finite and >= 0")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn stored_weight_is_within_half_a_scale(weights in prop::collection::vec(1e-30_f32..1e6, 1..50)) {
+            let terms: Vec<u32> = (0..weights.len() as u32).collect();
+            let mut forward = Forward::default();
+            forward.push(&terms, &weights);
+            let scale = f64::from(forward.scales[0]);
+            for (&impact, &weight) in forward.impacts.iter().zip(&weights) {
+                let error = (f64::from(impact) * scale - f64::from(weight)).abs();
+                let allowed = if impact == 1 { scale } else { scale * 0.500_001 };
+                prop_assert!(error <= allowed, "{impact} x {scale} is not {weight}");
+            }
+        }
+
+        #[test]
+        fn round_up_is_the_next_float32(x in 0.0_f64..1e30) {
+            let up = round_up(x);
+            prop_assert!(f64::from(up) >= x && (up == 0.0 || f64::from(up.next_down()) < x));
+        }
+    }
+
+    #[test]
+    fn extremes_are_kept_apart_from_zero() {
+        let mut forward = Forward::default();
+        forward.push(&[1, 2, 3], &[f32::MAX, 1e-45, 0.0]);
+        forward.push(&[4], &[1e-45]);
+        forward.push(&[], &[]);
+        assert_eq!((forward.terms, forward.starts), (vec![1, 2, 4], vec![2, 3, 3]));
+        assert_eq!(forward.impacts, vec![65535, 1, 1]);
+        assert_eq!(forward.scales[1..], [f32::MIN_POSITIVE, 0.0]);
+    }
+}

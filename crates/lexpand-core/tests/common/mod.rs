@@ -1,0 +1,72 @@
+//! Random collections, and search evaluated as docs/format.md defines it.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::Path;
+
+use lexpand_core::search::Hit;
+use lexpand_core::segment::{self, FieldVectors, Segment, Units};
+use proptest::prelude::*;
+
+/// Sparse vectors, one map a row.
+pub type Rows = Vec<Vec<(u32, f32)>>;
+
+/// CSR arrays of rows.
+pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
+    let mut indptr = vec![0];
+    let (mut terms, mut weights) = (Vec::new(), Vec::new());
+    for row in rows {
+        for &(term, weight) in row {
+            terms.push(term);
+            weights.push(weight);
+        }
+        indptr.push(terms.len() as i64);
+    }
+    (indptr, terms, weights)
+}
+
+/// Rows with distinct ascending terms below `vocabulary`; weights in few steps, so that ties are common.
+pub fn rows(count: impl Into<prop::collection::SizeRange>, vocabulary: u32) -> impl Strategy<Value = Rows> {
+    let weight = prop_oneof![
+        4 => (1_u32..8).prop_map(|i| i as f32 / 4.0),
+        2 => 1e-6_f32..4.0,
+        1 => Just(0.0_f32),
+    ];
+    let row = prop::collection::btree_map(0..vocabulary, weight, 0..12);
+    prop::collection::vec(row.prop_map(|row| row.into_iter().collect()), count)
+}
+
+/// Writes one segment of `rows`, whose documents' rows begin at `first_row`.
+pub fn write(path: &Path, rows: &Rows, vocabulary_size: u32, first_row: u32) -> segment::Written {
+    let n = rows.len() as u32;
+    let numbers: Vec<u32> = (first_row..first_row + n).collect();
+    let (chunks, spans) = (vec![0; rows.len()], vec![0; 2 * rows.len()]);
+    let (indptr, terms, weights) = csr(rows);
+    let units = Units { rows: &numbers, chunks: &chunks, spans: &spans };
+    let field = FieldVectors { field: 0, vocabulary_size, indptr: &indptr, terms: &terms, weights: &weights };
+    segment::write(path, units, &[field]).unwrap()
+}
+
+/// (score, row) of every unit that scores above zero, best first.
+pub fn exhaustive(segments: &[&Segment], query: &[(u32, f32)]) -> Vec<(f64, u32)> {
+    let mut hits = Vec::new();
+    for segment in segments {
+        let field = segment.field(0).unwrap();
+        for ordinal in 0..segment.units() {
+            let mut sum = 0.0;
+            for i in field.unit(ordinal) {
+                if let Some((_, weight)) = query.iter().find(|(term, _)| *term == field.forward_terms.at(i)) {
+                    sum += f64::from(*weight) * f64::from(field.forward_impacts[i]);
+                }
+            }
+            hits.push((sum * f64::from(field.scales[ordinal as usize]), segment.rows()[ordinal as usize]));
+        }
+    }
+    hits.retain(|hit| hit.0 > 0.0);
+    hits.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    hits
+}
+
+/// A hit's score and row, for comparison.
+pub fn plain(hits: &[Hit]) -> Vec<(f64, u32)> {
+    hits.iter().map(|hit| (hit.score, hit.row)).collect()
+}

@@ -1,0 +1,26 @@
+//! `lexpand._native`: what Python sees of lexpand-core. Conversions, errors and the GIL; no logic.
+//!
+//! `_native.pyi` documents every name; a test holds the two together.
+
+mod errors;
+mod head;
+mod segment;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    use super::PyModule;
+    use super::{Bound, PyModuleMethods, PyResult};
+
+    #[pymodule_export]
+    use super::head::Head;
+    #[pymodule_export]
+    use super::segment::{Segment, search, write_segment};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("SEGMENT_FORMAT", lexpand_core::segment::VERSION)
+    }
+}
