@@ -1,0 +1,73 @@
+# One command list for people and CI. Each target makes what it needs on first use.
+# Paths below are relative, so that a checkout in a folder with a space works.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST := $(shell find crates -name '*.rs') $(wildcard crates/*/Cargo.toml) Cargo.toml Cargo.lock
+QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
+
+.PHONY: help demo test test-all lint format bench docs wheel model clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/base ## index SciFact, answer three questions with reasons, measure quality and speed
+	@$(BIN)/lexpand demo --index build/demo.index
+
+test: $(VENV)/dev ## the tests, without those that take minutes
+	cargo test --quiet --package lexpand-core
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(VENV)/dev ## every test
+	cargo test --quiet --package lexpand-core
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+format: $(VENV)/dev ## what lint would ask for, done
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+	cargo fmt --all
+
+bench: $(VENV)/dev ## the quick benchmarks; see benchmarks/
+	$(BIN)/python benchmarks/line.py --quick --json
+
+docs: $(VENV)/dev ## write the generated pages again
+	$(BIN)/python tools/write_cli_reference.py docs/cli.md
+
+wheel: $(VENV)/base ## a wheel in dist/
+	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+model: .venv-train/ready ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
+	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/models/splade-tiny
+	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/models/splade-tiny \
+		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
+
+clean: ## everything that is made, the environments too
+	rm -rf $(VENV) .venv-train target build dist src/lexpand/_native*.so
+
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or later is needed; '$(PYTHON)' is not one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/base: $(VENV)/pip $(RUST) pyproject.toml
+	@tools/install.sh $(BIN)/python .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base
+	@tools/install.sh $(BIN)/python '.[dev]'
+	@touch $@
+
+.venv-train/ready:
+	$(PYTHON) -m venv .venv-train
+	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet torch 'sentence-transformers>=5,<7' onnx
+	@touch $@

@@ -1,0 +1,107 @@
+"""The native core: the SPLADE head, segment files, top-k search.
+
+Arrays are C-contiguous and of exactly the dtype stated; another dtype is a TypeError, never a silent conversion. Long
+calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat and StorageError of `lexpand.errors`.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+SEGMENT_FORMAT: int
+"""The segment format that this build writes; it reads this one and earlier ones."""
+
+__all__ = ["SEGMENT_FORMAT", "Head", "Segment", "__version__", "search", "write_segment"]
+
+@final
+class Head:
+    """A masked-language-model decoder with SPLADE's activation and pooling.
+
+    Args:
+        weights: float32 [vocabulary_size, width], the decoder.
+        bias: float32 [vocabulary_size].
+        pooling: over the positions of a text.
+        activation: of a logit. (sentence-transformers calls the first ``relu``, the second ``log1p_relu``.)
+    """
+
+    def __new__(
+        cls,
+        weights: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        *,
+        pooling: Literal["max", "sum"],
+        activation: Literal["log1p(relu)", "log1p(log1p(relu))"],
+    ) -> Head: ...
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    def encode(
+        self, hidden: NDArray[np.float32], lengths: NDArray[np.uint32], *, threads: int = 1
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]:
+        """Hidden states [texts, positions, width] to CSR: indptr, terms, weights, positions.
+
+        Text i fills its first ``lengths[i]`` positions; the rest is never read. Terms ascend within a text and
+        their weights are above zero; a term's position is the first that has its largest logit. The result does
+        not depend on ``threads``. Raises VectorError where a state is not finite.
+        """
+
+@final
+class Segment:
+    """An open segment file (docs/format.md). May be shared by threads."""
+
+    @staticmethod
+    def open(path: str | PathLike[str], *, verify: bool = True) -> Segment:
+        """Map a file and check it: with ``verify`` every byte, else sizes, places and the header's checksums."""
+
+    @property
+    def units(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def checksum(self) -> int:
+        """The header's checksum, which covers the rest."""
+
+    def rows(self) -> NDArray[np.uint32]:
+        """The row of each unit's document; a copy."""
+
+    def forward(
+        self, field: int
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint16], NDArray[np.float32]]:
+        """The forward index, copied: starts [units + 1], terms [nnz], impacts [nnz], scales [units]."""
+
+    def vector(self, field: int, ordinal: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16], float]:
+        """One unit: its terms, their impacts, its scale. A stored weight is impact * scale in float64."""
+
+def write_segment(
+    path: str | PathLike[str],
+    rows: NDArray[np.uint32],
+    chunks: NDArray[np.uint32],
+    spans: NDArray[np.uint32],
+    fields: Sequence[tuple[int, int, NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]],
+) -> tuple[int, int]:
+    """Write a segment durably; returns its length in bytes and its checksum.
+
+    ``spans`` is [2 * units], first and end in turn. A field is (number, vocabulary_size, indptr, terms, weights), CSR
+    with one row a unit.
+    """
+
+def search(
+    segments: Sequence[Segment],
+    field: int,
+    indptr: NDArray[np.int64],
+    terms: NDArray[np.uint32],
+    weights: NDArray[np.float32],
+    *,
+    vocabulary_size: int,
+    k: int,
+    threads: int = 1,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+    """The best ``k`` units of each query (CSR), exact: indptr, scores, rows, segments, ordinals; best first.
+
+    Equal scores are ordered by row. Units that score zero are no hits.
+    """

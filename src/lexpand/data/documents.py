@@ -1,0 +1,178 @@
+"""Documents and queries: the texts that are encoded, indexed and searched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lexpand.errors import DataError
+
+ID_BYTES = 512
+"""The longest doc_id or query_id, in bytes of UTF-8."""
+
+METADATA_DEPTH = 64
+"""The deepest nesting of metadata; far below the recursion limit of Python's own JSON encoder."""
+
+# Python refuses to print an integer of more than 4,300 digits (sys.int_info.default_max_str_digits).
+_INTEGER_BITS = 14_000
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+
+
+def utf8(text: str, name: str) -> bytes:
+    """Encodes a string as UTF-8.
+
+    Args:
+        text: the string.
+        name: what the string is, for the message.
+
+    Raises:
+        DataError: the string has a lone surrogate, which UTF-8 cannot hold.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        code = f"U+{ord(text[error.start]):04X} at character {error.start}"
+        raise DataError(f"{name} has a lone surrogate, {code}, which UTF-8 cannot hold: remove it") from None
+
+
+def check_id(value: object, name: str) -> str:
+    """Returns a document's or query's id unchanged if it is a legal one.
+
+    Args:
+        value: the id; a non-empty string of at most 512 bytes of UTF-8, without NUL.
+        name: what the id is, for the message: ``doc_id`` or ``query_id``.
+
+    Raises:
+        DataError: it is no legal id.
+    """
+    if not isinstance(value, str) or not value:
+        raise DataError(f"{name} is {reprlib.repr(value)}: it must be a non-empty string")
+    size = len(value) if value.isascii() else len(utf8(value, name))
+    if size > ID_BYTES:
+        raise DataError(f"{name} {reprlib.repr(value)} has {size} bytes; the limit is {ID_BYTES}: shorten it")
+    if "\0" in value:
+        raise DataError(f"{name} {reprlib.repr(value)} holds a NUL character: remove it")
+    return value
+
+
+def check_text(value: object, name: str) -> str:
+    """Returns a text unchanged if it is a string that UTF-8 can hold (NUL is allowed).
+
+    Raises:
+        DataError: it is no string, or has a lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise DataError(f"{name} is {reprlib.repr(value)} ({type(value).__name__}): it must be a string")
+    if not value.isascii():
+        utf8(value, name)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text to be found, checked when it is made.
+
+    Attributes:
+        doc_id: the user's id: a non-empty string of at most 512 bytes of UTF-8, without NUL.
+        text: the text.
+        title: the title; empty where there is none.
+        metadata: anything else that is known of it: JSON with string keys, nested at most 64 deep,
+            numbers finite. The document keeps a copy of its own.
+        source: where it was read (``docs.jsonl:12``); no part of what makes two documents equal.
+
+    Raises:
+        DataError: a field breaks these rules.
+    """
+
+    doc_id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    source: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_id(self.doc_id, "doc_id")
+        check_text(self.text, "text")
+        check_text(self.title, "title")
+        if not isinstance(self.metadata, Mapping):
+            raise DataError(f"metadata is {reprlib.repr(self.metadata)}: it must be a mapping")
+        object.__setattr__(self, "metadata", _json_copy(self.metadata, "metadata", 0))
+
+    @property
+    def full_text(self) -> str:
+        """What is encoded: the title, one space and the text, or the one that is not empty."""
+        return f"{self.title} {self.text}" if self.title and self.text else self.title or self.text
+
+    @property
+    def content_hash(self) -> bytes:
+        """The 16-byte BLAKE2b digest of title, text and metadata; doc_id and source have no part in it.
+
+        Each part is UTF-8 behind its length in bytes (8 bytes, little-endian); metadata is JSON with sorted
+        keys, no spaces and nothing escaped that need not be.
+        """
+        metadata = json.dumps(self.metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.title, self.text, metadata):
+            encoded = part.encode()
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+        return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question in words.
+
+    Attributes:
+        query_id: an id under the rules of a doc_id.
+        text: the question.
+
+    Raises:
+        DataError: the id is no legal id, or the text no string that UTF-8 can hold.
+    """
+
+    query_id: str
+    text: str
+
+    def __post_init__(self) -> None:
+        check_id(self.query_id, "query_id")
+        check_text(self.text, "text")
+
+
+def _json_copy(value: object, name: str, depth: int) -> JsonValue:
+    if isinstance(value, (Mapping, list, tuple)):
+        if depth == METADATA_DEPTH:
+            raise DataError(f"metadata is nested deeper than {METADATA_DEPTH} levels: flatten it")
+        if isinstance(value, Mapping):
+            return {
+                _check_key(key, name): _json_copy(item, f"{name}[{key!r}]", depth + 1) for key, item in value.items()
+            }
+        return [_json_copy(item, f"{name}[{place}]", depth + 1) for place, item in enumerate(value)]
+    return _check_scalar(value, name)
+
+
+def _check_key(key: object, name: str) -> str:
+    if not isinstance(key, str):
+        raise DataError(f"{name} has the key {reprlib.repr(key)}: keys must be strings")
+    return check_text(key, f"a key of {name}")
+
+
+def _check_scalar(value: object, name: str) -> JsonValue:
+    if isinstance(value, str):
+        return check_text(value, name)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{name} is {value}, which JSON cannot hold: use null or leave it out")
+    if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
+        raise DataError(f"{name} is an integer of {value.bit_length()} bits: store it as a string")
+    if value is None or isinstance(value, int | float):
+        return value
+    raise DataError(
+        f"{name} is a {type(value).__name__}, which JSON cannot hold: "
+        "convert it to a string, a number, a boolean, None, a list or a dict"
+    )

@@ -1,0 +1,121 @@
+"""Relevance judgements: which documents answer which query, and how well."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
+from lexpand.data.documents import check_id
+from lexpand.data.streams import write_lines
+from lexpand.errors import DataError, RowError, SourceError
+
+_TREC_COLUMNS = ("query_id", "0", "doc_id", "grade")
+_BEIR_COLUMNS = ("query-id", "corpus-id", "score")
+_BEIR_HEADER = "\t".join(_BEIR_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Qrels:
+    """For each query the grades of the documents that were judged for it.
+
+    Attributes:
+        judgements: for each query_id its grade for each doc_id; a whole number, 0 or less for not relevant.
+
+    Raises:
+        DataError: an id is no legal id, or a grade no integer.
+    """
+
+    judgements: Mapping[str, Mapping[str, int]]
+
+    def __post_init__(self) -> None:
+        checked = {
+            check_id(query, "query_id"): {
+                check_id(document, "doc_id"): _check_grade(query, document, grade) for document, grade in grades.items()
+            }
+            for query, grades in self.judgements.items()
+        }
+        object.__setattr__(self, "judgements", checked)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Qrels:
+        r"""Reads TREC's ``query_id 0 doc_id grade`` lines, or a BEIR table.
+
+        BEIR's is known by its first line, ``query-id\tcorpus-id\tscore``. ``.gz`` and ``.zst`` are
+        decompressed.
+
+        Raises:
+            RowError: a line that cannot be used.
+            SourceError: the file is missing, damaged or holds no judgement.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for place, query, document, grade in _read_judgements(Path(path)):
+            grades = found.setdefault(check_row_id(place, query, "query_id"), {})
+            if check_row_id(place, document, "doc_id") in grades:
+                raise RowError(place, f"the document is judged twice for query {query!r}", document)
+            grades[document] = parse_integer(place, grade, "grade")
+        if not found:
+            raise SourceError(f"{path} holds no judgements: check that it is the right file")
+        return cls(found)
+
+    def write_trec(self, path: str | Path) -> None:
+        """Writes TREC's four columns, atomically; ``.gz`` and ``.zst`` are compressed.
+
+        Raises:
+            DataError: an id holds white space.
+            StorageError: the disk refused.
+        """
+        lines = (
+            f"{check_trec(query, 'query_id')} 0 {check_trec(document, 'doc_id')} {grade}"
+            for query, document, grade in self._flat()
+        )
+        write_lines(Path(path), lines)
+
+    def write_beir(self, path: str | Path) -> None:
+        """Writes BEIR's table with its header, atomically; ``.gz`` and ``.zst`` are compressed.
+
+        Raises:
+            DataError: an id holds a tab or a line end.
+            StorageError: the disk refused.
+        """
+        lines = (
+            f"{_check_cell(query, 'query_id')}\t{_check_cell(document, 'doc_id')}\t{grade}"
+            for query, document, grade in self._flat()
+        )
+        write_lines(Path(path), itertools.chain([_BEIR_HEADER], lines))
+
+    def _flat(self) -> Iterator[tuple[str, str, int]]:
+        for query, grades in self.judgements.items():
+            for document, grade in grades.items():
+                yield query, document, grade
+
+
+def _read_judgements(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """Yields place, query_id, doc_id and grade, the last three as they stand in the file."""
+    lines = read_columns(path)
+    beir = False
+    for number, (place, line) in enumerate(lines):
+        if number == 0 and line == _BEIR_HEADER.encode():
+            beir = True
+        elif beir:
+            query, document, grade = split_columns(place, line, _BEIR_COLUMNS, b"\t")
+            yield place, query, document, grade
+        else:
+            query, _, document, grade = split_columns(place, line, _TREC_COLUMNS)
+            yield place, query, document, grade
+
+
+def _check_grade(query: str, document: str, grade: int) -> int:
+    try:
+        return operator.index(grade)
+    except TypeError:
+        raise DataError(f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer") from None
+
+
+def _check_cell(value: str, name: str) -> str:
+    if any(character in value for character in "\t\r\n"):
+        raise DataError(f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it")
+    return value

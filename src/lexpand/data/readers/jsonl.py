@@ -1,0 +1,46 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from lexpand.data.readers.rows import Row
+from lexpand.data.streams import bad_utf8, read_lines
+from lexpand.errors import RowError
+
+
+def read_rows(path: Path) -> Iterator[Row | RowError]:
+    """Yields a row a line; blank lines are skipped, but counted.
+
+    Raises:
+        SourceError: the file cannot be opened, or is damaged from some line on.
+    """
+    for number, line in read_lines(path):
+        if not line.isspace():
+            yield _parse(f"{path}:{number}", line)
+
+
+def _parse(place: str, line: bytes) -> Row | RowError:
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        reason = bad_utf8(error)
+    except json.JSONDecodeError as error:
+        reason = _invalid(line, error)
+    except RecursionError:
+        reason = "JSON nested too deeply: flatten it"
+    except ValueError as error:  # an integer of more than 4,300 digits
+        reason = f"JSON that cannot be read: {error}"
+    else:
+        if isinstance(value, dict):
+            return Row(place, value)
+        reason = f"JSON that is no object but of type {type(value).__name__}: one object a line is needed"
+    return RowError(place, reason)
+
+
+def _invalid(line: bytes, error: json.JSONDecodeError) -> str:
+    if (offset := line.find(b"\0")) >= 0:
+        return f"a raw NUL byte at byte offset {offset} of the line: JSON wants it written as \\u0000"
+    return f"invalid JSON at column {error.colno}: {error.msg}"

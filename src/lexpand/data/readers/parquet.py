@@ -1,0 +1,73 @@
+"""Parquet files, by pyarrow (the extra ``parquet``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lexpand.data.readers.rows import Row, refuse_repeated
+from lexpand.errors import MissingExtra, RowError, SourceError
+
+# Few enough that a batch of long texts stays small, enough that a batch of short ones is not slow.
+_BATCH_ROWS = 256
+
+
+def read_rows(path: Path) -> Iterator[Row | RowError]:
+    """Yields a row a record; a place is ``file:row N``, from 1.
+
+    Dates, times and decimals become strings as Arrow writes them.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        SourceError: the file is no Parquet file, or damaged.
+    """
+    number = 0
+    for batch in _batches(path):
+        for values in _values(batch):
+            number += 1
+            place = f"{path}:row {number}"
+            if isinstance(values, UnicodeDecodeError):
+                yield RowError(place, f"a string with invalid UTF-8 ({values}): write the file again")
+            else:
+                yield Row(place, values)
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "parquet", "reading Parquet files") from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            refuse_repeated(path, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+                yield _readable(batch)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
+
+
+def _readable(batch: Any) -> Any:  # noqa: ANN401 -- pyarrow has no types
+    """The batch with the columns JSON has no type for as strings."""
+    import pyarrow
+    from pyarrow import types
+
+    tests = (types.is_date, types.is_time, types.is_timestamp, types.is_decimal)
+    columns = [
+        column.cast(pyarrow.string()) if any(test(column.type) for test in tests) else column
+        for column in batch.columns
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _values(batch: Any) -> Iterator[Mapping[str, object] | UnicodeDecodeError]:  # noqa: ANN401
+    """The rows of a batch; one that is not UTF-8 does not take the others with it."""
+    try:
+        yield from batch.to_pylist()
+    except UnicodeDecodeError:
+        for place in range(batch.num_rows):
+            try:
+                yield batch.slice(place, 1).to_pylist()[0]
+            except UnicodeDecodeError as error:
+                yield error

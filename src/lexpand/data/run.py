@@ -1,0 +1,114 @@
+"""Runs: what a search gave for each query, in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
+from lexpand.data.documents import check_id
+from lexpand.data.streams import write_lines
+from lexpand.errors import DataError, RowError
+
+_COLUMNS = ("query_id", "Q0", "doc_id", "rank", "score", "tag")
+
+
+class ScoredDocument(NamedTuple):
+    """A document's id and its score for a query."""
+
+    doc_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Run:
+    """For each query a ranked list of documents with their scores.
+
+    Args:
+        rankings: for each query_id its (doc_id, score) pairs in any order.
+
+    Attributes:
+        rankings: for each query_id its documents by falling score; equal scores keep the order given.
+
+    Raises:
+        DataError: an id is no legal id, a document is twice in a ranking, or a score is not finite.
+    """
+
+    rankings: Mapping[str, Sequence[ScoredDocument]]
+
+    def __init__(self, rankings: Mapping[str, Iterable[tuple[str, float]]]) -> None:
+        ranked = {check_id(query, "query_id"): _ranked(query, pairs) for query, pairs in rankings.items()}
+        object.__setattr__(self, "rankings", ranked)
+
+    @classmethod
+    def read_trec(cls, path: str | Path) -> Run:
+        """Reads ``query_id Q0 doc_id rank score tag`` lines; ``.gz`` and ``.zst`` are decompressed.
+
+        Documents are ordered by score, those of equal score by rank. Q0 and the tag are not kept.
+
+        Raises:
+            RowError: a line that cannot be used.
+            SourceError: the file is missing or damaged.
+        """
+        found: dict[str, dict[str, tuple[float, int]]] = {}
+        for place, line in read_columns(Path(path)):
+            query, _, document, rank, score, _ = split_columns(place, line, _COLUMNS)
+            documents = found.setdefault(check_row_id(place, query, "query_id"), {})
+            if check_row_id(place, document, "doc_id") in documents:
+                raise RowError(place, f"the document is in the ranking of query {query!r} twice", document)
+            documents[document] = (-_parse_score(place, score), parse_integer(place, rank, "rank"))
+        return cls({query: _by_score_and_rank(documents) for query, documents in found.items()})
+
+    def write_trec(self, path: str | Path, tag: str) -> None:
+        """Writes TREC's six columns, ranks from 1, atomically; ``.gz`` and ``.zst`` are compressed.
+
+        Scores are written so that `read_trec` gives the same floats. A query without documents has no line.
+        trec_eval orders equal scores by doc_id, whatever the ranks say.
+
+        Args:
+            path: the file.
+            tag: the run's name: the last column.
+
+        Raises:
+            DataError: an id or the tag holds white space.
+            StorageError: the disk refused.
+        """
+        write_lines(Path(path), self._lines(check_trec(tag, "the tag")))
+
+    def _lines(self, tag: str) -> Iterator[str]:
+        for query, ranking in self.rankings.items():
+            check_trec(query, "query_id")
+            for rank, (document, score) in enumerate(ranking, start=1):
+                yield f"{query} Q0 {check_trec(document, 'doc_id')} {rank} {score!r} {tag}"
+
+
+def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocument, ...]:
+    seen: set[str] = set()
+    ranking: list[ScoredDocument] = []
+    for document, score in pairs:
+        if check_id(document, "doc_id") in seen:
+            raise DataError(f"query {query!r}: document {document!r} is in the ranking twice")
+        if not isinstance(score, Real) or not math.isfinite(score):
+            raise DataError(f"query {query!r}: the score of document {document!r} is {score!r}, no finite number")
+        seen.add(document)
+        ranking.append(ScoredDocument(document, float(score)))
+    return tuple(sorted(ranking, key=lambda hit: hit.score, reverse=True))
+
+
+def _by_score_and_rank(documents: Mapping[str, tuple[float, int]]) -> list[ScoredDocument]:
+    ordered = sorted(documents, key=documents.__getitem__)
+    return [ScoredDocument(document, -documents[document][0]) for document in ordered]
+
+
+def _parse_score(place: str, cell: str) -> float:
+    try:
+        score = float(cell)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise RowError(place, f"the score is {cell!r}: it must be a finite number")
+    return score

@@ -1,0 +1,152 @@
+"""Files as streams of lines: compressed or not when read, whole or not at all when written."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import os
+import secrets
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import IO, cast
+
+from lexpand.errors import SourceError, StorageError
+
+LONGEST_LINE = 2**26
+"""The longest line that is read, in bytes: a file without line ends must not fill the memory."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def split_compression(path: Path) -> tuple[str, str]:
+    """The suffix that tells the kind and the one that tells the compression, in lower case.
+
+    Returns:
+        (".jsonl", ".gz") for ``docs.jsonl.gz``; (".jsonl", "") for ``docs.jsonl``.
+    """
+    last = path.suffix.lower()
+    if last in (".gz", ".zst"):
+        return path.with_suffix("").suffix.lower(), last
+    return last, ""
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields each line's number (from 1) and bytes (with the line end; a UTF-8 BOM is dropped).
+
+    The suffixes ``.gz`` and ``.zst`` are decompressed.
+
+    Raises:
+        SourceError: the file cannot be opened, its compressed stream is damaged or cut short (after the
+            lines before the damage), or a line is longer than 64 MiB.
+    """
+    damage = _damage(path)
+    with _open(path) as stream:
+        for number in itertools.count(1):
+            try:
+                line = stream.readline(LONGEST_LINE)
+            except damage as error:
+                raise SourceError(
+                    f"{path} is damaged or cut short after line {number - 1} ({error}): copy or make it again"
+                ) from error
+            if not line:
+                return
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                raise SourceError(f"{path}:{number}: a line of more than {LONGEST_LINE} bytes: split it")
+            yield number, line.removeprefix(_BOM) if number == 1 else line
+
+
+def bad_utf8(error: UnicodeDecodeError) -> str:
+    """The reason for refusing a line that is not UTF-8; offsets count from 0."""
+    byte = error.object[error.start]
+    return f"invalid UTF-8 at byte offset {error.start} of the line (0x{byte:02x}): save the file as UTF-8"
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    r"""Writes lines (given without their ``\n``) atomically as UTF-8; ``.gz`` and ``.zst`` are compressed.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with atomic_write(path) as file, _compressing(path, file) as stream:
+        for line in lines:
+            stream.write(line.encode() + b"\n")
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file that takes its name only when all of it is on the disk.
+
+    A temporary file in the same folder is written, synced and renamed, and the folder synced; if the body
+    raises, nothing is left and a file that had the name before is as it was.
+
+    Raises:
+        StorageError: the disk refused, or the folder does not exist.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        match path.suffix.lower():
+            case ".gz":
+                return cast("IO[bytes]", gzip.open(path, "rb"))
+            case ".zst":
+                return cast("IO[bytes]", _zstd().open(path, "rb"))
+            case _:
+                return path.open("rb")
+    except OSError as error:
+        raise SourceError(f"cannot open {path}: {error.strerror or error}; check the path") from error
+
+
+@contextmanager
+def _compressing(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    match path.suffix.lower():
+        case ".gz":  # no name and no time inside: equal content gives equal bytes
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
+                yield cast("IO[bytes]", stream)
+        case ".zst":
+            with _zstd().open(file, "wb") as stream:
+                yield stream
+        case _:
+            yield file
+
+
+def _damage(path: Path) -> tuple[type[Exception], ...]:
+    """What reading a damaged file of this compression raises."""
+    errors = (OSError, EOFError, zlib.error)
+    return (*errors, _zstd().ZstdError) if path.suffix.lower() == ".zst" else errors
+
+
+def _zstd() -> ModuleType:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd

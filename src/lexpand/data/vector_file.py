@@ -1,0 +1,120 @@
+"""Sparse vectors in a file: a NumPy ``.npz`` archive, not compressed, of these arrays.
+
+    format            str      "lexpand.sparse-vectors"
+    version           int64    1; a reader refuses a higher one
+    vocabulary_size   int64    the number of terms there are
+    indptr            int64    [n + 1], where rows start and end
+    terms             uint32   [nnz]
+    weights           float32  [nnz]
+    model             uint8    UTF-8 of the JSON list [name, hash] of the model that made them; empty if unknown
+    sha256            uint8    [32], over vocabulary_size, indptr, terms, weights and model in that order: for
+                               each its length in elements (8 bytes), then its elements, little-endian
+
+Nothing is unpickled. NumPy alone can read it: ``numpy.load(path)["terms"]``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data.space import ModelId
+from lexpand.data.streams import atomic_write
+from lexpand.errors import SourceError
+
+FORMAT = "lexpand.sparse-vectors"
+VERSION = 1
+
+_DTYPES = {"vocabulary_size": "<i8", "indptr": "<i8", "terms": "<u4", "weights": "<f4", "model": "|u1"}
+
+_NOT_OURS = "is no file of sparse vectors, or is cut short: give a file that SparseVectors.save wrote"
+
+# What zipfile and numpy.lib.format were seen to raise over files with any one byte changed.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    SyntaxError,
+)
+
+
+def write_arrays(
+    path: Path,
+    indptr: NDArray[np.int64],
+    terms: NDArray[np.uint32],
+    weights: NDArray[np.float32],
+    vocabulary_size: int,
+    model: ModelId | None,
+) -> None:
+    """Writes the file atomically.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    sizes = np.array([vocabulary_size])
+    maker = np.frombuffer(b"" if model is None else json.dumps(model).encode(), np.uint8)
+    values: dict[str, NDArray[Any]] = dict(zip(_DTYPES, (sizes, indptr, terms, weights, maker), strict=True))
+    arrays = {name: values[name].astype(dtype, copy=False) for name, dtype in _DTYPES.items()}
+    members: dict[str, Any] = {"format": FORMAT, "version": VERSION, "sha256": _sha256(arrays), **arrays}
+    with atomic_write(path) as file:
+        np.savez(file, **members)
+
+
+def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int, ModelId | None]:
+    """Reads the file and compares its checksum.
+
+    Returns:
+        indptr, terms, weights (read-only), vocabulary_size and model, under the limits of SparseVectors not yet
+        checked.
+
+    Raises:
+        SourceError: the file is missing, no such file, damaged, or of a newer version.
+    """
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise SourceError(f"{path} {_NOT_OURS}")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                return _checked(path, dict(archive))
+    except _UNREADABLE as error:
+        raise SourceError(f"{path} cannot be read, or is damaged ({error}): encode and save it again") from error
+
+
+def _checked(
+    path: Path, members: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int, ModelId | None]:
+    if str(members.get("format")) != FORMAT:
+        raise SourceError(f"{path} {_NOT_OURS}")
+    if (version := int(members["version"])) > VERSION:
+        raise SourceError(f"{path} has version {version}; this Lexpand reads up to {VERSION}: upgrade it")
+    arrays = {name: members[name] for name in _DTYPES}
+    dtypes = {name: array.dtype.str for name, array in arrays.items()}
+    if dtypes != _DTYPES or not np.array_equal(_sha256(arrays), members["sha256"]):
+        raise SourceError(f"{path} is damaged (its checksum does not match): encode and save it again")
+    for array in arrays.values():
+        array.flags.writeable = False
+    model = ModelId(*json.loads(arrays["model"].tobytes())) if arrays["model"].size else None
+    size = int(arrays["vocabulary_size"][0])
+    return arrays["indptr"], arrays["terms"], arrays["weights"], size, model
+
+
+def _sha256(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    digest = hashlib.sha256()
+    for name in _DTYPES:
+        digest.update(arrays[name].size.to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return np.frombuffer(digest.digest(), np.uint8)

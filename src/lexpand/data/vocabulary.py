@@ -1,0 +1,94 @@
+"""The closed vocabulary of a model: the words behind the numbers of terms."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lexpand.data.documents import check_text
+from lexpand.data.vector_checks import VOCABULARY_LIMIT
+from lexpand.errors import DataError, VectorError
+
+# How SentencePiece and byte-level BPE write the space before a word.
+_WORD_STARTS = ("\u2581", "\u0120")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """An immutable list of tokens; a term is a place in it.
+
+    Attributes:
+        tokens: the tokens in order of their terms: from 1 to 2^18, each once.
+        special: the terms that stand for no text, such as those of ``[CLS]`` and ``[PAD]``.
+        sha256: 64 hexadecimal digits over the tokens in order, each as its length in bytes of UTF-8 (4 bytes,
+            little-endian) and those bytes. ``special`` has no part in it.
+
+    Raises:
+        DataError: a token is there twice or is no string, there are none or too many, or a special term
+            is outside the vocabulary.
+    """
+
+    tokens: Sequence[str]
+    special: frozenset[int] = frozenset()
+    sha256: str = field(init=False, repr=False)
+    _terms: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        tokens = tuple(self.tokens)
+        if not 1 <= len(tokens) <= VOCABULARY_LIMIT:
+            raise DataError(f"a vocabulary of {len(tokens)} tokens: it must have from 1 to {VOCABULARY_LIMIT}")
+        outside = sorted(term for term in self.special if not 0 <= term < len(tokens))
+        if outside:
+            raise DataError(f"special term {outside[0]} is outside the vocabulary of {len(tokens)} tokens")
+        values = (tokens, frozenset(self.special), _sha256(tokens), _numbered(tokens))
+        for name, value in zip(("tokens", "special", "sha256", "_terms"), values, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._terms
+
+    def term(self, term_id: int) -> str:
+        """The token of a term.
+
+        Raises:
+            VectorError: the term is outside the vocabulary.
+        """
+        if not 0 <= term_id < len(self.tokens):
+            raise VectorError(f"term {term_id} is outside the vocabulary of {len(self)} tokens")
+        return self.tokens[term_id]
+
+    def id(self, token: str) -> int | None:
+        """The term of a token, or None where the vocabulary has no such token."""
+        return self._terms.get(token)
+
+    def text(self, term_id: int) -> str:
+        """The token as a person reads it: without the mark for a space before it (of SentencePiece or BPE).
+
+        WordPiece's ``##`` stays, for it tells a piece within a word from a word. Two terms may read the same.
+
+        Raises:
+            VectorError: the term is outside the vocabulary.
+        """
+        token = self.term(term_id)
+        return token[1:] if token.startswith(_WORD_STARTS) and len(token) > 1 else token
+
+
+def _numbered(tokens: tuple[str, ...]) -> dict[str, int]:
+    terms = {token: place for place, token in enumerate(tokens)}
+    if len(terms) < len(tokens):
+        place, token = next(pair for pair in enumerate(tokens) if terms[pair[1]] != pair[0])
+        raise DataError(f"the token {token!r} is in the vocabulary twice, as terms {place} and {terms[token]}")
+    return terms
+
+
+def _sha256(tokens: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for place, token in enumerate(tokens):
+        encoded = check_text(token, f"token {place}").encode()
+        digest.update(len(encoded).to_bytes(4, "little"))
+        digest.update(encoded)
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexpand.data import Qrels, collection_path
+from lexpand.errors import DataError, RowError, SourceError
+
+plain = st.characters(codec="utf-8", exclude_characters="\0\t\n\r")
+beir_ids = st.text(plain, min_size=1, max_size=9)
+trec_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9)
+grades = st.integers(-2, 10**12)
+
+
+def judgements(ids):
+    return st.dictionaries(ids, st.dictionaries(ids, grades, min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+@given(judgements(trec_ids))
+def test_trec_round_trip(tmp_path_factory, judged):
+    path = tmp_path_factory.mktemp("qrels") / "x.qrels.gz"
+    Qrels(judged).write_trec(path)
+    assert Qrels.read(path) == Qrels(judged)
+
+
+@given(judgements(beir_ids))
+def test_beir_round_trip(tmp_path_factory, judged):
+    path = tmp_path_factory.mktemp("qrels") / "x.tsv.zst"
+    Qrels(judged).write_beir(path)
+    assert Qrels.read(path) == Qrels(judged)
+
+
+def test_scifact(tmp_path):
+    path = collection_path("scifact") / "qrels" / "test.tsv"
+    qrels = Qrels.read(path)
+    assert len(qrels.judgements) == 300
+    assert sum(map(len, qrels.judgements.values())) == 339
+    assert qrels.judgements["1"] == {"31715818": 1}
+    qrels.write_beir(tmp_path / "again.tsv")
+    assert (tmp_path / "again.tsv").read_text() == path.read_text()
+
+
+def test_windows_line_ends_and_blank_lines(tmp_path):
+    (tmp_path / "x").write_bytes(b"query-id\tcorpus-id\tscore\r\n\r\na b\tc d\t2\r\n")
+    assert Qrels.read(tmp_path / "x").judgements == {"a b": {"c d": 2}}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (b"q 0 a", "x:1: 3 columns where 4 are needed: query_id 0 doc_id grade"),
+        (b"q 0 a 1\nq 0 b 1 2", "x:2: 5 columns"),
+        (b"q 0 a 1.0", "the grade is '1.0': it must be a whole number"),
+        (b"q 0 a yes", "the grade is 'yes'"),
+        (b"q 0 a 1_0", "the grade is '1_0'"),
+        (b"q 0 a 1\nq 0 a 2", r"x:2 \(id 'a'\): the document is judged twice for query 'q'"),
+        (b"q 0 \xff 1", "x:1: invalid UTF-8 at byte offset 4"),
+        (b"query-id\tcorpus-id\tscore\nq a 1", "x:2: 1 columns where 3 are needed"),
+        (b"query-id\tcorpus-id\tscore\n\ta\t1", "x:2: query_id is ''"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, lines, message):
+    (tmp_path / "x").write_bytes(lines)
+    with pytest.raises(RowError, match=message):
+        Qrels.read(tmp_path / "x")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"query-id\tcorpus-id\tscore\n"])
+def test_a_file_without_judgements(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(SourceError, match="holds no judgements"):
+        Qrels.read(tmp_path / "x")
+
+
+def test_refuses():
+    with pytest.raises(DataError, match=r"query 'q', document 'a': the grade is 1.5"):
+        Qrels({"q": {"a": 1.5}})
+    with pytest.raises(DataError, match="query_id is ''"):
+        Qrels({"": {"a": 1}})
+    with pytest.raises(DataError, match="doc_id is ''"):
+        Qrels({"q": {"": 1}})
+
+
+def test_ids_that_a_format_cannot_hold(tmp_path):
+    with pytest.raises(DataError, match="white space"):
+        Qrels({"a b": {"c": 1}}).write_trec(tmp_path / "x")
+    with pytest.raises(DataError, match="tab or a line end"):
+        Qrels({"a": {"c\td": 1}}).write_beir(tmp_path / "x")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,127 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lexpand.data import Document, Fields, read_documents
+from lexpand.errors import RowError, SourceError
+
+
+def fill(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def read_all(folder):
+    bad = []
+    documents = list(read_documents(folder, on_bad_row=bad.append))
+    return documents, bad
+
+
+def test_reads_text_and_markdown_in_order(tmp_path):
+    names = ["b.txt", "a/z.md", "a-b.txt", "a/b/c.markdown", "a.txt", "B.TXT", "é.md"]
+    skipped = ["x.html", ".hidden.txt", ".git/x.txt", "txt", "x.txt.bak"]
+    fill(tmp_path, dict.fromkeys([*names, *skipped], "text"))
+    documents = list(read_documents(tmp_path))
+    assert [document.doc_id for document in documents] == sorted(names)
+    assert documents[0] == Document("B.TXT", "text", "B")
+    assert documents[0].source == str(tmp_path / "B.TXT")
+
+
+@pytest.mark.parametrize(
+    ("markdown", "title"),
+    [
+        ("# Reset your login\n\ntext", "Reset your login"),
+        ("intro\n\n  # Second line ##\n# Third", "Second line"),
+        ("## Lower\n# Upper", "Upper"),
+        ("## Lower alone", "page"),
+        ("```sh\n# a comment\n```\n# Heading", "Heading"),
+        ("~~~\n```\n# a comment\n~~~\n# Heading", "Heading"),
+        ("#hashtag\n#\n# C#", "C#"),
+        ("#\tTab", "Tab"),
+        ("    # code\n\t# code", "page"),
+        ("# ##\n# Words", "Words"),
+        ("# " + " \t" * 100_000, "page"),
+        ("\ufeff# Marked\r\n", "Marked"),
+        ("", "page"),
+    ],
+)
+def test_titles_of_markdown(tmp_path, markdown, title):
+    fill(tmp_path, {"page.md": markdown})
+    (document,) = read_documents(tmp_path)
+    assert document == Document("page.md", markdown.removeprefix("\ufeff"), title)
+
+
+def test_a_text_file_has_no_headings(tmp_path):
+    fill(tmp_path, {"v1.2.txt": "# heading"})
+    assert [document.title for document in read_documents(tmp_path)] == ["v1.2"]
+
+
+def test_bad_files_are_named_and_the_good_ones_kept(tmp_path):
+    fill(tmp_path, {"a.txt": "good", "b.txt": b"a\0b", "c.md": b"ab\xff", "z/" + "n" * 240 + ".txt": "good"})
+    deep = "/".join(["d" * 200] * 3) + "/long.txt"
+    fill(tmp_path, {deep: "an id of more than 512 bytes"})
+    (tmp_path / "e.txt").symlink_to("nothing")
+    os.mkfifo(tmp_path / "f.txt")
+    documents, bad = read_all(tmp_path)
+    assert [document.doc_id[:1] for document in documents] == ["a", "z"]
+    reasons = {Path(row.place).name: row.reason for row in bad}
+    assert list(reasons) == ["b.txt", "c.md", "long.txt", "e.txt", "f.txt"]
+    assert "binary file" in reasons["b.txt"]
+    assert "invalid UTF-8 at byte offset 2 (0xff)" in reasons["c.md"]
+    assert "the limit is 512" in reasons["long.txt"]
+    assert "cannot be read" in reasons["e.txt"]
+    assert "no regular file" in reasons["f.txt"]
+    with pytest.raises(RowError, match=r"b\.txt: a binary file"):
+        list(read_documents(tmp_path))
+
+
+def test_a_name_that_is_not_utf8(tmp_path):
+    fill(tmp_path, {"a.txt": "good"})
+    (tmp_path / os.fsdecode(b"b\xff.txt")).write_text("bad name")
+    documents, bad = read_all(tmp_path)
+    assert len(documents) == 1
+    assert "lone surrogate" in bad[0].reason
+    str(bad[0]).encode()
+
+
+def test_unreadable_files_and_folders(tmp_path, monkeypatch):
+    """Root may read anything, so the refusal is played."""
+    fill(tmp_path, {"a.txt": "good", "b.txt": "locked", "c/d.txt": "locked"})
+    scandir, read_bytes = os.scandir, Path.read_bytes
+
+    def refuse(path, locked, otherwise):
+        if Path(path).name == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return otherwise(path)
+
+    monkeypatch.setattr(os, "scandir", lambda path: refuse(path, "c", scandir))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, "b.txt", read_bytes))
+    documents, bad = read_all(tmp_path)
+    assert [document.doc_id for document in documents] == ["a.txt"]
+    assert [(Path(row.place).name, row.reason) for row in bad] == [
+        ("b.txt", "the file cannot be read: Permission denied"),
+        ("c", "the folder cannot be read: Permission denied"),
+    ]
+
+
+def test_links_to_folders_are_not_followed(tmp_path):
+    fill(tmp_path, {"a/x.txt": "once", "real.txt": "r"})
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "folder.txt").symlink_to("a")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    assert [document.doc_id for document in read_documents(tmp_path)] == ["a/x.txt", "link.txt", "real.txt"]
+
+
+def test_a_folder_without_texts(tmp_path):
+    (tmp_path / "x.html").write_text("x")
+    with pytest.raises(SourceError, match=r"is empty: it needs \*\.txt, \*\.md or \*\.markdown files, or corpus"):
+        list(read_documents(tmp_path))
+
+
+def test_fields_are_not_ignored(tmp_path):
+    fill(tmp_path, {"a.txt": "x"})
+    with pytest.raises(RowError, match=r"missing field 'body' \(the row has: doc_id, text, title\)"):
+        list(read_documents(tmp_path, fields=Fields(text="body")))
