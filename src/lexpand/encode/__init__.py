@@ -1,0 +1,13 @@
+"""Here is text: which terms, with which weights?
+
+The room turns texts into sparse vectors: tokenization, truncation, the transformer's body on ONNX Runtime, the SPLADE
+head in the native core, and the model folder that holds them together.
+
+It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
+"""
+
+from lexpand.encode.contract import Contract, Golden, Role
+from lexpand.encode.encoder import Encoder, Encoding, Trace
+from lexpand.encode.tokens import Token
+
+__all__ = ["Contract", "Encoder", "Encoding", "Golden", "Role", "Token", "Trace"]

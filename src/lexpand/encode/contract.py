@@ -1,0 +1,166 @@
+"""contract.json: what makes the vectors of a model what they are, and texts to check them by.
+
+format, version     "lexpand-contract", 1
+name                how people call the model
+vocabulary          size, sha256 (lexpand.data.Vocabulary.sha256)
+weights             file and sha256: safetensors
+body                file, sha256, output: the ONNX graph from token ids to the states before the decoder
+head                weight and bias (names of tensors), pooling, activation
+document, query     mode ("encoder"), max_tokens (special tokens included)
+pruning             null
+licence, origin     of the weights and of what they were trained on
+golden              [{role, text, terms, weights}]: pairs that whoever executes the model can replay
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from lexpand.data import ModelId
+from lexpand.errors import ModelError
+
+VERSION = 1
+
+Pooling = Literal["max", "sum"]
+Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
+
+
+class Role(StrEnum):
+    """What a text is encoded as."""
+
+    DOCUMENT = "document"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A text and the vector that the model gives it in float32 PyTorch."""
+
+    role: Role
+    text: str
+    terms: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a model folder promises; `load` reads it.
+
+    Attributes:
+        name: how people call the model.
+        vocabulary_size: terms there are.
+        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes and pruning. Two models with one
+            hash give the same vectors; name, lengths, licence and the body's file have no part in it.
+        max_tokens: the longest text read, by role, in tokens, special ones included.
+    """
+
+    name: str
+    vocabulary_size: int
+    vocabulary_sha256: str
+    weights_file: str
+    weights_sha256: str
+    body_file: str
+    body_sha256: str
+    body_output: str
+    head_weight: str
+    head_bias: str
+    pooling: Pooling
+    activation: Activation
+    max_tokens: Mapping[Role, int]
+    licence: str
+    origin: str
+    golden: tuple[Golden, ...]
+    hash: str
+
+    @property
+    def model(self) -> ModelId:
+        """Name and hash."""
+        return ModelId(self.name, self.hash)
+
+    @classmethod
+    def load(cls, folder: Path) -> Contract:
+        """Read ``contract.json`` of a model folder.
+
+        Raises:
+            ModelError: it is missing, no contract, of a newer version, or incomplete; the message names the key.
+        """
+        path = folder / "contract.json"
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ModelError(f"{folder} has no contract.json: it is no model folder of Lexpand") from None
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path} cannot be read: {error}") from error
+        if not isinstance(raw, dict) or raw.get("format") != "lexpand-contract":
+            raise ModelError(f"{path} is no contract: its format must be 'lexpand-contract'")
+        if raw.get("version") != VERSION:
+            raise ModelError(f"{path} has version {raw.get('version')!r}; this Lexpand reads {VERSION}: upgrade it")
+        try:
+            return cls._parse(raw)
+        except KeyError as error:
+            raise ModelError(f"{path} lacks the key {error}") from None
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{path}: {error}") from None
+
+    @classmethod
+    def _parse(cls, raw: dict[str, Any]) -> Contract:
+        head, body = raw["head"], raw["body"]
+        if raw["pruning"] is not None:
+            raise ValueError(f"pruning {raw['pruning']!r} is not supported: it must be null")
+        return cls(
+            name=str(raw["name"]),
+            vocabulary_size=int(raw["vocabulary"]["size"]),
+            vocabulary_sha256=raw["vocabulary"]["sha256"],
+            weights_file=raw["weights"]["file"],
+            weights_sha256=raw["weights"]["sha256"],
+            body_file=body["file"],
+            body_sha256=body["sha256"],
+            body_output=body["output"],
+            head_weight=head["weight"],
+            head_bias=head["bias"],
+            pooling=cast(Pooling, _one_of("head.pooling", head["pooling"], "max", "sum")),
+            activation=cast(
+                Activation,
+                _one_of("head.activation", head["activation"], "log1p(relu)", "log1p(log1p(relu))"),
+            ),
+            max_tokens={role: _max_tokens(role, raw[role]) for role in Role},
+            licence=str(raw["licence"]),
+            origin=str(raw["origin"]),
+            golden=tuple(_golden(pair) for pair in raw["golden"]),
+            hash=_hash(raw),
+        )
+
+
+def _one_of(key: str, value: str, *known: str) -> str:
+    if value not in known:
+        raise ValueError(f"{key} is {value!r}: it must be one of {', '.join(known)}")
+    return value
+
+
+def _max_tokens(role: Role, side: dict[str, Any]) -> int:
+    _one_of(f"{role}.mode", side["mode"], "encoder")
+    return int(side["max_tokens"])
+
+
+def _golden(pair: dict[str, Any]) -> Golden:
+    return Golden(Role(pair["role"]), pair["text"], tuple(pair["terms"]), tuple(pair["weights"]))
+
+
+def _hash(raw: dict[str, Any]) -> str:
+    """SHA-256 over canonical JSON of the parts that decide the vectors."""
+    decides = {
+        "version": raw["version"],
+        "vocabulary": raw["vocabulary"],
+        "weights": raw["weights"]["sha256"],
+        "head": raw["head"],
+        "modes": {role: raw[role]["mode"] for role in Role},
+        "pruning": raw["pruning"],
+    }
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

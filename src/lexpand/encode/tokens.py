@@ -1,0 +1,139 @@
+"""Texts to token ids: cut at the model's length, with what is cut counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lexpand.data import Vocabulary
+from lexpand.encode.contract import Contract
+from lexpand.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+# Longer texts are tokenized in pieces: a text of 10 MB at once takes 1.8 GB of memory (measured, tokenizers 0.23).
+_PIECE = 1 << 16
+# Not `\s`: that takes in separators such as U+001F, which BERT's normalizer drops from the middle of a word.
+_SPACE = re.compile(r"[ \t\r\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """The ids that the model reads of one text, special ones included, and how many tokens the whole text has."""
+
+    ids: list[int]
+    seen: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token that the model reads.
+
+    Attributes:
+        term: its id.
+        start, end: its characters in the text.
+        word: the characters of the word that it is (a piece of); None for a special token.
+    """
+
+    term: int
+    start: int
+    end: int
+    word: tuple[int, int] | None
+
+
+class Tokens:
+    """A model's tokenizer, with its length limit and its vocabulary.
+
+    Raises:
+        ModelError: the tokenizer's vocabulary is not the contract's.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, contract: Contract) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._tokenizer = tokenizer
+        self._special = tokenizer.num_special_tokens_to_add(False)
+        self.vocabulary = _vocabulary(tokenizer)
+        if self.vocabulary.sha256 != contract.vocabulary_sha256:
+            raise ModelError(
+                f"tokenizer.json has {len(self.vocabulary)} tokens that are not the {contract.vocabulary_size} of "
+                "contract.json: copy the model folder again"
+            )
+
+    def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[TokenizedText]:
+        """Ids of each text, cut at ``max_tokens`` (special ones included).
+
+        A text without any token of its own (empty, only spaces or control characters) has no ids at all.
+        """
+        heads = [self._head_of(text, max_tokens) for text in texts]
+        encodings = self._tokenizer.encode_batch_fast([head for head, _ in heads], add_special_tokens=False)
+        return [self._cut(encoding, seen, max_tokens) for encoding, (_, seen) in zip(encodings, heads, strict=True)]
+
+    def places(self, text: str, max_tokens: int) -> list[Token]:
+        """The same tokens of one text, with their places in it."""
+        head, _ = self._head_of(text, max_tokens)
+        encoding = self._tokenizer.encode(head, add_special_tokens=False)
+        if not encoding.ids:
+            return []
+        encoding.truncate(max_tokens - self._special)
+        encoding = self._tokenizer.post_process(encoding)
+        words = _word_spans(encoding)
+        return [
+            Token(term, start, end, None if word is None else words[word])
+            for term, (start, end), word in zip(encoding.ids, encoding.offsets, encoding.word_ids, strict=True)
+        ]
+
+    def _cut(self, encoding: Encoding, seen: int | None, max_tokens: int) -> TokenizedText:
+        own = len(encoding.ids) if seen is None else seen
+        if own == 0:
+            return TokenizedText([], 0, 0)
+        encoding.truncate(max_tokens - self._special)
+        ids = self._tokenizer.post_process(encoding).ids
+        total = own + self._special
+        return TokenizedText(ids, total, total - len(ids))
+
+    def _head_of(self, text: str, max_tokens: int) -> tuple[str, int | None]:
+        """As much of a long text as the model can read, and the number of tokens in all of it.
+
+        Short texts come back as they are, not yet counted.
+        """
+        if len(text) <= _PIECE:
+            return text, None
+        seen, head_end = 0, len(text)
+        for start, end in _pieces(text):
+            seen += len(self._tokenizer.encode(text[start:end], add_special_tokens=False).ids)
+            if seen >= max_tokens:
+                head_end = min(head_end, end)
+        return text[:head_end], seen
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Spans of about `_PIECE` characters that end before a space: no word is split, so no token changes."""
+    start = 0
+    while start < len(text):
+        space = _SPACE.search(text, start + _PIECE)
+        end = space.start() if space else len(text)
+        yield start, end
+        start = end
+
+
+def _word_spans(encoding: Encoding) -> dict[int, tuple[int, int]]:
+    spans: dict[int, tuple[int, int]] = {}
+    for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+        if word is not None:
+            first, last = spans.get(word, (start, end))
+            spans[word] = (min(first, start), max(last, end))
+    return spans
+
+
+def _vocabulary(tokenizer: Tokenizer) -> Vocabulary:
+    ids = tokenizer.get_vocab()
+    tokens = sorted(ids, key=ids.__getitem__)
+    if [ids[token] for token in tokens] != list(range(len(tokens))):
+        raise ModelError("tokenizer.json: token ids must be 0, 1, 2, ... without a gap")
+    special = [term for term, token in tokenizer.get_added_tokens_decoder().items() if token.special]
+    return Vocabulary(tokens, frozenset(special))

@@ -1,0 +1,180 @@
+"""The encoder: order, batches, lengths, provenance, and texts that are no texts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexpand import Document, Encoder, Role, SparseVectors
+from lexpand.encode import encoder as encoder_module
+from lexpand.errors import DataError, ModelError
+
+
+def close(a: SparseVectors, b: SparseVectors) -> bool:
+    return bool(np.abs(a.to_dense() - b.to_dense()).max(initial=0) < 1e-4)
+
+
+TEXTS = [
+    "one",
+    "a much longer text about heart disease and smoking in older people",
+    "",
+    "reset my login",
+    "word " * 700,
+]
+
+
+def test_order_is_kept_and_a_batch_changes_nothing(encoder: Encoder) -> None:
+    together = encoder.encode_documents(TEXTS)
+    assert len(together) == len(TEXTS)
+    for i, text in enumerate(TEXTS):
+        assert close(together[i : i + 1], encoder.encode_documents([text])), text
+
+
+def test_windows_are_joined(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = encoder.encode(TEXTS, Role.DOCUMENT)
+    monkeypatch.setattr(encoder_module, "_WINDOW", 2)
+    parts = encoder.encode(TEXTS, Role.DOCUMENT)
+    assert close(whole.vectors, parts.vectors)
+    assert parts.tokens.tolist() == whole.tokens.tolist()
+
+
+def test_the_head_is_the_definition_over_the_body(encoder: Encoder) -> None:
+    """The slow twin: every logit, float64, then log(1 + relu) and the maximum."""
+    text = "does smoking cause heart disease"
+    ids = [token.term for token in encoder._tokens.places(text, 512)]
+    hidden, _ = encoder._body.run([ids])
+    weights = encoder_module.ModelFolder(encoder_module.find_folder("default"))._weights
+    decoder = weights[encoder.contract.head_weight].astype(np.float64)
+    logits = hidden[0].astype(np.float64) @ decoder.T + weights[encoder.contract.head_bias]
+    expected = np.log1p(np.maximum(logits, 0)).max(axis=0)
+    found = encoder.encode_queries([text])
+    assert np.abs(found.to_dense()[0] - expected).max() < 1e-4
+    positions = encoder.trace(text, Role.QUERY).positions
+    for term, position in positions.items():
+        assert logits[position, term] > logits[:, term].max() - 1e-4
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t  ", "\x00", "\u200b\x07"])
+def test_a_text_without_tokens_has_an_empty_vector(encoder: Encoder, text: str) -> None:
+    encoding = encoder.encode([text, "heart"], Role.DOCUMENT)
+    assert (encoding.empty, encoding.tokens[0], encoding.truncated) == (1, 0, 0)
+    assert encoding.vectors.as_dict(0) == {}
+    assert encoding.vectors.as_dict(1) != {}
+    assert encoder.trace(text, Role.DOCUMENT).weights == {}
+
+
+def test_nothing_to_encode(encoder: Encoder) -> None:
+    assert encoder.encode_documents([]) == SparseVectors.empty(0, 30522)[:0] or len(encoder.encode_documents([])) == 0
+
+
+def test_title_and_text_are_read_with_a_space_between(encoder: Encoder) -> None:
+    document = Document("1", "disease in older people", "heart")
+    assert close(encoder.encode_documents([document]), encoder.encode_documents(["heart disease in older people"]))
+
+
+def test_long_texts_are_cut_and_counted(encoder: Encoder) -> None:
+    encoding = encoder.encode(["word " * 510, "word " * 511, "word " * 1000], Role.DOCUMENT)
+    assert encoding.tokens.tolist() == [512, 513, 1002]
+    assert encoding.tokens_lost.tolist() == [0, 1, 490]
+    assert encoding.truncated == 2
+    assert close(encoding.vectors[:1], encoding.vectors[2:])
+
+
+def test_a_shorter_length_can_be_chosen() -> None:
+    short = Encoder.load(max_tokens=8)
+    encoding = short.encode(["word " * 20], Role.DOCUMENT)
+    assert encoding.tokens_lost.tolist() == [14]
+    assert short.encode(["word " * 20], Role.QUERY).tokens_lost.tolist() == [0]
+    assert short.space.document_max_tokens == 8
+
+
+@pytest.mark.parametrize("length", [2, 513, 0, -1])
+def test_a_length_the_model_cannot_read(length: int) -> None:
+    with pytest.raises(ModelError, match=r"reads 3 to 512"):
+        Encoder.load(max_tokens=length)
+
+
+def test_a_text_in_pieces_has_the_tokens_of_the_whole(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lexpand.encode import tokens
+
+    text = "Überraschend lange Wörter, kurze Sätze; 3.14 und (Klammern)! " * 20
+    whole = encoder._tokens.tokenize([text], 50)
+    monkeypatch.setattr(tokens, "_PIECE", 37)
+    assert encoder._tokens.tokenize([text], 50) == whole
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.integers(3, 40))
+def test_any_text_in_pieces_has_the_tokens_of_the_whole(text: str, limit: int) -> None:
+    from lexpand.encode import tokens
+    from lexpand.encode.folder import ModelFolder, find_folder
+
+    tokenizer = _TOKENS.setdefault("it", ModelFolder(find_folder("default")).tokens)
+    whole = tokenizer.tokenize([text], limit)
+    before, tokens._PIECE = tokens._PIECE, 16
+    try:
+        assert tokenizer.tokenize([text], limit) == whole
+    finally:
+        tokens._PIECE = before
+
+
+_TOKENS: dict = {}
+
+
+@pytest.mark.parametrize("odd", ["\x1f", "\u2028", "\x0b", "\u3000", "\u00a0", "\u200b"])
+def test_odd_spaces_at_the_border_of_a_piece(encoder: Encoder, monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+    from lexpand.encode import tokens
+
+    text = f"0000000000000000{odd}0 and more"
+    whole = encoder._tokens.tokenize([text], 3)
+    monkeypatch.setattr(tokens, "_PIECE", 16)
+    assert encoder._tokens.tokenize([text], 3) == whole
+
+
+def test_ten_megabytes(encoder: Encoder) -> None:
+    text = ("x" * 120 + " ") * 90_000  # words too long for the vocabulary, so that tokenizing is quick
+    encoding = encoder.encode([text], Role.DOCUMENT)
+    assert len(text) > 10_000_000
+    assert encoding.tokens.tolist() == [90_002]
+    assert encoding.tokens_lost.tolist() == [90_002 - 512]
+
+
+def test_provenance_names_the_word(encoder: Encoder) -> None:
+    trace = encoder.trace("Account recovery for forgetful users", Role.DOCUMENT)
+    term = encoder.vocabulary.id
+    assert trace.word(term("forgot")) == "forgetful"
+    assert term("forgot") not in trace.input_terms
+    assert trace.word(term("##ful")) == "forgetful"
+    assert {term("account"), term("recovery"), term("forget"), term("##ful")} <= trace.input_terms
+    assert term("[CLS]") not in trace.input_terms
+    assert set(trace.positions) == set(trace.weights)
+
+
+def test_the_word_is_as_the_text_has_it(encoder: Encoder) -> None:
+    trace = encoder.trace("The CAFÉ's PASSWORD", Role.DOCUMENT)
+    words = {trace.word(term) for term in trace.input_terms if term in trace.weights}
+    assert words <= {"The", "CAFÉ", "'", "s", "PASSWORD"}
+    assert {"CAFÉ", "PASSWORD"} <= words
+
+
+def test_what_is_no_text(encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="text 1 is a int"):
+        encoder.encode_documents(["fine", 3])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="text 0 has a lone surrogate at character 2"):
+        encoder.encode_queries(["ab\ud800"])
+
+
+def test_progress_counts_every_text(encoder: Encoder) -> None:
+    seen: list[int] = []
+    encoder.encode(TEXTS, Role.DOCUMENT, on_done=seen.append)
+    assert sum(seen) == len(TEXTS)
+
+
+def test_threads_change_nothing() -> None:
+    one, two = (Encoder.load(threads=threads).encode_documents(TEXTS) for threads in (1, 2))
+    assert close(one, two)
+
+
+def test_the_vectors_know_their_model(encoder: Encoder) -> None:
+    vectors = encoder.encode_queries(["heart"])
+    assert vectors.model == encoder.contract.model == encoder.space.model
+    assert encoder.space.location == "splade-tiny"

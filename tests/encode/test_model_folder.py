@@ -1,0 +1,124 @@
+"""Model folders that cannot be used: each says why."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lexpand import Encoder
+from lexpand.encode import Contract
+from lexpand.encode.folder import find_folder
+from lexpand.errors import ModelError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the packaged model that a test may spoil."""
+    return Path(shutil.copytree(find_folder("default"), tmp_path / "my model"))
+
+
+def change(folder: Path, **values: Any) -> None:
+    """Sets keys of contract.json; ``head__pooling`` reaches inside."""
+    path = folder / "contract.json"
+    contract = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in values.items():
+        *outer, last = name.split("__")
+        place = contract
+        for key in outer:
+            place = place[key]
+        if value is None and last in place:
+            del place[last]
+        else:
+            place[last] = value
+    path.write_text(json.dumps(contract), encoding="utf-8")
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ModelError) as error:
+        Encoder.load(folder)
+    return str(error.value)
+
+
+def test_a_copy_is_the_same_model(folder: Path, encoder: Encoder) -> None:
+    copy = Encoder.load(folder)
+    assert copy.contract.model == encoder.contract.model
+    assert copy.space.location == str(folder.resolve())
+    assert copy.encode_queries(["heart"]) == encoder.encode_queries(["heart"])
+
+
+def test_name_and_lengths_are_no_part_of_the_hash(folder: Path, encoder: Encoder) -> None:
+    change(folder, name="mine", licence="?", document__max_tokens=256)
+    assert Contract.load(folder).hash == encoder.contract.hash
+    change(folder, head__activation="log1p(log1p(relu))")
+    assert Contract.load(folder).hash != encoder.contract.hash
+
+
+def test_no_such_model() -> None:
+    with pytest.raises(ModelError, match=r"no model 'nowhere'.*splade-tiny"):
+        Encoder.load("nowhere")
+
+
+def test_no_contract(tmp_path: Path) -> None:
+    assert "has no contract.json" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "cannot be read"),
+        ("[]", "is no contract"),
+        ('{"format": "other"}', "is no contract"),
+        ('{"format": "lexpand-contract", "version": 9}', "version 9; this Lexpand reads 1: upgrade"),
+        ('{"format": "lexpand-contract", "version": 1}', "lacks the key 'head'"),
+    ],
+)
+def test_what_is_no_contract(folder: Path, content: str, reason: str) -> None:
+    (folder / "contract.json").write_text(content)
+    assert reason in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"head__pooling": "mean"}, "head.pooling is 'mean': it must be one of max, sum"),
+        ({"head__activation": "gelu"}, "head.activation is 'gelu'"),
+        ({"query__mode": "lookup"}, "query.mode is 'lookup'"),
+        ({"pruning": {"top": 3}}, "pruning"),
+        ({"head__weight": None}, "lacks the key 'weight'"),
+        ({"head__weight": "nothing"}, "has no tensor 'nothing'"),
+        ({"weights__file": "../outside"}, "names a file outside the folder"),
+        ({"vocabulary__sha256": "0" * 64}, "30522 tokens that are not"),
+        ({"vocabulary__size": 9}, "does not fit a vocabulary of 9"),
+    ],
+)
+def test_a_contract_that_does_not_hold(folder: Path, values: dict[str, Any], reason: str) -> None:
+    change(folder, **values)
+    assert reason in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "onnx/body.onnx"])
+def test_a_file_that_is_missing_or_damaged(folder: Path, name: str) -> None:
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "differs from the one in contract.json" in refused(folder)
+    path.unlink()
+    assert f"{name} cannot be read" in refused(folder)
+
+
+def test_a_body_that_is_no_graph(folder: Path) -> None:
+    import hashlib
+
+    (folder / "onnx" / "body.onnx").write_bytes(b"nonsense")
+    change(folder, body__sha256=hashlib.sha256(b"nonsense").hexdigest())
+    assert "ONNX Runtime cannot load the model's body" in refused(folder)
+
+
+def test_a_tokenizer_that_is_none(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+    assert "tokenizer.json cannot be used" in refused(folder)
+    (folder / "tokenizer.json").unlink()
+    assert "tokenizer.json cannot be used" in refused(folder)
