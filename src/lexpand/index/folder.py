@@ -1,0 +1,41 @@
+"""The folder of an index before it is one: is there room, and what did an interrupted start leave?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lexpand.errors import IndexStateError, StorageError
+from lexpand.index.catalogue import FILE, Catalogue
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether the folder holds nothing but what an interrupted `create` leaves."""
+    made_by_create = {FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"}
+    if not {entry.name for entry in path.iterdir()} <= made_by_create:
+        return False
+    catalogue = Catalogue(path)
+    try:
+        return catalogue.identity() == (0, 0)
+    finally:
+        catalogue.close()
+
+
+def make_room(path: Path) -> None:
+    """Make the folder; one that holds more than the left-over of an interrupted `create` is refused.
+
+    Raises:
+        IndexStateError: the folder holds an index or other files.
+        StorageError: the disk refuses.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not any(path.iterdir()):
+            return
+    except OSError as error:
+        raise StorageError(f"cannot make an index at {path}: {error.strerror}; choose another place") from error
+    if (path / FILE).exists() and not is_unfinished(path):
+        raise IndexStateError(f"{path} holds an index already: open it, or choose another folder")
+    if not (path / FILE).exists():
+        raise IndexStateError(f"{path} is not empty and holds no index: choose another folder")
+    for entry in path.iterdir():
+        entry.unlink()

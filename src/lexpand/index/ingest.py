@@ -1,0 +1,152 @@
+"""Documents in: what is new is encoded and committed at intervals; what is there already is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lexpand.data import Document
+from lexpand.encode import Encoder, Role
+from lexpand.errors import LexpandError, RowError
+from lexpand.index.index import Index
+from lexpand.index.results import Presence
+
+# Documents that are encoded at a time: what Ctrl-C can cost.
+_CHUNK = 256
+
+COMMIT_EVERY = 10_000
+"""Documents between two commits, each of which makes one segment."""
+
+
+class OnDuplicate(StrEnum):
+    """What to do with a doc_id that is in the index with another content."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What became of the documents.
+
+    Attributes:
+        added: documents committed.
+        unchanged: there already, with the same content.
+        skipped: there already with another content, and left as they are (`OnDuplicate.SKIP`).
+        refused: there already with another content (`OnDuplicate.REFUSE`); each names its place.
+        truncated: documents longer than the model reads.
+        tokens, tokens_lost: of the documents encoded; those past the model's length.
+        empty: documents whose vector has no term, so that no query finds them.
+        encode_seconds: spent in the encoder.
+    """
+
+    added: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    refused: list[RowError] = field(default_factory=list)
+    truncated: int = 0
+    tokens: int = 0
+    tokens_lost: int = 0
+    empty: int = 0
+    encode_seconds: float = 0.0
+
+
+def ingest(
+    index: Index,
+    encoder: Encoder,
+    documents: Iterable[Document],
+    *,
+    on_duplicate: OnDuplicate = OnDuplicate.REFUSE,
+    commit_every: int = COMMIT_EVERY,
+    on_done: Callable[[int], None] | None = None,
+) -> IngestReport:
+    """Encode and add documents, with a commit every so often and at the end.
+
+    Whatever ends it early (Ctrl-C, a damaged source, a full disk), what was encoded by then is committed first if that
+    is possible, and the same call again carries on: documents that are there are neither encoded nor added twice.
+
+    Args:
+        index: where to.
+        encoder: the index's model.
+        documents: read one chunk at a time.
+        on_duplicate: what to do with a doc_id that is there with another content.
+        commit_every: documents between commits.
+        on_done: called with the number of documents dealt with since its last call.
+
+    Raises:
+        ContractMismatch: the encoder is not the index's model.
+        IndexLocked, StorageError: see `Index.add` and `Index.commit`.
+    """
+    index.check_model(encoder.space.model)
+    report, waiting = IngestReport(), 0
+    try:
+        for chunk in _chunks(documents):
+            new = _new_documents(index, chunk, on_duplicate, report)
+            waiting += _encode_and_add(index, encoder, new, report)
+            if waiting >= commit_every:
+                report.added += _commit(index)
+                waiting = 0
+            if on_done is not None:
+                on_done(len(chunk))
+    finally:
+        report.added += _commit(index)
+    return report
+
+
+def _commit(index: Index) -> int:
+    before = len(index)
+    index.commit()
+    return len(index) - before
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Chunks of documents. What was read before the source fails is handed on before the failure is."""
+    chunk: list[Document] = []
+    try:
+        for document in documents:
+            chunk.append(document)
+            if len(chunk) == _CHUNK:
+                full, chunk = chunk, []
+                yield full
+    except (LexpandError, OSError):
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
+
+
+def _new_documents(
+    index: Index, chunk: list[Document], on_duplicate: OnDuplicate, report: IngestReport
+) -> list[Document]:
+    new: dict[str, Document] = {}
+    for document, presence in zip(chunk, index.presence(chunk), strict=True):
+        twin = new.get(document.doc_id)
+        if twin is not None:
+            same = twin.content_hash == document.content_hash
+            presence = Presence.SAME if same else Presence.OTHER
+        if presence is Presence.NEW:
+            new[document.doc_id] = document
+        elif presence is Presence.SAME:
+            report.unchanged += 1
+        elif on_duplicate is OnDuplicate.SKIP:
+            report.skipped += 1
+        else:
+            reason = "the doc_id is taken by a document with another content: give it another id, or skip it"
+            report.refused.append(RowError(document.source or "documents", reason, document.doc_id))
+    return list(new.values())
+
+
+def _encode_and_add(index: Index, encoder: Encoder, documents: list[Document], report: IngestReport) -> int:
+    if not documents:
+        return 0
+    start = time.perf_counter()
+    encoding = encoder.encode(documents, Role.DOCUMENT)
+    report.encode_seconds += time.perf_counter() - start
+    report.truncated += encoding.truncated
+    report.tokens += int(encoding.tokens.sum())
+    report.tokens_lost += int(encoding.tokens_lost.sum())
+    report.empty += encoding.empty
+    return index.add(documents, encoding.vectors)
