@@ -1,0 +1,146 @@
+"""`lexpand index`: documents into an index."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexpand.cli.app import EXIT_INTERRUPTED, EXIT_REFUSED, command
+from lexpand.cli.options import IndexPath, Json, Model, Threads
+from lexpand.cli.output import count, errors, print_json, print_refused, results
+from lexpand.data import Document, Fields, read_documents
+from lexpand.encode import Encoder, Role
+from lexpand.encode.progress import reporting
+from lexpand.errors import DataError, ModelError, RowError
+from lexpand.index import COMMIT_EVERY, Index, IngestReport, OnDuplicate, ingest
+
+
+@command
+def index(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="JSONL (.gz, .zst too), CSV, TSV or Parquet file, BEIR folder, or folder of text and Markdown files."
+        ),
+    ],
+    index_path: IndexPath,
+    model: Model = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option("--max-length", help="Read at most this many tokens of a document. [default: the model's]"),
+    ] = None,
+    id_field: Annotated[str | None, typer.Option(help="Field of the id. [default: doc_id, id or _id]")] = None,
+    text_field: Annotated[
+        str | None, typer.Option(help="Field of the text. [default: text, contents, content or body]")
+    ] = None,
+    title_field: Annotated[str | None, typer.Option(help="Field of the title. [default: title, if there]")] = None,
+    on_duplicate: Annotated[
+        OnDuplicate,
+        typer.Option(
+            help="What to do with a doc_id that is there with another content: refuse it and say so, or skip it."
+        ),
+    ] = OnDuplicate.REFUSE,
+    commit_every: Annotated[int, typer.Option(min=1, help="Documents between two commits.")] = COMMIT_EVERY,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Encode the documents of SOURCE and add them to INDEX, which is made if it is not there.
+
+    Rows that cannot be used are listed with their place, and the others indexed (exit code 3). Ctrl-C keeps what is
+    done, and the same command again carries on: documents that are there already are skipped and counted.
+    """
+    start, refused = time.perf_counter(), list[RowError]()
+    fields = Fields(doc_id=id_field, text=text_field, title=title_field)
+    documents = _begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
+    with _open_or_create(index_path, model, max_length, threads) as (target, encoder):
+        try:
+            with reporting(None, "indexing", not as_json) as on_done:
+                report = ingest(
+                    target,
+                    encoder,
+                    documents,
+                    on_duplicate=on_duplicate,
+                    commit_every=commit_every,
+                    on_done=on_done,
+                )
+        except KeyboardInterrupt:
+            errors.print(
+                f"interrupted: {index_path} has {count(len(target), 'document')}; the same command again carries on",
+                style="yellow",
+                markup=False,
+            )
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        refused.extend(report.refused)
+        _print_report(report, refused, target, encoder, time.perf_counter() - start, as_json)
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _begun(source: Path, documents: Iterator[Document], refused: list[RowError]) -> Iterator[Document]:
+    """The documents, the first one already read: a source without any makes no index."""
+    for first in documents:
+        return itertools.chain([first], documents)
+    print_refused(refused)
+    raise DataError(f"{source} has no row that can be used: nothing was indexed")
+
+
+@contextmanager
+def _open_or_create(
+    path: Path, model: str | None, max_length: int | None, threads: int | None
+) -> Iterator[tuple[Index, Encoder]]:
+    """The index and the encoder of its documents."""
+    if not Index.exists(path):
+        encoder = Encoder.load(model or "default", threads=threads, max_tokens=max_length)
+        with Index.create(path, encoder.space) as index:
+            yield index, encoder
+        return
+    with Index.open(path) as index:
+        length = _same_length(index, max_length)
+        location = model or index.space.location or "default"
+        yield index, Encoder.load(location, threads=threads, max_tokens=length)
+
+
+def _same_length(index: Index, max_length: int | None) -> int | None:
+    """The length at which the index's documents are cut; another wish is refused."""
+    length = index.space.document_max_tokens
+    if max_length not in (None, length):
+        raise ModelError(
+            f"{index.path} was made with --max-length {length}, not {max_length}: "
+            "leave the option out, or make a new index"
+        )
+    return length
+
+
+def _print_report(
+    report: IngestReport,
+    refused: list[RowError],
+    index: Index,
+    encoder: Encoder,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    if as_json:
+        facts = {**asdict(report), "refused": refused, "documents": len(index), "seconds": round(seconds, 3)}
+        print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
+        return
+    rate = f" ({report.added / report.encode_seconds:,.1f} a second encoded)" if report.added else ""
+    results.print(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
+    notes = {
+        "already there with the same content: skipped": report.unchanged,
+        "already there with another content: left as they are": report.skipped,
+        f"longer than {encoder.max_tokens[Role.DOCUMENT]} tokens: cut, {report.tokens_lost:,} of "
+        f"{report.tokens:,} tokens not read": report.truncated,
+        "without any term: no query can find them": report.empty,
+    }
+    for note, number in notes.items():
+        if number:
+            results.print(f"  {number:,} {note}")
+    results.print(f"{index.path} holds {count(len(index), 'document')}", markup=False)
+    print_refused(refused)

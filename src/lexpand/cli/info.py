@@ -1,0 +1,38 @@
+"""`lexpand info`: what an index holds."""
+
+from __future__ import annotations
+
+from lexpand.cli.app import command
+from lexpand.cli.options import IndexPath, Json
+from lexpand.cli.output import print_json, results
+from lexpand.index import Index
+
+
+@command
+def info(index_path: IndexPath, as_json: Json = False) -> None:
+    """Describe INDEX: documents, model, commits, size."""
+    with Index.open(index_path) as index:
+        found = index.info()
+    facts = {
+        "index": str(index_path),
+        "documents": found.commit.documents,
+        "commit": found.commit.commit_id,
+        "committed_at": found.commit.created_at,
+        "model": found.space.model.name,
+        "contract_hash": found.space.model.hash,
+        "model_location": found.space.location,
+        "document_max_tokens": found.space.document_max_tokens,
+        "vocabulary_size": len(found.space.vocabulary),
+        "segments": found.segments,
+        "units": found.units,
+        "stored_weights": found.nnz,
+        "segment_bytes": found.segment_bytes,
+        "catalogue_bytes": found.catalogue_bytes,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        results.print(f"{name.replace('_', ' '):<{width}}  {shown}", markup=False, soft_wrap=True)
