@@ -7,7 +7,7 @@ It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers
 
 from lexpand.index.catalogue import Commit
 from lexpand.index.index import Index
-from lexpand.index.ingest import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
+from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
 
 __all__ = [
