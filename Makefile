@@ -17,24 +17,24 @@ demo: $(VENV)/base ## index SciFact, answer three questions with reasons, measur
 	@$(BIN)/lexpand demo --index build/demo.index
 
 test: $(VENV)/dev ## the tests, without those that take minutes
-	cargo test --quiet --package lexpand-core
+	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-all: $(VENV)/dev ## every test
-	cargo test --quiet --package lexpand-core
+	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	tools/cargo.sh $(BIN)/python fmt --all --check
+	tools/cargo.sh $(BIN)/python clippy --quiet --workspace --all-targets -- -D warnings
 
 format: $(VENV)/dev ## what lint would ask for, done
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
-	cargo fmt --all
+	tools/cargo.sh $(BIN)/python fmt --all
 
 bench: $(VENV)/dev ## the quick benchmarks; see benchmarks/
 	$(BIN)/python benchmarks/line.py --quick --json

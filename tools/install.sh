@@ -2,12 +2,18 @@
 # Install the project, editable, into an environment:  install.sh PYTHON WHAT
 # pip lets maturin build the native module, and maturin brings a Rust toolchain where it can; one plain line where it cannot.
 python=$1 what=$2
-if PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip install --quiet --editable "$what"; then
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+if PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip install --quiet --editable "$what" 2>"$log"; then
     exit 0
 fi
-if command -v cargo >/dev/null 2>&1; then
-    echo "lexpand: the install failed; pip's lines above say why (a package index that cannot be reached, or a build error)." >&2
+cat "$log" >&2
+if ! command -v cargo >/dev/null 2>&1 && grep -q puccinialin "$log"; then
+    echo "lexpand: no Rust toolchain is installed, and none could be fetched: install Rust 1.89 or later (https://rustup.rs), then run make again" >&2
+elif ! command -v cc >/dev/null 2>&1 && grep -q 'linker' "$log"; then
+    echo "lexpand: no linker is installed: install a C compiler (Debian: apt-get install gcc), then run make again" >&2
 else
-    echo "lexpand: the install failed. No Rust toolchain is here, and if pip's lines above speak of rust or cargo, none could be fetched: install Rust 1.89 or later (https://rustup.rs), then run make again." >&2
+    echo "lexpand: the install failed; pip's lines above say why" >&2
 fi
 exit 1
