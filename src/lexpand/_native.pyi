@@ -66,6 +66,12 @@ class Segment:
     def checksum(self) -> int:
         """The header's checksum, which covers the rest."""
 
+    def nnz(self, field: int) -> int:
+        """Stored weights of a field."""
+
+    def ordinal(self, row: int) -> int | None:
+        """The first unit of a document, by its row; None where the segment has none."""
+
     def rows(self) -> NDArray[np.uint32]:
         """The row of each unit's document; a copy."""
 

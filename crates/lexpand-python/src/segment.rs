@@ -53,6 +53,14 @@ impl Segment {
         self.0.checksum()
     }
 
+    fn nnz(&self, field: u32) -> PyResult<usize> {
+        Ok(self.field(field)?.forward_terms.len())
+    }
+
+    fn ordinal(&self, row: u32) -> Option<u32> {
+        self.0.rows().iter().position(|&other| other == row).map(|ordinal| ordinal as u32)
+    }
+
     fn rows<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
         self.0.rows().to_pyarray(py)
     }
