@@ -45,8 +45,9 @@ docs: $(VENV)/dev ## write the generated pages again
 wheel: $(VENV)/base ## a wheel in dist/
 	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-model: .venv-train/ready ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
+model: .venv-train/ready $(VENV)/base ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
 	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/models/splade-tiny
+	$(BIN)/python tools/make_screening.py src/lexpand/encode/models/splade-tiny src/lexpand/data/collections/scifact
 	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/models/splade-tiny \
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 

@@ -40,6 +40,15 @@ class Head:
     def vocabulary_size(self) -> int: ...
     @property
     def width(self) -> int: ...
+    def screened(
+        self, to_basis: NDArray[np.float64], back: NDArray[np.float64], kept: int, *, threads: int = 1
+    ) -> Head:
+        """A head over the same weights that proves most pairs of position and term inactive from ``kept`` dimensions.
+
+        ``to_basis`` T and ``back`` S are [width, width] with T S' = I: a hidden state h becomes h T, a decoder row w
+        becomes w S. Any basis gives the same vectors to the bit; a good one is quick.
+        """
+
     def encode(
         self, hidden: NDArray[np.float32], lengths: NDArray[np.uint32], *, threads: int = 1
     ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]:

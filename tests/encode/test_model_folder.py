@@ -1,13 +1,15 @@
 """Model folders that cannot be used: each says why."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lexpand import Encoder
+from lexpand import Document, Encoder, Role
 from lexpand.encode import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ModelError
@@ -98,7 +100,7 @@ def test_a_contract_that_does_not_hold(folder: Path, values: dict[str, Any], rea
     assert reason in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "onnx/body.onnx"])
+@pytest.mark.parametrize("name", ["model.safetensors", "onnx/body.onnx", "onnx/screening.npy"])
 def test_a_file_that_is_missing_or_damaged(folder: Path, name: str) -> None:
     path = folder / name
     content = bytearray(path.read_bytes())
@@ -109,9 +111,27 @@ def test_a_file_that_is_missing_or_damaged(folder: Path, name: str) -> None:
     assert f"{name} cannot be read" in refused(folder)
 
 
-def test_a_body_that_is_no_graph(folder: Path) -> None:
-    import hashlib
+def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[Document]) -> None:
+    """With it and without it; enough tokens that the packaged model's is used."""
+    texts = [document.full_text for document in scifact[:40]] + ["short", "heart disease"]
+    change(folder, screening=None)
+    plain = Encoder.load(folder)
+    assert plain.contract.model == encoder.contract.model
+    assert encoder.contract.screening is not None
+    expected, found = (model.encode(texts, Role.DOCUMENT) for model in (plain, encoder))
+    assert found.vectors == expected.vectors
+    assert (found.positions == expected.positions).all()
 
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", np.zeros((128, 128), np.float32)])
+def test_a_screening_that_is_no_basis(folder: Path, content: bytes | np.ndarray) -> None:
+    path = folder / "onnx" / "screening.npy"
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
+    change(folder, screening__sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert "screening.npy holds no basis" in refused(folder)
+
+
+def test_a_body_that_is_no_graph(folder: Path) -> None:
     (folder / "onnx" / "body.onnx").write_bytes(b"nonsense")
     change(folder, body__sha256=hashlib.sha256(b"nonsense").hexdigest())
     assert "ONNX Runtime cannot load the model's body" in refused(folder)

@@ -1,6 +1,6 @@
 //! The SPLADE head.
 
-use lexpand_core::head::{self, Activation, HiddenBatch, Pooling};
+use lexpand_core::head::{self, Activation, Basis, HiddenBatch, Pooling};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -52,6 +52,19 @@ impl Head {
     #[getter]
     fn width(&self) -> usize {
         self.0.width()
+    }
+
+    #[pyo3(signature = (to_basis, back, kept, *, threads = 1))]
+    fn screened(
+        &self,
+        py: Python<'_>,
+        to_basis: PyReadonlyArray2<'_, f64>,
+        back: PyReadonlyArray2<'_, f64>,
+        kept: usize,
+        threads: usize,
+    ) -> PyResult<Self> {
+        let (to_basis, back) = (to_basis.as_slice()?, back.as_slice()?);
+        py.detach(|| self.0.screened(Basis { to_basis, back, kept }, threads)).map(Head).map_err(to_python)
     }
 
     #[pyo3(signature = (hidden, lengths, *, threads = 1))]

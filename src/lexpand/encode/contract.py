@@ -6,6 +6,7 @@ vocabulary          size, sha256 (lexpand.data.Vocabulary.sha256)
 weights             file and sha256: safetensors
 body                file, sha256, output: the ONNX graph from token ids to the states before the decoder
 head                weight and bias (names of tensors), pooling, activation
+screening           file, sha256, kept: a basis that makes the head fast; may be missing
 document, query     mode ("encoder"), max_tokens (special tokens included)
 pruning             null
 licence, origin     of the weights and of what they were trained on
@@ -49,6 +50,15 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class Screening:
+    """A basis for the head's screening: the file of a matrix T float32 [width, width] (.npy), and dimensions kept."""
+
+    file: str
+    sha256: str
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a model folder promises; `load` reads it.
 
@@ -56,7 +66,7 @@ class Contract:
         name: how people call the model.
         vocabulary_size: terms there are.
         hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes and pruning. Two models with one
-            hash give the same vectors; name, lengths, licence and the body's file have no part in it.
+            hash give the same vectors; name, lengths, licence, screening and the body's file have no part.
         max_tokens: the longest text read, by role, in tokens, special ones included.
     """
 
@@ -72,6 +82,7 @@ class Contract:
     head_bias: str
     pooling: Pooling
     activation: Activation
+    screening: Screening | None
     max_tokens: Mapping[Role, int]
     licence: str
     origin: str
@@ -129,6 +140,7 @@ class Contract:
                 Activation,
                 _one_of("head.activation", head["activation"], "log1p(relu)", "log1p(log1p(relu))"),
             ),
+            screening=_screening(raw.get("screening")),
             max_tokens={role: _max_tokens(role, raw[role]) for role in Role},
             licence=str(raw["licence"]),
             origin=str(raw["origin"]),
@@ -141,6 +153,10 @@ def _one_of(key: str, value: str, *known: str) -> str:
     if value not in known:
         raise ValueError(f"{key} is {value!r}: it must be one of {', '.join(known)}")
     return value
+
+
+def _screening(raw: dict[str, Any] | None) -> Screening | None:
+    return None if raw is None else Screening(raw["file"], raw["sha256"], int(raw["kept"]))
 
 
 def _max_tokens(role: Role, side: dict[str, Any]) -> int:

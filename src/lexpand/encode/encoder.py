@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
 from lexpand.encode.contract import Contract, Role
 from lexpand.encode.folder import ModelFolder, find_folder
@@ -23,6 +25,9 @@ _BATCH_TOKENS = 2048
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
 _WINDOW = 512
+
+# Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
+_SCREEN_TOKENS = 1024
 
 OnDone = Callable[[int], None]
 """Called with the number of texts that were finished since the last call."""
@@ -104,6 +109,8 @@ class Encoder:
         self._tokens = folder.tokens
         self._body = folder.load_body(self.threads)
         self._head = folder.load_head()
+        self._screening = folder.load_screening()
+        self._preparing = threading.Lock()
 
     @classmethod
     def load(
@@ -175,14 +182,23 @@ class Encoder:
         with reporting(len(texts), f"encoding {role}s", show_progress) as on_done:
             return self.encode(texts, role, on_done=on_done).vectors
 
+    def _head_for(self, tokens: int) -> _native.Head:
+        """The head; from the first longer text on, one with screening: the same vectors, sooner."""
+        with self._preparing:
+            if self._screening is not None and tokens >= _SCREEN_TOKENS:
+                self._head = self._head.screened(*self._screening, threads=self.threads)
+                self._screening = None
+            return self._head
+
     def _encode_window(self, texts: list[str], role: Role, on_done: OnDone) -> Encoding:
         tokenized = self._tokens.tokenize(texts, self.max_tokens[role])
+        head = self._head_for(sum(len(text.ids) for text in tokenized))
         rows: list[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]]
         nothing = np.zeros(0, np.uint32)
         rows = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
         for batch in _batches(tokenized):
             hidden, lengths = self._body.run([tokenized[i].ids for i in batch])
-            indptr, terms, weights, positions = self._head.encode(hidden, lengths, threads=self.threads)
+            indptr, terms, weights, positions = head.encode(hidden, lengths, threads=self.threads)
             for row, i in enumerate(batch):
                 span = slice(indptr[row], indptr[row + 1])
                 rows[i] = terms[span], weights[span], positions[span]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,18 @@ class ModelFolder:
                 f"{contract.vocabulary_size} terms"
             )
         return _native.Head(weight, bias, pooling=contract.pooling, activation=contract.activation)
+
+    def load_screening(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int] | None:
+        """What `_native.Head.screened` takes: T and S float64 [width, width] and the dimensions kept; None without."""
+        screening = self.contract.screening
+        if screening is None:
+            return None
+        try:
+            to_basis = np.load(BytesIO(self._read(screening.file, screening.sha256)), allow_pickle=False)
+            to_basis = np.ascontiguousarray(to_basis, np.float64)
+            return to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), screening.kept
+        except (ValueError, EOFError, np.linalg.LinAlgError) as error:
+            raise ModelError(f"{self.path / screening.file} holds no basis: {error}") from error
 
     @cached_property
     def _weights(self) -> dict[str, NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-//! A batch through the kernel: work in blocks of the vocabulary, shared out to threads, put together in order.
+//! A batch through the kernels: work in blocks of the vocabulary, shared out to threads, put together in order.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -6,58 +6,91 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::pack::PANEL;
+use super::screen::{ScreenedText, Screener};
 use super::tile::{self, PanelResult, PanelTask};
 use super::{Activations, Head, HiddenBatch, Pooling};
 
 /// Panels that a thread takes at once: 512 terms of width 128 are 256 KiB, which stay in its L2 cache from text to text.
 const BLOCK: usize = 32;
 
+/// Shorter texts are not worth turning into the screening basis.
+const SCREEN_POSITIONS: usize = 4;
+
 /// One text's terms within one block, ascending.
 type BlockTerms = Vec<(u32, f32, u32)>;
 
+/// A text as the kernels take it.
+struct Prepared<'a> {
+    states: &'a [f32],
+    /// 0, 1, 2, ...
+    positions: Vec<u32>,
+    screened: Option<(ScreenedText, Screener)>,
+}
+
 pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
-    let blocks = head.panels.len().div_ceil(BLOCK);
+    let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i)));
+    let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
+        let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
+        texts.iter().map(|text| encode_text(head, text, panels.clone())).collect()
+    });
+    assemble(batch.len(), blocks)
+}
+
+/// `work` for 0, 1, ..., n - 1 on several threads; the results in order.
+pub(super) fn in_parallel<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Option<Vec<BlockTerms>>>> = Mutex::new(vec![None; blocks]);
-    let work = || {
+    let done: Mutex<Vec<Option<T>>> = Mutex::new((0..n).map(|_| None).collect());
+    let take = || {
         loop {
-            let block = next.fetch_add(1, Ordering::Relaxed);
-            if block >= blocks {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= n {
                 return;
             }
-            let terms = encode_block(head, batch, block);
-            done.lock().expect("no thread panics while it holds the lock")[block] = Some(terms);
+            let result = work(i);
+            done.lock().expect("no thread panics while it holds the lock")[i] = Some(result);
         }
     };
     thread::scope(|scope| {
-        for _ in 1..threads.min(blocks) {
-            scope.spawn(work);
+        for _ in 1..threads.min(n) {
+            scope.spawn(take);
         }
-        work();
+        take();
     });
     let done = done.into_inner().expect("no thread panics while it holds the lock");
-    assemble(batch.len(), done.into_iter().map(|block| block.expect("every block was taken")).collect())
+    done.into_iter().map(|result| result.expect("every number was taken")).collect()
 }
 
-/// The terms of every text of the batch in one block of panels.
-fn encode_block(head: &Head, batch: HiddenBatch<'_>, block: usize) -> Vec<BlockTerms> {
-    let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
-    (0..batch.len()).map(|i| encode_text(head, batch.text(i), panels.clone())).collect()
+fn prepare<'a>(head: &Head, states: &'a [f32]) -> Prepared<'a> {
+    let positions: Vec<u32> = (0..(states.len() / head.width()) as u32).collect();
+    let screened = match &head.screen {
+        Some((screen, screener)) if positions.len() >= SCREEN_POSITIONS => Some((screen.text(states), *screener)),
+        _ => None,
+    };
+    Prepared { states, positions, screened }
 }
 
-fn encode_text(head: &Head, text: &[f32], panels: Range<usize>) -> BlockTerms {
+fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>) -> BlockTerms {
     let mut terms = Vec::new();
-    if text.is_empty() {
-        return terms;
-    }
+    let mut passed = Vec::new();
     let kernel = tile::kernel();
     for i in panels {
+        let positions = match (&head.screen, &text.screened) {
+            (Some((screen, _)), Some((screened, screener))) => {
+                screener(screened, screen.panel(i), &mut passed);
+                &passed
+            }
+            _ => &text.positions,
+        };
+        if positions.is_empty() {
+            continue;
+        }
         let (panel, bias) = head.panels.panel(i);
         let result = kernel(PanelTask {
-            text,
+            text: text.states,
+            positions,
             panel,
             bias,
-            width: head.panels.width(),
+            width: head.width(),
             pooling: head.pooling,
             activation: head.activation,
         });

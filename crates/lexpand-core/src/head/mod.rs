@@ -6,10 +6,14 @@
 
 mod encode;
 mod pack;
+mod screen;
 mod tile;
+
+use std::sync::Arc;
 
 use crate::{Error, MAX_VOCABULARY, Result};
 use pack::Panels;
+use screen::{Screen, Screener};
 
 /// How the positions of a text are pooled into one weight a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,9 +111,21 @@ pub struct Activations {
 /// A masked-language-model decoder with SPLADE's activation and pooling, packed for the kernel.
 #[derive(Debug)]
 pub struct Head {
-    panels: Panels,
+    panels: Arc<Panels>,
     pooling: Pooling,
     activation: Activation,
+    screen: Option<(Screen, Screener)>,
+}
+
+/// A basis for [`Head::screened`]: `[width, width]` each, row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// T: a hidden state h becomes `h T`.
+    pub to_basis: &'a [f64],
+    /// S with `T S' = I`: a decoder row w becomes `w S`.
+    pub back: &'a [f64],
+    /// The leading dimensions that screening looks at.
+    pub kept: usize,
 }
 
 impl Head {
@@ -133,7 +149,22 @@ impl Head {
         if let Some(term) = bias.iter().position(|x| !x.is_finite()) {
             return Err(Error::invalid(format!("head: the bias of term {term} is {}", bias[term])));
         }
-        Ok(Head { panels: Panels::pack(weights, bias, width), pooling, activation })
+        let panels = Arc::new(Panels::pack(weights, bias, width));
+        Ok(Head { panels, pooling, activation, screen: None })
+    }
+
+    /// A head over the same weights that leaves out pairs of a position and a term that a cheap bound proves inactive, on
+    /// processors where that pays; on others, the same head.
+    ///
+    /// The result of [`Head::encode`] is the same to the bit, whatever the basis; its speed depends on how much of `h . w`
+    /// the first dimensions carry.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
+    pub fn screened(&self, basis: Basis<'_>, threads: usize) -> Result<Self> {
+        let screen = Screen::new(&self.panels, basis, threads.max(1))?;
+        let screen = screen::screener().map(|screener| (screen, screener));
+        Ok(Head { panels: Arc::clone(&self.panels), screen, ..*self })
     }
 
     /// Terms in the vocabulary.

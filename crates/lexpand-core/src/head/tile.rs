@@ -1,4 +1,4 @@
-//! One panel of terms against all positions of one text: the loop that takes the time.
+//! One panel of terms against positions of one text, in float32.
 //!
 //! The code is written once and compiled for several instruction sets; each variant is the same Rust under other
 //! target features. Accumulators of [`ROWS`] positions x [`PANEL`] terms stay in registers (12 of 16 on AVX2).
@@ -49,8 +49,10 @@ impl PanelResult {
 /// What one call of a kernel works on.
 #[derive(Clone, Copy)]
 pub(super) struct PanelTask<'a> {
-    /// `[positions, width]`, at least one position.
+    /// `[positions, width]`
     pub(super) text: &'a [f32],
+    /// The positions to look at, ascending; at least one.
+    pub(super) positions: &'a [u32],
     /// `[width, PANEL]`
     pub(super) panel: &'a [f32],
     pub(super) bias: &'a [f32; PANEL],
@@ -102,16 +104,15 @@ mod x86 {
 #[inline(always)]
 fn run<const FUSED: bool>(task: PanelTask<'_>) -> PanelResult {
     let mut result = PanelResult::new();
-    let last = task.text.len() / task.width - 1;
-    for start in (0..=last).step_by(ROWS) {
-        // Past the end the last position is computed again: a maximum does not change by it.
+    for positions in task.positions.chunks(ROWS) {
+        // Past the end the last position is computed again, and not looked at.
         let rows: [&[f32]; ROWS] = std::array::from_fn(|r| {
-            let at = (start + r).min(last) * task.width;
+            let at = positions[r.min(positions.len() - 1)] as usize * task.width;
             &task.text[at..at + task.width]
         });
         let dots = dot_products::<FUSED>(&rows, task.panel);
-        for (r, dots) in dots.iter().enumerate().take(last + 1 - start) {
-            result.take_best(dots, (start + r) as u32);
+        for (dots, &position) in dots.iter().zip(positions) {
+            result.take_best(dots, position);
             if task.pooling == Pooling::Sum {
                 result.take_sum(dots, task.bias, task.activation);
             }
@@ -142,8 +143,9 @@ fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f3
 mod tests {
     use super::*;
 
-    fn task<'a>(text: &'a [f32], panel: &'a [f32], bias: &'a [f32; PANEL], width: usize) -> PanelTask<'a> {
-        PanelTask { text, panel, bias, width, pooling: Pooling::Max, activation: Activation::Log1pRelu }
+    fn task<'a>(text: &'a [f32], positions: &'a [u32], panel: &'a [f32], width: usize) -> PanelTask<'a> {
+        let (pooling, activation) = (Pooling::Max, Activation::Log1pRelu);
+        PanelTask { text, positions, panel, bias: &[0.0; PANEL], width, pooling, activation }
     }
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -159,8 +161,9 @@ mod tests {
     fn chosen_kernel_agrees_with_the_portable_one() {
         for (width, positions) in [(1, 1), (5, 6), (64, 7), (128, 13)] {
             let (text, panel) = (noise(width * positions, 7), noise(width * PANEL, 8));
-            let fast = kernel()(task(&text, &panel, &[0.0; PANEL], width));
-            let slow = run_portable(task(&text, &panel, &[0.0; PANEL], width));
+            let all: Vec<u32> = (0..positions as u32).collect();
+            let fast = kernel()(task(&text, &all, &panel, width));
+            let slow = run_portable(task(&text, &all, &panel, width));
             assert_eq!(fast.position, slow.position);
             for j in 0..PANEL {
                 assert!((fast.best[j] - slow.best[j]).abs() < 1e-4);
