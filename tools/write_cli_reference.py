@@ -77,7 +77,8 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[list[str], str, 
         names = names or [f"--{name.replace('_', '-')}"]
         if not is_option:
             names = [info.metavar or name.upper()]
-        yield names, _text(info.help, kind), "option" if is_option else "argument", _default(parameter.default)
+        default = info.show_default if isinstance(info.show_default, str) else parameter.default
+        yield names, _text(info.help, kind), "option" if is_option else "argument", _default(default)
 
 
 def _text(text: str | None, kind: Any) -> str:  # noqa: ANN401 - any type that an annotation may hold

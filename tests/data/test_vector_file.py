@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand.data import SparseVectors, vector_file
+from lexpand.data import ModelId, SparseVectors, vector_file
 from lexpand.errors import SourceError, StorageError, VectorError
 
 
@@ -115,7 +115,7 @@ def test_a_missing_array(saved, name):
 
 
 def test_limits_are_checked_behind_a_right_checksum(saved):
-    vector_file.write_arrays(saved, np.array([0, 1]), np.array([9], "u4"), np.array([1], "f4"), 5)
+    vector_file.write_arrays(saved, np.array([0, 1]), np.array([9], "u4"), np.array([1], "f4"), 5, None)
     with pytest.raises(VectorError, match="term 9"):
         SparseVectors.load(saved)
 
@@ -138,3 +138,16 @@ def test_a_failed_save_leaves_the_old_file(saved, monkeypatch):
         SparseVectors.empty(1, 5).save(saved)
     assert saved.read_bytes() == before
     assert [entry.name for entry in saved.parent.iterdir()] == ["vectors.npz"]
+
+
+def test_the_model_is_kept_and_covered_by_the_checksum(tmp_path):
+    path = tmp_path / "x.npz"
+    made = SparseVectors([0, 1], [2], [0.5], 5, ModelId("mine", "ab" * 32))
+    made.save(path)
+    assert SparseVectors.load(path) == made
+    assert SparseVectors.load(path).model == ModelId("mine", "ab" * 32)
+    members = dict(np.load(path))
+    members["model"] = np.frombuffer(members["model"].tobytes().replace(b"mine", b"ours"), np.uint8)
+    np.savez(path, **members)
+    with pytest.raises(SourceError, match="checksum"):
+        SparseVectors.load(path)

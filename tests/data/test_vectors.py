@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lexpand.data import SparseVectors
+from lexpand.data import ModelId, SparseVectors
 from lexpand.errors import VectorError
 
 dense_arrays = hnp.arrays(
@@ -268,3 +268,14 @@ def test_choosing_wrongly():
 def test_a_slice_shares_its_terms():
     made = vectors()
     assert np.shares_memory(made[1:].terms, made.terms)
+
+
+def test_the_model_goes_along():
+    mine, other = ModelId("mine", "a" * 64), ModelId("other", "b" * 64)
+    vectors = SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5, mine)
+    assert vectors[1:].model == vectors[[0]].model == pickle.loads(pickle.dumps(vectors)).model == mine
+    assert SparseVectors.concatenate([vectors, vectors]).model == mine
+    assert vectors != SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5)
+    for model, name in ((other, "other"), (None, "an unknown model")):
+        with pytest.raises(VectorError, match=rf"different models: .*{name}"):
+            SparseVectors.concatenate([vectors, SparseVectors([0], [], [], 5, model)])

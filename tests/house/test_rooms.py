@@ -111,3 +111,11 @@ def test_the_base_install_needs_neither_torch_nor_transformers() -> None:
     base = [line for line in requires("lexpand") or [] if "extra ==" not in line]
     assert base
     assert not [line for line in base if line.startswith(("torch", "transformers", "fastapi", "pyarrow"))]
+
+
+def test_the_packaged_model_is_small_and_there_once() -> None:
+    folder = SOURCE / "encode" / "models" / "splade-tiny"
+    sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 30_000_000
+    assert [path.name for path, size in sizes.items() if size > 1_000_000] == ["model.safetensors"]
+    assert (folder / "NOTICE.md").is_file()

@@ -1,4 +1,4 @@
-"""The command line's frame: global options, errors in one line, exit codes.
+"""The command line's frame: the commands in order, global options, errors in one line, exit codes.
 
 Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3 done, but rows were refused;
 130 interrupted.
@@ -6,26 +6,51 @@ Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3
 
 from __future__ import annotations
 
-import functools
-import os
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lexpand import _native
-from lexpand.cli.output import errors
+from lexpand.cli import demo, encode, explain, index, info, search
+from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
+from lexpand.cli.options import Verbose, is_verbose
+from lexpand.cli.output import print_error, say
 from lexpand.errors import LexpandError
 
-EXIT_ERROR = 1
-EXIT_REFUSED = 3
-EXIT_INTERRUPTED = 130
 
-_P = ParamSpec("_P")
+class _Frame(TyperGroup):
+    """Runs a command; what ends it early becomes one line on standard error and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own types differ between its versions
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("interrupted", "yellow")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has gone (`| head`): nothing to say.
+            raise typer.Exit(EXIT_ERROR) from None
+        except (LexpandError, OSError) as error:
+            if is_verbose(ctx):
+                traceback.print_exception(error)
+            print_error(_line(error))
+            raise typer.Exit(EXIT_ERROR) from None
+
+
+def _line(error: LexpandError | OSError) -> str:
+    if isinstance(error, LexpandError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk"
+
 
 app = typer.Typer(
     name="lexpand",
+    cls=_Frame,
     help="Learned sparse retrieval (SPLADE): index documents, search them in words, see why a document was found.",
     epilog="Exit codes: 0 done; 1 error; 2 wrong command line; 3 done, but rows were refused; 130 interrupted.",
     no_args_is_help=True,
@@ -42,54 +67,32 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    context: typer.Context,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
+    verbose: Verbose = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
-) -> None:
-    context.obj = {"verbose": verbose}
+) -> None: ...
 
 
-def command(function: Callable[_P, None]) -> Callable[_P, None]:
-    """Register a command under its function's name; its errors become one line and an exit code."""
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "index": index.index,
+    "search": search.search,
+    "explain": explain.explain_command,
+    "info": info.info,
+    "encode": encode.encode,
+    "demo": demo.demo,
+}
 
-    @functools.wraps(function)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except KeyboardInterrupt:
-            errors.print("interrupted", style="yellow")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except BrokenPipeError:
-            # The reader of our output has gone (`| head`); a second failure when Python flushes says nothing new.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(EXIT_ERROR) from None
-        except LexpandError as error:
-            if _verbose():
-                raise
-            errors.print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(EXIT_ERROR) from None
-
-    name = function.__name__.removesuffix("_command")
-    app.command(name)(run)
-    return function
-
-
-def _verbose() -> bool:
-    # Typer keeps the context to itself once a command runs; the flag stands before the command's name.
-    return "--verbose" in sys.argv
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+for _name, _function in _COMMANDS.items():
+    # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
+    _paragraphs = (_function.__doc__ or "").split("\n\n")
+    app.command(_name, help="\n\n".join(" ".join(part.split()) for part in _paragraphs))(_function)
 
 
 def main() -> None:
     """The entry point of the command `lexpand`."""
-    from lexpand.cli import demo, encode, explain, index, info, search  # noqa: F401 - each registers its command
-
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter gets its number
     app()

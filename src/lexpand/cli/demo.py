@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from lexpand.cli.app import command
 from lexpand.cli.explain import print_explanation
-from lexpand.cli.options import Json, Threads
-from lexpand.cli.output import errors, print_json, results
+from lexpand.cli.options import Json, Threads, Verbose
+from lexpand.cli.output import is_watched, print_json, say, show, show_heading
 from lexpand.cli.search import print_hit
-from lexpand.data import Qrels, Query, Run, ScoredDocument, collection_path, read_documents, read_queries
+from lexpand.data import Document, Qrels, Query, Run, ScoredDocument, collection_path, read_documents, read_queries
 from lexpand.encode import Encoder
 from lexpand.encode.progress import reporting
+from lexpand.errors import IndexStateError
 from lexpand.evaluate import evaluate
 from lexpand.explain import explain
-from lexpand.index import Index, ingest
+from lexpand.index import Index, Presence, ingest
 from lexpand.search import Retriever
 
 # Claims of SciFact's test set whose best document is found by expansion terms as much as by the claim's own words.
@@ -31,13 +30,13 @@ _MEASURES = ("nDCG@10", "R@100")
 _DEPTH = 100
 
 
-@command
 def demo(
     index_path: Annotated[Path, typer.Option("--index", help="Where the demo's index is kept.")] = Path(
         "lexpand-demo.index"
     ),
     threads: Threads = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Index 5,183 scientific abstracts (SciFact), answer three questions with reasons, measure quality and speed.
 
@@ -46,7 +45,7 @@ def demo(
     folder = collection_path("scifact")
     encoder = Encoder.load("default", threads=threads)
     with _demo_index(index_path, encoder) as index:
-        facts = _fill(index, encoder, folder)
+        facts = _fill(index, encoder, list(read_documents(folder)))
         retriever = Retriever(index, encoder)
         queries = {query.query_id: query for query in read_queries(folder)}
         if not as_json:
@@ -64,12 +63,13 @@ def _demo_index(path: Path, encoder: Encoder) -> Index:
     return Index.open(path) if Index.exists(path) else Index.create(path, encoder.space)
 
 
-def _fill(index: Index, encoder: Encoder, folder: Path) -> dict[str, float]:
+def _fill(index: Index, encoder: Encoder, documents: list[Document]) -> dict[str, float]:
     """Add what is not there yet."""
-    shown = f"indexing SciFact into {index.path}" if not len(index) else f"looking whether {index.path} is complete"
-    errors.print(shown, style="dim", markup=False)
-    with reporting(5183, "documents", errors.is_terminal) as on_done:
-        report = ingest(index, encoder, read_documents(folder), commit_every=1000, on_done=on_done)
+    missing = len(documents) - _stored(index, documents)
+    if missing:
+        say(f"indexing {missing:,} abstracts of SciFact into {index.path}", "dim")
+    with reporting(len(documents), "indexing", is_watched() and missing > 0) as on_done:
+        report = ingest(index, encoder, documents, commit_every=1000, on_done=on_done)
     facts: dict[str, float] = {"documents": len(index), "added": report.added}
     if report.added:
         facts["documents_per_second"] = report.added / report.encode_seconds
@@ -77,16 +77,24 @@ def _fill(index: Index, encoder: Encoder, folder: Path) -> dict[str, float]:
     return facts
 
 
+def _stored(index: Index, documents: list[Document]) -> int:
+    """How many of the demo's documents the index has; one with any others is somebody's own."""
+    stored = index.presence(documents).count(Presence.SAME)
+    if stored < len(index):
+        raise IndexStateError(f"{index.path} holds other documents than the demo's: name another folder with --index")
+    return stored
+
+
 def _answer(retriever: Retriever, questions: Sequence[Query]) -> None:
     for question in questions:
         hits = retriever.search(question.text, 3)
-        results.rule(escape(question.text), align="left")
+        show_heading(question.text)
         why = [explain(retriever.index, retriever.encoder, question.text, hit.doc_id) for hit in hits]
         for hit, explanation in zip(hits, why, strict=True):
             print_hit(hit, explanation)
-        results.print()
+        show("")
         print_explanation(why[0], terms=8)
-        results.print()
+        show("")
 
 
 def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
@@ -106,18 +114,14 @@ def _percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
 
 
 def _print_facts(facts: dict[str, float], path: Path) -> None:
-    results.rule("measured", align="left")
+    show_heading("measured")
     for measure in _MEASURES:
-        results.print(f"{measure} {facts[measure]:.4f}")
+        show(f"{measure} {facts[measure]:.4f}")
     if facts["added"]:
-        results.print(f"documents encoded a second {facts['documents_per_second']:.1f}")
+        show(f"documents encoded a second {facts['documents_per_second']:.1f}")
     else:
-        results.print("documents encoded a second: none encoded, the index was complete")
-    results.print(
-        f"query latency, words to ranking: p50 {facts['query_ms_p50']:.2f} ms, p99 {facts['query_ms_p99']:.2f} ms"
-    )
-    results.print(f"over {facts['documents']:,} documents and {facts['queries']:,} queries")
-    results.print(
-        f'\nask it yourself:  lexpand search "{path}" "does smoking cause heart disease" --explain',
-        markup=False,
-    )
+        show("documents encoded a second: none encoded, the index was complete")
+    show(f"query latency, words to ranking: p50 {facts['query_ms_p50']:.2f} ms, p99 {facts['query_ms_p99']:.2f} ms")
+    show(f"over {facts['documents']:,} documents and {facts['queries']:,} queries")
+    show("")
+    show(f'ask it yourself:  lexpand search "{path}" "does smoking cause heart disease" --explain')

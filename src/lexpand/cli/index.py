@@ -12,44 +12,55 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.app import EXIT_INTERRUPTED, EXIT_REFUSED, command
-from lexpand.cli.options import IndexPath, Json, Model, Threads
-from lexpand.cli.output import count, errors, print_json, print_refused, results
+from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
+from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.data import Document, Fields, read_documents
 from lexpand.encode import Encoder, Role
 from lexpand.encode.progress import reporting
-from lexpand.errors import DataError, ModelError, RowError
+from lexpand.errors import DataError, LexpandError, ModelError, RowError
 from lexpand.index import COMMIT_EVERY, Index, IngestReport, OnDuplicate, ingest
 
 
-@command
 def index(
     source: Annotated[
         Path,
         typer.Argument(
-            help="JSONL (.gz, .zst too), CSV, TSV or Parquet file, BEIR folder, or folder of text and Markdown files."
+            metavar="SOURCE",
+            help="JSONL (.gz, .zst too), CSV, TSV or Parquet file, BEIR folder, or folder of text and Markdown files.",
         ),
     ],
     index_path: IndexPath,
     model: Model = None,
     max_length: Annotated[
         int | None,
-        typer.Option("--max-length", help="Read at most this many tokens of a document. [default: the model's]"),
+        typer.Option(
+            "--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"
+        ),
     ] = None,
-    id_field: Annotated[str | None, typer.Option(help="Field of the id. [default: doc_id, id or _id]")] = None,
+    id_field: Annotated[
+        str | None, typer.Option("--id-field", help="Field of the id.", show_default="doc_id, id or _id")
+    ] = None,
     text_field: Annotated[
-        str | None, typer.Option(help="Field of the text. [default: text, contents, content or body]")
+        str | None,
+        typer.Option("--text-field", help="Field of the text.", show_default="text, contents, content or body"),
     ] = None,
-    title_field: Annotated[str | None, typer.Option(help="Field of the title. [default: title, if there]")] = None,
+    title_field: Annotated[
+        str | None, typer.Option("--title-field", help="Field of the title.", show_default="title, if there")
+    ] = None,
     on_duplicate: Annotated[
         OnDuplicate,
         typer.Option(
-            help="What to do with a doc_id that is there with another content: refuse it and say so, or skip it."
+            "--on-duplicate",
+            help="What to do with a doc_id that is there with another content: refuse it and say so, or skip it.",
         ),
     ] = OnDuplicate.REFUSE,
-    commit_every: Annotated[int, typer.Option(min=1, help="Documents between two commits.")] = COMMIT_EVERY,
+    commit_every: Annotated[
+        int, typer.Option("--commit-every", min=1, help="Documents between two commits.")
+    ] = COMMIT_EVERY,
     threads: Threads = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Encode the documents of SOURCE and add them to INDEX, which is made if it is not there.
 
@@ -60,24 +71,16 @@ def index(
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = _begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
     with _open_or_create(index_path, model, max_length, threads) as (target, encoder):
-        try:
-            with reporting(None, "indexing", not as_json) as on_done:
-                report = ingest(
-                    target,
-                    encoder,
-                    documents,
-                    on_duplicate=on_duplicate,
-                    commit_every=commit_every,
-                    on_done=on_done,
-                )
-        except KeyboardInterrupt:
-            errors.print(
-                f"interrupted: {index_path} has {count(len(target), 'document')}; the same command again carries on",
-                style="yellow",
-                markup=False,
+        with _saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
+            report = ingest(
+                target,
+                encoder,
+                documents,
+                on_duplicate=on_duplicate,
+                commit_every=commit_every,
+                on_done=on_done,
+                report=IngestReport(refused=refused),
             )
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        refused.extend(report.refused)
         _print_report(report, refused, target, encoder, time.perf_counter() - start, as_json)
     if refused:
         raise typer.Exit(EXIT_REFUSED)
@@ -118,6 +121,21 @@ def _same_length(index: Index, max_length: int | None) -> int | None:
     return length
 
 
+@contextmanager
+def _saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None]:
+    """Where the work ends early, list the rows refused by then; after Ctrl-C say what the index has."""
+    try:
+        yield
+    except LexpandError:
+        print_refused(refused)
+        raise
+    except KeyboardInterrupt:
+        print_refused(refused)
+        kept = count(len(index), "document")
+        say(f"interrupted: {index.path} has {kept}; the same command again carries on", "yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
 def _print_report(
     report: IngestReport,
     refused: list[RowError],
@@ -131,7 +149,7 @@ def _print_report(
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
         return
     rate = f" ({report.added / report.encode_seconds:,.1f} a second encoded)" if report.added else ""
-    results.print(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
+    show(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
     notes = {
         "already there with the same content: skipped": report.unchanged,
         "already there with another content: left as they are": report.skipped,
@@ -141,6 +159,6 @@ def _print_report(
     }
     for note, number in notes.items():
         if number:
-            results.print(f"  {number:,} {note}")
-    results.print(f"{index.path} holds {count(len(index), 'document')}", markup=False)
+            show(f"{number:,} {note}", indent=2)
+    show(f"{index.path} holds {count(len(index), 'document')}")
     print_refused(refused)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from lexpand.cli.app import command
-from lexpand.cli.options import IndexPath, Json
-from lexpand.cli.output import print_json, results
+from lexpand.cli.options import IndexPath, Json, Verbose
+from lexpand.cli.output import print_json, show
 from lexpand.index import Index
 
 
-@command
-def info(index_path: IndexPath, as_json: Json = False) -> None:
+def info(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
     """Describe INDEX: documents, model, commits, size."""
     with Index.open(index_path) as index:
         found = index.info()
@@ -35,4 +33,4 @@ def info(index_path: IndexPath, as_json: Json = False) -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         shown = f"{value:,}" if isinstance(value, int) else str(value)
-        results.print(f"{name.replace('_', ' '):<{width}}  {shown}", markup=False, soft_wrap=True)
+        show(f"{name.replace('_', ' '):<{width}}  {shown}", wrap=False)

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+_VERBOSE = "lexpand.verbose"
+
+
+def _note_verbose(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        context.meta[_VERBOSE] = True
+
+
+def is_verbose(context: Any) -> bool:  # noqa: ANN401 - a click.Context, whichever click Typer has
+    """Whether --verbose was given, before the command's name or behind it: both contexts share their `meta`."""
+    return _VERBOSE in context.meta
+
+
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+QueryText = Annotated[
+    str, typer.Argument(metavar="QUERY", help="The question, in words; behind -- if it begins with a dash.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")]
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Model folder, or 'default'. [default: the one that the index names, else the packaged one]",
+        help="Model folder, or 'default'.",
+        show_default="the one that the index names, else the packaged one",
     ),
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads to use. [default: all cores]")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores")
+]
+# Every command takes it; only the frame in app.py acts on it.
+Verbose = Annotated[bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")]

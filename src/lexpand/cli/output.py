@@ -1,42 +1,109 @@
-"""What commands print with: results on standard output, everything else on standard error."""
+"""What commands print with: results on standard output, everything else on standard error.
+
+Documents, paths and messages are data: as Rich's `Text` nothing in them is taken for markup or an emoji's name, and
+control characters are written out, so that no document commands the terminal. Whatever is printed is flushed at once.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from lexpand.errors import RowError
 
-results = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+_results = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False)
 
 # Refused rows that are listed; --json lists all.
 _ROWS_SHOWN = 20
 
+# C0, DEL and C1; line and paragraph separators; what overrides the direction of writing; lone surrogates.
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# A table's width where no terminal sets one: a row stays a line.
+_UNLIMITED = 10_000
+
+Part = str | tuple[str, str]
+"""A piece of a line: a text, or a text with its style."""
+
+
+def line(*parts: Part) -> Text:
+    r"""Pieces put together, their control characters written out (``\x1b``)."""
+    return Text.assemble(*(_visible(part) if isinstance(part, str) else (_visible(part[0]), part[1]) for part in parts))
+
+
+def show(*parts: Part, indent: int = 0, wrap: bool = True) -> None:
+    """Print a line of results: wrapped under its indentation on a terminal if it may be, elsewhere never wrapped."""
+    if wrap and _results.is_terminal:
+        _results.print(Padding(line(*parts), (0, 0, 0, indent), expand=False))
+    else:
+        _results.print(Text(" " * indent) + line(*parts), soft_wrap=True)
+
+
+def show_table(table: Table) -> None:
+    """Print a table of results, as wide as it needs where there is no terminal."""
+    console = _results if _results.is_terminal else Console(width=_UNLIMITED)
+    console.print(table)
+
+
+def show_heading(text: str) -> None:
+    """Print a heading across the terminal."""
+    _results.rule(line(text), align="left")
+
+
+def say(message: str, style: str = "") -> None:
+    """Print a line about the work on standard error."""
+    _errors.print(line((message, style)), soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    """Print the one line of an error."""
+    _errors.print(line(("error:", "bold red"), f" {message}"), soft_wrap=True)
+
+
+def is_watched() -> bool:
+    """Whether standard error is a terminal, where a progress bar can move."""
+    return _errors.is_terminal
+
 
 def print_json(value: object) -> None:
-    """One line of JSON; dataclasses become objects, errors their text."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+    """One line of JSON, control characters escaped; dataclasses become objects, errors their text."""
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, default=_plain)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def print_refused(rows: Sequence[RowError]) -> None:
     """The rows that were refused, with their places, on standard error."""
     if not rows:
         return
-    errors.print(f"{count(len(rows), 'row')} refused:", style="yellow")
+    say(f"{count(len(rows), 'row')} refused:", "yellow")
     for row in rows[:_ROWS_SHOWN]:
-        errors.print(f"  {row}", markup=False, soft_wrap=True)
+        say(f"  {row}")
     if len(rows) > _ROWS_SHOWN:
-        errors.print(f"  ... and {len(rows) - _ROWS_SHOWN:,} more (--json lists all)")
+        say(f"  ... and {len(rows) - _ROWS_SHOWN:,} more (--json lists all)")
 
 
 def count(number: int, noun: str) -> str:
     """A number with its noun: ``1 row``, ``2,000 rows``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _plain(value: object) -> object:

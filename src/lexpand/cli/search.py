@@ -7,27 +7,28 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from lexpand.cli.app import command
-from lexpand.cli.options import IndexPath, Json, Model, Threads
-from lexpand.cli.output import count, print_json, results
+from lexpand.cli.options import IndexPath, Json, Model, QueryText, Threads, Verbose
+from lexpand.cli.output import count, print_json, show
 from lexpand.explain import Contribution, Explanation, explain
 from lexpand.search import Hit, Retriever
 
 # Terms shown for a hit; `lexpand explain` shows all.
 _TERMS = 6
 
+# As many as an index can hold.
+_MOST = 2**32 - 1
 
-@command
+
 def search(
     index_path: IndexPath,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question, in words.")],
-    k: Annotated[int, typer.Option("-k", "--top", min=1, help="How many documents.")] = 10,
+    query: QueryText,
+    k: Annotated[int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")] = 10,
     reasons: Annotated[bool, typer.Option("--explain", help="Show the terms that made each hit.")] = False,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
     with Retriever.open(index_path, model=model, threads=threads) as retriever:
@@ -35,6 +36,7 @@ def search(
         hits = retriever.search(query, k)
         milliseconds = (time.perf_counter() - start) * 1e3
         why = [explain(retriever.index, retriever.encoder, query, hit.doc_id) for hit in hits] if reasons else []
+        documents = len(retriever.index)
     if as_json:
         found = [asdict(hit) for hit in hits]
         for plain, explanation in zip(found, why, strict=False):
@@ -43,24 +45,21 @@ def search(
         return
     for place, hit in enumerate(hits):
         print_hit(hit, why[place] if why else None)
-    if not hits:
-        results.print("nothing found: no document shares a term with the query")
+    if hits:
+        show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
     else:
-        results.print(f"[dim]{count(len(hits), 'document')} in {milliseconds:.1f} ms[/]")
+        show(f"nothing found: {_why_nothing(query, documents)}")
 
 
 def print_hit(hit: Hit, explanation: Explanation | None) -> None:
     """One hit, with its strongest terms where they are explained."""
-    title = f"[bold]{escape(hit.title)}[/]  " if hit.title else ""
-    results.print(f"{hit.rank:>3}. {title}[dim]{escape(hit.doc_id)}[/]  [cyan]{hit.score:.3f}[/]", soft_wrap=True)
-    results.print(f"     {escape(hit.snippet)}", soft_wrap=True)
+    title = ((hit.title, "bold"), "  ") if hit.title else ()
+    show(f"{hit.rank:>3}. ", *title, (hit.doc_id, "dim"), "  ", (f"{hit.score:.3f}", "cyan"))
+    show(hit.snippet, indent=5)
     if explanation is not None:
         terms = [_short(part) for part in explanation.contributions[:_TERMS]]
         more = len(explanation.contributions) - len(terms)
-        results.print(
-            f"     [green]{escape(', '.join(terms))}[/]{f' and {more} more' if more > 0 else ''}",
-            soft_wrap=True,
-        )
+        show((", ".join(terms), "green"), f" and {more} more" if more > 0 else "", indent=5)
 
 
 def _short(part: Contribution) -> str:
@@ -68,3 +67,11 @@ def _short(part: Contribution) -> str:
     words = [side.word or "the whole text" for side in (part.query, part.document) if side.expansion]
     origin = f" (from {' and '.join(dict.fromkeys(words))})" if words else ""
     return f"{part.term} {part.contribution:.2f}{origin}"
+
+
+def _why_nothing(query: str, documents: int) -> str:
+    if not documents:
+        return "the index holds no document"
+    if not query.strip():
+        return "the query has no words"
+    return "no document shares a term with the query"

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 
 @contextmanager
 def reporting(total: int | None, what: str, show: bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that takes the number of things done since its last call; where ``show``, a bar follows it."""
+    """Yields a function that takes the number of things done since its last call; where ``show``, a bar follows it.
+
+    Without a total there is no bar but a count, and the time that has passed.
+    """
     if not show:
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*_columns(total), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+def _columns(total: int | None) -> tuple[ProgressColumn, ...]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    what = TextColumn("{task.description}")
+    if total is None:
+        return SpinnerColumn(), what, TextColumn("{task.completed:,.0f}"), TimeElapsedColumn()
+    return what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

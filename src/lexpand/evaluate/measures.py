@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lexpand.data import Qrels, Run
 from lexpand.errors import DataError
+
+if TYPE_CHECKING:
+    from ir_measures import Measure
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100")
 
@@ -28,16 +33,29 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES)
 
     if not qrels.judgements:
         raise DataError("the qrels hold no judgements: nothing can be measured")
-    parsed = {}
-    for name in measures:
-        try:
-            parsed[name] = ir_measures.parse_measure(name)
-        except (ValueError, NameError, SyntaxError) as error:
-            raise DataError(f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10") from error
+    parsed = {name: _parse(name) for name in measures}
     rankings = {
         query_id: {document.doc_id: document.score for document in ranking}
         for query_id, ranking in run.rankings.items()
     }
     judged = {query_id: dict(grades) for query_id, grades in qrels.judgements.items()}
-    found = ir_measures.calc_aggregate(list(parsed.values()), judged, rankings)
+    try:
+        found = ir_measures.calc_aggregate(list(parsed.values()), judged, rankings)
+    except (ValueError, ArithmeticError, LookupError, OSError, subprocess.SubprocessError) as error:
+        raise DataError(f"ir-measures cannot compute {', '.join(measures)}: {error}") from error
     return {name: float(found[measure]) for name, measure in parsed.items()}
+
+
+def _parse(name: str) -> Measure:
+    import ir_measures
+
+    try:
+        measure = ir_measures.parse_measure(name)
+        measure.validate_params()  # type: ignore[no-untyped-call]
+    except (ValueError, NameError, SyntaxError, TypeError, AssertionError) as error:
+        raise DataError(f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10") from error
+    # trec_eval ends the whole process at a cutoff of 0.
+    numbers = [value for value in measure.params.values() if type(value) is int]
+    if not all(1 <= value < 2**31 for value in numbers):
+        raise DataError(f"measure {name!r}: its numbers must be from 1 to 2^31 - 1")
+    return measure

@@ -68,6 +68,7 @@ def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanat
     stored = index.vector(doc_id)
     asked = encoder.trace(query, Role.QUERY)
     read = encoder.trace(document.full_text, Role.DOCUMENT)
+    asked_terms, read_terms = asked.input_terms, read.input_terms
     token = encoder.vocabulary.term
 
     total, parts, shared = 0.0, [], set()
@@ -82,8 +83,8 @@ def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanat
                 Contribution(
                     token(term),
                     asked.weights[term] * weight,
-                    _side(asked, term, asked.weights[term]),
-                    _side(read, term, weight),
+                    _side(asked, asked_terms, term, asked.weights[term]),
+                    _side(read, read_terms, term, weight),
                 )
             )
     missing = [(token(term), weight) for term, weight in asked.weights.items() if term not in shared]
@@ -97,6 +98,6 @@ def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanat
     )
 
 
-def _side(trace: Trace, term: int, weight: float) -> Side:
+def _side(trace: Trace, input_terms: frozenset[int], term: int, weight: float) -> Side:
     word = trace.word(term) if term in trace.weights else None
-    return Side(weight, term not in trace.input_terms, word)
+    return Side(weight, term not in input_terms, word)

@@ -9,6 +9,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from lexpand.data import Document, ModelId, VectorSpace, Vocabulary
-from lexpand.errors import CorruptIndex, IndexLocked, IndexStateError, NewerFormat, NotAnIndex, StorageError
+from lexpand.errors import (
+    CorruptIndex,
+    DataError,
+    IndexLocked,
+    IndexStateError,
+    NewerFormat,
+    NotAnIndex,
+    StorageError,
+)
 
 APPLICATION_ID = 0x4C585044  # "LXPD"
 FORMAT = 1
@@ -45,6 +54,8 @@ CREATE TABLE segments (
 # SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
 _VARIABLES = 900
 
+_RESTORE = "restore it from a copy, or index again"
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
@@ -66,13 +77,14 @@ class Commit:
 
 
 class Catalogue:
-    """An open catalogue. Threads take turns; after a fork the child gets a connection of its own."""
+    """An open catalogue. Threads take turns; a fork waits for its turn, and both sides then connect anew."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._turn = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
+        self._closed = False
+        _catalogues.add(self)
 
     @classmethod
     def create(cls, folder: Path, space: VectorSpace, created_by: str) -> Catalogue:
@@ -82,14 +94,11 @@ class Catalogue:
             StorageError: the disk refuses.
         """
         catalogue = cls(folder)
-        with catalogue._use(writable=True) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            with _transaction(db):
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                _insert_space(db, space, created_by)
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
+        try:
+            catalogue._write_schema(space, created_by)
+        except BaseException:
+            catalogue.close()
+            raise
         return catalogue
 
     @classmethod
@@ -104,32 +113,54 @@ class Catalogue:
         catalogue = cls(folder)
         if not catalogue._path.is_file():
             raise NotAnIndex(f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one")
-        application, version = catalogue.identity()
+        try:
+            catalogue._check_identity(folder)
+        except BaseException:
+            catalogue.close()
+            raise
+        return catalogue
+
+    def is_blank(self) -> bool:
+        """Whether the file is a database that nobody has written anything to."""
+        with self._use() as db:
+            return _value(db, "PRAGMA application_id") == 0 and _value(db, "SELECT COUNT(*) FROM sqlite_master") == 0
+
+    def _check_identity(self, folder: Path) -> None:
+        with self._use() as db:
+            application, version = _value(db, "PRAGMA application_id"), _value(db, "PRAGMA user_version")
+            page = _value(db, "PRAGMA page_size")
         if application != APPLICATION_ID:
             raise NotAnIndex(f"{folder} is no index: its {FILE} is not one of Lexpand")
         if version > FORMAT:
             raise NewerFormat(
                 f"{folder} has format {version}; this version of Lexpand reads up to {FORMAT}: upgrade lexpand"
             )
-        return catalogue
+        # SQLite misses whole pages by itself, but reads a page that is cut as if it ended in zeros.
+        if self._path.stat().st_size % page:
+            raise CorruptIndex(f"{self._path} is cut short; {_RESTORE}")
 
-    def identity(self) -> tuple[int, int]:
-        """The application id and the format's number of the file."""
-        with self._use() as db:
-            return _value(db, "PRAGMA application_id"), _value(db, "PRAGMA user_version")
+    def _write_schema(self, space: VectorSpace, created_by: str) -> None:
+        with self._use(writable=True) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            with _transaction(db):
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                _insert_space(db, space, created_by)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def space(self) -> VectorSpace:
         """Whose vectors the index holds."""
-        with self._use() as db:
+        with self._read() as db:
             settings = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM settings")}
             row = db.execute("SELECT vocabulary, contract_name, contract_hash FROM fields WHERE field = 0")
             vocabulary, name, contract_hash = row.fetchone()
-        return VectorSpace(
-            model=ModelId(name, contract_hash),
-            vocabulary=Vocabulary(json.loads(vocabulary)),
-            location=settings["model"],
-            document_max_tokens=settings["document_max_tokens"],
-        )
+            return VectorSpace(
+                model=ModelId(name, contract_hash),
+                vocabulary=Vocabulary(json.loads(vocabulary)),
+                location=settings["model"],
+                document_max_tokens=settings["document_max_tokens"],
+            )
 
     def last_commit(self) -> Commit:
         """The newest commit."""
@@ -139,13 +170,13 @@ class Catalogue:
 
     def segments(self, commit_id: int) -> list[SegmentEntry]:
         """The segments that a snapshot reads, oldest first."""
-        with self._use() as db:
+        with self._read() as db:
             rows = db.execute(
                 "SELECT file, units, bytes, checksum FROM segments"
                 " WHERE created <= ?1 AND (retired IS NULL OR retired > ?1) ORDER BY segment",
                 (commit_id,),
-            ).fetchall()
-        return [SegmentEntry(file, units, size, int(checksum, 16)) for file, units, size, checksum in rows]
+            )
+            return [SegmentEntry(file, units, size, int(checksum, 16)) for file, units, size, checksum in rows]
 
     def segment_files(self) -> set[str]:
         """The file of every segment that any commit names."""
@@ -165,24 +196,35 @@ class Catalogue:
             )
 
     def doc_ids(self, rows: Sequence[int]) -> dict[int, str]:
-        """The doc_id of each row."""
-        with self._use() as db:
-            return dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
+        """The doc_id of each row.
 
-    def row_of(self, doc_id: str) -> int | None:
-        """The row of a live document."""
+        Raises:
+            CorruptIndex: there is no such row.
+        """
+        with self._read() as db:
+            found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
+            return {row: found[row] for row in rows}
+
+    def row_of(self, doc_id: str, commit_id: int) -> int | None:
+        """The row of a document that is live in a snapshot."""
+        query = "SELECT row FROM documents WHERE doc_id = ? AND deleted IS NULL AND created <= ?"
         with self._use() as db:
-            found = db.execute("SELECT row FROM documents WHERE doc_id = ? AND deleted IS NULL", (doc_id,)).fetchone()
+            found = db.execute(query, (doc_id, commit_id)).fetchone()
         return None if found is None else int(found[0])
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
-        """The document of each row."""
+        """The document of each row.
+
+        Raises:
+            CorruptIndex: there is no such row.
+        """
         query = "SELECT row, doc_id, text, title, metadata FROM documents JOIN texts USING (row) WHERE row"
-        with self._use() as db:
-            found = list(_select_in(db, query, rows))
-        return {
-            row: Document(doc_id, text, title, json.loads(metadata)) for row, doc_id, text, title, metadata in found
-        }
+        with self._read() as db:
+            found = {
+                row: Document(doc_id, text, title, json.loads(metadata))
+                for row, doc_id, text, title, metadata in _select_in(db, query, rows)
+            }
+            return {row: found[row] for row in rows}
 
     def commit(self, documents: Sequence[Document], first_row: int, segment: SegmentEntry) -> Commit:
         """Insert a commit with its documents and its segment: all of it, or nothing.
@@ -215,20 +257,57 @@ class Catalogue:
         return commit
 
     def close(self) -> None:
-        """Close the connection; SQLite then folds its log into the file where it can."""
+        """Close the connection for good; SQLite then folds its log into the file where it can."""
         with self._turn:
-            if self._connection is not None and self._process == os.getpid():
-                self._connection.close()
-            self._connection = None
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     @contextmanager
     def _use(self, *, writable: bool = False) -> Iterator[sqlite3.Connection]:
         with self._turn, _translating_errors(self._path):
-            if self._connection is None or self._process != os.getpid():
-                # A connection must not cross a fork (sqlite.org/howtocorrupt.html, 2.6): the parent's is left alone.
+            if self._closed:
+                raise IndexStateError(f"{self._path.parent} is closed: open it again")
+            if self._connection is None:
                 self._connection = _connect(self._path, writable)
-                self._process = os.getpid()
             yield self._connection
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._use() as db:
+            try:
+                yield db
+            except KeyError as error:
+                what = f"it lacks row {error}" if isinstance(error.args[0], int) else f"it lacks {error}"
+                raise CorruptIndex(f"{self._path} is damaged ({what}); {_RESTORE}") from error
+            except (DataError, TypeError, ValueError) as error:
+                raise CorruptIndex(f"{self._path} is damaged ({error}); {_RESTORE}") from error
+
+
+_catalogues: weakref.WeakSet[Catalogue] = weakref.WeakSet()
+_waiting: list[Catalogue] = []
+
+
+def _before_fork() -> None:
+    # Neither a connection nor SQLite's own record of its locks must cross a fork (sqlite.org/howtocorrupt.html, 2.6),
+    # nor a turn that a thread holds which the child will not have.
+    for catalogue in list(_catalogues):
+        catalogue._turn.acquire()
+        catalogue._disconnect()
+        _waiting.append(catalogue)
+
+
+def _after_fork() -> None:
+    while _waiting:
+        _waiting.pop()._turn.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _connect(path: Path, create: bool) -> sqlite3.Connection:
@@ -277,7 +356,7 @@ def _translating_errors(path: Path) -> Iterator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise IndexLocked(f"{path} is in use by another process; try again when it has ended") from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise CorruptIndex(f"{path} is damaged ({error}); restore it from a copy, or index again") from error
+            raise CorruptIndex(f"{path} is damaged ({error}); {_RESTORE}") from error
         raise IndexStateError(f"{path}: SQLite says: {error}") from error
 
 

@@ -15,7 +15,7 @@ def is_unfinished(path: Path) -> bool:
         return False
     catalogue = Catalogue(path)
     try:
-        return catalogue.identity() == (0, 0)
+        return catalogue.is_blank()
     finally:
         catalogue.close()
 
@@ -34,7 +34,9 @@ def make_room(path: Path) -> None:
     except OSError as error:
         raise StorageError(f"cannot make an index at {path}: {error.strerror}; choose another place") from error
     if (path / FILE).exists() and not is_unfinished(path):
-        raise IndexStateError(f"{path} holds an index already: open it, or choose another folder")
+        raise IndexStateError(
+            f"{path} holds an index already, or a {FILE} of something else: open it, or choose another folder"
+        )
     if not (path / FILE).exists():
         raise IndexStateError(f"{path} is not empty and holds no index: choose another folder")
     for entry in path.iterdir():

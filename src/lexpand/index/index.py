@@ -54,11 +54,15 @@ class Index:
         self._verify = verify
         self._lock = WriterLock(path)
         self._pending = Pending()
-        self.space = catalogue.space()
         self.commit_info = Commit()
         self._entries: list[SegmentEntry] = []
         self._segments: list[_native.Segment] = []
-        self._refresh()
+        try:
+            self.space = catalogue.space()
+            self._refresh()
+        except BaseException:
+            catalogue.close()
+            raise
 
     @classmethod
     def create(cls, path: str | Path, space: VectorSpace) -> Index:
@@ -183,10 +187,11 @@ class Index:
         Raises:
             ContractMismatch: the queries are another model's.
             VectorError: their vocabulary has another size.
-            DataError: k is negative.
+            DataError: k is negative, or there are no threads.
         """
-        if k < 0:
-            raise DataError(f"k is {k}: it must be at least 0")
+        if k < 0 or threads < 1:
+            raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
+        k = min(k, _ROW_LIMIT)
         self._check_space(queries)
         found = self._search_twin(queries, k) if exhaustive else self._search(queries, k, threads)
         doc_ids = self._catalogue.doc_ids(sorted({row for hits in found for _, row in hits}))
@@ -213,9 +218,8 @@ class Index:
         """
         row = self._row(doc_id)
         for segment in self._segments:
-            rows = segment.rows()
-            ordinal = int(np.searchsorted(rows, row))
-            if ordinal < len(rows) and rows[ordinal] == row:
+            ordinal = segment.ordinal(row)
+            if ordinal is not None:
                 return StoredVector(*segment.vector(_FIELD, ordinal))
         raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
 
@@ -239,7 +243,7 @@ class Index:
             space=self.space,
             segments=len(self._segments),
             units=sum(segment.units for segment in self._segments),
-            nnz=sum(int(segment.forward(_FIELD)[0][-1]) for segment in self._segments),
+            nnz=sum(segment.nnz(_FIELD) for segment in self._segments),
             segment_bytes=sum(segment.bytes for segment in self._segments),
             catalogue_bytes=sum(path.stat().st_size for path in self.path.glob(f"{FILE}*")),
         )
@@ -299,7 +303,14 @@ class Index:
         if self._lock.held:
             return
         self._lock.acquire()
-        self._refresh()
+        try:
+            self._refresh()
+            self._clear_away()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _clear_away(self) -> None:
         folder = self.path / _SEGMENTS
         named = self._catalogue.segment_files()
         for path in folder.iterdir() if folder.is_dir() else ():
@@ -358,7 +369,7 @@ class Index:
         return segment
 
     def _row(self, doc_id: str) -> int:
-        row = self._catalogue.row_of(doc_id)
+        row = self._catalogue.row_of(doc_id, self.commit_info.commit_id)
         if row is None:
             raise UnknownDocument(f"{self.path} has no document {doc_id!r}")
         return row

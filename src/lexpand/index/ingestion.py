@@ -13,8 +13,8 @@ from lexpand.errors import LexpandError, RowError
 from lexpand.index.index import Index
 from lexpand.index.results import Presence
 
-# Documents that are encoded at a time: what Ctrl-C can cost.
-_CHUNK = 256
+# Documents that are encoded at a time: what Ctrl-C can cost, about a second.
+_CHUNK = 64
 
 COMMIT_EVERY = 10_000
 """Documents between two commits, each of which makes one segment."""
@@ -61,6 +61,7 @@ def ingest(
     on_duplicate: OnDuplicate = OnDuplicate.REFUSE,
     commit_every: int = COMMIT_EVERY,
     on_done: Callable[[int], None] | None = None,
+    report: IngestReport | None = None,
 ) -> IngestReport:
     """Encode and add documents, with a commit every so often and at the end.
 
@@ -74,22 +75,23 @@ def ingest(
         on_duplicate: what to do with a doc_id that is there with another content.
         commit_every: documents between commits.
         on_done: called with the number of documents dealt with since its last call.
+        report: filled as the work goes on, and returned; hand one in to have it where the work ends early.
 
     Raises:
         ContractMismatch: the encoder is not the index's model.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     index.check_model(encoder.space.model)
-    report, waiting = IngestReport(), 0
+    report = IngestReport() if report is None else report
+    done, waiting = on_done or (lambda _: None), 0
     try:
-        for chunk in _chunks(documents):
+        for chunk in _chunks(documents, min(_CHUNK, commit_every)):
             new = _new_documents(index, chunk, on_duplicate, report)
-            waiting += _encode_and_add(index, encoder, new, report)
+            done(len(chunk) - len(new))
+            waiting += _encode_and_add(index, encoder, new, report, done)
             if waiting >= commit_every:
                 report.added += _commit(index)
                 waiting = 0
-            if on_done is not None:
-                on_done(len(chunk))
     finally:
         report.added += _commit(index)
     return report
@@ -101,13 +103,13 @@ def _commit(index: Index) -> int:
     return len(index) - before
 
 
-def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def _chunks(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
     """Chunks of documents. What was read before the source fails is handed on before the failure is."""
     chunk: list[Document] = []
     try:
         for document in documents:
             chunk.append(document)
-            if len(chunk) == _CHUNK:
+            if len(chunk) == size:
                 full, chunk = chunk, []
                 yield full
     except (LexpandError, OSError):
@@ -139,11 +141,17 @@ def _new_documents(
     return list(new.values())
 
 
-def _encode_and_add(index: Index, encoder: Encoder, documents: list[Document], report: IngestReport) -> int:
+def _encode_and_add(
+    index: Index,
+    encoder: Encoder,
+    documents: list[Document],
+    report: IngestReport,
+    on_done: Callable[[int], None],
+) -> int:
     if not documents:
         return 0
     start = time.perf_counter()
-    encoding = encoder.encode(documents, Role.DOCUMENT)
+    encoding = encoder.encode(documents, Role.DOCUMENT, on_done=on_done)
     report.encode_seconds += time.perf_counter() - start
     report.truncated += encoding.truncated
     report.tokens += int(encoding.tokens.sum())

@@ -24,7 +24,8 @@ class Pending:
         """Append documents whose ids are new."""
         self.documents.extend(documents)
         self.content_hashes.update((document.doc_id, document.content_hash) for document in documents)
-        self._parts.append(vectors)
+        # Without their model, which the index has checked: its name may differ from call to call, or be missing.
+        self._parts.append(SparseVectors(vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size))
 
     def vectors(self) -> SparseVectors:
         """All vectors, one row a document. There must be at least one addition."""

@@ -32,7 +32,8 @@ class WriterLock:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self._folder / "writer.lock")
+        # Not of one thread: the one that closes an index need not be the one that wrote.
+        lock = FileLock(self._folder / "writer.lock", thread_local=False)
         try:
             lock.acquire(blocking=False)
         except Timeout:

@@ -64,7 +64,12 @@ class Retriever:
             ModelError: the model cannot be loaded, or is not the index's.
         """
         index = Index.open(path)
-        return cls(index, Encoder.load(model or index.space.location or "default", threads=threads))
+        try:
+            location = model or index.space.location or "default"
+            return cls(index, Encoder.load(location, threads=threads, max_tokens=index.space.document_max_tokens))
+        except BaseException:
+            index.close()
+            raise
 
     def close(self) -> None:
         """Close the index."""

@@ -1,0 +1,115 @@
+"""Help of every command and option, completion, and a start that loads no model."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from cli_runs import COMMAND, Ran
+
+from lexpand.cli.app import app
+
+ROOT: Any = typer.main.get_command(app)
+COMMANDS: dict[str, Any] = ROOT.commands
+
+
+def parameters() -> Iterator[tuple[str, Any]]:
+    for name, command in {"lexpand": ROOT, **COMMANDS}.items():
+        for parameter in command.params:
+            yield f"{name} {parameter.opts[0]}", parameter
+
+
+def test_the_commands_stand_in_the_order_of_their_use() -> None:
+    assert list(COMMANDS) == ["index", "search", "explain", "info", "encode", "demo"]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_every_command_has_help(run: Callable, name: str) -> None:
+    for option in ("--help", "-h"):
+        ran = run(*([name] if name else []), option)
+        assert (ran.code, ran.err) == (0, "")
+        assert "Usage: " in ran.out
+    command = COMMANDS[name] if name else ROOT
+    assert command.help and command.help.split("\n\n")[0].endswith(".")
+    assert all("\n" not in paragraph for paragraph in command.help.split("\n\n"))
+
+
+@pytest.mark.parametrize("parameter", dict(parameters()).values(), ids=dict(parameters()).keys())
+def test_every_option_has_help(parameter: Any) -> None:
+    assert parameter.help and parameter.help.endswith((".", "."))
+    assert "[" not in parameter.help, "brackets are markup in help"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_json_and_verbose(name: str) -> None:
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    assert {"--json", "--verbose"} <= options
+
+
+def test_help_says_what_an_omitted_option_does(run: Callable) -> None:
+    text = run("index", "--help", columns=200).out
+    for default in ("the model's limit", "doc_id, id or _id", "all cores", "refuse", "10000"):
+        assert default in text
+    assert "SOURCE" in text and "INDEX" in text
+
+
+def test_help_fits_a_narrow_terminal(run: Callable) -> None:
+    for name in COMMANDS:
+        assert max(map(len, run(name, "--help", columns=60).out.splitlines())) <= 60
+
+
+def test_lexpand_alone_shows_its_help(run: Callable) -> None:
+    ran = run()
+    assert ran.code == 2
+    assert "Exit codes: 0 done" in ran.out
+    for name in COMMANDS:
+        assert f" {name} " in ran.out
+
+
+def completing(shell: str, **variables: str) -> str:
+    """What the script prints for a shell that completes."""
+    env = {**os.environ, "_LEXPAND_COMPLETE": shell, **variables}
+    return subprocess.run([COMMAND], env=env, capture_output=True, encoding="utf-8", timeout=60).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_produced(shell: str) -> None:
+    script = completing(f"source_{shell}")
+    assert f"_LEXPAND_COMPLETE=complete_{shell}" in script
+    interpreter = shutil.which(shell)
+    if interpreter and shell != "fish":
+        subprocess.run([interpreter, "-n"], input=script, encoding="utf-8", check=True)
+
+
+def test_show_and_install_completion(shell: Callable[..., Ran], tmp_path: Path) -> None:
+    env = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert "_LEXPAND_COMPLETE" in shell("--show-completion", "zsh", env=env).out
+    installed = shell("--install-completion", "bash", env=env)
+    assert installed.code == 0
+    assert "_LEXPAND_COMPLETE" in (tmp_path / ".bash_completions" / "lexpand.sh").read_text()
+
+
+def test_commands_and_choices_are_completed() -> None:
+    assert completing("complete_bash", COMP_WORDS="lexpand se", COMP_CWORD="1").split() == ["search"]
+    choices = completing("complete_bash", COMP_WORDS="lexpand index --on-duplicate ", COMP_CWORD="3")
+    assert choices.split() == ["refuse", "skip"]
+
+
+HEAVY = ["onnxruntime", "tokenizers", "safetensors", "scipy", "ir_measures", "pandas", "pyarrow", "torch"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["info"], ["index", "--help"]], ids=" ".join)
+def test_the_start_is_light(pages_index: Path, arguments: list[str]) -> None:
+    given = [*arguments, str(pages_index)] if arguments == ["info"] else arguments
+    code = (
+        "import sys\nfrom lexpand.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"

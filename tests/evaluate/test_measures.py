@@ -1,0 +1,83 @@
+"""Measures against figures worked out by hand."""
+
+from math import log2
+
+import pytest
+
+from lexpand import Qrels, Run
+from lexpand.errors import DataError
+from lexpand.evaluate import DEFAULT_MEASURES, evaluate
+
+QRELS = Qrels({"one": {"a": 2, "b": 1, "c": 0}, "two": {"x": 1}, "three": {"m": 1, "n": 1, "o": 1, "p": 1}})
+RUN = Run(
+    {
+        # Relevant at the ranks 2 (grade 1) and 4 (grade 2).
+        "one": [("c", 9.0), ("b", 8.0), ("unjudged", 7.0), ("a", 6.0)],
+        # Not "two": it counts as 0.
+        # At the ranks 1, 3 and 12; one is missing.
+        "three": [("m", 50.0), ("u0", 49.0), ("n", 48.0), *((f"u{i}", 40.0 - i) for i in range(1, 9)), ("o", 1.0)],
+        "not judged": [("a", 1.0)],
+    }
+)
+
+
+def test_ndcg_at_10() -> None:
+    one = (1 / log2(3) + 2 / log2(5)) / (2 / log2(2) + 1 / log2(3))
+    three = (1 + 1 / log2(4)) / (1 + 1 / log2(3) + 1 / log2(4) + 1 / log2(5))
+    assert evaluate(RUN, QRELS) == pytest.approx({"nDCG@10": (one + 0 + three) / 3, "R@100": (1 + 0 + 3 / 4) / 3})
+
+
+def test_other_measures() -> None:
+    found = evaluate(RUN, QRELS, ["RR@10", "P@4", "AP", "R@1", "Success@1"])
+    assert list(found) == ["RR@10", "P@4", "AP", "R@1", "Success@1"]
+    one, three = (1 / 2 + 2 / 4) / 2, (1 / 1 + 2 / 3 + 3 / 12) / 4
+    assert found == pytest.approx(
+        {
+            "RR@10": (1 / 2 + 0 + 1) / 3,
+            "P@4": (2 / 4 + 0 + 2 / 4) / 3,
+            "AP": (one + 0 + three) / 3,
+            "R@1": (0 + 0 + 1 / 4) / 3,
+            "Success@1": (0 + 0 + 1) / 3,
+        }
+    )
+
+
+def test_the_defaults() -> None:
+    assert tuple(evaluate(RUN, QRELS)) == DEFAULT_MEASURES == ("nDCG@10", "R@100")
+    assert evaluate(RUN, QRELS, ["nDCG@10"])["nDCG@10"] == evaluate(RUN, QRELS)["nDCG@10"]
+
+
+@pytest.mark.parametrize("run", [Run({}), Run({"one": []}), Run({"other": [("a", 1.0)]})])
+def test_a_run_without_an_answer(run: Run) -> None:
+    assert evaluate(run, QRELS) == {"nDCG@10": 0.0, "R@100": 0.0}
+
+
+def test_a_perfect_run() -> None:
+    run = Run({query: list(grades.items()) for query, grades in QRELS.judgements.items()})
+    assert evaluate(run, QRELS) == {"nDCG@10": 1.0, "R@100": 1.0}
+
+
+def test_no_judgements() -> None:
+    with pytest.raises(DataError, match="the qrels hold no judgements"):
+        evaluate(RUN, Qrels({}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "nonsense", "nDCG@", "nDCG@ten", "nDCG@10 R@100", "P", "R@10.5", "nDCG(depth=1)@10", "__import__('os')", "1"],
+)
+def test_unknown_measures(name: str) -> None:
+    with pytest.raises(DataError, match=r"unknown measure .*nDCG@10") as error:
+        evaluate(RUN, QRELS, ["R@100", name])
+    assert repr(name) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["nDCG@0", "P@0", "Judged@0", "nDCG@99999999999999999999", "AP(rel=0)"])
+def test_numbers_that_would_end_the_process(name: str) -> None:
+    with pytest.raises(DataError, match="its numbers must be from 1"):
+        evaluate(RUN, QRELS, [name])
+
+
+def test_a_measure_that_needs_another_package() -> None:
+    with pytest.raises(DataError, match="cannot compute RBP: Unsupported measures"):
+        evaluate(RUN, QRELS, ["RBP"])

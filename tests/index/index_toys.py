@@ -1,0 +1,81 @@
+"""Small collections made by hand or at random, for tests of the index."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexpand import Document, Index, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.index import Match
+
+TERMS = 16
+
+
+@dataclass
+class RealCollection:
+    """Abstracts with their vectors, an index of them in three commits, and real questions."""
+
+    path: Path
+    documents: list[Document]
+    vectors: SparseVectors
+    queries: SparseVectors
+
+
+def space_of(terms: int, name: str = "toy", digit: str = "0") -> VectorSpace:
+    return VectorSpace(ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", 99)
+
+
+SPACE = space_of(TERMS)
+
+
+def toy_document(number: int, text: str = "a text") -> Document:
+    return Document(f"d{number}", f"{text} {number}", f"title {number}", {"n": number}, f"toys:{number}")
+
+
+def toy_vectors(rows: Sequence[Mapping[int, float]], terms: int = TERMS) -> SparseVectors:
+    return SparseVectors.from_rows(rows, terms)
+
+
+def toy_rows(numbers: Sequence[int]) -> list[dict[int, float]]:
+    """Vectors that tell documents apart: term 0 in all, another by the number, a weight by the number."""
+    return [{0: 1.0, 1 + number % (TERMS - 1): 1 + number / 8} for number in numbers]
+
+
+def add_toys(index: Index, *numbers: int) -> int:
+    return index.add([toy_document(number) for number in numbers], toy_vectors(toy_rows(numbers)))
+
+
+def make_toys(path: Path, *commits: Sequence[int]) -> Path:
+    """An index of toy documents with a commit for each sequence, closed."""
+    with Index.create(path, SPACE) as index:
+        for numbers in commits:
+            add_toys(index, *numbers)
+            index.commit()
+    return path
+
+
+EVERYTHING = toy_vectors([{0: 1.0}])
+
+
+def ids_in(index: Index) -> list[str]:
+    """The ids that a query for the term that all toys share finds, in order of adding."""
+    (found,) = index.search(EVERYTHING, 10_000)
+    return [match.doc_id for match in sorted(found, key=lambda match: match.row)]
+
+
+def same_to_the_bit(index: Index, queries: SparseVectors, k: int, threads: int = 1) -> list[list[Match]]:
+    """The native result, after comparing it with the twin's: doc_id, score and row, with ==."""
+    found = index.search(queries, k, threads=threads)
+    assert found == index.search(queries, k, exhaustive=True)
+    return found
+
+
+def random_vectors(random: np.random.Generator, rows: int, vocabulary_size: int, most: int) -> SparseVectors:
+    """Rows of up to `most` terms, with weights that often repeat."""
+    lengths = random.integers(0, most + 1, rows)
+    terms = [np.sort(random.choice(vocabulary_size, length, replace=False)) for length in lengths]
+    weights = random.choice([0.0, 0.25, 0.5, 1.0, 1.5, 3.0], int(lengths.sum()))
+    weights = np.where(random.random(len(weights)) < 0.3, random.random(len(weights)), weights)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return SparseVectors(indptr, np.concatenate([[], *terms]).astype(np.int64), weights, vocabulary_size)

@@ -1,0 +1,158 @@
+"""Writers that end in the middle: what was committed is there, the rest was never there."""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from index_toys import EVERYTHING, SPACE, add_toys, ids_in, make_toys, same_to_the_bit, toy_document
+
+from lexpand import Index, _native
+from lexpand.errors import IndexLocked
+from lexpand.index.catalogue import Catalogue
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def killed_writers(path: Path) -> Iterator[Callable[[float], list[int]]]:
+    """Gives a function that lets a writer work for some seconds, kills it, and tells what it had committed."""
+    command = [sys.executable, str(HERE / "crash_rounds.py"), str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def one_round(seconds: float) -> list[int]:
+            stdin.write(f"{seconds}\n")
+            stdin.flush()
+            return [int(number) for number in stdout.readline().split()]
+
+        yield one_round
+        stdin.close()
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    path = make_toys(tmp_path / "i", [0])
+    moments = random.Random(7)
+    told = {0}
+    with killed_writers(path) as one_round:
+        for _ in range(30):
+            told.update(one_round(moments.uniform(0.0, 0.1)))
+            with Index.open(path) as index:
+                found = ids_in(index)
+                assert found == [f"d{number}" for number in range(len(index))]
+                # A commit may be done whose writer did not live to tell; none that was told is missing.
+                assert told <= set(range(len(index)))
+                assert len(index) % 2 == 1
+                documents = index.documents(range(len(index)))
+                assert documents == {number: toy_document(number) for number in range(len(index))}
+                assert index.vector(f"d{len(index) - 1}").terms.tolist()[0] == 0
+                same_to_the_bit(index, EVERYTHING, 1000)
+    assert len(told) > 30
+    with Index.open(path) as index:
+        add_toys(index, 1_000_000)
+        index.commit()
+        named = {entry.file for entry in index._entries}
+    assert {file.name for file in (path / "segments").iterdir()} == named
+
+
+def test_left_overs_are_never_read_and_removed_by_the_next_writer(tmp_path: Path) -> None:
+    path = make_toys(tmp_path / "i", [1])
+    other = make_toys(tmp_path / "other", [2])
+    segments = path / "segments"
+    (segments / "00000002-0123456789abcdef.tmp").write_bytes(b"half")
+    shutil.copy(next((other / "segments").iterdir()), segments / "00000002-fedcba9876543210.seg")
+    (segments / "note.txt").write_text("a person's")
+    with Index.open(path) as index:
+        assert ids_in(index) == ["d1"]
+        assert len(list(segments.iterdir())) == 4  # a reader removes nothing
+        add_toys(index, 3)
+        assert {file.name for file in segments.iterdir()} == {"note.txt", index._entries[0].file}
+        index.commit()
+        assert ids_in(index) == ["d1", "d3"]
+
+
+def test_a_locked_out_writer_removes_nothing(tmp_path: Path) -> None:
+    """What looks like a left-over may be what the other writer is about to commit."""
+    path = make_toys(tmp_path / "i", [1])
+    with Index.open(path) as writer, Index.open(path) as other:
+        add_toys(writer, 2)
+        (path / "segments" / "00000002-0123456789abcdef.tmp").write_bytes(b"half")
+        with pytest.raises(IndexLocked):
+            add_toys(other, 3)
+        assert len(list((path / "segments").iterdir())) == 2
+
+
+@pytest.mark.parametrize("left", ["nothing", "empty file", "empty database", "log"])
+def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) -> None:
+    path = tmp_path / "i"
+    path.mkdir()
+    catalogue = path / "catalogue.sqlite"
+    if left == "empty file":
+        catalogue.touch()
+    elif left != "nothing":
+        database = sqlite3.connect(catalogue, isolation_level=None)
+        database.execute("PRAGMA journal_mode = WAL")
+        if left == "log":
+            database.execute("BEGIN")
+            database.execute("CREATE TABLE settings (key TEXT)")
+            shutil.copytree(path, tmp_path / "copy")
+            path = tmp_path / "copy"
+        database.close()
+    assert not Index.exists(path)
+    with Index.create(path, SPACE) as index:
+        add_toys(index, 1)
+        index.commit()
+        assert ids_in(index) == ["d1"]
+
+
+def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = Catalogue.commit
+
+    def commit_and_be_interrupted(*arguments: object) -> None:
+        commit(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    path = make_toys(tmp_path / "i", [1])
+    with Index.open(path) as index:
+        add_toys(index, 2)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Catalogue, "commit", commit_and_be_interrupted)
+            index.commit()
+        assert ids_in(index) == ["d1", "d2"]
+        assert index.commit().commit_id == 2  # nothing waits
+        assert add_toys(index, 2, 3) == 1
+        index.commit()
+    with Index.open(path) as index:
+        assert ids_in(index) == ["d1", "d2", "d3"]
+
+
+@pytest.mark.parametrize("moment", ["before the segment", "before the commit point"])
+def test_interrupted_before_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = make_toys(tmp_path / "i", [1])
+    with Index.open(path) as index:
+        add_toys(index, 2)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            if moment == "before the segment":
+                patch.setattr(_native, "write_segment", interrupt)
+            else:
+                patch.setattr(Catalogue, "commit", interrupt)
+            index.commit()
+        assert ids_in(index) == ["d1"]
+        assert len(list((path / "segments").iterdir())) == 1
+        with Index.open(path) as reader:
+            assert ids_in(reader) == ["d1"]
+        index.commit()  # the addition still waits
+        assert ids_in(index) == ["d1", "d2"]

@@ -1,0 +1,163 @@
+"""Segment files read by a second reader, written from docs/format.md alone."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from index_toys import SPACE, TERMS, RealCollection, add_toys, make_toys, random_vectors, space_of, toy_document
+from segment_reader import PlainSegment
+
+from lexpand import Index, SparseVectors, _native
+
+
+def segments_of(path: Path) -> list[PlainSegment]:
+    return [PlainSegment.read(file) for file in sorted((path / "segments").iterdir())]
+
+
+def check_inside(segment: PlainSegment) -> None:
+    """The postings are the forward index turned over, with bounds that hold."""
+    units, terms, impacts, stored = segment.forward()
+    same_unit = units[1:] == units[:-1]
+    assert (terms[1:][same_unit] > terms[:-1][same_unit]).all()
+    assert (impacts >= 1).all()
+    assert (terms < segment.vocabulary_size).all()
+    posting_units, posting_terms, bounds = segment.postings()
+    order = np.lexsort((units, terms))  # by term, then by unit: blocks ascend, and offsets within them
+    assert posting_terms.tolist() == terms[order].tolist()
+    assert posting_units.tolist() == units[order].tolist()
+    assert (bounds >= stored[order]).all()
+    assert (segment.array(25, "<f4") > 0).all()
+    assert segment.array(16, "<u4").tolist()[4:] == [16, 0]
+    spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2)
+    assert len(spans) == len(segment.rows) == segment.units
+    assert segment.array(2, "<u4", 0xFFFFFFFF).tolist() == [0] * segment.units
+
+
+def check_weights(segment: PlainSegment, vectors: SparseVectors) -> None:
+    """Impacts and scales are what the page says that the writer makes of the vectors."""
+    units, terms, impacts, stored = segment.forward()
+    scales = segment.array(17, "<f4").astype(np.float64)
+    for unit in range(segment.units):
+        given_terms, weights = vectors.row(unit)
+        weights = weights.astype(np.float64)
+        at = units == unit
+        assert terms[at].tolist() == given_terms[weights > 0].tolist()
+        if not at.any():
+            assert scales[unit] == 0
+            continue
+        exact = weights.max() / 65535
+        assert exact <= scales[unit] <= max(float(np.nextafter(np.float32(exact), np.float32(np.inf))), 2**-126)
+        weights = weights[weights > 0]
+        small = weights < scales[unit] / 2
+        assert (np.abs(stored[at] - weights)[~small] <= scales[unit] * 0.5000001).all()
+        assert (impacts[at][small] == 1).all()
+
+
+def same_scores(index: Index, segments: list[PlainSegment], queries: SparseVectors) -> Iterator[int]:
+    """Compares every score of the index with the second reader's; yields the number of hits of each query."""
+    found = index.search(queries, 10_000)
+    for i, hits in enumerate(found):
+        expected = {}
+        for segment in segments:
+            scores = segment.scores(*queries.row(i))
+            expected.update(zip(segment.rows.tolist(), scores.tolist(), strict=True))
+        assert {hit.row: hit.score for hit in hits} == {row: score for row, score in expected.items() if score > 0}
+        yield len(hits)
+
+
+def test_real_texts(real: RealCollection) -> None:
+    segments = segments_of(real.path)
+    assert [segment.units for segment in segments] == [120, 1, 179]
+    first = 0
+    for segment in segments:
+        check_inside(segment)
+        check_weights(segment, real.vectors[first : first + segment.units])
+        documents = real.documents[first : first + segment.units]
+        spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2).tolist()
+        assert spans == [[0, len(document.full_text)] for document in documents]
+        first += segment.units
+    with Index.open(real.path) as index:
+        assert sum(same_scores(index, segments, real.queries[:8])) > 800
+        assert sum(segment.nnz for segment in segments) == index.info().nnz
+        assert [segment.checksum for segment in segments] == [s.checksum for s in index._segments]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40), st.sampled_from([1, 3, TERMS, 1 << 16, (1 << 16) + 1]))
+def test_any_vectors(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, terms: int) -> None:
+    path = tmp_path_factory.mktemp("segment") / "a.seg"
+    vectors = random_vectors(np.random.default_rng(seed), count, terms, min(terms, 12))
+    rows = np.arange(count, dtype=np.uint32) * 3
+    _native.write_segment(
+        path,
+        rows,
+        np.zeros(count, np.uint32),
+        np.zeros(2 * count, np.uint32),
+        [(0, terms, vectors.indptr, vectors.terms, vectors.weights)],
+    )
+    segment = PlainSegment.read(path)
+    assert segment.rows.tolist() == rows.tolist()
+    assert segment.vocabulary_size == terms
+    check_inside(segment)
+    check_weights(segment, vectors)
+
+
+def test_rows_go_on_from_commit_to_commit(tmp_path: Path) -> None:
+    path = make_toys(tmp_path / "i", [5, 6], [7], [8, 9])
+    assert [segment.rows.tolist() for segment in segments_of(path)] == [[0, 1], [2], [3, 4]]
+
+
+def test_two_blocks(tmp_path: Path) -> None:
+    """Postings of a term are cut at 2^16 units."""
+    n = (1 << 16) + 3
+    vectors = SparseVectors(np.arange(n + 1), np.arange(n) % 2, np.ones(n), 2)
+    _native.write_segment(
+        tmp_path / "a.seg",
+        np.arange(n, dtype=np.uint32),
+        np.zeros(n, np.uint32),
+        np.zeros(2 * n, np.uint32),
+        [(0, 2, vectors.indptr, vectors.terms, vectors.weights)],
+    )
+    segment = PlainSegment.read(tmp_path / "a.seg")
+    check_inside(segment)
+    assert segment.array(22, "<u8").tolist() == [0, 1 << 15, (1 << 15) + 2, (1 << 15) + 2, (1 << 16) + 2, n]
+
+
+def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:
+    path = make_toys(tmp_path / "i", [1, 2], [3])
+    database = sqlite3.connect(path / "catalogue.sqlite")
+    assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
+    assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    listed = database.execute("SELECT file, created, retired, units, bytes, checksum FROM segments").fetchall()
+    database.close()
+    files = sorted((path / "segments").iterdir())
+    assert listed == [
+        (file.name, i + 1, None, segment.units, file.stat().st_size, f"{segment.checksum:016x}")
+        for i, (file, segment) in enumerate((file, PlainSegment.read(file)) for file in files)
+    ]
+    assert {entry.name for entry in path.iterdir()} == {"catalogue.sqlite", "segments", "writer.lock"}
+    assert (path / "writer.lock").stat().st_size == 0
+
+
+def test_no_two_segments_share_a_name(tmp_path: Path) -> None:
+    names = set()
+    for folder in ("a", "b"):
+        with Index.create(tmp_path / folder, space_of(TERMS)) as index:
+            add_toys(index, 1)
+            index.commit()
+        names |= {file.name for file in (tmp_path / folder / "segments").iterdir()}
+    assert len(names) == 2
+    assert all(name.startswith("00000001-") and len(name) == len("00000001-.seg") + 16 for name in names)
+
+
+def test_a_row_of_zeros_is_a_row_without_terms(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "i", SPACE) as index:
+        index.add([toy_document(0)], SparseVectors([0, 2], [3, 4], [0.0, 0.0], TERMS))
+        index.commit()
+        (segment,) = segments_of(index.path)
+        assert (segment.nnz, segment.array(17, "<f4").tolist()) == (0, [0.0])
+        assert list(same_scores(index, [segment], SparseVectors([0, 1], [3], [1.0], TERMS))) == [0]
