@@ -10,7 +10,6 @@ from cli_runs import COMMAND, Ran, run_here, write_rows
 
 from lexpand import Document, Encoder, Index, ingest
 
-
 _load_once = cache(Encoder.load)
 
 
