@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 from lexpand import Document, Encoder, Index, ingest
 from lexpand.data import collection_path, read_documents
+
+# A shell that starts the tests in the background makes them, and their children, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure.
 settings.register_profile("lexpand", deadline=None)
