@@ -109,7 +109,8 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_an_unknown_document(run: Callable, pages_index: Path) -> None:
-    assert run("explain", pages_index, "words", "none").error() == f"error: {pages_index} has no document 'none'"
+    error = run("explain", pages_index, "words", "none").error()
+    assert error == f"error: {pages_index} has no document 'none': ids are compared letter by letter"
 
 
 def test_another_length_than_the_index_has(run: Callable, pages_index: Path, rows_file: Callable) -> None:

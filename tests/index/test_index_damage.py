@@ -51,7 +51,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("text")
-    refused(file, NotAnIndex, str(file), "`lexpand index SOURCE")
+    refused(file, NotAnIndex, str(file), "an index is a folder")
     assert not Index.exists(file)
     with pytest.raises(StorageError, match=r"cannot make an index at .*file: .*; choose another place"):
         Index.create(file, SPACE)

@@ -112,6 +112,8 @@ class Catalogue:
         """
         catalogue = cls(folder)
         if not catalogue._path.is_file():
+            if folder.is_file():
+                raise NotAnIndex(f"{folder} is no index but a file: an index is a folder")
             raise NotAnIndex(f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one")
         try:
             catalogue._check_identity(folder)

@@ -371,7 +371,7 @@ class Index:
     def _row(self, doc_id: str) -> int:
         row = self._catalogue.row_of(doc_id, self.commit_info.commit_id)
         if row is None:
-            raise UnknownDocument(f"{self.path} has no document {doc_id!r}")
+            raise UnknownDocument(f"{self.path} has no document {doc_id!r}: ids are compared letter by letter")
         return row
 
 
