@@ -1,17 +1,4 @@
-"""Sparse vectors in a file: a NumPy ``.npz`` archive, not compressed, of these arrays.
-
-    format            str      "lexpand.sparse-vectors"
-    version           int64    1; a reader refuses a higher one
-    vocabulary_size   int64    the number of terms there are
-    indptr            int64    [n + 1], where rows start and end
-    terms             uint32   [nnz]
-    weights           float32  [nnz]
-    model             uint8    UTF-8 of the JSON list [name, hash] of the model that made them; empty if unknown
-    sha256            uint8    [32], over vocabulary_size, indptr, terms, weights and model in that order: for
-                               each its length in elements (8 bytes), then its elements, little-endian
-
-Nothing is unpickled. NumPy alone can read it: ``numpy.load(path)["terms"]``.
-"""
+"""Sparse vectors in a file: a NumPy ``.npz`` archive with a checksum. docs/vectors.md specifies it."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class SparseVectors:
         return cls(*vector_file.read_arrays(Path(path)))
 
     def save(self, path: str | Path) -> None:
-        """Writes one ``.npz`` file, atomically; `lexpand.data.vector_file` describes the format.
+        """Writes one ``.npz`` file, atomically; docs/vectors.md has the format.
 
         Raises:
             StorageError: the disk refused.

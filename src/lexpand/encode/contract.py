@@ -1,16 +1,6 @@
 """contract.json: what makes the vectors of a model what they are, and texts to check them by.
 
-format, version     "lexpand-contract", 1
-name                how people call the model
-vocabulary          size, sha256 (lexpand.data.Vocabulary.sha256)
-weights             file and sha256: safetensors
-body                file, sha256, output: the ONNX graph from token ids to the states before the decoder
-head                weight and bias (names of tensors), pooling, activation
-screening           file, sha256, kept: a basis that makes the head fast; may be missing
-document, query     mode ("encoder"), max_tokens (special tokens included)
-pruning             null
-licence, origin     of the weights and of what they were trained on
-golden              [{role, text, terms, weights}]: pairs that whoever executes the model can replay
+docs/model-folder.md specifies it.
 """
 
 from __future__ import annotations
