@@ -321,8 +321,12 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection:
         mode = "immutable=1"  # SQLite's log needs a folder that can be written; without a log the file is whole
     uri = f"{path.absolute().as_uri()}?{mode}"
     db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
-    # A commit returns when it is on the disk: a power cut after it loses nothing.
-    db.execute("PRAGMA synchronous = FULL")
+    try:
+        # A commit returns when it is on the disk: a power cut after it loses nothing.
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
