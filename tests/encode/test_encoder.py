@@ -64,7 +64,9 @@ def test_a_text_without_tokens_has_an_empty_vector(encoder: Encoder, text: str) 
 
 
 def test_nothing_to_encode(encoder: Encoder) -> None:
-    assert encoder.encode_documents([]) == SparseVectors.empty(0, 30522)[:0] or len(encoder.encode_documents([])) == 0
+    encoding = encoder.encode([], Role.DOCUMENT)
+    assert encoding.vectors == SparseVectors([0], [], [], len(encoder.vocabulary), encoder.contract.model)
+    assert (len(encoding.tokens), encoding.truncated, encoding.empty) == (0, 0, 0)
 
 
 def test_title_and_text_are_read_with_a_space_between(encoder: Encoder) -> None:

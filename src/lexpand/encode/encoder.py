@@ -158,10 +158,10 @@ class Encoder:
             DataError: an element is neither a string nor a Document.
         """
         parts: list[Encoding] = []
-        for start in range(0, len(texts), _WINDOW):
+        for start in range(0, len(texts) or 1, _WINDOW):
             window = [_text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
             parts.append(self._encode_window(window, role, on_done or (lambda _: None)))
-        return _join(parts) if parts else self._encode_window([], role, on_done or (lambda _: None))
+        return _join(parts)
 
     def trace(self, text: str, role: Role) -> Trace:
         """Encode one text and keep the token behind each term.

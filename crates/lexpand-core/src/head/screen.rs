@@ -127,8 +127,11 @@ impl Screen {
                 "screening: the basis is not inverted by its inverse (off by {error:e})"
             )));
         }
-        // What float64 transforms, the inverse, and the float32 dot product of the tile kernel may be off by, / (|h| |w|).
-        let slack = error + (width + 8) as f64 * f64::from(f32::EPSILON) + 1e-9;
+        // What may be off, / (|h| |w|): the inverse; both changes of basis in float64, which an ill-conditioned basis
+        // magnifies by the norms of its matrices; the float32 dot product of the tile kernel.
+        let norms = norm(to_basis.iter().copied()) * norm(back.iter().copied());
+        let turning = 4.0 * (width + 8) as f64 * f64::EPSILON * norms;
+        let slack = error + turning + (width + 8) as f64 * f64::from(f32::EPSILON);
         let packed = in_parallel(panels.len(), threads, |i| ScreenPanel::pack(panels, i, back, kept, slack));
         let dimensions = kept.next_multiple_of(STEP);
         Ok(Screen { to_basis: to_basis.to_vec(), width, dimensions, kept, panels: packed })
