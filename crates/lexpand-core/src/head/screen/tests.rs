@@ -1,0 +1,113 @@
+//! Screening against its portable twin, and against no screening, to the bit.
+
+use super::*;
+use crate::head::{Activation, Head, HiddenBatch, Pooling};
+use proptest::prelude::*;
+
+/// An upper triangular T with its S: T S' = I, solved by substitution. Ill-conditioned where `skew` is large.
+fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
+    let mut to_basis = vec![0.0; width * width];
+    for i in 0..width {
+        to_basis[i * width + i] = 0.5 + (i % 3) as f64;
+        for j in i + 1..width {
+            to_basis[i * width + j] = skew * ((i * 7 + j * 3) % 5) as f64 / width as f64;
+        }
+    }
+    let mut inverse = vec![0.0; width * width];
+    for column in 0..width {
+        for i in (0..width).rev() {
+            let rest: f64 = (i + 1..width).map(|k| to_basis[i * width + k] * inverse[k * width + column]).sum();
+            let unit = if i == column { 1.0 } else { 0.0 };
+            inverse[i * width + column] = (unit - rest) / to_basis[i * width + i];
+        }
+    }
+    let back = (0..width * width).map(|at| inverse[at % width * width + at / width]).collect();
+    (to_basis, back)
+}
+
+fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize, f64)> {
+    (1_usize..40, 1_usize..34, 1_usize..20, 0.0_f64..1.0).prop_flat_map(|(width, terms, positions, skew)| {
+        let value = prop_oneof![8 => -1.0_f32..1.0, 1 => -30.0_f32..30.0, 1 => Just(0.0_f32)];
+        (
+            prop::collection::vec(value.clone(), width * terms),
+            prop::collection::vec(-9.0_f32..1.0, terms),
+            prop::collection::vec(value, width * positions),
+            Just(width),
+            1..=width,
+            Just(skew),
+        )
+    })
+}
+
+proptest! {
+    #[test]
+    fn screening_changes_no_bit((weights, bias, states, width, kept, skew) in cases(), sum in any::<bool>()) {
+        let pooling = if sum { Pooling::Sum } else { Pooling::Max };
+        let plain = Head::new(&weights, &bias, width, pooling, Activation::Log1pRelu).unwrap();
+        let (to_basis, back) = basis(width, skew);
+        let screened = plain.screened(Basis { to_basis: &to_basis, back: &back, kept }, 2).unwrap();
+        let lengths = [(states.len() / width) as u32];
+        let batch = HiddenBatch::new(&states, &lengths, lengths[0] as usize, width).unwrap();
+        prop_assert_eq!(plain.encode(batch, 1).unwrap(), screened.encode(batch, 2).unwrap());
+    }
+
+    #[test]
+    fn the_fast_screener_passes_what_the_portable_one_does((weights, bias, states, width, kept, skew) in cases()) {
+        let panels = Panels::pack(&weights, &bias, width);
+        let (to_basis, back) = basis(width, skew);
+        let screen = Screen::new(&panels, Basis { to_basis: &to_basis, back: &back, kept }, 1).unwrap();
+        let text = screen.text(&states);
+        let (mut fast, mut slow) = (vec![], vec![]);
+        for i in 0..panels.len() {
+            screen_portable(&text, screen.panel(i), &mut slow);
+            if let Some(screener) = screener() {
+                screener(&text, screen.panel(i), &mut fast);
+                prop_assert_eq!(&fast, &slow);
+            }
+            // Every position with an active term passes: the twin in float64.
+            let (panel, bias) = panels.panel(i);
+            for (position, state) in states.chunks_exact(width).enumerate() {
+                let logit = |j: usize| -> f64 {
+                    let row = panel.iter().skip(j).step_by(PANEL);
+                    state.iter().zip(row).map(|(&h, &w)| f64::from(h) * f64::from(w)).sum::<f64>() + f64::from(bias[j])
+                };
+                if (0..PANEL).any(|j| logit(j) > 0.0) {
+                    prop_assert!(slow.contains(&(position as u32)), "position {position}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_basis_that_concentrates_leaves_most_out() {
+    // The first dimension carries everything; one position of 30 is active.
+    let (width, terms) = (16, 64);
+    let mut weights = vec![0.0; width * terms];
+    weights.iter_mut().step_by(width).for_each(|w| *w = 1.0);
+    let mut states = vec![0.01; width * 30];
+    states[7 * width] = 5.0;
+    let panels = Panels::pack(&weights, &vec![-2.0; terms], width);
+    let (to_basis, back) = basis(width, 0.0);
+    let screen = Screen::new(&panels, Basis { to_basis: &to_basis, back: &back, kept: 8 }, 1).unwrap();
+    let mut passed = Vec::new();
+    screen_portable(&screen.text(&states), screen.panel(0), &mut passed);
+    // Positions of a tile share its bounds, so its neighbours may pass too.
+    assert!(passed.contains(&7) && passed.len() <= ROWS, "{passed:?}");
+}
+
+#[test]
+fn a_basis_that_is_none_is_refused() {
+    let head = Head::new(&[1.0; 8], &[0.0; 2], 4, Pooling::Max, Activation::Log1pRelu).unwrap();
+    let refused = |to_basis: &[f64], back: &[f64], kept| {
+        head.screened(Basis { to_basis, back, kept }, 1).map(|_| ()).unwrap_err().to_string()
+    };
+    let (to_basis, mut back) = basis(4, 0.3);
+    assert!(refused(&to_basis, &back, 0).contains("0 dimensions kept of 4"));
+    assert!(refused(&to_basis, &back, 5).contains("5 dimensions kept of 4"));
+    assert!(refused(&to_basis[1..], &back, 2).contains("matrices of 15 and 16 values"));
+    back[3] += 0.1;
+    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+    back[3] = f64::NAN;
+    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+}
