@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Rows, csr, exhaustive, plain, rows, write};
-use lexpand_core::search::{Queries, search};
-use lexpand_core::segment::Segment;
+use common::{MEANS, Rows, all, csr, exact, exhaustive, plain, rows, write};
+use lexpand_core::search::{Knobs, Queries, Searched, search};
+use lexpand_core::segment::{MergeSource, Segment, merge};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ proptest! {
         let segments: Vec<&Segment> = segments.iter().collect();
         let (indptr, terms, weights) = csr(&queries);
         let queries_csr = Queries::new(&indptr, &terms, &weights, VOCABULARY).unwrap();
-        let found = search(&segments, 0, queries_csr, k, threads).unwrap();
+        let found = search(&all(&segments), 0, queries_csr, exact(k, threads)).unwrap();
         prop_assert_eq!(found.len(), queries.len());
         for (query, hits) in queries.iter().zip(&found) {
             let mut expected = exhaustive(&segments, query);
@@ -78,7 +78,7 @@ fn several_blocks_and_a_wide_vocabulary() {
     let (indptr, terms, weights) = csr(&vec![query.clone()]);
     for k in [1, 10, 1000, 100_000] {
         let queries = Queries::new(&indptr, &terms, &weights, vocabulary).unwrap();
-        let found = search(&[&segments[0]], 0, queries, k, 1).unwrap();
+        let found = search(&all(&[&segments[0]]), 0, queries, exact(k, 1)).unwrap();
         let mut expected = exhaustive(&[&segments[0]], &query);
         expected.truncate(k);
         assert_eq!(plain(&found[0]), expected, "k = {k}");
@@ -94,7 +94,7 @@ fn a_query_of_thousands_of_terms() {
         let query: Vec<(u32, f32)> = (0..length).map(|term| (term, 0.01 + (term % 13) as f32)).collect();
         let (indptr, terms, weights) = csr(&vec![query.clone()]);
         let queries = Queries::new(&indptr, &terms, &weights, vocabulary).unwrap();
-        let found = search(&[&segments[0]], 0, queries, 20, 1).unwrap();
+        let found = search(&all(&[&segments[0]]), 0, queries, exact(20, 1)).unwrap();
         let mut expected = exhaustive(&[&segments[0]], &query);
         expected.truncate(20);
         assert_eq!(plain(&found[0]), expected, "{length} terms");
@@ -110,7 +110,7 @@ fn extreme_weights_keep_their_order() {
         let query = vec![(0, weight), (1, weight)];
         let (indptr, terms, weights) = csr(&vec![query.clone()]);
         let queries = Queries::new(&indptr, &terms, &weights, VOCABULARY).unwrap();
-        let found = search(&[&segments[0]], 0, queries, 10, 1).unwrap();
+        let found = search(&all(&[&segments[0]]), 0, queries, exact(10, 1)).unwrap();
         assert_eq!(plain(&found[0]), exhaustive(&[&segments[0]], &query));
         assert_eq!(found[0].iter().map(|hit| hit.row).collect::<Vec<_>>(), [1, 2, 0]);
     }
@@ -119,7 +119,7 @@ fn extreme_weights_keep_their_order() {
 #[test]
 fn no_segments_no_hits() {
     let queries = Queries::new(&[0, 1], &[3], &[1.0], VOCABULARY).unwrap();
-    assert_eq!(search(&[], 0, queries, 10, 2).unwrap(), vec![vec![]]);
+    assert_eq!(search(&[], 0, queries, exact(10, 2)).unwrap(), vec![vec![]]);
 }
 
 #[test]
@@ -136,5 +136,128 @@ fn bad_queries_are_refused_with_their_number() {
     let folder = TempDir::new().unwrap();
     let segments = build(&folder, &[vec![vec![(0, 1.0)]]], VOCABULARY);
     let queries = Queries::new(&[0], &[], &[], VOCABULARY).unwrap();
-    assert!(search(&[&segments[0]], 7, queries, 1, 1).unwrap_err().to_string().contains("field 7"));
+    assert!(search(&all(&[&segments[0]]), 7, queries, exact(1, 1)).unwrap_err().to_string().contains("field 7"));
+}
+
+/// Thousands of units over few terms: most terms are dense, in every block, and the last sub-block is short.
+fn crowded(n: u32, seed: u32) -> Rows {
+    let mut rows = many(n, 30);
+    for (i, row) in rows.iter_mut().enumerate() {
+        let mixed = (i as u32 ^ seed).wrapping_mul(2_654_435_761);
+        row.retain(|pair| pair.0 > 3);
+        row.insert(0, (mixed % 3, 0.01 + (mixed >> 8) as f32 % 97.0 / 30.0));
+        if mixed.is_multiple_of(11) {
+            row.clear();
+        }
+    }
+    rows
+}
+
+fn as_set(bits: &[bool]) -> Vec<u64> {
+    let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
+    bits.chunks(64).map(word).collect()
+}
+
+/// The definition over those units that a set allows.
+fn exhaustive_among(segments: &[&Segment], sets: &[Vec<u64>], query: &[(u32, f32)], k: usize) -> Vec<(f64, u32)> {
+    let allowed = |row: u32| {
+        segments.iter().zip(sets).any(|(segment, set)| {
+            segment.rows().iter().position(|&other| other == row).is_some_and(|i| set[i / 64] >> (i % 64) & 1 == 1)
+        })
+    };
+    let mut hits = exhaustive(segments, query);
+    hits.retain(|hit| allowed(hit.1));
+    hits.truncate(k);
+    hits
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn dense_terms_and_sets_of_allowed_units(
+        sizes in prop::collection::vec(1_u32..3_000, 1..3),
+        large in 8_000_u32..20_000,
+        queries in rows(1..4, 34),
+        k in 1_usize..40,
+        one_in in prop_oneof![Just(1_u32), Just(2), Just(50), Just(1_000)],
+        seed: u32,
+    ) {
+        let folder = TempDir::new().unwrap();
+        let parts: Vec<Rows> = sizes.iter().chain([&large]).map(|&n| crowded(n, seed)).collect();
+        let segments = build(&folder, &parts, 34);
+        prop_assert!(!segments.last().unwrap().field(0).unwrap().postings.unwrap().dense.terms.is_empty());
+        let segments: Vec<&Segment> = segments.iter().collect();
+        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9) % one_in == 0;
+        let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
+        let searched: Vec<Searched> =
+            segments.iter().zip(&sets).map(|(&segment, set)| Searched { segment, allowed: Some(set) }).collect();
+        let (indptr, terms, weights) = csr(&queries);
+        let found = search(&searched, 0, Queries::new(&indptr, &terms, &weights, 34).unwrap(), exact(k, 1)).unwrap();
+        for (query, hits) in queries.iter().zip(&found) {
+            prop_assert_eq!(plain(hits), exhaustive_among(&segments, &sets, query, k));
+        }
+    }
+
+    #[test]
+    fn less_effort_gives_real_hits_with_their_real_scores(
+        n in 1_000_u32..12_000,
+        queries in rows(1..4, 34),
+        k in 1_usize..40,
+        effort in 0.001_f64..1.0,
+        seed: u32,
+    ) {
+        let folder = TempDir::new().unwrap();
+        let segments = build(&folder, &[crowded(n, seed)], 34);
+        let (indptr, terms, weights) = csr(&queries);
+        let knobs = Knobs { k, effort, threads: 2 };
+        let queries_csr = Queries::new(&indptr, &terms, &weights, 34).unwrap();
+        let found = search(&all(&[&segments[0]]), 0, queries_csr, knobs).unwrap();
+        for (query, hits) in queries.iter().zip(&found) {
+            let hits = plain(hits);
+            let scores: std::collections::HashMap<u32, f64> =
+                exhaustive(&[&segments[0]], query).into_iter().map(|(score, row)| (row, score)).collect();
+            prop_assert!(hits.is_sorted_by(|a, b| (-a.0, a.1) < (-b.0, b.1)) && hits.len() <= k);
+            prop_assert!(hits.iter().all(|(score, row)| scores[row] == *score));
+        }
+    }
+
+    #[test]
+    fn merging_changes_no_score_and_leaves_out_what_is_not_kept(
+        sizes in prop::collection::vec(0_u32..2_500, 1..4),
+        queries in rows(1..4, 34),
+        k in 1_usize..60,
+        seed: u32,
+    ) {
+        let folder = TempDir::new().unwrap();
+        let parts: Vec<Rows> = sizes.iter().map(|&n| crowded(n, seed)).collect();
+        let segments = build(&folder, &parts, 34);
+        let segments: Vec<&Segment> = segments.iter().collect();
+        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9) % 4 > 0;
+        let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
+        let sources: Vec<MergeSource> =
+            segments.iter().zip(&sets).map(|(&segment, set)| MergeSource { segment, keep: Some(set) }).collect();
+        let path = folder.path().join("merged.seg");
+        merge(&path, &sources, &[], MEANS).unwrap();
+        let merged = Segment::open(&path, true).unwrap();
+        let (indptr, terms, weights) = csr(&queries);
+        let queries_csr = Queries::new(&indptr, &terms, &weights, 34).unwrap();
+        let found = search(&all(&[&merged]), 0, queries_csr, exact(k, 1)).unwrap();
+        for (query, hits) in queries.iter().zip(&found) {
+            prop_assert_eq!(plain(hits), exhaustive_among(&segments, &sets, query, k));
+        }
+    }
+}
+
+#[test]
+fn an_effort_outside_its_range_and_a_short_set_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let segments = build(&folder, &[many(100, VOCABULARY)], VOCABULARY);
+    let queries = Queries::new(&[0, 1], &[3], &[1.0], VOCABULARY).unwrap();
+    for effort in [0.0, -1.0, 1.5, f64::NAN] {
+        let error = search(&all(&[&segments[0]]), 0, queries, Knobs { k: 1, effort, threads: 1 }).unwrap_err();
+        assert!(error.to_string().contains("effort"), "{error}");
+    }
+    let searched = [Searched { segment: &segments[0], allowed: Some(&[u64::MAX]) }];
+    assert!(search(&searched, 0, queries, exact(1, 1)).unwrap_err().to_string().contains("shorter"));
 }

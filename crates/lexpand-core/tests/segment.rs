@@ -78,12 +78,14 @@ proptest! {
         }
         // Postings are the forward index turned over, with bounds that are not below the weights.
         let mut seen = 0;
-        for (i, (&term, &step)) in field.posting_terms.iter().zip(field.posting_steps).enumerate() {
-            for p in field.postings(i, 0) {
-                let unit = field.posting_offsets[p] as u32;
+        let postings = field.postings.unwrap();
+        for (i, (&term, &step)) in postings.terms.iter().zip(postings.steps).enumerate() {
+            for p in postings.run(i, 0) {
+                let unit = postings.offsets[p] as u32;
                 let at = field.unit(unit).find(|&j| field.forward_terms.at(j) == term).unwrap();
                 let weight = f64::from(field.forward_impacts[at]) * f64::from(field.scales[unit as usize]);
-                prop_assert!(f64::from(field.posting_bounds[p]) * f64::from(step) >= weight);
+                let bound = f64::from(postings.bounds[p]);
+                prop_assert!(bound * f64::from(step) >= weight && (bound - 1.0) * f64::from(step) < weight);
                 seen += 1;
             }
         }
@@ -102,7 +104,7 @@ proptest! {
         // Unverified it may open; then it may answer wrongly, but never crash.
         if let Ok(segment) = Segment::open(&path, false) {
             let queries = lexpand_core::search::Queries::new(&[0, 2], &[1, 7], &[1.0; 2], VOCABULARY).unwrap();
-            let _ = lexpand_core::search::search(&[&segment], 0, queries, 5, 1);
+            let _ = lexpand_core::search::search(&common::all(&[&segment]), 0, queries, common::exact(5, 1));
         }
     }
 
@@ -209,7 +211,7 @@ fn bad_vectors_are_refused_and_leave_no_file() {
     let refused = |indptr: &[i64], terms: &[u32], weights: &[f32], vocabulary_size| {
         let units = Units { rows: &[0], chunks: &[0], spans: &[0, 0] };
         let field = FieldVectors { field: 0, vocabulary_size, indptr, terms, weights };
-        let error = segment::write(&path, units, &[field]).unwrap_err().to_string();
+        let error = segment::write(&path, units, &[field], &[], common::MEANS).unwrap_err().to_string();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         error
     };
@@ -234,7 +236,9 @@ fn a_segment_is_never_written_again() {
     let path = sample(&folder);
     let before = fs::read(&path).unwrap();
     let units = Units { rows: &[], chunks: &[], spans: &[] };
-    assert!(segment::write(&path, units, &[]).unwrap_err().to_string().contains("never written again"));
+    assert!(
+        segment::write(&path, units, &[], &[], common::MEANS).unwrap_err().to_string().contains("never written again")
+    );
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -243,7 +247,7 @@ fn a_missing_folder_is_an_io_error_with_the_path() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gone").join("a.seg");
     let units = Units { rows: &[], chunks: &[], spans: &[] };
-    let error = segment::write(&path, units, &[]).unwrap_err();
+    let error = segment::write(&path, units, &[], &[], common::MEANS).unwrap_err();
     assert!(matches!(&error, Error::Io { action: "create", .. }), "{error}");
     assert!(Segment::open(&path, true).unwrap_err().to_string().starts_with("cannot open"));
 }

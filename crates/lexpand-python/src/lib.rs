@@ -16,7 +16,7 @@ mod _native {
     #[pymodule_export]
     use super::head::Head;
     #[pymodule_export]
-    use super::segment::{Segment, search, write_segment};
+    use super::segment::{Segment, merge_segments, search, write_segment};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

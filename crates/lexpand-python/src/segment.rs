@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use lexpand_core::search::{self as core_search, Queries};
-use lexpand_core::segment::{self, Field, FieldVectors, Units};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, ToPyArray};
+use lexpand_core::search::{self as core_search, Knobs, Queries, Searched};
+use lexpand_core::segment::{self, Extra, Field, FieldVectors, Means, MergeSource, Units};
+use numpy::ndarray::ArrayView1;
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1, ToPyArray};
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
 
@@ -19,6 +20,8 @@ type Hits<'py> = (
     Bound<'py, PyArray1<u32>>,
     Bound<'py, PyArray1<u32>>,
 );
+type Set<'py> = Option<PyReadonlyArray1<'py, u64>>;
+type ExtraBytes<'py> = (u32, u32, PyReadonlyArray1<'py, u8>);
 type FieldArrays<'py> = (u32, u32, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, f32>);
 
 #[pyclass(frozen, module = "lexpand._native")]
@@ -65,6 +68,26 @@ impl Segment {
         self.0.rows().to_pyarray(py)
     }
 
+    fn chunks<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        self.0.chunks().to_pyarray(py)
+    }
+
+    fn spans<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        self.0.spans().to_pyarray(py)
+    }
+
+    fn parts(&self) -> Vec<(u32, u32, u64)> {
+        self.0.parts().into_iter().map(|part| (part.kind, part.field, part.bytes)).collect()
+    }
+
+    fn extra<'py>(slf: &Bound<'py, Self>, kind: u32, field: u32) -> Option<Bound<'py, PyArray1<u8>>> {
+        let bytes = ArrayView1::from(slf.get().0.extra(kind, field)?);
+        // SAFETY: the array keeps the segment, which is frozen, alive, and with it the map; it is made read-only before anyone has it.
+        let array = unsafe { PyArray1::borrow_from_array(&bytes, slf.clone().into_any()) };
+        array.readwrite().make_nonwriteable();
+        Some(array)
+    }
+
     fn forward<'py>(&self, py: Python<'py>, field: u32) -> PyResult<Forward<'py>> {
         let field = self.field(field)?;
         let terms: Vec<u32> = (0..field.forward_terms.len()).map(|i| field.forward_terms.at(i)).collect();
@@ -95,6 +118,8 @@ impl Segment {
 }
 
 #[pyfunction]
+#[pyo3(signature = (path, rows, chunks, spans, fields, extras = vec![], *, memory = 1 << 30, threads = 1))]
+#[expect(clippy::too_many_arguments, reason = "arrays travel as they are")]
 pub(crate) fn write_segment(
     py: Python<'_>,
     path: PathBuf,
@@ -102,6 +127,9 @@ pub(crate) fn write_segment(
     chunks: PyReadonlyArray1<'_, u32>,
     spans: PyReadonlyArray1<'_, u32>,
     fields: Vec<FieldArrays<'_>>,
+    extras: Vec<ExtraBytes<'_>>,
+    memory: usize,
+    threads: usize,
 ) -> PyResult<(u64, u64)> {
     let units = Units { rows: rows.as_slice()?, chunks: chunks.as_slice()?, spans: spans.as_slice()? };
     let fields = fields
@@ -116,30 +144,63 @@ pub(crate) fn write_segment(
             })
         })
         .collect::<PyResult<Vec<_>>>()?;
-    let written = py.detach(|| segment::write(&path, units, &fields)).map_err(to_python)?;
+    let (extras, means) = (borrow_extras(&extras)?, Means { memory, threads });
+    let written = py.detach(|| segment::write(&path, units, &fields, &extras, means)).map_err(to_python)?;
     Ok((written.bytes, written.checksum))
 }
 
 #[pyfunction]
-#[pyo3(signature = (segments, field, indptr, terms, weights, *, vocabulary_size, k, threads = 1))]
+#[pyo3(signature = (path, sources, extras = vec![], *, memory = 1 << 30, threads = 1))]
+pub(crate) fn merge_segments<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    sources: Vec<(Bound<'py, Segment>, Set<'py>)>,
+    extras: Vec<ExtraBytes<'py>>,
+    memory: usize,
+    threads: usize,
+) -> PyResult<(u64, u64)> {
+    let source = |(segment, keep): &'_ (Bound<'py, Segment>, Set<'py>)| Ok((segment.get(), borrow_set(keep)?));
+    let sources = sources.iter().map(source).collect::<PyResult<Vec<_>>>()?;
+    let sources: Vec<_> = sources.iter().map(|&(segment, keep)| MergeSource { segment: &segment.0, keep }).collect();
+    let (extras, means) = (borrow_extras(&extras)?, Means { memory, threads });
+    let written = py.detach(|| segment::merge(&path, &sources, &extras, means)).map_err(to_python)?;
+    Ok((written.bytes, written.checksum))
+}
+
+fn borrow_set<'a>(set: &'a Set<'_>) -> PyResult<Option<&'a [u64]>> {
+    Ok(set.as_ref().map(|words| words.as_slice()).transpose()?)
+}
+
+fn borrow_extras<'a>(extras: &'a [ExtraBytes<'_>]) -> PyResult<Vec<Extra<'a>>> {
+    let extra =
+        |(kind, field, bytes): &'a ExtraBytes<'_>| Ok(Extra { kind: *kind, field: *field, bytes: bytes.as_slice()? });
+    extras.iter().map(extra).collect()
+}
+
+#[pyfunction]
+#[pyo3(signature = (segments, field, indptr, terms, weights, *, vocabulary_size, k, effort = 1.0, threads = 1))]
 #[expect(clippy::too_many_arguments, reason = "CSR arrays travel as they are")]
 pub(crate) fn search<'py>(
     py: Python<'py>,
-    segments: Vec<Bound<'py, Segment>>,
+    segments: Vec<(Bound<'py, Segment>, Set<'py>)>,
     field: u32,
     indptr: PyReadonlyArray1<'py, i64>,
     terms: PyReadonlyArray1<'py, u32>,
     weights: PyReadonlyArray1<'py, f32>,
     vocabulary_size: u32,
     k: usize,
+    effort: f64,
     threads: usize,
 ) -> PyResult<Hits<'py>> {
     let (indptr, terms, weights) = (indptr.as_slice()?, terms.as_slice()?, weights.as_slice()?);
-    let segments: Vec<&segment::Segment> = segments.iter().map(|segment| &segment.get().0).collect();
+    let segments =
+        segments.iter().map(|(segment, set)| Ok((segment.get(), borrow_set(set)?))).collect::<PyResult<Vec<_>>>()?;
+    let searched: Vec<_> =
+        segments.iter().map(|&(segment, allowed)| Searched { segment: &segment.0, allowed }).collect();
     let found = py
         .detach(|| {
             let queries = Queries::new(indptr, terms, weights, vocabulary_size)?;
-            core_search::search(&segments, field, queries, k, threads)
+            core_search::search(&searched, field, queries, Knobs { k, effort, threads })
         })
         .map_err(to_python)?;
     let mut starts = vec![0_i64];

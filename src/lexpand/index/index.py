@@ -275,7 +275,7 @@ class Index:
 
     def _search(self, queries: SparseVectors, k: int, threads: int) -> list[list[tuple[float, int]]]:
         indptr, scores, rows, _, _ = _native.search(
-            self._segments,
+            [(segment, None) for segment in self._segments],
             _FIELD,
             queries.indptr,
             queries.terms,

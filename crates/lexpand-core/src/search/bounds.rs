@@ -1,59 +1,69 @@
-//! Upper bounds of scores in small integers, and the proof that skipping by them is safe.
+//! Scores in small integers, with the proof that skipping by them is safe.
 //!
-//! A unit's real score is at most the sum over the query's terms of `q * step * bound`. Each such product is counted in quanta,
-//! rounded up: `add[bound] = ceil(q * step * bound / quantum)`. The quantum is so large that the sum over all terms at
-//! their largest bound, each rounded up, is at most 65535: a u16 never overflows.
+//! A posting says `(bound - 1) * step < weight <= bound * step`. With `unit = q * step / quantum`, the posting's share of the score, in quanta, is in
+//! `((bound - 1) * unit, bound * unit]`. What a scan adds for it is `added = (bound * multiplier >> 8) + 1` with `multiplier = floor(256 * unit)`, so
+//!
+//! * `added <= bound * unit + 1`, and `added > bound * unit - 1`, since the two roundings lose less than 255/256 and 1;
+//! * dense rows leave out the `+ 1` of each term and add a single one where a unit has any: `added > bound * unit - 2`.
+//!
+//! For a query of n terms whose units sum to U, a unit with the sum A of what was added has a score S, in quanta, with
+//!
+//! * `S < A + 2 n`: whoever can reach a score s has `A > s - 2 n` ([`Bounds::floor`]);
+//! * `S > A - U - n - 1`: if the k-th largest sum is A', k units score more than `A' - U - n - 1`, and whoever is among
+//!   the best k has `A > A' - U - 3 n - 1` ([`Bounds::drop`]).
+//!
+//! The quantum keeps `sum of 255 * unit + n + 1 <= 65535`: a u16 never overflows. A hit matches a term, so its sum is at least 1.
 //!
 //! The score that is reported is a float64 sum of at most 2^16 products, then one product: it exceeds the real one by a
 //! factor below `1 + 2^16 * 2^-53 + 2^-52 < 1 + 2^-36`. [`SLACK`] covers that and the rounding of the terms here.
 
-use crate::segment::Field;
-
 /// More than every rounding error of float64 that enters a comparison (see above).
 const SLACK: f64 = 1.0 + 1.0 / (1u64 << 32) as f64;
 
-/// A query term that the segment has postings for.
+/// Of 65535: leaves a multiplier below 2^16 for a query of one term, and room for one a term.
+const MOST: f64 = 65_000.0;
+
+/// A query's quantum, and what its roundings can cost.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TermBound {
-    /// Its place among the posting terms.
-    pub(super) place: usize,
-    /// Its share of a score at bound 1.
-    unit: f64,
-}
-
-/// The query's terms in one segment, and the quantum of its accumulators.
-#[derive(Debug)]
-pub(super) struct QueryBounds {
-    pub(super) terms: Vec<TermBound>,
+pub(super) struct Bounds {
     quantum: f64,
+    terms: f64,
+    /// Subtract it from the k-th largest sum: below the rest, no unit is among the best k.
+    pub(super) drop: u16,
 }
 
-impl QueryBounds {
-    /// At most 2^15 terms.
-    pub(super) fn new(field: &Field<'_>, terms: &[u32], weights: &[f32]) -> Self {
-        let bound = |(&term, &weight): (&u32, &f32)| {
-            let place = field.posting_terms.binary_search(&term).ok()?;
-            let unit = f64::from(weight) * f64::from(field.posting_steps[place]);
-            (unit > 0.0).then_some(TermBound { place, unit })
-        };
-        let terms: Vec<TermBound> = terms.iter().zip(weights).filter_map(bound).collect();
-        assert!(terms.len() < 1 << 15, "the caller scores longer queries without bounds");
-        let most = terms.iter().map(|term| term.unit * 255.0).sum::<f64>();
-        let quantum = most * SLACK * SLACK / (65_535 - terms.len()) as f64;
-        QueryBounds { terms, quantum }
+impl Bounds {
+    /// From the shares of one quantum-less unit (`q * step`), a list for each segment; at most 2^13 in each.
+    pub(super) fn new(shares: &[Vec<f64>]) -> Self {
+        let terms = shares.iter().map(Vec::len).max().unwrap_or(0) as f64;
+        let sum = |shares: &Vec<f64>| shares.iter().sum::<f64>();
+        let most = shares.iter().map(sum).fold(0.0, f64::max) * SLACK;
+        let quantum = (most * 255.0 / (MOST - terms - 1.0)).max(f64::MIN_POSITIVE);
+        let drop = (most / quantum).ceil() + 3.0 * terms + 2.0;
+        Bounds { quantum, terms, drop: drop.min(65_535.0) as u16 }
     }
 
-    /// What a posting of `term` adds to an accumulator, by its bound.
-    pub(super) fn additions(&self, term: TermBound) -> [u16; 256] {
-        // `as` saturates, so even a quantum that underflowed keeps the largest bound.
-        std::array::from_fn(|bound| (term.unit * bound as f64 * SLACK / self.quantum).ceil() as u16)
+    /// A share in quanta.
+    pub(super) fn unit(&self, share: f64) -> f64 {
+        share / self.quantum
     }
 
-    /// Units whose accumulator is below this cannot reach `score`.
+    /// Units whose sum is below this cannot reach `score`; at least 1.
     pub(super) fn floor(&self, score: f64) -> u16 {
-        // sum < floor  =>  sum <= score / (quantum * SLACK) - 1  =>  sum * quantum * SLACK < score
-        (score / (self.quantum * SLACK)).floor().clamp(1.0, 65_535.0) as u16
+        (score / (self.quantum * SLACK) - 2.0 * self.terms).floor().clamp(1.0, 65_535.0) as u16
     }
+}
+
+/// The factor of a bound, in 1/256 quanta.
+pub(super) fn multiplier(unit: f64) -> u16 {
+    // `as` saturates; units are below 256 by the choice of the quantum.
+    (unit * 256.0) as u16
+}
+
+/// What a posting adds, as a scan computes it.
+#[inline(always)]
+pub(super) fn added(bound: u8, multiplier: u16) -> u16 {
+    ((u32::from(bound) * u32::from(multiplier)) >> 8) as u16 + 1
 }
 
 #[cfg(test)]
@@ -62,20 +72,21 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        /// Weights anywhere in the interval that their bound states; every term scattered, or every term in dense rows.
         #[test]
-        fn sums_fit_and_bound(units in prop::collection::vec((1e-20_f64..1e10, 0_usize..256), 1..200)) {
-            let terms: Vec<TermBound> =
-                units.iter().enumerate().map(|(place, &(unit, _))| TermBound { place, unit }).collect();
-            let most = terms.iter().map(|term| term.unit * 255.0).sum::<f64>();
-            let quantum = most * SLACK * SLACK / (65_535 - terms.len()) as f64;
-            let query = QueryBounds { terms, quantum };
-            let largest: u64 = query.terms.iter().map(|&t| u64::from(query.additions(t)[255])).sum();
-            prop_assert!(largest <= 65_535);
-            let sum: u64 =
-                query.terms.iter().zip(&units).map(|(&t, &(_, b))| u64::from(query.additions(t)[b])).sum();
-            let score: f64 = units.iter().map(|&(unit, bound)| unit * bound as f64).sum();
-            prop_assert!(sum as f64 * quantum >= score * (1.0 - 1e-12));
-            prop_assert!(score == 0.0 || u64::from(query.floor(score)) <= sum.max(1));
+        fn sums_fit_and_enclose_the_score(
+            terms in prop::collection::vec((1e-20_f64..1e10, 1_u8..=255, 0.0_f64..1.0), 1..300),
+            dense: bool,
+        ) {
+            let bounds = Bounds::new(&[terms.iter().map(|term| term.0).collect()]);
+            let units: Vec<f64> = terms.iter().map(|term| bounds.unit(term.0)).collect();
+            let largest: u64 = units.iter().map(|&unit| u64::from(added(255, multiplier(unit)))).sum();
+            prop_assert!(largest < 65_535);
+            let plain: u64 = terms.iter().zip(&units).map(|(t, &u)| u64::from(added(t.1, multiplier(u)))).sum();
+            let sum = if dense { plain - terms.len() as u64 + 1 } else { plain };
+            let score: f64 = terms.iter().map(|&(share, bound, part)| share * (f64::from(bound) - part)).sum();
+            prop_assert!(u64::from(bounds.floor(score)) <= sum);
+            prop_assert!(score / bounds.quantum > sum as f64 - f64::from(bounds.drop) + 2.0 * terms.len() as f64 - 1e-6);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Which k units score best for a query vector?
 //!
-//! Exact over stored weights, and to the bit: the score of a unit is `(sum of q[t] * impact[t]) * scale` in float64, the sum in
-//! ascending order of the term; equal scores are ordered by row. [`scan`] finds the candidates by bounds that round up,
-//! [`rescore`] gives them their score, [`top_k`] keeps the best.
+//! The score of a unit is `(sum of q[t] * impact[t]) * scale` in float64, the sum in ascending order of the term; equal scores are ordered by row.
+//! [`plan`] decides what a query reads of a segment, [`scan`] sums it up a sub-block at a time, [`pool`] keeps the units whose sum can still matter,
+//! [`rescore`] gives those their score, [`top_k`] keeps the best. With `effort` 1 the result is exact, to the bit: [`bounds`] has the proof.
 
 mod bounds;
+mod plan;
+mod pool;
 mod rescore;
 mod scan;
 mod top_k;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::segment::Segment;
@@ -17,7 +20,7 @@ use rescore::DenseQuery;
 pub use top_k::Hit;
 use top_k::TopK;
 
-/// Longer queries are scored without bounds: rounding each term up would fill a u16 accumulator.
+/// Longer queries are scored unit by unit: the rounding of so many terms would leave little of a u16.
 const SCAN_TERMS: usize = MAX_TERMS / 8;
 
 /// Query vectors in CSR form.
@@ -40,7 +43,7 @@ impl<'a> Queries<'a> {
         }
         let queries = Queries { indptr, terms, weights };
         for i in 0..queries.len() {
-            let (terms, weights) = queries.query(i);
+            let Query { terms, weights } = queries.query(i);
             crate::segment::check_unit(terms, weights, vocabulary_size)
                 .map_err(|what| Error::invalid(format!("query {i}: {what}")))?;
         }
@@ -57,46 +60,81 @@ impl<'a> Queries<'a> {
         self.len() == 0
     }
 
-    fn query(&self, i: usize) -> (&'a [u32], &'a [f32]) {
+    fn query(&self, i: usize) -> Query<'a> {
         let range = self.indptr[i] as usize..self.indptr[i + 1] as usize;
-        (&self.terms[range.clone()], &self.weights[range])
+        Query { terms: &self.terms[range.clone()], weights: &self.weights[range] }
     }
 }
 
-/// The best `k` units of each query over one field of all segments, best first, on `threads` threads.
+/// One query vector.
+#[derive(Debug, Clone, Copy)]
+struct Query<'a> {
+    terms: &'a [u32],
+    weights: &'a [f32],
+}
+
+/// A segment to search, and the ordinals that may be found (bit i of word i / 64); all without a set.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched<'a> {
+    /// The segment.
+    pub segment: &'a Segment,
+    /// At least as many bits as it has units.
+    pub allowed: Option<&'a [u64]>,
+}
+
+/// How to search.
+#[derive(Debug, Clone, Copy)]
+pub struct Knobs {
+    /// How many hits.
+    pub k: usize,
+    /// The share of a query's postings that is read, strongest contributions first, in (0, 1]. At 1 the result is exact.
+    pub effort: f64,
+    /// Threads; a query stays on one.
+    pub threads: usize,
+}
+
+/// The best `k` units of each query over one field of all segments, best first.
 ///
 /// Fewer than `k` where fewer score above zero. Rows must be distinct over the segments, or ties have no order.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a segment lacks the field or has another vocabulary size than the others.
-pub fn search(
-    segments: &[&Segment],
-    field: u32,
-    queries: Queries<'_>,
-    k: usize,
-    threads: usize,
-) -> Result<Vec<Vec<Hit>>> {
-    let vocabulary_size = vocabulary_size(segments, field)?;
-    let mut hits = vec![Vec::new(); queries.len()];
-    let share = queries.len().div_ceil(threads.max(1)).max(1);
-    thread::scope(|scope| {
-        for (i, hits) in hits.chunks_mut(share).enumerate() {
-            let mut work = move || {
-                let mut dense = DenseQuery::new(vocabulary_size);
-                let mut scratch = scan::Scratch::default();
-                for (j, hits) in hits.iter_mut().enumerate() {
-                    let (terms, weights) = queries.query(i * share + j);
-                    *hits = search_one(segments, field, terms, weights, k, &mut dense, &mut scratch);
-                }
-            };
-            if share >= queries.len() { work() } else { drop(scope.spawn(work)) }
+/// [`Error::Invalid`] where a segment lacks the field or has another vocabulary size than the others, where a set of ordinals is too short, or
+/// where `effort` is not in (0, 1].
+pub fn search(searched: &[Searched<'_>], field: u32, queries: Queries<'_>, knobs: Knobs) -> Result<Vec<Vec<Hit>>> {
+    if !(knobs.effort > 0.0 && knobs.effort <= 1.0) {
+        return Err(Error::invalid(format!("effort is {}: above 0, at most 1", knobs.effort)));
+    }
+    let vocabulary_size = vocabulary_size(searched, field)?;
+    let views =
+        searched.iter().enumerate().map(|(i, s)| rescore::View::new(s, field, i as u32)).collect::<Result<Vec<_>>>()?;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut scratch = Scratch { dense: DenseQuery::new(vocabulary_size), sums: scan::Sums::default() };
+        let mut done = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= queries.len() {
+                return done;
+            }
+            done.push((i, search_one(&views, queries.query(i), knobs, &mut scratch)));
         }
-    });
+    };
+    let mut hits = vec![Vec::new(); queries.len()];
+    let threads = knobs.threads.min(queries.len()).max(1);
+    let done = if threads == 1 { vec![work()] } else { on_threads(threads, work) };
+    done.into_iter().flatten().for_each(|(i, found)| hits[i] = found);
     Ok(hits)
 }
 
-fn vocabulary_size(segments: &[&Segment], field: u32) -> Result<u32> {
-    let mut sizes = segments.iter().map(|segment| segment.field(field).map(|f| f.vocabulary_size));
+fn on_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        running.into_iter().map(|thread| thread.join().expect("a thread that searches")).collect()
+    })
+}
+
+fn vocabulary_size(searched: &[Searched<'_>], field: u32) -> Result<u32> {
+    let mut sizes = searched.iter().map(|s| s.segment.field(field).map(|f| f.vocabulary_size));
     let first = sizes.next().unwrap_or(Some(0));
     match first {
         Some(size) if sizes.all(|other| other == first) => Ok(size),
@@ -104,29 +142,24 @@ fn vocabulary_size(segments: &[&Segment], field: u32) -> Result<u32> {
     }
 }
 
-fn search_one(
-    segments: &[&Segment],
-    field: u32,
-    terms: &[u32],
-    weights: &[f32],
-    k: usize,
-    dense: &mut DenseQuery,
-    scratch: &mut scan::Scratch,
-) -> Vec<Hit> {
-    let mut best = TopK::new(k);
-    if k == 0 {
+/// Memory that is used again from query to query.
+struct Scratch {
+    dense: DenseQuery,
+    sums: scan::Sums,
+}
+
+fn search_one(views: &[rescore::View<'_>], query: Query<'_>, knobs: Knobs, scratch: &mut Scratch) -> Vec<Hit> {
+    if knobs.k == 0 {
         return Vec::new();
     }
-    dense.set(terms, weights);
-    for (number, segment) in segments.iter().enumerate() {
-        let field = segment.field(field).expect("checked by vocabulary_size");
-        let view = rescore::View { field, rows: segment.rows(), segment: number as u32 };
-        if terms.len() <= SCAN_TERMS {
-            scan::scan(view, terms, weights, dense, &mut best, scratch);
-        } else {
-            rescore::score_all(view, dense, &mut best);
-        }
+    let mut best = TopK::new(knobs.k);
+    scratch.dense.set(query.terms, query.weights);
+    let plan = plan::Plan::new(views, query, knobs);
+    for view in views.iter().filter(|view| plan.is_direct(view)) {
+        rescore::score_all(view, &scratch.dense, &mut best);
     }
-    dense.clear(terms);
+    let candidates = scan::scan(views, &plan, best.threshold(), &mut scratch.sums);
+    rescore::rescore(views, &candidates, &scratch.dense, &mut best);
+    scratch.dense.clear(query.terms);
     best.into_sorted()
 }

@@ -1,11 +1,17 @@
 //! The score of a unit, as docs/format.md defines it.
 
+use super::Searched;
+use super::pool::Candidate;
 use super::top_k::{Hit, TopK};
-use crate::segment::{Field, Terms};
+use crate::segment::{Field, Terms, has};
+use crate::{Error, Result};
+
+/// Candidates whose data are asked for before they are needed: a read from memory takes as long as scoring two.
+const AHEAD: usize = 4;
 
 /// A query's weights by term, zero for the others.
 #[derive(Debug)]
-pub(super) struct DenseQuery(Vec<f64>);
+pub(super) struct DenseQuery(Vec<f32>);
 
 impl DenseQuery {
     pub(super) fn new(vocabulary_size: u32) -> Self {
@@ -15,7 +21,7 @@ impl DenseQuery {
     pub(super) fn set(&mut self, terms: &[u32], weights: &[f32]) {
         for (&term, &weight) in terms.iter().zip(weights) {
             if let Some(place) = self.0.get_mut(term as usize) {
-                *place = f64::from(weight);
+                *place = weight;
             }
         }
     }
@@ -27,7 +33,7 @@ impl DenseQuery {
     /// Sum over the terms in their order. A term that the query lacks adds 0.0, which changes no bit of a sum of
     /// numbers >= 0; one outside the vocabulary (a damaged file, opened unverified) is ignored.
     fn dot<T: Copy + Into<u32>>(&self, terms: &[T], impacts: &[u16]) -> f64 {
-        let weight = |&term: &T| self.0.get(term.into() as usize).copied().unwrap_or(0.0);
+        let weight = |&term: &T| f64::from(self.0.get(term.into() as usize).copied().unwrap_or(0.0));
         terms.iter().zip(impacts).fold(0.0, |sum, (term, &impact)| sum + weight(term) * f64::from(impact))
     }
 }
@@ -38,9 +44,22 @@ pub(super) struct View<'a> {
     pub(super) field: Field<'a>,
     pub(super) rows: &'a [u32],
     pub(super) segment: u32,
+    pub(super) allowed: Option<&'a [u64]>,
+    pub(super) allowed_units: usize,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    pub(super) fn new(searched: &Searched<'a>, field: u32, segment: u32) -> Result<Self> {
+        let field = searched.segment.field(field).ok_or_else(|| Error::invalid("a segment lacks the field"))?;
+        let units = searched.segment.units() as usize;
+        if searched.allowed.is_some_and(|words| words.len() * 64 < units) {
+            return Err(Error::invalid(format!("the set of allowed units of segment {segment} is shorter than it")));
+        }
+        let count = |words: &[u64]| (0..units).step_by(64).zip(words).map(|(i, w)| count_below(*w, units - i)).sum();
+        let allowed_units = searched.allowed.map_or(units, count);
+        Ok(View { field, rows: searched.segment.rows(), segment, allowed: searched.allowed, allowed_units })
+    }
+
     pub(super) fn score(&self, ordinal: u32, query: &DenseQuery) -> Hit {
         let range = self.field.unit(ordinal);
         let impacts = &self.field.forward_impacts[range.clone()];
@@ -51,11 +70,51 @@ impl View<'_> {
         let score = sum * f64::from(self.field.scales[ordinal as usize]);
         Hit { score, row: self.rows[ordinal as usize], segment: self.segment, ordinal }
     }
+
+    /// Asks for what [`View::score`] will read.
+    fn prefetch(&self, ordinal: u32) {
+        let range = self.field.unit(ordinal);
+        for i in range.clone().step_by(32) {
+            prefetch(&self.field.forward_impacts[i]);
+            match self.field.forward_terms {
+                Terms::Narrow(terms) => prefetch(&terms[i]),
+                Terms::Wide(terms) => prefetch(&terms[i]),
+            }
+        }
+        prefetch(&self.field.scales[ordinal as usize]);
+        prefetch(&self.rows[ordinal as usize]);
+    }
 }
 
-/// Every unit, one after the other.
-pub(super) fn score_all(view: View<'_>, query: &DenseQuery, best: &mut TopK) {
-    for ordinal in 0..view.rows.len() as u32 {
+/// Bits of a word that are on, among its first `most`.
+fn count_below(word: u64, most: usize) -> usize {
+    let word = if most < 64 { word & ((1 << most) - 1) } else { word };
+    word.count_ones() as usize
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) fn prefetch<T>(place: &T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn prefetch<T>(_: &T) {}
+
+/// Scores candidates; where they lie is asked for some candidates before.
+pub(super) fn rescore(views: &[View<'_>], candidates: &[Candidate], query: &DenseQuery, best: &mut TopK) {
+    for (i, candidate) in candidates.iter().enumerate() {
+        if let Some(next) = candidates.get(i + AHEAD) {
+            views[next.segment as usize].prefetch(next.ordinal);
+        }
+        best.offer(views[candidate.segment as usize].score(candidate.ordinal, query));
+    }
+}
+
+/// Every allowed unit, one after the other.
+pub(super) fn score_all(view: &View<'_>, query: &DenseQuery, best: &mut TopK) {
+    for ordinal in (0..view.rows.len() as u32).filter(|&ordinal| has(view.allowed, ordinal as usize)) {
         best.offer(view.score(ordinal, query));
     }
 }

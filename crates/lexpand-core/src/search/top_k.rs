@@ -52,10 +52,6 @@ impl TopK {
         TopK { heap: BinaryHeap::new(), k }
     }
 
-    pub(super) fn k(&self) -> usize {
-        self.k
-    }
-
     /// A hit below this score cannot get in; one that equals it may, by its row.
     pub(super) fn threshold(&self) -> f64 {
         if self.heap.len() < self.k { 0.0 } else { self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score) }

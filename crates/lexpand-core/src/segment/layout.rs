@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 pub(super) const MAGIC: [u8; 8] = *b"LXSEG\r\n\x1a";
 /// The newest format that is read, and the one that is written.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 pub(super) const HEADER: usize = 64;
 pub(super) const ENTRY: usize = 32;
 pub(super) const ALIGN: usize = 64;
@@ -32,6 +32,14 @@ pub(super) mod kind {
     pub const POSTING_OFFSETS: u32 = 23;
     pub const POSTING_BOUNDS: u32 = 24;
     pub const POSTING_STEPS: u32 = 25;
+    pub const SPLIT_PLACES: u32 = 26;
+    pub const SPLITS: u32 = 27;
+    pub const LEVEL_SHARES: u32 = 28;
+    pub const DENSE_TERMS: u32 = 29;
+    pub const DENSE_CUTS: u32 = 30;
+    pub const DENSE_ROWS: u32 = 31;
+    /// From here on the sections are those of other modules, which this one only keeps.
+    pub const FIRST_EXTRA: u32 = 48;
 }
 
 /// Where a section lies.
@@ -47,6 +55,7 @@ pub(super) struct Section {
 /// Everything before the first section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
+    pub(super) version: u32,
     pub(super) units: u32,
     pub(super) length: u64,
     pub(super) sections: Vec<Section>,
@@ -66,25 +75,30 @@ pub(super) fn align(offset: u64) -> u64 {
 }
 
 impl Layout {
-    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other.
-    pub(super) fn place(units: u32, parts: &[(u32, u32, &[u8])]) -> Self {
+    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other. Checksums are still to come.
+    pub(super) fn place(units: u32, parts: &[(u32, u32, u64)]) -> Self {
         let mut end = (HEADER + ENTRY * parts.len()) as u64;
         let sections = parts
             .iter()
-            .map(|&(kind, field, bytes)| {
+            .map(|&(kind, field, length)| {
                 let offset = align(end);
-                end = offset + bytes.len() as u64;
-                Section { kind, field, offset, length: bytes.len() as u64, checksum: xxh3_64(bytes) }
+                end = offset + length;
+                Section { kind, field, offset, length, checksum: 0 }
             })
             .collect();
-        Layout { units, length: end, sections }
+        Layout { version: VERSION, units, length: end, sections }
+    }
+
+    /// The place of a section in the table.
+    pub(super) fn find(&self, kind: u32, field: u32) -> Option<usize> {
+        self.sections.binary_search_by_key(&(field, kind), |s| (s.field, s.kind)).ok()
     }
 
     /// Header and table; the last eight bytes of the header are its checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let table = self.sections.iter().flat_map(|section| section.to_bytes()).collect::<Vec<_>>();
         let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        out.extend(self.version.to_le_bytes());
         out.extend((self.sections.len() as u32).to_le_bytes());
         out.extend(self.length.to_le_bytes());
         out.extend(u64::from(self.units).to_le_bytes());
@@ -121,7 +135,7 @@ impl Layout {
             return Err(corrupt("the section table's checksum does not match: the file is damaged".into()));
         }
         let sections = bytes[HEADER..table].chunks_exact(ENTRY).map(Section::from_bytes).collect();
-        let layout = Layout { units, length, sections };
+        let layout = Layout { version, units, length, sections };
         layout.check_places(table as u64).map_err(corrupt)?;
         Ok(layout)
     }

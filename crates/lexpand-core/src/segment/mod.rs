@@ -1,15 +1,40 @@
 //! Sparse vectors on disk: immutable, checksummed, memory-mapped. docs/format.md is the specification.
+//!
+//! Written by [`write`] from vectors, or by [`merge`] from other segments: [`forward`] holds the stored weights, [`census`] counts them,
+//! [`postings`] turns them over a range of terms at a time, [`sink`] puts the sections into the file. [`read`] opens it, [`check`] distrusts it.
 
+mod census;
+mod check;
+mod field;
+mod forward;
 mod layout;
+mod merge;
 mod postings;
 mod quantise;
 mod read;
+mod sink;
 mod write;
 
+pub use field::{Dense, Field, Postings, Terms};
 pub use layout::VERSION;
+pub use merge::{MergeSource, merge};
 pub(crate) use quantise::check_unit;
-pub use read::{Field, Segment, Terms};
-pub use write::{FieldVectors, Units, Written, write};
+pub use read::{Part, Segment};
+pub use write::{Extra, FieldVectors, Means, Units, Written, write};
 
-/// Units in a block: a u16 tells them apart, and their u16 accumulators (128 KiB) stay in cache during a scan.
+/// Units in a block: a u16 tells them apart.
 pub const BLOCK: usize = 1 << 16;
+
+/// Units in a sub-block: their u16 accumulators (16 KiB) stay in the first-level cache during a scan.
+pub const SUB_BLOCK: usize = 1 << 13;
+
+/// Sub-blocks in a block.
+pub const SUB_BLOCKS: usize = BLOCK / SUB_BLOCK;
+
+/// Bounds at which the share of a term's postings is known.
+pub const LEVELS: [u8; 8] = [8, 16, 32, 48, 64, 96, 128, 192];
+
+/// Whether bit `i` of a set of ordinals is on; without a set, all are.
+pub(crate) fn has(set: Option<&[u64]>, i: usize) -> bool {
+    set.is_none_or(|words| words[i / 64] >> (i % 64) & 1 == 1)
+}

@@ -1,106 +1,162 @@
-//! The forward index turned over: for each term its postings, in blocks, with bounds that round up.
+//! The forward index turned over, a range of terms at a time, so that memory stays within a budget.
 
-use super::BLOCK;
-use super::quantise::{Forward, round_up};
+use std::ops::Range;
+use std::thread;
 
-/// A field's postings, in the arrays of docs/format.md.
+use bytemuck::cast_slice;
+
+use super::census::{Census, bound};
+use super::forward::ForwardParts;
+use super::layout::kind;
+use super::sink::Sink;
+use super::write::Means;
+use super::{BLOCK, SUB_BLOCK, SUB_BLOCKS, field};
+use crate::Result;
+
+/// Runs at least this long have splits: shorter ones are walked to find the next sub-block.
+pub(super) const SPLIT_RUN: u32 = 64;
+
+/// Memory for a posting while it is sorted and laid out.
+const BYTES_A_POSTING: usize = 8;
+
+/// A range of terms laid out.
 #[derive(Debug, Default)]
-pub(super) struct Postings {
-    pub(super) terms: Vec<u32>,
-    pub(super) starts: Vec<u64>,
-    pub(super) offsets: Vec<u16>,
-    pub(super) bounds: Vec<u8>,
-    pub(super) steps: Vec<f32>,
+struct Laid {
+    offsets: Vec<u16>,
+    bounds: Vec<u8>,
+    splits: Vec<u16>,
 }
 
-/// What one pass over the forward index finds out about each term of the vocabulary.
-struct Census {
-    /// Postings of each term in each block, `[vocabulary, blocks]`; afterwards where the next one goes.
-    next: Vec<u64>,
-    most: Vec<f64>,
-    blocks: usize,
-}
-
-impl Census {
-    fn take(forward: &Forward, vocabulary_size: usize) -> Self {
-        let blocks = forward.scales.len().div_ceil(BLOCK);
-        let mut census = Census { next: vec![0; vocabulary_size * blocks], most: vec![0.0; vocabulary_size], blocks };
-        for (unit, term, weight) in forward.stored() {
-            census.next[term * blocks + unit / BLOCK] += 1;
-            census.most[term] = census.most[term].max(weight);
-        }
-        census
-    }
-
-    /// Terms that occur, and their starts; counts become places.
-    fn starts(&mut self) -> (Vec<u32>, Vec<u64>) {
-        let (mut terms, mut starts, mut at) = (Vec::new(), Vec::new(), 0);
-        for (term, _) in self.most.iter().enumerate().filter(|(_, most)| **most > 0.0) {
-            terms.push(term as u32);
-            for place in &mut self.next[term * self.blocks..(term + 1) * self.blocks] {
-                let count = std::mem::replace(place, at);
-                starts.push(at);
-                at += count;
-            }
+/// Everything of a census that needs no pass over the weights.
+pub(super) fn write_directory(census: &Census, field: u32, sink: &mut Sink) -> Result<()> {
+    let (mut starts, mut places) = (Vec::new(), Vec::new());
+    let (mut at, mut splits) = (0_u64, 0_u32);
+    for runs in census.counts.chunks(census.blocks.max(1)) {
+        starts.push(at);
+        for &count in runs {
+            at += u64::from(count);
             starts.push(at);
-        }
-        (terms, starts)
-    }
-}
-
-impl Forward {
-    /// Every stored weight: unit, term, weight, in order.
-    fn stored(&self) -> impl Iterator<Item = (usize, usize, f64)> {
-        self.scales.iter().enumerate().flat_map(move |(unit, &scale)| {
-            (self.starts[unit] as usize..self.starts[unit + 1] as usize)
-                .map(move |i| (unit, self.terms[i] as usize, f64::from(self.impacts[i]) * f64::from(scale)))
-        })
-    }
-}
-
-/// The smallest bound with `bound * step >= weight`.
-fn bound(weight: f64, step: f32) -> u8 {
-    let step = f64::from(step);
-    let mut bound = (weight / step).ceil().clamp(1.0, 255.0);
-    // The division rounds; the product is what a reader relies on.
-    if bound * step < weight {
-        bound += 1.0;
-    }
-    debug_assert!(bound <= 255.0 && bound * step >= weight);
-    bound as u8
-}
-
-impl Postings {
-    pub(super) fn build(forward: &Forward, vocabulary_size: usize) -> Self {
-        let mut census = Census::take(forward, vocabulary_size);
-        let (terms, starts) = census.starts();
-        let nnz = forward.terms.len();
-        let steps: Vec<f32> = census.most.iter().map(|most| round_up(most / 255.0).max(f32::MIN_POSITIVE)).collect();
-        let mut postings = Postings { offsets: vec![0; nnz], bounds: vec![0; nnz], ..Postings::default() };
-        for (unit, term, weight) in forward.stored() {
-            let place = &mut census.next[term * census.blocks + unit / BLOCK];
-            postings.offsets[*place as usize] = (unit % BLOCK) as u16;
-            postings.bounds[*place as usize] = bound(weight, steps[term]);
-            *place += 1;
-        }
-        postings.steps = terms.iter().map(|&term| steps[term as usize]).collect();
-        Postings { terms, starts, ..postings }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn bounds_are_never_below_the_weight(most in 1e-30_f64..1e30, part in 0.0_f64..=1.0) {
-            let step = round_up(most / 255.0).max(f32::MIN_POSITIVE);
-            let weight = most * part;
-            let bound = bound(weight, step);
-            prop_assert!(f64::from(bound) * f64::from(step) >= weight);
-            prop_assert!(bound == 1 || f64::from(bound - 1) * f64::from(step) < weight * (1.0 + 1e-12));
+            let has_splits = count >= SPLIT_RUN;
+            places.push(if has_splits { splits } else { u32::MAX });
+            splits += u32::from(has_splits);
         }
     }
+    let dense_cuts: Vec<u8> = census.dense.iter().map(|&place| census.cuts[place as usize]).collect();
+    sink.push(kind::POSTING_TERMS, field, cast_slice(&census.terms))?;
+    sink.push(kind::POSTING_STEPS, field, cast_slice(&census.steps))?;
+    sink.push(kind::POSTING_STARTS, field, cast_slice(&starts))?;
+    sink.push(kind::SPLIT_PLACES, field, cast_slice(&places))?;
+    sink.push(kind::LEVEL_SHARES, field, &census.shares)?;
+    sink.push(kind::DENSE_TERMS, field, cast_slice(&census.dense))?;
+    sink.push(kind::DENSE_CUTS, field, &dense_cuts)
+}
+
+/// Offsets, bounds and splits, in as many passes over the weights as the memory asks for.
+pub(super) fn write_postings(
+    forward: &ForwardParts<'_>,
+    census: &Census,
+    field: u32,
+    means: Means,
+    sink: &mut Sink,
+) -> Result<()> {
+    let threads = means.threads.max(1);
+    let shares = ranges(census, (means.memory / BYTES_A_POSTING / threads).max(1));
+    for pass in shares.chunks(threads) {
+        let laid: Vec<Laid> = thread::scope(|scope| {
+            let work: Vec<_> =
+                pass.iter().map(|range| scope.spawn(|| lay_out(forward, census, range.clone()))).collect();
+            work.into_iter().map(|thread| thread.join().expect("a thread that lays out postings")).collect()
+        });
+        for part in laid {
+            sink.push(kind::POSTING_OFFSETS, field, cast_slice(&part.offsets))?;
+            sink.push(kind::POSTING_BOUNDS, field, &part.bounds)?;
+            sink.push(kind::SPLITS, field, cast_slice(&part.splits))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ranges of places with at most `most` postings each, or a single term.
+fn ranges(census: &Census, most: usize) -> Vec<Range<usize>> {
+    let (mut ranges, mut first, mut held) = (Vec::new(), 0, 0);
+    for (place, runs) in census.counts.chunks(census.blocks.max(1)).enumerate() {
+        let count = runs.iter().map(|&count| count as usize).sum::<usize>();
+        if held + count > most && place > first {
+            ranges.push(first..place);
+            (first, held) = (place, 0);
+        }
+        held += count;
+    }
+    ranges.push(first..census.terms.len());
+    ranges
+}
+
+/// A posting as one number whose order is that of the file: sub-block, falling bound, offset.
+fn key(offset: usize, bound: u8) -> u32 {
+    ((offset / SUB_BLOCK) as u32) << 24 | u32::from(255 - bound) << 16 | offset as u32
+}
+
+fn lay_out(forward: &ForwardParts<'_>, census: &Census, range: Range<usize>) -> Laid {
+    let counts = &census.counts[range.start * census.blocks..range.end * census.blocks];
+    let mut next: Vec<usize> = Vec::with_capacity(counts.len());
+    let total = counts.iter().fold(0, |at, &count| {
+        next.push(at);
+        at + count as usize
+    });
+    let mut keys = vec![0_u32; total];
+    forward.each(|unit, term, weight| {
+        let place = census.places[term] as usize;
+        if !range.contains(&place) || census.cuts[place] == 0 {
+            return;
+        }
+        let bound = bound(weight, census.steps[place]);
+        if bound >= census.cuts[place] {
+            let next = &mut next[(place - range.start) * census.blocks + unit / BLOCK];
+            keys[*next] = key(unit % BLOCK, bound);
+            *next += 1;
+        }
+    });
+    let mut laid = Laid::default();
+    let mut rest = &mut keys[..];
+    for &count in counts {
+        let run = rest.split_off_mut(..count as usize).expect("counted above");
+        run.sort_unstable();
+        laid.push(run);
+    }
+    laid
+}
+
+impl Laid {
+    fn push(&mut self, run: &[u32]) {
+        self.offsets.extend(run.iter().map(|&key| key as u16));
+        self.bounds.extend(run.iter().map(|&key| 255 - (key >> 16) as u8));
+        if run.len() >= SPLIT_RUN as usize {
+            let before = |sub: usize| run.partition_point(|&key| ((key >> 24) as usize) < sub) as u16;
+            self.splits.extend((1..SUB_BLOCKS).map(before));
+        }
+    }
+}
+
+/// The rows of the dense terms, as many at a time as the memory holds.
+pub(super) fn write_rows(
+    forward: &ForwardParts<'_>,
+    census: &Census,
+    field: u32,
+    memory: usize,
+    sink: &mut Sink,
+) -> Result<()> {
+    let width = field::row_width(census.units);
+    for group in census.dense.chunks((memory / width.max(1)).max(1)) {
+        let mut row_of = vec![usize::MAX; census.terms.len()];
+        group.iter().enumerate().for_each(|(row, &place)| row_of[place as usize] = row);
+        let mut rows = vec![0_u8; group.len() * width];
+        forward.each(|unit, term, weight| {
+            let place = census.places[term] as usize;
+            if row_of[place] != usize::MAX {
+                rows[row_of[place] * width + unit] = bound(weight, census.steps[place]);
+            }
+        });
+        sink.push(kind::DENSE_ROWS, field, &rows)?;
+    }
+    Ok(())
 }

@@ -1,14 +1,16 @@
 //! A segment file written so that it is either whole and named, or not there.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use bytemuck::cast_slice;
 
-use super::layout::{HEADER, Layout, NO_FIELD, align, kind};
-use super::postings::Postings;
+use super::census::Census;
+use super::forward::{ForwardPart, ForwardParts};
+use super::layout::{NO_FIELD, kind};
+use super::postings::{self, SPLIT_RUN};
 use super::quantise::Forward;
+use super::sink::Sink;
+use super::{SUB_BLOCKS, Terms, field};
 use crate::{Error, Result};
 
 /// What is scored: one entry a unit.
@@ -46,64 +48,31 @@ pub struct Written {
     pub checksum: u64,
 }
 
-/// Terms as they are stored: two bytes where the vocabulary allows it.
-enum StoredTerms {
-    Narrow(Vec<u16>),
-    Wide(Vec<u32>),
+/// A section of another module: kept and checksummed as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Extra<'a> {
+    /// From 48.
+    pub kind: u32,
+    /// The field that it belongs to.
+    pub field: u32,
+    /// What it holds.
+    pub bytes: &'a [u8],
 }
 
-impl StoredTerms {
-    fn new(terms: Vec<u32>, vocabulary_size: u32) -> Self {
-        if vocabulary_size <= 1 << 16 {
-            StoredTerms::Narrow(terms.into_iter().map(|term| term as u16).collect())
-        } else {
-            StoredTerms::Wide(terms)
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            StoredTerms::Narrow(terms) => cast_slice(terms),
-            StoredTerms::Wide(terms) => cast_slice(terms),
-        }
-    }
+/// What building may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Bytes for postings that are being laid out; beside them stand 4 bytes a term and block, and 12 a unit.
+    pub memory: usize,
+    /// Threads that lay them out.
+    pub threads: usize,
 }
 
-/// Everything that is stored of one field.
-struct StoredField {
-    field: u32,
-    header: [u32; 6],
-    forward: Forward,
-    terms: StoredTerms,
-    postings: Postings,
-}
-
-impl StoredField {
-    fn build(vectors: &FieldVectors<'_>, units: usize) -> Result<Self> {
-        let mut forward = Forward::build(vectors, units)?;
-        let postings = Postings::build(&forward, vectors.vocabulary_size as usize);
-        let nnz = forward.terms.len() as u64;
-        let terms = StoredTerms::new(std::mem::take(&mut forward.terms), vectors.vocabulary_size);
-        let header = [0, vectors.vocabulary_size, nnz as u32, (nnz >> 32) as u32, 16, 0];
-        Ok(StoredField { field: vectors.field, header, forward, terms, postings })
-    }
-
-    fn parts(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
-        let (forward, postings) = (&self.forward, &self.postings);
-        let sections: [(u32, &[u8]); 10] = [
-            (kind::FIELD, cast_slice(&self.header)),
-            (kind::SCALES, cast_slice(&forward.scales)),
-            (kind::FORWARD_STARTS, cast_slice(&forward.starts)),
-            (kind::FORWARD_TERMS, self.terms.bytes()),
-            (kind::FORWARD_IMPACTS, cast_slice(&forward.impacts)),
-            (kind::POSTING_TERMS, cast_slice(&postings.terms)),
-            (kind::POSTING_STARTS, cast_slice(&postings.starts)),
-            (kind::POSTING_OFFSETS, cast_slice(&postings.offsets)),
-            (kind::POSTING_BOUNDS, &postings.bounds),
-            (kind::POSTING_STEPS, cast_slice(&postings.steps)),
-        ];
-        sections.into_iter().map(|(kind, bytes)| (kind, self.field, bytes))
-    }
+/// One closed field, ready to be written.
+pub(super) struct StoredField<'a> {
+    pub(super) field: u32,
+    pub(super) vocabulary_size: u32,
+    pub(super) forward: ForwardParts<'a>,
 }
 
 /// Writes a segment to `path`: to a `.tmp` beside it, synced, renamed, and the folder synced.
@@ -111,31 +80,139 @@ impl StoredField {
 /// # Errors
 /// [`Error::Invalid`] where the arrays break a limit or `path` exists; [`Error::Io`] where the disk refuses: what may be
 /// left then is a file that no catalogue names.
-pub fn write(path: &Path, units: Units<'_>, fields: &[FieldVectors<'_>]) -> Result<Written> {
+pub fn write(
+    path: &Path,
+    units: Units<'_>,
+    fields: &[FieldVectors<'_>],
+    extras: &[Extra<'_>],
+    means: Means,
+) -> Result<Written> {
     let n = check_units(units)?;
+    let built = fields.iter().map(|f| Forward::build(f, n as usize)).collect::<Result<Vec<_>>>()?;
+    let narrow: Vec<Vec<u16>> = fields.iter().zip(&built).map(|(f, b)| narrow(f.vocabulary_size, &b.terms)).collect();
+    let stored = fields
+        .iter()
+        .zip(built.iter().zip(&narrow))
+        .map(|(vectors, (built, narrow))| StoredField {
+            field: vectors.field,
+            vocabulary_size: vectors.vocabulary_size,
+            forward: ForwardParts(vec![ForwardPart {
+                scales: &built.scales,
+                starts: &built.starts,
+                terms: if is_narrow(vectors.vocabulary_size) {
+                    Terms::Narrow(narrow)
+                } else {
+                    Terms::Wide(&built.terms)
+                },
+                impacts: &built.impacts,
+                keep: None,
+            }]),
+        })
+        .collect();
+    write_stored(path, units, stored, extras, means)
+}
+
+/// Whether terms take two bytes.
+pub(super) fn is_narrow(vocabulary_size: u32) -> bool {
+    vocabulary_size <= 1 << 16
+}
+
+fn narrow(vocabulary_size: u32, terms: &[u32]) -> Vec<u16> {
+    if is_narrow(vocabulary_size) { terms.iter().map(|&term| term as u16).collect() } else { Vec::new() }
+}
+
+/// Writes fields whose weights are stored ones already.
+pub(super) fn write_stored(
+    path: &Path,
+    units: Units<'_>,
+    fields: Vec<StoredField<'_>>,
+    extras: &[Extra<'_>],
+    means: Means,
+) -> Result<Written> {
+    check_places(&fields, extras)?;
+    let n = check_units(units)?;
+    let censuses: Vec<Census> = fields.iter().map(|f| Census::take(&f.forward, f.vocabulary_size as usize)).collect();
+    let mut parts: Vec<_> = fields.iter().zip(&censuses).flat_map(|(f, census)| f.parts(census)).collect();
+    parts.extend(extras.iter().map(|extra| (extra.kind, extra.field, extra.bytes.len() as u64)));
+    let n64 = u64::from(n);
+    parts.extend([
+        (kind::UNIT_ROWS, NO_FIELD, 4 * n64),
+        (kind::UNIT_CHUNKS, NO_FIELD, 4 * n64),
+        (kind::UNIT_SPANS, NO_FIELD, 8 * n64),
+    ]);
+    let mut sink = Sink::create(path, n, parts)?;
+    for (field, census) in fields.iter().zip(&censuses) {
+        field.write(census, means, &mut sink)?;
+    }
+    extras.iter().try_for_each(|extra| sink.push(extra.kind, extra.field, extra.bytes))?;
+    sink.push(kind::UNIT_ROWS, NO_FIELD, cast_slice(units.rows))?;
+    sink.push(kind::UNIT_CHUNKS, NO_FIELD, cast_slice(units.chunks))?;
+    sink.push(kind::UNIT_SPANS, NO_FIELD, cast_slice(units.spans))?;
+    sink.finish()
+}
+
+impl StoredField<'_> {
+    /// Every section with its length.
+    fn parts(&self, census: &Census) -> Vec<(u32, u32, u64)> {
+        let (n, terms) = (census.units as u64, census.terms.len() as u64);
+        let nnz: u64 = self.forward.nnz();
+        let stored: u64 = census.counts.iter().map(|&count| u64::from(count)).sum();
+        let split = census.counts.iter().filter(|&&count| count >= SPLIT_RUN).count() as u64;
+        let dense = census.dense.len() as u64;
+        let blocks = census.blocks as u64;
+        let width = if is_narrow(self.vocabulary_size) { 2 } else { 4 };
+        let lengths = [
+            (kind::FIELD, 32),
+            (kind::SCALES, 4 * n),
+            (kind::FORWARD_STARTS, 8 * (n + 1)),
+            (kind::FORWARD_TERMS, width * nnz),
+            (kind::FORWARD_IMPACTS, 2 * nnz),
+            (kind::POSTING_TERMS, 4 * terms),
+            (kind::POSTING_STARTS, 8 * terms * (blocks + 1)),
+            (kind::POSTING_OFFSETS, 2 * stored),
+            (kind::POSTING_BOUNDS, stored),
+            (kind::POSTING_STEPS, 4 * terms),
+            (kind::SPLIT_PLACES, 4 * terms * blocks),
+            (kind::SPLITS, 2 * split * (SUB_BLOCKS as u64 - 1)),
+            (kind::LEVEL_SHARES, census.shares.len() as u64),
+            (kind::DENSE_TERMS, 4 * dense),
+            (kind::DENSE_CUTS, dense),
+            (kind::DENSE_ROWS, dense * field::row_width(census.units) as u64),
+        ];
+        lengths.map(|(kind, length)| (kind, self.field, length)).to_vec()
+    }
+
+    fn write(&self, census: &Census, means: Means, sink: &mut Sink) -> Result<()> {
+        let (scales, starts) = self.forward.scales_and_starts();
+        let (nnz, stored) = (self.forward.nnz(), census.counts.iter().map(|&count| u64::from(count)).sum::<u64>());
+        let halves = |number: u64| [number as u32, (number >> 32) as u32];
+        let ([a, b], [c, d]) = (halves(nnz), halves(stored));
+        sink.push(kind::FIELD, self.field, cast_slice(&[0, self.vocabulary_size, a, b, 16, 13, c, d]))?;
+        sink.push(kind::SCALES, self.field, cast_slice(&scales))?;
+        sink.push(kind::FORWARD_STARTS, self.field, cast_slice(&starts))?;
+        self.forward.copy(|terms, impacts| {
+            sink.push(kind::FORWARD_TERMS, self.field, terms)?;
+            sink.push(kind::FORWARD_IMPACTS, self.field, impacts)
+        })?;
+        postings::write_directory(census, self.field, sink)?;
+        postings::write_postings(&self.forward, census, self.field, means, sink)?;
+        postings::write_rows(&self.forward, census, self.field, means.memory, sink)
+    }
+}
+
+fn check_places(fields: &[StoredField<'_>], extras: &[Extra<'_>]) -> Result<()> {
     if !fields.is_sorted_by(|a, b| a.field < b.field) || fields.iter().any(|f| f.field == NO_FIELD) {
         return Err(Error::invalid("fields ascend by number, each once"));
     }
-    if path.exists() {
-        return Err(Error::invalid(format!("{} exists: a segment is never written again", path.display())));
+    if let Some(extra) = extras.iter().find(|extra| extra.kind < kind::FIRST_EXTRA) {
+        return Err(Error::invalid(format!("section {} is not one of another module", extra.kind)));
     }
-    let stored = fields.iter().map(|f| StoredField::build(f, n as usize)).collect::<Result<Vec<_>>>()?;
-    // (field, kind) ascends: fields come first, the units' own sections last.
-    let mut parts: Vec<_> = stored.iter().flat_map(StoredField::parts).collect();
-    parts.extend([
-        (kind::UNIT_ROWS, NO_FIELD, cast_slice(units.rows)),
-        (kind::UNIT_CHUNKS, NO_FIELD, cast_slice(units.chunks)),
-        (kind::UNIT_SPANS, NO_FIELD, cast_slice(units.spans)),
-    ]);
-    let layout = Layout::place(n, &parts);
-    let temporary = path.with_extension("tmp");
-    write_whole(&temporary, &layout, &parts).and_then(|()| publish(&temporary, path)).inspect_err(|_| {
-        // The failure is what is reported; a left-over is removed by the next writer too.
-        let _ = fs::remove_file(&temporary);
-    })?;
-    let head = layout.to_bytes();
-    let checksum = u64::from_le_bytes(head[HEADER - 8..HEADER].try_into().expect("eight bytes"));
-    Ok(Written { bytes: layout.length, checksum })
+    let mut places: Vec<_> = extras.iter().map(|extra| (extra.field, extra.kind)).collect();
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::invalid(format!("section {} of field {} is there twice", pair[0].1, pair[0].0))),
+        None => Ok(()),
+    }
 }
 
 fn check_units(units: Units<'_>) -> Result<u32> {
@@ -148,38 +225,4 @@ fn check_units(units: Units<'_>) -> Result<u32> {
         )));
     }
     u32::try_from(n).map_err(|_| Error::invalid(format!("{n} units; at most 2^32 - 1")))
-}
-
-fn write_whole(path: &Path, layout: &Layout, parts: &[(u32, u32, &[u8])]) -> Result<()> {
-    let io = |e| Error::io("write", path)(e);
-    let mut out = BufWriter::new(File::create(path).map_err(Error::io("create", path))?);
-    let head = layout.to_bytes();
-    out.write_all(&head).map_err(io)?;
-    let mut at = head.len() as u64;
-    for (section, (_, _, bytes)) in layout.sections.iter().zip(parts) {
-        out.write_all(&vec![0; (align(at) - at) as usize]).map_err(io)?;
-        out.write_all(bytes).map_err(io)?;
-        at = section.offset + section.length;
-    }
-    out.flush().map_err(io)?;
-    out.get_ref().sync_all().map_err(Error::io("sync", path))
-}
-
-/// Gives the finished file its name, durably.
-fn publish(temporary: &Path, path: &Path) -> Result<()> {
-    fs::rename(temporary, path).map_err(Error::io("rename", temporary))?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
-}
-
-/// A rename lasts once the folder that holds the name is synced.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
-}
-
-/// NTFS journals names itself and does not let a folder be synced.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> Result<()> {
-    Ok(())
 }

@@ -3,12 +3,25 @@
 
 use std::path::Path;
 
-use lexpand_core::search::Hit;
-use lexpand_core::segment::{self, FieldVectors, Segment, Units};
+use lexpand_core::search::{Hit, Knobs, Searched};
+use lexpand_core::segment::{self, FieldVectors, Means, Segment, Units};
 use proptest::prelude::*;
 
 /// Sparse vectors, one map a row.
 pub type Rows = Vec<Vec<(u32, f32)>>;
+
+/// Little memory, so that postings are laid out in several passes.
+pub const MEANS: Means = Means { memory: 4096, threads: 2 };
+
+/// Exact search for the best k.
+pub fn exact(k: usize, threads: usize) -> Knobs {
+    Knobs { k, effort: 1.0, threads }
+}
+
+/// Segments, every unit of which may be found.
+pub fn all<'a>(segments: &[&'a Segment]) -> Vec<Searched<'a>> {
+    segments.iter().map(|&segment| Searched { segment, allowed: None }).collect()
+}
 
 /// CSR arrays of rows.
 pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
@@ -43,7 +56,7 @@ pub fn write(path: &Path, rows: &Rows, vocabulary_size: u32, first_row: u32) -> 
     let (indptr, terms, weights) = csr(rows);
     let units = Units { rows: &numbers, chunks: &chunks, spans: &spans };
     let field = FieldVectors { field: 0, vocabulary_size, indptr: &indptr, terms: &terms, weights: &weights };
-    segment::write(path, units, &[field]).unwrap()
+    segment::write(path, units, &[field], &[], MEANS).unwrap()
 }
 
 /// (score, row) of every unit that scores above zero, best first.

@@ -1,0 +1,203 @@
+//! What must hold in a segment file before anything of it is used.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::field::{Field, Postings, blocks, row_width};
+use super::layout::{ENTRY, HEADER, NO_FIELD, align, kind};
+use super::postings::SPLIT_RUN;
+use super::read::Segment;
+use super::write::is_narrow;
+use super::{BLOCK, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use crate::{MAX_TERMS, MAX_VOCABULARY, Result};
+
+/// The numbers of a field's header.
+struct Header {
+    vocabulary_size: u64,
+    nnz: u64,
+    /// Postings that are stored as such; None in format 1.
+    stored: Option<u64>,
+}
+
+impl Segment {
+    /// With `verify` every byte, else what keeps later reads in range.
+    pub(super) fn check(&self, verify: bool) -> Result<()> {
+        if verify {
+            self.check_bytes()?;
+        }
+        self.check_units()?;
+        self.fields().into_iter().try_for_each(|field| self.check_field(field, verify))
+    }
+
+    fn check_bytes(&self) -> Result<()> {
+        let mut end = HEADER + ENTRY * self.layout.sections.len();
+        for section in &self.layout.sections {
+            if xxh3_64(self.bytes_of(section)) != section.checksum {
+                return Err(self.corrupt(format!(
+                    "section {} of field {} fails its checksum: the file is damaged",
+                    section.kind, section.field
+                )));
+            }
+            if self.map[end..align(end as u64) as usize].iter().any(|&byte| byte != 0) {
+                return Err(self.corrupt(format!("bytes after {end} are not zero: the file is damaged")));
+            }
+            end = (section.offset + section.length) as usize;
+        }
+        Ok(())
+    }
+
+    /// A section is there and has this many bytes.
+    fn check_length(&self, kind: u32, field: u32, expected: u64) -> Result<()> {
+        let found = self.find(kind, field).map(|s| s.length);
+        if found == Some(expected) {
+            return Ok(());
+        }
+        let found = found.map_or("missing".into(), |n| format!("{n} bytes"));
+        Err(self.corrupt(format!("section {kind} of field {field} is {found}, not {expected} bytes")))
+    }
+
+    fn check_units(&self) -> Result<()> {
+        let n = u64::from(self.layout.units);
+        self.check_length(kind::UNIT_ROWS, NO_FIELD, 4 * n)?;
+        self.check_length(kind::UNIT_CHUNKS, NO_FIELD, 4 * n)?;
+        self.check_length(kind::UNIT_SPANS, NO_FIELD, 8 * n)
+    }
+
+    fn check_field(&self, field: u32, verify: bool) -> Result<()> {
+        let header = self.header(field)?;
+        self.check_forward_lengths(field, &header)?;
+        if let Some(stored) = header.stored {
+            self.check_posting_lengths(field, stored)?;
+        }
+        let view = self.field(field).expect("its header was just read");
+        let named = |what: String| self.corrupt(format!("field {field}: {what}"));
+        check_forward(view, verify).map_err(named)?;
+        view.postings.map_or(Ok(()), |postings| check_postings(view, postings, verify)).map_err(named)
+    }
+
+    fn header(&self, field: u32) -> Result<Header> {
+        let numbers: &[u32] = self.array(kind::FIELD, field);
+        let joined = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let (&[what, size, low, high, block, ..], long) = (numbers, self.layout.version >= 2) else {
+            return Err(self.corrupt(format!("the header of field {field} is cut")));
+        };
+        self.check_length(kind::FIELD, field, if long { 32 } else { 24 })?;
+        if what != 0 || block != 16 || size == 0 || size as usize > MAX_VOCABULARY || (long && numbers[5] != 13) {
+            return Err(self.corrupt(format!("field {field}: kind {what}, {size} terms, blocks of 2^{block}")));
+        }
+        let (nnz, stored) = (joined(low, high), long.then(|| joined(numbers[6], numbers[7])));
+        if nnz > self.layout.length || stored.unwrap_or(0) > nnz {
+            return Err(self.corrupt(format!("field {field}: {nnz} weights do not fit in the file")));
+        }
+        Ok(Header { vocabulary_size: u64::from(size), nnz, stored })
+    }
+
+    fn check_forward_lengths(&self, field: u32, header: &Header) -> Result<()> {
+        let (n, nnz) = (u64::from(self.layout.units), header.nnz);
+        let width = if is_narrow(header.vocabulary_size as u32) { 2 } else { 4 };
+        let expected = [
+            (kind::SCALES, 4 * n),
+            (kind::FORWARD_STARTS, 8 * (n + 1)),
+            (kind::FORWARD_TERMS, width * nnz),
+            (kind::FORWARD_IMPACTS, 2 * nnz),
+        ];
+        expected.into_iter().try_for_each(|(kind, length)| self.check_length(kind, field, length))
+    }
+
+    fn check_posting_lengths(&self, field: u32, stored: u64) -> Result<()> {
+        let n = self.layout.units as usize;
+        let count = |kind, size: u64| self.find(kind, field).map_or(0, |s| s.length / size);
+        let terms = count(kind::POSTING_TERMS, 4);
+        let splits = count(kind::SPLITS, 2 * (SUB_BLOCKS as u64 - 1));
+        let dense = count(kind::DENSE_TERMS, 4);
+        let expected = [
+            (kind::POSTING_TERMS, 4 * terms),
+            (kind::POSTING_STARTS, 8 * terms * (blocks(n) as u64 + 1)),
+            (kind::POSTING_OFFSETS, 2 * stored),
+            (kind::POSTING_BOUNDS, stored),
+            (kind::POSTING_STEPS, 4 * terms),
+            (kind::SPLIT_PLACES, 4 * terms * blocks(n) as u64),
+            (kind::SPLITS, 2 * (SUB_BLOCKS as u64 - 1) * splits),
+            (kind::LEVEL_SHARES, LEVELS.len() as u64 * terms),
+            (kind::DENSE_TERMS, 4 * dense),
+            (kind::DENSE_CUTS, dense),
+            (kind::DENSE_ROWS, dense * row_width(n) as u64),
+        ];
+        expected.into_iter().try_for_each(|(kind, length)| self.check_length(kind, field, length))
+    }
+}
+
+type Check = std::result::Result<(), String>;
+
+fn require(holds: bool, what: &str) -> Check {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
+
+fn ascend(numbers: &[u32], below: usize) -> bool {
+    numbers.is_sorted_by(|a, b| a < b) && numbers.last().is_none_or(|&last| (last as usize) < below)
+}
+
+fn check_forward(field: Field<'_>, verify: bool) -> Check {
+    let starts = field.forward_starts;
+    let whole = starts.first() == Some(&0) && starts.last() == Some(&(field.forward_terms.len() as u64));
+    require(whole && starts.is_sorted(), "forward starts")?;
+    require(field.scales.iter().all(|s| s.is_finite() && *s >= 0.0), "a scale is not finite and >= 0")?;
+    if verify { check_units_of(field) } else { Ok(()) }
+}
+
+/// The values that a score is made of.
+fn check_units_of(field: Field<'_>) -> Check {
+    for ordinal in 0..field.scales.len() as u32 {
+        let range = field.unit(ordinal);
+        require(range.len() <= MAX_TERMS, "a unit has too many terms")?;
+        let terms = range.clone().map(|i| field.forward_terms.at(i));
+        require(terms.is_sorted_by(|a, b| a < b), "the terms of a unit do not ascend")?;
+        if let Some(last) = range.last() {
+            require(field.forward_terms.at(last) < field.vocabulary_size, "a term is outside the vocabulary")?;
+        }
+    }
+    require(!field.forward_impacts.contains(&0), "an impact is zero")
+}
+
+/// What keeps every later index in range is checked on each open; with `verify`, also what makes a result right.
+fn check_postings(field: Field<'_>, postings: Postings<'_>, verify: bool) -> Check {
+    let (terms, per_term) = (postings.terms.len(), postings.blocks + 1);
+    require(ascend(postings.terms, field.vocabulary_size as usize), "posting terms do not ascend in the vocabulary")?;
+    require(ascend(postings.dense.terms, terms), "dense terms do not ascend among the posting terms")?;
+    require(field.forward_terms.is_empty() || terms > 0, "weights without postings")?;
+    require(postings.steps.iter().all(|s| s.is_finite() && *s > 0.0), "a step is not above zero")?;
+    let starts = postings.starts;
+    let end = postings.offsets.len() as u64;
+    let whole = starts.first().is_none_or(|&s| s == 0) && starts.last().is_none_or(|&e| e == end);
+    require(whole && starts.is_sorted(), "posting starts")?;
+    let joined = starts.chunks(per_term).zip(starts.chunks(per_term).skip(1)).all(|(a, b)| a.last() == b.first());
+    require(joined, "posting starts of two terms do not meet")?;
+    let splits = (postings.splits.len() / (SUB_BLOCKS - 1)) as u32;
+    require(postings.split_places.iter().all(|&p| p < splits || p == u32::MAX), "a split's place is outside")?;
+    if verify { check_runs(field, postings) } else { Ok(()) }
+}
+
+fn check_runs(field: Field<'_>, postings: Postings<'_>) -> Check {
+    require(!postings.bounds.contains(&0), "a bound is zero")?;
+    let falls = |shares: &[u8]| shares.is_sorted_by(|a, b| a >= b);
+    require(postings.level_shares.chunks(LEVELS.len()).all(falls), "the shares of a term's levels grow")?;
+    for i in 0..postings.terms.len() {
+        for block in 0..postings.blocks {
+            let units = (field.scales.len() - block * BLOCK).min(BLOCK);
+            check_run(postings, i, block, units)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_run(postings: Postings<'_>, i: usize, block: usize, units: usize) -> Check {
+    let range = postings.run(i, block);
+    let (offsets, bounds) = (&postings.offsets[range.clone()], &postings.bounds[range]);
+    let keys = || offsets.iter().zip(bounds).map(|(&o, &b)| (usize::from(o) / SUB_BLOCK, 255 - b, o));
+    require(keys().is_sorted_by(|a, b| a < b), "the postings of a run are out of order")?;
+    require(offsets.iter().all(|&o| usize::from(o) < units), "a posting's offset is outside its block")?;
+    let splits = postings.splits_of(i, block);
+    require(splits.is_some() == (offsets.len() >= SPLIT_RUN as usize), "a run's splits")?;
+    let before = |sub: usize| offsets.partition_point(|&o| usize::from(o) / SUB_BLOCK < sub);
+    let right = |splits: &[u16]| splits.iter().enumerate().all(|(s, &n)| usize::from(n) == before(s + 1));
+    require(splits.is_none_or(right), "a split is not where its sub-block begins")
+}

@@ -1,0 +1,141 @@
+//! The arrays of one field, named as in docs/format.md.
+
+use super::{BLOCK, LEVELS, SUB_BLOCKS};
+
+/// The terms of a forward index, in the width that the vocabulary needs.
+#[derive(Debug, Clone, Copy)]
+pub enum Terms<'a> {
+    /// Vocabularies up to 2^16.
+    Narrow(&'a [u16]),
+    /// Larger ones.
+    Wide(&'a [u32]),
+}
+
+impl Terms<'_> {
+    /// Stored weights.
+    pub fn len(&self) -> usize {
+        match self {
+            Terms::Narrow(terms) => terms.len(),
+            Terms::Wide(terms) => terms.len(),
+        }
+    }
+
+    /// Whether nothing is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The term at place i.
+    pub fn at(&self, i: usize) -> u32 {
+        match self {
+            Terms::Narrow(terms) => u32::from(terms[i]),
+            Terms::Wide(terms) => terms[i],
+        }
+    }
+}
+
+/// One field of one segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'a> {
+    /// Terms are below this.
+    pub vocabulary_size: u32,
+    /// One a unit.
+    pub scales: &'a [f32],
+    /// Where each unit's terms begin; one more than there are units.
+    pub forward_starts: &'a [u64],
+    /// Ascending within a unit.
+    pub forward_terms: Terms<'a>,
+    /// Beside the terms.
+    pub forward_impacts: &'a [u16],
+    /// None in a segment of format 1, whose postings are not read any more.
+    pub postings: Option<Postings<'a>>,
+}
+
+/// The forward index turned over.
+#[derive(Debug, Clone, Copy)]
+pub struct Postings<'a> {
+    /// Blocks of 2^16 units.
+    pub blocks: usize,
+    /// The terms that occur, ascending.
+    pub terms: &'a [u32],
+    /// One a term.
+    pub steps: &'a [f32],
+    /// `[terms.len(), blocks + 1]`
+    pub starts: &'a [u64],
+    /// Ordinals less their block's first; ascending sub-blocks, in each descending bounds.
+    pub offsets: &'a [u16],
+    /// Beside the offsets; `bound * step` is not below the stored weight, `(bound - 1) * step` is.
+    pub bounds: &'a [u8],
+    /// `[terms.len(), blocks]`: which splits are the run's; `u32::MAX` where it has none.
+    pub split_places: &'a [u32],
+    /// `[.., SUB_BLOCKS - 1]`: postings of a run that lie before each sub-block but the first.
+    pub splits: &'a [u16],
+    /// `[terms.len(), LEVELS.len()]`: share of a term's postings whose bound reaches a level, in 1/255, rounded up.
+    pub level_shares: &'a [u8],
+    /// The frequent terms.
+    pub dense: Dense<'a>,
+}
+
+/// The frequent terms as one bound a unit; their postings hold only the largest.
+#[derive(Debug, Clone, Copy)]
+pub struct Dense<'a> {
+    /// Places of the terms among the posting terms, ascending.
+    pub terms: &'a [u32],
+    /// The least bound that their postings hold; 0 where they hold none.
+    pub cuts: &'a [u8],
+    /// `[terms.len(), width]`: bounds by ordinal, 0 where a unit lacks the term.
+    pub rows: &'a [u8],
+    /// Units, rounded up to a multiple of 64.
+    pub width: usize,
+}
+
+impl Field<'_> {
+    /// Where a unit's terms lie in the forward index.
+    pub fn unit(&self, ordinal: u32) -> std::ops::Range<usize> {
+        let i = ordinal as usize;
+        self.forward_starts[i] as usize..self.forward_starts[i + 1] as usize
+    }
+}
+
+impl<'a> Postings<'a> {
+    /// Where the postings of the i-th term in a block lie.
+    pub fn run(&self, i: usize, block: usize) -> std::ops::Range<usize> {
+        let at = i * (self.blocks + 1) + block;
+        self.starts[at] as usize..self.starts[at + 1] as usize
+    }
+
+    /// The splits of the i-th term's run in a block, where it is long enough to have any.
+    pub fn splits_of(&self, i: usize, block: usize) -> Option<&'a [u16]> {
+        let place = self.split_places[i * self.blocks + block];
+        (place != u32::MAX).then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
+    }
+
+    /// Of the i-th term's postings, the share whose bound reaches each of [`LEVELS`].
+    pub fn shares(&self, i: usize) -> &'a [u8] {
+        &self.level_shares[i * LEVELS.len()..][..LEVELS.len()]
+    }
+
+    /// Postings of the i-th term that are stored as such.
+    pub fn stored(&self, i: usize) -> usize {
+        let at = i * (self.blocks + 1);
+        (self.starts[at + self.blocks] - self.starts[at]) as usize
+    }
+}
+
+impl<'a> Dense<'a> {
+    /// The row of a term, by its place among the posting terms, and the least bound of its postings.
+    pub fn row(&self, place: usize) -> Option<(&'a [u8], u8)> {
+        let i = self.terms.binary_search(&(place as u32)).ok()?;
+        Some((&self.rows[i * self.width..][..self.width], self.cuts[i]))
+    }
+}
+
+/// Blocks of so many units.
+pub(super) fn blocks(units: usize) -> usize {
+    units.div_ceil(BLOCK)
+}
+
+/// Bounds in a row of a dense term.
+pub(super) fn row_width(units: usize) -> usize {
+    units.next_multiple_of(64)
+}

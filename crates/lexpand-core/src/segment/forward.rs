@@ -1,0 +1,108 @@
+//! The stored weights of a field, unit by unit, wherever they come from: vectors just quantised, or segments to merge.
+
+use bytemuck::cast_slice;
+
+use super::field::Terms;
+use super::has;
+
+/// One source's forward index, and which of its units are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ForwardPart<'a> {
+    pub(super) scales: &'a [f32],
+    pub(super) starts: &'a [u64],
+    pub(super) terms: Terms<'a>,
+    pub(super) impacts: &'a [u16],
+    pub(super) keep: Option<&'a [u64]>,
+}
+
+/// The units of several sources, one after the other.
+#[derive(Debug)]
+pub(super) struct ForwardParts<'a>(pub(super) Vec<ForwardPart<'a>>);
+
+impl<'a> ForwardPart<'a> {
+    fn kept(self) -> impl Iterator<Item = usize> + 'a {
+        (0..self.scales.len()).filter(move |&unit| has(self.keep, unit))
+    }
+
+    fn range(&self, unit: usize) -> std::ops::Range<usize> {
+        self.starts[unit] as usize..self.starts[unit + 1] as usize
+    }
+
+    /// Runs of units that are kept, as ranges of weights.
+    fn runs(self) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+        let whole = (self.keep.is_none() && !self.scales.is_empty())
+            .then(|| self.starts[0] as usize..self.starts[self.scales.len()] as usize);
+        let single = self.keep.is_some().then(|| self.kept().map(move |unit| self.range(unit)));
+        whole.into_iter().chain(single.into_iter().flatten())
+    }
+
+    /// `f(unit, term, weight)` for every weight that is kept; units are counted from `first`.
+    fn each(self, first: usize, mut f: impl FnMut(usize, usize, f64)) -> usize {
+        let mut number = first;
+        for unit in self.kept() {
+            let (range, scale) = (self.range(unit), f64::from(self.scales[unit]));
+            let impacts = self.impacts[range.clone()].iter().map(|&impact| f64::from(impact) * scale);
+            match self.terms {
+                Terms::Narrow(terms) => {
+                    terms[range].iter().zip(impacts).for_each(|(&term, weight)| f(number, usize::from(term), weight))
+                }
+                Terms::Wide(terms) => {
+                    terms[range].iter().zip(impacts).for_each(|(&term, weight)| f(number, term as usize, weight))
+                }
+            }
+            number += 1;
+        }
+        number
+    }
+}
+
+impl ForwardParts<'_> {
+    /// Units that are kept.
+    pub(super) fn units(&self) -> usize {
+        self.0.iter().map(|part| part.kept().count()).sum()
+    }
+
+    /// The scale of each unit, and where its weights begin; one more start than there are units.
+    pub(super) fn scales_and_starts(&self) -> (Vec<f32>, Vec<u64>) {
+        let (mut scales, mut starts) = (Vec::new(), vec![0]);
+        let mut end = 0;
+        for part in &self.0 {
+            for unit in part.kept() {
+                end += part.range(unit).len() as u64;
+                scales.push(part.scales[unit]);
+                starts.push(end);
+            }
+        }
+        (scales, starts)
+    }
+
+    /// `f(unit, term, weight)` for every stored weight, in order.
+    pub(super) fn each(&self, mut f: impl FnMut(usize, usize, f64)) {
+        self.0.iter().fold(0, |first, part| part.each(first, &mut f));
+    }
+
+    /// Stored weights that are kept.
+    pub(super) fn nnz(&self) -> u64 {
+        self.0.iter().flat_map(|part| part.runs()).map(|run| run.len() as u64).sum()
+    }
+
+    /// The bytes of all terms and impacts, some MiB at a time.
+    pub(super) fn copy<E>(&self, mut push: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let (mut held_terms, mut held_impacts) = (Vec::new(), Vec::new());
+        for part in &self.0 {
+            for range in part.runs() {
+                match part.terms {
+                    Terms::Narrow(all) => held_terms.extend_from_slice(cast_slice(&all[range.clone()])),
+                    Terms::Wide(all) => held_terms.extend_from_slice(cast_slice(&all[range.clone()])),
+                }
+                held_impacts.extend_from_slice(cast_slice::<u16, u8>(&part.impacts[range]));
+                if held_impacts.len() > 1 << 22 {
+                    push(&held_terms, &held_impacts)?;
+                    held_terms.clear();
+                    held_impacts.clear();
+                }
+            }
+        }
+        push(&held_terms, &held_impacts)
+    }
+}
