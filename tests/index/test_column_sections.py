@@ -71,7 +71,7 @@ def sound(column: Column, units: int) -> None:
     assert list(column.strings) == sorted(set(column.strings))
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(types, st.data())
 def test_damage_is_an_error_or_another_sound_column(column_type: ColumnType, data: st.DataObject) -> None:
     values = data.draw(per_unit(column_type))

@@ -50,6 +50,7 @@ for _ in range(10_000):
         ({1: 2}, "keys must be strings"),
         ({"year": {}}, "the condition on year"),
         ({"year": {"after": 2020}}, "year has the operator 'after': the operators are gt, gte, lt, lte, eq, ne, in"),
+        ({"year": {"gt": 1, "$gt": 2}}, r"both with and without \$: \$gt, gt"),
         ({"year": {"gt": 1, "gte": 2}}, "both 'gt' and 'gte'"),
         ({"year": {"gt": 1, "lt": "b"}}, "two of one type"),
         ({"year": {"gt": None}}, "not exists"),

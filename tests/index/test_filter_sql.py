@@ -26,7 +26,7 @@ def check(expression: Expression, documents: list[dict[str, Any]]) -> None:
     db.close()
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(cases.expressions, st.lists(cases.metadata, max_size=6))
 @example(parse_text("a = 9007199254740993"), [{"a": 2**53}, {"a": 2**53 + 1}, {"a": float(2**53)}])
 @example(parse_text("a = 1"), [{"a": True}, {"a": 1.0}, {"a": "1"}, {"a": [True, 1]}])
@@ -47,7 +47,7 @@ def neighbour(value: float, steps: int) -> float:
     return value
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.lists(st.integers(-2, 2), max_size=5), st.data())
 def test_neighbouring_floats_are_told_apart(value: float, steps: list[int], data: st.DataObject) -> None:
     near = [each for step in steps if math.isfinite(each := neighbour(value, step))]

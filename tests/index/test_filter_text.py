@@ -1,6 +1,9 @@
 """Filters as texts: what they say, and what is refused, with its place."""
 
+from enum import Enum, IntEnum
+
 import filter_cases as cases
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from lexpand.index.filters import (
     all_of,
     any_of,
     format_field,
+    matches,
     parse_field,
     parse_text,
 )
@@ -133,3 +137,15 @@ def test_equal_values_are_one_key_and_types_are_told_apart() -> None:
     assert len({*different, OneOf(YEAR, (2**53 + 1,))}) == 5
     assert all_of([Exists(YEAR), all_of([Exists(TAGS), Exists(YEAR)])]) == all_of([Exists(TAGS), Exists(YEAR)])
     assert Exists(YEAR) != "exists(year)"
+
+
+def test_enums_and_numbers_of_numpy_are_what_they_stand_for() -> None:
+    class Language(str, Enum):  # noqa: UP042
+        ENGLISH = "en"
+
+    class Place(IntEnum):
+        FIRST = 1
+
+    expression = OneOf(YEAR, (Language.ENGLISH, Place.FIRST, np.float64(0.5), np.float64(2)))
+    assert str(expression) == "year in (0.5, 1, 2, en)"
+    assert matches(expression, {"year": "en"})

@@ -38,7 +38,7 @@ def _any_of_unit(column: Column, fulfilled: Mask) -> Mask:
     if column.starts is None:
         return fulfilled
     before = np.zeros(len(fulfilled) + 1, np.uint32)
-    np.cumsum(fulfilled, out=before[1:])
+    np.cumsum(fulfilled, dtype=np.uint32, out=before[1:])
     at_starts = before[column.starts]
     return np.not_equal(at_starts[1:], at_starts[:-1])
 
@@ -107,7 +107,7 @@ def _is_listed(values: AnyArray, wanted: AnyArray, first: int, span: int) -> Mas
     if len(wanted) <= 1:
         return _equals_few(values, wanted)
     table = np.zeros(span + 1, np.bool_)
-    table[wanted - wanted.dtype.type(first)] = True
+    table[wanted - first] = True
     if values.dtype == np.uint32:
         return table.take(values)
     # Below `first`, the difference wraps round to a large number, which like all past the span meets the last entry.

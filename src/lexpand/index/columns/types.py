@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from lexpand.data import Document
-from lexpand.errors import FilterError
+from lexpand.errors import DataError, FilterError
 from lexpand.index.filters import Exists, Expression, OneOf, Range, format_field, parse_field
 from lexpand.index.filters.intervals import INT64, nearest_float
 from lexpand.index.filters.values import Scalar, format_value, kind_of, shown, values_at
@@ -23,16 +23,26 @@ class ColumnType(StrEnum):
     @property
     def kind(self) -> str:
         """The kind of value that compares with it: ``number``, ``string`` or ``boolean``."""
-        return {ColumnType.KEYWORD: "string", ColumnType.BOOLEAN: "boolean"}.get(self, "number")
+        return _KINDS[self]
 
     def holds(self, value: object) -> bool:
         """Whether it can hold a value without changing what the value equals."""
         if kind_of(value) != self.kind:
             return False
-        if isinstance(value, int | float) and self is ColumnType.INTEGER:
+        if isinstance(value, str | bool):
+            return True
+        assert isinstance(value, int | float)
+        if self is ColumnType.INTEGER:
             return INT64[0] <= value <= INT64[1] and value == int(value)
-        return not isinstance(value, int | float) or nearest_float(value) == value
+        return nearest_float(value) == value
 
+
+_KINDS = {
+    ColumnType.INTEGER: "number",
+    ColumnType.NUMBER: "number",
+    ColumnType.KEYWORD: "string",
+    ColumnType.BOOLEAN: "boolean",
+}
 
 _ACCEPTED = {
     ColumnType.INTEGER: "whole numbers from -2^63 to 2^63 - 1",
@@ -49,16 +59,16 @@ def check_columns(declared: Mapping[str, str]) -> dict[str, ColumnType]:
         declared: type by field name, e.g. ``{"year": "integer", "author.name": "keyword"}``.
 
     Raises:
-        FilterError: a type is unknown, a name names no field, or one comes twice.
+        DataError: a type is unknown, a name names no field, or one comes twice.
     """
     columns: dict[str, ColumnType] = {}
     for given, type_name in declared.items():
         name = format_field(parse_field(given))
         if type_name not in list(ColumnType):
             known = ", ".join(ColumnType)
-            raise FilterError(f"column {name} has the type {type_name!r}: the types are {known}")
+            raise DataError(f"column {name} has the type {type_name!r}: the types are {known}")
         if name in columns:
-            raise FilterError(f"column {name} is declared twice: leave one out")
+            raise DataError(f"column {name} is declared twice: leave one out")
         columns[name] = ColumnType(type_name)
     return columns
 
@@ -67,12 +77,12 @@ def check_metadata(columns: Mapping[str, ColumnType], document: Document) -> Non
     """Refuse a document with a value that a column cannot hold. Missing values and null are no values.
 
     Raises:
-        FilterError: there is one; the message names the document, the field and the value.
+        DataError: there is one; the message names the document, the field and the value.
     """
     for name, column_type in columns.items():
         for value in values_at(document.metadata, parse_field(name)):
             if not column_type.holds(value):
-                raise FilterError(
+                raise DataError(
                     f"document {document.doc_id!r}: {name} is {shown(value)}, and the {column_type} column"
                     f" {name} holds {_ACCEPTED[column_type]}: change the value, or declare another type"
                 )

@@ -107,7 +107,7 @@ class OneOf(Condition):
 
 
 class Bound(NamedTuple):
-    """One end of a range, which may belong to it."""
+    """One end of a range; an inclusive one belongs to it."""
 
     value: int | float | str
     inclusive: bool
@@ -248,7 +248,7 @@ class Not(Expression):
 def _within(outer: type[Expression], part: Expression) -> str:
     """The text of a part, in parentheses where it binds more loosely than what surrounds it."""
     loose = isinstance(part, Or) or (isinstance(part, And) and outer is Not)
-    return f"({part})" if loose and outer is not Or else str(part)
+    return f"({part})" if loose else str(part)
 
 
 def _check_limits(expression: Expression) -> None:

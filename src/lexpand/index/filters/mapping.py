@@ -17,7 +17,7 @@ from lexpand.index.filters.expression import (
     any_of,
 )
 from lexpand.index.filters.names import Path, format_field, parse_field
-from lexpand.index.filters.values import Scalar, shown
+from lexpand.index.filters.values import shown
 
 _LOWER = {"gt": False, "gte": True}
 _UPPER = {"lt": False, "lte": True}
@@ -66,7 +66,10 @@ def _condition(field: Path, condition: object) -> Expression:
         raise FilterError(f"{name} is compared with a list: write {{'in': [...]}} for any of its values")
     if not isinstance(condition, Mapping):
         return _equal(field, condition)
-    asked = {word.removeprefix("$"): value for word, value in _entries(condition, f"the condition on {name}").items()}
+    entries = _entries(condition, f"the condition on {name}")
+    asked = {word.removeprefix("$"): value for word, value in entries.items()}
+    if len(asked) < len(entries):
+        raise FilterError(f"{name} has an operator both with and without $: {', '.join(sorted(entries))}")
     if unknown := sorted(asked.keys() - _OPERATORS.keys() - _LOWER.keys() - _UPPER.keys()):
         known = ", ".join([*_LOWER, *_UPPER, *_OPERATORS])
         raise FilterError(f"{name} has the operator {unknown[0]!r}: the operators are {known}")
@@ -90,8 +93,7 @@ def _one_of(field: Path, values: object) -> Expression:
 
 
 def _equal(field: Path, value: object) -> Expression:
-    values: tuple[Scalar, ...] = (value,)  # type: ignore[assignment]  # which OneOf checks
-    return OneOf(field, values)
+    return OneOf(field, (value,))  # type: ignore[arg-type]  # OneOf checks it
 
 
 def _exists(field: Path, wanted: object) -> Expression:

@@ -43,7 +43,7 @@ _HAS_NUL = r"instr(metadata, '\u0000')"
 
 
 def to_sql(expression: Expression) -> tuple[str, list[Parameter]]:
-    """The verdict on a row of the table ``documents`` as an SQL expression, and its parameters.
+    """The verdict on a row of the table ``documents`` as an SQL expression over ``metadata``, and its parameters.
 
     It is 1 or 0 where SQLite can tell that the document matches or does not, and NULL where `matches` must judge. What
     the user wrote is in the parameters alone.
@@ -53,7 +53,7 @@ def to_sql(expression: Expression) -> tuple[str, list[Parameter]]:
 
 
 def matching_rows(db: sqlite3.Connection, expression: Expression) -> NDArray[np.uint32]:
-    """The rows of all documents that match, deleted ones too, ascending.
+    """The rows of all documents that match, deleted ones too, ascending. Needs SQLite 3.35.
 
     Raises:
         CorruptIndex: the metadata of a document is no JSON, or no object.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NoReturn
 
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
@@ -80,7 +81,7 @@ class _Parser:
         if not self._takes(sign):
             self._fail(f"expected {sign!r}")
 
-    def _fail(self, reason: str, token: Token | None = None) -> None:
+    def _fail(self, reason: str, token: Token | None = None) -> NoReturn:
         token = token or self._peek
         fail(self._text, token.place, f"{reason}, found {token}")
 

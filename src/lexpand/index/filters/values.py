@@ -27,7 +27,7 @@ def kind_of(value: object) -> str | None:
 
 
 def check_value(value: object, name: str) -> Scalar:
-    """Returns a value to compare with; a float that is whole becomes the integer that it equals.
+    """Returns a value to compare with; a float that is whole becomes the integer that it equals, an enum its value.
 
     Args:
         value: a boolean, an integer of at most 14,000 bits, a finite float or a string.
@@ -37,11 +37,13 @@ def check_value(value: object, name: str) -> Scalar:
         FilterError: it is something else.
     """
     if isinstance(value, float) and math.isfinite(value):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, int) and value.bit_length() <= INTEGER_BITS:
+        return int(value) if value.is_integer() else float(value)
+    if isinstance(value, bool):
         return value
+    if isinstance(value, int) and value.bit_length() <= INTEGER_BITS:
+        return int(value)
     if isinstance(value, str):
-        return _check_string(value, name)
+        return _check_string(str.__str__(value), name)
     if value is None:
         raise FilterError(f"{name} is compared with null, which nothing equals: ask for not exists")
     raise FilterError(f"{name} is compared with {shown(value)}: a value is a boolean, a finite number or a string")
