@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
@@ -33,6 +33,8 @@ from lexpand.index.filters.expression import (
 from lexpand.index.filters.names import QUOTED, Path, parse_field, unquote
 from lexpand.index.filters.tokens import Token, fail, tokenize
 from lexpand.index.filters.values import Scalar, check_value
+
+T = TypeVar("T")
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
 _QUOTED = re.compile(QUOTED, re.DOTALL)
@@ -100,7 +102,7 @@ class _Parser:
             parts.append(part())
         return self._checked(place, lambda: join(parts))
 
-    def _checked(self, place: int, make: Callable[[], Expression]) -> Expression:
+    def _checked(self, place: int, make: Callable[[], T]) -> T:
         """What is made; an error of its making is shown at the place."""
         try:
             return make()
@@ -179,10 +181,7 @@ class _Parser:
     def _field(self, token: Token) -> Path:
         if token.sign or not token.text or token.keyword:
             self._fail("expected a field (in quotes, if it has such a name)", token)
-        try:
-            return parse_field(token.text)
-        except FilterError as error:
-            fail(self._text, token.place, str(error))
+        return self._checked(token.place, lambda: parse_field(token.text))
 
     def _value(self, token: Token) -> Scalar:
         if token.keyword in _CONSTANTS:
@@ -191,10 +190,7 @@ class _Parser:
             self._fail("nothing equals null: to find where a field is missing, write not exists(field)", token)
         if token.sign or not token.text or token.keyword:
             self._fail("expected a value (in quotes, if it is such a word)", token)
-        try:
-            return check_value(_read_value(token.text), "the field")
-        except FilterError as error:
-            fail(self._text, token.place, str(error))
+        return self._checked(token.place, lambda: check_value(_read_value(token.text), "the field"))
 
 
 def _read_value(word: str) -> Scalar:
