@@ -4,7 +4,8 @@
     ├── DataError                what was handed in cannot be used
     │   ├── SourceError          a whole source: missing, empty, of an unknown kind
     │   ├── RowError             one row of a source; knows its place and its reason
-    │   └── VectorError          a sparse vector outside its limits
+    │   ├── VectorError          a sparse vector outside its limits
+    │   └── FilterError          a filter that cannot be read, or that its columns cannot answer
     ├── ModelError               a model folder that cannot be used
     │   └── ContractMismatch     the vectors of one model offered to the index of another
     ├── IndexStateError          an index that cannot do what was asked
@@ -57,6 +58,10 @@ class RowError(DataError):
 
 class VectorError(DataError):
     """A sparse vector breaks a limit: weights finite and >= 0, terms ascending and in the vocabulary."""
+
+
+class FilterError(DataError):
+    """A filter over metadata cannot be read, or compares a declared column with what it cannot hold."""
 
 
 class ModelError(LexpandError):

@@ -1,0 +1,122 @@
+"""What a declared column holds, and the checks of metadata and filters against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from lexpand.data import Document
+from lexpand.errors import DataError, FilterError
+from lexpand.index.filters import Exists, Expression, OneOf, Range, format_field, parse_field
+from lexpand.index.filters.intervals import INT64, nearest_float
+from lexpand.index.filters.values import Scalar, format_value, kind_of, shown, values_at
+
+
+class ColumnType(StrEnum):
+    """The type of a column: int64, float64, string or boolean; a document has any number of values."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    KEYWORD = "keyword"
+    BOOLEAN = "boolean"
+
+    @property
+    def kind(self) -> str:
+        """The kind of value that compares with it: ``number``, ``string`` or ``boolean``."""
+        return _KINDS[self]
+
+    def holds(self, value: object) -> bool:
+        """Whether it can hold a value without changing what the value equals."""
+        if kind_of(value) != self.kind:
+            return False
+        if isinstance(value, str | bool):
+            return True
+        assert isinstance(value, int | float)
+        if self is ColumnType.INTEGER:
+            return INT64[0] <= value <= INT64[1] and value == int(value)
+        return nearest_float(value) == value
+
+
+_KINDS = {
+    ColumnType.INTEGER: "number",
+    ColumnType.NUMBER: "number",
+    ColumnType.KEYWORD: "string",
+    ColumnType.BOOLEAN: "boolean",
+}
+
+_ACCEPTED = {
+    ColumnType.INTEGER: "whole numbers from -2^63 to 2^63 - 1",
+    ColumnType.NUMBER: "numbers that a float64 holds exactly",
+    ColumnType.KEYWORD: "strings",
+    ColumnType.BOOLEAN: "true and false",
+}
+
+
+def check_columns(declared: Mapping[str, str]) -> dict[str, ColumnType]:
+    """The declared columns by their canonical names, in order of declaration.
+
+    Args:
+        declared: type by field name, e.g. ``{"year": "integer", "author.name": "keyword"}``.
+
+    Raises:
+        DataError: a type is unknown, a name names no field, or one comes twice.
+    """
+    columns: dict[str, ColumnType] = {}
+    for given, type_name in declared.items():
+        name = format_field(parse_field(given))
+        if type_name not in list(ColumnType):
+            known = ", ".join(ColumnType)
+            raise DataError(f"column {name} has the type {type_name!r}: the types are {known}")
+        if name in columns:
+            raise DataError(f"column {name} is declared twice: leave one out")
+        columns[name] = ColumnType(type_name)
+    return columns
+
+
+def check_metadata(columns: Mapping[str, ColumnType], document: Document) -> None:
+    """Refuse a document with a value that a column cannot hold. Missing values and null are no values.
+
+    Raises:
+        DataError: there is one; the message names the document, the field and the value.
+    """
+    for name, column_type in columns.items():
+        for value in values_at(document.metadata, parse_field(name)):
+            if not column_type.holds(value):
+                raise DataError(
+                    f"document {document.doc_id!r}: {name} is {shown(value)}, and the {column_type} column"
+                    f" {name} holds {_ACCEPTED[column_type]}: change the value, or declare another type"
+                )
+
+
+def column_values(name: str, column_type: ColumnType, document: Document) -> list[Scalar]:
+    """The values of one column in a document that `check_metadata` accepts."""
+    values = values_at(document.metadata, parse_field(name))
+    if column_type is ColumnType.INTEGER:
+        return [int(value) for value in values]  # type: ignore[arg-type]
+    return values  # type: ignore[return-value]
+
+
+def check_filter(columns: Mapping[str, ColumnType], expression: Expression) -> None:
+    """Refuse a filter that compares a declared column with a value of a type that it never holds.
+
+    Raises:
+        FilterError: it does.
+    """
+    for condition in expression.conditions:
+        column_type = columns.get(condition.name)
+        if column_type is None or isinstance(condition, Exists):
+            continue
+        for value in _compared_with(condition):
+            if kind_of(value) != column_type.kind:
+                article = "an" if column_type is ColumnType.INTEGER else "a"
+                raise FilterError(
+                    f"{condition.name} is {article} {column_type} column: {format_value(value)} ({kind_of(value)})"
+                    f" cannot match; compare it with a {column_type.kind}"
+                )
+
+
+def _compared_with(condition: Expression) -> list[Scalar]:
+    if isinstance(condition, OneOf):
+        return list(condition.values)
+    assert isinstance(condition, Range)
+    return [bound.value for bound in condition.bounds]

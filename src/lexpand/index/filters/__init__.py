@@ -1,0 +1,53 @@
+"""Which documents may be found? Conditions on their metadata, as a mapping, as a text, and as a tree.
+
+`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the page for users.
+
+The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a segment's units.
+"""
+
+from lexpand.index.filters.expression import (
+    CONDITIONS,
+    DEPTH,
+    And,
+    Bound,
+    Condition,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Or,
+    Range,
+    all_of,
+    any_of,
+)
+from lexpand.index.filters.given import Filter, parse_filter
+from lexpand.index.filters.mapping import parse_mapping
+from lexpand.index.filters.names import format_field, parse_field
+from lexpand.index.filters.sql import matching_rows, to_sql
+from lexpand.index.filters.text import parse_text
+from lexpand.index.filters.twin import matches
+
+__all__ = [
+    "CONDITIONS",
+    "DEPTH",
+    "And",
+    "Bound",
+    "Condition",
+    "Exists",
+    "Expression",
+    "Filter",
+    "Not",
+    "OneOf",
+    "Or",
+    "Range",
+    "all_of",
+    "any_of",
+    "format_field",
+    "matches",
+    "matching_rows",
+    "parse_field",
+    "parse_filter",
+    "parse_mapping",
+    "parse_text",
+    "to_sql",
+]

@@ -1,0 +1,258 @@
+"""A filter as a tree: conditions on fields, joined by and, or, not. docs/filters.md says what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from lexpand.errors import FilterError
+from lexpand.index.filters.names import Path, format_field
+from lexpand.index.filters.values import Scalar, check_value, format_value, kind_of
+
+DEPTH = 64
+"""The deepest nesting of and, or, not (and of parentheses, as a text writes them)."""
+
+CONDITIONS = 1024
+"""The most conditions of a filter; one ``in`` is one, however many values it names."""
+
+
+class Expression:
+    """A filter: immutable, hashable, equal to every expression of the same canonical text.
+
+    `str` gives that text, which `parse_text` reads back.
+    """
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        raise NotImplementedError
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep and, or, not are nested; 0 for a condition."""
+        return 0
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition in it."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition(Expression):
+    """What one field must fulfil.
+
+    Attributes:
+        field: the keys that lead to it.
+    """
+
+    field: Path
+
+    @property
+    def name(self) -> str:
+        """The field's name as a text writes it."""
+        return format_field(self.field)
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """This one."""
+        yield self
+
+
+@dataclass(frozen=True, eq=False)
+class Exists(Condition):
+    """The field has a value that is not null."""
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        return f"exists({self.name})"
+
+
+@dataclass(frozen=True, eq=False)
+class OneOf(Condition):
+    """The field equals one of these values.
+
+    Attributes:
+        values: at least one; kept in the order of their text, each once.
+
+    Raises:
+        FilterError: there is none, or one cannot be compared.
+    """
+
+    values: tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise FilterError(f"{self.name} in an empty list matches nothing: name a value, or leave it out")
+        by_text = {format_value(value): value for value in (check_value(value, self.name) for value in self.values)}
+        object.__setattr__(self, "values", tuple(by_text[text] for text in sorted(by_text)))
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        values = ", ".join(format_value(value) for value in self.values)
+        return f"{self.name} in ({values})" if len(self.values) > 1 else f"{self.name} = {values}"
+
+
+class Bound(NamedTuple):
+    """One end of a range; an inclusive one belongs to it."""
+
+    value: int | float | str
+    inclusive: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Range(Condition):
+    """The field lies between two bounds, both numbers or both strings, or on one side of one.
+
+    Attributes:
+        lower, upper: at least one of them.
+
+    Raises:
+        FilterError: there is none, they are of two types, or one has no order.
+    """
+
+    lower: Bound | None = None
+    upper: Bound | None = None
+
+    def __post_init__(self) -> None:
+        for end in ("lower", "upper"):
+            if (bound := getattr(self, end)) is not None:
+                object.__setattr__(self, end, self._check_bound(bound))
+        kinds = {kind_of(bound.value) for bound in self.bounds}
+        if len(kinds) != 1:
+            raise FilterError(f"the range of {self.name} needs one bound, or two of one type: numbers or strings")
+
+    def _check_bound(self, bound: Bound) -> Bound:
+        value = check_value(bound.value, self.name)
+        if isinstance(value, bool):
+            raise FilterError(f"{self.name} is compared with {value}, which has no order: ask for equality")
+        return Bound(value, bool(bound.inclusive))
+
+    @property
+    def bounds(self) -> list[Bound]:
+        """The bounds that there are: one or two."""
+        return [bound for bound in (self.lower, self.upper) if bound is not None]
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        if self.upper is None:
+            return f"{self.name} {_sign('>', self.lower)}"
+        above = f"{self.name} {_sign('<', self.upper)}"
+        if self.lower is None:
+            return above
+        return f"{format_value(self.lower.value)} {'<=' if self.lower.inclusive else '<'} {above}"
+
+
+def _sign(sign: str, bound: Bound | None) -> str:
+    assert bound is not None
+    return f"{sign}{'=' if bound.inclusive else ''} {format_value(bound.value)}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined(Expression):
+    parts: tuple[Expression, ...]
+
+    def __post_init__(self) -> None:
+        _check_limits(self)
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        return f" {type(self).__name__.lower()} ".join(_within(type(self), part) for part in self.parts)
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep and, or, not are nested."""
+        return 1 + max(part.depth for part in self.parts)
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition in it."""
+        for part in self.parts:
+            yield from part.conditions
+
+
+class And(_Joined):
+    """Every part matches; `all_of` makes it, with two parts or more, none of them an `And`, in order of their text."""
+
+
+class Or(_Joined):
+    """At least one part matches; `any_of` makes it as `all_of` makes an `And`."""
+
+
+def all_of(parts: Iterable[Expression]) -> Expression:
+    """Every part matches.
+
+    Raises:
+        FilterError: there is no part, or the limits of nesting or of conditions are broken.
+    """
+    return _join(And, parts)
+
+
+def any_of(parts: Iterable[Expression]) -> Expression:
+    """At least one part matches.
+
+    Raises:
+        FilterError: as in `all_of`.
+    """
+    return _join(Or, parts)
+
+
+def _join(kind: type[And] | type[Or], parts: Iterable[Expression]) -> Expression:
+    flat = {inner for part in parts for inner in (part.parts if isinstance(part, kind) else [part])}
+    if not flat:
+        raise FilterError(f"{kind.__name__.lower()!r} joins nothing: leave it out")
+    ordered = tuple(sorted(flat, key=str))
+    return ordered[0] if len(ordered) == 1 else kind(ordered)
+
+
+@dataclass(frozen=True, eq=False)
+class Not(Expression):
+    """The part does not match."""
+
+    part: Expression
+
+    def __post_init__(self) -> None:
+        _check_limits(self)
+
+    @cached_property
+    def text(self) -> str:
+        """The canonical text."""
+        return f"not {_within(Not, self.part)}"
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep and, or, not are nested."""
+        return 1 + self.part.depth
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition in it."""
+        return self.part.conditions
+
+
+def _within(outer: type[Expression], part: Expression) -> str:
+    """The text of a part, in parentheses where it binds more loosely than what surrounds it."""
+    loose = isinstance(part, Or) or (isinstance(part, And) and outer is Not)
+    return f"({part})" if loose else str(part)
+
+
+def _check_limits(expression: Expression) -> None:
+    if expression.depth > DEPTH:
+        raise FilterError(f"a filter is nested deeper than {DEPTH} levels: flatten it")
+    if sum(1 for _ in expression.conditions) > CONDITIONS:
+        raise FilterError(f"a filter has more than {CONDITIONS} conditions: join values of one field by 'in'")

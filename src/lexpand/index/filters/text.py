@@ -1,0 +1,208 @@
+"""A filter from a text: ``year >= 2020 and (tags in (a, "b c") or not exists(doi))``.
+
+It is read by recursive descent, one function a rule:
+
+    either    = both {"or" both}
+    both      = negation {"and" negation}
+    negation  = "not" negation | "(" either ")" | condition
+    condition = "exists" "(" field ")" | field ["not"] "in" "(" value {"," value} ")"
+              | field ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+              | value ("<" | "<=") field ("<" | "<=") value
+
+A field or a value is a word of `tokens`, which may be in quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from lexpand.errors import FilterError
+from lexpand.index.filters.expression import (
+    DEPTH,
+    Bound,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Range,
+    all_of,
+    any_of,
+)
+from lexpand.index.filters.names import QUOTED, Path, parse_field, unquote
+from lexpand.index.filters.tokens import Token, fail, tokenize
+from lexpand.index.filters.values import Scalar, check_value
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
+_QUOTED = re.compile(QUOTED, re.DOTALL)
+_CONSTANTS = {"true": True, "false": False}
+_SIGNS = ("=", "!=", "<", "<=", ">", ">=")
+
+
+def parse_text(text: str) -> Expression:
+    """The filter that a text says; docs/filters.md has its grammar.
+
+    Raises:
+        FilterError: it cannot be read; the message points at the place.
+    """
+    return _Parser(text).read()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokenize(text)
+        self._next = 0
+        self._depth = 0
+
+    def read(self) -> Expression:
+        expression = self._either()
+        if self._peek.text:
+            self._fail("expected 'and', 'or' or the end")
+        return expression
+
+    @property
+    def _peek(self) -> Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> Token:
+        token = self._peek
+        self._next += bool(token.text)  # the end stays
+        return token
+
+    def _takes(self, text: str) -> bool:
+        """Whether the next token is this sign or keyword, which is then taken."""
+        found = text in (self._peek.text, self._peek.keyword)
+        self._next += found
+        return found
+
+    def _expect(self, sign: str) -> None:
+        if not self._takes(sign):
+            self._fail(f"expected {sign!r}")
+
+    def _fail(self, reason: str, token: Token | None = None) -> NoReturn:
+        token = token or self._peek
+        fail(self._text, token.place, f"{reason}, found {token}")
+
+    def _either(self) -> Expression:
+        return self._joined("or", self._both, any_of)
+
+    def _both(self) -> Expression:
+        return self._joined("and", self._negation, all_of)
+
+    def _joined(
+        self, word: str, part: Callable[[], Expression], join: Callable[[list[Expression]], Expression]
+    ) -> Expression:
+        place = self._peek.place
+        parts = [part()]
+        while self._takes(word):
+            parts.append(part())
+        return self._checked(place, lambda: join(parts))
+
+    def _checked(self, place: int, make: Callable[[], T]) -> T:
+        """What is made; an error of its making is shown at the place."""
+        try:
+            return make()
+        except FilterError as error:
+            fail(self._text, place, str(error))
+
+    def _negation(self) -> Expression:
+        place = self._peek.place
+        if self._takes("not"):
+            part = self._deeper(self._negation)
+            return self._checked(place, lambda: Not(part))
+        if self._takes("("):
+            part = self._deeper(self._either)
+            self._expect(")")
+            return part
+        return self._condition()
+
+    def _deeper(self, part: Callable[[], Expression]) -> Expression:
+        if self._depth == DEPTH:
+            self._fail(f"nested deeper than {DEPTH} levels: flatten it")
+        self._depth += 1
+        expression = part()
+        self._depth -= 1
+        return expression
+
+    def _condition(self) -> Expression:
+        if self._takes("exists"):
+            self._expect("(")
+            field = self._field(self._take())
+            self._expect(")")
+            return Exists(field)
+        first = self._take()
+        if self._peek.keyword in ("not", "in"):
+            return self._membership(self._field(first))
+        return self._comparison(first)
+
+    def _membership(self, field: Path) -> Expression:
+        refused = self._takes("not")
+        self._expect("in")
+        self._expect("(")
+        values = [self._value(self._take())]
+        while self._takes(","):
+            values.append(self._value(self._take()))
+        self._expect(")")
+        found = OneOf(field, tuple(values))
+        return Not(found) if refused else found
+
+    def _comparison(self, first: Token) -> Expression:
+        if first.sign or not first.text:
+            self._fail("expected a condition", first)
+        sign, second = self._sign(), self._take()
+        if self._peek.text in ("<", "<=", ">", ">="):
+            return self._between(first, sign, second)
+        field, value = self._field(first), self._value(second)
+        if sign in ("=", "!="):
+            found = OneOf(field, (value,))
+            return found if sign == "=" else Not(found)
+        bound = Bound(value, sign.endswith("="))
+        lower, upper = (bound, None) if sign.startswith(">") else (None, bound)
+        return self._checked(second.place, lambda: Range(field, lower, upper))
+
+    def _sign(self) -> str:
+        if self._peek.text not in _SIGNS:
+            self._fail(f"expected 'in' or one of {' '.join(_SIGNS)}")
+        return self._take().text
+
+    def _between(self, first: Token, sign: str, second: Token) -> Expression:
+        place = self._peek
+        other, third = self._sign(), self._take()
+        if not (sign.startswith("<") and other.startswith("<")):
+            self._fail("a range is written 2020 <= year < 2024, with '<' or '<=' twice", place)
+        lower = Bound(self._value(first), sign == "<=")
+        field, upper = self._field(second), Bound(self._value(third), other == "<=")
+        return self._checked(first.place, lambda: Range(field, lower, upper))
+
+    def _field(self, token: Token) -> Path:
+        if token.sign or not token.text or token.keyword:
+            self._fail("expected a field (in quotes, if it has such a name)", token)
+        return self._checked(token.place, lambda: parse_field(token.text))
+
+    def _value(self, token: Token) -> Scalar:
+        if token.keyword in _CONSTANTS:
+            return _CONSTANTS[token.keyword]
+        if token.keyword == "null":
+            self._fail("nothing equals null: to find where a field is missing, write not exists(field)", token)
+        if token.sign or not token.text or token.keyword:
+            self._fail("expected a value (in quotes, if it is such a word)", token)
+        return self._checked(token.place, lambda: check_value(_read_value(token.text), "the field"))
+
+
+def _read_value(word: str) -> Scalar:
+    if found := _NUMBER.fullmatch(word):
+        if found["fraction"] or found["exponent"]:
+            return float(word)
+        try:
+            return int(word)
+        except ValueError:  # more digits than Python reads
+            raise FilterError(f"a number of {len(word)} digits: write it as a string, in quotes") from None
+    if '"' not in word:
+        return word
+    if not _QUOTED.fullmatch(word):
+        raise FilterError(f"{word} is half in quotes: put all of it in quotes")
+    return unquote(word)
