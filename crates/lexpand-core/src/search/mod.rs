@@ -15,7 +15,7 @@ use crate::segment::Segment;
 use crate::{Error, MAX_TERMS, Result};
 use rescore::DenseQuery;
 pub use top_k::Hit;
-use top_k::TopK;
+pub(crate) use top_k::TopK;
 
 /// Longer queries are scored without bounds: rounding each term up would fill a u16 accumulator.
 const SCAN_TERMS: usize = MAX_TERMS / 8;
