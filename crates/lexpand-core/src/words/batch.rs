@@ -18,6 +18,18 @@ pub struct Batch<'a> {
     pub counts: &'a [u32],
 }
 
+/// Postings (ordinal, frequency) of each word of a batch.
+struct Postings {
+    starts: Vec<usize>,
+    postings: Vec<(u32, u32)>,
+}
+
+impl Postings {
+    fn of(&self, place: usize) -> &[(u32, u32)] {
+        &self.postings[self.starts[place]..self.starts[place + 1]]
+    }
+}
+
 impl Batch<'_> {
     /// The field's sections.
     ///
@@ -27,11 +39,10 @@ impl Batch<'_> {
         self.check_shape()?;
         let order = self.sorted()?;
         let lengths = self.lengths()?;
-        let (starts, postings) = self.turned_over(lengths.len())?;
+        let postings = self.turned_over(lengths.len())?;
         let mut writer = Writer::new(lengths);
         for place in order {
-            let range = starts[place as usize]..starts[place as usize + 1];
-            writer.push(self.words[place as usize].as_bytes(), &postings[range])?;
+            writer.push(self.words[place as usize].as_bytes(), postings.of(place as usize))?;
         }
         Ok(writer.finish())
     }
@@ -80,8 +91,8 @@ impl Batch<'_> {
         self.indptr.windows(2).enumerate().map(length).collect()
     }
 
-    /// Where each word's postings begin, and the postings: a counting sort, so that ordinals ascend.
-    fn turned_over(&self, units: usize) -> Result<(Vec<usize>, Vec<(u32, u32)>)> {
+    /// A counting sort, so that a word's ordinals ascend.
+    fn turned_over(&self, units: usize) -> Result<Postings> {
         let mut starts = vec![0; self.words.len() + 1];
         self.terms.iter().for_each(|&term| starts[term as usize + 1] += 1);
         (0..self.words.len()).for_each(|i| starts[i + 1] += starts[i]);
@@ -98,6 +109,6 @@ impl Batch<'_> {
                 next[term] = place + 1;
             }
         }
-        Ok((starts, postings))
+        Ok(Postings { starts, postings })
     }
 }

@@ -13,6 +13,9 @@ use crate::segment::BLOCK;
 
 type Check = std::result::Result<(), String>;
 
+/// A field with some of its units: bit `i % 64` of word `i / 64` is ordinal i; None is every unit.
+pub type Live<'a> = (WordField<'a>, Option<&'a [u64]>);
+
 /// The arrays of one open field. A *term* is a word's place in this segment's dictionary.
 #[derive(Debug, Clone, Copy)]
 pub struct WordField<'a> {
@@ -60,9 +63,9 @@ impl<'a> WordField<'a> {
         let high_places: &[u64] = array(&section, kind::HIGH_PLACES, None)?;
         Ok(WordField {
             total_length,
-            word_starts: array(&section, kind::WORD_STARTS, words.checked_add(1))?,
+            word_starts: array(&section, kind::WORD_STARTS, Some(words.saturating_add(1)))?,
             word_bytes: array(&section, kind::WORD_BYTES, None)?,
-            block_starts: array(&section, kind::BLOCK_STARTS, words.checked_add(1))?,
+            block_starts: array(&section, kind::BLOCK_STARTS, Some(words.saturating_add(1)))?,
             posting_starts: array(&section, kind::POSTING_STARTS, Some(blocks.len() as u64 + 1))?,
             offsets: array(&section, kind::OFFSETS, Some(postings))?,
             frequencies: array(&section, kind::FREQUENCIES, Some(postings))?,

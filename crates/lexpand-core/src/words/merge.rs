@@ -4,24 +4,21 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::bits::contains;
-use super::field::WordField;
+use super::field::Live;
 use super::sections::Sections;
 use super::writer::Writer;
 use crate::{Error, Result};
 
-/// A field with the units of it that stay; None: all.
-pub type Kept<'a> = (WordField<'a>, Option<&'a [u64]>);
-
 /// No unit of the merged field: the old one is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// The kept units as one field: one source after the other, or as `order` has them, pairs of (source, ordinal).
+/// The live units as one field: one source after the other, or as `order` has them, pairs of (source, ordinal).
 ///
 /// The sections are those that a [`Batch`](super::Batch) of the kept units builds.
 ///
 /// # Errors
 /// [`Error::Invalid`] where `order` is not every kept unit once, or the result would break a limit of one segment.
-pub fn merge(sources: &[Kept<'_>], order: Option<&[(u32, u32)]>) -> Result<Sections> {
+pub fn merge(sources: &[Live<'_>], order: Option<&[(u32, u32)]>) -> Result<Sections> {
     let mut ordinals = in_sequence(sources)?;
     if let Some(order) = order {
         reorder(&mut ordinals, order)?;
@@ -43,13 +40,13 @@ pub fn merge(sources: &[Kept<'_>], order: Option<&[(u32, u32)]>) -> Result<Secti
 }
 
 /// A source's term as an entry of the heap, least word first; none past its last.
-fn next<'a>(sources: &[Kept<'a>], source: usize, term: u32) -> Option<Reverse<(&'a [u8], usize, u32)>> {
+fn next<'a>(sources: &[Live<'a>], source: usize, term: u32) -> Option<Reverse<(&'a [u8], usize, u32)>> {
     let field = sources[source].0;
     (term < field.terms()).then(|| Reverse((field.word_bytes_of(term), source, term)))
 }
 
 /// The new ordinal of each unit of each source, counted on over the kept ones.
-fn in_sequence(sources: &[Kept<'_>]) -> Result<Vec<Vec<u32>>> {
+fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let mut count = 0_u64;
     let mut ordinal = |live: Option<&[u64]>, old: u32| {
         let new = if contains(live, old) { count } else { return DROPPED };
@@ -84,7 +81,7 @@ fn reorder(ordinals: &mut [Vec<u32>], order: &[(u32, u32)]) -> Result<()> {
     Ok(())
 }
 
-fn lengths(sources: &[Kept<'_>], ordinals: &[Vec<u32>]) -> Vec<u32> {
+fn lengths(sources: &[Live<'_>], ordinals: &[Vec<u32>]) -> Vec<u32> {
     let kept = |new: &&u32| **new != DROPPED;
     let mut lengths = vec![0; ordinals.iter().flatten().filter(kept).count()];
     for ((field, _), ordinals) in sources.iter().zip(ordinals) {

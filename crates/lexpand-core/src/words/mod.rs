@@ -19,8 +19,8 @@ mod writer;
 
 pub use batch::Batch;
 pub use bm25::{Bm25, Contribution, Query};
-pub use field::WordField;
-pub use merge::{Kept, merge};
+pub use field::{Live, WordField};
+pub use merge::merge;
 pub use search::{Source, search};
 pub use sections::{Sections, kind};
 pub use split::{Numbered, number_words, split_words};

@@ -1,7 +1,7 @@
 //! What BM25 must know of a collection, counted over live units when a query runs.
 
 use super::bits::contains;
-use super::field::WordField;
+use super::field::Live;
 
 /// Counts over the live units of all segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Counts over `fields`, each with its live units (None: all).
-    pub fn count(fields: &[(WordField<'_>, Option<&[u64]>)], words: &[&str]) -> Self {
+    /// Counts over `fields`, each with its live units.
+    pub fn count(fields: &[Live<'_>], words: &[&str]) -> Self {
         let totals = fields.iter().map(|(field, live)| field.totals(*live));
         let (units, total_length) = totals.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
         Statistics { units, total_length, document_frequencies: document_frequencies(fields, words) }
@@ -24,11 +24,11 @@ impl Statistics {
 }
 
 /// For each word, the units that have it, of those that are live.
-pub fn document_frequencies(fields: &[(WordField<'_>, Option<&[u64]>)], words: &[&str]) -> Vec<u64> {
-    words.iter().map(|word| fields.iter().map(|&(field, live)| in_field(field, live, word)).sum()).collect()
+pub fn document_frequencies(fields: &[Live<'_>], words: &[&str]) -> Vec<u64> {
+    words.iter().map(|word| fields.iter().map(|&field| in_field(field, word)).sum()).collect()
 }
 
-fn in_field(field: WordField<'_>, live: Option<&[u64]>, word: &str) -> u64 {
+fn in_field((field, live): Live<'_>, word: &str) -> u64 {
     let Some(term) = field.term(word) else { return 0 };
     let pairs = field.blocks_of(term);
     if live.is_none() {
