@@ -67,6 +67,8 @@ def test_long_words_are_cut_at_a_character() -> None:
 def test_own_stop_words_are_spelled_as_words_are() -> None:
     assert WordAnalyzer(stop_words=["Foo", "don\u2019t"]).analyse("foo FOO don't the") == ["the"]
     assert WordAnalyzer(stop_words=()).analyse("the") == ["the"]
+    with pytest.raises(DataError, match="the string 'the'"):
+        WordAnalyzer(stop_words="the")
 
 
 def test_a_lone_surrogate_is_refused() -> None:

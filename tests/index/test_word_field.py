@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import bm25s
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,8 +12,6 @@ from lexpand import Document
 from lexpand._native import WordField, WordQuery, build_words, document_frequencies, merge_words
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import CorruptIndex, VectorError
-
-bm25s: Any = pytest.importorskip("bm25s")
 
 
 def build(units: list[list[str]]) -> WordField:
@@ -143,7 +142,9 @@ def test_errors_are_those_of_lexpand() -> None:
         query(field, ["a"], k1=-1.0)
     with pytest.raises(IndexError, match="unit 4 of 4"):
         field.unit(4)
-    with pytest.raises(ValueError, match="its rows, one a unit"):
+    with pytest.raises(VectorError, match="source 0: 3 rows for 4 units"):
         query(field, ["b"]).search([field], [np.zeros(3, np.uint32)], [None], 1)
+    with pytest.raises(ValueError, match="1 fields, rows of 0"):
+        query(field, ["b"]).search([field], [], [None], 1)
     with pytest.raises(ValueError, match="1 fields, 0 sets"):
         document_frequencies([field], [], ["a"])

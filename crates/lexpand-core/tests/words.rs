@@ -171,7 +171,7 @@ proptest! {
         let words: Vec<(&str, f64)> = query.iter().rev().map(|(word, &weight)| (word.as_str(), weight)).collect();
         let statistics = statistics(&collection, &words);
         let scorer = Query::new(&words, Bm25::new(k1, b, false).unwrap(), &statistics).unwrap();
-        let found = search(&collection.sources(), &scorer, k);
+        let found = search(&collection.sources(), &scorer, k).unwrap();
         let mut expected = twin(&collection, &query, (k1, b));
         expected.truncate(k);
         prop_assert_eq!(plain(&found), expected);
@@ -196,7 +196,10 @@ proptest! {
     }
 
     #[test]
-    fn search_over_merged_is_search_over_the_sources(parts in prop::collection::vec(part(1..20), 1..4), query in weighted()) {
+    fn search_over_merged_is_search_over_the_sources(
+        parts in prop::collection::vec(part(1..20), 1..4),
+        query in weighted(),
+    ) {
         let collection = Collection::new(&parts, true);
         let words: Vec<(&str, f64)> = query.iter().map(|(word, &weight)| (word.as_str(), weight)).collect();
         let statistics = statistics(&collection, &words);
@@ -208,8 +211,8 @@ proptest! {
         let names: Vec<&str> = words.iter().map(|pair| pair.0).collect();
         prop_assert_eq!(&Statistics::count(&[(field, None)], &names), &statistics);
         let scorer = Query::new(&words, Bm25::new(1.2, 0.75, true).unwrap(), &statistics).unwrap();
-        let apart = search(&collection.sources(), &scorer, 15);
-        let together = search(&[Source { field, rows: &rows, allowed: Some(&allowed) }], &scorer, 15);
+        let apart = search(&collection.sources(), &scorer, 15).unwrap();
+        let together = search(&[Source { field, rows: &rows, allowed: Some(&allowed) }], &scorer, 15).unwrap();
         prop_assert_eq!(plain(&together), plain(&apart));
     }
 
@@ -276,7 +279,7 @@ proptest! {
             let words = [("a", 1.0), ("zug", 1.0), ("東京", 1.0)];
             let statistics = Statistics { units: 3, total_length: 9, document_frequencies: vec![1, 1, 1] };
             let query = Query::new(&words, Bm25::new(1.2, 0.75, false).unwrap(), &statistics).unwrap();
-            let hits = search(&[Source { field, rows: &[0, 1, 2], allowed: None }], &query, 5);
+            let hits = search(&[Source { field, rows: &[0, 1, 2], allowed: None }], &query, 5).unwrap();
             hits.iter().for_each(|hit| drop(query.contributions(field, hit.ordinal)));
             (0..3).for_each(|ordinal| drop(field.unit(ordinal)));
             (0..field.terms()).for_each(|term| drop(field.word(term).to_owned()));
@@ -359,6 +362,11 @@ fn bad_queries_and_orders_are_refused() {
     refused(&[("a", 1.0)], 3, &[], "1 words, 0 document frequencies");
     let sections = build(&sample());
     let field = open(&sections, 3);
+    let statistics = Statistics { units: 3, total_length: 9, document_frequencies: vec![] };
+    let query = Query::new(&[], bm25, &statistics).unwrap();
+    let short = search(&[Source { field, rows: &[1], allowed: None }], &query, 1).unwrap_err().to_string();
+    assert!(short.contains("source 0: 1 rows for 3 units"), "{short}");
+    assert!(query.contributions(field, 3).is_empty());
     let refused = |order: &[(u32, u32)], reason: &str| {
         let found = merge(&[(field, Some(&[0b101]))], Some(order)).unwrap_err().to_string();
         assert!(found.contains(reason), "{found}");
@@ -386,7 +394,7 @@ fn several_blocks() {
     for k in [1, 10, 100_000] {
         let mut expected = twin(&collection, &query, (0.9, 0.4));
         expected.truncate(k);
-        assert_eq!(plain(&search(&collection.sources(), &scorer, k)), expected, "k = {k}");
+        assert_eq!(plain(&search(&collection.sources(), &scorer, k).unwrap()), expected, "k = {k}");
     }
     let field = collection.field(0);
     assert_eq!(

@@ -222,10 +222,10 @@ impl WordQuery {
         for ((field, allowed), rows) in with_sets(&fields, &allowed)?.into_iter().zip(&rows) {
             sources.push(Source { field, rows: rows.as_slice()?, allowed });
         }
-        if sources.len() != fields.len() || sources.iter().any(|s| s.rows.len() != s.field.lengths().len()) {
-            return Err(PyValueError::new_err("every field needs its rows, one a unit"));
+        if rows.len() != fields.len() {
+            return Err(PyValueError::new_err(format!("{} fields, rows of {}", fields.len(), rows.len())));
         }
-        let hits = py.detach(|| words::search(&sources, &query, k));
+        let hits = py.detach(|| words::search(&sources, &query, k)).map_err(to_python)?;
         Ok((
             hits.iter().map(|hit| hit.score).collect::<Vec<_>>().into_pyarray(py),
             hits.iter().map(|hit| hit.row).collect::<Vec<_>>().into_pyarray(py),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,17 +58,19 @@ class WordAnalyzer:
         stop_words: words left out; None for the language's own list (Snowball's, where there is one), ``()`` for none.
 
     Raises:
-        DataError: no such language.
+        DataError: no such language, or stop_words is one string.
     """
 
     language: str | None
     stem: bool
-    stop_words: frozenset[str]
+    stop_words: frozenset[str] = field(repr=False)
 
     def __init__(
         self, language: str | None = "english", *, stem: bool = True, stop_words: Iterable[str] | None = None
     ) -> None:
         check_language(language)
+        if isinstance(stop_words, str):
+            raise DataError(f"stop_words is the string {stop_words!r}: it must be a list of words")
         listed = stop_words_of(language) if stop_words is None else stop_words
         object.__setattr__(self, "language", language)
         object.__setattr__(self, "stem", stem and language is not None)

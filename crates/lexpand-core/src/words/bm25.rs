@@ -1,8 +1,8 @@
 //! BM25 in float64, in a stated order: the definition that every search and its twin give to the bit.
 //!
-//! Of the variants that Kamphuis et al. tell apart ("Which BM25 Do You Mean?", ECIR 2020) this is Lucene's since 8.0: an idf
-//! that is never negative, and no factor k1 + 1, which changes no order. Lucene rounds lengths to four significant bits;
-//! the paper finds no loss in keeping them exact, and so they are here unless asked.
+//! Of the variants that Kamphuis et al. tell apart ("Which BM25 Do You Mean?", ECIR 2020) this is Lucene's since 8.0: an
+//! idf that is never negative, and no factor k1 + 1, which changes no order. Lucene rounds lengths to four significant
+//! bits; the paper measures no significant difference to exact ones, which are kept here unless asked otherwise.
 
 use super::field::WordField;
 use super::statistics::Statistics;
@@ -42,8 +42,8 @@ impl Bm25 {
     }
 }
 
-/// The length that Lucene's norms keep: `SmallFloat.byte4ToInt(SmallFloat.intToByte4(length))` of Lucene 7 and later. Below 24 it
-/// is exact, above it keeps the four leading bits of what exceeds 24; so the first that changes is 41.
+/// The length that Lucene's norms keep: `SmallFloat.byte4ToInt(SmallFloat.intToByte4(length))` of Lucene 7 and later.
+/// Below 24 it is exact, above it keeps the four leading bits of what exceeds 24; so the first that changes is 41.
 fn rounded(length: u32) -> u32 {
     const EXACT: u32 = 24;
     let Some(rest) = length.checked_sub(EXACT) else { return length };
@@ -86,8 +86,8 @@ impl<'q> Query<'q> {
     /// `statistics` count these words, in their order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a word is there twice, a weight is not finite and >= 0, or the statistics cannot be those of
-    /// a collection.
+    /// [`Error::Invalid`] where a word is there twice, a weight is not finite and >= 0, or the statistics cannot be those
+    /// of a collection.
     pub fn new(words: &[(&'q str, f64)], bm25: Bm25, statistics: &Statistics) -> Result<Self> {
         let Statistics { units, total_length, document_frequencies } = statistics;
         if words.len() != document_frequencies.len() {
@@ -109,9 +109,10 @@ impl<'q> Query<'q> {
         Ok(Query { terms, bm25, average, norms })
     }
 
-    /// What each word of the query that a unit has adds to its score, in the order in which they are summed.
+    /// What each word of the query that a unit has adds to its score, in the order in which they are summed. None where
+    /// there is no such unit.
     pub fn contributions(&self, field: WordField<'_>, ordinal: u32) -> Vec<Contribution<'q>> {
-        let length = field.lengths()[ordinal as usize];
+        let Some(&length) = field.lengths().get(ordinal as usize) else { return Vec::new() };
         let of = |term: &Term<'q>| {
             let frequency = field.term(term.word).map_or(0, |found| field.frequency_in(found, ordinal));
             let score = self.share(*term, frequency, length);

@@ -33,7 +33,7 @@ pub struct WordField<'a> {
 }
 
 impl<'a> WordField<'a> {
-    /// Views the sections of a field and checks them: all that keeps an index in range, and with `verify` every posting too.
+    /// Views the sections of a field and checks them: what keeps indices in range, and with `verify` every posting too.
     ///
     /// # Errors
     /// The first invariant that does not hold, with the section or the value.
@@ -143,8 +143,8 @@ impl<'a> WordField<'a> {
         self.offsets[places.clone()].binary_search(&offset).map_or(0, |j| self.frequency(places.start + j))
     }
 
-    /// A unit's terms with their frequencies, ascending. Looks each word of the dictionary up: there is no forward index,
-    /// which would add two thirds to the field for what only an explanation asks.
+    /// A unit's terms with their frequencies, ascending. Looks each word of the dictionary up: there is no forward
+    /// index, which would more than double the field for what only an explanation asks.
     pub fn unit(&self, ordinal: u32) -> Vec<(u32, u32)> {
         let count = |term| (term, self.frequency_in(term, ordinal));
         (0..self.terms()).map(count).filter(|&(_, frequency)| frequency > 0).collect()

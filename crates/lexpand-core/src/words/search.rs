@@ -7,6 +7,7 @@ use super::bm25::{Query, Term};
 use super::field::WordField;
 use crate::search::{Hit, TopK};
 use crate::segment::BLOCK;
+use crate::{Error, Result};
 
 /// An open field of one segment, with what a search may return of it.
 #[derive(Debug, Clone, Copy)]
@@ -22,19 +23,27 @@ pub struct Source<'a> {
 /// The best `k` units, best first; equal scores by row. Fewer where fewer score above zero.
 ///
 /// The score of a unit is the sum, in float64 from 0 and ascending by the words' bytes, of `w * tf / (tf + norm)` with
-/// `w = weight * idf` and `norm = k1 * (1 - b + b * (length / average))`: the same bits however units lie in segments. Rows must be
-/// distinct over the sources, or ties have no order.
-pub fn search(sources: &[Source<'_>], query: &Query<'_>, k: usize) -> Vec<Hit> {
+/// `w = weight * idf` and `norm = k1 * (1 - b + b * (length / average))`: the same bits however units lie in segments.
+/// Rows must be distinct over the sources, or ties have no order.
+///
+/// # Errors
+/// [`Error::Invalid`] where a source has not one row a unit.
+pub fn search(sources: &[Source<'_>], query: &Query<'_>, k: usize) -> Result<Vec<Hit>> {
+    for (number, Source { field, rows, .. }) in sources.iter().enumerate() {
+        if rows.len() != field.lengths().len() {
+            let (rows, units) = (rows.len(), field.units());
+            return Err(Error::invalid(format!("words of source {number}: {rows} rows for {units} units")));
+        }
+    }
     let mut best = TopK::new(k);
     if k == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut sums = vec![0.0; BLOCK];
     for (number, source) in sources.iter().enumerate() {
-        assert_eq!(source.rows.len(), source.field.lengths().len(), "a row for each unit");
         scan(source, number as u32, query, &mut sums, &mut best);
     }
-    best.into_sorted()
+    Ok(best.into_sorted())
 }
 
 /// A term's pairs of word and block that are still to be read.

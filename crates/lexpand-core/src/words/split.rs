@@ -1,7 +1,7 @@
 //! Where words begin and end: Unicode's default word boundaries (UAX #29).
 //!
-//! Segments without a letter or a digit (spaces, punctuation, emoji) are no words. Text without spaces between words comes
-//! apart into single ideographs and hiragana; katakana stays together.
+//! Segments without a letter or a digit (spaces, punctuation, emoji) are no words. Text without spaces between words
+//! comes apart into single ideographs and hiragana; katakana stays together.
 
 use std::collections::HashMap;
 
