@@ -54,6 +54,13 @@ def test_every_language_stems(language: str) -> None:
     assert all(analyzer.analyse(word) == [] for word in analyzer.stop_words if word.isalpha())
 
 
+@pytest.mark.parametrize(("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")])
+def test_a_word_of_which_a_stemmer_leaves_nothing_stays(language: str, word: str) -> None:
+    analyzer = WordAnalyzer(language, stop_words=())
+    assert analyzer.analyse(f"1 {word}") == ["1", word]
+    assert analyzer.counts([f"1 {word}"]).words == ["1", word]
+
+
 def test_an_unknown_language_names_those_there_are() -> None:
     with pytest.raises(DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"):
         WordAnalyzer("klingon")

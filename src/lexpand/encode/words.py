@@ -88,9 +88,11 @@ class WordAnalyzer:
         return _counted(words, indptr, term_of[numbers])
 
     def _stems(self, words: list[str]) -> list[str]:
+        """One a word: the word itself where a stemmer leaves nothing of it (Greek, Nepali)."""
+        stems = words
         if self.stem and self.language is not None:
-            words = stemmer(self.language).stemWords(words)
-        return [_cut(word) for word in words if word]
+            stems = stemmer(self.language).stemWords(words)
+        return [_cut(stem or word) for stem, word in zip(stems, words, strict=True)]
 
     def _terms(self, raw: list[str]) -> tuple[list[str], NDArray[np.int64]]:
         """Distinct words of those that stand in texts, and the place of each; -1 for a stop word."""
