@@ -1,10 +1,10 @@
-"""The native core: the SPLADE head, segment files, top-k search.
+"""The native core: the SPLADE head, segment files, top-k search, words and BM25.
 
 Arrays are C-contiguous and of exactly the dtype stated; another dtype is a TypeError, never a silent conversion. Long
 calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat and StorageError of `lexpand.errors`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Literal, final
 
@@ -15,7 +15,21 @@ __version__: str
 SEGMENT_FORMAT: int
 """The segment format that this build writes; it reads this one and earlier ones."""
 
-__all__ = ["SEGMENT_FORMAT", "Head", "Segment", "__version__", "search", "write_segment"]
+__all__ = [
+    "SEGMENT_FORMAT",
+    "Head",
+    "Segment",
+    "WordField",
+    "WordQuery",
+    "__version__",
+    "build_words",
+    "document_frequencies",
+    "merge_words",
+    "number_words",
+    "search",
+    "split_words",
+    "write_segment",
+]
 
 @final
 class Head:
@@ -120,3 +134,104 @@ def search(
 
     Equal scores are ordered by row. Units that score zero are no hits.
     """
+
+@final
+class WordField:
+    """An open field of a segment: which words its units have, and how often (docs/format.md). May be shared by threads.
+
+    A set of units is uint64 words, bit ``i % 64`` of word ``i // 64`` for ordinal i; None is every unit.
+    """
+
+    @staticmethod
+    def from_sections(sections: Mapping[int, bytes], units: int, *, verify: bool = True) -> WordField:
+        """Copy and check sections of `build_words` or `merge_words`; without ``verify`` not every posting."""
+
+    @property
+    def units(self) -> int: ...
+    @property
+    def terms(self) -> int:
+        """Distinct words."""
+
+    @property
+    def nnz(self) -> int:
+        """Pairs of a word and a unit that has it."""
+
+    def words(self) -> list[str]:
+        """The dictionary, ascending by code points; a copy."""
+
+    def lengths(self) -> NDArray[np.uint32]:
+        """Words in each unit, repetitions counted; a copy."""
+
+    def totals(self, live: NDArray[np.uint64] | None = None) -> tuple[int, int]:
+        """Number of units and sum of their lengths, of those in the set."""
+
+    def unit(self, ordinal: int) -> list[tuple[str, int]]:
+        """One unit's words with their frequencies, ascending. Looks every word of the dictionary up."""
+
+@final
+class WordQuery:
+    """Weighted words, BM25's parameters, and what it knows of the collection.
+
+    Args:
+        words: each word once, with its weight in the query, finite and >= 0.
+        document_frequencies: uint64, of each word, over the same live units as ``units`` and ``total_length``.
+        k1: finite and >= 0; how soon repetition stops to count.
+        b: 0 to 1; how much length counts.
+        rounded_lengths: take the lengths that Lucene's norms keep.
+    """
+
+    def __new__(
+        cls,
+        words: Sequence[tuple[str, float]],
+        document_frequencies: NDArray[np.uint64],
+        *,
+        units: int,
+        total_length: int,
+        k1: float,
+        b: float,
+        rounded_lengths: bool = False,
+    ) -> WordQuery: ...
+    def search(
+        self,
+        fields: Sequence[WordField],
+        rows: Sequence[NDArray[np.uint32]],
+        allowed: Sequence[NDArray[np.uint64] | None],
+        k: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+        """The best ``k`` of the allowed units, exact: scores, rows, segments, ordinals; best first.
+
+        Equal scores are ordered by row. Units that score zero are no hits.
+        """
+
+    def contributions(self, field: WordField, ordinal: int) -> list[tuple[str, int, float, float]]:
+        """Word, frequency, idf and share of a unit's score; summed in this order they are the score."""
+
+def build_words(
+    words: Sequence[str], indptr: NDArray[np.int64], terms: NDArray[np.uint32], counts: NDArray[np.uint32]
+) -> list[tuple[int, bytes]]:
+    """The sections (kind, bytes) of an open field, ascending by kind.
+
+    CSR with one row a unit: ``terms`` are places in ``words``, each once a unit, in any order. Words are distinct, 1 to
+    255 bytes of UTF-8; one that no unit has is not stored.
+    """
+
+def merge_words(
+    fields: Sequence[WordField],
+    kept: Sequence[NDArray[np.uint64] | None],
+    order: tuple[NDArray[np.uint32], NDArray[np.uint32]] | None = None,
+) -> list[tuple[int, bytes]]:
+    """The sections of the kept units, one field after the other, or in ``order``: sources, ordinals.
+
+    An order has each kept unit once. The bytes are those that `build_words` gives for these units.
+    """
+
+def document_frequencies(
+    fields: Sequence[WordField], live: Sequence[NDArray[np.uint64] | None], words: Sequence[str]
+) -> NDArray[np.uint64]:
+    """For each word, the live units that have it."""
+
+def split_words(text: str) -> list[str]:
+    """The words of a text as they stand in it: Unicode's default word boundaries (UAX #29)."""
+
+def number_words(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32]]:
+    """Texts split and their words numbered: distinct words by first occurrence, indptr, and a number for each word."""

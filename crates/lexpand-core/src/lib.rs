@@ -5,8 +5,9 @@
 //! | [`head`] | Hidden states of a text: which terms, with which weights, from which position? |
 //! | [`segment`] | Sparse vectors: how do they lie on disk, and is this file sound? |
 //! | [`search`] | Which k units score best for a query vector? |
+//! | [`words`] | Words of an open vocabulary: how do they lie on disk, and which units score best by BM25? |
 //!
-//! Not here: tokenizing, the transformer's body, the catalogue of documents.
+//! Not here: a model's tokenizer, the transformer's body, the catalogue of documents.
 
 #[cfg(target_endian = "big")]
 compile_error!("segment files are mapped as they are: little-endian machines only");
@@ -15,6 +16,7 @@ mod error;
 pub mod head;
 pub mod search;
 pub mod segment;
+pub mod words;
 
 pub use error::{Error, Result};
 

@@ -188,7 +188,7 @@ proptest! {
         let segments = build(&folder, &parts, 34);
         prop_assert!(!segments.last().unwrap().field(0).unwrap().postings.unwrap().dense.terms.is_empty());
         let segments: Vec<&Segment> = segments.iter().collect();
-        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9) % one_in == 0;
+        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9).is_multiple_of(one_in);
         let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
         let searched: Vec<Searched> =
             segments.iter().zip(&sets).map(|(&segment, set)| Searched { segment, allowed: Some(set) }).collect();
@@ -233,7 +233,7 @@ proptest! {
         let parts: Vec<Rows> = sizes.iter().map(|&n| crowded(n, seed)).collect();
         let segments = build(&folder, &parts, 34);
         let segments: Vec<&Segment> = segments.iter().collect();
-        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9) % 4 > 0;
+        let bit = |i: u32| !(i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9).is_multiple_of(4);
         let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
         let sources: Vec<MergeSource> =
             segments.iter().zip(&sets).map(|(&segment, set)| MergeSource { segment, keep: Some(set) }).collect();

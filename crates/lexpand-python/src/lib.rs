@@ -5,6 +5,7 @@
 mod errors;
 mod head;
 mod segment;
+mod words;
 
 use pyo3::prelude::*;
 
@@ -17,6 +18,10 @@ mod _native {
     use super::head::Head;
     #[pymodule_export]
     use super::segment::{Segment, merge_segments, search, write_segment};
+    #[pymodule_export]
+    use super::words::{
+        WordField, WordQuery, build_words, document_frequencies, merge_words, number_words, split_words,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

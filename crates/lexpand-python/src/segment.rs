@@ -159,16 +159,18 @@ pub(crate) fn merge_segments<'py>(
     memory: usize,
     threads: usize,
 ) -> PyResult<(u64, u64)> {
-    let source = |(segment, keep): &'_ (Bound<'py, Segment>, Set<'py>)| Ok((segment.get(), borrow_set(keep)?));
-    let sources = sources.iter().map(source).collect::<PyResult<Vec<_>>>()?;
-    let sources: Vec<_> = sources.iter().map(|&(segment, keep)| MergeSource { segment: &segment.0, keep }).collect();
+    let sources: Vec<_> =
+        borrow_sets(&sources)?.into_iter().map(|(segment, keep)| MergeSource { segment, keep }).collect();
     let (extras, means) = (borrow_extras(&extras)?, Means { memory, threads });
     let written = py.detach(|| segment::merge(&path, &sources, &extras, means)).map_err(to_python)?;
     Ok((written.bytes, written.checksum))
 }
 
-fn borrow_set<'a>(set: &'a Set<'_>) -> PyResult<Option<&'a [u64]>> {
-    Ok(set.as_ref().map(|words| words.as_slice()).transpose()?)
+fn borrow_sets<'a>(
+    segments: &'a [(Bound<'_, Segment>, Set<'_>)],
+) -> PyResult<Vec<(&'a segment::Segment, Option<&'a [u64]>)>> {
+    let set = |set: &'a Set<'_>| set.as_ref().map(|words| words.as_slice()).transpose();
+    segments.iter().map(|(segment, words)| Ok((&segment.get().0, set(words)?))).collect()
 }
 
 fn borrow_extras<'a>(extras: &'a [ExtraBytes<'_>]) -> PyResult<Vec<Extra<'a>>> {
@@ -193,10 +195,8 @@ pub(crate) fn search<'py>(
     threads: usize,
 ) -> PyResult<Hits<'py>> {
     let (indptr, terms, weights) = (indptr.as_slice()?, terms.as_slice()?, weights.as_slice()?);
-    let segments =
-        segments.iter().map(|(segment, set)| Ok((segment.get(), borrow_set(set)?))).collect::<PyResult<Vec<_>>>()?;
     let searched: Vec<_> =
-        segments.iter().map(|&(segment, allowed)| Searched { segment: &segment.0, allowed }).collect();
+        borrow_sets(&segments)?.into_iter().map(|(segment, allowed)| Searched { segment, allowed }).collect();
     let found = py
         .detach(|| {
             let queries = Queries::new(indptr, terms, weights, vocabulary_size)?;

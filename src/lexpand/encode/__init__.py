@@ -1,13 +1,26 @@
 """Here is text: which terms, with which weights?
 
 The room turns texts into sparse vectors: tokenization, truncation, the transformer's body on ONNX Runtime, the SPLADE
-head in the native core, and the model folder that holds them together.
+head in the native core, and the model folder that holds them together. Beside it, texts to words for BM25.
 
 It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
 """
 
 from lexpand.encode.contract import Contract, Golden, Role
 from lexpand.encode.encoder import Encoder, Encoding, Trace
+from lexpand.encode.languages import languages
 from lexpand.encode.tokens import Token
+from lexpand.encode.words import WordAnalyzer, WordCounts
 
-__all__ = ["Contract", "Encoder", "Encoding", "Golden", "Role", "Token", "Trace"]
+__all__ = [
+    "Contract",
+    "Encoder",
+    "Encoding",
+    "Golden",
+    "Role",
+    "Token",
+    "Trace",
+    "WordAnalyzer",
+    "WordCounts",
+    "languages",
+]

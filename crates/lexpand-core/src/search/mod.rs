@@ -18,7 +18,7 @@ use crate::segment::Segment;
 use crate::{Error, MAX_TERMS, Result};
 use rescore::DenseQuery;
 pub use top_k::Hit;
-use top_k::TopK;
+pub(crate) use top_k::TopK;
 
 /// Longer queries are scored unit by unit: the rounding of so many terms would leave little of a u16.
 const SCAN_TERMS: usize = MAX_TERMS / 8;

@@ -42,22 +42,22 @@ impl Eq for Worst {}
 
 /// Keeps the k best of the hits that it is shown, in any order.
 #[derive(Debug)]
-pub(super) struct TopK {
+pub(crate) struct TopK {
     heap: BinaryHeap<Worst>,
     k: usize,
 }
 
 impl TopK {
-    pub(super) fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         TopK { heap: BinaryHeap::new(), k }
     }
 
     /// A hit below this score cannot get in; one that equals it may, by its row.
-    pub(super) fn threshold(&self) -> f64 {
+    pub(crate) fn threshold(&self) -> f64 {
         if self.heap.len() < self.k { 0.0 } else { self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score) }
     }
 
-    pub(super) fn offer(&mut self, hit: Hit) {
+    pub(crate) fn offer(&mut self, hit: Hit) {
         if hit.score > 0.0 && hit.score >= self.threshold() {
             self.heap.push(Worst(hit));
             if self.heap.len() > self.k {
@@ -67,7 +67,7 @@ impl TopK {
     }
 
     /// Best first.
-    pub(super) fn into_sorted(self) -> Vec<Hit> {
+    pub(crate) fn into_sorted(self) -> Vec<Hit> {
         self.heap.into_sorted_vec().into_iter().map(|worst| worst.0).collect()
     }
 }

@@ -1,0 +1,30 @@
+//! Words of an open vocabulary: how do they lie on disk, and which units score best by BM25?
+//!
+//! Each segment has a dictionary of its own. What is stored is how often a word occurs in a unit and how long units are;
+//! average length and document frequencies are counted over live units when a query runs, so that deleting or merging
+//! never leaves a stale one. docs/format.md specifies the sections.
+//!
+//! Not here: what a word is (stop words, stems); only [`split`] finds where words begin and end.
+
+mod batch;
+mod bits;
+mod bm25;
+mod field;
+mod merge;
+mod search;
+mod sections;
+mod split;
+mod statistics;
+mod writer;
+
+pub use batch::Batch;
+pub use bm25::{Bm25, Contribution, Query};
+pub use field::{Live, WordField};
+pub use merge::merge;
+pub use search::{Source, search};
+pub use sections::{Sections, kind};
+pub use split::{Numbered, number_words, split_words};
+pub use statistics::{Statistics, document_frequencies};
+
+/// A word has from 1 to this many bytes of UTF-8.
+pub const MAX_WORD: usize = 255;

@@ -1,0 +1,44 @@
+//! Where words begin and end: Unicode's default word boundaries (UAX #29).
+//!
+//! Segments without a letter or a digit (spaces, punctuation, emoji) are no words. Text without spaces between words
+//! comes apart into single ideographs and hiragana; katakana stays together.
+
+use std::collections::HashMap;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The words of a text as they stand in it.
+pub fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    text.unicode_words()
+}
+
+/// Texts as numbers of distinct words.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Numbered<'t> {
+    /// Each distinct word, in order of its first occurrence.
+    pub words: Vec<&'t str>,
+    /// Where each text's numbers begin; one more than there are texts.
+    pub indptr: Vec<i64>,
+    /// Places in `words`, in the order of the texts.
+    pub numbers: Vec<u32>,
+}
+
+/// Splits texts and numbers their words, so that what is done to a word (stemming) need be done once a batch.
+///
+/// # Panics
+/// At 2^32 distinct words, which no memory holds.
+pub fn number_words<'t>(texts: impl IntoIterator<Item = &'t str>) -> Numbered<'t> {
+    let mut places: HashMap<&str, u32> = HashMap::new();
+    let mut out = Numbered { indptr: vec![0], ..Numbered::default() };
+    for text in texts {
+        for word in split_words(text) {
+            let place = *places.entry(word).or_insert_with(|| {
+                out.words.push(word);
+                u32::try_from(out.words.len() - 1).expect("fewer than 2^32 distinct words")
+            });
+            out.numbers.push(place);
+        }
+        out.indptr.push(out.numbers.len() as i64);
+    }
+    out
+}

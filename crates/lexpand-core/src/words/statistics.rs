@@ -1,0 +1,38 @@
+//! What BM25 must know of a collection, counted over live units when a query runs.
+
+use super::bits::contains;
+use super::field::Live;
+
+/// Counts over the live units of all segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statistics {
+    /// Live units, empty ones too.
+    pub units: u64,
+    /// Sum of their lengths.
+    pub total_length: u64,
+    /// For each word of the query, the live units that have it.
+    pub document_frequencies: Vec<u64>,
+}
+
+impl Statistics {
+    /// Counts over `fields`, each with its live units.
+    pub fn count(fields: &[Live<'_>], words: &[&str]) -> Self {
+        let totals = fields.iter().map(|(field, live)| field.totals(*live));
+        let (units, total_length) = totals.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+        Statistics { units, total_length, document_frequencies: document_frequencies(fields, words) }
+    }
+}
+
+/// For each word, the units that have it, of those that are live.
+pub fn document_frequencies(fields: &[Live<'_>], words: &[&str]) -> Vec<u64> {
+    words.iter().map(|word| fields.iter().map(|&field| in_field(field, word)).sum()).collect()
+}
+
+fn in_field((field, live): Live<'_>, word: &str) -> u64 {
+    let Some(term) = field.term(word) else { return 0 };
+    let pairs = field.blocks_of(term);
+    if live.is_none() {
+        return pairs.map(|pair| field.postings_of(pair).len() as u64).sum();
+    }
+    field.postings(term).filter(|&(ordinal, _)| contains(live, ordinal)).count() as u64
+}

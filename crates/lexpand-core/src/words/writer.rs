@@ -1,0 +1,75 @@
+//! Words in ascending order to the arrays of an open field. Building and merging both end here.
+
+use super::MAX_WORD;
+use super::sections::Sections;
+use crate::segment::BLOCK;
+use crate::{Error, Result};
+
+/// The kind of field that the header states; 0 is a closed one.
+pub(super) const OPEN: u64 = 1;
+/// Units of a block, as a power of two.
+pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
+
+/// Takes one word after the other, ascending by its bytes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    out: Sections,
+}
+
+impl Writer {
+    /// `lengths` has one entry a unit: the sum of its words' frequencies.
+    pub(super) fn new(lengths: Vec<u32>) -> Self {
+        let out = Sections { word_starts: vec![0], block_starts: vec![0], lengths, ..Sections::default() };
+        Writer { out }
+    }
+
+    /// A word with its postings (ordinal, frequency >= 1), ascending by ordinal. One without postings is left out.
+    pub(super) fn push(&mut self, word: &[u8], postings: &[(u32, u32)]) -> Result<()> {
+        if postings.is_empty() {
+            return Ok(());
+        }
+        debug_assert!((1..=MAX_WORD).contains(&word.len()) && postings.is_sorted_by(|a, b| a.0 < b.0));
+        self.out.word_bytes.extend_from_slice(word);
+        let mut block = None;
+        for &(ordinal, frequency) in postings {
+            let number = (ordinal as usize / BLOCK) as u16;
+            if block != Some(number) {
+                self.out.blocks.push(number);
+                self.out.posting_starts.push(self.out.offsets.len() as u64);
+                block = Some(number);
+            }
+            self.push_posting((ordinal as usize % BLOCK) as u16, frequency);
+        }
+        self.out.word_starts.push(narrow(self.out.word_bytes.len(), "bytes of words")?);
+        self.out.block_starts.push(narrow(self.out.blocks.len(), "pairs of word and block")?);
+        Ok(())
+    }
+
+    fn push_posting(&mut self, offset: u16, frequency: u32) {
+        let stored = u8::try_from(frequency).unwrap_or(0);
+        if stored == 0 {
+            self.out.high_places.push(self.out.offsets.len() as u64);
+            self.out.high_frequencies.push(frequency);
+        }
+        self.out.offsets.push(offset);
+        self.out.frequencies.push(stored);
+    }
+
+    pub(super) fn finish(mut self) -> Sections {
+        let out = &mut self.out;
+        let postings = out.offsets.len() as u64;
+        out.posting_starts.push(postings);
+        let (units, words) = (out.lengths.len() as u64, out.word_starts.len() as u64 - 1);
+        let total = out.lengths.iter().map(|&length| u64::from(length)).sum();
+        out.header = [OPEN, units, words, postings, total, BLOCK_BITS];
+        self.out
+    }
+}
+
+fn narrow(count: usize, what: &str) -> Result<u32> {
+    u32::try_from(count).map_err(|_| {
+        Error::invalid(format!(
+            "{count} {what} in one segment; at most 2^32 - 1: commit in smaller batches, or merge less"
+        ))
+    })
+}
