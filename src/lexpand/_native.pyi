@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "build_words",
     "document_frequencies",
+    "merge_segments",
     "merge_words",
     "number_words",
     "search",
@@ -98,6 +99,18 @@ class Segment:
     def rows(self) -> NDArray[np.uint32]:
         """The row of each unit's document; a copy."""
 
+    def chunks(self) -> NDArray[np.uint32]:
+        """The number of each unit within its document, from 0; a copy."""
+
+    def spans(self) -> NDArray[np.uint32]:
+        """First and end character of each unit, in turn: [2 * units]; a copy."""
+
+    def parts(self) -> list[tuple[int, int, int]]:
+        """Every section: kind, field (2^32 - 1 for none), bytes."""
+
+    def extra(self, kind: int, field: int) -> NDArray[np.uint8] | None:
+        """A section of kind 48 or more as it lies in the file: read-only, at a multiple of 64 bytes, no copy."""
+
     def forward(
         self, field: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint16], NDArray[np.float32]]:
@@ -112,15 +125,34 @@ def write_segment(
     chunks: NDArray[np.uint32],
     spans: NDArray[np.uint32],
     fields: Sequence[tuple[int, int, NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]],
+    extras: Sequence[tuple[int, int, NDArray[np.uint8]]] = ...,
+    *,
+    memory: int = ...,
+    threads: int = 1,
 ) -> tuple[int, int]:
     """Write a segment durably; returns its length in bytes and its checksum.
 
     ``spans`` is [2 * units], first and end in turn. A field is (number, vocabulary_size, indptr, terms, weights), CSR
-    with one row a unit.
+    with one row a unit. An extra is (kind, field, bytes), kind at least 48, kept as it is. ``memory``: bytes for the
+    postings that are laid out at a time; 1 GiB unless told.
+    """
+
+def merge_segments(
+    path: str | PathLike[str],
+    sources: Sequence[tuple[Segment, NDArray[np.uint64] | None]],
+    extras: Sequence[tuple[int, int, NDArray[np.uint8]]] = ...,
+    *,
+    memory: int = ...,
+    threads: int = 1,
+) -> tuple[int, int]:
+    """Write the units of several segments, in their order, as one; the stored weights are copied as they are.
+
+    Beside each source, the ordinals to keep (bit i % 64 of word i // 64), or None for all. ``extras`` are those of
+    the new segment; those of the sources are not looked at. Returns as `write_segment`.
     """
 
 def search(
-    segments: Sequence[Segment],
+    segments: Sequence[tuple[Segment, NDArray[np.uint64] | None]],
     field: int,
     indptr: NDArray[np.int64],
     terms: NDArray[np.uint32],
@@ -128,11 +160,14 @@ def search(
     *,
     vocabulary_size: int,
     k: int,
+    effort: float = 1.0,
     threads: int = 1,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
-    """The best ``k`` units of each query (CSR), exact: indptr, scores, rows, segments, ordinals; best first.
+    """The best ``k`` units of each query (CSR): indptr, scores, rows, segments, ordinals; best first.
 
-    Equal scores are ordered by row. Units that score zero are no hits.
+    Beside each segment, the ordinals that may be found (bit i % 64 of word i // 64), or None for all. Equal scores are
+    ordered by row. Units that score zero are no hits. ``effort``, in (0, 1]: the share of a query's postings that is
+    read, strongest contributions first; at 1 the result is exact.
     """
 
 @final

@@ -21,6 +21,7 @@ type Hits<'py> = (
     Bound<'py, PyArray1<u32>>,
 );
 type Set<'py> = Option<PyReadonlyArray1<'py, u64>>;
+type Borrowed<'a> = (&'a segment::Segment, Option<&'a [u64]>);
 type ExtraBytes<'py> = (u32, u32, PyReadonlyArray1<'py, u8>);
 type FieldArrays<'py> = (u32, u32, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, f32>);
 
@@ -166,9 +167,7 @@ pub(crate) fn merge_segments<'py>(
     Ok((written.bytes, written.checksum))
 }
 
-fn borrow_sets<'a>(
-    segments: &'a [(Bound<'_, Segment>, Set<'_>)],
-) -> PyResult<Vec<(&'a segment::Segment, Option<&'a [u64]>)>> {
+fn borrow_sets<'a>(segments: &'a [(Bound<'_, Segment>, Set<'_>)]) -> PyResult<Vec<Borrowed<'a>>> {
     let set = |set: &'a Set<'_>| set.as_ref().map(|words| words.as_slice()).transpose();
     segments.iter().map(|(segment, words)| Ok((&segment.get().0, set(words)?))).collect()
 }
