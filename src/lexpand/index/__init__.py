@@ -1,17 +1,24 @@
 """Here are sparse vectors: keep them, and find the best k for a query vector.
 
 The room holds a catalogue of documents (SQLite) beside immutable segments of postings, and searches them exactly.
+Begin reading at `index.py`; `snapshot.py` is what a reader sees, `writer.py` what a writer does, and `catalogue.py` the
+commit point.
 
 It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers questions in words.
 """
 
 from lexpand.index.catalogue import Commit
-from lexpand.index.index import Index
+from lexpand.index.index import MEMORY_MIB, Index
 from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
+from lexpand.index.schema import Schema
+from lexpand.index.searching import Bm25
+from lexpand.index.synchronising import SyncReport, sync
 
 __all__ = [
     "COMMIT_EVERY",
+    "MEMORY_MIB",
+    "Bm25",
     "Commit",
     "Index",
     "IndexInfo",
@@ -19,6 +26,9 @@ __all__ = [
     "Match",
     "OnDuplicate",
     "Presence",
+    "Schema",
     "StoredVector",
+    "SyncReport",
     "ingest",
+    "sync",
 ]

@@ -6,30 +6,24 @@ Its transaction is the commit point of the whole index.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import threading
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lexpand.data import Document, ModelId, VectorSpace, Vocabulary
-from lexpand.errors import (
-    CorruptIndex,
-    DataError,
-    IndexLocked,
-    IndexStateError,
-    NewerFormat,
-    NotAnIndex,
-    StorageError,
-)
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import Document, VectorSpace
+from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex
+from lexpand.index.database import RESTORE, Database, transaction
+from lexpand.index.filters import Expression, matching_rows
+from lexpand.index.schema import Schema, read_schema, write_schema
 
 APPLICATION_ID = 0x4C585044  # "LXPD"
-FORMAT = 1
+FORMAT = 2
 FILE = "catalogue.sqlite"
 
 _SCHEMA = """
@@ -51,10 +45,11 @@ CREATE TABLE segments (
 );
 """
 
+# What format 2 adds; run again on a catalogue of format 1 before its first new commit.
+_SINCE_2 = "CREATE INDEX IF NOT EXISTS deleted_documents ON documents (deleted) WHERE deleted IS NOT NULL"
+
 # SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
 _VARIABLES = 900
-
-_RESTORE = "restore it from a copy, or index again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +71,34 @@ class Commit:
     documents: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one commit does.
+
+    Attributes:
+        documents: new ones, in the order of their rows.
+        first_row: the row of the first.
+        deleted: rows that are deleted.
+        segments: new ones.
+        retired: files that later snapshots do not read.
+    """
+
+    documents: Sequence[Document] = ()
+    first_row: int = 0
+    deleted: Sequence[int] = ()
+    segments: Sequence[SegmentEntry] = ()
+    retired: Sequence[str] = ()
+
+
 class Catalogue:
-    """An open catalogue. Threads take turns; a fork waits for its turn, and both sides then connect anew."""
+    """An open catalogue; it may be shared by threads."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._turn = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._closed = False
-        _catalogues.add(self)
+        self._database = Database(self._path)
 
     @classmethod
-    def create(cls, folder: Path, space: VectorSpace, created_by: str) -> Catalogue:
+    def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalogue:
         """Make the file, in one transaction.
 
         Raises:
@@ -95,7 +106,7 @@ class Catalogue:
         """
         catalogue = cls(folder)
         try:
-            catalogue._write_schema(space, created_by)
+            catalogue._write_tables(schema, created_by)
         except BaseException:
             catalogue.close()
             raise
@@ -124,11 +135,11 @@ class Catalogue:
 
     def is_blank(self) -> bool:
         """Whether the file is a database that nobody has written anything to."""
-        with self._use() as db:
+        with self._database.use() as db:
             return _value(db, "PRAGMA application_id") == 0 and _value(db, "SELECT COUNT(*) FROM sqlite_master") == 0
 
     def _check_identity(self, folder: Path) -> None:
-        with self._use() as db:
+        with self._database.use() as db:
             application, version = _value(db, "PRAGMA application_id"), _value(db, "PRAGMA user_version")
             page = _value(db, "PRAGMA page_size")
         if application != APPLICATION_ID:
@@ -139,40 +150,36 @@ class Catalogue:
             )
         # SQLite misses whole pages by itself, but reads a page that is cut as if it ended in zeros.
         if self._path.stat().st_size % page:
-            raise CorruptIndex(f"{self._path} is cut short; {_RESTORE}")
+            raise CorruptIndex(f"{self._path} is cut short; {RESTORE}")
 
-    def _write_schema(self, space: VectorSpace, created_by: str) -> None:
-        with self._use(writable=True) as db:
+    def _write_tables(self, schema: Schema, created_by: str) -> None:
+        with self._database.use(writable=True) as db:
             db.execute("PRAGMA journal_mode = WAL")
-            with _transaction(db):
+            with transaction(db):
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
-                _insert_space(db, space, created_by)
+                db.execute(_SINCE_2)
+                write_schema(db, schema, created_by)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {FORMAT}")
 
+    def schema(self) -> Schema:
+        """What the index holds of a document."""
+        with self._database.read() as db:
+            return read_schema(db)
+
     def space(self) -> VectorSpace:
         """Whose vectors the index holds."""
-        with self._read() as db:
-            settings = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM settings")}
-            row = db.execute("SELECT vocabulary, contract_name, contract_hash FROM fields WHERE field = 0")
-            vocabulary, name, contract_hash = row.fetchone()
-            return VectorSpace(
-                model=ModelId(name, contract_hash),
-                vocabulary=Vocabulary(json.loads(vocabulary)),
-                location=settings["model"],
-                document_max_tokens=settings["document_max_tokens"],
-            )
+        return self.schema().space
 
     def last_commit(self) -> Commit:
         """The newest commit."""
-        with self._use() as db:
-            row = db.execute("SELECT * FROM commits ORDER BY commit_id DESC LIMIT 1").fetchone()
-        return Commit(*row) if row else Commit()
+        with self._database.use() as db:
+            return _last_commit(db)
 
     def segments(self, commit_id: int) -> list[SegmentEntry]:
-        """The segments that a snapshot reads, oldest first."""
-        with self._read() as db:
+        """The segments that a snapshot reads, oldest rows first."""
+        with self._database.read() as db:
             rows = db.execute(
                 "SELECT file, units, bytes, checksum FROM segments"
                 " WHERE created <= ?1 AND (retired IS NULL OR retired > ?1) ORDER BY segment",
@@ -182,20 +189,58 @@ class Catalogue:
 
     def segment_files(self) -> set[str]:
         """The file of every segment that any commit names."""
-        with self._use() as db:
+        with self._database.use() as db:
             return {file for (file,) in db.execute("SELECT file FROM segments")}
+
+    def forget_segments(self, oldest: int) -> None:
+        """Drop the rows of segments that no snapshot from commit ``oldest`` on reads."""
+        with self._database.use() as db:
+            if db.execute("SELECT 1 FROM segments WHERE retired <= ? LIMIT 1", (oldest,)).fetchone():
+                with transaction(db):
+                    db.execute("DELETE FROM segments WHERE retired <= ?", (oldest,))
+
+    def forget_documents(self, rows: Sequence[int]) -> None:
+        """Drop deleted documents with their texts; no segment may have a unit of them."""
+        with self._database.use() as db, transaction(db):
+            # A number is never used again, so the largest ever given must be known when its row is gone.
+            _set(db, "next_row", _next_row(db))
+            gone = [(int(row),) for row in rows]
+            db.executemany("DELETE FROM texts WHERE row = ?", gone)
+            db.executemany("DELETE FROM documents WHERE row = ? AND deleted IS NOT NULL", gone)
 
     def next_row(self) -> int:
         """The number of the next document."""
-        with self._use() as db:
-            return _value(db, "SELECT COALESCE(MAX(row) + 1, 0) FROM documents")
+        with self._database.use() as db:
+            return _next_row(db)
 
-    def content_hashes(self, doc_ids: Sequence[str]) -> dict[str, bytes]:
-        """The content hash of each of these documents that is live."""
-        with self._use() as db:
-            return dict(
-                _select_in(db, "SELECT doc_id, content_hash FROM documents WHERE deleted IS NULL AND doc_id", doc_ids)
-            )
+    def deleted_rows(self, commit_id: int) -> NDArray[np.uint32]:
+        """The rows of documents that are deleted in a snapshot, ascending."""
+        with self._database.read() as db:
+            rows = db.execute("SELECT row FROM documents WHERE deleted <= ? ORDER BY row", (commit_id,))
+            return np.array([row for (row,) in rows], np.uint32)
+
+    def matching_rows(self, expression: Expression) -> NDArray[np.uint32]:
+        """The rows whose metadata matches, ascending; those of deleted documents too."""
+        with self._database.read() as db:
+            return matching_rows(db, expression)
+
+    def content_hashes(self, doc_ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Row and content hash of each of these documents that is live."""
+        query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
+        with self._database.use() as db:
+            return {doc_id: (row, digest) for doc_id, row, digest in _select_in(db, query, doc_ids)}
+
+    def live_doc_ids(self) -> Iterator[str]:
+        """The doc_id of every live document, in order of adding, some thousands at a time."""
+        query = "SELECT row, doc_id FROM documents WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
+        last = -1
+        while True:
+            with self._database.use() as db:
+                found = db.execute(query, (last,)).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            yield from (doc_id for _, doc_id in found)
 
     def doc_ids(self, rows: Sequence[int]) -> dict[int, str]:
         """The doc_id of each row.
@@ -203,16 +248,27 @@ class Catalogue:
         Raises:
             CorruptIndex: there is no such row.
         """
-        with self._read() as db:
+        with self._database.read() as db:
             found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
             return {row: found[row] for row in rows}
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
         """The row of a document that is live in a snapshot."""
-        query = "SELECT row FROM documents WHERE doc_id = ? AND deleted IS NULL AND created <= ?"
-        with self._use() as db:
-            found = db.execute(query, (doc_id, commit_id)).fetchone()
+        query = (
+            "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND (deleted IS NULL OR deleted > ?2)"
+            " ORDER BY row DESC LIMIT 1"
+        )
+        live = "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND deleted IS NULL"
+        with self._database.use() as db:
+            # The first has an index to go by; only documents deleted since the snapshot need the other.
+            found = db.execute(live, (doc_id, commit_id)).fetchone() or (
+                db.execute(query, (doc_id, commit_id)).fetchone() if self._has_newer(db, commit_id) else None
+            )
         return None if found is None else int(found[0])
+
+    @staticmethod
+    def _has_newer(db: sqlite3.Connection, commit_id: int) -> bool:
+        return _last_commit(db).commit_id > commit_id
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
         """The document of each row.
@@ -221,175 +277,122 @@ class Catalogue:
             CorruptIndex: there is no such row.
         """
         query = "SELECT row, doc_id, text, title, metadata FROM documents JOIN texts USING (row) WHERE row"
-        with self._read() as db:
+        with self._database.read() as db:
             found = {
                 row: Document(doc_id, text, title, json.loads(metadata))
                 for row, doc_id, text, title, metadata in _select_in(db, query, rows)
             }
             return {row: found[row] for row in rows}
 
-    def commit(self, documents: Sequence[Document], first_row: int, segment: SegmentEntry) -> Commit:
-        """Insert a commit with its documents and its segment: all of it, or nothing.
+    def each_document(self) -> Iterator[tuple[int, int, int | None, Document, bytes]]:
+        """Row, commits of creation and deletion, document and recorded content hash of every document, by row."""
+        query = (
+            "SELECT row, created, deleted, doc_id, text, title, metadata, content_hash"
+            " FROM documents LEFT JOIN texts USING (row) WHERE row > ? ORDER BY row LIMIT 1000"
+        )
+        last = -1
+        while True:
+            with self._database.read() as db:
+                found = db.execute(query, (last,)).fetchall()
+                parts = [
+                    (row, created, deleted, Document(doc_id, text, title, json.loads(metadata)), digest)
+                    for row, created, deleted, doc_id, text, title, metadata, digest in found
+                ]
+            if not found:
+                return
+            last = found[-1][0]
+            yield from parts
+
+    def commit(self, change: Change) -> Commit:
+        """Insert a commit with all that it does, or nothing.
 
         Raises:
             StorageError: the disk refuses.
             IndexLocked: another process holds the catalogue.
         """
-        before = self.last_commit()
-        commit = Commit(
-            before.commit_id + 1,
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            before.documents + len(documents),
-        )
-        with self._use(writable=True) as db, _transaction(db):
-            db.execute(
-                "INSERT INTO commits VALUES (?, ?, ?)",
-                (commit.commit_id, commit.created_at, commit.documents),
+        with self._database.use(writable=True) as db, transaction(db):
+            before = _last_commit(db)
+            commit = replace(
+                before,
+                commit_id=before.commit_id + 1,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                documents=before.documents + len(change.documents) - len(change.deleted),
             )
-            db.executemany(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (_document_row(document, first_row + i, commit.commit_id) for i, document in enumerate(documents)),
-            )
-            texts = ((first_row + i, document.text) for i, document in enumerate(documents))
-            db.executemany("INSERT INTO texts VALUES (?, ?)", texts)
-            db.execute(
-                "INSERT INTO segments (file, created, units, bytes, checksum) VALUES (?, ?, ?, ?, ?)",
-                (segment.file, commit.commit_id, segment.units, segment.bytes, f"{segment.checksum:016x}"),
-            )
+            if _value(db, "PRAGMA user_version") < FORMAT:
+                db.execute(_SINCE_2)
+                db.execute(f"PRAGMA user_version = {FORMAT}")
+            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (commit.commit_id, commit.created_at, commit.documents))
+            _write_change(db, change, commit.commit_id)
         return commit
 
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file."""
+        with self._database.use() as db:
+            found = [str(line) for (line,) in db.execute("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
+    def shrink(self) -> None:
+        """Give pages that are not used any more back to the disk."""
+        with self._database.use(writable=True) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def copy_to(self, folder: Path) -> None:
+        """Write the newest commit's catalogue into another folder, while others may write here."""
+        target = Database(folder / FILE)
+        try:
+            with self._database.use() as db, target.use(writable=True) as copy:
+                db.backup(copy, pages=1024)
+                with transaction(copy):
+                    copy.execute("DELETE FROM segments WHERE retired IS NOT NULL")
+                copy.execute("PRAGMA journal_mode = WAL")
+        finally:
+            target.close()
+
     def close(self) -> None:
-        """Close the connection for good; SQLite then folds its log into the file where it can."""
-        with self._turn:
-            self._closed = True
-            self._disconnect()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    @contextmanager
-    def _use(self, *, writable: bool = False) -> Iterator[sqlite3.Connection]:
-        with self._turn, _translating_errors(self._path):
-            if self._closed:
-                raise IndexStateError(f"{self._path.parent} is closed: open it again")
-            if self._connection is None:
-                self._connection = _connect(self._path, writable)
-            yield self._connection
-
-    @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        with self._use() as db:
-            try:
-                yield db
-            except KeyError as error:
-                what = f"it lacks row {error}" if isinstance(error.args[0], int) else f"it lacks {error}"
-                raise CorruptIndex(f"{self._path} is damaged ({what}); {_RESTORE}") from error
-            except (DataError, TypeError, ValueError) as error:
-                raise CorruptIndex(f"{self._path} is damaged ({error}); {_RESTORE}") from error
+        """Close the connection for good."""
+        self._database.close()
 
 
-_catalogues: weakref.WeakSet[Catalogue] = weakref.WeakSet()
-_waiting: list[Catalogue] = []
+def _write_change(db: sqlite3.Connection, change: Change, commit_id: int) -> None:
+    db.executemany("UPDATE documents SET deleted = ? WHERE row = ?", ((commit_id, row) for row in change.deleted))
+    db.executemany(
+        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        (_document_row(document, change.first_row + i, commit_id) for i, document in enumerate(change.documents)),
+    )
+    texts = ((change.first_row + i, document.text) for i, document in enumerate(change.documents))
+    db.executemany("INSERT INTO texts VALUES (?, ?)", texts)
+    db.executemany("UPDATE segments SET retired = ? WHERE file = ?", ((commit_id, file) for file in change.retired))
+    db.executemany(
+        "INSERT INTO segments (file, created, units, bytes, checksum) VALUES (?, ?, ?, ?, ?)",
+        ((new.file, commit_id, new.units, new.bytes, f"{new.checksum:016x}") for new in change.segments),
+    )
 
 
-def _before_fork() -> None:
-    # Neither a connection nor SQLite's own record of its locks must cross a fork (sqlite.org/howtocorrupt.html, 2.6),
-    # nor a turn that a thread holds which the child will not have.
-    for catalogue in list(_catalogues):
-        catalogue._turn.acquire()
-        catalogue._disconnect()
-        _waiting.append(catalogue)
+def _last_commit(db: sqlite3.Connection) -> Commit:
+    row = db.execute("SELECT * FROM commits ORDER BY commit_id DESC LIMIT 1").fetchone()
+    return Commit(*row) if row else Commit()
 
 
-def _after_fork() -> None:
-    while _waiting:
-        _waiting.pop()._turn.release()
+def _next_row(db: sqlite3.Connection) -> int:
+    recorded = db.execute("SELECT value FROM settings WHERE key = 'next_row'").fetchone()
+    return max(int(recorded[0]) if recorded else 0, _value(db, "SELECT COALESCE(MAX(row) + 1, 0) FROM documents"))
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
-
-
-def _connect(path: Path, create: bool) -> sqlite3.Connection:
-    if os.access(path.parent, os.W_OK):
-        mode = "mode=rwc" if create else "mode=rw"
-    elif path.with_name(FILE + "-wal").exists():
-        mode = "mode=ro"  # another process is at work, or one ended without closing
-    else:
-        mode = "immutable=1"  # SQLite's log needs a folder that can be written; without a log the file is whole
-    uri = f"{path.absolute().as_uri()}?{mode}"
-    db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
-    try:
-        # A commit returns when it is on the disk: a power cut after it loses nothing.
-        db.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        # After some errors, a full disk among them, SQLite has rolled back itself.
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-_REFUSED_BY_DISK = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space and run it again: what was committed is safe",
-    sqlite3.SQLITE_READONLY: "it cannot be written; choose a folder that can",
-    sqlite3.SQLITE_IOERR: "the disk fails; what was committed is as safe as the disk",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
-}
-
-
-@contextmanager
-def _translating_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says where
-        if code in _REFUSED_BY_DISK:
-            raise StorageError(f"{path}: {_REFUSED_BY_DISK[code]} ({error})") from error
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise IndexLocked(f"{path} is in use by another process; try again when it has ended") from error
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise CorruptIndex(f"{path} is damaged ({error}); {_RESTORE}") from error
-        raise IndexStateError(f"{path}: SQLite says: {error}") from error
+def _set(db: sqlite3.Connection, key: str, value: object) -> None:
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, json.dumps(value)))
 
 
 def _value(db: sqlite3.Connection, query: str) -> int:
     return int(db.execute(query).fetchone()[0])
 
 
-def _select_in(db: sqlite3.Connection, query: str, values: Sequence[str] | Sequence[int]) -> Iterator[tuple[Any, ...]]:
+def _select_in(db: sqlite3.Connection, query: str, values: Iterable[str | int]) -> Iterator[tuple[Any, ...]]:
     """Rows of ``query IN (values)``, as many values at a time as SQLite takes."""
+    values = list(values)
     for start in range(0, len(values), _VARIABLES):
         part = values[start : start + _VARIABLES]
         yield from db.execute(f"{query} IN ({','.join('?' * len(part))})", part)
-
-
-def _insert_space(db: sqlite3.Connection, space: VectorSpace, created_by: str) -> None:
-    settings = {
-        "created_by": created_by,
-        "model": space.location,
-        "document_max_tokens": space.document_max_tokens,
-    }
-    rows = ((key, json.dumps(value, ensure_ascii=False)) for key, value in settings.items())
-    db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
-    vocabulary = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
-    db.execute(
-        "INSERT INTO fields VALUES (0, 'splade', 'closed', ?, ?, ?, ?)",
-        (len(space.vocabulary), vocabulary, space.model.name, space.model.hash),
-    )
 
 
 def _document_row(document: Document, row: int, commit_id: int) -> tuple[int, str, str, str, bytes, int]:

@@ -12,37 +12,46 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import SparseVectors
+from lexpand.index.sets import Set, as_mask
 
 
 def search(
-    segments: Sequence[_native.Segment], field: int, queries: SparseVectors, k: int
-) -> list[list[tuple[float, int]]]:
-    """The best ``k`` (score, row) of each query: score descending, then row ascending; scores above zero only."""
-    parts = [_Part(segment, field) for segment in segments]
+    segments: Sequence[tuple[_native.Segment, Set]], field: int, queries: SparseVectors, k: int
+) -> list[list[tuple[float, int, int, int]]]:
+    """The best ``k`` (score, row, segment, ordinal) of each query: score descending, then row and ordinal ascending.
+
+    Beside each segment stand the units that may be found. Scores above zero only.
+    """
+    parts = [_Part(segment, units, field) for segment, units in segments]
+    rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
+    owners = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
+    ordinals = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(part.rows)) for part in parts)])
     found = []
     for i in range(len(queries)):
-        terms, weights = queries.row(i)
-        scores = np.concatenate([np.zeros(0), *(part.scores(terms, weights) for part in parts)])
-        rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
-        order = np.lexsort((rows, -scores))[:k]
-        found.append([(float(scores[j]), int(rows[j])) for j in order if scores[j] > 0])
+        scores = np.concatenate([np.zeros(0), *(part.scores(*queries.row(i)) for part in parts)])
+        order = np.lexsort((ordinals, rows, -scores))[:k]
+        hits = [(float(scores[j]), int(rows[j]), int(owners[j]), int(ordinals[j])) for j in order if scores[j] > 0]
+        found.append(hits)
     return found
 
 
 class _Part:
     """One segment's field, its stored weights sorted by term; within a term, by unit."""
 
-    def __init__(self, segment: _native.Segment, field: int) -> None:
+    def __init__(self, segment: _native.Segment, units: Set, field: int) -> None:
         starts, terms, impacts, scales = segment.forward(field)
         order = np.argsort(terms, kind="stable")
         self.rows = segment.rows()
-        self._scales = scales.astype(np.float64)
+        self._scales = scales.astype(np.float64) * as_mask(units, segment.units)
         self._terms = terms[order]
         self._impacts = impacts[order].astype(np.float64)
         self._units = np.repeat(np.arange(segment.units), np.diff(starts).astype(np.int64))[order]
 
     def scores(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores of all units, float64 [units]. Terms ascend, so each unit's sum grows in the order defined."""
+        """Scores of all units, float64 [units]; 0 for those that may not be found.
+
+        Terms ascend, so each unit's sum grows in the order defined.
+        """
         sums = np.zeros(len(self.rows))
         for term, weight in zip(terms, weights.astype(np.float64), strict=True):
             first, end = np.searchsorted(self._terms, [term, int(term) + 1])

@@ -1,93 +1,101 @@
-"""An index: a folder of documents and their sparse vectors, searched by query vectors."""
+"""An index: a folder of documents and their sparse vectors, searched by query vectors and by words."""
 
 from __future__ import annotations
 
-import itertools
-import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
-from lexpand.errors import (
-    ContractMismatch,
-    CorruptIndex,
-    DataError,
-    DuplicateDocument,
-    IndexStateError,
-    StorageError,
-    UnknownDocument,
-    VectorError,
-)
-from lexpand.index import exhaustive as twin
-from lexpand.index.catalogue import FILE, Catalogue, Commit, SegmentEntry
+from lexpand.encode import WordAnalyzer
+from lexpand.errors import ContractMismatch, CorruptIndex, DataError, IndexStateError, UnknownDocument, VectorError
+from lexpand.index.catalogue import FILE, Catalogue, Commit
+from lexpand.index.columns import check_columns, check_filter
+from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
-from lexpand.index.pending import Pending
+from lexpand.index.grouping import group_key
+from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
-from lexpand.index.writer_lock import WriterLock
+from lexpand.index.schema import SPARSE_FIELD, Schema
+from lexpand.index.searching import Bm25, Find, best_groups, find_vectors, find_vectors_exhaustively, find_words
+from lexpand.index.segment_files import Spans
+from lexpand.index.snapshot import Snapshot, Unit
+from lexpand.index.snapshots import Snapshots
+from lexpand.index.writer import Writer
 
-_FIELD = 0
-_SEGMENTS = "segments"
-_ROW_LIMIT = 2**32 - 1
+_MOST = 2**32 - 1
+
+MEMORY_MIB = 1024
+"""Memory for the postings that are laid out at a time while a segment is written."""
 
 
 class Index:
     """Documents and their sparse vectors in a folder. `create` makes one, `open` opens one.
 
-    Additions wait in memory until `commit`; what was committed survives whatever happens afterwards. Searches see the
-    newest commit as of opening, or of this object's own last commit. One object at a time may write; any number read.
-    An open index may be shared by threads for searching; in a forked child it opens its catalogue again, and a pickle
-    of it is its path.
+    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards. Searches see one
+    commit, the newest as of opening, of `refresh`, or of this object's own last commit, whatever others write
+    meanwhile. One object at a time may write; any number read. An open index may be shared by threads for searching;
+    in a forked child it opens its catalogue again, and a pickle of it is its path.
 
     Attributes:
         path: the folder.
-        space: whose vectors it holds.
-        commit_info: the commit that searches see.
+        schema: what it holds of each document.
     """
 
-    def __init__(self, path: Path, catalogue: Catalogue, *, verify: bool) -> None:
+    def __init__(self, path: Path, catalogue: Catalogue, *, verify: bool, memory_mib: int) -> None:
         self.path = path
-        self._catalogue = catalogue
         self._verify = verify
-        self._lock = WriterLock(path)
-        self._pending = Pending()
-        self.commit_info = Commit()
-        self._entries: list[SegmentEntry] = []
-        self._segments: list[_native.Segment] = []
+        self._memory_mib = memory_mib
+        self._catalogue = catalogue
         try:
-            self.space = catalogue.space()
-            self._refresh()
+            self.schema = catalogue.schema()
+            self._snapshots = Snapshots(path, catalogue, self.schema, verify=verify)
         except BaseException:
             catalogue.close()
             raise
+        self._writer = Writer(path, catalogue, self._snapshots, memory_mib << 20)
 
     @classmethod
-    def create(cls, path: str | Path, space: VectorSpace) -> Index:
+    def create(
+        cls,
+        path: str | Path,
+        space: VectorSpace,
+        *,
+        words: WordAnalyzer | None = None,
+        columns: Mapping[str, str] | None = None,
+        memory_mib: int = MEMORY_MIB,
+    ) -> Index:
         """Make an empty index in a folder that does not exist or is empty.
 
         Args:
             path: the folder.
             space: whose vectors it will hold, e.g. ``encoder.space``.
+            words: index the documents' words too, for `search_words` (BM25).
+            columns: metadata fields that become columns, with their types (``integer``, ``number``, ``keyword``,
+                ``boolean``): filters over them are quick, and a document whose field has another type is refused.
+            memory_mib: memory for the postings that are laid out at a time while a segment is written, in MiB.
 
         Raises:
             IndexStateError: the folder holds an index or other files.
-            StorageError: the disk refuses.
+            StorageError: the disk refuses, or the folder is on a network file system.
+            DataError: a column's name or type is none.
         """
+        schema = Schema(space, words, check_columns(columns or {}))
         path = Path(path)
         make_room(path)
-        catalogue = Catalogue.create(path, space, f"lexpand {_native.__version__}")
-        return cls(path, catalogue, verify=True)
+        catalogue = Catalogue.create(path, schema, f"lexpand {_native.__version__}")
+        return cls(path, catalogue, verify=True, memory_mib=memory_mib)
 
     @classmethod
-    def open(cls, path: str | Path, *, verify: bool = True) -> Index:
+    def open(cls, path: str | Path, *, verify: bool = True, memory_mib: int = MEMORY_MIB) -> Index:
         """Open an index.
 
         Args:
             path: the folder.
             verify: read every segment once and compare checksums; without it only sizes and headers are checked.
+            memory_mib: see `create`.
 
         Raises:
             NotAnIndex: the folder holds none.
@@ -95,7 +103,7 @@ class Index:
             CorruptIndex: a file is damaged or gone.
         """
         path = Path(path)
-        return cls(path, Catalogue.open(path), verify=verify)
+        return cls(path, Catalogue.open(path), verify=verify, memory_mib=memory_mib)
 
     @staticmethod
     def exists(path: str | Path) -> bool:
@@ -103,27 +111,40 @@ class Index:
         path = Path(path)
         return (path / FILE).is_file() and not is_unfinished(path)
 
-    def presence(self, documents: Sequence[Document]) -> list[Presence]:
-        """Of each document, whether it is in the index or among the additions that wait for `commit`."""
-        stored = self._catalogue.content_hashes([document.doc_id for document in documents])
-        known = {**stored, **self._pending.content_hashes}
-        found = []
-        for document in documents:
-            content_hash = known.get(document.doc_id)
-            if content_hash is None:
-                found.append(Presence.NEW)
-            else:
-                found.append(Presence.SAME if content_hash == document.content_hash else Presence.OTHER)
-        return found
+    @property
+    def space(self) -> VectorSpace:
+        """Whose vectors it holds."""
+        return self.schema.space
 
-    def add(self, documents: Sequence[Document], vectors: SparseVectors) -> int:
+    @property
+    def commit_info(self) -> Commit:
+        """The commit that searches see."""
+        return self._snapshots.current.commit
+
+    def refresh(self) -> bool:
+        """See the newest commit; whether there was a newer one.
+
+        Raises:
+            CorruptIndex: one of its files is damaged or gone.
+        """
+        return self._snapshots.refresh()
+
+    def presence(self, documents: Sequence[Document]) -> list[Presence]:
+        """Of each document, whether it is in the newest commit or among the changes that wait for `commit`."""
+        return self._writer.presence(documents)
+
+    def add(
+        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+    ) -> int:
         """Add documents; they wait for `commit`.
 
         A document that is there already with the same content is skipped.
 
         Args:
             documents: the documents.
-            vectors: their vectors, one row a document.
+            vectors: their vectors, one row a document; with ``chunks``, one row a chunk.
+            chunks: of each document, the characters of its chunks in `Document.full_text`, first and end. A document
+                is found by its best chunk.
 
         Returns:
             How many were added.
@@ -133,69 +154,160 @@ class Index:
                 Nothing of this call is added then.
             ContractMismatch: the vectors are another model's.
             VectorError: there is not one vector a document, or the vocabulary has another size.
+            DataError: a document's metadata cannot be held by a column, or a chunk is not in its text.
             IndexLocked: another writer is at work.
         """
-        if len(documents) != len(vectors):
-            raise VectorError(f"{len(documents)} documents with {len(vectors)} vectors: one vector a document")
         self._check_space(vectors)
-        self._begin_writing()
-        chosen = self._new_ones(documents)
-        if self._catalogue.next_row() + len(self._pending) + len(chosen) > _ROW_LIMIT:
-            raise IndexStateError(f"an index holds at most {_ROW_LIMIT} units: begin a second one")
-        self._pending.add([documents[i] for i in chosen], vectors[chosen])
-        return len(chosen)
+        return self._writer.add(documents, vectors, chunks, replace=False)
 
-    def commit(self) -> Commit:
-        """Make all additions durable and visible, at once. Without any, nothing happens.
+    def replace(
+        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+    ) -> int:
+        """Add documents, or put them in the place of those with the same doc_id; at `commit`, both at once.
+
+        A document that is there already with the same content is skipped. Arguments, result and errors are those of
+        `add`; a doc_id twice in ``documents`` with two contents is still a DuplicateDocument.
+        """
+        self._check_space(vectors)
+        return self._writer.add(documents, vectors, chunks, replace=True)
+
+    def delete(self, doc_ids: Sequence[str]) -> int:
+        """Delete documents at the next `commit`; ids that the index lacks are left alone.
+
+        The texts stay in the catalogue until a merge or `compact`.
+
+        Returns:
+            How many were there.
 
         Raises:
-            StorageError: the disk refuses. The additions still wait: free some space and commit again.
+            IndexLocked: another writer is at work.
         """
-        if not len(self._pending):
-            return self.commit_info
-        first_row = self._catalogue.next_row()
-        entry = self._write_segment(first_row)
-        try:
-            self._catalogue.commit(self._pending.documents, first_row, entry)
-        finally:
-            # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
-            if entry.file in self._catalogue.segment_files():
-                self._pending = Pending()
-                self._refresh()
-            else:
-                (self.path / _SEGMENTS / entry.file).unlink(missing_ok=True)
-        return self.commit_info
+        if isinstance(doc_ids, str):
+            raise DataError(f"doc_ids is the string {doc_ids!r}: it must be a list of ids")
+        return self._writer.delete(doc_ids)
+
+    def commit(self) -> Commit:
+        """Make all changes durable and visible, at once. Without any, nothing happens.
+
+        Segments that have become many are merged afterwards, each merge a commit of its own.
+
+        Raises:
+            StorageError: the disk refuses. The changes still wait: free some space and commit again.
+        """
+        return self._writer.commit()
+
+    @property
+    def waiting(self) -> int:
+        """Documents that were added and wait for `commit`."""
+        return self._writer.waiting
 
     def rollback(self) -> None:
-        """Forget the additions that wait."""
-        self._pending = Pending()
+        """Forget the changes that wait."""
+        self._writer.rollback()
+
+    def compact(self) -> Commit:
+        """Commit, make all segments one without deleted documents, and give their texts' space back to the disk.
+
+        What another reader's snapshot needs stays until a later merge.
+
+        Raises:
+            StorageError: the disk refuses; it needs room for a second copy.
+            IndexLocked: another writer is at work.
+        """
+        return self._writer.compact()
 
     def search(
-        self, queries: SparseVectors, k: int = 10, *, threads: int = 1, exhaustive: bool = False
+        self,
+        queries: SparseVectors,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        effort: float = 1.0,
+        group_by: str | None = None,
+        threads: int = 1,
+        exhaustive: bool = False,
     ) -> list[list[Match]]:
-        """The best ``k`` documents of each query, best first; exact over stored weights.
+        """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
 
         Equal scores are ordered by row, which is the order of adding. Documents that share no term with the query are
-        never found, so there may be fewer than ``k``.
+        never found, so there may be fewer than ``k``. A document of several chunks is found by its best one.
 
         Args:
             queries: query vectors.
             k: how many, from 0.
+            filter: only documents whose metadata match: an expression, a mapping or a text (docs/filters.md).
+            effort: the share of a query's postings that is read, strongest contributions first, above 0 and at most 1.
+                At 1 the result is exact; less is quicker, and may miss documents (docs/search.md).
+            group_by: a field of metadata; only the best document of each value is found. A document without the field
+                is a group of its own.
             threads: that may be used, a query on one thread each.
             exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
 
         Raises:
             ContractMismatch: the queries are another model's.
             VectorError: their vocabulary has another size.
-            DataError: k is negative, or there are no threads.
+            DataError: k is negative, there are no threads, or effort is out of its range.
+            FilterError: the filter is none, or compares a column with a value that it cannot hold.
         """
-        if k < 0 or threads < 1:
-            raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
-        k = min(k, _ROW_LIMIT)
         self._check_space(queries)
-        found = self._search_twin(queries, k) if exhaustive else self._search(queries, k, threads)
-        doc_ids = self._catalogue.doc_ids(sorted({row for hits in found for _, row in hits}))
-        return [[Match(doc_ids[row], score, row) for score, row in hits] for hits in found]
+        _check_search(k, threads, effort)
+        snapshot = self._snapshots.current
+        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        if exhaustive:
+            find = find_vectors_exhaustively(snapshot, allowed, queries)
+        else:
+            find = find_vectors(snapshot, allowed, queries, effort, threads)
+        return self._matches(snapshot, find, len(queries), k, group_by)
+
+    def search_words(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        bm25: Bm25 = Bm25(),  # noqa: B008 - frozen
+        threads: int = 1,
+    ) -> list[list[Match]]:
+        """The best ``k`` documents of each query by BM25 over their words, best first; exact.
+
+        Args are those of `search`. The average length and the words' document frequencies are those of all live
+        documents, filtered out or not.
+
+        Raises:
+            IndexStateError: the index was made without words.
+            DataError, FilterError: as `search`.
+        """
+        _check_search(k, threads)
+        if isinstance(queries, str):
+            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
+        if self.schema.words is None:
+            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
+        words = [self.schema.words.analyse(query) for query in queries]
+        snapshot = self._snapshots.current
+        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        find = find_words(snapshot, allowed, words, bm25, threads)
+        return self._matches(snapshot, find, len(queries), k, group_by)
+
+    def _expression(self, given: Filter | None) -> Expression | None:
+        if given is None:
+            return None
+        expression = parse_filter(given)
+        check_filter(self.schema.columns, expression)
+        return expression
+
+    def _matches(self, snapshot: Snapshot, find: Find, queries: int, k: int, group_by: str | None) -> list[list[Match]]:
+        k = min(k, _MOST)
+        if k == 0:
+            return [[] for _ in range(queries)]
+        if group_by is not None:
+            found = best_groups(find, queries, k, group_key(self._catalogue, group_by))
+        elif snapshot.has_chunks:
+            found = best_groups(find, queries, k, _rows)
+        else:
+            found = find(range(queries), k)
+        doc_ids = self._catalogue.doc_ids(sorted({unit.row for units in found for unit in units}))
+        return [[Match(doc_ids[u.row], u.score, u.row, _span(snapshot, u)) for u in units] for units in found]
 
     def document(self, doc_id: str) -> Document:
         """A document by its id.
@@ -206,22 +318,34 @@ class Index:
         row = self._row(doc_id)
         return self.documents([row])[row]
 
+    def doc_ids(self) -> Iterator[str]:
+        """The ids of all documents of the newest commit, in order of adding."""
+        return self._catalogue.live_doc_ids()
+
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
         """Documents by row, as `Match.row` has it."""
         return self._catalogue.documents(rows)
 
     def vector(self, doc_id: str) -> StoredVector:
-        """A document's stored vector.
+        """A document's stored vector; of one with several chunks, the first one's.
+
+        Raises:
+            UnknownDocument: the index has none with that id.
+        """
+        return self.vectors(doc_id)[0]
+
+    def vectors(self, doc_id: str) -> list[StoredVector]:
+        """The stored vectors of a document's chunks.
 
         Raises:
             UnknownDocument: the index has none with that id.
         """
         row = self._row(doc_id)
-        for segment in self._segments:
-            ordinal = segment.ordinal(row)
-            if ordinal is not None:
-                return StoredVector(*segment.vector(_FIELD, ordinal))
-        raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
+        place = self._snapshots.current.find(row)
+        if place is None:
+            raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
+        segment, ordinals = place
+        return [StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal)) for ordinal in ordinals]
 
     def check_model(self, model: ModelId) -> None:
         """Nothing, where ``model`` is the one whose vectors the index holds.
@@ -238,22 +362,48 @@ class Index:
 
     def info(self) -> IndexInfo:
         """What the index holds."""
+        snapshot = self._snapshots.current
         return IndexInfo(
-            commit=self.commit_info,
+            commit=snapshot.commit,
             space=self.space,
-            segments=len(self._segments),
-            units=sum(segment.units for segment in self._segments),
-            nnz=sum(segment.nnz(_FIELD) for segment in self._segments),
-            segment_bytes=sum(segment.bytes for segment in self._segments),
+            segments=len(snapshot.segments),
+            units=sum(segment.entry.units for segment in snapshot.segments),
+            live_units=snapshot.units(),
+            nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
+            segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
             catalogue_bytes=sum(path.stat().st_size for path in self.path.glob(f"{FILE}*")),
+            parts=sum((segment.parts for segment in snapshot.segments), Counter()),
+            words=self.schema.words is not None,
+            columns={name: column_type.value for name, column_type in self.schema.columns.items()},
         )
 
+    def check(self) -> list[str]:
+        """What is wrong with the newest commit, in words; nothing, where all is well.
+
+        Reads everything: checksums and values of all segments, postings against the forward index, SQLite's own
+        structures, each document's content against its recorded hash, and that each live document has its units.
+        """
+        self.refresh()
+        return check_index(self.path, self._catalogue, self._snapshots.current)
+
+    def backup(self, target: str | Path) -> Commit:
+        """Copy the newest commit to a folder that does not exist or is empty, while others may go on writing.
+
+        Returns:
+            The commit that the copy has.
+
+        Raises:
+            IndexStateError: the folder holds something.
+            StorageError: the disk refuses; what was copied by then is removed.
+        """
+        self.refresh()
+        return back_up(self.path, self._catalogue, Path(target))
+
     def close(self) -> None:
-        """Release the files and the writer's lock. Additions without `commit` are forgotten."""
-        self.rollback()
-        self._segments, self._entries = [], []
+        """Release the files and the writer's lock. Changes without `commit` are forgotten."""
+        self._writer.close()
+        self._snapshots.close()
         self._catalogue.close()
-        self._lock.release()
 
     def __enter__(self) -> Index:
         return self
@@ -271,24 +421,7 @@ class Index:
         return f"<Index {str(self.path)!r}: {len(self)} documents, {self.space.model.label}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopen, (self.path, self._verify)
-
-    def _search(self, queries: SparseVectors, k: int, threads: int) -> list[list[tuple[float, int]]]:
-        indptr, scores, rows, _, _ = _native.search(
-            [(segment, None) for segment in self._segments],
-            _FIELD,
-            queries.indptr,
-            queries.terms,
-            queries.weights,
-            vocabulary_size=queries.vocabulary_size,
-            k=k,
-            threads=threads,
-        )
-        hits = list(zip(scores.tolist(), rows.tolist(), strict=True))
-        return [hits[start:end] for start, end in itertools.pairwise(indptr.tolist())]
-
-    def _search_twin(self, queries: SparseVectors, k: int) -> list[list[tuple[float, int]]]:
-        return twin.search(self._segments, _FIELD, queries, k)
+        return _reopen, (self.path, self._verify, self._memory_mib)
 
     def _check_space(self, vectors: SparseVectors) -> None:
         if vectors.model is not None:
@@ -298,76 +431,6 @@ class Index:
                 f"vectors over {vectors.vocabulary_size} terms; {self.path} has {len(self.space.vocabulary)}"
             )
 
-    def _begin_writing(self) -> None:
-        """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
-        if self._lock.held:
-            return
-        self._lock.acquire()
-        try:
-            self._refresh()
-            self._clear_away()
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def _clear_away(self) -> None:
-        folder = self.path / _SEGMENTS
-        named = self._catalogue.segment_files()
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name not in named and path.suffix in (".seg", ".tmp"):
-                path.unlink(missing_ok=True)
-
-    def _new_ones(self, documents: Sequence[Document]) -> list[int]:
-        """Places of the documents to add; raises for a doc_id with two contents."""
-        chosen: list[int] = []
-        first: dict[str, Document] = {}
-        for i, (document, presence) in enumerate(zip(documents, self.presence(documents), strict=True)):
-            twin = first.setdefault(document.doc_id, document)
-            same = twin is document or twin.content_hash == document.content_hash
-            if presence is Presence.OTHER or not same:
-                where = f" ({document.source})" if document.source else ""
-                raise DuplicateDocument(
-                    f"doc_id {document.doc_id!r}{where} is there already with another content: "
-                    "choose another id, or leave it out"
-                )
-            if presence is Presence.NEW and twin is document:
-                chosen.append(i)
-        return chosen
-
-    def _write_segment(self, first_row: int) -> SegmentEntry:
-        folder = self.path / _SEGMENTS
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot make {folder}: {error.strerror}") from error
-        documents, vectors = self._pending.documents, self._pending.vectors()
-        n = len(documents)
-        file = f"{self.commit_info.commit_id + 1:08}-{secrets.token_hex(8)}.seg"
-        spans = np.array([(0, len(document.full_text)) for document in documents], np.uint32)
-        size, checksum = _native.write_segment(
-            folder / file,
-            np.arange(first_row, first_row + n, dtype=np.uint32),
-            np.zeros(n, np.uint32),
-            spans.reshape(-1),
-            [(_FIELD, vectors.vocabulary_size, vectors.indptr, vectors.terms, vectors.weights)],
-        )
-        return SegmentEntry(file, n, size, checksum)
-
-    def _refresh(self) -> None:
-        """See the newest commit; segments that are open stay open."""
-        commit = self._catalogue.last_commit()
-        entries = self._catalogue.segments(commit.commit_id)
-        opened = dict(zip(self._entries, self._segments, strict=True))
-        segments = [opened.get(entry) or self._open_segment(entry) for entry in entries]
-        self._entries, self._segments, self.commit_info = entries, segments, commit
-
-    def _open_segment(self, entry: SegmentEntry) -> _native.Segment:
-        path = self.path / _SEGMENTS / entry.file
-        segment = _native.Segment.open(path, verify=self._verify)
-        if (segment.units, segment.bytes, segment.checksum) != (entry.units, entry.bytes, entry.checksum):
-            raise CorruptIndex(f"{path} is not the segment that the catalogue names: restore it from a copy")
-        return segment
-
     def _row(self, doc_id: str) -> int:
         row = self._catalogue.row_of(doc_id, self.commit_info.commit_id)
         if row is None:
@@ -375,5 +438,23 @@ class Index:
         return row
 
 
-def _reopen(path: Path, verify: bool) -> Index:
-    return Index.open(path, verify=verify)
+def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
+    if k < 0 or threads < 1:
+        raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
+    if not 0 < effort <= 1:
+        raise DataError(f"effort is {effort}: above 0, at most 1, where the result is exact")
+
+
+def _rows(units: Sequence[Unit]) -> Sequence[Hashable]:
+    return [unit.row for unit in units]
+
+
+def _span(snapshot: Snapshot, unit: Unit) -> tuple[int, int] | None:
+    if not snapshot.has_chunks:
+        return None
+    first, end = snapshot.segments[unit.segment].spans[unit.ordinal].tolist()
+    return first, end
+
+
+def _reopen(path: Path, verify: bool, memory_mib: int) -> Index:
+    return Index.open(path, verify=verify, memory_mib=memory_mib)

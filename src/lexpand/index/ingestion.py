@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from lexpand.data import Document
 from lexpand.encode import Encoder, Role
-from lexpand.errors import LexpandError, RowError
+from lexpand.errors import DataError, LexpandError, RowError
+from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
 from lexpand.index.results import Presence
 
@@ -25,6 +26,7 @@ class OnDuplicate(StrEnum):
 
     REFUSE = "refuse"
     SKIP = "skip"
+    REPLACE = "replace"
 
 
 @dataclass(slots=True)
@@ -35,7 +37,9 @@ class IngestReport:
         added: documents committed.
         unchanged: there already, with the same content.
         skipped: there already with another content, and left as they are (`OnDuplicate.SKIP`).
-        refused: there already with another content (`OnDuplicate.REFUSE`); each names its place.
+        refused: there already with another content (`OnDuplicate.REFUSE`), or with metadata that a column cannot hold;
+            each names its place.
+        replaced: of those added, the ones that took the place of another content (`OnDuplicate.REPLACE`).
         truncated: documents longer than the model reads.
         tokens, tokens_lost: of the documents encoded; those past the model's length.
         empty: documents whose vector has no term, so that no query finds them.
@@ -46,6 +50,7 @@ class IngestReport:
     unchanged: int = 0
     skipped: int = 0
     refused: list[RowError] = field(default_factory=list)
+    replaced: int = 0
     truncated: int = 0
     tokens: int = 0
     tokens_lost: int = 0
@@ -83,24 +88,23 @@ def ingest(
     """
     index.check_model(encoder.space.model)
     report = IngestReport() if report is None else report
-    done, waiting = on_done or (lambda _: None), 0
+    done = on_done or (lambda _: None)
     try:
         for chunk in _chunks(documents, min(_CHUNK, commit_every)):
             new = _new_documents(index, chunk, on_duplicate, report)
             done(len(chunk) - len(new))
-            waiting += _encode_and_add(index, encoder, new, report, done)
-            if waiting >= commit_every:
-                report.added += _commit(index)
-                waiting = 0
+            _encode_and_add(index, encoder, new, on_duplicate, report, done)
+            if index.waiting >= commit_every:
+                _commit(index, report)
     finally:
-        report.added += _commit(index)
+        _commit(index, report)
     return report
 
 
-def _commit(index: Index) -> int:
-    before = len(index)
+def _commit(index: Index, report: IngestReport) -> None:
+    waiting = index.waiting
     index.commit()
-    return len(index) - before
+    report.added += waiting
 
 
 def _chunks(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
@@ -123,33 +127,53 @@ def _chunks(documents: Iterable[Document], size: int) -> Iterator[list[Document]
 def _new_documents(
     index: Index, chunk: list[Document], on_duplicate: OnDuplicate, report: IngestReport
 ) -> list[Document]:
+    """The documents to encode; the others are counted or refused."""
     new: dict[str, Document] = {}
+    chunk = [document for document in chunk if _fits(index, document, report)]
     for document, presence in zip(chunk, index.presence(chunk), strict=True):
         twin = new.get(document.doc_id)
         if twin is not None:
-            same = twin.content_hash == document.content_hash
-            presence = Presence.SAME if same else Presence.OTHER
+            presence = Presence.SAME if twin.content_hash == document.content_hash else Presence.OTHER
         if presence is Presence.NEW:
             new[document.doc_id] = document
         elif presence is Presence.SAME:
             report.unchanged += 1
+        elif on_duplicate is OnDuplicate.REPLACE:
+            new[document.doc_id] = document
+            report.replaced += 1
         elif on_duplicate is OnDuplicate.SKIP:
             report.skipped += 1
         else:
-            reason = "the doc_id is taken by a document with another content: give it another id, or skip it"
-            report.refused.append(RowError(document.source or "documents", reason, document.doc_id))
+            reason = (
+                "the doc_id is taken by a document with another content: give it another id, replace it, or skip it"
+            )
+            report.refused.append(_refusal(document, reason))
     return list(new.values())
+
+
+def _fits(index: Index, document: Document, report: IngestReport) -> bool:
+    try:
+        check_metadata(index.schema.columns, document)
+    except DataError as error:
+        report.refused.append(_refusal(document, str(error)))
+        return False
+    return True
+
+
+def _refusal(document: Document, reason: str) -> RowError:
+    return RowError(document.source or "documents", reason, document.doc_id)
 
 
 def _encode_and_add(
     index: Index,
     encoder: Encoder,
     documents: list[Document],
+    on_duplicate: OnDuplicate,
     report: IngestReport,
     on_done: Callable[[int], None],
-) -> int:
+) -> None:
     if not documents:
-        return 0
+        return
     start = time.perf_counter()
     encoding = encoder.encode(documents, Role.DOCUMENT, on_done=on_done)
     report.encode_seconds += time.perf_counter() - start
@@ -157,4 +181,5 @@ def _encode_and_add(
     report.tokens += int(encoding.tokens.sum())
     report.tokens_lost += int(encoding.tokens_lost.sum())
     report.empty += encoding.empty
-    return index.add(documents, encoding.vectors)
+    put = index.replace if on_duplicate is OnDuplicate.REPLACE else index.add
+    put(documents, encoding.vectors)

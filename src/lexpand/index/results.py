@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,11 +23,19 @@ class Presence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A document found: its score over stored weights, and its row, which orders equal scores."""
+    """A document found.
+
+    Attributes:
+        doc_id: its id.
+        score: over stored weights.
+        row: its row, which orders equal scores.
+        span: the characters of its best chunk in `Document.full_text`; None in an index without chunks.
+    """
 
     doc_id: str
     score: float
     row: int
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,27 @@ class StoredVector:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index holds: the newest commit, its segments with their bytes, units and stored weights."""
+    """What an index holds.
+
+    Attributes:
+        commit: the commit that searches see.
+        space: whose vectors.
+        segments, units: of that commit; ``live_units`` are those whose documents are not deleted.
+        nnz: stored weights.
+        segment_bytes, catalogue_bytes: on disk.
+        parts: bytes of the segments by what they hold.
+        words: whether words are indexed.
+        columns: the type of each column.
+    """
 
     commit: Commit
     space: VectorSpace
     segments: int
     units: int
+    live_units: int
     nnz: int
     segment_bytes: int
     catalogue_bytes: int
+    parts: Mapping[str, int]
+    words: bool
+    columns: Mapping[str, str]

@@ -1,0 +1,143 @@
+"""One SQLite file: connections that survive forks and threads, transactions, errors in words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lexpand.errors import CorruptIndex, DataError, IndexLocked, IndexStateError, StorageError
+
+RESTORE = "restore it from a copy, or index again"
+
+
+class Database:
+    """A connection that is made when it is first used.
+
+    Threads take turns; a fork waits for its turn, and both sides then connect anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        _databases.add(self)
+
+    def close(self) -> None:
+        """Close the connection for good; SQLite then folds its log into the file where it can."""
+        with self._turn:
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    @contextmanager
+    def use(self, *, writable: bool = False) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread. ``writable`` makes the file where there is none.
+
+        Raises:
+            StorageError, IndexLocked, CorruptIndex, IndexStateError: what SQLite says, in words.
+        """
+        with self._turn, _translating_errors(self.path):
+            if self._closed:
+                raise IndexStateError(f"{self.path.parent} is closed: open it again")
+            if self._connection is None:
+                self._connection = _connect(self.path, writable)
+            yield self._connection
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The same, for reading what must be there and have its form: else CorruptIndex."""
+        with self.use() as db:
+            try:
+                yield db
+            except KeyError as error:
+                what = f"it lacks row {error}" if isinstance(error.args[0], int) else f"it lacks {error}"
+                raise CorruptIndex(f"{self.path} is damaged ({what}); {RESTORE}") from error
+            except (DataError, TypeError, ValueError) as error:
+                raise CorruptIndex(f"{self.path} is damaged ({error}); {RESTORE}") from error
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_waiting: list[Database] = []
+
+
+def _before_fork() -> None:
+    # Neither a connection nor SQLite's own record of its locks must cross a fork (sqlite.org/howtocorrupt.html, 2.6),
+    # nor a turn that a thread holds which the child will not have.
+    for database in list(_databases):
+        database._turn.acquire()
+        database._disconnect()
+        _waiting.append(database)
+
+
+def _after_fork() -> None:
+    while _waiting:
+        _waiting.pop()._turn.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+def _connect(path: Path, create: bool) -> sqlite3.Connection:
+    if os.access(path.parent, os.W_OK):
+        mode = "mode=rwc" if create else "mode=rw"
+    elif path.with_name(path.name + "-wal").exists():
+        mode = "mode=ro"  # another process is at work, or one ended without closing
+    else:
+        mode = "immutable=1"  # SQLite's log needs a folder that can be written; without a log the file is whole
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
+    try:
+        # A commit returns when it is on the disk: a power cut after it loses nothing.
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it, or nothing."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # After some errors, a full disk among them, SQLite has rolled back itself.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+_REFUSED_BY_DISK = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space and run it again: what was committed is safe",
+    sqlite3.SQLITE_READONLY: "it cannot be written; choose a folder that can",
+    sqlite3.SQLITE_IOERR: "the disk fails; what was committed is as safe as the disk",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
+}
+
+
+@contextmanager
+def _translating_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says where
+        if code in _REFUSED_BY_DISK:
+            raise StorageError(f"{path}: {_REFUSED_BY_DISK[code]} ({error})") from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise IndexLocked(f"{path} is in use by another process; try again when it has ended") from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise CorruptIndex(f"{path} is damaged ({error}); {RESTORE}") from error
+        raise IndexStateError(f"{path}: SQLite says: {error}") from error

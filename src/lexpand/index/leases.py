@@ -1,0 +1,87 @@
+"""Which snapshots are being read? A lease is a locked file named after a commit; a process that ends loses its locks.
+
+Only the writer removes files and rows, and nothing that a lease covers. A reader makes its lease and then looks whether
+its commit is still the newest; the writer commits and then looks for leases: one of them always sees the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+FOLDER = "leases"
+
+
+class Lease:
+    """Keeps what a snapshot reads in place, until `release` or the end of the process."""
+
+    def __init__(self, lock: FileLock | None) -> None:
+        self._lock = lock
+        self._pid = os.getpid()
+
+    @classmethod
+    def take(cls, folder: Path, commit_id: int) -> Lease:
+        """Lease a commit. Where the folder cannot be written no writer can be either, and the lease is empty."""
+        from filelock import FileLock, Timeout
+
+        while True:
+            path = folder / FOLDER / f"{commit_id:08}-{secrets.token_hex(8)}.lease"
+            lock = FileLock(path, thread_local=False)
+            try:
+                path.parent.mkdir(exist_ok=True)
+                lock.acquire(blocking=False)
+            except (Timeout, FileNotFoundError):
+                if not folder.is_dir():
+                    return cls(None)
+                continue  # a writer looked at the file before it was locked, or the folder went with its last lease
+            except OSError:
+                return cls(None)
+            if path.exists():
+                return cls(lock)
+            lock.release()
+
+    def release(self) -> None:
+        """Give it back; a forked child leaves its parent's alone."""
+        lock, self._lock = self._lock, None
+        if lock is None or os.getpid() != self._pid:
+            return
+        path = Path(lock.lock_file)
+        # Removed while it is held: whoever finds the file either sees it locked or does not see it.
+        path.unlink(missing_ok=True)
+        lock.release()
+        _remove_if_empty(path.parent)
+
+
+def oldest_leased(folder: Path, newest: int) -> int:
+    """The smallest commit that any snapshot reads, at most ``newest``; leases of ended processes are removed."""
+    leases = folder / FOLDER
+    if not leases.is_dir():
+        return newest
+    held = [int(path.name[:8]) for path in leases.glob("*.lease") if path.name[:8].isdecimal() and not _is_left(path)]
+    return min([newest, *held])
+
+
+def _is_left(path: Path) -> bool:
+    """Whether nobody holds a lease; then its file is removed."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except (Timeout, OSError):
+        return False
+    path.unlink(missing_ok=True)
+    lock.release()
+    return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    # Another lease may be there, or the folder gone.
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -1,0 +1,90 @@
+"""Is everything there and right? And a copy of it, taken while others write."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lexpand import _native
+from lexpand.errors import LexpandError, StorageError
+from lexpand.index.catalogue import Catalogue, Commit
+from lexpand.index.folder import make_room
+from lexpand.index.segment_files import FOLDER
+from lexpand.index.snapshot import Snapshot
+
+
+def check_index(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> list[str]:
+    """See `Index.check`."""
+    found = [f"{folder}: {fault}" for fault in catalogue.integrity()]
+    for segment in snapshot.segments:
+        found += _faults_of_segment(segment.path)
+    try:
+        found += _faults_of_documents(folder, catalogue, snapshot)
+    except LexpandError as error:
+        found.append(str(error))
+    return found
+
+
+def _faults_of_segment(path: Path) -> list[str]:
+    try:
+        _native.Segment.open(path, verify=True).check_deep()
+    except LexpandError as error:
+        return [str(error)]
+    return []
+
+
+def _faults_of_documents(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> Iterator[str]:
+    rows = [np.unique(segment.rows) for segment in snapshot.segments]
+    all_rows, times = np.unique(np.concatenate([np.zeros(0, np.uint32), *rows]), return_counts=True)
+    for row in all_rows[times > 1].tolist():
+        yield f"{folder}: row {row} is in more than one segment"
+    waiting, commit, live = set(all_rows.tolist()), snapshot.commit.commit_id, 0
+    for row, created, deleted, document, digest in catalogue.each_document():
+        if created > commit:
+            continue
+        if document.content_hash != digest:
+            yield f"{folder}: the text, title or metadata of {document.doc_id!r} (row {row}) is not what was added"
+        is_live = deleted is None or deleted > commit
+        live += is_live
+        if is_live and row not in waiting:
+            yield f"{folder}: document {document.doc_id!r} (row {row}) is in no segment"
+        waiting.discard(row)
+    for row in sorted(waiting):
+        yield f"{folder}: a segment has row {row}, which no document has"
+    if live != snapshot.commit.documents:
+        yield f"{folder}: {live} live documents; commit {commit} has {snapshot.commit.documents}"
+
+
+def back_up(folder: Path, catalogue: Catalogue, target: Path) -> Commit:
+    """See `Index.backup`. The caller's snapshot has a lease: no segment of a later commit is removed meanwhile."""
+    make_room(target)
+    try:
+        catalogue.copy_to(target)
+        return _copy_segments(folder, target)
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept") from error
+        raise
+
+
+def _copy_segments(folder: Path, target: Path) -> Commit:
+    copy = Catalogue.open(target)
+    try:
+        commit = copy.last_commit()
+        (target / FOLDER).mkdir()
+        for entry in copy.segments(commit.commit_id):
+            _copy_durably(folder / FOLDER / entry.file, target / FOLDER / entry.file)
+        return commit
+    finally:
+        copy.close()
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb+") as file:
+        os.fsync(file.fileno())

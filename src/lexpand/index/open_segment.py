@@ -1,0 +1,116 @@
+"""One segment as an index reads it: its postings, its words, its columns, and which of its units are live."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand import _native
+from lexpand.errors import CorruptIndex
+from lexpand.index.catalogue import SegmentEntry
+from lexpand.index.columns import Column, evaluate, open_column
+from lexpand.index.filters import Expression
+from lexpand.index.schema import WORD_FIELD, Schema
+from lexpand.index.sets import Set, as_set
+
+RowsOf = Callable[[Expression], NDArray[np.uint32]]
+
+# What the sections of a segment hold, by the first kind of each range (docs/format.md).
+_PARTS = {
+    1: "units",
+    16: "forward index",
+    21: "postings",
+    26: "directory",
+    29: "dense rows",
+    48: "words",
+    80: "columns",
+}
+_SPLIT_PLACES = 26
+
+
+class OpenSegment:
+    """A segment file that is what the catalogue says it is. May be shared by threads.
+
+    Attributes:
+        entry: what the catalogue says.
+        native: its postings.
+    """
+
+    def __init__(self, path: Path, entry: SegmentEntry, schema: Schema, *, verify: bool) -> None:
+        self.entry = entry
+        self.path = path
+        self.native = _native.Segment.open(path, verify=verify)
+        self._schema = schema
+        self._columns: dict[str, Column] = {}
+        found = self.native.units, self.native.bytes, self.native.checksum
+        if found != (entry.units, entry.bytes, entry.checksum):
+            raise CorruptIndex(f"{path} is not the segment that the catalogue names: restore it from a copy")
+
+    @cached_property
+    def rows(self) -> NDArray[np.uint32]:
+        """The row of each unit's document."""
+        return self.native.rows()
+
+    @property
+    def first_row(self) -> int:
+        """The row of its first unit."""
+        return int(self.rows[0]) if len(self.rows) else -1
+
+    @property
+    def parts(self) -> Counter[str]:
+        """Its bytes, by what they hold."""
+        parts: Counter[str] = Counter()
+        for kind, _, size in self.native.parts():
+            parts[_PARTS[max(first for first in _PARTS if first <= kind)]] += size
+        return parts
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is of the format that is written today; an older one is searched slowly."""
+        return any(kind == _SPLIT_PLACES for kind, _, _ in self.native.parts())
+
+    @cached_property
+    def spans(self) -> NDArray[np.uint32]:
+        """First and end character of each unit, [units, 2]."""
+        return self.native.spans().reshape(-1, 2)
+
+    @cached_property
+    def has_chunks(self) -> bool:
+        """Whether any document has more than one unit."""
+        return bool(self.native.chunks().any())
+
+    @cached_property
+    def words(self) -> _native.WordField:
+        """The field of words; the index must have one."""
+        return self.native.words(WORD_FIELD)
+
+    def column(self, name: str) -> Column | None:
+        """A declared field of metadata; None where it is not declared."""
+        field = self._schema.column_fields().get(name)
+        if field is None:
+            return None
+        if name not in self._columns:
+            try:
+                column = open_column(
+                    self._schema.columns[name], lambda kind: self.native.extra(kind, field), self.entry.units
+                )
+            except CorruptIndex as error:
+                raise CorruptIndex(f"{self.path}: {error}") from error
+            self._columns[name] = column
+        return self._columns[name]
+
+    def live(self, deleted: NDArray[np.uint32]) -> Set:
+        """The units whose document is not among the rows ``deleted``, which ascend."""
+        first, end = np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1]) if len(self.rows) else (0, 0)
+        if first == end:
+            return None
+        return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))
+
+    def matching(self, expression: Expression, rows_by_sql: RowsOf) -> Set:
+        """The units whose document's metadata match."""
+        return as_set(evaluate(expression, self.column, self.rows, rows_by_sql))

@@ -1,0 +1,160 @@
+"""New segment files: of documents just added, and of segments merged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand import _native
+from lexpand.data import Document, SparseVectors
+from lexpand.errors import CorruptIndex, StorageError
+from lexpand.index.catalogue import SegmentEntry
+from lexpand.index.columns import column_values, encode_column, merge_columns
+from lexpand.index.open_segment import OpenSegment
+from lexpand.index.schema import SPARSE_FIELD, WORD_FIELD, Schema
+from lexpand.index.sets import Set, as_mask, size
+
+FOLDER = "segments"
+
+Spans: TypeAlias = "Sequence[tuple[int, int]]"
+_Extra: TypeAlias = "tuple[int, int, NDArray[np.uint8]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents for one segment.
+
+    Attributes:
+        documents: in the order of their rows.
+        spans: of each document, the characters of its chunks in `Document.full_text`; one chunk or more.
+        vectors: one row a chunk.
+    """
+
+    documents: Sequence[Document]
+    spans: Sequence[Spans]
+    vectors: SparseVectors
+
+
+class SegmentFiles:
+    """Makes segment files in the folder of an index.
+
+    Args:
+        folder: the index's folder.
+        schema: what the index holds of each document.
+        memory: bytes for the postings that are laid out at a time.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, memory: int) -> None:
+        self._folder = folder / FOLDER
+        self._schema = schema
+        self._means = {"memory": memory, "threads": _cores()}
+
+    def write(self, batch: Batch, first_row: int, commit_id: int) -> SegmentEntry:
+        """A segment of new documents, whose rows begin at ``first_row``.
+
+        Raises:
+            StorageError: the disk refuses.
+            VectorError: a vector breaks a limit.
+        """
+        path = self._new_path(commit_id)
+        chunks = np.array([len(spans) for spans in batch.spans])
+        owner = np.repeat(np.arange(len(batch.documents)), chunks)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
+        spans = np.array([span for spans in batch.spans for span in spans], np.uint32).reshape(-1)
+        vectors = batch.vectors
+        written = _native.write_segment(
+            path,
+            (first_row + owner).astype(np.uint32),
+            within.astype(np.uint32),
+            spans,
+            [(SPARSE_FIELD, vectors.vocabulary_size, vectors.indptr, vectors.terms, vectors.weights)],
+            [*self._words(batch), *self._columns(batch, owner)],
+            **self._means,
+        )
+        return SegmentEntry(path.name, len(owner), *written)
+
+    def merge(self, segments: Sequence[OpenSegment], keep: Sequence[Set], commit_id: int) -> SegmentEntry:
+        """One segment of several; units that are not kept are left out.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        path = self._new_path(commit_id)
+        extras = [*self._merged_words(segments, keep), *self._merged_columns(segments, keep)]
+        sources = [(segment.native, kept) for segment, kept in zip(segments, keep, strict=True)]
+        written = _native.merge_segments(path, sources, extras, **self._means)
+        units = sum(size(kept, segment.entry.units) for segment, kept in zip(segments, keep, strict=True))
+        return SegmentEntry(path.name, units, *written)
+
+    def remove(self, file: str) -> None:
+        """Remove a file that no commit names."""
+        # Windows keeps files that a process has mapped: those go with the next writer.
+        with contextlib.suppress(PermissionError):
+            (self._folder / file).unlink(missing_ok=True)
+
+    def remove_all_but(self, named: set[str]) -> None:
+        """Clear away what an interrupted writer left; only the holder of the writer's lock may."""
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if path.name not in named and path.suffix in (".seg", ".tmp"):
+                self.remove(path.name)
+
+    def _new_path(self, commit_id: int) -> Path:
+        try:
+            self._folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {self._folder}: {error.strerror}") from error
+        return self._folder / f"{commit_id:08}-{secrets.token_hex(8)}.seg"
+
+    def _words(self, batch: Batch) -> list[_Extra]:
+        if self._schema.words is None:
+            return []
+        texts = [
+            document.full_text[first:end]
+            for document, spans in zip(batch.documents, batch.spans, strict=True)
+            for first, end in spans
+        ]
+        counts = self._schema.words.counts(texts)
+        return _extras(WORD_FIELD, _native.build_words(counts.words, counts.indptr, counts.terms, counts.counts))
+
+    def _columns(self, batch: Batch, owner: NDArray[np.int64]) -> list[_Extra]:
+        extras = []
+        for name, field in self._schema.column_fields().items():
+            column_type = self._schema.columns[name]
+            values = [column_values(name, column_type, document) for document in batch.documents]
+            extras += _extras(field, encode_column(column_type, [values[i] for i in owner]))
+        return extras
+
+    def _merged_words(self, segments: Sequence[OpenSegment], keep: Sequence[Set]) -> list[_Extra]:
+        if self._schema.words is None:
+            return []
+        return _extras(WORD_FIELD, _native.merge_words([segment.words for segment in segments], keep))
+
+    def _merged_columns(self, segments: Sequence[OpenSegment], keep: Sequence[Set]) -> list[_Extra]:
+        order = [
+            (source, np.flatnonzero(as_mask(kept, segment.entry.units)))
+            for source, (segment, kept) in enumerate(zip(segments, keep, strict=True))
+        ]
+        extras = []
+        for name, field in self._schema.column_fields().items():
+            columns = [segment.column(name) for segment in segments]
+            present = [column for column in columns if column is not None]
+            if len(present) < len(columns):
+                raise CorruptIndex(f"a segment of {self._folder} lacks the column {name}: restore it from a copy")
+            extras += _extras(field, merge_columns(present, order))
+        return extras
+
+
+def _extras(field: int, sections: Sequence[tuple[int, bytes]]) -> list[_Extra]:
+    return [(kind, field, np.frombuffer(data, np.uint8)) for kind, data in sections]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

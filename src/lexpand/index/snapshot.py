@@ -1,0 +1,104 @@
+"""What a reader sees: the segments of one commit, their live units, and those of them that a filter lets through."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.index.catalogue import Catalogue, Commit
+from lexpand.index.filters import Expression
+from lexpand.index.leases import Lease
+from lexpand.index.open_segment import OpenSegment
+from lexpand.index.sets import Set, both, size
+
+# Filters whose sets are kept: a bit a unit and filter, 125 kB for a million units.
+_FILTERS = 64
+
+
+class Unit(NamedTuple):
+    """A unit found: ``segment`` is a place in `Snapshot.segments`, ``ordinal`` one in that segment."""
+
+    score: float
+    row: int
+    segment: int
+    ordinal: int
+
+
+class Snapshot:
+    """One commit, open for reading. May be shared by threads; its lease keeps its files and rows until `release`.
+
+    Attributes:
+        commit: the commit.
+        segments: its segments, oldest rows first.
+        live: of each, the units whose documents are not deleted.
+    """
+
+    def __init__(
+        self, commit: Commit, segments: Sequence[OpenSegment], deleted: NDArray[np.uint32], lease: Lease
+    ) -> None:
+        self.commit = commit
+        self.segments = list(segments)
+        self.live: list[Set] = [segment.live(deleted) for segment in segments]
+        self._lease = lease
+        self._turn = threading.Lock()
+        self._filtered: OrderedDict[Expression, list[Set]] = OrderedDict()
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self._lease.release()
+
+    def units(self, allowed: Sequence[Set] | None = None) -> int:
+        """Units that are live, or in given sets."""
+        sets = self.live if allowed is None else allowed
+        return sum(size(units, segment.entry.units) for segment, units in zip(self.segments, sets, strict=True))
+
+    @cached_property
+    def has_chunks(self) -> bool:
+        """Whether any document has more than one unit."""
+        return any(segment.has_chunks for segment in self.segments)
+
+    @cached_property
+    def word_totals(self) -> tuple[int, int]:
+        """Live units, and the words in them."""
+        totals = [segment.words.totals(live) for segment, live in zip(self.segments, self.live, strict=True)]
+        return sum(units for units, _ in totals), sum(length for _, length in totals)
+
+    def allowed(self, expression: Expression | None, catalogue: Catalogue) -> list[Set]:
+        """The live units that a filter lets through; worked out once a snapshot."""
+        if expression is None:
+            return self.live
+        with self._turn:
+            if expression in self._filtered:
+                self._filtered.move_to_end(expression)
+                return self._filtered[expression]
+        found = self._matching(expression, catalogue)
+        with self._turn:
+            self._filtered[expression] = found
+            if len(self._filtered) > _FILTERS:
+                self._filtered.popitem(last=False)
+        return found
+
+    def _matching(self, expression: Expression, catalogue: Catalogue) -> list[Set]:
+        rows: dict[Expression, NDArray[np.uint32]] = {}
+
+        def rows_by_sql(part: Expression) -> NDArray[np.uint32]:
+            if part not in rows:
+                rows[part] = catalogue.matching_rows(part)
+            return rows[part]
+
+        matching = [segment.matching(expression, rows_by_sql) for segment in self.segments]
+        return [both(live, units) for live, units in zip(self.live, matching, strict=True)]
+
+    def find(self, row: int) -> tuple[OpenSegment, list[int]] | None:
+        """The segment of a document, and the ordinals of its units; None where no segment has it."""
+        for segment in self.segments:
+            ordinals = np.flatnonzero(segment.rows == row)
+            if len(ordinals):
+                return segment, [int(ordinal) for ordinal in ordinals]
+        return None

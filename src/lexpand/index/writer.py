@@ -1,0 +1,239 @@
+"""The writing side of an index: changes that wait, commits, merges, and the removal of what nobody reads any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lexpand.data import Document, SparseVectors
+from lexpand.errors import DataError, DuplicateDocument, IndexStateError, VectorError
+from lexpand.index.catalogue import Catalogue, Change, Commit, SegmentEntry
+from lexpand.index.columns import check_metadata
+from lexpand.index.leases import oldest_leased
+from lexpand.index.merging import Size, choose
+from lexpand.index.pending import Pending
+from lexpand.index.results import Presence
+from lexpand.index.segment_files import SegmentFiles, Spans
+from lexpand.index.sets import size
+from lexpand.index.snapshots import Snapshots
+from lexpand.index.writer_lock import WriterLock
+
+_ROW_LIMIT = 2**32 - 1
+
+
+class Writer:
+    """Changes one index; holds the writer's lock from the first change until `close`.
+
+    Args:
+        folder: the index's folder.
+        catalogue: its catalogue.
+        snapshots: they go to each commit that is made here.
+        memory: bytes for the postings that are laid out at a time.
+    """
+
+    def __init__(self, folder: Path, catalogue: Catalogue, snapshots: Snapshots, memory: int) -> None:
+        self._folder = folder
+        self._catalogue = catalogue
+        self._snapshots = snapshots
+        self._schema = catalogue.schema()
+        self._files = SegmentFiles(folder, self._schema, memory)
+        self._lock = WriterLock(folder)
+        self._pending = Pending()
+
+    @property
+    def waiting(self) -> int:
+        """Documents to add."""
+        return len(self._pending)
+
+    def presence(self, documents: Sequence[Document]) -> list[Presence]:
+        """See `Index.presence`."""
+        stored = self._catalogue.content_hashes([document.doc_id for document in documents])
+        known = {doc_id: digest for doc_id, (_, digest) in stored.items() if doc_id not in self._pending.deleted}
+        known |= self._pending.content_hashes
+        found = []
+        for document in documents:
+            content_hash = known.get(document.doc_id)
+            if content_hash is None:
+                found.append(Presence.NEW)
+            else:
+                found.append(Presence.SAME if content_hash == document.content_hash else Presence.OTHER)
+        return found
+
+    def add(
+        self,
+        documents: Sequence[Document],
+        vectors: SparseVectors,
+        chunks: Sequence[Spans] | None,
+        *,
+        replace: bool,
+    ) -> int:
+        """See `Index.add` and `Index.replace`."""
+        spans = _spans(documents, chunks)
+        if sum(map(len, spans)) != len(vectors):
+            what = "documents" if chunks is None else "chunks"
+            raise VectorError(f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each")
+        for document in documents:
+            check_metadata(self._schema.columns, document)
+        self._begin()
+        chosen = self._chosen(documents, replace)
+        if self._catalogue.next_row() + len(self._pending) + len(chosen) > _ROW_LIMIT:
+            raise IndexStateError(f"an index holds at most {_ROW_LIMIT} units: begin a second one")
+        if replace:
+            self.delete([documents[i].doc_id for i in chosen])
+        if chosen:
+            owner = np.repeat(np.arange(len(documents)), [len(s) for s in spans])
+            rows = vectors[np.isin(owner, chosen)]
+            self._pending.add([documents[i] for i in chosen], [spans[i] for i in chosen], rows)
+        return len(chosen)
+
+    def delete(self, doc_ids: Sequence[str]) -> int:
+        """See `Index.delete`."""
+        self._begin()
+        stored = self._catalogue.content_hashes(list(doc_ids))
+        there = 0
+        for doc_id in dict.fromkeys(doc_ids):
+            added = doc_id in self._pending.content_hashes
+            committed = doc_id in stored and doc_id not in self._pending.deleted
+            if added:
+                self._pending.withdraw(doc_id)
+            if committed:
+                self._pending.deleted[doc_id] = stored[doc_id][0]
+            there += added or committed
+        return there
+
+    def commit(self) -> Commit:
+        """See `Index.commit`."""
+        if self._pending:
+            self._commit_pending()
+            self._merge_while_due()
+        return self._snapshots.current.commit
+
+    def rollback(self) -> None:
+        """See `Index.rollback`."""
+        self._pending = Pending()
+
+    def compact(self) -> Commit:
+        """See `Index.compact`."""
+        self._begin()
+        self.commit()
+        snapshot = self._snapshots.current
+        whole = len(snapshot.segments) == 1 and snapshot.live == [None]
+        if snapshot.segments and not (whole and snapshot.segments[0].is_current):
+            self._merge(slice(0, len(snapshot.segments)))
+        self._remove_unread()
+        self._catalogue.shrink()
+        return self._snapshots.current.commit
+
+    def close(self) -> None:
+        """Forget what waits and give the writer's lock back."""
+        self.rollback()
+        self._lock.release()
+
+    def _begin(self) -> None:
+        """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
+        if self._lock.held:
+            return
+        self._lock.acquire()
+        try:
+            self._snapshots.refresh()
+            self._remove_unread()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _chosen(self, documents: Sequence[Document], replace: bool) -> list[int]:
+        """Places of the documents to add; raises for a doc_id with two contents."""
+        chosen: list[int] = []
+        first: dict[str, Document] = {}
+        for i, (document, presence) in enumerate(zip(documents, self.presence(documents), strict=True)):
+            twin = first.setdefault(document.doc_id, document)
+            same = twin is document or twin.content_hash == document.content_hash
+            if not same or (presence is Presence.OTHER and not replace):
+                where = f" ({document.source})" if document.source else ""
+                raise DuplicateDocument(
+                    f"doc_id {document.doc_id!r}{where} is there already with another content: "
+                    "choose another id, replace it, or leave it out"
+                )
+            if presence is not Presence.SAME and twin is document:
+                chosen.append(i)
+        return chosen
+
+    def _commit_pending(self) -> None:
+        first_row = self._catalogue.next_row()
+        new = self._snapshots.current.commit.commit_id + 1
+        segments = [self._files.write(self._pending.batch(), first_row, new)] if len(self._pending) else []
+        deleted = list(self._pending.deleted.values())
+        self._publish(Change(self._pending.documents, first_row, deleted, segments))
+
+    def _publish(self, change: Change) -> None:
+        """Commit, and see the new commit. Where it fails, the files of its segments are removed."""
+        before = self._snapshots.current.commit.commit_id
+        try:
+            self._catalogue.commit(change)
+        finally:
+            # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
+            if self._catalogue.last_commit().commit_id > before:
+                if change.documents or change.deleted:
+                    self._pending = Pending()
+                self._snapshots.refresh()
+            else:
+                self._remove_files(change.segments)
+
+    def _remove_files(self, segments: Sequence[SegmentEntry]) -> None:
+        for entry in segments:
+            self._files.remove(entry.file)
+
+    def _merge_while_due(self) -> None:
+        merged = False
+        while (due := self._due()) is not None:
+            self._merge(due)
+            merged = True
+        if merged:
+            self._remove_unread()
+
+    def _due(self) -> slice | None:
+        snapshot = self._snapshots.current
+        pairs = zip(snapshot.segments, snapshot.live, strict=True)
+        return choose([Size(segment.entry.units, size(live, segment.entry.units)) for segment, live in pairs])
+
+    def _merge(self, chosen: slice) -> None:
+        """Neighbouring segments become one, without the units of deleted documents: a commit of its own."""
+        snapshot = self._snapshots.current
+        segments, live = snapshot.segments[chosen], snapshot.live[chosen]
+        entries = [segment.entry for segment in segments]
+        kept = sum(size(units, entry.units) for units, entry in zip(live, entries, strict=True))
+        new = [self._files.merge(segments, live, snapshot.commit.commit_id + 1)] if kept else []
+        self._publish(Change(segments=new, retired=[entry.file for entry in entries]))
+
+    def _remove_unread(self) -> None:
+        """Remove files and rows that no snapshot reads, and what an interrupted writer left."""
+        newest = self._snapshots.current
+        oldest = oldest_leased(self._folder, newest.commit.commit_id)
+        self._catalogue.forget_segments(oldest)
+        self._files.remove_all_but(self._catalogue.segment_files())
+        gone = self._catalogue.deleted_rows(oldest)
+        if not len(gone):
+            return
+        if oldest == newest.commit.commit_id:
+            for segment in newest.segments:
+                gone = gone[~np.isin(gone, segment.rows)]
+            if len(gone):
+                self._catalogue.forget_documents(gone.tolist())
+
+
+def _spans(documents: Sequence[Document], chunks: Sequence[Spans] | None) -> Sequence[Spans]:
+    """The chunks of each document, checked; without any, each document is one."""
+    if chunks is None:
+        return [[(0, len(document.full_text))] for document in documents]
+    if len(chunks) != len(documents):
+        raise DataError(f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each")
+    for document, spans in zip(documents, chunks, strict=True):
+        length = len(document.full_text)
+        if not spans or any(not 0 <= first <= end <= length for first, end in spans):
+            raise DataError(
+                f"document {document.doc_id!r} of {length} characters has the chunks {list(spans)}: "
+                "give at least one, each (first, end) within the text"
+            )
+    return chunks
