@@ -42,7 +42,7 @@ def foreign(index: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "newer version": (newer, "format 999; this version of Lexpand reads up to 1: upgrade lexpand"),
+    "newer version": (newer, "format 999; this version of Lexpand reads up to 2: upgrade lexpand"),
     "truncated segment": (lambda index: truncate(segment_of(index)), "segments"),
     "flipped bit at the start": (lambda index: flip(segment_of(index), 0.0), "segments"),
     "flipped bit in the middle": (lambda index: flip(segment_of(index), 0.5), "segments"),
@@ -192,7 +192,7 @@ def test_a_system_error_is_one_line_too(run: Callable, pages_index: Path, monkey
         (["search", "i", "words", "--threads", str(2**40)], "'--threads'"),
         (["explain", "i", "words", "id", "--terms", "0"], "'--terms'"),
         (["index", "s", "i", "--commit-every", "0"], "'--commit-every'"),
-        (["index", "s", "i", "--on-duplicate", "replace"], "'--on-duplicate'"),
+        (["index", "s", "i", "--on-duplicate", "overwrite"], "'--on-duplicate'"),
         (["encode", "words", "--role", "title"], "'--role'"),
         (["search", "i", "-dash"], "No such option: -d"),
         (["search", "i", "two", "words"], "unexpected extra argument"),

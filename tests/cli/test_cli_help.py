@@ -97,7 +97,7 @@ def test_show_and_install_completion(shell: Callable[..., Ran], tmp_path: Path) 
 def test_commands_and_choices_are_completed() -> None:
     assert completing("complete_bash", COMP_WORDS="lexpand se", COMP_CWORD="1").split() == ["search"]
     choices = completing("complete_bash", COMP_WORDS="lexpand index --on-duplicate ", COMP_CWORD="3")
-    assert choices.split() == ["refuse", "skip"]
+    assert choices.split() == ["refuse", "skip", "replace"]
 
 
 HEAVY = ["onnxruntime", "tokenizers", "safetensors", "scipy", "ir_measures", "pandas", "pyarrow", "torch"]

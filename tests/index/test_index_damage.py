@@ -102,9 +102,9 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
 
 def test_a_newer_catalogue(path: Path) -> None:
     database = sqlite3.connect(path / "catalogue.sqlite")
-    database.execute("PRAGMA user_version = 2")
+    database.execute("PRAGMA user_version = 3")
     database.close()
-    refused(path, NewerFormat, str(path), "format 2", "reads up to 1: upgrade lexpand")
+    refused(path, NewerFormat, str(path), "format 3", "reads up to 2: upgrade lexpand")
     with pytest.raises(IndexStateError):
         Index.create(path, SPACE)
 
@@ -183,7 +183,7 @@ def test_a_catalogue_that_lacks_something(path: Path, change: str) -> None:
 def test_a_newer_segment(path: Path) -> None:
     file = segment_of(path)
     data = bytearray(file.read_bytes())
-    data[8] = 2
+    data[8] = 3
     data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
     file.write_bytes(data)
     refused(path, NewerFormat, str(file), "upgrade lexpand")

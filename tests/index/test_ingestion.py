@@ -180,7 +180,7 @@ def test_interrupted_and_carried_on(
         return encode(chunk, role, **options)
 
     def interrupt_progress(_: int) -> None:
-        if where == "progress" and len(index._pending) == 8:
+        if where == "progress" and index.waiting == 8:
             signal.raise_signal(signal.SIGINT)
 
     encode = encoder.encode

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexpand import _native
-from lexpand.cli import demo, encode, explain, index, info, search
+from lexpand.cli import demo, documents, encode, explain, index, info, maintenance, search, sync
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lexpand.cli.options import Verbose, is_verbose
 from lexpand.cli.output import print_error, say
@@ -79,7 +79,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "index": index.index,
     "search": search.search,
     "explain": explain.explain_command,
+    "sync": sync.sync_command,
+    "get": documents.get,
+    "delete": documents.delete,
     "info": info.info,
+    "check": maintenance.check,
+    "compact": maintenance.compact,
+    "backup": maintenance.backup,
     "encode": encode.encode,
     "demo": demo.demo,
 }

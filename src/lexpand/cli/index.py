@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
+from lexpand.cli.making import Columns, CommitEvery, Wishes, Words, open_or_create
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.data import Document, Fields, read_documents
 from lexpand.encode import Encoder, Role
 from lexpand.encode.progress import reporting
-from lexpand.errors import DataError, LexpandError, ModelError, RowError
+from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index import COMMIT_EVERY, Index, IngestReport, OnDuplicate, ingest
 
 
@@ -52,12 +53,13 @@ def index(
         OnDuplicate,
         typer.Option(
             "--on-duplicate",
-            help="What to do with a doc_id that is there with another content: refuse it and say so, or skip it.",
+            help="What to do with a doc_id that is there with another content: refuse it and say so, skip it, or "
+            "put the new one in its place.",
         ),
     ] = OnDuplicate.REFUSE,
-    commit_every: Annotated[
-        int, typer.Option("--commit-every", min=1, help="Documents between two commits.")
-    ] = COMMIT_EVERY,
+    commit_every: CommitEvery = COMMIT_EVERY,
+    words: Words = None,
+    columns: Columns = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -69,9 +71,10 @@ def index(
     """
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
-    documents = _begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    with _open_or_create(index_path, model, max_length, threads) as (target, encoder):
-        with _saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
+    documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
+    wishes = Wishes(model, max_length, words, columns)
+    with open_or_create(index_path, wishes, threads) as (target, encoder):
+        with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(
                 target,
                 encoder,
@@ -81,12 +84,12 @@ def index(
                 on_done=on_done,
                 report=IngestReport(refused=refused),
             )
-        _print_report(report, refused, target, encoder, time.perf_counter() - start, as_json)
+        print_report(report, refused, target, encoder, time.perf_counter() - start, as_json)
     if refused:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _begun(source: Path, documents: Iterator[Document], refused: list[RowError]) -> Iterator[Document]:
+def begun(source: Path, documents: Iterator[Document], refused: list[RowError]) -> Iterator[Document]:
     """The documents, the first one already read: a source without any makes no index."""
     for first in documents:
         return itertools.chain([first], documents)
@@ -95,34 +98,7 @@ def _begun(source: Path, documents: Iterator[Document], refused: list[RowError])
 
 
 @contextmanager
-def _open_or_create(
-    path: Path, model: str | None, max_length: int | None, threads: int | None
-) -> Iterator[tuple[Index, Encoder]]:
-    """The index and the encoder of its documents."""
-    if not Index.exists(path):
-        encoder = Encoder.load(model or "default", threads=threads, max_tokens=max_length)
-        with Index.create(path, encoder.space) as index:
-            yield index, encoder
-        return
-    with Index.open(path) as index:
-        length = _same_length(index, max_length)
-        location = model or index.space.location or "default"
-        yield index, Encoder.load(location, threads=threads, max_tokens=length)
-
-
-def _same_length(index: Index, max_length: int | None) -> int | None:
-    """The length at which the index's documents are cut; another wish is refused."""
-    length = index.space.document_max_tokens
-    if max_length not in (None, length):
-        raise ModelError(
-            f"{index.path} was made with --max-length {length}, not {max_length}: "
-            "leave the option out, or make a new index"
-        )
-    return length
-
-
-@contextmanager
-def _saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None]:
+def saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None]:
     """Where the work ends early, list the rows refused by then; after Ctrl-C say what the index has."""
     try:
         yield
@@ -136,7 +112,7 @@ def _saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _print_report(
+def print_report(
     report: IngestReport,
     refused: list[RowError],
     index: Index,
@@ -144,6 +120,7 @@ def _print_report(
     seconds: float,
     as_json: bool,
 ) -> None:
+    """What became of the documents, and the rows that were refused."""
     if as_json:
         facts = {**asdict(report), "refused": refused, "documents": len(index), "seconds": round(seconds, 3)}
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
@@ -153,6 +130,7 @@ def _print_report(
     notes = {
         "already there with the same content: skipped": report.unchanged,
         "already there with another content: left as they are": report.skipped,
+        "of them in the place of another content": report.replaced,
         f"longer than {encoder.max_tokens[Role.DOCUMENT]} tokens: cut, {report.tokens_lost:,} of "
         f"{report.tokens:,} tokens not read": report.truncated,
         "without any term: no query can find them": report.empty,

@@ -23,9 +23,13 @@ def info(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False)
         "vocabulary_size": len(found.space.vocabulary),
         "segments": found.segments,
         "units": found.units,
+        "live_units": found.live_units,
         "stored_weights": found.nnz,
         "segment_bytes": found.segment_bytes,
         "catalogue_bytes": found.catalogue_bytes,
+        "bytes_a_weight": {name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()},
+        "words": found.words,
+        "columns": found.columns,
     }
     if as_json:
         print_json(facts)

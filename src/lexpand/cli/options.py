@@ -33,6 +33,16 @@ Model = Annotated[
         show_default="the one that the index names, else the packaged one",
     ),
 ]
+FilterText = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="TEXT",
+        help="Only documents whose metadata match, e.g. 'year >= 2020 and tags in (a, b)'; see docs/filters.md.",
+        show_default="all documents",
+    ),
+]
+DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores")
 ]

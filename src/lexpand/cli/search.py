@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.options import IndexPath, Json, Model, QueryText, Threads, Verbose
+from lexpand.cli.options import FilterText, IndexPath, Json, Model, QueryText, Threads, Verbose
 from lexpand.cli.output import count, print_json, show
 from lexpand.explain import Contribution, Explanation, explain
 from lexpand.search import Hit, Retriever
@@ -25,15 +25,40 @@ def search(
     query: QueryText,
     k: Annotated[int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")] = 10,
     reasons: Annotated[bool, typer.Option("--explain", help="Show the terms that made each hit.")] = False,
+    filter_text: FilterText = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="FIELD",
+            help="Of the documents with one value of this metadata field, only the best.",
+            show_default="no groups",
+        ),
+    ] = None,
+    effort: Annotated[
+        float,
+        typer.Option(
+            "--effort",
+            min=0.0,
+            max=1.0,
+            help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
+        ),
+    ] = 1.0,
+    bm25: Annotated[bool, typer.Option("--bm25", help="Search the documents' words instead, by BM25.")] = False,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
+    if bm25 and (reasons or effort < 1):
+        raise typer.BadParameter("--explain and --effort are for the model's vectors, not for --bm25")
     with Retriever.open(index_path, model=model, threads=threads) as retriever:
         start = time.perf_counter()
-        hits = retriever.search(query, k)
+        if bm25:
+            hits = retriever.search_words(query, k, filter=filter_text, group_by=group_by)
+        else:
+            hits = retriever.search(query, k, filter=filter_text, effort=effort, group_by=group_by)
         milliseconds = (time.perf_counter() - start) * 1e3
         why = [explain(retriever.index, retriever.encoder, query, hit.doc_id) for hit in hits] if reasons else []
         documents = len(retriever.index)
@@ -48,7 +73,7 @@ def search(
     if hits:
         show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
     else:
-        show(f"nothing found: {_why_nothing(query, documents)}")
+        show(f"nothing found: {_why_nothing(query, documents, filter_text)}")
 
 
 def print_hit(hit: Hit, explanation: Explanation | None) -> None:
@@ -69,9 +94,10 @@ def _short(part: Contribution) -> str:
     return f"{part.term} {part.contribution:.2f}{origin}"
 
 
-def _why_nothing(query: str, documents: int) -> str:
+def _why_nothing(query: str, documents: int, filter_text: str | None) -> str:
     if not documents:
         return "the index holds no document"
     if not query.strip():
         return "the query has no words"
-    return "no document shares a term with the query"
+    among = " that the filter lets through" if filter_text else ""
+    return f"no document{among} shares a term with the query"

@@ -8,17 +8,16 @@ It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers
 """
 
 from lexpand.index.catalogue import Commit
-from lexpand.index.index import MEMORY_MIB, Index
+from lexpand.index.index import Index
 from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
 from lexpand.index.schema import Schema
-from lexpand.index.searching import Bm25
+from lexpand.index.searching import BM25
 from lexpand.index.synchronising import SyncReport, sync
 
 __all__ = [
+    "BM25",
     "COMMIT_EVERY",
-    "MEMORY_MIB",
-    "Bm25",
     "Commit",
     "Index",
     "IndexInfo",

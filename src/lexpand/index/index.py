@@ -19,7 +19,7 @@ from lexpand.index.grouping import group_key
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import Bm25, Find, best_groups, find_vectors, find_vectors_exhaustively, find_words
+from lexpand.index.searching import BM25, Find, best_groups, find_vectors, find_vectors_exhaustively, find_words
 from lexpand.index.segment_files import Spans
 from lexpand.index.snapshot import Snapshot, Unit
 from lexpand.index.snapshots import Snapshots
@@ -266,7 +266,7 @@ class Index:
         *,
         filter: Filter | None = None,
         group_by: str | None = None,
-        bm25: Bm25 = Bm25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),  # noqa: B008 - frozen
         threads: int = 1,
     ) -> list[list[Match]]:
         """The best ``k`` documents of each query by BM25 over their words, best first; exact.
@@ -308,6 +308,20 @@ class Index:
             found = find(range(queries), k)
         doc_ids = self._catalogue.doc_ids(sorted({unit.row for units in found for unit in units}))
         return [[Match(doc_ids[u.row], u.score, u.row, _span(snapshot, u)) for u in units] for units in found]
+
+    def matching(self, filter: Filter) -> list[str]:
+        """The ids of the documents whose metadata match, in order of adding.
+
+        Raises:
+            FilterError: the filter is none, or compares a column with a value that it cannot hold.
+        """
+        snapshot = self._snapshots.current
+        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        rows = sorted(
+            {row for segment, units in zip(snapshot.segments, allowed, strict=True) for row in segment.rows_of(units)}
+        )
+        doc_ids = self._catalogue.doc_ids(rows)
+        return [doc_ids[row] for row in rows]
 
     def document(self, doc_id: str) -> Document:
         """A document by its id.

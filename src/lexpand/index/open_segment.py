@@ -16,7 +16,7 @@ from lexpand.index.catalogue import SegmentEntry
 from lexpand.index.columns import Column, evaluate, open_column
 from lexpand.index.filters import Expression
 from lexpand.index.schema import WORD_FIELD, Schema
-from lexpand.index.sets import Set, as_set
+from lexpand.index.sets import Set, as_mask, as_set
 
 RowsOf = Callable[[Expression], NDArray[np.uint32]]
 
@@ -110,6 +110,11 @@ class OpenSegment:
         if first == end:
             return None
         return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))
+
+    def rows_of(self, units: Set) -> list[int]:
+        """The rows of the units in a set; one with several chunks has its row several times."""
+        rows: list[int] = self.rows[as_mask(units, len(self.rows))].tolist()
+        return rows
 
     def matching(self, expression: Expression, rows_by_sql: RowsOf) -> Set:
         """The units whose document's metadata match."""

@@ -27,7 +27,7 @@ Find: TypeAlias = "Callable[[Sequence[int], int], Found]"
 
 
 @dataclass(frozen=True, slots=True)
-class Bm25:
+class BM25:
     """BM25's parameters, as Lucene's variant has them (docs/format.md).
 
     Attributes:
@@ -81,7 +81,7 @@ def find_vectors_exhaustively(snapshot: Snapshot, allowed: Sequence[Set], querie
 
 
 def find_words(
-    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Sequence[str]], bm25: Bm25, threads: int
+    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Sequence[str]], bm25: BM25, threads: int
 ) -> Find:
     """Search by words; a word that a query has twice counts twice."""
     fields = [segment.words for segment in snapshot.segments]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lexpand.data import Document, SparseVectors
-from lexpand.errors import DataError, DuplicateDocument, IndexStateError, VectorError
+from lexpand.errors import DataError, DuplicateDocument, IndexStateError, StorageError, VectorError
 from lexpand.index.catalogue import Catalogue, Change, Commit, SegmentEntry
 from lexpand.index.columns import check_metadata
 from lexpand.index.leases import oldest_leased
@@ -107,7 +108,9 @@ class Writer:
         """See `Index.commit`."""
         if self._pending:
             self._commit_pending()
-            self._merge_while_due()
+            # The changes are safe by now; a disk that has no room for a merge may have some at the next commit.
+            with contextlib.suppress(StorageError):
+                self._merge_while_due()
         return self._snapshots.current.commit
 
     def rollback(self) -> None:

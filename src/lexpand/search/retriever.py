@@ -9,7 +9,8 @@ from types import TracebackType
 
 from lexpand.data import JsonValue, Query, Run, ScoredDocument
 from lexpand.encode import Encoder
-from lexpand.index import Index
+from lexpand.index import BM25, Index, Match
+from lexpand.index.filters import Filter
 from lexpand.search.snippet import make_snippet
 
 
@@ -83,14 +84,40 @@ class Retriever:
     ) -> None:
         self.close()
 
-    def search(self, query: str, k: int = 10) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        effort: float = 1.0,
+        group_by: str | None = None,
+    ) -> list[Hit]:
         """The best ``k`` documents for a question, best first; see `Index.search`."""
-        (matches,) = self.index.search(self.encoder.encode_queries([query]), k)
+        vectors = self.encoder.encode_queries([query])
+        (matches,) = self.index.search(vectors, k, filter=filter, effort=effort, group_by=group_by)
+        return self._hits(query, matches)
+
+    def search_words(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+    ) -> list[Hit]:
+        """The same by BM25 over the documents' words; see `Index.search_words`."""
+        (matches,) = self.index.search_words([query], k, filter=filter, group_by=group_by, bm25=bm25)
+        return self._hits(query, matches)
+
+    def _hits(self, query: str, matches: Sequence[Match]) -> list[Hit]:
         documents = self.index.documents([match.row for match in matches])
         hits = []
         for rank, match in enumerate(matches, 1):
             document = documents[match.row]
-            snippet = make_snippet(document.text, query)
+            text = document.text if match.span is None else document.full_text[slice(*match.span)]
+            snippet = make_snippet(text, query)
             hits.append(Hit(rank, match.score, match.doc_id, document.title, snippet, document.metadata))
         return hits
 

@@ -1,0 +1,97 @@
+"""An index for documents to go into: opened, or made as the command line wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexpand.encode import Encoder, WordAnalyzer
+from lexpand.errors import IndexStateError, ModelError
+from lexpand.index import Index
+
+CommitEvery = Annotated[int, typer.Option("--commit-every", min=1, help="Documents between two commits.")]
+Words = Annotated[
+    str | None,
+    typer.Option(
+        "--words",
+        metavar="LANGUAGE",
+        help="Language of the words that are indexed beside the vectors, for --bm25; 'none' for no words.",
+        show_default="english",
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=TYPE",
+        help="Metadata field that filters ask for often, with its type: integer, number, keyword or boolean. "
+        "May be given several times.",
+        show_default="none",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line says of the index; None where it says nothing."""
+
+    model: str | None
+    max_length: int | None
+    words: str | None
+    columns: list[str] | None
+
+
+@contextmanager
+def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[tuple[Index, Encoder]]:
+    """The index and the encoder of its documents."""
+    if not Index.exists(path):
+        encoder = Encoder.load(wishes.model or "default", threads=threads, max_tokens=wishes.max_length)
+        analyzer = None if wishes.words == "none" else WordAnalyzer(wishes.words or "english")
+        with Index.create(path, encoder.space, words=analyzer, columns=_columns(wishes.columns)) as index:
+            yield index, encoder
+        return
+    with Index.open(path) as index:
+        length = _same_length(index, wishes.max_length)
+        _same_schema(index, wishes)
+        location = wishes.model or index.space.location or "default"
+        yield index, Encoder.load(location, threads=threads, max_tokens=length)
+
+
+def _columns(given: list[str] | None) -> dict[str, str]:
+    columns = {}
+    for column in given or ():
+        name, separator, column_type = column.rpartition("=")
+        if not separator:
+            raise typer.BadParameter(f"{column!r} is no NAME=TYPE", param_hint="'--column'")
+        columns[name] = column_type
+    return columns
+
+
+def _same_length(index: Index, max_length: int | None) -> int | None:
+    """The length at which the index's documents are cut; another wish is refused."""
+    length = index.space.document_max_tokens
+    if max_length not in (None, length):
+        raise ModelError(
+            f"{index.path} was made with --max-length {length}, not {max_length}: "
+            "leave the option out, or make a new index"
+        )
+    return length
+
+
+def _same_schema(index: Index, wishes: Wishes) -> None:
+    """Words and columns are fixed when an index is made; another wish is refused."""
+    has = index.schema.words
+    language = "none" if has is None else has.language
+    columns = {name: column_type.value for name, column_type in index.schema.columns.items()}
+    wrong = wishes.words not in (None, language) or (wishes.columns and _columns(wishes.columns) != columns)
+    if wrong:
+        listed = " ".join(f"--column {name}={column_type}" for name, column_type in columns.items())
+        raise IndexStateError(
+            f"{index.path} was made with --words {language} {listed or 'and no columns'}: "
+            "leave the options out, or make a new index"
+        )
