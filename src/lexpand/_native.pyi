@@ -82,6 +82,13 @@ class Segment:
     def open(path: str | PathLike[str], *, verify: bool = True) -> Segment:
         """Map a file and check it: with ``verify`` every byte, else sizes, places and the header's checksums."""
 
+    def check_deep(self) -> None:
+        """Every byte, and that the postings are the forward index turned over: exact search relies on it.
+
+        No checksum shows the work of a broken writer. Takes time in proportion to the file, and memory to the weights
+        of 2^13 units. Raises CorruptIndex.
+        """
+
     @property
     def units(self) -> int: ...
     @property
@@ -110,6 +117,15 @@ class Segment:
 
     def extra(self, kind: int, field: int) -> NDArray[np.uint8] | None:
         """A section of kind 48 or more as it lies in the file: read-only, at a multiple of 64 bytes, no copy."""
+
+    def word_fields(self) -> list[int]:
+        """The numbers of the open fields, ascending."""
+
+    def words(self, field: int) -> WordField:
+        """The words of an open field, in place: no copy, and the segment stays open as long as they are used.
+
+        They were checked with the segment. Raises KeyError where it has none.
+        """
 
     def forward(
         self, field: int
@@ -148,7 +164,9 @@ def merge_segments(
     """Write the units of several segments, in their order, as one; the stored weights are copied as they are.
 
     Beside each source, the ordinals to keep (bit i % 64 of word i // 64), or None for all. ``extras`` are those of
-    the new segment; those of the sources are not looked at. Returns as `write_segment`.
+    the new segment (for words, those that `merge_words` gives of ``segment.words(field)`` and the same sets); those of
+    the sources are not looked at. A source that was opened without ``verify`` is verified first. Returns as
+    `write_segment`.
     """
 
 def search(

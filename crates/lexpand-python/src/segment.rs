@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
+use crate::words::WordField;
 
 type Forward<'py> =
     (Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u16>>, Bound<'py, PyArray1<f32>>);
@@ -26,7 +27,7 @@ type ExtraBytes<'py> = (u32, u32, PyReadonlyArray1<'py, u8>);
 type FieldArrays<'py> = (u32, u32, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, f32>);
 
 #[pyclass(frozen, module = "lexpand._native")]
-pub(crate) struct Segment(segment::Segment);
+pub(crate) struct Segment(pub(crate) segment::Segment);
 
 impl Segment {
     fn field(&self, field: u32) -> PyResult<Field<'_>> {
@@ -55,6 +56,19 @@ impl Segment {
     #[getter]
     fn checksum(&self) -> u64 {
         self.0.checksum()
+    }
+
+    fn check_deep(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.check_deep()).map_err(to_python)
+    }
+
+    fn word_fields(&self) -> Vec<u32> {
+        self.0.word_fields()
+    }
+
+    fn words(slf: Py<Self>, field: u32) -> PyResult<WordField> {
+        WordField::of(slf, field)
+            .ok_or_else(|| PyKeyError::new_err(format!("the segment has no words of field {field}")))
     }
 
     fn nnz(&self, field: u32) -> PyResult<usize> {

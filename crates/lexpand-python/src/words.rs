@@ -10,6 +10,7 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
 use crate::errors::{CorruptIndex, to_python};
+use crate::segment::Segment;
 
 type SectionBytes<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
 type Set<'py> = Option<PyReadonlyArray1<'py, u64>>;
@@ -34,20 +35,33 @@ impl Aligned {
     }
 }
 
-#[pyclass(frozen, module = "lexpand._native")]
-pub(crate) struct WordField {
-    sections: HashMap<u32, Aligned>,
-    units: u32,
+/// Where the sections of a field are kept.
+enum Kept {
+    Held(HashMap<u32, Aligned>, u32),
+    In(Py<Segment>, u32),
 }
 
+#[pyclass(frozen, module = "lexpand._native")]
+pub(crate) struct WordField(Kept);
+
 impl WordField {
-    fn view(&self) -> words::WordField<'_> {
-        words::WordField::view(|kind| self.section(kind), self.units).expect("checked when it was opened")
+    /// The words of an open segment, in place; None where it has none.
+    pub(crate) fn of(segment: Py<Segment>, field: u32) -> Option<Self> {
+        segment.get().0.words(field)?;
+        Some(WordField(Kept::In(segment, field)))
     }
 
-    fn section(&self, kind: u32) -> Option<&[u8]> {
-        self.sections.get(&kind).map(Aligned::bytes)
+    fn view(&self) -> words::WordField<'_> {
+        let view = match &self.0 {
+            Kept::Held(sections, units) => words::WordField::view(|kind| section(sections, kind), *units).ok(),
+            Kept::In(segment, field) => segment.get().0.words(*field),
+        };
+        view.expect("checked when it was opened")
     }
+}
+
+fn section(sections: &HashMap<u32, Aligned>, kind: u32) -> Option<&[u8]> {
+    sections.get(&kind).map(Aligned::bytes)
 }
 
 #[pymethods]
@@ -56,15 +70,14 @@ impl WordField {
     #[pyo3(signature = (sections, units, *, verify = true))]
     fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, units: u32, verify: bool) -> PyResult<Self> {
         let sections = sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
-        let field = WordField { sections, units };
-        words::WordField::open(|kind| field.section(kind), units, verify)
+        words::WordField::open(|kind| section(&sections, kind), units, verify)
             .map_err(|what| CorruptIndex::new_err(format!("words: {what}")))?;
-        Ok(field)
+        Ok(WordField(Kept::Held(sections, units)))
     }
 
     #[getter]
     fn units(&self) -> u32 {
-        self.units
+        self.view().units()
     }
 
     #[getter]
@@ -101,10 +114,8 @@ impl WordField {
 
 impl WordField {
     fn check_unit(&self, ordinal: u32) -> PyResult<()> {
-        if ordinal < self.units {
-            return Ok(());
-        }
-        Err(PyIndexError::new_err(format!("unit {ordinal} of {}", self.units)))
+        let units = self.view().units();
+        if ordinal < units { Ok(()) } else { Err(PyIndexError::new_err(format!("unit {ordinal} of {units}"))) }
     }
 }
 

@@ -5,9 +5,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::field::{Field, Postings, blocks, row_width};
 use super::layout::{ENTRY, HEADER, NO_FIELD, align, kind};
 use super::postings::SPLIT_RUN;
+use super::quantise::MAX_IMPACT;
 use super::read::Segment;
 use super::write::is_narrow;
 use super::{BLOCK, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use crate::words::WordField;
 use crate::{MAX_TERMS, MAX_VOCABULARY, Result};
 
 /// The numbers of a field's header.
@@ -25,7 +27,8 @@ impl Segment {
             self.check_bytes()?;
         }
         self.check_units()?;
-        self.fields().into_iter().try_for_each(|field| self.check_field(field, verify))
+        self.fields().into_iter().try_for_each(|field| self.check_field(field, verify))?;
+        self.word_fields().into_iter().try_for_each(|field| self.check_words(field, verify))
     }
 
     fn check_bytes(&self) -> Result<()> {
@@ -72,6 +75,11 @@ impl Segment {
         let named = |what: String| self.corrupt(format!("field {field}: {what}"));
         check_forward(view, verify).map_err(named)?;
         view.postings.map_or(Ok(()), |postings| check_postings(view, postings, verify)).map_err(named)
+    }
+
+    fn check_words(&self, field: u32, verify: bool) -> Result<()> {
+        let opened = WordField::open(|kind| self.extra(kind, field), self.layout.units, verify);
+        opened.map(drop).map_err(|what| self.corrupt(format!("words of field {field}: {what}")))
     }
 
     fn header(&self, field: u32) -> Result<Header> {
@@ -146,6 +154,12 @@ fn check_forward(field: Field<'_>, verify: bool) -> Check {
 
 /// The values that a score is made of.
 fn check_units_of(field: Field<'_>) -> Check {
+    // What the writer makes of the largest and of the smallest float32.
+    let most = f64::from(f32::MAX) / MAX_IMPACT;
+    let range = f32::MIN_POSITIVE..=(most as f32).next_up();
+    let fits = |(&scale, ends): (&f32, &[u64])| if ends[0] == ends[1] { scale == 0.0 } else { range.contains(&scale) };
+    let fit = field.scales.iter().zip(field.forward_starts.windows(2)).all(fits);
+    require(fit, "a scale is not that of any weights")?;
     for ordinal in 0..field.scales.len() as u32 {
         let range = field.unit(ordinal);
         require(range.len() <= MAX_TERMS, "a unit has too many terms")?;
@@ -186,7 +200,27 @@ fn check_runs(field: Field<'_>, postings: Postings<'_>) -> Check {
             check_run(postings, i, block, units)?;
         }
     }
-    Ok(())
+    check_split_places(postings)?;
+    check_dense(field, postings)
+}
+
+/// Each run with splits has its own, in order.
+fn check_split_places(postings: Postings<'_>) -> Check {
+    let given = postings.split_places.iter().filter(|&&place| place != u32::MAX);
+    let expected = 0..(postings.splits.len() / (SUB_BLOCKS - 1)) as u32;
+    require(given.copied().eq(expected), "splits are not in the order of their runs")
+}
+
+fn check_dense(field: Field<'_>, postings: Postings<'_>) -> Check {
+    let (dense, units) = (postings.dense, field.scales.len());
+    for (&place, &cut) in dense.terms.iter().zip(dense.cuts) {
+        require(cut == 0 || LEVELS.contains(&cut), "a cut is neither 0 nor a level")?;
+        let kept = &postings.bounds[postings.whole(place as usize)];
+        let right = if cut == 0 { kept.is_empty() } else { kept.iter().all(|&bound| bound >= cut) };
+        require(right, "a posting of a dense term is below its cut")?;
+    }
+    let padded = |row: &[u8]| row[units..].iter().all(|&bound| bound == 0);
+    require(units == 0 || dense.rows.chunks(dense.width).all(padded), "a dense row goes on after the last unit")
 }
 
 fn check_run(postings: Postings<'_>, i: usize, block: usize, units: usize) -> Check {

@@ -115,10 +115,15 @@ impl<'a> Postings<'a> {
         &self.level_shares[i * LEVELS.len()..][..LEVELS.len()]
     }
 
+    /// Where all postings of the i-th term lie.
+    pub fn whole(&self, i: usize) -> std::ops::Range<usize> {
+        let at = i * (self.blocks + 1);
+        self.starts[at] as usize..self.starts[at + self.blocks] as usize
+    }
+
     /// Postings of the i-th term that are stored as such.
     pub fn stored(&self, i: usize) -> usize {
-        let at = i * (self.blocks + 1);
-        (self.starts[at + self.blocks] - self.starts[at]) as usize
+        self.whole(i).len()
     }
 }
 

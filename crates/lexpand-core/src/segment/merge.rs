@@ -17,10 +17,12 @@ pub struct MergeSource<'a> {
     pub keep: Option<&'a [u64]>,
 }
 
-/// Writes the units of `sources`, in their order, as one segment; `extras` are already merged.
+/// Writes the units of `sources`, in their order, as one segment; `extras` are already merged. A source that was opened
+/// without `verify` is verified first: the new checksums would vouch for its damage.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sources differ in fields or vocabularies, or a set is too short; else as [`super::write`].
+/// [`Error::Invalid`] where the sources differ in fields or vocabularies, or a set is too short; [`Error::Corrupt`] where
+/// a source is; else as [`super::write`].
 pub fn merge(path: &Path, sources: &[MergeSource<'_>], extras: &[Extra<'_>], means: Means) -> Result<Written> {
     let numbers = sources.first().map_or(Vec::new(), |source| source.segment.fields());
     if sources.iter().any(|source| source.segment.fields() != numbers) {
@@ -29,6 +31,7 @@ pub fn merge(path: &Path, sources: &[MergeSource<'_>], extras: &[Extra<'_>], mea
     if sources.iter().any(|s| s.keep.is_some_and(|keep| keep.len() * 64 < s.segment.units() as usize)) {
         return Err(Error::invalid("a set of units to keep is shorter than its segment"));
     }
+    sources.iter().try_for_each(|source| source.segment.verify())?;
     let fields = numbers.into_iter().map(|number| stored(sources, number)).collect::<Result<Vec<_>>>()?;
     let rows = gather(sources, |segment| segment.rows(), 1);
     let chunks = gather(sources, |segment| segment.chunks(), 1);

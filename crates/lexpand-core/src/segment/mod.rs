@@ -1,10 +1,13 @@
 //! Sparse vectors on disk: immutable, checksummed, memory-mapped. docs/format.md is the specification.
 //!
 //! Written by [`write`] from vectors, or by [`merge`] from other segments: [`forward`] holds the stored weights, [`census`] counts them,
-//! [`postings`] turns them over a range of terms at a time, [`sink`] puts the sections into the file. [`read`] opens it, [`check`] distrusts it.
+//! [`postings`] turns them over a range of terms at a time, [`sink`] puts the sections into the file. [`read`] opens it, [`check`] distrusts it,
+//! [`deep`] distrusts its writer.
 
+mod bytes;
 mod census;
 mod check;
+mod deep;
 mod field;
 mod forward;
 mod layout;

@@ -3,7 +3,7 @@
 use super::write::FieldVectors;
 use crate::{Error, MAX_TERMS, MAX_VOCABULARY, Result};
 
-const MAX_IMPACT: f64 = 65535.0;
+pub(super) const MAX_IMPACT: f64 = 65535.0;
 
 /// A field's units in order, each its terms in ascending order.
 #[derive(Debug, Default)]

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use bytemuck::{AnyBitPattern, try_cast_slice};
 use memmap2::Mmap;
 
+use super::bytes::Bytes;
 use super::field::{Dense, Field, Postings, Terms, blocks, row_width};
 use super::layout::{HEADER, Layout, NO_FIELD, Section, kind};
 use super::write::is_narrow;
+use crate::words::{self, WordField};
 use crate::{Error, Result};
 
 /// A segment that passed its checks. May be shared by threads.
 #[derive(Debug)]
 pub struct Segment {
-    pub(super) map: Mmap,
+    pub(super) map: Bytes,
     pub(super) layout: Layout,
     path: PathBuf,
+    verified: bool,
 }
 
 /// A section, for reports.
@@ -40,10 +43,30 @@ impl Segment {
         // SAFETY: a segment is written once, renamed into place and never changed (docs/format.md); whoever truncates
         // it under a reader breaks that contract, as with any mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        Self::check_and_keep(Bytes::Mapped(map), path, verify)
+    }
+
+    /// Opens a copy of a file's bytes; errors call it `<memory>`.
+    ///
+    /// # Errors
+    /// As [`Segment::open`], but for [`Error::Io`].
+    pub fn from_bytes(bytes: &[u8], verify: bool) -> Result<Self> {
+        Self::check_and_keep(Bytes::copy(bytes), Path::new("<memory>"), verify)
+    }
+
+    fn check_and_keep(map: Bytes, path: &Path, verify: bool) -> Result<Self> {
         let layout = Layout::parse(&map, path)?;
-        let segment = Segment { map, layout, path: path.to_owned() };
+        let segment = Segment { map, layout, path: path.to_owned(), verified: verify };
         segment.check(verify)?;
         Ok(segment)
+    }
+
+    /// Checks every byte, where that was not done when it was opened.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] with the first invariant that does not hold.
+    pub fn verify(&self) -> Result<()> {
+        if self.verified { Ok(()) } else { self.check(true) }
     }
 
     /// Units in the segment.
@@ -79,6 +102,17 @@ impl Segment {
     /// The numbers of the closed fields, ascending.
     pub fn fields(&self) -> Vec<u32> {
         self.layout.sections.iter().filter(|s| s.kind == kind::FIELD).map(|s| s.field).collect()
+    }
+
+    /// The numbers of the open fields, ascending.
+    pub fn word_fields(&self) -> Vec<u32> {
+        self.layout.sections.iter().filter(|s| s.kind == words::kind::HEADER).map(|s| s.field).collect()
+    }
+
+    /// The words of an open field, where the segment has it.
+    pub fn words(&self, field: u32) -> Option<WordField<'_>> {
+        self.find(words::kind::HEADER, field)?;
+        WordField::view(|kind| self.extra(kind, field), self.layout.units).ok()
     }
 
     /// Every section with its length.

@@ -1,10 +1,13 @@
 //! Random collections, and search evaluated as docs/format.md defines it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod forge;
+
 use std::path::Path;
 
 use lexpand_core::search::{Hit, Knobs, Searched};
-use lexpand_core::segment::{self, FieldVectors, Means, Segment, Units};
+use lexpand_core::segment::{self, Extra, FieldVectors, Means, Segment, Units};
+use lexpand_core::words::{Batch, Sections};
 use proptest::prelude::*;
 
 /// Sparse vectors, one map a row.
@@ -82,4 +85,58 @@ pub fn exhaustive(segments: &[&Segment], query: &[(u32, f32)]) -> Vec<(f64, u32)
 /// A hit's score and row, for comparison.
 pub fn plain(hits: &[Hit]) -> Vec<(f64, u32)> {
     hits.iter().map(|hit| (hit.score, hit.row)).collect()
+}
+
+/// Units of [`every_section`]: two sub-blocks, the second short and no multiple of 64.
+pub const UNITS: u32 = 8_300;
+
+/// Terms of its field 0.
+pub const TERMS: u32 = 40;
+
+/// Term 3 is in every unit but one with one weight, 5 with many (dense, without and with postings), 9 in 519 units (split), 20 in 5.
+pub fn every_section_rows() -> Rows {
+    let row = |i: u32| {
+        let mixed = i.wrapping_mul(2_654_435_761) >> 8;
+        let mut row = vec![(3, 1.5), (5, 0.1 + ((mixed % 1000) as f32 / 500.0).powi(3))];
+        if i.is_multiple_of(16) {
+            row.push((9, 0.5 + (mixed % 7) as f32 / 4.0));
+        }
+        if i % 2000 == 100 {
+            row.push((20, 1.0 + i as f32 / 5000.0));
+        }
+        row
+    };
+    (0..UNITS).map(|i| if i == 7 { vec![] } else { row(i) }).collect()
+}
+
+/// Words of so many units.
+pub fn word_sections(units: u32) -> Sections {
+    let words = ["all", "few", "Maß"];
+    let (mut indptr, mut terms, mut counts) = (vec![0], Vec::new(), Vec::new());
+    for i in 0..units {
+        terms.push(0);
+        counts.push(1 + i % 300);
+        if i.is_multiple_of(9) {
+            terms.extend([1, 2]);
+            counts.extend([1, 2]);
+        }
+        indptr.push(terms.len() as i64);
+    }
+    Batch { words: &words, indptr: &indptr, terms: &terms, counts: &counts }.build().unwrap()
+}
+
+/// A file that has every section of the format, none of them empty.
+pub fn every_section() -> Vec<u8> {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("a.seg");
+    let rows = every_section_rows();
+    let numbers: Vec<u32> = (0..UNITS).collect();
+    let (chunks, spans) = (vec![0; rows.len()], vec![0; 2 * rows.len()]);
+    let (indptr, terms, weights) = csr(&rows);
+    let units = Units { rows: &numbers, chunks: &chunks, spans: &spans };
+    let field = FieldVectors { field: 0, vocabulary_size: TERMS, indptr: &indptr, terms: &terms, weights: &weights };
+    let words = word_sections(UNITS);
+    let extras: Vec<Extra> = words.parts().iter().map(|&(kind, bytes)| Extra { kind, field: 1, bytes }).collect();
+    segment::write(&path, units, &[field], &extras, MEANS).unwrap();
+    std::fs::read(&path).unwrap()
 }

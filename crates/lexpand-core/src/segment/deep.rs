@@ -1,0 +1,196 @@
+//! Whether a segment's postings are its forward index turned over: what exact search relies on and no checksum shows.
+//!
+//! Only a broken writer makes such a file, so nothing here is shared with [`super::census`] and [`super::postings`], and an open does not pay for
+//! it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside 44 for each term.
+
+use super::LEVELS;
+use super::field::{Field, Postings};
+use super::read::Segment;
+use super::{SUB_BLOCK, SUB_BLOCKS};
+use crate::{MAX_VOCABULARY, Result};
+
+type Check = std::result::Result<(), String>;
+
+/// The weights of a sub-block's units by term.
+#[derive(Default)]
+struct Turned {
+    starts: Vec<usize>,
+    /// Ordinals less the sub-block's first.
+    offsets: Vec<u16>,
+    impacts: Vec<u16>,
+}
+
+/// One field under examination.
+struct Examined<'a> {
+    field: Field<'a>,
+    postings: Postings<'a>,
+    /// By term of the vocabulary; `u32::MAX` where it has no postings.
+    places: Vec<u32>,
+    /// By place: how many units have the term, and how many of their bounds reach each level.
+    counts: Vec<[u32; LEVELS.len() + 1]>,
+    /// By place: where the postings of the next sub-block begin.
+    next: Vec<u64>,
+    /// The impact of a term in each unit of a sub-block; zeros between terms.
+    impacts: Vec<u16>,
+}
+
+impl Segment {
+    /// Verifies every byte, and that postings, dense rows and shares of levels say what the forward index says. Takes time in proportion to the
+    /// file, and memory to the weights of 2^13 units.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) with the first field and term that do not agree.
+    pub fn check_deep(&self) -> Result<()> {
+        self.verify()?;
+        for number in self.fields() {
+            let field = self.field(number).expect("one of its fields");
+            if let Some(postings) = field.postings {
+                let named = |what| self.corrupt(format!("field {number}: {what}"));
+                Examined::new(field, postings).check().map_err(named)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Examined<'a> {
+    fn new(field: Field<'a>, postings: Postings<'a>) -> Self {
+        let mut places = vec![u32::MAX; MAX_VOCABULARY];
+        postings.terms.iter().zip(0..).for_each(|(&term, place)| places[term as usize] = place);
+        let counts = vec![[0; LEVELS.len() + 1]; postings.terms.len()];
+        let next = vec![0; postings.terms.len()];
+        Examined { field, postings, places, counts, next, impacts: vec![0; SUB_BLOCK] }
+    }
+
+    fn check(mut self) -> Check {
+        let units = self.field.scales.len();
+        for (number, first) in (0..units).step_by(SUB_BLOCK).enumerate() {
+            let turned = self.turn_over(first, (units - first).min(SUB_BLOCK))?;
+            for place in 0..self.postings.terms.len() {
+                let named = |what| {
+                    let term = self.postings.terms[place];
+                    format!("term {term} in the units from {first} on: {what}; a broken writer made the file")
+                };
+                let (block, sub) = (number / SUB_BLOCKS, number % SUB_BLOCKS);
+                self.check_term(place, block, sub, first, &turned).map_err(named)?;
+            }
+        }
+        self.check_shares()
+    }
+
+    /// A counting sort by term.
+    fn turn_over(&self, first: usize, units: usize) -> std::result::Result<Turned, String> {
+        let range = self.field.forward_starts[first] as usize..self.field.forward_starts[first + units] as usize;
+        let mut starts = vec![0; self.postings.terms.len() + 1];
+        for i in range.clone() {
+            let term = self.field.forward_terms.at(i);
+            match self.places[term as usize] {
+                u32::MAX => return Err(format!("term {term} has no postings; a broken writer made the file")),
+                place => starts[place as usize + 1] += 1,
+            }
+        }
+        (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
+        let mut next = starts.clone();
+        let mut turned = Turned { starts, offsets: vec![0; range.len()], impacts: vec![0; range.len()] };
+        for offset in 0..units {
+            for i in self.field.unit((first + offset) as u32) {
+                let next = &mut next[self.places[self.field.forward_terms.at(i) as usize] as usize];
+                turned.offsets[*next] = offset as u16;
+                turned.impacts[*next] = self.field.forward_impacts[i];
+                *next += 1;
+            }
+        }
+        Ok(turned)
+    }
+
+    /// One term in one sub-block.
+    fn check_term(&mut self, place: usize, block: usize, sub: usize, first: usize, turned: &Turned) -> Check {
+        let entries = turned.starts[place]..turned.starts[place + 1];
+        let pairs = || turned.offsets[entries.clone()].iter().zip(&turned.impacts[entries.clone()]);
+        pairs().for_each(|(&offset, &impact)| self.impacts[usize::from(offset)] = impact);
+        let row = self.postings.dense.row(place);
+        let mut left = entries.len();
+        for p in self.sub_run(place, block, sub) {
+            let (offset, bound) = (usize::from(self.postings.offsets[p]) % SUB_BLOCK, self.postings.bounds[p]);
+            let impact = std::mem::take(&mut self.impacts[offset]);
+            self.check_bound(place, first + offset, impact, bound)?;
+            left -= 1;
+            if row.is_none() {
+                self.count(place, bound);
+            }
+        }
+        match row {
+            Some((row, cut)) => self.check_row(place, first, &row[first..], cut, pairs()),
+            None if left > 0 => Err(format!("{left} units that have it lack a posting")),
+            None => Ok(()),
+        }
+    }
+
+    /// Places of a term's postings in a sub-block, which are asked for in order; splits are checked elsewhere.
+    fn sub_run(&mut self, place: usize, block: usize, sub: usize) -> std::ops::Range<usize> {
+        let run = self.postings.run(place, block);
+        let start = if sub == 0 { run.start } else { self.next[place] as usize };
+        let of_sub = |&&offset: &&u16| usize::from(offset) / SUB_BLOCK == sub;
+        let end = start + self.postings.offsets[start..run.end].iter().take_while(of_sub).count();
+        self.next[place] = end as u64;
+        start..end
+    }
+
+    /// `bound` is the smallest that is not below the weight; an impact of zero is that of a unit without the term.
+    fn check_bound(&self, place: usize, unit: usize, impact: u16, bound: u8) -> Check {
+        if impact == 0 {
+            return Err(format!("unit {unit} lacks it or has it twice"));
+        }
+        let weight = f64::from(impact) * f64::from(self.field.scales[unit]);
+        let step = f64::from(self.postings.steps[place]);
+        let encloses = f64::from(bound) * step >= weight && (f64::from(bound) - 1.0) * step < weight;
+        if encloses { Ok(()) } else { Err(format!("the bound {bound} of unit {unit} does not enclose {weight}")) }
+    }
+
+    /// A dense row has every unit and no other; what the postings leave out, and so left in `impacts`, is below the cut.
+    fn check_row<'b>(
+        &mut self,
+        place: usize,
+        first: usize,
+        row: &[u8],
+        cut: u8,
+        pairs: impl Iterator<Item = (&'b u16, &'b u16)>,
+    ) -> Check {
+        let row = &row[..row.len().min(SUB_BLOCK)];
+        let mut left = row.iter().filter(|&&bound| bound > 0).count();
+        for (&offset, &impact) in pairs {
+            let bound = row[usize::from(offset)];
+            self.check_bound(place, first + usize::from(offset), impact, bound)?;
+            let has_posting = std::mem::take(&mut self.impacts[usize::from(offset)]) == 0;
+            if has_posting != (cut > 0 && bound >= cut) {
+                return Err(format!("a posting for the bound {bound}, where the cut is {cut}: {has_posting}"));
+            }
+            self.count(place, bound);
+            left -= 1;
+        }
+        if left == 0 { Ok(()) } else { Err(format!("its row has {left} units that lack it")) }
+    }
+
+    fn count(&mut self, place: usize, bound: u8) {
+        let counts = &mut self.counts[place];
+        counts[0] += 1;
+        counts[1..].iter_mut().zip(LEVELS).for_each(|(count, level)| *count += u32::from(bound >= level));
+    }
+
+    /// Shares are in 1/255, rounded up; a term without units has no place in the file.
+    fn check_shares(&self) -> Check {
+        for (place, &[whole, parts @ ..]) in self.counts.iter().enumerate() {
+            let right = |(&share, part): (&u8, u32)| {
+                let (share, whole, part) = (u64::from(share), u64::from(whole), u64::from(part) * 255);
+                share * whole >= part && (share == 0 || (share - 1) * whole < part)
+            };
+            if whole == 0 || !self.postings.shares(place).iter().zip(parts).all(right) {
+                let term = self.postings.terms[place];
+                return Err(format!(
+                    "the shares of term {term}, which {whole} units have; a broken writer made the file"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
