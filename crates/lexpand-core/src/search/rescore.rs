@@ -71,6 +71,13 @@ impl<'a> View<'a> {
         Hit { score, row: self.rows[ordinal as usize], segment: self.segment, ordinal }
     }
 
+    /// Asks for where a unit lies, which [`View::prefetch`] will read.
+    fn prefetch_place(&self, ordinal: u32) {
+        prefetch(&self.field.forward_starts[ordinal as usize]);
+        prefetch(&self.field.scales[ordinal as usize]);
+        prefetch(&self.rows[ordinal as usize]);
+    }
+
     /// Asks for what [`View::score`] will read.
     fn prefetch(&self, ordinal: u32) {
         let range = self.field.unit(ordinal);
@@ -81,8 +88,6 @@ impl<'a> View<'a> {
                 Terms::Wide(terms) => prefetch(&terms[i]),
             }
         }
-        prefetch(&self.field.scales[ordinal as usize]);
-        prefetch(&self.rows[ordinal as usize]);
     }
 }
 
@@ -107,6 +112,9 @@ pub(super) fn rescore(views: &[View<'_>], candidates: &[Candidate], query: &Dens
     for (i, candidate) in candidates.iter().enumerate() {
         if let Some(next) = candidates.get(i + AHEAD) {
             views[next.segment as usize].prefetch(next.ordinal);
+        }
+        if let Some(later) = candidates.get(i + 2 * AHEAD) {
+            views[later.segment as usize].prefetch_place(later.ordinal);
         }
         best.offer(views[candidate.segment as usize].score(candidate.ordinal, query));
     }

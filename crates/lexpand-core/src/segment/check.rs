@@ -89,7 +89,12 @@ impl Segment {
             return Err(self.corrupt(format!("the header of field {field} is cut")));
         };
         self.check_length(kind::FIELD, field, if long { 32 } else { 24 })?;
-        if what != 0 || block != 16 || size == 0 || size as usize > MAX_VOCABULARY || (long && numbers[5] != 13) {
+        if what != 0
+            || block != 16
+            || size == 0
+            || size as usize > MAX_VOCABULARY
+            || (long && numbers[5] != SUB_BLOCK.ilog2())
+        {
             return Err(self.corrupt(format!("field {field}: kind {what}, {size} terms, blocks of 2^{block}")));
         }
         let (nnz, stored) = (joined(low, high), long.then(|| joined(numbers[6], numbers[7])));

@@ -29,7 +29,7 @@ pub use write::{Extra, FieldVectors, Means, Units, Written, write};
 pub const BLOCK: usize = 1 << 16;
 
 /// Units in a sub-block: their u16 accumulators (16 KiB) stay in the first-level cache during a scan.
-pub const SUB_BLOCK: usize = 1 << 13;
+pub const SUB_BLOCK: usize = 1 << 14;
 
 /// Sub-blocks in a block.
 pub const SUB_BLOCKS: usize = BLOCK / SUB_BLOCK;

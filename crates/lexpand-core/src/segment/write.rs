@@ -10,7 +10,7 @@ use super::layout::{NO_FIELD, kind};
 use super::postings::{self, SPLIT_RUN};
 use super::quantise::Forward;
 use super::sink::Sink;
-use super::{SUB_BLOCKS, Terms, field};
+use super::{SUB_BLOCK, SUB_BLOCKS, Terms, field};
 use crate::{Error, Result};
 
 /// What is scored: one entry a unit.
@@ -187,7 +187,7 @@ impl StoredField<'_> {
         let (nnz, stored) = (self.forward.nnz(), census.counts.iter().map(|&count| u64::from(count)).sum::<u64>());
         let halves = |number: u64| [number as u32, (number >> 32) as u32];
         let ([a, b], [c, d]) = (halves(nnz), halves(stored));
-        sink.push(kind::FIELD, self.field, cast_slice(&[0, self.vocabulary_size, a, b, 16, 13, c, d]))?;
+        sink.push(kind::FIELD, self.field, cast_slice(&[0, self.vocabulary_size, a, b, 16, SUB_BLOCK.ilog2(), c, d]))?;
         sink.push(kind::SCALES, self.field, cast_slice(&scales))?;
         sink.push(kind::FORWARD_STARTS, self.field, cast_slice(&starts))?;
         self.forward.copy(|terms, impacts| {

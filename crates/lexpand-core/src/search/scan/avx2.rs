@@ -7,7 +7,7 @@ use crate::segment::SUB_BLOCK;
 
 /// The kernel, where the processor has AVX2.
 pub(super) fn kernel() -> Option<Kernel> {
-    is_x86_feature_detected!("avx2").then_some(Kernel { rows, scatter, collect })
+    is_x86_feature_detected!("avx2").then_some(Kernel { rows, scatter, prefix, collect })
 }
 
 fn rows(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
@@ -18,6 +18,11 @@ fn rows(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
 fn scatter(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], multiplier: u16) {
     // SAFETY: as above.
     unsafe { scatter_avx2(sums, offsets, bounds, multiplier) }
+}
+
+fn prefix(bounds: &[u8], least: u8) -> usize {
+    // SAFETY: as above.
+    unsafe { prefix_avx2(bounds, least) }
 }
 
 fn collect(sums: &[u16; SUB_BLOCK], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
@@ -74,6 +79,21 @@ fn scatter_avx2(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], mul
         }
     }
     portable::scatter(sums, offset_rest, bound_rest, multiplier);
+}
+
+#[target_feature(enable = "avx2")]
+fn prefix_avx2(bounds: &[u8], least: u8) -> usize {
+    let wanted = _mm256_set1_epi8(least as i8);
+    let (chunks, rest) = bounds.as_chunks::<32>();
+    for (i, chunk) in chunks.iter().enumerate() {
+        // SAFETY: 32 bytes are read from a reference to 32 bytes.
+        let bounds = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
+        let reach = _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(bounds, wanted), bounds)) as u32;
+        if reach != u32::MAX {
+            return i * 32 + reach.trailing_ones() as usize;
+        }
+    }
+    bounds.len() - rest.len() + portable::prefix(rest, least)
 }
 
 #[target_feature(enable = "avx2")]

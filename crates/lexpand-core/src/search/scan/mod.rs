@@ -49,13 +49,15 @@ struct Place<'a> {
     allowed: Option<&'a [u64]>,
 }
 
-/// The three loops that are hot.
+/// The loops that are hot.
 #[derive(Debug, Clone, Copy)]
 struct Kernel {
     /// Sets the sums of the first units (a multiple of 64) to what the rows add.
     rows: fn(&mut [u16; SUB_BLOCK], &[Row<'_>], usize),
     /// Adds postings of one sub-block: offsets, bounds, multiplier.
     scatter: fn(&mut [u16; SUB_BLOCK], &[u16], &[u8], u16),
+    /// How many bounds, which fall, are not below another.
+    prefix: fn(&[u8], u8) -> usize,
     /// Takes every allowed unit whose sum reaches the floor.
     collect: fn(&[u16; SUB_BLOCK], Place<'_>, u16, &mut Vec<Candidate>),
 }
@@ -110,7 +112,7 @@ fn scan_block(
         }
         (kernel.rows)(sums, &rows, padded);
         for run in &mut runs {
-            let range = run.next(sub);
+            let range = run.next(sub, kernel);
             (kernel.scatter)(sums, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
             run.prefetch();
         }
@@ -135,15 +137,14 @@ fn run<'a>(postings: Postings<'a>, term: &TermPlan, block: usize) -> Option<Run<
 
 impl Run<'_> {
     /// The postings of sub-block `sub` whose bound is large enough; sub-blocks are asked for in order.
-    fn next(&mut self, sub: usize) -> std::ops::Range<usize> {
+    fn next(&mut self, sub: usize, kernel: Kernel) -> std::ops::Range<usize> {
         let start = self.read;
         // A damaged split, in a file that is opened unverified, must not lead out of the run.
         self.read = self.end(sub).clamp(start, self.offsets.len());
         if self.least == 1 {
             return start..self.read;
         }
-        let bounds = &self.bounds[start..self.read];
-        start..start + bounds.iter().position(|&bound| bound < self.least).unwrap_or(bounds.len())
+        start..start + (kernel.prefix)(&self.bounds[start..self.read], self.least)
     }
 
     /// Asks for the first postings of the next sub-block.

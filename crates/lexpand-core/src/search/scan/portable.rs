@@ -4,7 +4,7 @@ use super::{Candidate, Kernel, Place, Row};
 use crate::search::bounds::added;
 use crate::segment::{SUB_BLOCK, has};
 
-pub(super) const KERNEL: Kernel = Kernel { rows, scatter, collect };
+pub(super) const KERNEL: Kernel = Kernel { rows, scatter, prefix, collect };
 
 pub(super) fn rows(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
     for (i, sum) in sums[..units].iter_mut().enumerate() {
@@ -19,6 +19,10 @@ pub(super) fn scatter(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8
         // Wraps in a damaged file alone: in a sound one the quantum keeps sums below 2^16.
         *sum = sum.wrapping_add(added(bound, multiplier));
     }
+}
+
+pub(super) fn prefix(bounds: &[u8], least: u8) -> usize {
+    bounds.iter().position(|&bound| bound < least).unwrap_or(bounds.len())
 }
 
 pub(super) fn collect(sums: &[u16; SUB_BLOCK], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
