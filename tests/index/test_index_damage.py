@@ -11,7 +11,7 @@ import xxhash
 from index_toys import EVERYTHING, SPACE, RealCollection, add_toys, ids_in, make_toys
 from segment_reader import PlainSegment
 
-from lexpand import Index
+from lexpand import Index, _native
 from lexpand.errors import CorruptIndex, IndexStateError, LexpandError, NewerFormat, NotAnIndex, StorageError
 
 
@@ -183,7 +183,7 @@ def test_a_catalogue_that_lacks_something(path: Path, change: str) -> None:
 def test_a_newer_segment(path: Path) -> None:
     file = segment_of(path)
     data = bytearray(file.read_bytes())
-    data[8] = 2
+    data[8] = _native.SEGMENT_FORMAT + 1
     data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
     file.write_bytes(data)
     refused(path, NewerFormat, str(file), "upgrade lexpand")
