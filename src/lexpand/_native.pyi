@@ -86,7 +86,7 @@ class Segment:
         """Every byte, and that the postings are the forward index turned over: exact search relies on it.
 
         No checksum shows the work of a broken writer. Takes time in proportion to the file, and memory to the weights
-        of 2^13 units. Raises CorruptIndex.
+        of 2^14 units. Raises CorruptIndex.
         """
 
     @property

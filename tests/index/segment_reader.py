@@ -9,6 +9,9 @@ import xxhash
 MAGIC = b"LXSEG\r\n\x1a"
 NO_FIELD = 0xFFFFFFFF
 BLOCK = 1 << 16
+SUB_BLOCK = 1 << 14
+LEVELS = np.array([8, 16, 32, 48, 64, 96, 128, 192])
+NONE = 0xFFFFFFFF
 
 
 def number(data: bytes, at: int, size: int) -> int:
@@ -26,15 +29,21 @@ class Section:
 
 @dataclass
 class PlainSegment:
-    """Every array of a segment with one field, checked against the page's table of invariants."""
+    """Every array of a segment, checked against the page; of format 1 what format 2 has unchanged."""
 
     data: bytes
+    field: int = 0
+    """The closed field that is read."""
 
     @classmethod
     def read(cls, path: Path) -> "PlainSegment":
         segment = cls(path.read_bytes())
         segment.check_frame()
         return segment
+
+    @property
+    def version(self) -> int:
+        return number(self.data, 8, 4)
 
     @property
     def checksum(self) -> int:
@@ -54,7 +63,7 @@ class PlainSegment:
         data, sections = self.data, self.sections()
         table_end = 64 + 32 * len(sections)
         assert data[:8] == MAGIC
-        assert number(data, 8, 4) == 1
+        assert self.version in (1, 2)
         assert number(data, 16, 8) == len(data)
         assert number(data, 32, 8) == xxhash.xxh3_64_intdigest(data[64:table_end])
         assert data[40:56] == bytes(16)
@@ -70,9 +79,13 @@ class PlainSegment:
             assert section.checksum == xxhash.xxh3_64_intdigest(data[section.offset : end])
         assert end == len(data)
 
-    def array(self, kind: int, dtype: str, field: int = 0) -> np.ndarray:
+    def array(self, kind: int, dtype: str, field: int | None = None) -> np.ndarray:
+        field = self.field if field is None else field
         (section,) = [s for s in self.sections() if (s.kind, s.field) == (kind, field)]
-        return np.frombuffer(self.data[section.offset : section.offset + section.length], dtype)
+        return np.frombuffer(self.bytes_of(section), dtype)
+
+    def bytes_of(self, section: Section) -> bytes:
+        return self.data[section.offset : section.offset + section.length]
 
     @property
     def rows(self) -> np.ndarray:
@@ -102,19 +115,97 @@ class PlainSegment:
         stored = impacts.astype(np.float64) * self.array(17, "<f4").astype(np.float64)[units]
         return units, terms.astype(np.int64), impacts, stored
 
-    def postings(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Unit, term and bound (times step) of every posting."""
+    def check_closed(self) -> None:
+        """Everything that a closed field says beside its forward index, against what the forward index makes it."""
+        units, terms, impacts, stored = self.forward()
+        same_unit = units[1:] == units[:-1]
+        assert (terms[1:][same_unit] > terms[:-1][same_unit]).all()
+        assert (impacts >= 1).all()
+        assert (terms < self.vocabulary_size).all()
+        places = self.check_terms(terms)
+        steps = self.array(25, "<f4").astype(np.float64)
+        most = np.zeros(len(steps))
+        np.maximum.at(most, places, stored)
+        assert (steps * 255 >= most).all()
+        assert (
+            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most) | (steps == 2**-126)
+        ).all()
+        bounds = smallest_bounds(stored, steps[places])
+        self.check_shares(places, bounds)
+        kept = self.check_rows(units, places, bounds)
+        self.check_postings(units[kept], places[kept], bounds[kept])
+
+    def check_terms(self, terms: np.ndarray) -> np.ndarray:
+        """The place of each term among the terms that occur."""
+        found, places = np.unique(terms, return_inverse=True)
+        assert self.array(21, "<u4").tolist() == found.tolist()
+        return places.astype(np.int64).reshape(-1)
+
+    def check_shares(self, places: np.ndarray, bounds: np.ndarray) -> None:
+        shares = self.array(28, "u1").reshape(-1, len(LEVELS))
+        for place, share in enumerate(shares):
+            of_term = bounds[places == place]
+            reach = (of_term[:, None] >= LEVELS).sum(axis=0)
+            assert share.tolist() == [-(-255 * int(part) // len(of_term)) for part in reach]
+
+    def check_rows(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """Which weights have postings."""
+        dense, cuts, width = self.array(29, "<u4"), self.array(30, "u1"), -(-self.units // 64) * 64
+        rows = self.array(31, "u1").reshape(len(dense), width)
+        kept = np.ones(len(units), bool)
+        assert (np.diff(dense.astype(np.int64)) > 0).all()
+        for place, cut, row in zip(dense.tolist(), cuts.tolist(), rows, strict=True):
+            assert cut in {0, *LEVELS.tolist()}
+            of_term = places == place
+            expected = np.zeros(width, np.uint8)
+            expected[units[of_term]] = bounds[of_term]
+            assert row.tolist() == expected.tolist()
+            kept &= ~of_term | ((cut > 0) & (bounds >= cut))
+        return kept
+
+    def check_postings(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:
+        """In runs, by sub-block, falling bound and ordinal; with splits."""
+        blocks, offsets = np.divmod(units, BLOCK)
+        runs = places * -(-self.units // BLOCK) + blocks
+        order = np.lexsort((offsets, -bounds, offsets // SUB_BLOCK, runs))
+        assert self.array(23, "<u2").tolist() == offsets[order].tolist()
+        assert self.array(24, "u1").tolist() == bounds[order].tolist()
+        assert self.header[6] | self.header[7] << 32 == len(order)
+        split_places = self.array(26, "<u4")
+        counts = np.bincount(runs, minlength=len(split_places))
+        self.check_starts(counts)
+        long = np.flatnonzero(counts >= 64)
+        expected = np.full(len(counts), NONE, np.int64)
+        expected[long] = np.arange(len(long))
+        assert split_places.tolist() == expected.tolist()
+        before = [[int((offsets[runs == run] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)] for run in long]
+        assert self.array(27, "<u2").reshape(-1, 3).tolist() == before
+
+    def check_starts(self, counts: np.ndarray) -> None:
         blocks = -(-self.units // BLOCK)
-        terms, steps = self.array(21, "<u4").astype(np.int64), self.array(25, "<f4").astype(np.float64)
-        starts = self.array(22, "<u8").astype(np.int64).reshape(len(terms), blocks + 1)
-        offsets, bounds = self.array(23, "<u2").astype(np.int64), self.array(24, "u1").astype(np.float64)
-        assert (starts[1:, 0] == starts[:-1, -1]).all()
-        assert (bounds >= 1).all()
-        lengths = np.diff(starts, axis=1)
-        assert lengths.sum() == self.nnz
-        place = np.repeat(np.arange(lengths.size), lengths.reshape(-1))
-        of_term, of_block = np.divmod(place, max(blocks, 1))
-        return of_block * BLOCK + offsets, terms[of_term], bounds * steps[of_term]
+        starts = self.array(22, "<u8").astype(np.int64).reshape(-1, blocks + 1)
+        ends = np.cumsum(counts)
+        assert starts[:, 1:].reshape(-1).tolist() == ends.tolist()
+        assert starts[:, 0].tolist() == [0, *starts[:-1, -1].tolist()][: len(starts)]
+
+    def words(self, field: int) -> list[dict[str, int]]:
+        """How often each unit of an open field has its words."""
+        _, units, words, postings, total, _ = self.array(48, "<u8", field).tolist()
+        starts, text = self.array(49, "<u4", field).tolist(), self.array(50, "u1", field).tobytes()
+        pairs, blocks = self.array(51, "<u4", field).tolist(), self.array(52, "<u2", field).tolist()
+        places, offsets = self.array(53, "<u8", field).tolist(), self.array(54, "<u2", field).tolist()
+        frequencies = self.array(55, "u1", field).astype(np.int64)
+        frequencies[self.array(56, "<u8", field).astype(np.int64)] = self.array(57, "<u4", field)
+        found: list[dict[str, int]] = [{} for _ in range(units)]
+        for word in range(words):
+            name = text[starts[word] : starts[word + 1]].decode()
+            for pair in range(pairs[word], pairs[word + 1]):
+                for place in range(places[pair], places[pair + 1]):
+                    found[blocks[pair] * BLOCK + offsets[place]][name] = int(frequencies[place])
+        assert sum(map(len, found)) == postings
+        assert [sum(unit.values()) for unit in found] == self.array(58, "<u4", field).tolist()
+        assert sum(sum(unit.values()) for unit in found) == total
+        return found
 
     def scores(self, terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """(sum of q[t] * impact[t]) * scale, added up one term after the other."""
@@ -125,3 +216,10 @@ class PlainSegment:
             if term in query:
                 sums[unit] += query[term] * float(impact)
         return np.array(sums) * self.array(17, "<f4").astype(np.float64)
+
+
+def smallest_bounds(stored: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The smallest integers with bound * step >= weight."""
+    tried = np.arange(256, dtype=np.float64)
+    bounds = [int(np.searchsorted(tried * step, weight)) for weight, step in zip(stored, steps, strict=True)]
+    return np.array(bounds, np.int64)

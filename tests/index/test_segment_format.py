@@ -19,19 +19,9 @@ def segments_of(path: Path) -> list[PlainSegment]:
 
 
 def check_inside(segment: PlainSegment) -> None:
-    """The postings are the forward index turned over, with bounds that hold."""
-    units, terms, impacts, stored = segment.forward()
-    same_unit = units[1:] == units[:-1]
-    assert (terms[1:][same_unit] > terms[:-1][same_unit]).all()
-    assert (impacts >= 1).all()
-    assert (terms < segment.vocabulary_size).all()
-    posting_units, posting_terms, bounds = segment.postings()
-    order = np.lexsort((units, terms))  # by term, then by unit: blocks ascend, and offsets within them
-    assert posting_terms.tolist() == terms[order].tolist()
-    assert posting_units.tolist() == units[order].tolist()
-    assert (bounds >= stored[order]).all()
-    assert (segment.array(25, "<f4") > 0).all()
-    assert segment.array(16, "<u4").tolist()[4:] == [16, 0]
+    segment.check_closed()
+    assert segment.version == _native.SEGMENT_FORMAT
+    assert [segment.header[0], *segment.header[4:6]] == [0, 16, 14]
     spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2)
     assert len(spans) == len(segment.rows) == segment.units
     assert segment.array(2, "<u4", 0xFFFFFFFF).tolist() == [0] * segment.units
@@ -111,20 +101,40 @@ def test_rows_go_on_from_commit_to_commit(tmp_path: Path) -> None:
     assert [segment.rows.tolist() for segment in segments_of(path)] == [[0, 1], [2], [3, 4]]
 
 
-def test_two_blocks(tmp_path: Path) -> None:
-    """Postings of a term are cut at 2^16 units."""
-    n = (1 << 16) + 3
-    vectors = SparseVectors(np.arange(n + 1), np.arange(n) % 2, np.ones(n), 2)
+def written(path: Path, vectors: SparseVectors) -> PlainSegment:
+    n = len(vectors)
     _native.write_segment(
-        tmp_path / "a.seg",
+        path,
         np.arange(n, dtype=np.uint32),
         np.zeros(n, np.uint32),
         np.zeros(2 * n, np.uint32),
-        [(0, 2, vectors.indptr, vectors.terms, vectors.weights)],
+        [(0, vectors.vocabulary_size, vectors.indptr, vectors.terms, vectors.weights)],
+        memory=10_000,
     )
-    segment = PlainSegment.read(tmp_path / "a.seg")
+    return PlainSegment.read(path)
+
+
+def test_two_blocks(tmp_path: Path) -> None:
+    """Postings of a term are cut at 2^16 units."""
+    n = (1 << 16) + 3
+    weights = np.random.default_rng(1).random(2 * n) + 0.01
+    terms = np.stack([np.arange(n) % 20, np.arange(n) % 30 + 20], axis=1).reshape(-1)
+    segment = written(tmp_path / "a.seg", SparseVectors(np.arange(0, 2 * n + 1, 2), terms, weights, 50))
     check_inside(segment)
-    assert segment.array(22, "<u8").tolist() == [0, 1 << 15, (1 << 15) + 2, (1 << 15) + 2, (1 << 16) + 2, n]
+    assert segment.array(22, "<u8").reshape(-1, 3)[[0, 16]].tolist() == [[0, 3277, 3277], [52432, 55708, 55709]]
+
+
+@pytest.mark.parametrize("n", [1023, 1024, 16_383, 16_384, 16_385])
+def test_dense_terms_and_splits(tmp_path: Path, n: int) -> None:
+    random = np.random.default_rng(n)
+    shares = np.array([1.0, 0.5, 0.1, 0.07, 0.07, 0.02, 0.001])
+    has = random.random((n, len(shares))) < shares
+    weights = np.where(np.arange(len(shares)) == 1, 2.0, random.random(has.shape) ** 3 + 0.001)
+    indptr = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
+    segment = written(tmp_path / "a.seg", SparseVectors(indptr, np.nonzero(has)[1], weights[has], len(shares)))
+    check_inside(segment)
+    assert segment.array(29, "<u4").tolist() == ([0, 1, 2] if n >= 1024 else [])
+    assert len(segment.array(27, "<u2")) > 0
 
 
 def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_search_reads_them_in_place(segments: list[Segment]) -> None:
     df = document_frequencies(fields, [None, None], ["zug"])
     query = WordQuery([("zug", 1.0)], df, units=units, total_length=total, k1=1.2, b=0.75)
     _, rows, numbers, ordinals = query.search(fields, [segment.rows() for segment in segments], [None, None], 5)
-    assert (df.tolist(), rows.tolist(), numbers.tolist(), ordinals.tolist()) == ([2], [2, 10], [0, 1], [2, 0])
+    assert (df.tolist(), rows.tolist(), numbers.tolist(), ordinals.tolist()) == ([2], [10, 2], [1, 0], [0, 2])
 
 
 def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path: Path) -> None:

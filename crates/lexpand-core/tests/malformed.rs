@@ -238,7 +238,7 @@ fn postings() {
     always(&good().put(25, 0, 0, &f32s(&[f32::INFINITY])), "a step is not above zero");
     verified(&good().put(24, 0, at(3), &[1]), "out of order");
     verified(&good().put(23, 0, 2 * (starts[7] as usize - 1), &u16s(&[UNITS as u16])), "outside its block");
-    verified(&good().put(23, 0, 2 * at(2), &u16s(&[8192])), "out of order");
+    verified(&good().put(23, 0, 2 * at(2), &u16s(&[16_384])), "out of order");
     verified(&good().put(24, 0, starts[7] as usize - 1, &[0]), "a bound is zero");
     verified(&good().put(24, 0, at(2), &[1]), "out of order");
     let mut none = good();

@@ -51,6 +51,9 @@ _SINCE_2 = "CREATE INDEX IF NOT EXISTS deleted_documents ON documents (deleted) 
 # SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
 _VARIABLES = 900
 
+# Ids by row that are kept in memory, about 150 bytes each.
+_DOC_IDS_KEPT = 500_000
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
@@ -96,6 +99,7 @@ class Catalogue:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._database = Database(self._path)
+        self._doc_ids: dict[int, str] = {}
 
     @classmethod
     def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalogue:
@@ -248,9 +252,15 @@ class Catalogue:
         Raises:
             CorruptIndex: there is no such row.
         """
-        with self._database.read() as db:
-            found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
-            return {row: found[row] for row in rows}
+        # A row's document never changes, and its number is never used again: what was read once stays true.
+        unknown = [row for row in rows if row not in self._doc_ids]
+        if unknown:
+            if len(self._doc_ids) + len(unknown) > _DOC_IDS_KEPT:
+                self._doc_ids, unknown = {}, list(rows)
+            with self._database.read() as db:
+                self._doc_ids |= dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", unknown))
+        with self._database.read():
+            return {row: self._doc_ids[row] for row in rows}
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
         """The row of a document that is live in a snapshot."""

@@ -33,7 +33,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// From the shares of one quantum-less unit (`q * step`), a list for each segment; at most 2^13 in each.
+    /// From the shares of one quantum-less unit (`q * step`), a list for each segment; at most 8,192 in each.
     pub(super) fn new(shares: &[Vec<f64>]) -> Self {
         let terms = shares.iter().map(Vec::len).max().unwrap_or(0) as f64;
         let sum = |shares: &Vec<f64>| shares.iter().sum::<f64>();

@@ -1,7 +1,8 @@
 //! Whether a segment's postings are its forward index turned over: what exact search relies on and no checksum shows.
 //!
-//! Only a broken writer makes such a file, so nothing here is shared with [`super::census`] and [`super::postings`], and an open does not pay for
-//! it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside 44 for each term.
+//! Only a broken writer makes such a file, so nothing here is shared with [`super::census`] and [`super::postings`], and
+//! an open does not pay for it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside
+//! 60 for each term.
 
 use super::LEVELS;
 use super::field::{Field, Postings};
@@ -35,8 +36,8 @@ struct Examined<'a> {
 }
 
 impl Segment {
-    /// Verifies every byte, and that postings, dense rows and shares of levels say what the forward index says. Takes time in proportion to the
-    /// file, and memory to the weights of 2^13 units.
+    /// Verifies every byte, and that postings, dense rows and shares of levels say what the forward index says. Takes time
+    /// in proportion to the file, and memory to the weights of 2^14 units.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) with the first field and term that do not agree.

@@ -5,6 +5,9 @@ use bytemuck::cast_slice;
 use super::field::Terms;
 use super::has;
 
+/// Weights that are copied at a time.
+const PIECE: usize = 1 << 21;
+
 /// One source's forward index, and which of its units are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForwardPart<'a> {
@@ -90,13 +93,18 @@ impl ForwardParts<'_> {
     pub(super) fn copy<E>(&self, mut push: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
         let (mut held_terms, mut held_impacts) = (Vec::new(), Vec::new());
         for part in &self.0 {
-            for range in part.runs() {
+            // A source that is kept whole is a single run.
+            let pieces = part.runs().flat_map(|run| {
+                let end = run.end;
+                run.step_by(PIECE).map(move |start| start..end.min(start + PIECE))
+            });
+            for range in pieces {
                 match part.terms {
                     Terms::Narrow(all) => held_terms.extend_from_slice(cast_slice(&all[range.clone()])),
                     Terms::Wide(all) => held_terms.extend_from_slice(cast_slice(&all[range.clone()])),
                 }
                 held_impacts.extend_from_slice(cast_slice::<u16, u8>(&part.impacts[range]));
-                if held_impacts.len() > 1 << 22 {
+                if held_impacts.len() >= 2 * PIECE {
                     push(&held_terms, &held_impacts)?;
                     held_terms.clear();
                     held_impacts.clear();

@@ -28,7 +28,7 @@ pub use write::{Extra, FieldVectors, Means, Units, Written, write};
 /// Units in a block: a u16 tells them apart.
 pub const BLOCK: usize = 1 << 16;
 
-/// Units in a sub-block: their u16 accumulators (16 KiB) stay in the first-level cache during a scan.
+/// Units in a sub-block: their u16 accumulators (32 KiB) stay in the nearest caches during a scan.
 pub const SUB_BLOCK: usize = 1 << 14;
 
 /// Sub-blocks in a block.

@@ -116,7 +116,7 @@ fn lay_out(forward: &ForwardParts<'_>, census: &Census, range: Range<usize>) -> 
             *next += 1;
         }
     });
-    let mut laid = Laid::default();
+    let mut laid = Laid { offsets: Vec::with_capacity(total), bounds: Vec::with_capacity(total), splits: Vec::new() };
     let mut rest = &mut keys[..];
     for &count in counts {
         let run = rest.split_off_mut(..count as usize).expect("counted above");

@@ -62,7 +62,7 @@ pub struct Extra<'a> {
 /// What building may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Means {
-    /// Bytes for postings that are being laid out; beside them stand 4 bytes a term and block, and 12 a unit.
+    /// Bytes for postings that are being laid out; beside them stand at most 24 bytes a term and block, and 28 a unit.
     pub memory: usize,
     /// Threads that lay them out.
     pub threads: usize,

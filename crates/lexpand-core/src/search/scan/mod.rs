@@ -1,4 +1,4 @@
-//! Sums of a query's postings, a sub-block of 2^13 units at a time: 16 KiB of u16 that stay in the first-level cache.
+//! Sums of a query's postings, a sub-block of 2^14 units at a time: 32 KiB of u16 that stay in the nearest caches.
 //!
 //! Frequent terms are rows of one bound a unit, added by SIMD while the sums are in registers; the others are scattered. Postings are read once
 //! and in order. The arithmetic is that of [`super::bounds`], in every variant: [`portable`] defines it, [`avx2`] gives the same sums.

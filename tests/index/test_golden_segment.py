@@ -1,0 +1,155 @@
+"""A segment file of format 2 as it was first written: every later version must read it to the same answers.
+
+`tests/golden/segment_v2.seg` was made by `make_golden` below. It has every section of the format: two closed fields (a
+narrow vocabulary with dense, split and rare terms; a wide one), words, and columns.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from segment_reader import PlainSegment
+
+from lexpand import SparseVectors, _native
+from lexpand.index.columns import ColumnType, encode_column, open_column
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "segment_v2.seg"
+
+UNITS = 1100
+VOCABULARY = 64
+WIDE = 70_000
+WORDS = ["all", "seventh", "süß", "東京"]
+KEYWORDS = [[["red"], [], ["blue", "red"]][unit % 3] for unit in range(UNITS)]
+PRICES: list[list[float]] = [[unit / 4] for unit in range(UNITS)]
+
+
+def weights_of(unit: int) -> dict[int, float]:
+    """Terms 0 and 1 dense (with and without postings), 2 with splits, 3 and above rare; a unit without any."""
+    if unit == 5:
+        return {}
+    mixed = unit * 2_654_435_761 % 2**32 >> 8
+    found = {0: 0.125 + (mixed % 64 / 32) ** 3}
+    if unit % 2:
+        found[1] = 2.5
+    if unit % 15 == 0:
+        found[2] = 0.25 + unit % 7 / 4
+    return found | {3 + mixed % 61: 1 + mixed % 5 / 8}
+
+
+def words_of(unit: int) -> dict[str, int]:
+    return (
+        {"all": 1 + unit % 290}
+        | ({"seventh": 2, "süß": 1} if unit % 7 == 0 else {})
+        | ({"東京": 1} if unit == 9 else {})
+    )
+
+
+def closed(number: int, vocabulary: int, factor: int) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
+    rows = [{term * factor: weight for term, weight in weights_of(unit).items()} for unit in range(UNITS)]
+    vectors = SparseVectors.from_rows(rows, vocabulary)
+    return number, vocabulary, vectors.indptr, vectors.terms, vectors.weights
+
+
+def extras() -> Iterator[tuple[int, int, np.ndarray]]:
+    counted = [words_of(unit) for unit in range(UNITS)]
+    indptr = np.cumsum([0, *map(len, counted)], dtype=np.int64)
+    terms = np.array([WORDS.index(word) for unit in counted for word in unit], np.uint32)
+    counts = np.array([count for unit in counted for count in unit.values()], np.uint32)
+    for field, sections in {
+        1: _native.build_words(WORDS, indptr, terms, counts),
+        2: encode_column(ColumnType.KEYWORD, KEYWORDS),
+        3: encode_column(ColumnType.NUMBER, PRICES),
+    }.items():
+        yield from ((kind, field, np.frombuffer(raw, np.uint8)) for kind, raw in sections)
+
+
+def make_golden(path: Path) -> None:
+    """Two chunks a document."""
+    units = np.arange(UNITS, dtype=np.uint32)
+    spans = np.stack([units % 2 * 50, units % 2 * 50 + 80], axis=1).reshape(-1).astype(np.uint32)
+    fields = [closed(0, VOCABULARY, 1), closed(7, WIDE, 1093)]
+    _native.write_segment(path, units // 2, units % 2, spans, fields, list(extras()))
+
+
+QUERIES = [{0: 1.0, 2: 0.5}, {1: 0.25, 2: 2.0, 17: 3.0}, {2: 1.0}, {0: 0.01, 1: 1.0, 63: 8.0}]
+# Ordinals, and scores to the bit, written down when the golden was made.
+FOUND = [
+    [(690, 8.380816414253786), (1035, 8.2731976412324), (345, 8.130809711317852)],
+    [(1035, 4.125027677993785), (825, 4.125002410321031), (195, 4.124982247520165)],
+    [(1035, 1.7500083212944446), (510, 1.7500078311059042), (90, 1.750000118800017)],
+    [(61, 2.5775069736925866), (203, 2.5775069736925866), (345, 2.5775069736925866)],
+]
+# BM25 depends on the platform's logarithm.
+FOUND_WORDS = [(9, 4.81331394224145), (0, 1.6667285797166007), (581, 1.662123168436778), (294, 1.6484583841478506)]
+
+
+def found_in(
+    segment: _native.Segment, field: int, vocabulary: int, factor: int, k: int
+) -> list[list[tuple[int, float]]]:
+    queries = SparseVectors.from_rows([{t * factor: w for t, w in query.items()} for query in QUERIES], vocabulary)
+    indptr, scores, _, _, ordinals = _native.search(
+        [(segment, None)], field, queries.indptr, queries.terms, queries.weights, vocabulary_size=vocabulary, k=k
+    )
+    pairs = list(zip(ordinals.tolist(), scores.tolist(), strict=True))
+    return [pairs[start:end] for start, end in pairwise(indptr.tolist())]
+
+
+def words_found(segment: _native.Segment) -> list[tuple[int, float]]:
+    field = segment.words(1)
+    words = ["seventh", "東京"]
+    units, total = field.totals()
+    df = _native.document_frequencies([field], [None], words)
+    query = _native.WordQuery([(word, 1.0) for word in words], df, units=units, total_length=total, k1=1.2, b=0.75)
+    scores, _, _, ordinals = query.search([field], [np.arange(UNITS, dtype=np.uint32)], [None], 4)
+    return list(zip(ordinals.tolist(), scores.tolist(), strict=True))
+
+
+def test_the_golden_is_searched_to_the_same_answers() -> None:
+    segment = _native.Segment.open(GOLDEN)
+    segment.check_deep()
+    assert found_in(segment, 0, VOCABULARY, 1, 3) == FOUND
+    assert found_in(segment, 7, WIDE, 1093, 3) == FOUND
+    assert [ordinal for ordinal, _ in words_found(segment)] == [ordinal for ordinal, _ in FOUND_WORDS]
+    assert [score for _, score in words_found(segment)] == pytest.approx([score for _, score in FOUND_WORDS], rel=1e-12)
+
+
+@pytest.mark.parametrize(("field", "factor"), [(0, 1), (7, 1093)])
+def test_the_golden_is_the_file_of_the_page(field: int, factor: int) -> None:
+    segment = PlainSegment(PlainSegment.read(GOLDEN).data, field)
+    segment.check_closed()
+    assert (segment.version, segment.units) == (2, UNITS)
+    assert segment.rows.tolist() == [unit // 2 for unit in range(UNITS)]
+    units, terms, _, stored = segment.forward()
+    for unit in range(UNITS):
+        weights = weights_of(unit)
+        assert terms[units == unit].tolist() == [term * factor for term in weights]
+        assert stored[units == unit].tolist() == pytest.approx(list(weights.values()), rel=1e-3)
+    assert segment.array(29, "<u4").tolist() == [0, 1]
+    assert segment.array(30, "u1").tolist()[1] == 0 < segment.array(30, "u1").tolist()[0]
+    assert len(segment.array(27, "<u2")) >= 3
+
+
+def test_the_words_of_the_golden_are_those_of_the_page() -> None:
+    assert PlainSegment.read(GOLDEN).words(1) == [words_of(unit) for unit in range(UNITS)]
+
+
+def test_the_columns_of_the_golden_are_read() -> None:
+    segment = _native.Segment.open(GOLDEN)
+    keywords = open_column(ColumnType.KEYWORD, lambda kind: segment.extra(kind, 2), UNITS)
+    assert list(keywords.strings) == ["blue", "red"]
+    assert keywords.starts is not None
+    assert keywords.starts.tolist() == np.cumsum([0, *map(len, KEYWORDS)]).tolist()
+    prices = open_column(ColumnType.NUMBER, lambda kind: segment.extra(kind, 3), UNITS)
+    assert prices.values.tolist() == [price for (price,) in PRICES]
+
+
+def test_todays_writer_still_writes_the_same(tmp_path: Path) -> None:
+    make_golden(tmp_path / "new.seg")
+    assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()
+
+
+def test_todays_merge_still_writes_the_same(tmp_path: Path) -> None:
+    _native.merge_segments(tmp_path / "new.seg", [(_native.Segment.open(GOLDEN), None)], list(extras()))
+    assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()
