@@ -253,14 +253,17 @@ class Catalogue:
             CorruptIndex: there is no such row.
         """
         # A row's document never changes, and its number is never used again: what was read once stays true.
-        unknown = [row for row in rows if row not in self._doc_ids]
-        if unknown:
-            if len(self._doc_ids) + len(unknown) > _DOC_IDS_KEPT:
-                self._doc_ids, unknown = {}, list(rows)
+        known = self._doc_ids
+        found = {row: known[row] for row in rows if row in known}
+        if len(found) < len(rows):
+            unknown = [row for row in rows if row not in found]
             with self._database.read() as db:
-                self._doc_ids |= dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", unknown))
-        with self._database.read():
-            return {row: self._doc_ids[row] for row in rows}
+                read = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", unknown))
+                found |= {row: read[row] for row in unknown}
+            if len(known) > _DOC_IDS_KEPT:
+                self._doc_ids = known = {}
+            known.update(read)
+        return found
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
         """The row of a document that is live in a snapshot."""
