@@ -43,7 +43,7 @@ from retrieval.indexes import Pythons
 from retrieval.measuring import Measured, Plan, measure
 from retrieval.points import OperatingPoints
 from retrieval.report import print_tables, ratios
-from retrieval.systems import LEXPAND, PEERS
+from retrieval.systems import LEXPAND, PEERS, SEISMIC
 
 _ROOT = Path(__file__).parents[1]
 _POINTS = Path(__file__).parent / "operating_points"
@@ -98,7 +98,8 @@ def collections(options: argparse.Namespace, root: Path) -> Iterator[data.Collec
 def machine() -> dict[str, Any]:
     """Where this was measured, and how busy it was."""
     cpu = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     load = os.getloadavg() if hasattr(os, "getloadavg") else ()
     return {"cpu": models[0] if models else platform.processor(), "cores": os.cpu_count(), "load": list(load)}
 
@@ -121,8 +122,8 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     before, results = machine(), list[Measured]()
     for collection in collections(options, plan.root / "collections"):
         alone = len(collection.documents) > _ALONE
-        chosen = replace(plan, systems=[LEXPAND]) if alone else plan
-        if options.tune_builds and not alone:
+        chosen = replace(plan, systems=[LEXPAND], twin=0) if alone else plan
+        if options.tune_builds and SEISMIC in chosen.systems:
             choose_build(chosen, collection)
         results.append(measure(chosen, collection))
         if plan.retune:

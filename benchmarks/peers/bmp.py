@@ -30,7 +30,6 @@ class Bmp(Peer[_Query, _Found]):
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
         """Document by document, as its only call wants it: impacts up to 255."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         largest = max(float(weights.max()) for _, (_, _, weights) in documents.slices(50_000))
         names = [str(term) for term in range(documents.vocabulary_size)]
         indexer = bmp.Indexer(str(path), **settings)

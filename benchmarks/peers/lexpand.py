@@ -34,12 +34,12 @@ class Lexpand(Peer[SparseVectors, _Found]):
 
     def __init__(self) -> None:
         self._index: Index | None = None
-        self._segments: list[_native.Segment] = []
+        self._path = Path()
+        self._native_segments: list[_native.Segment] | None = None
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
         """Create, add in slices, commit: documents have an id and no text."""
         size, every = documents.vocabulary_size, settings["commit_every"]
-        path.parent.mkdir(parents=True, exist_ok=True)
         with Index.create(path, _space(size)) as index:
             for first, rows in documents.slices(_SLICE):
                 end = first + len(rows[0]) - 1
@@ -60,8 +60,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
 
     def open(self, path: Path, documents: int, threads: int) -> None:
         """As a user does: every byte is checked."""
-        self._index = Index.open(path)
-        self._segments = _open(path)
+        self._index, self._path = Index.open(path), path
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> SparseVectors:
         """Checked vectors, one row."""
@@ -117,6 +116,13 @@ class Lexpand(Peer[SparseVectors, _Found]):
             same &= list(zip(scores.tolist(), rows.tolist(), strict=True)) == flat
             same &= np.diff(indptr).tolist() == [len(hits) for hits in wanted]
         return {"exact": bool(same), "queries": len(queries)}
+
+    @property
+    def _segments(self) -> list[_native.Segment]:
+        """A second mapping of the files, made when first needed: without it, memory is the public index's own."""
+        if self._native_segments is None:
+            self._native_segments = _open(self._path)
+        return self._native_segments
 
     @property
     def _space(self) -> VectorSpace:

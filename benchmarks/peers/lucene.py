@@ -41,7 +41,6 @@ class Lucene(Peer[int, list[int]]):
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
         """One segment."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._ask("build", str(documents.folder), str(path))
 
     def open(self, path: Path, documents: int, threads: int) -> None:

@@ -36,9 +36,12 @@ class Peer(ABC, Generic[Query, Found]):
         """Of the package."""
         return importlib.metadata.version(self.package)
 
+    def stage(self, documents: Vectors, path: Path) -> None:
+        """What must lie ready before `build`, such as a file in the system's own format; not timed."""
+
     @abstractmethod
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Make an index on disk at ``path``, which does not exist. Document ids are the rows."""
+        """Make an index on disk at ``path``, which does not exist; its parent does. Document ids are the rows."""
 
     @abstractmethod
     def open(self, path: Path, documents: int, threads: int) -> None:
@@ -121,6 +124,8 @@ class _Conversation:
     def build(self, documents: str, path: str, settings: Settings, threads: int) -> dict[str, Any]:
         vectors, target = Vectors(Path(documents)), Path(path)
         remove(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.peer.stage(vectors, target)
         cpu, wall = self.peer.cpu_seconds(), time.perf_counter()
         self.peer.build(vectors, target, settings, threads)
         cpu, wall = self.peer.cpu_seconds() - cpu, time.perf_counter() - wall

@@ -31,24 +31,24 @@ class Seismic(Peer[_Query, _Found]):
 
     def __init__(self) -> None:
         self._index: Any = None
-        self._writing = 0.0
+
+    def stage(self, documents: Vectors, path: Path) -> None:
+        """Its own file of vectors."""
+        source = _source(path)
+        source.unlink(missing_ok=True)
+        for first, rows in documents.slices(50_000):
+            _append(source, *rows, len(documents) if not first else None)
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """From its own file format; writing that file is not counted: `cpu_seconds` leaves it out."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            source = Path(folder) / "documents.bin"
-            start = time.process_time()
-            for first, (indptr, terms, weights) in documents.slices(50_000):
-                _append(source, indptr, terms, weights, len(documents) if not first else None)
-            self._writing += time.process_time() - start
-            index = seismic.SeismicIndexRaw.build(str(source), **settings)
+        """From that file."""
+        index = seismic.SeismicIndexRaw.build(str(_source(path)), **settings)
         path.mkdir()
         index.save(str(path / "index"))
 
-    def cpu_seconds(self) -> float:
-        """Without the writing of its input file."""
-        return super().cpu_seconds() - self._writing
+    def figures(self, path: Path) -> dict[str, float]:
+        """The file of vectors has done its work."""
+        _source(path).unlink()
+        return super().figures(path)
 
     def open(self, path: Path, documents: int, threads: int) -> None:
         """Loads all of it."""
@@ -83,6 +83,10 @@ class Seismic(Peer[_Query, _Found]):
             start = time.perf_counter()
             found = self._index.batch_search(str(source), k, cut, factor, 0, in_order, threads)
             return time.perf_counter() - start, [self.rows(each) for each in found]
+
+
+def _source(path: Path) -> Path:
+    return path.with_name("documents.bin")
 
 
 def _append(

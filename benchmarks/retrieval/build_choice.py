@@ -18,10 +18,10 @@ def choose_build(plan: Plan, collection: Collection) -> None:
     verdicts = []
     for name, settings in SEISMIC_BUILDS.items():
         plan.say(f"Seismic, {name}")
-        index = built(SEISMIC, collection, settings, plan.root, plan.pythons)
         missed, cost = 0, 0.0
         log = log_path(plan.root, SEISMIC.module)
         try:
+            index = built(SEISMIC, collection, settings, plan.root, plan.pythons)
             with working(plan.pythons.of(SEISMIC), SEISMIC.module, 1, log) as worker:
                 worker.ask("open", path=str(index.path), documents=len(collection.documents), threads=1)
                 for queries, folder in collection.query_sets.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from retrieval.points import OperatingPoints, Point, Settings
 from retrieval.rounds import Ask, Contender, log_path, run_rounds
 from retrieval.systems import LEXPAND, SEISMIC, System
 from retrieval.tuning import tune
-from retrieval.workers import Worker, WorkerError
+from retrieval.workers import Worker, WorkerError, working
 
 _SWEEP = 100
 """Queries for each point of the plot's lines."""
@@ -30,7 +30,8 @@ class Plan:
         systems: that are measured, Lexpand first.
         ks: depths.
         queries: of each set, at most.
-        twin: queries of each set that are compared with the NumPy twin.
+        twin: queries of each set that are compared with the NumPy twin; with none, Lexpand's documents need not fit in
+            memory.
         threads: see `Ask`.
         retune: choose operating points anew.
         points: operating points by system's module.
@@ -67,8 +68,8 @@ def measure(plan: Plan, collection: Collection) -> Measured:
     """Everything about one collection."""
     measured = Measured(collection.name, len(collection.documents))
     indexes = dict(_indexes(plan, collection, measured))
-    if LEXPAND in indexes:
-        _facts_of_lexpand(plan, collection, indexes[LEXPAND], measured)
+    if LEXPAND in indexes and plan.twin:
+        _compare_with_twin(plan, collection, indexes[LEXPAND], measured)
     with _opened(plan, collection, indexes, measured) as workers:
         for queries, folder in collection.query_sets.items():
             count = min(plan.queries, len(collection.documents), _rows(folder))
@@ -78,12 +79,30 @@ def measure(plan: Plan, collection: Collection) -> Measured:
                 plan.say(f"{collection.name}, queries {queries}, k = {k}")
                 ask = Ask(queries, count, k, plan.threads, truth)
                 measured.panels.append(_panel(plan, collection, ask, workers, measured))
-        for system, worker in workers.items():
-            try:
-                measured.builds[system.name]["searching"] = worker.ask("memory")
-            except WorkerError as error:
-                measured.skipped[system.name] = str(error)
+        for system in workers:
+            if system is not LEXPAND:
+                _note_memory(workers[system], measured.builds[system.name])
+    if LEXPAND in indexes:
+        _memory_of_lexpand(plan, collection, indexes[LEXPAND], measured)
     return measured
+
+
+def _note_memory(worker: Worker, figures: dict[str, Any]) -> None:
+    """A worker that has ended has said so before."""
+    with suppress(WorkerError):
+        figures["searching"] = worker.ask("memory")
+
+
+def _memory_of_lexpand(plan: Plan, collection: Collection, index: Built, measured: Measured) -> None:
+    """In a process that asks the public API alone: with both, the files are mapped twice."""
+    log = log_path(plan.root, LEXPAND.module)
+    queries, folder = next(iter(collection.query_sets.items()))
+    with working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker, suppress(WorkerError):
+        worker.ask("open", path=str(index.path), documents=measured.documents, threads=1)
+        asked = worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)["queries"]
+        settings = {"api": "index", "effort": 1.0}
+        worker.ask("search", name=queries, first=0, end=asked, k=max(plan.ks), settings=settings)
+        _note_memory(worker, measured.builds[LEXPAND.name])
 
 
 def _indexes(plan: Plan, collection: Collection, measured: Measured) -> Iterator[tuple[System, Built]]:
@@ -94,7 +113,7 @@ def _indexes(plan: Plan, collection: Collection, measured: Measured) -> Iterator
         except WorkerError as error:
             measured.skipped[system.name] = str(error)
             continue
-        measured.builds[system.name] = dict(found.figures)
+        measured.builds[system.name] = {**found.figures, "kept": system.kept}
         yield system, found
 
 
@@ -102,26 +121,30 @@ def _build_settings(plan: Plan, system: System, collection: Collection) -> Setti
     return plan.points[system.module].of_index(collection.name) or system.build
 
 
-def _facts_of_lexpand(plan: Plan, collection: Collection, index: Built, measured: Measured) -> None:
+def _compare_with_twin(plan: Plan, collection: Collection, index: Built, measured: Measured) -> None:
     """In a process of its own, for the twin takes much memory: agreement, and the native writer's CPU time."""
     plan.say(f"{collection.name}: answers beside the NumPy twin's")
     documents, path = str(collection.folder / "documents"), str(index.path)
-    worker = Worker(plan.pythons.lexpand, LEXPAND.module, 1, log_path(plan.root, LEXPAND.module))
-    try:
+    log = log_path(plan.root, LEXPAND.module)
+    with working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker, _noted(measured, "NumPy twin"):
         written = worker.ask("call", name="write_segment", documents=documents, path=path)
         measured.builds[LEXPAND.name]["segment_cpu_seconds"] = written["cpu_seconds"]
         worker.ask("open", path=path, documents=measured.documents, threads=1)
-        measured.effort_by_index = worker.ask("call", name="abilities")["effort_by_index"]
         verdicts = [
             worker.ask("call", name="agrees", folder=str(folder), first=0, end=plan.twin, ks=list(plan.ks))
             for folder in collection.query_sets.values()
         ]
         measured.exact = all(verdict["exact"] for verdict in verdicts)
         measured.twin_queries = sum(verdict["queries"] for verdict in verdicts)
+
+
+@contextmanager
+def _noted(measured: Measured, what: str) -> Iterator[None]:
+    """What fails within is named among what was left out."""
+    try:
+        yield
     except WorkerError as error:
-        measured.skipped["NumPy twin"] = str(error)
-    finally:
-        worker.close()
+        measured.skipped[what] = str(error)
 
 
 @contextmanager
@@ -133,9 +156,8 @@ def _opened(
     with ExitStack() as stack:
         for system, index in indexes.items():
             log = log_path(plan.root, system.module)
-            worker = Worker(plan.pythons.of(system), system.module, plan.threads, log)
-            stack.callback(worker.close)
             try:
+                worker = stack.enter_context(working(plan.pythons.of(system), system.module, plan.threads, log))
                 opened = worker.ask("open", path=str(index.path), documents=measured.documents, threads=plan.threads)
                 for queries, folder in collection.query_sets.items():
                     worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)
@@ -143,6 +165,8 @@ def _opened(
                 measured.skipped[system.name] = str(error)
                 continue
             measured.builds[system.name]["open_seconds"] = opened["seconds"]
+            if system is LEXPAND:
+                measured.effort_by_index = worker.ask("call", name="abilities")["effort_by_index"]
             workers[system] = worker
         yield workers
 
@@ -178,7 +202,7 @@ def _contenders(
     found = []
     for api, name in (("index", "Index.search"), ("native", "_native.search")):
         found.append(Contender(f"Lexpand exact, {name}", worker, {"api": api, "effort": 1.0}))
-        if api == "native" or effort_by_index:
+        if api == "native" or effort_by_index or point.settings["effort"] == 1:
             found.append(Contender(f"Lexpand 99 %, {name}", worker, {"api": api, **point.settings}))
     return found
 

@@ -32,7 +32,10 @@ class Truth:
     candidates: Sequence[Candidates]
 
     def recall(self, query: int, rows: Sequence[int], k: int) -> float:
-        """Share of the ``k`` best that ``rows`` has; of as many as score above zero, if those are fewer; 1 of none."""
+        """Share of the ``k`` best that ``rows`` has; of as many as score above zero, if those are fewer; 1 of none.
+
+        ``k`` is at most the depth that this was made with.
+        """
         scores, known = self.candidates[query]
         wanted = min(k, len(scores))
         if not wanted:

@@ -11,7 +11,7 @@ from retrieval.systems import Ladder
 from retrieval.workers import Worker, WorkerError
 
 TARGET = 0.99
-SAMPLE = 200
+SAMPLE = 100
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ class Worker:
         threads: for its libraries' pools.
         log: a file for what it prints.
         timeout: seconds for one answer.
+
+    Raises:
+        WorkerError: there is no such interpreter.
     """
 
     def __init__(self, python: Path, module: str, threads: int, log: Path, timeout: float = 7200) -> None:
@@ -42,14 +45,13 @@ class Worker:
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [str(python), "-m", f"peers.{module}"],
-                cwd=_BENCHMARKS,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            pipe, command = subprocess.PIPE, [str(python), "-m", f"peers.{module}"]
+            try:
+                self._process = subprocess.Popen(
+                    command, cwd=_BENCHMARKS, env=environment, stdin=pipe, stdout=pipe, stderr=errors
+                )
+            except OSError as error:
+                raise WorkerError(f"{python} does not start ({error.strerror}): make .venv-bench/ready") from error
         with contextlib.suppress(AttributeError, OSError):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-threads:])
 
