@@ -143,8 +143,9 @@ def rows_of(path: Path) -> list[object]:
     # Immutable, because SQLite otherwise makes files beside a catalogue that it reads.
     database = sqlite3.connect(f"{(path / 'catalogue.sqlite').as_uri()}?immutable=1", uri=True)
     queries = [
-        "SELECT sql FROM sqlite_master ORDER BY name",
-        "SELECT key, value FROM settings WHERE key <> 'created_by' ORDER BY key",
+        # Format 2 adds an index on documents, and settings.
+        "SELECT sql FROM sqlite_master WHERE name <> 'deleted_documents' ORDER BY name",
+        "SELECT key, value FROM settings WHERE key IN ('document_max_tokens', 'model') ORDER BY key",
         "SELECT * FROM fields",
         "SELECT commit_id, documents FROM commits",
         "SELECT * FROM documents",

@@ -1,0 +1,107 @@
+"""The golden index of format 2: words, columns, a replaced and a deleted document, chunks. Made by `make_golden`."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from index_toys import same_to_the_bit
+
+from lexpand import Document, Index, SparseVectors
+from lexpand.data import ModelId, VectorSpace, Vocabulary
+from lexpand.encode import WordAnalyzer
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "index_v2"
+TOKENS = ("[PAD]", "account", "login", "reset", "café", "東京", "##ing", "cat")
+SPACE = VectorSpace(ModelId("golden", "ab" * 16), Vocabulary(TOKENS), "golden-model", 256)
+FIRST = [
+    Document("a", "Recover your account", "Accounts", {"year": 2020, "tags": ["help", "login"], "open": True}),
+    Document("b", "Reset the login. Then wait.", "", {"year": 2021, "tags": "login"}),
+    Document("c", "A cat in a café", "", {"note": {"by": "Zoë"}}),
+]
+CHUNKS = [[(0, 29)], [(0, 16), (17, 27)], [(0, 15)]]
+VECTORS = [{1: 2.0, 3: 0.5}, {2: 1.5, 3: 2.5}, {1: 0.25, 6: 1.0}, {4: 1.0, 7: 2.0}]
+SECOND = [Document("c", "Two cats in 東京", "", {"year": 2024})]
+WORDS = ["account", "cat"]
+
+
+def make_golden(path: Path) -> None:
+    """Three commits: added; replaced and added; deleted. A merge, the fourth, follows the last."""
+    columns = {"year": "integer", "tags": "keyword", "open": "boolean"}
+    with Index.create(path, SPACE, words=WordAnalyzer("english", stop_words=["a", "the"]), columns=columns) as index:
+        index.add(FIRST, SparseVectors.from_rows(VECTORS, len(TOKENS)), chunks=CHUNKS)
+        index.commit()
+        index.replace(SECOND, SparseVectors.from_rows([{5: 0.5, 7: 1.0}], len(TOKENS)))
+        extra = Document("gone", "to be deleted")
+        index.add([extra], SparseVectors.from_rows([{2: 9.0}], len(TOKENS)))
+        index.commit()
+        index.delete(["gone"])
+        index.commit()
+
+
+def check(path: Path) -> None:
+    with Index.open(path) as index:
+        assert (len(index), index.commit_info.commit_id, index.schema.space) == (3, 4, SPACE)
+        assert index.check() == []
+        assert list(index.doc_ids()) == ["a", "b", "c"]
+        assert index.document("c") == SECOND[0]
+        queries = SparseVectors.from_rows([{3: 1.5, 1: 0.375}, {5: 1.0, 7: 1.0}], len(TOKENS))
+        found = same_to_the_bit(index, queries, 10)
+        assert [[hit.doc_id for hit in hits] for hits in found] == [["b", "a"], ["c"]]
+        assert found[0][0].span == (0, 16)
+        assert [[hit.doc_id for hit in hits] for hits in index.search_words(WORDS)] == [["a"], ["c"]]
+        assert index.matching("year >= 2021 and not tags = login") == ["c"]
+        assert index.matching('open = true or note.by = "Zoë"') == ["a"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(GOLDEN, tmp_path / "golden.index"))
+
+
+def test_the_golden_of_format_2_is_read(copy: Path) -> None:
+    check(copy)
+
+
+def test_the_golden_of_format_2_is_read_where_nobody_can_write(read_only: Callable[[Path], Path]) -> None:
+    check(read_only(GOLDEN))
+
+
+def test_the_golden_of_format_2_can_be_compacted(copy: Path) -> None:
+    with Index.open(copy) as index:
+        index.compact()
+        assert (index.info().segments, index.info().live_units) == (1, index.info().units)
+    database = sqlite3.connect(copy / "catalogue.sqlite")
+    assert database.execute("SELECT COUNT(*) FROM documents").fetchone() == (3,)
+    database.close()
+    with Index.open(copy) as index:
+        assert index.check() == []
+        assert [hits[0].doc_id for hits in index.search_words(WORDS)] == ["a", "c"]
+
+
+def test_todays_writer_makes_the_golden_of_format_2(tmp_path: Path) -> None:
+    """Segment by segment, byte by byte; and the same catalogue, but for times and names."""
+    make_golden(tmp_path / "new")
+    new, old = (sorted((path / "segments").iterdir()) for path in (tmp_path / "new", GOLDEN))
+    assert [file.read_bytes() for file in new] == [file.read_bytes() for file in old]
+    tables = {
+        "documents": "*",
+        "texts": "*",
+        "fields": "*",
+        "settings": "key, CASE key WHEN 'created_by' THEN '' ELSE value END",
+        "segments": "segment, created, retired, units, bytes, checksum",
+        "commits": "commit_id, documents",
+    }
+    for table, columns in tables.items():
+        query = f"SELECT {columns} FROM {table} ORDER BY 1"
+        assert read(tmp_path / "new", query) == read(GOLDEN, query)
+
+
+def read(path: Path, query: str) -> list[tuple[object, ...]]:
+    # Immutable, because SQLite otherwise makes files beside a catalogue that it reads.
+    database = sqlite3.connect(f"{(path / 'catalogue.sqlite').as_uri()}?immutable=1", uri=True)
+    try:
+        return database.execute(query).fetchall()
+    finally:
+        database.close()
