@@ -255,14 +255,14 @@ fn splits_and_shares() {
     verified(&good().put(26, 0, 0, &u32s(&[0])), "a run's splits");
     verified(&good().put(26, 0, 8, &u32s(&[u32::MAX])), "a run's splits");
     verified(&good().put(26, 0, 8, &u32s(&[0])), "a split is not where");
-    verified(&good().put(27, 0, 14, &u16s(&[1])), "a split is not where");
-    verified(&good().put(27, 0, 14, &u16s(&[u16::MAX])), "a split is not where");
+    verified(&good().put(27, 0, 6, &u16s(&[1])), "a split is not where");
+    verified(&good().put(27, 0, 6, &u16s(&[u16::MAX])), "a split is not where");
     let mut unused = good();
-    let again = unused.section(27, 0)[..14].to_vec();
+    let again = unused.section(27, 0)[..6].to_vec();
     unused.section(27, 0).extend(again);
     verified(&unused, "not in the order of their runs");
     let mut turned = good();
-    turned.section(27, 0).rotate_left(14);
+    turned.section(27, 0).rotate_left(6);
     verified(&turned.put(26, 0, 4, &u32s(&[1, 0])), "not in the order of their runs");
     verified(&good().put(28, 0, 8, &[0, 1]), "shares of a term's levels grow");
     let share = good().section(28, 0)[16 + 7];
