@@ -173,9 +173,9 @@ mod tests {
     use proptest::prelude::*;
 
     prop_compose! {
-        fn postings()(pairs in prop::collection::vec((0..SUB_BLOCK as u16, 1_u8..), 0..200), sub in 0..8_u16, multiplier in 0_u16..6_000)
+        fn postings()(pairs in prop::collection::vec((0..SUB_BLOCK as u16, 1_u8..), 0..200), sub in 0..SUB_BLOCKS as u16, multiplier in 0_u16..6_000)
             -> (Vec<u16>, Vec<u8>, u16) {
-            let (offsets, bounds) = pairs.into_iter().map(|(offset, bound)| (offset + (sub << 13), bound)).unzip();
+            let (offsets, bounds) = pairs.into_iter().map(|(offset, bound)| (offset + sub * SUB_BLOCK as u16, bound)).unzip();
             (offsets, bounds, multiplier)
         }
     }
