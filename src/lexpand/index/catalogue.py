@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -246,7 +246,7 @@ class Catalogue:
             last = found[-1][0]
             yield from (doc_id for _, doc_id in found)
 
-    def doc_ids(self, rows: Sequence[int]) -> dict[int, str]:
+    def doc_ids(self, rows: Collection[int]) -> dict[int, str]:
         """The doc_id of each row.
 
         Raises:

@@ -20,9 +20,9 @@ def group_key(catalogue: Catalogue, field: str) -> Callable[[Sequence[Unit]], Se
     path = parse_field(field)
 
     def groups(units: Sequence[Unit]) -> Sequence[Hashable]:
-        documents = catalogue.documents(sorted({unit.row for unit in units}))
+        documents = catalogue.documents(sorted({row for _, row, _, _ in units}))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
-        return [unit.row if values[unit.row] is None else json.dumps(values[unit.row]) for unit in units]
+        return [row if values[row] is None else json.dumps(values[row]) for _, row, _, _ in units]
 
     return groups
 

@@ -306,8 +306,10 @@ class Index:
             found = best_groups(find, queries, k, _rows)
         else:
             found = find(range(queries), k)
-        doc_ids = self._catalogue.doc_ids(sorted({unit.row for units in found for unit in units}))
-        return [[Match(doc_ids[u.row], u.score, u.row, _span(snapshot, u)) for u in units] for units in found]
+        doc_ids = self._catalogue.doc_ids({row for units in found for _, row, _, _ in units})
+        if snapshot.has_chunks:
+            return [[Match(doc_ids[u[1]], u[0], u[1], _span(snapshot, u)) for u in units] for units in found]
+        return [[Match(doc_ids[row], score, row) for score, row, _, _ in units] for units in found]
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.
@@ -460,13 +462,12 @@ def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
 
 
 def _rows(units: Sequence[Unit]) -> Sequence[Hashable]:
-    return [unit.row for unit in units]
+    return [row for _, row, _, _ in units]
 
 
-def _span(snapshot: Snapshot, unit: Unit) -> tuple[int, int] | None:
-    if not snapshot.has_chunks:
-        return None
-    first, end = snapshot.segments[unit.segment].spans[unit.ordinal].tolist()
+def _span(snapshot: Snapshot, unit: Unit) -> tuple[int, int]:
+    _, _, segment, ordinal = unit
+    first, end = snapshot.segments[segment].spans[ordinal].tolist()
     return first, end
 
 

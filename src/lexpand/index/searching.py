@@ -69,15 +69,13 @@ def find_vectors(
 def _units(
     scores: NDArray[np.float64], rows: NDArray[np.uint32], segments: NDArray[np.uint32], ordinals: NDArray[np.uint32]
 ) -> list[Unit]:
-    return list(map(Unit, scores.tolist(), rows.tolist(), segments.tolist(), ordinals.tolist()))
+    return list(zip(scores.tolist(), rows.tolist(), segments.tolist(), ordinals.tolist(), strict=True))
 
 
 def find_vectors_exhaustively(snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors) -> Find:
     """The same by the definition, in NumPy."""
     segments = [(segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)]
-    return lambda numbers, k: [
-        [Unit(*unit) for unit in hits] for hits in twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
-    ]
+    return lambda numbers, k: twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
 
 
 def find_words(

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,8 @@ from lexpand.index.sets import Set, both, size
 # Filters whose sets are kept: a bit a unit and filter, 125 kB for a million units.
 _FILTERS = 64
 
-
-class Unit(NamedTuple):
-    """A unit found: ``segment`` is a place in `Snapshot.segments`, ``ordinal`` one in that segment."""
-
-    score: float
-    row: int
-    segment: int
-    ordinal: int
+Unit: TypeAlias = "tuple[float, int, int, int]"
+"""A unit found: score, row, its segment's place in `Snapshot.segments`, its ordinal there. Thousands, so plain."""
 
 
 class Snapshot:
