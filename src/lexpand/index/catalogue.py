@@ -176,6 +176,14 @@ class Catalogue:
         """Whose vectors the index holds."""
         return self.schema().space
 
+    def check_in_place(self) -> None:
+        """Nothing, where this catalogue is still the one in its folder.
+
+        Raises:
+            IndexStateError: the folder was removed, or holds another index by now.
+        """
+        self._database.check_in_place()
+
     def last_commit(self) -> Commit:
         """The newest commit."""
         with self._database.use() as db:

@@ -136,6 +136,8 @@ class Writer:
 
     def _begin(self) -> None:
         """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
+        # Before the lock, which would make a folder that is gone; and before files are removed, of another index maybe.
+        self._catalogue.check_in_place()
         if self._lock.held:
             return
         self._lock.acquire()
@@ -164,6 +166,7 @@ class Writer:
         return chosen
 
     def _commit_pending(self) -> None:
+        self._catalogue.check_in_place()
         first_row = self._catalogue.next_row()
         new = self._snapshots.current.commit.commit_id + 1
         segments = [self._files.write(self._pending.batch(), first_row, new)] if len(self._pending) else []
