@@ -21,17 +21,17 @@ MODES = ["count", "kill before", "kill after", "fail", "full", "half and kill", 
 
 
 def prepare(path):
-    """The index that each script begins with, in five commits."""
+    """The index that each script begins with, in seven commits."""
     from change_model import create
 
     with create(path) as index:
-        for number in range(5):
+        for number in range(7):
             put(index, [versioned(number, 0), versioned(number + 20, 0)])
             index.commit()
 
 
 def start():
-    return {f"d{n}": versioned(n, 0) for number in range(5) for n in (number, number + 20)}
+    return {f"d{n}": versioned(n, 0) for number in range(7) for n in (number, number + 20)}
 
 
 def change(state, added=(), deleted=()):
@@ -41,17 +41,13 @@ def change(state, added=(), deleted=()):
     return kept | {document.doc_id: document for document in added}
 
 
-# What each commit adds and deletes; the third makes eight segments, which become one; None is `compact`.
+# What each commit adds and deletes; the first makes eight segments, which become one; None is `compact`.
 SCRIPT = [
-    ([versioned(0, 1), versioned(5, 0)], []),
-    ([versioned(6, 0)], ["d1", "d2"]),
-    ([versioned(7, 0), versioned(3, 2)], ["d20"]),
-    ([], ["d21", "d22", "d23", "d24", "d5"]),
+    ([versioned(0, 1), versioned(10, 0)], ["d1"]),
+    ([], ["d20", "d21", "d22", "d23", "d24"]),
+    ([versioned(11, 0)], []),
     None,
-    ([versioned(8, 0), versioned(1, 1)], ["d6"]),
-    ([versioned(n, 1) for n in range(30, 60)], []),
-    None,
-    ([], ["d8"]),
+    ([versioned(8, 0), versioned(2, 1)], ["d11"]),
 ]
 
 

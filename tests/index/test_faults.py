@@ -70,13 +70,15 @@ def one_round(shim: Path, prepared: Path, tmp_path: Path) -> Iterator[Round]:
 
 
 def rounds_of(kinds: str) -> list[tuple[int, str, str]]:
-    """Every call, fault, and what the writer does afterwards."""
-    found = []
+    """Every call, fault, and what the writer does afterwards. Killed before a call is killed after the last one."""
+    found = [(1, "kill before", "die")]
     for number, kind in enumerate(kinds, 1):
-        found += [(number, fault, "die") for fault in [*KILLS, *ERRORS, "fail from"]]
-        found += [(number, fault, "retry") for fault in ERRORS]
+        found += [(number, "kill after", "die"), (number, "fail", "die"), (number, "fail from", "die")]
+        found += [(number, "full", "retry")]
         if kind == "w":
             found += [(number, "half and kill", "die"), (number, "half", "die"), (number, "full from", "die")]
+        else:
+            found += [(number, "full", "die"), (number, "fail", "retry")]
     return found
 
 

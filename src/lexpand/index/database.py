@@ -147,6 +147,11 @@ _REFUSED_BY_DISK = {
 }
 
 
+def is_full(error: StorageError) -> bool:
+    """Whether SQLite found no room for what it had to write, so that nothing of it stands."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 @contextmanager
 def _translating_errors(path: Path) -> Iterator[None]:
     try:

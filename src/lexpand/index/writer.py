@@ -12,6 +12,7 @@ from lexpand.data import Document, SparseVectors
 from lexpand.errors import DataError, DuplicateDocument, IndexStateError, StorageError, VectorError
 from lexpand.index.catalogue import Catalogue, Change, Commit, SegmentEntry
 from lexpand.index.columns import check_metadata
+from lexpand.index.database import is_full
 from lexpand.index.leases import oldest_leased
 from lexpand.index.merging import Size, choose
 from lexpand.index.pending import Pending
@@ -174,17 +175,20 @@ class Writer:
         self._publish(Change(self._pending.documents, first_row, deleted, segments))
 
     def _publish(self, change: Change) -> None:
-        """Commit, and see the new commit. Where it fails, the files of its segments are removed."""
-        before = self._snapshots.current.commit.commit_id
+        """Commit, and see the new commit. Where it fails for good, the files of its segments are removed."""
+        before, full = self._snapshots.current.commit.commit_id, False
         try:
             self._catalogue.commit(change)
+        except StorageError as error:
+            full = is_full(error)
+            raise
         finally:
             # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
             if self._catalogue.last_commit().commit_id > before:
                 if change.documents or change.deleted:
                     self._pending = Pending()
                 self._snapshots.refresh()
-            else:
+            elif full or self._catalogue.fold_log():
                 self._remove_files(change.segments)
 
     def _remove_files(self, segments: Sequence[SegmentEntry]) -> None:
