@@ -142,6 +142,15 @@ def test_a_fault_at_some_calls(one_round: Round, tmp_path: Path) -> None:
         assert_survives(one_round, tmp_path / "i", number, fault, after)
 
 
+def test_a_sync_that_fails(one_round: Round, tmp_path: Path) -> None:
+    """What could not be synced may stand in SQLite's log all the same, and be found after a crash."""
+    rounds = all_rounds(one_round, tmp_path)
+    syncs = {number for number, kind in enumerate(one_round()["kinds"], 1) if kind == "s"}
+    for number, fault, after in rounds:
+        if number in syncs and (fault, after) == ("fail", "die"):
+            assert_survives(one_round, tmp_path / "i", number, fault, after)
+
+
 @pytest.mark.slow
 def test_a_fault_at_every_call(one_round: Round, tmp_path: Path) -> None:
     rounds = all_rounds(one_round, tmp_path)
