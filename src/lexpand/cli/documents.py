@@ -26,7 +26,8 @@ def get(
             facts = {"doc_id": document.doc_id, "title": document.title, "text": document.text}
             print_json({**facts, "metadata": document.metadata})
             continue
-        show((document.doc_id, "dim"), "  ", (document.title, "bold"))
+        title = ("  ", (document.title, "bold")) if document.title else ()
+        show((document.doc_id, "dim"), *title)
         show(document.text, indent=2)
         for name, value in document.metadata.items():
             show(f"{name}: {value}", indent=2)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Document, VectorSpace
-from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex
+from lexpand.errors import CorruptIndex, IndexLocked, NewerFormat, NotAnIndex, StorageError
 from lexpand.index.database import RESTORE, Database, transaction
 from lexpand.index.filters import Expression, matching_rows
 from lexpand.index.schema import Schema, read_schema, write_schema
@@ -175,6 +175,14 @@ class Catalogue:
     def space(self) -> VectorSpace:
         """Whose vectors the index holds."""
         return self.schema().space
+
+    def check_in_place(self) -> None:
+        """Nothing, where this catalogue is still the one in its folder.
+
+        Raises:
+            IndexStateError: the folder was removed, or holds another index by now.
+        """
+        self._database.check_in_place()
 
     def last_commit(self) -> Commit:
         """The newest commit."""
@@ -349,6 +357,18 @@ class Catalogue:
         with self._database.use(writable=True) as db:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def fold_log(self) -> bool:
+        """Move SQLite's log into the file; whether nothing is left of it, not even of a commit that failed.
+
+        A commit whose sync failed may stand in the log whole: were the process to end now, the next one would find it.
+        """
+        try:
+            with self._database.use() as db:
+                busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (StorageError, IndexLocked):
+            return False
+        return not busy
 
     def copy_to(self, folder: Path) -> None:
         """Write the newest commit's catalogue into another folder, while others may write here."""

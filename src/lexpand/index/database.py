@@ -26,6 +26,7 @@ class Database:
         self._turn = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self._opened: tuple[int, int] | None = None
         _databases.add(self)
 
     def close(self) -> None:
@@ -51,7 +52,25 @@ class Database:
                 raise IndexStateError(f"{self.path.parent} is closed: open it again")
             if self._connection is None:
                 self._connection = _connect(self.path, writable)
+                self._opened = self._opened or self._file_there()
             yield self._connection
+
+    def check_in_place(self) -> None:
+        """Nothing, where the file at the path is the one that was opened.
+
+        Raises:
+            IndexStateError: it was removed, or another one is there: what is written here would be lost.
+        """
+        if not self._closed and self._opened != self._file_there():
+            raise IndexStateError(f"{self.path.parent} was removed or replaced since it was opened: open it again")
+
+    def _file_there(self) -> tuple[int, int] | None:
+        """What tells the file at the path from another one."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -126,6 +145,11 @@ _REFUSED_BY_DISK = {
     sqlite3.SQLITE_IOERR: "the disk fails; what was committed is as safe as the disk",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
 }
+
+
+def is_full(error: StorageError) -> bool:
+    """Whether SQLite found no room for what it had to write, so that nothing of it stands."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 @contextmanager

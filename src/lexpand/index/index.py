@@ -126,6 +126,7 @@ class Index:
 
         Raises:
             CorruptIndex: one of its files is damaged or gone.
+            IndexStateError: the folder was removed or replaced since it was opened.
         """
         return self._snapshots.refresh()
 

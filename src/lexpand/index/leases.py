@@ -53,7 +53,7 @@ class Lease:
             return
         path = Path(lock.lock_file)
         # Removed while it is held: whoever finds the file either sees it locked or does not see it.
-        path.unlink(missing_ok=True)
+        _remove(path)
         lock.release()
         _remove_if_empty(path.parent)
 
@@ -76,9 +76,15 @@ def _is_left(path: Path) -> bool:
         lock.acquire(blocking=False)
     except (Timeout, OSError):
         return False
-    path.unlink(missing_ok=True)
+    _remove(path)
     lock.release()
     return True
+
+
+def _remove(path: Path) -> None:
+    # A file that a failing disk keeps is one that nobody holds.
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _remove_if_empty(folder: Path) -> None:

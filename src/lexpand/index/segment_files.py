@@ -96,8 +96,8 @@ class SegmentFiles:
 
     def remove(self, file: str) -> None:
         """Remove a file that no commit names."""
-        # Windows keeps files that a process has mapped: those go with the next writer.
-        with contextlib.suppress(PermissionError):
+        # Windows keeps files that a process has mapped, and a disk may fail: those go with the next writer.
+        with contextlib.suppress(OSError):
             (self._folder / file).unlink(missing_ok=True)
 
     def remove_all_but(self, named: set[str]) -> None:

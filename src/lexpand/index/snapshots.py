@@ -47,6 +47,7 @@ class Snapshots:
         """Go to the newest commit; whether there was a newer one."""
         with self._turn:
             current = self.current
+            self._catalogue.check_in_place()
             if self._catalogue.last_commit() == current.commit:
                 return False
             self._current = self._open_newest({segment.entry: segment for segment in current.segments})

@@ -12,6 +12,7 @@ from lexpand.data import Document, SparseVectors
 from lexpand.errors import DataError, DuplicateDocument, IndexStateError, StorageError, VectorError
 from lexpand.index.catalogue import Catalogue, Change, Commit, SegmentEntry
 from lexpand.index.columns import check_metadata
+from lexpand.index.database import is_full
 from lexpand.index.leases import oldest_leased
 from lexpand.index.merging import Size, choose
 from lexpand.index.pending import Pending
@@ -136,6 +137,8 @@ class Writer:
 
     def _begin(self) -> None:
         """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
+        # Before the lock, which would make a folder that is gone; and before files are removed, of another index maybe.
+        self._catalogue.check_in_place()
         if self._lock.held:
             return
         self._lock.acquire()
@@ -164,6 +167,7 @@ class Writer:
         return chosen
 
     def _commit_pending(self) -> None:
+        self._catalogue.check_in_place()
         first_row = self._catalogue.next_row()
         new = self._snapshots.current.commit.commit_id + 1
         segments = [self._files.write(self._pending.batch(), first_row, new)] if len(self._pending) else []
@@ -171,17 +175,20 @@ class Writer:
         self._publish(Change(self._pending.documents, first_row, deleted, segments))
 
     def _publish(self, change: Change) -> None:
-        """Commit, and see the new commit. Where it fails, the files of its segments are removed."""
-        before = self._snapshots.current.commit.commit_id
+        """Commit, and see the new commit. Where it fails for good, the files of its segments are removed."""
+        before, full = self._snapshots.current.commit.commit_id, False
         try:
             self._catalogue.commit(change)
+        except StorageError as error:
+            full = is_full(error)
+            raise
         finally:
             # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
             if self._catalogue.last_commit().commit_id > before:
                 if change.documents or change.deleted:
                     self._pending = Pending()
                 self._snapshots.refresh()
-            else:
+            elif full or self._catalogue.fold_log():
                 self._remove_files(change.segments)
 
     def _remove_files(self, segments: Sequence[SegmentEntry]) -> None:

@@ -1,0 +1,247 @@
+"""Any sequence of changes leaves what a dictionary says, and is searched like an index made of it at once."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from change_model import (
+    QUERIES,
+    Changes,
+    State,
+    all_found,
+    assert_holds,
+    chunks_of,
+    create,
+    create_with,
+    put,
+    rows_of,
+    versioned,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from index_toys import SPACE, toy_vectors
+
+from lexpand import Document, Index
+from lexpand.errors import DuplicateDocument, UnknownDocument
+
+numbers = st.integers(0, 11)
+documents = st.lists(st.builds(versioned, numbers, st.integers(0, 2)), max_size=6, unique_by=lambda d: d.doc_id)
+ids = st.lists(numbers.map("d{}".format), max_size=6)
+steps = st.one_of(
+    st.tuples(st.just("add"), documents),
+    st.tuples(st.just("replace"), documents),
+    st.tuples(st.just("replace"), documents),
+    st.tuples(st.just("delete"), ids),
+    st.tuples(st.sampled_from(["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"])),
+)
+
+
+class Life:
+    """An index and a second reader, beside what they should hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "i"
+        self.model = Changes()
+        self.index = create(self.path)
+        self.reader = Index.open(self.path)
+        self.seen: State = {}
+        self._twins = 0
+        self._bursts = 0
+
+    def do(self, name: str, *arguments: list) -> None:
+        getattr(self, name)(*arguments)
+        assert list(self.index.doc_ids()) == list(self.model.committed)
+        assert len(self.index) == len(self.model.committed)
+        assert len(self.reader) == len(self.seen)
+
+    def add(self, given: list[Document]) -> None:
+        present = self.model.present()
+        if any(present.get(document.doc_id, document) != document for document in given):
+            with pytest.raises(DuplicateDocument):
+                put(self.index, given, replace=False)
+        else:
+            assert put(self.index, given, replace=False) == sum([self.model.put(document) for document in given])
+
+    def replace(self, given: list[Document]) -> None:
+        assert put(self.index, given) == sum([self.model.put(document) for document in given])
+
+    def delete(self, given: list[str]) -> None:
+        assert self.index.delete(given) == sum([self.model.delete(doc_id) for doc_id in given])
+
+    def commit(self) -> None:
+        self.model.commit()
+        assert self.index.commit().documents == len(self.model.committed)
+
+    def burst(self) -> None:
+        """So many small commits that segments are merged."""
+        self._bursts += 1
+        for number in range(8):
+            self.replace([versioned(number, (self._bursts + number) % 3)])
+            self.commit()
+        assert self.index.info().segments < 8
+
+    def rollback(self) -> None:
+        self.model.rollback()
+        self.index.rollback()
+
+    def reopen(self) -> None:
+        self.model.rollback()
+        self.index.close()
+        self.index = Index.open(self.path)
+
+    def compact(self) -> None:
+        self.model.commit()
+        self.index.compact()
+        info = self.index.info()
+        assert info.segments == bool(self.model.committed)
+        assert info.units == info.live_units
+
+    def refresh(self) -> None:
+        before = self.reader.commit_info
+        assert self.reader.refresh() == (self.index.commit_info != before)
+        self.seen = self.model.committed
+
+    def look(self) -> None:
+        self._compare(self.index, self.model.committed)
+        self._compare(self.reader, self.seen)
+
+    def _compare(self, index: Index, state: State) -> None:
+        assert_holds(index, state)
+        self._twins += 1
+        with create_with(self.folder / f"twin{self._twins}", state) as twin:
+            assert all_found(index) == all_found(twin)
+
+    def end(self) -> None:
+        self.look()
+        for index in (self.index, self.reader):
+            assert index.check() == []
+            index.close()
+        with Index.open(self.path) as index:
+            assert_holds(index, self.model.committed)
+
+
+@settings(max_examples=40)
+@given(given=st.lists(steps, max_size=25))
+def test_any_changes(given: list[tuple]) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        life = Life(folder)
+        for step in given:
+            life.do(*step)
+        life.end()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(given=st.lists(steps, max_size=60))
+def test_any_changes_for_long(given: list[tuple]) -> None:
+    test_any_changes.hypothesis.inner_test(given)
+
+
+# Chunks
+
+
+def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
+    long = Document("long", "one two three four", "")
+    short = Document("short", "five", "")
+    spans = [(0, 7), (4, 13), (14, 18)]
+    with Index.create(tmp_path / "i", SPACE) as index:
+        vectors = toy_vectors([{1: 1.0, 4: 1.0}, {1: 3.0, 2: 1.0}, {1: 2.0, 3: 8.0}, {1: 2.5}])
+        assert index.add([long, short], vectors, chunks=[spans, [(0, 4)]]) == 2
+        index.commit()
+        queries = toy_vectors([{1: 1.0}, {3: 1.0}, {4: 1.0}, {1: 1.0, 4: 9.0}])
+        found = index.search(queries, 10)
+        assert found == index.search(queries, 10, exhaustive=True)
+        assert [[(match.doc_id, match.span) for match in matches] for matches in found] == [
+            [("long", (4, 13)), ("short", (0, 4))],
+            [("long", (14, 18))],
+            [("long", (0, 7))],
+            [("long", (0, 7)), ("short", (0, 4))],
+        ]
+        assert index.search(queries, 1) == [matches[:1] for matches in found]
+        assert [vector.terms.tolist() for vector in index.vectors("long")] == [[1, 4], [1, 2], [1, 3]]
+        assert index.delete(["long"]) == 1
+        index.commit()
+        assert [match.doc_id for match in index.search(queries, 10)[0]] == ["short"]
+        assert index.check() == []
+
+
+def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
+    """More units of one document than k: the search goes on until k documents are found."""
+    with Index.create(tmp_path / "i", SPACE) as index:
+        documents = [Document(f"d{number}", "x" * 100) for number in range(4)]
+        spans = [[(place, place + 1) for place in range(50)] for _ in documents]
+        rows = [{1: 1.0 + number * 100 + place} for number in range(4) for place in range(50)]
+        index.add(documents, toy_vectors(rows), chunks=spans)
+        index.commit()
+        for k in range(6):
+            (found,) = index.search(toy_vectors([{1: 1.0}]), k)
+            assert [(match.doc_id, match.span) for match in found] == [
+                (f"d{number}", (49, 50)) for number in (3, 2, 1, 0)
+            ][:k]
+            assert [found] == index.search(toy_vectors([{1: 1.0}]), k, exhaustive=True)
+
+
+# What a merge leaves
+
+
+def test_many_dead_units_are_merged_away(tmp_path: Path) -> None:
+    with create(tmp_path / "i") as index:
+        put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 units
+        index.commit()
+        index.delete(["d1", "d2", "d4", "d5", "d7", "d8"])
+        index.commit()
+        assert (index.info().units, index.info().live_units) == (20, 14)
+        index.delete(["d10"])
+        index.commit()
+        assert (index.info().units, index.info().live_units) == (13, 13)
+        assert_holds(index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3})
+        assert index.check() == []
+
+
+def test_everything_deleted(tmp_path: Path) -> None:
+    with create(tmp_path / "i") as index:
+        put(index, [versioned(number, 0) for number in range(30)])
+        index.commit()
+        index.delete(list(index.doc_ids()))
+        assert index.commit().documents == 0
+        assert_holds(index, {})
+        assert index.compact().documents == 0
+        assert (index.info().segments, index.check()) == (0, [])
+        assert list((tmp_path / "i" / "segments").iterdir()) == []
+        put(index, [versioned(3, 1)])
+        index.commit()
+        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [30]  # no number is used again
+
+
+def test_an_old_snapshot_finds_what_was_deleted(tmp_path: Path) -> None:
+    state = {f"d{number}": versioned(number, 0) for number in range(12)}
+    with create_with(tmp_path / "i", state) as index, Index.open(tmp_path / "i") as reader:
+        before = all_found(reader)
+        put(index, [versioned(number, 1) for number in range(6)])
+        index.delete(["d9"])
+        index.compact()
+        assert_holds(reader, state)
+        assert all_found(reader) == before
+        with pytest.raises(UnknownDocument):
+            index.document("d9")
+        assert reader.refresh()
+        with pytest.raises(UnknownDocument):
+            reader.document("d9")
+
+
+def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
+    with create(tmp_path / "i") as index:
+        put(index, [versioned(3, 0), versioned(4, 0)])
+        put(index, [versioned(3, 1)])  # while it waits
+        index.commit()
+        put(index, [versioned(3, 2)])
+        index.commit()
+        assert len(index.vectors("d3")) == len(chunks_of(versioned(3, 2))) == 2
+        assert [vector.terms.tolist() for vector in index.vectors("d3")] == [
+            sorted(row) for row in rows_of(versioned(3, 2))
+        ]
