@@ -39,7 +39,7 @@ def write(
     vocabulary: Vocabulary,
     scale: float | None,
 ) -> int:
-    """Write the file, atomically; all postings are in memory meanwhile, about 40 bytes each.
+    """Write the file, atomically; all postings are in memory meanwhile, about 60 bytes each.
 
     Args:
         path: where to.
@@ -72,7 +72,7 @@ def write(
 def open_source(path: Path, scale: float | None) -> Source:
     """Read a file, of Lexpand or of others; weights are tf / scale.
 
-    CIFF is by term: all postings are in memory, about 40 bytes each while they are turned over.
+    CIFF is by term: all postings are in memory, about 60 bytes each while they are turned over.
 
     Args:
         path: the file.
