@@ -25,7 +25,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
 
 
 def test_the_commands_stand_in_the_order_of_their_use() -> None:
-    order = "index search explain sync get delete info check compact backup encode demo"
+    order = "index search explain sync get delete info check compact export import backup encode demo"
     assert list(COMMANDS) == order.split()
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexpand import _native
-from lexpand.cli import demo, documents, encode, explain, index, info, maintenance, search, sync
+from lexpand.cli import demo, documents, encode, exchange, explain, index, info, maintenance, search, sync
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lexpand.cli.options import Verbose, is_verbose
 from lexpand.cli.output import print_error, say
@@ -85,6 +85,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "info": info.info,
     "check": maintenance.check,
     "compact": maintenance.compact,
+    "export": exchange.export,
+    "import": exchange.import_command,
     "backup": maintenance.backup,
     "encode": encode.encode,
     "demo": demo.demo,

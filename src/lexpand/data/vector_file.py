@@ -45,8 +45,18 @@ def write_arrays(
     weights: NDArray[np.float32],
     vocabulary_size: int,
     model: ModelId | None,
+    beside: Mapping[str, object] | None = None,
 ) -> None:
     """Writes the file atomically.
+
+    Args:
+        path: where to.
+        indptr: as SparseVectors has it, like those that follow.
+        terms: int [nnz].
+        weights: float [nnz].
+        vocabulary_size: terms there are.
+        model: whose vectors.
+        beside: members that are JSON, for `read_beside`; `read_arrays` does not look at them.
 
     Raises:
         StorageError: the disk refused.
@@ -56,6 +66,9 @@ def write_arrays(
     values: dict[str, NDArray[Any]] = dict(zip(_DTYPES, (sizes, indptr, terms, weights, maker), strict=True))
     arrays = {name: values[name].astype(dtype, copy=False) for name, dtype in _DTYPES.items()}
     members: dict[str, Any] = {"format": FORMAT, "version": VERSION, "sha256": _sha256(arrays), **arrays}
+    for name, value in (beside or {}).items():
+        text = np.frombuffer(json.dumps(value, ensure_ascii=False).encode(), np.uint8)
+        members |= {name: text, f"{name}_sha256": _sha256({name: text})}
     with atomic_write(path) as file:
         np.savez(file, **members)
 
@@ -70,15 +83,47 @@ def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], i
     Raises:
         SourceError: the file is missing, no such file, damaged, or of a newer version.
     """
+    members = _members(path)
+    try:
+        return _checked(path, members)
+    except _UNREADABLE as error:
+        raise _damaged(path, error) from error
+
+
+def read_beside(path: Path, name: str) -> Any:  # noqa: ANN401 - JSON
+    """A member that was written beside the vectors, and its checksum compared.
+
+    Returns:
+        The JSON value; None where the file has no such member.
+
+    Raises:
+        SourceError: the file is missing, no such file, or damaged.
+    """
+    members = _members(path)
+    if name not in members:
+        return None
+    try:
+        if not np.array_equal(_sha256({name: members[name]}), members[f"{name}_sha256"]):
+            raise SourceError(f"{path} is damaged (the checksum of {name!r} does not match): copy or make it again")
+        return json.loads(members[name].tobytes())
+    except (LookupError, ValueError, TypeError) as error:
+        raise SourceError(f"{path}: its member {name!r} cannot be read ({error}): copy or make it again") from error
+
+
+def _members(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 raise SourceError(f"{path} {_NOT_OURS}")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
-                return _checked(path, dict(archive))
+                return dict(archive)
     except _UNREADABLE as error:
-        raise SourceError(f"{path} cannot be read, or is damaged ({error}): encode and save it again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path} cannot be read, or is damaged ({error}): encode and save it again")
 
 
 def _checked(
@@ -100,8 +145,9 @@ def _checked(
 
 
 def _sha256(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """Over the arrays in their order, which is that of _DTYPES."""
     digest = hashlib.sha256()
-    for name in _DTYPES:
+    for name in arrays:
         digest.update(arrays[name].size.to_bytes(8, "little"))
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return np.frombuffer(digest.digest(), np.uint8)

@@ -23,6 +23,7 @@ from lexpand.index.searching import BM25, Find, best_groups, find_vectors, find_
 from lexpand.index.segment_files import Spans
 from lexpand.index.snapshot import Snapshot, Unit
 from lexpand.index.snapshots import Snapshots
+from lexpand.index.stored import stored_batches
 from lexpand.index.writer import Writer
 
 _MOST = 2**32 - 1
@@ -363,6 +364,17 @@ class Index:
             raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
         segment, ordinals = place
         return [StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal)) for ordinal in ordinals]
+
+    def stored(self, batch: int = 1024) -> Iterator[tuple[list[Document], SparseVectors]]:
+        """All documents with their stored vectors, weights rounded to float32, in order of adding.
+
+        Args:
+            batch: documents at a time.
+
+        Raises:
+            IndexStateError: a document has several chunks.
+        """
+        return stored_batches(self.path, self._catalogue, self._snapshots.current, self.space, batch)
 
     def check_model(self, model: ModelId) -> None:
         """Nothing, where ``model`` is the one whose vectors the index holds.

@@ -1,0 +1,103 @@
+"""`lexpand export` and `lexpand import`: vectors to and from other systems."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexpand.cli.exit_codes import EXIT_REFUSED
+from lexpand.cli.making import CommitEvery
+from lexpand.cli.options import IndexPath, Json, Verbose
+from lexpand.cli.output import count, print_json, print_refused, show
+from lexpand.errors import LexpandError
+from lexpand.index import COMMIT_EVERY, Index
+from lexpand.index.exchange import Format, ImportReport, export_index, import_vectors
+
+FileFormat = Annotated[
+    Format | None, typer.Option("--format", help="Format of the file.", show_default="what its suffix says")
+]
+
+
+def export(
+    index_path: IndexPath,
+    target: Annotated[
+        Path, typer.Argument(metavar="TARGET", help="File to write: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.")
+    ],
+    file_format: FileFormat = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            help="Multiply weights by this and round them, for jsonl and ciff; what rounds to 0 is dropped.",
+            show_default="floats in jsonl; in ciff, the largest weight becomes 255",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace TARGET if it is there.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the documents of INDEX and their stored vectors to TARGET, for other systems; see docs/exchange.md."""
+    with Index.open(index_path) as index:
+        report = export_index(index, target, format=file_format, scale=scale, overwrite=force)
+    size = target.stat().st_size
+    if as_json:
+        print_json({**asdict(report), "target": target, "bytes": size})
+        return
+    show(f"{target} has {count(report.documents, 'document')} with {count(report.weights, 'weight')}, {size:,} bytes")
+    if report.dropped:
+        show(f"{count(report.dropped, 'weight')} dropped that round to 0", indent=2)
+
+
+def import_command(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="File of vectors: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.")
+    ],
+    index_path: IndexPath,
+    file_format: FileFormat = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            "--scale",
+            help="Divide weights by this, for jsonl and ciff.",
+            show_default="1; for a ciff file of lexpand, the scale that it names",
+        ),
+    ] = None,
+    commit_every: CommitEvery = COMMIT_EVERY,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Add the documents of SOURCE with the vectors that it has to INDEX, which is made if it is not there.
+
+    Nothing is encoded. Rows that cannot be used are listed with their place, and the others added (exit code 3).
+    Documents that are there already with the same text are skipped and counted.
+    """
+    start, report = time.perf_counter(), ImportReport()
+    try:
+        import_vectors(index_path, source, format=file_format, scale=scale, commit_every=commit_every, report=report)
+    except LexpandError:
+        print_refused(report.refused)
+        raise
+    with Index.open(index_path, verify=False) as index:
+        documents = len(index)
+    seconds = time.perf_counter() - start
+    if as_json:
+        facts = {**asdict(report), "refused": report.refused}
+        print_json({**facts, "documents": documents, "seconds": round(seconds, 3)})
+    else:
+        _print(report, index_path, documents, seconds)
+    if report.refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _print(report: ImportReport, index_path: Path, documents: int, seconds: float) -> None:
+    show(f"{count(report.added, 'document')} added in {seconds:,.1f} s")
+    if report.unchanged:
+        show(f"{report.unchanged:,} already there with the same text: skipped", indent=2)
+    if report.empty:
+        show(f"{report.empty:,} without any term: no query can find them", indent=2)
+    show(f"{index_path} holds {count(documents, 'document')}")
+    print_refused(report.refused)

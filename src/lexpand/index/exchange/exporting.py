@@ -1,0 +1,88 @@
+"""Out of an index: its documents' ids and stored vectors, into a file that others read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexpand.data import Document, SparseVectors
+from lexpand.errors import DataError
+from lexpand.index.exchange import ciff, jsonl, npz, parquet
+from lexpand.index.exchange.formats import Format, format_of
+from lexpand.index.exchange.source import check_scale
+from lexpand.index.index import Index
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        documents: all of the index's commit.
+        weights: stored ones that were written.
+        dropped: stored ones that round to 0 at the scale, and were left out.
+        empty: documents whose vector has no weight in the index.
+    """
+
+    documents: int = 0
+    weights: int = 0
+    dropped: int = 0
+    empty: int = 0
+
+
+def export_index(
+    index: Index,
+    target: str | Path,
+    *,
+    format: str | None = None,
+    scale: float | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Write the documents of the commit that searches see, with their stored weights (docs/exchange.md).
+
+    The file is written beside its place and renamed, so that it is whole or not there.
+
+    Args:
+        index: what to write; it has no documents of several chunks.
+        target: the file; ``.jsonl`` may have ``.gz`` or ``.zst`` added.
+        format: jsonl, npz, parquet or ciff; None for what the name says.
+        scale: for jsonl and ciff, what weights are multiplied by before they are rounded to integers. Without it jsonl
+            has floats, and ciff the scale that makes the largest weight 255.
+        overwrite: whether a file that is there is replaced.
+
+    Raises:
+        DataError: the target is there already, its format is unknown, or the scale is none or not for this format.
+        IndexStateError: a document has several chunks.
+        MissingExtra: Parquet needs pyarrow, which is not installed.
+        StorageError: the disk refuses.
+    """
+    path = Path(target)
+    chosen = format_of(path, format, scale)
+    if scale is not None:
+        check_scale(scale)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise DataError(f"{path} is there already: choose another name, or overwrite it (--force)")
+    report = ExportReport()
+    batches = _counted(index, report)
+    match chosen:
+        case Format.JSONL:
+            report.dropped = jsonl.write(path, batches, index.space.vocabulary, scale)
+        case Format.CIFF:
+            report.dropped = ciff.write(path, batches, index.space.vocabulary, scale)
+        case Format.NPZ:
+            npz.write(path, batches, index.space)
+        case Format.PARQUET:
+            parquet.write(path, batches, index.space)
+    report.weights -= report.dropped
+    return report
+
+
+def _counted(index: Index, report: ExportReport) -> Iterator[tuple[list[Document], SparseVectors]]:
+    for documents, vectors in index.stored():
+        report.documents += len(documents)
+        report.weights += vectors.nnz
+        report.empty += int((np.diff(vectors.indptr) == 0).sum())
+        yield documents, vectors

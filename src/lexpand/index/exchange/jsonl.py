@@ -1,0 +1,129 @@
+"""Anserini's JsonVectorCollection: lines of ``{"id": ..., "contents": text, "vector": {term: weight}}``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from lexpand.data import Document, Fields, SparseVectors, Vocabulary
+from lexpand.data.readers.fields import to_document
+from lexpand.data.readers.jsonl import read_rows
+from lexpand.data.readers.rows import Row
+from lexpand.data.streams import write_lines
+from lexpand.data.vector_checks import VOCABULARY_LIMIT
+from lexpand.errors import DataError, RowError, SourceError
+from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, check_scale, checked_weights
+
+_Read = tuple[Document, dict[str, float]]
+
+
+def write(
+    path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], vocabulary: Vocabulary, scale: float | None
+) -> int:
+    """Write a line a document, atomically.
+
+    Args:
+        path: where to; ``.gz`` and ``.zst`` are compressed.
+        batches: as `Index.stored` gives them.
+        vocabulary: the terms.
+        scale: weights are multiplied by it and rounded to integers, and what rounds to 0 is left out; None for floats.
+
+    Returns:
+        How many weights were left out.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    dropped = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal dropped
+        for documents, vectors in batches:
+            for document, row in zip(documents, vectors.as_dicts(), strict=True):
+                vector = {vocabulary.term(term): _written(weight, scale) for term, weight in row.items()}
+                kept = vector if scale is None else {term: weight for term, weight in vector.items() if weight}
+                dropped += len(vector) - len(kept)
+                fields = {"id": document.doc_id, "contents": document.full_text, "vector": kept}
+                yield json.dumps(fields, ensure_ascii=False)
+
+    write_lines(path, lines())
+    return dropped
+
+
+def open_source(path: Path, scale: float | None) -> Source:
+    """Open a file; it is read once for its terms, which are then in order of their text.
+
+    Raises:
+        SourceError: the file cannot be opened, is damaged, has no terms or too many.
+        DataError: the scale is none.
+    """
+    divisor = check_scale(scale)
+    vocabulary = _vocabulary(path, divisor)
+    return Source(vocabulary, None, lambda on_bad_row: _chunks(path, divisor, vocabulary, on_bad_row))
+
+
+def _written(weight: float, scale: float | None) -> float:
+    return weight if scale is None else round(weight * scale)
+
+
+def _vocabulary(path: Path, scale: float) -> Vocabulary:
+    tokens: set[str] = set()
+    for read in _rows(path, scale):
+        if not isinstance(read, RowError):
+            tokens.update(read[1])
+        if len(tokens) > VOCABULARY_LIMIT:
+            raise SourceError(f"{path} has more than {VOCABULARY_LIMIT} terms, the most that a vocabulary may have")
+    if not tokens:
+        raise SourceError(f"{path} has no row with a term: it needs lines of {{id, contents, vector}}")
+    return Vocabulary(sorted(tokens))
+
+
+def _chunks(path: Path, scale: float, vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+    found: list[_Read] = []
+    for read in _rows(path, scale):
+        if isinstance(read, RowError):
+            on_bad_row(read)
+            continue
+        found.append(read)
+        if len(found) == ROWS:
+            yield _chunk(found, vocabulary)
+            found = []
+    if found:
+        yield _chunk(found, vocabulary)
+
+
+def _chunk(found: list[_Read], vocabulary: Vocabulary) -> Chunk:
+    rows = [{cast("int", vocabulary.id(token)): weight for token, weight in row.items()} for _, row in found]
+    return Chunk([document for document, _ in found], SparseVectors.from_rows(rows, len(vocabulary)))
+
+
+def _rows(path: Path, scale: float) -> Iterator[_Read | RowError]:
+    for row in read_rows(path):
+        if isinstance(row, RowError):
+            yield row
+            continue
+        try:
+            yield _read(row, scale)
+        except RowError as error:
+            yield error
+        except DataError as error:
+            yield RowError(row.place, str(error))
+
+
+def _read(row: Row, scale: float) -> _Read:
+    rest = {name: value for name, value in row.values.items() if name != "vector"}
+    if not rest.keys() & {"contents", "text", "content", "body"}:
+        rest["contents"] = ""
+    document = to_document(Row(row.place, rest), Fields())
+    vector = row.values.get("vector")
+    if not isinstance(vector, Mapping):
+        what = "null or missing" if vector is None else f"of type {type(vector).__name__}"
+        raise RowError(row.place, f"'vector' is {what}: it must be an object of weights by term", document.doc_id)
+    try:
+        for token in vector:
+            token.encode()
+        return document, checked_weights(vector, scale)
+    except (DataError, UnicodeEncodeError) as error:
+        raise RowError(row.place, str(error), document.doc_id) from error

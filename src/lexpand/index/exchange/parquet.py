@@ -1,0 +1,131 @@
+"""Parquet: a row a document, ``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, by pyarrow.
+
+The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens) and the model
+(``lexpand.model``, the JSON list [name, hash]).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lexpand.data import Document, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data.readers.parquet import read_rows
+from lexpand.data.readers.rows import Row
+from lexpand.data.streams import atomic_write
+from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
+from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, checked_weights
+
+_VOCABULARY, _MODEL = b"lexpand.vocabulary", b"lexpand.model"
+
+_Read = tuple[Document, dict[int, float]]
+
+
+def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], space: VectorSpace) -> None:
+    """Write the file, atomically, a row group a batch.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        StorageError: the disk refuses.
+    """
+    pyarrow = _pyarrow("writing")
+    tokens = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
+    lists = {"terms": pyarrow.uint32(), "weights": pyarrow.float32()}
+    schema = pyarrow.schema(
+        [("id", pyarrow.string()), *((name, pyarrow.list_(kind)) for name, kind in lists.items())],
+        metadata={_VOCABULARY: tokens, _MODEL: json.dumps(space.model)},
+    )
+    with atomic_write(path) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        for documents, vectors in batches:
+            ids = pyarrow.array([document.doc_id for document in documents], pyarrow.string())
+            starts = pyarrow.array(vectors.indptr, pyarrow.int32())
+            columns = [pyarrow.ListArray.from_arrays(starts, values) for values in (vectors.terms, vectors.weights)]
+            writer.write_batch(pyarrow.record_batch([ids, *columns], schema=schema))
+
+
+def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
+    """Open a file, of Lexpand or of others.
+
+    Args:
+        path: the file.
+        vocabulary: what terms are numbers in, where the file names none.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        SourceError: the file is missing, no Parquet file, damaged, or nobody names its vocabulary.
+    """
+    metadata = _metadata(path)
+    try:
+        tokens = json.loads(metadata[_VOCABULARY]) if _VOCABULARY in metadata else None
+        model = ModelId(*json.loads(metadata[_MODEL])) if _MODEL in metadata else None
+        named = vocabulary if tokens is None else Vocabulary(tokens)
+    except (ValueError, TypeError, DataError) as error:
+        raise SourceError(f"{path}: its vocabulary or model cannot be read ({error}): write it again") from error
+    if named is None:
+        raise SourceError(f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one")
+    return Source(named, model, lambda on_bad_row: _chunks(path, named, on_bad_row))
+
+
+def _pyarrow(doing: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "parquet", f"{doing} Parquet files") from None
+    return pyarrow
+
+
+def _metadata(path: Path) -> Mapping[bytes, bytes]:
+    pyarrow = _pyarrow("reading")
+    try:
+        return pyarrow.parquet.read_schema(path).metadata or {}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
+
+
+def _chunks(path: Path, vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+    found: list[_Read] = []
+    for row in read_rows(path):
+        read = row if isinstance(row, RowError) else _attempt(row, vocabulary)
+        if isinstance(read, RowError):
+            on_bad_row(read)
+            continue
+        found.append(read)
+        if len(found) == ROWS:
+            yield _chunk(found, vocabulary)
+            found = []
+    if found:
+        yield _chunk(found, vocabulary)
+
+
+def _chunk(found: list[_Read], vocabulary: Vocabulary) -> Chunk:
+    vectors = SparseVectors.from_rows([row for _, row in found], len(vocabulary))
+    return Chunk([document for document, _ in found], vectors)
+
+
+def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
+    doc_id = row.values.get("id")
+    try:
+        document = Document(doc_id, "", source=row.place)  # type: ignore[arg-type] # Document checks it
+    except DataError as error:
+        return RowError(row.place, str(error))
+    try:
+        return document, _vector(row.values.get("terms"), row.values.get("weights"), vocabulary)
+    except DataError as error:
+        return RowError(row.place, str(error), document.doc_id)
+
+
+def _vector(terms: object, weights: object, vocabulary: Vocabulary) -> dict[int, float]:
+    if not isinstance(terms, list) or not isinstance(weights, list) or len(terms) != len(weights):
+        raise VectorError("'terms' and 'weights' must be lists, a weight for each term")
+    for term in terms:
+        if not isinstance(term, int) or not 0 <= term < len(vocabulary):
+            raise VectorError(f"the term {term!r} is outside the vocabulary of {len(vocabulary)} tokens")
+    row = dict(zip(terms, weights, strict=True))
+    if len(row) < len(terms):
+        twice = next(term for i, term in enumerate(terms) if term in terms[:i])
+        raise VectorError(f"the term {twice} is there twice: give each term one weight")
+    named = checked_weights({vocabulary.term(term): weight for term, weight in row.items()}, 1.0)
+    return dict(zip(row, named.values(), strict=True))

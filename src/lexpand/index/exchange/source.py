@@ -1,0 +1,99 @@
+"""What each format is read as: a vocabulary, and chunks of documents with vectors over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from lexpand.data import Document, ModelId, SparseVectors, Vocabulary
+from lexpand.data.vector_checks import TERMS_LIMIT
+from lexpand.errors import DataError, RowError, VectorError
+
+OnBadRow: TypeAlias = Callable[[RowError], None]
+
+ROWS = 1024
+"""Documents of a chunk."""
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Chunk(NamedTuple):
+    """Documents, whose ``source`` is their place in the file, and their vectors, one row each."""
+
+    documents: list[Document]
+    vectors: SparseVectors
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of vectors, opened.
+
+    Attributes:
+        vocabulary: the terms that its vectors are over.
+        model: the model that made them, where the file says so.
+        read: reads the file from its beginning; bad rows go to the function that it is given.
+    """
+
+    vocabulary: Vocabulary
+    model: ModelId | None
+    read: Callable[[OnBadRow], Iterator[Chunk]]
+
+    def chunks(self, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+        """The chunks, without rows whose id came before; chunks of no rows are left out."""
+        seen: set[str] = set()
+        for documents, vectors in self.read(on_bad_row):
+            kept = [i for i, document in enumerate(documents) if _is_first(document, seen, on_bad_row)]
+            if len(kept) == len(documents) > 0:
+                yield Chunk(documents, vectors)
+            elif kept:
+                yield Chunk([documents[i] for i in kept], vectors[kept])
+
+
+def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
+    if document.doc_id in seen:
+        reason = "the id came before in this file: the first row is kept; give each document one id"
+        on_bad_row(RowError(document.source, reason, document.doc_id))
+        return False
+    seen.add(document.doc_id)
+    return True
+
+
+def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]:
+    """The weights of one row, divided by the scale.
+
+    Raises:
+        VectorError: one is no number, negative, not finite or beyond float32, or there are more than 2^16.
+    """
+    if len(row) > TERMS_LIMIT:
+        raise VectorError(f"the vector has {len(row)} terms; the limit is {TERMS_LIMIT}: prune it")
+    weights = {}
+    for term, value in row.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST:
+            raise VectorError(
+                f"the term {term!r} has the weight {_shown(value)}: it must be a number, finite and at least 0"
+            )
+        weights[term] = value / scale
+        if weights[term] > _LARGEST:
+            raise VectorError(f"the term {term!r} has the weight {value} / {scale}, which is beyond float32")
+    return weights
+
+
+def check_scale(scale: float | None, default: float = 1.0) -> float:
+    """The scale, or the default where there is none.
+
+    Raises:
+        DataError: it is not finite and above 0.
+    """
+    if scale is None:
+        return default
+    if not 0 < scale <= _LARGEST:
+        raise DataError(f"scale is {scale}: it must be finite and above 0")
+    return scale
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

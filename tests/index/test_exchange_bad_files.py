@@ -1,0 +1,326 @@
+"""Files that are not what they should be: the good rows are kept, the bad named, and damage has its place."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exchange_toys import fill, stored
+from index_toys import SPACE, toy_document, toy_vectors
+
+from lexpand import Index, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data import vector_file
+from lexpand.errors import ContractMismatch, DataError, MissingExtra, RowError, SourceError, VectorError
+from lexpand.index.exchange import export_index, import_vectors, read_vectors
+from lexpand.index.exchange.ciff_messages import Header, doc_record, postings_list
+from lexpand.index.exchange.protobuf import field, varint
+
+GOOD = {"id": "good", "contents": "text", "vector": {"t1": 1.5}}
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+    return path
+
+
+BAD_ROWS = {
+    "negative": ({"id": "x", "vector": {"t1": -1}}, "'t1' has the weight -1: it must be a number, finite"),
+    "nan": ('{"id": "x", "vector": {"t1": NaN}}', "the weight nan"),
+    "infinite": ('{"id": "x", "vector": {"t1": Infinity}}', "the weight inf"),
+    "beyond float32": ('{"id": "x", "vector": {"t1": 1e39}}', "the weight 1e+39"),
+    "huge integer": ('{"id": "x", "vector": {"t1": 1' + "0" * 400 + "}}", "the weight 1000"),
+    "string": ({"id": "x", "vector": {"t1": "2"}}, "the weight '2'"),
+    "boolean": ({"id": "x", "vector": {"t1": True}}, "the weight True"),
+    "null": ({"id": "x", "vector": {"t1": None}}, "the weight None"),
+    "a list": ({"id": "x", "vector": [1, 2]}, "'vector' is of type list: it must be an object"),
+    "no vector": ({"id": "x"}, "'vector' is null or missing"),
+    "no id": ({"vector": {}}, "missing field 'doc_id'"),
+    "lone surrogate": ('{"id": "x", "vector": {"\\ud800": 1}}', "surrogates not allowed"),
+    "long": ({"id": "x", "vector": {f"w{i}": 1 for i in range(2**16 + 1)}}, "65537 terms; the limit is 65536"),
+    "same id": ({"id": "good", "vector": {"t1": 9}}, "the id came before in this file"),
+    "no json": ("{", "invalid JSON"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_is_named_and_the_others_kept(tmp_path: Path, name: str) -> None:
+    row, said = BAD_ROWS[name]
+    path = write(tmp_path / "v.jsonl", GOOD, row, {**GOOD, "id": "last"})
+    report = import_vectors(tmp_path / "new", path)
+    (refused,) = report.refused
+    assert (report.added, refused.place) == (2, f"{path}:2")
+    assert said in refused.reason
+    with Index.open(tmp_path / "new") as index:
+        assert stored(index) == {doc_id: {"t1": pytest.approx(1.5)} for doc_id in ("good", "last")}
+        assert index.document("good").text == "text"
+    with pytest.raises(RowError, match=r"v\.jsonl:2"):
+        read_vectors(path)
+
+
+def test_an_id_with_another_content_is_refused(tmp_path: Path) -> None:
+    import_vectors(tmp_path / "new", write(tmp_path / "v.jsonl", GOOD))
+    path = write(tmp_path / "w.jsonl", {**GOOD, "contents": "other"}, {**GOOD, "id": "b"})
+    report = import_vectors(tmp_path / "new", path)
+    assert report.added == 1
+    assert [(row.place, row.doc_id) for row in report.refused] == [(f"{path}:1", "good")]
+
+
+@pytest.mark.parametrize("commit_every", [1, 10_000])
+def test_unknown_terms_are_counted_and_nothing_is_added(tmp_path: Path, commit_every: int) -> None:
+    Index.create(tmp_path / "i", SPACE).close()
+    path = write(tmp_path / "v.jsonl", GOOD, {"id": "x", "vector": {"zebra": 1, "yak": 1, "t2": 1}})
+    with pytest.raises(VectorError, match="terms that the index's vocabulary lacks: 2, the first 'yak'"):
+        import_vectors(tmp_path / "i", path, commit_every=commit_every)
+    with Index.open(tmp_path / "i") as index:
+        assert len(index) == 0
+
+
+def test_another_models_vectors_are_refused(tmp_path: Path) -> None:
+    with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
+        other = VectorSpace(ModelId("other", "f" * 64), SPACE.vocabulary)
+        for name in ("v.npz", "v.parquet"):
+            export_index(index, tmp_path / name)
+            with Index.create(tmp_path / f"{name}.index", other) as target, pytest.raises(ContractMismatch):
+                import_vectors(target, tmp_path / name)
+
+
+def test_terms_are_matched_by_token(tmp_path: Path) -> None:
+    turned = VectorSpace(ModelId("turned", "1" * 64), Vocabulary([f"t{i}" for i in reversed(range(20))]))
+    path = write(tmp_path / "v.jsonl", {"id": "x", "vector": {"t1": 1.0, "t5": 2.0, "t12": 3.0}})
+    with Index.create(tmp_path / "i", turned) as index:
+        import_vectors(index, path)
+        assert stored(index) == {"x": pytest.approx({"t12": 3.0, "t5": 2.0, "t1": 1.0}, abs=1e-4)}
+
+
+def test_no_index_is_made_of_nothing(tmp_path: Path) -> None:
+    for rows in ([], ["{"], [{"id": "", "vector": {"a": 1}}]):
+        with pytest.raises(DataError):
+            import_vectors(tmp_path / "new", write(tmp_path / "v.jsonl", *rows))
+        assert not (tmp_path / "new").exists()
+    with pytest.raises(SourceError, match="does not exist"):
+        import_vectors(tmp_path / "new", tmp_path / "absent.jsonl")
+
+
+def test_formats_that_nobody_knows(tmp_path: Path) -> None:
+    for arguments, said in (
+        (("v.txt", {}), r"does not say its format \(\.txt\)"),
+        (("v.npz", {"format": "csv"}), "no format 'csv'"),
+        (("v.ciff.gz", {}), "only jsonl is read and written compressed"),
+        (("v.npz", {"scale": 2}), "npz holds weights as they are"),
+    ):
+        with pytest.raises(DataError, match=said):
+            read_vectors(tmp_path / arguments[0], **arguments[1])
+    for scale in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(DataError, match="scale is"):
+            read_vectors(write(tmp_path / "v.jsonl", GOOD), scale=scale)
+
+
+def ciff(*messages: bytes) -> bytes:
+    return b"".join(varint(len(message)) + message for message in messages)
+
+
+def listed(term: str, *pairs: tuple[int, int], df: int | None = None) -> bytes:
+    """A list as protobuf writes it: what is 0 is left out, and what is negative is 64 bits long."""
+    postings = b"".join(field(4, b"".join(field(i, v % 2**64) for i, v in enumerate(pair, 1) if v)) for pair in pairs)
+    return field(1, term.encode()) + field(2, len(pairs) if df is None else df) + field(3, 7) + postings
+
+
+DOCS = [doc_record(0, "a", 3), doc_record(1, "b", 5)]
+TWO = listed("x", (0, 3), (1, 5))
+
+
+def test_ciff_of_others(tmp_path: Path) -> None:
+    """Zeros left out, unknown fields, documents in another order, fields in another order."""
+    path = tmp_path / "v.ciff"
+    postings = [TWO + field(99, b"new"), field(4, field(2, 4) + field(1, 1)) + field(2, 1) + field(1, b"y")]
+    path.write_bytes(ciff(Header(2, 2).to_bytes() + field(50, 1), *postings, *reversed(DOCS)))
+    ids, vectors, vocabulary = read_vectors(path)
+    assert (ids, list(vocabulary.tokens)) == (["a", "b"], ["x", "y"])
+    assert list(vectors.as_dicts()) == [{0: 3.0}, {0: 5.0, 1: 4.0}]
+    assert next(iter(read_vectors(path, scale=2).vectors.as_dicts())) == {0: 1.5}
+
+
+def test_the_quick_way_through_postings_is_the_slow_one() -> None:
+    docids, tfs = np.array([0, 1, 300, 70_000]), np.array([1, 200, 70_000, 3])
+    written = postings_list("x", docids, tfs)
+    assert written == listed("x", (0, 1), (1, 200), (299, 70_000), (69_700, 3)).replace(
+        field(3, 7), field(3, int(tfs.sum()))
+    ).replace(field(4, field(2, 1)), field(4, field(1, 0) + field(2, 1)))
+
+
+DAMAGES = {
+    "the version is 2": (ciff(field(1, 2)), 1, "has version 2"),
+    "no lists": (ciff(Header(0, 1).to_bytes()), 0, "counts 0 postings lists"),
+    "too many lists": (ciff(Header(2**30, 1).to_bytes()), 0, "counts 1073741824 postings lists"),
+    "a list is missing": (ciff(Header(1, 0).to_bytes()), None, "ends where postings list 1 of 1 should be"),
+    "a document is missing": (ciff(Header(1, 2).to_bytes(), TWO, DOCS[0]), None, "where document 2 of 2 should be"),
+    "more follows": (ciff(Header(1, 2).to_bytes(), TWO, *DOCS) + b"xyz", None, "3 bytes follow the last document"),
+    "docids stand": (ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), (0, 1)), *DOCS), None, "do not ascend"),
+    "docids fall": (ciff(Header(1, 2).to_bytes(), listed("x", (1, 1), (-1, 1)), *DOCS), None, "do not ascend"),
+    "docid too large": (ciff(Header(1, 2).to_bytes(), listed("x", (2, 1)), *DOCS), None, "has the docid 2; the header"),
+    "negative tf": (ciff(Header(1, 2).to_bytes(), listed("x", (0, -4)), *DOCS), None, "the tf -4 in its posting 1"),
+    "wrong df": (ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), df=2), *DOCS), None, "1 postings, but its df is 2"),
+    "a document twice": (ciff(Header(1, 2).to_bytes(), TWO, DOCS[0], DOCS[0]), None, "the docid 0 of document 2"),
+    "an unknown document": (ciff(Header(1, 1).to_bytes(), listed("x"), DOCS[1]), None, "not below the header's 1"),
+    "no UTF-8": (ciff(Header(1, 0).to_bytes(), field(1, b"\xff")), None, "no UTF-8"),
+    "a long length": (ciff(Header(1, 0).to_bytes()) + varint(2**40), None, "should have 1099511627776 bytes"),
+    "an endless length": (ciff(Header(1, 0).to_bytes()) + b"\xff" * 20, None, "more than 64 bits"),
+    "empty": (b"", 0, "ends where the header should be"),
+    "a text": (b"It is a truth universally acknowledged", 0, "the header"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_ciff_has_its_byte(tmp_path: Path, name: str) -> None:
+    data, offset, said = DAMAGES[name]
+    path = tmp_path / "v.ciff"
+    path.write_bytes(data)
+    with pytest.raises(
+        SourceError, match=rf"v\.ciff is no CIFF file, cut short or damaged, at byte \d+: .*{said}"
+    ) as e:
+        read_vectors(path)
+    if offset is not None:
+        assert f"at byte {offset}:" in str(e.value)
+
+
+def test_a_term_twice_and_bad_ids(tmp_path: Path) -> None:
+    path = tmp_path / "v.ciff"
+    path.write_bytes(ciff(Header(2, 2).to_bytes(), TWO, TWO, *DOCS))
+    with pytest.raises(SourceError, match="'x' is in the vocabulary twice"):
+        read_vectors(path)
+    path.write_bytes(ciff(Header(1, 2).to_bytes(), TWO, doc_record(0, "", 3), DOCS[1]))
+    refused: list[RowError] = []
+    assert read_vectors(path, on_bad_row=refused.append).ids == ["b"]
+    assert [row.place for row in refused] == [f"{path}:document 0"]
+
+
+def small_ciff(folder: Path) -> bytes:
+    rows = [{1: 1.0, 2: 3.0}, {}, {2: 0.5}]
+    with fill(folder / "a", [toy_document(i) for i in range(3)], toy_vectors(rows)) as index:
+        export_index(index, folder / "v.ciff")
+    return (folder / "v.ciff").read_bytes()
+
+
+def test_ciff_cut_at_every_byte(tmp_path: Path) -> None:
+    whole = small_ciff(tmp_path)
+    path = tmp_path / "cut.ciff"
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(SourceError, match=r"at byte \d+: "):
+            read_vectors(path)
+        with pytest.raises(SourceError):
+            import_vectors(tmp_path / "new", path)
+    assert not (tmp_path / "new").exists()
+
+
+def test_ciff_with_any_byte_changed_raises_nothing_else(tmp_path: Path) -> None:
+    whole = small_ciff(tmp_path)
+    path = tmp_path / "changed.ciff"
+    for place in range(len(whole)):
+        for flip in (1, 0x80, 0xFF):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            with contextlib.suppress(SourceError):
+                read_vectors(path, on_bad_row=lambda _: None)
+
+
+def test_damaged_jsonl_keeps_what_came_before(tmp_path: Path) -> None:
+    with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
+        export_index(index, tmp_path / "v.jsonl.gz")
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes((tmp_path / "v.jsonl.gz").read_bytes()[:-9])
+    with pytest.raises(SourceError, match="damaged or cut short"):
+        import_vectors(tmp_path / "new", cut)
+
+
+def npz(path: Path, **beside: object) -> Path:
+    vectors = toy_vectors([{1: 1.0}])
+    arrays = vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size, None
+    vector_file.write_arrays(path, *arrays, beside=beside)
+    return path
+
+
+def test_npz_without_what_it_needs(tmp_path: Path) -> None:
+    tokens = list(SPACE.vocabulary.tokens)
+    for beside, said in (
+        ({}, "has no 'ids' beside"),
+        ({"ids": ["a"]}, "has no 'vocabulary' beside"),
+        ({"ids": ["a", "b"], "vocabulary": tokens}, "2 ids for 1 vectors"),
+        ({"ids": ["a"], "vocabulary": tokens[:-1]}, "15 tokens for 16 terms"),
+        ({"ids": ["a"], "vocabulary": ["t"] * 16}, "in the vocabulary twice"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            read_vectors(npz(tmp_path / "v.npz", **beside))
+    refused: list[RowError] = []
+    path = npz(tmp_path / "v.npz", ids=[3], vocabulary=tokens)
+    assert read_vectors(path, on_bad_row=refused.append).ids == []
+    assert [row.place for row in refused] == [f"{path}:row 1"]
+
+
+def test_npz_with_any_byte_changed(tmp_path: Path) -> None:
+    whole = npz(tmp_path / "v.npz", ids=["a"], vocabulary=list(SPACE.vocabulary.tokens)).read_bytes()
+    for place in range(0, len(whole), 3):
+        (tmp_path / "w.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with contextlib.suppress(SourceError):
+            assert read_vectors(tmp_path / "w.npz").ids == ["a"]
+
+
+def parquet(path: Path, change: Callable[[dict], object] = lambda _: None) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {"id": ["a", "b", "c"], "terms": [[1, 2], [0], []], "weights": [[1.0, 2.0], [3.0], []]}
+    change(columns)
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+def test_parquet_of_others(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="names no vocabulary"):
+        import_vectors(tmp_path / "new", parquet(tmp_path / "v.parquet"))
+    with Index.create(tmp_path / "i", SPACE) as index:
+        assert import_vectors(index, parquet(tmp_path / "v.parquet")).added == 3
+        assert stored(index)["a"] == pytest.approx({"t1": 1.0, "t2": 2.0}, abs=1e-4)
+    path = tmp_path / "w.parquet"
+    for change, said in (
+        (lambda c: c["terms"].__setitem__(1, [16]), "the term 16 is outside"),
+        (lambda c: c["terms"].__setitem__(0, [1, 1]), "the term 1 is there twice"),
+        (lambda c: c["terms"].__setitem__(1, None), "must be lists"),
+        (lambda c: c["weights"].__setitem__(0, [1.0]), "a weight for each term"),
+        (lambda c: c["weights"].__setitem__(1, [-3.0]), "'t0' has the weight -3.0"),
+        (lambda c: c["weights"].__setitem__(1, [float("nan")]), "'t0' has the weight nan"),
+        (lambda c: c["id"].__setitem__(1, "a"), "the id came before"),
+        (lambda c: c["id"].__setitem__(1, ""), "must be a non-empty string"),
+    ):
+        refused: list[RowError] = []
+        parquet(path, change)
+        found = read_vectors(path, vocabulary=SPACE.vocabulary, on_bad_row=refused.append)
+        assert len(found.ids) == 2
+        assert [said in row.reason and row.place.startswith(f"{path}:row ") for row in refused] == [True], refused
+    path.write_bytes(b"none")
+    with pytest.raises(SourceError, match="no Parquet file"):
+        read_vectors(path)
+
+
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet(tmp_path / "v.parquet")
+    with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(
+            MissingExtra, match=r"writing Parquet files needs pyarrow: pip install 'lexpand\[parquet\]'"
+        ):
+            export_index(index, tmp_path / "w.parquet")
+    with pytest.raises(MissingExtra, match="reading Parquet files needs pyarrow"):
+        read_vectors(tmp_path / "v.parquet")
+    assert not (tmp_path / "w.parquet").exists()
+
+
+def test_vectors_are_those_of_the_file_s_model(tmp_path: Path) -> None:
+    with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
+        for name, model in (("v.npz", SPACE.model), ("v.parquet", SPACE.model), ("v.jsonl", None), ("v.ciff", None)):
+            export_index(index, tmp_path / name)
+            vectors = read_vectors(tmp_path / name).vectors
+            assert isinstance(vectors, SparseVectors)
+            assert vectors.model == model
