@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from change_model import Changes, all_found, assert_holds, create, create_with, put, versioned
+from index_toys import ids_in, make_toys
 
 from lexpand import Index, SparseVectors
 from lexpand.errors import IndexStateError
@@ -220,3 +221,13 @@ def test_an_index_made_anew_under_an_old_one(tmp_path: Path) -> None:
     with Index.open(path) as index:
         assert_holds(index, STATE)
         assert index.check() == []
+
+
+def test_a_forked_child_keeps_the_snapshot_by_a_lease_of_its_own(tmp_path: Path) -> None:
+    path = make_toys(tmp_path / "i", [1, 2])
+    with Index.open(path) as index:
+        child = os.fork()
+        if child == 0:
+            held = ids_in(index) == ["d1", "d2"] and len(list((path / "leases").iterdir())) == 2
+            os._exit(0 if held else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -140,7 +140,7 @@ def _new_documents(
             report.unchanged += 1
         elif on_duplicate is OnDuplicate.REPLACE:
             new[document.doc_id] = document
-            report.replaced += 1
+            report.replaced += twin is None  # not where the source has one id twice
         elif on_duplicate is OnDuplicate.SKIP:
             report.skipped += 1
         else:

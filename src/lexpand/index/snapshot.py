@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -42,6 +43,10 @@ class Snapshot:
         self._lease = lease
         self._turn = threading.Lock()
         self._filtered: OrderedDict[Expression, list[Set]] = OrderedDict()
+
+    def lease_anew(self, folder: Path) -> None:
+        """Take a lease for this process; that of another one is left to it."""
+        self._lease = Lease.take(folder, self.commit.commit_id)
 
     def release(self) -> None:
         """Give the lease back."""

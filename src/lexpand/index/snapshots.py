@@ -41,6 +41,10 @@ class Snapshots:
         current = self._current
         if current is None:
             raise IndexStateError(f"{self._folder} is closed: open it again")
+        if os.getpid() != self._pid:
+            # A forked child has its parent's snapshot, and keeps it by a lease of its own.
+            self._pid = os.getpid()
+            current.lease_anew(self._folder)
         return current
 
     def refresh(self) -> bool:
