@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
-from lexpand.cli.making import Columns, CommitEvery, Wishes, Words, open_or_create
+from lexpand.cli.making import Columns, CommitEvery, MaxLength, Wishes, Words, open_or_create
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.data import Document, Fields, read_documents
@@ -33,12 +33,7 @@ def index(
     ],
     index_path: IndexPath,
     model: Model = None,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            "--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"
-        ),
-    ] = None,
+    max_length: MaxLength = None,
     id_field: Annotated[
         str | None, typer.Option("--id-field", help="Field of the id.", show_default="doc_id, id or _id")
     ] = None,

@@ -15,6 +15,10 @@ from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 
 CommitEvery = Annotated[int, typer.Option("--commit-every", min=1, help="Documents between two commits.")]
+MaxLength = Annotated[
+    int | None,
+    typer.Option("--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"),
+]
 Words = Annotated[
     str | None,
     typer.Option(

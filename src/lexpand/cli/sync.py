@@ -11,7 +11,7 @@ import typer
 
 from lexpand.cli.exit_codes import EXIT_REFUSED
 from lexpand.cli.index import begun, print_report, saying_what_is_kept
-from lexpand.cli.making import Columns, CommitEvery, Wishes, Words, open_or_create
+from lexpand.cli.making import Columns, CommitEvery, MaxLength, Wishes, Words, open_or_create
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, show
 from lexpand.data import read_documents
@@ -26,12 +26,7 @@ def sync_command(
     ],
     index_path: IndexPath,
     model: Model = None,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            "--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"
-        ),
-    ] = None,
+    max_length: MaxLength = None,
     commit_every: CommitEvery = COMMIT_EVERY,
     words: Words = None,
     columns: Columns = None,
