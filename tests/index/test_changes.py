@@ -20,9 +20,9 @@ from change_model import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from index_toys import SPACE, toy_vectors
+from index_toys import SPACE, make_toys, toy_vectors
 
-from lexpand import Document, Index
+from lexpand import Document, Index, SparseVectors
 from lexpand.errors import DuplicateDocument, UnknownDocument
 
 numbers = st.integers(0, 11)
@@ -245,3 +245,23 @@ def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
         assert [vector.terms.tolist() for vector in index.vectors("d3")] == [
             sorted(row) for row in rows_of(versioned(3, 2))
         ]
+
+
+def test_a_replacement_that_is_interrupted_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is committed afterwards, as `ingest` does: the old document is there until the new one is."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = make_toys(tmp_path / "i", [1])
+    with Index.open(path) as index:
+        new = Document("d1", "another text")
+        vectors = toy_vectors([{1: 2.0}])
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(SparseVectors, "__getitem__", interrupt)
+            index.replace([new], vectors)
+        index.commit()
+        assert index.document("d1") != new
+        index.replace([new], vectors)
+        index.commit()
+        assert (index.document("d1"), len(index), index.check()) == (new, 1, [])

@@ -236,7 +236,7 @@ class Catalogue:
         with self._database.read() as db:
             return matching_rows(db, expression)
 
-    def content_hashes(self, doc_ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    def content_hashes(self, doc_ids: Collection[str]) -> dict[str, tuple[int, bytes]]:
         """Row and content hash of each of these documents that is live."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
         with self._database.use() as db:

@@ -52,11 +52,10 @@ class Writer:
     def presence(self, documents: Sequence[Document]) -> list[Presence]:
         """See `Index.presence`."""
         stored = self._catalogue.content_hashes([document.doc_id for document in documents])
-        known = {doc_id: digest for doc_id, (_, digest) in stored.items() if doc_id not in self._pending.deleted}
-        known |= self._pending.content_hashes
         found = []
         for document in documents:
-            content_hash = known.get(document.doc_id)
+            _, committed = stored.get(document.doc_id, (None, None))
+            content_hash = self._pending.content_hash(document.doc_id, committed)
             if content_hash is None:
                 found.append(Presence.NEW)
             else:
@@ -80,10 +79,8 @@ class Writer:
             check_metadata(self._schema.columns, document)
         self._begin()
         chosen = self._chosen(documents, replace)
-        if self._catalogue.next_row() + len(self._pending) + len(chosen) > _ROW_LIMIT:
+        if self._catalogue.next_row() + len(self._pending.doc_ids) + len(chosen) > _ROW_LIMIT:
             raise IndexStateError(f"an index holds at most {_ROW_LIMIT} units: begin a second one")
-        if replace:
-            self.delete([documents[i].doc_id for i in chosen])
         if chosen:
             owner = np.repeat(np.arange(len(documents)), [len(s) for s in spans])
             rows = vectors[np.isin(owner, chosen)]
@@ -93,17 +90,11 @@ class Writer:
     def delete(self, doc_ids: Sequence[str]) -> int:
         """See `Index.delete`."""
         self._begin()
-        stored = self._catalogue.content_hashes(list(doc_ids))
-        there = 0
-        for doc_id in dict.fromkeys(doc_ids):
-            added = doc_id in self._pending.content_hashes
-            committed = doc_id in stored and doc_id not in self._pending.deleted
-            if added:
-                self._pending.withdraw(doc_id)
-            if committed:
-                self._pending.deleted[doc_id] = stored[doc_id][0]
-            there += added or committed
-        return there
+        wanted = list(dict.fromkeys(doc_ids))
+        stored = self._catalogue.content_hashes(wanted)
+        there = [i for i in wanted if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None]
+        self._pending.delete(there)
+        return len(there)
 
     def commit(self) -> Commit:
         """See `Index.commit`."""
@@ -170,9 +161,12 @@ class Writer:
         self._catalogue.check_in_place()
         first_row = self._catalogue.next_row()
         new = self._snapshots.current.commit.commit_id + 1
-        segments = [self._files.write(self._pending.batch(), first_row, new)] if len(self._pending) else []
-        deleted = list(self._pending.deleted.values())
-        self._publish(Change(self._pending.documents, first_row, deleted, segments))
+        deleted = [row for row, _ in self._catalogue.content_hashes(self._pending.doc_ids).values()]
+        if not len(self._pending):
+            return self._publish(Change(deleted=deleted)) if deleted else self.rollback()
+        batch = self._pending.batch()
+        segments = [self._files.write(batch, first_row, new)]
+        return self._publish(Change(batch.documents, first_row, deleted, segments))
 
     def _publish(self, change: Change) -> None:
         """Commit, and see the new commit. Where it fails for good, the files of its segments are removed."""
