@@ -108,7 +108,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
         twin = exhaustive.search(self._segments, _FIELD, queries, max(ks))
         same = True
         for k in ks:
-            wanted = [hits[:k] for hits in twin]
+            wanted = [list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True)) for scores, rows, *_ in twin]
             matches = self._index.search(queries, k)
             same &= [[(match.score, match.row) for match in found] for found in matches] == wanted
             indptr, scores, rows, _, _ = self._native(queries, k, 1.0, 1)

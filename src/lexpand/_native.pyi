@@ -29,6 +29,7 @@ __all__ = [
     "number_words",
     "search",
     "split_words",
+    "strings_at",
     "write_segment",
 ]
 
@@ -186,6 +187,12 @@ def search(
     Beside each segment, the ordinals that may be found (bit i % 64 of word i // 64), or None for all. Equal scores are
     ordered by row. Units that score zero are no hits. ``effort``, in (0, 1]: the share of a query's postings that is
     read, strongest contributions first; at 1 the result is exact.
+    """
+
+def strings_at(starts: NDArray[np.uint64], text: NDArray[np.uint8], places: NDArray[np.uint32]) -> list[str]:
+    """Of strings that lie in ``text`` as UTF-8, one after the other, those at some places.
+
+    String i is bytes ``starts[i]`` to ``starts[i + 1]``. Raises CorruptIndex where one is past the text, or no UTF-8.
     """
 
 @final

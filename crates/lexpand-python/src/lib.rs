@@ -17,7 +17,7 @@ mod _native {
     #[pymodule_export]
     use super::head::Head;
     #[pymodule_export]
-    use super::segment::{Segment, merge_segments, search, write_segment};
+    use super::segment::{Segment, merge_segments, search, strings_at, write_segment};
     #[pymodule_export]
     use super::words::{
         WordField, WordQuery, build_words, document_frequencies, merge_words, number_words, split_words,

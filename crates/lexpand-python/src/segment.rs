@@ -8,8 +8,9 @@ use numpy::ndarray::ArrayView1;
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1, ToPyArray};
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
 
-use crate::errors::to_python;
+use crate::errors::{CorruptIndex, to_python};
 use crate::words::WordField;
 
 type Forward<'py> =
@@ -130,6 +131,24 @@ impl Segment {
         let impacts = field.forward_impacts[range].to_pyarray(py);
         Ok((terms.into_pyarray(py), impacts, field.scales[ordinal as usize]))
     }
+}
+
+#[pyfunction]
+pub(crate) fn strings_at<'py>(
+    py: Python<'py>,
+    starts: PyReadonlyArray1<'py, u64>,
+    text: PyReadonlyArray1<'py, u8>,
+    places: PyReadonlyArray1<'py, u32>,
+) -> PyResult<Bound<'py, PyList>> {
+    let (starts, text) = (starts.as_slice()?, text.as_slice()?);
+    let string_at = |&place: &u32| {
+        let (start, end) = (starts.get(place as usize)?, starts.get(place as usize + 1)?);
+        let bytes = text.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)?;
+        Some(PyString::new(py, std::str::from_utf8(bytes).ok()?))
+    };
+    let damaged = |place| CorruptIndex::new_err(format!("string {place} is damaged: restore the index from a copy"));
+    let strings = places.as_slice()?.iter().map(|place| string_at(place).ok_or_else(|| damaged(place)));
+    PyList::new(py, strings.collect::<PyResult<Vec<_>>>()?)
 }
 
 #[pyfunction]

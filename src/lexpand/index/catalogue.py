@@ -51,9 +51,6 @@ _SINCE_2 = "CREATE INDEX IF NOT EXISTS deleted_documents ON documents (deleted) 
 # SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
 _VARIABLES = 900
 
-# Ids by row that are kept in memory, about 150 bytes each.
-_DOC_IDS_KEPT = 500_000
-
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
@@ -99,7 +96,6 @@ class Catalogue:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._database = Database(self._path)
-        self._doc_ids: dict[int, str] = {}
 
     @classmethod
     def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalogue:
@@ -260,18 +256,9 @@ class Catalogue:
         Raises:
             CorruptIndex: there is no such row.
         """
-        # A row's document never changes, and its number is never used again: what was read once stays true.
-        known = self._doc_ids
-        found = {row: known[row] for row in rows if row in known}
-        if len(found) < len(rows):
-            unknown = [row for row in rows if row not in found]
-            with self._database.read() as db:
-                read = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", unknown))
-                found |= {row: read[row] for row in unknown}
-            if len(known) > _DOC_IDS_KEPT:
-                self._doc_ids = known = {}
-            known.update(read)
-        return found
+        with self._database.read() as db:
+            found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
+            return {row: found[row] for row in rows}
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
         """The row of a document that is live in a snapshot."""

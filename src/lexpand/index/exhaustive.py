@@ -17,21 +17,23 @@ from lexpand.index.sets import Set, as_mask
 
 def search(
     segments: Sequence[tuple[_native.Segment, Set]], field: int, queries: SparseVectors, k: int
-) -> list[list[tuple[float, int, int, int]]]:
-    """The best ``k`` (score, row, segment, ordinal) of each query: score descending, then row and ordinal ascending.
+) -> list[tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]]:
+    """Scores, rows, segments and ordinals of the best ``k`` of each query.
+
+    Scores descend; where they are equal, rows and then ordinals ascend.
 
     Beside each segment stand the units that may be found. Scores above zero only.
     """
     parts = [_Part(segment, units, field) for segment, units in segments]
     rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
-    owners = np.repeat(np.arange(len(parts)), [len(part.rows) for part in parts])
-    ordinals = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(part.rows)) for part in parts)])
+    owners = np.repeat(np.arange(len(parts), dtype=np.uint32), [len(part.rows) for part in parts])
+    ordinals = np.concatenate([np.zeros(0, np.uint32), *(np.arange(len(part.rows), dtype=np.uint32) for part in parts)])
     found = []
     for i in range(len(queries)):
         scores = np.concatenate([np.zeros(0), *(part.scores(*queries.row(i)) for part in parts)])
         order = np.lexsort((ordinals, rows, -scores))[:k]
-        hits = [(float(scores[j]), int(rows[j]), int(owners[j]), int(ordinals[j])) for j in order if scores[j] > 0]
-        found.append(hits)
+        order = order[scores[order] > 0]
+        found.append((scores[order], rows[order], owners[order], ordinals[order]))
     return found
 
 

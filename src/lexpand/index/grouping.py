@@ -1,28 +1,89 @@
-"""What group is a unit's document in, by a field of its metadata?"""
+"""Which documents do the units make that a search found? A document, or a group of them, by its best unit."""
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lexpand.data import JsonValue
 from lexpand.index.catalogue import Catalogue
 from lexpand.index.filters import parse_field
-from lexpand.index.snapshot import Unit
+from lexpand.index.results import Match
+from lexpand.index.searching import Find
+from lexpand.index.snapshot import Snapshot
+from lexpand.index.units import Units
+
+Key = Callable[[Units], Sequence[Hashable]]
+"""The group of each unit."""
 
 
-def group_key(catalogue: Catalogue, field: str) -> Callable[[Sequence[Unit]], Sequence[Hashable]]:
-    """The group of each unit: its document's value of ``field`` (dots reach into objects), or its row without one.
+def best_documents(
+    find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalogue: Catalogue
+) -> list[list[Match]]:
+    """The best ``k`` documents of each query, or the best one of each of ``k`` values of a field.
 
     Raises:
-        FilterError: ``field`` is no name of a field.
+        FilterError: ``group_by`` is no name of a field.
     """
+    if group_by is not None:
+        found = _best_groups(find, queries, k, _by_value(catalogue, group_by))
+    elif snapshot.has_chunks:
+        found = _best_groups(find, queries, k, lambda units: units.rows.tolist())
+    else:
+        found = find(range(queries), k)
+    units = Units.concatenate(found)
+    spans: Iterable[tuple[int, int] | None] = _spans(snapshot, units) if snapshot.has_chunks else itertools.repeat(None)
+    named = zip(doc_ids_of(units, snapshot, catalogue), units.scores.tolist(), units.rows.tolist(), spans, strict=False)
+    matches = map(Match._make, named)
+    return [list(itertools.islice(matches, len(part))) for part in found]
+
+
+def doc_ids_of(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> list[str]:
+    """The ids of the units' documents: from their segments, or for segments without any from the catalogue."""
+    found = [""] * len(units)
+    for place, segment in enumerate(snapshot.segments):
+        chosen = np.flatnonzero(units.segments == place)
+        strings = segment.doc_ids_at(units.ordinals[chosen])
+        if strings is None:
+            rows = units.rows[chosen].tolist()
+            by_row = catalogue.doc_ids(set(rows))
+            strings = [by_row[row] for row in rows]
+        if len(chosen) == len(units):
+            return strings
+        for i, string in zip(chosen.tolist(), strings, strict=True):
+            found[i] = string
+    return found
+
+
+def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
+    """The best unit of each of the best ``k`` groups, exact: more units are asked for until they are of k groups."""
+    found: dict[int, Units] = {}
+    missing, wanted = list(range(queries)), k
+    while missing:
+        for number, units in zip(missing, find(missing, wanted), strict=True):
+            best: dict[Hashable, int] = {}
+            for place, group in enumerate(key(units)):
+                best.setdefault(group, place)
+            if len(best) >= k or len(units) < wanted:
+                found[number] = units.at(list(best.values())[:k])
+        missing = [number for number in missing if number not in found]
+        wanted *= 4
+    return [found[number] for number in range(queries)]
+
+
+def _by_value(catalogue: Catalogue, field: str) -> Key:
+    """A document's value of ``field`` (dots reach into objects), or its row without one."""
     path = parse_field(field)
 
-    def groups(units: Sequence[Unit]) -> Sequence[Hashable]:
-        documents = catalogue.documents(sorted({row for _, row, _, _ in units}))
+    def groups(units: Units) -> Sequence[Hashable]:
+        rows = units.rows.tolist()
+        documents = catalogue.documents(sorted(set(rows)))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
-        return [row if values[row] is None else json.dumps(values[row]) for _, row, _, _ in units]
+        return [row if values[row] is None else json.dumps(values[row]) for row in rows]
 
     return groups
 
@@ -34,3 +95,12 @@ def _value(metadata: Mapping[str, JsonValue], path: Sequence[str]) -> JsonValue:
             return None
         value = value.get(key)
     return value
+
+
+def _spans(snapshot: Snapshot, units: Units) -> list[tuple[int, int]]:
+    """The characters of each unit, first and end."""
+    spans: NDArray[np.uint32] = np.zeros((len(units), 2), np.uint32)
+    for place, segment in enumerate(snapshot.segments):
+        chosen = units.segments == place
+        spans[chosen] = segment.spans[units.ordinals[chosen]]
+    return [(first, end) for first, end in spans.tolist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -15,13 +15,12 @@ from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
-from lexpand.index.grouping import group_key
+from lexpand.index.grouping import best_documents, doc_ids_of
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, Find, best_groups, find_vectors, find_vectors_exhaustively, find_words
+from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words
 from lexpand.index.segment_files import Spans
-from lexpand.index.snapshot import Snapshot, Unit
 from lexpand.index.snapshots import Snapshots
 from lexpand.index.stored import stored_batches
 from lexpand.index.writer import Writer
@@ -259,7 +258,7 @@ class Index:
             find = find_vectors_exhaustively(snapshot, allowed, queries)
         else:
             find = find_vectors(snapshot, allowed, queries, effort, threads)
-        return self._matches(snapshot, find, len(queries), k, group_by)
+        return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
 
     def search_words(
         self,
@@ -289,7 +288,7 @@ class Index:
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = find_words(snapshot, allowed, words, bm25, threads)
-        return self._matches(snapshot, find, len(queries), k, group_by)
+        return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
 
     def _expression(self, given: Filter | None) -> Expression | None:
         if given is None:
@@ -297,21 +296,6 @@ class Index:
         expression = parse_filter(given)
         check_filter(self.schema.columns, expression)
         return expression
-
-    def _matches(self, snapshot: Snapshot, find: Find, queries: int, k: int, group_by: str | None) -> list[list[Match]]:
-        k = min(k, _MOST)
-        if k == 0:
-            return [[] for _ in range(queries)]
-        if group_by is not None:
-            found = best_groups(find, queries, k, group_key(self._catalogue, group_by))
-        elif snapshot.has_chunks:
-            found = best_groups(find, queries, k, _rows)
-        else:
-            found = find(range(queries), k)
-        doc_ids = self._catalogue.doc_ids({row for units in found for _, row, _, _ in units})
-        if snapshot.has_chunks:
-            return [[Match(doc_ids[u[1]], u[0], u[1], _span(snapshot, u)) for u in units] for units in found]
-        return [[Match(doc_ids[row], score, row) for score, row, _, _ in units] for units in found]
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.
@@ -321,11 +305,7 @@ class Index:
         """
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-        rows = sorted(
-            {row for segment, units in zip(snapshot.segments, allowed, strict=True) for row in segment.rows_of(units)}
-        )
-        doc_ids = self._catalogue.doc_ids(rows)
-        return [doc_ids[row] for row in rows]
+        return doc_ids_of(snapshot.documents(allowed), snapshot, self._catalogue)
 
     def document(self, doc_id: str) -> Document:
         """A document by its id.
@@ -397,7 +377,7 @@ class Index:
             space=self.space,
             segments=len(snapshot.segments),
             units=sum(segment.entry.units for segment in snapshot.segments),
-            live_units=snapshot.units(),
+            live_units=snapshot.live_units,
             nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
             segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
             catalogue_bytes=sum(path.stat().st_size for path in self.path.glob(f"{FILE}*")),
@@ -472,16 +452,6 @@ def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
         raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
     if not 0 < effort <= 1:
         raise DataError(f"effort is {effort}: above 0, at most 1, where the result is exact")
-
-
-def _rows(units: Sequence[Unit]) -> Sequence[Hashable]:
-    return [row for _, row, _, _ in units]
-
-
-def _span(snapshot: Snapshot, unit: Unit) -> tuple[int, int]:
-    _, _, segment, ordinal = unit
-    first, end = snapshot.segments[segment].spans[ordinal].tolist()
-    return first, end
 
 
 def _reopen(path: Path, verify: bool, memory_mib: int) -> Index:

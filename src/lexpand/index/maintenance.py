@@ -13,8 +13,12 @@ from lexpand import _native
 from lexpand.errors import LexpandError, StorageError
 from lexpand.index.catalogue import Catalogue, Commit
 from lexpand.index.folder import make_room
+from lexpand.index.grouping import doc_ids_of
 from lexpand.index.segment_files import FOLDER
 from lexpand.index.snapshot import Snapshot
+
+# Ids that are compared at a time.
+_IDS = 10_000
 
 
 def check_index(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> list[str]:
@@ -24,6 +28,7 @@ def check_index(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> list[
         found += _faults_of_segment(segment.path)
     try:
         found += _faults_of_documents(folder, catalogue, snapshot)
+        found += _faults_of_ids(folder, catalogue, snapshot)
     except LexpandError as error:
         found.append(str(error))
     return found
@@ -57,6 +62,17 @@ def _faults_of_documents(folder: Path, catalogue: Catalogue, snapshot: Snapshot)
         yield f"{folder}: a segment has row {row}, which no document has"
     if live != snapshot.commit.documents:
         yield f"{folder}: {live} live documents; commit {commit} has {snapshot.commit.documents}"
+
+
+def _faults_of_ids(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> Iterator[str]:
+    documents = snapshot.documents(snapshot.live)
+    for first in range(0, len(documents), _IDS):
+        units = documents.at(slice(first, first + _IDS))
+        rows = units.rows.tolist()
+        recorded = catalogue.doc_ids(rows)
+        for row, doc_id in zip(rows, doc_ids_of(units, snapshot, catalogue), strict=True):
+            if recorded[row] != doc_id:
+                yield f"{folder}: row {row} is {doc_id!r} in its segment and {recorded[row]!r} in the catalogue"
 
 
 def back_up(folder: Path, catalogue: Catalogue, target: Path) -> Commit:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from lexpand import _native
 from lexpand.errors import CorruptIndex
 from lexpand.index.catalogue import SegmentEntry
 from lexpand.index.columns import Column, evaluate, open_column
+from lexpand.index.doc_ids import NO_FIELD, DocIds
 from lexpand.index.filters import Expression
 from lexpand.index.schema import WORD_FIELD, Schema
-from lexpand.index.sets import Set, as_mask, as_set
+from lexpand.index.sets import Set, as_set
 
 RowsOf = Callable[[Expression], NDArray[np.uint32]]
 
@@ -29,6 +31,7 @@ _PARTS = {
     29: "dense rows",
     48: "words",
     80: "columns",
+    96: "ids",
 }
 _SPLIT_PLACES = 26
 
@@ -85,6 +88,17 @@ class OpenSegment:
         return bool(self.native.chunks().any())
 
     @cached_property
+    def doc_ids(self) -> DocIds | None:
+        """The id of each unit's document; None in a segment of an earlier version."""
+        with self._naming_file():
+            return DocIds.open(lambda kind: self.native.extra(kind, NO_FIELD), self.entry.units)
+
+    def doc_ids_at(self, ordinals: NDArray[np.uint32]) -> list[str] | None:
+        """The ids of these units' documents; None in a segment of an earlier version."""
+        with self._naming_file():
+            return None if self.doc_ids is None else self.doc_ids.at(ordinals)
+
+    @cached_property
     def words(self) -> _native.WordField:
         """The field of words; the index must have one."""
         return self.native.words(WORD_FIELD)
@@ -95,13 +109,10 @@ class OpenSegment:
         if field is None:
             return None
         if name not in self._columns:
-            try:
-                column = open_column(
+            with self._naming_file():
+                self._columns[name] = open_column(
                     self._schema.columns[name], lambda kind: self.native.extra(kind, field), self.entry.units
                 )
-            except CorruptIndex as error:
-                raise CorruptIndex(f"{self.path}: {error}") from error
-            self._columns[name] = column
         return self._columns[name]
 
     def live(self, deleted: NDArray[np.uint32]) -> Set:
@@ -111,11 +122,13 @@ class OpenSegment:
             return None
         return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))
 
-    def rows_of(self, units: Set) -> list[int]:
-        """The rows of the units in a set; one with several chunks has its row several times."""
-        rows: list[int] = self.rows[as_mask(units, len(self.rows))].tolist()
-        return rows
-
     def matching(self, expression: Expression, rows_by_sql: RowsOf) -> Set:
         """The units whose document's metadata match."""
         return as_set(evaluate(expression, self.column, self.rows, rows_by_sql))
+
+    @contextmanager
+    def _naming_file(self) -> Iterator[None]:
+        try:
+            yield
+        except CorruptIndex as error:
+            raise CorruptIndex(f"{self.path}: {error}") from error

@@ -18,6 +18,7 @@ from lexpand.data import Document, SparseVectors
 from lexpand.errors import CorruptIndex, StorageError
 from lexpand.index.catalogue import SegmentEntry
 from lexpand.index.columns import column_values, encode_column, merge_columns
+from lexpand.index.doc_ids import NO_FIELD, DocIds, joined
 from lexpand.index.open_segment import OpenSegment
 from lexpand.index.schema import SPARSE_FIELD, WORD_FIELD, Schema
 from lexpand.index.sets import Set, as_mask, size
@@ -76,7 +77,7 @@ class SegmentFiles:
             within.astype(np.uint32),
             spans,
             [(SPARSE_FIELD, vectors.vocabulary_size, vectors.indptr, vectors.terms, vectors.weights)],
-            [*self._words(batch), *self._columns(batch, owner)],
+            [*self._words(batch), *self._columns(batch, owner), *_ids(batch, owner)],
             **self._means,
         )
         return SegmentEntry(path.name, len(owner), *written)
@@ -88,7 +89,14 @@ class SegmentFiles:
             StorageError: the disk refuses.
         """
         path = self._new_path(commit_id)
-        extras = [*self._merged_words(segments, keep), *self._merged_columns(segments, keep)]
+        ordinals = [
+            np.flatnonzero(as_mask(kept, segment.entry.units)) for segment, kept in zip(segments, keep, strict=True)
+        ]
+        extras = [
+            *self._merged_words(segments, keep),
+            *self._merged_columns(segments, ordinals),
+            *_merged_ids(segments, ordinals),
+        ]
         sources = [(segment.native, kept) for segment, kept in zip(segments, keep, strict=True)]
         written = _native.merge_segments(path, sources, extras, **self._means)
         units = sum(size(kept, segment.entry.units) for segment, kept in zip(segments, keep, strict=True))
@@ -137,19 +145,26 @@ class SegmentFiles:
             return []
         return _extras(WORD_FIELD, _native.merge_words([segment.words for segment in segments], keep))
 
-    def _merged_columns(self, segments: Sequence[OpenSegment], keep: Sequence[Set]) -> list[_Extra]:
-        order = [
-            (source, np.flatnonzero(as_mask(kept, segment.entry.units)))
-            for source, (segment, kept) in enumerate(zip(segments, keep, strict=True))
-        ]
+    def _merged_columns(self, segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]) -> list[_Extra]:
         extras = []
         for name, field in self._schema.column_fields().items():
             columns = [segment.column(name) for segment in segments]
             present = [column for column in columns if column is not None]
             if len(present) < len(columns):
                 raise CorruptIndex(f"a segment of {self._folder} lacks the column {name}: restore it from a copy")
-            extras += _extras(field, merge_columns(present, order))
+            extras += _extras(field, merge_columns(present, list(enumerate(ordinals))))
         return extras
+
+
+def _ids(batch: Batch, owner: NDArray[np.int64]) -> list[_Extra]:
+    return _extras(NO_FIELD, DocIds.of([batch.documents[i].doc_id for i in owner.tolist()]).sections)
+
+
+def _merged_ids(segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]) -> list[_Extra]:
+    """None where a segment of an earlier version has none: the catalogue is asked for those of the merged one too."""
+    ids = [segment.doc_ids for segment in segments]
+    present = [each.taken(kept) for each, kept in zip(ids, ordinals, strict=True) if each is not None]
+    return _extras(NO_FIELD, joined(present).sections) if len(present) == len(ids) else []
 
 
 def _extras(field: int, sections: Sequence[tuple[int, bytes]]) -> list[_Extra]:

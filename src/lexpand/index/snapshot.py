@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,11 @@ from lexpand.index.catalogue import Catalogue, Commit
 from lexpand.index.filters import Expression
 from lexpand.index.leases import Lease
 from lexpand.index.open_segment import OpenSegment
-from lexpand.index.sets import Set, both, size
+from lexpand.index.sets import Set, as_mask, both, size
+from lexpand.index.units import Units
 
 # Filters whose sets are kept: a bit a unit and filter, 125 kB for a million units.
 _FILTERS = 64
-
-Unit: TypeAlias = "tuple[float, int, int, int]"
-"""A unit found: score, row, its segment's place in `Snapshot.segments`, its ordinal there. Thousands, so plain."""
 
 
 class Snapshot:
@@ -52,10 +49,10 @@ class Snapshot:
         """Give the lease back."""
         self._lease.release()
 
-    def units(self, allowed: Sequence[Set] | None = None) -> int:
-        """Units that are live, or in given sets."""
-        sets = self.live if allowed is None else allowed
-        return sum(size(units, segment.entry.units) for segment, units in zip(self.segments, sets, strict=True))
+    @property
+    def live_units(self) -> int:
+        """Units whose documents are not deleted."""
+        return sum(size(live, segment.entry.units) for segment, live in zip(self.segments, self.live, strict=True))
 
     @cached_property
     def has_chunks(self) -> bool:
@@ -82,6 +79,15 @@ class Snapshot:
             if len(self._filtered) > _FILTERS:
                 self._filtered.popitem(last=False)
         return found
+
+    def documents(self, allowed: Sequence[Set]) -> Units:
+        """The first unit of each document that has any in these sets, by row; scores are 0."""
+        parts = []
+        for place, (segment, units) in enumerate(zip(self.segments, allowed, strict=True)):
+            ordinals = np.flatnonzero(as_mask(units, segment.entry.units)).astype(np.uint32)
+            rows, first = np.unique(segment.rows[ordinals], return_index=True)
+            parts.append(Units(np.zeros(len(rows)), rows, np.full(len(rows), place, np.uint32), ordinals[first]))
+        return Units.concatenate(parts)
 
     def _matching(self, expression: Expression, catalogue: Catalogue) -> list[Set]:
         rows: dict[Expression, NDArray[np.uint32]] = {}
