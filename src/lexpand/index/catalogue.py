@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import Document, VectorSpace
-from lexpand.errors import CorruptIndex, IndexLocked, NewerFormat, NotAnIndex, StorageError
+from lexpand.data import Document
+from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex
 from lexpand.index.database import RESTORE, Database, transaction
 from lexpand.index.filters import Expression, matching_rows
 from lexpand.index.schema import Schema, read_schema, write_schema
@@ -91,11 +91,15 @@ class Change:
 
 
 class Catalogue:
-    """An open catalogue; it may be shared by threads."""
+    """An open catalogue; it may be shared by threads.
+
+    Attributes:
+        database: the SQLite file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._database = Database(self._path)
+        self.database = Database(self._path)
 
     @classmethod
     def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalogue:
@@ -135,11 +139,11 @@ class Catalogue:
 
     def is_blank(self) -> bool:
         """Whether the file is a database that nobody has written anything to."""
-        with self._database.use() as db:
+        with self.database.use() as db:
             return _value(db, "PRAGMA application_id") == 0 and _value(db, "SELECT COUNT(*) FROM sqlite_master") == 0
 
     def _check_identity(self, folder: Path) -> None:
-        with self._database.use() as db:
+        with self.database.use() as db:
             application, version = _value(db, "PRAGMA application_id"), _value(db, "PRAGMA user_version")
             page = _value(db, "PRAGMA page_size")
         if application != APPLICATION_ID:
@@ -153,7 +157,7 @@ class Catalogue:
             raise CorruptIndex(f"{self._path} is cut short; {RESTORE}")
 
     def _write_tables(self, schema: Schema, created_by: str) -> None:
-        with self._database.use(writable=True) as db:
+        with self.database.use(writable=True) as db:
             db.execute("PRAGMA journal_mode = WAL")
             with transaction(db):
                 for statement in _SCHEMA.split(";\n"):
@@ -165,12 +169,8 @@ class Catalogue:
 
     def schema(self) -> Schema:
         """What the index holds of a document."""
-        with self._database.read() as db:
+        with self.database.read() as db:
             return read_schema(db)
-
-    def space(self) -> VectorSpace:
-        """Whose vectors the index holds."""
-        return self.schema().space
 
     def check_in_place(self) -> None:
         """Nothing, where this catalogue is still the one in its folder.
@@ -178,16 +178,16 @@ class Catalogue:
         Raises:
             IndexStateError: the folder was removed, or holds another index by now.
         """
-        self._database.check_in_place()
+        self.database.check_in_place()
 
     def last_commit(self) -> Commit:
         """The newest commit."""
-        with self._database.use() as db:
+        with self.database.use() as db:
             return _last_commit(db)
 
     def segments(self, commit_id: int) -> list[SegmentEntry]:
         """The segments that a snapshot reads, oldest rows first."""
-        with self._database.read() as db:
+        with self.database.read() as db:
             rows = db.execute(
                 "SELECT file, units, bytes, checksum FROM segments"
                 " WHERE created <= ?1 AND (retired IS NULL OR retired > ?1) ORDER BY segment",
@@ -197,19 +197,19 @@ class Catalogue:
 
     def segment_files(self) -> set[str]:
         """The file of every segment that any commit names."""
-        with self._database.use() as db:
+        with self.database.use() as db:
             return {file for (file,) in db.execute("SELECT file FROM segments")}
 
     def forget_segments(self, oldest: int) -> None:
         """Drop the rows of segments that no snapshot from commit ``oldest`` on reads."""
-        with self._database.use() as db:
+        with self.database.use() as db:
             if db.execute("SELECT 1 FROM segments WHERE retired <= ? LIMIT 1", (oldest,)).fetchone():
                 with transaction(db):
                     db.execute("DELETE FROM segments WHERE retired <= ?", (oldest,))
 
     def forget_documents(self, rows: Sequence[int]) -> None:
         """Drop deleted documents with their texts; no segment may have a unit of them."""
-        with self._database.use() as db, transaction(db):
+        with self.database.use() as db, transaction(db):
             # A number is never used again, so the largest ever given must be known when its row is gone.
             _set(db, "next_row", _next_row(db))
             gone = [(int(row),) for row in rows]
@@ -218,24 +218,24 @@ class Catalogue:
 
     def next_row(self) -> int:
         """The number of the next document."""
-        with self._database.use() as db:
+        with self.database.use() as db:
             return _next_row(db)
 
     def deleted_rows(self, commit_id: int) -> NDArray[np.uint32]:
         """The rows of documents that are deleted in a snapshot, ascending."""
-        with self._database.read() as db:
+        with self.database.read() as db:
             rows = db.execute("SELECT row FROM documents WHERE deleted <= ? ORDER BY row", (commit_id,))
             return np.array([row for (row,) in rows], np.uint32)
 
     def matching_rows(self, expression: Expression) -> NDArray[np.uint32]:
         """The rows whose metadata matches, ascending; those of deleted documents too."""
-        with self._database.read() as db:
+        with self.database.read() as db:
             return matching_rows(db, expression)
 
     def content_hashes(self, doc_ids: Collection[str]) -> dict[str, tuple[int, bytes]]:
         """Row and content hash of each of these documents that is live."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
-        with self._database.use() as db:
+        with self.database.use() as db:
             return {doc_id: (row, digest) for doc_id, row, digest in _select_in(db, query, doc_ids)}
 
     def live_doc_ids(self) -> Iterator[str]:
@@ -243,7 +243,7 @@ class Catalogue:
         query = "SELECT row, doc_id FROM documents WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
         last = -1
         while True:
-            with self._database.use() as db:
+            with self.database.use() as db:
                 found = db.execute(query, (last,)).fetchall()
             if not found:
                 return
@@ -256,7 +256,7 @@ class Catalogue:
         Raises:
             CorruptIndex: there is no such row.
         """
-        with self._database.read() as db:
+        with self.database.read() as db:
             found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
             return {row: found[row] for row in rows}
 
@@ -267,7 +267,7 @@ class Catalogue:
             " ORDER BY row DESC LIMIT 1"
         )
         live = "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND deleted IS NULL"
-        with self._database.use() as db:
+        with self.database.use() as db:
             # The first has an index to go by; only documents deleted since the snapshot need the other.
             found = db.execute(live, (doc_id, commit_id)).fetchone() or (
                 db.execute(query, (doc_id, commit_id)).fetchone() if self._has_newer(db, commit_id) else None
@@ -285,7 +285,7 @@ class Catalogue:
             CorruptIndex: there is no such row.
         """
         query = "SELECT row, doc_id, text, title, metadata FROM documents JOIN texts USING (row) WHERE row"
-        with self._database.read() as db:
+        with self.database.read() as db:
             found = {
                 row: Document(doc_id, text, title, json.loads(metadata))
                 for row, doc_id, text, title, metadata in _select_in(db, query, rows)
@@ -300,7 +300,7 @@ class Catalogue:
         )
         last = -1
         while True:
-            with self._database.read() as db:
+            with self.database.read() as db:
                 found = db.execute(query, (last,)).fetchall()
                 parts = [
                     (row, created, deleted, Document(doc_id, text, title, json.loads(metadata)), digest)
@@ -318,7 +318,7 @@ class Catalogue:
             StorageError: the disk refuses.
             IndexLocked: another process holds the catalogue.
         """
-        with self._database.use(writable=True) as db, transaction(db):
+        with self.database.use(writable=True) as db, transaction(db):
             before = _last_commit(db)
             commit = replace(
                 before,
@@ -333,35 +333,11 @@ class Catalogue:
             _write_change(db, change, commit.commit_id)
         return commit
 
-    def integrity(self) -> list[str]:
-        """What SQLite finds wrong with the file."""
-        with self._database.use() as db:
-            found = [str(line) for (line,) in db.execute("PRAGMA integrity_check(20)")]
-        return [] if found == ["ok"] else found
-
-    def shrink(self) -> None:
-        """Give pages that are not used any more back to the disk."""
-        with self._database.use(writable=True) as db:
-            db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def fold_log(self) -> bool:
-        """Move SQLite's log into the file; whether nothing is left of it, not even of a commit that failed.
-
-        A commit whose sync failed may stand in the log whole: were the process to end now, the next one would find it.
-        """
-        try:
-            with self._database.use() as db:
-                busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except (StorageError, IndexLocked):
-            return False
-        return not busy
-
     def copy_to(self, folder: Path) -> None:
         """Write the newest commit's catalogue into another folder, while others may write here."""
         target = Database(folder / FILE)
         try:
-            with self._database.use() as db, target.use(writable=True) as copy:
+            with self.database.use() as db, target.use(writable=True) as copy:
                 db.backup(copy, pages=1024)
                 with transaction(copy):
                     copy.execute("DELETE FROM segments WHERE retired IS NOT NULL")
@@ -371,7 +347,7 @@ class Catalogue:
 
     def close(self) -> None:
         """Close the connection for good."""
-        self._database.close()
+        self.database.close()
 
 
 def _write_change(db: sqlite3.Connection, change: Change, commit_id: int) -> None:

@@ -84,6 +84,30 @@ class Database:
             except (DataError, TypeError, ValueError) as error:
                 raise CorruptIndex(f"{self.path} is damaged ({error}); {RESTORE}") from error
 
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file."""
+        with self.use() as db:
+            found = [str(line) for (line,) in db.execute("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
+    def shrink(self) -> None:
+        """Give pages that are not used any more back to the disk."""
+        with self.use(writable=True) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def fold_log(self) -> bool:
+        """Move SQLite's log into the file; whether nothing is left of it, not even of a commit that failed.
+
+        A commit whose sync failed may stand in the log whole: were the process to end now, the next one would find it.
+        """
+        try:
+            with self.use() as db:
+                busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (StorageError, IndexLocked):
+            return False
+        return not busy
+
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _waiting: list[Database] = []

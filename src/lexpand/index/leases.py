@@ -27,7 +27,7 @@ class Lease:
 
     @classmethod
     def take(cls, folder: Path, commit_id: int) -> Lease:
-        """Lease a commit. Where the folder cannot be written no writer can be either, and the lease is empty."""
+        """Lease a commit. Without the right to write in the folder, the lease is empty: a merge may take the files."""
         from filelock import FileLock, Timeout
 
         while True:

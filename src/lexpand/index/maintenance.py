@@ -23,7 +23,7 @@ _IDS = 10_000
 
 def check_index(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> list[str]:
     """See `Index.check`."""
-    found = [f"{folder}: {fault}" for fault in catalogue.integrity()]
+    found = [f"{folder}: {fault}" for fault in catalogue.database.integrity()]
     for segment in snapshot.segments:
         found += _faults_of_segment(segment.path)
     try:

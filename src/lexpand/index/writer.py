@@ -118,7 +118,7 @@ class Writer:
         if snapshot.segments and not (whole and snapshot.segments[0].is_current):
             self._merge(slice(0, len(snapshot.segments)))
         self._remove_unread()
-        self._catalogue.shrink()
+        self._catalogue.database.shrink()
         return self._snapshots.current.commit
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class Writer:
                 if change.documents or change.deleted:
                     self._pending = Pending()
                 self._snapshots.refresh()
-            elif full or self._catalogue.fold_log():
+            elif full or self._catalogue.database.fold_log():
                 self._remove_files(change.segments)
 
     def _remove_files(self, segments: Sequence[SegmentEntry]) -> None:

@@ -14,7 +14,7 @@ from lexpand.data.readers.rows import Row
 from lexpand.data.streams import write_lines
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.errors import DataError, RowError, SourceError
-from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, check_scale, checked_weights
+from lexpand.index.exchange.source import Source, check_scale, checked_weights, chunked
 
 _Read = tuple[Document, dict[str, float]]
 
@@ -61,7 +61,9 @@ def open_source(path: Path, scale: float | None) -> Source:
     """
     divisor = check_scale(scale)
     vocabulary = _vocabulary(path, divisor)
-    return Source(vocabulary, None, lambda on_bad_row: _chunks(path, divisor, vocabulary, on_bad_row))
+    return Source(
+        vocabulary, None, lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row)
+    )
 
 
 def _written(weight: float, scale: float | None) -> float:
@@ -80,23 +82,15 @@ def _vocabulary(path: Path, scale: float) -> Vocabulary:
     return Vocabulary(sorted(tokens))
 
 
-def _chunks(path: Path, scale: float, vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
-    found: list[_Read] = []
+def _by_term(
+    path: Path, scale: float, vocabulary: Vocabulary
+) -> Iterator[tuple[Document, dict[int, float]] | RowError]:
     for read in _rows(path, scale):
         if isinstance(read, RowError):
-            on_bad_row(read)
-            continue
-        found.append(read)
-        if len(found) == ROWS:
-            yield _chunk(found, vocabulary)
-            found = []
-    if found:
-        yield _chunk(found, vocabulary)
-
-
-def _chunk(found: list[_Read], vocabulary: Vocabulary) -> Chunk:
-    rows = [{cast("int", vocabulary.id(token)): weight for token, weight in row.items()} for _, row in found]
-    return Chunk([document for document, _ in found], SparseVectors.from_rows(rows, len(vocabulary)))
+            yield read
+        else:
+            document, weights = read
+            yield document, {cast("int", vocabulary.id(token)): weight for token, weight in weights.items()}
 
 
 def _rows(path: Path, scale: float) -> Iterator[_Read | RowError]:

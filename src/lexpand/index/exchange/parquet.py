@@ -16,7 +16,7 @@ from lexpand.data.readers.parquet import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import atomic_write
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
-from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, checked_weights
+from lexpand.index.exchange.source import Source, checked_weights, chunked
 
 _VOCABULARY, _MODEL = b"lexpand.vocabulary", b"lexpand.model"
 
@@ -65,7 +65,7 @@ def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
         raise SourceError(f"{path}: its vocabulary or model cannot be read ({error}): write it again") from error
     if named is None:
         raise SourceError(f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one")
-    return Source(named, model, lambda on_bad_row: _chunks(path, named, on_bad_row))
+    return Source(named, model, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row))
 
 
 def _pyarrow(doing: str) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -85,24 +85,8 @@ def _metadata(path: Path) -> Mapping[bytes, bytes]:
         raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
 
 
-def _chunks(path: Path, vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
-    found: list[_Read] = []
-    for row in read_rows(path):
-        read = row if isinstance(row, RowError) else _attempt(row, vocabulary)
-        if isinstance(read, RowError):
-            on_bad_row(read)
-            continue
-        found.append(read)
-        if len(found) == ROWS:
-            yield _chunk(found, vocabulary)
-            found = []
-    if found:
-        yield _chunk(found, vocabulary)
-
-
-def _chunk(found: list[_Read], vocabulary: Vocabulary) -> Chunk:
-    vectors = SparseVectors.from_rows([row for _, row in found], len(vocabulary))
-    return Chunk([document for document, _ in found], vectors)
+def _rows(path: Path, vocabulary: Vocabulary) -> Iterator[_Read | RowError]:
+    return (row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_rows(path))
 
 
 def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:

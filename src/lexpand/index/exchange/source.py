@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ OnBadRow: TypeAlias = Callable[[RowError], None]
 
 ROWS = 1024
 """Documents of a chunk."""
+
+_Row: TypeAlias = tuple[Document, dict[int, float]]
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -52,6 +55,14 @@ class Source:
                 yield Chunk([documents[i] for i in kept], vectors[kept])
 
 
+def _without_bad(rows: Iterable[_Row | RowError], on_bad_row: OnBadRow) -> Iterator[_Row]:
+    for row in rows:
+        if isinstance(row, RowError):
+            on_bad_row(row)
+        else:
+            yield row
+
+
 def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
     if document.doc_id in seen:
         reason = "the id came before in this file: the first row is kept; give each document one id"
@@ -59,6 +70,14 @@ def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
         return False
     seen.add(document.doc_id)
     return True
+
+
+def chunked(rows: Iterable[_Row | RowError], vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+    """Chunks of `ROWS` documents with their weights by term; bad rows are handed on."""
+    good = _without_bad(rows, on_bad_row)
+    while found := list(islice(good, ROWS)):
+        documents, weights = zip(*found, strict=True)
+        yield Chunk(list(documents), SparseVectors.from_rows(weights, len(vocabulary)))
 
 
 def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]:
