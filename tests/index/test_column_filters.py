@@ -122,6 +122,16 @@ def test_long_lists_of_values(column_type: ColumnType, step: int, wanted: list[i
     assert found.tolist() == [matches(expression, each) for each in metadata]
 
 
+@pytest.mark.parametrize("share", [0, 0.002, 0.01, 0.015, 0.02, 0.3, 1])
+def test_lists_of_which_few_or_many_values_match(share: float) -> None:
+    random = np.random.default_rng(7)
+    metadata = [{"i": (random.random(random.integers(0, 4)) < share).astype(int).tolist()} for _ in range(1_000)]
+    expression = parse_text("i = 1")
+    expected = [1 in each["i"] for each in metadata]
+    assert any(expected) == (share > 0)
+    assert evaluated(expression, metadata, list(range(1_000)), None) == expected
+
+
 def test_parts_without_columns_are_asked_together() -> None:
     asked = []
 
