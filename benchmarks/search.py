@@ -28,7 +28,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -39,6 +38,7 @@ from rich.console import Console
 
 from retrieval import data
 from retrieval.build_choice import choose_build
+from retrieval.drawing import draw
 from retrieval.indexes import Pythons
 from retrieval.measuring import Measured, Plan, measure
 from retrieval.points import OperatingPoints
@@ -104,18 +104,6 @@ def machine() -> dict[str, Any]:
     return {"cpu": models[0] if models else platform.processor(), "cores": os.cpu_count(), "load": list(load)}
 
 
-def draw(figures: Path, python: Path, console: Console) -> None:
-    """The plot, by the peers' interpreter, which has matplotlib."""
-    picture = figures.with_suffix(".png")
-    command = [str(python), "-m", "peers.plot", str(figures), str(picture)]
-    try:
-        subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, timeout=300)
-    except (OSError, subprocess.SubprocessError) as error:
-        console.print(f"no plot: {error}", markup=False)
-    else:
-        console.print(f"{figures}, {picture.name}", markup=False)
-
-
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Measure, print, write; returns the ratios of the last collection."""
     plan = plan_of(options, console)
@@ -136,7 +124,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     everything = {"machine": before, "load_after": machine()["load"], "ratios": found}
     everything["collections"] = [asdict(result) for result in results]
     figures.write_text(json.dumps(everything, indent=1), encoding="utf-8")
-    draw(figures, plan.pythons.peers, console)
+    console.print(draw("plot", figures, plan.pythons.peers), markup=False)
     return found
 
 

@@ -40,10 +40,10 @@ class Lexpand(Peer[SparseVectors, _Found]):
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
         """Create, add in slices, commit: documents have an id and no text."""
         size, every = documents.vocabulary_size, settings["commit_every"]
-        with Index.create(path, _space(size)) as index:
+        with Index.create(path, vector_space(size)) as index:
             for first, rows in documents.slices(_SLICE):
                 end = first + len(rows[0]) - 1
-                index.add([Document(str(i), "") for i in range(first, end)], _vectors(rows, size))
+                index.add([Document(str(i), "") for i in range(first, end)], sparse_vectors(rows, size))
                 if end % every == 0 or end == len(documents):
                     index.commit()
 
@@ -151,19 +151,21 @@ class Lexpand(Peer[SparseVectors, _Found]):
         )
 
 
-def _space(vocabulary_size: int) -> VectorSpace:
+def vector_space(vocabulary_size: int) -> VectorSpace:
+    """Of vectors that no model made."""
     tokens = [f"term{term}" for term in range(vocabulary_size)]
     return VectorSpace(ModelId("benchmark", "0" * 64), Vocabulary(tokens))
 
 
-def _vectors(rows: Rows, vocabulary_size: int) -> SparseVectors:
+def sparse_vectors(rows: Rows, vocabulary_size: int) -> SparseVectors:
+    """Rows as Lexpand takes them: read-only."""
     for array in rows:
         array.setflags(write=False)
     return SparseVectors(*rows, vocabulary_size)
 
 
 def _sliced(vectors: Vectors, first: int, end: int) -> SparseVectors:
-    return _vectors(vectors.rows(first, end), vectors.vocabulary_size)
+    return sparse_vectors(vectors.rows(first, end), vectors.vocabulary_size)
 
 
 def _open(path: Path) -> list[_native.Segment]:
