@@ -159,7 +159,7 @@ fn search_one(views: &[rescore::View<'_>], query: Query<'_>, knobs: Knobs, scrat
         rescore::score_all(view, &scratch.dense, &mut best);
     }
     let candidates = scan::scan(views, &plan, best.threshold(), &mut scratch.sums);
-    rescore::rescore(views, &candidates, &scratch.dense, &mut best);
+    rescore::rescore(views, candidates, &plan, &scratch.dense, &mut best);
     scratch.dense.clear(query.terms);
     best.into_sorted()
 }

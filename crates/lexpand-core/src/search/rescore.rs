@@ -1,6 +1,7 @@
 //! The score of a unit, as docs/format.md defines it.
 
 use super::Searched;
+use super::plan::Plan;
 use super::pool::Candidate;
 use super::top_k::{Hit, TopK};
 use crate::segment::{Field, Terms, has};
@@ -107,9 +108,22 @@ pub(super) fn prefetch<T>(place: &T) {
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn prefetch<T>(_: &T) {}
 
-/// Scores candidates; where they lie is asked for some candidates before.
-pub(super) fn rescore(views: &[View<'_>], candidates: &[Candidate], query: &DenseQuery, best: &mut TopK) {
+/// Scores candidates, the largest sums first; where they lie is asked for some candidates before. An exact search ends where no sum that is left can
+/// reach the k-th best score: half of the units that [`Bounds::drop`] has to keep are not read.
+///
+/// [`Bounds::drop`]: super::bounds::Bounds::drop
+pub(super) fn rescore(
+    views: &[View<'_>],
+    mut candidates: Vec<Candidate>,
+    plan: &Plan,
+    query: &DenseQuery,
+    best: &mut TopK,
+) {
+    candidates.sort_unstable_by(|a, b| b.cmp(a));
     for (i, candidate) in candidates.iter().enumerate() {
+        if plan.exact && candidate.sum < plan.bounds.floor(best.threshold()) {
+            break;
+        }
         if let Some(next) = candidates.get(i + AHEAD) {
             views[next.segment as usize].prefetch(next.ordinal);
         }

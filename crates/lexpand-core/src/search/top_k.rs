@@ -68,6 +68,8 @@ impl TopK {
 
     /// Best first.
     pub(crate) fn into_sorted(self) -> Vec<Hit> {
-        self.heap.into_sorted_vec().into_iter().map(|worst| worst.0).collect()
+        let mut hits = self.heap.into_vec();
+        hits.sort_unstable();
+        hits.into_iter().map(|worst| worst.0).collect()
     }
 }
