@@ -6,9 +6,12 @@ head in the native core, and the model folder that holds them together. Beside i
 It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
 """
 
-from lexpand.encode.contract import Contract, Golden, Role
-from lexpand.encode.encoder import Encoder, Encoding, Trace
+from lexpand.encode.contract import Contract, Golden, QueryMode, Role
+from lexpand.encode.encoder import Encoder
+from lexpand.encode.encoding import Encoding, Trace
+from lexpand.encode.folder import add_query_table
 from lexpand.encode.languages import languages
+from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
 
@@ -17,10 +20,13 @@ __all__ = [
     "Encoder",
     "Encoding",
     "Golden",
+    "QueryMode",
+    "QueryTable",
     "Role",
     "Token",
     "Trace",
     "WordAnalyzer",
     "WordCounts",
+    "add_query_table",
     "languages",
 ]

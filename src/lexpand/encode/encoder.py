@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
-from lexpand.encode.contract import Contract, Role
+from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.encoding import Encoding, Trace, join
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.progress import reporting
-from lexpand.encode.tokens import Token, TokenizedText
+from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import DataError, ModelError
 
 # Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
@@ -33,60 +34,6 @@ OnDone = Callable[[int], None]
 """Called with the number of texts that were finished since the last call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """Sparse vectors and what is known of how they came about, one row a text.
-
-    Attributes:
-        vectors: the vectors.
-        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight.
-        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
-        tokens_lost: uint32 [n], how many of them were past the model's length and not read.
-    """
-
-    vectors: SparseVectors
-    positions: NDArray[np.uint32]
-    tokens: NDArray[np.uint32]
-    tokens_lost: NDArray[np.uint32]
-
-    @property
-    def truncated(self) -> int:
-        """Texts that were cut."""
-        return int(np.count_nonzero(self.tokens_lost))
-
-    @property
-    def empty(self) -> int:
-        """Texts whose vector has no term: no query can find them."""
-        return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One text's vector and the token behind each of its terms.
-
-    Attributes:
-        text: what was encoded.
-        weights: weight by term.
-        positions: by term, the token that gave the weight: an index into ``tokens``.
-        tokens: what the model read.
-    """
-
-    text: str
-    weights: dict[int, float]
-    positions: dict[int, int]
-    tokens: list[Token]
-
-    @property
-    def input_terms(self) -> frozenset[int]:
-        """The terms that stand in the text; all others are expansion terms."""
-        return frozenset(token.term for token in self.tokens if token.word is not None)
-
-    def word(self, term: int) -> str | None:
-        """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
-        span = self.tokens[self.positions[term]].word
-        return None if span is None else self.text[slice(*span)]
-
-
 class Encoder:
     """A model that turns texts into sparse vectors, on ONNX Runtime and the native head.
 
@@ -98,9 +45,17 @@ class Encoder:
         vocabulary: its terms.
         threads: that one call may use.
         max_tokens: the longest text read, by role, in tokens, special ones included.
+        query_mode: how queries are encoded where a call does not say otherwise.
     """
 
-    def __init__(self, folder: ModelFolder, *, threads: int | None = None, max_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        query_mode: QueryMode | str | None = None,
+    ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
         self.threads = threads or _cores()
@@ -111,10 +66,17 @@ class Encoder:
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
+        self._table = folder.load_query_table()
+        self.query_mode = self._checked_mode(query_mode, self.contract.query_mode)
 
     @classmethod
     def load(
-        cls, model: str | Path = "default", *, threads: int | None = None, max_tokens: int | None = None
+        cls,
+        model: str | Path = "default",
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        query_mode: QueryMode | str | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -122,11 +84,12 @@ class Encoder:
             model: ``default`` (the packaged one) or the path of a model folder.
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut documents at fewer tokens than the model reads.
+            query_mode: ``encoder`` or ``lookup``; what the contract says by default.
 
         Raises:
-            ModelError: the folder is missing, incomplete or damaged.
+            ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
         """
-        return cls(ModelFolder(find_folder(model)), threads=threads, max_tokens=max_tokens)
+        return cls(ModelFolder(find_folder(model)), threads=threads, max_tokens=max_tokens, query_mode=query_mode)
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
@@ -136,15 +99,44 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
-        return self._encode_reporting(documents, Role.DOCUMENT, show_progress)
+        with reporting(len(documents), "encoding documents", show_progress) as on_done:
+            return self._encode(documents, Role.DOCUMENT, on_done).vectors
 
-    def encode_queries(self, queries: Sequence[str], *, show_progress: bool = False) -> SparseVectors:
+    def encode_queries(
+        self, queries: Sequence[str], *, mode: QueryMode | str | None = None, show_progress: bool = False
+    ) -> SparseVectors:
         """One vector a query, in order.
+
+        Args:
+            queries: the questions.
+            mode: ``encoder`` or ``lookup``; `query_mode` by default.
+            show_progress: a bar on standard error.
 
         Raises:
             DataError: an element is no string.
+            ModelError: the model has no table for ``lookup``.
         """
-        return self._encode_reporting(queries, Role.QUERY, show_progress)
+        if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
+            return self._look_up([_text_of(query, i) for i, query in enumerate(queries)])
+        with reporting(len(queries), "encoding queries", show_progress) as on_done:
+            return self._encode(queries, Role.QUERY, on_done).vectors
+
+    def document_frequencies(self, documents: Iterable[str | Document]) -> tuple[NDArray[np.int64], int]:
+        """Of each term, how many documents have it among the tokens that the model reads; for `QueryTable.idf`.
+
+        Returns:
+            int64 [vocabulary_size], and the number of documents.
+
+        Raises:
+            DataError: an element is neither a string nor a Document.
+        """
+        counts, total, stream = np.zeros(len(self.vocabulary), np.int64), 0, iter(documents)
+        while window := list(islice(stream, _WINDOW)):
+            texts = [_text_of(text, total + i) for i, text in enumerate(window)]
+            for text in self._tokens.tokenize(texts, self.max_tokens[Role.DOCUMENT]):
+                counts[np.unique(np.array(text.ids, np.int64))] += 1
+            total += len(window)
+        return counts, total
 
     def encode(self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None) -> Encoding:
         """Vectors with positions and token counts.
@@ -157,11 +149,12 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
-        parts: list[Encoding] = []
-        for start in range(0, len(texts) or 1, _WINDOW):
-            window = [_text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
-            parts.append(self._encode_window(window, role, on_done or (lambda _: None)))
-        return _join(parts)
+        report = on_done or (lambda _: None)
+        if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
+            encoding = self._look_up_fully([_text_of(text, i) for i, text in enumerate(texts)])
+            report(len(texts))
+            return encoding
+        return self._encode(texts, role, report)
 
     def trace(self, text: str, role: Role) -> Trace:
         """Encode one text and keep the token behind each term.
@@ -178,9 +171,44 @@ class Encoder:
             self._tokens.places(text, self.max_tokens[role]),
         )
 
-    def _encode_reporting(self, texts: Sequence[str | Document], role: Role, show_progress: bool) -> SparseVectors:
-        with reporting(len(texts), f"encoding {role}s", show_progress) as on_done:
-            return self.encode(texts, role, on_done=on_done).vectors
+    def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
+        if mode is None:
+            return default
+        if mode not in list(QueryMode):
+            raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}")
+        if mode == QueryMode.LOOKUP and self._table is None:
+            raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
+        return QueryMode(mode)
+
+    def _look_up(self, queries: list[str]) -> SparseVectors:
+        assert self._table is not None  # _checked_mode
+        ids = self._tokens.own_ids(queries, self.max_tokens[Role.QUERY])
+        # Checking them again would take longer than all the rest.
+        return SparseVectors._trusted(*self._table.look_up(ids), len(self.vocabulary), self.contract.model)
+
+    def _look_up_fully(self, queries: list[str]) -> Encoding:
+        """With the first token that each term is."""
+        assert self._table is not None  # _checked_mode
+        tokenized = self._tokens.tokenize(queries, self.max_tokens[Role.QUERY])
+        indptr, terms, weights = self._table.look_up([text.ids for text in tokenized])
+        positions = [
+            text.ids.index(term)
+            for text, start, end in zip(tokenized, indptr, indptr[1:], strict=False)
+            for term in terms[start:end].tolist()
+        ]
+        return Encoding(
+            SparseVectors(indptr, terms, weights, len(self.vocabulary), self.contract.model),
+            np.array(positions, np.uint32),
+            np.array([text.seen for text in tokenized], np.uint32),
+            np.array([text.lost for text in tokenized], np.uint32),
+        )
+
+    def _encode(self, texts: Sequence[str | Document], role: Role, on_done: OnDone) -> Encoding:
+        parts: list[Encoding] = []
+        for start in range(0, len(texts) or 1, _WINDOW):
+            window = [_text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
+            parts.append(self._encode_window(window, role, on_done))
+        return join(parts)
 
     def _head_for(self, tokens: int) -> _native.Head:
         """The head; from the first longer text on, one with screening: the same vectors, sooner."""
@@ -223,15 +251,6 @@ def _batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:
         size = max(1, _BATCH_TOKENS // len(tokenized[places[0]].ids))
         yield places[:size]
         places = places[size:]
-
-
-def _join(parts: list[Encoding]) -> Encoding:
-    return Encoding(
-        SparseVectors.concatenate([part.vectors for part in parts]),
-        np.concatenate([part.positions for part in parts]),
-        np.concatenate([part.tokens for part in parts]),
-        np.concatenate([part.tokens_lost for part in parts]),
-    )
 
 
 def _text_of(text: object, place: int) -> str:

@@ -1,0 +1,75 @@
+"""What encoding gives: vectors, and what is known of how they came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import SparseVectors
+from lexpand.encode.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Sparse vectors and what is known of how they came about, one row a text.
+
+    Attributes:
+        vectors: the vectors.
+        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight.
+        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
+        tokens_lost: uint32 [n], how many of them were past the model's length and not read.
+    """
+
+    vectors: SparseVectors
+    positions: NDArray[np.uint32]
+    tokens: NDArray[np.uint32]
+    tokens_lost: NDArray[np.uint32]
+
+    @property
+    def truncated(self) -> int:
+        """Texts that were cut."""
+        return int(np.count_nonzero(self.tokens_lost))
+
+    @property
+    def empty(self) -> int:
+        """Texts whose vector has no term: no query can find them."""
+        return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One text's vector and the token behind each of its terms.
+
+    Attributes:
+        text: what was encoded.
+        weights: weight by term.
+        positions: by term, the token that gave the weight: an index into ``tokens``.
+        tokens: what the model read.
+    """
+
+    text: str
+    weights: dict[int, float]
+    positions: dict[int, int]
+    tokens: list[Token]
+
+    @property
+    def input_terms(self) -> frozenset[int]:
+        """The terms that stand in the text; all others are expansion terms."""
+        return frozenset(token.term for token in self.tokens if token.word is not None)
+
+    def word(self, term: int) -> str | None:
+        """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
+        span = self.tokens[self.positions[term]].word
+        return None if span is None else self.text[slice(*span)]
+
+
+def join(parts: list[Encoding]) -> Encoding:
+    """The rows of all parts, in order."""
+    return Encoding(
+        SparseVectors.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.positions for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([part.tokens_lost for part in parts]),
+    )
