@@ -89,7 +89,6 @@ def test_what_is_no_contract(folder: Path, content: str, reason: str) -> None:
         ({"query__mode": "lookup"}, "query.mode is 'lookup', but query.table"),
         ({"query__mode": "table"}, "query.mode is 'table': it must be one of encoder, lookup"),
         ({"document__mode": "lookup"}, "document.mode is 'lookup': it must be one of encoder"),
-        ({"pruning": {"top": 3}}, "pruning"),
         ({"head__weight": None}, "lacks the key 'weight'"),
         ({"head__weight": "nothing"}, "has no tensor 'nothing'"),
         ({"weights__file": "../outside"}, "names a file outside the folder"),

@@ -11,6 +11,7 @@ from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import Encoding, Trace
 from lexpand.encode.folder import add_query_table
 from lexpand.encode.languages import languages
+from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
@@ -20,6 +21,7 @@ __all__ = [
     "Encoder",
     "Encoding",
     "Golden",
+    "Pruning",
     "QueryMode",
     "QueryTable",
     "Role",
@@ -28,5 +30,7 @@ __all__ = [
     "WordAnalyzer",
     "WordCounts",
     "add_query_table",
+    "banned_terms",
     "languages",
+    "parse_pruning",
 ]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from lexpand.data import ModelId
-from lexpand.errors import ModelError
+from lexpand.encode.pruning import Pruning
+from lexpand.errors import DataError, ModelError
 
 VERSION = 1
 
@@ -79,6 +80,7 @@ class Contract:
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where nobody says otherwise.
         query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
+        pruning: the rules of each role; a role without any has a `Pruning` that keeps every term.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Contract:
     max_tokens: Mapping[Role, int]
     query_mode: QueryMode
     query_table: TableFile | None
+    pruning: Mapping[Role, Pruning]
     licence: str
     origin: str
     golden: tuple[Golden, ...]
@@ -129,14 +132,12 @@ class Contract:
             return cls._parse(raw)
         except KeyError as error:
             raise ModelError(f"{path} lacks the key {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, DataError) as error:
             raise ModelError(f"{path}: {error}") from None
 
     @classmethod
     def _parse(cls, raw: dict[str, Any]) -> Contract:
         head, body = raw["head"], raw["body"]
-        if raw["pruning"] is not None:
-            raise ValueError(f"pruning {raw['pruning']!r} is not supported: it must be null")
         return cls(
             name=str(raw["name"]),
             vocabulary_size=int(raw["vocabulary"]["size"]),
@@ -157,6 +158,7 @@ class Contract:
             max_tokens={role: int(raw[role]["max_tokens"]) for role in Role},
             query_mode=_query_mode(raw),
             query_table=_query_table(raw["query"].get("table")),
+            pruning=_pruning(raw["pruning"]),
             licence=str(raw["licence"]),
             origin=str(raw["origin"]),
             golden=tuple(_golden(pair) for pair in raw["golden"]),
@@ -184,6 +186,12 @@ def _query_mode(raw: dict[str, Any]) -> QueryMode:
 
 def _query_table(raw: dict[str, Any] | None) -> TableFile | None:
     return None if raw is None else TableFile(raw["file"], raw["sha256"])
+
+
+def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON
+    if raw is not None and (not isinstance(raw, dict) or set(raw) - set(Role)):
+        raise ValueError(f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'")
+    return {role: Pruning.from_dict((raw or {}).get(role)) for role in Role}
 
 
 def _golden(pair: dict[str, Any]) -> Golden:

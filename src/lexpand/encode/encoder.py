@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
+from lexpand.encode.batches import batches, cores, text_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Trace, join
 from lexpand.encode.folder import ModelFolder, find_folder
+from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import reporting
-from lexpand.encode.tokens import TokenizedText
-from lexpand.errors import DataError, ModelError
-
-# Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
-# backend measured), and hidden states grow with them.
-_BATCH_TOKENS = 2048
+from lexpand.encode.pruning import Pruning
+from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
 _WINDOW = 512
@@ -46,6 +43,7 @@ class Encoder:
         threads: that one call may use.
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where a call does not say otherwise.
+        pruning: of each role, the rules that its vectors are pruned by, one after the other.
     """
 
     def __init__(
@@ -55,10 +53,16 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
+        document_pruning: Pruning | None = None,
+        query_pruning: Pruning | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
+        self.pruning = {
+            Role.DOCUMENT: _rules(self.contract.pruning[Role.DOCUMENT], document_pruning),
+            Role.QUERY: _rules(self.contract.pruning[Role.QUERY], query_pruning),
+        }
         self.max_tokens = _limits(self.contract, max_tokens)
         self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.max_tokens[Role.DOCUMENT])
         self._tokens = folder.tokens
@@ -66,7 +70,10 @@ class Encoder:
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
-        self._table = folder.load_query_table()
+        table = folder.load_query_table()
+        self._lookup = None
+        if table is not None:
+            self._lookup = Lookup(folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY])
         self.query_mode = self._checked_mode(query_mode, self.contract.query_mode)
 
     @classmethod
@@ -77,6 +84,8 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
+        document_pruning: Pruning | None = None,
+        query_pruning: Pruning | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -85,11 +94,20 @@ class Encoder:
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut documents at fewer tokens than the model reads.
             query_mode: ``encoder`` or ``lookup``; what the contract says by default.
+            document_pruning: rules that documents' vectors are pruned by, after those of the contract.
+            query_pruning: the same for queries.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
         """
-        return cls(ModelFolder(find_folder(model)), threads=threads, max_tokens=max_tokens, query_mode=query_mode)
+        return cls(
+            ModelFolder(find_folder(model)),
+            threads=threads,
+            max_tokens=max_tokens,
+            query_mode=query_mode,
+            document_pruning=document_pruning,
+            query_pruning=query_pruning,
+        )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
@@ -117,7 +135,8 @@ class Encoder:
             ModelError: the model has no table for ``lookup``.
         """
         if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
-            return self._look_up([_text_of(query, i) for i, query in enumerate(queries)])
+            vectors = self._lookup_or_refuse().vectors([text_of(query, i) for i, query in enumerate(queries)])
+            return self._prune(vectors, Role.QUERY)
         with reporting(len(queries), "encoding queries", show_progress) as on_done:
             return self._encode(queries, Role.QUERY, on_done).vectors
 
@@ -132,7 +151,7 @@ class Encoder:
         """
         counts, total, stream = np.zeros(len(self.vocabulary), np.int64), 0, iter(documents)
         while window := list(islice(stream, _WINDOW)):
-            texts = [_text_of(text, total + i) for i, text in enumerate(window)]
+            texts = [text_of(text, total + i) for i, text in enumerate(window)]
             for text in self._tokens.tokenize(texts, self.max_tokens[Role.DOCUMENT]):
                 counts[np.unique(np.array(text.ids, np.int64))] += 1
             total += len(window)
@@ -151,8 +170,10 @@ class Encoder:
         """
         report = on_done or (lambda _: None)
         if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
-            encoding = self._look_up_fully([_text_of(text, i) for i, text in enumerate(texts)])
+            encoding = self._lookup_or_refuse().encode([text_of(text, i) for i, text in enumerate(texts)])
             report(len(texts))
+            for rules in self.pruning[role]:
+                encoding = encoding.pruned(rules)
             return encoding
         return self._encode(texts, role, report)
 
@@ -176,38 +197,28 @@ class Encoder:
             return default
         if mode not in list(QueryMode):
             raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}")
-        if mode == QueryMode.LOOKUP and self._table is None:
-            raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
+        if mode == QueryMode.LOOKUP:
+            self._lookup_or_refuse()
         return QueryMode(mode)
 
-    def _look_up(self, queries: list[str]) -> SparseVectors:
-        assert self._table is not None  # _checked_mode
-        ids = self._tokens.own_ids(queries, self.max_tokens[Role.QUERY])
-        # Checking them again would take longer than all the rest.
-        return SparseVectors._trusted(*self._table.look_up(ids), len(self.vocabulary), self.contract.model)
+    def _lookup_or_refuse(self) -> Lookup:
+        if self._lookup is None:
+            raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
+        return self._lookup
 
-    def _look_up_fully(self, queries: list[str]) -> Encoding:
-        """With the first token that each term is."""
-        assert self._table is not None  # _checked_mode
-        tokenized = self._tokens.tokenize(queries, self.max_tokens[Role.QUERY])
-        indptr, terms, weights = self._table.look_up([text.ids for text in tokenized])
-        positions = [
-            text.ids.index(term)
-            for text, start, end in zip(tokenized, indptr, indptr[1:], strict=False)
-            for term in terms[start:end].tolist()
-        ]
-        return Encoding(
-            SparseVectors(indptr, terms, weights, len(self.vocabulary), self.contract.model),
-            np.array(positions, np.uint32),
-            np.array([text.seen for text in tokenized], np.uint32),
-            np.array([text.lost for text in tokenized], np.uint32),
-        )
+    def _prune(self, vectors: SparseVectors, role: Role) -> SparseVectors:
+        for rules in self.pruning[role]:
+            vectors = rules.apply(vectors)
+        return vectors
 
     def _encode(self, texts: Sequence[str | Document], role: Role, on_done: OnDone) -> Encoding:
         parts: list[Encoding] = []
         for start in range(0, len(texts) or 1, _WINDOW):
-            window = [_text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
-            parts.append(self._encode_window(window, role, on_done))
+            window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
+            encoding = self._encode_window(window, role, on_done)
+            for rules in self.pruning[role]:
+                encoding = encoding.pruned(rules)
+            parts.append(encoding)
         return join(parts)
 
     def _head_for(self, tokens: int) -> _native.Head:
@@ -224,7 +235,7 @@ class Encoder:
         rows: list[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]]
         nothing = np.zeros(0, np.uint32)
         rows = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
-        for batch in _batches(tokenized):
+        for batch in batches(tokenized):
             hidden, lengths = self._body.run([tokenized[i].ids for i in batch])
             indptr, terms, weights, positions = head.encode(hidden, lengths, threads=self.threads)
             for row, i in enumerate(batch):
@@ -243,28 +254,6 @@ class Encoder:
         )
 
 
-def _batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:
-    """Places of texts of like length, longest first, a batch within `_BATCH_TOKENS`; texts without tokens in none."""
-    places = [i for i, text in enumerate(tokenized) if text.ids]
-    places.sort(key=lambda i: len(tokenized[i].ids), reverse=True)
-    while places:
-        size = max(1, _BATCH_TOKENS // len(tokenized[places[0]].ids))
-        yield places[:size]
-        places = places[size:]
-
-
-def _text_of(text: object, place: int) -> str:
-    if isinstance(text, Document):
-        return text.full_text
-    if not isinstance(text, str):
-        raise DataError(f"text {place} is a {type(text).__name__}: give strings or Documents")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"text {place} has a lone surrogate at character {error.start}: remove it") from None
-    return text
-
-
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
     limits = dict(contract.max_tokens)
     if max_tokens is not None:
@@ -274,8 +263,5 @@ def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
     return limits
 
 
-def _cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _rules(*rules: Pruning | None) -> tuple[Pruning, ...]:
+    return tuple(rule for rule in rules if rule)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors
+from lexpand.encode.pruning import Pruning, take
 from lexpand.encode.tokens import Token
 
 
@@ -26,6 +27,13 @@ class Encoding:
     positions: NDArray[np.uint32]
     tokens: NDArray[np.uint32]
     tokens_lost: NDArray[np.uint32]
+
+    def pruned(self, rules: Pruning) -> Encoding:
+        """The same with the terms that the rules keep."""
+        if not rules:
+            return self
+        kept = rules.kept(self.vectors)
+        return Encoding(take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost)
 
     @property
     def truncated(self) -> int:
