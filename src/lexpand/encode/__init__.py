@@ -11,16 +11,21 @@ from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import Encoding, Trace
 from lexpand.encode.folder import add_query_table
 from lexpand.encode.languages import languages
+from lexpand.encode.long_documents import Chunks, EncodedDocuments, Long, LongDocuments
 from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
 
 __all__ = [
+    "Chunks",
     "Contract",
+    "EncodedDocuments",
     "Encoder",
     "Encoding",
     "Golden",
+    "Long",
+    "LongDocuments",
     "Pruning",
     "QueryMode",
     "QueryTable",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
 from lexpand.encode.batches import batches, cores, text_of
 from lexpand.encode.contract import Contract, QueryMode, Role
-from lexpand.encode.encoding import Encoding, Trace, join
+from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import ModelFolder, find_folder
+from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, document_settings, encode_long
 from lexpand.encode.lookup import Lookup
-from lexpand.encode.progress import reporting
+from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.pruning import Pruning
 from lexpand.errors import ModelError
 
@@ -26,9 +28,6 @@ _WINDOW = 512
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
-
-OnDone = Callable[[int], None]
-"""Called with the number of texts that were finished since the last call."""
 
 
 class Encoder:
@@ -44,6 +43,7 @@ class Encoder:
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where a call does not say otherwise.
         pruning: of each role, the rules that its vectors are pruned by, one after the other.
+        long: what becomes of long documents in `encode_long`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Encoder:
         query_mode: QueryMode | str | None = None,
         document_pruning: Pruning | None = None,
         query_pruning: Pruning | None = None,
+        long: LongDocuments | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
@@ -64,7 +65,15 @@ class Encoder:
             Role.QUERY: _rules(self.contract.pruning[Role.QUERY], query_pruning),
         }
         self.max_tokens = _limits(self.contract, max_tokens)
-        self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.max_tokens[Role.DOCUMENT])
+        self.long = long or LongDocuments()
+        self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
+        self.space = VectorSpace(
+            self.contract.model,
+            self.vocabulary,
+            folder.location,
+            self.max_tokens[Role.DOCUMENT],
+            document_settings(self.long, document_pruning),
+        )
         self._tokens = folder.tokens
         self._body = folder.load_body(self.threads)
         self._head = folder.load_head()
@@ -86,6 +95,7 @@ class Encoder:
         query_mode: QueryMode | str | None = None,
         document_pruning: Pruning | None = None,
         query_pruning: Pruning | None = None,
+        long: LongDocuments | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -96,6 +106,7 @@ class Encoder:
             query_mode: ``encoder`` or ``lookup``; what the contract says by default.
             document_pruning: rules that documents' vectors are pruned by, after those of the contract.
             query_pruning: the same for queries.
+            long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
@@ -107,6 +118,7 @@ class Encoder:
             query_mode=query_mode,
             document_pruning=document_pruning,
             query_pruning=query_pruning,
+            long=long,
         )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
@@ -177,6 +189,17 @@ class Encoder:
             return encoding
         return self._encode(texts, role, report)
 
+    def encode_long(self, documents: Sequence[Document], *, on_done: OnDone | None = None) -> EncodedDocuments:
+        """Documents to vectors for an index, the long ones as `long` says: cut, in chunks, or refused.
+
+        Args:
+            documents: the documents.
+            on_done: called with the number of documents that were finished since the last call.
+        """
+        found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], self.encode, on_done)
+        # The maximum over chunks has more terms than each of them.
+        return replace(found, vectors=self._prune(found.vectors, Role.DOCUMENT))
+
     def trace(self, text: str, role: Role) -> Trace:
         """Encode one text and keep the token behind each term.
 
@@ -232,9 +255,8 @@ class Encoder:
     def _encode_window(self, texts: list[str], role: Role, on_done: OnDone) -> Encoding:
         tokenized = self._tokens.tokenize(texts, self.max_tokens[role])
         head = self._head_for(sum(len(text.ids) for text in tokenized))
-        rows: list[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]]
         nothing = np.zeros(0, np.uint32)
-        rows = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
+        rows: list[Row] = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
         for batch in batches(tokenized):
             hidden, lengths = self._body.run([tokenized[i].ids for i in batch])
             indptr, terms, weights, positions = head.encode(hidden, lengths, threads=self.threads)
@@ -243,15 +265,7 @@ class Encoder:
                 rows[i] = terms[span], weights[span], positions[span]
             on_done(len(batch))
         on_done(sum(not text.ids for text in tokenized))
-        starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _, _ in rows], dtype=np.int64)])
-        columns = zip((nothing, np.zeros(0, np.float32), nothing), *rows, strict=True)
-        terms, weights, positions = (np.concatenate(column) for column in columns)
-        return Encoding(
-            SparseVectors(starts, terms, weights, len(self.vocabulary), self.contract.model),
-            positions,
-            np.array([text.seen for text in tokenized], np.uint32),
-            np.array([text.lost for text in tokenized], np.uint32),
-        )
+        return from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:

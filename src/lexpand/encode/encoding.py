@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import SparseVectors
+from lexpand.data import ModelId, SparseVectors
 from lexpand.encode.pruning import Pruning, take
-from lexpand.encode.tokens import Token
+from lexpand.encode.tokens import Token, TokenizedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,24 @@ class Trace:
         """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
         span = self.tokens[self.positions[term]].word
         return None if span is None else self.text[slice(*span)]
+
+
+Row: TypeAlias = "tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]"
+"""Of one text: terms, weights and positions."""
+
+
+def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, model: ModelId) -> Encoding:
+    """Puts rows together, one a text, over a vocabulary of ``size`` terms."""
+    nothing = np.zeros(0, np.uint32)
+    starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _, _ in rows], dtype=np.int64)])
+    columns = zip((nothing, np.zeros(0, np.float32), nothing), *rows, strict=True)
+    terms, weights, positions = (np.concatenate(column) for column in columns)
+    return Encoding(
+        SparseVectors(starts, terms, weights, size, model),
+        positions,
+        np.array([text.seen for text in tokenized], np.uint32),
+        np.array([text.lost for text in tokenized], np.uint32),
+    )
 
 
 def join(parts: list[Encoding]) -> Encoding:

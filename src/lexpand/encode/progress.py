@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
+OnDone = Callable[[int], None]
+"""Called with the number of things that were finished since the last call."""
+
 
 @contextmanager
 def reporting(total: int | None, what: str, show: bool) -> Iterator[Callable[[int], None]]:
