@@ -20,7 +20,7 @@ from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, document_settings, encode_long
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
-from lexpand.encode.pruning import Pruning
+from lexpand.encode.pruning import Pruning, parse_pruning
 from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
@@ -53,17 +53,18 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
-        document_pruning: Pruning | None = None,
-        query_pruning: Pruning | None = None,
+        document_pruning: Pruning | str | None = None,
+        query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
         self.threads = threads or cores()
-        self.pruning = {
-            Role.DOCUMENT: _rules(self.contract.pruning[Role.DOCUMENT], document_pruning),
-            Role.QUERY: _rules(self.contract.pruning[Role.QUERY], query_pruning),
+        asked = {
+            role: parse_pruning(rules, self.vocabulary) if isinstance(rules, str) else rules or Pruning()
+            for role, rules in ((Role.DOCUMENT, document_pruning), (Role.QUERY, query_pruning))
         }
+        self.pruning = {role: tuple(filter(None, (self.contract.pruning[role], asked[role]))) for role in Role}
         self.max_tokens = _limits(self.contract, max_tokens)
         self.long = long or LongDocuments()
         self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
@@ -72,7 +73,7 @@ class Encoder:
             self.vocabulary,
             folder.location,
             self.max_tokens[Role.DOCUMENT],
-            document_settings(self.long, document_pruning),
+            document_settings(self.long, asked[Role.DOCUMENT]),
         )
         self._tokens = folder.tokens
         self._body = folder.load_body(self.threads)
@@ -93,8 +94,8 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
-        document_pruning: Pruning | None = None,
-        query_pruning: Pruning | None = None,
+        document_pruning: Pruning | str | None = None,
+        query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
     ) -> Encoder:
         """Load a model.
@@ -104,12 +105,14 @@ class Encoder:
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut documents at fewer tokens than the model reads.
             query_mode: ``encoder`` or ``lookup``; what the contract says by default.
-            document_pruning: rules that documents' vectors are pruned by, after those of the contract.
+            document_pruning: rules that documents' vectors are pruned by, after those of the contract; or a text, as
+                `parse_pruning` takes it.
             query_pruning: the same for queries.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
+            DataError: rules of pruning that are none, or an overlap of chunks that is too large.
         """
         return cls(
             ModelFolder(find_folder(model)),
@@ -275,7 +278,3 @@ def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
             raise ModelError(f"a length of {max_tokens} tokens: {contract.name} reads 3 to {limits[Role.DOCUMENT]}")
         limits[Role.DOCUMENT] = max_tokens
     return limits
-
-
-def _rules(*rules: Pruning | None) -> tuple[Pruning, ...]:
-    return tuple(rule for rule in rules if rule)

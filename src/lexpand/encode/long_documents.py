@@ -182,7 +182,7 @@ def _without_long(
     return [document for document, count in zip(documents, counts, strict=True) if not count.lost], refused
 
 
-def document_settings(long: LongDocuments, pruning: Pruning | None) -> dict[str, Any]:
+def document_settings(long: LongDocuments, pruning: Pruning) -> dict[str, Any]:
     """What an index records of how its documents are encoded, where it is not the plain way."""
     settings: dict[str, Any] = {}
     if long != LongDocuments():

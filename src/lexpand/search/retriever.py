@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lexpand.data import JsonValue, Query, Run, ScoredDocument
-from lexpand.encode import Encoder, QueryMode
+from lexpand.encode import Encoder, Pruning, QueryMode
 from lexpand.index import BM25, Index, Match
 from lexpand.index.filters import Filter
 from lexpand.search.snippet import make_snippet
@@ -59,6 +59,7 @@ class Retriever:
         model: str | Path | None = None,
         threads: int | None = None,
         query_mode: QueryMode | str | None = None,
+        query_pruning: Pruning | str | None = None,
     ) -> Retriever:
         """Open an index and load the model that it names.
 
@@ -67,6 +68,7 @@ class Retriever:
             model: where the model is, if it has moved since.
             threads: that the encoder may use.
             query_mode: see `Encoder.load`.
+            query_pruning: see `Encoder.load`.
 
         Raises:
             NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
@@ -75,8 +77,14 @@ class Retriever:
         index = Index.open(path)
         try:
             location = model or index.space.location or "default"
-            length = index.space.document_max_tokens
-            return cls(index, Encoder.load(location, threads=threads, max_tokens=length, query_mode=query_mode))
+            encoder = Encoder.load(
+                location,
+                threads=threads,
+                max_tokens=index.space.document_max_tokens,
+                query_mode=query_mode,
+                query_pruning=query_pruning,
+            )
+            return cls(index, encoder)
         except BaseException:
             index.close()
             raise
