@@ -14,6 +14,7 @@ import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
 from lexpand.cli.making import (
+    CacheFile,
     ChunksAs,
     Columns,
     CommitEvery,
@@ -69,6 +70,7 @@ def index(
     chunks: ChunksAs = None,
     overlap: Overlap = None,
     prune: Prune = None,
+    cache: CacheFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -83,7 +85,7 @@ def index(
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune)
+    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache)
     with open_or_create(index_path, wishes, threads) as (target, encoder):
         with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from lexpand.cli.options import PRUNING_RULES
-from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Pruning, WordAnalyzer, parse_pruning
+from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Pruning, VectorCache, WordAnalyzer, parse_pruning
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 
@@ -76,6 +76,17 @@ Prune = Annotated[
 ]
 
 
+CacheFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FILE",
+        help="Keep vectors in FILE and take from it those of texts that this model has encoded before.",
+        show_default="none",
+    ),
+]
+
+
 class LongWishes(NamedTuple):
     """What the command line says of long documents; None where it says nothing."""
 
@@ -102,11 +113,21 @@ class Wishes:
     columns: list[str] | None
     long: LongWishes
     prune: str | None
+    cache: Path | None
 
 
 @contextmanager
 def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[tuple[Index, Encoder]]:
     """The index and the encoder of its documents."""
+    with ExitStack() as open_files:
+        cache = None if wishes.cache is None else open_files.enter_context(VectorCache(wishes.cache))
+        yield open_files.enter_context(_open_or_create(path, wishes, threads, cache))
+
+
+@contextmanager
+def _open_or_create(
+    path: Path, wishes: Wishes, threads: int | None, cache: VectorCache | None
+) -> Iterator[tuple[Index, Encoder]]:
     if not Index.exists(path):
         encoder = Encoder.load(
             wishes.model or "default",
@@ -114,6 +135,7 @@ def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[
             max_tokens=wishes.max_length,
             document_pruning=wishes.prune,
             long=wishes.long.over(LongDocuments()),
+            cache=cache,
         )
         analyzer = None if wishes.words == "none" else WordAnalyzer(wishes.words or "english")
         with Index.create(path, encoder.space, words=analyzer, columns=_columns(wishes.columns)) as index:
@@ -130,6 +152,7 @@ def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[
             max_tokens=length,
             document_pruning=Pruning.from_dict(settings.get("pruning")),
             long=LongDocuments.from_dict(settings.get("long")),
+            cache=cache,
         )
         _same_settings(index, wishes, encoder)
         yield index, encoder

@@ -12,6 +12,7 @@ import typer
 from lexpand.cli.exit_codes import EXIT_REFUSED
 from lexpand.cli.index import begun, print_report, saying_what_is_kept
 from lexpand.cli.making import (
+    CacheFile,
     ChunksAs,
     Columns,
     CommitEvery,
@@ -44,6 +45,7 @@ def sync_command(
     chunks: ChunksAs = None,
     overlap: Overlap = None,
     prune: Prune = None,
+    cache: CacheFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -58,7 +60,7 @@ def sync_command(
     start, refused = time.perf_counter(), list[RowError]()
     documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
     with open_or_create(
-        index_path, Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune), threads
+        index_path, Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache), threads
     ) as (index, encoder):
         report = SyncReport(IngestReport(refused=refused))
         with saying_what_is_kept(index, refused), reporting(None, "indexing", is_watched()) as on_done:

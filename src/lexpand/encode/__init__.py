@@ -6,6 +6,7 @@ head in the native core, and the model folder that holds them together. Beside i
 It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
 """
 
+from lexpand.encode.cache import VectorCache
 from lexpand.encode.contract import Contract, Golden, QueryMode, Role
 from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import Encoding, Trace
@@ -14,6 +15,7 @@ from lexpand.encode.languages import languages
 from lexpand.encode.long_documents import Chunks, EncodedDocuments, Long, LongDocuments
 from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.encode.query_table import QueryTable
+from lexpand.encode.statistics import EncodingStatistics
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
 
@@ -23,6 +25,7 @@ __all__ = [
     "EncodedDocuments",
     "Encoder",
     "Encoding",
+    "EncodingStatistics",
     "Golden",
     "Long",
     "LongDocuments",
@@ -32,6 +35,7 @@ __all__ = [
     "Role",
     "Token",
     "Trace",
+    "VectorCache",
     "WordAnalyzer",
     "WordCounts",
     "add_query_table",

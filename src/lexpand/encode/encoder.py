@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
 from lexpand.encode.batches import batches, cores, text_of
+from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import ModelFolder, find_folder
@@ -21,6 +22,7 @@ from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, docum
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.pruning import Pruning, parse_pruning
+from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
@@ -56,6 +58,7 @@ class Encoder:
         document_pruning: Pruning | str | None = None,
         query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
+        cache: VectorCache | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
@@ -66,6 +69,7 @@ class Encoder:
         }
         self.pruning = {role: tuple(filter(None, (self.contract.pruning[role], asked[role]))) for role in Role}
         self.max_tokens = _limits(self.contract, max_tokens)
+        self._cache = cache
         self.long = long or LongDocuments()
         self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
         self.space = VectorSpace(
@@ -97,6 +101,7 @@ class Encoder:
         document_pruning: Pruning | str | None = None,
         query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
+        cache: VectorCache | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -109,6 +114,7 @@ class Encoder:
                 `parse_pruning` takes it.
             query_pruning: the same for queries.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
+            cache: where vectors are kept; a text that it has is not encoded again.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
@@ -122,6 +128,7 @@ class Encoder:
             document_pruning=document_pruning,
             query_pruning=query_pruning,
             long=long,
+            cache=cache,
         )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
@@ -241,7 +248,8 @@ class Encoder:
         parts: list[Encoding] = []
         for start in range(0, len(texts) or 1, _WINDOW):
             window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
-            encoding = self._encode_window(window, role, on_done)
+            rows, tokenized = self._encode_window(window, role, on_done)
+            encoding = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
             for rules in self.pruning[role]:
                 encoding = encoding.pruned(rules)
             parts.append(encoding)
@@ -255,7 +263,16 @@ class Encoder:
                 self._screening = None
             return self._head
 
-    def _encode_window(self, texts: list[str], role: Role, on_done: OnDone) -> Encoding:
+    def _encode_window(
+        self, texts: list[str], role: Role, on_done: OnDone
+    ) -> tuple[list[Row], Sequence[TokenizedText]]:
+        if self._cache is None:
+            return self._run_window(texts, role, on_done)
+        # Before pruning: other rules find the same vectors.
+        settings = {"model": self.contract.hash, "role": role, "max_tokens": self.max_tokens[role]}
+        return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
+
+    def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
         tokenized = self._tokens.tokenize(texts, self.max_tokens[role])
         head = self._head_for(sum(len(text.ids) for text in tokenized))
         nothing = np.zeros(0, np.uint32)
@@ -268,7 +285,7 @@ class Encoder:
                 rows[i] = terms[span], weights[span], positions[span]
             on_done(len(batch))
         on_done(sum(not text.ids for text in tokenized))
-        return from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
+        return rows, tokenized
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:

@@ -185,7 +185,7 @@ def _without_long(
 def document_settings(long: LongDocuments, pruning: Pruning) -> dict[str, Any]:
     """What an index records of how its documents are encoded, where it is not the plain way."""
     settings: dict[str, Any] = {}
-    if long != LongDocuments():
+    if long.policy is not Long.TRUNCATE:
         settings["long"] = long.to_dict()
     if pruning:
         settings["pruning"] = pruning.to_dict()
