@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ class Entry(NamedTuple):
 class VectorCache:
     """Vectors by key; entries are compared with a checksum when they are read, and a damaged one is none.
 
-    One object may be used by one thread at a time; several processes may share a file.
+    May be shared by threads, and its file by processes.
 
     Args:
         path: the file; made if it is not there.
@@ -43,6 +44,7 @@ class VectorCache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._alone = threading.Lock()
         with self._reporting():
             # Each statement is its own transaction but where `put` opens one.
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -91,7 +93,8 @@ class VectorCache:
     @contextmanager
     def _reporting(self) -> Iterator[None]:
         try:
-            yield
+            with self._alone:
+                yield
         except sqlite3.Error as error:
             raise StorageError(
                 f"the cache {self.path} cannot be used ({error}): free its disk, or delete it"
