@@ -105,7 +105,8 @@ def _saying_what_is_kept(cache: VectorCache, refused: list[RowError]) -> Iterato
         raise
     except KeyboardInterrupt:
         print_refused(refused)
-        say(f"interrupted: {cache.path} has what was encoded; the same command again carries on", "yellow")
+        kept = f"{cache.path} has {count(len(cache), 'text')} encoded; the same command again carries on"
+        say(f"interrupted: {kept if len(cache) else 'nothing was encoded yet'}", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
