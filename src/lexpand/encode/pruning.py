@@ -81,7 +81,8 @@ class Pruning:
             largest = np.maximum.reduceat(weights, vectors.indptr[:-1][filled])
             passed &= weights >= self.ratio * np.repeat(largest, lengths[filled])
         if self.top is not None or self.mass < 1:
-            order = np.lexsort((vectors.terms, -weights, np.repeat(np.arange(len(vectors)), lengths)))
+            # Stable, and terms ascend within each row: of equal weights the lower term stays first.
+            order = np.lexsort((-weights, np.repeat(np.arange(len(vectors)), lengths)))
             if self.top is not None:
                 rank = np.arange(vectors.nnz) - np.repeat(vectors.indptr[:-1], lengths)
                 passed[order] &= rank < self.top
