@@ -46,11 +46,12 @@ def write_schema(db: sqlite3.Connection, schema: Schema, created_by: str) -> Non
         "created_by": created_by,
         "model": space.location,
         "document_max_tokens": space.document_max_tokens,
-        "document_settings": dict(space.document_settings),
         "columns": {name: column_type.value for name, column_type in schema.columns.items()},
         "words": schema.words.to_dict() if schema.words else None,
         "next_row": 0,
     }
+    if space.document_settings:
+        settings["document_settings"] = dict(space.document_settings)
     rows = ((key, json.dumps(value, ensure_ascii=False)) for key, value in settings.items())
     db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
     vocabulary = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
