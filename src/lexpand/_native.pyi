@@ -28,6 +28,7 @@ __all__ = [
     "merge_words",
     "number_words",
     "search",
+    "sentence_starts",
     "split_words",
     "strings_at",
     "write_segment",
@@ -292,6 +293,12 @@ def document_frequencies(
 
 def split_words(text: str) -> list[str]:
     """The words of a text as they stand in it: Unicode's default word boundaries (UAX #29)."""
+
+def sentence_starts(text: str) -> NDArray[np.uint64]:
+    """Where the sentences of a text begin, in characters, ascending from 0: Unicode's default boundaries (UAX #29).
+
+    White space behind a sentence belongs to it, and every line end is a border. Nothing for an empty text.
+    """
 
 def number_words(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32]]:
     """Texts split and their words numbered: distinct words by first occurrence, indptr, and a number for each word."""

@@ -86,8 +86,9 @@ def test_what_is_no_contract(folder: Path, content: str, reason: str) -> None:
     [
         ({"head__pooling": "mean"}, "head.pooling is 'mean': it must be one of max, sum"),
         ({"head__activation": "gelu"}, "head.activation is 'gelu'"),
-        ({"query__mode": "lookup"}, "query.mode is 'lookup'"),
-        ({"pruning": {"top": 3}}, "pruning"),
+        ({"query__mode": "lookup"}, "query.mode is 'lookup', but query.table"),
+        ({"query__mode": "table"}, "query.mode is 'table': it must be one of encoder, lookup"),
+        ({"document__mode": "lookup"}, "document.mode is 'lookup': it must be one of encoder"),
         ({"head__weight": None}, "lacks the key 'weight'"),
         ({"head__weight": "nothing"}, "has no tensor 'nothing'"),
         ({"weights__file": "../outside"}, "names a file outside the folder"),

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use common::plain;
 use lexpand_core::words::{
-    Batch, Bm25, Query, Sections, Source, Statistics, WordField, kind, merge, number_words, search, split_words,
+    Batch, Bm25, Query, Sections, Source, Statistics, WordField, kind, merge, number_words, search, sentence_starts,
+    split_words,
 };
 use proptest::prelude::*;
 
@@ -410,4 +411,12 @@ fn words_of_several_scripts() {
     assert_eq!(words("The dog's AB-1234.5, can’t!"), ["The", "dog's", "AB", "1234.5", "can’t"]);
     assert_eq!(words("東京タワー ひる 3,000円"), ["東", "京", "タワー", "ひ", "る", "3,000", "円"]);
     assert_eq!(words("snake_case www.example.org 👍 …"), ["snake_case", "www.example.org"]);
+}
+
+#[test]
+fn sentences_begin_at_characters() {
+    assert_eq!(sentence_starts(""), [0_u64; 0]);
+    assert_eq!(sentence_starts("Größe 3.5 cm. Was nun? Nichts"), [0, 14, 23]);
+    assert_eq!(sentence_starts("one\ntwo"), [0, 4]);
+    assert_eq!(sentence_starts("東京。大阪"), [0, 3]);
 }

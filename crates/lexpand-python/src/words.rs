@@ -258,6 +258,11 @@ pub(crate) fn split_words(text: &str) -> Vec<&str> {
 }
 
 #[pyfunction]
+pub(crate) fn sentence_starts<'py>(py: Python<'py>, text: PyBackedStr) -> Bound<'py, PyArray1<u64>> {
+    py.detach(|| words::sentence_starts(&text)).into_pyarray(py)
+}
+
+#[pyfunction]
 pub(crate) fn number_words<'py>(
     py: Python<'py>,
     texts: Vec<PyBackedStr>,

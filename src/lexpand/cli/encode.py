@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lexpand.cli.encode_file import FileWishes, encode_file
+from lexpand.cli.exchange import FileFormat
+from lexpand.cli.making import CacheFile, ChunksAs, LongPolicy, LongWishes, MaxLength, Overlap, Prune
 from lexpand.cli.options import Json, Threads, Verbose
 from lexpand.cli.output import print_json, show
 from lexpand.encode import Encoder, Role, Trace
@@ -16,10 +20,31 @@ from lexpand.errors import DataError
 def encode(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="TEXT", help="The texts; '-' stands for standard input, a text a line."),
+        typer.Argument(
+            metavar="TEXT",
+            help="The texts; '-' stands for standard input, a text a line. With --output, the one source of documents, "
+            "as `lexpand index` reads it.",
+        ),
     ],
     role: Annotated[Role, typer.Option("--role", help="What the texts are encoded as.")] = Role.DOCUMENT,
     model: Annotated[str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")] = "default",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", help="Write vectors to this file instead: .jsonl (.gz, .zst too), .npz, .parquet, .ciff."
+        ),
+    ] = None,
+    file_format: FileFormat = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    stats: Annotated[
+        Path | None, typer.Option("--stats", help="Write what was made as JSON to this file.", show_default="none")
+    ] = None,
+    cache: CacheFile = None,
+    max_length: MaxLength = None,
+    long: LongPolicy = None,
+    chunks: ChunksAs = None,
+    overlap: Overlap = None,
+    prune: Prune = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -27,7 +52,20 @@ def encode(
     """Print the terms of each TEXT with their weights, strongest first; an expansion term with the word it came from.
 
     With --json, each text is one line: {"text": ..., "terms": {term: weight}}.
+
+    With --output, the documents of a source are encoded into a file for other systems (docs/exchange.md). After Ctrl-C
+    or a crash the same command again carries on: what was encoded is kept beside the file until it is whole. Chunks of
+    long documents become one vector. Rows that cannot be used are listed (exit code 3).
     """
+    long_wishes = LongWishes(long, chunks, overlap)
+    if output is not None:
+        if len(texts) != 1 or role is not Role.DOCUMENT:
+            raise typer.BadParameter("--output is for one source of documents")
+        wishes = FileWishes(output, file_format, force, cache, stats, max_length, long_wishes, prune)
+        encode_file(Path(texts[0]), wishes, model, threads, as_json)
+        return
+    if any(option is not None for option in (file_format, stats, cache, max_length, prune, *long_wishes)) or force:
+        raise typer.BadParameter("the options of files and documents are for --output")
     encoder = Encoder.load(model, threads=threads)
     for text in _lines(texts):
         trace = encoder.trace(text, role)

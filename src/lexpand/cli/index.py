@@ -13,11 +13,24 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
-from lexpand.cli.making import Columns, CommitEvery, MaxLength, Wishes, Words, open_or_create
+from lexpand.cli.making import (
+    CacheFile,
+    ChunksAs,
+    Columns,
+    CommitEvery,
+    LongPolicy,
+    LongWishes,
+    MaxLength,
+    Overlap,
+    Prune,
+    Wishes,
+    Words,
+    open_or_create,
+)
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.data import Document, Fields, read_documents
-from lexpand.encode import Encoder, Role
+from lexpand.encode import Chunks, Encoder, Long, Role
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index import COMMIT_EVERY, Index, IngestReport, OnDuplicate, ingest
@@ -53,6 +66,11 @@ def index(
         ),
     ] = OnDuplicate.REFUSE,
     commit_every: CommitEvery = COMMIT_EVERY,
+    long: LongPolicy = None,
+    chunks: ChunksAs = None,
+    overlap: Overlap = None,
+    prune: Prune = None,
+    cache: CacheFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -67,7 +85,7 @@ def index(
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(model, max_length, words, columns)
+    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache)
     with open_or_create(index_path, wishes, threads) as (target, encoder):
         with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(
@@ -133,5 +151,10 @@ def print_report(
     for note, number in notes.items():
         if number:
             show(f"{number:,} {note}", indent=2)
+    if report.most_cut:
+        most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
+        show(f"most tokens not read, by document: {most}", indent=2)
+    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
+        show(f"{count(report.units, 'unit')} made of them, long documents being in chunks", indent=2)
     show(f"{index.path} holds {count(len(index), 'document')}")
     print_refused(refused)

@@ -20,6 +20,7 @@ def info(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False)
         "contract_hash": found.space.model.hash,
         "model_location": found.space.location,
         "document_max_tokens": found.space.document_max_tokens,
+        "document_settings": dict(found.space.document_settings),
         "vocabulary_size": len(found.space.vocabulary),
         "segments": found.segments,
         "units": found.units,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from lexpand.encode import Encoder, WordAnalyzer
+from lexpand.cli.options import PRUNING_RULES
+from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Pruning, VectorCache, WordAnalyzer, parse_pruning
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 
@@ -40,6 +41,68 @@ Columns = Annotated[
 ]
 
 
+LongPolicy = Annotated[
+    Long | None,
+    typer.Option(
+        "--long",
+        help="What becomes of documents longer than that: truncate them, encode them in chunks, or refuse them as rows "
+        "that cannot be used.",
+        show_default="truncate",
+    ),
+]
+ChunksAs = Annotated[
+    Chunks | None,
+    typer.Option(
+        "--chunks",
+        help="What chunks become: units of the index, the best of which finds the document, or one vector with the "
+        "largest weights (max).",
+        show_default="units",
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(
+        "--overlap", min=0, help="Tokens that a chunk may share with the one before.", show_default="an eighth of it"
+    ),
+]
+Prune = Annotated[
+    str | None,
+    typer.Option(
+        "--prune",
+        metavar="RULES",
+        help="Keep fewer terms of a document: " + PRUNING_RULES,
+        show_default="keep all",
+    ),
+]
+
+
+CacheFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FILE",
+        help="Keep vectors in FILE and take from it those of texts that this model has encoded before.",
+        show_default="none",
+    ),
+]
+
+
+class LongWishes(NamedTuple):
+    """What the command line says of long documents; None where it says nothing."""
+
+    policy: Long | None
+    chunks: Chunks | None
+    overlap: int | None
+
+    def over(self, recorded: LongDocuments) -> LongDocuments:
+        """What is recorded, with what was said in its place."""
+        overlap = recorded.overlap if self.overlap is None else self.overlap
+        long = LongDocuments(self.policy or recorded.policy, self.chunks or recorded.chunks, overlap)
+        if long.policy is not Long.CHUNK and (self.chunks or self.overlap is not None):
+            raise typer.BadParameter("--chunks and --overlap are for --long chunk")
+        return long
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the command line says of the index; None where it says nothing."""
@@ -48,13 +111,32 @@ class Wishes:
     max_length: int | None
     words: str | None
     columns: list[str] | None
+    long: LongWishes
+    prune: str | None
+    cache: Path | None
 
 
 @contextmanager
 def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[tuple[Index, Encoder]]:
     """The index and the encoder of its documents."""
+    with ExitStack() as open_files:
+        cache = None if wishes.cache is None else open_files.enter_context(VectorCache(wishes.cache))
+        yield open_files.enter_context(_open_or_create(path, wishes, threads, cache))
+
+
+@contextmanager
+def _open_or_create(
+    path: Path, wishes: Wishes, threads: int | None, cache: VectorCache | None
+) -> Iterator[tuple[Index, Encoder]]:
     if not Index.exists(path):
-        encoder = Encoder.load(wishes.model or "default", threads=threads, max_tokens=wishes.max_length)
+        encoder = Encoder.load(
+            wishes.model or "default",
+            threads=threads,
+            max_tokens=wishes.max_length,
+            document_pruning=wishes.prune,
+            long=wishes.long.over(LongDocuments()),
+            cache=cache,
+        )
         analyzer = None if wishes.words == "none" else WordAnalyzer(wishes.words or "english")
         with Index.create(path, encoder.space, words=analyzer, columns=_columns(wishes.columns)) as index:
             yield index, encoder
@@ -63,7 +145,17 @@ def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[
         length = _same_length(index, wishes.max_length)
         _same_schema(index, wishes)
         location = wishes.model or index.space.location or "default"
-        yield index, Encoder.load(location, threads=threads, max_tokens=length)
+        settings: Mapping[str, Any] = index.space.document_settings
+        encoder = Encoder.load(
+            location,
+            threads=threads,
+            max_tokens=length,
+            document_pruning=Pruning.from_dict(settings.get("pruning")),
+            long=LongDocuments.from_dict(settings.get("long")),
+            cache=cache,
+        )
+        _same_settings(index, wishes, encoder)
+        yield index, encoder
 
 
 def _columns(given: list[str] | None) -> dict[str, str]:
@@ -85,6 +177,18 @@ def _same_length(index: Index, max_length: int | None) -> int | None:
             "leave the option out, or make a new index"
         )
     return length
+
+
+def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
+    """How documents are encoded is fixed when an index is made; another wish is refused."""
+    recorded: Mapping[str, Any] = index.space.document_settings
+    rules = recorded.get("pruning") or {}
+    wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
+    if wishes.long.over(encoder.long) != encoder.long or wished != rules:
+        raise IndexStateError(
+            f"{index.path} was made with other --long, --chunks, --overlap or --prune ({dict(recorded) or 'none'}): "
+            "leave the options out, or make a new index"
+        )
 
 
 def _same_schema(index: Index, wishes: Wishes) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lexpand.encode import QueryMode
+
 _VERBOSE = "lexpand.verbose"
 
 
@@ -40,6 +42,27 @@ FilterText = Annotated[
         metavar="TEXT",
         help="Only documents whose metadata match, e.g. 'year >= 2020 and tags in (a, b)'; see docs/filters.md.",
         show_default="all documents",
+    ),
+]
+PRUNING_RULES = (
+    "top=N (the largest), threshold=W (weights of at least W), ratio=R (at least R times the largest), mass=M (the "
+    "largest that make up the share M of the sum), ban=special, ban=unused, ban=TOKEN; several with commas: "
+    "top=128,ratio=0.1."
+)
+"""What --prune takes."""
+
+QueryPrune = Annotated[
+    str | None,
+    typer.Option(
+        "--prune", metavar="RULES", help="Keep fewer terms of the query: " + PRUNING_RULES, show_default="keep all"
+    ),
+]
+QueryModeOption = Annotated[
+    QueryMode | None,
+    typer.Option(
+        "--query-mode",
+        help="How queries are encoded: by the model, or looked up in its table of weights.",
+        show_default="what the model's contract says",
     ),
 ]
 DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]

@@ -75,15 +75,20 @@ def is_watched() -> bool:
 
 
 def print_json(value: object) -> None:
-    """One line of JSON, control characters escaped; dataclasses become objects, errors their text."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
-    text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Print `json_line`, or where the terminal lacks a letter, its number."""
+    text = json_line(value)
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         text = json.dumps(value, default=_plain)
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def json_line(value: object) -> str:
+    """One line of JSON, control characters escaped; dataclasses become objects, errors their text."""
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_refused(rows: Sequence[RowError]) -> None:

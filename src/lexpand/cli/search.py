@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.options import FilterText, IndexPath, Json, Model, QueryText, Threads, Verbose
+from lexpand.cli.options import (
+    FilterText,
+    IndexPath,
+    Json,
+    Model,
+    QueryModeOption,
+    QueryPrune,
+    QueryText,
+    Threads,
+    Verbose,
+)
 from lexpand.cli.output import count, print_json, show
 from lexpand.explain import Contribution, Explanation, explain
 from lexpand.search import Hit, Retriever
@@ -45,6 +55,8 @@ def search(
         ),
     ] = 1.0,
     bm25: Annotated[bool, typer.Option("--bm25", help="Search the documents' words instead, by BM25.")] = False,
+    query_mode: QueryModeOption = None,
+    prune: QueryPrune = None,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -53,7 +65,9 @@ def search(
     """Find the documents of INDEX that answer QUERY best."""
     if bm25 and (reasons or effort < 1):
         raise typer.BadParameter("--explain and --effort are for the model's vectors, not for --bm25")
-    with Retriever.open(index_path, model=model, threads=threads) as retriever:
+    with Retriever.open(
+        index_path, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+    ) as retriever:
         start = time.perf_counter()
         if bm25:
             hits = retriever.search_words(query, k, filter=filter_text, group_by=group_by)

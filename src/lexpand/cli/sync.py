@@ -11,7 +11,20 @@ import typer
 
 from lexpand.cli.exit_codes import EXIT_REFUSED
 from lexpand.cli.index import begun, print_report, saying_what_is_kept
-from lexpand.cli.making import Columns, CommitEvery, MaxLength, Wishes, Words, open_or_create
+from lexpand.cli.making import (
+    CacheFile,
+    ChunksAs,
+    Columns,
+    CommitEvery,
+    LongPolicy,
+    LongWishes,
+    MaxLength,
+    Overlap,
+    Prune,
+    Wishes,
+    Words,
+    open_or_create,
+)
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, show
 from lexpand.data import read_documents
@@ -28,6 +41,11 @@ def sync_command(
     model: Model = None,
     max_length: MaxLength = None,
     commit_every: CommitEvery = COMMIT_EVERY,
+    long: LongPolicy = None,
+    chunks: ChunksAs = None,
+    overlap: Overlap = None,
+    prune: Prune = None,
+    cache: CacheFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -41,7 +59,9 @@ def sync_command(
     """
     start, refused = time.perf_counter(), list[RowError]()
     documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
-    with open_or_create(index_path, Wishes(model, max_length, words, columns), threads) as (index, encoder):
+    with open_or_create(
+        index_path, Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache), threads
+    ) as (index, encoder):
         report = SyncReport(IngestReport(refused=refused))
         with saying_what_is_kept(index, refused), reporting(None, "indexing", is_watched()) as on_done:
             sync(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lexpand.data.documents import JsonValue
 from lexpand.data.vocabulary import Vocabulary
 
 
@@ -29,9 +31,11 @@ class VectorSpace:
         vocabulary: the terms that they are over.
         location: where the model is: ``default`` or a folder; empty where nobody knows.
         document_max_tokens: where documents are cut, in tokens; None where nobody knows.
+        document_settings: JSON of how documents are encoded, where it is not the plain way: ``long`` and ``pruning``.
     """
 
     model: ModelId
     vocabulary: Vocabulary
     location: str = ""
     document_max_tokens: int | None = None
+    document_settings: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -6,21 +6,40 @@ head in the native core, and the model folder that holds them together. Beside i
 It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
 """
 
-from lexpand.encode.contract import Contract, Golden, Role
-from lexpand.encode.encoder import Encoder, Encoding, Trace
+from lexpand.encode.cache import VectorCache
+from lexpand.encode.contract import Contract, Golden, QueryMode, Role
+from lexpand.encode.encoder import Encoder
+from lexpand.encode.encoding import Encoding, Trace
+from lexpand.encode.folder import add_query_table
 from lexpand.encode.languages import languages
+from lexpand.encode.long_documents import Chunks, EncodedDocuments, Long, LongDocuments
+from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
+from lexpand.encode.query_table import QueryTable
+from lexpand.encode.statistics import EncodingStatistics
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
 
 __all__ = [
+    "Chunks",
     "Contract",
+    "EncodedDocuments",
     "Encoder",
     "Encoding",
+    "EncodingStatistics",
     "Golden",
+    "Long",
+    "LongDocuments",
+    "Pruning",
+    "QueryMode",
+    "QueryTable",
     "Role",
     "Token",
     "Trace",
+    "VectorCache",
     "WordAnalyzer",
     "WordCounts",
+    "add_query_table",
+    "banned_terms",
     "languages",
+    "parse_pruning",
 ]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from lexpand.data import ModelId
-from lexpand.errors import ModelError
+from lexpand.encode.pruning import Pruning
+from lexpand.errors import DataError, ModelError
 
 VERSION = 1
 
@@ -27,6 +28,16 @@ class Role(StrEnum):
 
     DOCUMENT = "document"
     QUERY = "query"
+
+
+class QueryMode(StrEnum):
+    """How a query becomes a vector."""
+
+    ENCODER = "encoder"
+    """By the model, as a document does."""
+
+    LOOKUP = "lookup"
+    """By a table of one weight a term, without the model (`QueryTable`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +60,27 @@ class Screening:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFile:
+    """The file of a `QueryTable`."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a model folder promises; `load` reads it.
 
     Attributes:
         name: how people call the model.
         vocabulary_size: terms there are.
-        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes and pruning. Two models with one
-            hash give the same vectors; name, lengths, licence, screening and the body's file have no part.
+        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes, query table and pruning. Two
+            models with one hash give the same vectors; name, lengths, licence, screening and the body's file have no
+            part.
         max_tokens: the longest text read, by role, in tokens, special ones included.
+        query_mode: how queries are encoded where nobody says otherwise.
+        query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
+        pruning: the rules of each role; a role without any has a `Pruning` that keeps every term.
     """
 
     name: str
@@ -74,6 +97,9 @@ class Contract:
     activation: Activation
     screening: Screening | None
     max_tokens: Mapping[Role, int]
+    query_mode: QueryMode
+    query_table: TableFile | None
+    pruning: Mapping[Role, Pruning]
     licence: str
     origin: str
     golden: tuple[Golden, ...]
@@ -106,14 +132,12 @@ class Contract:
             return cls._parse(raw)
         except KeyError as error:
             raise ModelError(f"{path} lacks the key {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, DataError) as error:
             raise ModelError(f"{path}: {error}") from None
 
     @classmethod
     def _parse(cls, raw: dict[str, Any]) -> Contract:
         head, body = raw["head"], raw["body"]
-        if raw["pruning"] is not None:
-            raise ValueError(f"pruning {raw['pruning']!r} is not supported: it must be null")
         return cls(
             name=str(raw["name"]),
             vocabulary_size=int(raw["vocabulary"]["size"]),
@@ -131,7 +155,10 @@ class Contract:
                 _one_of("head.activation", head["activation"], "log1p(relu)", "log1p(log1p(relu))"),
             ),
             screening=_screening(raw.get("screening")),
-            max_tokens={role: _max_tokens(role, raw[role]) for role in Role},
+            max_tokens={role: int(raw[role]["max_tokens"]) for role in Role},
+            query_mode=_query_mode(raw),
+            query_table=_query_table(raw["query"].get("table")),
+            pruning=_pruning(raw["pruning"]),
             licence=str(raw["licence"]),
             origin=str(raw["origin"]),
             golden=tuple(_golden(pair) for pair in raw["golden"]),
@@ -149,9 +176,22 @@ def _screening(raw: dict[str, Any] | None) -> Screening | None:
     return None if raw is None else Screening(raw["file"], raw["sha256"], int(raw["kept"]))
 
 
-def _max_tokens(role: Role, side: dict[str, Any]) -> int:
-    _one_of(f"{role}.mode", side["mode"], "encoder")
-    return int(side["max_tokens"])
+def _query_mode(raw: dict[str, Any]) -> QueryMode:
+    _one_of("document.mode", raw["document"]["mode"], QueryMode.ENCODER)
+    mode = QueryMode(_one_of("query.mode", raw["query"]["mode"], *QueryMode))
+    if mode is QueryMode.LOOKUP and raw["query"].get("table") is None:
+        raise ValueError("query.mode is 'lookup', but query.table, the file of the weights, is not there")
+    return mode
+
+
+def _query_table(raw: dict[str, Any] | None) -> TableFile | None:
+    return None if raw is None else TableFile(raw["file"], raw["sha256"])
+
+
+def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON
+    if raw is not None and (not isinstance(raw, dict) or set(raw) - set(Role)):
+        raise ValueError(f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'")
+    return {role: Pruning.from_dict((raw or {}).get(role)) for role in Role}
 
 
 def _golden(pair: dict[str, Any]) -> Golden:
@@ -168,5 +208,8 @@ def _hash(raw: dict[str, Any]) -> str:
         "modes": {role: raw[role]["mode"] for role in Role},
         "pruning": raw["pruning"],
     }
+    table = _query_table(raw["query"].get("table"))
+    if table is not None:
+        decides["query_table"] = table.sha256
     text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,78 +13,23 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
-from lexpand.encode.contract import Contract, Role
+from lexpand.encode.batches import batches, cores, text_of
+from lexpand.encode.cache import VectorCache, through_cache
+from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import ModelFolder, find_folder
-from lexpand.encode.progress import reporting
-from lexpand.encode.tokens import Token, TokenizedText
-from lexpand.errors import DataError, ModelError
-
-# Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
-# backend measured), and hidden states grow with them.
-_BATCH_TOKENS = 2048
+from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, document_settings, encode_long
+from lexpand.encode.lookup import Lookup
+from lexpand.encode.progress import OnDone, reporting
+from lexpand.encode.pruning import Pruning, parse_pruning
+from lexpand.encode.tokens import TokenizedText
+from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
 _WINDOW = 512
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
-
-OnDone = Callable[[int], None]
-"""Called with the number of texts that were finished since the last call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """Sparse vectors and what is known of how they came about, one row a text.
-
-    Attributes:
-        vectors: the vectors.
-        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight.
-        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
-        tokens_lost: uint32 [n], how many of them were past the model's length and not read.
-    """
-
-    vectors: SparseVectors
-    positions: NDArray[np.uint32]
-    tokens: NDArray[np.uint32]
-    tokens_lost: NDArray[np.uint32]
-
-    @property
-    def truncated(self) -> int:
-        """Texts that were cut."""
-        return int(np.count_nonzero(self.tokens_lost))
-
-    @property
-    def empty(self) -> int:
-        """Texts whose vector has no term: no query can find them."""
-        return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One text's vector and the token behind each of its terms.
-
-    Attributes:
-        text: what was encoded.
-        weights: weight by term.
-        positions: by term, the token that gave the weight: an index into ``tokens``.
-        tokens: what the model read.
-    """
-
-    text: str
-    weights: dict[int, float]
-    positions: dict[int, int]
-    tokens: list[Token]
-
-    @property
-    def input_terms(self) -> frozenset[int]:
-        """The terms that stand in the text; all others are expansion terms."""
-        return frozenset(token.term for token in self.tokens if token.word is not None)
-
-    def word(self, term: int) -> str | None:
-        """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
-        span = self.tokens[self.positions[term]].word
-        return None if span is None else self.text[slice(*span)]
 
 
 class Encoder:
@@ -98,23 +43,65 @@ class Encoder:
         vocabulary: its terms.
         threads: that one call may use.
         max_tokens: the longest text read, by role, in tokens, special ones included.
+        query_mode: how queries are encoded where a call does not say otherwise.
+        pruning: of each role, the rules that its vectors are pruned by, one after the other.
+        long: what becomes of long documents in `encode_long`.
     """
 
-    def __init__(self, folder: ModelFolder, *, threads: int | None = None, max_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        query_mode: QueryMode | str | None = None,
+        document_pruning: Pruning | str | None = None,
+        query_pruning: Pruning | str | None = None,
+        long: LongDocuments | None = None,
+        cache: VectorCache | None = None,
+    ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
+        asked = {
+            role: parse_pruning(rules, self.vocabulary) if isinstance(rules, str) else rules or Pruning()
+            for role, rules in ((Role.DOCUMENT, document_pruning), (Role.QUERY, query_pruning))
+        }
+        self.pruning = {role: tuple(filter(None, (self.contract.pruning[role], asked[role]))) for role in Role}
         self.max_tokens = _limits(self.contract, max_tokens)
-        self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.max_tokens[Role.DOCUMENT])
+        self._cache = cache
+        self.long = long or LongDocuments()
+        self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
+        self.space = VectorSpace(
+            self.contract.model,
+            self.vocabulary,
+            folder.location,
+            self.max_tokens[Role.DOCUMENT],
+            document_settings(self.long, asked[Role.DOCUMENT]),
+        )
         self._tokens = folder.tokens
         self._body = folder.load_body(self.threads)
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
+        table = folder.load_query_table()
+        self._lookup = None
+        if table is not None:
+            self._lookup = Lookup(folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY])
+        self.query_mode = self._checked_mode(query_mode, self.contract.query_mode)
 
     @classmethod
     def load(
-        cls, model: str | Path = "default", *, threads: int | None = None, max_tokens: int | None = None
+        cls,
+        model: str | Path = "default",
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        query_mode: QueryMode | str | None = None,
+        document_pruning: Pruning | str | None = None,
+        query_pruning: Pruning | str | None = None,
+        long: LongDocuments | None = None,
+        cache: VectorCache | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -122,11 +109,27 @@ class Encoder:
             model: ``default`` (the packaged one) or the path of a model folder.
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut documents at fewer tokens than the model reads.
+            query_mode: ``encoder`` or ``lookup``; what the contract says by default.
+            document_pruning: rules that documents' vectors are pruned by, after those of the contract; or a text, as
+                `parse_pruning` takes it.
+            query_pruning: the same for queries.
+            long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
+            cache: where vectors are kept; a text that it has is not encoded again.
 
         Raises:
-            ModelError: the folder is missing, incomplete or damaged.
+            ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
+            DataError: rules of pruning that are none, or an overlap of chunks that is too large.
         """
-        return cls(ModelFolder(find_folder(model)), threads=threads, max_tokens=max_tokens)
+        return cls(
+            ModelFolder(find_folder(model)),
+            threads=threads,
+            max_tokens=max_tokens,
+            query_mode=query_mode,
+            document_pruning=document_pruning,
+            query_pruning=query_pruning,
+            long=long,
+            cache=cache,
+        )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
@@ -136,15 +139,45 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
-        return self._encode_reporting(documents, Role.DOCUMENT, show_progress)
+        with reporting(len(documents), "encoding documents", show_progress) as on_done:
+            return self._encode(documents, Role.DOCUMENT, on_done).vectors
 
-    def encode_queries(self, queries: Sequence[str], *, show_progress: bool = False) -> SparseVectors:
+    def encode_queries(
+        self, queries: Sequence[str], *, mode: QueryMode | str | None = None, show_progress: bool = False
+    ) -> SparseVectors:
         """One vector a query, in order.
+
+        Args:
+            queries: the questions.
+            mode: ``encoder`` or ``lookup``; `query_mode` by default.
+            show_progress: a bar on standard error.
 
         Raises:
             DataError: an element is no string.
+            ModelError: the model has no table for ``lookup``.
         """
-        return self._encode_reporting(queries, Role.QUERY, show_progress)
+        if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
+            vectors = self._lookup_or_refuse().vectors([text_of(query, i) for i, query in enumerate(queries)])
+            return self._prune(vectors, Role.QUERY)
+        with reporting(len(queries), "encoding queries", show_progress) as on_done:
+            return self._encode(queries, Role.QUERY, on_done).vectors
+
+    def document_frequencies(self, documents: Iterable[str | Document]) -> tuple[NDArray[np.int64], int]:
+        """Of each term, how many documents have it among the tokens that the model reads; for `QueryTable.idf`.
+
+        Returns:
+            int64 [vocabulary_size], and the number of documents.
+
+        Raises:
+            DataError: an element is neither a string nor a Document.
+        """
+        counts, total, stream = np.zeros(len(self.vocabulary), np.int64), 0, iter(documents)
+        while window := list(islice(stream, _WINDOW)):
+            texts = [text_of(text, total + i) for i, text in enumerate(window)]
+            for text in self._tokens.tokenize(texts, self.max_tokens[Role.DOCUMENT]):
+                counts[np.unique(np.array(text.ids, np.int64))] += 1
+            total += len(window)
+        return counts, total
 
     def encode(self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None) -> Encoding:
         """Vectors with positions and token counts.
@@ -157,11 +190,25 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
-        parts: list[Encoding] = []
-        for start in range(0, len(texts) or 1, _WINDOW):
-            window = [_text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
-            parts.append(self._encode_window(window, role, on_done or (lambda _: None)))
-        return _join(parts)
+        report = on_done or (lambda _: None)
+        if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
+            encoding = self._lookup_or_refuse().encode([text_of(text, i) for i, text in enumerate(texts)])
+            report(len(texts))
+            for rules in self.pruning[role]:
+                encoding = encoding.pruned(rules)
+            return encoding
+        return self._encode(texts, role, report)
+
+    def encode_long(self, documents: Sequence[Document], *, on_done: OnDone | None = None) -> EncodedDocuments:
+        """Documents to vectors for an index, the long ones as `long` says: cut, in chunks, or refused.
+
+        Args:
+            documents: the documents.
+            on_done: called with the number of documents that were finished since the last call.
+        """
+        found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], self.encode, on_done)
+        # The maximum over chunks has more terms than each of them.
+        return replace(found, vectors=self._prune(found.vectors, Role.DOCUMENT))
 
     def trace(self, text: str, role: Role) -> Trace:
         """Encode one text and keep the token behind each term.
@@ -178,9 +225,35 @@ class Encoder:
             self._tokens.places(text, self.max_tokens[role]),
         )
 
-    def _encode_reporting(self, texts: Sequence[str | Document], role: Role, show_progress: bool) -> SparseVectors:
-        with reporting(len(texts), f"encoding {role}s", show_progress) as on_done:
-            return self.encode(texts, role, on_done=on_done).vectors
+    def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
+        if mode is None:
+            return default
+        if mode not in list(QueryMode):
+            raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}")
+        if mode == QueryMode.LOOKUP:
+            self._lookup_or_refuse()
+        return QueryMode(mode)
+
+    def _lookup_or_refuse(self) -> Lookup:
+        if self._lookup is None:
+            raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
+        return self._lookup
+
+    def _prune(self, vectors: SparseVectors, role: Role) -> SparseVectors:
+        for rules in self.pruning[role]:
+            vectors = rules.apply(vectors)
+        return vectors
+
+    def _encode(self, texts: Sequence[str | Document], role: Role, on_done: OnDone) -> Encoding:
+        parts: list[Encoding] = []
+        for start in range(0, len(texts) or 1, _WINDOW):
+            window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
+            rows, tokenized = self._encode_window(window, role, on_done)
+            encoding = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
+            for rules in self.pruning[role]:
+                encoding = encoding.pruned(rules)
+            parts.append(encoding)
+        return join(parts)
 
     def _head_for(self, tokens: int) -> _native.Head:
         """The head; from the first longer text on, one with screening: the same vectors, sooner."""
@@ -190,13 +263,21 @@ class Encoder:
                 self._screening = None
             return self._head
 
-    def _encode_window(self, texts: list[str], role: Role, on_done: OnDone) -> Encoding:
+    def _encode_window(
+        self, texts: list[str], role: Role, on_done: OnDone
+    ) -> tuple[list[Row], Sequence[TokenizedText]]:
+        if self._cache is None:
+            return self._run_window(texts, role, on_done)
+        # Before pruning: other rules find the same vectors.
+        settings = {"model": self.contract.hash, "role": role, "max_tokens": self.max_tokens[role]}
+        return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
+
+    def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
         tokenized = self._tokens.tokenize(texts, self.max_tokens[role])
         head = self._head_for(sum(len(text.ids) for text in tokenized))
-        rows: list[tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]]
         nothing = np.zeros(0, np.uint32)
-        rows = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
-        for batch in _batches(tokenized):
+        rows: list[Row] = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
+        for batch in batches(tokenized):
             hidden, lengths = self._body.run([tokenized[i].ids for i in batch])
             indptr, terms, weights, positions = head.encode(hidden, lengths, threads=self.threads)
             for row, i in enumerate(batch):
@@ -204,46 +285,7 @@ class Encoder:
                 rows[i] = terms[span], weights[span], positions[span]
             on_done(len(batch))
         on_done(sum(not text.ids for text in tokenized))
-        starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _, _ in rows], dtype=np.int64)])
-        columns = zip((nothing, np.zeros(0, np.float32), nothing), *rows, strict=True)
-        terms, weights, positions = (np.concatenate(column) for column in columns)
-        return Encoding(
-            SparseVectors(starts, terms, weights, len(self.vocabulary), self.contract.model),
-            positions,
-            np.array([text.seen for text in tokenized], np.uint32),
-            np.array([text.lost for text in tokenized], np.uint32),
-        )
-
-
-def _batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:
-    """Places of texts of like length, longest first, a batch within `_BATCH_TOKENS`; texts without tokens in none."""
-    places = [i for i, text in enumerate(tokenized) if text.ids]
-    places.sort(key=lambda i: len(tokenized[i].ids), reverse=True)
-    while places:
-        size = max(1, _BATCH_TOKENS // len(tokenized[places[0]].ids))
-        yield places[:size]
-        places = places[size:]
-
-
-def _join(parts: list[Encoding]) -> Encoding:
-    return Encoding(
-        SparseVectors.concatenate([part.vectors for part in parts]),
-        np.concatenate([part.positions for part in parts]),
-        np.concatenate([part.tokens for part in parts]),
-        np.concatenate([part.tokens_lost for part in parts]),
-    )
-
-
-def _text_of(text: object, place: int) -> str:
-    if isinstance(text, Document):
-        return text.full_text
-    if not isinstance(text, str):
-        raise DataError(f"text {place} is a {type(text).__name__}: give strings or Documents")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"text {place} has a lone surrogate at character {error.start}: remove it") from None
-    return text
+        return rows, tokenized
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
@@ -253,10 +295,3 @@ def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
             raise ModelError(f"a length of {max_tokens} tokens: {contract.name} reads 3 to {limits[Role.DOCUMENT]}")
         limits[Role.DOCUMENT] = max_tokens
     return limits
-
-
-def _cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

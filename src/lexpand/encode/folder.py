@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -13,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
+from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body
-from lexpand.encode.contract import Contract
+from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens
 from lexpand.errors import ModelError
 
@@ -43,6 +46,43 @@ def find_folder(model: str | Path) -> Path:
             f"no model {str(model)!r}: give a model folder's path, 'default', or a packaged name ({known})"
         )
     return folder
+
+
+def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = QueryMode.ENCODER) -> Contract:
+    """Put a table of query weights into a model folder, in the place of one that it has.
+
+    The contract's hash takes the table in: this is another model for indexes that were made before.
+
+    Args:
+        model: the folder; not a packaged one.
+        table: a weight for each term of the vocabulary.
+        mode: how queries are encoded where nobody says otherwise. With ``lookup``, golden pairs of queries are dropped:
+            they were the encoder's.
+
+    Raises:
+        ModelError: there is no such folder, it is packaged, or the vocabulary has another size.
+        StorageError: the disk refused.
+    """
+    folder = find_folder(model)
+    contract = Contract.load(folder)
+    if folder.parent == _PACKAGED:
+        raise ModelError(f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first")
+    if len(table.weights) != contract.vocabulary_size:
+        raise ModelError(f"{len(table.weights)} query weights for a vocabulary of {contract.vocabulary_size} terms")
+    content = table.to_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    # Named by its content, so that the old contract and its table hold until the new contract is there.
+    name = f"query_weights.{sha256[:12]}.safetensors"
+    table.save(folder / name)
+    raw = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    raw["query"] |= {"mode": str(mode), "table": {"file": name, "sha256": sha256}}
+    if mode is QueryMode.LOOKUP:
+        raw["golden"] = [pair for pair in raw["golden"] if pair["role"] != Role.QUERY]
+    with atomic_write(folder / "contract.json") as file:
+        file.write(json.dumps(raw, indent=2, ensure_ascii=False).encode() + b"\n")
+    if contract.query_table is not None and contract.query_table.file != name:
+        (folder / contract.query_table.file).unlink(missing_ok=True)
+    return Contract.load(folder)
 
 
 @dataclass
@@ -99,6 +139,19 @@ class ModelFolder:
             return to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), screening.kept
         except (ValueError, EOFError, np.linalg.LinAlgError) as error:
             raise ModelError(f"{self.path / screening.file} holds no basis: {error}") from error
+
+    def load_query_table(self) -> QueryTable | None:
+        """The weights of inference-free queries, those of special tokens made 0; None where the folder has none."""
+        named = self.contract.query_table
+        if named is None:
+            return None
+        table = QueryTable.from_bytes(self._read(named.file, named.sha256), str(self.path / named.file))
+        if len(table.weights) != self.contract.vocabulary_size:
+            raise ModelError(
+                f"{self.path / named.file} has {len(table.weights)} weights for a vocabulary of "
+                f"{self.contract.vocabulary_size} terms: it must have one a term"
+            )
+        return table.without(sorted(self.tokens.vocabulary.special))
 
     @cached_property
     def _weights(self) -> dict[str, NDArray[np.float32]]:

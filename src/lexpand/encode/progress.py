@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
+OnDone = Callable[[int], None]
+"""Called with the number of things that were finished since the last call."""
+
 
 @contextmanager
 def reporting(total: int | None, what: str, show: bool) -> Iterator[Callable[[int], None]]:
@@ -31,13 +34,22 @@ def _columns(total: int | None) -> tuple[ProgressColumn, ...]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
+        ProgressColumn,
         SpinnerColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Things a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:,.1f}/s")
 
     what = TextColumn("{task.description}")
     if total is None:
-        return SpinnerColumn(), what, TextColumn("{task.completed:,.0f}"), TimeElapsedColumn()
-    return what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        return SpinnerColumn(), what, TextColumn("{task.completed:,.0f}"), Rate(), TimeElapsedColumn()
+    return what, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()

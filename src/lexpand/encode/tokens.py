@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lexpand.data import Vocabulary
 from lexpand.encode.contract import Contract
 from lexpand.errors import ModelError
@@ -46,7 +49,11 @@ class Token:
 
 
 class Tokens:
-    """A model's tokenizer, with its length limit and its vocabulary.
+    """A model's tokenizer, with its vocabulary.
+
+    Attributes:
+        vocabulary: the terms.
+        special: the special tokens that a text gets beside its own.
 
     Raises:
         ModelError: the tokenizer's vocabulary is not the contract's.
@@ -56,7 +63,7 @@ class Tokens:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
-        self._special = tokenizer.num_special_tokens_to_add(False)
+        self.special = tokenizer.num_special_tokens_to_add(False)
         self.vocabulary = _vocabulary(tokenizer)
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
@@ -73,13 +80,36 @@ class Tokens:
         encodings = self._tokenizer.encode_batch_fast([head for head, _ in heads], add_special_tokens=False)
         return [self._cut(encoding, seen, max_tokens) for encoding, (_, seen) in zip(encodings, heads, strict=True)]
 
+    def own_ids(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """The ids of `tokenize` without the special ones, sooner: for short texts, of which only the ids are asked."""
+        limit = max_tokens - self.special
+        heads = [text if len(text) <= _PIECE else self._head_of(text, max_tokens)[0] for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
+        return [encoding.ids[:limit] for encoding in encodings]
+
+    def offsets(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Where all of a text's own tokens are, however many.
+
+        Returns:
+            Of each token its first character and the one behind its last, int64 [tokens]; and the places, ascending,
+            of the tokens that begin a word.
+        """
+        spans, words = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.int64)]
+        for start, end in _pieces(text):
+            encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
+            spans.append(np.array(encoding.offsets, np.int64).reshape(-1, 2) + start)
+            words.append(np.array([-1 if word is None else word for word in encoding.word_ids], np.int64))
+        begins = [np.diff(numbers, prepend=-2) != 0 for numbers in words]
+        both = np.concatenate(spans)
+        return both[:, 0], both[:, 1], np.flatnonzero(np.concatenate(begins))
+
     def places(self, text: str, max_tokens: int) -> list[Token]:
         """The same tokens of one text, with their places in it."""
         head, _ = self._head_of(text, max_tokens)
         encoding = self._tokenizer.encode(head, add_special_tokens=False)
         if not encoding.ids:
             return []
-        encoding.truncate(max_tokens - self._special)
+        encoding.truncate(max_tokens - self.special)
         encoding = self._tokenizer.post_process(encoding)
         words = _word_spans(encoding)
         return [
@@ -91,9 +121,9 @@ class Tokens:
         own = len(encoding.ids) if seen is None else seen
         if own == 0:
             return TokenizedText([], 0, 0)
-        encoding.truncate(max_tokens - self._special)
+        encoding.truncate(max_tokens - self.special)
         ids = self._tokenizer.post_process(encoding).ids
-        total = own + self._special
+        total = own + self.special
         return TokenizedText(ids, total, total - len(ids))
 
     def _head_of(self, text: str, max_tokens: int) -> tuple[str, int | None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lexpand.data import Document
 from lexpand.encode import Encoder, Role, Trace
-from lexpand.index import Index
+from lexpand.index import Index, StoredVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,9 @@ class Explanation:
 
 
 def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanation:
-    """Explain the score of one document for one question.
+    """Explain the score of one document for one question; of a document in chunks, that of its best one.
 
-    The document's text is encoded again to find the words behind its terms.
+    The text is encoded again to find the words behind its terms.
 
     Raises:
         UnknownDocument: the index has no such document.
@@ -65,19 +66,15 @@ def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanat
     """
     index.check_model(encoder.space.model)
     document = index.document(doc_id)
-    stored = index.vector(doc_id)
     asked = encoder.trace(query, Role.QUERY)
-    read = encoder.trace(document.full_text, Role.DOCUMENT)
+    stored = max(index.vectors(doc_id), key=lambda vector: _score(asked, vector))
+    read = encoder.trace(_text_of(document, stored.span), Role.DOCUMENT)
     asked_terms, read_terms = asked.input_terms, read.input_terms
     token = encoder.vocabulary.term
 
-    total, parts, shared = 0.0, [], set()
-    for term, impact, weight in zip(
-        stored.terms.tolist(), stored.impacts.tolist(), stored.weights.tolist(), strict=True
-    ):
+    parts, shared = [], set()
+    for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
         if term in asked.weights:
-            # The sum of docs/format.md, in its order, so that the score is search's to the bit.
-            total += asked.weights[term] * impact
             shared.add(term)
             parts.append(
                 Contribution(
@@ -92,10 +89,25 @@ def explain(index: Index, encoder: Encoder, query: str, doc_id: str) -> Explanat
         query,
         doc_id,
         document.title,
-        total * stored.scale,
+        _score(asked, stored),
         tuple(sorted(parts, key=lambda part: -part.contribution)),
         tuple(sorted(missing, key=lambda pair: -pair[1])),
     )
+
+
+def _score(asked: Trace, stored: StoredVector) -> float:
+    """The sum of docs/format.md, in its order, so that it is search's to the bit."""
+    total = 0.0
+    for term, impact in zip(stored.terms.tolist(), stored.impacts.tolist(), strict=True):
+        if term in asked.weights:
+            total += asked.weights[term] * impact
+    return total * stored.scale
+
+
+def _text_of(document: Document, span: tuple[int, int]) -> str:
+    """What was encoded of a document: a chunk behind the first one has the title before it."""
+    text = document.full_text[slice(*span)]
+    return f"{document.title} {text}" if document.title and span[0] > len(document.title) else text
 
 
 def _side(trace: Trace, input_terms: frozenset[int], term: int, weight: float) -> Side:

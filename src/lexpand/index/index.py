@@ -343,7 +343,11 @@ class Index:
         if place is None:
             raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
         segment, ordinals = place
-        return [StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal)) for ordinal in ordinals]
+        spans = segment.spans[ordinals].tolist()
+        return [
+            StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal), (first, end))
+            for ordinal, (first, end) in zip(ordinals, spans, strict=True)
+        ]
 
     def stored(self, batch: int = 1024) -> Iterator[tuple[list[Document], SparseVectors]]:
         """All documents with their stored vectors, weights rounded to float32, in order of adding.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+
 from lexpand.data import Document
-from lexpand.encode import Encoder, Role
+from lexpand.encode import EncodedDocuments, Encoder
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
@@ -16,6 +19,9 @@ from lexpand.index.results import Presence
 
 # Documents that are encoded at a time: what Ctrl-C can cost, about a second.
 _CHUNK = 64
+
+# Documents that are named of those that were cut.
+_MOST_CUT = 5
 
 COMMIT_EVERY = 10_000
 """Documents between two commits, each of which makes one segment."""
@@ -37,12 +43,14 @@ class IngestReport:
         added: documents committed.
         unchanged: there already, with the same content.
         skipped: there already with another content, and left as they are (`OnDuplicate.SKIP`).
-        refused: there already with another content (`OnDuplicate.REFUSE`), or with metadata that a column cannot hold;
-            each names its place.
+        refused: there already with another content (`OnDuplicate.REFUSE`), with metadata that a column cannot hold, or
+            too long (`Long.REFUSE`); each names its place.
         replaced: of those added, the ones that took the place of another content (`OnDuplicate.REPLACE`).
-        truncated: documents longer than the model reads.
+        truncated: documents that were cut, being longer than the model reads.
         tokens, tokens_lost: of the documents encoded; those past the model's length.
-        empty: documents whose vector has no term, so that no query finds them.
+        most_cut: of the documents cut, those that lost most: tokens lost and doc_id.
+        units: vectors made; more than documents where long ones are in chunks.
+        empty: vectors without a term, which no query finds.
         encode_seconds: spent in the encoder.
     """
 
@@ -54,6 +62,8 @@ class IngestReport:
     truncated: int = 0
     tokens: int = 0
     tokens_lost: int = 0
+    most_cut: list[tuple[int, str]] = field(default_factory=list)
+    units: int = 0
     empty: int = 0
     encode_seconds: float = 0.0
 
@@ -175,11 +185,21 @@ def _encode_and_add(
     if not documents:
         return
     start = time.perf_counter()
-    encoding = encoder.encode(documents, Role.DOCUMENT, on_done=on_done)
+    encoded = encoder.encode_long(documents, on_done=on_done)
     report.encode_seconds += time.perf_counter() - start
-    report.truncated += encoding.truncated
-    report.tokens += int(encoding.tokens.sum())
-    report.tokens_lost += int(encoding.tokens_lost.sum())
-    report.empty += encoding.empty
+    _count(encoded, report)
     put = index.replace if on_duplicate is OnDuplicate.REPLACE else index.add
-    put(documents, encoding.vectors)
+    put(encoded.documents, encoded.vectors, chunks=encoded.spans)
+
+
+def _count(encoded: EncodedDocuments, report: IngestReport) -> None:
+    lost = encoded.tokens_lost
+    cut = np.flatnonzero(lost)
+    report.truncated += len(cut)
+    report.tokens += int(encoded.tokens.sum())
+    report.tokens_lost += int(lost.sum())
+    found = [(int(lost[i]), encoded.documents[i].doc_id) for i in cut]
+    report.most_cut = heapq.nsmallest(_MOST_CUT, report.most_cut + found, key=lambda pair: (-pair[0], pair[1]))
+    report.units += len(encoded.vectors)
+    report.empty += encoded.empty
+    report.refused.extend(encoded.refused)

@@ -46,11 +46,13 @@ class StoredVector:
         terms: uint32 [nnz], ascending.
         impacts: uint16 [nnz], at least 1.
         scale: float32; a stored weight is impact * scale, exact in float64.
+        span: the characters of `Document.full_text` that it stands for: first and end.
     """
 
     terms: NDArray[np.uint32]
     impacts: NDArray[np.uint16]
     scale: float
+    span: tuple[int, int]
 
     @property
     def weights(self) -> NDArray[np.float64]:

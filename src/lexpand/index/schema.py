@@ -50,6 +50,8 @@ def write_schema(db: sqlite3.Connection, schema: Schema, created_by: str) -> Non
         "words": schema.words.to_dict() if schema.words else None,
         "next_row": 0,
     }
+    if space.document_settings:
+        settings["document_settings"] = dict(space.document_settings)
     rows = ((key, json.dumps(value, ensure_ascii=False)) for key, value in settings.items())
     db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
     vocabulary = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
@@ -77,6 +79,7 @@ def read_schema(db: sqlite3.Connection) -> Schema:
             vocabulary=Vocabulary(json.loads(vocabulary)),
             location=settings["model"],
             document_max_tokens=settings["document_max_tokens"],
+            document_settings=settings.get("document_settings") or {},
         ),
         words=WordAnalyzer.from_dict(words) if words else None,
         columns=check_columns(settings.get("columns") or {}),

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lexpand.data import JsonValue, Query, Run, ScoredDocument
-from lexpand.encode import Encoder
+from lexpand.encode import Encoder, Pruning, QueryMode
 from lexpand.index import BM25, Index, Match
 from lexpand.index.filters import Filter
 from lexpand.search.snippet import make_snippet
@@ -52,13 +52,23 @@ class Retriever:
         self.encoder = encoder
 
     @classmethod
-    def open(cls, path: str | Path, *, model: str | Path | None = None, threads: int | None = None) -> Retriever:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        model: str | Path | None = None,
+        threads: int | None = None,
+        query_mode: QueryMode | str | None = None,
+        query_pruning: Pruning | str | None = None,
+    ) -> Retriever:
         """Open an index and load the model that it names.
 
         Args:
             path: the index's folder.
             model: where the model is, if it has moved since.
             threads: that the encoder may use.
+            query_mode: see `Encoder.load`.
+            query_pruning: see `Encoder.load`.
 
         Raises:
             NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
@@ -67,7 +77,14 @@ class Retriever:
         index = Index.open(path)
         try:
             location = model or index.space.location or "default"
-            return cls(index, Encoder.load(location, threads=threads, max_tokens=index.space.document_max_tokens))
+            encoder = Encoder.load(
+                location,
+                threads=threads,
+                max_tokens=index.space.document_max_tokens,
+                query_mode=query_mode,
+                query_pruning=query_pruning,
+            )
+            return cls(index, encoder)
         except BaseException:
             index.close()
             raise

@@ -23,7 +23,7 @@ pub use field::{Live, WordField};
 pub use merge::merge;
 pub use search::{Source, search};
 pub use sections::{Sections, kind};
-pub use split::{Numbered, number_words, split_words};
+pub use split::{Numbered, number_words, sentence_starts, split_words};
 pub use statistics::{Statistics, document_frequencies};
 
 /// A word has from 1 to this many bytes of UTF-8.

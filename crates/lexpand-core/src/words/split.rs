@@ -1,4 +1,4 @@
-//! Where words begin and end: Unicode's default word boundaries (UAX #29).
+//! Where words and sentences begin and end: Unicode's default boundaries (UAX #29).
 //!
 //! Segments without a letter or a digit (spaces, punctuation, emoji) are no words. Text without spaces between words
 //! comes apart into single ideographs and hiragana; katakana stays together.
@@ -10,6 +10,20 @@ use unicode_segmentation::UnicodeSegmentation;
 /// The words of a text as they stand in it.
 pub fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.unicode_words()
+}
+
+/// Where the sentences of a text begin, in characters (not bytes), ascending from 0; nothing for an empty text.
+///
+/// White space behind a sentence belongs to it; every line end is a border, as UAX #29 has it.
+pub fn sentence_starts(text: &str) -> Vec<u64> {
+    let lengths = text.split_sentence_bounds().map(|sentence| sentence.chars().count() as u64);
+    lengths
+        .scan(0, |next, length| {
+            let start = *next;
+            *next += length;
+            Some(start)
+        })
+        .collect()
 }
 
 /// Texts as numbers of distinct words.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexpand.data import Document, SparseVectors
+from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.errors import DataError
 from lexpand.index.exchange import ciff, jsonl, npz, parquet
 from lexpand.index.exchange.formats import Format, format_of
@@ -60,24 +60,46 @@ def export_index(
         StorageError: the disk refuses.
     """
     path = Path(target)
+    chosen = check_target(path, format, scale, overwrite)
+    report = ExportReport()
+    batches = _counted(index, report)
+    report.dropped = write_batches(path, chosen, batches, index.space, scale)
+    report.weights -= report.dropped
+    return report
+
+
+def check_target(path: Path, format: str | None, scale: float | None, overwrite: bool) -> Format:
+    """The format of a file that may be written.
+
+    Raises:
+        DataError: the file is there already, its format is unknown, or the scale is none or not for this format.
+    """
     chosen = format_of(path, format, scale)
     if scale is not None:
         check_scale(scale)
     if path.is_dir() or (path.exists() and not overwrite):
         raise DataError(f"{path} is there already: choose another name, or overwrite it (--force)")
-    report = ExportReport()
-    batches = _counted(index, report)
-    match chosen:
+    return chosen
+
+
+def write_batches(
+    path: Path,
+    format: Format,
+    batches: Iterator[tuple[list[Document], SparseVectors]],
+    space: VectorSpace,
+    scale: float | None,
+) -> int:
+    """Write documents with their vectors, a row a document; how many weights were left out that round to 0."""
+    match format:
         case Format.JSONL:
-            report.dropped = jsonl.write(path, batches, index.space.vocabulary, scale)
+            return jsonl.write(path, batches, space.vocabulary, scale)
         case Format.CIFF:
-            report.dropped = ciff.write(path, batches, index.space.vocabulary, scale)
+            return ciff.write(path, batches, space.vocabulary, scale)
         case Format.NPZ:
-            npz.write(path, batches, index.space)
+            npz.write(path, batches, space)
         case Format.PARQUET:
-            parquet.write(path, batches, index.space)
-    report.weights -= report.dropped
-    return report
+            parquet.write(path, batches, space)
+    return 0
 
 
 def _counted(index: Index, report: ExportReport) -> Iterator[tuple[list[Document], SparseVectors]]:

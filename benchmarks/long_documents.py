@@ -1,0 +1,86 @@
+"""What becomes of long documents: cut, or in chunks; nDCG@10 and R@100 on a collection in BEIR's layout.
+
+    python benchmarks/long_documents.py [FOLDER] [--json]
+
+Without a folder, SciFact, which is packaged. Documents that fit are encoded once for each length.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lexpand import Document, Encoder, Index, Qrels, Retriever, SparseVectors, read_documents, read_queries
+from lexpand.data import Query, collection_path
+from lexpand.encode import Chunks, Long, LongDocuments
+from lexpand.evaluate import evaluate
+
+WAYS = {
+    "truncate": LongDocuments(),
+    "chunks as units": LongDocuments(Long.CHUNK, Chunks.UNITS),
+    "chunks as one vector": LongDocuments(Long.CHUNK, Chunks.MAX),
+}
+
+
+def measure(
+    encoder: Encoder,
+    short: tuple[list[Document], SparseVectors],
+    long: list[Document],
+    queries: list[Query],
+    qrels: Qrels,
+) -> dict[str, Any]:
+    """Short documents with their vectors, long ones as the encoder's policy has them, in an index; searched."""
+    start = time.perf_counter()
+    encoded = encoder.encode_long(long)
+    seconds = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", encoder.space) as index:
+        index.add(*short)
+        index.add(encoded.documents, encoded.vectors, chunks=encoded.spans)
+        index.commit()
+        figures = evaluate(Retriever(index, encoder).run(queries, 100), qrels, ["nDCG@10", "R@100"])
+        info = index.info()
+    lost = int(encoded.tokens_lost.sum())
+    return {**figures, "units": info.units, "weights": info.nnz, "tokens_lost": lost, "seconds_long": seconds}
+
+
+def compare(folder: Path, lengths: list[int], overlap: int | None, threads: int | None) -> list[dict[str, Any]]:
+    """Every way at every length."""
+    documents = list(read_documents(folder))
+    path = next(path for name in ("test.tsv", "test.tsv.gz", "train.tsv") if (path := folder / "qrels" / name).exists())
+    qrels = Qrels.read(path)
+    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgements]
+    rows = []
+    for length in lengths:
+        plain = Encoder.load(threads=threads, max_tokens=length)
+        found = plain.encode_long(documents)
+        cut = found.tokens_lost > 0
+        long = [documents[i] for i in np.flatnonzero(cut)]
+        short = [documents[i] for i in np.flatnonzero(~cut)], found.vectors[~cut]
+        for way, policy in WAYS.items():
+            policy = LongDocuments(policy.policy, policy.chunks, overlap)
+            encoder = Encoder.load(threads=threads, max_tokens=length, long=policy)
+            figures = measure(encoder, short, long, queries, qrels)
+            rows.append({"collection": folder.name, "length": length, "way": way, "long": len(long), **figures})
+            print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1].values()), flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=collection_path("scifact"))
+    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 256])
+    parser.add_argument("--overlap", type=int, help="tokens that chunks share (an eighth of the length)")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--json", action="store_true", help="print the figures as one last line of JSON")
+    options = parser.parse_args()
+    rows = compare(options.folder, options.lengths, options.overlap, options.threads)
+    if options.json:
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

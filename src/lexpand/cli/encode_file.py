@@ -1,0 +1,136 @@
+"""`lexpand encode SOURCE --output OUT`: documents to a file of vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
+from lexpand.cli.making import LongWishes
+from lexpand.cli.output import count, is_watched, json_line, print_json, print_refused, say, show
+from lexpand.data import read_documents
+from lexpand.data.streams import read_lines, split_compression, write_lines
+from lexpand.encode import Chunks, Encoder, LongDocuments, VectorCache
+from lexpand.encode.progress import reporting
+from lexpand.errors import LexpandError, RowError
+from lexpand.index.exchange import Format, check_target, encode_to_file
+
+
+@dataclass(frozen=True, slots=True)
+class FileWishes:
+    """What the command line says of the file and of the documents' encoding."""
+
+    output: Path
+    file_format: Format | None
+    force: bool
+    cache: Path | None
+    stats: Path | None
+    max_length: int | None
+    long: LongWishes
+    prune: str | None
+
+
+def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool) -> None:
+    """Encode the documents of a source into a file, and say what it has."""
+    start, refused = time.perf_counter(), list[RowError]()
+    check_target(wishes.output, wishes.file_format, None, wishes.force)
+    with _cache(wishes) as cache:
+        encoder = Encoder.load(
+            model,
+            threads=threads,
+            max_tokens=wishes.max_length,
+            document_pruning=wishes.prune,
+            long=wishes.long.over(LongDocuments(chunks=Chunks.MAX)),
+            cache=cache,
+        )
+        with _saying_what_is_kept(cache, refused), reporting(_total(source), "encoding", is_watched()) as on_done:
+            statistics = encode_to_file(
+                encoder,
+                read_documents(source, on_bad_row=refused.append),
+                wishes.output,
+                format=wishes.file_format,
+                overwrite=wishes.force,
+                on_bad_row=refused.append,
+                on_done=on_done,
+            )
+    summary = statistics.summary(time.perf_counter() - start)
+    facts = {**summary, "output": str(wishes.output), "bytes": wishes.output.stat().st_size}
+    if wishes.stats is not None:
+        write_lines(wishes.stats, [json_line({**facts, "refused": refused})])
+    if as_json:
+        print_json({**facts, "refused": refused})
+    else:
+        _print(facts)
+        print_refused(refused)
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@contextmanager
+def _cache(wishes: FileWishes) -> Iterator[VectorCache]:
+    """The cache that was asked for, else one beside the file, which an early end leaves for the next run."""
+    path = wishes.cache or wishes.output.with_name(f"{wishes.output.name}.partial")
+    if wishes.cache is None and path.exists():
+        say(f"carrying on from {path}", "yellow")
+    useless = False
+    try:
+        with VectorCache(path) as cache:
+            try:
+                yield cache
+                useless = True
+            finally:
+                useless = useless or not len(cache)
+    finally:
+        if wishes.cache is None and useless:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _saying_what_is_kept(cache: VectorCache, refused: list[RowError]) -> Iterator[None]:
+    try:
+        yield
+    except LexpandError:
+        print_refused(refused)
+        raise
+    except KeyboardInterrupt:
+        print_refused(refused)
+        kept = f"{cache.path} has {count(len(cache), 'text')} encoded; the same command again carries on"
+        say(f"interrupted: {kept if len(cache) else 'nothing was encoded yet'}", "yellow")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _total(source: Path) -> int | None:
+    """The rows of a file of JSON lines, where somebody watches; they are quickly counted."""
+    if not is_watched() or not source.is_file() or split_compression(source)[0] not in (".jsonl", ".ndjson"):
+        return None
+    return sum(1 for _, line in read_lines(source) if line.strip())
+
+
+def _print(facts: dict[str, Any]) -> None:
+    nnz = facts["nnz"]
+    rate = f"{facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms a second"
+    show(f"{facts['output']} has {count(facts['documents'], 'document')}, {facts['bytes']:,} bytes: {rate}")
+    show(
+        f"terms a document: {nnz['mean']:,.1f} on average, {nnz['p50']:,} median, {nnz['p90']:,} for nine of ten, "
+        f"{nnz['max']:,} at most",
+        indent=2,
+    )
+    hubs = ", ".join(f"{term} {share:.0%}" for term, share in facts["hub_terms"].items())
+    show(f"most frequent terms, by share of documents: {hubs}", indent=2)
+    if facts["truncated"]:
+        most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in facts["most_cut"])
+        lost = f"{facts['tokens_lost']:,} of {facts['tokens']:,} tokens not read"
+        show(f"{facts['truncated']:,} cut: {lost}; most, by document: {most}", indent=2)
+    if facts["empty"]:
+        show(f"{facts['empty']:,} without any term: {', '.join(facts['empty_ids'])} …", indent=2)

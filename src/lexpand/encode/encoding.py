@@ -1,0 +1,103 @@
+"""What encoding gives: vectors, and what is known of how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import ModelId, SparseVectors
+from lexpand.encode.pruning import Pruning, take
+from lexpand.encode.tokens import Token, TokenizedText
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Sparse vectors and what is known of how they came about, one row a text.
+
+    Attributes:
+        vectors: the vectors.
+        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight.
+        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
+        tokens_lost: uint32 [n], how many of them were past the model's length and not read.
+    """
+
+    vectors: SparseVectors
+    positions: NDArray[np.uint32]
+    tokens: NDArray[np.uint32]
+    tokens_lost: NDArray[np.uint32]
+
+    def pruned(self, rules: Pruning) -> Encoding:
+        """The same with the terms that the rules keep."""
+        if not rules:
+            return self
+        kept = rules.kept(self.vectors)
+        return Encoding(take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost)
+
+    @property
+    def truncated(self) -> int:
+        """Texts that were cut."""
+        return int(np.count_nonzero(self.tokens_lost))
+
+    @property
+    def empty(self) -> int:
+        """Texts whose vector has no term: no query can find them."""
+        return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One text's vector and the token behind each of its terms.
+
+    Attributes:
+        text: what was encoded.
+        weights: weight by term.
+        positions: by term, the token that gave the weight: an index into ``tokens``.
+        tokens: what the model read.
+    """
+
+    text: str
+    weights: dict[int, float]
+    positions: dict[int, int]
+    tokens: list[Token]
+
+    @property
+    def input_terms(self) -> frozenset[int]:
+        """The terms that stand in the text; all others are expansion terms."""
+        return frozenset(token.term for token in self.tokens if token.word is not None)
+
+    def word(self, term: int) -> str | None:
+        """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
+        span = self.tokens[self.positions[term]].word
+        return None if span is None else self.text[slice(*span)]
+
+
+Row: TypeAlias = "tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]"
+"""Of one text: terms, weights and positions."""
+
+
+def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, model: ModelId) -> Encoding:
+    """Puts rows together, one a text, over a vocabulary of ``size`` terms."""
+    nothing = np.zeros(0, np.uint32)
+    starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _, _ in rows], dtype=np.int64)])
+    columns = zip((nothing, np.zeros(0, np.float32), nothing), *rows, strict=True)
+    terms, weights, positions = (np.concatenate(column) for column in columns)
+    return Encoding(
+        SparseVectors(starts, terms, weights, size, model),
+        positions,
+        np.array([text.seen for text in tokenized], np.uint32),
+        np.array([text.lost for text in tokenized], np.uint32),
+    )
+
+
+def join(parts: list[Encoding]) -> Encoding:
+    """The rows of all parts, in order."""
+    return Encoding(
+        SparseVectors.concatenate([part.vectors for part in parts]),
+        np.concatenate([part.positions for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+        np.concatenate([part.tokens_lost for part in parts]),
+    )

@@ -1,0 +1,214 @@
+"""Documents longer than the model reads: cut, in chunks, or refused, and never without saying so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import Document, SparseVectors
+from lexpand.encode.chunking import Chunk, Chunker
+from lexpand.encode.contract import Role
+from lexpand.encode.encoding import Encoding
+from lexpand.encode.progress import OnDone
+from lexpand.encode.pruning import Pruning
+from lexpand.encode.tokens import Tokens
+from lexpand.errors import DataError, RowError
+
+
+class Long(StrEnum):
+    """What becomes of a document that is longer than the model reads."""
+
+    TRUNCATE = "truncate"
+    CHUNK = "chunk"
+    REFUSE = "refuse"
+
+
+class Chunks(StrEnum):
+    """What a document's chunks become."""
+
+    UNITS = "units"
+    """Vectors of their own; the document is found by its best chunk."""
+
+    MAX = "max"
+    """One vector: of each term, the largest weight of any chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongDocuments:
+    """The policy for long documents.
+
+    Attributes:
+        policy: cut them, encode them in chunks, or refuse them.
+        chunks: with `Long.CHUNK`, what chunks become.
+        overlap: tokens that a chunk may share with the one before it, at most a quarter of what the model reads; None
+            for an eighth.
+
+    Raises:
+        DataError: a value is none of these, or the overlap is negative.
+    """
+
+    policy: Long = Long.TRUNCATE
+    chunks: Chunks = Chunks.UNITS
+    overlap: int | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "policy", Long(self.policy))
+            object.__setattr__(self, "chunks", Chunks(self.chunks))
+        except ValueError as error:
+            raise DataError(f"long documents: {error}: give truncate, chunk or refuse, and units or max") from None
+        overlap = 0 if self.overlap is None else self.overlap
+        if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
+            raise DataError(f"long documents: an overlap of {self.overlap!r} tokens: it must be an integer from 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What an index records; only the policy, where nothing is in chunks."""
+        return asdict(self) if self.policy is Long.CHUNK else {"policy": self.policy}
+
+    @classmethod
+    def from_dict(cls, recorded: Mapping[str, Any] | None) -> LongDocuments:
+        """What `to_dict` gave; documents are cut where nothing is recorded."""
+        return cls(**(recorded or {}))
+
+    def overlap_in(self, max_tokens: int) -> int:
+        """The overlap of chunks of this length.
+
+        Raises:
+            DataError: it is more than a quarter of it, which leaves a chunk too little of its own.
+        """
+        overlap = max_tokens // 8 if self.overlap is None else self.overlap
+        if overlap > max_tokens // 4:
+            raise DataError(
+                f"an overlap of {overlap} tokens for chunks of {max_tokens}: give at most {max_tokens // 4}"
+            )
+        return overlap
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedDocuments:
+    """Documents with their vectors, as `Index.add` takes them.
+
+    Attributes:
+        documents: those that have vectors: all but the refused.
+        vectors: one row a document; with ``spans``, one row a chunk.
+        spans: of each document, the characters of its chunks in `Document.full_text`; None where rows are documents.
+        tokens: uint32, of each document, special ones included.
+        tokens_lost: uint32, how many of them were not read.
+        refused: those that are too long, named by their place.
+    """
+
+    documents: list[Document]
+    vectors: SparseVectors
+    spans: list[list[tuple[int, int]]] | None
+    tokens: NDArray[np.uint32]
+    tokens_lost: NDArray[np.uint32]
+    refused: list[RowError]
+
+    @property
+    def empty(self) -> int:
+        """Rows without any term: no query can find them."""
+        return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
+
+
+class Encode(Protocol):
+    """`Encoder.encode`."""
+
+    def __call__(  # noqa: D102 - see above
+        self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None
+    ) -> Encoding: ...
+
+
+def encode_long(
+    documents: Sequence[Document],
+    long: LongDocuments,
+    tokens: Tokens,
+    max_tokens: int,
+    encode: Encode,
+    on_done: OnDone | None,
+) -> EncodedDocuments:
+    """See `Encoder.encode_long`; ``max_tokens`` is what the model reads of a document."""
+    report = on_done or (lambda _: None)
+    if long.policy is Long.CHUNK:
+        encoded = _encode_chunks(documents, long, tokens, max_tokens, encode)
+        report(len(documents))
+        return encoded
+    kept, refused = list(documents), list[RowError]()
+    if long.policy is Long.REFUSE:
+        kept, refused = _without_long(documents, tokens, max_tokens)
+        report(len(refused))
+    found = encode(kept, Role.DOCUMENT, on_done=report)
+    return EncodedDocuments(kept, found.vectors, None, found.tokens, found.tokens_lost, refused)
+
+
+def _encode_chunks(
+    documents: Sequence[Document], long: LongDocuments, tokens: Tokens, max_tokens: int, encode: Encode
+) -> EncodedDocuments:
+    chunker = Chunker(tokens, max_tokens, long.overlap_in(max_tokens))
+    counts = tokens.tokenize([document.full_text for document in documents], max_tokens)
+    chunks = [
+        list(chunker.chunks(document)) if count.lost else [_whole(document)]
+        for document, count in zip(documents, counts, strict=True)
+    ]
+    vectors = encode([chunk.text for parts in chunks for chunk in parts], Role.DOCUMENT).vectors
+    spans = None
+    if long.chunks is Chunks.MAX:
+        vectors = maximum(vectors, [len(parts) for parts in chunks])
+    else:
+        spans = [[(chunk.start, chunk.end) for chunk in parts] for parts in chunks]
+    seen = np.array([count.seen for count in counts], np.uint32)
+    return EncodedDocuments(list(documents), vectors, spans, seen, np.zeros_like(seen), [])
+
+
+def _without_long(
+    documents: Sequence[Document], tokens: Tokens, max_tokens: int
+) -> tuple[list[Document], list[RowError]]:
+    """The documents that the model reads to their end, and refusals of the others."""
+    counts = tokens.tokenize([document.full_text for document in documents], max_tokens)
+    refused = [
+        RowError(
+            document.source or "documents",
+            f"{count.seen:,} tokens, of which the model reads {max_tokens:,}: shorten it, or let long documents be cut "
+            "or encoded in chunks",
+            document.doc_id,
+        )
+        for document, count in zip(documents, counts, strict=True)
+        if count.lost
+    ]
+    return [document for document, count in zip(documents, counts, strict=True) if not count.lost], refused
+
+
+def document_settings(long: LongDocuments, pruning: Pruning) -> dict[str, Any]:
+    """What an index records of how its documents are encoded, where it is not the plain way."""
+    settings: dict[str, Any] = {}
+    if long.policy is not Long.TRUNCATE:
+        settings["long"] = long.to_dict()
+    if pruning:
+        settings["pruning"] = pruning.to_dict()
+    return settings
+
+
+def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
+    """One vector for each group of neighbouring rows: of each term the largest weight.
+
+    Args:
+        vectors: the rows.
+        counts: how many rows each group has, at least 1.
+    """
+    owner = np.repeat(np.repeat(np.arange(len(counts)), counts), np.diff(vectors.indptr))
+    order = np.lexsort((vectors.terms, owner))
+    owner, terms = owner[order], vectors.terms[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (owner[1:] != owner[:-1]) | (terms[1:] != terms[:-1])
+    starts = np.flatnonzero(first)
+    weights = np.maximum.reduceat(vectors.weights[order], starts) if len(starts) else vectors.weights
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner[starts], minlength=len(counts)))])
+    return SparseVectors(indptr, terms[starts], weights, vectors.vocabulary_size, vectors.model)
+
+
+def _whole(document: Document) -> Chunk:
+    return Chunk(document.full_text, 0, len(document.full_text))

@@ -1,0 +1,142 @@
+"""`lexpand encode SOURCE --output OUT`: files, resumption, statistics, rows that cannot be used, the cache."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexpand import Encoder
+from lexpand.index.exchange import read_vectors
+
+ROWS = [
+    {"id": "a", "text": "A note on the heart."},
+    {"id": "b", "text": "Reset my login. " * 20},
+    {"id": "void", "text": " \n"},
+    {"id": "c", "text": "Printers and paper."},
+]
+TEXTS = [row["text"] for row in ROWS]
+SMALL = ("--max-length", "16")
+
+
+@pytest.fixture
+def source(rows_file: Callable) -> Path:
+    return rows_file(*ROWS)
+
+
+@pytest.mark.parametrize("name", ["v.jsonl", "v.jsonl.gz", "v.npz", "v.parquet"])
+def test_a_file_has_the_vectors_of_the_encoder(run: Callable, source: Path, tmp_path: Path, name: str) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    ran = run("encode", source, "--output", tmp_path / name, *SMALL)
+    assert (ran.code, ran.err) == (0, "")
+    assert f"{name} has 4 documents" in ran.out
+    assert "1 without any term: void" in ran.out
+    found = read_vectors(tmp_path / name)
+    assert found.ids == ["a", "b", "void", "c"]
+    wanted, vocabulary = Encoder.load(max_tokens=16), Encoder.load().vocabulary
+    for row, plain in zip(found.vectors.as_dicts(), wanted.encode_documents(TEXTS).as_dicts(), strict=True):
+        named = {found.vocabulary.term(term): weight for term, weight in row.items()}
+        assert named == pytest.approx({vocabulary.term(term): weight for term, weight in plain.items()}, abs=1e-4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, source.name})
+
+
+def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
+    ran = run("encode", source, "--output", tmp_path / "v.npz", *SMALL, "--stats", tmp_path / "s.json", "--json")
+    facts = json.loads((tmp_path / "s.json").read_text())
+    assert ran.json() == facts
+    lengths = np.diff(Encoder.load(max_tokens=16).encode_documents(TEXTS).indptr)
+    assert facts["documents"] == 4
+    assert facts["nnz"]["max"] == lengths.max()
+    assert (facts["truncated"], facts["most_cut"]) == (1, [[facts["tokens_lost"], "b"]])
+    assert facts["empty_ids"] == ["void"]
+    assert max(facts["hub_terms"].values()) == 0.75
+
+
+def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
+    run: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lexpand.index.exchange import encoding
+
+    monkeypatch.setattr(encoding, "_BATCH", 2)
+    encoded, run_window = list[str](), Encoder._run_window
+
+    def interrupted(self: Encoder, texts: list[str], *arguments: object) -> object:
+        if len(encoded) >= 2:
+            raise KeyboardInterrupt
+        encoded.extend(texts)
+        return run_window(self, texts, *arguments)  # type: ignore[arg-type]
+
+    def noting(self: Encoder, texts: list[str], *arguments: object) -> object:
+        encoded.extend(texts)
+        return run_window(self, texts, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Encoder, "_run_window", interrupted)
+    target = tmp_path / "v.jsonl"
+    ran = run("encode", source, "--output", target, *SMALL)
+    assert ran.code == 130
+    assert "has 2 texts encoded; the same command again carries on" in ran.err
+    assert not target.exists()
+    assert encoded == [row["text"] for row in ROWS[:2]]
+    monkeypatch.setattr(Encoder, "_run_window", noting)
+    ran = run("encode", source, "--output", target, *SMALL)
+    assert ran.code == 0
+    assert "carrying on from" in ran.err
+    assert encoded == [row["text"] for row in ROWS]
+    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["a", "b", "void", "c"]
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_a_cache_serves_files_and_indexes(
+    run: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ("--cache", tmp_path / "cache")
+    assert run("encode", source, "--output", tmp_path / "v.npz", *SMALL, *cache).code == 0
+
+    def nothing_left(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(Encoder, "_run_window", nothing_left)
+    assert run("index", source, tmp_path / "i", *SMALL, *cache).code == 0
+    assert run("encode", source, "--output", tmp_path / "w.npz", *SMALL, *cache).code == 0
+    assert read_vectors(tmp_path / "w.npz").vectors == read_vectors(tmp_path / "v.npz").vectors
+
+
+def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+    source = rows_file(ROWS[0], "{bad", {"id": "a", "text": "twice"}, '{"id": "s", "text": "a\\ud800"}', ROWS[1])
+    ran = run("encode", source, "--output", tmp_path / "v.jsonl", *SMALL, "--long", "refuse", "--json")
+    assert ran.code == 3
+    refused = ran.json()["refused"]
+    assert {(row["place"].rsplit(":")[-1], row["doc_id"]) for row in refused} == {
+        ("2", None),
+        ("3", "a"),
+        ("4", "s"),
+        ("5", "b"),
+    }
+    assert ran.json()["documents"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--long", "chunk", "--chunks", "units"), 1, "--chunks max"),
+        (("--role", "query"), 2, "one source of documents"),
+        (("--format", "ciff", "--prune", "top=x"), 1, "top is 'x'"),
+    ],
+)
+def test_wishes_that_cannot_be(
+    run: Callable, source: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = run("encode", source, "--output", tmp_path / "v.jsonl", *SMALL, *options)
+    assert (ran.code, said in ran.err) == (code, True), ran
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
+def test_a_file_that_is_there_stays(run: Callable, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.npz").write_text("mine")
+    assert "is there already" in run("encode", source, "--output", tmp_path / "v.npz").error()
+    assert "does not exist" in run("encode", tmp_path / "none.jsonl", "--output", tmp_path / "w.npz").error()
+    assert (tmp_path / "v.npz").read_text() == "mine"
+    assert not list(tmp_path.glob("w.npz*"))
+    assert run("encode", "some text", "--prune", "top=3").code == 2

@@ -1,0 +1,105 @@
+"""`--long`, `--chunks`, `--overlap` and `--prune`: what they do, what an index remembers, what is said of the cut."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lexpand import Index
+
+ROWS = [
+    {"id": "short", "text": "A note on the heart."},
+    {"id": "long", "text": "We speak of invoices. " * 30 + "The printer is broken. " + "Nothing here. " * 30},
+    {"id": "longer", "text": "Nothing at all. " * 90},
+]
+SMALL = ("--max-length", "64", "--words", "none")
+
+
+@pytest.fixture
+def source(rows_file: Callable) -> Path:
+    return rows_file(*ROWS)
+
+
+def test_what_is_cut_is_said(run: Callable, source: Path, tmp_path: Path) -> None:
+    ran = run("index", source, tmp_path / "i", *SMALL)
+    assert ran.code == 0
+    assert "2 longer than 64 tokens: cut, " in ran.out
+    assert "most tokens not read, by document: longer 298, long " in ran.out
+    report = run("index", source, tmp_path / "j", *SMALL, "--json").json()
+    assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
+
+
+def test_chunks_are_units(run: Callable, source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "i"
+    ran = run("index", source, index, *SMALL, "--long", "chunk")
+    assert ran.code == 0
+    assert "units made of them" in ran.out
+    assert "cut" not in ran.out
+    assert run("info", index, "--json").json()["units"] > 8
+    hits = run("search", index, "broken printer", "--json").json()["hits"]
+    assert [hit["doc_id"] for hit in hits].count("long") == 1
+    assert hits[0]["doc_id"] == "long"
+    assert "The printer is broken." in hits[0]["snippet"]
+
+
+def test_an_index_remembers_how_its_documents_are_encoded(
+    run: Callable, source: Path, rows_file: Callable, tmp_path: Path
+) -> None:
+    index, way = tmp_path / "i", ("--long", "chunk", "--overlap", "4", "--prune", "top=20,ban=special")
+    assert run("index", source, index, *SMALL, *way).code == 0
+    settings = run("info", index, "--json").json()["document_settings"]
+    assert settings["long"] == {"policy": "chunk", "chunks": "units", "overlap": 4}
+    assert settings["pruning"]["top"] == 20
+    assert run("sync", source, index).code == 0
+    assert run("sync", source, index, *way).code == 0
+    with Index.open(index) as opened:
+        units = opened.info().units
+        more = [{"id": "new", "text": ROWS[1]["text"] + "Anew."}]
+    assert run("index", rows_file(*more), index).code == 0
+    with Index.open(index) as opened:
+        assert opened.info().units > units + 3
+    for other in (("--long", "refuse"), ("--overlap", "5"), ("--chunks", "max"), ("--prune", "top=21")):
+        assert "was made with other --long" in run("index", source, index, *other).error()
+
+
+def test_documents_too_long_are_refused(run: Callable, source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "i"
+    ran = run("index", source, index, *SMALL, "--long", "refuse")
+    assert ran.code == 3
+    assert ran.err.splitlines()[0] == "2 rows refused:"
+    assert f"{source}:2 (id 'long'): " in ran.err
+    assert "1 document added" in ran.out
+    assert run("sync", source, index).code == 3
+
+
+def test_pruned_documents_and_queries(run: Callable, source: Path, tmp_path: Path) -> None:
+    index = tmp_path / "i"
+    assert run("index", source, index, *SMALL, "--prune", "top=3").code == 0
+    assert run("info", index, "--json").json()["stored_weights"] == 9
+    for options, terms in (((), 20), (("--prune", "top=1"), 1)):
+        hit = run("search", index, "invoices", *options, "--explain", "--json").json()["hits"][0]
+        explanation = hit["explanation"]
+        assert len(explanation["contributions"]) + len(explanation["unmatched"]) == terms, options
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--prune", "best=3"), 1, "'best=3'"),
+        (("--prune", "ban=qqqqq"), 1, "no token 'qqqqq'"),
+        (("--long", "chunk", "--overlap", "17"), 1, "give at most 16"),
+        (("--chunks", "max"), 2, "are for --long chunk"),
+        (("--long", "split"), 2, "split"),
+    ],
+)
+def test_wishes_that_cannot_be(
+    run: Callable, source: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = run("index", source, tmp_path / "i", *SMALL, *options)
+    assert ran.code == code
+    assert said in ran.err
+
+
+def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) -> None:
+    assert run("index", source, tmp_path / "i", *SMALL).code == 0
+    assert "splade-tiny has no table" in run("search", tmp_path / "i", "heart", "--query-mode", "lookup").error()

@@ -1,0 +1,213 @@
+"""Documents longer than the model reads: chunks that lose no token, maxima, refusals, and what is said of the cut."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexpand import Document, Encoder, Index, Retriever, SparseVectors, ingest
+from lexpand.encode import Chunks, Long, LongDocuments, Pruning
+from lexpand.encode.chunking import Chunk, Chunker
+from lexpand.encode.long_documents import maximum
+from lexpand.errors import DataError, ModelError, RowError
+from lexpand.explain import explain
+from lexpand.index import IngestReport
+
+
+def chunks_of(encoder: Encoder, document: Document, length: int, overlap: int = 0) -> list[Chunk]:
+    return list(Chunker(encoder._tokens, length, overlap).chunks(document))
+
+
+def own(encoder: Encoder, text: str) -> list[int]:
+    return encoder._tokens.own_ids([text], 10**9)[0]
+
+
+WORDS = st.sampled_from(["heart", "disease.", "Überraschend", "3.14", "(a)", "\n", "Why?", "東京。", "\u00a0", "…"])
+TITLES = st.sampled_from(["", "A title", "long title " * 9])
+
+
+@given(st.lists(WORDS, min_size=1, max_size=120).map(" ".join), TITLES, st.integers(18, 40), st.integers(0, 10))
+def test_chunks_have_the_tokens_of_the_document(
+    encoder: Encoder, text: str, title: str, length: int, overlap: int
+) -> None:
+    document = Document("d", text, title)
+    full, read, seen = document.full_text, list[int](), 0
+    for chunk in chunks_of(encoder, document, length, min(overlap, length // 4)):
+        read += own(encoder, full[max(chunk.start, seen) : chunk.end])  # what is new in it
+        seen = chunk.end
+    assert read == own(encoder, full)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400), TITLES, st.integers(8, 40), st.integers(0, 2))
+def test_chunks_are_read_to_their_end(encoder: Encoder, text: str, title: str, length: int, overlap: int) -> None:
+    document = Document("d", text, title)
+    found = chunks_of(encoder, document, length, overlap)
+    counts = encoder._tokens.tokenize([chunk.text for chunk in found], length)
+    assert [count.lost for count in counts] == [0] * len(found)
+    spans = [(chunk.start, chunk.end) for chunk in found]
+    assert spans == sorted(spans)
+    covered = np.zeros(len(document.full_text), np.bool_)
+    for start, end in spans:
+        covered[start:end] = True
+    starts, ends, _ = encoder._tokens.offsets(document.full_text)
+    assert all(covered[start:end].all() for start, end in zip(starts, ends, strict=True))
+
+
+SENTENCES = "One two three four five. Six seven eight nine ten. Eleven twelve thirteen fourteen fifteen."
+
+
+def test_a_chunk_ends_where_a_sentence_does(encoder: Encoder) -> None:
+    found = chunks_of(encoder, Document("d", SENTENCES), 15)
+    assert [chunk.text for chunk in found] == [
+        "One two three four five. Six seven eight nine ten.",
+        "Eleven twelve thirteen fourteen fifteen.",
+    ]
+    assert [SENTENCES[chunk.start : chunk.end] for chunk in found] == [chunk.text for chunk in found]
+
+
+def test_else_between_two_words(encoder: Encoder) -> None:
+    found = chunks_of(encoder, Document("d", SENTENCES.replace(".", "").replace("eight", "unbelievably")), 12)
+    assert found[0].text.split() == SENTENCES.replace(".", "").split()[: len(found[0].text.split())]
+    assert all(chunk.text.split()[0] in SENTENCES or chunk.text.startswith("unbelievably") for chunk in found)
+
+
+def test_neighbours_share_tokens(encoder: Encoder) -> None:
+    found = chunks_of(encoder, Document("d", "word " * 100), 22, overlap=5)
+    assert [len(chunk.text.split()) for chunk in found[:3]] == [20, 20, 20]
+    assert found[1].start == 15 * len("word ")
+
+
+def test_the_title_is_read_with_every_chunk(encoder: Encoder) -> None:
+    document = Document("d", SENTENCES, "Numbers")
+    found = chunks_of(encoder, document, 16)
+    assert len(found) == 2
+    assert all(chunk.text.startswith("Numbers ") for chunk in found)
+    assert document.full_text[: found[0].end] == found[0].text
+    assert "Numbers " + document.full_text[found[1].start : found[1].end] == found[1].text
+    assert not chunks_of(encoder, Document("d", SENTENCES, "title " * 9), 16)[1].text.startswith("title")
+
+
+def test_a_word_longer_than_a_chunk_is_cut(encoder: Encoder) -> None:
+    found = chunks_of(encoder, Document("d", "0." * 60), 10)
+    assert "".join(chunk.text for chunk in found) == "0." * 60
+
+
+@given(
+    st.lists(
+        st.lists(st.dictionaries(st.integers(0, 9), st.floats(0, 9, width=32), max_size=5), min_size=1), max_size=5
+    )
+)
+def test_the_maximum_of_rows(groups: list[list[dict[int, float]]]) -> None:
+    expected = [
+        {term: max(row[term] for row in rows if term in row) for term in sorted(set().union(*rows))} for rows in groups
+    ]
+    vectors = SparseVectors.from_rows([row for rows in groups for row in rows], 10)
+    assert maximum(vectors, [len(rows) for rows in groups]) == SparseVectors.from_rows(expected, 10)
+
+
+LONG_TEXT = " ".join(["We speak of invoices and of taxes."] * 20 + ["The printer is broken."] + ["Nothing here."] * 60)
+DOCUMENTS = [
+    Document("short", "A note on the heart.", "Note"),
+    Document("long", LONG_TEXT, "Office", {"team": "a"}, source="d.jsonl:2"),
+    Document("void", " "),
+]
+
+
+def test_chunks_as_units(encoder: Encoder) -> None:
+    chunking = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8))
+    found = chunking.encode_long(DOCUMENTS)
+    assert found.spans is not None
+    assert [len(spans) for spans in found.spans] == [1, len(found.vectors) - 2, 1]
+    assert found.spans[0] == [(0, len(DOCUMENTS[0].full_text))]
+    assert len(found.spans[1]) > 5
+    assert found.tokens_lost.tolist() == [0, 0, 0]
+    assert found.tokens[1] == len(own(encoder, DOCUMENTS[1].full_text)) + 2
+
+
+def test_chunks_as_one_vector() -> None:
+    units = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK)).encode_long(DOCUMENTS)
+    rules = Pruning(top=30)
+    one = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX)).encode_long(DOCUMENTS)
+    pruned = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), document_pruning=rules)
+    assert units.spans is not None
+    assert one.spans is None
+    assert one.vectors == maximum(units.vectors, [len(spans) for spans in units.spans])
+    assert pruned.encode_long(DOCUMENTS).vectors == rules.apply(one.vectors)
+
+
+def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None:
+    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.REFUSE))
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        report = ingest(index, encoder, DOCUMENTS)
+        assert (report.added, report.truncated, report.empty) == (2, 0, 1)
+        assert len(index) == 2
+    (refused,) = report.refused
+    assert isinstance(refused, RowError)
+    assert (refused.place, refused.doc_id) == ("d.jsonl:2", "long")
+    assert "tokens, of which the model reads 64" in refused.reason
+
+
+def test_what_was_cut_is_said(tmp_path: Path) -> None:
+    encoder = Encoder.load(max_tokens=16)
+    documents = [Document(f"d{n}", "word " * n) for n in (5, 20, 30, 90, 40, 50, 60)]
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        report = ingest(index, encoder, documents, report=IngestReport())
+    assert (report.truncated, report.tokens, report.tokens_lost) == (6, 295 + 14, 290 - 14 * 6)
+    assert report.most_cut == [(76, "d90"), (46, "d60"), (36, "d50"), (26, "d40"), (16, "d30")]
+
+
+@pytest.mark.parametrize("chunks", list(Chunks))
+def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> None:
+    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks))
+    others = [Document(f"o{i}", f"Printers and invoices, page {i}.", metadata={"team": "b"}) for i in range(4)]
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        report = ingest(index, encoder, [*DOCUMENTS, *others])
+        assert (report.units > report.added == 7) == (chunks is Chunks.UNITS)
+    with Retriever.open(tmp_path / "i") as retriever:
+        assert retriever.index.space.document_settings == encoder.space.document_settings
+        hits = retriever.search("broken printer", 5)
+        assert len({hit.doc_id for hit in hits}) == len(hits) == 5
+        (hit,) = retriever.search("broken printer", 1, filter={"team": "a"})
+        assert (hit.doc_id, "The printer is broken." in hit.snippet) == ("long", True)
+        assert len(retriever.search("broken printer", 2, group_by="team")) == 2
+        for found in hits:
+            assert explain(retriever.index, retriever.encoder, "broken printer", found.doc_id).score == found.score
+        parts = explain(retriever.index, retriever.encoder, "broken printer", "long").contributions
+        words = {part.term: part.document.word for part in parts if not part.document.expansion}
+        if chunks is Chunks.UNITS:
+            assert words["printer"] == "printer"
+        assert len(retriever.search("broken printer", 4, filter={"team": "b"})) == 4
+
+
+def test_a_text_of_a_million_tokens() -> None:
+    """Chunks of it, with a model that would take minutes for them."""
+    encoder = Encoder.load()
+    text = "word " * 1_000_000
+    start = time.perf_counter()
+    count = sum(1 for _ in Chunker(encoder._tokens, 512, 0).chunks(Document("d", text)))
+    assert count == -(-1_000_000 // 510)
+    assert time.perf_counter() - start < 120
+    assert encoder.encode_long([Document("d", text)]).tokens_lost.tolist() == [1_000_002 - 512]
+
+
+@pytest.mark.parametrize("values", [{"policy": "cut"}, {"chunks": "mean"}, {"overlap": -1}, {"overlap": 2.5}])
+def test_policies_that_are_none(values: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="long documents"):
+        LongDocuments(**values)  # type: ignore[arg-type]
+
+
+def test_an_overlap_that_leaves_no_room() -> None:
+    with pytest.raises(DataError, match="give at most 16"):
+        Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17))
+    with pytest.raises(ModelError):
+        Encoder.load(max_tokens=2, long=LongDocuments(Long.CHUNK))
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    long = LongDocuments(Long.CHUNK, Chunks.MAX, 7)
+    assert LongDocuments.from_dict(long.to_dict()) == long
+    assert LongDocuments.from_dict(None) == LongDocuments()
+    assert np.all(Encoder.load().encode_long(DOCUMENTS).tokens > 0) is np.False_

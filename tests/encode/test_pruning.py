@@ -1,0 +1,164 @@
+"""Pruning against its definition, one row and one rule at a time; rules that are none; in contracts and encoders."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexpand import Encoder, Role, SparseVectors, Vocabulary
+from lexpand.encode import Contract, Pruning, banned_terms, parse_pruning
+from lexpand.encode.folder import find_folder
+from lexpand.errors import DataError, ModelError
+
+
+def slowly(row: dict[int, float], rules: Pruning) -> dict[int, float]:
+    """The definition."""
+    left = {term: weight for term, weight in row.items() if term not in rules.banned}
+    ordered = sorted(left, key=lambda term: (-left[term], term))
+    total = 0.0
+    for term in ordered:
+        total += left[term]
+    largest = max(left.values(), default=0.0)
+    kept, before = {}, 0.0
+    for rank, term in enumerate(ordered):
+        weight = left[term]
+        fits = weight >= rules.threshold and weight >= rules.ratio * largest
+        fits = fits and (rules.top is None or rank < rules.top)
+        if fits and (rules.mass == 1 or before < rules.mass * total):
+            kept[term] = weight
+        before += weight
+    return dict(sorted(kept.items()))
+
+
+# Few different weights, so that there are ties; zeros and tiny ones too.
+WEIGHTS = st.sampled_from([0.0, 1e-30, 0.1, 0.1, 0.25, 0.5, 1.0, 3.0]) | st.floats(0, 5, width=32)
+ROWS = st.lists(st.dictionaries(st.integers(0, 30), WEIGHTS, max_size=12), max_size=6)
+RULES = st.builds(
+    Pruning,
+    top=st.none() | st.integers(1, 8),
+    threshold=st.sampled_from([0.0, 0.1, 0.3]),
+    ratio=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    mass=st.sampled_from([1.0, 0.9, 0.5, 0.01]),
+    banned=st.frozensets(st.integers(0, 40), max_size=5),
+)
+
+
+@given(ROWS, RULES)
+def test_any_rules_keep_what_the_definition_keeps(rows: list[dict[int, float]], rules: Pruning) -> None:
+    vectors = SparseVectors.from_rows(rows, 31)
+    assert list(rules.apply(vectors).as_dicts()) == [slowly(row, rules) for row in vectors.as_dicts()]
+
+
+@given(RULES)
+def test_rules_come_back_from_json(rules: Pruning) -> None:
+    assert Pruning.from_dict(json.loads(json.dumps(rules.to_dict()))) == rules
+    assert bool(rules) == bool(rules.to_dict())
+
+
+ROW = {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.25, 5: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        (Pruning(), [1, 2, 3, 4, 5]),
+        (Pruning(top=3), [1, 2, 5]),  # of two equal weights the lower term
+        (Pruning(threshold=0.5), [1, 2, 3, 5]),
+        (Pruning(ratio=0.5), [1, 5]),
+        (Pruning(mass=0.7), [1, 5]),  # 3 of 4.25
+        (Pruning(mass=0.8), [1, 2, 5]),
+        (Pruning(ratio=0.5, banned=frozenset({5})), [1, 2, 3]),
+    ],
+)
+def test_each_rule(rules: Pruning, kept: list[int]) -> None:
+    assert list(rules.apply(SparseVectors.from_rows([ROW], 9)).as_dict(0)) == kept
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"top": 0}, "top is 0"),
+        ({"top": True}, "top is True"),
+        ({"top": 2.5}, "top is 2.5"),
+        ({"threshold": -1}, "threshold is -1"),
+        ({"threshold": math.nan}, "threshold is nan"),
+        ({"ratio": 1.5}, "ratio is 1.5"),
+        ({"ratio": "x"}, "ratio is 'x'"),
+        ({"mass": 0}, "mass is 0"),
+        ({"banned": [-1]}, "banned term -1"),
+    ],
+)
+def test_values_outside_their_range(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        Pruning.from_dict(values)
+
+
+def test_a_rule_of_another_name() -> None:
+    with pytest.raises(DataError, match=r"top_k.*keys of top, threshold, ratio, mass, banned"):
+        Pruning.from_dict({"top_k": 3})
+
+
+VOCABULARY = Vocabulary(["[PAD]", "[unused0]", "heart", "[unused17]", "<unused3>", "unused"], frozenset({0}))
+
+
+def test_banned_terms() -> None:
+    assert banned_terms(VOCABULARY) == set()
+    assert banned_terms(VOCABULARY, special=True) == {0}
+    assert banned_terms(VOCABULARY, unused=True, tokens=["heart"]) == {1, 2, 3, 4}
+
+
+def test_rules_of_a_command_line() -> None:
+    found = parse_pruning("top=128, ratio=0.1,ban=special,ban=heart", VOCABULARY)
+    assert found == Pruning(top=128, ratio=0.1, banned=frozenset({0, 2}))
+
+
+@pytest.mark.parametrize("text", ["", "top", "top=x", "top=1,top=2", "best=3", "ban=liver", "mass=7"])
+def test_command_lines_that_are_no_rules(text: str) -> None:
+    with pytest.raises(DataError):
+        parse_pruning(text, VOCABULARY)
+
+
+TEXTS = ["heart disease and smoking in older people", "", "reset my login"]
+
+
+def test_an_encoder_prunes_documents_and_queries_by_their_own_rules(encoder: Encoder) -> None:
+    few, fewer = Pruning(top=5), Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"]))
+    pruned = Encoder.load(document_pruning=few, query_pruning=fewer)
+    for role, rules in ((Role.DOCUMENT, few), (Role.QUERY, fewer)):
+        plain, found = encoder.encode(TEXTS, role), pruned.encode(TEXTS, role)
+        assert found.vectors == rules.apply(plain.vectors)
+        assert found.positions.tolist() == plain.positions[rules.kept(plain.vectors)].tolist()
+    assert pruned.encode_queries(TEXTS) == pruned.encode(TEXTS, Role.QUERY).vectors
+    assert pruned.contract.hash == encoder.contract.hash
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(find_folder("default"), tmp_path / "model"))
+
+
+def with_pruning(folder: Path, pruning: object) -> Path:
+    raw = json.loads((folder / "contract.json").read_text())
+    (folder / "contract.json").write_text(json.dumps(raw | {"pruning": pruning}))
+    return folder
+
+
+def test_a_contract_prunes(folder: Path, encoder: Encoder) -> None:
+    loaded = Encoder.load(with_pruning(folder, {"document": {"top": 4}}))
+    assert np.diff(loaded.encode_documents(TEXTS).indptr).tolist() == [4, 0, 4]
+    assert loaded.encode_queries(TEXTS).as_dict(0) == encoder.encode_queries(TEXTS).as_dict(0)
+    assert loaded.contract.hash != encoder.contract.hash
+    both = Encoder.load(folder, document_pruning=Pruning(ratio=1.0))
+    assert np.diff(both.encode_documents(TEXTS).indptr).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("pruning", [{"top": 3}, {"document": {"top": 0}}, 7, {"query": 3}])
+def test_a_contract_whose_pruning_is_none(folder: Path, pruning: object) -> None:
+    with pytest.raises(ModelError, match="pruning"):
+        Contract.load(with_pruning(folder, pruning))
