@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoint_makers import TEXTS, load, save_model, save_sparse_encoder, vectors
+from checkpoint_makers import TEXTS, load, save_model, save_sparse_encoder, vectors  # noqa: F401
 
 from lexpand import Encoder
-from lexpand.encode.checkpoints import Choices, check_model, import_model
+from lexpand.encode.checkpoints import check_model, import_model
 
 pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")

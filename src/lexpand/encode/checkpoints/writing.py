@@ -13,7 +13,7 @@ from lexpand.encode.checkpoints.architectures import read_shape
 from lexpand.encode.checkpoints.checkpoint import Checkpoint
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
-from lexpand.encode.contract import VERSION, QueryMode
+from lexpand.encode.contract import VERSION, Activation, Pooling, QueryMode
 
 WEIGHTS = "model.safetensors"
 POOLING = "1_SpladePooling"
@@ -43,9 +43,25 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
     save_file(checkpoint.tensors, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / "config.json", _config(checkpoint))
     _write_tokenizer(checkpoint, folder)
-    files: dict[str, Any] = {
-        "modules.json": _modules(checkpoint),
-        "sentence_bert_config.json": {"max_seq_length": checkpoint.max_tokens, "do_lower_case": False},
+    files = sentence_transformers_files(
+        checkpoint.max_tokens, checkpoint.pooling, checkpoint.activation, len(checkpoint.vocabulary)
+    )
+    if checkpoint.query_table is not None:
+        files["modules.json"] = [{"idx": 0, "name": "0", "path": "", "type": _ROUTER}]
+    for path, content in files.items():
+        write_json(folder / path, content)
+    if checkpoint.query_table is not None:
+        _write_table(checkpoint, folder)
+    write_contract(folder, _contract(checkpoint, folder, name, source))
+
+
+def sentence_transformers_files(max_tokens: int, pooling: Pooling, activation: Activation, size: int) -> dict[str, Any]:
+    """What sentence-transformers reads beside the masked language model: JSON by file name."""
+    return {
+        "modules.json": [
+            {"idx": i, "name": str(i), "path": path, "type": _TYPES[path]} for i, path in enumerate(("", POOLING))
+        ],
+        "sentence_bert_config.json": {"max_seq_length": max_tokens, "do_lower_case": False},
         "config_sentence_transformers.json": {
             "__version__": {"sentence_transformers": _VERSION},
             "default_prompt_name": None,
@@ -54,16 +70,11 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
             "similarity_fn_name": "dot",
         },
         f"{POOLING}/config.json": {
-            "pooling_strategy": checkpoint.pooling,
-            "activation_function": _ACTIVATIONS[checkpoint.activation],
-            "word_embedding_dimension": len(checkpoint.vocabulary),
+            "pooling_strategy": pooling,
+            "activation_function": _ACTIVATIONS[activation],
+            "word_embedding_dimension": size,
         },
     }
-    for path, content in files.items():
-        write_json(folder / path, content)
-    if checkpoint.query_table is not None:
-        _write_table(checkpoint, folder)
-    write_contract(folder, _contract(checkpoint, folder, name, source))
 
 
 def write_json(path: Path, content: object) -> None:
@@ -82,12 +93,6 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _modules(checkpoint: Checkpoint) -> list[dict[str, Any]]:
-    if checkpoint.query_table is not None:
-        return [{"idx": 0, "name": "0", "path": "", "type": _ROUTER}]
-    return [{"idx": i, "name": str(i), "path": path, "type": _TYPES[path]} for i, path in enumerate(("", POOLING))]
 
 
 def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
