@@ -1,4 +1,4 @@
-"""Small models of random weights, saved by transformers as people save theirs."""
+"""Small models of random weights: written by hand, or saved by transformers as people save theirs."""
 
 import string
 from pathlib import Path
@@ -62,6 +62,50 @@ ROBERTA_SPECIAL |= {"pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 # Weights of this size give vectors whose terms come and go with the text; the usual 0.02 gives none.
 SMALL |= {"initializer_range": 0.3, "max_position_embeddings": 64}
+
+
+def write_bert(folder: Path, rows: int | None = None, **changes: Any) -> Path:
+    """A plain folder of a BERT of one layer, written without torch.
+
+    Args:
+        folder: is made.
+        rows: of embeddings and decoder, where they are not as many as tokens.
+        changes: of tensors by name, ``None`` to leave one out; ``config`` is put into config.json.
+    """
+    import json
+
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    tokenizer = word_pieces()
+    size, width = rows or tokenizer.get_vocab_size(), 8
+    config = {"model_type": "bert", "hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config |= {"max_position_embeddings": 32, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "pad_token_id": 0}
+    config |= {"intermediate_size": 12, "type_vocab_size": 2, "vocab_size": size} | changes.pop("config", {})
+    layer, head = "bert.encoder.layer.0", "cls.predictions"
+    embeddings = "bert.embeddings"
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{embeddings}.word_embeddings.weight": (size, width),
+        f"{embeddings}.position_embeddings.weight": (32, width),
+        f"{embeddings}.token_type_embeddings.weight": (2, width),
+        f"{head}.bias": (size,),
+    }
+    linears = {f"{layer}.attention.self.{part}": (width, width) for part in ("query", "key", "value")}
+    linears |= {f"{layer}.attention.output.dense": (width, width), f"{layer}.intermediate.dense": (12, width)}
+    linears |= {f"{layer}.output.dense": (width, 12), f"{head}.transform.dense": (width, width)}
+    for name, shape in linears.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    norms = [embeddings, f"{layer}.attention.output", f"{layer}.output", f"{head}.transform"]
+    shapes |= {f"{norm}.LayerNorm.{end}": (width,) for norm in norms for end in ("weight", "bias")}
+    random = np.random.default_rng(3)
+    tensors = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    tensors = {name: array for name, array in (tensors | changes).items() if array is not None}
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"} | BERT_SPECIAL))
+    return folder
 
 
 def make_model(architecture: str, **changes: Any) -> tuple[Any, Any]:

@@ -140,7 +140,11 @@ def _needed(folder: Path, tensors: Tensors, config: Mapping[str, Any]) -> tuple[
     # What a checkpoint carries twice because its file could not say "the same" is kept once.
     if decoder is None or config.get("tie_word_embeddings", True) or np.array_equal(decoder, words):
         return kept, head.words
-    return kept | {head.decoder: decoder}, head.decoder
+    kept[head.decoder] = decoder
+    if head.other_bias is not None:
+        # transformers 4 has one bias under two names; 5 adds the decoder's where the decoder is one of its own.
+        kept[head.bias] = kept[head.other_bias] = tensors.get(head.other_bias, kept[head.bias])
+    return kept, head.decoder
 
 
 def _fit(folder: Path, tensors: Tensors, head_weight: str, architecture: Architecture, tokens: int) -> list[str]:
@@ -155,7 +159,7 @@ def _fit(folder: Path, tensors: Tensors, head_weight: str, architecture: Archite
         )
     if tokens == rows == len(tensors[head.words]):
         return []
-    for name in {head.words, head_weight, head.bias}:
+    for name in tensors.keys() & {head.words, head_weight, head.bias, head.other_bias}:
         tensors[name] = np.ascontiguousarray(tensors[name][:tokens])
     return [f"the model has {rows:,} rows and the tokenizer {tokens:,} tokens: {rows - tokens:,} unused rows are cut"]
 
