@@ -345,6 +345,15 @@ def test_without_a_graph(plain: Path, tmp_path: Path) -> None:
     assert Encoder.load(tmp_path / "made").encode(["heart"], Role.QUERY).vectors.nnz >= 0
 
 
+def test_the_torch_backend_without_torch(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_model(plain, tmp_path / "made")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"the backend 'torch' needs torch: pip install 'lexpand\[torch\]'"):
+        Encoder.load(tmp_path / "made", backend="torch")
+    with pytest.raises(ModelError, match="devices and dtypes are those of 'torch'"):
+        Encoder.load(tmp_path / "made", device="cuda")
+
+
 def test_without_onnx(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import_model(plain, tmp_path / "made", optimize=False)
     for name in [

@@ -152,6 +152,30 @@ def test_other_activations_inside(tmp_path: Path, activation: str) -> None:
     assert_same(tmp_path / "made", vectors(load(plain), TEXTS))
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_torch_backend_needs_no_graph(tmp_path: Path, architecture: str) -> None:
+    plain = save_model(tmp_path / "plain", architecture)
+    done = import_model(plain, tmp_path / "made", optimize=False)
+    assert (done.optimized, done.reference) == (False, "torch")
+    assert check_model(tmp_path / "made").difference < 1e-4
+    encoder = Encoder.load(tmp_path / "made", backend="torch", device="cpu")
+    expected = vectors(load(plain), TEXTS)
+    assert np.abs(encoder.encode_documents(TEXTS).to_dense() - expected).max() < 1e-4
+    coarse = Encoder.load(tmp_path / "made", backend="torch", device="cpu", dtype="bfloat16")
+    difference = np.abs(coarse.encode_documents(TEXTS).to_dense() - expected).max()
+    assert 1e-5 < difference < 0.3
+
+
+def test_a_device_that_there_is_not(tmp_path: Path) -> None:
+    from lexpand.errors import ModelError
+
+    import_model(save_model(tmp_path / "plain", "bert"), tmp_path / "made", optimize=False)
+    with pytest.raises(ModelError, match=r"PyTorch cannot load .* on nowhere"):
+        Encoder.load(tmp_path / "made", backend="torch", device="nowhere")
+    with pytest.raises(ModelError, match="the dtype 'int3': it must be one of float32, bfloat16"):
+        Encoder.load(tmp_path / "made", backend="torch", dtype="int3")
+
+
 def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lexpand.encode.checkpoints import optimizing
     from lexpand.encode.checkpoints.graphs import make_graph

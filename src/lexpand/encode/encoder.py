@@ -7,17 +7,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
+from lexpand.encode.body import Body
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Trace, join
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.progress import reporting
 from lexpand.encode.tokens import TokenizedText
+from lexpand.encode.torch_body import TorchBody
 from lexpand.errors import DataError, ModelError
 
 # Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
@@ -29,6 +32,8 @@ _WINDOW = 512
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
+
+Backend = Literal["onnx", "torch"]
 
 OnDone = Callable[[int], None]
 """Called with the number of texts that were finished since the last call."""
@@ -55,6 +60,9 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
+        backend: Backend = "onnx",
+        device: str | None = None,
+        dtype: str = "float32",
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
@@ -62,7 +70,7 @@ class Encoder:
         self.max_tokens = _limits(self.contract, max_tokens)
         self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.max_tokens[Role.DOCUMENT])
         self._tokens = folder.tokens
-        self._body = folder.load_body(self.threads)
+        self._body = _load_body(folder, self.threads, backend, device, dtype)
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
@@ -77,6 +85,9 @@ class Encoder:
         threads: int | None = None,
         max_tokens: int | None = None,
         query_mode: QueryMode | str | None = None,
+        backend: Backend = "onnx",
+        device: str | None = None,
+        dtype: str = "float32",
     ) -> Encoder:
         """Load a model.
 
@@ -85,11 +96,23 @@ class Encoder:
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut documents at fewer tokens than the model reads.
             query_mode: ``encoder`` or ``lookup``; what the contract says by default.
+            backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs.
+            device: of ``torch``: ``cpu``, ``cuda``, ``mps``; a GPU where there is one, by default.
+            dtype: of ``torch``: ``float32``, or ``bfloat16``, with which weights differ in the third digit.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
+            MissingExtra: the extra ``torch`` is not installed.
         """
-        return cls(ModelFolder(find_folder(model)), threads=threads, max_tokens=max_tokens, query_mode=query_mode)
+        return cls(
+            ModelFolder(find_folder(model)),
+            threads=threads,
+            max_tokens=max_tokens,
+            query_mode=query_mode,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+        )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
@@ -241,6 +264,14 @@ class Encoder:
             np.array([text.seen for text in tokenized], np.uint32),
             np.array([text.lost for text in tokenized], np.uint32),
         )
+
+
+def _load_body(folder: ModelFolder, threads: int, backend: Backend, device: str | None, dtype: str) -> Body | TorchBody:
+    if backend == "torch":
+        return TorchBody(folder.path, device, dtype)
+    if backend != "onnx" or device is not None or dtype != "float32":
+        raise ModelError(f"backend {backend!r}, device {device!r}, {dtype}: devices and dtypes are those of 'torch'")
+    return folder.load_body(threads)
 
 
 def _batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:

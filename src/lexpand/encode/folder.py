@@ -116,7 +116,10 @@ class ModelFolder:
         """The transformer, up to the states that the head takes."""
         contract = self.contract
         if contract.body is None:
-            raise ModelError(f"{self.path} has no graph to run yet: make it with `lexpand model optimize {self.path}`")
+            raise ModelError(
+                f"{self.path} has no graph to run yet: make it with `lexpand model optimize {self.path}`, or run the "
+                "model on PyTorch: Encoder.load(..., backend='torch')"
+            )
         graph = self._read(contract.body.file, contract.body.sha256)
         # ONNX Runtime refuses values that the graph does not name: the decoder's bias, and a decoder of its own. A
         # graph holds its names as they are.

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexpand.data import ModelId
+from lexpand.encode.checkpoints.reference import has_torch
 from lexpand.encode.encoder import Encoder
+from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import ModelError
 
 # Of a weight, or of 1 for smaller ones. Rounding makes 1e-5 in twelve layers; a wrong part of a graph makes 0.1.
@@ -29,12 +31,14 @@ class Replay:
 
 
 def check_model(model: str | Path) -> Replay:
-    """Check every file of a model folder by its checksum, and replay its golden pairs.
+    """Check every file of a model folder by its checksum, and replay its golden pairs; without a graph on PyTorch.
 
     Raises:
         ModelError: a file is missing or damaged, a vector differs by more than 0.001, or there are no pairs.
     """
-    encoder = Encoder.load(model)
+    folder = ModelFolder(find_folder(model))
+    without_graph = folder.contract.body is None and has_torch()
+    encoder = Encoder(folder, backend="torch" if without_graph else "onnx")
     if not encoder.contract.golden:
         raise ModelError(f"{model} has no golden pairs to check it by: import its checkpoint again with torch or onnx")
     difference = replay(encoder)
