@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lexpand.data import Vocabulary
-from lexpand.encode.checkpoints.architectures import Architecture, find_architecture, read_shape, tensor_names
+from lexpand.encode.checkpoints.architectures import Architecture, find_architecture
 from lexpand.encode.checkpoints.choices import Choices
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.layout import Layout, read_layout
 from lexpand.encode.checkpoints.query_tables import read_query_table
+from lexpand.encode.checkpoints.shape import read_shape, tensor_names
 from lexpand.encode.checkpoints.tensors import Tensors, read_tensors
 from lexpand.encode.contract import Activation, Pooling
 from lexpand.encode.query_table import QueryTable

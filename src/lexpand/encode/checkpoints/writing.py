@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lexpand.data.streams import atomic_write
-from lexpand.encode.checkpoints.architectures import read_shape
 from lexpand.encode.checkpoints.checkpoint import Checkpoint
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
+from lexpand.encode.checkpoints.shape import read_shape
 from lexpand.encode.contract import VERSION, Activation, Pooling, QueryMode
 
 WEIGHTS = "model.safetensors"

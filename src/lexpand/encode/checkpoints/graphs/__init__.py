@@ -10,7 +10,8 @@ loader gives the values (`SessionOptions.add_external_initializers`).
 
 from __future__ import annotations
 
-from lexpand.encode.checkpoints.architectures import Config, find_architecture, read_shape
+from lexpand.encode.checkpoints.architectures import Config, find_architecture
+from lexpand.encode.checkpoints.shape import read_shape
 from lexpand.errors import MissingExtra, ModelError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lexpand.encode.checkpoints.architectures import Architecture, BertNames, Shape
+from lexpand.encode.checkpoints.architectures import Architecture, BertNames
 from lexpand.encode.checkpoints.graphs.graph import (
     Graph,
     Shapes,
@@ -17,6 +17,7 @@ from lexpand.encode.checkpoints.graphs.graph import (
     linear,
     serialize,
 )
+from lexpand.encode.checkpoints.shape import Shape
 
 
 def make_bert(architecture: Architecture, shape: Shape, shapes: Shapes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lexpand.encode.checkpoints.architectures import Architecture, Config, Shape
+from lexpand.encode.checkpoints.architectures import Architecture, Config
 from lexpand.encode.checkpoints.graphs.graph import (
     Graph,
     Shapes,
@@ -18,6 +18,7 @@ from lexpand.encode.checkpoints.graphs.graph import (
     serialize,
 )
 from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
+from lexpand.encode.checkpoints.shape import Shape
 
 _FLOAT = 1  # TensorProto's number of float32
 
