@@ -43,6 +43,8 @@ def test_an_import_gives_the_vectors_of_the_packaged_model(
     assert (facts["model"], facts["licence"], facts["architecture"]) == ("mine", "MIT", "bert")
     assert facts["origin"] == f"imported from {checkpoint}; a test"
     assert (facts["graph"], facts["screening"], facts["query_mode"]) == (True, True, "encoder")
+    again = run("model", "import", checkpoint, made, "--force", "--json")
+    assert again.json()["model"] == "my model" and again.json()["optimized"]
     assert "exists: give another folder, or --force" in run("model", "import", checkpoint, made).error()
 
 

@@ -108,6 +108,12 @@ def test_a_decoder_that_is_the_embeddings_is_kept_once(tmp_path: Path, plain: Pa
     assert (other.tensors[DECODER] == words[::-1]).all()
 
 
+def test_two_decoders_where_config_says_one(tmp_path: Path, plain: Path) -> None:
+    words = load_file(plain / "model.safetensors")[WORDS]
+    assert "(tie_word_embeddings)" in refused(write_bert(tmp_path / "other", **{DECODER: words + 1}))
+    assert read_checkpoint(write_bert(tmp_path / "same", **{DECODER: words})).head_weight == WORDS
+
+
 def test_unused_rows_are_cut(tmp_path: Path) -> None:
     found = read_checkpoint(write_bert(tmp_path / "padded", rows=SIZE + 5))
     assert found.notes == (f"the model has {SIZE + 5} rows and the tokenizer {SIZE} tokens: 5 unused rows are cut",)
@@ -221,6 +227,11 @@ def test_weights_that_are_not_finite(tmp_path: Path, value: float) -> None:
     )
 
 
+def test_no_tokenizer(plain: Path) -> None:
+    (plain / "tokenizer.json").unlink()
+    assert "has no tokenizer.json: write it with transformers" in refused(plain)
+
+
 def test_damaged_weights(plain: Path) -> None:
     (plain / "model.safetensors").write_bytes(b"nonsense" * 9)
     assert "model.safetensors" in refused(plain)
@@ -332,6 +343,20 @@ def test_a_table_makes_lookup_the_mode(plain: Path, tmp_path: Path) -> None:
     assert {encoder.vocabulary.term(term): weight for term, weight in weights.items()} == {"heart": 2.5, "valve": 1.5}
     again = read_checkpoint(tmp_path / "made")  # through the router that was written
     assert again.query_table is not None and np.count_nonzero(again.query_table.weights) == 2
+
+
+@pytest.mark.parametrize("pooling", ["max", "sum"])
+def test_the_basis_changes_no_vector(plain: Path, tmp_path: Path, pooling: Any) -> None:
+    """More tokens at once than the encoder screens from."""
+    made = tmp_path / "made"
+    import_model(plain, made, Choices(pooling=pooling))
+    texts = [f"open the heart valve {i} (reset password)" for i in range(120)]
+    screened = Encoder.load(made).encode_documents(texts)
+    contract = json.loads((made / "contract.json").read_text())
+    del contract["screening"]
+    (made / "contract.json").write_text(json.dumps(contract))
+    assert screened.nnz > 1000
+    assert screened == Encoder.load(made).encode_documents(texts)
 
 
 def test_without_a_graph(plain: Path, tmp_path: Path) -> None:

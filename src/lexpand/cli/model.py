@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 
 from lexpand.cli.options import Json, Verbose
 from lexpand.cli.output import print_json, say, show
+from lexpand.data import ModelId
 from lexpand.encode import Contract, Role
 from lexpand.encode.checkpoints import Choices, check_model, import_model, optimize_model
 from lexpand.encode.checkpoints.json_files import read_json
@@ -102,7 +104,7 @@ def import_command(
     for note in done.notes:
         say(note, "yellow")
     if as_json:
-        print_json(done)
+        print_json(asdict(done) | _named(done.model))
         return
     show(f"{dest} is the model {done.model.name}, {done.model.hash[:12]}")
     if not done.optimized:
@@ -132,7 +134,7 @@ def check(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> No
     """Verify FOLDER: every file by its checksum, and the vectors of its golden pairs."""
     done = check_model(folder)
     if as_json:
-        print_json(done)
+        print_json(asdict(done) | _named(done.model))
         return
     show(f"{folder} is sound: {done.pairs} golden pairs, weights differ by {done.difference:.1e} at most")
 
@@ -167,6 +169,10 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
         shown = f"{shown:,}" if isinstance(shown, int) else str(shown)
         show(f"{name.replace('_', ' '):<{width}}  {shown}", wrap=False)
+
+
+def _named(model: ModelId) -> dict[str, str]:
+    return {"model": model.name, "contract_hash": model.hash}
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

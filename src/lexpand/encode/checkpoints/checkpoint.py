@@ -75,6 +75,11 @@ def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
     layout = read_layout(folder)
     config = read_json(layout.transformer / "config.json", dict)
     architecture = find_architecture(config)
+    if not (layout.transformer / "tokenizer.json").is_file():
+        raise ModelError(
+            f"{layout.transformer} has no tokenizer.json: write it with transformers, "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
     tokenizer = load_tokenizer(layout.transformer / "tokenizer.json")
     vocabulary = read_vocabulary(tokenizer)
     tensors = _canonical(read_tensors(layout.transformer), architecture)
@@ -139,8 +144,14 @@ def _needed(folder: Path, tensors: Tensors, config: Mapping[str, Any]) -> tuple[
     kept[head.bias] = tensors.get(head.bias, np.zeros(len(words), np.float32))
     decoder = tensors.get(head.decoder)
     # What a checkpoint carries twice because its file could not say "the same" is kept once.
-    if decoder is None or config.get("tie_word_embeddings", True) or np.array_equal(decoder, words):
+    if decoder is None or np.array_equal(decoder, words):
         return kept, head.words
+    if config.get("tie_word_embeddings", True):
+        # transformers 4 takes the embeddings for both, 5 keeps two.
+        raise ModelError(
+            f"{folder}: config.json has decoder and embeddings as one (tie_word_embeddings), and {head.decoder} "
+            f"differs from {head.words}: set it to false if the decoder was trained, or remove that tensor"
+        )
     kept[head.decoder] = decoder
     if head.other_bias is not None:
         # transformers 4 has one bias under two names; 5 adds the decoder's where the decoder is one of its own.

@@ -33,11 +33,11 @@ def find_source(source: str) -> Path:
 
 
 def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
+        from huggingface_hub import snapshot_download  # comes with tokenizers
+
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
-    # Whatever goes wrong below (the network, the id, access), the way out is the same.
+    # Whatever goes wrong (the network, the id, access), the way out is the same.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
