@@ -41,7 +41,7 @@ class QueryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A text and the vector that the model gives it in float32 PyTorch."""
+    """A text and the vector that the model gives it in float32."""
 
     role: Role
     text: str

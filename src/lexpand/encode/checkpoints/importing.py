@@ -81,7 +81,9 @@ def import_model(
     beside = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.tmp")
     try:
         beside.mkdir(parents=True)
-        write_folder(checkpoint, beside, choices.name or dest.name, str(source))
+        # Of a folder only the name: a path is nobody's business who gets the model.
+        named = folder.resolve().name if Path(source).expanduser().is_dir() else str(source)
+        write_folder(checkpoint, beside, choices.name or dest.name, named)
         imported = _complete(checkpoint, beside, optimize, say)
         _take_name(beside, dest)
     except OSError as error:
