@@ -7,20 +7,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
-from lexpand.encode.body import Body
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Trace, join
-from lexpand.encode.folder import ModelFolder, find_folder
+from lexpand.encode.folder import Backend, ModelFolder, find_folder
 from lexpand.encode.progress import reporting
 from lexpand.encode.tokens import TokenizedText
-from lexpand.encode.torch_body import TorchBody
 from lexpand.errors import DataError, ModelError
 
 # Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
@@ -32,8 +29,6 @@ _WINDOW = 512
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
-
-Backend = Literal["onnx", "torch"]
 
 OnDone = Callable[[int], None]
 """Called with the number of texts that were finished since the last call."""
@@ -70,7 +65,7 @@ class Encoder:
         self.max_tokens = _limits(self.contract, max_tokens)
         self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.max_tokens[Role.DOCUMENT])
         self._tokens = folder.tokens
-        self._body = _load_body(folder, self.threads, backend, device, dtype)
+        self._body = folder.load_body(self.threads, backend, device, dtype)
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
@@ -264,14 +259,6 @@ class Encoder:
             np.array([text.seen for text in tokenized], np.uint32),
             np.array([text.lost for text in tokenized], np.uint32),
         )
-
-
-def _load_body(folder: ModelFolder, threads: int, backend: Backend, device: str | None, dtype: str) -> Body | TorchBody:
-    if backend == "torch":
-        return TorchBody(folder.path, device, dtype)
-    if backend != "onnx" or device is not None or dtype != "float32":
-        raise ModelError(f"backend {backend!r}, device {device!r}, {dtype}: devices and dtypes are those of 'torch'")
-    return folder.load_body(threads)
 
 
 def _batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,14 @@ from lexpand.encode.body import Body
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
+from lexpand.encode.torch_body import TorchBody
 from lexpand.errors import ModelError
 
 DEFAULT = "splade-tiny"
 """The packaged model that ``default`` stands for."""
+
+Backend = Literal["onnx", "torch"]
+"""What runs the transformer."""
 
 _PACKAGED = Path(__file__).parent / "models"
 
@@ -112,8 +116,16 @@ class ModelFolder:
         """The tokenizer."""
         return Tokens(load_tokenizer(self.path / "tokenizer.json"), self.contract)
 
-    def load_body(self, threads: int) -> Body:
-        """The transformer, up to the states that the head takes."""
+    def load_body(
+        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: str = "float32"
+    ) -> Body | TorchBody:
+        """The transformer, up to the states that the head takes; device and dtype are those of ``torch``."""
+        if backend == "torch":
+            return TorchBody(self.path, device, dtype)
+        if backend != "onnx" or device is not None or dtype != "float32":
+            raise ModelError(
+                f"backend {backend!r}, device {device!r}, {dtype}: devices and dtypes are those of 'torch'"
+            )
         contract = self.contract
         if contract.body is None:
             raise ModelError(
