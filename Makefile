@@ -20,9 +20,10 @@ test: $(VENV)/dev ## the tests, without those that take minutes
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-all: $(VENV)/dev ## every test
+test-all: $(VENV)/dev .venv-train/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
+	.venv-train/bin/python -m pytest tests/encode/test_checkpoints_torch.py
 
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
@@ -78,7 +79,8 @@ $(VENV)/dev: $(VENV)/base
 		-Dartifact=org.apache.lucene:lucene-core:9.12.3 || echo "without Maven there is no Lucene: it is left out"
 	@touch $@
 
-.venv-train/ready:
+.venv-train/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-train
-	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet torch 'sentence-transformers>=5,<7' onnx
+	@tools/install.sh .venv-train/bin/python '.[dev,torch]'
+	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet 'sentence-transformers>=5,<7'
 	@touch $@

@@ -42,6 +42,11 @@ def reference() -> str:
     for command in sorted(app.registered_commands, key=lambda command: str(command.name)):
         assert command.callback is not None
         lines += _section(str(command.name), command.callback)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for command in sorted(group.typer_instance.registered_commands, key=lambda command: str(command.name)):
+            assert command.callback is not None
+            lines += _section(f"{group.name} {command.name}", command.callback)
     return "".join(lines)
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexpand import _native
-from lexpand.cli import demo, documents, encode, exchange, explain, index, info, maintenance, search, sync
+from lexpand.cli import demo, documents, encode, exchange, explain, index, info, maintenance, model, search, sync
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lexpand.cli.options import Verbose, is_verbose
 from lexpand.cli.output import print_error, say
@@ -48,6 +48,8 @@ def _line(error: LexpandError | OSError) -> str:
     return f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk"
 
 
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="lexpand",
     cls=_Frame,
@@ -55,7 +57,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 error; 2 wrong command line; 3 done, but rows were refused; 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
 
 
@@ -92,10 +94,18 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
 }
 
-for _name, _function in _COMMANDS.items():
-    # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
-    _paragraphs = (_function.__doc__ or "").split("\n\n")
-    app.command(_name, help="\n\n".join(" ".join(part.split()) for part in _paragraphs))(_function)
+
+def _add(group: typer.Typer, commands: dict[str, Callable[..., None]]) -> None:
+    for name, function in commands.items():
+        # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
+        paragraphs = (function.__doc__ or "").split("\n\n")
+        group.command(name, help="\n\n".join(" ".join(part.split()) for part in paragraphs))(function)
+
+
+_add(app, _COMMANDS)
+_models = typer.Typer(help=model.HELP, no_args_is_help=True, context_settings=_SETTINGS)
+_add(_models, model.COMMANDS)
+app.add_typer(_models, name="model")
 
 
 def main() -> None:

@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 from lexpand.errors import ModelError
 
 
+def pad(texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """Token ids [texts, tokens] with 0 behind a text's last, the mask of what is text, and lengths [texts]."""
+    lengths = np.array([len(ids) for ids in texts], np.uint32)
+    ids = np.zeros((len(texts), int(lengths.max())), np.int64)
+    for row, text in zip(ids, texts, strict=True):
+        row[: len(text)] = text
+    return ids, (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64), lengths
+
+
 class Body:
     """A session over a graph whose weights are handed in.
 
@@ -43,10 +52,6 @@ class Body:
 
         What stands at padded places is meaningless.
         """
-        lengths = np.array([len(ids) for ids in texts], np.uint32)
-        ids = np.zeros((len(texts), int(lengths.max())), np.int64)
-        for row, text in zip(ids, texts, strict=True):
-            row[: len(text)] = text
-        mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
+        ids, mask, lengths = pad(texts)
         (hidden,) = self._session.run([self._output], {"input_ids": ids, "attention_mask": mask})
         return hidden, lengths

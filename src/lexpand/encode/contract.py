@@ -42,7 +42,7 @@ class QueryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A text and the vector that the model gives it in float32 PyTorch."""
+    """A text and the vector that the model gives it in float32."""
 
     role: Role
     text: str
@@ -60,8 +60,8 @@ class Screening:
 
 
 @dataclass(frozen=True, slots=True)
-class TableFile:
-    """The file of a `QueryTable`."""
+class File:
+    """A file of the folder."""
 
     file: str
     sha256: str
@@ -77,6 +77,7 @@ class Contract:
         hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes, query table and pruning. Two
             models with one hash give the same vectors; name, lengths, licence, screening and the body's file have no
             part.
+        body: the graph of the transformer; None in a folder of which none was made yet.
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where nobody says otherwise.
         query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
@@ -88,8 +89,7 @@ class Contract:
     vocabulary_sha256: str
     weights_file: str
     weights_sha256: str
-    body_file: str
-    body_sha256: str
+    body: File | None
     body_output: str
     head_weight: str
     head_bias: str
@@ -98,7 +98,7 @@ class Contract:
     screening: Screening | None
     max_tokens: Mapping[Role, int]
     query_mode: QueryMode
-    query_table: TableFile | None
+    query_table: File | None
     pruning: Mapping[Role, Pruning]
     licence: str
     origin: str
@@ -144,8 +144,7 @@ class Contract:
             vocabulary_sha256=raw["vocabulary"]["sha256"],
             weights_file=raw["weights"]["file"],
             weights_sha256=raw["weights"]["sha256"],
-            body_file=body["file"],
-            body_sha256=body["sha256"],
+            body=None if body["file"] is None else File(body["file"], body["sha256"]),
             body_output=body["output"],
             head_weight=head["weight"],
             head_bias=head["bias"],
@@ -184,8 +183,8 @@ def _query_mode(raw: dict[str, Any]) -> QueryMode:
     return mode
 
 
-def _query_table(raw: dict[str, Any] | None) -> TableFile | None:
-    return None if raw is None else TableFile(raw["file"], raw["sha256"])
+def _query_table(raw: dict[str, Any] | None) -> File | None:
+    return None if raw is None else File(raw["file"], raw["sha256"])
 
 
 def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON

@@ -17,7 +17,7 @@ from lexpand.encode.batches import batches, cores, text_of
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import ModelFolder, find_folder
+from lexpand.encode.folder import Backend, ModelFolder, find_folder
 from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, document_settings, encode_long
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
@@ -59,6 +59,9 @@ class Encoder:
         query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
+        backend: Backend = "onnx",
+        device: str | None = None,
+        dtype: str = "float32",
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
@@ -80,7 +83,8 @@ class Encoder:
             document_settings(self.long, asked[Role.DOCUMENT]),
         )
         self._tokens = folder.tokens
-        self._body = folder.load_body(self.threads)
+        self._dtype = dtype
+        self._body = folder.load_body(self.threads, backend, device, dtype)
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
@@ -102,6 +106,9 @@ class Encoder:
         query_pruning: Pruning | str | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
+        backend: Backend = "onnx",
+        device: str | None = None,
+        dtype: str = "float32",
     ) -> Encoder:
         """Load a model.
 
@@ -115,10 +122,14 @@ class Encoder:
             query_pruning: the same for queries.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
             cache: where vectors are kept; a text that it has is not encoded again.
+            backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs.
+            device: of ``torch``: ``cpu``, ``cuda``, ``mps``; a GPU where there is one, by default.
+            dtype: of ``torch``: ``float32``, or ``bfloat16``, with which weights differ in the third digit.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
             DataError: rules of pruning that are none, or an overlap of chunks that is too large.
+            MissingExtra: the extra ``torch`` is not installed.
         """
         return cls(
             ModelFolder(find_folder(model)),
@@ -129,6 +140,9 @@ class Encoder:
             query_pruning=query_pruning,
             long=long,
             cache=cache,
+            backend=backend,
+            device=device,
+            dtype=dtype,
         )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
@@ -269,7 +283,7 @@ class Encoder:
         if self._cache is None:
             return self._run_window(texts, role, on_done)
         # Before pruning: other rules find the same vectors.
-        settings = {"model": self.contract.hash, "role": role, "max_tokens": self.max_tokens[role]}
+        settings = {"model": self.contract.hash, "role": role, "max_tokens": self.max_tokens[role], "dtype": self._dtype}
         return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
 
     def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:

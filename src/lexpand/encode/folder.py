@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,15 @@ from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.query_table import QueryTable
-from lexpand.encode.tokens import Tokens
+from lexpand.encode.tokens import Tokens, load_tokenizer
+from lexpand.encode.torch_body import TorchBody
 from lexpand.errors import ModelError
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 DEFAULT = "splade-tiny"
 """The packaged model that ``default`` stands for."""
+
+Backend = Literal["onnx", "torch"]
+"""What runs the transformer."""
 
 _PACKAGED = Path(__file__).parent / "models"
 
@@ -48,6 +49,11 @@ def find_folder(model: str | Path) -> Path:
     return folder
 
 
+def is_packaged(folder: Path) -> bool:
+    """Whether a folder is one of those that come with Lexpand, which stay as they are."""
+    return folder.parent == _PACKAGED
+
+
 def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = QueryMode.ENCODER) -> Contract:
     """Put a table of query weights into a model folder, in the place of one that it has.
 
@@ -65,7 +71,7 @@ def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = Quer
     """
     folder = find_folder(model)
     contract = Contract.load(folder)
-    if folder.parent == _PACKAGED:
+    if is_packaged(folder):
         raise ModelError(f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first")
     if len(table.weights) != contract.vocabulary_size:
         raise ModelError(f"{len(table.weights)} query weights for a vocabulary of {contract.vocabulary_size} terms")
@@ -98,7 +104,7 @@ class ModelFolder:
     @property
     def location(self) -> str:
         """What finds this folder again: the name of a packaged one, or the absolute path."""
-        return self.path.name if self.path.parent == _PACKAGED else str(self.path.resolve())
+        return self.path.name if is_packaged(self.path) else str(self.path.resolve())
 
     @cached_property
     def contract(self) -> Contract:
@@ -108,19 +114,34 @@ class ModelFolder:
     @cached_property
     def tokens(self) -> Tokens:
         """The tokenizer."""
-        return Tokens(self._load_tokenizer(), self.contract)
+        return Tokens(load_tokenizer(self.path / "tokenizer.json"), self.contract)
 
-    def load_body(self, threads: int) -> Body:
-        """The transformer, up to the states that the head takes."""
+    def load_body(
+        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: str = "float32"
+    ) -> Body | TorchBody:
+        """The transformer, up to the states that the head takes; device and dtype are those of ``torch``."""
+        if backend == "torch":
+            return TorchBody(self.path, device, dtype)
+        if backend != "onnx" or device is not None or dtype != "float32":
+            raise ModelError(
+                f"backend {backend!r}, device {device!r}, {dtype}: devices and dtypes are those of 'torch'"
+            )
         contract = self.contract
-        graph = self._read(contract.body_file, contract.body_sha256)
-        weights = {name: array for name, array in self._weights.items() if name != contract.head_bias}
+        if contract.body is None:
+            raise ModelError(
+                f"{self.path} has no graph to run yet: make it with `lexpand model optimize {self.path}`, or run the "
+                "model on PyTorch: Encoder.load(..., backend='torch')"
+            )
+        graph = self._read(contract.body.file, contract.body.sha256)
+        # ONNX Runtime refuses values that the graph does not name: the decoder's bias, and a decoder of its own. A
+        # graph holds its names as they are.
+        weights = {name: array for name, array in self._weights.items() if name.encode() in graph}
         return Body(graph, weights, contract.body_output, threads)
 
     def load_head(self) -> _native.Head:
         """The decoder of the vocabulary, with SPLADE's pooling and activation."""
         contract = self.contract
-        weight, bias = self._tensor(contract.head_weight), self._tensor(contract.head_bias)
+        weight, bias = self.tensor(contract.head_weight), self.tensor(contract.head_bias)
         if weight.shape[0] != contract.vocabulary_size or bias.shape != weight.shape[:1]:
             raise ModelError(
                 f"{self.path}: a head of {weight.shape} with a bias of {bias.shape} does not fit a vocabulary of "
@@ -153,6 +174,13 @@ class ModelFolder:
             )
         return table.without(sorted(self.tokens.vocabulary.special))
 
+    def tensor(self, name: str) -> NDArray[np.float32]:
+        """A tensor of the weights' file, float32."""
+        try:
+            return self._weights[name]
+        except KeyError:
+            raise ModelError(f"{self.path / self.contract.weights_file} has no tensor {name!r}") from None
+
     @cached_property
     def _weights(self) -> dict[str, NDArray[np.float32]]:
         from safetensors import SafetensorError
@@ -164,21 +192,6 @@ class ModelFolder:
         except SafetensorError as error:
             raise ModelError(f"{self.path / contract.weights_file}: {error}") from error
         return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-
-    def _tensor(self, name: str) -> NDArray[np.float32]:
-        try:
-            return self._weights[name]
-        except KeyError:
-            raise ModelError(f"{self.path / self.contract.weights_file} has no tensor {name!r}") from None
-
-    def _load_tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        path = self.path / "tokenizer.json"
-        try:
-            return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:
-            raise ModelError(f"{path} cannot be used: {error}") from error
 
     def _read(self, name: str, sha256: str) -> bytes:
         """A file's bytes, checked against the contract."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,7 @@ class Tokens:
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self.special = tokenizer.num_special_tokens_to_add(False)
-        self.vocabulary = _vocabulary(tokenizer)
+        self.vocabulary = read_vocabulary(tokenizer)
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
                 f"tokenizer.json has {len(self.vocabulary)} tokens that are not the {contract.vocabulary_size} of "
@@ -160,7 +161,26 @@ def _word_spans(encoding: Encoding) -> dict[int, tuple[int, int]]:
     return spans
 
 
-def _vocabulary(tokenizer: Tokenizer) -> Vocabulary:
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a ``tokenizer.json``.
+
+    Raises:
+        ModelError: the file is missing or no tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error
+
+
+def read_vocabulary(tokenizer: Tokenizer) -> Vocabulary:
+    """The tokens by id; special are those that the tokenizer calls so.
+
+    Raises:
+        ModelError: ids have gaps.
+    """
     ids = tokenizer.get_vocab()
     tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != list(range(len(tokens))):

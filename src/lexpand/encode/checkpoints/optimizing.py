@@ -1,0 +1,87 @@
+"""What makes a model folder fast: the graph for ONNX Runtime, and the basis of the head's screening."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from lexpand.data import collection_path, read_documents
+from lexpand.data.streams import atomic_write
+from lexpand.encode.checkpoints.checking import replay
+from lexpand.encode.checkpoints.graphs import make_graph
+from lexpand.encode.checkpoints.json_files import read_json
+from lexpand.encode.checkpoints.screening import is_worthwhile, write_screening
+from lexpand.encode.checkpoints.writing import sha256_of, write_contract
+from lexpand.encode.contract import Contract
+from lexpand.encode.encoder import Encoder
+from lexpand.encode.folder import find_folder, is_packaged
+from lexpand.errors import ModelError
+
+_BODY = "onnx/body.onnx"
+
+# Abstracts that the basis is made from: some 20,000 tokens, far more than a hidden state has dimensions.
+_DOCUMENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What was made.
+
+    Attributes:
+        body: the graph's file in the folder.
+        screening: whether there is a basis; heads that are too large get none.
+        difference: the largest to a golden weight; None without golden pairs.
+    """
+
+    body: str
+    screening: bool
+    difference: float | None
+
+
+def optimize_model(model: str | Path) -> Optimized:
+    """Make the graph of a model folder, and a basis for its head where that pays. No vector changes.
+
+    Raises:
+        ModelError: no graph here computes what the model does, or it gives other vectors than the golden ones; the
+            folder is then as it was.
+        MissingExtra: the package onnx is not installed.
+        StorageError: the disk refused.
+    """
+    path = find_folder(model)
+    if is_packaged(path):
+        raise ModelError(f"{path.name} is packaged with Lexpand and optimized already")
+    contract = Contract.load(path)
+    shapes = _shapes(path, contract)
+    graph = make_graph(read_json(path / "config.json", dict), shapes)
+    before = read_json(path / "contract.json", dict)
+    (path / _BODY).parent.mkdir(exist_ok=True)
+    with atomic_write(path / _BODY) as file:
+        file.write(graph)
+    body = {"file": _BODY, "sha256": sha256_of(path / _BODY), "output": "hidden"}
+    screened = is_worthwhile(*shapes[contract.head_weight])
+    try:
+        write_contract(path, {key: value for key, value in before.items() if key != "screening"} | {"body": body})
+        difference = replay(Encoder.load(path)) if contract.golden else None
+        if screened:
+            write_screening(path, _texts())
+    except ModelError:
+        write_contract(path, before)
+        raise
+    return Optimized(_BODY, screened, difference)
+
+
+def _shapes(path: Path, contract: Contract) -> dict[str, tuple[int, ...]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path / contract.weights_file, "np") as tensors:
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path / contract.weights_file} cannot be read: {error}") from error
+
+
+def _texts() -> Iterator[str]:
+    documents = islice(read_documents(collection_path("scifact")), _DOCUMENTS)
+    return (document.full_text for document in documents)

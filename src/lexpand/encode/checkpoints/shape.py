@@ -1,0 +1,111 @@
+"""What config.json says of an encoder: its shape, and so the tensors that its checkpoint must have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lexpand.encode.checkpoints.architectures import BertNames, Config, find_architecture
+from lexpand.errors import ModelError
+
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+"""Activations of feed-forward layers that the graphs have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What config.json says of an encoder, whatever the architecture calls it.
+
+    Attributes:
+        layers, heads, width: of the encoder; `width` is the hidden size.
+        activation, head_activation: of feed-forward layers and of the head's transform.
+        epsilon: of layer normalisation.
+        positions: the most tokens that it reads, special ones included.
+        padding: the id from which positions are counted; None where they begin at 0.
+    """
+
+    layers: int
+    heads: int
+    width: int
+    activation: str
+    head_activation: str
+    epsilon: float
+    positions: int
+    padding: int | None
+
+
+def read_shape(config: Config) -> Shape:
+    """The encoder's shape.
+
+    Raises:
+        ModelError: a key is missing, or the model computes something that no graph here does.
+    """
+    architecture = find_architecture(config)
+    layers, heads, width, act, epsilon = architecture.keys
+    positions_kind = config.get("position_embedding_type", "absolute")
+    if positions_kind != "absolute":
+        raise ModelError(f"config.json has position_embedding_type {positions_kind!r}: only 'absolute' is supported")
+    try:
+        padding = int(config["pad_token_id"]) if architecture.counts_from_padding else None
+        positions = int(config["max_position_embeddings"])
+        shape = Shape(
+            layers=int(config[layers]),
+            heads=int(config[heads]),
+            width=int(config[width]),
+            activation=_activation(config, act),
+            head_activation=_head_activation(config, act),
+            epsilon=float(config.get(epsilon, 1e-5 if architecture.names is None else 1e-12)),
+            positions=positions if padding is None else positions - padding - 1,
+            padding=padding,
+        )
+    except KeyError as error:
+        raise ModelError(f"config.json lacks the key {error}: it is no {architecture.masked_lm}'s") from None
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"config.json: {error}") from None
+    if min(shape.layers, shape.heads, shape.positions) < 1 or shape.width % shape.heads:
+        raise ModelError(f"config.json: {shape.heads} heads over a width of {shape.width} cannot be")
+    return shape
+
+
+def _head_activation(config: Config, key: str) -> str:
+    kind = config["model_type"]
+    if kind == "modernbert":
+        return _activation(config, "classifier_activation")
+    return "gelu" if kind in ("roberta", "xlm-roberta") else _activation(config, key)
+
+
+def _activation(config: Config, key: str) -> str:
+    found = str(config.get(key, "gelu"))
+    if found not in ACTIVATIONS:
+        raise ModelError(
+            f"config.json has {key} {found!r}: activations that are supported are {', '.join(ACTIVATIONS)}"
+        )
+    return found
+
+
+def tensor_names(config: Config) -> tuple[list[str], list[str]]:
+    """Names of the tensors that the model must have, and of those that it may have; without decoder and its bias."""
+    architecture, shape = find_architecture(config), read_shape(config)
+    head = architecture.head
+    if architecture.names is None:
+        needed, optional = _modernbert_tensors(shape)
+    else:
+        needed, optional = _bert_tensors(architecture.names, shape), []
+    needed += [head.words, f"{head.transform}.weight", f"{head.norm}.weight"]
+    ending = [f"{head.transform}.bias", f"{head.norm}.bias"]
+    return (needed, [*optional, *ending]) if architecture.names is None else ([*needed, *ending], optional)
+
+
+def _bert_tensors(names: BertNames, shape: Shape) -> list[str]:
+    parts = ("query", "key", "value", "joined", "attention_norm", "inner", "outer", "outer_norm")
+    prefixes = [f"{names.layer.format(i)}.{getattr(names, part)}" for i in range(shape.layers) for part in parts]
+    both = [f"{prefix}.{end}" for prefix in (names.norm, *prefixes) for end in ("weight", "bias")]
+    return [f"{table}.weight" for table in (names.positions, names.types) if table] + both
+
+
+def _modernbert_tensors(shape: Shape) -> tuple[list[str], list[str]]:
+    prefixes = ["model.embeddings.norm", "model.final_norm"]
+    for i in range(shape.layers):
+        layer = f"model.layers.{i}"
+        prefixes += [f"{layer}.attn_norm"] if i else []  # the first layer's input is normalised already
+        prefixes += [f"{layer}.{part}" for part in ("attn.Wqkv", "attn.Wo", "mlp_norm", "mlp.Wi", "mlp.Wo")]
+    return [f"{prefix}.weight" for prefix in prefixes], [f"{prefix}.bias" for prefix in prefixes]

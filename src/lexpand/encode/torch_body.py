@@ -1,0 +1,64 @@
+"""The transformer's body on PyTorch: for folders without a graph, and for GPUs. Needs the extra `torch`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.encode.body import pad
+from lexpand.errors import MissingExtra, ModelError
+
+DTYPES = ("float32", "bfloat16")
+
+
+class TorchBody:
+    """A masked language model of transformers whose decoder is left out; it stands where `Body` does.
+
+    Args:
+        folder: a model folder.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; a GPU where there is one, by default.
+        dtype: ``float32``, or ``bfloat16``: sooner on a GPU, and weights differ in the third digit.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+        ModelError: transformers refuses the folder, or torch the device.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None, dtype: str = "float32") -> None:
+        try:
+            import torch
+            from transformers import AutoModelForMaskedLM
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "transformers"):
+                raise
+            raise MissingExtra(error.name, "torch", "the backend 'torch'") from None
+        if dtype not in DTYPES:
+            raise ModelError(f"the dtype {dtype!r}: it must be one of {', '.join(DTYPES)}")
+        self._torch = torch
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
+            # What comes out in the place of logits is what the decoder would have taken.
+            open_end = torch.nn.Identity()
+            open_end.bias = None  # BERT's head asks its decoder for it
+            model.set_output_embeddings(open_end)
+            self._model = model.to(self._device, getattr(torch, dtype)).eval()
+        # Both raise what they like; the folder or the device is at fault.
+        except Exception as error:
+            raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
+
+    def run(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+        """Hidden states [texts, tokens, width], padded at the end, and each text's length uint32 [texts].
+
+        What stands at padded places is meaningless.
+        """
+        torch = self._torch
+        ids, mask, lengths = pad(texts)
+        with torch.inference_mode():
+            inputs = {"input_ids": ids, "attention_mask": mask}
+            given = {name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()}
+            hidden = self._model(**given).logits.float().cpu().numpy()
+        return np.ascontiguousarray(hidden), lengths
