@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_REFUSED
-from lexpand.cli.index import begun, print_report, saying_what_is_kept
+from lexpand.cli.ingesting import begun, print_report, saying_what_is_kept
 from lexpand.cli.making import (
     CacheFile,
     ChunksAs,

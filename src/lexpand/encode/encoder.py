@@ -283,7 +283,8 @@ class Encoder:
         if self._cache is None:
             return self._run_window(texts, role, on_done)
         # Before pruning: other rules find the same vectors.
-        settings = {"model": self.contract.hash, "role": role, "max_tokens": self.max_tokens[role], "dtype": self._dtype}
+        made_by = {"model": self.contract.hash, "dtype": self._dtype}
+        settings = {**made_by, "role": role, "max_tokens": self.max_tokens[role]}
         return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
 
     def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
