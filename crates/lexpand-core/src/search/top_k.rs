@@ -16,13 +16,14 @@ pub struct Hit {
     pub ordinal: u32,
 }
 
-/// Ordered so that the greatest is the worst: lowest score, then highest row.
+/// Ordered so that the greatest is the worst: lowest score, then highest row, then, of one document's units, highest ordinal.
 #[derive(Debug)]
 struct Worst(Hit);
 
 impl Ord for Worst {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.0.score.total_cmp(&self.0.score).then(self.0.row.cmp(&other.0.row))
+        let by_place = (self.0.row, self.0.ordinal).cmp(&(other.0.row, other.0.ordinal));
+        other.0.score.total_cmp(&self.0.score).then(by_place)
     }
 }
 
