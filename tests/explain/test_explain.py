@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from lexpand import Document, Encoder, Index, Query, Retriever, Role, VectorSpace, Vocabulary, ingest, read_queries
+from lexpand import Document, Encoder, Index, Query, Retriever, Role, SparseRetriever, VectorSpace, Vocabulary, ingest, read_queries
 from lexpand.data import collection_path
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import ContractMismatch, UnknownDocument
@@ -102,7 +102,7 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
     """Every hit of every query, to the bit; and the parts add up."""
     trace = cache(collection.encoder.trace)  # a text is the same in all its explanations
     monkeypatch.setattr(collection.encoder, "trace", trace)
-    retriever, count = Retriever(collection.index, collection.encoder), 0
+    retriever, count = SparseRetriever(collection.index, collection.encoder), 0
     for query in collection.queries:
         for hit in retriever.search(query.text, 1000):
             explanation = explain(collection.index, collection.encoder, query.text, hit.doc_id)
@@ -118,7 +118,7 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
 
 
 def test_terms_and_words_of_real_hits(collection: Collection) -> None:
-    retriever = Retriever(collection.index, collection.encoder)
+    retriever = SparseRetriever(collection.index, collection.encoder)
     expansions = 0
     for query in collection.queries[:8]:
         for hit in retriever.search(query.text, 2):

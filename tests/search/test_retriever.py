@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Query, Retriever, ingest, read_queries
+from lexpand import Document, Encoder, Index, Query, Retriever, SparseRetriever, ingest, open_retriever, read_queries
 from lexpand.data import collection_path
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ContractMismatch, ModelError, NotAnIndex
@@ -72,7 +72,7 @@ def test_a_query_in_another_script(retriever: Retriever, query: str) -> None:
 
 
 def test_an_empty_index(tmp_path: Path, encoder: Encoder) -> None:
-    with Retriever(Index.create(tmp_path / "i", encoder.space), encoder) as retriever:
+    with SparseRetriever(Index.create(tmp_path / "i", encoder.space), encoder) as retriever:
         assert retriever.search(LOGIN) == []
         assert retriever.run([]).rankings == {}
 
@@ -82,7 +82,7 @@ def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
     queries = list(read_queries(collection_path("scifact")))[:20]
     with Index.create(tmp_path / "i", short.space) as index:
         ingest(index, short, scifact[:60])
-        retriever = Retriever(index, short)
+        retriever = SparseRetriever(index, short)
         run = retriever.run(queries, 30, threads=2)
         assert list(run.rankings) == [query.query_id for query in queries]
         for query in queries:
@@ -109,12 +109,12 @@ def test_another_models_encoder(small_index: Index, other_model: Path, encoder: 
         Retriever(small_index, other)
     small_index.close()
     with pytest.raises(ContractMismatch, match=said):
-        Retriever.open(small_index.path, model=other_model)
+        open_retriever(small_index.path, model=other_model)
 
 
 def test_open_finds_the_model(small_index: Index, pages: list[Document]) -> None:
     small_index.close()
-    with Retriever.open(small_index.path, threads=1) as retriever:
+    with open_retriever(small_index.path, threads=1) as retriever:
         assert retriever.encoder.space.location == "splade-tiny"
         assert retriever.encoder.threads == 1
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
@@ -124,13 +124,13 @@ def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages
     other, path = Encoder.load(other_model), tmp_path / "i"
     with Index.create(path, other.space) as index:
         ingest(index, other, pages)
-    with Retriever.open(path) as retriever:
+    with open_retriever(path) as retriever:
         assert retriever.encoder.space.model == other.space.model
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
     moved = other_model.rename(tmp_path / "moved")
     with pytest.raises(ModelError, match="other model"):
-        Retriever.open(path)
-    with Retriever.open(path, model=moved) as retriever:
+        open_retriever(path)
+    with open_retriever(path, model=moved) as retriever:
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
     assert not (path / "catalogue.sqlite-wal").exists()
 
@@ -138,14 +138,14 @@ def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages
 def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
     small_index.close()
     with pytest.raises(ModelError) as kept:
-        Retriever.open(small_index.path, model="nowhere")
+        open_retriever(small_index.path, model="nowhere")
     assert "nowhere" in str(kept.value)
     assert not (small_index.path / "catalogue.sqlite-wal").exists()
 
 
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NotAnIndex, match="is no index"):
-        Retriever.open(tmp_path)
+        open_retriever(tmp_path)
 
 
 def test_a_retriever_closes_its_index(small_index: Index, encoder: Encoder) -> None:

@@ -17,8 +17,8 @@ from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
 from lexpand.index.units import Units
 
-Key = Callable[[Units], Sequence[Hashable]]
-"""The group of each unit."""
+Key = Callable[[Sequence[int]], Sequence[Hashable]]
+"""The groups of documents, given by row."""
 
 
 def best_documents(
@@ -32,7 +32,7 @@ def best_documents(
     if group_by is not None:
         found = _best_groups(find, queries, k, _by_value(catalogue, group_by))
     elif snapshot.has_chunks:
-        found = _best_groups(find, queries, k, lambda units: units.rows.tolist())
+        found = _best_groups(find, queries, k, lambda rows: rows)
     else:
         found = find(range(queries), k)
     units = Units.concatenate(found)
@@ -40,6 +40,19 @@ def best_documents(
     named = zip(doc_ids_of(units, snapshot, catalogue), units.scores.tolist(), units.rows.tolist(), spans, strict=False)
     matches = map(Match._make, named)
     return [list(itertools.islice(matches, len(part))) for part in found]
+
+
+def first_of_groups(matches: Sequence[Match], group_by: str, catalogue: Catalogue) -> list[Match]:
+    """The first match of each value of a field.
+
+    Raises:
+        FilterError: ``group_by`` is no name of a field.
+    """
+    first: dict[Hashable, Match] = {}
+    groups = _by_value(catalogue, group_by)([match.row for match in matches])
+    for group, match in zip(groups, matches, strict=True):
+        first.setdefault(group, match)
+    return list(first.values())
 
 
 def doc_ids_of(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> list[str]:
@@ -66,7 +79,7 @@ def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
     while missing:
         for number, units in zip(missing, find(missing, wanted), strict=True):
             best: dict[Hashable, int] = {}
-            for place, group in enumerate(key(units)):
+            for place, group in enumerate(key(units.rows.tolist())):
                 best.setdefault(group, place)
             if len(best) >= k or len(units) < wanted:
                 found[number] = units.at(list(best.values())[:k])
@@ -79,8 +92,7 @@ def _by_value(catalogue: Catalogue, field: str) -> Key:
     """A document's value of ``field`` (dots reach into objects), or its row without one."""
     path = parse_field(field)
 
-    def groups(units: Units) -> Sequence[Hashable]:
-        rows = units.rows.tolist()
+    def groups(rows: Sequence[int]) -> Sequence[Hashable]:
         documents = catalogue.documents(sorted(set(rows)))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
         return [row if values[row] is None else json.dumps(values[row]) for row in rows]

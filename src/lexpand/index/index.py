@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
@@ -15,7 +18,7 @@ from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
-from lexpand.index.grouping import best_documents, doc_ids_of
+from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
@@ -296,6 +299,23 @@ class Index:
         expression = parse_filter(given)
         check_filter(self.schema.columns, expression)
         return expression
+
+    def best_of_groups(self, matches: Sequence[Match], group_by: str) -> list[Match]:
+        """Of a ranking, the first match of each value of a field; a document without the field is a group of its own.
+
+        Raises:
+            FilterError: ``group_by`` is no name of a field.
+        """
+        return first_of_groups(matches, group_by, self._catalogue)
+
+    def inverse_document_frequencies(self) -> NDArray[np.float64]:
+        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live units; float64 [vocabulary_size].
+
+        N are the units, df those whose vector has the term (BM25's formula as Lucene has it). Counted once a snapshot.
+        """
+        snapshot = self._snapshots.current
+        having = np.zeros(len(self.space.vocabulary)) + (snapshot.document_frequencies if snapshot.segments else 0)
+        return np.log1p((snapshot.live_units - having + 0.5) / (having + 0.5))
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.
