@@ -52,9 +52,7 @@ def expanded(
     return SparseVectors(made.indptr, made.terms, made.weights, made.vocabulary_size, queries.model)
 
 
-def _expanded(
-    index: Index, query: dict[int, float], matches: Sequence[Match], feedback: Feedback
-) -> dict[int, float]:
+def _expanded(index: Index, query: dict[int, float], matches: Sequence[Match], feedback: Feedback) -> dict[int, float]:
     total = sum(match.score for match in matches)
     said: defaultdict[int, float] = defaultdict(float)
     for match in matches:

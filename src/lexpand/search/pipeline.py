@@ -26,7 +26,6 @@ class Splade:
     weight: float = 1.0
     effort: float = 1.0
     idf: float = 0.0
-    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,13 @@ class Pipeline:
         parts: one, or several for a `HybridRetriever`.
         fusion: of several parts.
         depth: of several parts: documents that each ranks.
+        feedback: the best documents add to the model's query; None for once.
     """
 
     parts: tuple[Part, ...] = (Splade(),)
     fusion: Fusion = Fusion.Z_SCORE
     depth: int = DEPTH
+    feedback: Feedback | None = None
 
     @classmethod
     def load(cls, pipeline: str | Path) -> Pipeline:
@@ -88,13 +89,18 @@ class Pipeline:
         Raises:
             DataError: a key is unknown, or a value is not one that it may have.
         """
-        _check_keys("the pipeline", raw, {"parts", "fusion", "depth"})
+        _check_keys("the pipeline", raw, {"parts", "fusion", "depth", "feedback"})
         parts = raw.get("parts", [])
         if not isinstance(parts, list) or not parts:
             raise DataError("a pipeline needs [[parts]], each with a field")
         if raw.get("fusion", Fusion.Z_SCORE) not in list(Fusion):
             raise DataError(f"no fusion {raw['fusion']!r}: give one of {', '.join(Fusion)}")
-        return cls(tuple(_part(part) for part in parts), Fusion(raw.get("fusion", Fusion.Z_SCORE)), raw.get("depth", DEPTH))
+        return cls(
+            tuple(_part(part) for part in parts),
+            Fusion(raw.get("fusion", Fusion.Z_SCORE)),
+            raw.get("depth", DEPTH),
+            _feedback(raw.get("feedback")),
+        )
 
     @property
     def needs_model(self) -> bool:
@@ -108,7 +114,14 @@ class Pipeline:
             IndexStateError, ContractMismatch, DataError: see the retrievers.
         """
         parts = [_weighted(part, index, encoder) for part in self.parts]
-        return parts[0] if len(parts) == 1 else HybridRetriever(parts, fusion=self.fusion, depth=self.depth)
+        if len(parts) > 1:
+            return HybridRetriever(parts, fusion=self.fusion, depth=self.depth, feedback=self.feedback)
+        alone = parts[0]
+        if self.feedback is None:
+            return alone
+        if not isinstance(alone, SparseRetriever):
+            raise DataError("feedback adds to the model's query: the pipeline needs a part of field splade")
+        return alone.with_feedback(self.feedback)
 
 
 NAMED: dict[str, Pipeline] = {
@@ -164,10 +177,16 @@ def _part(raw: object) -> Part:
     kind = _KINDS[raw["field"]]
     values = {name: value for name, value in raw.items() if name != "field"}
     _check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
-    if isinstance(values.get("feedback"), Mapping):
-        _check_keys("feedback", values["feedback"], {each.name for each in fields(Feedback)})
-        values["feedback"] = Feedback(**values["feedback"])
     return kind(**values)
+
+
+def _feedback(raw: object) -> Feedback | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping):
+        raise DataError(f"feedback is {raw!r}: it must be a table with documents, terms and weight")
+    _check_keys("feedback", raw, {each.name for each in fields(Feedback)})
+    return Feedback(**raw)
 
 
 def _check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
@@ -181,6 +200,4 @@ def _weighted(part: Part, index: Index, encoder: Encoder | None) -> Retriever:
         return part.weight * WordRetriever(index, BM25(part.k1, part.b))
     if encoder is None:
         raise DataError("the pipeline encodes queries: give the model")
-    return part.weight * SparseRetriever(
-        index, encoder, effort=part.effort, idf=part.idf, feedback=part.feedback
-    )
+    return part.weight * SparseRetriever(index, encoder, effort=part.effort, idf=part.idf)

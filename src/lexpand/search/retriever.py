@@ -107,5 +107,6 @@ def _parts(retriever: Retriever) -> Sequence[Retriever]:
     """What a sum adds: the parts of a sum that nobody has weighted or set up otherwise, or the retriever itself."""
     from lexpand.search.hybrid import HybridRetriever
 
-    plain = isinstance(retriever, HybridRetriever) and retriever.is_plain
-    return retriever.parts if plain else [retriever]
+    if isinstance(retriever, HybridRetriever) and retriever.is_plain:
+        return retriever.parts
+    return [retriever]

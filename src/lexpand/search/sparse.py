@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +59,29 @@ class SparseRetriever(Retriever):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
+        relevant: Sequence[Sequence[Match]] | None = None,
     ) -> list[list[Match]]:
-        """See `Retriever.rank`."""
+        """See `Retriever.rank`.
+
+        With feedback, ``relevant`` may name each query's relevant documents, with their scores, in the place of those
+        that this retriever finds first.
+        """
         vectors = self.encode(queries)
 
         def find(vectors: SparseVectors, k: int, group_by: str | None) -> list[list[Match]]:
-            return self.index.search(
-                vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads
-            )
+            return self.index.search(vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads)
 
         if self.feedback is not None and k:
-            first = find(vectors, self.feedback.documents, None)
-            vectors = expanded(self.index, vectors, first, self.feedback)
+            if relevant is None:
+                relevant = find(vectors, self.feedback.documents, None)
+            vectors = expanded(self.index, vectors, relevant, self.feedback)
         return find(vectors, k, group_by)
+
+    def with_feedback(self, feedback: Feedback) -> SparseRetriever:
+        """The same retriever with feedback."""
+        other = copy(self)
+        other.feedback = feedback
+        return other
 
     def encode(self, queries: Sequence[str]) -> SparseVectors:
         """The queries' vectors as they are searched for, before feedback."""

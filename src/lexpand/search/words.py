@@ -37,6 +37,4 @@ class WordRetriever(Retriever):
         threads: int = 1,
     ) -> list[list[Match]]:
         """See `Retriever.rank`."""
-        return self.index.search_words(
-            queries, k, filter=filter, group_by=group_by, bm25=self.bm25, threads=threads
-        )
+        return self.index.search_words(queries, k, filter=filter, group_by=group_by, bm25=self.bm25, threads=threads)
