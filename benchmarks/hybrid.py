@@ -40,7 +40,7 @@ _SHARES = (0.3, 0.4, 0.5, 0.6)
 _POWERS = (0.0, 0.5)
 _FEEDBACK = (None, Feedback(5, 50, 0.5), Feedback(10, 50, 0.3))
 
-Rankings = list[list[Match]]
+Rankings = Sequence[Sequence[Match]]
 
 
 @dataclass(frozen=True, order=True)

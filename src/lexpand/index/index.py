@@ -20,7 +20,7 @@ from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
 from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
-from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
+from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words
 from lexpand.index.segment_files import Spans
@@ -230,7 +230,7 @@ class Index:
         group_by: str | None = None,
         threads: int = 1,
         exhaustive: bool = False,
-    ) -> list[list[Match]]:
+    ) -> list[Matches]:
         """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
 
         Equal scores are ordered by row, which is the order of adding. Documents that share no term with the query are
@@ -272,7 +272,7 @@ class Index:
         group_by: str | None = None,
         bm25: BM25 = BM25(),  # noqa: B008 - frozen
         threads: int = 1,
-    ) -> list[list[Match]]:
+    ) -> list[Matches]:
         """The best ``k`` documents of each query by BM25 over their words, best first; exact.
 
         Args are those of `search`. The average length and the words' document frequencies are those of all live

@@ -64,7 +64,7 @@ class HybridRetriever(Retriever):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> list[list[Match]]:
+    ) -> Sequence[Sequence[Match]]:
         """See `Retriever.rank`. A group's document is the best one of those that its parts found."""
         if k < 0:
             raise DataError(f"k is {k}: at least 0")
@@ -82,7 +82,7 @@ class HybridRetriever(Retriever):
             fused = [self.index.best_of_groups(matches, group_by) for matches in fused]
         return [matches[:k] for matches in fused]
 
-    def _fused(self, found: Sequence[Sequence[Sequence[Match]]]) -> list[list[Match]]:
+    def _fused(self, found: Sequence[Sequence[Sequence[Match]]]) -> Sequence[Sequence[Match]]:
         weights = [part.weight for part in self.parts]
         return [fuse(rankings, weights, self.fusion) for rankings in zip(*found, strict=True)]
 

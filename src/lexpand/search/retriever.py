@@ -45,7 +45,7 @@ class Retriever(ABC):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> list[list[Match]]:
+    ) -> Sequence[Sequence[Match]]:
         """The best ``k`` documents of each query, best first.
 
         Args:

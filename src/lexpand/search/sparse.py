@@ -60,7 +60,7 @@ class SparseRetriever(Retriever):
         group_by: str | None = None,
         threads: int = 1,
         relevant: Sequence[Sequence[Match]] | None = None,
-    ) -> list[list[Match]]:
+    ) -> Sequence[Sequence[Match]]:
         """See `Retriever.rank`.
 
         With feedback, ``relevant`` may name each query's relevant documents, with their scores, in the place of those
@@ -68,7 +68,7 @@ class SparseRetriever(Retriever):
         """
         vectors = self.encode(queries)
 
-        def find(vectors: SparseVectors, k: int, group_by: str | None) -> list[list[Match]]:
+        def find(vectors: SparseVectors, k: int, group_by: str | None) -> Sequence[Sequence[Match]]:
             return self.index.search(vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads)
 
         if self.feedback is not None and k:

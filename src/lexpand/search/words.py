@@ -35,6 +35,6 @@ class WordRetriever(Retriever):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> list[list[Match]]:
+    ) -> Sequence[Sequence[Match]]:
         """See `Retriever.rank`."""
         return self.index.search_words(queries, k, filter=filter, group_by=group_by, bm25=self.bm25, threads=threads)
