@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lexpand import Document, Encoder, Index, Qrels, Retriever, SparseVectors, read_documents, read_queries
+from lexpand import Document, Encoder, Index, Qrels, SparseRetriever, SparseVectors, read_documents, read_queries
 from lexpand.data import Query, collection_path
 from lexpand.encode import Chunks, Long, LongDocuments
 from lexpand.evaluate import evaluate
@@ -41,7 +41,7 @@ def measure(
         index.add(*short)
         index.add(encoded.documents, encoded.vectors, chunks=encoded.spans)
         index.commit()
-        figures = evaluate(Retriever(index, encoder).run(queries, 100), qrels, ["nDCG@10", "R@100"])
+        figures = evaluate(SparseRetriever(index, encoder).run(queries, 100), qrels, ["nDCG@10", "R@100"])
         info = index.info()
     lost = int(encoded.tokens_lost.sum())
     return {**figures, "units": info.units, "weights": info.nnz, "tokens_lost": lost, "seconds_long": seconds}

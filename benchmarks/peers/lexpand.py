@@ -72,7 +72,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
 
     def rows(self, found: _Found) -> list[int]:
         """Rows are numbered in order of adding."""
-        return [match.row for match in found[0]] if isinstance(found, list) else found[2].tolist()
+        return (found[0].rows if isinstance(found, list) else found[2]).tolist()
 
     def timed_batch(
         self, queries: list[SparseVectors], k: int, settings: Settings, threads: int
@@ -105,7 +105,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
         """Whether both APIs give the NumPy twin's hits for these queries, scores to the bit."""
         assert self._index is not None
         queries = _sliced(Vectors(Path(folder)), first, end)
-        twin = exhaustive.search(self._segments, _FIELD, queries, max(ks))
+        twin = exhaustive.search([(segment, None) for segment in self._segments], _FIELD, queries, max(ks))
         same = True
         for k in ks:
             wanted = [list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True)) for scores, rows, *_ in twin]

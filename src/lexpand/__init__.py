@@ -1,6 +1,6 @@
 """Lexpand: learned sparse retrieval (SPLADE).
 
-    from lexpand import Encoder, Index, Retriever, ingest, read_documents
+    from lexpand import Encoder, Index, SparseRetriever, ingest, read_documents
 
 The rooms, in the order in which data flows: `lexpand.data`, `lexpand.encode`, `lexpand.index`, `lexpand.search`,
 `lexpand.explain`, `lexpand.evaluate`, `lexpand.cli`. Errors stand in `lexpand.errors`.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lexpand.errors import LexpandError
     from lexpand.explain import Explanation
     from lexpand.index import Index, ingest
-    from lexpand.search import Hit, Retriever
+    from lexpand.search import Hit, HybridRetriever, Retriever, SparseRetriever, WordRetriever, open_retriever
 
 __all__ = [
     "Document",
@@ -38,6 +38,7 @@ __all__ = [
     "Explanation",
     "Fields",
     "Hit",
+    "HybridRetriever",
     "Index",
     "LexpandError",
     "ModelId",
@@ -47,11 +48,14 @@ __all__ = [
     "Role",
     "Run",
     "ScoredDocument",
+    "SparseRetriever",
     "SparseVectors",
     "VectorSpace",
     "Vocabulary",
+    "WordRetriever",
     "__version__",
     "ingest",
+    "open_retriever",
     "read_documents",
     "read_queries",
 ]
@@ -67,7 +71,7 @@ _ROOMS = {
     "errors": "LexpandError",
     "explain": "Explanation",
     "index": "Index ingest",
-    "search": "Hit Retriever",
+    "search": "Hit HybridRetriever Retriever SparseRetriever WordRetriever open_retriever",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -134,6 +134,9 @@ class Segment:
     ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint16], NDArray[np.float32]]:
         """The forward index, copied: starts [units + 1], terms [nnz], impacts [nnz], scales [units]."""
 
+    def document_frequencies(self, field: int, units: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
+        """Of each term, how many units of a set have it (bit i % 64 of word i // 64; None: all): [vocabulary_size]."""
+
     def vector(self, field: int, ordinal: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16], float]:
         """One unit: its terms, their impacts, its scale. A stored weight is impact * scale in float64."""
 

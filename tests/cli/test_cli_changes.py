@@ -282,16 +282,16 @@ def test_a_filter_that_is_none(run: Run, index: Path, filter: str, said: str) ->
 
 
 def test_search_by_words(run: Run, index: Path) -> None:
-    assert hits(run("search", index, "printers", "--bm25", "--json")) == ["printer", "paper"]
-    found = run("search", index, "printers", "--bm25", "--json", "--filter", "team = office")
+    assert hits(run("search", index, "printers", "--pipeline", "bm25", "--json")) == ["printer", "paper"]
+    found = run("search", index, "printers", "--pipeline", "bm25", "--json", "--filter", "team = office")
     assert hits(found) == ["paper"]
-    assert run("search", index, "printer", "--bm25", "--explain").code == 2
-    assert run("search", index, "printer", "--bm25", "--effort", "0.5").code == 2
+    assert run("search", index, "printer", "--pipeline", "bm25", "--explain").code == 2
+    assert run("search", index, "printer", "--pipeline", "bm25", "--effort", "0.5").code == 2
 
 
 def test_search_by_words_without_words(run: Run, rows_file: Callable, tmp_path: Path) -> None:
     run("index", rows_file(*PAGES), tmp_path / "i", *SMALL, "--words", "none")
-    error = run("search", tmp_path / "i", "printer", "--bm25").error()
+    error = run("search", tmp_path / "i", "printer", "--pipeline", "bm25").error()
     assert error.endswith("was made without words: make a new index with words to search them")
 
 
@@ -362,4 +362,4 @@ def test_the_words_of_the_command_line_are_those_of_the_library(encoder: Encoder
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as made:
         ingest(made, encoder, [Document("a", "Printers that print."), Document("b", "No such word.")])
         wanted = [match.doc_id for match in made.search_words(["printer"])[0]]
-    assert hits(run("search", tmp_path / "i", "printer", "--bm25", "--json")) == wanted == ["a"]
+    assert hits(run("search", tmp_path / "i", "printer", "--pipeline", "bm25", "--json")) == wanted == ["a"]

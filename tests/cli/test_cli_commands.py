@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lexpand
-from lexpand import Document, Encoder, Index, Retriever, ingest, read_queries
+from lexpand import Document, Encoder, Index, ingest, open_retriever, read_queries
 from lexpand.cli import demo
 from lexpand.data import collection_path
 
@@ -108,7 +108,7 @@ def test_search_says_what_was_found(run: Callable, pages_index: Path) -> None:
 
 def test_search_gives_what_the_library_gives(run: Callable, pages_index: Path) -> None:
     found = run("search", pages_index, "printer month", "--json").json()
-    with Retriever.open(pages_index) as retriever:
+    with open_retriever(pages_index) as retriever:
         hits = retriever.search("printer month")
     assert found["query"] == "printer month"
     assert found["milliseconds"] > 0

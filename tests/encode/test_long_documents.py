@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import Document, Encoder, Index, Retriever, SparseVectors, ingest
+from lexpand import Document, Encoder, Index, SparseVectors, ingest, open_retriever
 from lexpand.encode import Chunks, Long, LongDocuments, Pruning
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.long_documents import maximum
@@ -166,7 +166,7 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, [*DOCUMENTS, *others])
         assert (report.units > report.added == 7) == (chunks is Chunks.UNITS)
-    with Retriever.open(tmp_path / "i") as retriever:
+    with open_retriever(tmp_path / "i") as retriever:
         assert retriever.index.space.document_settings == encoder.space.document_settings
         hits = retriever.search("broken printer", 5)
         assert len({hit.doc_id for hit in hits}) == len(hits) == 5

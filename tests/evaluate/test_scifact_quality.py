@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Qrels, Retriever, Run, SparseVectors, ingest, read_queries
+from lexpand import Document, Encoder, Index, Qrels, Run, SparseRetriever, SparseVectors, ingest, read_queries
 from lexpand.data import collection_path
 from lexpand.evaluate import evaluate
 
@@ -19,7 +19,7 @@ def test_ndcg(scifact: list[Document], tmp_path: Path, max_tokens: int, least: f
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, scifact, commit_every=2000)
         assert index.info().segments == 3
-        run = Retriever(index, encoder).run(queries, 1000, threads=2)
+        run = SparseRetriever(index, encoder).run(queries, 1000, threads=2)
         vectors: SparseVectors = encoder.encode_queries([query.text for query in queries])
         found = index.search(vectors, 1000, exhaustive=True)
         assert index.search(vectors, 1000, threads=2) == found

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from lexpand import Document, Encoder, Index, Query, Retriever, Role, VectorSpace, Vocabulary, ingest, read_queries
+from lexpand import (
+    Document,
+    Encoder,
+    Index,
+    Query,
+    Role,
+    SparseRetriever,
+    VectorSpace,
+    Vocabulary,
+    ingest,
+    read_queries,
+)
 from lexpand.data import collection_path
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import ContractMismatch, UnknownDocument
@@ -102,7 +113,7 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
     """Every hit of every query, to the bit; and the parts add up."""
     trace = cache(collection.encoder.trace)  # a text is the same in all its explanations
     monkeypatch.setattr(collection.encoder, "trace", trace)
-    retriever, count = Retriever(collection.index, collection.encoder), 0
+    retriever, count = SparseRetriever(collection.index, collection.encoder), 0
     for query in collection.queries:
         for hit in retriever.search(query.text, 1000):
             explanation = explain(collection.index, collection.encoder, query.text, hit.doc_id)
@@ -118,7 +129,7 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
 
 
 def test_terms_and_words_of_real_hits(collection: Collection) -> None:
-    retriever = Retriever(collection.index, collection.encoder)
+    retriever = SparseRetriever(collection.index, collection.encoder)
     expansions = 0
     for query in collection.queries[:8]:
         for hit in retriever.search(query.text, 2):
@@ -164,7 +175,7 @@ def test_unmatched_terms(collection: Collection) -> None:
 
 def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None:
     explanation = explain(small_index, encoder, "quantum chromodynamics", "invoice")
-    found = {hit.doc_id: hit.score for hit in Retriever(small_index, encoder).search("quantum chromodynamics")}
+    found = {hit.doc_id: hit.score for hit in SparseRetriever(small_index, encoder).search("quantum chromodynamics")}
     assert explanation.score == found.get("invoice", 0.0)
     empty = explain(small_index, encoder, "", "invoice")
     assert (empty.score, empty.contributions, empty.unmatched) == (0.0, (), ())
@@ -175,7 +186,7 @@ def test_a_document_read_otherwise_than_it_was_stored(small_index: Index) -> Non
     short = Encoder.load(max_tokens=4)
     query = "Ask your manager for leave before it begins"
     explanation = explain(small_index, short, query, "holiday")
-    expected = {hit.doc_id: hit.score for hit in Retriever(small_index, short).search(query)}["holiday"]
+    expected = {hit.doc_id: hit.score for hit in SparseRetriever(small_index, short).search(query)}["holiday"]
     assert explanation.score == expected
     words = {part.term: part.document.word for part in explanation.contributions}
     assert words["manager"] is None

@@ -7,7 +7,7 @@ from index_toys import SPACE, TERMS, toy_vectors
 
 from lexpand import Document, Index
 from lexpand.encode import WordAnalyzer
-from lexpand.index import Match
+from lexpand.index import Matches
 from lexpand.index.filters import matches, parse_filter
 
 WORDS = WordAnalyzer("english")
@@ -105,7 +105,7 @@ class Changes:
         self._added, self._dropped = {}, set()
 
 
-def shown(found: list[list[Match]]) -> list[list[tuple]]:
+def shown(found: list[Matches]) -> list[list[tuple]]:
     """Results without rows, which are numbered otherwise in an index made anew, but ascend alike."""
     return [[(match.doc_id, match.score, match.span) for match in matches] for matches in found]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lexpand import Document, Index, ModelId, SparseVectors, VectorSpace, Vocabulary
-from lexpand.index import Match
+from lexpand.index import Matches
 
 TERMS = 16
 
@@ -64,7 +64,7 @@ def ids_in(index: Index) -> list[str]:
     return [match.doc_id for match in sorted(found, key=lambda match: match.row)]
 
 
-def same_to_the_bit(index: Index, queries: SparseVectors, k: int, threads: int = 1) -> list[list[Match]]:
+def same_to_the_bit(index: Index, queries: SparseVectors, k: int, threads: int = 1) -> list[Matches]:
     """The native result, after comparing it with the twin's: doc_id, score and row, with ==."""
     found = index.search(queries, k, threads=threads)
     assert found == index.search(queries, k, exhaustive=True)

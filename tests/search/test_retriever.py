@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Query, Retriever, ingest, read_queries
+from lexpand import Document, Encoder, Index, Query, SparseRetriever, ingest, open_retriever, read_queries
 from lexpand.data import collection_path
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ContractMismatch, ModelError, NotAnIndex
@@ -17,8 +17,8 @@ LOGIN = "how do I get into my account?"
 
 
 @pytest.fixture
-def retriever(small_index: Index, encoder: Encoder) -> Retriever:
-    return Retriever(small_index, encoder)
+def retriever(small_index: Index, encoder: Encoder) -> SparseRetriever:
+    return SparseRetriever(small_index, encoder)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def other_model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_hits(retriever: Retriever, encoder: Encoder, pages: list[Document]) -> None:
+def test_hits(retriever: SparseRetriever, encoder: Encoder, pages: list[Document]) -> None:
     hits = retriever.search(LOGIN)
     assert hits[0].doc_id == "recovery"
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
@@ -47,7 +47,7 @@ def test_hits(retriever: Retriever, encoder: Encoder, pages: list[Document]) -> 
         assert hit.score == pytest.approx(sum(vector[term] * weights.get(term, 0.0) for term in vector))
 
 
-def test_how_many_hits(retriever: Retriever) -> None:
+def test_how_many_hits(retriever: SparseRetriever) -> None:
     every = retriever.search("the first day of the month", 1000)
     assert 0 < len(every) <= 5
     for k in range(6):
@@ -55,24 +55,24 @@ def test_how_many_hits(retriever: Retriever) -> None:
 
 
 @pytest.mark.parametrize("query", ["", " \t\n", "\0", "\u200b"])
-def test_a_query_without_tokens(retriever: Retriever, query: str) -> None:
+def test_a_query_without_tokens(retriever: SparseRetriever, query: str) -> None:
     assert retriever.search(query) == []
     assert retriever.run([Query("q", query)]).rankings == {"q": ()}
 
 
-def test_a_query_of_ten_thousand_words(retriever: Retriever) -> None:
+def test_a_query_of_ten_thousand_words(retriever: SparseRetriever) -> None:
     hits = retriever.search("the printer does not print " * 2000)
     assert hits[0].doc_id == "printer"
 
 
 @pytest.mark.parametrize("query", ["パスワードを忘れました", "не печатает принтер", "🖨️", "كلمة السر", "x" * 5000])
-def test_a_query_in_another_script(retriever: Retriever, query: str) -> None:
+def test_a_query_in_another_script(retriever: SparseRetriever, query: str) -> None:
     """The model knows few of these words: any list will do, if it is one."""
     assert len(retriever.search(query)) <= 5
 
 
 def test_an_empty_index(tmp_path: Path, encoder: Encoder) -> None:
-    with Retriever(Index.create(tmp_path / "i", encoder.space), encoder) as retriever:
+    with SparseRetriever(Index.create(tmp_path / "i", encoder.space), encoder) as retriever:
         assert retriever.search(LOGIN) == []
         assert retriever.run([]).rankings == {}
 
@@ -82,7 +82,7 @@ def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
     queries = list(read_queries(collection_path("scifact")))[:20]
     with Index.create(tmp_path / "i", short.space) as index:
         ingest(index, short, scifact[:60])
-        retriever = Retriever(index, short)
+        retriever = SparseRetriever(index, short)
         run = retriever.run(queries, 30, threads=2)
         assert list(run.rankings) == [query.query_id for query in queries]
         for query in queries:
@@ -106,15 +106,15 @@ def test_another_models_encoder(small_index: Index, other_model: Path, encoder: 
     assert (encoder.space.model.name, other.space.model.name) == ("splade-tiny", "other")
     said = re.escape(f"holds vectors of {encoder.space.model.label}, not of {other.space.model.label}")
     with pytest.raises(ContractMismatch, match=said):
-        Retriever(small_index, other)
+        SparseRetriever(small_index, other)
     small_index.close()
     with pytest.raises(ContractMismatch, match=said):
-        Retriever.open(small_index.path, model=other_model)
+        open_retriever(small_index.path, model=other_model)
 
 
 def test_open_finds_the_model(small_index: Index, pages: list[Document]) -> None:
     small_index.close()
-    with Retriever.open(small_index.path, threads=1) as retriever:
+    with open_retriever(small_index.path, threads=1) as retriever:
         assert retriever.encoder.space.location == "splade-tiny"
         assert retriever.encoder.threads == 1
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
@@ -124,13 +124,13 @@ def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages
     other, path = Encoder.load(other_model), tmp_path / "i"
     with Index.create(path, other.space) as index:
         ingest(index, other, pages)
-    with Retriever.open(path) as retriever:
+    with open_retriever(path) as retriever:
         assert retriever.encoder.space.model == other.space.model
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
     moved = other_model.rename(tmp_path / "moved")
     with pytest.raises(ModelError, match="other model"):
-        Retriever.open(path)
-    with Retriever.open(path, model=moved) as retriever:
+        open_retriever(path)
+    with open_retriever(path, model=moved) as retriever:
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
     assert not (path / "catalogue.sqlite-wal").exists()
 
@@ -138,19 +138,19 @@ def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages
 def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
     small_index.close()
     with pytest.raises(ModelError) as kept:
-        Retriever.open(small_index.path, model="nowhere")
+        open_retriever(small_index.path, model="nowhere")
     assert "nowhere" in str(kept.value)
     assert not (small_index.path / "catalogue.sqlite-wal").exists()
 
 
 def test_no_index(tmp_path: Path) -> None:
     with pytest.raises(NotAnIndex, match="is no index"):
-        Retriever.open(tmp_path)
+        open_retriever(tmp_path)
 
 
 def test_a_retriever_closes_its_index(small_index: Index, encoder: Encoder) -> None:
     ingest(small_index, encoder, [Document("late", "one more page")])
-    with Retriever(small_index, encoder):
+    with SparseRetriever(small_index, encoder):
         pass
     with Index.open(small_index.path) as index:
         assert ingest(index, encoder, [Document("later", "and another")]).added == 1

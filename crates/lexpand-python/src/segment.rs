@@ -115,6 +115,20 @@ impl Segment {
         ))
     }
 
+    #[pyo3(signature = (field, units = None))]
+    fn document_frequencies<'py>(
+        &self,
+        py: Python<'py>,
+        field: u32,
+        units: Set<'py>,
+    ) -> PyResult<Bound<'py, PyArray1<u64>>> {
+        let (field, units) = (self.field(field)?, units.as_ref().map(|words| words.as_slice()).transpose()?);
+        if units.is_some_and(|words| words.len() * 64 < self.0.units() as usize) {
+            return Err(PyIndexError::new_err(format!("a set that is shorter than the {} units", self.0.units())));
+        }
+        Ok(py.detach(|| field.document_frequencies(units)).into_pyarray(py))
+    }
+
     #[expect(clippy::type_complexity, reason = "a tuple for Python; _native.pyi names its parts")]
     fn vector<'py>(
         &self,

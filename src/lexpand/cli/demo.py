@@ -21,7 +21,7 @@ from lexpand.errors import IndexStateError
 from lexpand.evaluate import evaluate
 from lexpand.explain import explain
 from lexpand.index import Index, Presence, ingest
-from lexpand.search import Retriever
+from lexpand.search import SparseRetriever
 
 # Claims of SciFact's test set whose first document is relevant, with more than half of its score from expansion terms.
 QUESTIONS = ("921", "873", "1270")
@@ -46,7 +46,7 @@ def demo(
     encoder = Encoder.load("default", threads=threads)
     with _demo_index(index_path, encoder) as index:
         facts = _fill(index, encoder, list(read_documents(folder)))
-        retriever = Retriever(index, encoder)
+        retriever = SparseRetriever(index, encoder)
         queries = {query.query_id: query for query in read_queries(folder)}
         if not as_json:
             _answer(retriever, [queries[query_id] for query_id in QUESTIONS])
@@ -85,7 +85,7 @@ def _stored(index: Index, documents: list[Document]) -> int:
     return stored
 
 
-def _answer(retriever: Retriever, questions: Sequence[Query]) -> None:
+def _answer(retriever: SparseRetriever, questions: Sequence[Query]) -> None:
     for question in questions:
         hits = retriever.search(question.text, 3)
         show_heading(question.text)
@@ -97,12 +97,12 @@ def _answer(retriever: Retriever, questions: Sequence[Query]) -> None:
         show("")
 
 
-def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
+def _timed_run(retriever: SparseRetriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
     """Each query by itself, from words to a ranking, and the milliseconds that it took."""
     rankings, milliseconds = {}, []
     for query in queries:
         start = time.perf_counter()
-        (matches,) = retriever.index.search(retriever.encoder.encode_queries([query.text]), _DEPTH)
+        (matches,) = retriever.rank([query.text], _DEPTH)
         milliseconds.append((time.perf_counter() - start) * 1e3)
         rankings[query.query_id] = [ScoredDocument(match.doc_id, match.score) for match in matches]
     return Run(rankings), milliseconds

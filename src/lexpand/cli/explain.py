@@ -11,7 +11,8 @@ from rich.table import Table
 from lexpand.cli.options import IndexPath, Json, Model, QueryText, Threads, Verbose
 from lexpand.cli.output import count, line, print_json, show, show_table
 from lexpand.explain import Contribution, Explanation, Side, explain
-from lexpand.search import Retriever
+from lexpand.index import Index
+from lexpand.search import encoder_of
 
 
 def explain_command(
@@ -25,8 +26,8 @@ def explain_command(
     verbose: Verbose = False,
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
-    with Retriever.open(index_path, model=model, threads=threads) as retriever:
-        explanation = explain(retriever.index, retriever.encoder, query, doc_id)
+    with Index.open(index_path) as index:
+        explanation = explain(index, encoder_of(index, model=model, threads=threads), query, doc_id)
     if as_json:
         print_json(asdict(explanation))
     else:

@@ -21,7 +21,8 @@ from lexpand.cli.options import (
 )
 from lexpand.cli.output import count, print_json, show
 from lexpand.explain import Contribution, Explanation, explain
-from lexpand.search import Hit, Retriever
+from lexpand.search import Hit, Pipeline, SparseRetriever, open_retriever
+from lexpand.search.pipeline import Splade
 
 # Terms shown for a hit; `lexpand explain` shows all.
 _TERMS = 6
@@ -54,7 +55,15 @@ def search(
             help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
         ),
     ] = 1.0,
-    bm25: Annotated[bool, typer.Option("--bm25", help="Search the documents' words instead, by BM25.")] = False,
+    pipeline: Annotated[
+        str,
+        typer.Option(
+            "--pipeline",
+            metavar="NAME|FILE",
+            help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), or a TOML "
+            "file that says it (docs/pipelines.md).",
+        ),
+    ] = "splade",
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     model: Model = None,
@@ -63,18 +72,20 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
-    if bm25 and (reasons or effort < 1):
-        raise typer.BadParameter("--explain and --effort are for the model's vectors, not for --bm25")
-    with Retriever.open(
-        index_path, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+    made = Pipeline.load(pipeline)
+    if made != Pipeline() and (reasons or effort < 1):
+        raise typer.BadParameter("--explain and --effort are for --pipeline splade")
+    if effort < 1:
+        made = Pipeline((Splade(effort=effort),))
+    with open_retriever(
+        index_path, made, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
     ) as retriever:
         start = time.perf_counter()
-        if bm25:
-            hits = retriever.search_words(query, k, filter=filter_text, group_by=group_by)
-        else:
-            hits = retriever.search(query, k, filter=filter_text, effort=effort, group_by=group_by)
+        hits = retriever.search(query, k, filter=filter_text, group_by=group_by)
         milliseconds = (time.perf_counter() - start) * 1e3
-        why = [explain(retriever.index, retriever.encoder, query, hit.doc_id) for hit in hits] if reasons else []
+        why = []
+        if reasons and isinstance(retriever, SparseRetriever):
+            why = [explain(retriever.index, retriever.encoder, query, hit.doc_id) for hit in hits]
         documents = len(retriever.index)
     if as_json:
         found = [asdict(hit) for hit in hits]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,19 @@ from numpy.typing import NDArray
 from lexpand.data import JsonValue
 from lexpand.index.catalogue import Catalogue
 from lexpand.index.filters import parse_field
-from lexpand.index.results import Match
+from lexpand.index.open_segment import OpenSegment
+from lexpand.index.results import Match, Matches
 from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
 from lexpand.index.units import Units
 
-Key = Callable[[Units], Sequence[Hashable]]
-"""The group of each unit."""
+Key = Callable[[Sequence[int]], Sequence[Hashable]]
+"""The groups of documents, given by row."""
 
 
 def best_documents(
     find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalogue: Catalogue
-) -> list[list[Match]]:
+) -> list[Matches]:
     """The best ``k`` documents of each query, or the best one of each of ``k`` values of a field.
 
     Raises:
@@ -32,31 +32,50 @@ def best_documents(
     if group_by is not None:
         found = _best_groups(find, queries, k, _by_value(catalogue, group_by))
     elif snapshot.has_chunks:
-        found = _best_groups(find, queries, k, lambda units: units.rows.tolist())
+        found = _best_groups(find, queries, k, lambda rows: rows)
     else:
         found = find(range(queries), k)
-    units = Units.concatenate(found)
-    spans: Iterable[tuple[int, int] | None] = _spans(snapshot, units) if snapshot.has_chunks else itertools.repeat(None)
-    named = zip(doc_ids_of(units, snapshot, catalogue), units.scores.tolist(), units.rows.tolist(), spans, strict=False)
-    matches = map(Match._make, named)
-    return [list(itertools.islice(matches, len(part))) for part in found]
+    return [_named(units, snapshot, catalogue) for units in found]
+
+
+def _named(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> Matches:
+    spans = _spans(snapshot, units) if snapshot.has_chunks else None
+    return Matches(doc_ids_of(units, snapshot, catalogue), units.scores, units.rows, spans)
+
+
+def first_of_groups(matches: Sequence[Match], group_by: str, catalogue: Catalogue) -> list[Match]:
+    """The first match of each value of a field.
+
+    Raises:
+        FilterError: ``group_by`` is no name of a field.
+    """
+    first: dict[Hashable, Match] = {}
+    groups = _by_value(catalogue, group_by)([match.row for match in matches])
+    for group, match in zip(groups, matches, strict=True):
+        first.setdefault(group, match)
+    return list(first.values())
 
 
 def doc_ids_of(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> list[str]:
     """The ids of the units' documents: from their segments, or for segments without any from the catalogue."""
+    if len(snapshot.segments) == 1:
+        return _ids_in(snapshot.segments[0], units, catalogue)
     found = [""] * len(units)
     for place, segment in enumerate(snapshot.segments):
         chosen = np.flatnonzero(units.segments == place)
-        strings = segment.doc_ids_at(units.ordinals[chosen])
-        if strings is None:
-            rows = units.rows[chosen].tolist()
-            by_row = catalogue.doc_ids(set(rows))
-            strings = [by_row[row] for row in rows]
-        if len(chosen) == len(units):
-            return strings
-        for i, string in zip(chosen.tolist(), strings, strict=True):
-            found[i] = string
+        for i, doc_id in zip(chosen.tolist(), _ids_in(segment, units.at(chosen), catalogue), strict=True):
+            found[i] = doc_id
     return found
+
+
+def _ids_in(segment: OpenSegment, units: Units, catalogue: Catalogue) -> list[str]:
+    """The same of units of one segment."""
+    strings = segment.doc_ids_at(units.ordinals)
+    if strings is not None:
+        return strings
+    rows = units.rows.tolist()
+    by_row = catalogue.doc_ids(set(rows))
+    return [by_row[row] for row in rows]
 
 
 def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
@@ -66,7 +85,7 @@ def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
     while missing:
         for number, units in zip(missing, find(missing, wanted), strict=True):
             best: dict[Hashable, int] = {}
-            for place, group in enumerate(key(units)):
+            for place, group in enumerate(key(units.rows.tolist())):
                 best.setdefault(group, place)
             if len(best) >= k or len(units) < wanted:
                 found[number] = units.at(list(best.values())[:k])
@@ -79,8 +98,7 @@ def _by_value(catalogue: Catalogue, field: str) -> Key:
     """A document's value of ``field`` (dots reach into objects), or its row without one."""
     path = parse_field(field)
 
-    def groups(units: Units) -> Sequence[Hashable]:
-        rows = units.rows.tolist()
+    def groups(rows: Sequence[int]) -> Sequence[Hashable]:
         documents = catalogue.documents(sorted(set(rows)))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
         return [row if values[row] is None else json.dumps(values[row]) for row in rows]

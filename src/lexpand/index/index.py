@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
@@ -15,9 +18,9 @@ from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
-from lexpand.index.grouping import best_documents, doc_ids_of
+from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
-from lexpand.index.results import IndexInfo, Match, Presence, StoredVector
+from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words
 from lexpand.index.segment_files import Spans
@@ -227,7 +230,7 @@ class Index:
         group_by: str | None = None,
         threads: int = 1,
         exhaustive: bool = False,
-    ) -> list[list[Match]]:
+    ) -> list[Matches]:
         """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
 
         Equal scores are ordered by row, which is the order of adding. Documents that share no term with the query are
@@ -269,7 +272,7 @@ class Index:
         group_by: str | None = None,
         bm25: BM25 = BM25(),  # noqa: B008 - frozen
         threads: int = 1,
-    ) -> list[list[Match]]:
+    ) -> list[Matches]:
         """The best ``k`` documents of each query by BM25 over their words, best first; exact.
 
         Args are those of `search`. The average length and the words' document frequencies are those of all live
@@ -296,6 +299,23 @@ class Index:
         expression = parse_filter(given)
         check_filter(self.schema.columns, expression)
         return expression
+
+    def best_of_groups(self, matches: Sequence[Match], group_by: str) -> list[Match]:
+        """Of a ranking, the first match of each value of a field; a document without the field is a group of its own.
+
+        Raises:
+            FilterError: ``group_by`` is no name of a field.
+        """
+        return first_of_groups(matches, group_by, self._catalogue)
+
+    def inverse_document_frequencies(self) -> NDArray[np.float64]:
+        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live units; float64 [vocabulary_size].
+
+        N are the units, df those whose vector has the term (BM25's formula as Lucene has it). Counted once a snapshot.
+        """
+        snapshot = self._snapshots.current
+        having = np.zeros(len(self.space.vocabulary)) + (snapshot.document_frequencies if snapshot.segments else 0)
+        return np.log1p((snapshot.live_units - having + 0.5) / (having + 0.5))
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,63 @@ class Match(NamedTuple):
     score: float
     row: int
     span: tuple[int, int] | None = None
+
+
+class Matches(Sequence[Match]):
+    """The documents found for one query, best first: a sequence of `Match`, each made when it is asked for.
+
+    A thousand objects take longer to make than a thousand documents to find; whoever wants all of one kind takes the
+    arrays. Equal to any sequence of equal matches.
+
+    Attributes:
+        doc_ids: the ids.
+        scores: float64 [n], falling.
+        rows: uint32 [n].
+        spans: the characters of each one's best chunk; None in an index without chunks.
+    """
+
+    __slots__ = ("doc_ids", "rows", "scores", "spans")
+
+    def __init__(
+        self,
+        doc_ids: list[str],
+        scores: NDArray[np.float64],
+        rows: NDArray[np.uint32],
+        spans: list[tuple[int, int]] | None = None,
+    ) -> None:
+        self.doc_ids = doc_ids
+        self.scores = scores
+        self.rows = rows
+        self.spans = spans
+
+    def __len__(self) -> int:
+        return len(self.doc_ids)
+
+    @overload
+    def __getitem__(self, place: int) -> Match: ...
+    @overload
+    def __getitem__(self, place: slice) -> Matches: ...
+    def __getitem__(self, place: int | slice) -> Match | Matches:
+        spans = None if self.spans is None else self.spans[place]
+        if isinstance(place, slice):
+            assert not isinstance(spans, tuple)
+            return Matches(self.doc_ids[place], self.scores[place], self.rows[place], spans)
+        assert not isinstance(spans, list)
+        return Match(self.doc_ids[place], float(self.scores[place]), int(self.rows[place]), spans)
+
+    def __iter__(self) -> Iterator[Match]:
+        spans = itertools.repeat(None) if self.spans is None else self.spans
+        return map(Match._make, zip(self.doc_ids, self.scores.tolist(), self.rows.tolist(), spans, strict=False))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment] # as of a list
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 @dataclass(frozen=True, slots=True)

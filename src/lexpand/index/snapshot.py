@@ -15,6 +15,7 @@ from lexpand.index.catalogue import Catalogue, Commit
 from lexpand.index.filters import Expression
 from lexpand.index.leases import Lease
 from lexpand.index.open_segment import OpenSegment
+from lexpand.index.schema import SPARSE_FIELD
 from lexpand.index.sets import Set, as_mask, both, size
 from lexpand.index.units import Units
 
@@ -64,6 +65,15 @@ class Snapshot:
         """Live units, and the words in them."""
         totals = [segment.words.totals(live) for segment, live in zip(self.segments, self.live, strict=True)]
         return sum(units for units, _ in totals), sum(length for _, length in totals)
+
+    @cached_property
+    def document_frequencies(self) -> NDArray[np.uint64]:
+        """Of each term, the live units whose vector has it, uint64 [vocabulary_size]; of no segments, [0]."""
+        counts = [
+            segment.native.document_frequencies(SPARSE_FIELD, live)
+            for segment, live in zip(self.segments, self.live, strict=True)
+        ]
+        return np.sum(counts, axis=0, dtype=np.uint64) if counts else np.zeros(0, np.uint64)
 
     def allowed(self, expression: Expression | None, catalogue: Catalogue) -> list[Set]:
         """The live units that a filter lets through; worked out once a snapshot."""

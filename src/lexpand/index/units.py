@@ -41,6 +41,6 @@ class Units:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, places: slice | Sequence[int]) -> Units:
+    def at(self, places: slice | Sequence[int] | NDArray[np.int64]) -> Units:
         """Those at these places."""
         return Units(self.scores[places], self.rows[places], self.segments[places], self.ordinals[places])

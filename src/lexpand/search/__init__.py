@@ -1,10 +1,30 @@
 """Here is a question in words: which documents?
 
-The room joins an encoder and an index: text in, hits out.
+The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`; `sparse.py`, `words.py` and
+`hybrid.py` are the kinds of it, `pipeline.py` their form in a file.
 
 It is not for the reasons of a hit (`lexpand.explain`) nor for judging a ranking (`lexpand.evaluate`).
 """
 
-from lexpand.search.retriever import Hit, Retriever
+from lexpand.search.feedback import Feedback
+from lexpand.search.fusion import Fusion, fuse
+from lexpand.search.hit import Hit
+from lexpand.search.hybrid import HybridRetriever
+from lexpand.search.pipeline import Pipeline, open_retriever
+from lexpand.search.retriever import Retriever
+from lexpand.search.sparse import SparseRetriever, encoder_of
+from lexpand.search.words import WordRetriever
 
-__all__ = ["Hit", "Retriever"]
+__all__ = [
+    "Feedback",
+    "Fusion",
+    "Hit",
+    "HybridRetriever",
+    "Pipeline",
+    "Retriever",
+    "SparseRetriever",
+    "WordRetriever",
+    "encoder_of",
+    "fuse",
+    "open_retriever",
+]

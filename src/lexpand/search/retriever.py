@@ -1,99 +1,87 @@
-"""Questions in words to documents."""
+"""One way to ask: every retriever ranks queries, searches for hits, and makes runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
 from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
-from lexpand.data import JsonValue, Query, Run, ScoredDocument
-from lexpand.encode import Encoder, Pruning, QueryMode
-from lexpand.index import BM25, Index, Match
+from lexpand.data import Query, Run, ScoredDocument
+from lexpand.errors import DataError
+from lexpand.index import Index, Match
 from lexpand.index.filters import Filter
-from lexpand.search.snippet import make_snippet
+from lexpand.search.hit import Hit, make_hits
+
+if TYPE_CHECKING:
+    from lexpand.search.hybrid import HybridRetriever
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A document found.
+class Retriever(ABC):
+    """Answers questions in words from one index.
 
-    Attributes:
-        rank: from 1.
-        score: the sum over shared terms of query weight times document weight.
-        doc_id: the document's id.
-        title: its title.
-        snippet: the passage of its text that has most of the query's words.
-        metadata: whatever else is known of it.
-    """
-
-    rank: int
-    score: float
-    doc_id: str
-    title: str
-    snippet: str
-    metadata: Mapping[str, JsonValue]
-
-
-class Retriever:
-    """Answers questions from one index with the encoder that its documents were encoded with.
+    Retrievers of one index add up: ``sparse + words`` is a `HybridRetriever`, ``0.4 * sparse + 0.6 * words`` a weighted
+    one.
 
     Args:
         index: the documents.
-        encoder: the model.
 
-    Raises:
-        ContractMismatch: the index holds another model's vectors.
+    Attributes:
+        index: the documents.
+        weight: its share in a sum; 1 unless told.
     """
 
-    def __init__(self, index: Index, encoder: Encoder) -> None:
-        index.check_model(encoder.space.model)
+    def __init__(self, index: Index) -> None:
         self.index = index
-        self.encoder = encoder
+        self.weight = 1.0
 
-    @classmethod
-    def open(
-        cls,
-        path: str | Path,
+    @abstractmethod
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
         *,
-        model: str | Path | None = None,
-        threads: int | None = None,
-        query_mode: QueryMode | str | None = None,
-        query_pruning: Pruning | str | None = None,
-    ) -> Retriever:
-        """Open an index and load the model that it names.
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> Sequence[Sequence[Match]]:
+        """The best ``k`` documents of each query, best first.
 
         Args:
-            path: the index's folder.
-            model: where the model is, if it has moved since.
-            threads: that the encoder may use.
-            query_mode: see `Encoder.load`.
-            query_pruning: see `Encoder.load`.
+            queries: the questions.
+            k: how many, from 0.
+            filter: only documents whose metadata match; see `Index.search`.
+            group_by: only the best document of each value of a field; see `Index.search`.
+            threads: that may be used.
 
         Raises:
-            NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
-            ModelError: the model cannot be loaded, or is not the index's.
+            DataError: k is negative, or there are no threads.
+            FilterError: see `Index.search`.
         """
-        index = Index.open(path)
-        try:
-            location = model or index.space.location or "default"
-            encoder = Encoder.load(
-                location,
-                threads=threads,
-                max_tokens=index.space.document_max_tokens,
-                query_mode=query_mode,
-                query_pruning=query_pruning,
-            )
-            return cls(index, encoder)
-        except BaseException:
-            index.close()
-            raise
+
+    def search(
+        self, query: str, k: int = 10, *, filter: Filter | None = None, group_by: str | None = None
+    ) -> list[Hit]:
+        """The best ``k`` documents for a question, best first; see `rank`."""
+        (matches,) = self.rank([query], k, filter=filter, group_by=group_by)
+        return make_hits(self.index, query, matches)
+
+    def run(self, queries: Sequence[Query], k: int = 1000, *, threads: int = 1) -> Run:
+        """The rankings of many queries, without texts; for evaluation."""
+        found = self.rank([query.text for query in queries], k, threads=threads)
+        return Run(
+            {
+                query.query_id: [ScoredDocument(match.doc_id, match.score) for match in matches]
+                for query, matches in zip(queries, found, strict=True)
+            }
+        )
 
     def close(self) -> None:
         """Close the index."""
         self.index.close()
 
-    def __enter__(self) -> Retriever:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -101,50 +89,24 @@ class Retriever:
     ) -> None:
         self.close()
 
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        filter: Filter | None = None,
-        effort: float = 1.0,
-        group_by: str | None = None,
-    ) -> list[Hit]:
-        """The best ``k`` documents for a question, best first; see `Index.search`."""
-        vectors = self.encoder.encode_queries([query])
-        (matches,) = self.index.search(vectors, k, filter=filter, effort=effort, group_by=group_by)
-        return self._hits(query, matches)
+    def __add__(self, other: Retriever) -> HybridRetriever:
+        from lexpand.search.hybrid import HybridRetriever
 
-    def search_words(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        filter: Filter | None = None,
-        group_by: str | None = None,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
-    ) -> list[Hit]:
-        """The same by BM25 over the documents' words; see `Index.search_words`."""
-        (matches,) = self.index.search_words([query], k, filter=filter, group_by=group_by, bm25=bm25)
-        return self._hits(query, matches)
+        return HybridRetriever([*_parts(self), *_parts(other)])
 
-    def _hits(self, query: str, matches: Sequence[Match]) -> list[Hit]:
-        documents = self.index.documents([match.row for match in matches])
-        hits = []
-        for rank, match in enumerate(matches, 1):
-            document = documents[match.row]
-            text = document.text if match.span is None else document.full_text[slice(*match.span)]
-            snippet = make_snippet(text, query)
-            hits.append(Hit(rank, match.score, match.doc_id, document.title, snippet, document.metadata))
-        return hits
+    def __rmul__(self, weight: float) -> Self:
+        """A retriever of the same kind with another share in a sum."""
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+            raise DataError(f"the weight {weight!r} of a retriever: it must be finite and above 0")
+        other = copy(self)
+        other.weight = float(weight)
+        return other
 
-    def run(self, queries: Sequence[Query], k: int = 1000, *, threads: int = 1) -> Run:
-        """The rankings of many queries, without texts; for evaluation."""
-        vectors = self.encoder.encode_queries([query.text for query in queries])
-        found = self.index.search(vectors, k, threads=threads)
-        return Run(
-            {
-                query.query_id: [ScoredDocument(match.doc_id, match.score) for match in matches]
-                for query, matches in zip(queries, found, strict=True)
-            }
-        )
+
+def _parts(retriever: Retriever) -> Sequence[Retriever]:
+    """What a sum adds: the parts of a sum that nobody has weighted or set up otherwise, or the retriever itself."""
+    from lexpand.search.hybrid import HybridRetriever
+
+    if isinstance(retriever, HybridRetriever) and retriever.is_plain:
+        return retriever.parts
+    return [retriever]

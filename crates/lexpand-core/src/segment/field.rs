@@ -1,6 +1,6 @@
 //! The arrays of one field, named as in docs/format.md.
 
-use super::{BLOCK, LEVELS, SUB_BLOCKS};
+use super::{BLOCK, LEVELS, SUB_BLOCKS, has};
 
 /// The terms of a forward index, in the width that the vocabulary needs.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +94,20 @@ impl Field<'_> {
     pub fn unit(&self, ordinal: u32) -> std::ops::Range<usize> {
         let i = ordinal as usize;
         self.forward_starts[i] as usize..self.forward_starts[i + 1] as usize
+    }
+
+    /// Of each term, the units of a set (bit i of word i / 64; all without one) that have it.
+    pub fn document_frequencies(&self, units: Option<&[u64]>) -> Vec<u64> {
+        let mut counts = vec![0; self.vocabulary_size as usize];
+        for ordinal in (0..self.scales.len()).filter(|&ordinal| has(units, ordinal)) {
+            for place in self.unit(ordinal as u32) {
+                // A term outside the vocabulary is a damaged file's, opened unverified.
+                if let Some(count) = counts.get_mut(self.forward_terms.at(place) as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
     }
 }
 

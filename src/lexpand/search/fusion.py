@@ -1,0 +1,94 @@
+"""Several rankings of one query become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.index import Match
+
+_RANK_CONSTANT = 60.0
+
+Shares = tuple[NDArray[np.float64], float]
+"""What each document of a ranking gets, float64 [n], best first; and what one gets that the ranking lacks."""
+
+
+class Fusion(StrEnum):
+    """How the scores of several rankings are made comparable before their weighted sum."""
+
+    RECIPROCAL_RANK = "rrf"
+    """1 / (60 + rank), whatever the scores are; 0 for a document not found (Cormack, Clarke and Büttcher 2009)."""
+
+    NONE = "none"
+    """The scores as they are; 0 for a document not found."""
+
+    MAXIMUM = "max"
+    """Divided by the largest of the ranking; 0 for a document not found."""
+
+    MIN_MAX = "min-max"
+    """From 0, the smallest of the ranking, to 1, the largest; 0 for a document not found."""
+
+    Z_SCORE = "z-score"
+    """In standard deviations from the ranking's mean; the ranking's least for a document not found."""
+
+
+def fuse(rankings: Sequence[Sequence[Match]], weights: Sequence[float], fusion: Fusion) -> list[Match]:
+    """All documents of the rankings by the weighted sum of their shares, best first; equal sums by row.
+
+    Args:
+        rankings: of one query over one index, each best first.
+        weights: of each ranking.
+        fusion: what a ranking gives its documents.
+
+    Returns:
+        Matches whose score is the sum; a span is that of the first ranking that has the document.
+    """
+    shares = [_SHARES[fusion](np.array([match.score for match in ranking])) for ranking in rankings]
+    base = sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True))
+    sums: dict[int, float] = {}
+    matches: dict[int, Match] = {}
+    for ranking, weight, (values, missing) in zip(rankings, weights, shares, strict=True):
+        for match, value in zip(ranking, (weight * (values - missing)).tolist(), strict=True):
+            sums[match.row] = sums.get(match.row, base) + value
+            matches.setdefault(match.row, match)
+    best = sorted(sums, key=lambda row: (-sums[row], row))
+    return [matches[row]._replace(score=sums[row]) for row in best]
+
+
+def _reciprocal_ranks(scores: NDArray[np.float64]) -> Shares:
+    return 1 / (_RANK_CONSTANT + np.arange(1, len(scores) + 1)), 0.0
+
+
+def _plain(scores: NDArray[np.float64]) -> Shares:
+    return scores, 0.0
+
+
+def _of_maximum(scores: NDArray[np.float64]) -> Shares:
+    return (scores / scores[0] if len(scores) and scores[0] > 0 else scores), 0.0
+
+
+def _min_max(scores: NDArray[np.float64]) -> Shares:
+    if not len(scores):
+        return scores, 0.0
+    least, span = scores[-1], scores[0] - scores[-1]
+    return ((scores - least) / span if span > 0 else np.ones(len(scores))), 0.0
+
+
+def _z_scores(scores: NDArray[np.float64]) -> Shares:
+    if not len(scores):
+        return scores, 0.0
+    deviation = scores.std()
+    values = (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
+    return values, float(values[-1])
+
+
+_SHARES: dict[Fusion, Callable[[NDArray[np.float64]], Shares]] = {
+    Fusion.RECIPROCAL_RANK: _reciprocal_ranks,
+    Fusion.NONE: _plain,
+    Fusion.MAXIMUM: _of_maximum,
+    Fusion.MIN_MAX: _min_max,
+    Fusion.Z_SCORE: _z_scores,
+}

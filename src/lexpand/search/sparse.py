@@ -1,0 +1,123 @@
+"""Retrieval by the model's vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+
+import numpy as np
+
+from lexpand.data import SparseVectors
+from lexpand.encode import Encoder, Pruning, QueryMode
+from lexpand.errors import DataError
+from lexpand.index import Index, Match
+from lexpand.index.filters import Filter
+from lexpand.search.feedback import Feedback, expanded
+from lexpand.search.retriever import Retriever
+
+
+class SparseRetriever(Retriever):
+    """Answers questions from one index with the encoder that its documents were encoded with.
+
+    Args:
+        index: the documents.
+        encoder: the model.
+        effort: see `Index.search`.
+        idf: query weights are multiplied by this power of the term's inverse document frequency in the index; 0 for
+            the model's own weights. It fits a model to a corpus without training.
+        feedback: add terms of the best documents to the query and search again; None for once.
+
+    Raises:
+        ContractMismatch: the index holds another model's vectors.
+        DataError: ``idf`` is negative or not finite.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        encoder: Encoder,
+        *,
+        effort: float = 1.0,
+        idf: float = 0.0,
+        feedback: Feedback | None = None,
+    ) -> None:
+        super().__init__(index)
+        index.check_model(encoder.space.model)
+        if not 0 <= idf < float("inf"):
+            raise DataError(f"the power {idf!r} of inverse document frequencies: it must be finite and at least 0")
+        self.encoder = encoder
+        self.effort = effort
+        self.idf = idf
+        self.feedback = feedback
+
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+        relevant: Sequence[Sequence[Match]] | None = None,
+    ) -> Sequence[Sequence[Match]]:
+        """See `Retriever.rank`.
+
+        With feedback, ``relevant`` may name each query's relevant documents, with their scores, in the place of those
+        that this retriever finds first.
+        """
+        vectors = self.encode(queries)
+
+        def find(vectors: SparseVectors, k: int, group_by: str | None) -> Sequence[Sequence[Match]]:
+            return self.index.search(vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads)
+
+        if self.feedback is not None and k:
+            if relevant is None:
+                relevant = find(vectors, self.feedback.documents, None)
+            vectors = expanded(self.index, vectors, relevant, self.feedback)
+        return find(vectors, k, group_by)
+
+    def with_feedback(self, feedback: Feedback) -> SparseRetriever:
+        """The same retriever with feedback."""
+        other = copy(self)
+        other.feedback = feedback
+        return other
+
+    def encode(self, queries: Sequence[str]) -> SparseVectors:
+        """The queries' vectors as they are searched for, before feedback."""
+        vectors = self.encoder.encode_queries(queries)
+        if not self.idf:
+            return vectors
+        weights = vectors.weights * self.index.inverse_document_frequencies()[vectors.terms] ** self.idf
+        return SparseVectors(
+            vectors.indptr, vectors.terms, weights.astype(np.float32), vectors.vocabulary_size, vectors.model
+        )
+
+
+def encoder_of(
+    index: Index,
+    *,
+    model: str | Path | None = None,
+    threads: int | None = None,
+    query_mode: QueryMode | str | None = None,
+    query_pruning: Pruning | str | None = None,
+) -> Encoder:
+    """The encoder that an index names, set up as its documents were encoded.
+
+    Args:
+        index: the documents.
+        model: where the model is, if it has moved since.
+        threads: that the encoder may use.
+        query_mode: see `Encoder.load`.
+        query_pruning: see `Encoder.load`.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    return Encoder.load(
+        model or index.space.location or "default",
+        threads=threads,
+        max_tokens=index.space.document_max_tokens,
+        query_mode=query_mode,
+        query_pruning=query_pruning,
+    )

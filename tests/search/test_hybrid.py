@@ -1,0 +1,257 @@
+"""Several ways to search an index as one, and their form in a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexpand import (
+    Document,
+    Encoder,
+    HybridRetriever,
+    Index,
+    Query,
+    Retriever,
+    SparseRetriever,
+    SparseVectors,
+    WordRetriever,
+    ingest,
+    open_retriever,
+)
+from lexpand.encode import WordAnalyzer
+from lexpand.errors import DataError, FilterError, IndexStateError, LexpandError, SourceError
+from lexpand.search import Feedback, Fusion, Pipeline, fuse
+from lexpand.search.pipeline import NAMED, Splade, Words
+
+QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
+    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+        ingest(index, encoder, pages)
+        yield index
+
+
+@pytest.fixture
+def sparse(index: Index, encoder: Encoder) -> SparseRetriever:
+    return SparseRetriever(index, encoder)
+
+
+@pytest.fixture
+def words(index: Index) -> WordRetriever:
+    return WordRetriever(index)
+
+
+def test_words_are_bm25(index: Index, words: WordRetriever) -> None:
+    assert words.rank(QUERIES, 3) == index.search_words(QUERIES, 3)
+    assert [hit.doc_id for hit in words.search("printers")] == ["printer"]
+
+
+def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRetriever) -> None:
+    for fusion in Fusion:
+        hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
+        parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
+        expected = [fuse(rankings, [0.3, 0.7], fusion) for rankings in parts]
+        assert hybrid.rank(QUERIES, 1000) == expected
+        assert hybrid.rank(QUERIES, 2) == [matches[:2] for matches in expected]
+        assert expected[3] == []
+        assert any(len(matches) > 1 for matches in expected)
+
+
+def test_adding_retrievers(sparse: SparseRetriever, words: WordRetriever) -> None:
+    both = sparse + 2 * words
+    assert ([part.weight for part in both.parts], both.fusion) == ([1.0, 2.0], Fusion.Z_SCORE)
+    three = both + sparse
+    assert [type(part) for part in three.parts] == [SparseRetriever, WordRetriever, SparseRetriever]
+    nested = HybridRetriever(both.parts, fusion="rrf") + words
+    assert [type(part) for part in nested.parts] == [HybridRetriever, WordRetriever]
+    assert words.weight == 1.0
+    assert len(nested.rank(["printer"], 5)[0]) > 0
+
+
+def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) -> None:
+    hybrid = sparse + words
+    query = "the first day of the month, the printer"
+    every = [hit.doc_id for hit in hybrid.search(query)]
+    assert len(every) > 1
+    filtered = hybrid.search(query, filter="team = finance")
+    assert [hit.doc_id for hit in filtered] == ["invoice"]
+    groups = [hit.doc_id for hit in hybrid.search(query, group_by="team")]
+    teams = {
+        page.doc_id: page.metadata.get("team", page.doc_id) for page in hybrid.index.documents([0, 1, 2, 3, 4]).values()
+    }
+    assert groups == [doc for i, doc in enumerate(every) if teams[doc] not in [teams[other] for other in every[:i]]]
+    run = hybrid.run([Query("q1", query), Query("q2", "")], 10)
+    assert [found.doc_id for found in run.rankings["q1"]] == every
+    assert run.rankings["q2"] == ()
+    with pytest.raises(FilterError):
+        hybrid.search(query, filter="team >")
+
+
+def test_inverse_document_frequencies(index: Index, encoder: Encoder, sparse: SparseRetriever) -> None:
+    found = index.inverse_document_frequencies()
+    having = np.zeros(len(encoder.vocabulary))
+    for doc_id in index.doc_ids():
+        having[index.vector(doc_id).terms] += 1
+    np.testing.assert_allclose(found, np.log1p((5 - having + 0.5) / (having + 0.5)), rtol=1e-12)
+    plain = sparse.encode(QUERIES)
+    weighted = SparseRetriever(index, encoder, idf=0.5).encode(QUERIES)
+    assert weighted.terms.tolist() == plain.terms.tolist()
+    np.testing.assert_allclose(weighted.weights, plain.weights * np.sqrt(found[plain.terms]), rtol=1e-6)
+    index.delete(["printer"])
+    index.commit()
+    assert index.inverse_document_frequencies().max() == pytest.approx(np.log1p(4.5 / 0.5))
+
+
+def test_feedback_adds_what_the_best_documents_say(index: Index, encoder: Encoder, sparse: SparseRetriever) -> None:
+    feedback = Feedback(documents=2, terms=7, weight=0.25)
+    query = "how do I get into my account?"
+    (first,) = sparse.rank([query], 2)
+    asked = sparse.encode([query]).as_dict(0)
+    said: dict[int, float] = {}
+    for match in first:
+        stored = index.vector(match.doc_id)
+        share = match.score / sum(each.score for each in first) / stored.weights.sum()
+        for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
+            said[term] = said.get(term, 0.0) + share * weight
+    strongest = sorted(said, key=lambda term: (-said[term], term))[:7]
+    expected = {term: 0.75 * weight / sum(asked.values()) for term, weight in asked.items()}
+    for term in strongest:
+        expected[term] = expected.get(term, 0.0) + 0.25 * said[term] / sum(said[each] for each in strongest)
+    (found,) = sparse.with_feedback(feedback).rank([query], 5)
+    vectors = SparseVectors.from_rows([expected], len(encoder.vocabulary))
+    (wanted,) = index.search(vectors, 5)
+    assert [match.doc_id for match in found] == [match.doc_id for match in wanted]
+    assert [match.score for match in found] == pytest.approx([match.score for match in wanted], rel=1e-5)
+    assert sparse.feedback is None
+
+
+def test_feedback_of_a_hybrid_comes_from_its_own_best(sparse: SparseRetriever, words: WordRetriever) -> None:
+    feedback = Feedback(documents=1, terms=10, weight=1.0)
+    hybrid = HybridRetriever([0.001 * sparse, words], feedback=feedback)
+    (top,) = (0.001 * sparse + words).rank(["printer invoices"], 1)
+    (found,) = hybrid.rank(["printer invoices"], 5)
+    (again,) = sparse.with_feedback(feedback).rank(["printer invoices"], 1000, relevant=[[top[0]._replace(score=1.0)]])
+    (by_words,) = words.rank(["printer invoices"], 1000)
+    assert found == fuse([again, by_words], [0.001, 1.0], Fusion.Z_SCORE)[:5]
+
+
+def test_queries_that_find_nothing_have_no_feedback(sparse: SparseRetriever, words: WordRetriever) -> None:
+    for retriever in (sparse.with_feedback(Feedback()), HybridRetriever([sparse, words], feedback=Feedback())):
+        assert retriever.rank(["", " "], 5) == [[], []]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_pipelines(index: Index, name: str) -> None:
+    index.close()
+    with open_retriever(index.path, name) as retriever:
+        assert retriever.search("printer")[0].doc_id == "printer"
+
+
+def test_words_alone_load_no_model(index: Index) -> None:
+    index.close()
+    with open_retriever(index.path, "bm25", model="nowhere") as retriever:
+        assert isinstance(retriever, WordRetriever)
+    with pytest.raises(LexpandError, match="nowhere"):
+        open_retriever(index.path, "hybrid", model="nowhere")
+
+
+TOML = """
+fusion = "rrf"
+depth = 20
+[[parts]]
+field = "splade"
+weight = 0.4
+idf = 0.5
+effort = 0.9
+[[parts]]
+field = "bm25"
+weight = 0.6
+k1 = 0.9
+b = 0.4
+[feedback]
+documents = 3
+terms = 9
+weight = 0.2
+"""
+
+
+def test_a_pipeline_in_a_file(index: Index, tmp_path: Path, sparse: SparseRetriever) -> None:
+    path = tmp_path / "kb.toml"
+    path.write_text(TOML, encoding="utf-8")
+    pipeline = Pipeline.load(path)
+    parts = (Splade(0.4, 0.9, 0.5), Words(0.6, 0.9, 0.4))
+    assert pipeline == Pipeline(parts, Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
+    made = pipeline.retriever(index, sparse.encoder)
+    assert isinstance(made, HybridRetriever)
+    assert (made.fusion, made.depth, made.feedback) == (Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
+    one, other = made.parts
+    assert isinstance(one, SparseRetriever)
+    assert isinstance(other, WordRetriever)
+    assert (one.weight, one.idf, one.effort) == (0.4, 0.5, 0.9)
+    assert (other.weight, other.bm25.k1, other.bm25.b) == (0.6, 0.9, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "needs \\[\\[parts\\]\\]"),
+        ("parts = []", "needs \\[\\[parts\\]\\]"),
+        ("parts = [3]", "its field must be one of splade, bm25"),
+        ("[[parts]]\nfield = 'dense'", "its field must be one of splade, bm25"),
+        ("[[parts]]\nfield = 'bm25'\nidf = 1", "has the key 'idf'"),
+        ("steps = 3\n[[parts]]\nfield = 'bm25'", "has the key 'steps'"),
+        ("fusion = 'best'\n[[parts]]\nfield = 'bm25'", "no fusion 'best'"),
+        ("[[parts]]\nfield = 'bm25'\n[feedback]\nwords = 1", "has the key 'words'"),
+        ("[[parts]]\nfield = 'bm25'\n[feedback]\nweight = 2", "0 to 1"),
+        ("feedback = 3\n[[parts]]\nfield = 'bm25'", "must be a table"),
+    ],
+)
+def test_files_that_are_no_pipelines(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said) as caught:
+        Pipeline.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetriever, words: WordRetriever) -> None:
+    with pytest.raises(DataError, match="needs a part of field splade"):
+        Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
+    with pytest.raises(DataError, match="give the model"):
+        Pipeline().retriever(index, None)
+    with pytest.raises(DataError, match="the power -1"):
+        Pipeline((Splade(idf=-1),)).retriever(index, sparse.encoder)
+    with pytest.raises(DataError, match="the weight 0"):
+        Pipeline((Words(weight=0), Splade())).retriever(index, sparse.encoder)
+    with pytest.raises(DataError, match="at least one document"):
+        HybridRetriever([sparse, words], depth=0)
+    with pytest.raises(DataError, match="no fusion 'best'"):
+        HybridRetriever([sparse, words], fusion="best")
+    with pytest.raises(DataError, match="hybrid of 0"):
+        HybridRetriever([])
+    with pytest.raises(DataError, match="k is -1"):
+        (sparse + words).rank(["x"], -1)
+
+
+def test_files_that_are_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="give splade, bm25, hybrid, or the path"):
+        Pipeline.load(tmp_path / "nowhere.toml")
+    (tmp_path / "bad.toml").write_text("parts = [", encoding="utf-8")
+    with pytest.raises(SourceError, match="cannot be read as a pipeline"):
+        Pipeline.load(tmp_path / "bad.toml")
+
+
+def test_retrievers_of_several_indexes(sparse: SparseRetriever, small_index: Index, encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="all of one open index"):
+        sparse + SparseRetriever(small_index, encoder)
+    with pytest.raises(IndexStateError, match="made without words"):
+        WordRetriever(small_index)
+
+
+def test_only_numbers_weigh(sparse: Retriever) -> None:
+    for weight in (0, -1, float("nan"), float("inf"), True):
+        with pytest.raises(DataError, match="finite and above 0"):
+            weight * sparse
