@@ -129,7 +129,7 @@ NAMED: dict[str, Pipeline] = {
     "bm25": Pipeline((Words(),)),
     "hybrid": Pipeline((Splade(), Words())),
 }
-"""Pipelines that have a name; LOG.md says how `hybrid` was chosen."""
+"""Pipelines that have a name. The weights of `hybrid` are the plainest, not tuned (LOG.md)."""
 
 
 def open_retriever(
