@@ -25,7 +25,8 @@ Words = Annotated[
     typer.Option(
         "--words",
         metavar="LANGUAGE",
-        help="Language of the words that are indexed beside the vectors, for --pipeline bm25 and hybrid; 'none' for no words.",
+        help="Language of the words that are indexed beside the vectors, for --pipeline bm25 and hybrid; 'none' for no "
+        "words.",
         show_default="english",
     ),
 ]
