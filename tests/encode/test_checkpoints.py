@@ -19,6 +19,7 @@ from lexpand.encode.checkpoints import (
     import_model,
     importing,
     optimize_model,
+    optimizing,
     read_checkpoint,
 )
 from lexpand.encode.checkpoints.graphs import make_graph
@@ -415,6 +416,28 @@ def test_an_interrupted_import_leaves_nothing(plain: Path, tmp_path: Path, monke
             import_model(plain, dest, Choices(name="other"), force=force)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "plain"]
     assert Contract.load(made).name == "made"
+
+
+@pytest.mark.parametrize("ended_by", [ModelError, KeyboardInterrupt])
+def test_an_optimizing_that_ends_early_changes_nothing(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: type[BaseException]
+) -> None:
+    made = tmp_path / "made"
+    import_model(plain, made)
+    files = {path: path.read_bytes() for path in made.rglob("*") if path.is_file()}
+
+    def interrupted(folder: Path, *_: object) -> None:
+        (folder / "onnx" / "screening.npy").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    if ended_by is ModelError:
+        monkeypatch.setattr(optimizing, "make_graph", lambda *_: b"no graph")
+    else:
+        monkeypatch.setattr(optimizing, "write_screening", interrupted)
+    with pytest.raises(ended_by):
+        optimize_model(made)
+    assert {path: path.read_bytes() for path in made.rglob("*") if path.is_file()} == files
+    assert check_model(made).pairs > 0
 
 
 def test_a_check_finds_what_differs(plain: Path, tmp_path: Path) -> None:

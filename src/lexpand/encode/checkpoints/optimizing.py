@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from lexpand.data.streams import atomic_write
 from lexpand.encode.checkpoints.checking import replay
 from lexpand.encode.checkpoints.graphs import make_graph
 from lexpand.encode.checkpoints.json_files import read_json
+from lexpand.encode.checkpoints.screening import FILE as SCREENING
 from lexpand.encode.checkpoints.screening import is_worthwhile, write_screening
 from lexpand.encode.checkpoints.writing import sha256_of, write_contract
 from lexpand.encode.contract import Contract
@@ -57,19 +59,35 @@ def optimize_model(model: str | Path) -> Optimized:
     graph = make_graph(read_json(path / "config.json", dict), shapes)
     before = read_json(path / "contract.json", dict)
     (path / _BODY).parent.mkdir(exist_ok=True)
-    with atomic_write(path / _BODY) as file:
-        file.write(graph)
-    body = {"file": _BODY, "sha256": sha256_of(path / _BODY), "output": "hidden"}
     screened = is_worthwhile(*shapes[contract.head_weight])
-    try:
+    with _putting_back(path, (_BODY, SCREENING, "contract.json")):
+        _write(path / _BODY, graph)
+        body = {"file": _BODY, "sha256": sha256_of(path / _BODY), "output": "hidden"}
         write_contract(path, {key: value for key, value in before.items() if key != "screening"} | {"body": body})
         difference = replay(Encoder.load(path)) if contract.golden else None
         if screened:
             write_screening(path, _texts())
-    except ModelError:
-        write_contract(path, before)
-        raise
     return Optimized(_BODY, screened, difference)
+
+
+@contextmanager
+def _putting_back(path: Path, names: Sequence[str]) -> Iterator[None]:
+    """Where the work ends early, by Ctrl-C too, these files are what they were: a contract names checksums."""
+    before = {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            if name in before:
+                _write(path / name, before[name])
+            else:
+                (path / name).unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(content)
 
 
 def _shapes(path: Path, contract: Contract) -> dict[str, tuple[int, ...]]:

@@ -19,7 +19,7 @@ from lexpand.encode.checkpoints.writing import sha256_of, write_contract
 from lexpand.encode.contract import Role
 from lexpand.encode.folder import ModelFolder
 
-_FILE = "onnx/screening.npy"
+FILE = "onnx/screening.npy"
 
 # Every load of the model turns the whole decoder into the basis: vocabulary x width^2 products. Above this they take
 # more than about a second, and the body takes so much of the time that the head's share is small.
@@ -44,14 +44,14 @@ def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -
     basis = _balanced(_second_moments(folder, decoder.shape[1], texts), decoder)
     content = BytesIO()
     np.save(content, basis.astype(np.float32))
-    (path / _FILE).parent.mkdir(exist_ok=True)
-    with atomic_write(path / _FILE) as file:
+    (path / FILE).parent.mkdir(exist_ok=True)
+    with atomic_write(path / FILE) as file:
         file.write(content.getvalue())
     contract = read_json(path / "contract.json", dict)
     contract.pop("screening", None)
     parts = list(contract.items())
     after_head = list(contract).index("head") + 1
-    screening = {"file": _FILE, "sha256": sha256_of(path / _FILE), "kept": kept or max(1, decoder.shape[1] * 3 // 4)}
+    screening = {"file": FILE, "sha256": sha256_of(path / FILE), "kept": kept or max(1, decoder.shape[1] * 3 // 4)}
     write_contract(path, dict([*parts[:after_head], ("screening", screening), *parts[after_head:]]))
 
 
