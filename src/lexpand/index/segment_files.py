@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors
+from lexpand.encode.batches import cores
 from lexpand.errors import CorruptIndex, StorageError
 from lexpand.index.catalogue import SegmentEntry
 from lexpand.index.columns import column_values, encode_column, merge_columns
@@ -56,7 +56,7 @@ class SegmentFiles:
     def __init__(self, folder: Path, schema: Schema, memory: int) -> None:
         self._folder = folder / FOLDER
         self._schema = schema
-        self._means = {"memory": memory, "threads": _cores()}
+        self._means = {"memory": memory, "threads": cores()}
 
     def write(self, batch: Batch, first_row: int, commit_id: int) -> SegmentEntry:
         """A segment of new documents, whose rows begin at ``first_row``.
@@ -169,7 +169,3 @@ def _merged_ids(segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.i
 
 def _extras(field: int, sections: Sequence[tuple[int, bytes]]) -> list[_Extra]:
     return [(kind, field, np.frombuffer(data, np.uint8)) for kind, data in sections]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
