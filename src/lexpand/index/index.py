@@ -311,11 +311,15 @@ class Index:
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
         """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live units; float64 [vocabulary_size].
 
-        N are the units, df those whose vector has the term (BM25's formula as Lucene has it). Counted once a snapshot.
+        N are the units, df those whose vector has the term (BM25, as Lucene has it). Worked out once a snapshot.
         """
         snapshot = self._snapshots.current
-        having = np.zeros(len(self.space.vocabulary)) + (snapshot.document_frequencies if snapshot.segments else 0)
-        return np.log1p((snapshot.live_units - having + 0.5) / (having + 0.5))
+        # Without any unit, the formula gives log 2 for every term.
+        return (
+            snapshot.inverse_document_frequencies
+            if snapshot.segments
+            else np.full(len(self.space.vocabulary), np.log(2))
+        )
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.

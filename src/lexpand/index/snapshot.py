@@ -67,13 +67,16 @@ class Snapshot:
         return sum(units for units, _ in totals), sum(length for _, length in totals)
 
     @cached_property
-    def document_frequencies(self) -> NDArray[np.uint64]:
-        """Of each term, the live units whose vector has it, uint64 [vocabulary_size]; of no segments, [0]."""
+    def inverse_document_frequencies(self) -> NDArray[np.float64]:
+        """See `Index.inverse_document_frequencies`; of no segments, [0]. Read-only, for all share it."""
         counts = [
             segment.native.document_frequencies(SPARSE_FIELD, live)
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
-        return np.sum(counts, axis=0, dtype=np.uint64) if counts else np.zeros(0, np.uint64)
+        having = np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
+        found: NDArray[np.float64] = np.log1p((self.live_units - having + 0.5) / (having + 0.5))
+        found.setflags(write=False)
+        return found
 
     def allowed(self, expression: Expression | None, catalogue: Catalogue) -> list[Set]:
         """The live units that a filter lets through; worked out once a snapshot."""
