@@ -1,16 +1,12 @@
 """What a system under measurement must do, and the loop that asks it.
 
-A request is a line of JSON on standard input, the answer a line on standard output; whatever a library prints goes to
-standard error. Times are taken here, around the system's search call alone.
+Times are taken here, around the system's search call alone.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import os
 import shutil
-import sys
 import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from conversation import answer, status_bytes
 from retrieval.vectors import Vectors
 
 Query = TypeVar("Query")
@@ -104,15 +101,6 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def status_bytes(process: int | str, field: str) -> int:
-    """A field of /proc/PROCESS/status, in bytes; 0 without one."""
-    status = Path(f"/proc/{process}/status")
-    for line in status.read_text().splitlines() if status.exists() else ():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 class _Conversation:
     def __init__(self, peer: Peer[Any, Any]) -> None:
         self.peer = peer
@@ -161,14 +149,4 @@ class _Conversation:
 
 def serve(peer: Peer[Any, Any]) -> None:
     """Answer requests until there are no more."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    conversation = _Conversation(peer)
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = getattr(conversation, request.pop("do"))(**request)
-        except Exception as error:  # noqa: BLE001 - a peer may raise anything; the measurement goes on without it
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
-    peer.close()
+    answer(_Conversation(peer), peer.close)

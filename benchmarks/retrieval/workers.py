@@ -30,22 +30,25 @@ class Worker:
 
     Args:
         python: the interpreter that has the system installed.
-        module: of peers/.
+        module: of the room.
         threads: for its libraries' pools.
         log: a file for what it prints.
         timeout: seconds for one answer.
+        room: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
 
     Raises:
         WorkerError: there is no such interpreter.
     """
 
-    def __init__(self, python: Path, module: str, threads: int, log: Path, timeout: float = 7200) -> None:
+    def __init__(
+        self, python: Path, module: str, threads: int, log: Path, timeout: float = 7200, room: str = "peers"
+    ) -> None:
         self.module = module
         self._log, self._timeout = log, timeout
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         with log.open("ab") as errors:
-            pipe, command = subprocess.PIPE, [str(python), "-m", f"peers.{module}"]
+            pipe, command = subprocess.PIPE, [str(python), "-m", f"{room}.{module}"]
             try:
                 self._process = subprocess.Popen(
                     command, cwd=_BENCHMARKS, env=environment, stdin=pipe, stdout=pipe, stderr=errors
@@ -97,9 +100,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def working(*arguments: Any) -> Iterator[Worker]:
+def working(*arguments: Any, **options: Any) -> Iterator[Worker]:
     """A worker for a while."""
-    worker = Worker(*arguments)
+    worker = Worker(*arguments, **options)
     try:
         yield worker
     finally:

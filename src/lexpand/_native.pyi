@@ -58,12 +58,19 @@ class Head:
     @property
     def width(self) -> int: ...
     def screened(
-        self, to_basis: NDArray[np.float64], back: NDArray[np.float64], kept: int, *, threads: int = 1
+        self,
+        to_basis: NDArray[np.float64],
+        back: NDArray[np.float64],
+        kept: int,
+        typical: NDArray[np.float64],
+        *,
+        threads: int = 1,
     ) -> Head:
         """A head over the same weights that proves most pairs of position and term inactive from ``kept`` dimensions.
 
         ``to_basis`` T and ``back`` S are [width, width] with T S' = I: a hidden state h becomes h T, a decoder row w
-        becomes w S. Any basis gives the same vectors to the bit; a good one is quick.
+        becomes w S. ``typical`` is a hidden state [width] as they usually are, or empty. Any of them give the same vectors
+        to the bit; good ones are quick.
         """
 
     def encode(

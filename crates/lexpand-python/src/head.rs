@@ -54,17 +54,18 @@ impl Head {
         self.0.width()
     }
 
-    #[pyo3(signature = (to_basis, back, kept, *, threads = 1))]
+    #[pyo3(signature = (to_basis, back, kept, typical, *, threads = 1))]
     fn screened(
         &self,
         py: Python<'_>,
         to_basis: PyReadonlyArray2<'_, f64>,
         back: PyReadonlyArray2<'_, f64>,
         kept: usize,
+        typical: PyReadonlyArray1<'_, f64>,
         threads: usize,
     ) -> PyResult<Self> {
-        let (to_basis, back) = (to_basis.as_slice()?, back.as_slice()?);
-        py.detach(|| self.0.screened(Basis { to_basis, back, kept }, threads)).map(Head).map_err(to_python)
+        let (to_basis, back, typical) = (to_basis.as_slice()?, back.as_slice()?, typical.as_slice()?);
+        py.detach(|| self.0.screened(Basis { to_basis, back, kept, typical }, threads)).map(Head).map_err(to_python)
     }
 
     #[pyo3(signature = (hidden, lengths, *, threads = 1))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,15 @@ def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = Quer
     return Contract.load(folder)
 
 
+class Screening(NamedTuple):
+    """What `_native.Head.screened` takes: T and S float64 [width, width], dimensions kept, a typical state [width]."""
+
+    to_basis: NDArray[np.float64]
+    back: NDArray[np.float64]
+    kept: int
+    typical: NDArray[np.float64]
+
+
 @dataclass
 class ModelFolder:
     """A folder with a contract; its parts are loaded and checked when they are first asked for.
@@ -149,17 +158,20 @@ class ModelFolder:
             )
         return _native.Head(weight, bias, pooling=contract.pooling, activation=contract.activation)
 
-    def load_screening(self) -> tuple[NDArray[np.float64], NDArray[np.float64], int] | None:
-        """What `_native.Head.screened` takes: T and S float64 [width, width] and the dimensions kept; None without."""
-        screening = self.contract.screening
-        if screening is None:
+    def load_screening(self) -> Screening | None:
+        """The basis in which the head proves most terms inactive; None where the folder has none."""
+        named = self.contract.screening
+        if named is None:
             return None
         try:
-            to_basis = np.load(BytesIO(self._read(screening.file, screening.sha256)), allow_pickle=False)
-            to_basis = np.ascontiguousarray(to_basis, np.float64)
-            return to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), screening.kept
-        except (ValueError, EOFError, np.linalg.LinAlgError) as error:
-            raise ModelError(f"{self.path / screening.file} holds no basis: {error}") from error
+            rows = np.load(BytesIO(self._read(named.file, named.sha256)), allow_pickle=False)
+            rows = np.ascontiguousarray(rows, np.float64)
+            width = rows.shape[1]
+            # Folders of before had no typical state.
+            to_basis, typical = rows[:width], rows[width] if len(rows) > width else np.zeros(0)
+            return Screening(to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), named.kept, typical)
+        except (ValueError, IndexError, EOFError, np.linalg.LinAlgError) as error:
+            raise ModelError(f"{self.path / named.file} holds no basis: {error}") from error
 
     def load_query_table(self) -> QueryTable | None:
         """The weights of inference-free queries, those of special tokens made 0; None where the folder has none."""

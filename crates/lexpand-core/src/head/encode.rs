@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::pack::PANEL;
-use super::screen::{ScreenedText, Screener};
+use super::screen::{Pairing, ScreenedText, Screener};
 use super::tile::{self, PanelResult, PanelTask};
 use super::{Activations, Head, HiddenBatch, Pooling};
 
@@ -16,7 +16,7 @@ const BLOCK: usize = 32;
 /// Shorter texts are not worth turning into the screening basis.
 const SCREEN_POSITIONS: usize = 4;
 
-/// One text's terms within one block, ascending.
+/// One text's terms within one block.
 type BlockTerms = Vec<(u32, f32, u32)>;
 
 /// A text as the kernels take it.
@@ -31,9 +31,29 @@ pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Act
     let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i)));
     let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
         let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
-        texts.iter().map(|text| encode_text(head, text, panels.clone())).collect()
+        let means = mean_dots(head, &texts, panels.clone());
+        texts.iter().zip(&means).map(|(text, means)| encode_text(head, text, panels.clone(), means)).collect()
     });
     assemble(batch.len(), blocks)
+}
+
+/// For each text, the dot products of its mean with the terms of each panel; nothing where it has none of its own.
+fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<[f32; PANEL]>> {
+    let dots = tile::dots();
+    let mut found = vec![Vec::new(); texts.len()];
+    let screened: Vec<_> =
+        texts.iter().enumerate().filter_map(|(i, t)| Some((i, t.screened.as_ref()?.0.mean()?))).collect();
+    for some in screened.chunks(tile::ROWS) {
+        // Past the end the last text's is computed again, and not looked at.
+        let rows = std::array::from_fn(|r| some[r.min(some.len() - 1)].1);
+        for panel in panels.clone() {
+            let dots = dots(&rows, head.panels.panel(panel).0);
+            for (&(i, _), dots) in some.iter().zip(dots) {
+                found[i].push(dots);
+            }
+        }
+    }
+    found
 }
 
 /// `work` for 0, 1, ..., n - 1 on several threads; the results in order.
@@ -69,14 +89,15 @@ fn prepare<'a>(head: &Head, states: &'a [f32]) -> Prepared<'a> {
     Prepared { states, positions, screened }
 }
 
-fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>) -> BlockTerms {
+fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[[f32; PANEL]]) -> BlockTerms {
     let mut terms = Vec::new();
     let mut passed = Vec::new();
     let kernel = tile::kernel();
-    for i in panels {
+    for (place, i) in panels.enumerate() {
         let positions = match (&head.screen, &text.screened) {
             (Some((screen, _)), Some((screened, screener))) => {
-                screener(screened, screen.panel(i), &mut passed);
+                let panel = screen.panel(i);
+                screener(Pairing::new(screened, panel, means.get(place).unwrap_or(panel.typical_dots())), &mut passed);
                 &passed
             }
             _ => &text.positions,
@@ -108,16 +129,18 @@ fn collect(head: &Head, result: &PanelResult, bias: &[f32; PANEL], first: usize,
                 Pooling::Max => head.activation.apply(logit),
                 Pooling::Sum => result.sum[j],
             };
-            out.push(((first + j) as u32, weight, result.position[j]));
+            out.push((head.panels.terms()[first + j], weight, result.position[j]));
         }
     }
 }
 
-/// Joins the blocks of each text: `[block][text]` to CSR.
+/// Joins the blocks of each text, terms ascending: `[block][text]` to CSR.
 fn assemble(texts: usize, blocks: Vec<Vec<BlockTerms>>) -> Activations {
     let mut out = Activations { indptr: vec![0], ..Activations::default() };
     for text in 0..texts {
-        for &(term, weight, position) in blocks.iter().flat_map(|block| &block[text]) {
+        let mut found: BlockTerms = blocks.iter().flat_map(|block| &block[text]).copied().collect();
+        found.sort_unstable_by_key(|&(term, ..)| term);
+        for (term, weight, position) in found {
             out.terms.push(term);
             out.weights.push(weight);
             out.positions.push(position);

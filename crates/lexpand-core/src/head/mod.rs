@@ -117,7 +117,7 @@ pub struct Head {
     screen: Option<(Screen, Screener)>,
 }
 
-/// A basis for [`Head::screened`]: `[width, width]` each, row by row.
+/// A basis for [`Head::screened`]: matrices `[width, width]`, row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Basis<'a> {
     /// T: a hidden state h becomes `h T`.
@@ -126,6 +126,9 @@ pub struct Basis<'a> {
     pub back: &'a [f64],
     /// The leading dimensions that screening looks at.
     pub kept: usize,
+    /// A hidden state as they usually are, `[width]`, or empty: terms that it brings alike near to activity are looked
+    /// at together.
+    pub typical: &'a [f64],
 }
 
 impl Head {
@@ -162,14 +165,15 @@ impl Head {
     /// # Errors
     /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
     pub fn screened(&self, basis: Basis<'_>, threads: usize) -> Result<Self> {
-        let screen = Screen::new(&self.panels, basis, threads.max(1))?;
+        let panels = Arc::new(self.panels.reordered(&screen::order(&self.panels, basis)?));
+        let screen = Screen::new(&panels, basis, threads.max(1))?;
         let screen = screen::screener().map(|screener| (screen, screener));
-        Ok(Head { panels: Arc::clone(&self.panels), screen, ..*self })
+        Ok(Head { panels, screen, ..*self })
     }
 
     /// Terms in the vocabulary.
     pub fn vocabulary_size(&self) -> usize {
-        self.panels.terms()
+        self.panels.terms().len()
     }
 
     /// Width of a hidden state.

@@ -8,29 +8,54 @@ pub(super) const PANEL: usize = 16;
 pub(super) struct Panels {
     values: Vec<f32>,
     bias: Vec<f32>,
-    terms: usize,
+    /// The term in each place.
+    terms: Vec<u32>,
     width: usize,
 }
 
 impl Panels {
-    /// Packs `weights` `[bias.len(), width]`.
+    /// Packs `weights` `[bias.len(), width]`, terms in ascending order.
     pub(super) fn pack(weights: &[f32], bias: &[f32], width: usize) -> Self {
-        let terms = bias.len();
-        let panels = terms.div_ceil(PANEL);
-        let mut values = vec![0.0; panels * PANEL * width];
-        for (term, row) in weights.chunks_exact(width).enumerate() {
-            let start = (term / PANEL) * PANEL * width + term % PANEL;
-            for (i, &value) in row.iter().enumerate() {
-                values[start + i * PANEL] = value;
-            }
-        }
-        let mut bias = bias.to_vec();
-        bias.resize(panels * PANEL, f32::NEG_INFINITY);
-        Panels { values, bias, terms, width }
+        let terms = (0..bias.len() as u32).collect();
+        Self::place(terms, width, |term| (weights[term * width..].iter().copied().take(width), bias[term]))
     }
 
-    pub(super) fn terms(&self) -> usize {
-        self.terms
+    /// The same terms in another order: `places` of these panels, each once.
+    pub(super) fn reordered(&self, places: &[u32]) -> Self {
+        let mut moved = Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));
+        moved.terms.iter_mut().for_each(|place| *place = self.terms[*place as usize]);
+        moved
+    }
+
+    fn place<R: Iterator<Item = f32>>(terms: Vec<u32>, width: usize, row: impl Fn(usize) -> (R, f32)) -> Self {
+        let filled = terms.len().next_multiple_of(PANEL);
+        let mut packed =
+            Panels { values: vec![0.0; filled * width], bias: vec![f32::NEG_INFINITY; filled], terms, width };
+        for (place, &term) in packed.terms.iter().enumerate() {
+            let (values, bias) = row(term as usize);
+            let start = (place / PANEL) * PANEL * width + place % PANEL;
+            for (i, value) in values.enumerate() {
+                packed.values[start + i * PANEL] = value;
+            }
+            packed.bias[place] = bias;
+        }
+        packed
+    }
+
+    /// The weights of the term in a place, `[width]`.
+    pub(super) fn row(&self, place: usize) -> impl Iterator<Item = f32> {
+        let start = (place / PANEL) * PANEL * self.width + place % PANEL;
+        self.values[start..].iter().copied().step_by(PANEL).take(self.width)
+    }
+
+    /// The bias of the term in a place.
+    pub(super) fn bias(&self, place: usize) -> f32 {
+        self.bias[place]
+    }
+
+    /// The term in each place.
+    pub(super) fn terms(&self) -> &[u32] {
+        &self.terms
     }
 
     pub(super) fn width(&self) -> usize {

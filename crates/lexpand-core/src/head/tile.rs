@@ -7,7 +7,7 @@ use super::pack::PANEL;
 use super::{Activation, Pooling};
 
 /// Positions in a tile.
-const ROWS: usize = 6;
+pub(super) const ROWS: usize = 6;
 
 /// What a panel's terms got from the positions seen so far.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,9 @@ pub(super) struct PanelTask<'a> {
 /// A kernel for some instruction set.
 pub(super) type Kernel = fn(PanelTask<'_>) -> PanelResult;
 
+/// The dot products of six rows with a panel's terms, for some instruction set.
+pub(super) type Dots = fn(&[&[f32]; ROWS], &[f32]) -> [[f32; PANEL]; ROWS];
+
 /// The fastest kernel that this processor runs.
 pub(super) fn kernel() -> Kernel {
     #[cfg(target_arch = "x86_64")]
@@ -80,6 +83,16 @@ pub(super) fn kernel() -> Kernel {
     run_portable
 }
 
+/// The fastest dot products that this processor has.
+pub(super) fn dots() -> Dots {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the features that the function is compiled for were just detected.
+        return |rows, panel| unsafe { x86::dots_avx2(rows, panel) };
+    }
+    dot_products::<{ cfg!(target_arch = "aarch64") }>
+}
+
 /// The kernel for any processor.
 pub(super) fn run_portable(task: PanelTask<'_>) -> PanelResult {
     // NEON has fused multiply-add in its base set; elsewhere `mul_add` may be a slow call of the C library.
@@ -88,7 +101,12 @@ pub(super) fn run_portable(task: PanelTask<'_>) -> PanelResult {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{PanelResult, PanelTask, run};
+    use super::{PANEL, PanelResult, PanelTask, ROWS, dot_products, run};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn dots_avx2(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f32; PANEL]; ROWS] {
+        dot_products::<true>(rows, panel)
+    }
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn run_avx2(task: PanelTask<'_>) -> PanelResult {

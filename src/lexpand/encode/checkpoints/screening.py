@@ -1,7 +1,8 @@
 """The basis with which a head is screened: how fast vectors are made, never which.
 
-It balances the second moments of hidden states h and decoder rows w: with C = E[h h'] over the hidden states of some
-texts, the eigenvectors of C^1/2 W'W C^1/2, largest first, so that the first dimensions carry most of h . w.
+It balances the second moments of decoder rows w and of what distinguishes the hidden states h of a text, d = h - their
+mean: with C = E[d d'] over some texts, the eigenvectors of C^1/2 W'W C^1/2, largest first, so that the first dimensions
+carry most of d . w. The mean of all states goes with it: terms are looked at in the order in which it activates them.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -
     """
     folder = ModelFolder(path)
     decoder = folder.tensor(folder.contract.head_weight).astype(np.float64)
-    basis = _balanced(_second_moments(folder, decoder.shape[1], texts), decoder)
+    moments, typical = _moments(folder, decoder.shape[1], texts)
     content = BytesIO()
-    np.save(content, basis.astype(np.float32))
+    np.save(content, np.vstack([_balanced(moments, decoder), typical]).astype(np.float32))
     (path / FILE).parent.mkdir(exist_ok=True)
     with atomic_write(path / FILE) as file:
         file.write(content.getvalue())
@@ -55,17 +56,21 @@ def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -
     write_contract(path, dict([*parts[:after_head], ("screening", screening), *parts[after_head:]]))
 
 
-def _second_moments(folder: ModelFolder, width: int, texts: Iterable[str]) -> NDArray[np.float64]:
-    """E[h h'] over all positions of the texts, float64 [width, width]."""
+def _moments(
+    folder: ModelFolder, width: int, texts: Iterable[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """E[d d'] float64 [width, width] and E[h] [width] over all positions of the texts."""
     body, length = folder.load_body(threads=1), folder.contract.max_tokens[Role.DOCUMENT]
-    total, positions = np.zeros((width, width)), 0
+    squares, sums, positions = np.zeros((width, width)), np.zeros(width), 0
     for text in texts:
         (tokens,) = folder.tokens.tokenize([text], length)
         if tokens.ids:
             hidden = body.run([tokens.ids])[0][0].astype(np.float64)
-            total += hidden.T @ hidden
+            distinct = hidden - hidden.mean(axis=0)
+            squares += distinct.T @ distinct
+            sums += hidden.sum(axis=0)
             positions += len(hidden)
-    return total / max(1, positions)
+    return squares / max(1, positions), sums / max(1, positions)
 
 
 def _balanced(moments: NDArray[np.float64], decoder: NDArray[np.float64]) -> NDArray[np.float64]:
