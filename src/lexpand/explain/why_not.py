@@ -1,0 +1,225 @@
+"""Why not that document? What puts another one above it, and what it lost before anybody asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lexpand.explain.explaining import inquire
+from lexpand.explain.explanation import Contribution, Explanation
+from lexpand.explain.losses import Loss, LossKind
+from lexpand.index.filters import Filter
+from lexpand.search import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What one term does for two documents.
+
+    Attributes:
+        term: the term as a person reads it.
+        missing, than: its contributions to the two scores; None where the document lacks it.
+        difference: what it does for the one above: ``than`` less ``missing``.
+        lost: how the missing document lost the term, or weight of it; None where it did not.
+    """
+
+    term: str
+    missing: Contribution | None
+    than: Contribution | None
+    difference: float
+    lost: LossKind | None = None
+
+    @property
+    def reason(self) -> str:
+        """The difference in words."""
+        if self.missing is None:
+            text = "only the other has it"
+        elif self.than is None:
+            text = "only the missing one has it"
+        else:
+            more, less = self.than.document.weight, self.missing.document.weight
+            text = f"weighs {more:.2f} in the other, {less:.2f} in the missing one"
+        return f"{text}; lost to {self.lost}" if self.lost else text
+
+
+@dataclass(frozen=True, slots=True)
+class PartDifference:
+    """What one part of a hybrid does for two documents.
+
+    Attributes:
+        kind: of the part: ``splade``, ``bm25`` or ``hybrid``.
+        missing, than: its contributions to the two scores, after fusion.
+        difference: ``than`` less ``missing``.
+        differences: its terms, by its own scores.
+    """
+
+    kind: str
+    missing: float
+    than: float
+    difference: float
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why a document does not stand where another one does.
+
+    Attributes:
+        k: how many documents were asked for.
+        missing: the score of the document that is asked about.
+        than: the score of the other one; None where nothing else was found.
+        missing_rank, than_rank: their places, from 1, in an exact search of all that the filter lets through (of a
+            hybrid, of all that its parts rank); None where the document is no hit.
+        verdict: the answer in one sentence.
+        differences: the terms by the size of their difference; empty for a hybrid.
+        parts: of a hybrid, by the size of their difference.
+        losses: what the missing document lost by pruning, truncation, quantisation, effort or a filter, if the query
+            asks for it; the largest first.
+    """
+
+    k: int
+    missing: Explanation
+    than: Explanation | None
+    missing_rank: int | None
+    than_rank: int | None
+    verdict: str
+    differences: tuple[Difference, ...]
+    parts: tuple[PartDifference, ...]
+    losses: tuple[Loss, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold; see `Explanation.to_dict`."""
+        return {
+            "k": self.k,
+            "missing": self.missing.to_dict(),
+            "than": self.than and self.than.to_dict(),
+            "missing_rank": self.missing_rank,
+            "than_rank": self.than_rank,
+            "verdict": self.verdict,
+            "differences": [_plain(difference) for difference in self.differences],
+            "parts": [
+                {**asdict(part), "differences": [_plain(difference) for difference in part.differences]}
+                for part in self.parts
+            ],
+            "losses": [asdict(loss) for loss in self.losses],
+        }
+
+    def to_html(self) -> str:
+        """A page of HTML that needs nothing else."""
+        from lexpand.explain.page import why_not_page
+
+        return why_not_page(self)
+
+    def _repr_html_(self) -> str:
+        from lexpand.explain.page import why_not_fragment
+
+        return why_not_fragment(self)
+
+
+def why_not(
+    retriever: Retriever,
+    query: str,
+    missing: str,
+    than: str | None = None,
+    *,
+    k: int = 10,
+    filter: Filter | None = None,
+) -> WhyNot:
+    """Explain why a document is not found, or stands below another one.
+
+    A document that was cut is read to its end for this, and a ranking is asked for until the document is in it: this
+    takes longer than `explain`.
+
+    Args:
+        retriever: who was asked.
+        query: the question.
+        missing: the id of the document that is asked about.
+        than: that of the one above it; None for the best hit.
+        k: how many documents were asked for, at least 1.
+        filter: that of the search.
+
+    Raises:
+        UnknownDocument: the index has no such document.
+        DataError: the retriever is of a kind that cannot be explained.
+        FilterError: see `Index.search`.
+    """
+    inquiry = inquire(retriever, query, filter)
+    mine = inquiry.explanation(missing)
+    if than is None:
+        than = next((match.doc_id for match in inquiry.best(max(2, k)) if match.doc_id != missing), None)
+    other = None if than is None else inquiry.explanation(than)
+    rank = inquiry.rank_of(missing)
+    losses = (*_filtered(retriever, query, missing, filter), *inquiry.losses(missing, k))
+    return WhyNot(
+        k,
+        mine,
+        other,
+        rank,
+        None if than is None else inquiry.rank_of(than),
+        _verdict(mine, rank, k, losses),
+        () if other is None else differences_of(mine, other, losses),
+        () if other is None else _parts(mine, other, losses),
+        losses,
+    )
+
+
+def differences_of(missing: Explanation, than: Explanation, losses: Sequence[Loss] = ()) -> tuple[Difference, ...]:
+    """The terms that two scores are made of, those that differ most first; they add up to the scores' difference."""
+    mine = {part.term: part for part in missing.contributions}
+    others = {part.term: part for part in than.contributions}
+    lost = {loss.term: loss.kind for loss in reversed(losses) if loss.term}
+    found = [_difference(mine.get(term), others.get(term), lost) for term in {**others, **mine}]
+    return tuple(sorted(found, key=lambda difference: -abs(difference.difference)))
+
+
+def _difference(mine: Contribution | None, other: Contribution | None, lost: Mapping[str, LossKind]) -> Difference:
+    shown = mine or other
+    assert shown is not None
+    difference = (other.contribution if other else 0.0) - (mine.contribution if mine else 0.0)
+    return Difference(shown.label, mine, other, difference, lost.get(shown.term))
+
+
+def _parts(mine: Explanation, other: Explanation, losses: Sequence[Loss]) -> tuple[PartDifference, ...]:
+    found = [
+        PartDifference(
+            part.kind,
+            part.contribution,
+            above.contribution,
+            above.contribution - part.contribution,
+            differences_of(part.explanation, above.explanation, losses if part.kind == "splade" else ()),
+        )
+        for part, above in zip(mine.parts, other.parts, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda part: -abs(part.difference)))
+
+
+def _filtered(retriever: Retriever, query: str, doc_id: str, filter: Filter | None) -> list[Loss]:
+    if filter is None or doc_id in retriever.index.matching(filter):
+        return []
+    rank = inquire(retriever, query).rank_of(doc_id)
+    stands = "it is no hit either" if rank is None else f"it stands at rank {rank:,}"
+    return [Loss(LossKind.FILTER, "", "", 0.0, f"the filter excludes the document; without it {stands}")]
+
+
+def _verdict(mine: Explanation, rank: int | None, k: int, losses: Sequence[Loss]) -> str:
+    kinds = {loss.kind: loss for loss in losses}
+    for kind in (LossKind.FILTER, LossKind.EFFORT):
+        if kind in kinds:
+            return kinds[kind].detail
+    if rank is not None:
+        return f"the document stands at rank {rank:,}, {'among' if rank <= k else 'not among'} the best {k:,}"
+    if mine.parts:
+        return mine.notes[0]
+    return "the document shares no term with the query"
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    return {
+        "term": difference.term,
+        "difference": difference.difference,
+        "reason": difference.reason,
+        "lost": difference.lost,
+        "missing": difference.missing and asdict(difference.missing),
+        "than": difference.than and asdict(difference.than),
+    }
