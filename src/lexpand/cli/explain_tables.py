@@ -28,12 +28,13 @@ def print_why_not(answer: WhyNot, terms: int) -> None:
     show(answer.verdict)
     for note in answer.missing.notes:
         show((note, "dim"))
-    for loss in answer.losses[:_LOSSES]:
+    losses = [loss for loss in answer.losses if loss.detail != answer.verdict]
+    for loss in losses[:_LOSSES]:
         named = f" {loss.label}" if loss.label else ""
-        gain = f" {loss.gain:+.4f}" if loss.gain else ""
+        gain = f" {loss.gain:+.3g}" if loss.gain else ""
         show("lost to ", (loss.kind, "bold"), named, gain, (f": {loss.detail}", "dim"))
-    if len(answer.losses) > _LOSSES:
-        show((f"and {count(len(answer.losses) - _LOSSES, 'more loss')}", "dim"))
+    if rest := losses[_LOSSES:]:
+        show((f"and {sum(loss.gain for loss in rest):+.3g} by {len(rest):,} more", "dim"))
     if answer.than is None:
         show("no other document was found")
         return

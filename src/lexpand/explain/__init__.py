@@ -8,10 +8,11 @@ finds the words, `page.py` shows it.
 It is not for finding documents (`lexpand.search`) nor for judging them (`lexpand.evaluate`).
 """
 
+from lexpand.explain.differences import Difference, PartDifference
 from lexpand.explain.explaining import explain
 from lexpand.explain.explanation import Contribution, Explanation, Origin, Part, Side, Unmatched, WordStatistics
 from lexpand.explain.losses import Loss, LossKind
-from lexpand.explain.why_not import Difference, PartDifference, WhyNot, why_not
+from lexpand.explain.why_not import WhyNot, why_not
 
 __all__ = [
     "Contribution",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -131,7 +131,7 @@ class Explanation:
     query: str
     doc_id: str
     title: str
-    text: str
+    text: str = field(repr=False)
     span: Span
     score: float
     contributions: tuple[Contribution, ...]

@@ -88,7 +88,7 @@ def _quantised(asked: Asked, found: Found) -> Iterator[Loss]:
     shared = sorted(asked.weights.keys() & found.weights.keys())
     gain = sum(asked.weights[term] * (found.reading.weights[term] - found.weights[term]) for term in shared)
     if gain:
-        yield Loss(LossKind.QUANTISATION, "", "", gain, f"16-bit weights, over {len(shared):,} terms")
+        yield Loss(LossKind.QUANTISATION, "", "", gain, "weights have 16 bits; all terms together")
 
 
 def _truncated(encoder: Encoder, asked: Asked, found: Found) -> Iterator[Loss]:

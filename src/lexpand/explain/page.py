@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from lexpand.explain.explanation import Contribution, Explanation, Origin, Part, Side, Span, weights_by_span
 
 if TYPE_CHECKING:
-    from lexpand.explain.why_not import Difference, WhyNot
+    from lexpand.explain.differences import Difference
+    from lexpand.explain.why_not import WhyNot
 
 # Characters of a document that are shown; longer ones are cut, and the page says so.
 _SHOWN = 20_000
@@ -56,7 +57,7 @@ def why_not_fragment(answer: WhyNot) -> str:
     """The same for a page that is there already."""
     body = [f"<h1>Why not {escape(answer.missing.doc_id)}?</h1><p>{escape(answer.verdict)}</p>"]
     if answer.losses:
-        rows = [(loss.kind, loss.label, f"{loss.gain:+.4f}", loss.detail) for loss in answer.losses]
+        rows = [(loss.kind, loss.label, f"{loss.gain:+.3g}" if loss.gain else "", loss.detail) for loss in answer.losses]
         body.append(f"<h2>What it lost</h2>{_table(('lost to', 'term', 'gain', 'detail'), rows)}")
     if answer.than is not None:
         rank = "not found" if answer.than_rank is None else f"rank {answer.than_rank:,}"
