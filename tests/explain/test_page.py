@@ -8,7 +8,8 @@ from explain_cases import Collection
 
 from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
 from lexpand.encode import WordAnalyzer
-from lexpand.explain import explain, why_not
+from lexpand.explain import Contribution, Explanation, Origin, Side, Unmatched, explain, why_not
+from lexpand.explain.page import explanation_page
 
 VOID = {"meta", "hr", "br"}
 
@@ -77,6 +78,25 @@ def test_texts_are_no_markup(nasty: HybridRetriever) -> None:
             assert "url(" not in page and "@import" not in page and "//" not in page
         assert "prefers-color-scheme:dark" in page
         json.dumps(answer.to_dict())
+
+
+def test_whatever_it_is_it_is_escaped() -> None:
+    """Labels, words, notes and ids that only somebody else's vocabulary has."""
+    text = f"{NASTY} word {NASTY}"
+    place = (len(NASTY) + 1, len(NASTY) + 5)
+    sides = [Side(1.0, Origin.EXPANSION, NASTY, spans) for spans in ((place,), (place, (0, len(NASTY))))]
+    terms = (Contribution(NASTY, NASTY, 1.0, *sides),)
+    explanation = Explanation(
+        text, NASTY, NASTY, text, (0, len(text)), 1.0, terms, (Unmatched(NASTY, NASTY, 1.0),), (), (NASTY,)
+    )
+    page = explanation_page(explanation)
+    found = Page(page)
+    assert found.tags <= ALLOWED
+    assert found.attributes <= {"lang", "charset", "name", "content", "class", "style", "title"}
+    # Head, heading (title and id), a note, the question and the text (twice each), a row's three cells, the unmatched.
+    assert found.text.count(NASTY) == 1 + 2 + 1 + 2 + 2 + 1 + 1
+    assert [mark for mark, _ in found.marks] == ["word", NASTY, "word"]
+    assert {title for _, title in found.marks} == {f"{NASTY} 1.00"}
 
 
 def test_marks_are_the_words_behind_the_terms(collection: Collection) -> None:

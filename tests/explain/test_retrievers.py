@@ -91,7 +91,7 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
                 assert part.statistics.idf == pytest.approx(idf)
                 assert part.query.weight == pytest.approx(asked.count(part.term) * idf)
                 assert part.document.weight == pytest.approx(frequency / (frequency + norm))
-                assert len(part.document.spans) == frequency
+                assert len(set(part.document.spans)) == frequency
                 assert {analyzer.analyse(explanation.text[slice(*span)])[0] for span in part.document.spans} == {
                     part.term
                 }

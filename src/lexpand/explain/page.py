@@ -57,7 +57,9 @@ def why_not_fragment(answer: WhyNot) -> str:
     """The same for a page that is there already."""
     body = [f"<h1>Why not {escape(answer.missing.doc_id)}?</h1><p>{escape(answer.verdict)}</p>"]
     if answer.losses:
-        rows = [(loss.kind, loss.label, f"{loss.gain:+.3g}" if loss.gain else "", loss.detail) for loss in answer.losses]
+        rows = [
+            (loss.kind, loss.label, f"{loss.gain:+.3g}" if loss.gain else "", loss.detail) for loss in answer.losses
+        ]
         body.append(f"<h2>What it lost</h2>{_table(('lost to', 'term', 'gain', 'detail'), rows)}")
     if answer.than is not None:
         rank = "not found" if answer.than_rank is None else f"rank {answer.than_rank:,}"

@@ -43,6 +43,7 @@ class VectorInquiry(Inquiry):
             vectors = expanded(self._index, vectors, [relevant], feedback)
         self._vectors = vectors
         self._asked = Asked(vectors.as_dict(0), read_query(self._encoder, query))
+        self._read: dict[str, Found] = {}
 
     def best(self, k: int) -> Sequence[Match]:
         """See `Inquiry.best`."""
@@ -86,6 +87,11 @@ class VectorInquiry(Inquiry):
         return (Loss(LossKind.EFFORT, "", "", 0.0, detail), *found)
 
     def _found(self, doc_id: str) -> Found:
+        if doc_id not in self._read:
+            self._read[doc_id] = self._read_document(doc_id)
+        return self._read[doc_id]
+
+    def _read_document(self, doc_id: str) -> Found:
         document = self._index.document(doc_id)
         vector = max(self._index.vectors(doc_id), key=self._score)
         weights = dict(zip(vector.terms.tolist(), vector.weights.tolist(), strict=True))
