@@ -60,5 +60,21 @@ def test_explain_of_every_pipeline(run: Callable, worded_index: Path, tmp_path: 
     assert "printer" in lines[2]
 
 
+def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path: Path) -> None:
+    """With a pruned query, and by a pipeline of a file with its effort and feedback."""
+    hit = run("search", worded_index, "printer off", "--prune", "top=1", "--json").json()["hits"][0]
+    found = run("explain", worded_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json").json()
+    assert (found["score"], len(found["contributions"])) == (hit["score"], 1)
+    ran = run("explain", worded_index, "printer off", "printer", "--prune", "top=1", "--why-not")
+    assert re.search(r"^lost to query pruning \S+ \+", ran.out, re.MULTILINE)
+    pipeline = tmp_path / "p.toml"
+    pipeline.write_text("[[parts]]\nfield = 'splade'\neffort = 0.5\nidf = 0.5\n[feedback]\ndocuments = 1\n")
+    options = ("--pipeline", pipeline)
+    hit = run("search", worded_index, "printer off", *options, "--json").json()["hits"][0]
+    ran = run("explain", worded_index, "printer off", hit["doc_id"], *options, "--json")
+    assert ran.json()["score"] == hit["score"]
+    assert re.search(r"\d feedback ", run("explain", worded_index, "printer off", hit["doc_id"], *options).out)
+
+
 def test_a_page_that_cannot_be_written(run: Callable, worded_index: Path, tmp_path: Path) -> None:
     assert run("explain", worded_index, "printer", "printer", "--html", tmp_path / "no" / "page.html").error()

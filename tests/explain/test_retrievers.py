@@ -150,6 +150,8 @@ def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # typ
             for hit in retriever.search("broken printer in a tale of machines", 3):
                 explanation = explain(retriever, "broken printer in a tale of machines", hit.doc_id)
                 check(retriever, explanation.query, explanation, hit.score)
+                (match,) = [m for m in retriever.rank([explanation.query], 3)[0] if m.doc_id == hit.doc_id]
+                assert match.span in (None, explanation.span)
                 terms = [*explanation.contributions]
                 for part in explanation.parts:
                     terms += part.explanation.contributions

@@ -7,7 +7,7 @@ from explain_cases import Collection
 
 from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, SparseVectors, ingest
 from lexpand.encode import Role
-from lexpand.errors import UnknownDocument
+from lexpand.errors import DataError, UnknownDocument
 from lexpand.explain import LossKind, Origin, WhyNot, why_not
 
 
@@ -201,7 +201,9 @@ def test_lost_to_effort(collection: Collection) -> None:
                 assert f"at rank {rank}; the effort 0.02 missed it" in why_not(hasty, query.text, doc_id).verdict
                 assert not losses(why_not(collection.sparse, query.text, doc_id), LossKind.EFFORT)
                 both = HybridRetriever([hasty, collection.words], depth=10)
-                assert losses(why_not(both, query.text, doc_id), LossKind.EFFORT)
+                joined = why_not(both, query.text, doc_id)
+                assert losses(joined, LossKind.EFFORT)
+                assert "effort" not in joined.verdict
         if found > 3:
             return
     pytest.fail("no effort was small enough to lose anything")
@@ -216,6 +218,11 @@ def test_lost_to_a_filter(small_index: Index, encoder: Encoder) -> None:
     let_through = why_not(retriever, "invoice", "invoice", filter={"team": "finance"})
     assert (let_through.missing_rank, let_through.than) == (1, None)
     assert not losses(let_through, LossKind.FILTER)
+
+
+def test_none_were_asked_for(small_index: Index, encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="k is 0: at least 1"):
+        why_not(SparseRetriever(small_index, encoder), "printer", "printer", k=0)
 
 
 def test_unknown_and_deleted_documents(small_index: Index, encoder: Encoder) -> None:

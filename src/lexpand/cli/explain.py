@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.explain_tables import print_explanation, print_why_not
-from lexpand.cli.options import FilterText, IndexPath, Json, Model, PipelineOption, QueryText, Threads, Verbose
+from lexpand.cli.options import (
+    FilterText,
+    IndexPath,
+    Json,
+    Model,
+    PipelineOption,
+    QueryModeOption,
+    QueryPrune,
+    QueryText,
+    Threads,
+    Verbose,
+)
 from lexpand.cli.output import print_json
 from lexpand.data.streams import atomic_write
 from lexpand.explain import Explanation, WhyNot, explain, why_not
@@ -35,6 +46,8 @@ def explain_command(
     terms: Annotated[int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")] = 20,
     filter_text: FilterText = None,
     pipeline: PipelineOption = "splade",
+    query_mode: QueryModeOption = None,
+    prune: QueryPrune = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
@@ -45,7 +58,9 @@ def explain_command(
     verbose: Verbose = False,
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
-    with open_retriever(index_path, pipeline, model=model, threads=threads) as retriever:
+    with open_retriever(
+        index_path, pipeline, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+    ) as retriever:
         answer: Explanation | WhyNot
         if why_missing or than is not None:
             answer = why_not(retriever, query, doc_id, than, k=k, filter=filter_text)

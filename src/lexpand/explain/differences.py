@@ -52,7 +52,7 @@ class PartDifference:
         kind: of the part: ``splade``, ``bm25`` or ``hybrid``.
         missing, than: its contributions to the two scores, after fusion.
         difference: ``than`` less ``missing``.
-        differences: its terms, by its own scores.
+        differences: its terms, by its own scores; empty for a hybrid within a hybrid.
     """
 
     kind: str

@@ -62,7 +62,7 @@ class HybridInquiry(Inquiry):
             doc_id,
             first.title,
             first.text,
-            first.span,
+            alone.span or first.span,
             self._share(self._rankings, self._weights, alone),
             (),
             (),

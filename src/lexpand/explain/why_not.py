@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lexpand.errors import DataError
 from lexpand.explain.differences import Difference, PartDifference, differences_of, part_differences_of
 from lexpand.explain.explaining import inquire
 from lexpand.explain.explanation import Explanation
@@ -94,9 +95,11 @@ def why_not(
 
     Raises:
         UnknownDocument: the index has no such document.
-        DataError: the retriever is of a kind that cannot be explained.
+        DataError: the retriever is of a kind that cannot be explained, or k is below 1.
         FilterError: see `Index.search`.
     """
+    if k < 1:
+        raise DataError(f"k is {k}: at least 1")
     inquiry = inquire(retriever, query, filter)
     mine = inquiry.explanation(missing)
     if than is None:
@@ -126,10 +129,11 @@ def _filtered(retriever: Retriever, query: str, doc_id: str, filter: Filter | No
 
 
 def _verdict(mine: Explanation, rank: int | None, k: int, losses: Sequence[Loss]) -> str:
-    kinds = {loss.kind: loss for loss in losses}
-    for kind in (LossKind.FILTER, LossKind.EFFORT):
-        if kind in kinds:
-            return kinds[kind].detail
+    # What a part of a hybrid missed, the hybrid may have.
+    decisive = {LossKind.FILTER} if mine.parts else {LossKind.FILTER, LossKind.EFFORT}
+    for loss in losses:
+        if loss.kind in decisive:
+            return loss.detail
     if rank is not None:
         return f"the document stands at rank {rank:,}, {'among' if rank <= k else 'not among'} the best {k:,}"
     if mine.parts:
