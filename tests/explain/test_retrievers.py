@@ -10,6 +10,7 @@ from lexpand import Document, Encoder, HybridRetriever, Index, Retriever, Sparse
 from lexpand.encode import Chunks, Long, LongDocuments, WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.explain import Explanation, Origin, explain
+from lexpand.explain.explanation import weights_by_span
 from lexpand.index import BM25
 from lexpand.search import Feedback, Fusion
 
@@ -37,6 +38,7 @@ def makers() -> Iterator[tuple[str, object]]:
     yield "idf", lambda c: SparseRetriever(c.index, c.encoder, idf=0.5)
     yield "effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.1)
     yield "feedback", lambda c: SparseRetriever(c.index, c.encoder, idf=0.3, feedback=Feedback(3, 40, 0.4))
+    yield "feedback, effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.01, feedback=Feedback(6, 40, 0.4))
     yield "bm25", lambda c: WordRetriever(c.index, BM25(0.9, 0.4))
     yield "rounded", lambda c: WordRetriever(c.index, BM25(rounded_lengths=True))
     for fusion in Fusion:
@@ -53,6 +55,18 @@ def test_scores_are_those_of_search(collection: Collection, name: str, make: obj
             check(retriever, query.text, explain(retriever, query.text, hit.doc_id), hit.score)
             count += 1
     assert count > 50
+
+
+def test_what_each_word_brought(collection: Collection) -> None:
+    """Together, what the terms did that have a word; a word of several places is counted once."""
+    for retriever in (collection.sparse, collection.words):
+        query = collection.queries[2].text
+        for hit in retriever.search(query, 5):
+            explanation = explain(retriever, query, hit.doc_id)
+            for name in ("query", "document"):
+                known = [part for part in explanation.contributions if getattr(part, name).spans]
+                brought = sum(weights_by_span(explanation, name).values())
+                assert brought == pytest.approx(sum(part.contribution for part in known))
 
 
 def test_feedback_and_fusion_depend_on_the_filter(small_index: Index, encoder: Encoder) -> None:
