@@ -285,7 +285,6 @@ def test_search_by_words(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printers", "--pipeline", "bm25", "--json")) == ["printer", "paper"]
     found = run("search", index, "printers", "--pipeline", "bm25", "--json", "--filter", "team = office")
     assert hits(found) == ["paper"]
-    assert run("search", index, "printer", "--pipeline", "bm25", "--explain").code == 2
     assert run("search", index, "printer", "--pipeline", "bm25", "--effort", "0.5").code == 2
 
 

@@ -174,8 +174,11 @@ def test_explain_as_json_has_every_term(run: Callable, pages_index: Path) -> Non
     assert (found["doc_id"], found["title"], found["score"]) == ("recovery", "Account recovery", score)
     assert len(found["contributions"]) > 1
     strongest = found["contributions"][0]
-    assert set(strongest) == {"term", "contribution", "query", "document"}
-    assert set(strongest["query"]) == {"weight", "expansion", "word"}
+    assert set(strongest) == {"term", "label", "contribution", "query", "document", "statistics"}
+    assert set(strongest["query"]) == {"weight", "origin", "word", "spans"}
+    assert "text" not in found
+    for first, end in found["snippet"]["marks"]:
+        assert found["snippet"]["text"][first:end].strip()
 
 
 def test_info_describes_the_index(run: Callable, pages_index: Path) -> None:

@@ -13,7 +13,7 @@ from lexpand.encode import Chunks, Long, LongDocuments, Pruning
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.long_documents import maximum
 from lexpand.errors import DataError, ModelError, RowError
-from lexpand.explain import explain
+from lexpand.explain import Origin, explain
 from lexpand.index import IngestReport
 
 
@@ -174,11 +174,10 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
         assert (hit.doc_id, "The printer is broken." in hit.snippet) == ("long", True)
         assert len(retriever.search("broken printer", 2, group_by="team")) == 2
         for found in hits:
-            assert explain(retriever.index, retriever.encoder, "broken printer", found.doc_id).score == found.score
-        parts = explain(retriever.index, retriever.encoder, "broken printer", "long").contributions
-        words = {part.term: part.document.word for part in parts if not part.document.expansion}
-        if chunks is Chunks.UNITS:
-            assert words["printer"] == "printer"
+            assert explain(retriever, "broken printer", found.doc_id).score == found.score
+        parts = explain(retriever, "broken printer", "long").contributions
+        words = {part.term: part.document.word for part in parts if part.document.origin is Origin.TEXT}
+        assert words["printer"] == "printer"
         assert len(retriever.search("broken printer", 4, filter={"team": "b"})) == 4
 
 

@@ -1,53 +1,18 @@
 """Explanations of real documents, against search and against slow twins."""
 
-import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from explain_cases import TOKENS, Collection
 from tokenizers import Tokenizer
 
-from lexpand import (
-    Document,
-    Encoder,
-    Index,
-    Query,
-    Role,
-    SparseRetriever,
-    VectorSpace,
-    Vocabulary,
-    ingest,
-    read_queries,
-)
+from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest, read_queries
 from lexpand.data import collection_path
 from lexpand.encode.folder import ModelFolder, find_folder
-from lexpand.errors import ContractMismatch, UnknownDocument
-from lexpand.explain import Explanation, explain
-
-TOKENS = 64
-"""Documents are read up to here: enough for vectors of real shape, and quicker."""
-
-
-@dataclass
-class Collection:
-    index: Index
-    encoder: Encoder
-    documents: list[Document]
-    queries: list[Query]
-
-
-@pytest.fixture(scope="module")
-def collection(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    encoder = Encoder.load(max_tokens=TOKENS)
-    documents = scifact[::17][:300]
-    queries = list(read_queries(collection_path("scifact")))[:20]
-    with Index.create(tmp_path_factory.mktemp("explain") / "i", encoder.space) as index:
-        ingest(index, encoder, documents, commit_every=200)
-        yield Collection(index, encoder, documents, queries)
+from lexpand.errors import UnknownDocument
+from lexpand.explain import Explanation, Origin, explain
 
 
 @dataclass
@@ -63,9 +28,11 @@ class PlainText:
         keep = [*range(min(len(encoding.ids), self.limit) - 1), len(encoding.ids) - 1]
         self.ids = [encoding.ids[i] for i in keep]
         self.words: list[str | None] = []
+        self.spans: list[tuple[tuple[int, int], ...]] = []
         for i in keep:
             span = None if encoding.word_ids[i] is None else encoding.word_to_chars(encoding.word_ids[i])
             self.words.append(None if span is None else self.text[slice(*span)])
+            self.spans.append(() if span is None else (span,))
 
     @property
     def input_terms(self) -> set[int]:
@@ -100,12 +67,13 @@ def check_sides(collection: Collection, explanation: Explanation, document: Docu
         term = encoder.vocabulary.id(part.term)
         assert term is not None
         for side, plain, logits in ((part.query, query, query_logits), (part.document, text, text_logits)):
-            assert side.expansion == (term not in plain.input_terms), part
+            assert side.origin is (Origin.TEXT if term in plain.input_terms else Origin.EXPANSION), part
             # Where two logits are as good as equal, either word will do.
             best = np.flatnonzero(logits[:, term] > logits[:, term].max() - 1e-4)
             assert side.word in {plain.words[i] for i in best}, part
+            assert side.spans in {plain.spans[i] for i in best}, part
             assert side.weight == pytest.approx(np.log1p(logits[:, term].max()), abs=1e-3)
-            expansions += side.expansion
+            expansions += side.origin is Origin.EXPANSION
     return expansions
 
 
@@ -116,7 +84,7 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
     retriever, count = SparseRetriever(collection.index, collection.encoder), 0
     for query in collection.queries:
         for hit in retriever.search(query.text, 1000):
-            explanation = explain(collection.index, collection.encoder, query.text, hit.doc_id)
+            explanation = explain(collection.sparse, query.text, hit.doc_id)
             assert explanation.score == hit.score
             assert (explanation.query, explanation.doc_id, explanation.title) == (query.text, hit.doc_id, hit.title)
             parts = [part.contribution for part in explanation.contributions]
@@ -133,7 +101,7 @@ def test_terms_and_words_of_real_hits(collection: Collection) -> None:
     expansions = 0
     for query in collection.queries[:8]:
         for hit in retriever.search(query.text, 2):
-            explanation = explain(collection.index, collection.encoder, query.text, hit.doc_id)
+            explanation = explain(collection.sparse, query.text, hit.doc_id)
             expansions += check_sides(collection, explanation, collection.index.document(hit.doc_id))
     assert expansions > 50
 
@@ -143,7 +111,7 @@ def test_every_term_of_a_document(collection: Collection) -> None:
     for document in collection.documents[:4]:
         beginning = tokenizer().encode(document.full_text).offsets[TOKENS - 2][1]
         query = document.full_text[:beginning]
-        explanation = explain(collection.index, collection.encoder, query, document.doc_id)
+        explanation = explain(collection.sparse, query, document.doc_id)
         stored = collection.index.vector(document.doc_id)
         shared = {collection.encoder.vocabulary.id(part.term) for part in explanation.contributions}
         assert len(shared & set(stored.terms.tolist())) > 0.9 * len(stored.terms)
@@ -155,7 +123,7 @@ def test_weights_are_the_stored_ones(collection: Collection) -> None:
     stored = collection.index.vector(document.doc_id)
     weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
     (asked,) = collection.encoder.encode_queries([query]).as_dicts()
-    for part in explain(collection.index, collection.encoder, query, document.doc_id).contributions:
+    for part in explain(collection.sparse, query, document.doc_id).contributions:
         term = collection.encoder.vocabulary.id(part.term)
         assert (part.document.weight, part.query.weight) == (weights[term], asked[term])
 
@@ -163,60 +131,49 @@ def test_weights_are_the_stored_ones(collection: Collection) -> None:
 def test_unmatched_terms(collection: Collection) -> None:
     vocabulary = collection.encoder.vocabulary
     for query, document in zip(collection.queries[:10], collection.documents, strict=False):
-        explanation = explain(collection.index, collection.encoder, query.text, document.doc_id)
+        explanation = explain(collection.sparse, query.text, document.doc_id)
         (asked,) = collection.encoder.encode_queries([query.text]).as_dicts()
         stored = set(collection.index.vector(document.doc_id).terms.tolist())
         expected = {vocabulary.term(term): weight for term, weight in asked.items() if term not in stored}
-        assert dict(explanation.unmatched) == expected
-        weights = [weight for _, weight in explanation.unmatched]
+        assert {lacking.term: lacking.weight for lacking in explanation.unmatched} == expected
+        weights = [lacking.weight for lacking in explanation.unmatched]
         assert weights == sorted(weights, reverse=True)
         assert len(explanation.unmatched) + len(explanation.contributions) == len(asked)
 
 
 def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None:
-    explanation = explain(small_index, encoder, "quantum chromodynamics", "invoice")
+    explanation = explain(SparseRetriever(small_index, encoder), "quantum chromodynamics", "invoice")
     found = {hit.doc_id: hit.score for hit in SparseRetriever(small_index, encoder).search("quantum chromodynamics")}
     assert explanation.score == found.get("invoice", 0.0)
-    empty = explain(small_index, encoder, "", "invoice")
+    empty = explain(SparseRetriever(small_index, encoder), "", "invoice")
     assert (empty.score, empty.contributions, empty.unmatched) == (0.0, (), ())
 
 
 def test_a_document_read_otherwise_than_it_was_stored(small_index: Index) -> None:
-    """The stored weights count; words that today's reading of the text lacks are not made up."""
-    short = Encoder.load(max_tokens=4)
+    """The stored weights count; words that today's reading of the text lacks are not made up, and that is said."""
+    retriever = SparseRetriever(small_index, Encoder.load(max_tokens=4))
     query = "Ask your manager for leave before it begins"
-    explanation = explain(small_index, short, query, "holiday")
-    expected = {hit.doc_id: hit.score for hit in SparseRetriever(small_index, short).search(query)}["holiday"]
+    explanation = explain(retriever, query, "holiday")
+    expected = {hit.doc_id: hit.score for hit in retriever.search(query)}["holiday"]
     assert explanation.score == expected
-    words = {part.term: part.document.word for part in explanation.contributions}
-    assert words["manager"] is None
-    # "Vacation requests" is all that is read.
-    assert set(words.values()) <= {"Vacation", "requests", None}
+    # "Vacation requests" is all that is read, and without the rest it has other weights.
+    sides = [part.document for part in explanation.contributions]
+    assert {(side.origin, side.word, side.spans) for side in sides} == {(Origin.UNKNOWN, None, ())}
+    said = f"{len(sides)} of {len(sides)} terms have no word in the document"
+    assert any(note.startswith(said) for note in explanation.notes)
 
 
 def test_provenance_for_a_person(small_index: Index, encoder: Encoder) -> None:
-    explanation = explain(small_index, encoder, "my printers", "printer")
+    explanation = explain(SparseRetriever(small_index, encoder), "my printers", "printer")
     (part,) = [part for part in explanation.contributions if part.term == "printer"]
-    assert (part.query.word, part.query.expansion) == ("printers", True)
-    assert (part.document.word, part.document.expansion) == ("Printer", False)
+    assert (part.query.word, part.query.origin, part.query.spans) == ("printers", Origin.EXPANSION, ((3, 11),))
+    assert (part.document.word, part.document.origin, part.document.spans) == ("Printer", Origin.TEXT, ((0, 7),))
     assert explanation.title == "Printer does not print"
 
 
 def test_unknown_documents(small_index: Index, encoder: Encoder) -> None:
     with pytest.raises(UnknownDocument, match="has no document 'absent'"):
-        explain(small_index, encoder, "a question", "absent")
-
-
-def test_another_models_encoder(small_index: Index, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(find_folder("default"), tmp_path / "other"))
-    contract = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
-    contract["name"], contract["head"]["activation"] = "other", "log1p(log1p(relu))"
-    (folder / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
-    with pytest.raises(ContractMismatch, match=r"holds vectors of splade-tiny .*, not of other"):
-        explain(small_index, Encoder.load(folder), "a question", "printer")
-    toys = Index.create(tmp_path / "toys", VectorSpace(Encoder.load(folder).space.model, Vocabulary(["a"])))
-    with toys, pytest.raises(ContractMismatch, match="holds vectors of other"):
-        explain(toys, Encoder.load(), "a question", "printer")
+        explain(SparseRetriever(small_index, encoder), "a question", "absent")
 
 
 def test_roles(collection: Collection) -> None:
@@ -224,3 +181,34 @@ def test_roles(collection: Collection) -> None:
     read = collection.encoder.trace(collection.documents[1].full_text, Role.DOCUMENT)
     assert len(read.tokens) == TOKENS
     assert PlainText(collection.documents[1].full_text, TOKENS).ids == [token.term for token in read.tokens]
+
+
+def test_a_piece_is_shown_with_its_word(small_index: Index, encoder: Encoder) -> None:
+    explanation = explain(SparseRetriever(small_index, encoder), "crashes of the log file", "crash")
+    labels = {part.term: part.label for part in explanation.contributions}
+    assert labels["crash"] == "crash"
+    pieces = explain(SparseRetriever(small_index, encoder), "forgetful about invoices", "invoice")
+    found = {part.term: part.label for part in pieces.contributions if part.term != part.label}
+    # The vocabulary has "in", "##vo", "##ices" for "invoices", and neither "invoice" nor "Invoices".
+    assert found == {term: f"{term} (in 'Invoices')" for term in found}
+    assert "##vo" in found
+    assert all(part.document.word for part in pieces.contributions if part.term in found)
+
+
+@pytest.mark.slow
+def test_every_hit_of_every_test_query(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All of SciFact at full length: contributions add up to the score, and every term has a known origin."""
+    encoder, path = Encoder.load(), tmp_path_factory.mktemp("all") / "i"
+    queries = list(read_queries(collection_path("scifact")))
+    with Index.create(path, encoder.space) as index:
+        ingest(index, encoder, scifact)
+        retriever, hits = SparseRetriever(index, encoder), 0
+        for query in queries:
+            for hit in retriever.search(query.text, 10):
+                explanation = explain(retriever, query.text, hit.doc_id)
+                assert explanation.score == hit.score
+                assert abs(sum(part.contribution for part in explanation.contributions) - hit.score) < 1e-9
+                origins = {side.origin for part in explanation.contributions for side in (part.query, part.document)}
+                assert origins <= {Origin.TEXT, Origin.EXPANSION}
+                hits += 1
+    assert hits == 10 * len(queries) == 3000

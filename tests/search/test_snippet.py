@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lexpand.search.snippet import make_snippet
+from lexpand.search.snippet import make_passage, make_snippet
 
 WORD = re.compile(r"\w+")
 
@@ -107,3 +107,32 @@ def test_a_long_text_is_looked_through_up_to_a_limit() -> None:
     near, far = "x " * 49_000 + "heart " + "x " * 10_000, "x " * 60_000 + "heart " + "x " * 10_000
     assert "heart" in check(near, "heart")
     assert "heart" not in make_snippet(far, "heart")
+
+
+weighted = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 12), st.floats(0.01, 9)), max_size=12)
+
+
+@given(worded, weighted)
+def test_passages_of_any_words(text: str, drawn: list[tuple[int, int, float]]) -> None:
+    spans = [(first, first + size, weight) for first, size, weight in drawn]
+    spans = [span for span in spans if span[1] <= len(text) and not text[span[0] : span[1]][0].isspace()]
+    passage = make_passage(text, spans)
+    body, _, _ = body_of(passage.text)
+    folded = " ".join(text.split())
+    assert len(body) <= 200
+    assert body in folded
+    # What is marked is what was to be marked, with its white space folded.
+    wanted = {" ".join(text[first:end].split()) for first, end, _ in spans}
+    assert {" ".join(passage.text[first:end].split()) for first, end in passage.marks} <= wanted
+    if spans:
+        assert passage.marks or min(end - first for first, end, _ in spans) > 1
+
+
+def test_the_passage_of_most_weight() -> None:
+    text = f"zebra {'x ' * 300}heart and\n liver {'y ' * 300}zebra"
+    heart, liver = text.index("heart"), text.index("liver")
+    last = len(text) - 5
+    passage = make_passage(text, [(0, 5, 2.0), (heart, heart + 5, 1.5), (liver, liver + 5, 1.5), (last, last + 5, 2.0)])
+    assert "heart and liver" in passage.text
+    assert [passage.text[first:end] for first, end in passage.marks] == ["heart", "liver"]
+    assert make_passage("", []) == ("", ())

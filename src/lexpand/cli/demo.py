@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.explain import print_explanation
+from lexpand.cli.explain_tables import print_explanation
 from lexpand.cli.options import Json, Threads, Verbose
 from lexpand.cli.output import is_watched, print_json, say, show, show_heading
 from lexpand.cli.search import print_hit
@@ -89,7 +89,7 @@ def _answer(retriever: SparseRetriever, questions: Sequence[Query]) -> None:
     for question in questions:
         hits = retriever.search(question.text, 3)
         show_heading(question.text)
-        why = [explain(retriever.index, retriever.encoder, question.text, hit.doc_id) for hit in hits]
+        why = [explain(retriever, question.text, hit.doc_id) for hit in hits]
         for hit, explanation in zip(hits, why, strict=True):
             print_hit(hit, explanation)
         show("")

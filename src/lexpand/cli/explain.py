@@ -1,72 +1,77 @@
-"""`lexpand explain`: why a document has its score."""
+"""`lexpand explain`: why a document has its score, or why it stands below another one."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from lexpand.cli.options import IndexPath, Json, Model, QueryText, Threads, Verbose
-from lexpand.cli.output import count, line, print_json, show, show_table
-from lexpand.explain import Contribution, Explanation, Side, explain
-from lexpand.index import Index
-from lexpand.search import encoder_of
+from lexpand.cli.explain_tables import print_explanation, print_why_not
+from lexpand.cli.options import (
+    FilterText,
+    IndexPath,
+    Json,
+    Model,
+    PipelineOption,
+    QueryModeOption,
+    QueryPrune,
+    QueryText,
+    Threads,
+    Verbose,
+)
+from lexpand.cli.output import print_json
+from lexpand.data.streams import atomic_write
+from lexpand.explain import Explanation, WhyNot, explain, why_not
+from lexpand.search import open_retriever
 
 
 def explain_command(
     index_path: IndexPath,
     query: QueryText,
     doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document.")],
+    why_missing: Annotated[
+        bool,
+        typer.Option(
+            "--why-not", help="Show why the document is missing: its rank, what it lost, what the best hit has over it."
+        ),
+    ] = False,
+    than: Annotated[
+        str | None,
+        typer.Option("--than", metavar="OTHER", help="The same beside this document.", show_default="the best hit"),
+    ] = None,
+    k: Annotated[
+        int, typer.Option("-k", "--top", min=1, help="With --why-not: how many documents were asked for.")
+    ] = 10,
     terms: Annotated[int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")] = 20,
+    filter_text: FilterText = None,
+    pipeline: PipelineOption = "splade",
+    query_mode: QueryModeOption = None,
+    prune: QueryPrune = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
+    ] = None,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
-    with Index.open(index_path) as index:
-        explanation = explain(index, encoder_of(index, model=model, threads=threads), query, doc_id)
+    with open_retriever(
+        index_path, pipeline, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+    ) as retriever:
+        answer: Explanation | WhyNot
+        if why_missing or than is not None:
+            answer = why_not(retriever, query, doc_id, than, k=k, filter=filter_text)
+        else:
+            answer = explain(retriever, query, doc_id, filter=filter_text)
+    if html is not None:
+        with atomic_write(html) as file:
+            file.write(answer.to_html().encode())
     if as_json:
-        print_json(asdict(explanation))
+        print_json(answer.to_dict())
+    elif isinstance(answer, WhyNot):
+        print_why_not(answer, terms)
     else:
-        print_explanation(explanation, terms)
-
-
-def print_explanation(explanation: Explanation, terms: int) -> None:
-    """A table of the strongest contributions, their sum, and the query's terms that the document lacks."""
-    show(
-        (explanation.title or explanation.doc_id, "bold"),
-        " ",
-        (explanation.doc_id, "dim"),
-        " scores ",
-        (f"{explanation.score:.3f}", "cyan"),
-        " for ",
-        (explanation.query, "bold"),
-    )
-    shown, rest = explanation.contributions[:terms], explanation.contributions[terms:]
-    if shown:
-        show_table(_table(shown))
-    if rest:
-        show(f"{sum(part.contribution for part in rest):.3f} from {count(len(rest), 'more term')}")
-    if explanation.unmatched:
-        names = ", ".join(f"{term} {weight:.2f}" for term, weight in explanation.unmatched[:10])
-        more = len(explanation.unmatched) - 10
-        tail = f" and {more} more" if more > 0 else ""
-        show((f"in the query, not in the document: {names}{tail}", "dim"))
-
-
-def _table(parts: tuple[Contribution, ...]) -> Table:
-    table = Table("contribution", "term", "query", "document", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for part in parts:
-        cells = (f"{part.contribution:.3f}", part.term, _describe(part.query), _describe(part.document))
-        table.add_row(*map(line, cells))
-    return table
-
-
-def _describe(side: Side) -> str:
-    """``0.53 input``, or ``0.21 from 'crash'`` for an expansion term."""
-    if not side.expansion:
-        return f"{side.weight:.2f} input"
-    return f"{side.weight:.2f} from {'the whole text' if side.word is None else repr(side.word)}"
+        print_explanation(answer, terms)

@@ -57,6 +57,15 @@ QueryPrune = Annotated[
         "--prune", metavar="RULES", help="Keep fewer terms of the query: " + PRUNING_RULES, show_default="keep all"
     ),
 ]
+PipelineOption = Annotated[
+    str,
+    typer.Option(
+        "--pipeline",
+        metavar="NAME|FILE",
+        help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), or a TOML "
+        "file that says it (docs/pipelines.md).",
+    ),
+]
 QueryModeOption = Annotated[
     QueryMode | None,
     typer.Option(

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from lexpand.cli.explain_tables import marked, shortly
 from lexpand.cli.options import (
     FilterText,
     IndexPath,
     Json,
     Model,
+    PipelineOption,
     QueryModeOption,
     QueryPrune,
     QueryText,
@@ -20,8 +22,8 @@ from lexpand.cli.options import (
     Verbose,
 )
 from lexpand.cli.output import count, print_json, show
-from lexpand.explain import Contribution, Explanation, explain
-from lexpand.search import Hit, Pipeline, SparseRetriever, open_retriever
+from lexpand.explain import Explanation, explain
+from lexpand.search import Hit, Pipeline, open_retriever
 from lexpand.search.pipeline import Splade
 
 # Terms shown for a hit; `lexpand explain` shows all.
@@ -55,15 +57,7 @@ def search(
             help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
         ),
     ] = 1.0,
-    pipeline: Annotated[
-        str,
-        typer.Option(
-            "--pipeline",
-            metavar="NAME|FILE",
-            help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), or a TOML "
-            "file that says it (docs/pipelines.md).",
-        ),
-    ] = "splade",
+    pipeline: PipelineOption = "splade",
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     model: Model = None,
@@ -73,8 +67,8 @@ def search(
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
     made = Pipeline.load(pipeline)
-    if made != Pipeline() and (reasons or effort < 1):
-        raise typer.BadParameter("--explain and --effort are for --pipeline splade")
+    if made != Pipeline() and effort < 1:
+        raise typer.BadParameter("--effort is for --pipeline splade")
     if effort < 1:
         made = Pipeline((Splade(effort=effort),))
     with open_retriever(
@@ -83,14 +77,12 @@ def search(
         start = time.perf_counter()
         hits = retriever.search(query, k, filter=filter_text, group_by=group_by)
         milliseconds = (time.perf_counter() - start) * 1e3
-        why = []
-        if reasons and isinstance(retriever, SparseRetriever):
-            why = [explain(retriever.index, retriever.encoder, query, hit.doc_id) for hit in hits]
+        why = [explain(retriever, query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
         documents = len(retriever.index)
     if as_json:
         found = [asdict(hit) for hit in hits]
         for plain, explanation in zip(found, why, strict=False):
-            plain["explanation"] = asdict(explanation)
+            plain["explanation"] = explanation.to_dict()
         print_json({"query": query, "milliseconds": round(milliseconds, 3), "hits": found})
         return
     for place, hit in enumerate(hits):
@@ -105,18 +97,11 @@ def print_hit(hit: Hit, explanation: Explanation | None) -> None:
     """One hit, with its strongest terms where they are explained."""
     title = ((hit.title, "bold"), "  ") if hit.title else ()
     show(f"{hit.rank:>3}. ", *title, (hit.doc_id, "dim"), "  ", (f"{hit.score:.3f}", "cyan"))
-    show(hit.snippet, indent=5)
-    if explanation is not None:
-        terms = [_short(part) for part in explanation.contributions[:_TERMS]]
-        more = len(explanation.contributions) - len(terms)
-        show((", ".join(terms), "green"), f" and {more} more" if more > 0 else "", indent=5)
-
-
-def _short(part: Contribution) -> str:
-    """A term, its contribution, and for an expansion the words that it came from, query's and document's."""
-    words = [side.word or "the whole text" for side in (part.query, part.document) if side.expansion]
-    origin = f" (from {' and '.join(dict.fromkeys(words))})" if words else ""
-    return f"{part.term} {part.contribution:.2f}{origin}"
+    if explanation is None:
+        show(hit.snippet, indent=5)
+        return
+    show(*marked(explanation.snippet()), indent=5)
+    show((shortly(explanation, _TERMS), "green"), indent=5)
 
 
 def _why_nothing(query: str, documents: int, filter_text: str | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
 from lexpand.encode.batches import batches, cores, text_of
 from lexpand.encode.cache import VectorCache, through_cache
+from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import Backend, ModelFolder, find_folder
@@ -237,7 +239,19 @@ class Encoder:
             dict(zip(terms.tolist(), weights.tolist(), strict=True)),
             dict(zip(terms.tolist(), encoding.positions.tolist(), strict=True)),
             self._tokens.places(text, self.max_tokens[role]),
+            int(encoding.tokens_lost[0]),
         )
+
+    def unpruned(self) -> Encoder:
+        """The same encoder without rules of pruning, the contract's included."""
+        other = copy(self)
+        other.pruning = {role: () for role in Role}
+        return other
+
+    def passages(self, document: Document, overlap: int | None = None) -> Iterator[Chunk]:
+        """A document in chunks as `Long.CHUNK` makes them, whatever `long` says; ``overlap`` is `LongDocuments`'s."""
+        max_tokens = self.max_tokens[Role.DOCUMENT]
+        return Chunker(self._tokens, max_tokens, LongDocuments(overlap=overlap).overlap_in(max_tokens)).chunks(document)
 
     def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
         if mode is None:

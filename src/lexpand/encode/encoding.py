@@ -57,21 +57,27 @@ class Trace:
         weights: weight by term.
         positions: by term, the token that gave the weight: an index into ``tokens``.
         tokens: what the model read.
+        tokens_lost: how many tokens were past the model's length and not read.
     """
 
     text: str
     weights: dict[int, float]
     positions: dict[int, int]
     tokens: list[Token]
+    tokens_lost: int
 
     @property
     def input_terms(self) -> frozenset[int]:
         """The terms that stand in the text; all others are expansion terms."""
         return frozenset(token.term for token in self.tokens if token.word is not None)
 
+    def word_span(self, term: int) -> tuple[int, int] | None:
+        """The characters of the word that gave a term its weight; None for a special token (the text as a whole)."""
+        return self.tokens[self.positions[term]].word
+
     def word(self, term: int) -> str | None:
-        """The word of the text that gave a term its weight; None for a special token (the text as a whole)."""
-        span = self.tokens[self.positions[term]].word
+        """That word itself."""
+        span = self.word_span(term)
         return None if span is None else self.text[slice(*span)]
 
 

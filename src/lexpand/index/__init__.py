@@ -10,7 +10,7 @@ It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers
 from lexpand.index.catalogue import Commit
 from lexpand.index.index import Index
 from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
-from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector
+from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore, WordShare
 from lexpand.index.schema import Schema
 from lexpand.index.searching import BM25
 from lexpand.index.synchronising import SyncReport, sync
@@ -29,6 +29,8 @@ __all__ = [
     "Schema",
     "StoredVector",
     "SyncReport",
+    "WordScore",
+    "WordShare",
     "ingest",
     "sync",
 ]

@@ -20,9 +20,10 @@ from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.index.folder import is_unfinished, make_room
 from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
-from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector
+from lexpand.index.open_segment import OpenSegment
+from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words
+from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words, score_words
 from lexpand.index.segment_files import Spans
 from lexpand.index.snapshots import Snapshots
 from lexpand.index.stored import stored_batches
@@ -285,13 +286,26 @@ class Index:
         _check_search(k, threads)
         if isinstance(queries, str):
             raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
-        if self.schema.words is None:
-            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
-        words = [self.schema.words.analyse(query) for query in queries]
+        words = self._words_of(queries)
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = find_words(snapshot, allowed, words, bm25, threads)
         return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
+
+    def word_score(self, query: str, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:  # noqa: B008 - frozen
+        """A document's score in `search_words`, taken apart; of one with several chunks, its best one's.
+
+        Raises:
+            IndexStateError: the index was made without words.
+            UnknownDocument: the index has none with that id.
+        """
+        words = self._words_of([query])[0]
+        return score_words(self._snapshots.current, *self._place(doc_id), words, bm25)
+
+    def _words_of(self, queries: Sequence[str]) -> list[list[str]]:
+        if self.schema.words is None:
+            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
+        return [self.schema.words.analyse(query) for query in queries]
 
     def _expression(self, given: Filter | None) -> Expression | None:
         if given is None:
@@ -362,11 +376,7 @@ class Index:
         Raises:
             UnknownDocument: the index has none with that id.
         """
-        row = self._row(doc_id)
-        place = self._snapshots.current.find(row)
-        if place is None:
-            raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
-        segment, ordinals = place
+        segment, ordinals = self._place(doc_id)
         spans = segment.spans[ordinals].tolist()
         return [
             StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal), (first, end))
@@ -467,6 +477,13 @@ class Index:
             raise VectorError(
                 f"vectors over {vectors.vocabulary_size} terms; {self.path} has {len(self.space.vocabulary)}"
             )
+
+    def _place(self, doc_id: str) -> tuple[OpenSegment, list[int]]:
+        row = self._row(doc_id)
+        place = self._snapshots.current.find(row)
+        if place is None:
+            raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
+        return place
 
     def _row(self, doc_id: str) -> int:
         row = self._catalogue.row_of(doc_id, self.commit_info.commit_id)

@@ -119,6 +119,47 @@ class StoredVector:
 
 
 @dataclass(frozen=True, slots=True)
+class WordShare:
+    """What one word of a query adds to a document's BM25 score.
+
+    Attributes:
+        word: the word, analysed.
+        count: how often the query has it.
+        frequency: how often the document has it.
+        documents: live units that have it.
+        idf: log(1 + (N - documents + 0.5) / (documents + 0.5)).
+        share: its part of the score: count * idf * frequency / (frequency + norm).
+    """
+
+    word: str
+    count: int
+    frequency: int
+    documents: int
+    idf: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordScore:
+    """A document's BM25 score for a query, taken apart.
+
+    Attributes:
+        score: the sum of the shares in their order; search's to the bit.
+        shares: of the query's words that the document has.
+        absent: the query's other words, in its order, with count * idf of each.
+        length: words of the document, or of its best chunk; ``average_length`` is that of all live units.
+        span: the characters of `Document.full_text` that it stands for: first and end.
+    """
+
+    score: float
+    shares: tuple[WordShare, ...]
+    absent: tuple[tuple[str, float], ...]
+    length: int
+    average_length: float
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class IndexInfo:
     """What an index holds.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ from typing import TypeAlias
 from lexpand import _native
 from lexpand.data import SparseVectors
 from lexpand.index import exhaustive as twin
+from lexpand.index.open_segment import OpenSegment
+from lexpand.index.results import WordScore, WordShare
 from lexpand.index.schema import SPARSE_FIELD
 from lexpand.index.sets import Set
 from lexpand.index.snapshot import Snapshot
@@ -73,20 +76,9 @@ def find_words(
     """Search by words; a word that a query has twice counts twice."""
     fields = [segment.words for segment in snapshot.segments]
     rows = [segment.rows for segment in snapshot.segments]
-    units, length = snapshot.word_totals
 
     def one(words: Sequence[str], k: int) -> Units:
-        counted = list(Counter(words).items())
-        frequencies = _native.document_frequencies(fields, snapshot.live, [word for word, _ in counted])
-        query = _native.WordQuery(
-            [(word, float(count)) for word, count in counted],
-            frequencies,
-            units=units,
-            total_length=length,
-            k1=bm25.k1,
-            b=bm25.b,
-            rounded_lengths=bm25.rounded_lengths,
-        )
+        query, _ = _word_query(snapshot, Counter(words), bm25)
         return Units(*query.search(fields, rows, allowed, k))
 
     def find(numbers: Sequence[int], k: int) -> list[Units]:
@@ -96,3 +88,53 @@ def find_words(
             return list(pool.map(lambda i: one(queries[i], k), numbers))
 
     return find
+
+
+def score_words(
+    snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], words: Sequence[str], bm25: BM25
+) -> WordScore:
+    """Of a document's units, given by segment and ordinals, the best one's score for a query."""
+    counts = Counter(words)
+    query, having = _word_query(snapshot, counts, bm25)
+
+    def shares_of(ordinal: int) -> tuple[WordShare, ...]:
+        return tuple(
+            WordShare(word, counts[word], frequency, having[word], idf, share)
+            for word, frequency, idf, share in query.contributions(segment.words, ordinal)
+        )
+
+    found = {ordinal: shares_of(ordinal) for ordinal in ordinals}
+    scores = {ordinal: sum((share.share for share in shares), 0.0) for ordinal, shares in found.items()}
+    best = max(ordinals, key=scores.__getitem__)
+    units, length = snapshot.word_totals
+    there = {share.word for share in found[best]}
+
+    def weight(word: str) -> float:
+        return counts[word] * math.log1p((units - having[word] + 0.5) / (having[word] + 0.5))
+
+    first, end = segment.spans[best].tolist()
+    return WordScore(
+        scores[best],
+        found[best],
+        tuple((word, weight(word)) for word in counts if word not in there),
+        int(segment.words.lengths()[best]),
+        length / units,
+        (first, end),
+    )
+
+
+def _word_query(snapshot: Snapshot, counts: Counter[str], bm25: BM25) -> tuple[_native.WordQuery, dict[str, int]]:
+    """The query, and for each of its words the live units that have it."""
+    fields = [segment.words for segment in snapshot.segments]
+    frequencies = _native.document_frequencies(fields, snapshot.live, list(counts))
+    units, length = snapshot.word_totals
+    query = _native.WordQuery(
+        [(word, float(count)) for word, count in counts.items()],
+        frequencies,
+        units=units,
+        total_length=length,
+        k1=bm25.k1,
+        b=bm25.b,
+        rounded_lengths=bm25.rounded_lengths,
+    )
+    return query, dict(zip(counts, frequencies.tolist(), strict=True))

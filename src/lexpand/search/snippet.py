@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 _WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s")
 _LENGTH = 200
+# What is looked for fits into this part of a snippet, the rest is around it.
+_WINDOW = _LENGTH * 4 // 5
 # Texts are looked through up to here: a snippet need not come from the tenth megabyte.
 _LOOK = 100_000
+
+
+class Passage(NamedTuple):
+    """A passage of a text.
+
+    Attributes:
+        text: what is shown: white space folded, ``…`` at a cut.
+        marks: the characters of ``text`` that are to be seen first, ascending: first and end.
+    """
+
+    text: str
+    marks: tuple[tuple[int, int], ...]
 
 
 def make_snippet(text: str, query: str) -> str:
@@ -23,13 +39,58 @@ def make_snippet(text: str, query: str) -> str:
     return _cut(text, *_best_window(found))
 
 
+def make_passage(text: str, spans: Sequence[tuple[int, int, float]]) -> Passage:
+    """At most about 200 characters, cut at words, that hold most weight; the beginning where nothing has any.
+
+    Args:
+        text: the text.
+        spans: words of it, each with its first character, the one behind its last, and its weight.
+    """
+    spans = sorted(span for span in spans if span[0] < span[1] <= len(text))
+    start, end = _cut_around(text, *_heaviest_window(spans))
+    prefix = "… " if text[:start].strip() else ""
+    folded, places = _fold(text, start, end)
+    marks = [
+        (len(prefix) + places[first - start], len(prefix) + places[last - 1 - start] + 1)
+        for first, last, _ in spans
+        if start <= first and last <= end
+    ]
+    return Passage(f"{prefix}{folded}{' …' if text[end:].strip() else ''}", tuple(dict.fromkeys(marks)))
+
+
+def _heaviest_window(spans: Sequence[tuple[int, int, float]]) -> tuple[int, int]:
+    """Start and end of the window that holds most weight; the first of equals."""
+    best, window, first, inside = 0.0, (0, 0), 0, 0.0
+    for place, (_, end, weight) in enumerate(spans):
+        inside += weight
+        while first < place and end - spans[first][0] > _WINDOW:
+            inside -= spans[first][2]
+            first += 1
+        if inside > best:
+            best, window = inside, (spans[first][0], end)
+    return window
+
+
+def _fold(text: str, start: int, end: int) -> tuple[str, list[int]]:
+    """A passage with its white space folded, and where each of its characters went."""
+    folded: list[str] = []
+    places = []
+    for letter in text[start:end]:
+        if not letter.isspace():
+            folded.append(letter)
+        elif folded and folded[-1] != " ":
+            folded.append(" ")
+        places.append(max(0, len(folded) - 1))
+    return "".join(folded).rstrip(), places
+
+
 def _best_window(found: list[re.Match[str]]) -> tuple[int, int]:
     """Start and end of the window that holds most different words; the first of equals."""
     best, window, first = 0, (0, 0), 0
     inside: Counter[str] = Counter()
     for place, match in enumerate(found):
         inside[match.group().lower()] += 1
-        while first < place and match.end() - found[first].start() > _LENGTH * 4 // 5:
+        while first < place and match.end() - found[first].start() > _WINDOW:
             inside[found[first].group().lower()] -= 1
             first += 1
         different = sum(count > 0 for count in inside.values())
@@ -39,7 +100,14 @@ def _best_window(found: list[re.Match[str]]) -> tuple[int, int]:
 
 
 def _cut(text: str, first: int, last: int) -> str:
-    """The text around a window, which stays whole unless it is one word that is longer than a snippet."""
+    """The text around a window, as it is shown."""
+    start, end = _cut_around(text, first, last)
+    folded = " ".join(text[start:end].split())
+    return f"{'… ' if start > 0 else ''}{folded}{' …' if end < len(text) else ''}"
+
+
+def _cut_around(text: str, first: int, last: int) -> tuple[int, int]:
+    """Characters around a window, which stays whole unless it is one word that is longer than a snippet."""
     # A few words before the first match, so that it is read in its place.
     start = max(0, min(first - _LENGTH // 5, len(text) - _LENGTH))
     end = min(len(text), start + _LENGTH)
@@ -47,5 +115,4 @@ def _cut(text: str, first: int, last: int) -> str:
         start = space.end()
     if end < len(text):
         end = max((space.start() for space in _SPACE.finditer(text, max(start, last), end)), default=end)
-    folded = " ".join(text[start:end].split())
-    return f"{'… ' if start > 0 else ''}{folded}{' …' if end < len(text) else ''}"
+    return start, end

@@ -1,0 +1,180 @@
+"""Every retriever's scores taken apart: the same to the bit as in search, and the parts add up."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from explain_cases import Collection
+
+from lexpand import Document, Encoder, HybridRetriever, Index, Retriever, SparseRetriever, WordRetriever, ingest
+from lexpand.encode import Chunks, Long, LongDocuments, WordAnalyzer
+from lexpand.errors import DataError
+from lexpand.explain import Explanation, Origin, explain
+from lexpand.explain.explanation import weights_by_span
+from lexpand.index import BM25
+from lexpand.search import Feedback, Fusion
+
+HITS = 10
+
+
+def check(retriever: Retriever, query: str, explanation: Explanation, score: float) -> None:
+    assert explanation.score == score
+    assert explanation.query == query
+    parts = [part.contribution for part in explanation.parts or explanation.contributions]
+    assert sum(parts) == pytest.approx(score, abs=1e-9)
+    for part in explanation.contributions:
+        assert part.contribution == pytest.approx(part.query.weight * part.document.weight, rel=1e-12)
+        for side, text in ((part.query, query), (part.document, explanation.text)):
+            assert side.word is None or side.word == text[slice(*side.spans[0])]
+    for part in explanation.parts:
+        assert part.contribution == part.weight * part.share
+        inner = sum(contribution.contribution for contribution in part.explanation.contributions)
+        if not part.explanation.parts:
+            assert inner == pytest.approx(part.explanation.score, abs=1e-9)
+
+
+def makers() -> Iterator[tuple[str, object]]:
+    yield "plain", lambda c: c.sparse
+    yield "idf", lambda c: SparseRetriever(c.index, c.encoder, idf=0.5)
+    yield "effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.1)
+    yield "feedback", lambda c: SparseRetriever(c.index, c.encoder, idf=0.3, feedback=Feedback(3, 40, 0.4))
+    yield "feedback, effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.01, feedback=Feedback(6, 40, 0.4))
+    yield "bm25", lambda c: WordRetriever(c.index, BM25(0.9, 0.4))
+    yield "rounded", lambda c: WordRetriever(c.index, BM25(rounded_lengths=True))
+    for fusion in Fusion:
+        yield fusion, lambda c, fusion=fusion: HybridRetriever([0.3 * c.sparse, 0.7 * c.words], fusion=fusion)
+    yield "hybrid feedback", lambda c: HybridRetriever([c.sparse, c.words], feedback=Feedback(4, 30, 0.5), depth=50)
+    yield "nested", lambda c: HybridRetriever([HybridRetriever([c.sparse, c.words], fusion="max"), c.words], depth=20)
+
+
+@pytest.mark.parametrize(("name", "make"), list(makers()), ids=lambda value: value if isinstance(value, str) else "")
+def test_scores_are_those_of_search(collection: Collection, name: str, make: object) -> None:
+    retriever, count = make(collection), 0  # type: ignore[operator]
+    for query in collection.queries[:8]:
+        for hit in retriever.search(query.text, HITS):
+            check(retriever, query.text, explain(retriever, query.text, hit.doc_id), hit.score)
+            count += 1
+    assert count > 50
+
+
+def test_what_each_word_brought(collection: Collection) -> None:
+    """Together, what the terms did that have a word; a word of several places is counted once."""
+    for retriever in (collection.sparse, collection.words):
+        query = collection.queries[2].text
+        for hit in retriever.search(query, 5):
+            explanation = explain(retriever, query, hit.doc_id)
+            for name in ("query", "document"):
+                known = [part for part in explanation.contributions if getattr(part, name).spans]
+                brought = sum(weights_by_span(explanation, name).values())
+                assert brought == pytest.approx(sum(part.contribution for part in known))
+
+
+def test_feedback_and_fusion_depend_on_the_filter(small_index: Index, encoder: Encoder) -> None:
+    only = {"team": "finance"}
+    retriever = SparseRetriever(small_index, encoder, feedback=Feedback(2, 10, 0.5))
+    (hit,) = retriever.search("printer invoices", filter=only)
+    check(retriever, "printer invoices", explain(retriever, "printer invoices", "invoice", filter=only), hit.score)
+    assert explain(retriever, "printer invoices", "invoice").score != hit.score
+
+
+def test_terms_of_feedback_are_called_so(small_index: Index, encoder: Encoder) -> None:
+    retriever = SparseRetriever(small_index, encoder, feedback=Feedback(1, 50, 0.5))
+    explanation = explain(retriever, "crash", "crash")
+    asked = {encoder.vocabulary.term(term) for term in encoder.encode_queries(["crash"]).as_dict(0)}
+    by_origin = {part.term for part in explanation.contributions if part.query.origin is Origin.FEEDBACK}
+    assert by_origin == {part.term for part in explanation.contributions} - asked
+    assert "log" in by_origin
+    assert all(part.query.word is None for part in explanation.contributions if part.term in by_origin)
+
+
+def test_bm25_by_its_formula(collection: Collection) -> None:
+    """Of real hits, from the texts alone, in float64."""
+    analyzer, bm25 = WordAnalyzer(), BM25()
+    texts = {document.doc_id: analyzer.analyse(document.full_text) for document in collection.documents}
+    average = np.mean([len(words) for words in texts.values()])
+    for query in collection.queries:
+        asked = analyzer.analyse(query.text)
+        for hit in collection.words.search(query.text, 3):
+            words, explanation = texts[hit.doc_id], explain(collection.words, query.text, hit.doc_id)
+            norm = bm25.k1 * (1 - bm25.b + bm25.b * len(words) / average)
+            for part in explanation.contributions:
+                having = sum(part.term in others for others in texts.values())
+                idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+                frequency = words.count(part.term)
+                assert (part.statistics.frequency, part.statistics.documents) == (frequency, having)
+                assert part.statistics.idf == pytest.approx(idf)
+                assert part.query.weight == pytest.approx(asked.count(part.term) * idf)
+                assert part.document.weight == pytest.approx(frequency / (frequency + norm))
+                assert len(set(part.document.spans)) == frequency
+                assert {analyzer.analyse(explanation.text[slice(*span)])[0] for span in part.document.spans} == {
+                    part.term
+                }
+            absent = {lacking.term: lacking.weight for lacking in explanation.unmatched}
+            assert set(absent) == set(asked) - set(words)
+            for word, weight in absent.items():
+                having = sum(word in others for others in texts.values())
+                idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+                assert weight == pytest.approx(asked.count(word) * idf)
+            assert f"the document has {len(words)} words; the average is {average:.1f}" in explanation.notes
+
+
+def test_a_document_that_one_part_lacks(collection: Collection) -> None:
+    """It has the share that fusion gives one that is not there."""
+    hybrid = HybridRetriever([collection.sparse, collection.words], fusion="min-max", depth=5)
+    query = collection.queries[0].text
+    hits = {hit.doc_id: hit.score for hit in hybrid.search(query, 5)}
+    lacking = 0
+    for doc_id, score in hits.items():
+        explanation = explain(hybrid, query, doc_id)
+        check(hybrid, query, explanation, score)
+        lacking += sum(part.rank is None and part.share == 0 for part in explanation.parts)
+    assert lacking
+    nowhere = next(document.doc_id for document in collection.documents if document.doc_id not in hits)
+    explanation = explain(hybrid, query, nowhere)
+    assert explanation.score == 0.0
+    assert explanation.notes == ("no part has the document among its best 5",)
+
+
+class Unheard(Retriever):
+    def rank(self, queries, k, **_):  # type: ignore[no-untyped-def]
+        return [[] for _ in queries]
+
+
+def test_a_retriever_of_another_kind(small_index: Index) -> None:
+    with pytest.raises(DataError, match="a Unheard cannot be explained"):
+        explain(Unheard(small_index), "printer", "printer")
+
+
+LONG = Document("long", "\n".join(f"Page {i} is about nothing at all, like the others." for i in range(30)), "Manual")
+TALE = Document("tale", f"{LONG.text} The printer is broken. {LONG.text}", "A tale of machines")
+
+
+@pytest.mark.parametrize("chunks", list(Chunks))
+@pytest.mark.parametrize("overlap", [0, 16])
+def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # type: ignore[no-untyped-def]
+    """Places are those of the whole text, whichever chunk has them, and the title of a later chunk is the title."""
+    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap))
+    # A title of more than half a chunk is left out of the later ones.
+    titled = Document("titled", TALE.text, "so long a title of words " * 8)
+    with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer()) as index:
+        ingest(index, encoder, [LONG, TALE, titled])
+        # As it is opened: the policy is the index's.
+        sparse = SparseRetriever(index, Encoder.load(max_tokens=64))
+        for retriever in (sparse, WordRetriever(index), sparse + WordRetriever(index)):
+            for hit in retriever.search("broken printer in a tale of machines", 3):
+                explanation = explain(retriever, "broken printer in a tale of machines", hit.doc_id)
+                check(retriever, explanation.query, explanation, hit.score)
+                (match,) = [m for m in retriever.rank([explanation.query], 3)[0] if m.doc_id == hit.doc_id]
+                assert match.span in (None, explanation.span)
+                terms = [*explanation.contributions]
+                for part in explanation.parts:
+                    terms += part.explanation.contributions
+                assert {part.document.origin for part in terms} <= {Origin.TEXT, Origin.EXPANSION}
+                for part in terms:
+                    for first, end in part.document.spans:
+                        assert explanation.text[first:end].lower().startswith(part.document.word.lower()[:3])
+        (printer,) = [part for part in explain(sparse, "printer", "tale").contributions if part.term == "printer"]
+        assert printer.document.spans == ((TALE.full_text.index("printer"), TALE.full_text.index("printer") + 7),)
+        tale = [part for part in explain(sparse, "printer tale", "tale").contributions if part.term == "tale"]
+        assert [part.document.word for part in tale] == ["tale"]
+        assert tale[0].document.spans == ((2, 6),)

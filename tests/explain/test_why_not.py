@@ -1,0 +1,241 @@
+"""Why not that document? Each reason is tested by making it."""
+
+from pathlib import Path
+
+import pytest
+from explain_cases import Collection
+
+from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, SparseVectors, ingest
+from lexpand.encode import Role
+from lexpand.errors import DataError, UnknownDocument
+from lexpand.explain import LossKind, Origin, WhyNot, why_not
+
+
+def losses(answer: WhyNot, kind: LossKind) -> dict[str, float]:
+    return {loss.term: loss.gain for loss in answer.losses if loss.kind is kind}
+
+
+def test_differences_add_up(collection: Collection) -> None:
+    for retriever in (collection.sparse, collection.words):
+        for query in collection.queries[:6]:
+            ranking = [hit.doc_id for hit in retriever.search(query.text, 1000)]
+            answer = why_not(retriever, query.text, ranking[-1])
+            assert (answer.than.doc_id, answer.than_rank) == (ranking[0], 1)
+            assert (answer.missing.doc_id, answer.missing_rank) == (ranking[-1], len(ranking))
+            gap = answer.than.score - answer.missing.score
+            assert sum(part.difference for part in answer.differences) == pytest.approx(gap, abs=1e-9)
+            sizes = [abs(part.difference) for part in answer.differences]
+            assert sizes == sorted(sizes, reverse=True)
+            for part in answer.differences:
+                sides = [side.contribution if side else 0.0 for side in (part.than, part.missing)]
+                assert part.difference == sides[0] - sides[1]
+                if part.missing is None:
+                    assert part.reason.startswith("only the other has it")
+                elif part.than is None:
+                    assert part.reason.startswith("only the missing one has it")
+                else:
+                    assert part.reason.startswith(f"weighs {part.than.document.weight:.2f} in the other")
+
+
+def test_ranks_are_exact(collection: Collection) -> None:
+    """Of a hit anywhere, and of two documents that are named."""
+    query = collection.queries[0].text
+    for retriever in (collection.sparse, collection.words, collection.sparse + collection.words):
+        ranking = [hit.doc_id for hit in retriever.search(query, 1000)]
+        assert len(ranking) > 110
+        for rank in (1, 2, 101, len(ranking)):
+            other = ranking[4]
+            answer = why_not(retriever, query, ranking[rank - 1], other, k=3)
+            assert (answer.missing_rank, answer.than_rank) == (rank, 5)
+            among = "among" if rank <= 3 else "not among"
+            assert answer.verdict == f"the document stands at rank {rank}, {among} the best 3"
+    best = why_not(collection.sparse, query, collection.sparse.search(query, 1)[0].doc_id, k=1)
+    assert best.than_rank == 2
+
+
+def test_the_parts_of_a_hybrid(collection: Collection) -> None:
+    hybrid, query = 0.4 * collection.sparse + 0.6 * collection.words, collection.queries[1].text
+    ranking = [hit.doc_id for hit in hybrid.search(query, 100)]
+    answer = why_not(hybrid, query, ranking[50])
+    assert answer.differences == ()
+    assert {part.kind for part in answer.parts} == {"splade", "bm25"}
+    gap = answer.than.score - answer.missing.score
+    assert sum(part.difference for part in answer.parts) == pytest.approx(gap, abs=1e-9)
+    for part in answer.parts:
+        kinds = [inner for inner in answer.missing.parts if inner.kind == part.kind]
+        assert part.missing == kinds[0].contribution
+        assert part.differences
+
+
+def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
+    pruning = Encoder.load(document_pruning="top=8")
+    with Index.create(tmp_path / "i", pruning.space) as index:
+        ingest(index, pruning, pages)
+        whole = Encoder.load().trace(pages[3].full_text, Role.DOCUMENT).weights
+        for encoder in (pruning, Encoder.load()):  # who asks prunes documents, or does not
+            query = "leave for two weeks asked of a manager"
+            answer = why_not(SparseRetriever(index, encoder), query, "holiday")
+            asked = encoder.encode_queries([query]).as_dict(0)
+            kept = set(index.vector("holiday").terms.tolist())
+            term = encoder.vocabulary.term
+            expected = {term(t): asked[t] * w for t, w in whole.items() if t in asked and t not in kept}
+            assert losses(answer, LossKind.PRUNING) == pytest.approx(expected)
+            assert len(expected) > 2
+            assert not losses(answer, LossKind.TRUNCATION)
+    assert "the document's weight" in answer.losses[0].detail
+
+
+def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
+    encoder = Encoder.load(document_pruning="top=1")
+    documents = [Document("a", "The zebra sleeps and the printer burns."), Document("b", "printer printer")]
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        ingest(index, encoder, documents)
+        answer = why_not(SparseRetriever(index, encoder), "printer", "a")
+    (printer,) = [part for part in answer.differences if part.term == "printer"]
+    assert (printer.lost, printer.missing) == (LossKind.PRUNING, None)
+    assert printer.reason == "only the other has it; lost to pruning"
+    assert answer.verdict == "the document shares no term with the query"
+    assert answer.missing_rank is None
+
+
+def test_lost_to_the_querys_pruning(small_index: Index) -> None:
+    pruning, query = Encoder.load(query_pruning="top=1"), "printer invoices crash"
+    answer = why_not(SparseRetriever(small_index, pruning), query, "invoice")
+    asked = Encoder.load().encode_queries([query]).as_dict(0)
+    (kept,) = pruning.encode_queries([query]).as_dict(0)
+    vector = small_index.vector("invoice")
+    stored = dict(zip(vector.terms.tolist(), vector.weights.tolist(), strict=True))
+    term = pruning.vocabulary.term
+    expected = {term(t): asked[t] * w for t, w in stored.items() if t in asked and t != kept}
+    assert losses(answer, LossKind.QUERY_PRUNING) == pytest.approx(expected)
+    assert expected
+
+
+def test_lost_to_truncation(tmp_path: Path) -> None:
+    """Words past the length are found wherever they stand; words that were read are not lost."""
+    encoder = Encoder.load(max_tokens=32)
+    filler = "Nothing of interest stands on this page. " * 30
+    documents = [
+        Document("late", f"{filler} The volcano erupted. {filler}", "A report"),
+        Document("early", "The volcano erupted. " + filler, "A report"),
+        Document("short", "The volcano erupted.", "A report"),
+    ]
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        ingest(index, encoder, documents)
+        retriever = SparseRetriever(index, encoder)
+        late = why_not(retriever, "volcano", "late")
+        assert losses(late, LossKind.TRUNCATION)["volcano"] > 2
+        assert late.losses[0].kind is LossKind.TRUNCATION
+        assert "in the text that was not read, 0.00 in what was" in late.losses[0].detail
+        assert any("tokens, of which the model reads 32" in note for note in late.missing.notes)
+        assert [part.lost for part in late.differences if part.term == "volcano"] == [LossKind.TRUNCATION]
+        assert "volcano" not in losses(why_not(retriever, "volcano", "early"), LossKind.TRUNCATION)
+        assert not losses(why_not(retriever, "volcano", "short"), LossKind.TRUNCATION)
+
+
+def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> None:
+    encoder, query = Encoder.load(max_tokens=24), "a volcano on a page of interest"
+    text = (
+        "Pages of interest about a volcano. " + "Nothing of interest stands on this page. " * 9 + "The volcano erupted."
+    )
+    with Index.create(tmp_path / "i", encoder.space) as index:
+        ingest(index, encoder, [Document("d", text, "Volcano")])
+        answer = why_not(SparseRetriever(index, encoder), query, "d")
+    read = encoder.trace(f"Volcano {text}", Role.DOCUMENT)
+    rest = Document("rest", f"Volcano {text}"[read.tokens[-2].end :])
+    passages = list(encoder.encode_documents([chunk.text for chunk in encoder.passages(rest)]).as_dicts())
+    assert len(passages) > 2
+    term, expected = encoder.vocabulary.term, {}
+    for asked, weight in encoder.encode_queries([query]).as_dict(0).items():
+        more = max(passage.get(asked, 0.0) for passage in passages) - read.weights.get(asked, 0.0)
+        if more > 0:
+            expected[term(asked)] = weight * more
+    assert losses(answer, LossKind.TRUNCATION) == pytest.approx(expected)
+    # Some were read too, with less weight.
+    assert any(read.weights.get(encoder.vocabulary.id(name)) for name in expected)
+
+
+def test_lost_to_quantisation(small_index: Index, encoder: Encoder) -> None:
+    """What is said to be lost is the score that unrounded weights give."""
+    retriever, query = SparseRetriever(small_index, encoder), "printer crashes"
+    answer = why_not(retriever, query, "printer")
+    asked = encoder.encode_queries([query]).as_dict(0)
+    whole = encoder.encode_documents([small_index.document("printer")]).as_dict(0)
+    exact = sum(weight * whole.get(term, 0.0) for term, weight in asked.items())
+    ((_, gain),) = losses(answer, LossKind.QUANTISATION).items()
+    assert gain == pytest.approx(exact - answer.missing.score, abs=1e-9)
+    assert 0 < abs(gain) < 1e-3
+
+
+def test_nothing_is_called_pruned_where_the_text_reads_otherwise(tmp_path: Path, encoder: Encoder) -> None:
+    """A vector of somebody else's: one weight is a hundredth more, one term is not there."""
+    document = Document("d", "The printer burns and the zebra sleeps.")
+    (vector,) = encoder.encode_documents([document]).as_dicts()
+    printer, zebra = (encoder.vocabulary.id(word) for word in ("printer", "zebra"))
+    assert {printer, zebra} <= set(vector)
+    for other in (vector[printer], vector[printer] * 1.01):
+        changed = {term: weight for term, weight in vector.items() if term != zebra} | {printer: other}
+        with Index.create(tmp_path / f"{other}", encoder.space) as index:
+            index.add([document], SparseVectors.from_rows([changed], len(encoder.vocabulary)))
+            index.commit()
+            answer = why_not(SparseRetriever(index, encoder), "zebra, printer, burns", "d")
+        same = other == vector[printer]
+        assert bool(losses(answer, LossKind.PRUNING)) == same
+        assert bool(losses(answer, LossKind.QUANTISATION)) == same
+        origins = {part.term: part.document.origin for part in answer.missing.contributions}
+        assert origins.pop("printer") is (Origin.TEXT if same else Origin.UNKNOWN)
+        assert len(origins) > 3 and Origin.UNKNOWN not in origins.values()
+
+
+def test_lost_to_effort(collection: Collection) -> None:
+    hasty = SparseRetriever(collection.index, collection.encoder, effort=0.02)
+    found = 0
+    for query in collection.queries:
+        exact = [hit.doc_id for hit in collection.sparse.search(query.text, 12)]
+        quick = {hit.doc_id for hit in hasty.search(query.text, 10)}
+        for rank, doc_id in enumerate(exact, 1):
+            lost = losses(why_not(hasty, query.text, doc_id), LossKind.EFFORT)
+            assert bool(lost) == (rank <= 10 and doc_id not in quick)
+            found += bool(lost)
+            if lost:
+                assert f"at rank {rank}; the effort 0.02 missed it" in why_not(hasty, query.text, doc_id).verdict
+                assert not losses(why_not(collection.sparse, query.text, doc_id), LossKind.EFFORT)
+                both = HybridRetriever([hasty, collection.words], depth=10)
+                joined = why_not(both, query.text, doc_id)
+                assert losses(joined, LossKind.EFFORT)
+                assert "effort" not in joined.verdict
+        if found > 3:
+            return
+    pytest.fail("no effort was small enough to lose anything")
+
+
+def test_lost_to_a_filter(small_index: Index, encoder: Encoder) -> None:
+    retriever = SparseRetriever(small_index, encoder)
+    answer = why_not(retriever, "printer", "printer", filter={"team": "finance"})
+    assert answer.missing_rank is None
+    assert answer.verdict == "the filter excludes the document; without it it stands at rank 1"
+    assert list(losses(answer, LossKind.FILTER)) == [""]
+    let_through = why_not(retriever, "invoice", "invoice", filter={"team": "finance"})
+    assert (let_through.missing_rank, let_through.than) == (1, None)
+    assert not losses(let_through, LossKind.FILTER)
+
+
+def test_none_were_asked_for(small_index: Index, encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="k is 0: at least 1"):
+        why_not(SparseRetriever(small_index, encoder), "printer", "printer", k=0)
+
+
+def test_unknown_and_deleted_documents(small_index: Index, encoder: Encoder) -> None:
+    retriever = SparseRetriever(small_index, encoder)
+    for arguments in (("absent",), ("printer", "absent")):
+        with pytest.raises(UnknownDocument, match="has no document 'absent'"):
+            why_not(retriever, "printer", *arguments)
+    small_index.delete(["printer"])
+    small_index.commit()
+    with pytest.raises(UnknownDocument, match="has no document 'printer'"):
+        why_not(retriever, "printer", "printer")
+
+
+def test_words_lose_nothing(collection: Collection) -> None:
+    answer = why_not(collection.words, collection.queries[0].text, collection.documents[0].doc_id)
+    assert answer.losses == ()
