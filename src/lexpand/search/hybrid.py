@@ -9,6 +9,7 @@ from lexpand.index import Match
 from lexpand.index.filters import Filter
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse
+from lexpand.search.notes import Noted, notes_of
 from lexpand.search.retriever import Retriever
 from lexpand.search.sparse import SparseRetriever
 
@@ -80,7 +81,8 @@ class HybridRetriever(Retriever):
             fused = self._fused(found)
         if group_by is not None:
             fused = [self.index.best_of_groups(matches, group_by) for matches in fused]
-        return [matches[:k] for matches in fused]
+        notes = ([note for ranking in rankings for note in notes_of(ranking)] for rankings in zip(*found, strict=True))
+        return [Noted(matches[:k], said) for matches, said in zip(fused, notes, strict=True)]
 
     def _fused(self, found: Sequence[Sequence[Sequence[Match]]]) -> Sequence[Sequence[Match]]:
         weights = [part.weight for part in self.parts]
