@@ -22,10 +22,12 @@ from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words
+from lexpand.index.searching import BM25, Find, find_vectors, find_vectors_exhaustively, find_words
 from lexpand.index.segment_files import Spans
+from lexpand.index.sets import Set
 from lexpand.index.snapshots import Snapshots
 from lexpand.index.stored import stored_batches
+from lexpand.index.two_step import TwoStep, find_in_two_steps
 from lexpand.index.writer import Writer
 
 _MOST = 2**32 - 1
@@ -229,6 +231,7 @@ class Index:
         effort: float = 1.0,
         group_by: str | None = None,
         threads: int = 1,
+        two_step: TwoStep | None = None,
         exhaustive: bool = False,
     ) -> list[Matches]:
         """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
@@ -245,6 +248,7 @@ class Index:
             group_by: a field of metadata; only the best document of each value is found. A document without the field
                 is a group of its own.
             threads: that may be used, a query on one thread each.
+            two_step: find with the query's strongest terms, and score that with all of them; may miss documents.
             exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
 
         Raises:
@@ -257,10 +261,16 @@ class Index:
         _check_search(k, threads, effort)
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-        if exhaustive:
-            find = find_vectors_exhaustively(snapshot, allowed, queries)
+
+        def find_in(units: Sequence[Set], vectors: SparseVectors, effort: float) -> Find:
+            if exhaustive:
+                return find_vectors_exhaustively(snapshot, units, vectors)
+            return find_vectors(snapshot, units, vectors, effort, threads)
+
+        if two_step is None:
+            find = find_in(allowed, queries, effort)
         else:
-            find = find_vectors(snapshot, allowed, queries, effort, threads)
+            find = find_in_two_steps(snapshot, allowed, queries, two_step, find_in, effort=effort, threads=threads)
         return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
 
     def search_words(

@@ -11,7 +11,7 @@ import numpy as np
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder, Pruning, QueryMode
 from lexpand.errors import DataError
-from lexpand.index import Index, Match
+from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
 from lexpand.search.feedback import Feedback, expanded
 from lexpand.search.retriever import Retriever
@@ -27,6 +27,7 @@ class SparseRetriever(Retriever):
         idf: query weights are multiplied by this power of the term's inverse document frequency in the index; 0 for
             the model's own weights. It fits a model to a corpus without training.
         feedback: add terms of the best documents to the query and search again; None for once.
+        two_step: find with the query's strongest terms, and score that with all of them; None for one step.
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
@@ -41,6 +42,7 @@ class SparseRetriever(Retriever):
         effort: float = 1.0,
         idf: float = 0.0,
         feedback: Feedback | None = None,
+        two_step: TwoStep | None = None,
     ) -> None:
         super().__init__(index)
         index.check_model(encoder.space.model)
@@ -50,6 +52,7 @@ class SparseRetriever(Retriever):
         self.effort = effort
         self.idf = idf
         self.feedback = feedback
+        self.two_step = two_step
 
     def rank(
         self,
@@ -69,7 +72,15 @@ class SparseRetriever(Retriever):
         vectors = self.encode(queries)
 
         def find(vectors: SparseVectors, k: int, group_by: str | None) -> Sequence[Sequence[Match]]:
-            return self.index.search(vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads)
+            return self.index.search(
+                vectors,
+                k,
+                filter=filter,
+                effort=self.effort,
+                group_by=group_by,
+                threads=threads,
+                two_step=self.two_step,
+            )
 
         if self.feedback is not None and k:
             if relevant is None:
