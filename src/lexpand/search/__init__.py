@@ -12,7 +12,7 @@ from lexpand.search.hit import Hit
 from lexpand.search.hybrid import HybridRetriever
 from lexpand.search.notes import Note, Noted, Reason, notes_of
 from lexpand.search.pipeline import Pipeline, open_retriever
-from lexpand.search.rerank import CrossEncoder, Reranker
+from lexpand.search.rerank import CrossEncoder, DensePooling, DenseReranker, LateInteractionReranker, Reranker
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import Retriever
 from lexpand.search.sparse import SparseRetriever, encoder_of
@@ -20,10 +20,13 @@ from lexpand.search.words import WordRetriever
 
 __all__ = [
     "CrossEncoder",
+    "DensePooling",
+    "DenseReranker",
     "Feedback",
     "Fusion",
     "Hit",
     "HybridRetriever",
+    "LateInteractionReranker",
     "Note",
     "Noted",
     "Pipeline",

@@ -5,6 +5,8 @@ that uses one is `lexpand.search.reranking`.
 """
 
 from lexpand.search.rerank.cross_encoder import CrossEncoder
+from lexpand.search.rerank.dense import DensePooling, DenseReranker
+from lexpand.search.rerank.late_interaction import LateInteractionReranker
 from lexpand.search.rerank.reranker import Reranker
 
-__all__ = ["CrossEncoder", "Reranker"]
+__all__ = ["CrossEncoder", "DensePooling", "DenseReranker", "LateInteractionReranker", "Reranker"]
