@@ -14,6 +14,7 @@ from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import ContractMismatch, CorruptIndex, DataError, IndexStateError, UnknownDocument, VectorError
+from lexpand.index.bounds import largest_weights, word_bounds
 from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
@@ -293,15 +294,18 @@ class Index:
             DataError, FilterError: as `search`.
         """
         _check_search(k, threads)
-        if isinstance(queries, str):
-            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
-        if self.schema.words is None:
-            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
-        words = [self.schema.words.analyse(query) for query in queries]
+        words = self._analysed(queries)
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = find_words(snapshot, allowed, words, bm25, threads)
         return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
+
+    def _analysed(self, queries: Sequence[str]) -> list[list[str]]:
+        if isinstance(queries, str):
+            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
+        if self.schema.words is None:
+            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
+        return [self.schema.words.analyse(query) for query in queries]
 
     def _expression(self, given: Filter | None) -> Expression | None:
         if given is None:
@@ -330,6 +334,27 @@ class Index:
             if snapshot.segments
             else np.full(len(self.space.vocabulary), np.log(2))
         )
+
+    def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """Of each term its largest stored weight over the live units, float64 [terms]; 0 where none has it.
+
+        Each is found by a search for the term alone, once a snapshot.
+
+        Raises:
+            VectorError: a term is not in the vocabulary.
+        """
+        return largest_weights(self._snapshots.current, terms, len(self.space.vocabulary))
+
+    def word_bounds(self, queries: Sequence[str]) -> list[float]:
+        """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
+
+        A word that no live unit has counts nothing, one that a query has twice counts twice.
+
+        Raises:
+            IndexStateError: the index was made without words.
+            DataError: ``queries`` is a string.
+        """
+        return word_bounds(self._snapshots.current, self._analysed(queries))
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.

@@ -63,6 +63,14 @@ class Retriever(ABC):
             FilterError: see `Index.search`.
         """
 
+    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
+        """Of each query the largest score that a document could have; for `Fusion.BOUND`.
+
+        Raises:
+            DataError: this kind of retriever, or its settings, know none.
+        """
+        raise DataError(f"a {type(self).__name__} knows no largest score: fusion by bounds is for vectors and words")
+
     def search(
         self, query: str, k: int = 10, *, filter: Filter | None = None, group_by: str | None = None
     ) -> Noted[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,14 @@ class SparseRetriever(Retriever):
                 relevant = find(vectors, self.feedback.documents, None)
             vectors = expanded(self.index, vectors, relevant, self.feedback)
         return find(vectors, k, group_by)
+
+    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
+        """See `Retriever.bounds`: query weights times the largest stored weights of their terms, summed up."""
+        if self.feedback is not None:
+            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+        vectors = self.encode(queries)
+        products = vectors.weights * self.index.largest_weights(vectors.terms)
+        return [float(products[start:end].sum()) for start, end in pairwise(vectors.indptr.tolist())]
 
     def with_feedback(self, feedback: Feedback) -> SparseRetriever:
         """The same retriever with feedback."""
