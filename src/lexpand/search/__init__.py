@@ -10,6 +10,7 @@ from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse
 from lexpand.search.hit import Hit
 from lexpand.search.hybrid import HybridRetriever
+from lexpand.search.learning import Learned, learn_weights
 from lexpand.search.notes import Note, Noted, Reason, notes_of
 from lexpand.search.pipeline import Pipeline, open_retriever
 from lexpand.search.rerank import CrossEncoder, DensePooling, DenseReranker, LateInteractionReranker, Reranker
@@ -27,6 +28,7 @@ __all__ = [
     "Hit",
     "HybridRetriever",
     "LateInteractionReranker",
+    "Learned",
     "Note",
     "Noted",
     "Pipeline",
@@ -38,6 +40,7 @@ __all__ = [
     "WordRetriever",
     "encoder_of",
     "fuse",
+    "learn_weights",
     "notes_of",
     "open_retriever",
 ]
