@@ -53,6 +53,11 @@ def test_real_texts(real: RealCollection) -> None:
     assert np.mean(missing[:50]) < 0.1 < 3 < np.mean(missing[50:])
 
 
+def test_the_window_is_no_less_than_k(real: RealCollection) -> None:
+    with Index.open(real.path) as index:
+        assert index.search(real.queries, 9, two_step=TwoStep(Pruning(), 1)) == index.search(real.queries, 9)
+
+
 def test_filters_groups_and_deletions(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         index.add(

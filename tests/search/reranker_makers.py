@@ -51,7 +51,10 @@ class Weights:
 def write_model(
     folder: Path, weights: Weights, name: str = "onnx/model.onnx", output: str = "logits", **config: Any
 ) -> Path:
-    """A folder with the graph (``logits``: [texts, labels]; ``hidden``: the states; ``both``) and its tokenizer."""
+    """A folder with its tokenizer and a graph.
+
+    Its output is ``logits`` [texts, labels], ``hidden`` (the states), ``both``, or ``pair``: logits and the mean.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pair_pieces().save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 512, "model_type": "bert"} | config))
@@ -88,8 +91,9 @@ def write_graph(path: Path, weights: Weights, output: str) -> None:
     ]
     arrays = {"tokens": weights.tokens, "places": weights.places, "kinds": weights.kinds, "head": weights.head}
     arrays |= {"zero": np.array([0]), "one": np.array([1]), "last": np.array([2])}
-    outputs = {"logits": ["n", weights.head.shape[1]], "last_hidden_state": ["n", "m", WIDTH]}
-    chosen = {"logits": ["logits"], "hidden": ["last_hidden_state"], "both": [*outputs]}[output]
+    outputs = {"logits": ["n", weights.head.shape[1]], "last_hidden_state": ["n", "m", WIDTH], "mean": ["n", WIDTH]}
+    kinds = {"logits": ["logits"], "hidden": ["last_hidden_state"], "both": ["logits", "last_hidden_state"]}
+    chosen = (kinds | {"pair": ["mean", "logits"]})[output]
     graph = helper.make_graph(
         nodes,
         "small",

@@ -81,9 +81,10 @@ def test_the_exporters_graph_is_taken_before_others(tmp_path: Path) -> None:
     )
 
 
-def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["both", "pair"])
+def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: str) -> None:
     weights = Weights()
-    model = CrossEncoder.load(write_model(tmp_path / "model", weights, output="both"))
+    model = CrossEncoder.load(write_model(tmp_path / "model", weights, output=output))
     np.testing.assert_allclose(model.score("the", TEXTS), expected(weights, "the", TEXTS), atol=1e-5)
 
 
@@ -100,7 +101,8 @@ def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path) -> None:
 )
 def test_the_length_is_what_the_folder_says(tmp_path: Path, said: dict, most: int) -> None:
     folder = write_model(tmp_path / "model", Weights(), **said)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": said.get("model_max_length", 512)}))
+    if "model_max_length" in said:
+        (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": said["model_max_length"]}))
     assert CrossEncoder.load(folder).max_tokens == most
     for wanted in (7, most + 1):
         with pytest.raises(ModelError, match=f"reads 8 to {most}"):

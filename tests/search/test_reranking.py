@@ -191,6 +191,13 @@ def test_a_budget_ends_reranking_between_batches(first: SparseRetriever, budget:
     assert str(Note(Reason.BUDGET, 37, 100, "budget of 50 ms")) == "reranked 37 of 100: budget of 50 ms"
 
 
+def test_the_first_batch_is_scored_even_if_the_time_is_up(first: SparseRetriever) -> None:
+    ticks = iter(range(99))
+    reranking = RerankingRetriever(first, Clocked(), budget_ms=1, clock=lambda: float(next(ticks)))
+    (ranked,) = reranking.rank([QUERY], 100)
+    assert [note.done for note in notes_of(ranked)] == [2]
+
+
 def fail(query: str, texts: Sequence[str]) -> np.ndarray:
     if "month" in query:
         raise RuntimeError("out of memory")

@@ -23,7 +23,7 @@ class CrossEncoder(Reranker):
 
     A score is the model's logit, before the activation that its ``config.json`` may name: sentence-transformers'
     ``predict`` gives the same or its sigmoid, which has the same order and fewer different values. A graph of dynamic
-    int8 rounds by what else is in the batch: the second digit of its scores may differ from call to call.
+    int8 rounds by what else is in the batch: its scores may differ by a tenth from call to call.
 
     Args:
         inputs: its tokenizer.
