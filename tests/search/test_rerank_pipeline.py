@@ -186,11 +186,14 @@ def test_options_stand_for_what_the_file_says(run: Callable, tmp_path: Path, pat
     deeper = json.loads(run(*file, "--rerank-depth", 4, "--rerank-budget", 1e6).stdout)["hits"]
     scores = [hit["score"] for hit in deeper]
     assert scores[4] == pytest.approx(scores[3] - 0.5)
+    other = write_model(tmp_path / "other", Weights())
+    scores = [hit["score"] for hit in json.loads(run(*file, "--rerank", other, "--rerank-budget", 1e6).stdout)["hits"]]
+    assert scores[3] == pytest.approx(scores[2] - 0.5)
     moved = run(*file, "--rerank", "nowhere")
     assert (moved.exit_code, "nowhere" in moved.stderr) == (1, True)
 
 
-def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path) -> None:
+def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path, recwarn: pytest.WarningsRecorder) -> None:
     ran = run("search", path, QUERY, "--rerank", broken, "--json")
     with open_retriever(path) as first:
         assert [hit["doc_id"] for hit in json.loads(ran.stdout)["hits"]] == [h.doc_id for h in first.search(QUERY)]
@@ -204,6 +207,7 @@ def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path) -> 
     }
     ran = run("search", path, QUERY, "--rerank", broken)
     assert (ran.exit_code, ran.stderr) == (0, "reranked 0 of 5: RuntimeError: out of memory\n")
+    assert not [said for said in recwarn if said.category is LexpandWarning]  # the note says the same
     with pytest.warns(LexpandWarning), open_retriever(path, Pipeline(rerank=Rerank(str(broken)))) as retriever:
         retriever.search(QUERY)
 
