@@ -1,12 +1,13 @@
 """Which way of joining the model's vectors and BM25 is best, chosen on some collections and reported on another?
 
-    python benchmarks/hybrid.py COLLECTION... [--json]
+    python benchmarks/hybrid.py COLLECTION... [--learn] [--json]
 
 Collections are BEIR folders with judged test queries; SciFact comes with Lexpand and is always one. Each is indexed by
 the packaged model with words (kept under build/bench/hybrid). All ways of a grid (fusion, share of the model, power of
 inverse document frequency, with and without feedback) rank all test queries. For each collection the way is chosen that
 is best on average over the *other* collections by nDCG@10, and reported there (leaving one out); the means of these are
-what a user may expect on documents of another kind. R@100 beside it.
+what a user may expect on documents of another kind. R@100 beside it. `--learn` does not run the grid: for each
+collection it learns the weights from its own test queries, and prints the cross-validated estimate beside the fitted.
 
 The last line of --json has the means of the parts and of what was chosen. Licences of collections may forbid passing
 them on; none but SciFact is in the package.
@@ -30,12 +31,22 @@ from lexpand.data import collection_path
 from lexpand.encode import WordAnalyzer
 from lexpand.evaluate import evaluate
 from lexpand.index import Match
-from lexpand.search import Feedback, Fusion, HybridRetriever, SparseRetriever, WordRetriever, fuse
+from lexpand.search import (
+    Feedback,
+    Fusion,
+    HybridRetriever,
+    Pipeline,
+    SparseRetriever,
+    WordRetriever,
+    fuse,
+    learn_weights,
+)
+from lexpand.search.parts import Splade, Words
 
 _ROOT = Path(__file__).parents[1] / "build" / "bench" / "hybrid"
 _DEPTH = 1_000
 _MEASURES = ["nDCG@10", "R@100"]
-_FUSIONS = (Fusion.RECIPROCAL_RANK, Fusion.MAXIMUM, Fusion.MIN_MAX, Fusion.Z_SCORE)
+_FUSIONS = (Fusion.RECIPROCAL_RANK, Fusion.MAXIMUM, Fusion.MIN_MAX, Fusion.Z_SCORE, Fusion.BOUND)
 _SHARES = (0.3, 0.4, 0.5, 0.6)
 _POWERS = (0.0, 0.5)
 _FEEDBACK = (None, Feedback(5, 50, 0.5), Feedback(10, 50, 0.3))
@@ -87,10 +98,31 @@ def opened(folder: Path, encoder: Encoder) -> Collection:
     return Collection(folder.name, Index.open(path), queries, qrels)
 
 
-def fused(one: Rankings, other: Rankings, way: Way) -> Rankings:
-    """Both rankings of each query as one."""
+def fused(one: Rankings, other: Rankings, way: Way, bounds: Sequence[Sequence[float]]) -> Rankings:
+    """Both rankings of each query as one; the bounds are those of one and of the other."""
     weights = (way.share, 1 - way.share)
-    return [fuse(pair, weights, Fusion(way.fusion)) for pair in zip(one, other, strict=True)]
+    both = zip(zip(one, other, strict=True), zip(*bounds, strict=True), strict=True)
+    return [fuse(pair, weights, Fusion(way.fusion), largest) for pair, largest in both]
+
+
+def learned(collection: Collection, encoder: Encoder) -> None:
+    """Print what weights learned from the collection's own queries are worth."""
+    for fusion in (Fusion.Z_SCORE, Fusion.BOUND):
+        pipeline = Pipeline((Splade(), Words()), fusion)
+        found = learn_weights(
+            pipeline,
+            collection.index,
+            encoder,
+            collection.queries,
+            collection.qrels,
+            lambda run, qrels: evaluate(run, qrels, ["nDCG@10"])["nDCG@10"],
+            steps=10,
+        )
+        print(
+            f"{collection.name:18} {fusion:8} share of the model {found.weights[0]:.1f}: nDCG@10 {found.fitted:.4f}, "
+            f"estimate {found.estimate:.4f}, equal weights {found.equal:.4f}",
+            flush=True,
+        )
 
 
 def ways_of(collection: Collection, encoder: Encoder) -> tuple[dict[str, Any], dict[Way, tuple[float, float]]]:
@@ -100,6 +132,8 @@ def ways_of(collection: Collection, encoder: Encoder) -> tuple[dict[str, Any], d
     by_words = words.rank(texts, _DEPTH)
     sparse = {power: SparseRetriever(collection.index, encoder, idf=power) for power in _POWERS}
     by_vectors = {power: retriever.rank(texts, _DEPTH) for power, retriever in sparse.items()}
+    word_bounds = words.bounds(texts)
+    bounds = {power: (retriever.bounds(texts), word_bounds) for power, retriever in sparse.items()}
     parts = {"BM25": collection.measure(by_words)}
     parts |= {f"splade, idf^{power}": collection.measure(rankings) for power, rankings in by_vectors.items()}
     for number, feedback in enumerate(_FEEDBACK[1:], 1):
@@ -108,7 +142,7 @@ def ways_of(collection: Collection, encoder: Encoder) -> tuple[dict[str, Any], d
     found = {}
     for name, share, power in itertools.product(_FUSIONS, _SHARES, _POWERS):
         way = Way(name, share, power, 0)
-        found[way] = collection.measure(fused(by_vectors[power], by_words, way))
+        found[way] = collection.measure(fused(by_vectors[power], by_words, way, bounds[power]))
     for (number, feedback), name, share in itertools.product(
         enumerate(_FEEDBACK[1:], 1), (Fusion.MAXIMUM, Fusion.Z_SCORE), _SHARES
     ):
@@ -129,13 +163,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collections", nargs="*", type=Path, metavar="COLLECTION")
+    parser.add_argument("--learn", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     _ROOT.mkdir(parents=True, exist_ok=True)
     encoder = Encoder.load()
+    folders = [collection_path("scifact"), *(path.resolve() for path in options.collections)]
+    if options.learn:
+        for folder in folders:
+            learned(opened(folder, encoder), encoder)
+        return
     all_parts: dict[str, dict[str, Any]] = {}
     measured: dict[str, dict[Way, tuple[float, float]]] = {}
-    for folder in [collection_path("scifact"), *(path.resolve() for path in options.collections)]:
+    for folder in folders:
         start = time.perf_counter()
         collection = opened(folder, encoder)
         parts, ways = ways_of(collection, encoder)

@@ -18,7 +18,7 @@
     ├── StorageError             the disk: full, read-only, or failing
     └── MissingExtra             an optional dependency is not installed
 
-A message says what is wrong, with which value, and what to do about it.
+A message says what is wrong, with which value, and what to do about it. What is only warned of is a LexpandWarning.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from __future__ import annotations
 
 class LexpandError(Exception):
     """The root of every error that Lexpand raises on purpose."""
+
+
+class LexpandWarning(UserWarning):
+    """Something failed that Lexpand can do without: the answer is another than was asked for."""
 
 
 class DataError(LexpandError):

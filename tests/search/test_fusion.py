@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexpand.errors import DataError
 from lexpand.index import Match
 from lexpand.search import Fusion, fuse
 
@@ -38,9 +39,13 @@ def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
 @given(st.lists(scores, min_size=1, max_size=3), st.sampled_from(Fusion), st.data())
 def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusion, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 2), min_size=len(parts), max_size=len(parts)))
-    found = fuse([ranked(part) for part in parts], weights, fusion)
+    bounds = data.draw(st.lists(st.floats(50, 99), min_size=len(parts), max_size=len(parts)))
+    found = fuse([ranked(part) for part in parts], weights, fusion, bounds)
     expected = {
-        row: sum(weight * share(part, row, fusion) for weight, part in zip(weights, parts, strict=True))
+        row: sum(
+            weight * (part.get(row, 0) / bound if fusion is Fusion.BOUND else share(part, row, fusion))
+            for weight, part, bound in zip(weights, parts, bounds, strict=True)
+        )
         for row in set().union(*parts)
     }
     assert {match.row for match in found} == expected.keys()
@@ -57,7 +62,12 @@ def test_equal_sums_are_in_the_order_of_adding() -> None:
 
 @pytest.mark.parametrize("fusion", Fusion)
 def test_nothing_found_by_anybody(fusion: Fusion) -> None:
-    assert fuse([[], []], [1, 1], fusion) == []
+    assert fuse([[], []], [1, 1], fusion, [0.0, 0.0]) == []
+
+
+def test_a_bound_that_is_not_given() -> None:
+    with pytest.raises(DataError, match="needs a bound for each ranking"):
+        fuse([[], []], [1, 1], Fusion.BOUND)
 
 
 def test_the_span_is_that_of_the_first_that_has_the_document() -> None:

@@ -53,7 +53,9 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
     for fusion in Fusion:
         hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
         parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
-        expected = [fuse(rankings, [0.3, 0.7], fusion) for rankings in parts]
+        bounds = zip(sparse.bounds(QUERIES), words.bounds(QUERIES), strict=True)
+        both = zip(parts, bounds, strict=True)
+        expected = [fuse(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both]
         assert hybrid.rank(QUERIES, 1000) == expected
         assert hybrid.rank(QUERIES, 2) == [matches[:2] for matches in expected]
         assert expected[3] == []
@@ -230,6 +232,13 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
         HybridRetriever([sparse, words], depth=0)
     with pytest.raises(DataError, match="no fusion 'best'"):
         HybridRetriever([sparse, words], fusion="best")
+    bounded = HybridRetriever([sparse, words], fusion="bound", feedback=Feedback())
+    with pytest.raises(DataError, match="feedback changes the query"):
+        bounded.rank(["x"], 5)
+    with pytest.raises(DataError, match="known only when it has been searched for"):
+        HybridRetriever([sparse.with_feedback(Feedback()), words], fusion="bound").rank(["x"], 5)
+    with pytest.raises(DataError, match="a HybridRetriever knows no largest score"):
+        HybridRetriever([0.5 * (sparse + words), words], fusion="bound").rank(["x"], 5)
     with pytest.raises(DataError, match="hybrid of 0"):
         HybridRetriever([])
     with pytest.raises(DataError, match="k is -1"):
@@ -255,3 +264,11 @@ def test_only_numbers_weigh(sparse: Retriever) -> None:
     for weight in (0, -1, float("nan"), float("inf"), True):
         with pytest.raises(DataError, match="finite and above 0"):
             weight * sparse
+
+
+def test_no_score_is_above_its_bound(sparse: SparseRetriever, words: WordRetriever, encoder: Encoder) -> None:
+    for part in (sparse, SparseRetriever(sparse.index, encoder, idf=0.5), words):
+        for query, bound, found in zip(QUERIES, part.bounds(QUERIES), part.rank(QUERIES, 9), strict=True):
+            assert all(match.score <= bound for match in found), query
+            assert bound < 20 * max([match.score for match in found], default=0) or not found
+    assert sparse.bounds([""]) == words.bounds([""]) == [0.0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+import warnings
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -21,10 +22,11 @@ from lexpand.cli.options import (
     Threads,
     Verbose,
 )
-from lexpand.cli.output import count, print_json, show
+from lexpand.cli.output import count, print_json, say, show
+from lexpand.errors import LexpandWarning
 from lexpand.explain import Explanation, explain
 from lexpand.search import Hit, Pipeline, open_retriever
-from lexpand.search.pipeline import Splade
+from lexpand.search.parts import Rerank, Splade
 
 # Terms shown for a hit; `lexpand explain` shows all.
 _TERMS = 6
@@ -58,6 +60,29 @@ def search(
         ),
     ] = 1.0,
     pipeline: PipelineOption = "splade",
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            "--rerank",
+            metavar="MODEL",
+            help="Put the best documents in order by a cross-encoder: a model folder or an ONNX file.",
+            show_default="as the pipeline says",
+        ),
+    ] = None,
+    rerank_depth: Annotated[
+        int | None,
+        typer.Option("--rerank-depth", min=1, max=_MOST, help="How many are reranked.", show_default="100"),
+    ] = None,
+    rerank_budget: Annotated[
+        float | None,
+        typer.Option(
+            "--rerank-budget",
+            min=0.0,
+            metavar="MS",
+            help="Milliseconds that reranking may take; what is not reached stays below in its order.",
+            show_default="as long as it takes",
+        ),
+    ] = None,
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     model: Model = None,
@@ -71,11 +96,15 @@ def search(
         raise typer.BadParameter("--effort is for --pipeline splade")
     if effort < 1:
         made = Pipeline((Splade(effort=effort),))
+    made = _reranking(made, rerank, rerank_depth, rerank_budget)
+    if reasons and made.rerank is not None:
+        raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
     with open_retriever(
         index_path, made, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
     ) as retriever:
         start = time.perf_counter()
-        hits = retriever.search(query, k, filter=filter_text, group_by=group_by)
+        with warnings.catch_warnings(category=LexpandWarning, action="ignore"):  # the notes say the same
+            hits = retriever.search(query, k, filter=filter_text, group_by=group_by)
         milliseconds = (time.perf_counter() - start) * 1e3
         why = [explain(retriever, query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
         documents = len(retriever.index)
@@ -83,7 +112,8 @@ def search(
         found = [asdict(hit) for hit in hits]
         for plain, explanation in zip(found, why, strict=False):
             plain["explanation"] = explanation.to_dict()
-        print_json({"query": query, "milliseconds": round(milliseconds, 3), "hits": found})
+        notes = [{**asdict(note), "text": str(note)} for note in hits.notes]
+        print_json({"query": query, "milliseconds": round(milliseconds, 3), "hits": found, "notes": notes})
         return
     for place, hit in enumerate(hits):
         print_hit(hit, why[place] if why else None)
@@ -91,6 +121,25 @@ def search(
         show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
     else:
         show(f"nothing found: {_why_nothing(query, documents, filter_text)}")
+    for note in hits.notes:
+        say(str(note), "yellow")
+
+
+def _reranking(pipeline: Pipeline, model: str | None, depth: int | None, budget: float | None) -> Pipeline:
+    """The pipeline with what the command line says of reranking in the place of its own."""
+    made = pipeline.rerank
+    if model is not None:
+        made = Rerank(model) if made is None else replace(made, model=model)
+    if made is None:
+        if depth is not None or budget is not None:
+            raise typer.BadParameter("--rerank-depth and --rerank-budget need --rerank, or a pipeline that reranks")
+        return pipeline
+    made = replace(
+        made,
+        depth=made.depth if depth is None else depth,
+        budget_ms=made.budget_ms if budget is None else budget,
+    )
+    return replace(pipeline, rerank=made)
 
 
 def print_hit(hit: Hit, explanation: Explanation | None) -> None:

@@ -14,6 +14,7 @@ from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVec
 from lexpand.index.schema import Schema
 from lexpand.index.searching import BM25
 from lexpand.index.synchronising import SyncReport, sync
+from lexpand.index.two_step import TwoStep
 
 __all__ = [
     "BM25",
@@ -29,6 +30,7 @@ __all__ = [
     "Schema",
     "StoredVector",
     "SyncReport",
+    "TwoStep",
     "WordScore",
     "WordShare",
     "ingest",

@@ -14,6 +14,7 @@ from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import ContractMismatch, CorruptIndex, DataError, IndexStateError, UnknownDocument, VectorError
+from lexpand.index.bounds import largest_weights, word_bounds
 from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
@@ -23,10 +24,12 @@ from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.open_segment import OpenSegment
 from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words, score_words
+from lexpand.index.searching import BM25, Find, find_vectors, find_vectors_exhaustively, find_words, score_words
 from lexpand.index.segment_files import Spans
+from lexpand.index.sets import Set
 from lexpand.index.snapshots import Snapshots
 from lexpand.index.stored import stored_batches
+from lexpand.index.two_step import TwoStep, find_in_two_steps
 from lexpand.index.writer import Writer
 
 _MOST = 2**32 - 1
@@ -230,6 +233,7 @@ class Index:
         effort: float = 1.0,
         group_by: str | None = None,
         threads: int = 1,
+        two_step: TwoStep | None = None,
         exhaustive: bool = False,
     ) -> list[Matches]:
         """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
@@ -246,6 +250,7 @@ class Index:
             group_by: a field of metadata; only the best document of each value is found. A document without the field
                 is a group of its own.
             threads: that may be used, a query on one thread each.
+            two_step: find with the query's strongest terms, and score that with all of them; may miss documents.
             exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
 
         Raises:
@@ -258,10 +263,16 @@ class Index:
         _check_search(k, threads, effort)
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-        if exhaustive:
-            find = find_vectors_exhaustively(snapshot, allowed, queries)
+
+        def find_in(units: Sequence[Set], vectors: SparseVectors, effort: float) -> Find:
+            if exhaustive:
+                return find_vectors_exhaustively(snapshot, units, vectors)
+            return find_vectors(snapshot, units, vectors, effort, threads)
+
+        if two_step is None:
+            find = find_in(allowed, queries, effort)
         else:
-            find = find_vectors(snapshot, allowed, queries, effort, threads)
+            find = find_in_two_steps(snapshot, allowed, queries, two_step, find_in, effort=effort, threads=threads)
         return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
 
     def search_words(
@@ -284,9 +295,7 @@ class Index:
             DataError, FilterError: as `search`.
         """
         _check_search(k, threads)
-        if isinstance(queries, str):
-            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
-        words = self._words_of(queries)
+        words = self._analysed(queries)
         snapshot = self._snapshots.current
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = find_words(snapshot, allowed, words, bm25, threads)
@@ -299,10 +308,12 @@ class Index:
             IndexStateError: the index was made without words.
             UnknownDocument: the index has none with that id.
         """
-        words = self._words_of([query])[0]
+        words = self._analysed([query])[0]
         return score_words(self._snapshots.current, *self._place(doc_id), words, bm25)
 
-    def _words_of(self, queries: Sequence[str]) -> list[list[str]]:
+    def _analysed(self, queries: Sequence[str]) -> list[list[str]]:
+        if isinstance(queries, str):
+            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
         if self.schema.words is None:
             raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
         return [self.schema.words.analyse(query) for query in queries]
@@ -334,6 +345,27 @@ class Index:
             if snapshot.segments
             else np.full(len(self.space.vocabulary), np.log(2))
         )
+
+    def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """Of each term its largest stored weight over the live units, float64 [terms]; 0 where none has it.
+
+        Each is found by a search for the term alone, once a snapshot.
+
+        Raises:
+            VectorError: a term is not in the vocabulary.
+        """
+        return largest_weights(self._snapshots.current, terms, len(self.space.vocabulary))
+
+    def word_bounds(self, queries: Sequence[str]) -> list[float]:
+        """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
+
+        A word that no live unit has counts nothing, one that a query has twice counts twice.
+
+        Raises:
+            IndexStateError: the index was made without words.
+            DataError: ``queries`` is a string.
+        """
+        return word_bounds(self._snapshots.current, self._analysed(queries))
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.

@@ -30,6 +30,7 @@ class Snapshot:
         commit: the commit.
         segments: its segments, oldest rows first.
         live: of each, the units whose documents are not deleted.
+        largest_weights: of terms that were asked for (`Index.largest_weights`).
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Snapshot:
         self._lease = lease
         self._turn = threading.Lock()
         self._filtered: OrderedDict[Expression, list[Set]] = OrderedDict()
+        self.largest_weights: dict[int, float] = {}
 
     def lease_anew(self, folder: Path) -> None:
         """Take a lease for this process; that of another one is left to it."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.errors import DataError
 from lexpand.index import Match
 
 _RANK_CONSTANT = 60.0
@@ -34,19 +35,39 @@ class Fusion(StrEnum):
     Z_SCORE = "z-score"
     """In standard deviations from the ranking's mean; the ranking's least for a document not found."""
 
+    BOUND = "bound"
+    """Divided by the largest score that the query could reach, whatever is found (`Retriever.bounds`); 0 for a document
+    not found. Theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion Functions*, with the infimum 0.
+    """
 
-def fuse(rankings: Sequence[Sequence[Match]], weights: Sequence[float], fusion: Fusion) -> list[Match]:
+
+def fuse(
+    rankings: Sequence[Sequence[Match]],
+    weights: Sequence[float],
+    fusion: Fusion,
+    bounds: Sequence[float] | None = None,
+) -> list[Match]:
     """All documents of the rankings by the weighted sum of their shares, best first; equal sums by row.
 
     Args:
         rankings: of one query over one index, each best first.
         weights: of each ranking.
         fusion: what a ranking gives its documents.
+        bounds: for `Fusion.BOUND`, of each ranking the largest score that its query could reach.
 
     Returns:
         Matches whose score is the sum; a span is that of the first ranking that has the document.
+
+    Raises:
+        DataError: the bounds that the fusion needs are not given.
     """
-    shares = [_SHARES[fusion](np.array([match.score for match in ranking])) for ranking in rankings]
+    scores = [np.array([match.score for match in ranking]) for ranking in rankings]
+    if fusion is Fusion.BOUND:
+        if bounds is None:
+            raise DataError("fusion by bounds needs a bound for each ranking")
+        shares = [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
+    else:
+        shares = [_SHARES[fusion](each) for each in scores]
     base = sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True))
     sums: dict[int, float] = {}
     matches: dict[int, Match] = {}
@@ -83,6 +104,10 @@ def _z_scores(scores: NDArray[np.float64]) -> Shares:
     deviation = scores.std()
     values = (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
     return values, float(values[-1])
+
+
+def _of_bound(scores: NDArray[np.float64], bound: float) -> Shares:
+    return (scores / bound if bound > 0 else scores), 0.0
 
 
 _SHARES: dict[Fusion, Callable[[NDArray[np.float64]], Shares]] = {

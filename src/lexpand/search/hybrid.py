@@ -9,6 +9,7 @@ from lexpand.index import Match
 from lexpand.index.filters import Filter
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse
+from lexpand.search.notes import Noted, notes_of
 from lexpand.search.retriever import Retriever
 from lexpand.search.sparse import SparseRetriever
 
@@ -68,23 +69,32 @@ class HybridRetriever(Retriever):
         """See `Retriever.rank`. A group's document is the best one of those that its parts found."""
         if k < 0:
             raise DataError(f"k is {k}: at least 0")
+        if self.fusion is Fusion.BOUND and self.feedback is not None:
+            raise DataError("fusion by bounds and feedback: feedback changes the query, and its bound is not known")
         depth = max(k, self.depth)
+        bounds = [part.bounds(queries) for part in self.parts] if self.fusion is Fusion.BOUND and k else None
         found = [part.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
-        fused = self._fused(found)
+        fused = self._fused(found, bounds)
         if self.feedback is not None and k:
             relevant = [_standing(matches[: self.feedback.documents]) for matches in fused]
             for place, part in enumerate(self.parts):
                 if isinstance(part, SparseRetriever):
                     again = part.with_feedback(self.feedback)
                     found[place] = again.rank(queries, depth, filter=filter, threads=threads, relevant=relevant)
-            fused = self._fused(found)
+            fused = self._fused(found, bounds)
         if group_by is not None:
             fused = [self.index.best_of_groups(matches, group_by) for matches in fused]
-        return [matches[:k] for matches in fused]
+        notes = ([note for ranking in rankings for note in notes_of(ranking)] for rankings in zip(*found, strict=True))
+        return [Noted(matches[:k], said) for matches, said in zip(fused, notes, strict=True)]
 
-    def _fused(self, found: Sequence[Sequence[Sequence[Match]]]) -> Sequence[Sequence[Match]]:
+    def _fused(
+        self, found: Sequence[Sequence[Sequence[Match]]], bounds: Sequence[Sequence[float]] | None
+    ) -> Sequence[Sequence[Match]]:
         weights = [part.weight for part in self.parts]
-        return [fuse(rankings, weights, self.fusion) for rankings in zip(*found, strict=True)]
+        if bounds is None:
+            return [fuse(rankings, weights, self.fusion) for rankings in zip(*found, strict=True)]
+        both = zip(zip(*found, strict=True), zip(*bounds, strict=True), strict=True)
+        return [fuse(rankings, weights, self.fusion, largest) for rankings, largest in both]
 
 
 def _standing(matches: Sequence[Match]) -> list[Match]:

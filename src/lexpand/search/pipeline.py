@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lexpand.data.streams import atomic_write
 from lexpand.encode import Encoder, Pruning, QueryMode
 from lexpand.errors import DataError, SourceError
-from lexpand.index import BM25, Index
+from lexpand.index import Index
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion
 from lexpand.search.hybrid import DEPTH, HybridRetriever
+from lexpand.search.parts import Part, Rerank, Splade, Words, check_keys, read_part, read_table
 from lexpand.search.retriever import Retriever
 from lexpand.search.sparse import SparseRetriever, encoder_of
-from lexpand.search.words import WordRetriever
-
-
-@dataclass(frozen=True, slots=True)
-class Splade:
-    """Retrieval by the model's vectors; see `SparseRetriever`."""
-
-    weight: float = 1.0
-    effort: float = 1.0
-    idf: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Retrieval by BM25; see `WordRetriever`."""
-
-    weight: float = 1.0
-    k1: float = BM25().k1
-    b: float = BM25().b
-
-
-Part = Splade | Words
-
-_KINDS: dict[str, type[Part]] = {"splade": Splade, "bm25": Words}
+from lexpand.search.toml_form import write_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +30,20 @@ class Pipeline:
         fusion: of several parts.
         depth: of several parts: documents that each ranks.
         feedback: the best documents add to the model's query; None for once.
+        rerank: the best documents are put in order by a reranker; None for the order in which they are found.
     """
 
     parts: tuple[Part, ...] = (Splade(),)
     fusion: Fusion = Fusion.Z_SCORE
     depth: int = DEPTH
     feedback: Feedback | None = None
+    rerank: Rerank | None = None
 
     @classmethod
     def load(cls, pipeline: str | Path) -> Pipeline:
         """The pipeline of a name (``splade``, ``bm25``, ``hybrid``) or of a TOML file (docs/pipelines.md).
+
+        A reranker's path goes out from the file's folder.
 
         Raises:
             SourceError: there is no such name or file, or the file is no TOML.
@@ -78,9 +61,13 @@ class Pipeline:
         except (OSError, ValueError) as error:
             raise SourceError(f"{path} cannot be read as a pipeline: {error}") from error
         try:
-            return cls.from_dict(raw)
+            made = cls.from_dict(raw)
         except (DataError, TypeError, ValueError) as error:
             raise DataError(f"{path}: {error}") from None
+        if made.rerank is None:
+            return made
+        model = path.parent / Path(made.rerank.model).expanduser()
+        return replace(made, rerank=replace(made.rerank, model=str(model)))
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Pipeline:
@@ -89,31 +76,61 @@ class Pipeline:
         Raises:
             DataError: a key is unknown, or a value is not one that it may have.
         """
-        _check_keys("the pipeline", raw, {"parts", "fusion", "depth", "feedback"})
+        check_keys("the pipeline", raw, {"parts", "fusion", "depth", "feedback", "rerank"})
         parts = raw.get("parts", [])
         if not isinstance(parts, list) or not parts:
             raise DataError("a pipeline needs [[parts]], each with a field")
         if raw.get("fusion", Fusion.Z_SCORE) not in list(Fusion):
             raise DataError(f"no fusion {raw['fusion']!r}: give one of {', '.join(Fusion)}")
         return cls(
-            tuple(_part(part) for part in parts),
+            tuple(read_part(part) for part in parts),
             Fusion(raw.get("fusion", Fusion.Z_SCORE)),
             raw.get("depth", DEPTH),
-            _feedback(raw.get("feedback")),
+            read_table(Feedback, "feedback", raw["feedback"]) if "feedback" in raw else None,
+            read_table(Rerank, "rerank", raw["rerank"]) if "rerank" in raw else None,
         )
+
+    def to_toml(self) -> str:
+        """The text of a file that `load` reads as this pipeline."""
+        whole = {"fusion": self.fusion, "depth": self.depth}
+        plain = {"fusion": Fusion.Z_SCORE, "depth": DEPTH}
+        settings = {name: value for name, value in whole.items() if value != plain[name]}
+        return write_toml(settings, self.parts, self.feedback, self.rerank)
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_toml` to a file, atomically; a reranker's path becomes absolute.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        made = self
+        if self.rerank is not None:
+            made = replace(self, rerank=replace(self.rerank, model=str(Path(self.rerank.model).expanduser().resolve())))
+        with atomic_write(Path(path)) as file:
+            file.write(made.to_toml().encode())
 
     @property
     def needs_model(self) -> bool:
         """Whether queries are encoded."""
         return any(isinstance(part, Splade) for part in self.parts)
 
-    def retriever(self, index: Index, encoder: Encoder | None) -> Retriever:
+    def retriever(self, index: Index, encoder: Encoder | None, *, threads: int | None = None) -> Retriever:
         """The retriever over an index; without an encoder where none is needed.
+
+        Args:
+            index: the documents.
+            encoder: the model of their vectors.
+            threads: that a reranker may use; all cores of this process by default.
 
         Raises:
             IndexStateError, ContractMismatch, DataError: see the retrievers.
+            ModelError, MissingExtra: the reranker cannot be loaded.
         """
-        parts = [_weighted(part, index, encoder) for part in self.parts]
+        first = self._first(index, encoder)
+        return first if self.rerank is None else self.rerank.retriever(first, threads)
+
+    def _first(self, index: Index, encoder: Encoder | None) -> Retriever:
+        parts = [part.retriever(index, encoder) for part in self.parts]
         if len(parts) > 1:
             return HybridRetriever(parts, fusion=self.fusion, depth=self.depth, feedback=self.feedback)
         alone = parts[0]
@@ -147,13 +164,14 @@ def open_retriever(
         path: the index's folder.
         pipeline: see `Pipeline.load`.
         model: where the model is, if it has moved since.
-        threads: that the encoder may use.
+        threads: that the encoder and a reranker may use.
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
 
     Raises:
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
-        ModelError: the model cannot be loaded, or is not the index's.
+        ModelError: the model or the reranker cannot be loaded, or the model is not the index's.
+        MissingExtra: the reranker runs on PyTorch, which is not installed.
         SourceError, DataError: see `Pipeline.load`.
         IndexStateError: the pipeline searches words, and the index has none.
     """
@@ -165,39 +183,7 @@ def open_retriever(
             encoder = encoder_of(
                 index, model=model, threads=threads, query_mode=query_mode, query_pruning=query_pruning
             )
-        return made.retriever(index, encoder)
+        return made.retriever(index, encoder, threads=threads)
     except BaseException:
         index.close()
         raise
-
-
-def _part(raw: object) -> Part:
-    if not isinstance(raw, Mapping) or raw.get("field") not in _KINDS:
-        raise DataError(f"the part {raw!r}: its field must be one of {', '.join(_KINDS)}")
-    kind = _KINDS[raw["field"]]
-    values = {name: value for name, value in raw.items() if name != "field"}
-    _check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
-    return kind(**values)
-
-
-def _feedback(raw: object) -> Feedback | None:
-    if raw is None:
-        return None
-    if not isinstance(raw, Mapping):
-        raise DataError(f"feedback is {raw!r}: it must be a table with documents, terms and weight")
-    _check_keys("feedback", raw, {each.name for each in fields(Feedback)})
-    return Feedback(**raw)
-
-
-def _check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(raw) - known)
-    if unknown:
-        raise DataError(f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}")
-
-
-def _weighted(part: Part, index: Index, encoder: Encoder | None) -> Retriever:
-    if isinstance(part, Words):
-        return part.weight * WordRetriever(index, BM25(part.k1, part.b))
-    if encoder is None:
-        raise DataError("the pipeline encodes queries: give the model")
-    return part.weight * SparseRetriever(index, encoder, effort=part.effort, idf=part.idf)

@@ -13,16 +13,19 @@ from lexpand.errors import DataError
 from lexpand.index import Index, Match
 from lexpand.index.filters import Filter
 from lexpand.search.hit import Hit, make_hits
+from lexpand.search.notes import Noted, notes_of
 
 if TYPE_CHECKING:
     from lexpand.search.hybrid import HybridRetriever
+    from lexpand.search.rerank import Reranker
+    from lexpand.search.reranking import RerankingRetriever
 
 
 class Retriever(ABC):
     """Answers questions in words from one index.
 
     Retrievers of one index add up: ``sparse + words`` is a `HybridRetriever`, ``0.4 * sparse + 0.6 * words`` a weighted
-    one.
+    one. ``sparse + words >> reranker`` is a `RerankingRetriever` over the sum.
 
     Args:
         index: the documents.
@@ -60,12 +63,23 @@ class Retriever(ABC):
             FilterError: see `Index.search`.
         """
 
+    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
+        """Of each query the largest score that a document could have; for `Fusion.BOUND`.
+
+        Raises:
+            DataError: this kind of retriever, or its settings, know none.
+        """
+        raise DataError(f"a {type(self).__name__} knows no largest score: fusion by bounds is for vectors and words")
+
     def search(
         self, query: str, k: int = 10, *, filter: Filter | None = None, group_by: str | None = None
-    ) -> list[Hit]:
-        """The best ``k`` documents for a question, best first; see `rank`."""
+    ) -> Noted[Hit]:
+        """The best ``k`` documents for a question, best first; see `rank`.
+
+        Its ``notes`` say where a step was cut short or failed.
+        """
         (matches,) = self.rank([query], k, filter=filter, group_by=group_by)
-        return make_hits(self.index, query, matches)
+        return Noted(make_hits(self.index, query, matches), notes_of(matches))
 
     def run(self, queries: Sequence[Query], k: int = 1000, *, threads: int = 1) -> Run:
         """The rankings of many queries, without texts; for evaluation."""
@@ -93,6 +107,12 @@ class Retriever(ABC):
         from lexpand.search.hybrid import HybridRetriever
 
         return HybridRetriever([*_parts(self), *_parts(other)])
+
+    def __rshift__(self, reranker: Reranker) -> RerankingRetriever:
+        from lexpand.search.rerank import Reranker
+        from lexpand.search.reranking import RerankingRetriever
+
+        return RerankingRetriever(self, reranker) if isinstance(reranker, Reranker) else NotImplemented
 
     def __rmul__(self, weight: float) -> Self:
         """A retriever of the same kind with another share in a sum."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder, Pruning, QueryMode
 from lexpand.errors import DataError
-from lexpand.index import Index, Match
+from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
 from lexpand.search.feedback import Feedback, expanded
 from lexpand.search.retriever import Retriever
@@ -27,6 +28,7 @@ class SparseRetriever(Retriever):
         idf: query weights are multiplied by this power of the term's inverse document frequency in the index; 0 for
             the model's own weights. It fits a model to a corpus without training.
         feedback: add terms of the best documents to the query and search again; None for once.
+        two_step: find with the query's strongest terms, and score that with all of them; None for one step.
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
@@ -41,6 +43,7 @@ class SparseRetriever(Retriever):
         effort: float = 1.0,
         idf: float = 0.0,
         feedback: Feedback | None = None,
+        two_step: TwoStep | None = None,
     ) -> None:
         super().__init__(index)
         index.check_model(encoder.space.model)
@@ -50,6 +53,7 @@ class SparseRetriever(Retriever):
         self.effort = effort
         self.idf = idf
         self.feedback = feedback
+        self.two_step = two_step
 
     def rank(
         self,
@@ -69,13 +73,29 @@ class SparseRetriever(Retriever):
         vectors = self.encode(queries)
 
         def find(vectors: SparseVectors, k: int, group_by: str | None) -> Sequence[Sequence[Match]]:
-            return self.index.search(vectors, k, filter=filter, effort=self.effort, group_by=group_by, threads=threads)
+            return self.index.search(
+                vectors,
+                k,
+                filter=filter,
+                effort=self.effort,
+                group_by=group_by,
+                threads=threads,
+                two_step=self.two_step,
+            )
 
         if self.feedback is not None and k:
             if relevant is None:
                 relevant = find(vectors, self.feedback.documents, None)
             vectors = expanded(self.index, vectors, relevant, self.feedback)
         return find(vectors, k, group_by)
+
+    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
+        """See `Retriever.bounds`: query weights times the largest stored weights of their terms, summed up."""
+        if self.feedback is not None:
+            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+        vectors = self.encode(queries)
+        products = vectors.weights * self.index.largest_weights(vectors.terms)
+        return [float(products[start:end].sum()) for start, end in pairwise(vectors.indptr.tolist())]
 
     def with_feedback(self, feedback: Feedback) -> SparseRetriever:
         """The same retriever with feedback."""

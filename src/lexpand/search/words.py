@@ -38,3 +38,7 @@ class WordRetriever(Retriever):
     ) -> Sequence[Sequence[Match]]:
         """See `Retriever.rank`."""
         return self.index.search_words(queries, k, filter=filter, group_by=group_by, bm25=self.bm25, threads=threads)
+
+    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
+        """See `Retriever.bounds`: the sum of the words' inverse document frequencies, which no repetition exceeds."""
+        return self.index.word_bounds(queries)

@@ -56,9 +56,7 @@ def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -
     write_contract(path, dict([*parts[:after_head], ("screening", screening), *parts[after_head:]]))
 
 
-def _moments(
-    folder: ModelFolder, width: int, texts: Iterable[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(folder: ModelFolder, width: int, texts: Iterable[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """E[d d'] float64 [width, width] and E[h] [width] over all positions of the texts."""
     body, length = folder.load_body(threads=1), folder.contract.max_tokens[Role.DOCUMENT]
     squares, sums, positions = np.zeros((width, width)), np.zeros(width), 0

@@ -1,0 +1,41 @@
+"""How large can a score be? What no document of a snapshot exceeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand import _native
+from lexpand.data import SparseVectors
+from lexpand.index.searching import find_vectors
+from lexpand.index.snapshot import Snapshot
+
+
+def largest_weights(snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int) -> NDArray[np.float64]:
+    """See `Index.largest_weights`."""
+    wanted = terms.tolist()
+    known = snapshot.largest_weights
+    new = sorted(set(wanted).difference(known))
+    if new:
+        alone = SparseVectors(np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size)
+        best = find_vectors(snapshot, snapshot.live, alone, 1.0, 1)(range(len(new)), 1)
+        known.update(zip(new, (float(units.scores.max(initial=0)) for units in best), strict=True))
+    return np.array([known[term] for term in wanted])
+
+
+def word_bounds(snapshot: Snapshot, queries: Sequence[Sequence[str]]) -> list[float]:
+    """See `Index.word_bounds`; each query by its words."""
+    fields = [segment.words for segment in snapshot.segments]
+    units = snapshot.live_units
+
+    def one(words: Sequence[str]) -> float:
+        counted = Counter(words)
+        having = _native.document_frequencies(fields, snapshot.live, list(counted)).astype(np.float64)
+        # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
+        idf = np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0)
+        return float(idf @ np.array(list(counted.values()), np.float64))
+
+    return [one(words) for words in queries]

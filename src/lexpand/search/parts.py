@@ -1,0 +1,183 @@
+"""What a pipeline is made of, as its file says it: retrieval by vectors, by words, and reranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from lexpand.encode import Encoder, Pruning
+from lexpand.encode.folder import Backend
+from lexpand.errors import DataError
+from lexpand.index import BM25, Index, TwoStep
+from lexpand.search.feedback import Feedback
+from lexpand.search.rerank import CrossEncoder, DenseReranker, LateInteractionReranker, Reranker
+from lexpand.search.reranking import RERANK_DEPTH, RerankingRetriever
+from lexpand.search.retriever import Retriever
+from lexpand.search.sparse import SparseRetriever
+from lexpand.search.words import WordRetriever
+
+Table = TypeVar("Table", Feedback, "Rerank")
+
+_RULES = ("top", "threshold", "ratio", "mass")
+
+
+@dataclass(frozen=True, slots=True)
+class Splade:
+    """Retrieval by the model's vectors; see `SparseRetriever`."""
+
+    weight: float = 1.0
+    effort: float = 1.0
+    idf: float = 0.0
+    two_step: TwoStep | None = None
+
+    def retriever(self, index: Index, encoder: Encoder | None) -> Retriever:
+        """The retriever over an index.
+
+        Raises:
+            ContractMismatch, DataError: see `SparseRetriever`; or there is no encoder.
+        """
+        if encoder is None:
+            raise DataError("the pipeline encodes queries: give the model")
+        return self.weight * SparseRetriever(index, encoder, effort=self.effort, idf=self.idf, two_step=self.two_step)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Retrieval by BM25; see `WordRetriever`."""
+
+    weight: float = 1.0
+    k1: float = BM25().k1
+    b: float = BM25().b
+
+    def retriever(self, index: Index, encoder: Encoder | None) -> Retriever:
+        """The retriever over an index; no encoder is needed.
+
+        Raises:
+            IndexStateError: see `WordRetriever`.
+        """
+        return self.weight * WordRetriever(index, BM25(self.k1, self.b))
+
+
+Part = Splade | Words
+
+KINDS: dict[str, type[Part]] = {"splade": Splade, "bm25": Words}
+"""Parts by the field that they search."""
+
+
+class RerankerKind(StrEnum):
+    """What a reranker is."""
+
+    CROSS_ENCODER = "cross-encoder"
+    """See `CrossEncoder`."""
+
+    DENSE = "dense"
+    """See `DenseReranker`."""
+
+    LATE_INTERACTION = "late-interaction"
+    """See `LateInteractionReranker`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """Reranking of the best documents; see `RerankingRetriever` and `CrossEncoder.load`.
+
+    Attributes:
+        model: a model folder or an ONNX file.
+        kind: what it is.
+        depth: documents that are reranked.
+        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes.
+        max_tokens: cut at fewer tokens than the model reads.
+        backend: ``torch`` is for cross-encoders.
+
+    Raises:
+        DataError: the kind or the backend is none.
+    """
+
+    model: str
+    kind: RerankerKind = RerankerKind.CROSS_ENCODER
+    depth: int = RERANK_DEPTH
+    budget_ms: float | None = None
+    max_tokens: int | None = None
+    backend: Backend = "onnx"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str) or not self.model:
+            raise DataError(f"the reranker's model is {self.model!r}: it must be a path")
+        if self.kind not in list(RerankerKind):
+            raise DataError(f"no kind of reranker {self.kind!r}: give one of {', '.join(RerankerKind)}")
+        object.__setattr__(self, "kind", RerankerKind(self.kind))
+        if self.backend != "onnx" and self.kind is not RerankerKind.CROSS_ENCODER:
+            raise DataError(f"backend {self.backend!r}: a {self.kind} reranker runs on onnx")
+
+    def load(self, threads: int | None) -> Reranker:
+        """The model.
+
+        Raises:
+            ModelError, MissingExtra: see `CrossEncoder.load`.
+        """
+        if self.kind is RerankerKind.DENSE:
+            return DenseReranker.load(self.model, threads=threads, max_tokens=self.max_tokens)
+        if self.kind is RerankerKind.LATE_INTERACTION:
+            return LateInteractionReranker.load(self.model, threads=threads, max_tokens=self.max_tokens)
+        return CrossEncoder.load(self.model, threads=threads, max_tokens=self.max_tokens, backend=self.backend)
+
+    def retriever(self, first: Retriever, threads: int | None) -> Retriever:
+        """The retriever that reranks what ``first`` finds.
+
+        Raises:
+            DataError, ModelError, MissingExtra: see `RerankingRetriever` and `load`.
+        """
+        return RerankingRetriever(first, self.load(threads), depth=self.depth, budget_ms=self.budget_ms)
+
+
+def read_part(raw: object) -> Part:
+    """A part as TOML has it.
+
+    Raises:
+        DataError: its field or a key is unknown, or a value is not one that it may have.
+    """
+    if not isinstance(raw, Mapping) or raw.get("field") not in KINDS:
+        raise DataError(f"the part {raw!r}: its field must be one of {', '.join(KINDS)}")
+    kind = KINDS[raw["field"]]
+    values = {name: value for name, value in raw.items() if name != "field"}
+    check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
+    if "two_step" in values:
+        values["two_step"] = _two_step(values["two_step"])
+    return kind(**values)
+
+
+def read_table(kind: type[Table], name: str, raw: object) -> Table:
+    """A table of TOML as one of these classes.
+
+    Raises:
+        DataError: it is no table, a key is unknown or missing, or a value is not one that it may have.
+    """
+    known = [each.name for each in fields(kind)]
+    if not isinstance(raw, Mapping):
+        raise DataError(f"{name} is {raw!r}: it must be a table with {', '.join(known)}")
+    check_keys(name, raw, set(known))
+    if kind is Rerank and "model" not in raw:
+        raise DataError(f"{name} has no model: give the path of a model folder or an ONNX file")
+    return kind(**raw)
+
+
+def check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
+    """Nothing, where every key is known.
+
+    Raises:
+        DataError: one is not.
+    """
+    unknown = sorted(set(raw) - known)
+    if unknown:
+        raise DataError(f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}")
+
+
+def _two_step(raw: object) -> TwoStep:
+    if not isinstance(raw, Mapping):
+        raise DataError(f"two_step is {raw!r}: it must be a table with window and {', '.join(_RULES)}")
+    check_keys("two_step", raw, {"window", *_RULES})
+    rules = {name: value for name, value in raw.items() if name != "window"}
+    plain = TwoStep()
+    return TwoStep(Pruning(**rules) if rules else plain.terms, raw.get("window", plain.window))

@@ -1,0 +1,110 @@
+"""One vector for the query and one for each text: a bi-encoder, as a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.errors import ModelError
+from lexpand.search.rerank.model_files import ModelFiles
+from lexpand.search.rerank.reranker import Reranker
+from lexpand.search.rerank.text_model import TextModel, unit_rows
+
+
+class DensePooling(StrEnum):
+    """Which vector stands for a text."""
+
+    CLS = "cls"
+    """The state of its first token."""
+
+    MEAN = "mean"
+    """The mean of its tokens' states, special ones included."""
+
+
+class DenseReranker(Reranker):
+    """Scores by the cosine of two vectors (Reimers and Gurevych 2019); see `load`.
+
+    A baseline: texts are encoded anew for every query, where a dense index would keep their vectors; layers of
+    sentence-transformers behind the pooling are not applied.
+
+    Args:
+        model: gives states.
+        pooling: which vector stands for a text.
+        query_prefix: put before a query, e.g. BGE's ``Represent this sentence for searching relevant passages: ``.
+        document_prefix: put before a text.
+    """
+
+    def __init__(
+        self, model: TextModel, pooling: DensePooling, *, query_prefix: str = "", document_prefix: str = ""
+    ) -> None:
+        self._model = model
+        self.pooling = pooling
+        self._prefixes = query_prefix, document_prefix
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        pooling: DensePooling | str | None = None,
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> DenseReranker:
+        """Load a model.
+
+        Args:
+            model: a folder or an ONNX file, as `CrossEncoder.load` takes them; its output is [texts, tokens, width].
+            threads: that one call may use; all cores of this process by default.
+            max_tokens: cut texts at fewer tokens than the model reads.
+            pooling: what ``1_Pooling/config.json`` says by default, and the mean where there is none.
+            query_prefix: see the class.
+            document_prefix: see the class.
+
+        Raises:
+            ModelError: a file is missing or cannot be used, or the pooling is neither.
+        """
+        files = ModelFiles.find(model)
+        return cls(
+            TextModel.load(files, threads, max_tokens),
+            _pooling(files, pooling),
+            query_prefix=query_prefix,
+            document_prefix=document_prefix,
+        )
+
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The cosines, float32 [texts], from -1 to 1."""
+        if not texts:
+            return np.zeros(0, np.float32)
+        query_prefix, document_prefix = self._prefixes
+        (asked,) = self._vectors([query_prefix + query])
+        scores: NDArray[np.float32] = self._vectors([document_prefix + text for text in texts]) @ asked
+        return scores
+
+    def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        states = self._model.states(texts)
+        first = self.pooling is DensePooling.CLS
+        return unit_rows(np.stack([rows[0] if first else rows.mean(axis=0) for rows in states]))
+
+
+def _pooling(files: ModelFiles, wanted: DensePooling | str | None) -> DensePooling:
+    said = str(wanted) if wanted else _said(files)
+    try:
+        return DensePooling(said)
+    except ValueError:
+        raise ModelError(f"no pooling {said!r}: give one of {', '.join(DensePooling)}") from None
+
+
+def _said(files: ModelFiles) -> str:
+    """The pooling of sentence-transformers' settings: a flag for each kind, or in newer versions its name."""
+    settings = files.json("1_Pooling/config.json")
+    names = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+    flags = [
+        names.get(key, key) for key, value in settings.items() if key.startswith("pooling_mode_") and value is True
+    ]
+    return str(settings.get("pooling_mode", " and ".join(flags) or DensePooling.MEAN))

@@ -1,0 +1,152 @@
+"""The best documents of one retriever, put in order by a reranker."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.errors import DataError, LexpandWarning, ModelError
+from lexpand.index import Match
+from lexpand.index.filters import Filter
+from lexpand.search.notes import Note, Noted, Reason, notes_of
+from lexpand.search.rerank.reranker import Reranker
+from lexpand.search.retriever import Retriever
+
+RERANK_DEPTH = 100
+"""Documents that are reranked."""
+
+
+class RerankingRetriever(Retriever):
+    """Finds with one retriever and lets a reranker put the best documents in order; ``first >> reranker``.
+
+    What is scored of a document is its title and text, or, where it was found by one of several chunks, that chunk.
+    Documents that were reranked stand first, by the reranker's scores, equal ones in the first retriever's order. The
+    others keep that order below them: the p-th of them, from 1, has the least of those scores minus p / (p + 1).
+
+    Nothing that a reranker does loses the first ranking. Where it raises an error or gives scores that are not finite,
+    a query keeps the first retriever's ranking and scores; a LexpandWarning says so once a call. Where its time is up,
+    what it reached stands first. Both leave a `Note` on the ranking (`notes_of`).
+
+    Args:
+        first: the retriever; its filters and groups hold, and a group's document is the one that it finds.
+        reranker: scores texts.
+        depth: documents of each query that are reranked.
+        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes. The clock is looked at
+            between batches, best documents first: the first batch is always scored, and one begun is finished.
+        clock: seconds that never go back.
+
+    Raises:
+        DataError: the depth is below 1, or the budget is not above 0.
+    """
+
+    def __init__(
+        self,
+        first: Retriever,
+        reranker: Reranker,
+        *,
+        depth: int = RERANK_DEPTH,
+        budget_ms: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+            raise DataError(f"a depth of {depth!r}: at least one document must be reranked")
+        if budget_ms is not None and not _is_above_zero(budget_ms):
+            raise DataError(f"a budget of {budget_ms!r} ms: it must be finite and above 0")
+        super().__init__(first.index)
+        self.first = first
+        self.reranker = reranker
+        self.depth = depth
+        self.budget_ms = budget_ms
+        self._clock = clock
+
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> Sequence[Sequence[Match]]:
+        """See `Retriever.rank`; ``threads`` are the first retriever's."""
+        asked = max(k, self.depth) if k > 0 else k
+        found = self.first.rank(queries, asked, filter=filter, group_by=group_by, threads=threads)
+        if k == 0:
+            return found
+        ranked = [self._reranked(query, matches) for query, matches in zip(queries, found, strict=True)]
+        _warn_of_failures([notes[-1] for _, notes in ranked if notes and notes[-1].reason is Reason.FAILURE])
+        return [
+            Noted(matches[:k], (*notes_of(before), *notes))
+            for before, (matches, notes) in zip(found, ranked, strict=True)
+        ]
+
+    def _reranked(self, query: str, matches: Sequence[Match]) -> tuple[Sequence[Match], Sequence[Note]]:
+        top = matches[: self.depth]
+        if not top:
+            return matches, ()
+        begun = self._clock()
+        texts = self._texts(top)
+        try:
+            scores = self._scores(query, texts, begun)
+        except Exception as error:  # noqa: BLE001 - anybody's model: whatever it raises, the first ranking stands
+            return matches, (Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}"),)
+        ordered = _in_order(matches, scores)
+        if len(scores) == len(top):
+            return ordered, ()
+        return ordered, (Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms"),)
+
+    def _texts(self, matches: Sequence[Match]) -> list[str]:
+        documents = self.index.documents([match.row for match in matches])
+        texts = [documents[match.row].full_text for match in matches]
+        return [
+            text if match.span is None else text[slice(*match.span)] for text, match in zip(texts, matches, strict=True)
+        ]
+
+    def _scores(self, query: str, texts: Sequence[str], begun: float) -> NDArray[np.float64]:
+        """Scores of the texts, float64; where there is a budget, of as many as it reached."""
+        if self.budget_ms is None:
+            return _checked(self.reranker.score(query, texts), len(texts))
+        size, parts = self.reranker.batch, []
+        for start in range(0, len(texts), size):
+            if start and (self._clock() - begun) * 1e3 >= self.budget_ms:
+                break
+            batch = texts[start : start + size]
+            parts.append(_checked(self.reranker.score(query, batch), len(batch)))
+        return np.concatenate(parts)
+
+
+def _in_order(matches: Sequence[Match], scores: NDArray[np.float64]) -> list[Match]:
+    """The first matches by their scores, then the others."""
+    order = np.argsort(-scores, kind="stable").tolist()
+    best = [matches[place]._replace(score=float(scores[place])) for place in order]
+    least = best[-1].score
+    rest = [match._replace(score=least - p / (p + 1)) for p, match in enumerate(matches[len(scores) :], 1)]
+    return best + rest
+
+
+def _checked(scores: NDArray[np.float32], count: int) -> NDArray[np.float64]:
+    found = np.asarray(scores, np.float64)
+    if found.shape != (count,):
+        raise ModelError(f"scores of the shape {found.shape} for {count} texts: there must be one a text")
+    wrong = int(np.count_nonzero(~np.isfinite(found)))
+    if wrong:
+        raise ModelError(f"{wrong} of {count} scores are not finite")
+    return found
+
+
+def _warn_of_failures(failures: Sequence[Note]) -> None:
+    if failures:
+        some = "a query keeps its" if len(failures) == 1 else f"{len(failures)} queries keep their"
+        # 3: the caller of `rank`, or of `search` and `run` one further up, which cannot be told apart here.
+        warnings.warn(
+            f"{some} first ranking, for the reranker failed: {failures[0].detail}", LexpandWarning, stacklevel=3
+        )
+
+
+def _is_above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

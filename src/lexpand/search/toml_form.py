@@ -1,0 +1,47 @@
+"""A pipeline as the text of a TOML file: what the defaults say is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from lexpand.index import TwoStep
+from lexpand.search.feedback import Feedback
+from lexpand.search.parts import KINDS, Part, Rerank
+
+_FIELDS = {kind: field for field, kind in KINDS.items()}
+
+
+def write_toml(
+    settings: Mapping[str, Any], parts: tuple[Part, ...], feedback: Feedback | None, rerank: Rerank | None
+) -> str:
+    """The text: settings of the whole, then a table for each part, feedback and reranking."""
+    blocks = [_lines(settings)] if settings else []
+    blocks += [f"[[parts]]\n{_lines({'field': _FIELDS[type(part)]} | _changed(part))}" for part in parts]
+    if feedback is not None:
+        blocks.append(f"[feedback]\n{_lines(_changed(feedback))}")
+    if rerank is not None:
+        blocks.append(f"[rerank]\n{_lines(_changed(rerank))}")
+    return "\n".join(blocks)
+
+
+def _changed(settings: Part | Feedback | Rerank) -> dict[str, Any]:
+    """The values that are not the defaults, by name."""
+    values = {each.name: (getattr(settings, each.name), each.default) for each in fields(settings)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _lines(values: Mapping[str, Any]) -> str:
+    return "".join(f"{name} = {_value(value)}\n" for name, value in values.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, TwoStep):
+        pairs = value.terms.to_dict() | {"window": value.window}
+        return "{ " + ", ".join(f"{name} = {_value(each)}" for name, each in pairs.items()) + " }"
+    if isinstance(value, str):
+        # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
