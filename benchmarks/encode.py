@@ -3,12 +3,12 @@
     python benchmarks/encode.py [--quick] [--documents N] [--threads N] [--nfcorpus FOLDER] [--json]
 
 Systems: Lexpand with its float32 and its int8 body, and sentence-transformers on PyTorch, on ONNX Runtime (float32 and
-dynamic int8) and on OpenVINO. Each is a process of its own (encoders/), pinned to ``--threads`` cores; one that is absent
-or fails is named and left out. They encode blocks of 64 documents in turn, cut at 256 tokens, the peers in batches of 8;
-times are taken around the encoding call alone. Queries are encoded one at a time.
+dynamic int8) and on OpenVINO. Each is a process of its own (encoders/), pinned to ``--threads`` cores; one that is
+absent or fails is named and left out. They encode blocks of 64 documents in turn, cut at 256 tokens, the peers in
+batches of 8; times are taken around the encoding call alone. Queries are encoded one at a time.
 
-Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a BERT of 6 layers, 384
-wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact scores, of all systems over the same
+Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a BERT of 6 layers,
+384 wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact scores, of all systems over the same
 documents: those that are judged, and others up to --documents. Memory is the largest resident set of a process.
 
 The last line of --json is about SciFact: ``vs_torch`` and ``vs_best_other`` are our documents a second, float32, by
@@ -56,6 +56,7 @@ class System:
 
     @property
     def is_ours(self) -> bool:
+        """Whether it is Lexpand."""
         return self.module == "lexpand"
 
 

@@ -21,6 +21,7 @@ from lexpand.encode.tokens import load_tokenizer, read_vocabulary
 from torch_reference import Reference
 
 NAME = "splade-tiny"
+BODY, BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
 MAX_TOKENS = 512
 LICENCE = "Apache-2.0"
 ORIGIN = (
@@ -42,17 +43,18 @@ def main() -> None:
 
 
 def write_body(folder: Path) -> None:
-    """Write onnx/body.onnx for the folder's config and tensors."""
+    """Write the graphs for the folder's config and tensors."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with safe_open(folder / "model.safetensors", "np") as tensors:
         shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     (folder / "onnx").mkdir(exist_ok=True)
-    (folder / "onnx" / "body.onnx").write_bytes(make_graph(config, shapes))
+    for name, int8 in ((BODY, False), (BODY_INT8, True)):
+        (folder / name).write_bytes(make_graph(config, shapes, int8=int8))
 
 
 def make_contract(folder: Path) -> dict[str, Any]:
     """What anyone who runs this model can be checked against."""
-    weights, body = "model.safetensors", "onnx/body.onnx"
+    weights = "model.safetensors"
     side = {"mode": "encoder", "max_tokens": MAX_TOKENS}
     return {
         "format": "lexpand-contract",
@@ -60,7 +62,12 @@ def make_contract(folder: Path) -> dict[str, Any]:
         "name": NAME,
         "vocabulary": describe_vocabulary(folder),
         "weights": {"file": weights, "sha256": sha256_of(folder / weights)},
-        "body": {"file": body, "sha256": sha256_of(folder / body), "output": "hidden"},
+        "body": {
+            "file": BODY,
+            "sha256": sha256_of(folder / BODY),
+            "output": "hidden",
+            "int8": {"file": BODY_INT8, "sha256": sha256_of(folder / BODY_INT8)},
+        },
         "head": {
             "weight": "bert.embeddings.word_embeddings.weight",
             "bias": "cls.predictions.bias",

@@ -16,18 +16,23 @@ class Lexpand(EncodingPeer):
     """The system itself."""
 
     def version(self) -> str:
+        """Of the packages."""
         return f"{importlib.metadata.version('lexpand')}, onnxruntime {importlib.metadata.version('onnxruntime')}"
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
+        """A model folder."""
         self._encoder = Encoder.load(folder, threads=threads, max_tokens=max_tokens, **settings)
 
     def documents(self, texts: list[str]) -> SparseVectors:
+        """One call for all of them."""
         return self._encoder.encode_documents(texts)
 
     def query(self, text: str) -> SparseVectors:
+        """A list of one."""
         return self._encoder.encode_queries([text])
 
     def rows(self, found: SparseVectors) -> Rows:
+        """As arrays."""
         return found.indptr, found.terms.astype(np.int64), found.weights
 
 

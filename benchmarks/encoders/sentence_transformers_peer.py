@@ -1,7 +1,7 @@
 """sentence-transformers' SparseEncoder. Settings: ``backend`` and ``quantized`` (dynamic int8, of ``onnx``).
 
-Batches of eight texts, which PEERS of every kind were measured to like best on a CPU; it sorts by length itself. A graph
-for ``onnx`` or ``openvino`` is exported when the model is first loaded and kept beside it.
+Batches of eight texts, the best of those tried for all of its backends on a CPU; it sorts by length itself. The graph
+for ``onnx`` is exported when a model is first loaded, and kept beside it.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ class SentenceTransformers(EncodingPeer):
     """The peer."""
 
     def version(self) -> str:
+        """Of the packages."""
         names = ("sentence-transformers", "torch", "transformers", "onnxruntime", "openvino")
         return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
+        """A model folder."""
         torch.set_num_threads(threads)
         backend, arguments = settings["backend"], {}
         if backend == "onnx":
@@ -44,12 +46,15 @@ class SentenceTransformers(EncodingPeer):
         self._model.max_seq_length = max_tokens
 
     def documents(self, texts: list[str]) -> torch.Tensor:
+        """One call for all of them."""
         return self._model.encode_document(texts, batch_size=_BATCH, show_progress_bar=False)
 
     def query(self, text: str) -> torch.Tensor:
+        """A list of one."""
         return self._model.encode_query([text], show_progress_bar=False)
 
     def rows(self, found: torch.Tensor) -> Rows:
+        """As arrays."""
         found = found.coalesce()
         texts, terms = found.indices().numpy()
         starts = np.searchsorted(texts, np.arange(found.shape[0] + 1))

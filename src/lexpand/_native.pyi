@@ -69,8 +69,8 @@ class Head:
         """A head over the same weights that proves most pairs of position and term inactive from ``kept`` dimensions.
 
         ``to_basis`` T and ``back`` S are [width, width] with T S' = I: a hidden state h becomes h T, a decoder row w
-        becomes w S. ``typical`` is a hidden state [width] as they usually are, or empty. Any of them give the same vectors
-        to the bit; good ones are quick.
+        becomes w S. ``typical`` is a hidden state [width] as they usually are, or empty. Any of them give the same
+        vectors to the bit; good ones are quick.
         """
 
     def encode(

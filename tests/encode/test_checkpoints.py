@@ -328,6 +328,7 @@ def test_an_imported_model(plain: Path, tmp_path: Path) -> None:
     assert contract.screening is not None and len(contract.golden) == 8
     assert check_model(tmp_path / "made").difference < 1e-6
     assert len(Encoder.load(tmp_path / "made").encode_documents(["heart attack"])) == 1
+    assert len(Encoder.load(tmp_path / "made", dtype="int8").encode_documents(["heart attack"])) == 1
 
 
 def test_imports_agree_and_an_import_of_an_import_is_the_same_model(plain: Path, tmp_path: Path) -> None:
@@ -363,8 +364,9 @@ def test_the_basis_changes_no_vector(plain: Path, tmp_path: Path, pooling: Any) 
 def test_without_a_graph(plain: Path, tmp_path: Path) -> None:
     done = import_model(plain, tmp_path / "made", optimize=False)
     assert not done.optimized and done.reference is None
-    with pytest.raises(ModelError, match=r"no graph to run yet: .*lexpand model optimize"):
-        Encoder.load(tmp_path / "made")
+    for dtype in ("float32", "int8"):
+        with pytest.raises(ModelError, match=rf"no {dtype} graph to run yet: .*lexpand model optimize"):
+            Encoder.load(tmp_path / "made", dtype=dtype)
     before = Contract.load(tmp_path / "made").hash
     assert optimize_model(tmp_path / "made").screening
     assert Contract.load(tmp_path / "made").hash == before
@@ -376,7 +378,7 @@ def test_the_torch_backend_without_torch(plain: Path, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"the backend 'torch' needs torch: pip install 'lexpand\[torch\]'"):
         Encoder.load(tmp_path / "made", backend="torch")
-    with pytest.raises(ModelError, match="devices and dtypes are those of 'torch'"):
+    with pytest.raises(ModelError, match="devices and bfloat16 are those of"):
         Encoder.load(tmp_path / "made", device="cuda")
 
 
@@ -431,7 +433,7 @@ def test_an_optimizing_that_ends_early_changes_nothing(
         raise KeyboardInterrupt
 
     if ended_by is ModelError:
-        monkeypatch.setattr(optimizing, "make_graph", lambda *_: b"no graph")
+        monkeypatch.setattr(optimizing, "make_graph", lambda *_, int8=False: b"no graph")
     else:
         monkeypatch.setattr(optimizing, "write_screening", interrupted)
     with pytest.raises(ended_by):

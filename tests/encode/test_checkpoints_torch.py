@@ -181,8 +181,8 @@ def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeyp
     from lexpand.encode.checkpoints.graphs import make_graph
     from lexpand.errors import ModelError
 
-    def wrong(config: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> bytes:
-        return make_graph(config | {"hidden_act": "relu"}, shapes)
+    def wrong(config: dict[str, Any], shapes: dict[str, tuple[int, ...]], *, int8: bool = False) -> bytes:
+        return make_graph(config | {"hidden_act": "relu"}, shapes, int8=int8)
 
     plain = save_model(tmp_path / "plain", "bert")
     monkeypatch.setattr(optimizing, "make_graph", wrong)

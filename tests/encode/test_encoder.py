@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexpand import Document, Encoder, Role, SparseVectors
+from lexpand.encode import batches as batches_module
 from lexpand.encode import encoder as encoder_module
+from lexpand.encode.body import rounded
 from lexpand.errors import DataError, ModelError
 
 
@@ -171,9 +173,45 @@ def test_progress_counts_every_text(encoder: Encoder) -> None:
     assert sum(seen) == len(TEXTS)
 
 
-def test_threads_change_nothing() -> None:
-    one, two = (Encoder.load(threads=threads).encode_documents(TEXTS) for threads in (1, 2))
-    assert close(one, two)
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three batches on two threads, a batch each, and then fewer batches than threads."""
+    many = [f"{text} {i}" for i in range(9) for text in TEXTS]
+    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 600)
+    one, two = (Encoder.load(threads=threads) for threads in (1, 2))
+    for texts in (many, TEXTS[:1]):
+        a, b = (encoder.encode(texts, Role.DOCUMENT) for encoder in (one, two))
+        assert np.array_equal(a.vectors.indptr, b.vectors.indptr)
+        assert np.array_equal(a.vectors.terms, b.vectors.terms)
+        assert np.array_equal(a.vectors.weights, b.vectors.weights)
+        assert np.array_equal(a.positions, b.positions)
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder.load(threads=2)
+    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 8)
+    monkeypatch.setattr(encoder._body, "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
+    with pytest.raises(ZeroDivisionError):
+        encoder.encode_documents(["one", "two", "three"])
+
+
+def test_the_int8_body_is_near_the_float32_one(encoder: Encoder) -> None:
+    texts = [text for text in TEXTS if text] + ["Choose the sign-in page; we send a code to your phone."]
+    exact = encoder.encode_documents(texts).to_dense()
+    near = Encoder.load(threads=1, dtype="int8").encode_documents(texts).to_dense()
+    cosines = (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
+    assert 0.98 < cosines.min() < 0.999999, "near, and not the same body"
+
+
+def test_weights_are_rounded_row_by_row() -> None:
+    weight = np.array([[1.0, -0.5, 0.26], [0.0, 0.0, 0.0], [-3e-4, 1e-4, 2e-4]], np.float32)
+    values, scale = rounded(weight)
+    assert values.tolist() == [[64, 0, -64], [-32, 0, 21], [17, 0, 43]]
+    assert np.allclose(values.T * scale[:, None], weight, atol=np.abs(weight).max(axis=1, keepdims=True) / 128)
+
+
+def test_a_dtype_that_a_backend_has_not() -> None:
+    with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
+        Encoder.load(dtype="bfloat16")
 
 
 def test_the_vectors_know_their_model(encoder: Encoder) -> None:

@@ -78,6 +78,7 @@ class Contract:
             models with one hash give the same vectors; name, lengths, licence, screening and the body's file have no
             part.
         body: the graph of the transformer; None in a folder of which none was made yet.
+        body_int8: the graph that multiplies integers; None in folders that have none.
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where nobody says otherwise.
         query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
@@ -90,6 +91,7 @@ class Contract:
     weights_file: str
     weights_sha256: str
     body: File | None
+    body_int8: File | None
     body_output: str
     head_weight: str
     head_bias: str
@@ -145,6 +147,7 @@ class Contract:
             weights_file=raw["weights"]["file"],
             weights_sha256=raw["weights"]["sha256"],
             body=None if body["file"] is None else File(body["file"], body["sha256"]),
+            body_int8=File(body["int8"]["file"], body["int8"]["sha256"]) if body.get("int8") else None,
             body_output=body["output"],
             head_weight=head["weight"],
             head_bias=head["bias"],

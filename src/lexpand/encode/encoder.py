@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
-from lexpand.encode.batches import batches, cores, text_of
+from lexpand.encode.batches import cores, text_of
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
@@ -24,6 +24,7 @@ from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, docum
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.pruning import Pruning, parse_pruning
+from lexpand.encode.running import run, tokenize
 from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import ModelError
 
@@ -126,7 +127,9 @@ class Encoder:
             cache: where vectors are kept; a text that it has is not encoded again.
             backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs.
             device: of ``torch``: ``cpu``, ``cuda``, ``mps``; a GPU where there is one, by default.
-            dtype: of ``torch``: ``float32``, or ``bfloat16``, with which weights differ in the third digit.
+            dtype: ``float32``; of ``onnx`` also ``int8``, where the body multiplies 8-bit integers: quicker, but
+                weights differ in the second digit, also by the texts of a batch (LOG.md has what ranking loses); of
+                ``torch`` also ``bfloat16``, with which weights differ in the third digit.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
@@ -302,19 +305,9 @@ class Encoder:
         return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
 
     def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
-        tokenized = self._tokens.tokenize(texts, self.max_tokens[role])
+        tokenized = tokenize(self._tokens, texts, self.max_tokens[role], self.threads)
         head = self._head_for(sum(len(text.ids) for text in tokenized))
-        nothing = np.zeros(0, np.uint32)
-        rows: list[Row] = [(nothing, np.zeros(0, np.float32), nothing)] * len(texts)
-        for batch in batches(tokenized):
-            hidden, lengths = self._body.run([tokenized[i].ids for i in batch])
-            indptr, terms, weights, positions = head.encode(hidden, lengths, threads=self.threads)
-            for row, i in enumerate(batch):
-                span = slice(indptr[row], indptr[row + 1])
-                rows[i] = terms[span], weights[span], positions[span]
-            on_done(len(batch))
-        on_done(sum(not text.ids for text in tokenized))
-        return rows, tokenized
+        return run(self._body, head, tokenized, self.threads, on_done), tokenized
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:

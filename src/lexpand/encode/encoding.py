@@ -101,6 +101,8 @@ def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, mo
 
 def join(parts: list[Encoding]) -> Encoding:
     """The rows of all parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
     return Encoding(
         SparseVectors.concatenate([part.vectors for part in parts]),
         np.concatenate([part.positions for part in parts]),

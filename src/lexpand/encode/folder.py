@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.data.streams import atomic_write
-from lexpand.encode.body import Body
+from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
@@ -128,24 +128,23 @@ class ModelFolder:
     def load_body(
         self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: str = "float32"
     ) -> Body | TorchBody:
-        """The transformer, up to the states that the head takes; device and dtype are those of ``torch``."""
+        """The transformer, up to the states that the head takes; see `Encoder.load`."""
         if backend == "torch":
             return TorchBody(self.path, device, dtype)
-        if backend != "onnx" or device is not None or dtype != "float32":
+        if backend != "onnx" or device is not None or dtype not in ("float32", "int8"):
             raise ModelError(
-                f"backend {backend!r}, device {device!r}, {dtype}: devices and dtypes are those of 'torch'"
+                f"backend {backend!r}, device {device!r}, {dtype}: 'onnx' has float32 and int8 and no devices; "
+                "devices and bfloat16 are those of 'torch'"
             )
         contract = self.contract
-        if contract.body is None:
+        named = contract.body_int8 if dtype == "int8" else contract.body
+        if named is None:
             raise ModelError(
-                f"{self.path} has no graph to run yet: make it with `lexpand model optimize {self.path}`, or run the "
-                "model on PyTorch: Encoder.load(..., backend='torch')"
+                f"{self.path} has no {dtype} graph to run yet: make it with `lexpand model optimize {self.path}`, or "
+                "run the model on PyTorch: Encoder.load(..., backend='torch')"
             )
-        graph = self._read(contract.body.file, contract.body.sha256)
-        # ONNX Runtime refuses values that the graph does not name: the decoder's bias, and a decoder of its own. A
-        # graph holds its names as they are.
-        weights = {name: array for name, array in self._weights.items() if name.encode() in graph}
-        return Body(graph, weights, contract.body_output, threads)
+        graph = self._read(named.file, named.sha256)
+        return Body(graph, values_of(graph, self._weights), contract.body_output, threads)
 
     def load_head(self) -> _native.Head:
         """The decoder of the vocabulary, with SPLADE's pooling and activation."""

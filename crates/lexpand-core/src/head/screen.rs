@@ -34,7 +34,7 @@ const ROWS: usize = 6;
 /// Dimensions that the integer kernel takes at once.
 const STEP: usize = 8;
 /// Dimensions between two looks at the bound.
-const STAGE: usize = 16;
+const STAGE: usize = 32;
 /// Terms that are summed and proved together: a vector of eight sums.
 const LANES: usize = 8;
 /// Largest magnitude of a rounded value. Two products of `q + 64 <= 127` and 63, twice: below the 32,767 at which the

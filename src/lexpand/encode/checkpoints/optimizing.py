@@ -21,7 +21,7 @@ from lexpand.encode.encoder import Encoder
 from lexpand.encode.folder import find_folder, is_packaged
 from lexpand.errors import ModelError
 
-_BODY = "onnx/body.onnx"
+_BODY, _BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
 
 # Abstracts that the basis is made from: some 20,000 tokens, far more than a hidden state has dimensions.
 _DOCUMENTS = 64
@@ -43,7 +43,7 @@ class Optimized:
 
 
 def optimize_model(model: str | Path) -> Optimized:
-    """Make the graph of a model folder, and a basis for its head where that pays. No vector changes.
+    """Make the graphs of a model folder, and a basis for its head where that pays. No vector changes.
 
     Raises:
         ModelError: no graph here computes what the model does, or it gives other vectors than the golden ones; the
@@ -56,13 +56,16 @@ def optimize_model(model: str | Path) -> Optimized:
         raise ModelError(f"{path.name} is packaged with Lexpand and optimized already")
     contract = Contract.load(path)
     shapes = _shapes(path, contract)
-    graph = make_graph(read_json(path / "config.json", dict), shapes)
+    config = read_json(path / "config.json", dict)
+    graphs = {_BODY: make_graph(config, shapes), _BODY_INT8: make_graph(config, shapes, int8=True)}
     before = read_json(path / "contract.json", dict)
     (path / _BODY).parent.mkdir(exist_ok=True)
     screened = is_worthwhile(*shapes[contract.head_weight])
-    with _putting_back(path, (_BODY, SCREENING, "contract.json")):
-        _write(path / _BODY, graph)
-        body = {"file": _BODY, "sha256": sha256_of(path / _BODY), "output": "hidden"}
+    with _putting_back(path, (*graphs, SCREENING, "contract.json")):
+        for name, graph in graphs.items():
+            _write(path / name, graph)
+        files = [{"file": name, "sha256": sha256_of(path / name)} for name in graphs]
+        body = {**files[0], "output": "hidden", "int8": files[1]}
         write_contract(path, {key: value for key, value in before.items() if key != "screening"} | {"body": body})
         difference = replay(Encoder.load(path)) if contract.golden else None
         if screened:

@@ -15,12 +15,13 @@ from lexpand.encode.checkpoints.shape import read_shape
 from lexpand.errors import MissingExtra, ModelError
 
 
-def make_graph(config: Config, shapes: dict[str, tuple[int, ...]]) -> bytes:
+def make_graph(config: Config, shapes: dict[str, tuple[int, ...]], *, int8: bool = False) -> bytes:
     """The graph of the model that config.json describes.
 
     Args:
         config: config.json.
         shapes: of the tensors, by name.
+        int8: with products of 8-bit integers in the place of float32 ones, where weights and states meet.
 
     Raises:
         ModelError: a tensor is missing, or the model computes something that no graph here does.
@@ -36,7 +37,7 @@ def make_graph(config: Config, shapes: dict[str, tuple[int, ...]]) -> bytes:
     architecture, shape = find_architecture(config), read_shape(config)
     try:
         if architecture.names is None:
-            return make_modernbert(architecture, config, shape, shapes)
-        return make_bert(architecture, shape, shapes)
+            return make_modernbert(architecture, config, shape, shapes, int8)
+        return make_bert(architecture, shape, shapes, int8)
     except KeyError as error:
         raise ModelError(f"the weights have no tensor {error}: this is no {architecture.masked_lm}") from None

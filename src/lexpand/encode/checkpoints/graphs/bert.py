@@ -20,11 +20,11 @@ from lexpand.encode.checkpoints.graphs.graph import (
 from lexpand.encode.checkpoints.shape import Shape
 
 
-def make_bert(architecture: Architecture, shape: Shape, shapes: Shapes) -> bytes:
+def make_bert(architecture: Architecture, shape: Shape, shapes: Shapes, int8: bool) -> bytes:
     """Serialize the body of a model of BERT's kind; `shapes` are those of its tensors."""
     names, head = architecture.names, architecture.head
     assert names is not None
-    graph = Graph(shapes)
+    graph = Graph(shapes, int8)
     mask = additive_mask(graph)
     states = _embeddings(graph, names, head.words, shape)
     for layer in range(shape.layers):

@@ -1,7 +1,8 @@
 """A graph in the making, and the parts that transformers share.
 
-Only standard operators are used: when a session is made, ONNX Runtime folds the transposes and fuses bias with GELU
-and scale with the matrix product by itself, and forms with its own fused operators were measured to be no faster.
+Only standard operators are used, but for products of integers: when a session is made, ONNX Runtime folds the
+transposes and fuses bias with GELU and scale with the matrix product by itself, and forms with its own fused operators
+were measured to be no faster.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from lexpand.encode.body import INT8, SCALE
+
 OPSET = 20  # the first with Gelu; LayerNormalization came with 17
 IR_VERSION = 9  # the one that opset 20 was released with
 
 # A name that no file has: without the loader's values a session must fail, never read other bytes as weights.
 NO_FILE = "values-come-from-model.safetensors"
+
+# ONNX Runtime's own operators. The standard has no product of rounded states by rounded weights with a bias.
+MICROSOFT = "com.microsoft"
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -28,15 +34,17 @@ class Graph:
 
     Args:
         shapes: of the tensors that there are, by name.
+        int8: whether `linear` multiplies integers.
     """
 
-    def __init__(self, shapes: Shapes) -> None:
+    def __init__(self, shapes: Shapes, int8: bool = False) -> None:
         self.shapes = shapes
+        self.int8 = int8
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401
-        """Append a node with one output and return that output's name."""
+        """Append a node with one output and return that output's name; an input "" is left out."""
         name = output or f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
@@ -50,8 +58,19 @@ class Graph:
 
     def weight(self, name: str) -> str:
         """Declare the safetensors tensor `name` as an external initializer."""
+        return self._external(name, TensorProto.FLOAT, self.shapes[name])
+
+    def rounded_weight(self, name: str) -> tuple[str, str]:
+        """Declare what `encode.body.rounded` makes of the tensor `name` [out, in]: int8 [in, out] and scales [out]."""
+        out, into = self.shapes[name]
+        return (
+            self._external(f"{name}{INT8}", TensorProto.INT8, (into, out)),
+            self._external(f"{name}{SCALE}", TensorProto.FLOAT, (out,)),
+        )
+
+    def _external(self, name: str, kind: int, dims: Sequence[int]) -> str:
         if name not in self.initializers:
-            tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=self.shapes[name])
+            tensor = TensorProto(name=name, data_type=kind, dims=dims)
             tensor.data_location = TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=NO_FILE)
             self.initializers[name] = tensor
@@ -71,7 +90,14 @@ def additive_mask(graph: Graph) -> str:
 
 
 def linear(graph: Graph, states: str, prefix: str) -> str:
-    """The product states @ weight.T, the weight in PyTorch's layout [out, in]; plus the bias where there is one."""
+    """The product states @ weight.T, the weight in PyTorch's layout [out, in]; plus the bias where there is one.
+
+    With integers, the states are rounded to 8 bits when the graph runs, by one scale for all texts of a batch.
+    """
+    if graph.int8:
+        weight, scale = graph.rounded_weight(f"{prefix}.weight")
+        bias = graph.weight(f"{prefix}.bias") if f"{prefix}.bias" in graph.shapes else ""
+        return graph.op("DynamicQuantizeMatMul", states, weight, scale, "", bias, domain=MICROSOFT)
     transposed = graph.op("Transpose", graph.weight(f"{prefix}.weight"), perm=[1, 0])
     product = graph.op("MatMul", states, transposed)
     return graph.op("Add", product, graph.weight(f"{prefix}.bias")) if f"{prefix}.bias" in graph.shapes else product
@@ -130,8 +156,9 @@ def serialize(graph: Graph, width: int) -> bytes:
         for name in ("input_ids", "attention_mask")
     ]
     outputs = [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["batch", "tokens", width])]
+    opsets = [helper.make_opsetid("", OPSET)]
+    if graph.int8:
+        opsets.append(helper.make_opsetid(MICROSOFT, 1))
     made = helper.make_graph(graph.nodes, "body", inputs, outputs, initializer=list(graph.initializers.values()))
-    model = helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lexpand"
-    )
+    model = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lexpand")
     return bytes(model.SerializeToString(deterministic=True))

@@ -23,9 +23,9 @@ from lexpand.encode.checkpoints.shape import Shape
 _FLOAT = 1  # TensorProto's number of float32
 
 
-def make_modernbert(architecture: Architecture, config: Config, shape: Shape, shapes: Shapes) -> bytes:
+def make_modernbert(architecture: Architecture, config: Config, shape: Shape, shapes: Shapes, int8: bool) -> bytes:
     """Serialize the body of a ModernBERT; `shapes` are those of its tensors."""
-    graph, head = Graph(shapes), architecture.head
+    graph, head = Graph(shapes, int8), architecture.head
     kinds = layer_types(config, shape.layers)
     width = shape.width // shape.heads
     declare_heads(graph, shape.heads, width)
