@@ -27,7 +27,7 @@ def tiny(root: Path) -> tuple[Path, Path]:
 def mini(root: Path) -> tuple[Path, Path]:
     """A BERT of six layers, 384 wide, with random weights and splade-tiny's tokenizer: for speed alone."""
     plain, ours = root / "mini-checkpoint", root / "mini-lexpand"
-    if not (ours / "contract.json").exists():
+    if not (ours / "onnx" / "body_int8.onnx").exists():
         _write_random(plain, width=384, layers=6, heads=12)
         import_model(str(plain), ours, force=True)
     return ours, _for_peers(ours, root / "mini")

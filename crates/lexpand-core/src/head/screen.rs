@@ -15,6 +15,8 @@
 //! what is proved is not summed further. So likes are put together: positions of a text by falling |d'|, terms by how near
 //! a typical state brings them to activity. Any basis and any order give the same result; good ones leave out more.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panel;
 #[cfg(test)]
 mod tests;
@@ -230,15 +232,16 @@ impl<'a> Pairing<'a> {
         Pairing { text, panel, base, tiles }
     }
 
-    /// What the integer dot product of each of eight terms must exceed at the end of a stage for a pair to stay, before it
-    /// is cut to an integer; where it is not a number, of infinities of extreme scales, all pairs stay.
-    fn thresholds(&self, tile: usize, stage: usize, half: usize) -> [f32; LANES] {
+    /// What the integer dot product of each of eight terms must exceed at the end of a stage for a pair to stay. Where that
+    /// is not a number, of infinities of extreme scales, all pairs stay.
+    #[inline(always)]
+    fn integer_thresholds(&self, tile: usize, stage: usize, half: usize) -> [i32; LANES] {
         let sides = self.text.sides(tile, stage);
         let (shift, products) = self.panel.stage(stage, half);
         std::array::from_fn(|j| {
             let apart = shift[j] - self.base[half * LANES + j];
             let threshold = (0..PRODUCTS).fold(apart, |left, r| left - sides[r] * products[r][j]);
-            if threshold > RANGE { RANGE } else { threshold }
+            if threshold.is_nan() { i32::MIN } else { threshold.min(RANGE) as i32 }
         })
     }
 
@@ -255,9 +258,10 @@ pub(super) type Screener = fn(Pairing<'_>, &mut Vec<u32>);
 /// The screener for this processor; none where the float32 kernel alone is as fast.
 pub(super) fn screener() -> Option<Screener> {
     #[cfg(target_arch = "x86_64")]
-    if let Some(screener) = x86::screener() {
-        return Some(screener);
-    }
+    return x86::screener();
+    #[cfg(target_arch = "aarch64")]
+    return Some(neon::screen);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     None
 }
 
@@ -276,12 +280,12 @@ pub(super) fn screen_portable(pairing: Pairing<'_>, out: &mut Vec<u32>) {
 /// Whether the tile is left at every stage, and the position at the last.
 fn passes(pairing: &Pairing<'_>, tile: usize, row: usize, half: usize) -> bool {
     let exceeds = |row: usize, stage: usize| {
-        let thresholds = pairing.thresholds(tile, stage, half);
+        let thresholds = pairing.integer_thresholds(tile, stage, half);
         (0..LANES).any(|j| {
             let dimensions = 0..(stage + 1) * STAGE;
             let sum: i32 =
                 dimensions.map(|i| pairing.text.state(tile, row, i) * pairing.panel.weight(i, half * LANES + j)).sum();
-            thresholds[j].is_nan() || sum > thresholds[j] as i32
+            sum > thresholds[j]
         })
     };
     let last = pairing.panel.stages() - 1;

@@ -122,3 +122,30 @@ fn a_basis_that_is_none_is_refused() {
     back[3] = f64::NAN;
     assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
 }
+
+/// Numbers from -1 to 1 that look like nothing.
+fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut x = seed;
+    let next = |_| {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (x >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(next).collect()
+}
+
+#[test]
+fn wide_heads_and_the_largest_vocabulary() {
+    for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, crate::MAX_VOCABULARY, 8)] {
+        let (weights, states) = (noise(width * terms, 1), noise(width * 40, 2));
+        let bias = vec![-0.4 * (width as f32).sqrt(); terms];
+        let plain = Head::new(&weights, &bias, width, Pooling::Max, Activation::Log1pRelu).unwrap();
+        let identity: Vec<f64> = (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
+        let basis = Basis { to_basis: &identity, back: &identity, kept, typical: &[] };
+        let screened = plain.screened(basis, 2).unwrap();
+        let lengths = [40];
+        let batch = HiddenBatch::new(&states, &lengths, 40, width).unwrap();
+        let found = plain.encode(batch, 2).unwrap();
+        assert!(found.terms.len() > terms / 10 && found.terms.len() < terms, "{}", found.terms.len());
+        assert_eq!(found, screened.encode(batch, 2).unwrap());
+    }
+}

@@ -95,7 +95,7 @@ macro_rules! screener {
                 passed
             }
 
-            /// `Pairing::thresholds` in the same order of operations, as integers.
+            /// `Pairing::integer_thresholds`, in the same order of operations.
             #[target_feature(enable = $features)]
             #[inline]
             fn stage_thresholds<const HALF: usize>(pairing: &Pairing<'_>, tile: usize, stage: usize) -> __m256i {
