@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs') $(wildcard crates/*/Cargo.toml) Cargo.toml Cargo.lock
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-all lint format bench bench-search docs wheel model clean
+.PHONY: help demo test test-all lint format bench bench-search bench-encode docs wheel model clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -43,6 +43,9 @@ bench: $(VENV)/dev ## the quick benchmarks; see benchmarks/
 bench-search: $(VENV)/dev .venv-bench/ready ## search beside its peers, 100,000 documents (peers bring torch: 6 GB)
 	$(BIN)/python benchmarks/search.py --quick --json
 
+bench-encode: $(VENV)/dev .venv-encode/ready ## encoding beside sentence-transformers on each of its backends (6 GB)
+	$(BIN)/python benchmarks/encode.py --quick --json
+
 docs: $(VENV)/dev ## write the generated pages again
 	$(BIN)/python tools/write_cli_reference.py docs/cli.md
 
@@ -56,7 +59,7 @@ model: .venv-train/ready $(VENV)/base ## make the added files of the packaged mo
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## everything that is made, the environments too
-	rm -rf $(VENV) .venv-train .venv-bench target build dist src/lexpand/_native*.so
+	rm -rf $(VENV) .venv-train .venv-bench .venv-encode target build dist src/lexpand/_native*.so
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -77,6 +80,11 @@ $(VENV)/dev: $(VENV)/base
 	$(QUIET_PIP) .venv-bench/bin/python -m pip install --quiet --requirement $<
 	@mvn --quiet --batch-mode org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy -DoutputDirectory=.venv-bench \
 		-Dartifact=org.apache.lucene:lucene-core:9.12.3 || echo "without Maven there is no Lucene: it is left out"
+	@touch $@
+
+.venv-encode/ready: benchmarks/requirements-encode.txt
+	$(PYTHON) -m venv .venv-encode
+	$(QUIET_PIP) .venv-encode/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
 .venv-train/ready: pyproject.toml

@@ -14,7 +14,7 @@ documents: those that are judged, and others up to --documents. Memory is the la
 The last line of --json is about SciFact: ``vs_torch`` and ``vs_best_other`` are our documents a second, float32, by
 those of torch and of the quickest other peer; ``vs_torch_int8`` the same of our int8 body; ``mini_...`` the same for
 the wider model; ``rss_vs_torch`` our peak memory by torch's; ``ndcg_delta`` our nDCG@10 less torch's. Everything is in
-build/bench/encode.json.
+build/bench/encode.json. Without --quick, Lexpand's peak memory over 10,000 and 100,000 short texts too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Texts:
     qrels: Qrels
 
     @classmethod
-    def read(cls, name: str, folder: Path, count: int) -> Texts:
+    def read(cls, name: str, folder: Path, count: int, max_queries: int | None) -> Texts:
         """``count`` documents, in an order that is the same each time and says nothing about lengths."""
         qrels = Qrels.read(next(path for n in ("test.tsv", "test.tsv.gz") if (path := folder / "qrels" / n).exists()))
         judged = {doc_id for grades in qrels.judgements.values() for doc_id in grades}
@@ -90,8 +91,10 @@ class Texts:
         order.sort(key=lambda doc_id: doc_id not in judged)
         chosen = order[:count]
         random.Random(1).shuffle(chosen)
-        queries = {query.query_id: query.text for query in read_queries(folder) if query.query_id in qrels.judgements}
-        return cls(name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, qrels)
+        judged_queries = (query for query in read_queries(folder) if query.query_id in qrels.judgements)
+        queries = {query.query_id: query.text for query in islice(judged_queries, max_queries)}
+        judgements = {query_id: qrels.judgements[query_id] for query_id in queries}
+        return cls(name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, Qrels(judgements))
 
 
 @dataclass
@@ -206,6 +209,21 @@ def ratios(tiny_on_scifact: dict[str, Timed], mini_on_scifact: dict[str, Timed])
     return found
 
 
+def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Lexpand's peak over 10,000 and over 100,000 short texts, in slices of 1,000 whose vectors are let go."""
+    found: dict[str, float] = {}
+    with _working(SYSTEMS[0], options) as worker:
+        worker.ask("load", folder=str(folder), threads=options.threads, settings={}, max_tokens=_MAX_TOKENS)
+        for slice_number in range(1, 101):
+            texts = [
+                f"ticket {slice_number * 1000 + i}: the printer on floor {i % 40} is out of paper" for i in range(1000)
+            ]
+            worker.ask("documents", texts=texts, keep=False)
+            if slice_number in (10, 100):
+                found[f"peak_mb_{slice_number}000_texts"] = worker.ask("memory")["peak_bytes"] / 1e6
+    return found
+
+
 def print_table(console: Console, title: str, timed: dict[str, Timed]) -> None:
     table = Table("system", "documents/s", "query p50 ms", "p99", "peak MB", "terms", "nDCG@10", title=title)
     for name, each in timed.items():
@@ -225,7 +243,7 @@ def print_table(console: Console, title: str, timed: dict[str, Timed]) -> None:
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="320 documents, 64 for the wider model: within 5 minutes")
+    parser.add_argument("--quick", action="store_true", help="192 documents, 24 for the wider model: within 5 minutes")
     parser.add_argument("--documents", type=int, help="of a collection; 2,048 unless told")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--nfcorpus", type=Path, help="a BEIR folder; its licence forbids packaging it")
@@ -238,11 +256,12 @@ def main() -> None:
     """Measure and print."""
     options, console = options_of(), Console(width=140)
     _BUILD.mkdir(parents=True, exist_ok=True)
-    count = options.documents or (320 if options.quick else 2048)
-    few = max(64, count // 8)
+    count = options.documents or (192 if options.quick else 2048)
+    few = count // 8
 
     def run(name: str, folder: Path, model: str, folders: tuple[Path, Path], count: int) -> dict[str, Timed]:
-        timed = measure(Texts.read(name, folder, count), model, folders, options, console.print)
+        texts = Texts.read(name, folder, count, 100 if options.quick else None)
+        timed = measure(texts, model, folders, options, console.print)
         print_table(console, f"{model} on {name}, {count} documents, {options.threads} threads", timed)
         everything[f"{model}-{name}"] = {system: {**t.figures, "version": t.version} for system, t in timed.items()}
         return timed
@@ -253,6 +272,8 @@ def main() -> None:
     of_mini = run("scifact", collection_path("scifact"), "mini", mini(_BUILD), few)
     of_tiny = run("scifact", collection_path("scifact"), "tiny", tiny(_BUILD), count)
     found = ratios(of_tiny, of_mini)
+    if not options.quick:
+        found |= memory(tiny(_BUILD)[0], options)
     everything |= {"ratios": found, "load_after": list(os.getloadavg())}
     (_BUILD.parent / "encode.json").write_text(json.dumps(everything, indent=1), encoding="utf-8")
     for name, value in found.items():
