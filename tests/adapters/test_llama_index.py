@@ -1,6 +1,7 @@
 """The retriever and the sparse embedding for LlamaIndex: they find and weigh what Lexpand does."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,17 @@ def test_k_and_filter(plain: Retriever) -> None:
     assert LexpandRetriever(plain, 0).retrieve(QUERY) == []
 
 
-def test_asynchronous_calls_find_the_same(plain: Retriever) -> None:
-    assert found(asyncio.run(LexpandRetriever(plain, 4).aretrieve(QUERY))) == expected(plain, 4)
+def test_asynchronous_calls_find_the_same_in_a_thread(plain: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, rank = [], plain.rank
+
+    def ranked(*args: Any, **settings: Any) -> Any:
+        threads.append(threading.current_thread())
+        return rank(*args, **settings)
+
+    monkeypatch.setattr(plain, "rank", ranked)
+    nodes = asyncio.run(LexpandRetriever(plain, 4).aretrieve(QUERY))
+    assert threads[0] is not threading.current_thread()
+    assert found(nodes) == expected(plain, 4)
 
 
 def test_a_path_is_enough_and_query_engines_take_it(folder: Path, plain: Retriever) -> None:
@@ -99,6 +109,6 @@ def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page
 
 def test_what_llama_index_writes_of_the_embedding(encoder: Encoder) -> None:
     embedding = LexpandSparseEmbedding(encoder)
-    assert embedding.to_payload()["model_name"] == encoder.contract.name
-    assert embedding.model_dump()["class_name"] == "LexpandSparseEmbedding"
-    assert "encoder" not in embedding.model_dump()
+    written = embedding.model_dump()
+    assert (written["class_name"], written["model_name"]) == ("LexpandSparseEmbedding", encoder.contract.name)
+    assert "encoder" not in written
