@@ -89,8 +89,8 @@ $(VENV)/dev: $(VENV)/base
 	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet 'sentence-transformers>=5,<7'
 	@touch $@
 
-# An environment of its own: the frameworks bring some hundred packages, langchain-tests pytest plugins, and with them gone
-# from $(VENV), `make test` shows that Lexpand does without.
+# An environment of its own: the frameworks bring some hundred packages and langchain-tests plugins of pytest, and without them
+# `make test` shows that Lexpand needs none.
 .venv-adapters/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-adapters
 	@tools/install.sh .venv-adapters/bin/python '.[langchain,llama-index,haystack]'

@@ -12,9 +12,6 @@ from lexpand.encode import LongDocuments, WordAnalyzer
 # Haystack tells its makers about every pipeline unless it is told not to.
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
-PIPELINES = ["splade", "bm25", "hybrid"]
-QUERY = "send the invoices by e-mail"
-
 
 @pytest.fixture
 def folder(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:

@@ -128,6 +128,13 @@ def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[P
     assert all(one.sparse_embedding is None for one in given)
 
 
+def test_documents_are_cut_where_they_are_told_to_be() -> None:
+    given = [Document(content="Invoices are sent by e-mail on the first day of each month.")]
+    (cut,) = LexpandSparseDocumentEmbedder(max_tokens=4).run(given)["documents"]
+    first = Encoder.load(max_tokens=4).encode_documents([given[0].content]).as_dict(0)
+    assert dict(zip(cut.sparse_embedding.indices, cut.sparse_embedding.values, strict=True)) == first
+
+
 def test_embedders_are_saved_and_loaded_with_their_settings() -> None:
     text = LexpandSparseTextEmbedder(query_pruning="top=2", threads=1)
     documents = LexpandSparseDocumentEmbedder(

@@ -17,6 +17,7 @@ from lexpand import Document as Page
 from lexpand import Retriever
 from lexpand.adapters.langchain import LexpandRetriever
 from lexpand.errors import DataError, FilterError, NotAnIndex
+from lexpand.index.filters import parse_filter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the framework's own, in several versions
 QUERY = "send the invoices by e-mail"
@@ -65,7 +66,8 @@ def test_k_and_filter_of_a_call_stand_for_the_retrievers_own(plain: Retriever, p
     assert found(retriever.invoke(QUERY, filter={"title": "mine"})) == expected(plain, 2, {"title": "mine"})
     assert found(retriever.invoke(QUERY, k=1, filter="not team = finance")) == expected(plain, 1, "not team = finance")
     assert retriever.invoke(QUERY, k=0) == []
-    assert found(LexpandRetriever(retriever=plain, filter={"team": "finance"}).invoke(QUERY)) == finance
+    for same in ({"team": "finance"}, parse_filter("team = finance")):
+        assert found(LexpandRetriever(retriever=plain, filter=same).invoke(QUERY)) == finance
 
 
 def test_asynchronous_calls_take_the_same(plain: Retriever) -> None:

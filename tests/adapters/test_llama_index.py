@@ -107,6 +107,12 @@ def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page
     assert all(type(term) is int and type(weight) is float for term, weight in query.items())
 
 
+def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
+    embedding = LexpandSparseEmbedding(Encoder.load(query_pruning="top=2", document_pruning="top=4"))
+    assert len(embedding.get_query_embedding(QUERY)) == 2
+    assert len(embedding.get_text_embedding(QUERY)) == 4
+
+
 def test_what_llama_index_writes_of_the_embedding(encoder: Encoder) -> None:
     embedding = LexpandSparseEmbedding(encoder)
     written = embedding.model_dump()
