@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs') $(wildcard crates/*/Cargo.toml) Cargo.toml Cargo.lock
+# langchain-tests has tests that pytest-asyncio must run, which warns unless it is told both; pytest elsewhere does not know them.
+ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
 .PHONY: help demo test test-all lint format bench bench-search bench-encode docs wheel model clean
@@ -20,10 +22,12 @@ test: $(VENV)/dev ## the tests, without those that take minutes
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-all: $(VENV)/dev .venv-train/ready ## every test; those beside sentence-transformers bring torch (5 GB)
+test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
 	.venv-train/bin/python -m pytest tests/encode/test_checkpoints_torch.py
+	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
+		'tests/house/test_docs.py::test_python_examples_run[adapters.md]'
 
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
@@ -59,7 +63,7 @@ model: .venv-train/ready $(VENV)/base ## make the added files of the packaged mo
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## everything that is made, the environments too
-	rm -rf $(VENV) .venv-train .venv-bench .venv-encode target build dist src/lexpand/_native*.so
+	rm -rf $(VENV) .venv-train .venv-adapters .venv-bench .venv-encode target build dist src/lexpand/_native*.so
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -91,4 +95,13 @@ $(VENV)/dev: $(VENV)/base
 	$(PYTHON) -m venv .venv-train
 	@tools/install.sh .venv-train/bin/python '.[dev,torch]'
 	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet 'sentence-transformers>=5,<7'
+	@touch $@
+
+# An environment of its own: the frameworks bring some hundred packages and langchain-tests plugins of pytest, and without them
+# `make test` shows that Lexpand needs none.
+.venv-adapters/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-adapters
+	@tools/install.sh .venv-adapters/bin/python '.[langchain,llama-index,haystack]'
+	$(QUIET_PIP) .venv-adapters/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'langchain-tests>=1,<2' \
+		'nbclient>=0.10' 'nbformat>=5.10' 'ipykernel>=6.29'
 	@touch $@

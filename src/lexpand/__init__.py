@@ -3,7 +3,7 @@
     from lexpand import Encoder, Index, SparseRetriever, ingest, read_documents
 
 The rooms, in the order in which data flows: `lexpand.data`, `lexpand.encode`, `lexpand.index`, `lexpand.search`,
-`lexpand.explain`, `lexpand.evaluate`, `lexpand.cli`. Errors stand in `lexpand.errors`.
+`lexpand.explain`, `lexpand.adapters`, `lexpand.evaluate`, `lexpand.cli`. Errors stand in `lexpand.errors`.
 """
 
 from importlib import import_module

@@ -1,0 +1,46 @@
+"""What a framework is given of a hit: the text that was found, whole, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lexpand.data import Document, JsonValue
+from lexpand.index.filters import Filter
+from lexpand.search import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A hit with its text.
+
+    Attributes:
+        document: the document found.
+        score: see `Hit.score`.
+        span: the characters of the best chunk in `Document.full_text`; None in an index without chunks.
+    """
+
+    document: Document
+    score: float
+    span: tuple[int, int] | None
+
+    @property
+    def text(self) -> str:
+        """The best chunk of a document in chunks; else its text, or its title where it has no text."""
+        if self.span is not None:
+            return self.document.full_text[slice(*self.span)]
+        return self.document.text or self.document.title
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """The document's metadata with ``doc_id``, ``title`` and, of a chunk, ``span``; these names are Lexpand's."""
+        known: dict[str, JsonValue] = {"doc_id": self.document.doc_id, "title": self.document.title}
+        if self.span is not None:
+            known["span"] = list(self.span)
+        return {**self.document.metadata, **known}
+
+
+def find_passages(retriever: Retriever, query: str, k: int, filter: Filter | None) -> list[Passage]:
+    """The best ``k`` documents for a question, best first; see `Retriever.rank`."""
+    (matches,) = retriever.rank([query], k, filter=filter)
+    documents = retriever.index.documents([match.row for match in matches])
+    return [Passage(documents[match.row], match.score, match.span) for match in matches]

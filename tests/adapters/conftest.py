@@ -1,0 +1,41 @@
+"""An index with words, so that every pipeline can be asked; and one of a long document in chunks."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lexpand import Document, Encoder, Index, Retriever, ingest, open_retriever
+from lexpand.encode import LongDocuments, WordAnalyzer
+
+# Haystack tells its makers about every pipeline unless it is told not to.
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:
+    """The folder of an index of the five pages, one without a text, and two of the same text."""
+    twins = [Document(name, "Vacation days are sent by e-mail.", metadata={"title": "mine"}) for name in ("a", "b")]
+    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+        ingest(index, encoder, [*pages, Document("bare", "", "Invoices by e-mail"), *twins])
+    return tmp_path / "pages.index"
+
+
+@pytest.fixture
+def plain(folder: Path) -> Iterator[Retriever]:
+    """Lexpand's own retriever over the index: what the adapters must find."""
+    with open_retriever(folder, "hybrid") as retriever:
+        yield retriever
+
+
+@pytest.fixture
+def chunked(tmp_path: Path) -> Iterator[Retriever]:
+    """A retriever over one long document, whose invoices stand in a middle chunk."""
+    encoder = Encoder.load(max_tokens=32, long=LongDocuments("chunk"))
+    filler = "The printer is turned off and on again, and it waits for ten seconds. "
+    text = filler * 6 + "Invoices are sent by e-mail. " + filler * 6
+    with Index.create(tmp_path / "chunks.index", encoder.space) as index:
+        ingest(index, encoder, [Document("long", text, "Handbook", {"team": "office"})])
+    with open_retriever(tmp_path / "chunks.index") as retriever:
+        yield retriever
