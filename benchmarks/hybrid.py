@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,8 +90,12 @@ def opened(folder: Path, encoder: Encoder) -> Collection:
     """A collection, indexed if it is not yet."""
     path = _ROOT / f"{folder.name}-{encoder.space.model.hash[:12]}.index"
     if not Index.exists(path):
-        with Index.create(path, encoder.space, words=WordAnalyzer("english")) as index:
+        # Under another name until it is whole: a run that was ended must not leave half a collection to the next.
+        unfinished = path.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with Index.create(unfinished, encoder.space, words=WordAnalyzer("english")) as index:
             ingest(index, encoder, read_documents(folder))
+        unfinished.rename(path)
     plain = folder / "qrels" / "test.tsv"
     qrels = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz"))
     judged = set(qrels.judgements)
