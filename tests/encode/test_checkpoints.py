@@ -1,13 +1,14 @@
 """Checkpoints without torch: what is found out about them, and what cannot be used, each with its reason."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_makers import word_pieces, write_bert
+from checkpoint_makers import TEXTS, word_pieces, write_bert
 from safetensors.numpy import load_file, save_file
 
 from lexpand import Encoder, Role
@@ -28,6 +29,7 @@ from lexpand.errors import LexpandError, MissingExtra, ModelError
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 DECODER = "cls.predictions.decoder.weight"
+BIAS = "cls.predictions.bias"
 SIZE = word_pieces().get_vocab_size()
 
 
@@ -176,7 +178,13 @@ def test_a_router_with_a_table(plain: Path, tmp_path: Path) -> None:
     router["types"]["other"] = "a.MLMTransformer"
     router["structure"]["query"] = ["other", ids["head"]]
     write(routed / "router_config.json", router)
-    assert "another encoder for queries (MLMTransformer, SpladePooling)" in refused(routed)
+    write_bert(routed / "other", **{BIAS: np.ones(SIZE, np.float32)})
+    of_queries = read_checkpoint(routed).queries
+    assert of_queries is not None and of_queries.activation == "log1p(log1p(relu))"
+    assert of_queries.tensors[BIAS].tolist() == [1] * SIZE
+    router["structure"]["query"] = ["other"]
+    write(routed / "router_config.json", router)
+    assert "has the modules MLMTransformer: only" in refused(routed)
 
 
 # What cannot be used
@@ -345,6 +353,78 @@ def test_a_table_makes_lookup_the_mode(plain: Path, tmp_path: Path) -> None:
     assert {encoder.vocabulary.term(term): weight for term, weight in weights.items()} == {"heart": 2.5, "valve": 1.5}
     again = read_checkpoint(tmp_path / "made")  # through the router that was written
     assert again.query_table is not None and np.count_nonzero(again.query_table.weights) == 2
+
+
+@pytest.fixture
+def for_queries(tmp_path: Path) -> Path:
+    """Another model over the same vocabulary."""
+    random = np.random.default_rng(9)
+    return write_bert(tmp_path / "queries", **{BIAS: random.normal(size=SIZE).astype(np.float32)})
+
+
+def test_two_encoders(plain: Path, for_queries: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    done = import_model(plain, made, Choices(query_encoder=str(for_queries), name="two"))
+    assert done.optimized and check_model(made).pairs == 8
+    alone = {}
+    for role, source in ((Role.DOCUMENT, plain), (Role.QUERY, for_queries)):
+        import_model(source, tmp_path / role)
+        alone[role] = Encoder.load(tmp_path / role)
+    both = Encoder.load(made)
+    for role, encoder in alone.items():
+        found, expected = both.encode(TEXTS, role), encoder.encode(TEXTS, role)
+        assert list(found.vectors.as_dicts()) == list(expected.vectors.as_dicts()), role
+        assert found.vectors.model == done.model
+        assert both.trace("reset the heart", role).positions == encoder.trace("reset the heart", role).positions
+    assert list(alone[Role.QUERY].encode_queries(TEXTS).as_dicts()) != list(
+        alone[Role.DOCUMENT].encode_queries(TEXTS).as_dicts()
+    )
+    assert list(both.encode_queries(TEXTS).as_dicts()) == list(alone[Role.QUERY].encode_queries(TEXTS).as_dicts())
+    one = Contract.load(tmp_path / Role.DOCUMENT)
+    assert done.model.hash != one.hash, "other queries are another model"
+
+
+def test_an_import_of_two_encoders_again(plain: Path, for_queries: Path, tmp_path: Path) -> None:
+    """Through the router that was written; without graphs at first."""
+    first = import_model(plain, tmp_path / "a", Choices(query_encoder=str(for_queries)), optimize=False)
+    again = import_model(tmp_path / "a", tmp_path / "b")
+    assert again.model.hash == first.model.hash
+    optimize_model(tmp_path / "a")
+    a, b = (Encoder.load(tmp_path / name).encode_queries(TEXTS) for name in "ab")
+    assert list(a.as_dicts()) == list(b.as_dicts()) and a.nnz > 0
+
+
+def test_two_encoders_that_do_not_go_together(plain: Path, for_queries: Path, tmp_path: Path) -> None:
+    def refused(**choices: Any) -> str:
+        with pytest.raises(ModelError) as caught:
+            import_model(plain, tmp_path / "made", Choices(**choices))
+        assert not (tmp_path / "made").exists()
+        return str(caught.value)
+
+    other = tmp_path / "other"
+    shutil.copytree(for_queries, other)
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    words = tokenizer["model"]["vocab"]
+    words["hearth"] = words.pop("heart")
+    write(other / "tokenizer.json", tokenizer)
+    assert f"{other}, for queries, has another vocabulary ({SIZE} terms)" in refused(query_encoder=str(other))
+    write(plain / "idf.json", {"heart": 2.5})
+    assert "through one encoder, or through a table, not through both" in refused(query_encoder=str(for_queries))
+    assert "none/such" in refused(query_encoder="none/such")
+
+
+def test_a_query_encoder_that_was_changed(plain: Path, for_queries: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    import_model(plain, made, Choices(query_encoder=str(for_queries)))
+    contract = json.loads((made / "query_encoder" / "contract.json").read_text())
+    write(made / "query_encoder" / "contract.json", contract | {"pruning": {"query": {"top": 1}}})
+    with pytest.raises(ModelError, match=r"query_encoder differs from the one in contract\.json"):
+        Encoder.load(made)
+    contract = json.loads((made / "contract.json").read_text())
+    contract["query"]["encoder"]["folder"] = "../queries"
+    write(made / "contract.json", contract)
+    with pytest.raises(ModelError, match=r"names a file outside the folder: \.\./queries"):
+        Encoder.load(made)
 
 
 @pytest.mark.parametrize("pooling", ["max", "sum"])

@@ -137,6 +137,33 @@ def test_a_router_with_a_table_for_queries(tmp_path: Path) -> None:
     assert check_model(tmp_path / "made").pairs == 8
 
 
+def test_a_router_with_another_encoder_for_queries(tmp_path: Path) -> None:
+    """As sentence-transformers saves it; and what is written from two checkpoints is read by it."""
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.models import Router
+    from sentence_transformers.sparse_encoder import models
+
+    plain = save_model(tmp_path / "plain", "bert")
+    model, tokenizer = make_model("bert")
+    with torch.no_grad():
+        model.cls.predictions.bias.add_(torch.randn_like(model.cls.predictions.bias) * 0.5)
+    model.save_pretrained(tmp_path / "asking")
+    tokenizer.save_pretrained(tmp_path / "asking")
+    roles = {
+        role: [models.MLMTransformer(str(tmp_path / name)), models.SpladePooling(pooling_strategy="max")]
+        for role, name in (("query", "asking"), ("document", "plain"))
+    }
+    router = Router.for_query_document(query_modules=roles["query"], document_modules=roles["document"])
+    routed = SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot")
+    routed.save_pretrained(str(tmp_path / "routed"))
+    import_model(tmp_path / "routed", tmp_path / "made")
+    import_model(plain, tmp_path / "joined", Choices(query_encoder=str(tmp_path / "asking")))
+    for made in ("made", "joined"):
+        for role in ("document", "query"):
+            assert_same(tmp_path / made, vectors(routed, TEXTS, role), role)
+        assert check_model(tmp_path / made).pairs == 8
+
+
 def test_texts_past_the_limit_and_padding_in_the_text(tmp_path: Path) -> None:
     """RoBERTa counts positions by what is no padding; its token in a text is padding too."""
     texts = ["heart <pad> attack of the valve", "heart " * 60, "(a=b)"]

@@ -66,6 +66,15 @@ def import_command(
             show_default="what SOURCE has",
         ),
     ] = None,
+    query_encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--query-encoder",
+            metavar="SOURCE",
+            help="Another checkpoint that encodes the queries (efficient SPLADE has two): a folder, or a Hub id.",
+            show_default="what SOURCE has",
+        ),
+    ] = None,
     max_length: Annotated[
         int | None,
         typer.Option("--max-length", help="The longest text read, in tokens.", show_default="the model's limit"),
@@ -95,6 +104,7 @@ def import_command(
         pooling=None if pooling is None else pooling.value,
         activation=None if activation is None else activation.value,
         query=query,
+        query_encoder=query_encoder,
         max_tokens=max_length,
         name=name,
         licence=licence,
@@ -155,6 +165,7 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         "activation": contract.activation,
         "query_mode": contract.query_mode.value,
         "query_table": contract.query_table is not None,
+        "query_encoder": contract.query_encoder is not None,
         "graph": contract.body is not None,
         "screening": contract.screening is not None,
         "golden_pairs": len(contract.golden),

@@ -68,20 +68,29 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryEncoder:
+    """A model folder within the folder, which encodes its queries; and that one's hash."""
+
+    folder: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a model folder promises; `load` reads it.
 
     Attributes:
         name: how people call the model.
         vocabulary_size: terms there are.
-        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes, query table and pruning. Two
-            models with one hash give the same vectors; name, lengths, licence, screening and the body's file have no
-            part.
+        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes, query table or encoder and
+            pruning. Two models with one hash give the same vectors; name, lengths, licence, screening and the body's
+            file have no part.
         body: the graph of the transformer; None in a folder of which none was made yet.
         body_int8: the graph that multiplies integers; None in folders that have none.
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where nobody says otherwise.
         query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
+        query_encoder: what encodes queries in the place of the documents' encoder; None where that does both.
         pruning: the rules of each role; a role without any has a `Pruning` that keeps every term.
     """
 
@@ -101,6 +110,7 @@ class Contract:
     max_tokens: Mapping[Role, int]
     query_mode: QueryMode
     query_table: File | None
+    query_encoder: QueryEncoder | None
     pruning: Mapping[Role, Pruning]
     licence: str
     origin: str
@@ -160,6 +170,7 @@ class Contract:
             max_tokens={role: int(raw[role]["max_tokens"]) for role in Role},
             query_mode=_query_mode(raw),
             query_table=_query_table(raw["query"].get("table")),
+            query_encoder=_query_encoder(raw["query"].get("encoder")),
             pruning=_pruning(raw["pruning"]),
             licence=str(raw["licence"]),
             origin=str(raw["origin"]),
@@ -190,6 +201,10 @@ def _query_table(raw: dict[str, Any] | None) -> File | None:
     return None if raw is None else File(raw["file"], raw["sha256"])
 
 
+def _query_encoder(raw: dict[str, Any] | None) -> QueryEncoder | None:
+    return None if raw is None else QueryEncoder(raw["folder"], raw["hash"])
+
+
 def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON
     if raw is not None and (not isinstance(raw, dict) or set(raw) - set(Role)):
         raise ValueError(f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'")
@@ -213,5 +228,8 @@ def _hash(raw: dict[str, Any]) -> str:
     table = _query_table(raw["query"].get("table"))
     if table is not None:
         decides["query_table"] = table.sha256
+    encoder = _query_encoder(raw["query"].get("encoder"))
+    if encoder is not None:
+        decides["query_encoder"] = encoder.hash
     text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

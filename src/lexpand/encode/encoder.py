@@ -91,6 +91,12 @@ class Encoder:
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
+        queries = folder.query_folder()
+        self._for_queries = None
+        if queries is not None:
+            self._for_queries = Encoder(
+                queries, threads=threads, cache=cache, backend=backend, device=device, dtype=dtype
+            )
         table = folder.load_query_table()
         self._lookup = None
         if table is not None:
@@ -241,7 +247,7 @@ class Encoder:
             text,
             dict(zip(terms.tolist(), weights.tolist(), strict=True)),
             dict(zip(terms.tolist(), encoding.positions.tolist(), strict=True)),
-            self._tokens.places(text, self.max_tokens[role]),
+            self._reader(role)._tokens.places(text, self.max_tokens[role]),
             int(encoding.tokens_lost[0]),
         )
 
@@ -270,6 +276,10 @@ class Encoder:
             raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
         return self._lookup
 
+    def _reader(self, role: Role) -> Encoder:
+        """Whose tokenizer, body and head read texts of a role."""
+        return self if role is Role.DOCUMENT or self._for_queries is None else self._for_queries
+
     def _prune(self, vectors: SparseVectors, role: Role) -> SparseVectors:
         for rules in self.pruning[role]:
             vectors = rules.apply(vectors)
@@ -297,6 +307,9 @@ class Encoder:
     def _encode_window(
         self, texts: list[str], role: Role, on_done: OnDone
     ) -> tuple[list[Row], Sequence[TokenizedText]]:
+        reader = self._reader(role)
+        if reader is not self:
+            return reader._encode_window(texts, role, on_done)
         if self._cache is None:
             return self._run_window(texts, role, on_done)
         # Before pruning: other rules find the same vectors.

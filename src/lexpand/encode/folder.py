@@ -157,6 +157,16 @@ class ModelFolder:
             )
         return _native.Head(weight, bias, pooling=contract.pooling, activation=contract.activation)
 
+    def query_folder(self) -> ModelFolder | None:
+        """The folder of the queries' own encoder; None where one encoder does both."""
+        named = self.contract.query_encoder
+        if named is None:
+            return None
+        folder = ModelFolder(self._inside(named.folder))
+        if folder.contract.hash != named.hash:
+            raise ModelError(f"{folder.path} differs from the one in contract.json: copy the model folder again")
+        return folder
+
     def load_screening(self) -> Screening | None:
         """The basis in which the head proves most terms inactive; None where the folder has none."""
         named = self.contract.screening
@@ -206,9 +216,7 @@ class ModelFolder:
 
     def _read(self, name: str, sha256: str) -> bytes:
         """A file's bytes, checked against the contract."""
-        path = self.path / name
-        if not path.resolve().is_relative_to(self.path.resolve()):
-            raise ModelError(f"{self.path}: the contract names a file outside the folder: {name}")
+        path = self._inside(name)
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -216,3 +224,9 @@ class ModelFolder:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise ModelError(f"{path} differs from the one in contract.json (SHA-256): copy the model folder again")
         return content
+
+    def _inside(self, name: str) -> Path:
+        path = self.path / name
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise ModelError(f"{self.path}: the contract names a file outside the folder: {name}")
+        return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.layout import Layout, read_layout
 from lexpand.encode.checkpoints.query_tables import read_query_table
 from lexpand.encode.checkpoints.shape import read_shape, tensor_names
+from lexpand.encode.checkpoints.source import find_source
 from lexpand.encode.checkpoints.tensors import Tensors, read_tensors
 from lexpand.encode.contract import Activation, Pooling
 from lexpand.encode.query_table import QueryTable
@@ -43,6 +44,7 @@ class Checkpoint:
         pooling, activation: of the head.
         max_tokens: the longest text read, in tokens, special ones included.
         query_table: for queries that are looked up; None where they are encoded.
+        queries: the checkpoint of another encoder for queries; None where one does both.
         licence, origin: of the weights; empty where nothing is said.
         notes: what was changed while reading, for people.
     """
@@ -59,6 +61,7 @@ class Checkpoint:
     activation: Activation
     max_tokens: int
     query_table: QueryTable | None
+    queries: Checkpoint | None
     licence: str
     origin: str
     notes: tuple[str, ...]
@@ -73,6 +76,31 @@ def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
     """
     choices = choices or Choices()
     layout = read_layout(folder)
+    checkpoint = _read(folder, layout, choices)
+    if choices.query_encoder is not None:
+        queries = read_checkpoint(find_source(choices.query_encoder))
+    elif layout.queries is not None:
+        queries = _read(folder, layout.queries, Choices())
+    else:
+        return checkpoint
+    _refuse_unlike(checkpoint, queries)
+    return replace(checkpoint, queries=queries)
+
+
+def _refuse_unlike(documents: Checkpoint, queries: Checkpoint) -> None:
+    """Vectors of queries and documents meet term by term."""
+    if queries.vocabulary.sha256 != documents.vocabulary.sha256:
+        raise ModelError(
+            f"{queries.folder}, for queries, has another vocabulary ({len(queries.vocabulary)} terms) than "
+            f"{documents.folder} ({len(documents.vocabulary)} terms): their vectors have nothing in common"
+        )
+    if documents.query_table is not None or queries.query_table is not None or queries.queries is not None:
+        raise ModelError(
+            f"{documents.folder}: queries go through one encoder, or through a table, not through both: leave one out"
+        )
+
+
+def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
     config = read_json(layout.transformer / "config.json", dict)
     architecture = find_architecture(config)
     if not (layout.transformer / "tokenizer.json").is_file():
@@ -102,6 +130,7 @@ def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
         activation=choices.activation or layout.activation,
         max_tokens=_max_tokens(layout, config, choices.max_tokens),
         query_table=query_table,
+        queries=None,
         licence=choices.licence or licence,
         origin=choices.origin or origin,
         notes=(*notes, *more),

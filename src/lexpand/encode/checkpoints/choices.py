@@ -17,6 +17,7 @@ class Choices:
         activation: ``log1p(relu)`` or ``log1p(log1p(relu))``.
         query: a table of query weights: a file (``idf.json``, ``query_token_weights.txt``, ``*.safetensors``) or a
             folder that holds one.
+        query_encoder: another checkpoint that encodes the queries: a folder, or an id of the Hugging Face Hub.
         max_tokens: the longest text read, in tokens, special ones included.
         name: how people call the model.
         licence, origin: of the weights, and of what they were trained on.
@@ -25,6 +26,7 @@ class Choices:
     pooling: Pooling | None = None
     activation: Activation | None = None
     query: Path | None = None
+    query_encoder: str | None = None
     max_tokens: int | None = None
     name: str | None = None
     licence: str | None = None

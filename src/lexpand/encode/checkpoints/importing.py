@@ -17,7 +17,7 @@ from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.optimizing import optimize_model
 from lexpand.encode.checkpoints.reference import has_torch, torch_reference
 from lexpand.encode.checkpoints.source import find_source
-from lexpand.encode.checkpoints.writing import write_contract, write_folder
+from lexpand.encode.checkpoints.writing import QUERIES, write_contract, write_folder
 from lexpand.encode.contract import Contract, Role
 from lexpand.encode.encoder import Encoder
 from lexpand.errors import ModelError, StorageError
@@ -90,7 +90,8 @@ def import_model(
         raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Imported(dest, Contract.load(dest).model, checkpoint.notes, *imported)
+    notes = (*checkpoint.notes, *(() if checkpoint.queries is None else checkpoint.queries.notes))
+    return Imported(dest, Contract.load(dest).model, notes, *imported)
 
 
 def _refuse_existing(dest: Path, force: bool) -> None:
@@ -106,10 +107,12 @@ def _complete(
     checkpoint: Checkpoint, folder: Path, optimize: bool, say: OnStep
 ) -> tuple[bool, str | None, float | None]:
     """Golden pairs and graph; whether there is a graph, what the pairs come from, and how far both differ."""
+    if checkpoint.queries is not None:
+        _complete(checkpoint.queries, folder / QUERIES, optimize, lambda step: say(f"{step}, of queries"))
     by_torch, graph = has_torch(), optimize and find_spec("onnx") is not None
     if by_torch:
         say("golden pairs by transformers")
-        _write_golden(folder, torch_reference(checkpoint))
+        _write_golden(folder, _by_torch(checkpoint))
     if not graph:
         return False, "torch" if by_torch else None, None
     say("making the graph")
@@ -118,6 +121,13 @@ def _complete(
         encoder = Encoder.load(folder)
         _write_golden(folder, lambda role, text: _weigh(encoder, role, text))
     return True, "torch" if by_torch else "onnx", difference
+
+
+def _by_torch(checkpoint: Checkpoint) -> Weigh:
+    """Each role by its own encoder."""
+    documents = torch_reference(checkpoint)
+    queries = documents if checkpoint.queries is None else torch_reference(checkpoint.queries)
+    return lambda role, text: (queries if role is Role.QUERY else documents)(role, text)
 
 
 def _weigh(encoder: Encoder, role: Role, text: str) -> dict[int, float]:

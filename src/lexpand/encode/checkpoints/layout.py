@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ class Layout:
         pooling, activation: of the head.
         max_tokens: the longest text read; None where only the transformer's own limit counts.
         query_table: a file or folder with the weights of query tokens; None where queries are encoded.
+        queries: the layout of another encoder for queries; None where one does both.
     """
 
     transformer: Path
@@ -38,6 +39,7 @@ class Layout:
     activation: Activation = "log1p(relu)"
     max_tokens: int | None = None
     query_table: Path | None = None
+    queries: Layout | None = None
 
 
 def read_layout(folder: Path) -> Layout:
@@ -103,7 +105,7 @@ def _transformer_config(folder: Path) -> dict[str, Any]:
 
 
 def _routed(folder: Path, router: Path) -> Layout:
-    """A Router: documents through an encoder, queries through the same or through a table."""
+    """A Router: documents through an encoder, queries through the same, another, or a table."""
     names = [name for name in ("router_config.json", "config.json") if (router / name).is_file()]
     if not names:
         raise ModelError(f"{router} has no router_config.json: copy the checkpoint again")
@@ -117,13 +119,9 @@ def _routed(folder: Path, router: Path) -> Layout:
     layout = _encoder(folder, routes["document"])
     if routes["query"] == routes["document"]:
         return layout
-    if [kind for kind, _ in routes["query"]] != ["SparseStaticEmbedding"]:
-        raise ModelError(
-            f"{folder} has another encoder for queries ({', '.join(kind for kind, _ in routes['query'])}): "
-            "one encoder for both, or a SparseStaticEmbedding for queries, can be imported"
-        )
-    table = routes["query"][0][1]
-    return Layout(layout.transformer, layout.pooling, layout.activation, layout.max_tokens, table)
+    if [kind for kind, _ in routes["query"]] == ["SparseStaticEmbedding"]:
+        return replace(layout, query_table=routes["query"][0][1])
+    return replace(layout, queries=_encoder(folder, routes["query"]))
 
 
 def _refuse_prompts(folder: Path) -> None:

@@ -55,6 +55,8 @@ def optimize_model(model: str | Path) -> Optimized:
     if is_packaged(path):
         raise ModelError(f"{path.name} is packaged with Lexpand and optimized already")
     contract = Contract.load(path)
+    if contract.query_encoder is not None:
+        optimize_model(path / contract.query_encoder.folder)
     shapes = _shapes(path, contract)
     config = read_json(path / "config.json", dict)
     graphs = {_BODY: make_graph(config, shapes), _BODY_INT8: make_graph(config, shapes, int8=True)}

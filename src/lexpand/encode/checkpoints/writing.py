@@ -13,11 +13,12 @@ from lexpand.encode.checkpoints.checkpoint import Checkpoint
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
 from lexpand.encode.checkpoints.shape import read_shape
-from lexpand.encode.contract import VERSION, Activation, Pooling, QueryMode
+from lexpand.encode.contract import VERSION, Activation, Contract, Pooling, QueryMode
 
 WEIGHTS = "model.safetensors"
 POOLING = "1_SpladePooling"
 TABLE = "query_0_SparseStaticEmbedding"
+QUERIES = "query_encoder"
 
 # The form of sentence-transformers 5.0: 5.x and 6.x read it, and 5.0 to 5.3 read no later one.
 _VERSION = "5.0.0"
@@ -25,6 +26,8 @@ _TYPES = {
     "": "sentence_transformers.sparse_encoder.models.MLMTransformer",
     POOLING: "sentence_transformers.sparse_encoder.models.SpladePooling",
     TABLE: "sentence_transformers.sparse_encoder.models.SparseStaticEmbedding",
+    QUERIES: "sentence_transformers.sparse_encoder.models.MLMTransformer",
+    f"{QUERIES}/{POOLING}": "sentence_transformers.sparse_encoder.models.SpladePooling",
 }
 _ROUTER = "sentence_transformers.models.Router"
 _ACTIVATIONS = {"log1p(relu)": "relu", "log1p(log1p(relu))": "log1p_relu"}
@@ -46,12 +49,16 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
     files = sentence_transformers_files(
         checkpoint.max_tokens, checkpoint.pooling, checkpoint.activation, len(checkpoint.vocabulary)
     )
-    if checkpoint.query_table is not None:
+    if checkpoint.query_table is not None or checkpoint.queries is not None:
         files["modules.json"] = [{"idx": 0, "name": "0", "path": "", "type": _ROUTER}]
     for path, content in files.items():
         write_json(folder / path, content)
     if checkpoint.query_table is not None:
         _write_table(checkpoint, folder)
+    if checkpoint.queries is not None:
+        (folder / QUERIES).mkdir()
+        write_folder(checkpoint.queries, folder / QUERIES, f"{name}, queries", source)
+        _write_router(folder, [QUERIES, f"{QUERIES}/{POOLING}"])
     write_contract(folder, _contract(checkpoint, folder, name, source))
 
 
@@ -95,14 +102,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
-    """The table, and the router that sends queries to it and documents to the transformer in the folder's root."""
+def _write_router(folder: Path, queries: list[str]) -> None:
+    """Queries go through the modules named, documents through the transformer in the folder's root."""
+    documents = ["", POOLING]
     router = {
-        "types": _TYPES,
-        "structure": {"query": [TABLE], "document": ["", POOLING]},
+        "types": {path: _TYPES[path] for path in [*queries, *documents]},
+        "structure": {"query": queries, "document": documents},
         "parameters": {"default_route": "document", "allow_empty_key": True},
     }
     write_json(folder / "router_config.json", router)
+
+
+def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
+    """The table, and the router that sends queries to it."""
+    _write_router(folder, [TABLE])
     write_json(folder / TABLE / "config.json", {"frozen": False})
     _write_tokenizer(checkpoint, folder / TABLE)
     assert checkpoint.query_table is not None
@@ -159,6 +172,10 @@ def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> d
     if checkpoint.query_table is not None:
         file = f"{TABLE}/{WEIGHTS}"
         query |= {"mode": QueryMode.LOOKUP.value, "table": {"file": file, "sha256": sha256_of(folder / file)}}
+    if checkpoint.queries is not None:
+        of_queries = Contract.load(folder / QUERIES)
+        query |= {"max_tokens": checkpoint.queries.max_tokens}
+        query |= {"encoder": {"folder": QUERIES, "hash": of_queries.hash}}
     return {
         "format": "lexpand-contract",
         "version": VERSION,
