@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lexpand.data import SparseVectors
-from lexpand.encode import Encoder, Pruning, QueryMode
+from lexpand.encode import Encoder, Pruning, QueryMode, Rules
+from lexpand.encode.rules.rules import recorded_rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
@@ -121,6 +122,7 @@ def encoder_of(
     threads: int | None = None,
     query_mode: QueryMode | str | None = None,
     query_pruning: Pruning | str | None = None,
+    rules: Rules | str | Path | None = None,
 ) -> Encoder:
     """The encoder that an index names, set up as its documents were encoded.
 
@@ -130,14 +132,18 @@ def encoder_of(
         threads: that the encoder may use.
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
+        rules: edits of queries (docs/rules.md); those of documents are the ones that the index records.
 
     Raises:
         ModelError: the model cannot be loaded.
+        SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two pinned texts.
     """
+    mine = rules if isinstance(rules, Rules) else Rules() if rules is None else Rules.load(rules)
     return Encoder.load(
         model or index.space.location or "default",
         threads=threads,
         max_tokens=index.space.document_max_tokens,
         query_mode=query_mode,
         query_pruning=query_pruning,
+        rules=mine.for_queries_of(recorded_rules(index.space.document_settings)),
     )
