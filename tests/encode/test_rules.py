@@ -252,7 +252,7 @@ FOUND = [
     ("sign  in", "sign\n in", True),
     ("in", "within", False),
     ("sso", "SSO-login", True),
-    ("ｓｓｏ", "sso", True),
+    ("\uff53so", "sso", True),
     ("登录", "请登录系统", True),
 ]
 

@@ -215,6 +215,25 @@ class Encoder:
             total += len(window)
         return counts, total
 
+    def count_tokens(
+        self, texts: Sequence[str | Document], role: Role
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Of each text its tokens, special ones included, and how many of them the model does not read.
+
+        Returns:
+            Both uint32 [texts]; 0 for a text without any token.
+
+        Raises:
+            DataError: an element is neither a string nor a Document.
+        """
+        counted = self._tokens.tokenize([text_of(text, i) for i, text in enumerate(texts)], self.max_tokens[role])
+        seen, lost = [text.seen for text in counted], [text.lost for text in counted]
+        return np.array(seen, np.uint32), np.array(lost, np.uint32)
+
+    def normalise(self, text: str) -> str:
+        """A text as the model's normalizer spells it; of a model without one, the text itself."""
+        return self._tokens.normalise(text)
+
     def encode(self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None) -> Encoding:
         """Vectors with positions and token counts.
 
@@ -267,6 +286,11 @@ class Encoder:
             self._tokens.places(text, self.max_tokens[role]),
             int(encoding.tokens_lost[0]),
         )
+
+    def pinned(self, role: Role) -> dict[str, str]:
+        """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
+        edits = self._edits[role]
+        return {} if edits is None else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
 
     def unpruned(self) -> Encoder:
         """The same encoder without rules of pruning, the contract's included."""
