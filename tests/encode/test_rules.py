@@ -16,7 +16,7 @@ from lexpand.encode import Chunks, Long, LongDocuments, Pruning, Rules, VectorCa
 from lexpand.encode.encoding import BY_RULE
 from lexpand.encode.folder import find_folder
 from lexpand.encode.rules.phrases import Phrases
-from lexpand.encode.rules.rules import document_record, recorded_rules
+from lexpand.encode.rules.record import document_record, recorded_rules
 from lexpand.errors import DataError
 
 TEXTS = [

@@ -118,10 +118,6 @@ def _print_word(word: BrokenWord) -> None:
     show((word.word, "bold"), f" is read as {' '.join(word.pieces)}, in {asked}: {word.query}")
     known = f"{word.share:.0%} of the query's weight is on these pieces"
     if word.documents is not None:
-        known += (
-            f"; {count(word.documents, 'document')} with the word, {len(word.missed):,} of them missed by the vectors"
-        )
-    if word.missed:
         having, missed = count(word.documents, "document"), len(word.missed)
         known += f"; {having} with the word, {missed:,} of them missed by the vectors"
     if word.missed:

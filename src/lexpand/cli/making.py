@@ -22,7 +22,7 @@ from lexpand.encode import (
     WordAnalyzer,
     parse_pruning,
 )
-from lexpand.encode.rules.rules import check_same_rules, recorded_rules
+from lexpand.encode.rules.record import check_same_rules, recorded_rules
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 

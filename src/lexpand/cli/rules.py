@@ -14,7 +14,7 @@ from lexpand.cli.exit_codes import EXIT_ERROR
 from lexpand.cli.options import IndexPath, Json, Model, PipelineOption, Threads, Verbose
 from lexpand.cli.output import count, line, print_json, say, show, show_table
 from lexpand.encode import Encoder, Role, Rules
-from lexpand.encode.rules.rules import recorded_rules
+from lexpand.encode.rules.record import recorded_rules
 from lexpand.errors import DataError
 from lexpand.search import Outcome, open_retriever, run_expectations
 

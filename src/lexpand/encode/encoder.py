@@ -32,7 +32,8 @@ from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.pruning import Pruning, parse_pruning
 from lexpand.encode.rules.bound import BoundRules
-from lexpand.encode.rules.rules import Rules, document_record
+from lexpand.encode.rules.record import document_record
+from lexpand.encode.rules.rules import Rules
 from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import ModelError
 

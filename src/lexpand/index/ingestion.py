@@ -12,7 +12,7 @@ import numpy as np
 
 from lexpand.data import Document
 from lexpand.encode import EncodedDocuments, Encoder
-from lexpand.encode.rules.rules import check_same_rules
+from lexpand.encode.rules.record import check_same_rules
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index

@@ -11,7 +11,7 @@ import numpy as np
 
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder, Pruning, QueryMode, Rules
-from lexpand.encode.rules.rules import recorded_rules
+from lexpand.encode.rules.record import recorded_rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
@@ -33,7 +33,8 @@ class SparseRetriever(Retriever):
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
-        DataError: ``idf`` is negative or not finite.
+        DataError: ``idf`` is negative or not finite, or one term stands for two pinned texts, the encoder's and the
+            documents'.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class SparseRetriever(Retriever):
     ) -> None:
         super().__init__(index)
         index.check_model(encoder.space.model)
+        encoder.rules.check_pins(recorded_rules(index.space.document_settings))
         if not 0 <= idf < float("inf"):
             raise DataError(f"the power {idf!r} of inverse document frequencies: it must be finite and at least 0")
         self.encoder = encoder

@@ -79,6 +79,9 @@ class Synonym:
         for term, weight in self.add.items():
             _check_weight(f"the weight of {term!r}", weight)
 
+    def __hash__(self) -> int:
+        return hash((self.when, frozenset(self.add.items()), self.side))
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:

@@ -15,12 +15,9 @@ from lexpand.encode.rules.bound import BoundRules, Entries
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym
 from lexpand.encode.rules.parsing import VERSION, check_no_twins, check_whole, parse_entries
 from lexpand.encode.tokens import Tokens
-from lexpand.errors import DataError, IndexStateError, SourceError
+from lexpand.errors import DataError, SourceError
 
 _Sided = TypeVar("_Sided", Ban, Cap, Boost, Synonym, Pin)
-
-# Digits of a hash that are shown to people.
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +122,28 @@ class Rules:
             return None
         return BoundRules(Entries(mine.bans, mine.caps, mine.boosts, mine.synonyms, mine.pins), tokens)
 
+    def check_pins(self, documents: Rules) -> None:
+        """Nothing, where each place left free stands for the same text as in the rules of ``documents``.
+
+        Raises:
+            DataError: one stands for another text.
+        """
+        there = {pin.slot: pin.text for pin in documents.pins}
+        for pin in self.pins:
+            other = there.get(pin.slot, pin.text)
+            if other.lower() != pin.text.lower():
+                raise DataError(
+                    f"{pin.place}: {pin.text!r} has the term that stands for {other!r} in the index's documents: put "
+                    "new pins behind the old ones, or make a new index"
+                )
+
     def for_queries_of(self, documents: Rules) -> Rules:
         """These rules for queries, beside those that documents were encoded with.
 
         Raises:
-            DataError: one term would stand for two pinned texts.
+            DataError: see `check_pins`.
         """
-        there = {pin.slot: pin for pin in documents.pins}
-        for pin in self.pins:
-            other = there.get(pin.slot, pin)
-            if other.text != pin.text:
-                raise DataError(
-                    f"{pin.place}: {pin.text!r} has the term that stands for {other.text!r} in the index's documents: "
-                    "put new pins behind the old ones, or make a new index"
-                )
+        self.check_pins(documents)
         mine, theirs = self.of(Role.QUERY), documents.of(Role.DOCUMENT)
         return Rules(
             mine.bans + theirs.bans,
@@ -149,43 +154,6 @@ class Rules:
             self.tests,
             self.name,
         )
-
-
-def document_record(rules: Rules) -> dict[str, Any]:
-    """What an index records of the rules that its documents are encoded with; nothing where there are none."""
-    mine = rules.of(Role.DOCUMENT)
-    return {"rules": {"hash": rules.hash(Role.DOCUMENT), **mine.to_dict()}} if mine else {}
-
-
-def recorded_rules(settings: Mapping[str, Any]) -> Rules:
-    """The rules that `document_record` recorded in ``VectorSpace.document_settings``."""
-    recorded = settings.get("rules")
-    if not recorded:
-        return Rules()
-    return Rules.from_dict({name: value for name, value in recorded.items() if name != "hash"}, "the index's rules")
-
-
-def check_same_rules(index: str | Path, recorded: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
-    """Nothing, where documents are encoded with the rules of those that the index has.
-
-    Args:
-        index: what the message calls it.
-        recorded: its ``document_settings``.
-        offered: the encoder's.
-
-    Raises:
-        IndexStateError: the rules are others; the message names both.
-    """
-    has, new = (settings.get("rules", {}).get("hash") for settings in (recorded, offered))
-    if has != new:
-        raise IndexStateError(
-            f"{index} holds documents encoded with {_called(has)}, not with {_called(new)}: use the index's rules, "
-            "which it records, or make a new index"
-        )
-
-
-def _called(rules_hash: str | None) -> str:
-    return "no rules" if rules_hash is None else f"rules {rules_hash[:_SHOWN]}"
 
 
 def _of(role: Role, entries: tuple[_Sided, ...]) -> tuple[_Sided, ...]:
