@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -129,4 +130,4 @@ def _print_word(word: BrokenWord) -> None:
             show((text, "dim"), indent=4)
 
 
-COMMANDS = {"lint": lint_command, "oov": oov_command}
+COMMANDS: dict[str, Callable[..., None]] = {"lint": lint_command, "oov": oov_command}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import numpy as np
+import math
+from collections.abc import Callable, Iterator, Mapping
 
 from lexpand.data import SparseVectors
+from lexpand.encode import Pruning
 from lexpand.explain.doctors.finding import EXAMPLES, Finding, Severity
 from lexpand.index import Index, Match
 
@@ -15,6 +15,9 @@ SAME = 0.95
 
 # Neighbours that are looked at; a document of more copies is found all the same.
 _NEIGHBOURS = 5
+# Terms that a unit is searched for by: nearly equal vectors share the strongest ones, and a search for all terms of a
+# document reads most of the index.
+_STRONGEST = Pruning(top=16)
 
 
 def near_duplicates(
@@ -22,7 +25,8 @@ def near_duplicates(
 ) -> Iterator[Finding]:
     """Sampled units that have a near duplicate among all documents.
 
-    A search ranks by dot product, so a neighbour of much larger weights may hide one.
+    Each is searched for by its strongest terms, by dot product, so a neighbour of much larger weights may hide one;
+    cosines are those of the whole vectors.
 
     Args:
         index: the documents.
@@ -35,11 +39,11 @@ def near_duplicates(
     found: set[str] = set()
     for number, doc_id in enumerate(doc_ids):
         vector = sample[[number]]
-        (matches,) = index.search(vector, _NEIGHBOURS + 1)
-        length = float(np.linalg.norm(vector.weights.astype(np.float64)))
+        (matches,) = index.search(_STRONGEST.apply(vector), _NEIGHBOURS + 1)
+        mine = vector.as_dict(0)
         for match in matches:
             pair = frozenset((doc_id, match.doc_id))
-            if len(pair) == 2 and pair not in known and (cosine := _cosine(index, match, length)) >= SAME:
+            if len(pair) == 2 and pair not in known and (cosine := _cosine(index, match, mine)) >= SAME:
                 pairs[pair] = max(cosine, pairs.get(pair, 0.0))
                 found.add(doc_id)
         on_done(1)
@@ -55,8 +59,9 @@ def near_duplicates(
         )
 
 
-def _cosine(index: Index, match: Match, length: float) -> float:
-    """Of the vector that was searched with, and the document's chunk that it found."""
+def _cosine(index: Index, match: Match, mine: Mapping[int, float]) -> float:
+    """Of a vector with a term, and the document's chunk that it found."""
     stored = next(each for each in index.vectors(match.doc_id) if match.span in (None, each.span))
-    other = float(np.linalg.norm(stored.weights))
-    return match.score / (length * other) if length and other else 0.0
+    weights = stored.weights.tolist()
+    product = sum(mine.get(term, 0.0) * weight for term, weight in zip(stored.terms.tolist(), weights, strict=True))
+    return float(product) / (math.hypot(*mine.values()) * math.hypot(*weights))
