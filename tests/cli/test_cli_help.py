@@ -15,8 +15,9 @@ from cli_runs import COMMAND, Ran
 from lexpand.cli.app import app
 
 ROOT: Any = typer.main.get_command(app)
-COMMANDS: dict[str, Any] = {name: command for name, command in ROOT.commands.items() if name != "model"}
-COMMANDS |= {f"model {name}": command for name, command in ROOT.commands["model"].commands.items()}
+GROUPS = ("model", "rules")
+COMMANDS: dict[str, Any] = {name: command for name, command in ROOT.commands.items() if name not in GROUPS}
+COMMANDS |= {f"{group} {name}": command for group in GROUPS for name, command in ROOT.commands[group].commands.items()}
 
 
 def parameters() -> Iterator[tuple[str, Any]]:
@@ -26,9 +27,10 @@ def parameters() -> Iterator[tuple[str, Any]]:
 
 
 def test_the_commands_stand_in_the_order_of_their_use() -> None:
-    order = "index search explain sync get delete info check compact export import backup encode demo"
-    assert list(ROOT.commands) == [*order.split(), "model"]
+    order = "index search explain sync get delete info check compact lint oov export import backup encode demo"
+    assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == ["import", "optimize", "check", "info"]
+    assert list(ROOT.commands["rules"].commands) == ["check", "test"]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

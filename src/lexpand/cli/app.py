@@ -15,7 +15,21 @@ import typer
 from typer.core import TyperGroup
 
 from lexpand import _native
-from lexpand.cli import demo, documents, encode, exchange, explain, index, info, maintenance, model, search, sync
+from lexpand.cli import (
+    demo,
+    doctors,
+    documents,
+    encode,
+    exchange,
+    explain,
+    index,
+    info,
+    maintenance,
+    model,
+    rules,
+    search,
+    sync,
+)
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lexpand.cli.options import Verbose, is_verbose
 from lexpand.cli.output import print_error, say
@@ -87,6 +101,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "info": info.info,
     "check": maintenance.check,
     "compact": maintenance.compact,
+    **doctors.COMMANDS,
     "export": exchange.export,
     "import": exchange.import_command,
     "backup": maintenance.backup,
@@ -106,6 +121,9 @@ _add(app, _COMMANDS)
 _models = typer.Typer(help=model.HELP, no_args_is_help=True, context_settings=_SETTINGS)
 _add(_models, model.COMMANDS)
 app.add_typer(_models, name="model")
+_rules = typer.Typer(help=rules.HELP, no_args_is_help=True, context_settings=_SETTINGS)
+_add(_rules, rules.COMMANDS)
+app.add_typer(_rules, name="rules")
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ class FileWishes:
     max_length: int | None
     long: LongWishes
     prune: str | None
+    rules: Path | None
 
 
 def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool) -> None:
@@ -46,6 +47,7 @@ def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | Non
             threads=threads,
             max_tokens=wishes.max_length,
             document_pruning=wishes.prune,
+            rules=wishes.rules,
             long=wishes.long.over(LongDocuments(chunks=Chunks.MAX)),
             cache=cache,
         )

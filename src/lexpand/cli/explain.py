@@ -16,6 +16,7 @@ from lexpand.cli.options import (
     PipelineOption,
     QueryModeOption,
     QueryPrune,
+    QueryRules,
     QueryText,
     Threads,
     Verbose,
@@ -48,6 +49,7 @@ def explain_command(
     pipeline: PipelineOption = "splade",
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
+    rules: QueryRules = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
@@ -59,7 +61,7 @@ def explain_command(
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
     with open_retriever(
-        index_path, pipeline, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+        index_path, pipeline, model=model, threads=threads, query_mode=query_mode, query_pruning=prune, rules=rules
     ) as retriever:
         answer: Explanation | WhyNot
         if why_missing or than is not None:

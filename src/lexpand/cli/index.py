@@ -20,6 +20,7 @@ from lexpand.cli.making import (
     MaxLength,
     Overlap,
     Prune,
+    RulesFile,
     Wishes,
     Words,
     open_or_create,
@@ -67,6 +68,7 @@ def index(
     overlap: Overlap = None,
     prune: Prune = None,
     cache: CacheFile = None,
+    rules: RulesFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -81,7 +83,7 @@ def index(
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache)
+    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules)
     with open_or_create(index_path, wishes, threads) as (target, encoder):
         with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(

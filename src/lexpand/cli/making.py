@@ -11,7 +11,18 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from lexpand.cli.options import PRUNING_RULES
-from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Pruning, VectorCache, WordAnalyzer, parse_pruning
+from lexpand.encode import (
+    Chunks,
+    Encoder,
+    Long,
+    LongDocuments,
+    Pruning,
+    Rules,
+    VectorCache,
+    WordAnalyzer,
+    parse_pruning,
+)
+from lexpand.encode.rules.record import check_same_rules, recorded_rules
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 
@@ -76,7 +87,15 @@ Prune = Annotated[
     ),
 ]
 
-
+RulesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        help="Edit vectors by the rules of this file (docs/rules.md): terms banned, capped, boosted, added, pinned.",
+        show_default="those that the index records",
+    ),
+]
 CacheFile = Annotated[
     Path | None,
     typer.Option(
@@ -115,6 +134,7 @@ class Wishes:
     long: LongWishes
     prune: str | None
     cache: Path | None
+    rules: Path | None
 
 
 @contextmanager
@@ -135,6 +155,7 @@ def _open_or_create(
             threads=threads,
             max_tokens=wishes.max_length,
             document_pruning=wishes.prune,
+            rules=wishes.rules,
             long=wishes.long.over(LongDocuments()),
             cache=cache,
         )
@@ -152,6 +173,7 @@ def _open_or_create(
             threads=threads,
             max_tokens=length,
             document_pruning=Pruning.from_dict(settings.get("pruning")),
+            rules=recorded_rules(settings) if wishes.rules is None else Rules.load(wishes.rules),
             long=LongDocuments.from_dict(settings.get("long")),
             cache=cache,
         )
@@ -183,6 +205,7 @@ def _same_length(index: Index, max_length: int | None) -> int | None:
 def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
     """How documents are encoded is fixed when an index is made; another wish is refused."""
     recorded: Mapping[str, Any] = index.space.document_settings
+    check_same_rules(index.path, recorded, encoder.space.document_settings)
     rules = recorded.get("pruning") or {}
     wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
     if wishes.long.over(encoder.long) != encoder.long or wished != rules:

@@ -57,6 +57,19 @@ QueryPrune = Annotated[
         "--prune", metavar="RULES", help="Keep fewer terms of the query: " + PRUNING_RULES, show_default="keep all"
     ),
 ]
+TextRules = Annotated[
+    Path | None,
+    typer.Option("--rules", metavar="FILE", help="Edit vectors by the rules of this file.", show_default="none"),
+]
+QueryRules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        help="Edit the query's vector by the rules of this file (docs/rules.md).",
+        show_default="none",
+    ),
+]
 PipelineOption = Annotated[
     str,
     typer.Option(

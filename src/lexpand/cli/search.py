@@ -18,6 +18,7 @@ from lexpand.cli.options import (
     PipelineOption,
     QueryModeOption,
     QueryPrune,
+    QueryRules,
     QueryText,
     Threads,
     Verbose,
@@ -85,6 +86,7 @@ def search(
     ] = None,
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
+    rules: QueryRules = None,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -100,7 +102,7 @@ def search(
     if reasons and made.rerank is not None:
         raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
     with open_retriever(
-        index_path, made, model=model, threads=threads, query_mode=query_mode, query_pruning=prune
+        index_path, made, model=model, threads=threads, query_mode=query_mode, query_pruning=prune, rules=rules
     ) as retriever:
         start = time.perf_counter()
         with warnings.catch_warnings(category=LexpandWarning, action="ignore"):  # the notes say the same

@@ -21,6 +21,7 @@ from lexpand.cli.making import (
     MaxLength,
     Overlap,
     Prune,
+    RulesFile,
     Wishes,
     Words,
     open_or_create,
@@ -46,6 +47,7 @@ def sync_command(
     overlap: Overlap = None,
     prune: Prune = None,
     cache: CacheFile = None,
+    rules: RulesFile = None,
     words: Words = None,
     columns: Columns = None,
     threads: Threads = None,
@@ -60,7 +62,9 @@ def sync_command(
     start, refused = time.perf_counter(), list[RowError]()
     documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
     with open_or_create(
-        index_path, Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache), threads
+        index_path,
+        Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules),
+        threads,
     ) as (index, encoder):
         report = SyncReport(IngestReport(refused=refused))
         with saying_what_is_kept(index, refused), reporting(None, "indexing", is_watched()) as on_done:

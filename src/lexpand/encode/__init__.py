@@ -15,6 +15,7 @@ from lexpand.encode.languages import languages
 from lexpand.encode.long_documents import Chunks, EncodedDocuments, Long, LongDocuments
 from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.encode.query_table import QueryTable
+from lexpand.encode.rules.rules import Rules
 from lexpand.encode.statistics import EncodingStatistics
 from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
@@ -33,6 +34,7 @@ __all__ = [
     "QueryMode",
     "QueryTable",
     "Role",
+    "Rules",
     "Token",
     "Trace",
     "VectorCache",

@@ -20,10 +20,20 @@ from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import Backend, ModelFolder, find_folder
-from lexpand.encode.long_documents import EncodedDocuments, LongDocuments, document_settings, encode_long
+from lexpand.encode.long_documents import (
+    Chunks,
+    EncodedDocuments,
+    Long,
+    LongDocuments,
+    document_settings,
+    encode_long,
+)
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.pruning import Pruning, parse_pruning
+from lexpand.encode.rules.bound import BoundRules
+from lexpand.encode.rules.record import document_record
+from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
 from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import ModelError
@@ -48,6 +58,7 @@ class Encoder:
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where a call does not say otherwise.
         pruning: of each role, the rules that its vectors are pruned by, one after the other.
+        rules: edits of the vectors, after pruning.
         long: what becomes of long documents in `encode_long`.
     """
 
@@ -60,6 +71,7 @@ class Encoder:
         query_mode: QueryMode | str | None = None,
         document_pruning: Pruning | str | None = None,
         query_pruning: Pruning | str | None = None,
+        rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
         backend: Backend = "onnx",
@@ -74,6 +86,8 @@ class Encoder:
             for role, rules in ((Role.DOCUMENT, document_pruning), (Role.QUERY, query_pruning))
         }
         self.pruning = {role: tuple(filter(None, (self.contract.pruning[role], asked[role]))) for role in Role}
+        self.rules = rules if isinstance(rules, Rules) else Rules.load(rules) if rules is not None else Rules()
+        self._edits: dict[Role, BoundRules | None] = {role: self.rules.bind(role, folder.tokens) for role in Role}
         self.max_tokens = _limits(self.contract, max_tokens)
         self._cache = cache
         self.long = long or LongDocuments()
@@ -83,7 +97,7 @@ class Encoder:
             self.vocabulary,
             folder.location,
             self.max_tokens[Role.DOCUMENT],
-            document_settings(self.long, asked[Role.DOCUMENT]),
+            document_settings(self.long, asked[Role.DOCUMENT]) | document_record(self.rules),
         )
         self._tokens = folder.tokens
         self._dtype = dtype
@@ -113,6 +127,7 @@ class Encoder:
         query_mode: QueryMode | str | None = None,
         document_pruning: Pruning | str | None = None,
         query_pruning: Pruning | str | None = None,
+        rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
         backend: Backend = "onnx",
@@ -129,6 +144,7 @@ class Encoder:
             document_pruning: rules that documents' vectors are pruned by, after those of the contract; or a text, as
                 `parse_pruning` takes it.
             query_pruning: the same for queries.
+            rules: edits of both roles' vectors, after pruning (docs/rules.md); or the path of a rules file.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
             cache: where vectors are kept; a text that it has is not encoded again.
             backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs.
@@ -139,7 +155,9 @@ class Encoder:
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
-            DataError: rules of pruning that are none, or an overlap of chunks that is too large.
+            DataError: rules of pruning that are none, rules with a term that the vocabulary lacks, or an overlap of
+                chunks that is too large.
+            SourceError: the rules file cannot be read.
             MissingExtra: the extra ``torch`` is not installed.
         """
         return cls(
@@ -149,6 +167,7 @@ class Encoder:
             query_mode=query_mode,
             document_pruning=document_pruning,
             query_pruning=query_pruning,
+            rules=rules,
             long=long,
             cache=cache,
             backend=backend,
@@ -182,8 +201,10 @@ class Encoder:
             ModelError: the model has no table for ``lookup``.
         """
         if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
-            vectors = self._lookup_or_refuse().vectors([text_of(query, i) for i, query in enumerate(queries)])
-            return self._prune(vectors, Role.QUERY)
+            texts = [text_of(query, i) for i, query in enumerate(queries)]
+            vectors = self._prune(self._lookup_or_refuse().vectors(texts), Role.QUERY)
+            edits = self._edits[Role.QUERY]
+            return vectors if edits is None else edits.apply(texts, vectors)[0]
         with reporting(len(queries), "encoding queries", show_progress) as on_done:
             return self._encode(queries, Role.QUERY, on_done).vectors
 
@@ -204,6 +225,25 @@ class Encoder:
             total += len(window)
         return counts, total
 
+    def count_tokens(
+        self, texts: Sequence[str | Document], role: Role
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Of each text its tokens, special ones included, and how many of them the model does not read.
+
+        Returns:
+            Both uint32 [texts]; 0 for a text without any token.
+
+        Raises:
+            DataError: an element is neither a string nor a Document.
+        """
+        counted = self._tokens.tokenize([text_of(text, i) for i, text in enumerate(texts)], self.max_tokens[role])
+        seen, lost = [text.seen for text in counted], [text.lost for text in counted]
+        return np.array(seen, np.uint32), np.array(lost, np.uint32)
+
+    def normalise(self, text: str) -> str:
+        """A text as the model's normalizer spells it; of a model without one, the text itself."""
+        return self._tokens.normalise(text)
+
     def encode(self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None) -> Encoding:
         """Vectors with positions and token counts.
 
@@ -217,11 +257,10 @@ class Encoder:
         """
         report = on_done or (lambda _: None)
         if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
-            encoding = self._lookup_or_refuse().encode([text_of(text, i) for i, text in enumerate(texts)])
+            checked = [text_of(text, i) for i, text in enumerate(texts)]
+            encoding = self._lookup_or_refuse().encode(checked)
             report(len(texts))
-            for rules in self.pruning[role]:
-                encoding = encoding.pruned(rules)
-            return encoding
+            return self._finished(encoding, checked, role)
         return self._encode(texts, role, report)
 
     def encode_long(self, documents: Sequence[Document], *, on_done: OnDone | None = None) -> EncodedDocuments:
@@ -231,9 +270,16 @@ class Encoder:
             documents: the documents.
             on_done: called with the number of documents that were finished since the last call.
         """
-        found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], self.encode, on_done)
-        # The maximum over chunks has more terms than each of them.
-        return replace(found, vectors=self._prune(found.vectors, Role.DOCUMENT))
+        joined = self.long.policy is Long.CHUNK and self.long.chunks is Chunks.MAX
+        encode = self._unedited().encode if joined else self.encode
+        found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], encode, on_done)
+        if not joined:
+            return found
+        # The maximum over chunks has more terms than each of them, and edits come last.
+        vectors, edits = self._prune(found.vectors, Role.DOCUMENT), self._edits[Role.DOCUMENT]
+        if edits is not None:
+            vectors, _ = edits.apply([document.full_text for document in found.documents], vectors)
+        return replace(found, vectors=vectors)
 
     def trace(self, text: str, role: Role) -> Trace:
         """Encode one text and keep the token behind each term.
@@ -251,10 +297,20 @@ class Encoder:
             int(encoding.tokens_lost[0]),
         )
 
+    def pinned(self, role: Role) -> dict[str, str]:
+        """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
+        edits = self._edits[role]
+        return {} if edits is None else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
+
     def unpruned(self) -> Encoder:
         """The same encoder without rules of pruning, the contract's included."""
         other = copy(self)
         other.pruning = {role: () for role in Role}
+        return other
+
+    def _unedited(self) -> Encoder:
+        other = copy(self)
+        other._edits = dict.fromkeys(Role)
         return other
 
     def passages(self, document: Document, overlap: int | None = None) -> Iterator[Chunk]:
@@ -291,10 +347,14 @@ class Encoder:
             window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
             rows, tokenized = self._encode_window(window, role, on_done)
             encoding = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
-            for rules in self.pruning[role]:
-                encoding = encoding.pruned(rules)
-            parts.append(encoding)
+            parts.append(self._finished(encoding, window, role))
         return join(parts)
+
+    def _finished(self, encoding: Encoding, texts: Sequence[str], role: Role) -> Encoding:
+        """What a model gave, pruned and edited."""
+        for rules in self.pruning[role]:
+            encoding = encoding.pruned(rules)
+        return encoding.edited(self._edits[role], texts)
 
     def _head_for(self, tokens: int) -> _native.Head:
         """The head; from the first longer text on, one with screening: the same vectors, sooner."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 
 from lexpand.data import ModelId, SparseVectors
 from lexpand.encode.pruning import Pruning, take
+from lexpand.encode.rules.bound import BoundRules
 from lexpand.encode.tokens import Token, TokenizedText
+
+BY_RULE = 2**32 - 1
+"""The position of a weight that no token gave, but a rule (`lexpand.encode.rules`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Encoding:
 
     Attributes:
         vectors: the vectors.
-        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight.
+        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight, or `BY_RULE`.
         tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
         tokens_lost: uint32 [n], how many of them were past the model's length and not read.
     """
@@ -36,6 +40,14 @@ class Encoding:
             return self
         kept = rules.kept(self.vectors)
         return Encoding(take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost)
+
+    def edited(self, rules: BoundRules | None, texts: Sequence[str]) -> Encoding:
+        """The same as rules have it; ``texts`` are those that were encoded."""
+        if rules is None:
+            return self
+        vectors, source = rules.apply(texts, self.vectors)
+        positions = np.append(self.positions, np.uint32(BY_RULE))[source]
+        return replace(self, vectors=vectors, positions=positions)
 
     @property
     def truncated(self) -> int:
@@ -55,7 +67,7 @@ class Trace:
     Attributes:
         text: what was encoded.
         weights: weight by term.
-        positions: by term, the token that gave the weight: an index into ``tokens``.
+        positions: by term, the token that gave the weight: an index into ``tokens``; or `BY_RULE`.
         tokens: what the model read.
         tokens_lost: how many tokens were past the model's length and not read.
     """
@@ -71,9 +83,15 @@ class Trace:
         """The terms that stand in the text; all others are expansion terms."""
         return frozenset(token.term for token in self.tokens if token.word is not None)
 
+    @property
+    def by_rule(self) -> frozenset[int]:
+        """The terms whose weight is a rule's."""
+        return frozenset(term for term, position in self.positions.items() if position == BY_RULE)
+
     def word_span(self, term: int) -> tuple[int, int] | None:
-        """The characters of the word that gave a term its weight; None for a special token (the text as a whole)."""
-        return self.tokens[self.positions[term]].word
+        """The characters of the word that gave a term its weight; None for a special token (all the text) or a rule."""
+        position = self.positions[term]
+        return None if position == BY_RULE else self.tokens[position].word
 
     def word(self, term: int) -> str | None:
         """That word itself."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lexpand.data import SparseVectors, Vocabulary
 from lexpand.errors import DataError
 
-# How vocabularies name the places that they leave free (BERT's [unused12], T5's and Gemma's <unused12>).
-_UNUSED = re.compile(r"[\[<]unused_?\d+[\]>]")
+PLACE_LEFT_FREE = re.compile(r"[\[<]unused_?\d+[\]>]")
+"""How vocabularies name the places that they leave free (BERT's [unused12], T5's and Gemma's <unused12>)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def banned_terms(
     """
     banned = set(vocabulary.special) if special else set()
     if unused:
-        banned |= {term for term, token in enumerate(vocabulary.tokens) if _UNUSED.fullmatch(token)}
+        banned |= {term for term, token in enumerate(vocabulary.tokens) if PLACE_LEFT_FREE.fullmatch(token)}
     for token in tokens:
         term = vocabulary.id(token)
         if term is None:

@@ -88,6 +88,13 @@ class Tokens:
         encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
         return [encoding.ids[:limit] for encoding in encodings]
 
+    def normalise(self, text: str) -> str:
+        """A text as the model's normalizer spells it; of a model without one, the text itself."""
+        normalizer = self._tokenizer.normalizer
+        if normalizer is None:
+            return text
+        return "".join(normalizer.normalize_str(text[start:end]) for start, end in _pieces(text))
+
     def offsets(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Where all of a text's own tokens are, however many.
 

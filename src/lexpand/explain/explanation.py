@@ -24,6 +24,9 @@ class Origin(StrEnum):
     FEEDBACK = "feedback"
     """The query's best documents added it."""
 
+    RULE = "rule"
+    """A rule gave it its weight (docs/rules.md)."""
+
     UNKNOWN = "unknown"
     """The text, read again, does not give the weight that is stored."""
 
@@ -36,7 +39,7 @@ class Side:
         weight: the term's weight: the query's as it was searched with, the document's as it is stored.
         origin: where the term came from.
         word: the word of the text that gave the weight; None where no single word did (the model read it off the
-            text as a whole, at a special token; feedback; an unknown origin).
+            text as a whole, at a special token; feedback; a rule; an unknown origin).
         spans: where that word stands in `Explanation.query` or `Explanation.text`; by BM25, every place.
     """
 

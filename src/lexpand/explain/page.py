@@ -143,7 +143,12 @@ def describe(side: Side) -> str:
     """``0.53 input``, or ``0.21 from 'crash'`` for an expansion term."""
     if side.origin is Origin.EXPANSION:
         return f"{side.weight:.2f} from {'the whole text' if side.word is None else repr(side.word)}"
-    said = {Origin.TEXT: "input", Origin.FEEDBACK: "feedback", Origin.UNKNOWN: "word unknown"}
+    said = {
+        Origin.TEXT: "input",
+        Origin.FEEDBACK: "feedback",
+        Origin.RULE: "by a rule",
+        Origin.UNKNOWN: "word unknown",
+    }
     return f"{side.weight:.2f} {said[side.origin]}"
 
 

@@ -77,6 +77,8 @@ class Reading:
     def side(self, term: int, weight: float) -> Side:
         """A term that the text gives, with its word; ``weight`` is the one that counts."""
         passage = self._best[term]
+        if term in passage.trace.by_rule:
+            return Side(weight, Origin.RULE)
         span = passage.trace.word_span(term)
         origin = Origin.TEXT if term in self._inputs else Origin.EXPANSION
         if span is None:

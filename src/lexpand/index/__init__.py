@@ -13,6 +13,7 @@ from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ing
 from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore, WordShare
 from lexpand.index.schema import Schema
 from lexpand.index.searching import BM25
+from lexpand.index.stored import StoredBatch
 from lexpand.index.synchronising import SyncReport, sync
 from lexpand.index.two_step import TwoStep
 
@@ -28,6 +29,7 @@ __all__ = [
     "OnDuplicate",
     "Presence",
     "Schema",
+    "StoredBatch",
     "StoredVector",
     "SyncReport",
     "TwoStep",

@@ -28,7 +28,7 @@ from lexpand.index.searching import BM25, Find, find_vectors, find_vectors_exhau
 from lexpand.index.segment_files import Spans
 from lexpand.index.sets import Set
 from lexpand.index.snapshots import Snapshots
-from lexpand.index.stored import stored_batches
+from lexpand.index.stored import StoredBatch, stored_batches, stored_units
 from lexpand.index.two_step import TwoStep, find_in_two_steps
 from lexpand.index.writer import Writer
 
@@ -425,6 +425,14 @@ class Index:
             IndexStateError: a document has several chunks.
         """
         return stored_batches(self.path, self._catalogue, self._snapshots.current, self.space, batch)
+
+    def stored_units(self, batch: int = 1024) -> Iterator[StoredBatch]:
+        """All units with their stored vectors, in order of adding; of a document in chunks each chunk is one.
+
+        Args:
+            batch: units at a time.
+        """
+        return stored_units(self._catalogue, self._snapshots.current, self.space, batch)
 
     def check_model(self, model: ModelId) -> None:
         """Nothing, where ``model`` is the one whose vectors the index holds.

@@ -1,12 +1,14 @@
-"""All that a snapshot holds, a batch at a time: documents with their stored vectors."""
+"""All that a snapshot holds, a batch at a time: documents or units with their stored vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.errors import IndexStateError
@@ -23,15 +25,38 @@ def stored_batches(
     """See `Index.stored`."""
     if snapshot.has_chunks:
         raise IndexStateError(f"{folder} has documents of several chunks: their vectors are no single ones to hand out")
-    units = (
+    for batch in stored_units(catalogue, snapshot, space, size):
+        yield [document for document, _ in batch.units], batch.vectors
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """Units with their stored vectors.
+
+    Attributes:
+        units: of each its document, and the characters of `Document.full_text` that it stands for: first and end.
+        rows: int64 [units], the row of each one's document, as `Match.row` has it.
+        vectors: one row a unit, weights rounded to float32.
+    """
+
+    units: list[tuple[Document, tuple[int, int]]]
+    rows: NDArray[np.int64]
+    vectors: SparseVectors
+
+
+def stored_units(catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, size: int) -> Iterator[StoredBatch]:
+    """See `Index.stored_units`."""
+    places = (
         (segment, ordinal)
         for segment, live in zip(snapshot.segments, snapshot.live, strict=True)
         for ordinal in np.flatnonzero(as_mask(live, segment.entry.units)).tolist()
     )
-    while batch := list(islice(units, size)):
+    while batch := list(islice(places, size)):
         rows = [int(segment.rows[ordinal]) for segment, ordinal in batch]
         found = catalogue.documents(rows)
-        yield [found[row] for row in rows], _vectors(batch, space)
+        spans = [segment.spans[ordinal].tolist() for segment, ordinal in batch]
+        units = [(found[row], (first, end)) for row, (first, end) in zip(rows, spans, strict=True)]
+        yield StoredBatch(units, np.array(rows, np.int64), _vectors(batch, space))
 
 
 def _vectors(units: list[tuple[OpenSegment, int]], space: VectorSpace) -> SparseVectors:

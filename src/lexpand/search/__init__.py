@@ -6,6 +6,7 @@ The room joins an encoder and an index: text in, hits out. Begin reading at `ret
 It is not for the reasons of a hit (`lexpand.explain`) nor for judging a ranking (`lexpand.evaluate`).
 """
 
+from lexpand.search.expectations import Outcome, run_expectations
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse
 from lexpand.search.hit import Hit
@@ -31,6 +32,7 @@ __all__ = [
     "Learned",
     "Note",
     "Noted",
+    "Outcome",
     "Pipeline",
     "Reason",
     "Reranker",
@@ -43,4 +45,5 @@ __all__ = [
     "learn_weights",
     "notes_of",
     "open_retriever",
+    "run_expectations",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lexpand.data.streams import atomic_write
-from lexpand.encode import Encoder, Pruning, QueryMode
+from lexpand.encode import Encoder, Pruning, QueryMode, Rules
 from lexpand.errors import DataError, SourceError
 from lexpand.index import Index
 from lexpand.search.feedback import Feedback
@@ -157,6 +157,7 @@ def open_retriever(
     threads: int | None = None,
     query_mode: QueryMode | str | None = None,
     query_pruning: Pruning | str | None = None,
+    rules: Rules | str | Path | None = None,
 ) -> Retriever:
     """Open an index, and the model that it names if the pipeline needs it.
 
@@ -167,6 +168,7 @@ def open_retriever(
         threads: that the encoder and a reranker may use.
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
+        rules: edits of the model's queries; see `encoder_of`.
 
     Raises:
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
@@ -181,7 +183,7 @@ def open_retriever(
         encoder = None
         if made.needs_model:
             encoder = encoder_of(
-                index, model=model, threads=threads, query_mode=query_mode, query_pruning=query_pruning
+                index, model=model, threads=threads, query_mode=query_mode, query_pruning=query_pruning, rules=rules
             )
         return made.retriever(index, encoder, threads=threads)
     except BaseException:

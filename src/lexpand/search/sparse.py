@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lexpand.data import SparseVectors
-from lexpand.encode import Encoder, Pruning, QueryMode
+from lexpand.encode import Encoder, Pruning, QueryMode, Rules
+from lexpand.encode.rules.record import recorded_rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
@@ -32,7 +33,8 @@ class SparseRetriever(Retriever):
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
-        DataError: ``idf`` is negative or not finite.
+        DataError: ``idf`` is negative or not finite, or one term stands for two pinned texts, the encoder's and the
+            documents'.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SparseRetriever(Retriever):
     ) -> None:
         super().__init__(index)
         index.check_model(encoder.space.model)
+        encoder.rules.check_pins(recorded_rules(index.space.document_settings))
         if not 0 <= idf < float("inf"):
             raise DataError(f"the power {idf!r} of inverse document frequencies: it must be finite and at least 0")
         self.encoder = encoder
@@ -121,6 +124,7 @@ def encoder_of(
     threads: int | None = None,
     query_mode: QueryMode | str | None = None,
     query_pruning: Pruning | str | None = None,
+    rules: Rules | str | Path | None = None,
 ) -> Encoder:
     """The encoder that an index names, set up as its documents were encoded.
 
@@ -130,14 +134,18 @@ def encoder_of(
         threads: that the encoder may use.
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
+        rules: edits of queries (docs/rules.md); those of documents are the ones that the index records.
 
     Raises:
         ModelError: the model cannot be loaded.
+        SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two pinned texts.
     """
+    mine = rules if isinstance(rules, Rules) else Rules() if rules is None else Rules.load(rules)
     return Encoder.load(
         model or index.space.location or "default",
         threads=threads,
         max_tokens=index.space.document_max_tokens,
         query_mode=query_mode,
         query_pruning=query_pruning,
+        rules=mine.for_queries_of(recorded_rules(index.space.document_settings)),
     )

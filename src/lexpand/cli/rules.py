@@ -1,0 +1,103 @@
+"""`lexpand rules`: a rules file is checked, and its tests are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from lexpand.cli.exit_codes import EXIT_ERROR
+from lexpand.cli.options import IndexPath, Json, Model, PipelineOption, Threads, Verbose
+from lexpand.cli.output import count, line, print_json, say, show, show_table
+from lexpand.encode import Encoder, Role, Rules
+from lexpand.encode.rules.record import recorded_rules
+from lexpand.errors import DataError
+from lexpand.search import Outcome, open_retriever, run_expectations
+
+HELP = "Rules files: what people edit in the vectors of queries and documents, checked and tested."
+
+RulesPath = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file (docs/rules.md).")]
+
+
+def check(
+    rules_path: RulesPath,
+    model: Annotated[str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")] = "default",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Read the rules of FILE, look up their terms in a model's vocabulary, and say what they are.
+
+    A term that the vocabulary lacks is an error, which names the terms that are near.
+    """
+    rules = Rules.load(rules_path)
+    encoder = Encoder.load(model, rules=rules)
+    pinned = encoder.pinned(Role.QUERY)
+    pins = {pin.text: pinned[pin.text] for pin in rules.pins}
+    kinds = {
+        "ban": rules.bans,
+        "cap": rules.caps,
+        "boost": rules.boosts,
+        "synonym": rules.synonyms,
+        "pin": rules.pins,
+        "test": rules.tests,
+    }
+    counts = {kind: len(entries) for kind, entries in kinds.items()}
+    hashes = {role.value: rules.hash(role) for role in Role}
+    if as_json:
+        print_json({"rules": counts, "pins": pins, "hashes": hashes, "model": encoder.space.model.name})
+        return
+    listed = ", ".join(count(number, kind) for kind, number in counts.items() if number)
+    show(f"{rules_path} is sound for {encoder.space.model.name}: {listed or 'no rule'}")
+    for text, term in pins.items():
+        show(f"{term} stands for {text}", indent=2)
+
+
+def test(
+    rules_path: RulesPath,
+    index_path: IndexPath,
+    pipeline: PipelineOption = "splade",
+    model: Model = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the tests of FILE against INDEX, its queries under the rules of FILE.
+
+    Exit code 1 where a test fails.
+    """
+    rules = Rules.load(rules_path)
+    if not rules.tests:
+        raise DataError(f'{rules_path} has no [[test]]: add query = "..." and expect = "id of a document"')
+    with open_retriever(index_path, pipeline, model=model, threads=threads, rules=rules) as retriever:
+        outcomes = run_expectations(retriever, rules.tests)
+        recorded = recorded_rules(retriever.index.space.document_settings)
+    same = recorded.hash(Role.DOCUMENT) == rules.hash(Role.DOCUMENT)
+    failed = sum(not outcome.passed for outcome in outcomes)
+    if as_json:
+        tests = [{**asdict(outcome), "passed": outcome.passed} for outcome in outcomes]
+        print_json({"tests": tests, "failed": failed, "documents_have_these_rules": same})
+    else:
+        _print(outcomes, failed)
+    if not same:
+        say(f"the documents of {index_path} are under other rules: index again to test all of {rules_path}", "yellow")
+    if failed:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _print(outcomes: list[Outcome], failed: int) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in ("", "query", "expects", "found"):
+        table.add_column(column, overflow="fold")
+    for each in outcomes:
+        verdict = ("pass", "green") if each.passed else ("FAIL", "bold red")
+        wanted = f"{each.expect} in the top {each.top:,}"
+        table.add_row(line(verdict), line(each.query), line(wanted), line(each.said))
+    show_table(table)
+    show(f"{count(len(outcomes), 'test')}, {failed:,} failed")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"check": check, "test": test}

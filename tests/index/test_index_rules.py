@@ -1,0 +1,61 @@
+"""An index and the rules that its documents were encoded with."""
+
+from pathlib import Path
+
+import pytest
+
+from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest
+from lexpand.encode import Rules
+from lexpand.errors import DataError, IndexStateError
+from lexpand.index import sync
+from lexpand.search import encoder_of
+
+RULES = Rules.from_dict(
+    {"version": 1, "cap": [{"term": "printer", "weight": 0.5, "side": "document"}], "pin": [{"text": "err_42"}]}
+)
+PAGES = [Document("a", "The printer shows ERR_42."), Document("b", "The printer is on.")]
+
+
+def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Path) -> None:
+    ruled = Encoder.load(rules=RULES)
+    with Index.create(tmp_path / "i", ruled.space) as index:
+        ingest(index, ruled, PAGES)
+        short = RULES.hash(Role.DOCUMENT)[:12]
+        said = f"encoded with rules {short}, not with no rules: use the index's rules, which it records, or make"
+        with pytest.raises(IndexStateError, match=said):
+            ingest(index, encoder, PAGES)
+        with pytest.raises(IndexStateError, match=said):
+            sync(index, encoder, PAGES, refused=[])
+        assert len(index) == 2
+    with Index.create(tmp_path / "j", encoder.space) as index:
+        with pytest.raises(IndexStateError, match=f"with no rules, not with rules {short}: .* or make a new index"):
+            ingest(index, ruled, PAGES)
+        ingest(
+            index, Encoder.load(rules=Rules.from_dict({"version": 1, "ban": [{"term": "on", "side": "query"}]})), PAGES
+        )
+
+
+def test_a_pin_in_another_ones_place_is_refused_by_whoever_searches(tmp_path: Path) -> None:
+    ruled = Encoder.load(rules=RULES)
+    with Index.create(tmp_path / "i", ruled.space) as index:
+        SparseRetriever(index, Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "ERR_42"}]})))
+        moved = Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "err_43"}]}))
+        with pytest.raises(DataError, match="'err_43' has the term that stands for 'err_42' in the index's documents"):
+            SparseRetriever(index, moved)
+
+
+def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    ruled = Encoder.load(rules=RULES)
+    with Index.create(tmp_path / "i", ruled.space) as index:
+        ingest(index, ruled, PAGES[:1])
+    with Index.open(tmp_path / "i") as index:
+        recorded = index.space.document_settings["rules"]
+        assert isinstance(recorded, dict) and recorded["hash"] == RULES.hash(Role.DOCUMENT)
+        again = encoder_of(index)
+        assert ingest(index, again, PAGES[1:]).added == 1
+        printer = again.vocabulary.id("printer")
+        for page in PAGES:
+            stored = index.vector(page.doc_id)
+            weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
+            assert weights[printer] == pytest.approx(0.5, abs=1e-3)  # type: ignore[index]
+        assert again.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, "rules of documents alone"
