@@ -10,7 +10,7 @@ from lexpand.explain.losses import Loss
 from lexpand.explain.vectors import VectorInquiry
 from lexpand.index import Match
 from lexpand.index.filters import Filter
-from lexpand.search import HybridRetriever, Retriever, SparseRetriever, fuse
+from lexpand.search import Fusion, HybridRetriever, Retriever, SparseRetriever, fuse
 
 Inquire = Callable[[Retriever, str, "Filter | None"], Inquiry]
 """The inquiry of any retriever."""
@@ -32,6 +32,9 @@ class HybridInquiry(Inquiry):
         super().__init__(retriever, query, filter)
         self._weights = [part.weight for part in retriever.parts]
         self._fusion, self._depth = retriever.fusion, retriever.depth
+        # Asked for where they count: finding a query's bound searches once for each of its terms.
+        bounded = self._fusion is Fusion.BOUND
+        self._bounds = [part.bounds([query])[0] if bounded else 1.0 for part in retriever.parts]
         self._parts = [inquire(part, query, filter) for part in retriever.parts]
         self._rank_parts()
         feedback = retriever.feedback
@@ -63,7 +66,7 @@ class HybridInquiry(Inquiry):
             first.title,
             first.text,
             alone.span or first.span,
-            self._share(self._rankings, self._weights, alone),
+            self._share(range(len(explained)), self._weights, alone),
             (),
             (),
             tuple(self._part(place, explanation, alone) for place, explanation in enumerate(explained)),
@@ -77,17 +80,18 @@ class HybridInquiry(Inquiry):
 
     def _rank_parts(self) -> None:
         self._rankings = [part.best(self._depth) for part in self._parts]
-        self._fused = fuse(self._rankings, self._weights, self._fusion)
+        self._fused = fuse(self._rankings, self._weights, self._fusion, self._bounds)
 
     def _part(self, place: int, explanation: Explanation, alone: Match) -> Part:
         ranking, weight = self._rankings[place], self._weights[place]
-        share = self._share([ranking], [1.0], alone)
+        share = self._share([place], [1.0], alone)
         rank = _rank(alone.doc_id, ranking)
         return Part(self._parts[place].kind, weight, rank, share, weight * share, explanation)
 
-    def _share(self, rankings: Sequence[Sequence[Match]], weights: Sequence[float], alone: Match) -> float:
-        """What fusion gives a document, in the rankings or not: in one of its own, of weight 0, it surely is."""
-        fused = fuse([*rankings, [alone]], [*weights, 0.0], self._fusion)
+    def _share(self, places: Sequence[int], weights: Sequence[float], alone: Match) -> float:
+        """What fusion of some parts gives a document, found or not: it surely is in a ranking of its own, of weight 0."""
+        rankings, bounds = [self._rankings[i] for i in places], [self._bounds[i] for i in places]
+        fused = fuse([*rankings, [alone]], [*weights, 0.0], self._fusion, [*bounds, 1.0])
         return next(match.score for match in fused if match.row == alone.row)
 
 
