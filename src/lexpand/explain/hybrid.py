@@ -89,7 +89,7 @@ class HybridInquiry(Inquiry):
         return Part(self._parts[place].kind, weight, rank, share, weight * share, explanation)
 
     def _share(self, places: Sequence[int], weights: Sequence[float], alone: Match) -> float:
-        """What fusion of some parts gives a document, found or not: it surely is in a ranking of its own, of weight 0."""
+        """What fusion of some parts gives a document, ranked or not: in a ranking of its own, of weight 0, it is."""
         rankings, bounds = [self._rankings[i] for i in places], [self._bounds[i] for i in places]
         fused = fuse([*rankings, [alone]], [*weights, 0.0], self._fusion, [*bounds, 1.0])
         return next(match.score for match in fused if match.row == alone.row)
