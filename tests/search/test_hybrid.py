@@ -246,7 +246,7 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
 
 
 def test_files_that_are_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="give splade, bm25, hybrid, or the path"):
+    with pytest.raises(SourceError, match="give splade, bm25, hybrid, hybrid-feedback, or the path"):
         Pipeline.load(tmp_path / "nowhere.toml")
     (tmp_path / "bad.toml").write_text("parts = [", encoding="utf-8")
     with pytest.raises(SourceError, match="cannot be read as a pipeline"):

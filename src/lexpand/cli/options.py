@@ -75,8 +75,8 @@ PipelineOption = Annotated[
     typer.Option(
         "--pipeline",
         metavar="NAME|FILE",
-        help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), or a TOML "
-        "file that says it (docs/pipelines.md).",
+        help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), hybrid-feedback "
+        "(twice, the second time with terms of the best documents), or a TOML file that says it (docs/pipelines.md).",
     ),
 ]
 QueryModeOption = Annotated[
