@@ -2,9 +2,9 @@
 //!
 //! Nearly all pairs of a position and a term are far from active (with splade-tiny 99.99 %, the median logit is -7), and
 //! most of what distinguishes terms is the same for all positions of a text. So a text's states are taken as their mean m
-//! (of a short text, a typical state, whose products are known) and what is left, d = h - m. `m . w + b` is one number a term; `d . w` is bounded in a basis in which few dimensions
-//! carry most of it: `d' = d T`, `w' = w S` with `T S' = I`. Of the first K dimensions the dot product is taken in 7-bit
-//! integers, the others are bounded. With q the rounded vectors, s their scales, e = first part - s q and t the rest:
+//! (of a short text, a typical state, whose products are known) and what is left, d = h - m. `m . w + b` is one number a
+//! term; `d . w` is bounded in a basis in which few dimensions carry most of it: `d' = d T`, `w' = w S` with `T S' = I`. Of
+//! the first K dimensions the dot product is taken in 7-bit integers, the others are bounded. With q the rounded vectors, s their scales, e = first part - s q and t the rest:
 //!
 //! `d . w <= s_d s_w (q_d . q_w) + |e_d| |w'_K| + |s_d q_d| |e_w| + |t_d| |t_w| + slack`
 //!
@@ -50,6 +50,8 @@ const PRODUCTS: usize = 3;
 const ROUNDING: f64 = 2e-6;
 /// One for what a conversion to an integer cuts off, one for the rounding of a sum of small magnitudes.
 const MARGIN: f64 = 2.0;
+/// Products of longer vectors may overflow float32 on the way, and nothing is proved of them.
+const LONGEST: f64 = 1e18;
 /// Within i32, and past every integer dot product.
 const RANGE: f32 = 1e9;
 
@@ -122,14 +124,18 @@ fn scale_of(values: impl Iterator<Item = f64>) -> f64 {
 
 /// `row [width] x matrix [width, width]`, in float64.
 #[inline(always)]
-fn transform(row: &[f32], matrix: &[f64], out: &mut [f64]) {
+fn transform(row: &[f64], matrix: &[f64], out: &mut [f64]) {
     out.fill(0.0);
     for (&x, column) in row.iter().zip(matrix.chunks_exact(row.len())) {
-        let x = f64::from(x);
         for (out, m) in out.iter_mut().zip(column) {
             *out += x * m;
         }
     }
+}
+
+/// A length, upwards; infinite past [`LONGEST`].
+fn provable(length: f64) -> f32 {
+    if length <= LONGEST { round_up(length) } else { f32::INFINITY }
 }
 
 /// A float32 that is not below x, by a margin that covers the rounding of products with it.

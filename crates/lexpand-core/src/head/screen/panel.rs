@@ -3,7 +3,8 @@
 use super::super::pack::{PANEL, Panels};
 use super::super::tile;
 use super::{
-    LANES, MARGIN, PRODUCTS, ROUNDING, SHIFT, STAGE, ScreenedText, norm, round, round_up, scale_of, stages, transform,
+    LANES, MARGIN, PRODUCTS, ROUNDING, SHIFT, STAGE, ScreenedText, norm, provable, round, round_up, scale_of, stages,
+    transform,
 };
 
 /// Past every bound.
@@ -50,11 +51,11 @@ impl ScreenPanel {
         };
         let mut turned = vec![0.0; panels.width()];
         for j in (0..PANEL).filter(|&j| bias[j].is_finite()) {
-            let row: Vec<f32> = weights.iter().skip(j).step_by(PANEL).copied().collect();
+            let row: Vec<f64> = weights.iter().skip(j).step_by(PANEL).map(|&x| f64::from(x)).collect();
             transform(&row, back, &mut turned);
             let scale = scale_of(turned[..kept].iter().copied());
             packed.inverse_scale[j] = (1.0 / scale) as f32;
-            packed.norm[j] = round_up(norm(row.iter().map(|&x| f64::from(x))));
+            packed.norm[j] = provable(norm(row.iter().copied()));
             packed.length[j] = round_up(norm(turned.iter().copied()) / scale);
             packed.put(j, &turned, kept, scale);
         }

@@ -90,6 +90,22 @@ proptest! {
 }
 
 #[test]
+fn products_that_overflow_on_the_way_are_not_left_out() {
+    // The float32 sum of the first two products is infinite and stays so; the exact one is -1.
+    let (width, terms) = (4, 16);
+    let weights: Vec<f32> = (0..terms).flat_map(|_| [2e19, 2e19, -2e19, -2e19]).collect();
+    let mut states = vec![1e19; width * 40];
+    states.iter_mut().skip(2).step_by(width).for_each(|h| *h = 2e19);
+    let plain = Head::new(&weights, &[-1.0; 16], width, Pooling::Max, Activation::Log1pRelu).unwrap();
+    let (to_basis, back) = basis(width, 0.0);
+    let basis = Basis { to_basis: &to_basis, back: &back, kept: width, typical: &[] };
+    let batch = HiddenBatch::new(&states, &[40], 40, width).unwrap();
+    let found = plain.encode(batch, 1).unwrap();
+    assert_eq!(found.weights, [f32::INFINITY; 16]);
+    assert_eq!(found, plain.screened(basis, 1).unwrap().encode(batch, 1).unwrap());
+}
+
+#[test]
 fn a_basis_that_concentrates_leaves_most_out() {
     // The first dimension carries everything; one position of 60 is active.
     let (width, terms) = (16, 64);

@@ -1,6 +1,6 @@
 //! The text's side of the bound.
 
-use super::{PRODUCTS, ROWS, SHIFT, STAGE, STEP, Screen, norm, round, round_up, scale_of, stages, transform};
+use super::{PRODUCTS, ROWS, SHIFT, STAGE, STEP, Screen, norm, provable, round, round_up, scale_of, stages, transform};
 
 /// Positions from which a text's own mean is worth its products with all terms.
 const OWN_MEAN: usize = 36;
@@ -30,8 +30,10 @@ impl ScreenedText {
         let positions = text.len() / width;
         let mean = (positions >= OWN_MEAN).then(|| mean_of(text, width));
         let middle = mean.as_ref().unwrap_or(&screen.typical);
-        let left: Vec<f32> =
-            text.chunks_exact(width).flat_map(|row| row.iter().zip(middle).map(|(h, m)| h - m)).collect();
+        let left: Vec<f64> = text
+            .chunks_exact(width)
+            .flat_map(|row| row.iter().zip(middle).map(|(&h, &m)| f64::from(h) - f64::from(m)))
+            .collect();
         let turned = turn(&left, &screen.to_basis, width);
         let scale = scale_of(turned.chunks_exact(width).flat_map(|row| &row[..kept]).copied());
         let lengths: Vec<f64> = turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
@@ -44,8 +46,8 @@ impl ScreenedText {
             sides: vec![[0.0; PRODUCTS]; tiles * stages],
             lengths: order.iter().step_by(ROWS).map(|&p| round_up(lengths[p as usize] / scale)).collect(),
             inverse_scale: (1.0 / scale) as f32,
-            // Of h, of m, and of d = h - m, which float32 rounds by 2^-24 of a magnitude below |h| + |m|.
-            slack: round_up(screen.slack * 4.0 * (longest(text, width) + longest(middle, width))),
+            // Of h, of m, and of d = h - m, which is not above |h| + |m|.
+            slack: (screen.slack * 4.0) as f32 * provable(longest(text, width) + longest(middle, width)),
             mean,
             order,
             stages,
@@ -136,7 +138,7 @@ fn longest(text: &[f32], width: usize) -> f64 {
     text.chunks_exact(width).map(|row| norm(row.iter().map(|&x| f64::from(x)))).fold(0.0, f64::max)
 }
 
-fn turn(rows: &[f32], to_basis: &[f64], width: usize) -> Vec<f64> {
+fn turn(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the feature that the function is compiled for was just detected.
@@ -147,12 +149,12 @@ fn turn(rows: &[f32], to_basis: &[f64], width: usize) -> Vec<f64> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn turn_avx2(rows: &[f32], to_basis: &[f64], width: usize) -> Vec<f64> {
+fn turn_avx2(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
     turn_portable(rows, to_basis, width)
 }
 
 #[inline(always)]
-fn turn_portable(rows: &[f32], to_basis: &[f64], width: usize) -> Vec<f64> {
+fn turn_portable(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
     let mut turned = vec![0.0; rows.len()];
     for (row, out) in rows.chunks_exact(width).zip(turned.chunks_exact_mut(width)) {
         transform(row, to_basis, out);

@@ -113,16 +113,16 @@ macro_rules! screener {
 }
 
 // LEVELS says why nothing saturates in 16 bits.
-screener!(avx2, "avx2,fma", (sum, states, weights) => {
+screener!(avx2, "avx2", (sum, states, weights) => {
     let pairs =
         _mm256_add_epi16(_mm256_maddubs_epi16(states[0], weights[0]), _mm256_maddubs_epi16(states[1], weights[1]));
     _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
 });
 
-screener!(avx_vnni, "avxvnni,avx2,fma", (sum, states, weights) => {
+screener!(avx_vnni, "avxvnni", (sum, states, weights) => {
     _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(sum, states[0], weights[0]), states[1], weights[1])
 });
 
-screener!(avx512_vnni, "avx512vnni,avx512vl,avx512f,avx2,fma", (sum, states, weights) => {
+screener!(avx512_vnni, "avx512vnni,avx512vl", (sum, states, weights) => {
     _mm256_dpbusd_epi32(_mm256_dpbusd_epi32(sum, states[0], weights[0]), states[1], weights[1])
 });
