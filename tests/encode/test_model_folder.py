@@ -124,7 +124,19 @@ def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[
     assert (found.positions == expected.positions).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", np.zeros((128, 128), np.float32)])
+def test_a_screening_without_a_typical_state(folder: Path, encoder: Encoder, scifact: list[Document]) -> None:
+    """As folders had it before."""
+    path = folder / "onnx" / "screening.npy"
+    np.save(path, np.load(path)[:128])
+    change(folder, screening__sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    texts = [document.full_text for document in scifact[:8]]
+    assert Encoder.load(folder).encode_documents(texts) == encoder.encode_documents(texts)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nonsense", np.zeros((128, 128), np.float32), np.eye(130, 128, dtype=np.float32), np.eye(12)[:, :9][:4]],
+)
 def test_a_screening_that_is_no_basis(folder: Path, content: bytes | np.ndarray) -> None:
     path = folder / "onnx" / "screening.npy"
     path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)

@@ -176,6 +176,8 @@ class ModelFolder:
             rows = np.load(BytesIO(self._read(named.file, named.sha256)), allow_pickle=False)
             rows = np.ascontiguousarray(rows, np.float64)
             width = rows.shape[1]
+            if len(rows) > width + 1:
+                raise ValueError(f"it has {len(rows)} rows of {width}")
             # Folders of before had no typical state.
             to_basis, typical = rows[:width], rows[width] if len(rows) > width else np.zeros(0)
             return Screening(to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), named.kept, typical)

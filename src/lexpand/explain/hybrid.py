@@ -11,6 +11,7 @@ from lexpand.explain.vectors import VectorInquiry
 from lexpand.index import Match
 from lexpand.index.filters import Filter
 from lexpand.search import Fusion, HybridRetriever, Retriever, SparseRetriever, fuse
+from lexpand.search.hybrid import standing
 
 Inquire = Callable[[Retriever, str, "Filter | None"], Inquiry]
 """The inquiry of any retriever."""
@@ -39,8 +40,7 @@ class HybridInquiry(Inquiry):
         self._rank_parts()
         feedback = retriever.feedback
         if feedback is not None:
-            best = self._fused[: feedback.documents]
-            relevant = [match._replace(score=1 / rank) for rank, match in enumerate(best, 1)]
+            relevant = standing(self._fused[: feedback.documents])
             for place, part in enumerate(retriever.parts):
                 if isinstance(part, SparseRetriever):
                     self._parts[place] = VectorInquiry(part.with_feedback(feedback), query, filter, relevant)

@@ -12,7 +12,6 @@ from lexpand.explain.reading import Asked, Found, read_document, read_query
 from lexpand.index import Match, StoredVector
 from lexpand.index.filters import Filter
 from lexpand.search import SparseRetriever
-from lexpand.search.feedback import expanded
 
 
 class VectorInquiry(Inquiry):
@@ -36,13 +35,8 @@ class VectorInquiry(Inquiry):
     ) -> None:
         super().__init__(retriever, query, filter)
         self._index, self._encoder, self._effort = retriever.index, retriever.encoder, retriever.effort
-        vectors, feedback = retriever.encode([query]), retriever.feedback
-        if feedback is not None:
-            if relevant is None:
-                (relevant,) = self._index.search(vectors, feedback.documents, filter=filter, effort=retriever.effort)
-            vectors = expanded(self._index, vectors, [relevant], feedback)
-        self._vectors = vectors
-        self._asked = Asked(vectors.as_dict(0), read_query(self._encoder, query))
+        self._vectors = retriever.asked([query], filter=filter, relevant=None if relevant is None else [relevant])
+        self._asked = Asked(self._vectors.as_dict(0), read_query(self._encoder, query))
         self._read: dict[str, Found] = {}
 
     def best(self, k: int) -> Sequence[Match]:

@@ -76,7 +76,7 @@ class HybridRetriever(Retriever):
         found = [part.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
         fused = self._fused(found, bounds)
         if self.feedback is not None and k:
-            relevant = [_standing(matches[: self.feedback.documents]) for matches in fused]
+            relevant = [standing(matches[: self.feedback.documents]) for matches in fused]
             for place, part in enumerate(self.parts):
                 if isinstance(part, SparseRetriever):
                     again = part.with_feedback(self.feedback)
@@ -97,6 +97,6 @@ class HybridRetriever(Retriever):
         return [fuse(rankings, weights, self.fusion, largest) for rankings, largest in both]
 
 
-def _standing(matches: Sequence[Match]) -> list[Match]:
+def standing(matches: Sequence[Match]) -> list[Match]:
     """With 1 / rank as their scores: those of a sum may be negative, or say little of how far they lie apart."""
     return [match._replace(score=1 / rank) for rank, match in enumerate(matches, 1)]

@@ -73,24 +73,38 @@ class SparseRetriever(Retriever):
         With feedback, ``relevant`` may name each query's relevant documents, with their scores, in the place of those
         that this retriever finds first.
         """
+        # Nothing asked for needs no feedback, which would search.
+        vectors = self.asked(queries, filter=filter, threads=threads, relevant=relevant) if k else self.encode(queries)
+        return self._find(vectors, k, filter, threads, group_by)
+
+    def asked(
+        self,
+        queries: Sequence[str],
+        *,
+        filter: Filter | None = None,
+        threads: int = 1,
+        relevant: Sequence[Sequence[Match]] | None = None,
+    ) -> SparseVectors:
+        """The queries' vectors as they are searched for, those of feedback added; see `rank`."""
         vectors = self.encode(queries)
+        if self.feedback is None:
+            return vectors
+        if relevant is None:
+            relevant = self._find(vectors, self.feedback.documents, filter, threads)
+        return expanded(self.index, vectors, relevant, self.feedback)
 
-        def find(vectors: SparseVectors, k: int, group_by: str | None) -> Sequence[Sequence[Match]]:
-            return self.index.search(
-                vectors,
-                k,
-                filter=filter,
-                effort=self.effort,
-                group_by=group_by,
-                threads=threads,
-                two_step=self.two_step,
-            )
-
-        if self.feedback is not None and k:
-            if relevant is None:
-                relevant = find(vectors, self.feedback.documents, None)
-            vectors = expanded(self.index, vectors, relevant, self.feedback)
-        return find(vectors, k, group_by)
+    def _find(
+        self, vectors: SparseVectors, k: int, filter: Filter | None, threads: int, group_by: str | None = None
+    ) -> Sequence[Sequence[Match]]:
+        return self.index.search(
+            vectors,
+            k,
+            filter=filter,
+            effort=self.effort,
+            group_by=group_by,
+            threads=threads,
+            two_step=self.two_step,
+        )
 
     def bounds(self, queries: Sequence[str]) -> Sequence[float]:
         """See `Retriever.bounds`: query weights times the largest stored weights of their terms, summed up."""
