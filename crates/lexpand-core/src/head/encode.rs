@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::pack::PANEL;
-use super::screen::{Pairing, ScreenedText, Screener};
+use super::screen::{GroupDots, PANELS, Passed, ScreenedText};
 use super::tile::{self, PanelResult, PanelTask};
 use super::{Activations, Head, HiddenBatch, Pooling};
 
 /// Panels that a thread takes at once: 512 terms of width 128 are 256 KiB, which stay in its L2 cache from text to text.
-const BLOCK: usize = 32;
+/// Whole groups of those that are screened together.
+const BLOCK: usize = 16 * PANELS;
 
 /// Shorter texts are not worth turning into the screening basis.
 const SCREEN_POSITIONS: usize = 4;
@@ -24,11 +25,12 @@ struct Prepared<'a> {
     states: &'a [f32],
     /// 0, 1, 2, ...
     positions: Vec<u32>,
-    screened: Option<(ScreenedText, Screener)>,
+    screened: Option<ScreenedText>,
 }
 
 pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
-    let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i)));
+    let positions = (0..batch.len()).map(|i| batch.text(i).len() / head.width()).sum();
+    let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i), positions));
     let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
         let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
         let means = mean_dots(head, &texts, panels.clone());
@@ -37,19 +39,22 @@ pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Act
     assemble(batch.len(), blocks)
 }
 
-/// For each text, the dot products of its mean with the terms of each panel; nothing where it has none of its own.
-fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<[f32; PANEL]>> {
+/// For each text, the dot products of its mean with the terms of each group; nothing where it has none of its own.
+fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<GroupDots>> {
     let dots = tile::dots();
     let mut found = vec![Vec::new(); texts.len()];
     let screened: Vec<_> =
-        texts.iter().enumerate().filter_map(|(i, t)| Some((i, t.screened.as_ref()?.0.mean()?))).collect();
+        texts.iter().enumerate().filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?))).collect();
     for some in screened.chunks(tile::ROWS) {
         // Past the end the last text's is computed again, and not looked at.
         let rows = std::array::from_fn(|r| some[r.min(some.len() - 1)].1);
-        for panel in panels.clone() {
+        for (place, panel) in panels.clone().enumerate() {
             let dots = dots(&rows, head.panels.panel(panel).0);
             for (&(i, _), dots) in some.iter().zip(dots) {
-                found[i].push(dots);
+                if place % PANELS == 0 {
+                    found[i].push(GroupDots::default());
+                }
+                found[i][place / PANELS][place % PANELS] = dots;
             }
         }
     }
@@ -80,44 +85,47 @@ pub(super) fn in_parallel<T: Send>(n: usize, threads: usize, work: impl Fn(usize
     done.into_iter().map(|result| result.expect("every number was taken")).collect()
 }
 
-fn prepare<'a>(head: &Head, states: &'a [f32]) -> Prepared<'a> {
+fn prepare<'a>(head: &Head, states: &'a [f32], batch: usize) -> Prepared<'a> {
     let positions: Vec<u32> = (0..(states.len() / head.width()) as u32).collect();
     let screened = match &head.screen {
-        Some((screen, screener)) if positions.len() >= SCREEN_POSITIONS => Some((screen.text(states), *screener)),
+        Some(screen) if positions.len() >= SCREEN_POSITIONS => Some(screen.text(states, batch)),
         _ => None,
     };
     Prepared { states, positions, screened }
 }
 
-fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[[f32; PANEL]]) -> BlockTerms {
+fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[GroupDots]) -> BlockTerms {
     let mut terms = Vec::new();
-    let mut passed = Vec::new();
-    let kernel = tile::kernel();
-    for (place, i) in panels.enumerate() {
-        let positions = match (&head.screen, &text.screened) {
-            (Some((screen, _)), Some((screened, screener))) => {
-                let panel = screen.panel(i);
-                screener(Pairing::new(screened, panel, means.get(place).unwrap_or(panel.typical_dots())), &mut passed);
-                &passed
-            }
-            _ => &text.positions,
-        };
-        if positions.is_empty() {
-            continue;
+    let (Some(screen), Some(screened)) = (&head.screen, &text.screened) else {
+        panels.for_each(|panel| refine(head, text, panel, &text.positions, &mut terms));
+        return terms;
+    };
+    let mut passed = Passed::default();
+    for (place, first) in panels.clone().step_by(PANELS).enumerate() {
+        screen.pass(screened, first / PANELS, means.get(place), &mut passed);
+        for (panel, positions) in (first..panels.end).zip(&passed) {
+            refine(head, text, panel, positions, &mut terms);
         }
-        let (panel, bias) = head.panels.panel(i);
-        let result = kernel(PanelTask {
-            text: text.states,
-            positions,
-            panel,
-            bias,
-            width: head.width(),
-            pooling: head.pooling,
-            activation: head.activation,
-        });
-        collect(head, &result, bias, i * PANEL, &mut terms);
     }
     terms
+}
+
+/// The terms that some positions of a text activate in a panel.
+fn refine(head: &Head, text: &Prepared<'_>, i: usize, positions: &[u32], out: &mut BlockTerms) {
+    if positions.is_empty() {
+        return;
+    }
+    let (panel, bias) = head.panels.panel(i);
+    let result = tile::kernel()(PanelTask {
+        text: text.states,
+        positions,
+        panel,
+        bias,
+        width: head.width(),
+        pooling: head.pooling,
+        activation: head.activation,
+    });
+    collect(head, &result, bias, i * PANEL, out);
 }
 
 /// Keeps the terms of a panel whose weight is above zero.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::{Error, MAX_VOCABULARY, Result};
 use pack::Panels;
-use screen::{Screen, Screener};
+use screen::Screen;
 
 /// How the positions of a text are pooled into one weight a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub struct Head {
     panels: Arc<Panels>,
     pooling: Pooling,
     activation: Activation,
-    screen: Option<(Screen, Screener)>,
+    screen: Option<Screen>,
 }
 
 /// A basis for [`Head::screened`]: matrices `[width, width]`, row by row.
@@ -166,8 +166,7 @@ impl Head {
     /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
     pub fn screened(&self, basis: Basis<'_>, threads: usize) -> Result<Self> {
         let panels = Arc::new(self.panels.reordered(&screen::order(&self.panels, basis)?));
-        let screen = Screen::new(&panels, basis, threads.max(1))?;
-        let screen = screen::screener().map(|screener| (screen, screener));
+        let screen = Screen::of(&panels, basis, threads.max(1))?;
         Ok(Head { panels, screen, ..*self })
     }
 

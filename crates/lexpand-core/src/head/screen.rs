@@ -11,13 +11,16 @@
 //! by Cauchy-Schwarz for each term of `d'_K . w'_K = (s q_d + e_d) . w'_K`. A pair whose bound plus `m . w + b` is not above
 //! zero is left out; all others are computed in float32 by the tile kernel, to the same bits as without screening.
 //!
-//! The bound is looked at after every [`STAGE`] dimensions, for a tile of positions and half a panel of terms at a time, and
+//! The bound is looked at after every [`STAGE`] dimensions, for a tile of positions and a group of terms at a time, and
 //! what is proved is not summed further. So likes are put together: positions of a text by falling |d'|, terms by how near
 //! a typical state brings them to activity. Any basis and any order give the same result; good ones leave out more.
+//!
+//! The integers are so short that no sum of products leaves 16 bits (Cauchy-Schwarz again), and may wrap on the way.
 
+mod group;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod panel;
+mod pairing;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,21 +31,28 @@ use super::Basis;
 use super::encode::in_parallel;
 use super::pack::{PANEL, Panels};
 use crate::{Error, Result};
-pub(super) use panel::ScreenPanel;
+pub(super) use group::GroupDots;
+use group::{Group, GroupNumbers, Packing, StageProducts};
+pub(super) use pairing::Passed;
+use pairing::Screener;
 pub(super) use text::ScreenedText;
 
-/// Positions in a tile of the integer kernel: 6 accumulators for 8 terms at a time leave 10 registers for the rest.
-const ROWS: usize = 6;
-/// Dimensions that the integer kernel takes at once.
-const STEP: usize = 8;
+/// Positions in a tile of the integer kernels.
+const ROWS: usize = 4;
+/// Panels that are screened together, and their terms: four rows by 32 sums of 16 bits are 8 registers of AVX2.
+pub(super) const PANELS: usize = 2;
+const TERMS: usize = PANELS * PANEL;
 /// Dimensions between two looks at the bound.
 const STAGE: usize = 32;
-/// Terms that are summed and proved together: a vector of eight sums.
-const LANES: usize = 8;
-/// Largest magnitude of a rounded value. Two products of `q + 64 <= 127` and 63, twice: below the 32,767 at which the
-/// 16-bit sums of AVX2 would saturate.
-const LEVELS: f64 = 63.0;
+/// Largest magnitudes of rounded values. Weights are stored as `q + SHIFT`, at most 127: two products of 127 and 127 are
+/// below the 32,767 at which AVX2 would saturate.
+const STATE_LEVELS: f64 = 127.0;
+const WEIGHT_LEVELS: f64 = 63.0;
 const SHIFT: i32 = 64;
+/// Largest norm of a rounded vector: no dot product of two is past 181^2 = 32,761, within 16 bits.
+const LONGEST_ROUNDED: f64 = 181.0;
+/// Of more dimensions, what rounding moves would leave nothing of that.
+const MOST_KEPT: usize = 1 << 14;
 /// Terms of the bound that are products of a position's and a term's number, at each stage.
 const PRODUCTS: usize = 3;
 /// More than the rounding of the float32 operations of a threshold, relative to each of the magnitudes that they add: some
@@ -66,7 +76,30 @@ pub(super) struct Screen {
     slack: f64,
     /// Stands for the mean of short texts, `[width]`.
     typical: Vec<f32>,
-    panels: Vec<ScreenPanel>,
+    screener: Screener,
+    groups: Vec<GroupNumbers>,
+    /// Of each group one after the other, as the layout has it: `q_w + SHIFT` of all stages.
+    weights: Vec<u8>,
+    /// Of each group, at the end of each stage.
+    products: Vec<StageProducts>,
+}
+
+/// How many dimensions lie together, term by term: as many as an instruction adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Two, summed in 16 bits.
+    Pairs,
+    /// Four, summed in 32 bits.
+    Quads,
+}
+
+impl Layout {
+    fn dimensions(self) -> usize {
+        match self {
+            Layout::Pairs => 2,
+            Layout::Quads => 4,
+        }
+    }
 }
 
 /// A vector split and rounded: `vector = scale * q + rest` on the kept dimensions. Of each stage, the norms that bound it.
@@ -94,8 +127,13 @@ fn stages(kept: usize) -> usize {
     kept.div_ceil(STAGE)
 }
 
-fn round(vector: &[f64], kept: usize, scale: f64) -> Rounded {
-    let q: Vec<i32> = vector[..kept].iter().map(|x| (x / scale).round().clamp(-LEVELS, LEVELS) as i32).collect();
+#[inline(always)]
+fn round(vector: &[f64], kept: usize, scale: f64, levels: f64) -> Rounded {
+    // A loop, for what `collect` calls is not compiled for the caller's instructions.
+    let mut q = vec![0; kept];
+    for (q, x) in q.iter_mut().zip(vector) {
+        *q = (x / scale).round_ties_even().clamp(-levels, levels) as i32;
+    }
     // Summed from the end: a difference of sums would cancel.
     let mut behind = vec![0.0; vector.len() + 1];
     for (i, x) in vector.iter().enumerate().rev() {
@@ -116,10 +154,18 @@ fn round(vector: &[f64], kept: usize, scale: f64) -> Rounded {
     Rounded { q, stages: norms }
 }
 
-/// A scale with which no kept value is above [`LEVELS`]; never zero.
-fn scale_of(values: impl Iterator<Item = f64>) -> f64 {
-    let most = values.map(f64::abs).fold(0.0, f64::max);
-    if most > 0.0 { most / LEVELS } else { 1.0 }
+/// The least scale with which no value of a vector is above `levels`, nor the rounded vector longer than
+/// [`LONGEST_ROUNDED`]; zero for a vector of zeros.
+fn least_scale(vector: &[f64], levels: f64) -> f64 {
+    let most = vector.iter().map(|x| x.abs()).fold(0.0, f64::max);
+    // Rounding moves no value by more than a half.
+    let moved = (vector.len() as f64).sqrt() / 2.0;
+    (most / levels).max(norm(vector.iter().copied()) / (LONGEST_ROUNDED - moved))
+}
+
+/// What a vector of that scale is divided by.
+fn divisor(scale: f64) -> f64 {
+    if scale > 0.0 { scale } else { 1.0 }
 }
 
 /// `row [width] x matrix [width, width]`, in float64.
@@ -143,15 +189,21 @@ fn round_up(x: f64) -> f32 {
     (x * (1.0 + ROUNDING)) as f32
 }
 
+/// A float32 that is below a positive x by a margin that covers the rounding of the division that made it.
+#[inline(always)]
+fn round_down(x: f32) -> f32 {
+    x * (1.0 - ROUNDING as f32)
+}
+
 impl Screen {
     /// Turns the decoder into the basis.
     ///
     /// # Errors
     /// [`Error::Invalid`] where sizes do not fit, or T S' is not the identity to 1e-6.
-    pub(super) fn new(panels: &Panels, basis: Basis<'_>, threads: usize) -> Result<Self> {
+    fn new(panels: &Panels, basis: Basis<'_>, screener: Screener, threads: usize) -> Result<Self> {
         let Basis { to_basis, back, kept, .. } = basis;
         let width = panels.width();
-        if kept == 0 || kept > width || to_basis.len() != width * width || back.len() != width * width {
+        if kept == 0 || kept > width.min(MOST_KEPT) || to_basis.len() != width * width || back.len() != width * width {
             return Err(Error::invalid(format!(
                 "screening: {kept} dimensions kept of {width}, with matrices of {} and {} values",
                 to_basis.len(),
@@ -170,17 +222,49 @@ impl Screen {
         let turning = 4.0 * (width + 8) as f64 * f64::EPSILON * norms;
         let slack = error + turning + (width + 8) as f64 * f64::from(f32::EPSILON);
         let typical: Vec<f32> = (0..width).map(|i| basis.typical.get(i).map_or(0.0, |&x| x as f32)).collect();
-        let packed = in_parallel(panels.len(), threads, |i| ScreenPanel::pack(panels, i, back, kept, &typical));
-        Ok(Screen { to_basis: to_basis.to_vec(), width, kept, slack, typical, panels: packed })
+        let packing = Packing { panels, back, kept, typical: &typical, layout: screener.layout };
+        let packed = in_parallel(panels.len().div_ceil(PANELS), threads, |i| packing.group(i));
+        let weights = packed.iter().flat_map(|group| &group.weights).copied().collect();
+        let products = packed.iter().flat_map(|group| &group.products).copied().collect();
+        let groups = packed.into_iter().map(|group| group.numbers).collect();
+        Ok(Screen { to_basis: to_basis.to_vec(), width, kept, slack, typical, screener, groups, weights, products })
     }
 
-    pub(super) fn panel(&self, i: usize) -> &ScreenPanel {
-        &self.panels[i]
+    /// What `new` makes for this processor; none where the float32 kernel alone is as fast.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
+    pub(super) fn of(panels: &Panels, basis: Basis<'_>, threads: usize) -> Result<Option<Self>> {
+        let screener = pairing::screener();
+        // Without one too, for a basis that is none is refused everywhere.
+        let screen = Self::new(panels, basis, screener.unwrap_or(Screener::PORTABLE), threads)?;
+        Ok(screener.map(|_| screen))
     }
 
-    /// Turns a text `[positions, width]` into the basis.
-    pub(super) fn text(&self, text: &[f32]) -> ScreenedText {
-        ScreenedText::new(text, self)
+    /// A group of [`PANELS`] panels.
+    #[inline(always)]
+    fn group(&self, i: usize) -> Group<'_> {
+        let stages = stages(self.kept);
+        let size = stages * STAGE * TERMS;
+        Group {
+            numbers: &self.groups[i],
+            weights: &self.weights[i * size..(i + 1) * size],
+            products: &self.products[i * stages..(i + 1) * stages],
+            layout: self.screener.layout,
+        }
+    }
+
+    /// Finds the positions of a text that can activate a term, for each panel of group i. `own` are the dot products of the
+    /// text's mean with the terms, where it has one.
+    #[inline]
+    pub(super) fn pass(&self, text: &ScreenedText, i: usize, own: Option<&GroupDots>, out: &mut Passed) {
+        let group = self.group(i);
+        (self.screener.screen)(text, group, own.unwrap_or(&group.numbers.typical_dots), out);
+    }
+
+    /// Turns a text `[positions, width]` into the basis; `batch` is the number of positions of all texts of its batch.
+    pub(super) fn text(&self, text: &[f32], batch: usize) -> ScreenedText {
+        ScreenedText::new(text, self, batch)
     }
 }
 
@@ -214,86 +298,4 @@ pub(super) fn order(panels: &Panels, basis: Basis<'_>) -> Result<Vec<u32>> {
     let mut places: Vec<u32> = (0..nearness.len() as u32).collect();
     places.sort_by(|&a, &b| nearness[b as usize].total_cmp(&nearness[a as usize]));
     Ok(places)
-}
-
-/// One text against one panel of terms.
-#[derive(Clone, Copy)]
-pub(super) struct Pairing<'a> {
-    text: &'a ScreenedText,
-    panel: &'a ScreenPanel,
-    /// `m . w + b`, upwards by the slack, / (s_d s_w).
-    base: [f32; PANEL],
-    /// Tiles that must be looked at: the others have so small a |d'| that |d'| |w'| proves them.
-    tiles: usize,
-}
-
-impl<'a> Pairing<'a> {
-    /// `dots` are the float32 dot products of the text's m with the panel's terms.
-    #[inline(always)]
-    pub(super) fn new(text: &'a ScreenedText, panel: &'a ScreenPanel, dots: &[f32; PANEL]) -> Self {
-        let base = panel.base(text, dots);
-        // A NaN, of infinities of extreme scales, is no proof.
-        let proved = |longest: f32| (0..PANEL).all(|j| base[j] + longest * panel.length(j) < 0.0);
-        let tiles = text.lengths().partition_point(|&longest| !proved(longest));
-        Pairing { text, panel, base, tiles }
-    }
-
-    /// What the integer dot product of each of eight terms must exceed at the end of a stage for a pair to stay. Where that
-    /// is not a number, of infinities of extreme scales, all pairs stay.
-    #[inline(always)]
-    fn integer_thresholds(&self, tile: usize, stage: usize, half: usize) -> [i32; LANES] {
-        let sides = self.text.sides(tile, stage);
-        let (shift, products) = self.panel.stage(stage, half);
-        std::array::from_fn(|j| {
-            let apart = shift[j] - self.base[half * LANES + j];
-            let threshold = (0..PRODUCTS).fold(apart, |left, r| left - sides[r] * products[r][j]);
-            if threshold.is_nan() { i32::MIN } else { threshold.min(RANGE) as i32 }
-        })
-    }
-
-    /// Appends the positions of a tile whose bit is set.
-    #[inline(always)]
-    fn take(&self, tile: usize, passed: u32, out: &mut Vec<u32>) {
-        out.extend(self.text.positions(tile).iter().enumerate().filter(|(r, _)| passed >> r & 1 != 0).map(|(_, &p)| p));
-    }
-}
-
-/// Finds the positions of a text that can activate a term of a panel; ascending.
-pub(super) type Screener = fn(Pairing<'_>, &mut Vec<u32>);
-
-/// The screener for this processor; none where the float32 kernel alone is as fast.
-pub(super) fn screener() -> Option<Screener> {
-    #[cfg(target_arch = "x86_64")]
-    return x86::screener();
-    #[cfg(target_arch = "aarch64")]
-    return Some(neon::screen);
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    None
-}
-
-/// The same in plain integers: the twin that the fast ones are tested against.
-#[cfg_attr(not(test), expect(dead_code, reason = "a twin for tests"))]
-pub(super) fn screen_portable(pairing: Pairing<'_>, out: &mut Vec<u32>) {
-    out.clear();
-    for tile in 0..pairing.tiles {
-        let half =
-            |half: usize| (0..ROWS).filter(|&r| passes(&pairing, tile, r, half)).fold(0, |bits, r| bits | 1 << r);
-        pairing.take(tile, half(0) | half(1), out);
-    }
-    out.sort_unstable();
-}
-
-/// Whether the tile is left at every stage, and the position at the last.
-fn passes(pairing: &Pairing<'_>, tile: usize, row: usize, half: usize) -> bool {
-    let exceeds = |row: usize, stage: usize| {
-        let thresholds = pairing.integer_thresholds(tile, stage, half);
-        (0..LANES).any(|j| {
-            let dimensions = 0..(stage + 1) * STAGE;
-            let sum: i32 =
-                dimensions.map(|i| pairing.text.state(tile, row, i) * pairing.panel.weight(i, half * LANES + j)).sum();
-            sum > thresholds[j]
-        })
-    };
-    let last = pairing.panel.stages() - 1;
-    (0..last).all(|stage| (0..ROWS).any(|row| exceeds(row, stage))) && exceeds(row, last)
 }

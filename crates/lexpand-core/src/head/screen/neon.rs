@@ -1,84 +1,90 @@
-//! The screener for NEON: 8-bit products summed in 16 and 32 bits, 6 positions by 8 terms at a time.
+//! The screener for NEON: 8-bit products of 4 positions by 32 terms, added in 16 bits, in sums that wrap.
 
 use std::arch::aarch64::*;
 
-use bytemuck::{cast, pod_read_unaligned};
+use bytemuck::cast;
 
 use super::super::pack::PANEL;
-use super::{LANES, Pairing, ROWS, STAGE, STEP};
+use super::group::{Group, GroupDots};
+use super::pairing::{Pairing, Passed, screen_tiles};
+use super::{PANELS, ROWS, STAGE, ScreenedText, TERMS};
 
-/// Bytes of states and of weights that one step takes: two groups of four dimensions.
-const STATES: usize = ROWS * STEP;
-const WEIGHTS: usize = STEP * PANEL;
+/// Groups of two dimensions in a stage, and the bytes of one group's weights.
+const STEPS: usize = STAGE / 2;
+const WEIGHTS: usize = 2 * TERMS;
 
-/// Two sums for each of four terms: its even and its odd pairs of dimensions.
-type Sums = [int32x4_t; 2];
+/// Sums of a panel's terms, four a vector: of their first and of their second dimensions.
+type Sums = [int16x8_t; PANEL / 4];
 
 /// NEON is in the base set of the architecture.
-pub(super) fn screen(pairing: Pairing<'_>, out: &mut Vec<u32>) {
-    out.clear();
-    for tile in 0..pairing.tiles {
-        let passed = half(&pairing, tile, 0) | half(&pairing, tile, 1);
-        if passed != 0 {
-            pairing.take(tile, passed, out);
-        }
-    }
-    out.sort_unstable();
+pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+    screen_tiles(&Pairing::new(text, group, dots), out, passing);
 }
 
-/// Of each position of a tile, a bit: whether any of 8 terms is left at the end of the last stage.
-fn half(pairing: &Pairing<'_>, tile: usize, half: usize) -> u32 {
-    const STEPS: usize = STAGE / STEP;
-    let states: &[[u8; STATES]] = pairing.text.tile(tile).as_chunks().0;
-    let weights: &[[i8; WEIGHTS]] = pairing.panel.weights.as_chunks().0;
+/// What the twin's `passing` gives. A panel at a time, for the sums of both are more than there are registers.
+fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
+    let weights: &[[u8; WEIGHTS]] = pairing.group.weights.as_chunks().0;
+    let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
     // SAFETY: makes a vector of zeros; every processor of this architecture has the instruction.
-    let mut sums = [[unsafe { [vdupq_n_s32(0); 2] }; LANES / 4]; ROWS];
-    let mut passed = 0;
-    let stages = states.as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+    let mut sums = [[unsafe { [vdupq_n_s16(0); PANEL / 4] }; ROWS]; PANELS];
+    let mut passed = [0; PANELS];
     for (stage, (states, weights)) in stages.enumerate() {
-        for (states, weights) in states.iter().zip(weights) {
-            for (sums, state) in sums.iter_mut().zip(states.as_chunks::<STEP>().0) {
-                step(sums, state, weights, half);
+        let thresholds: [[i32; PANEL]; PANELS] = cast(pairing.integer_thresholds(tile, stage));
+        for panel in 0..PANELS {
+            let sums = &mut sums[panel];
+            add_shifts(sums, pairing.text.shifts(tile, stage));
+            for (states, weights) in states.iter().zip(weights) {
+                let weights: &[u8; 2 * PANEL] =
+                    weights[panel * 2 * PANEL..].first_chunk().expect("a group has so many for each of its panels");
+                for (sums, &state) in sums.iter_mut().zip(states) {
+                    step(sums, state, weights);
+                }
             }
+            passed[panel] = exceeding(sums, &thresholds[panel]);
         }
-        passed = exceeding(&sums, pairing.integer_thresholds(tile, stage, half));
-        if passed == 0 {
+        if passed == [0; PANELS] {
             break;
         }
     }
     passed
 }
 
-/// Adds the products of one position's eight dimensions with those of eight terms.
+/// Once a term: to the sum of its first dimensions.
 #[inline(always)]
-fn step(sums: &mut [Sums; LANES / 4], state: &[u8; STEP], weights: &[i8; WEIGHTS], half: usize) {
-    let group = |i: usize| -> u32 { pod_read_unaligned(&state[4 * i..4 * i + 4]) };
-    for (v, sums) in sums.iter_mut().enumerate() {
-        let terms = |i: usize| -> [i8; 16] {
-            let at = (i * PANEL + half * LANES + 4 * v) * 4;
-            *weights[at..].first_chunk().expect("16 bytes are 4 terms of a group, and there are 16 terms")
-        };
+fn add_shifts(sums: &mut [Sums; ROWS], shifts: &[i32; ROWS]) {
+    for (sums, &shift) in sums.iter_mut().zip(shifts) {
+        // SAFETY: as in `step`. The upper half of each four bytes stays zero.
+        let shift = unsafe { vreinterpretq_s16_u32(vdupq_n_u32(u32::from(shift as u16))) };
+        *sums = sums.map(|sum| unsafe { vaddq_s16(sum, shift) });
+    }
+}
+
+/// Adds the products of one position's two dimensions with those of a panel's terms.
+#[inline(always)]
+fn step(sums: &mut Sums, state: [i8; 4], weights: &[u8; 2 * PANEL]) {
+    for (v, sums) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let weights: [u8; 16] = *weights[16 * v..].first_chunk().expect("16 bytes are two dimensions of eight terms");
         // SAFETY: vectors are made of arrays of their size, and every processor of this architecture has the instructions.
-        // States are at most 127, so they are the same as signed bytes. LEVELS says why nothing saturates in 16 bits.
+        // Weights are at most 127, so they are the same as signed bytes.
         unsafe {
-            let (a, b) = (vreinterpretq_s8_u32(vdupq_n_u32(group(0))), vreinterpretq_s8_u32(vdupq_n_u32(group(1))));
-            let (wa, wb) = (vld1q_s8(terms(0).as_ptr()), vld1q_s8(terms(1).as_ptr()));
-            let low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(wa)), vget_low_s8(b), vget_low_s8(wb));
-            let high = vmlal_high_s8(vmull_high_s8(a, wa), b, wb);
-            *sums = [vpadalq_s16(sums[0], low), vpadalq_s16(sums[1], high)];
+            let state = vreinterpretq_s8_s32(vdupq_n_s32(cast(state)));
+            let weights = vreinterpretq_s8_u8(vld1q_u8(weights.as_ptr()));
+            *sums =
+                [vmlal_s8(sums[0], vget_low_s8(weights), vget_low_s8(state)), vmlal_high_s8(sums[1], weights, state)];
         }
     }
 }
 
-/// Of each position, a bit: whether a sum exceeds its term's threshold.
+/// Of each position, a bit: whether a sum exceeds its term's threshold; past 16 bits, the nearest there is.
 #[inline(always)]
-fn exceeding(sums: &[[Sums; LANES / 4]; ROWS], thresholds: [i32; LANES]) -> u32 {
-    let thresholds: [[i32; 4]; LANES / 4] = cast(thresholds);
+fn exceeding(sums: &[Sums; ROWS], thresholds: &[i32; PANEL]) -> u32 {
+    let thresholds = thresholds.map(|t| t.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16);
+    let thresholds: [[i16; 8]; PANEL / 8] = cast(thresholds);
     let mut passed = 0;
     for (r, sums) in sums.iter().enumerate() {
-        for (sums, threshold) in sums.iter().zip(&thresholds) {
+        for (sums, threshold) in sums.as_chunks::<2>().0.iter().zip(&thresholds) {
             // SAFETY: as above.
-            let exceeds = unsafe { vmaxvq_u32(vcgtq_s32(vpaddq_s32(sums[0], sums[1]), vld1q_s32(threshold.as_ptr()))) };
+            let exceeds = unsafe { vmaxvq_u16(vcgtq_s16(vpaddq_s16(sums[0], sums[1]), vld1q_s16(threshold.as_ptr()))) };
             passed |= u32::from(exceeds != 0) << r;
         }
     }

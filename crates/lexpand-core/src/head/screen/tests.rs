@@ -25,10 +25,26 @@ fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     (to_basis, back)
 }
 
-fn pairing<'a>(text: &'a ScreenedText, screen: &'a Screen, panels: &Panels, i: usize) -> Pairing<'a> {
-    let panel = screen.panel(i);
-    let own = text.mean().map(|mean| tile::dots()(&[mean; tile::ROWS], panels.panel(i).0)[0]);
-    Pairing::new(text, panel, &own.unwrap_or(*panel.typical_dots()))
+/// What passes of group i.
+fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Passed {
+    let own = text.mean().map(|mean| {
+        let mut own = GroupDots::default();
+        for (own, panel) in own.iter_mut().zip(i * PANELS..panels.len()) {
+            *own = tile::dots()(&[mean; tile::ROWS], panels.panel(panel).0)[0];
+        }
+        own
+    });
+    let mut passed = [vec![9], vec![]];
+    screen.pass(text, i, own.as_ref(), &mut passed);
+    passed
+}
+
+/// All that this processor can run.
+fn screeners() -> Vec<Screener> {
+    #[cfg(target_arch = "x86_64")]
+    return pairing::screener().into_iter().chain(x86::quads_on_avx2()).collect();
+    #[cfg(not(target_arch = "x86_64"))]
+    pairing::screener().into_iter().collect()
 }
 
 fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize, f64)> {
@@ -47,33 +63,42 @@ fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize,
 
 proptest! {
     #[test]
-    fn screening_changes_no_bit((weights, bias, states, width, kept, skew) in cases(), sum in any::<bool>()) {
+    fn screening_changes_no_bit(
+        (weights, bias, states, width, kept, skew) in cases(),
+        copies in prop_oneof![Just(1), Just(7)],
+        sum in any::<bool>(),
+    ) {
         let pooling = if sum { Pooling::Sum } else { Pooling::Max };
         let plain = Head::new(&weights, &bias, width, pooling, Activation::Log1pRelu).unwrap();
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x)).collect();
         let screened = plain.screened(Basis { to_basis: &to_basis, back: &back, kept, typical: &typical }, 2).unwrap();
-        let lengths = [(states.len() / width) as u32];
+        // In a batch of some hundred positions, texts have their own means.
+        let lengths = vec![(states.len() / width) as u32; copies];
+        let states = states.repeat(copies);
         let batch = HiddenBatch::new(&states, &lengths, lengths[0] as usize, width).unwrap();
         prop_assert_eq!(plain.encode(batch, 1).unwrap(), screened.encode(batch, 2).unwrap());
     }
 
     #[test]
-    fn the_fast_screener_passes_what_the_portable_one_does((weights, bias, states, width, kept, skew) in cases()) {
+    fn the_fast_screener_passes_what_the_portable_one_does(
+        (weights, bias, states, width, kept, skew) in cases(),
+        batch in prop_oneof![Just(1), Just(1000)],
+    ) {
         let panels = Panels::pack(&weights, &bias, width);
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x) * 0.7).collect();
         let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
-        let screen = Screen::new(&panels, basis, 1).unwrap();
-        let text = screen.text(&states);
-        let (mut fast, mut slow) = (vec![], vec![]);
+        let twin = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
+        let fast: Vec<Screen> =
+            screeners().into_iter().map(|screener| Screen::new(&panels, basis, screener, 1).unwrap()).collect();
+        let text = twin.text(&states, batch);
         for i in 0..panels.len() {
-            let pairing = pairing(&text, &screen, &panels, i);
-            screen_portable(pairing, &mut slow);
-            if let Some(screener) = screener() {
-                screener(pairing, &mut fast);
-                prop_assert_eq!(&fast, &slow);
+            let slow = passed(&twin, &text, &panels, i / PANELS);
+            for fast in &fast {
+                prop_assert_eq!(&passed(fast, &fast.text(&states, batch), &panels, i / PANELS), &slow);
             }
+            let slow = &slow[i % PANELS];
             // Every position with an active term passes: the twin in float64.
             let (panel, bias) = panels.panel(i);
             for (position, state) in states.chunks_exact(width).enumerate() {
@@ -116,12 +141,10 @@ fn a_basis_that_concentrates_leaves_most_out() {
     states[7 * width] = 5.0;
     let panels = Panels::pack(&weights, &vec![-2.0; terms], width);
     let (to_basis, back) = basis(width, 0.0);
-    let screen = Screen::new(&panels, Basis { to_basis: &to_basis, back: &back, kept: 8, typical: &[] }, 1).unwrap();
-    let mut passed = Vec::new();
-    let text = screen.text(&states);
-    screen_portable(pairing(&text, &screen, &panels, 0), &mut passed);
+    let basis = Basis { to_basis: &to_basis, back: &back, kept: 8, typical: &[] };
+    let screen = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
     // Only the first tile is looked at: the states are alike but for one.
-    assert_eq!(passed, [7]);
+    assert_eq!(passed(&screen, &screen.text(&states, 1000), &panels, 0), [[7], [7]]);
 }
 
 #[test]
@@ -153,14 +176,14 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
 #[test]
 fn wide_heads_and_the_largest_vocabulary() {
     for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, crate::MAX_VOCABULARY, 8)] {
-        let (weights, states) = (noise(width * terms, 1), noise(width * 40, 2));
-        let bias = vec![-0.4 * (width as f32).sqrt(); terms];
+        let (weights, states) = (noise(width * terms, 1), noise(width * 260, 2));
+        let bias = vec![-(width as f32).sqrt(); terms];
         let plain = Head::new(&weights, &bias, width, Pooling::Max, Activation::Log1pRelu).unwrap();
         let identity: Vec<f64> = (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
         let basis = Basis { to_basis: &identity, back: &identity, kept, typical: &[] };
         let screened = plain.screened(basis, 2).unwrap();
-        let lengths = [40];
-        let batch = HiddenBatch::new(&states, &lengths, 40, width).unwrap();
+        let lengths = [260];
+        let batch = HiddenBatch::new(&states, &lengths, 260, width).unwrap();
         let found = plain.encode(batch, 2).unwrap();
         assert!(found.terms.len() > terms / 10 && found.terms.len() < terms, "{}", found.terms.len());
         assert_eq!(found, screened.encode(batch, 2).unwrap());

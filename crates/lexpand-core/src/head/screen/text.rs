@@ -1,17 +1,25 @@
 //! The text's side of the bound.
 
-use super::{PRODUCTS, ROWS, SHIFT, STAGE, STEP, Screen, norm, provable, round, round_up, scale_of, stages, transform};
+use super::{
+    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Screen, divisor, least_scale, norm, provable, round, round_up,
+    stages,
+};
 
-/// Positions from which a text's own mean is worth its products with all terms.
+/// Positions from which a text's own mean is worth its products with all terms, and positions of its batch from which it is
+/// worth reading the float32 weights for them, which a short text seldom does otherwise.
 const OWN_MEAN: usize = 36;
+const OWN_MEANS: usize = 256;
 
 /// A text in the screening basis.
 #[derive(Debug)]
 pub(in crate::head) struct ScreenedText {
     /// m, the mean of its states; none where the typical state stands for it.
     mean: Option<Vec<f32>>,
-    /// `q_d + SHIFT`, `[tiles, dimensions / STEP, ROWS, STEP]`; positions in the order of `order`.
-    states: Vec<u8>,
+    /// q_d, `[tiles, dimensions / n, ROWS]` groups of n dimensions that lie together, two of them twice; positions in the
+    /// order of `order`.
+    states: Vec<[i8; 4]>,
+    /// For each tile and stage, `-SHIFT * sum of q_d` over the stage's dimensions, which takes the shift of weights off.
+    shifts: Vec<[i32; ROWS]>,
     /// Positions by falling |d'|.
     order: Vec<u32>,
     /// For each tile and stage, the largest of its positions' side of each product, / s_d.
@@ -21,28 +29,43 @@ pub(in crate::head) struct ScreenedText {
     inverse_scale: f32,
     slack: f32,
     stages: usize,
+    layout: Layout,
 }
 
 impl ScreenedText {
-    /// `text` is `[positions, width]`.
-    pub(super) fn new(text: &[f32], screen: &Screen) -> Self {
-        let Screen { width, kept, .. } = *screen;
+    /// `text` is `[positions, width]`, of a batch of so many positions.
+    pub(super) fn new(text: &[f32], screen: &Screen, batch: usize) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features that the function is compiled for were just detected.
+            return unsafe { Self::new_avx2(text, screen, batch) };
+        }
+        Self::new_portable::<{ cfg!(target_arch = "aarch64") }>(text, screen, batch)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn new_avx2(text: &[f32], screen: &Screen, batch: usize) -> Self {
+        Self::new_portable::<true>(text, screen, batch)
+    }
+
+    #[inline(always)]
+    fn new_portable<const FUSED: bool>(text: &[f32], screen: &Screen, batch: usize) -> Self {
+        let (width, kept, layout) = (screen.width, screen.kept, screen.screener.layout);
         let positions = text.len() / width;
-        let mean = (positions >= OWN_MEAN).then(|| mean_of(text, width));
+        let mean = (positions >= OWN_MEAN && batch >= OWN_MEANS).then(|| mean_of(text, width));
         let middle = mean.as_ref().unwrap_or(&screen.typical);
-        let left: Vec<f64> = text
-            .chunks_exact(width)
-            .flat_map(|row| row.iter().zip(middle).map(|(&h, &m)| f64::from(h) - f64::from(m)))
-            .collect();
-        let turned = turn(&left, &screen.to_basis, width);
-        let scale = scale_of(turned.chunks_exact(width).flat_map(|row| &row[..kept]).copied());
+        let turned = turn::<FUSED>(text, middle, &screen.to_basis);
+        let scales = turned.chunks_exact(width).map(|row| least_scale(&row[..kept], STATE_LEVELS));
+        let scale = divisor(scales.fold(0.0, f64::max));
         let lengths: Vec<f64> = turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
         let mut order: Vec<u32> = (0..positions as u32).collect();
         order.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
 
         let (tiles, stages) = (positions.div_ceil(ROWS), stages(kept));
         let mut out = ScreenedText {
-            states: vec![SHIFT as u8; tiles * ROWS * stages * STAGE],
+            states: vec![[0; 4]; tiles * ROWS * stages * STAGE / layout.dimensions()],
+            shifts: vec![[0; ROWS]; tiles * stages],
             sides: vec![[0.0; PRODUCTS]; tiles * stages],
             lengths: order.iter().step_by(ROWS).map(|&p| round_up(lengths[p as usize] / scale)).collect(),
             inverse_scale: (1.0 / scale) as f32,
@@ -51,6 +74,7 @@ impl ScreenedText {
             mean,
             order,
             stages,
+            layout,
         };
         for rank in 0..positions {
             let row = &turned[out.order[rank] as usize * width..][..width];
@@ -59,11 +83,17 @@ impl ScreenedText {
         out
     }
 
+    #[inline(always)]
     fn put(&mut self, rank: usize, turned: &[f64], kept: usize, scale: f64) {
-        let rounded = round(turned, kept, scale);
-        for (i, q) in rounded.q.iter().enumerate() {
-            let at = self.place(rank / ROWS, rank % ROWS, i);
-            self.states[at] = (q + SHIFT) as u8;
+        let rounded = round(turned, kept, scale, STATE_LEVELS);
+        let (tile, row) = (rank / ROWS, rank % ROWS);
+        for (i, &q) in rounded.q.iter().enumerate() {
+            let (at, lane) = self.place(tile, row, i);
+            let (n, q) = (self.layout.dimensions(), q as i8);
+            (lane..4).step_by(n).for_each(|lane| self.states[at][lane] = q);
+        }
+        for (stage, q) in rounded.q.chunks(STAGE).enumerate() {
+            self.shifts[tile * self.stages + stage][row] = -SHIFT * q.iter().sum::<i32>();
         }
         let first = rank / ROWS * self.stages;
         for (most, norms) in self.sides[first..].iter_mut().zip(&rounded.stages) {
@@ -74,9 +104,10 @@ impl ScreenedText {
         }
     }
 
-    /// Where a dimension of a position lies among the states.
-    fn place(&self, tile: usize, row: usize, i: usize) -> usize {
-        tile * ROWS * self.stages * STAGE + (i / STEP * ROWS + row) * STEP + i % STEP
+    /// Where a dimension of a position lies among the states: the group, and the place in it.
+    fn place(&self, tile: usize, row: usize, i: usize) -> (usize, usize) {
+        let n = self.layout.dimensions();
+        ((tile * self.stages * STAGE / n + i / n) * ROWS + row, i % n)
     }
 
     /// m, where the text has its own.
@@ -84,16 +115,23 @@ impl ScreenedText {
         self.mean.as_deref()
     }
 
-    /// `q_d + SHIFT` of a dimension of a position.
+    /// q_d of a dimension of a position.
     pub(super) fn state(&self, tile: usize, row: usize, i: usize) -> i32 {
-        i32::from(self.states[self.place(tile, row, i)])
+        let (at, lane) = self.place(tile, row, i);
+        i32::from(self.states[at][lane])
     }
 
-    /// The states of a tile, `[dimensions / STEP, ROWS, STEP]`.
+    /// The states of a tile, of all its rows for each group of dimensions.
     #[inline(always)]
-    pub(super) fn tile(&self, tile: usize) -> &[u8] {
-        let size = ROWS * self.stages * STAGE;
-        &self.states[tile * size..(tile + 1) * size]
+    pub(super) fn tile(&self, tile: usize) -> &[[[i8; 4]; ROWS]] {
+        let size = ROWS * self.stages * STAGE / self.layout.dimensions();
+        self.states[tile * size..(tile + 1) * size].as_chunks().0
+    }
+
+    /// What is added to the sums of each row at a stage.
+    #[inline(always)]
+    pub(super) fn shifts(&self, tile: usize, stage: usize) -> &[i32; ROWS] {
+        &self.shifts[tile * self.stages + stage]
     }
 
     #[inline(always)]
@@ -138,26 +176,57 @@ fn longest(text: &[f32], width: usize) -> f64 {
     text.chunks_exact(width).map(|row| norm(row.iter().map(|&x| f64::from(x)))).fold(0.0, f64::max)
 }
 
-fn turn(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the feature that the function is compiled for was just detected.
-        return unsafe { turn_avx2(rows, to_basis, width) };
+/// Rows and columns that are summed at once: eight registers of AVX2.
+const TURN_ROWS: usize = 4;
+const TURN_COLUMNS: usize = 8;
+
+/// `(row - middle) x to_basis` of each row of a text, in float64.
+#[inline(always)]
+fn turn<const FUSED: bool>(text: &[f32], middle: &[f32], to_basis: &[f64]) -> Vec<f64> {
+    let width = middle.len();
+    let tiles = subtracted(text, middle);
+    let mut turned = vec![0.0; text.len()];
+    for first in (0..width).step_by(TURN_COLUMNS) {
+        let n = TURN_COLUMNS.min(width - first);
+        let column =
+            |row: &[f64]| -> [f64; TURN_COLUMNS] { std::array::from_fn(|j| if j < n { row[first + j] } else { 0.0 }) };
+        let columns: Vec<[f64; TURN_COLUMNS]> = to_basis.chunks_exact(width).map(column).collect();
+        for (tile, turned) in tiles.chunks_exact(width).zip(turned.chunks_mut(TURN_ROWS * width)) {
+            let sums = tile_sums::<FUSED>(tile, &columns);
+            for (turned, sums) in turned.chunks_exact_mut(width).zip(sums) {
+                turned[first..first + n].copy_from_slice(&sums[..n]);
+            }
+        }
     }
-    turn_portable(rows, to_basis, width)
+    turned
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn turn_avx2(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
-    turn_portable(rows, to_basis, width)
+/// What is left of each row, `[tiles, width]` of [`TURN_ROWS`] rows; zero for rows past the last.
+#[inline(always)]
+fn subtracted(text: &[f32], middle: &[f32]) -> Vec<[f64; TURN_ROWS]> {
+    let width = middle.len();
+    let mut tiles = vec![[0.0; TURN_ROWS]; (text.len() / width).div_ceil(TURN_ROWS) * width];
+    for (p, row) in text.chunks_exact(width).enumerate() {
+        let tile = &mut tiles[p / TURN_ROWS * width..];
+        for (left, (&h, &m)) in tile.iter_mut().zip(row.iter().zip(middle)) {
+            left[p % TURN_ROWS] = f64::from(h) - f64::from(m);
+        }
+    }
+    tiles
 }
 
 #[inline(always)]
-fn turn_portable(rows: &[f64], to_basis: &[f64], width: usize) -> Vec<f64> {
-    let mut turned = vec![0.0; rows.len()];
-    for (row, out) in rows.chunks_exact(width).zip(turned.chunks_exact_mut(width)) {
-        transform(row, to_basis, out);
+fn tile_sums<const FUSED: bool>(
+    tile: &[[f64; TURN_ROWS]],
+    columns: &[[f64; TURN_COLUMNS]],
+) -> [[f64; TURN_COLUMNS]; TURN_ROWS] {
+    let mut sums = [[0.0_f64; TURN_COLUMNS]; TURN_ROWS];
+    for (rows, column) in tile.iter().zip(columns) {
+        for (sums, &x) in sums.iter_mut().zip(rows) {
+            for (sum, &m) in sums.iter_mut().zip(column) {
+                *sum = if FUSED { x.mul_add(m, *sum) } else { *sum + x * m };
+            }
+        }
     }
-    turned
+    sums
 }

@@ -1,128 +1,199 @@
-//! The screener for x86: 8-bit products, 6 positions by 8 terms at a time, by the best dot product that the processor has.
+//! The screeners for x86: 8-bit products of 4 positions by 32 terms, by the best instructions that the processor has.
 //!
-//! The code is written once; each variant is compiled for its own instructions, so a macro stands where a generic function
-//! would lose them.
+//! AVX2 adds products in 16 bits, in sums that wrap; the dot products of VNNI add in 32. The code of the latter is written
+//! once and compiled for both kinds, so a macro stands where a generic function would lose its instructions.
 
-use super::{Pairing, Screener};
+#[cfg(test)]
+use std::arch::x86_64::*;
+
+use super::pairing::{Screen, Screener};
+use super::{Layout, PANELS, ROWS};
 
 /// The best that this processor runs.
 pub(super) fn screener() -> Option<Screener> {
+    let quads = |screen: Screen| Some(Screener { screen, layout: Layout::Quads });
     if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
         // SAFETY: the features that the function is compiled for were just detected.
-        return Some(|pairing, out| unsafe { avx512_vnni::screen(pairing, out) });
+        return quads(|text, group, dots, out| unsafe { avx512_vnni::screen(text, group, dots, out) });
     }
     if is_x86_feature_detected!("avxvnni") {
         // SAFETY: as above.
-        return Some(|pairing, out| unsafe { avx_vnni::screen(pairing, out) });
+        return quads(|text, group, dots, out| unsafe { avx_vnni::screen(text, group, dots, out) });
     }
     if is_x86_feature_detected!("avx2") {
         // SAFETY: as above.
-        return Some(|pairing, out| unsafe { avx2::screen(pairing, out) });
+        let screen: Screen = |text, group, dots, out| unsafe { avx2::screen(text, group, dots, out) };
+        return Some(Screener { screen, layout: Layout::Pairs });
     }
     None
 }
 
-macro_rules! screener {
-    // The last adds, to eight sums, products of unsigned and signed bytes for two groups of four dimensions.
-    ($name:ident, $features:literal, ($sum:ident, $states:ident, $weights:ident) => $dot:block) => {
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use bytemuck::cast;
+
+    use super::super::group::{Group, GroupDots};
+    use super::super::pairing::{Pairing, Passed, screen_tiles};
+    use super::super::{RANGE, STAGE, ScreenedText, TERMS};
+    use super::{PANELS, ROWS};
+
+    /// Groups of two dimensions in a stage, and the bytes of one group's weights.
+    const STEPS: usize = STAGE / 2;
+    const WEIGHTS: usize = 2 * TERMS;
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+        screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| passing(pairing, tile));
+    }
+
+    /// What the twin's `passing` gives. Sums wrap, and are right where they are compared: none is past 16 bits.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
+        let weights: &[[u8; WEIGHTS]] = pairing.group.weights.as_chunks().0;
+        let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+        let mut sums = [[_mm256_setzero_si256(); PANELS]; ROWS];
+        let mut least = [_mm256_setzero_si256(); PANELS];
+        for (stage, (states, weights)) in stages.enumerate() {
+            for (sums, &shift) in sums.iter_mut().zip(pairing.text.shifts(tile, stage)) {
+                let shift = _mm256_set1_epi16(shift as i16);
+                *sums = [_mm256_add_epi16(sums[0], shift), _mm256_add_epi16(sums[1], shift)];
+            }
+            for (states, weights) in states.iter().zip(weights) {
+                let weights: [__m256i; PANELS] = cast(*weights);
+                for (sums, &state) in sums.iter_mut().zip(states) {
+                    let state = _mm256_set1_epi32(cast(state));
+                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                        *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(weights, state));
+                    }
+                }
+            }
+            least = [thresholds::<0>(pairing, tile, stage), thresholds::<1>(pairing, tile, stage)];
+            let [a, b, c, d] = sums;
+            let exceeding = |panel: usize| {
+                let most = _mm256_max_epi16(_mm256_max_epi16(a[panel], b[panel]), _mm256_max_epi16(c[panel], d[panel]));
+                _mm256_cmpgt_epi16(most, least[panel])
+            };
+            if _mm256_movemask_epi8(_mm256_or_si256(exceeding(0), exceeding(1))) == 0 {
+                return [0; PANELS];
+            }
+        }
+        let mut passed = [0; PANELS];
+        for (r, sums) in sums.into_iter().enumerate() {
+            for panel in 0..PANELS {
+                let exceeding = _mm256_movemask_epi8(_mm256_cmpgt_epi16(sums[panel], least[panel]));
+                passed[panel] |= u32::from(exceeding != 0) << r;
+            }
+        }
+        passed
+    }
+
+    /// `Pairing::integer_thresholds` of a panel, in the same order of operations; past 16 bits, the nearest there is.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn thresholds<const PANEL: usize>(pairing: &Pairing<'_>, tile: usize, stage: usize) -> __m256i {
+        let base: [__m256; TERMS / 8] = cast(pairing.base);
+        let products = &pairing.group.products[stage];
+        let eight = |v: usize| {
+            let mut left = _mm256_sub_ps(_mm256_setzero_ps(), base[2 * PANEL + v]);
+            for (&side, product) in pairing.text.sides(tile, stage).iter().zip(products) {
+                let product: [__m256; TERMS / 8] = cast(*product);
+                left = _mm256_sub_ps(left, _mm256_mul_ps(_mm256_set1_ps(side), product[2 * PANEL + v]));
+            }
+            // Where `left` is no number it stays so, and becomes the least integer.
+            _mm256_cvttps_epi32(_mm256_min_ps(_mm256_set1_ps(RANGE), left))
+        };
+        // Packing takes four of each by turns.
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(eight(0), eight(1)))
+    }
+}
+
+macro_rules! quads {
+    // The last adds to eight sums the products of unsigned weights and signed states, four dimensions each.
+    ($name:ident, $features:literal, $dot:ident) => {
         mod $name {
             use std::arch::x86_64::*;
 
-            use bytemuck::{cast, cast_slice, pod_read_unaligned};
+            use bytemuck::cast;
 
             use super::super::super::pack::PANEL;
-            use super::super::{LANES, RANGE, ROWS, STAGE, STEP};
-            use super::Pairing;
+            use super::super::group::{Group, GroupDots};
+            use super::super::pairing::{Pairing, Passed, screen_tiles};
+            use super::super::{STAGE, ScreenedText, TERMS};
+            #[cfg(test)]
+            #[allow(unused_imports, reason = "of three that are made, one is for tests")]
+            use super::dot_by_avx2;
+            use super::{PANELS, ROWS};
 
-            /// Bytes of states and of weights that one step takes: two groups of four dimensions.
-            const STATES: usize = ROWS * STEP;
-            const WEIGHTS: usize = STEP * PANEL;
+            /// Groups of four dimensions in a stage, and vectors of eight terms in a panel and a group.
+            const STEPS: usize = STAGE / 4;
+            const EIGHTS: usize = PANEL / 8;
+            const ALL: usize = TERMS / 8;
 
             #[target_feature(enable = $features)]
-            pub(super) fn screen(pairing: Pairing<'_>, out: &mut Vec<u32>) {
-                out.clear();
-                let weights: &[[u8; WEIGHTS]] = cast_slice::<i8, u8>(&pairing.panel.weights).as_chunks().0;
-                for tile in 0..pairing.tiles {
-                    let states = pairing.text.tile(tile).as_chunks().0;
-                    let passed =
-                        half::<0>(&pairing, tile, states, weights) | half::<1>(&pairing, tile, states, weights);
-                    if passed != 0 {
-                        pairing.take(tile, passed, out);
-                    }
-                }
-                out.sort_unstable();
+            pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+                screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| passing(pairing, tile));
             }
 
-            /// Of each position of a tile, a bit: whether any of 8 terms is left at the end of the last stage.
+            /// What the twin's `passing` gives. A panel at a time, for the sums of both are more than some have registers.
             #[target_feature(enable = $features)]
             #[inline]
-            fn half<const HALF: usize>(
-                pairing: &Pairing<'_>,
-                tile: usize,
-                states: &[[u8; STATES]],
-                weights: &[[u8; WEIGHTS]],
-            ) -> u32 {
-                const STEPS: usize = STAGE / STEP;
-                let mut sums = [_mm256_setzero_si256(); ROWS];
-                let mut thresholds = _mm256_setzero_si256();
-                let stages = states.as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+            fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
+                let weights: &[[[u8; 32]; ALL]] = pairing.group.weights.as_chunks().0.as_chunks().0;
+                let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+                let mut sums = [[[_mm256_setzero_si256(); EIGHTS]; ROWS]; PANELS];
+                let mut passed = [0; PANELS];
                 for (stage, (states, weights)) in stages.enumerate() {
-                    for (states, weights) in states.iter().zip(weights) {
-                        let weights: [__m256i; 4] = pod_read_unaligned(weights);
-                        for (sum, state) in sums.iter_mut().zip(states.as_chunks::<STEP>().0) {
-                            let $states = [
-                                _mm256_set1_epi32(pod_read_unaligned(&state[..4])),
-                                _mm256_set1_epi32(pod_read_unaligned(&state[4..])),
-                            ];
-                            let ($sum, $weights) = (*sum, [weights[HALF], weights[HALF + 2]]);
-                            *sum = $dot;
+                    let thresholds: [__m256i; ALL] = cast(pairing.integer_thresholds(tile, stage));
+                    let shifts = pairing.text.shifts(tile, stage);
+                    for (panel, sums) in sums.iter_mut().enumerate() {
+                        for (sums, &shift) in sums.iter_mut().zip(shifts) {
+                            *sums = sums.map(|sum| _mm256_add_epi32(sum, _mm256_set1_epi32(shift)));
+                        }
+                        for (states, weights) in states.iter().zip(weights) {
+                            for (sums, &state) in sums.iter_mut().zip(states) {
+                                let state = _mm256_set1_epi32(cast(state));
+                                for (sum, weights) in sums.iter_mut().zip(&weights[panel * EIGHTS..]) {
+                                    *sum = $dot(*sum, cast(*weights), state);
+                                }
+                            }
+                        }
+                        passed[panel] = 0;
+                        for (r, sums) in sums.iter().enumerate() {
+                            for (&sum, &threshold) in sums.iter().zip(&thresholds[panel * EIGHTS..]) {
+                                let exceeds = _mm256_cmpgt_epi32(sum, threshold);
+                                passed[panel] |= u32::from(_mm256_testz_si256(exceeds, exceeds) == 0) << r;
+                            }
                         }
                     }
-                    thresholds = stage_thresholds::<HALF>(pairing, tile, stage);
-                    let [a, b, c, d, e, f] = sums;
-                    let most = _mm256_max_epi32(
-                        _mm256_max_epi32(_mm256_max_epi32(a, b), _mm256_max_epi32(c, d)),
-                        _mm256_max_epi32(e, f),
-                    );
-                    if _mm256_movemask_epi8(_mm256_cmpgt_epi32(most, thresholds)) == 0 {
-                        return 0;
+                    if passed == [0; PANELS] {
+                        break;
                     }
                 }
-                let mut passed = 0;
-                for (r, sum) in sums.into_iter().enumerate() {
-                    passed |= u32::from(_mm256_movemask_epi8(_mm256_cmpgt_epi32(sum, thresholds)) != 0) << r;
-                }
                 passed
-            }
-
-            /// `Pairing::integer_thresholds`, in the same order of operations.
-            #[target_feature(enable = $features)]
-            #[inline]
-            fn stage_thresholds<const HALF: usize>(pairing: &Pairing<'_>, tile: usize, stage: usize) -> __m256i {
-                let (shift, products) = pairing.panel.stage(stage, HALF);
-                let base: [[f32; LANES]; PANEL / LANES] = cast(pairing.base);
-                let mut left = _mm256_sub_ps(cast(*shift), cast(base[HALF]));
-                for (&side, product) in pairing.text.sides(tile, stage).iter().zip(products) {
-                    left = _mm256_sub_ps(left, _mm256_mul_ps(_mm256_set1_ps(side), cast(*product)));
-                }
-                // Where `left` is no number it stays so, and becomes the least integer.
-                _mm256_cvttps_epi32(_mm256_min_ps(_mm256_set1_ps(RANGE), left))
             }
         }
     };
 }
 
-// LEVELS says why nothing saturates in 16 bits.
-screener!(avx2, "avx2", (sum, states, weights) => {
-    let pairs =
-        _mm256_add_epi16(_mm256_maddubs_epi16(states[0], weights[0]), _mm256_maddubs_epi16(states[1], weights[1]));
-    _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-});
+quads!(avx_vnni, "avxvnni", _mm256_dpbusd_avx_epi32);
+quads!(avx512_vnni, "avx512vnni,avx512vl", _mm256_dpbusd_epi32);
 
-screener!(avx_vnni, "avxvnni", (sum, states, weights) => {
-    _mm256_dpbusd_avx_epi32(_mm256_dpbusd_avx_epi32(sum, states[0], weights[0]), states[1], weights[1])
-});
+/// The code of the dot products on a processor that has none of them.
+#[cfg(test)]
+pub(super) fn quads_on_avx2() -> Option<Screener> {
+    // SAFETY: the features that the function is compiled for were just detected.
+    let screen: Screen = |text, group, dots, out| unsafe { by_avx2::screen(text, group, dots, out) };
+    is_x86_feature_detected!("avx2").then_some(Screener { screen, layout: Layout::Quads })
+}
 
-screener!(avx512_vnni, "avx512vnni,avx512vl", (sum, states, weights) => {
-    _mm256_dpbusd_epi32(_mm256_dpbusd_epi32(sum, states[0], weights[0]), states[1], weights[1])
-});
+#[cfg(test)]
+#[target_feature(enable = "avx2")]
+fn dot_by_avx2(sums: __m256i, weights: __m256i, states: __m256i) -> __m256i {
+    let pairs = _mm256_maddubs_epi16(weights, states);
+    _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+}
+
+#[cfg(test)]
+quads!(by_avx2, "avx2", dot_by_avx2);
