@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexpand import Document, Encoder, Role, SparseVectors
+from lexpand.data import ModelId
 from lexpand.encode import batches as batches_module
 from lexpand.encode import encoder as encoder_module
 from lexpand.encode.body import rounded
-from lexpand.errors import DataError, ModelError
+from lexpand.encode.encoding import from_rows
+from lexpand.encode.tokens import TokenizedText
+from lexpand.errors import DataError, ModelError, VectorError
 
 
 def close(a: SparseVectors, b: SparseVectors) -> bool:
@@ -218,3 +221,19 @@ def test_the_vectors_know_their_model(encoder: Encoder) -> None:
     vectors = encoder.encode_queries(["heart"])
     assert vectors.model == encoder.contract.model == encoder.space.model
     assert encoder.space.location == "splade-tiny"
+
+
+def test_many_short_texts_are_screened_as_a_long_one_is() -> None:
+    encoder = Encoder.load(threads=1)
+    unscreened = encoder._head
+    first = encoder.encode_queries(["reset my login"])
+    for _ in range(80):
+        encoder.encode_queries(["account recovery for a phone that was lost, with a new number and no second address"])
+    assert encoder._head is not unscreened
+    assert encoder.encode_queries(["reset my login"]) == first
+
+
+def test_a_weight_that_is_infinite_is_refused() -> None:
+    row = np.array([3], np.uint32), np.array([np.inf], np.float32), np.array([0], np.uint32)
+    with pytest.raises(VectorError, match="inf"):
+        from_rows([row], [TokenizedText([101, 7, 102], 3, 0)], 10, ModelId("model", "0" * 64))

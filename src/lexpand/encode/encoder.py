@@ -105,6 +105,7 @@ class Encoder:
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
+        self._tokens_seen = 0
         queries = folder.query_folder()
         self._for_queries = None
         if queries is not None:
@@ -357,9 +358,10 @@ class Encoder:
         return encoding.edited(self._edits[role], texts)
 
     def _head_for(self, tokens: int) -> _native.Head:
-        """The head; from the first longer text on, one with screening: the same vectors, sooner."""
+        """The head for so many more tokens; after the first thousand one with screening: the same vectors, sooner."""
         with self._preparing:
-            if self._screening is not None and tokens >= _SCREEN_TOKENS:
+            self._tokens_seen += tokens
+            if self._screening is not None and self._tokens_seen >= _SCREEN_TOKENS:
                 self._head = self._head.screened(*self._screening, threads=self.threads)
                 self._screening = None
             return self._head

@@ -1,7 +1,7 @@
 """Texts through tokenizer, body and head, on all threads that there are.
 
 Several batches at a time, each on a thread of its own, keep all of them busy: a batch on several threads waits at every
-operator of the graph for the slowest. A batch that is alone has all threads.
+operator of the graph for the slowest. A batch that is alone has all threads, but for the body of a short one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ _Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 # Texts that a thread takes at once: fewer are tokenized sooner than a thread begins.
 _FEW = 16
 
+# Tokens from which a batch is worth a second thread in the body: ONNX Runtime's threads also keep a core busy for a
+# while after each run, which the head then lacks.
+_SHARED_TOKENS = 160
+
 
 def tokenize(tokens: Tokens, texts: Sequence[str], limit: int, threads: int) -> list[TokenizedText]:
     """What `Tokens.tokenize` gives."""
@@ -41,7 +45,8 @@ def run(
     """Terms, weights and positions of each text; ``on_done`` is told of every batch, in this thread."""
     groups = list(batches(tokenized))
     several = isinstance(body, Body) and 1 < threads <= len(groups)
-    run_body = body.run_beside_others if isinstance(body, Body) and several else body.run
+    short = sum(len(text.ids) for text in tokenized) < _SHARED_TOKENS
+    run_body = body.run_beside_others if isinstance(body, Body) and (several or short) else body.run
 
     def encode(batch: list[int]) -> tuple[Any, ...]:
         hidden, lengths = run_body([tokenized[i].ids for i in batch])
