@@ -44,7 +44,7 @@ def test_the_head_is_the_definition_over_the_body(encoder: Encoder) -> None:
     """The slow twin: every logit, float64, then log(1 + relu) and the maximum."""
     text = "does smoking cause heart disease"
     ids = [token.term for token in encoder._tokens.places(text, 512)]
-    hidden, _ = encoder._body.run([ids])
+    hidden, _ = encoder._body_for(Role.DOCUMENT).run([ids])
     weights = encoder_module.ModelFolder(encoder_module.find_folder("default"))._weights
     decoder = weights[encoder.contract.head_weight].astype(np.float64)
     logits = hidden[0].astype(np.float64) @ decoder.T + weights[encoder.contract.head_bias]
@@ -189,7 +189,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder.load(threads=2)
     monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 8)
-    monkeypatch.setattr(encoder._body, "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
+    monkeypatch.setattr(encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(["one", "two", "three"])
 
@@ -211,7 +211,7 @@ def test_weights_are_rounded_row_by_row() -> None:
 
 def test_a_dtype_that_a_backend_has_not() -> None:
     with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
-        Encoder.load(dtype="bfloat16")
+        Encoder.load(backend="onnx", dtype="bfloat16")
 
 
 def test_the_vectors_know_their_model(encoder: Encoder) -> None:

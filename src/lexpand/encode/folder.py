@@ -17,6 +17,7 @@ from lexpand import _native
 from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.dtypes import Dtype
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
 from lexpand.encode.torch_body import TorchBody
@@ -126,18 +127,18 @@ class ModelFolder:
         return Tokens(load_tokenizer(self.path / "tokenizer.json"), self.contract)
 
     def load_body(
-        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: str = "float32"
+        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: Dtype = Dtype.FLOAT32
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
         if backend == "torch":
             return TorchBody(self.path, device, dtype)
-        if backend != "onnx" or device is not None or dtype not in ("float32", "int8"):
+        if backend != "onnx" or device is not None or dtype is Dtype.BFLOAT16:
             raise ModelError(
                 f"backend {backend!r}, device {device!r}, {dtype}: 'onnx' has float32 and int8 and no devices; "
                 "devices and bfloat16 are those of 'torch'"
             )
         contract = self.contract
-        named = contract.body_int8 if dtype == "int8" else contract.body
+        named = contract.body_int8 if dtype is Dtype.INT8 else contract.body
         if named is None:
             raise ModelError(
                 f"{self.path} has no {dtype} graph to run yet: make it with `lexpand model optimize {self.path}`, or "

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.encode.body import pad
+from lexpand.encode.dtypes import Dtype
 from lexpand.errors import MissingExtra, ModelError
 
-DTYPES = ("float32", "bfloat16")
+_DTYPES = (Dtype.FLOAT32, Dtype.BFLOAT16)
 
 
 class TorchBody:
@@ -27,7 +28,7 @@ class TorchBody:
         ModelError: transformers refuses the folder, or torch the device.
     """
 
-    def __init__(self, folder: Path, device: str | None = None, dtype: str = "float32") -> None:
+    def __init__(self, folder: Path, device: str | None = None, dtype: Dtype = Dtype.FLOAT32) -> None:
         try:
             import torch
             from transformers import AutoModelForMaskedLM
@@ -35,8 +36,8 @@ class TorchBody:
             if error.name not in ("torch", "transformers"):
                 raise
             raise MissingExtra(error.name, "torch", "the backend 'torch'") from None
-        if dtype not in DTYPES:
-            raise ModelError(f"the dtype {dtype!r}: it must be one of {', '.join(DTYPES)}")
+        if dtype not in _DTYPES:
+            raise ModelError(f"the dtype {str(dtype)!r}: on PyTorch it must be one of {', '.join(_DTYPES)}")
         self._torch = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
