@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexpand import Document, Encoder, Role, SparseVectors
-from lexpand.encode import batches as batches_module
 from lexpand.encode import encoder as encoder_module
+from lexpand.encode import running as running_module
 from lexpand.encode.body import rounded
 from lexpand.errors import DataError, ModelError
 
@@ -176,7 +176,7 @@ def test_progress_counts_every_text(encoder: Encoder) -> None:
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three batches on two threads, a batch each, and then fewer batches than threads."""
     many = [f"{text} {i}" for i in range(9) for text in TEXTS]
-    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 600)
+    monkeypatch.setattr(running_module, "CPU_TOKENS", 600)
     one, two = (Encoder.load(threads=threads) for threads in (1, 2))
     for texts in (many, TEXTS[:1]):
         a, b = (encoder.encode(texts, Role.DOCUMENT) for encoder in (one, two))
@@ -188,7 +188,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder.load(threads=2)
-    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 8)
+    monkeypatch.setattr(running_module, "CPU_TOKENS", 8)
     monkeypatch.setattr(encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(["one", "two", "three"])

@@ -7,7 +7,7 @@ import threading
 from lexpand.encode.body import Body
 from lexpand.encode.dtypes import Dtype
 from lexpand.encode.folder import Backend, ModelFolder
-from lexpand.encode.torch_body import TorchBody
+from lexpand.encode.torch.body import TorchBody
 
 
 class Bodies:

@@ -39,11 +39,15 @@ from lexpand.encode.rules.record import document_record
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
 from lexpand.encode.tokens import TokenizedText
-from lexpand.encode.torch_body import TorchBody
+from lexpand.encode.torch.body import TorchBody
+from lexpand.encode.torch.head import TorchHead
 from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
 _WINDOW = 512
+
+# Documents for a CPU at a time: what Ctrl-C can cost, about a second.
+_AT_ONCE = 64
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
@@ -316,6 +320,12 @@ class Encoder:
             int(encoding.tokens_lost[0]),
         )
 
+    @property
+    def at_once(self) -> int:
+        """How many documents to hand in at a time, where they come in a stream; more for a GPU."""
+        body = self._body_for(Role.DOCUMENT)
+        return _WINDOW if isinstance(body, TorchBody) and body.head is not None else _AT_ONCE
+
     def pinned(self, role: Role) -> dict[str, str]:
         """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
         edits = self._edits[role]
@@ -388,8 +398,10 @@ class Encoder:
     def _body_for(self, role: Role) -> Body | TorchBody:
         return self._bodies.get(self.dtypes[role])
 
-    def _head_for(self, tokens: int) -> _native.Head:
-        """The head; from the first longer text on, one with screening: the same vectors, sooner."""
+    def _head_for(self, body: Body | TorchBody, tokens: int) -> _native.Head | TorchHead:
+        """A GPU's own, else the native one; from the first longer text on with screening: the same vectors, sooner."""
+        if isinstance(body, TorchBody) and body.head is not None:
+            return body.head
         with self._preparing:
             if self._screening is not None and tokens >= _SCREEN_TOKENS:
                 self._head = self._head.screened(*self._screening, threads=self.threads)
@@ -411,8 +423,9 @@ class Encoder:
 
     def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
         tokenized = tokenize(self._tokens, texts, self.max_tokens[role], self.threads)
-        head = self._head_for(sum(len(text.ids) for text in tokenized))
-        return run(self._body_for(role), head, tokenized, self.threads, on_done), tokenized
+        body = self._body_for(role)
+        head = self._head_for(body, sum(len(text.ids) for text in tokenized))
+        return run(body, head, tokenized, self.threads, on_done), tokenized
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:

@@ -17,10 +17,11 @@ from lexpand import _native
 from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.decoder import Decoder
 from lexpand.encode.dtypes import Dtype
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
-from lexpand.encode.torch_body import TorchBody
+from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
 DEFAULT = "splade-tiny"
@@ -131,7 +132,7 @@ class ModelFolder:
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
         if backend == "torch":
-            return TorchBody(self.path, device, dtype)
+            return TorchBody(self.path, self._decoder(), device, dtype)
         if backend != "onnx" or device is not None or dtype is Dtype.BFLOAT16:
             raise ModelError(
                 f"backend {backend!r}, device {device!r}, {dtype}: 'onnx' has float32 and int8 and no devices; "
@@ -149,6 +150,10 @@ class ModelFolder:
 
     def load_head(self) -> _native.Head:
         """The decoder of the vocabulary, with SPLADE's pooling and activation."""
+        weight, bias, pooling, activation = self._decoder()
+        return _native.Head(weight, bias, pooling=pooling, activation=activation)
+
+    def _decoder(self) -> Decoder:
         contract = self.contract
         weight, bias = self.tensor(contract.head_weight), self.tensor(contract.head_bias)
         if weight.shape[0] != contract.vocabulary_size or bias.shape != weight.shape[:1]:
@@ -156,7 +161,7 @@ class ModelFolder:
                 f"{self.path}: a head of {weight.shape} with a bias of {bias.shape} does not fit a vocabulary of "
                 f"{contract.vocabulary_size} terms"
             )
-        return _native.Head(weight, bias, pooling=contract.pooling, activation=contract.activation)
+        return Decoder(weight, bias, contract.pooling, contract.activation)
 
     def query_folder(self) -> ModelFolder | None:
         """The folder of the queries' own encoder; None where one encoder does both."""

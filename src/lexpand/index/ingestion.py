@@ -19,9 +19,6 @@ from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
 from lexpand.index.results import Presence
 
-# Documents that are encoded at a time: what Ctrl-C can cost, about a second.
-_CHUNK = 64
-
 # Documents that are named of those that were cut.
 _MOST_CUT = 5
 
@@ -107,7 +104,7 @@ def ingest(
     report = IngestReport() if report is None else report
     done = on_done or (lambda _: None)
     try:
-        for chunk in _chunks(documents, min(_CHUNK, commit_every)):
+        for chunk in _chunks(documents, min(encoder.at_once, commit_every)):
             new = _new_documents(index, chunk, on_duplicate, report)
             done(len(chunk) - len(new))
             _encode_and_add(index, encoder, new, on_duplicate, report, done)
