@@ -1,12 +1,16 @@
 """Explanations of documents whose weights depend on the batch that they were encoded in."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from lexpand import Document, Encoder, Index, SparseRetriever, ingest, read_queries
 from lexpand.data import collection_path
+from lexpand.encode import Dtype
+from lexpand.errors import MissingExtra
 from lexpand.explain import LossKind, Origin, explain, why_not
 from lexpand.search import encoder_of
 
@@ -55,3 +59,9 @@ def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> 
         parts = explain(retriever, scifact[1].full_text, scifact[0].doc_id).contributions
         unknown = sum(part.contribution for part in parts if part.document.origin is Origin.UNKNOWN)
         assert unknown > 0.8 * sum(part.contribution for part in parts)
+
+
+def test_a_backend_without_the_dtype_leaves_it_to_the_other() -> None:
+    other = Encoder.load(backend="onnx", max_tokens=128).documents_in(Dtype.BFLOAT16)
+    with pytest.raises(MissingExtra) if find_spec("torch") is None else nullcontext():
+        other.encode_documents(["heart"])

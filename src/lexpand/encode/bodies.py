@@ -6,7 +6,7 @@ import threading
 
 from lexpand.encode.body import Body
 from lexpand.encode.dtypes import Dtype
-from lexpand.encode.folder import Backend, ModelFolder
+from lexpand.encode.folder import Backend, ModelFolder, backend_for
 from lexpand.encode.torch.body import TorchBody
 
 
@@ -16,7 +16,7 @@ class Bodies:
     Args:
         folder: the model.
         threads: that a batch alone may use.
-        backend: what runs them; None for PyTorch where the dtype is bfloat16, else ONNX Runtime.
+        backend: what runs them where it has the dtype; by default PyTorch for bfloat16, else ONNX Runtime.
         device: of PyTorch.
     """
 
@@ -38,7 +38,9 @@ class Bodies:
         """
         with self._loading:
             if dtype not in self._loaded:
-                backend: Backend = self._backend or ("torch" if dtype is Dtype.BFLOAT16 else "onnx")
-                made = (folder or ModelFolder(self._path)).load_body(self._threads, backend, self._device, dtype)
-                self._loaded[dtype] = made
+                backend = backend_for(dtype, self._backend)
+                # A device is PyTorch's; who named one without a backend is told so.
+                device = self._device if backend == "torch" or self._backend is None else None
+                folder = folder or ModelFolder(self._path)
+                self._loaded[dtype] = folder.load_body(self._threads, backend, device, dtype)
             return self._loaded[dtype]

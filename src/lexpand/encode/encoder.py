@@ -22,7 +22,7 @@ from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.dtypes import Dtype, dtype_record, parse_dtype
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import Backend, ModelFolder, find_folder
+from lexpand.encode.folder import Backend, ModelFolder, check_backend, find_folder
 from lexpand.encode.long_documents import (
     Chunks,
     EncodedDocuments,
@@ -113,6 +113,8 @@ class Encoder:
             | dtype_record(self.dtypes[Role.DOCUMENT]),
         )
         self._tokens = folder.tokens
+        for each in self.dtypes.values():
+            check_backend(backend, each)
         self._bodies = Bodies(folder, self.threads, backend, device)
         self._head = folder.load_head()
         self._screening = folder.load_screening()

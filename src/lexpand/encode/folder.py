@@ -30,6 +30,29 @@ DEFAULT = "splade-tiny"
 Backend = Literal["onnx", "torch"]
 """What runs the transformer."""
 
+_BACKENDS: dict[Dtype, tuple[Backend, ...]] = {
+    Dtype.FLOAT32: ("onnx", "torch"),
+    Dtype.INT8: ("onnx",),
+    Dtype.BFLOAT16: ("torch",),
+}
+
+
+def backend_for(dtype: Dtype, wished: Backend | None) -> Backend:
+    """What runs this dtype: as wished, if it can."""
+    able = _BACKENDS[dtype]
+    return wished if wished in able else able[0]
+
+
+def check_backend(backend: Backend | None, dtype: Dtype) -> None:
+    """Nothing, where the backend has the dtype, or none is named.
+
+    Raises:
+        ModelError: it has not, or there is no such backend.
+    """
+    if backend is not None and backend not in _BACKENDS[dtype]:
+        raise ModelError(f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16")
+
+
 _PACKAGED = Path(__file__).parent / "models"
 
 
@@ -131,13 +154,11 @@ class ModelFolder:
         self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: Dtype = Dtype.FLOAT32
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
+        check_backend(backend, dtype)
         if backend == "torch":
             return TorchBody(self.path, self._decoder(), device, dtype)
-        if backend != "onnx" or device is not None or dtype is Dtype.BFLOAT16:
-            raise ModelError(
-                f"backend {backend!r}, device {device!r}, {dtype}: 'onnx' has float32 and int8 and no devices; "
-                "devices and bfloat16 are those of 'torch'"
-            )
+        if device is not None:
+            raise ModelError(f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'")
         contract = self.contract
         named = contract.body_int8 if dtype is Dtype.INT8 else contract.body
         if named is None:

@@ -18,8 +18,6 @@ from lexpand.errors import MissingExtra, ModelError
 if TYPE_CHECKING:
     import torch
 
-_DTYPES = (Dtype.FLOAT32, Dtype.BFLOAT16)
-
 
 class TorchBody:
     """A masked language model of transformers whose decoder is left out; it stands where `Body` does.
@@ -46,8 +44,6 @@ class TorchBody:
             if error.name not in ("torch", "transformers"):
                 raise
             raise MissingExtra(error.name, "torch", "the backend 'torch'") from None
-        if dtype not in _DTYPES:
-            raise ModelError(f"the dtype {str(dtype)!r}: on PyTorch it must be one of {', '.join(_DTYPES)}")
         self._torch = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
