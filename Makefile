@@ -26,6 +26,7 @@ test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready ## every test; thos
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
 	.venv-train/bin/python -m pytest tests/encode/test_checkpoints_torch.py
+	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
 		'tests/house/test_docs.py::test_python_examples_run[adapters.md]'
 

@@ -44,7 +44,7 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 def plain_encode(encoder: Encoder, decoder: np.ndarray, bias: np.ndarray, texts: list[str]) -> np.ndarray:
     """The SPLADE head as it is usually written: float32 [texts, positions, vocabulary], then the maximum."""
     tokenized = encoder._tokens.tokenize(texts, encoder.max_tokens[Role.DOCUMENT])
-    hidden, lengths = encoder._body.run([text.ids for text in tokenized])
+    hidden, lengths = encoder._body_for(Role.DOCUMENT).run([text.ids for text in tokenized])
     logits = hidden @ decoder.T + bias
     logits[np.arange(hidden.shape[1]) >= lengths[:, None]] = 0
     return np.log1p(np.maximum(logits, 0)).max(axis=1)

@@ -458,7 +458,7 @@ def test_the_torch_backend_without_torch(plain: Path, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"the backend 'torch' needs torch: pip install 'lexpand\[torch\]'"):
         Encoder.load(tmp_path / "made", backend="torch")
-    with pytest.raises(ModelError, match="devices and bfloat16 are those of"):
+    with pytest.raises(ModelError, match="devices are those of the backend 'torch'"):
         Encoder.load(tmp_path / "made", device="cuda")
 
 

@@ -199,8 +199,10 @@ def test_a_device_that_there_is_not(tmp_path: Path) -> None:
     import_model(save_model(tmp_path / "plain", "bert"), tmp_path / "made", optimize=False)
     with pytest.raises(ModelError, match=r"PyTorch cannot load .* on nowhere"):
         Encoder.load(tmp_path / "made", backend="torch", device="nowhere")
-    with pytest.raises(ModelError, match="the dtype 'int3': it must be one of float32, bfloat16"):
-        Encoder.load(tmp_path / "made", backend="torch", dtype="int3")
+    with pytest.raises(
+        ModelError, match="backend 'torch' and int8: 'onnx' has float32 and int8, 'torch' float32 and bfloat16"
+    ):
+        Encoder.load(tmp_path / "made", backend="torch", dtype="int8")
 
 
 def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lexpand import Document, Encoder, Role, SparseVectors
 from lexpand.data import ModelId
-from lexpand.encode import batches as batches_module
 from lexpand.encode import encoder as encoder_module
+from lexpand.encode import running as running_module
 from lexpand.encode.body import rounded
 from lexpand.encode.encoding import from_rows
 from lexpand.encode.tokens import TokenizedText
@@ -47,7 +47,7 @@ def test_the_head_is_the_definition_over_the_body(encoder: Encoder) -> None:
     """The slow twin: every logit, float64, then log(1 + relu) and the maximum."""
     text = "does smoking cause heart disease"
     ids = [token.term for token in encoder._tokens.places(text, 512)]
-    hidden, _ = encoder._body.run([ids])
+    hidden, _ = encoder._body_for(Role.DOCUMENT).run([ids])
     weights = encoder_module.ModelFolder(encoder_module.find_folder("default"))._weights
     decoder = weights[encoder.contract.head_weight].astype(np.float64)
     logits = hidden[0].astype(np.float64) @ decoder.T + weights[encoder.contract.head_bias]
@@ -179,7 +179,7 @@ def test_progress_counts_every_text(encoder: Encoder) -> None:
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three batches on two threads, a batch each, and then fewer batches than threads."""
     many = [f"{text} {i}" for i in range(9) for text in TEXTS]
-    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 600)
+    monkeypatch.setattr(running_module, "CPU_TOKENS", 600)
     one, two = (Encoder.load(threads=threads) for threads in (1, 2))
     for texts in (many, TEXTS[:1]):
         a, b = (encoder.encode(texts, Role.DOCUMENT) for encoder in (one, two))
@@ -191,8 +191,8 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder.load(threads=2)
-    monkeypatch.setattr(batches_module, "_BATCH_TOKENS", 8)
-    monkeypatch.setattr(encoder._body, "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
+    monkeypatch.setattr(running_module, "CPU_TOKENS", 8)
+    monkeypatch.setattr(encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(["one", "two", "three"])
 
@@ -214,7 +214,7 @@ def test_weights_are_rounded_row_by_row() -> None:
 
 def test_a_dtype_that_a_backend_has_not() -> None:
     with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
-        Encoder.load(dtype="bfloat16")
+        Encoder.load(backend="onnx", dtype="bfloat16")
 
 
 def test_the_vectors_know_their_model(encoder: Encoder) -> None:

@@ -11,7 +11,7 @@ from index_toys import SPACE
 from lexpand import Document, Encoder, Index, SparseVectors, ingest
 from lexpand.encode import Role
 from lexpand.errors import ContractMismatch, DataError, IndexLocked, RowError, SourceError
-from lexpand.index import IngestReport, OnDuplicate, ingestion
+from lexpand.index import IngestReport, OnDuplicate
 
 
 class Spy:
@@ -50,7 +50,7 @@ def index(tmp_path: Path, encoder: Encoder) -> Iterator[Index]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingestion, "_CHUNK", 4)
+    monkeypatch.setattr(Encoder, "at_once", 4)
 
 
 def committed(index: Index) -> list[str]:

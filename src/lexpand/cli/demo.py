@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.explain_tables import print_explanation
-from lexpand.cli.options import Json, Threads, Verbose
+from lexpand.cli.options import DtypeOption, Json, Threads, Verbose
 from lexpand.cli.output import is_watched, print_json, say, show, show_heading
 from lexpand.cli.search import print_hit
 from lexpand.data import Document, Qrels, Query, Run, ScoredDocument, collection_path, read_documents, read_queries
-from lexpand.encode import Encoder
+from lexpand.encode import Dtype, Encoder
 from lexpand.encode.progress import reporting
 from lexpand.errors import IndexStateError
 from lexpand.evaluate import evaluate
@@ -34,6 +34,7 @@ def demo(
     index_path: Annotated[Path, typer.Option("--index", help="Where the demo's index is kept.")] = Path(
         "lexpand-demo.index"
     ),
+    dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -43,7 +44,7 @@ def demo(
     It needs no network: model and collection come with Lexpand. A second run starts from the index.
     """
     folder = collection_path("scifact")
-    encoder = Encoder.load("default", threads=threads)
+    encoder = Encoder.load("default", threads=threads, dtype=dtype or Dtype.FLOAT32)
     with _demo_index(index_path, encoder) as index:
         facts = _fill(index, encoder, list(read_documents(folder)))
         retriever = SparseRetriever(index, encoder)

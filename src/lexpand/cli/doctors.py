@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR
-from lexpand.cli.options import IndexPath, Json, Model, QueryRules, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, QueryRules, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, say, show
 from lexpand.data import Query, read_queries
 from lexpand.data.streams import split_compression
@@ -67,6 +67,7 @@ def oov_command(
     ],
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="How many documents of a ranking are looked at.")] = 10,
     rules: QueryRules = None,
+    dtype: DtypeOption = None,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -77,7 +78,7 @@ def oov_command(
     The documents that have a word itself are known by the words of INDEX (docs/doctors.md).
     """
     with Index.open(index_path) as index:
-        encoder = encoder_of(index, model=model, threads=threads, rules=rules)
+        encoder = encoder_of(index, model=model, threads=threads, rules=rules, query_dtype=dtype)
         asked = _queries(queries)
         with reporting(len(asked), "looking", is_watched()) as on_done:
             words = find_broken_words(index, encoder, asked, k=k, on_done=on_done)

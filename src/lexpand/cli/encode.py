@@ -11,9 +11,9 @@ import typer
 from lexpand.cli.encode_file import FileWishes, encode_file
 from lexpand.cli.exchange import FileFormat
 from lexpand.cli.making import CacheFile, ChunksAs, LongPolicy, LongWishes, MaxLength, Overlap, Prune
-from lexpand.cli.options import Json, TextRules, Threads, Verbose
+from lexpand.cli.options import DtypeOption, Json, TextRules, Threads, Verbose
 from lexpand.cli.output import print_json, show
-from lexpand.encode import Encoder, Role, Trace
+from lexpand.encode import Dtype, Encoder, Role, Trace
 from lexpand.errors import DataError
 
 
@@ -46,6 +46,7 @@ def encode(
     overlap: Overlap = None,
     prune: Prune = None,
     rules: TextRules = None,
+    dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -62,12 +63,12 @@ def encode(
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
             raise typer.BadParameter("--output is for one source of documents")
-        wishes = FileWishes(output, file_format, force, cache, stats, max_length, long_wishes, prune, rules)
+        wishes = FileWishes(output, file_format, force, cache, stats, max_length, long_wishes, prune, rules, dtype)
         encode_file(Path(texts[0]), wishes, model, threads, as_json)
         return
     if any(option is not None for option in (file_format, stats, cache, max_length, prune, *long_wishes)) or force:
         raise typer.BadParameter("the options of files and documents are for --output")
-    encoder = Encoder.load(model, threads=threads, rules=rules)
+    encoder = Encoder.load(model, threads=threads, rules=rules, dtype=dtype or Dtype.FLOAT32)
     for text in _lines(texts):
         trace = encoder.trace(text, role)
         ordered = sorted(trace.weights, key=lambda term: (-trace.weights[term], term))

@@ -16,7 +16,7 @@ from lexpand.cli.making import LongWishes
 from lexpand.cli.output import count, is_watched, json_line, print_json, print_refused, say, show
 from lexpand.data import read_documents
 from lexpand.data.streams import read_lines, split_compression, write_lines
-from lexpand.encode import Chunks, Encoder, LongDocuments, VectorCache
+from lexpand.encode import Chunks, Dtype, Encoder, LongDocuments, VectorCache
 from lexpand.encode.progress import reporting
 from lexpand.errors import LexpandError, RowError
 from lexpand.index.exchange import Format, check_target, encode_to_file
@@ -35,6 +35,7 @@ class FileWishes:
     long: LongWishes
     prune: str | None
     rules: Path | None
+    dtype: Dtype | None
 
 
 def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool) -> None:
@@ -50,6 +51,7 @@ def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | Non
             rules=wishes.rules,
             long=wishes.long.over(LongDocuments(chunks=Chunks.MAX)),
             cache=cache,
+            dtype=wishes.dtype or Dtype.FLOAT32,
         )
         with _saying_what_is_kept(cache, refused), reporting(_total(source), "encoding", is_watched()) as on_done:
             statistics = encode_to_file(

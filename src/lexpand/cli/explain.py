@@ -9,6 +9,7 @@ import typer
 
 from lexpand.cli.explain_tables import print_explanation, print_why_not
 from lexpand.cli.options import (
+    DtypeOption,
     FilterText,
     IndexPath,
     Json,
@@ -50,6 +51,7 @@ def explain_command(
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     rules: QueryRules = None,
+    dtype: DtypeOption = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
@@ -61,7 +63,14 @@ def explain_command(
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
     with open_retriever(
-        index_path, pipeline, model=model, threads=threads, query_mode=query_mode, query_pruning=prune, rules=rules
+        index_path,
+        pipeline,
+        model=model,
+        threads=threads,
+        query_mode=query_mode,
+        query_pruning=prune,
+        rules=rules,
+        query_dtype=dtype,
     ) as retriever:
         answer: Explanation | WhyNot
         if why_missing or than is not None:

@@ -25,7 +25,7 @@ from lexpand.cli.making import (
     Words,
     open_or_create,
 )
-from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import is_watched
 from lexpand.data import Fields, read_documents
 from lexpand.encode.progress import reporting
@@ -71,6 +71,7 @@ def index(
     rules: RulesFile = None,
     words: Words = None,
     columns: Columns = None,
+    dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -83,7 +84,7 @@ def index(
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules)
+    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules, dtype)
     with open_or_create(index_path, wishes, threads) as (target, encoder):
         with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(

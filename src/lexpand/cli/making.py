@@ -13,6 +13,7 @@ import typer
 from lexpand.cli.options import PRUNING_RULES
 from lexpand.encode import (
     Chunks,
+    Dtype,
     Encoder,
     Long,
     LongDocuments,
@@ -22,6 +23,7 @@ from lexpand.encode import (
     WordAnalyzer,
     parse_pruning,
 )
+from lexpand.encode.dtypes import check_same_dtype, recorded_dtype
 from lexpand.encode.rules.record import check_same_rules, recorded_rules
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
@@ -135,6 +137,7 @@ class Wishes:
     prune: str | None
     cache: Path | None
     rules: Path | None
+    dtype: Dtype | None
 
 
 @contextmanager
@@ -158,6 +161,7 @@ def _open_or_create(
             rules=wishes.rules,
             long=wishes.long.over(LongDocuments()),
             cache=cache,
+            dtype=wishes.dtype or Dtype.FLOAT32,
         )
         analyzer = None if wishes.words == "none" else WordAnalyzer(wishes.words or "english")
         with Index.create(path, encoder.space, words=analyzer, columns=_columns(wishes.columns)) as index:
@@ -176,6 +180,7 @@ def _open_or_create(
             rules=recorded_rules(settings) if wishes.rules is None else Rules.load(wishes.rules),
             long=LongDocuments.from_dict(settings.get("long")),
             cache=cache,
+            dtype=wishes.dtype or recorded_dtype(settings),
         )
         _same_settings(index, wishes, encoder)
         yield index, encoder
@@ -206,6 +211,7 @@ def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
     """How documents are encoded is fixed when an index is made; another wish is refused."""
     recorded: Mapping[str, Any] = index.space.document_settings
     check_same_rules(index.path, recorded, encoder.space.document_settings)
+    check_same_dtype(index.path, recorded, encoder.space.document_settings)
     rules = recorded.get("pruning") or {}
     wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
     if wishes.long.over(encoder.long) != encoder.long or wished != rules:

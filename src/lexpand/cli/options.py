@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexpand.encode import QueryMode
+from lexpand.encode import Dtype, QueryMode
 
 _VERBOSE = "lexpand.verbose"
 
@@ -90,6 +90,16 @@ QueryModeOption = Annotated[
 DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores")
+]
+DtypeOption = Annotated[
+    Dtype | None,
+    typer.Option(
+        "--dtype",
+        help="Arithmetic of the model: float32; int8 (quicker, other weights in the second digit; `lexpand model "
+        "optimize` makes its graph); bfloat16 (on PyTorch, for GPUs). An index's documents are all in one, which it "
+        "records; queries may be in another.",
+        show_default="float32; for documents of an index, what it records",
+    ),
 ]
 # Every command takes it; only the frame in app.py acts on it.
 Verbose = Annotated[bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")]

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from lexpand.cli.exit_codes import EXIT_ERROR
-from lexpand.cli.options import IndexPath, Json, Model, PipelineOption, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, PipelineOption, Threads, Verbose
 from lexpand.cli.output import count, line, print_json, say, show, show_table
 from lexpand.encode import Encoder, Role, Rules
 from lexpand.encode.rules.record import recorded_rules
@@ -61,6 +61,7 @@ def test(
     index_path: IndexPath,
     pipeline: PipelineOption = "splade",
     model: Model = None,
+    dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -72,7 +73,9 @@ def test(
     rules = Rules.load(rules_path)
     if not rules.tests:
         raise DataError(f'{rules_path} has no [[test]]: add query = "..." and expect = "id of a document"')
-    with open_retriever(index_path, pipeline, model=model, threads=threads, rules=rules) as retriever:
+    with open_retriever(
+        index_path, pipeline, model=model, threads=threads, rules=rules, query_dtype=dtype
+    ) as retriever:
         outcomes = run_expectations(retriever, rules.tests)
         recorded = recorded_rules(retriever.index.space.document_settings)
     same = recorded.hash(Role.DOCUMENT) == rules.hash(Role.DOCUMENT)

@@ -11,6 +11,7 @@ import typer
 
 from lexpand.cli.explain_tables import marked, shortly
 from lexpand.cli.options import (
+    DtypeOption,
     FilterText,
     IndexPath,
     Json,
@@ -87,6 +88,7 @@ def search(
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     rules: QueryRules = None,
+    dtype: DtypeOption = None,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -102,7 +104,14 @@ def search(
     if reasons and made.rerank is not None:
         raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
     with open_retriever(
-        index_path, made, model=model, threads=threads, query_mode=query_mode, query_pruning=prune, rules=rules
+        index_path,
+        made,
+        model=model,
+        threads=threads,
+        query_mode=query_mode,
+        query_pruning=prune,
+        rules=rules,
+        query_dtype=dtype,
     ) as retriever:
         start = time.perf_counter()
         with warnings.catch_warnings(category=LexpandWarning, action="ignore"):  # the notes say the same

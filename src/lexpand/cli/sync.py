@@ -26,7 +26,7 @@ from lexpand.cli.making import (
     Words,
     open_or_create,
 )
-from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, show
 from lexpand.data import read_documents
 from lexpand.encode.progress import reporting
@@ -50,6 +50,7 @@ def sync_command(
     rules: RulesFile = None,
     words: Words = None,
     columns: Columns = None,
+    dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -63,7 +64,7 @@ def sync_command(
     documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
     with open_or_create(
         index_path,
-        Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules),
+        Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules, dtype),
         threads,
     ) as (index, encoder):
         report = SyncReport(IngestReport(refused=refused))

@@ -8,6 +8,7 @@ It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpan
 
 from lexpand.encode.cache import VectorCache
 from lexpand.encode.contract import Contract, Golden, QueryMode, Role
+from lexpand.encode.dtypes import Dtype
 from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import Encoding, Trace
 from lexpand.encode.folder import add_query_table
@@ -23,6 +24,7 @@ from lexpand.encode.words import WordAnalyzer, WordCounts
 __all__ = [
     "Chunks",
     "Contract",
+    "Dtype",
     "EncodedDocuments",
     "Encoder",
     "Encoding",

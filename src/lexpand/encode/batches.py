@@ -9,17 +9,21 @@ from lexpand.data import Document
 from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import DataError
 
-# Tokens of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
-# backend measured), and hidden states grow with them.
-_BATCH_TOKENS = 2048
+CPU_TOKENS = 2048
+"""Of a batch, padding included. Larger ones gain nothing on a CPU (eight texts of 256 tokens were best for every
+backend measured), and hidden states grow with them."""
+
+GPU_TOKENS = 16384
+"""The same on a GPU, which is busy only with more at once; states and what is between the layers of a BERT of usual
+size take less than 1 GB. Chosen, not measured."""
 
 
-def batches(tokenized: list[TokenizedText]) -> Iterator[list[int]]:
-    """Places of texts of like length, longest first, a batch within `_BATCH_TOKENS`; texts without tokens in none."""
+def batches(tokenized: list[TokenizedText], most_tokens: int) -> Iterator[list[int]]:
+    """Places of texts of like length, longest first, a batch within ``most_tokens``; texts without tokens in none."""
     places = [i for i, text in enumerate(tokenized) if text.ids]
     places.sort(key=lambda i: len(tokenized[i].ids), reverse=True)
     while places:
-        size = max(1, _BATCH_TOKENS // len(tokenized[places[0]].ids))
+        size = max(1, most_tokens // len(tokenized[places[0]].ids))
         yield places[:size]
         places = places[size:]
 

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
 from lexpand.encode.batches import cores, text_of
+from lexpand.encode.bodies import Bodies
+from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.dtypes import Dtype, dtype_record, parse_dtype
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import Backend, ModelFolder, find_folder
+from lexpand.encode.folder import Backend, ModelFolder, check_backend, find_folder
 from lexpand.encode.long_documents import (
     Chunks,
     EncodedDocuments,
@@ -36,10 +39,15 @@ from lexpand.encode.rules.record import document_record
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
 from lexpand.encode.tokens import TokenizedText
+from lexpand.encode.torch.body import TorchBody
+from lexpand.encode.torch.head import TorchHead
 from lexpand.errors import ModelError
 
 # Texts that are tokenized and sorted by length together: enough to fill batches without padding.
 _WINDOW = 512
+
+# Documents for a CPU at a time: what Ctrl-C can cost, about a second.
+_AT_ONCE = 64
 
 # Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
 _SCREEN_TOKENS = 1024
@@ -60,6 +68,7 @@ class Encoder:
         pruning: of each role, the rules that its vectors are pruned by, one after the other.
         rules: edits of the vectors, after pruning.
         long: what becomes of long documents in `encode_long`.
+        dtypes: of each role, the arithmetic of the transformer.
     """
 
     def __init__(
@@ -74,9 +83,10 @@ class Encoder:
         rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
-        backend: Backend = "onnx",
+        backend: Backend | None = None,
         device: str | None = None,
-        dtype: str = "float32",
+        dtype: Dtype | str = Dtype.FLOAT32,
+        query_dtype: Dtype | str | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
@@ -90,6 +100,7 @@ class Encoder:
         self._edits: dict[Role, BoundRules | None] = {role: self.rules.bind(role, folder.tokens) for role in Role}
         self.max_tokens = _limits(self.contract, max_tokens)
         self._cache = cache
+        self.dtypes = {Role.DOCUMENT: parse_dtype(dtype), Role.QUERY: parse_dtype(query_dtype or dtype)}
         self.long = long or LongDocuments()
         self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
         self.space = VectorSpace(
@@ -97,11 +108,14 @@ class Encoder:
             self.vocabulary,
             folder.location,
             self.max_tokens[Role.DOCUMENT],
-            document_settings(self.long, asked[Role.DOCUMENT]) | document_record(self.rules),
+            document_settings(self.long, asked[Role.DOCUMENT])
+            | document_record(self.rules)
+            | dtype_record(self.dtypes[Role.DOCUMENT]),
         )
         self._tokens = folder.tokens
-        self._dtype = dtype
-        self._body = folder.load_body(self.threads, backend, device, dtype)
+        for each in self.dtypes.values():
+            check_backend(backend, each)
+        self._bodies = Bodies(folder, self.threads, backend, device)
         self._head = folder.load_head()
         self._screening = folder.load_screening()
         self._preparing = threading.Lock()
@@ -110,8 +124,15 @@ class Encoder:
         self._for_queries = None
         if queries is not None:
             self._for_queries = Encoder(
-                queries, threads=threads, cache=cache, backend=backend, device=device, dtype=dtype
+                queries,
+                threads=threads,
+                cache=cache,
+                backend=backend,
+                device=device,
+                dtype=self.dtypes[Role.QUERY],
             )
+        # Who only asks never needs the documents' body where that is another.
+        self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         table = folder.load_query_table()
         self._lookup = None
         if table is not None:
@@ -131,9 +152,10 @@ class Encoder:
         rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
         cache: VectorCache | None = None,
-        backend: Backend = "onnx",
+        backend: Backend | None = None,
         device: str | None = None,
-        dtype: str = "float32",
+        dtype: Dtype | str = Dtype.FLOAT32,
+        query_dtype: Dtype | str | None = None,
     ) -> Encoder:
         """Load a model.
 
@@ -148,11 +170,13 @@ class Encoder:
             rules: edits of both roles' vectors, after pruning (docs/rules.md); or the path of a rules file.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
             cache: where vectors are kept; a text that it has is not encoded again.
-            backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs.
+            backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs;
+                by default ``torch`` for ``bfloat16``, else ``onnx``.
             device: of ``torch``: ``cpu``, ``cuda``, ``mps``; a GPU where there is one, by default.
             dtype: ``float32``; of ``onnx`` also ``int8``, where the body multiplies 8-bit integers: quicker, but
                 weights differ in the second digit, also by the texts of a batch (LOG.md has what ranking loses); of
                 ``torch`` also ``bfloat16``, with which weights differ in the third digit.
+            query_dtype: that of queries; ``dtype`` by default.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
@@ -174,6 +198,7 @@ class Encoder:
             backend=backend,
             device=device,
             dtype=dtype,
+            query_dtype=query_dtype,
         )
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
@@ -298,6 +323,12 @@ class Encoder:
             int(encoding.tokens_lost[0]),
         )
 
+    @property
+    def at_once(self) -> int:
+        """How many documents to hand in at a time, where they come in a stream; more for a GPU."""
+        body = self._body_for(Role.DOCUMENT)
+        return _WINDOW if isinstance(body, TorchBody) and body.head is not None else _AT_ONCE
+
     def pinned(self, role: Role) -> dict[str, str]:
         """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
         edits = self._edits[role]
@@ -307,6 +338,16 @@ class Encoder:
         """The same encoder without rules of pruning, the contract's included."""
         other = copy(self)
         other.pruning = {role: () for role in Role}
+        return other
+
+    def documents_in(self, dtype: Dtype) -> Encoder:
+        """The same encoder with documents in this dtype; its transformer is loaded when it is needed."""
+        if self.dtypes[Role.DOCUMENT] is dtype:
+            return self
+        other = copy(self)
+        other.dtypes = self.dtypes | {Role.DOCUMENT: dtype}
+        settings = {name: value for name, value in self.space.document_settings.items() if name != "dtype"}
+        other.space = replace(self.space, document_settings=settings | dtype_record(dtype))
         return other
 
     def _unedited(self) -> Encoder:
@@ -357,8 +398,13 @@ class Encoder:
             encoding = encoding.pruned(rules)
         return encoding.edited(self._edits[role], texts)
 
-    def _head_for(self, tokens: int) -> _native.Head:
-        """The head for so many more tokens; after the first thousand one with screening: the same vectors, sooner."""
+    def _body_for(self, role: Role) -> Body | TorchBody:
+        return self._bodies.get(self.dtypes[role])
+
+    def _head_for(self, body: Body | TorchBody, tokens: int) -> _native.Head | TorchHead:
+        """A GPU's own, else the native one; after a thousand tokens with screening: the same vectors, sooner."""
+        if isinstance(body, TorchBody) and body.head is not None:
+            return body.head
         with self._preparing:
             self._tokens_seen += tokens
             if self._screening is not None and self._tokens_seen >= _SCREEN_TOKENS:
@@ -375,14 +421,15 @@ class Encoder:
         if self._cache is None:
             return self._run_window(texts, role, on_done)
         # Before pruning: other rules find the same vectors.
-        made_by = {"model": self.contract.hash, "dtype": self._dtype}
+        made_by = {"model": self.contract.hash, "dtype": self.dtypes[role]}
         settings = {**made_by, "role": role, "max_tokens": self.max_tokens[role]}
         return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
 
     def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
         tokenized = tokenize(self._tokens, texts, self.max_tokens[role], self.threads)
-        head = self._head_for(sum(len(text.ids) for text in tokenized))
-        return run(self._body, head, tokenized, self.threads, on_done), tokenized
+        body = self._body_for(role)
+        head = self._head_for(body, sum(len(text.ids) for text in tokenized))
+        return run(body, head, tokenized, self.threads, on_done), tokenized
 
 
 def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:

@@ -17,9 +17,11 @@ from lexpand import _native
 from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.decoder import Decoder
+from lexpand.encode.dtypes import Dtype
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
-from lexpand.encode.torch_body import TorchBody
+from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
 DEFAULT = "splade-tiny"
@@ -27,6 +29,29 @@ DEFAULT = "splade-tiny"
 
 Backend = Literal["onnx", "torch"]
 """What runs the transformer."""
+
+_BACKENDS: dict[Dtype, tuple[Backend, ...]] = {
+    Dtype.FLOAT32: ("onnx", "torch"),
+    Dtype.INT8: ("onnx",),
+    Dtype.BFLOAT16: ("torch",),
+}
+
+
+def backend_for(dtype: Dtype, wished: Backend | None) -> Backend:
+    """What runs this dtype: as wished, if it can."""
+    able = _BACKENDS[dtype]
+    return wished if wished in able else able[0]
+
+
+def check_backend(backend: Backend | None, dtype: Dtype) -> None:
+    """Nothing, where the backend has the dtype, or none is named.
+
+    Raises:
+        ModelError: it has not, or there is no such backend.
+    """
+    if backend is not None and backend not in _BACKENDS[dtype]:
+        raise ModelError(f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16")
+
 
 _PACKAGED = Path(__file__).parent / "models"
 
@@ -126,18 +151,16 @@ class ModelFolder:
         return Tokens(load_tokenizer(self.path / "tokenizer.json"), self.contract)
 
     def load_body(
-        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: str = "float32"
+        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: Dtype = Dtype.FLOAT32
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
+        check_backend(backend, dtype)
         if backend == "torch":
-            return TorchBody(self.path, device, dtype)
-        if backend != "onnx" or device is not None or dtype not in ("float32", "int8"):
-            raise ModelError(
-                f"backend {backend!r}, device {device!r}, {dtype}: 'onnx' has float32 and int8 and no devices; "
-                "devices and bfloat16 are those of 'torch'"
-            )
+            return TorchBody(self.path, self._decoder(), device, dtype)
+        if device is not None:
+            raise ModelError(f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'")
         contract = self.contract
-        named = contract.body_int8 if dtype == "int8" else contract.body
+        named = contract.body_int8 if dtype is Dtype.INT8 else contract.body
         if named is None:
             raise ModelError(
                 f"{self.path} has no {dtype} graph to run yet: make it with `lexpand model optimize {self.path}`, or "
@@ -148,6 +171,10 @@ class ModelFolder:
 
     def load_head(self) -> _native.Head:
         """The decoder of the vocabulary, with SPLADE's pooling and activation."""
+        weight, bias, pooling, activation = self._decoder()
+        return _native.Head(weight, bias, pooling=pooling, activation=activation)
+
+    def _decoder(self) -> Decoder:
         contract = self.contract
         weight, bias = self.tensor(contract.head_weight), self.tensor(contract.head_bias)
         if weight.shape[0] != contract.vocabulary_size or bias.shape != weight.shape[:1]:
@@ -155,7 +182,7 @@ class ModelFolder:
                 f"{self.path}: a head of {weight.shape} with a bias of {bias.shape} does not fit a vocabulary of "
                 f"{contract.vocabulary_size} terms"
             )
-        return _native.Head(weight, bias, pooling=contract.pooling, activation=contract.activation)
+        return Decoder(weight, bias, contract.pooling, contract.activation)
 
     def query_folder(self) -> ModelFolder | None:
         """The folder of the queries' own encoder; None where one encoder does both."""

@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lexpand import _native
-from lexpand.encode.batches import batches
+from lexpand.encode.batches import CPU_TOKENS, GPU_TOKENS, batches
 from lexpand.encode.body import Body
 from lexpand.encode.encoding import Row
 from lexpand.encode.progress import OnDone
 from lexpand.encode.tokens import TokenizedText, Tokens
-from lexpand.encode.torch_body import TorchBody
+from lexpand.encode.torch.body import TorchBody
+from lexpand.encode.torch.head import TorchHead
 
 _Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
@@ -40,16 +41,24 @@ def tokenize(tokens: Tokens, texts: Sequence[str], limit: int, threads: int) -> 
 
 
 def run(
-    body: Body | TorchBody, head: _native.Head, tokenized: list[TokenizedText], threads: int, on_done: OnDone
+    body: Body | TorchBody,
+    head: _native.Head | TorchHead,
+    tokenized: list[TokenizedText],
+    threads: int,
+    on_done: OnDone,
 ) -> list[Row]:
     """Terms, weights and positions of each text; ``on_done`` is told of every batch, in this thread."""
-    groups = list(batches(tokenized))
+    groups = list(batches(tokenized, GPU_TOKENS if isinstance(head, TorchHead) else CPU_TOKENS))
     several = isinstance(body, Body) and 1 < threads <= len(groups)
     short = sum(len(text.ids) for text in tokenized) < _SHARED_TOKENS
     run_body = body.run_beside_others if isinstance(body, Body) and (several or short) else body.run
 
     def encode(batch: list[int]) -> tuple[Any, ...]:
-        hidden, lengths = run_body([tokenized[i].ids for i in batch])
+        ids = [tokenized[i].ids for i in batch]
+        if isinstance(body, TorchBody) and isinstance(head, TorchHead):
+            return head.encode(*body.states(ids))
+        assert not isinstance(head, TorchHead), "it is a TorchBody's"
+        hidden, lengths = run_body(ids)
         return head.encode(hidden, lengths, threads=1 if several else threads)
 
     nothing = np.zeros(0, np.uint32)

@@ -63,7 +63,9 @@ def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
     """
     losses = [*_pruned_of_query(asked, found)]
     if found.reading.agrees(found.vector):
-        losses += [*_pruned(asked, found), *_quantised(asked, found)]
+        losses += _pruned(asked, found)
+        if found.reading.exact:  # else another batch makes more of a difference
+            losses += _quantised(asked, found)
     if found.reading.tokens_lost:
         losses += _truncated(encoder.unpruned(), asked, found)
     return tuple(sorted(losses, key=lambda loss: -abs(loss.gain)))
@@ -72,7 +74,7 @@ def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
 def _pruned(asked: Asked, found: Found) -> Iterator[Loss]:
     for term, weight in asked.weights.items():
         lost = found.reading.weights.get(term, 0.0)
-        if lost and term not in found.weights:
+        if term not in found.weights and not found.reading.gives(term, 0.0, 0.0):
             detail = f"the document's weight {lost:.2f} was pruned"
             yield _of_term(LossKind.PRUNING, term, weight * lost, detail, asked, found)
 
@@ -86,7 +88,7 @@ def _pruned_of_query(asked: Asked, found: Found) -> Iterator[Loss]:
 
 def _quantised(asked: Asked, found: Found) -> Iterator[Loss]:
     shared = sorted(asked.weights.keys() & found.weights.keys())
-    gain = sum(asked.weights[term] * (found.reading.weights[term] - found.weights[term]) for term in shared)
+    gain = sum(asked.weights[term] * (found.reading.weights.get(term, 0.0) - found.weights[term]) for term in shared)
     if gain:
         yield Loss(LossKind.QUANTISATION, "", "", gain, "weights have 16 bits; all terms together")
 

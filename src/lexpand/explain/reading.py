@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lexpand.data import Document, Vocabulary
-from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Role, Trace
+from lexpand.encode import Chunks, Dtype, Encoder, Long, LongDocuments, Role, Trace
 from lexpand.explain.explanation import Origin, Side, Span
 from lexpand.index import Index, StoredVector
-
-# Batches of other shapes add float32 in another order. Measured over 130 abstracts: no difference at all.
-_NOISE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +39,21 @@ class Reading:
         text: the whole text.
         passages: what was read of it.
         vocabulary: the model's.
+        dtype: what it was read in.
 
     Attributes:
+        exact: whether another batch gives the same weights but for rounding.
         weights: by term.
         end: the character behind the last that was read.
         tokens_lost: how many tokens were not read.
     """
 
-    def __init__(self, text: str, passages: Sequence[Passage], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, text: str, passages: Sequence[Passage], vocabulary: Vocabulary, dtype: Dtype = Dtype.FLOAT32
+    ) -> None:
         self.text = text
+        self.exact = dtype is Dtype.FLOAT32
+        self._noise = dtype.noise
         self.passages = passages
         self.tokens_lost = sum(passage.trace.tokens_lost for passage in passages)
         ends = [passage.place((token.start, token.end))[1] for passage in passages for token in passage.trace.tokens]
@@ -67,7 +70,7 @@ class Reading:
     def gives(self, term: int, weight: float, step: float) -> bool:
         """Whether the term has a weight that is stored in steps of this size (docs/format.md), as ``weight``."""
         # Half a step, or less than one where the smallest was rounded up.
-        return abs(self.weights.get(term, 0.0) - weight) <= step + _NOISE * max(1.0, weight)
+        return abs(self.weights.get(term, 0.0) - weight) <= step + self._noise * max(1.0, weight)
 
     def agrees(self, stored: StoredVector) -> bool:
         """Whether it gives every stored weight."""
@@ -146,14 +149,22 @@ def read_query(encoder: Encoder, query: str) -> Reading:
 
 
 def read_document(index: Index, encoder: Encoder, document: Document, stored: StoredVector) -> Reading:
-    """What the model reads in a document, or in the chunk that was stored, as its index says; without pruning."""
+    """What the model reads in a document, or in the chunk that was stored, as its index says; without pruning.
+
+    Args:
+        index: where the document is.
+        encoder: the index's, with documents in the dtype that the index records.
+        document: the document.
+        stored: its vector, or that of the chunk.
+    """
     whole, (first, end) = encoder.unpruned(), stored.span
+    dtype = encoder.dtypes[Role.DOCUMENT]
     long = LongDocuments.from_dict(_recorded_policy(index))
 
     def read(title: str) -> Reading:
         text = title + document.full_text[first:end]
         passage = Passage(whole.trace(text, Role.DOCUMENT), len(title), first)
-        return Reading(document.full_text, [passage], encoder.vocabulary)
+        return Reading(document.full_text, [passage], encoder.vocabulary, dtype)
 
     if long.policy is Long.CHUNK and long.chunks is Chunks.MAX:
         return _read_all(whole, document, long.overlap)
@@ -180,4 +191,4 @@ def _read_all(encoder: Encoder, document: Document, overlap: int | None) -> Read
         for chunk in encoder.passages(document, overlap):
             title = len(document.title) + 1 if chunk.start and len(chunk.text) > chunk.end - chunk.start else 0
             passages.append(Passage(encoder.trace(chunk.text, Role.DOCUMENT), title, chunk.start))
-    return Reading(document.full_text, passages, encoder.vocabulary)
+    return Reading(document.full_text, passages, encoder.vocabulary, encoder.dtypes[Role.DOCUMENT])

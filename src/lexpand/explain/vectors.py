@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lexpand.encode.dtypes import recorded_dtype
 from lexpand.explain.explanation import Contribution, Explanation, Origin, Side, Unmatched
 from lexpand.explain.inquiry import Inquiry, place_of
 from lexpand.explain.losses import Loss, LossKind, losses_of
@@ -34,7 +35,8 @@ class VectorInquiry(Inquiry):
         relevant: Sequence[Match] | None = None,
     ) -> None:
         super().__init__(retriever, query, filter)
-        self._index, self._encoder, self._effort = retriever.index, retriever.encoder, retriever.effort
+        self._index, self._effort = retriever.index, retriever.effort
+        self._encoder = retriever.encoder.documents_in(recorded_dtype(self._index.space.document_settings))
         self._vectors = retriever.asked([query], filter=filter, relevant=None if relevant is None else [relevant])
         self._asked = Asked(self._vectors.as_dict(0), read_query(self._encoder, query))
         self._read: dict[str, Found] = {}

@@ -12,14 +12,12 @@ import numpy as np
 
 from lexpand.data import Document
 from lexpand.encode import EncodedDocuments, Encoder
+from lexpand.encode.dtypes import check_same_dtype
 from lexpand.encode.rules.record import check_same_rules
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
 from lexpand.index.results import Presence
-
-# Documents that are encoded at a time: what Ctrl-C can cost, about a second.
-_CHUNK = 64
 
 # Documents that are named of those that were cut.
 _MOST_CUT = 5
@@ -95,15 +93,18 @@ def ingest(
 
     Raises:
         ContractMismatch: the encoder is not the index's model.
-        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md).
+        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md), or encodes
+            them in another dtype.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     index.check_model(encoder.space.model)
-    check_same_rules(index.path, index.space.document_settings, encoder.space.document_settings)
+    recorded, offered = index.space.document_settings, encoder.space.document_settings
+    check_same_rules(index.path, recorded, offered)
+    check_same_dtype(index.path, recorded, offered)
     report = IngestReport() if report is None else report
     done = on_done or (lambda _: None)
     try:
-        for chunk in _chunks(documents, min(_CHUNK, commit_every)):
+        for chunk in _chunks(documents, min(encoder.at_once, commit_every)):
             new = _new_documents(index, chunk, on_duplicate, report)
             done(len(chunk) - len(new))
             _encode_and_add(index, encoder, new, on_duplicate, report, done)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lexpand.data.streams import atomic_write
-from lexpand.encode import Encoder, Pruning, QueryMode, Rules
+from lexpand.encode import Dtype, Encoder, Pruning, QueryMode, Rules
 from lexpand.errors import DataError, SourceError
 from lexpand.index import Index
 from lexpand.search.feedback import Feedback
@@ -161,6 +161,7 @@ def open_retriever(
     query_mode: QueryMode | str | None = None,
     query_pruning: Pruning | str | None = None,
     rules: Rules | str | Path | None = None,
+    query_dtype: Dtype | str | None = None,
 ) -> Retriever:
     """Open an index, and the model that it names if the pipeline needs it.
 
@@ -172,6 +173,7 @@ def open_retriever(
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
         rules: edits of the model's queries; see `encoder_of`.
+        query_dtype: see `encoder_of`.
 
     Raises:
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
@@ -186,7 +188,13 @@ def open_retriever(
         encoder = None
         if made.needs_model:
             encoder = encoder_of(
-                index, model=model, threads=threads, query_mode=query_mode, query_pruning=query_pruning, rules=rules
+                index,
+                model=model,
+                threads=threads,
+                query_mode=query_mode,
+                query_pruning=query_pruning,
+                rules=rules,
+                query_dtype=query_dtype,
             )
         return made.retriever(index, encoder, threads=threads)
     except BaseException:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder, Pruning, QueryMode, Rules
+from lexpand.encode.dtypes import Dtype, recorded_dtype
 from lexpand.encode.rules.record import recorded_rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Match, TwoStep
@@ -139,6 +140,7 @@ def encoder_of(
     query_mode: QueryMode | str | None = None,
     query_pruning: Pruning | str | None = None,
     rules: Rules | str | Path | None = None,
+    query_dtype: Dtype | str | None = None,
 ) -> Encoder:
     """The encoder that an index names, set up as its documents were encoded.
 
@@ -149,6 +151,8 @@ def encoder_of(
         query_mode: see `Encoder.load`.
         query_pruning: see `Encoder.load`.
         rules: edits of queries (docs/rules.md); those of documents are the ones that the index records.
+        query_dtype: see `Encoder.load`; float32 by default, whatever that of the documents is, which the index
+            records.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -162,4 +166,6 @@ def encoder_of(
         query_mode=query_mode,
         query_pruning=query_pruning,
         rules=mine.for_queries_of(recorded_rules(index.space.document_settings)),
+        dtype=recorded_dtype(index.space.document_settings),
+        query_dtype=query_dtype or Dtype.FLOAT32,
     )

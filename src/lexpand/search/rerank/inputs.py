@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lexpand.encode.batches import batches
+from lexpand.encode.batches import CPU_TOKENS, batches
 from lexpand.encode.tokens import TokenizedText, load_tokenizer
 from lexpand.search.rerank.model_files import ModelFiles
 
@@ -45,4 +45,4 @@ class Inputs:
 
 def in_batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
     """Places of inputs of like length; see `encode.batches`."""
-    return batches([TokenizedText(encoding.ids, len(encoding.ids), 0) for encoding in encodings])
+    return batches([TokenizedText(encoding.ids, len(encoding.ids), 0) for encoding in encodings], CPU_TOKENS)

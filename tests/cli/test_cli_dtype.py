@@ -1,0 +1,71 @@
+"""`--dtype`: where it is taken, what an index remembers, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexpand import Encoder, Index
+
+ROWS = [{"id": "a", "text": "The printer shows an error."}, {"id": "b", "text": "Invoices are sent by e-mail."}]
+
+
+@pytest.fixture
+def source(rows_file: Callable) -> Path:
+    return rows_file(*ROWS)
+
+
+@pytest.fixture
+def index(run: Callable, source: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "i"
+    assert run("index", source, path, "--words", "none", "--dtype", "int8").code == 0
+    return path
+
+
+def test_an_index_remembers_it(run: Callable, index: Path, source: Path, rows_file: Callable) -> None:
+    assert run("info", index, "--json").json()["document_settings"] == {"dtype": "int8"}
+    more = rows_file(*ROWS, {"id": "c", "text": "Something new."}, name="more.jsonl")
+    for command in ("index", "sync"):
+        error = run(command, more, index, "--dtype", "float32").error()
+        assert "holds documents encoded in int8, not in float32: encode in int8, or make a new index" in error
+    assert run("index", more, index).code == 0
+    assert run("sync", source, index, "--dtype", "int8").code == 0
+    with Index.open(index) as opened:
+        assert len(opened) == 2
+
+
+def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path: Path) -> None:
+    assert run("index", source, tmp_path / "i", "--words", "none").code == 0
+    assert "encoded in float32, not in int8" in run("sync", source, tmp_path / "i", "--dtype", "int8").error()
+
+
+def test_queries_are_in_float32_unless_it_is_said(run: Callable, index: Path) -> None:
+    scores = {}
+    for dtype in ("float32", "int8", None):
+        options = ("--dtype", dtype) if dtype else ()
+        scores[dtype] = run("search", index, "printer error", *options, "--json").json()["hits"][0]["score"]
+    assert scores[None] == scores["float32"] != scores["int8"]
+    assert abs(scores["int8"] - scores["float32"]) < 0.1 * scores["float32"]
+    explained = run("explain", index, "printer error", "a", "--dtype", "int8", "--json").json()
+    assert explained["score"] == scores["int8"]
+    assert run("oov", index, "ERR_42", "--dtype", "int8").code == 0
+
+
+def test_a_file_of_rules_is_tested_in_it(run: Callable, index: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('version = 1\n[[test]]\nquery = "printer"\nexpect = "a"\n')
+    assert run("rules", "test", rules, index, "--dtype", "int8").code == 0
+
+
+def test_encoding_without_an_index(run: Callable, source: Path, tmp_path: Path) -> None:
+    exact, near = (run("encode", "heart", "--dtype", dtype, "--json").json() for dtype in ("float32", "int8"))
+    assert exact["terms"] != near["terms"] and abs(exact["terms"]["heart"] - near["terms"]["heart"]) < 0.1
+    assert run("encode", source, "--output", tmp_path / "v.npz", "--dtype", "int8").code == 0
+    expected = Encoder.load(dtype="int8").encode_documents([row["text"] for row in ROWS])
+    assert np.load(tmp_path / "v.npz")["terms"].tolist() == expected.terms.tolist()
+
+
+def test_one_that_there_is_not(run: Callable, source: Path, tmp_path: Path) -> None:
+    ran = run("index", source, tmp_path / "i", "--dtype", "int4")
+    assert ran.code == 2 and "float32" in ran.err
