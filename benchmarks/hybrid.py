@@ -32,11 +32,12 @@ from pathlib import Path
 import numpy as np
 
 from fusion.choosing import Measured, Score, best_without, compare, left_out, mean_of
-from fusion.collection import Collection, opened
+from fusion.collection import ROOT, Collection, opened
 from fusion.documents import Weighing
 from fusion.ways import Figures, Way, measure_ways
 from lexpand import Encoder
 from lexpand.data import collection_path
+from lexpand.encode import VectorCache
 from lexpand.evaluate import evaluate
 from lexpand.search import Fusion, Pipeline, learn_weights
 from lexpand.search.parts import Splade, Words
@@ -147,7 +148,9 @@ def main() -> None:
     parser.add_argument("--learn", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    encoder = Encoder.load()
+    ROOT.mkdir(parents=True, exist_ok=True)
+    # Each retriever encodes the queries: without a cache, most of the time would go there.
+    encoder = Encoder.load(cache=VectorCache(ROOT / "queries-and-titles.cache"))
     folders = [collection_path("scifact"), *(path.resolve() for path in options.collections)]
     if options.learn:
         for folder in folders:

@@ -31,8 +31,8 @@ class VectorSpace:
         vocabulary: the terms that they are over.
         location: where the model is: ``default`` or a folder; empty where nobody knows.
         document_max_tokens: where documents are cut, in tokens; None where nobody knows.
-        document_settings: JSON of how documents are encoded, where it is not the plain way: ``long``, ``pruning``
-            and ``rules``.
+        document_settings: JSON of how documents are encoded, where it is not the plain way: ``long``, ``pruning``,
+            ``title_weight`` and ``rules``.
     """
 
     model: ModelId

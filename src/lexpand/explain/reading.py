@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lexpand.data import Document, Vocabulary
 from lexpand.encode import Chunks, Encoder, Long, LongDocuments, Role, Trace
+from lexpand.encode.titles import recorded_title_weight
 from lexpand.explain.explanation import Origin, Side, Span
 from lexpand.index import Index, StoredVector
 
@@ -148,6 +149,10 @@ def read_query(encoder: Encoder, query: str) -> Reading:
 def read_document(index: Index, encoder: Encoder, document: Document, stored: StoredVector) -> Reading:
     """What the model reads in a document, or in the chunk that was stored, as its index says; without pruning."""
     whole, (first, end) = encoder.unpruned(), stored.span
+    title_weight = recorded_title_weight(index.space.document_settings)
+    if title_weight:
+        passage = Passage(whole.with_title_weight(title_weight).trace(document, Role.DOCUMENT))
+        return Reading(document.full_text, [passage], encoder.vocabulary)
     long = LongDocuments.from_dict(_recorded_policy(index))
 
     def read(title: str) -> Reading:

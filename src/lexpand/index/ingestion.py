@@ -13,6 +13,7 @@ import numpy as np
 from lexpand.data import Document
 from lexpand.encode import EncodedDocuments, Encoder
 from lexpand.encode.rules.record import check_same_rules
+from lexpand.encode.titles import check_same_title_weight
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
@@ -95,11 +96,14 @@ def ingest(
 
     Raises:
         ContractMismatch: the encoder is not the index's model.
-        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md).
+        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md), or another
+            weight for titles.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     index.check_model(encoder.space.model)
-    check_same_rules(index.path, index.space.document_settings, encoder.space.document_settings)
+    recorded, offered = index.space.document_settings, encoder.space.document_settings
+    check_same_rules(index.path, recorded, offered)
+    check_same_title_weight(index.path, recorded, offered)
     report = IngestReport() if report is None else report
     done = on_done or (lambda _: None)
     try:

@@ -149,7 +149,7 @@ NAMED: dict[str, Pipeline] = {
     "bm25": Pipeline((Words(),)),
     "hybrid": Pipeline((Splade(), Words()), Fusion.BOUND),
     "hybrid-feedback": Pipeline(
-        (Splade(weight=0.6, idf=0.5), Words(weight=0.4)), Fusion.MAXIMUM, feedback=Feedback(5, 50, 0.5)
+        (Splade(weight=0.5, idf=0.5), Words(weight=0.5)), Fusion.MAXIMUM, feedback=Feedback(5, 50, 0.3, words=True)
     ),
 }
 """Pipelines that have a name. LOG.md (hybrid retrieval) has what the two hybrids gain on five collections."""
