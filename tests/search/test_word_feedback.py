@@ -142,5 +142,6 @@ def test_words_with_weights(index: Index) -> None:
     for bad in ({"printer": -1}, {"printer": float("nan")}, {"printer": float("inf")}, {"printer": True}, {3: 1.0}):
         with pytest.raises(DataError, match="a finite number from 0"):
             index.search_words([bad])  # type: ignore[list-item]
-    known = index.inverse_word_frequencies(["printer", "nowhere"])
-    assert known.tolist() == [index.word_bounds(["printer"])[0], 0.0]
+    known = index.inverse_word_frequencies(["printer", "nowhere", "printer"])
+    assert known.tolist() == [*index.word_bounds(["printer"]), 0.0, *index.word_bounds(["printer"])]
+    assert index.inverse_word_frequencies([]).shape == (0,)

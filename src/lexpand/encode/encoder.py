@@ -323,10 +323,11 @@ class Encoder:
         """The same encoder with another weight for titles; `space` stays what it is.
 
         Raises:
-            DataError: it is no finite number from 0, or documents are encoded in chunks.
+            DataError: it is no finite number from 0.
         """
         other = copy(self)
-        other.title_weight = check_title_weight(weight, self.long)
+        # To read a document as its index says, whatever this encoder would do with long ones.
+        other.title_weight = check_title_weight(weight, LongDocuments())
         return other
 
     def _unedited(self) -> Encoder:

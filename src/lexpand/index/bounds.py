@@ -38,5 +38,5 @@ def inverse_word_frequencies(snapshot: Snapshot, words: Sequence[str]) -> NDArra
     """See `Index.inverse_word_frequencies`."""
     fields = [segment.words for segment in snapshot.segments]
     having = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
-    units = snapshot.live_units
+    units, _ = snapshot.word_totals
     return np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0.0)

@@ -93,7 +93,7 @@ def expanded_words(
 
 def _expanded_words(index: Index, query: str, matches: Sequence[Match], feedback: Feedback) -> dict[str, float]:
     asked, said = _words_of(index, query), _words_said(index, matches)
-    words = list(asked | said)
+    words = list(dict.fromkeys([*asked, *said]))
     idf = dict(zip(words, index.inverse_word_frequencies(words).tolist(), strict=True))
     strongest = sorted(said, key=lambda word: (-said[word] * idf[word], word))[: feedback.terms]
     new = _scaled(asked, idf, 1 - feedback.weight)
