@@ -34,7 +34,7 @@ import numpy as np
 from fusion.choosing import Measured, Score, best_without, compare, left_out, mean_of
 from fusion.collection import ROOT, Collection, opened
 from fusion.documents import Weighing
-from fusion.ways import Figures, Way, measure_ways
+from fusion.ways import SHARES, Figures, Way, measure_ways
 from lexpand import Encoder
 from lexpand.data import collection_path
 from lexpand.encode import VectorCache
@@ -131,7 +131,11 @@ def report_changes(measured: Measured, weighings: Sequence[Weighing]) -> None:
         return None if way.feedback is None else changed(feedback=replace(way.feedback, words=True))(way)
 
     bare = [way for way in every if not way.weighing]
-    rows = [("IDF^.5 for none", changed(power=0.5), bare), ("words learn too", learning, every)]
+    rows = [("IDF^.5 for none", changed(power=0.5), bare)]
+    rows += [
+        (f"words learn too, share of the model {share:g}", learning, [way for way in every if way.share == share])
+        for share in SHARES
+    ]
     rows += [(f"{weighing}", changed(weighing=weighing), bare) for weighing in weighings if weighing]
     for label, change, ways in rows:
         means, better = compare(measured, change, ways)
