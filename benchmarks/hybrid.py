@@ -1,13 +1,19 @@
 """Which way of joining the model's vectors and BM25 is best, chosen on some collections and reported on another?
 
-    python benchmarks/hybrid.py COLLECTION... [--learn] [--json]
+    python benchmarks/hybrid.py COLLECTION... [--titles W...] [--lengths P...] [--learn] [--json]
 
 Collections are BEIR folders with judged test queries; SciFact comes with Lexpand and is always one. Each is indexed by
 the packaged model with words (kept under build/bench/hybrid). All ways of a grid (fusion, share of the model, power of
-inverse document frequency, with and without feedback) rank all test queries. For each collection the way is chosen that
-is best on average over the *other* collections by nDCG@10, and reported there (leaving one out); the means of these are
-what a user may expect on documents of another kind. R@100 beside it. `--learn` does not run the grid: for each
-collection it learns the weights from its own test queries, and prints the cross-validated estimate beside the fitted.
+inverse document frequency, with and without feedback, of the model's queries or of both sides') rank all test queries.
+For each collection the way is chosen that is best on average over the *other* collections by nDCG@10, and reported
+there (leaving one out); the means of these are what a user may expect on documents of another kind. R@100 beside it.
+The same again with each collection's nDCG@10 divided by that of its better part (*relative*), so that one on which
+everything is high decides no more than another.
+
+`--titles 0 .2` and `--lengths 0 .25` add ways whose documents have their title's vector added, weighed, or are divided
+by a power of their vector's length; indexes of these are made of the stored vectors. `--learn` does not run the grid:
+for each collection it learns the weights from its own test queries, and prints the cross-validated estimate beside the
+fitted.
 
 The last line of --json has the means of the parts and of what was chosen. Licences of collections may forbid passing
 them on; none but SciFact is in the package.
@@ -18,96 +24,26 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from lexpand import Encoder, Index, Qrels, Query, Run, ScoredDocument, ingest, read_documents, read_queries
+from fusion.choosing import Measured, Score, best_without, compare, left_out, mean_of
+from fusion.collection import ROOT, Collection, opened
+from fusion.documents import Weighing
+from fusion.ways import SHARES, Figures, Way, measure_ways
+from lexpand import Encoder
 from lexpand.data import collection_path
-from lexpand.encode import WordAnalyzer
+from lexpand.encode import VectorCache
 from lexpand.evaluate import evaluate
-from lexpand.index import Match
-from lexpand.search import (
-    Feedback,
-    Fusion,
-    HybridRetriever,
-    Pipeline,
-    SparseRetriever,
-    WordRetriever,
-    fuse,
-    learn_weights,
-)
+from lexpand.search import Fusion, Pipeline, learn_weights
 from lexpand.search.parts import Splade, Words
 
-_ROOT = Path(__file__).parents[1] / "build" / "bench" / "hybrid"
-_DEPTH = 1_000
-_MEASURES = ["nDCG@10", "R@100"]
-_FUSIONS = (Fusion.RECIPROCAL_RANK, Fusion.MAXIMUM, Fusion.MIN_MAX, Fusion.Z_SCORE, Fusion.BOUND)
-_SHARES = (0.3, 0.4, 0.5, 0.6)
-_POWERS = (0.0, 0.5)
-_FEEDBACK = (None, Feedback(5, 50, 0.5), Feedback(10, 50, 0.3))
-
-Rankings = Sequence[Sequence[Match]]
-
-
-@dataclass(frozen=True, order=True)
-class Way:
-    """A hybrid's settings."""
-
-    fusion: str
-    share: float
-    power: float
-    feedback: int
-
-
-@dataclass
-class Collection:
-    """Open, with its judged test queries."""
-
-    name: str
-    index: Index
-    queries: list[Query]
-    qrels: Qrels
-
-    def measure(self, rankings: Rankings) -> tuple[float, float]:
-        """nDCG@10 and R@100."""
-        run = Run(
-            {
-                query.query_id: [ScoredDocument(match.doc_id, match.score) for match in matches[:100]]
-                for query, matches in zip(self.queries, rankings, strict=True)
-            }
-        )
-        found = evaluate(run, self.qrels, _MEASURES)
-        return found[_MEASURES[0]], found[_MEASURES[1]]
-
-
-def opened(folder: Path, encoder: Encoder) -> Collection:
-    """A collection, indexed if it is not yet."""
-    path = _ROOT / f"{folder.name}-{encoder.space.model.hash[:12]}.index"
-    if not Index.exists(path):
-        # Under another name until it is whole: a run that was ended must not leave half a collection to the next.
-        unfinished = path.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        with Index.create(unfinished, encoder.space, words=WordAnalyzer("english")) as index:
-            ingest(index, encoder, read_documents(folder))
-        unfinished.rename(path)
-    plain = folder / "qrels" / "test.tsv"
-    qrels = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz"))
-    judged = set(qrels.judgements)
-    queries = [query for query in read_queries(folder) if query.query_id in judged]
-    return Collection(folder.name, Index.open(path), queries, qrels)
-
-
-def fused(one: Rankings, other: Rankings, way: Way, bounds: Sequence[Sequence[float]]) -> Rankings:
-    """Both rankings of each query as one; the bounds are those of one and of the other."""
-    weights = (way.share, 1 - way.share)
-    both = zip(zip(one, other, strict=True), zip(*bounds, strict=True), strict=True)
-    return [fuse(pair, weights, Fusion(way.fusion), largest) for pair, largest in both]
+Parts = dict[str, dict[str, Figures]]
+"""Of each collection, what each part alone reached."""
 
 
 def learned(collection: Collection, encoder: Encoder) -> None:
@@ -130,84 +66,110 @@ def learned(collection: Collection, encoder: Encoder) -> None:
         )
 
 
-def ways_of(collection: Collection, encoder: Encoder) -> tuple[dict[str, Any], dict[Way, tuple[float, float]]]:
-    """Measures of the parts, and of every way."""
-    texts = [query.text for query in collection.queries]
-    words = WordRetriever(collection.index)
-    by_words = words.rank(texts, _DEPTH)
-    sparse = {power: SparseRetriever(collection.index, encoder, idf=power) for power in _POWERS}
-    by_vectors = {power: retriever.rank(texts, _DEPTH) for power, retriever in sparse.items()}
-    word_bounds = words.bounds(texts)
-    bounds = {power: (retriever.bounds(texts), word_bounds) for power, retriever in sparse.items()}
-    parts = {"BM25": collection.measure(by_words)}
-    parts |= {f"splade, idf^{power}": collection.measure(rankings) for power, rankings in by_vectors.items()}
-    for number, feedback in enumerate(_FEEDBACK[1:], 1):
-        alone = sparse[_POWERS[-1]].with_feedback(feedback)
-        parts[f"splade, idf^{_POWERS[-1]}, feedback {number}"] = collection.measure(alone.rank(texts, _DEPTH))
-    found = {}
-    for name, share, power in itertools.product(_FUSIONS, _SHARES, _POWERS):
-        way = Way(name, share, power, 0)
-        found[way] = collection.measure(fused(by_vectors[power], by_words, way, bounds[power]))
-    for (number, feedback), name, share in itertools.product(
-        enumerate(_FEEDBACK[1:], 1), (Fusion.MAXIMUM, Fusion.Z_SCORE), _SHARES
-    ):
-        hybrid = HybridRetriever(
-            [share * sparse[_POWERS[-1]], (1 - share) * words], fusion=name, depth=_DEPTH, feedback=feedback
+def measure_all(folders: Sequence[Path], encoder: Encoder, weighings: Sequence[Weighing]) -> tuple[Parts, Measured]:
+    """All parts and ways on all collections."""
+    all_parts: Parts = {}
+    measured: dict[str, dict[Way, Figures]] = {}
+    for folder, weighing in itertools.product(folders, weighings):
+        start = time.perf_counter()
+        collection = opened(folder, encoder, weighing)
+        parts, ways = measure_ways(collection, encoder, weighing)
+        collection.index.close()
+        label = f", title {weighing.title:g}, length^{weighing.length:g}" if weighing else ""
+        for name, (ndcg, recall) in parts.items():
+            all_parts.setdefault(folder.name, {})[name + label] = ndcg, recall
+            print(f"{folder.name:20} {name + label:60} nDCG@10 {ndcg:.4f}  R@100 {recall:.4f}")
+        print(f"{folder.name:20} {len(ways)} ways, {time.perf_counter() - start:.0f} s", flush=True)
+        measured.setdefault(folder.name, {}).update(ways)
+    return all_parts, measured
+
+
+def groups(measured: Measured) -> Iterator[tuple[str, list[Way]]]:
+    """Ways that one would choose among."""
+    every = list(next(iter(measured.values())))
+    plain = [way for way in every if way.feedback is None]
+    model = [way for way in every if way.feedback is not None and not way.feedback.words]
+    both = [way for way in every if way.feedback is not None and way.feedback.words]
+    for label, ways in (("hybrid", plain), ("feedback", model), ("feedback with words", both)):
+        bare = [way for way in ways if not way.weighing]
+        yield label, bare
+        if bare != ways:
+            yield f"{label}, documents weighed or not", ways
+
+
+def report_choices(parts: Parts, measured: Measured) -> dict[str, float]:
+    """Print what leaving one out chooses, by both scores; the means."""
+    best = {name: max(found["BM25"][0], found["splade, idf^0"][0]) for name, found in parts.items()}
+    scores: dict[str, Score] = {"": lambda _, ndcg: ndcg, ", relative": lambda name, ndcg: ndcg / best[name]}
+    figures: dict[str, float] = {}
+    for (label, ways), (how, score) in itertools.product(groups(measured), scores.items()):
+        chosen = left_out(measured, ways, score)
+        for name, way in chosen.items():
+            ndcg, recall = measured[name][way]
+            print(f"{label}{how}: {name} by {way}: nDCG@10 {ndcg:.4f}, R@100 {recall:.4f}")
+        figures[f"{label}{how}, left one out"], figures[f"{label}{how}, left one out, R@100"] = mean_of(
+            measured, chosen
         )
-        found[Way(name, share, _POWERS[-1], number)] = collection.measure(hybrid.rank(texts, 100))
-    return parts, found
+        way = best_without(measured, ways, None, score)
+        figures[f"{label}{how}, best on all ({way})"], _ = mean_of(measured, dict.fromkeys(measured, way))
+    return figures
 
 
-def chosen(measured: dict[str, dict[Way, tuple[float, float]]], without: str, ways: Sequence[Way]) -> Way:
-    """The way of the best mean nDCG@10 over all collections but one."""
-    others = [found for name, found in measured.items() if name != without]
-    return max(ways, key=lambda way: (float(np.mean([found[way][0] for found in others])), way))
+def report_changes(measured: Measured, weighings: Sequence[Weighing]) -> None:
+    """Print what single changes do to all ways."""
+    every = list(next(iter(measured.values())))
+    known = set(every)
+
+    def changed(**values: object) -> Callable[[Way], Way | None]:
+        def change(way: Way) -> Way | None:
+            other = replace(way, **values)  # type: ignore[arg-type]
+            return other if other != way and other in known else None
+
+        return change
+
+    def learning(way: Way) -> Way | None:
+        return None if way.feedback is None else changed(feedback=replace(way.feedback, words=True))(way)
+
+    bare = [way for way in every if not way.weighing]
+    rows = [("IDF^.5 for none", changed(power=0.5), bare)]
+    rows += [
+        (f"words learn too, share of the model {share:g}", learning, [way for way in every if way.share == share])
+        for share in SHARES
+    ]
+    rows += [(f"{weighing}", changed(weighing=weighing), bare) for weighing in weighings if weighing]
+    for label, change, ways in rows:
+        means, better = compare(measured, change, ways)
+        said = ", ".join(f"{name} {means[name]:+.4f} (better in {better[name]:.0%})" for name in measured)
+        print(f"{label}: {said}; mean {np.mean(list(means.values())):+.4f}")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collections", nargs="*", type=Path, metavar="COLLECTION")
+    parser.add_argument("--titles", nargs="+", type=float, default=[0.0], metavar="W")
+    parser.add_argument("--lengths", nargs="+", type=float, default=[0.0], metavar="P")
     parser.add_argument("--learn", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    _ROOT.mkdir(parents=True, exist_ok=True)
-    encoder = Encoder.load()
+    ROOT.mkdir(parents=True, exist_ok=True)
+    # Each retriever encodes the queries: without a cache, most of the time would go there.
+    encoder = Encoder.load(cache=VectorCache(ROOT / "queries-and-titles.cache"))
     folders = [collection_path("scifact"), *(path.resolve() for path in options.collections)]
     if options.learn:
         for folder in folders:
             learned(opened(folder, encoder), encoder)
         return
-    all_parts: dict[str, dict[str, Any]] = {}
-    measured: dict[str, dict[Way, tuple[float, float]]] = {}
-    for folder in folders:
-        start = time.perf_counter()
-        collection = opened(folder, encoder)
-        parts, ways = ways_of(collection, encoder)
-        all_parts[collection.name], measured[collection.name] = parts, ways
-        for name, (ndcg, recall) in parts.items():
-            print(f"{collection.name:20} {name:28} nDCG@10 {ndcg:.4f}  R@100 {recall:.4f}")
-        print(f"{collection.name:20} {len(ways)} ways, {time.perf_counter() - start:.0f} s", flush=True)
-        collection.index.close()
-    figures: dict[str, Any] = {
-        f"part {name}": float(np.mean([parts[name][0] for parts in all_parts.values()]))
-        for name in next(iter(all_parts.values()))
-    }
-    every = list(next(iter(measured.values())))
-    for label, ways in (
-        ("hybrid", [way for way in every if not way.feedback]),
-        ("hybrid with feedback", [way for way in every if way.feedback]),
-    ):
-        left_out = []
-        for name in measured:
-            way = chosen(measured, name, ways)
-            left_out.append(measured[name][way])
-            print(f"{label}: {name} by {way}: nDCG@10 {left_out[-1][0]:.4f}, R@100 {left_out[-1][1]:.4f}")
-        figures[f"{label}, left one out"] = float(np.mean([ndcg for ndcg, _ in left_out]))
-        best = max(ways, key=lambda way: float(np.mean([found[way][0] for found in measured.values()])))
-        figures[f"{label}, best on all ({best})"] = float(np.mean([found[best][0] for found in measured.values()]))
+    weighings = list(
+        dict.fromkeys([Weighing(), *itertools.starmap(Weighing, itertools.product(options.titles, options.lengths))])
+    )
+    parts, measured = measure_all(folders, encoder, weighings)
+    every = [dict(found) for found in parts.values()]
+    figures = {f"part {name}": float(np.mean([found[name][0] for found in every])) for name in every[0]}
+    figures |= report_choices(parts, measured)
+    report_changes(measured, weighings)
     for name, value in figures.items():
-        print(f"{name:80} {value:.4f}")
+        print(f"{name:100} {value:.4f}")
     if options.json:
         print(json.dumps(figures))
 

@@ -103,3 +103,20 @@ def test_wishes_that_cannot_be(
 def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", *SMALL).code == 0
     assert "splade-tiny has no table" in run("search", tmp_path / "i", "heart", "--query-mode", "lookup").error()
+
+
+def test_a_weight_for_titles(run: Callable, pages_file: Path, tmp_path: Path) -> None:
+    index = tmp_path / "i"
+    assert run("index", pages_file, index, "--title-weight", "0.2").code == 0
+    assert run("info", index, "--json").json()["document_settings"] == {"title_weight": 0.2}
+    assert run("sync", pages_file, index).code == 0
+    error = run("index", pages_file, index, "--title-weight", "0").error()
+    assert "was made with the weight 0.2 for titles, not 0" in error
+    found = run("explain", index, "printer", "printer", "--json").json()
+    assert {part["document"]["origin"] for part in found["contributions"]} <= {"text", "expansion"}
+    assert (
+        "give one of them" in run("index", pages_file, tmp_path / "j", "--title-weight", "1", "--long", "chunk").error()
+    )
+    assert run("encode", "some text", "--title-weight", "1").code == 2
+    output = tmp_path / "v.jsonl"
+    assert run("encode", pages_file, "--output", output, "--title-weight", "0.2").code == 0

@@ -44,6 +44,9 @@ def makers() -> Iterator[tuple[str, object]]:
     for fusion in Fusion:
         yield fusion, lambda c, fusion=fusion: HybridRetriever([0.3 * c.sparse, 0.7 * c.words], fusion=fusion)
     yield "hybrid feedback", lambda c: HybridRetriever([c.sparse, c.words], feedback=Feedback(4, 30, 0.5), depth=50)
+    both = Feedback(4, 30, 0.3, words=True)
+    yield "words feedback", lambda c: WordRetriever(c.index, BM25(0.9, 0.4), feedback=Feedback(3, 20, 0.4))
+    yield "hybrid feedback, words", lambda c: HybridRetriever([c.sparse, c.words], fusion="max", feedback=both)
     yield "nested", lambda c: HybridRetriever([HybridRetriever([c.sparse, c.words], fusion="max"), c.words], depth=20)
 
 
@@ -85,6 +88,20 @@ def test_terms_of_feedback_are_called_so(small_index: Index, encoder: Encoder) -
     assert by_origin == {part.term for part in explanation.contributions} - asked
     assert "log" in by_origin
     assert all(part.query.word is None for part in explanation.contributions if part.term in by_origin)
+
+
+def test_words_of_feedback_are_called_so(collection: Collection) -> None:
+    retriever = WordRetriever(collection.index, feedback=Feedback(2, 30, 0.5))
+    query = collection.queries[0].text
+    asked = set(WordAnalyzer().analyse(query))
+    added = 0
+    for hit in retriever.search(query, 3):
+        for part in explain(retriever, query, hit.doc_id).contributions:
+            new = part.term not in asked
+            assert (part.query.origin is Origin.FEEDBACK) == new
+            assert bool(part.query.spans) != new
+            added += new
+    assert added > 10
 
 
 def test_bm25_by_its_formula(collection: Collection) -> None:

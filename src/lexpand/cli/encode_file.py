@@ -33,6 +33,7 @@ class FileWishes:
     stats: Path | None
     max_length: int | None
     long: LongWishes
+    title_weight: float | None
     prune: str | None
     rules: Path | None
     dtype: Dtype | None
@@ -50,6 +51,7 @@ def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | Non
             document_pruning=wishes.prune,
             rules=wishes.rules,
             long=wishes.long.over(LongDocuments(chunks=Chunks.MAX)),
+            title_weight=wishes.title_weight or 0.0,
             cache=cache,
             dtype=wishes.dtype or Dtype.FLOAT32,
         )

@@ -21,6 +21,7 @@ from lexpand.cli.making import (
     Overlap,
     Prune,
     RulesFile,
+    TitleWeight,
     Wishes,
     Words,
     open_or_create,
@@ -66,6 +67,7 @@ def index(
     long: LongPolicy = None,
     chunks: ChunksAs = None,
     overlap: Overlap = None,
+    title_weight: TitleWeight = None,
     prune: Prune = None,
     cache: CacheFile = None,
     rules: RulesFile = None,
@@ -84,7 +86,9 @@ def index(
     start, refused = time.perf_counter(), list[RowError]()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules, dtype)
+    wishes = Wishes(
+        model, max_length, words, columns, LongWishes(long, chunks, overlap), title_weight, prune, cache, rules, dtype
+    )
     with open_or_create(index_path, wishes, threads) as (target, encoder):
         with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
             report = ingest(

@@ -25,6 +25,7 @@ from lexpand.encode import (
 )
 from lexpand.encode.dtypes import check_same_dtype, recorded_dtype
 from lexpand.encode.rules.record import check_same_rules, recorded_rules
+from lexpand.encode.titles import SETTING, check_same_title_weight, recorded_title_weight
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import Index
 
@@ -77,6 +78,17 @@ Overlap = Annotated[
     int | None,
     typer.Option(
         "--overlap", min=0, help="Tokens that a chunk may share with the one before.", show_default="an eighth of it"
+    ),
+]
+TitleWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--title-weight",
+        min=0,
+        metavar="W",
+        help="Add the vector of a document's title to its own, times W: 0.2 is good where titles say what documents "
+        "are about. Not with --long chunk.",
+        show_default="0",
     ),
 ]
 Prune = Annotated[
@@ -134,6 +146,7 @@ class Wishes:
     words: str | None
     columns: list[str] | None
     long: LongWishes
+    title_weight: float | None
     prune: str | None
     cache: Path | None
     rules: Path | None
@@ -160,6 +173,7 @@ def _open_or_create(
             document_pruning=wishes.prune,
             rules=wishes.rules,
             long=wishes.long.over(LongDocuments()),
+            title_weight=wishes.title_weight or 0.0,
             cache=cache,
             dtype=wishes.dtype or Dtype.FLOAT32,
         )
@@ -179,6 +193,7 @@ def _open_or_create(
             document_pruning=Pruning.from_dict(settings.get("pruning")),
             rules=recorded_rules(settings) if wishes.rules is None else Rules.load(wishes.rules),
             long=LongDocuments.from_dict(settings.get("long")),
+            title_weight=recorded_title_weight(settings),
             cache=cache,
             dtype=wishes.dtype or recorded_dtype(settings),
         )
@@ -212,6 +227,8 @@ def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
     recorded: Mapping[str, Any] = index.space.document_settings
     check_same_rules(index.path, recorded, encoder.space.document_settings)
     check_same_dtype(index.path, recorded, encoder.space.document_settings)
+    if wishes.title_weight is not None:
+        check_same_title_weight(index.path, recorded, {SETTING: wishes.title_weight})
     rules = recorded.get("pruning") or {}
     wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
     if wishes.long.over(encoder.long) != encoder.long or wished != rules:

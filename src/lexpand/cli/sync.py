@@ -22,6 +22,7 @@ from lexpand.cli.making import (
     Overlap,
     Prune,
     RulesFile,
+    TitleWeight,
     Wishes,
     Words,
     open_or_create,
@@ -45,6 +46,7 @@ def sync_command(
     long: LongPolicy = None,
     chunks: ChunksAs = None,
     overlap: Overlap = None,
+    title_weight: TitleWeight = None,
     prune: Prune = None,
     cache: CacheFile = None,
     rules: RulesFile = None,
@@ -64,7 +66,18 @@ def sync_command(
     documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
     with open_or_create(
         index_path,
-        Wishes(model, max_length, words, columns, LongWishes(long, chunks, overlap), prune, cache, rules, dtype),
+        Wishes(
+            model,
+            max_length,
+            words,
+            columns,
+            LongWishes(long, chunks, overlap),
+            title_weight,
+            prune,
+            cache,
+            rules,
+            dtype,
+        ),
         threads,
     ) as (index, encoder):
         report = SyncReport(IngestReport(refused=refused))

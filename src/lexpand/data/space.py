@@ -32,7 +32,7 @@ class VectorSpace:
         location: where the model is: ``default`` or a folder; empty where nobody knows.
         document_max_tokens: where documents are cut, in tokens; None where nobody knows.
         document_settings: JSON of how documents are encoded, where it is not the plain way: ``long``, ``pruning``,
-            ``rules`` and ``dtype``.
+            ``title_weight``, ``rules`` and ``dtype``.
     """
 
     model: ModelId

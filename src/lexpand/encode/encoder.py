@@ -38,6 +38,7 @@ from lexpand.encode.rules.bound import BoundRules
 from lexpand.encode.rules.record import document_record
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
+from lexpand.encode.titles import SETTING, check_title_weight, title_of, with_titles
 from lexpand.encode.tokens import TokenizedText
 from lexpand.encode.torch.body import TorchBody
 from lexpand.encode.torch.head import TorchHead
@@ -69,6 +70,7 @@ class Encoder:
         rules: edits of the vectors, after pruning.
         long: what becomes of long documents in `encode_long`.
         dtypes: of each role, the arithmetic of the transformer.
+        title_weight: times this, the vector of a document's title is added to its own.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Encoder:
         query_pruning: Pruning | str | None = None,
         rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
+        title_weight: float = 0.0,
         cache: VectorCache | None = None,
         backend: Backend | None = None,
         device: str | None = None,
@@ -103,12 +106,14 @@ class Encoder:
         self.dtypes = {Role.DOCUMENT: parse_dtype(dtype), Role.QUERY: parse_dtype(query_dtype or dtype)}
         self.long = long or LongDocuments()
         self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
+        self.title_weight = check_title_weight(title_weight, self.long)
         self.space = VectorSpace(
             self.contract.model,
             self.vocabulary,
             folder.location,
             self.max_tokens[Role.DOCUMENT],
             document_settings(self.long, asked[Role.DOCUMENT])
+            | ({SETTING: self.title_weight} if self.title_weight else {})
             | document_record(self.rules)
             | dtype_record(self.dtypes[Role.DOCUMENT]),
         )
@@ -151,6 +156,7 @@ class Encoder:
         query_pruning: Pruning | str | None = None,
         rules: Rules | str | Path | None = None,
         long: LongDocuments | None = None,
+        title_weight: float = 0.0,
         cache: VectorCache | None = None,
         backend: Backend | None = None,
         device: str | None = None,
@@ -169,6 +175,8 @@ class Encoder:
             query_pruning: the same for queries.
             rules: edits of both roles' vectors, after pruning (docs/rules.md); or the path of a rules file.
             long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
+            title_weight: times this, the vector of the title alone is added to that of a `Document` with title and
+                text, before pruning; 0.2 is good where titles say what documents are about (LOG.md). Not with chunks.
             cache: where vectors are kept; a text that it has is not encoded again.
             backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs;
                 by default ``torch`` for ``bfloat16``, else ``onnx``.
@@ -180,8 +188,8 @@ class Encoder:
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
-            DataError: rules of pruning that are none, rules with a term that the vocabulary lacks, or an overlap of
-                chunks that is too large.
+            DataError: rules of pruning that are none, rules with a term that the vocabulary lacks, an overlap of
+                chunks that is too large, or a weight for titles that is none.
             SourceError: the rules file cannot be read.
             MissingExtra: the extra ``torch`` is not installed.
         """
@@ -194,6 +202,7 @@ class Encoder:
             query_pruning=query_pruning,
             rules=rules,
             long=long,
+            title_weight=title_weight,
             cache=cache,
             backend=backend,
             device=device,
@@ -307,19 +316,20 @@ class Encoder:
             vectors, _ = edits.apply([document.full_text for document in found.documents], vectors)
         return replace(found, vectors=vectors)
 
-    def trace(self, text: str, role: Role) -> Trace:
-        """Encode one text and keep the token behind each term.
+    def trace(self, text: str | Document, role: Role) -> Trace:
+        """Encode one text, or a document's whole text, and keep the token behind each term.
 
         Raises:
             DataError: the text is no string, or has a lone surrogate.
         """
         encoding = self.encode([text], role)
         terms, weights = encoding.vectors.row(0)
+        read = text_of(text, 0)
         return Trace(
-            text,
+            read,
             dict(zip(terms.tolist(), weights.tolist(), strict=True)),
             dict(zip(terms.tolist(), encoding.positions.tolist(), strict=True)),
-            self._reader(role)._tokens.places(text, self.max_tokens[role]),
+            self._reader(role)._tokens.places(read, self.max_tokens[role]),
             int(encoding.tokens_lost[0]),
         )
 
@@ -348,6 +358,17 @@ class Encoder:
         other.dtypes = self.dtypes | {Role.DOCUMENT: dtype}
         settings = {name: value for name, value in self.space.document_settings.items() if name != "dtype"}
         other.space = replace(self.space, document_settings=settings | dtype_record(dtype))
+        return other
+
+    def with_title_weight(self, weight: float) -> Encoder:
+        """The same encoder with another weight for titles; `space` stays what it is.
+
+        Raises:
+            DataError: it is no finite number from 0.
+        """
+        other = copy(self)
+        # To read a document as its index says, whatever this encoder would do with long ones.
+        other.title_weight = check_title_weight(weight, LongDocuments())
         return other
 
     def _unedited(self) -> Encoder:
@@ -389,8 +410,19 @@ class Encoder:
             window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
             rows, tokenized = self._encode_window(window, role, on_done)
             encoding = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
+            if role is Role.DOCUMENT and self.title_weight:
+                encoding = self._titled(encoding, texts[start : start + _WINDOW])
             parts.append(self._finished(encoding, window, role))
         return join(parts)
+
+    def _titled(self, whole: Encoding, texts: Sequence[str | Document]) -> Encoding:
+        """What was encoded, with the titles' vectors added."""
+        titles = [title_of(text) for text in texts]
+        if not any(titles):
+            return whole
+        rows, tokenized = self._encode_window(titles, Role.DOCUMENT, lambda _: None)
+        found = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
+        return with_titles(whole, found, self.title_weight)
 
     def _finished(self, encoding: Encoding, texts: Sequence[str], role: Role) -> Encoding:
         """What a model gave, pruned and edited."""

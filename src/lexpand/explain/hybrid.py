@@ -8,10 +8,11 @@ from lexpand.explain.explanation import Explanation, Part
 from lexpand.explain.inquiry import Inquiry
 from lexpand.explain.losses import Loss
 from lexpand.explain.vectors import VectorInquiry
+from lexpand.explain.words import WordInquiry
 from lexpand.index import Match
 from lexpand.index.filters import Filter
 from lexpand.search import Fusion, HybridRetriever, Retriever, SparseRetriever, fuse
-from lexpand.search.hybrid import standing
+from lexpand.search.hybrid import learning_part, standing
 
 Inquire = Callable[[Retriever, str, "Filter | None"], Inquiry]
 """The inquiry of any retriever."""
@@ -42,8 +43,11 @@ class HybridInquiry(Inquiry):
         if feedback is not None:
             relevant = standing(self._fused[: feedback.documents])
             for place, part in enumerate(retriever.parts):
-                if isinstance(part, SparseRetriever):
-                    self._parts[place] = VectorInquiry(part.with_feedback(feedback), query, filter, relevant)
+                again = learning_part(part, feedback)
+                if isinstance(again, SparseRetriever):
+                    self._parts[place] = VectorInquiry(again, query, filter, relevant)
+                elif again is not None:
+                    self._parts[place] = WordInquiry(again, query, filter, relevant)
             self._rank_parts()
 
     def best(self, k: int) -> Sequence[Match]:

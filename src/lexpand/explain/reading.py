@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lexpand.data import Document, Vocabulary
 from lexpand.encode import Chunks, Dtype, Encoder, Long, LongDocuments, Role, Trace
+from lexpand.encode.titles import recorded_title_weight
 from lexpand.explain.explanation import Origin, Side, Span
 from lexpand.index import Index, StoredVector
 
@@ -159,6 +160,10 @@ def read_document(index: Index, encoder: Encoder, document: Document, stored: St
     """
     whole, (first, end) = encoder.unpruned(), stored.span
     dtype = encoder.dtypes[Role.DOCUMENT]
+    title_weight = recorded_title_weight(index.space.document_settings)
+    if title_weight:
+        passage = Passage(whole.with_title_weight(title_weight).trace(document, Role.DOCUMENT))
+        return Reading(document.full_text, [passage], encoder.vocabulary, dtype)
     long = LongDocuments.from_dict(_recorded_policy(index))
 
     def read(title: str) -> Reading:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lexpand._native import split_words
 from lexpand.encode import WordAnalyzer
 from lexpand.explain.explanation import Contribution, Explanation, Origin, Side, Span, Unmatched, WordStatistics
 from lexpand.explain.inquiry import Inquiry, place_of
 from lexpand.explain.losses import Loss
-from lexpand.index import WordScore, WordShare
+from lexpand.index import Match, WordScore, WordShare
 from lexpand.index.filters import Filter
 from lexpand.search import WordRetriever
 
@@ -21,18 +21,36 @@ Places = Mapping[str, "list[Span]"]
 class WordInquiry(Inquiry):
     """A question to a `WordRetriever`.
 
-    A word's weight in the query is its count times its inverse document frequency, in the document the saturated
-    frequency, frequency / (frequency + norm); the norm grows with the document's length.
+    A word's weight in the query is its count, or what feedback made of it, times its inverse document frequency, in the
+    document the saturated frequency, frequency / (frequency + norm); the norm grows with the document's length.
+
+    Args:
+        retriever: who was asked.
+        query: the question.
+        filter: which documents could be found; feedback comes from these.
+        relevant: whose words feedback adds; None for the retriever's own best documents.
     """
 
     kind = "bm25"
 
-    def __init__(self, retriever: WordRetriever, query: str, filter: Filter | None = None) -> None:
+    def __init__(
+        self,
+        retriever: WordRetriever,
+        query: str,
+        filter: Filter | None = None,
+        relevant: Sequence[Match] | None = None,
+    ) -> None:
         super().__init__(retriever, query, filter)
         assert retriever.index.schema.words is not None
         self._analyzer = retriever.index.schema.words
-        self._bm25 = retriever.bm25
+        self._index, self._bm25 = retriever.index, retriever.bm25
+        given = None if relevant is None else [relevant]
+        (self._words,) = retriever.asked([query], filter=filter, relevant=given)
         self._asked = places_of(self._analyzer, query)
+
+    def best(self, k: int) -> Sequence[Match]:
+        """See `Inquiry.best`."""
+        return self._index.search_words([self._words], k, filter=self.filter, bm25=self._bm25)[0]
 
     def rank_of(self, doc_id: str) -> int | None:
         """See `Inquiry.rank_of`."""
@@ -40,8 +58,7 @@ class WordInquiry(Inquiry):
 
     def explanation(self, doc_id: str) -> Explanation:
         """See `Inquiry.explanation`; of a document in chunks, that of its best one."""
-        index = self.retriever.index
-        found, document = index.word_score(self.query, doc_id, bm25=self._bm25), index.document(doc_id)
+        found, document = self._index.word_score(self._words, doc_id, bm25=self._bm25), self._index.document(doc_id)
         first, end = found.span
         places = places_of(self._analyzer, document.full_text[first:end], first)
         parts = [self._contribution(share, places, document.full_text) for share in found.shares]
@@ -70,7 +87,9 @@ class WordInquiry(Inquiry):
             share.word,
             share.word,
             share.share,
-            _side(asked, tuple(self._asked.get(share.word, ())), self.query),
+            _side(asked, tuple(self._asked[share.word]), self.query)
+            if share.word in self._asked
+            else Side(asked, Origin.FEEDBACK),
             _side(share.share / asked, spans, text) if known else Side(share.share / asked, Origin.UNKNOWN),
             WordStatistics(share.frequency, share.documents, share.idf),
         )

@@ -16,6 +16,7 @@ from lexpand.index.searching import BM25
 from lexpand.index.stored import StoredBatch
 from lexpand.index.synchronising import SyncReport, sync
 from lexpand.index.two_step import TwoStep
+from lexpand.index.word_queries import WordQuery
 
 __all__ = [
     "BM25",
@@ -33,6 +34,7 @@ __all__ = [
     "StoredVector",
     "SyncReport",
     "TwoStep",
+    "WordQuery",
     "WordScore",
     "WordShare",
     "ingest",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +25,18 @@ def largest_weights(snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_si
     return np.array([known[term] for term in wanted])
 
 
-def word_bounds(snapshot: Snapshot, queries: Sequence[Sequence[str]]) -> list[float]:
-    """See `Index.word_bounds`; each query by its words."""
+def word_bounds(snapshot: Snapshot, queries: Sequence[Mapping[str, float]]) -> list[float]:
+    """See `Index.word_bounds`; each query by its words with their weights."""
+    # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
+    return [
+        float(inverse_word_frequencies(snapshot, list(words)) @ np.array(list(words.values()), np.float64))
+        for words in queries
+    ]
+
+
+def inverse_word_frequencies(snapshot: Snapshot, words: Sequence[str]) -> NDArray[np.float64]:
+    """See `Index.inverse_word_frequencies`."""
     fields = [segment.words for segment in snapshot.segments]
-    units = snapshot.live_units
-
-    def one(words: Sequence[str]) -> float:
-        counted = Counter(words)
-        having = _native.document_frequencies(fields, snapshot.live, list(counted)).astype(np.float64)
-        # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
-        idf = np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0)
-        return float(idf @ np.array(list(counted.values()), np.float64))
-
-    return [one(words) for words in queries]
+    having = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
+    units, _ = snapshot.word_totals
+    return np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0.0)

@@ -14,7 +14,7 @@ from lexpand import _native
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import ContractMismatch, CorruptIndex, DataError, IndexStateError, UnknownDocument, VectorError
-from lexpand.index.bounds import largest_weights, word_bounds
+from lexpand.index.bounds import inverse_word_frequencies, largest_weights, word_bounds
 from lexpand.index.catalogue import FILE, Catalogue, Commit
 from lexpand.index.columns import check_columns, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
@@ -30,6 +30,7 @@ from lexpand.index.sets import Set
 from lexpand.index.snapshots import Snapshots
 from lexpand.index.stored import StoredBatch, stored_batches, stored_units
 from lexpand.index.two_step import TwoStep, find_in_two_steps
+from lexpand.index.word_queries import WordQuery, weighted_words
 from lexpand.index.writer import Writer
 
 _MOST = 2**32 - 1
@@ -277,7 +278,7 @@ class Index:
 
     def search_words(
         self,
-        queries: Sequence[str],
+        queries: Sequence[WordQuery],
         k: int = 10,
         *,
         filter: Filter | None = None,
@@ -287,8 +288,9 @@ class Index:
     ) -> list[Matches]:
         """The best ``k`` documents of each query by BM25 over their words, best first; exact.
 
-        Args are those of `search`. The average length and the words' document frequencies are those of all live
-        documents, filtered out or not.
+        Args are those of `search`, but for queries, which are texts, or words as the index's analyzer gives them with
+        a weight each, which stands for how often the query has it. The average length and the words' document
+        frequencies are those of all live documents, filtered out or not.
 
         Raises:
             IndexStateError: the index was made without words.
@@ -301,7 +303,7 @@ class Index:
         find = find_words(snapshot, allowed, words, bm25, threads)
         return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
 
-    def word_score(self, query: str, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:  # noqa: B008 - frozen
+    def word_score(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:  # noqa: B008 - frozen
         """A document's score in `search_words`, taken apart; of one with several chunks, its best one's.
 
         Raises:
@@ -311,12 +313,10 @@ class Index:
         words = self._analysed([query])[0]
         return score_words(self._snapshots.current, *self._place(doc_id), words, bm25)
 
-    def _analysed(self, queries: Sequence[str]) -> list[list[str]]:
-        if isinstance(queries, str):
-            raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
+    def _analysed(self, queries: Sequence[WordQuery]) -> list[Mapping[str, float]]:
         if self.schema.words is None:
             raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
-        return [self.schema.words.analyse(query) for query in queries]
+        return weighted_words(queries, self.schema.words)
 
     def _expression(self, given: Filter | None) -> Expression | None:
         if given is None:
@@ -356,7 +356,7 @@ class Index:
         """
         return largest_weights(self._snapshots.current, terms, len(self.space.vocabulary))
 
-    def word_bounds(self, queries: Sequence[str]) -> list[float]:
+    def word_bounds(self, queries: Sequence[WordQuery]) -> list[float]:
         """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
 
         A word that no live unit has counts nothing, one that a query has twice counts twice.
@@ -366,6 +366,18 @@ class Index:
             DataError: ``queries`` is a string.
         """
         return word_bounds(self._snapshots.current, self._analysed(queries))
+
+    def inverse_word_frequencies(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """log(1 + (N - df + 0.5) / (df + 0.5)) of each word over the live units, float64 [words]; 0 where none has it.
+
+        Args:
+            words: as the index's analyzer gives them.
+
+        Raises:
+            IndexStateError: the index was made without words.
+        """
+        self._analysed([])
+        return inverse_word_frequencies(self._snapshots.current, words)
 
     def matching(self, filter: Filter) -> list[str]:
         """The ids of the documents whose metadata match, in order of adding.

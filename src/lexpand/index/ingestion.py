@@ -14,6 +14,7 @@ from lexpand.data import Document
 from lexpand.encode import EncodedDocuments, Encoder
 from lexpand.encode.dtypes import check_same_dtype
 from lexpand.encode.rules.record import check_same_rules
+from lexpand.encode.titles import check_same_title_weight
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
@@ -93,14 +94,15 @@ def ingest(
 
     Raises:
         ContractMismatch: the encoder is not the index's model.
-        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md), or encodes
-            them in another dtype.
+        IndexStateError: the encoder has other rules for documents than those of the index (docs/rules.md), encodes
+            them in another dtype, or has another weight for titles.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     index.check_model(encoder.space.model)
     recorded, offered = index.space.document_settings, encoder.space.document_settings
     check_same_rules(index.path, recorded, offered)
     check_same_dtype(index.path, recorded, offered)
+    check_same_title_weight(index.path, recorded, offered)
     report = IngestReport() if report is None else report
     done = on_done or (lambda _: None)
     try:

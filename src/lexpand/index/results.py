@@ -124,7 +124,7 @@ class WordShare:
 
     Attributes:
         word: the word, analysed.
-        count: how often the query has it.
+        count: how often the query has it, or its weight there.
         frequency: how often the document has it.
         documents: live units that have it.
         idf: log(1 + (N - documents + 0.5) / (documents + 0.5)).
@@ -132,7 +132,7 @@ class WordShare:
     """
 
     word: str
-    count: int
+    count: float
     frequency: int
     documents: int
     idf: float

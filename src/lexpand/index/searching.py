@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -71,14 +70,14 @@ def find_vectors_exhaustively(snapshot: Snapshot, allowed: Sequence[Set], querie
 
 
 def find_words(
-    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Sequence[str]], bm25: BM25, threads: int
+    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Mapping[str, float]], bm25: BM25, threads: int
 ) -> Find:
-    """Search by words; a word that a query has twice counts twice."""
+    """Search by words with their weights."""
     fields = [segment.words for segment in snapshot.segments]
     rows = [segment.rows for segment in snapshot.segments]
 
-    def one(words: Sequence[str], k: int) -> Units:
-        query, _ = _word_query(snapshot, Counter(words), bm25)
+    def one(words: Mapping[str, float], k: int) -> Units:
+        query, _ = _word_query(snapshot, words, bm25)
         return Units(*query.search(fields, rows, allowed, k))
 
     def find(numbers: Sequence[int], k: int) -> list[Units]:
@@ -91,10 +90,9 @@ def find_words(
 
 
 def score_words(
-    snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], words: Sequence[str], bm25: BM25
+    snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], counts: Mapping[str, float], bm25: BM25
 ) -> WordScore:
     """Of a document's units, given by segment and ordinals, the best one's score for a query."""
-    counts = Counter(words)
     query, having = _word_query(snapshot, counts, bm25)
 
     def shares_of(ordinal: int) -> tuple[WordShare, ...]:
@@ -123,7 +121,9 @@ def score_words(
     )
 
 
-def _word_query(snapshot: Snapshot, counts: Counter[str], bm25: BM25) -> tuple[_native.WordQuery, dict[str, int]]:
+def _word_query(
+    snapshot: Snapshot, counts: Mapping[str, float], bm25: BM25
+) -> tuple[_native.WordQuery, dict[str, int]]:
     """The query, and for each of its words the live units that have it."""
     fields = [segment.words for segment in snapshot.segments]
     frequencies = _native.document_frequencies(fields, snapshot.live, list(counts))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lexpand.data import SparseVectors
 from lexpand.errors import DataError
-from lexpand.index import Index, Match
+from lexpand.index import Index, Match, WordQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Feedback:
         terms: of the sum of their vectors, the strongest that are taken.
         weight: 0 to 1, the share of the documents; that of the query is the rest. Both sides are divided by their
             sum of weights first.
+        words: whether BM25's queries learn too: the documents' words join them, as RM3 does it (Abdul-Jaleel et al.
+            2004).
 
     Raises:
         DataError: a value is outside its range.
@@ -28,8 +30,11 @@ class Feedback:
     documents: int = 5
     terms: int = 50
     weight: float = 0.5
+    words: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.words, bool):
+            raise DataError(f"feedback: words is {self.words!r}: it must be true or false")
         if self.documents < 1 or self.terms < 1 or not 0 <= self.weight <= 1:
             raise DataError(
                 f"feedback of {self.documents} documents and {self.terms} terms with the weight {self.weight}: "
@@ -66,3 +71,55 @@ def _expanded(index: Index, query: dict[int, float], matches: Sequence[Match], f
     for term in strongest:
         new[term] = new.get(term, 0.0) + feedback.weight * said[term] / kept
     return {term: weight for term, weight in new.items() if weight > 0}
+
+
+def expanded_words(
+    index: Index, queries: Sequence[str], found: Sequence[Sequence[Match]], feedback: Feedback
+) -> list[WordQuery]:
+    """Queries with words of the documents that they found first; one that found nothing stays as it is.
+
+    A document counts by its share of the scores found, a word in it by its share of the document's words. What is
+    divided by its sum, and what decides which words are the strongest, is weight times inverse document frequency: what
+    a word may add to a score.
+
+    Raises:
+        IndexStateError: the index was made without words.
+    """
+    return [
+        _expanded_words(index, query, matches, feedback) if matches else query
+        for query, matches in zip(queries, found, strict=True)
+    ]
+
+
+def _expanded_words(index: Index, query: str, matches: Sequence[Match], feedback: Feedback) -> dict[str, float]:
+    asked, said = _words_of(index, query), _words_said(index, matches)
+    words = list(dict.fromkeys([*asked, *said]))
+    idf = dict(zip(words, index.inverse_word_frequencies(words).tolist(), strict=True))
+    strongest = sorted(said, key=lambda word: (-said[word] * idf[word], word))[: feedback.terms]
+    new = _scaled(asked, idf, 1 - feedback.weight)
+    for word, weight in _scaled({word: said[word] for word in strongest}, idf, feedback.weight).items():
+        new[word] = new.get(word, 0.0) + weight
+    return {word: weight for word, weight in new.items() if weight > 0}
+
+
+def _words_said(index: Index, matches: Sequence[Match]) -> dict[str, float]:
+    """What the documents, or the chunks by which they were found, say: of each word, the sum of its shares."""
+    total = sum(match.score for match in matches)
+    documents = index.documents([match.row for match in matches])
+    said: defaultdict[str, float] = defaultdict(float)
+    for match in matches:
+        counts = _words_of(index, documents[match.row].full_text[slice(*(match.span or (None,)))])
+        share = match.score / total / max(counts.total(), 1)
+        for word, count in counts.items():
+            said[word] += share * count
+    return said
+
+
+def _words_of(index: Index, text: str) -> Counter[str]:
+    return Counter() if index.schema.words is None else Counter(index.schema.words.analyse(text))
+
+
+def _scaled(weights: Mapping[str, float], idf: Mapping[str, float], share: float) -> dict[str, float]:
+    """Weights that make up this share where each is multiplied by its inverse document frequency."""
+    total = sum(weight * idf[word] for word, weight in weights.items())
+    return {word: share * weight / total for word, weight in weights.items()} if total > 0 else {}

@@ -12,6 +12,7 @@ from lexpand.search.fusion import Fusion, fuse
 from lexpand.search.notes import Noted, notes_of
 from lexpand.search.retriever import Retriever
 from lexpand.search.sparse import SparseRetriever
+from lexpand.search.words import WordRetriever
 
 DEPTH = 1_000
 """Documents that each part ranks."""
@@ -24,8 +25,8 @@ class HybridRetriever(Retriever):
         parts: retrievers of one index; each one's ``weight`` is its share.
         fusion: how their scores are made comparable.
         depth: documents that each part ranks for a query, or ``k`` if that is more.
-        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts, which then rank
-            again; None for once.
+        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts, and with
+            ``feedback.words`` to those of its `WordRetriever` parts, which then rank again; None for once.
 
     Raises:
         DataError: there are no parts, or they are of several indexes, or the depth is below 1.
@@ -78,8 +79,8 @@ class HybridRetriever(Retriever):
         if self.feedback is not None and k:
             relevant = [standing(matches[: self.feedback.documents]) for matches in fused]
             for place, part in enumerate(self.parts):
-                if isinstance(part, SparseRetriever):
-                    again = part.with_feedback(self.feedback)
+                again = learning_part(part, self.feedback)
+                if again is not None:
                     found[place] = again.rank(queries, depth, filter=filter, threads=threads, relevant=relevant)
             fused = self._fused(found, bounds)
         if group_by is not None:
@@ -95,6 +96,13 @@ class HybridRetriever(Retriever):
             return [fuse(rankings, weights, self.fusion) for rankings in zip(*found, strict=True)]
         both = zip(zip(*found, strict=True), zip(*bounds, strict=True), strict=True)
         return [fuse(rankings, weights, self.fusion, largest) for rankings, largest in both]
+
+
+def learning_part(part: Retriever, feedback: Feedback) -> SparseRetriever | WordRetriever | None:
+    """A part that ranks again, with feedback; None for one that does not."""
+    if isinstance(part, SparseRetriever) or (isinstance(part, WordRetriever) and feedback.words):
+        return part.with_feedback(feedback)
+    return None
 
 
 def standing(matches: Sequence[Match]) -> list[Match]:

@@ -14,10 +14,10 @@ from lexpand.errors import DataError, SourceError
 from lexpand.index import Index
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion
-from lexpand.search.hybrid import DEPTH, HybridRetriever
+from lexpand.search.hybrid import DEPTH, HybridRetriever, learning_part
 from lexpand.search.parts import Part, Rerank, Splade, Words, check_keys, read_part, read_table
 from lexpand.search.retriever import Retriever
-from lexpand.search.sparse import SparseRetriever, encoder_of
+from lexpand.search.sparse import encoder_of
 from lexpand.search.toml_form import write_toml
 
 
@@ -29,7 +29,7 @@ class Pipeline:
         parts: one, or several for a `HybridRetriever`.
         fusion: of several parts.
         depth: of several parts: documents that each ranks.
-        feedback: the best documents add to the model's query; None for once.
+        feedback: the best documents add to the model's query, and to that of the words if it says so; None for once.
         rerank: the best documents are put in order by a reranker; None for the order in which they are found.
     """
 
@@ -136,9 +136,12 @@ class Pipeline:
         alone = parts[0]
         if self.feedback is None:
             return alone
-        if not isinstance(alone, SparseRetriever):
-            raise DataError("feedback adds to the model's query: the pipeline needs a part of field splade")
-        return alone.with_feedback(self.feedback)
+        again = learning_part(alone, self.feedback)
+        if again is None:
+            raise DataError(
+                "feedback adds to the model's query: the pipeline needs a part of field splade, or feedback with words"
+            )
+        return again
 
 
 NAMED: dict[str, Pipeline] = {
@@ -146,7 +149,7 @@ NAMED: dict[str, Pipeline] = {
     "bm25": Pipeline((Words(),)),
     "hybrid": Pipeline((Splade(), Words()), Fusion.BOUND),
     "hybrid-feedback": Pipeline(
-        (Splade(weight=0.6, idf=0.5), Words(weight=0.4)), Fusion.MAXIMUM, feedback=Feedback(5, 50, 0.5)
+        (Splade(weight=0.5, idf=0.5), Words(weight=0.5)), Fusion.MAXIMUM, feedback=Feedback(5, 50, 0.3, words=True)
     ),
 }
 """Pipelines that have a name. LOG.md (hybrid retrieval) has what the two hybrids gain on five collections."""

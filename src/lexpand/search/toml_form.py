@@ -41,6 +41,8 @@ def _value(value: object) -> str:
     if isinstance(value, TwoStep):
         pairs = value.terms.to_dict() | {"window": value.window}
         return "{ " + ", ".join(f"{name} = {_value(each)}" for name, each in pairs.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,147 @@
+"""Words of the best documents in BM25's queries: as their definition says, alone and in a hybrid."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
+from lexpand.data import collection_path, read_documents, read_queries
+from lexpand.encode import WordAnalyzer
+from lexpand.errors import DataError
+from lexpand.search import Feedback, Fusion, Pipeline, fuse
+from lexpand.search.hybrid import standing
+from lexpand.search.pipeline import Splade, Words
+
+QUERY = "how do I get into my account?"
+FEEDBACK = Feedback(documents=2, terms=7, weight=0.25, words=True)
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
+    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+        ingest(index, encoder, pages)
+        yield index
+
+
+@pytest.fixture
+def words(index: Index) -> WordRetriever:
+    return WordRetriever(index)
+
+
+def twin(texts: Mapping[str, str], query: str, relevant: Mapping[str, float], feedback: Feedback) -> dict[str, float]:
+    """The score of every document, by matrices [documents, words] in float64."""
+    analyzer = WordAnalyzer("english")
+    counts = {doc_id: Counter(analyzer.analyse(text)) for doc_id, text in texts.items()}
+    vocabulary = sorted(set().union(*counts.values()))
+    tf = np.array([[count[word] for word in vocabulary] for count in counts.values()], np.float64)
+    df, lengths = (tf > 0).sum(axis=0), tf.sum(axis=1)
+    idf = np.log1p((len(tf) - df + 0.5) / (df + 0.5))
+    prior = np.array([relevant.get(doc_id, 0.0) for doc_id in counts])
+    said = prior / prior.sum() @ (tf / lengths[:, None]) * idf
+    order = np.lexsort((np.arange(len(vocabulary)), -said))
+    said[order[feedback.terms :]] = 0
+    asked = np.array([Counter(analyzer.analyse(query))[word] for word in vocabulary]) * idf
+    new = (1 - feedback.weight) * asked / (asked.sum() or 1) + feedback.weight * said / said.sum()
+    saturated = tf / (tf + 1.2 * (0.25 + 0.75 * lengths / lengths.mean())[:, None])
+    return dict(zip(counts, (saturated @ new).tolist(), strict=True))
+
+
+def scores(matches: object) -> dict[str, float]:
+    return {match.doc_id: match.score for match in matches}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("query", [QUERY, "printer", "invoice invoice month", "the printer and nowhere"])
+def test_words_of_the_best_documents_join_the_query(index: Index, words: WordRetriever, query: str) -> None:
+    (first,) = words.rank([query], FEEDBACK.documents)
+    texts = {doc_id: index.document(doc_id).full_text for doc_id in index.doc_ids()}
+    expected = twin(texts, query, scores(first), FEEDBACK)
+    (found,) = words.with_feedback(FEEDBACK).rank([query], 9)
+    assert scores(found) == pytest.approx({doc_id: score for doc_id, score in expected.items() if score}, rel=1e-9)
+    assert words.feedback is None
+
+
+def test_as_the_twin_on_abstracts(tmp_path: Path, encoder: Encoder) -> None:
+    folder = collection_path("scifact")
+    documents = [document for document, _ in zip(read_documents(folder), range(150), strict=False)]
+    texts = {document.doc_id: document.full_text for document in documents}
+    feedback = Feedback(5, 20, 0.4, words=True)
+    with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as index:
+        index.add(documents, encoder.encode_documents([""] * len(documents)))
+        index.commit()
+        words = WordRetriever(index)
+        for query, _ in zip(read_queries(folder), range(20), strict=False):
+            (first,) = words.rank([query.text], 5)
+            expected = twin(texts, query.text, scores(first), feedback)
+            (found,) = words.with_feedback(feedback).rank([query.text], 50)
+            assert scores(found) == pytest.approx({match.doc_id: expected[match.doc_id] for match in found}, rel=1e-9)
+            assert min(scores(found).values()) >= sorted(expected.values())[-len(found)] - 1e-9
+
+
+def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetriever) -> None:
+    (relevant,) = words.rank(["printer"], 1)
+    (found,) = words.with_feedback(FEEDBACK).rank(["the of"], 9, relevant=[relevant])
+    assert found[0].doc_id == "printer"
+    assert words.with_feedback(FEEDBACK).rank(["", "the", "nowhere"], 9) == [[], [], []]
+    assert words.with_feedback(FEEDBACK).rank(["printer"], 0) == [[]]
+
+
+def test_a_hybrid_whose_parts_both_learn(index: Index, words: WordRetriever, encoder: Encoder) -> None:
+    sparse = SparseRetriever(index, encoder, idf=0.5)
+    plain = HybridRetriever([0.4 * sparse, 0.6 * words], fusion="max")
+    hybrid = HybridRetriever(plain.parts, fusion="max", feedback=FEEDBACK)
+    relevant = [standing(plain.rank([QUERY], FEEDBACK.documents)[0])]
+    again = [part.with_feedback(FEEDBACK).rank([QUERY], 1000, relevant=relevant)[0] for part in (sparse, words)]
+    assert hybrid.rank([QUERY], 1000) == [fuse(again, [0.4, 0.6], Fusion.MAXIMUM)]
+    model_only = HybridRetriever(plain.parts, fusion="max", feedback=Feedback(2, 7, 0.25))
+    assert scores(model_only.rank([QUERY], 9)[0]) != scores(hybrid.rank([QUERY], 9)[0])
+
+
+def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encoder) -> None:
+    document = Document("long", "printer toner paper. invoices finance money.")
+    spans = [(0, 20), (21, 44)]
+    with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as index:
+        index.add(
+            [document, Document("other", "toner")], encoder.encode_documents(["a", "b", "c"]), chunks=[spans, [(0, 5)]]
+        )
+        index.commit()
+        learning = WordRetriever(index, feedback=Feedback(1, 10, 0.5))
+        (asked,) = learning.asked(["printer"])
+        assert isinstance(asked, Mapping)
+        assert set(asked) == {"printer", "toner", "paper"}
+
+
+def test_in_a_file(index: Index, words: WordRetriever, tmp_path: Path) -> None:
+    pipeline = Pipeline((Splade(), Words()), Fusion.MAXIMUM, feedback=FEEDBACK)
+    pipeline.save(tmp_path / "p.toml")
+    assert "words = true" in (tmp_path / "p.toml").read_text(encoding="utf-8")
+    assert Pipeline.load(tmp_path / "p.toml") == pipeline
+    alone = Pipeline((Words(),), feedback=FEEDBACK).retriever(index, None)
+    assert alone.rank([QUERY], 5) == words.with_feedback(FEEDBACK).rank([QUERY], 5)
+
+
+def test_values_that_are_refused(index: Index, words: WordRetriever) -> None:
+    with pytest.raises(DataError, match="words is 1: it must be true or false"):
+        Feedback(words=1)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no fusion by bounds"):
+        words.with_feedback(FEEDBACK).bounds([QUERY])
+    with pytest.raises(DataError, match="or feedback with words"):
+        Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
+
+
+def test_words_with_weights(index: Index) -> None:
+    """A weight counts as often as the word would have to stand in the query."""
+    (twice,) = index.search_words(["printer printer invoice"])
+    (weighted,) = index.search_words([{"printer": 2, "invoic": 1.0}])
+    assert scores(twice) == scores(weighted)
+    assert index.word_bounds(["printer printer"]) == index.word_bounds([{"printer": 2}])
+    assert index.word_score({"printer": 0.5}, "printer").score == index.search_words([{"printer": 0.5}])[0][0].score
+    assert index.search_words([{}, {"nowhere": 3.0}, {"printer": 0}]) == [[], [], []]
+    for bad in ({"printer": -1}, {"printer": float("nan")}, {"printer": float("inf")}, {"printer": True}, {3: 1.0}):
+        with pytest.raises(DataError, match="a finite number from 0"):
+            index.search_words([bad])  # type: ignore[list-item]
+    known = index.inverse_word_frequencies(["printer", "nowhere", "printer"])
+    assert known.tolist() == [*index.word_bounds(["printer"]), 0.0, *index.word_bounds(["printer"])]
+    assert index.inverse_word_frequencies([]).shape == (0,)
