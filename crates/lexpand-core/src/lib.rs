@@ -14,11 +14,13 @@ compile_error!("segment files are mapped as they are: little-endian machines onl
 
 mod error;
 pub mod head;
+mod prefetch;
 pub mod search;
 pub mod segment;
 pub mod words;
 
 pub use error::{Error, Result};
+pub use prefetch::prefetch;
 
 /// Terms of a closed vocabulary are below this.
 pub const MAX_VOCABULARY: usize = 1 << 18;

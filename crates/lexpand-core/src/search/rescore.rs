@@ -4,6 +4,7 @@ use super::Searched;
 use super::plan::Plan;
 use super::pool::Candidate;
 use super::top_k::{Hit, TopK};
+use crate::prefetch::prefetch;
 use crate::segment::{Field, Terms, has};
 use crate::{Error, Result};
 
@@ -97,16 +98,6 @@ fn count_below(word: u64, most: usize) -> usize {
     let word = if most < 64 { word & ((1 << most) - 1) } else { word };
     word.count_ones() as usize
 }
-
-#[cfg(target_arch = "x86_64")]
-pub(super) fn prefetch<T>(place: &T) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: a prefetch reads nothing that the program can see, and SSE is part of x86-64.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-pub(super) fn prefetch<T>(_: &T) {}
 
 /// Scores candidates, the largest sums first; where they lie is asked for some candidates before. An exact search ends where no sum that is left can
 /// reach the k-th best score: half of the units that [`Bounds::drop`] has to keep are not read.

@@ -9,7 +9,8 @@ mod portable;
 
 use super::plan::{Plan, TermPlan};
 use super::pool::{Candidate, Pool};
-use super::rescore::{View, prefetch};
+use super::rescore::View;
+use crate::prefetch::prefetch;
 use crate::segment::{BLOCK, Postings, SUB_BLOCK, SUB_BLOCKS};
 
 /// The sums of one sub-block.
