@@ -18,20 +18,17 @@ from typing import Any
 
 import numpy as np
 
-import hybrid
-from lexpand import Encoder, Retriever, SparseRetriever, WordRetriever
+from fusion.collection import Collection, opened
+from lexpand import Encoder, Qrels, Retriever, SparseRetriever, WordRetriever
 from lexpand.data import collection_path
 from lexpand.index import TwoStep
 from lexpand.search import RerankingRetriever
 from lexpand.search.parts import Rerank, RerankerKind
 
-_ROOT = Path(__file__).parents[1] / "build" / "bench" / "hybrid"
 _K = 100
 
 
-def ways(
-    collection: hybrid.Collection, encoder: Encoder, rerankers: dict[str, Any], depth: int
-) -> dict[str, Retriever]:
+def ways(collection: Collection, encoder: Encoder, rerankers: dict[str, Any], depth: int) -> dict[str, Retriever]:
     """All retrievers over one collection."""
     sparse, words = SparseRetriever(collection.index, encoder), WordRetriever(collection.index)
     both = sparse + words
@@ -43,7 +40,7 @@ def ways(
     } | {f"hybrid >> {name}": RerankingRetriever(both, model, depth=depth) for name, model in rerankers.items()}
 
 
-def measured(collection: hybrid.Collection, retriever: Retriever) -> dict[str, float]:
+def measured(collection: Collection, retriever: Retriever) -> dict[str, float]:
     """Measures of the collection's queries, and milliseconds a query."""
     texts = [query.text for query in collection.queries]
     start = time.perf_counter()
@@ -53,12 +50,12 @@ def measured(collection: hybrid.Collection, retriever: Retriever) -> dict[str, f
     return {"nDCG@10": ndcg, "R@100": recall, "ms": milliseconds}
 
 
-def sampled(collection: hybrid.Collection, count: int) -> hybrid.Collection:
+def sampled(collection: Collection, count: int) -> Collection:
     """The collection with some of its queries, and their judgements alone."""
     places = np.linspace(0, len(collection.queries) - 1, min(count, len(collection.queries))).astype(int)
     queries = [collection.queries[place] for place in places]
     judgements = {query.query_id: collection.qrels.judgements[query.query_id] for query in queries}
-    return hybrid.Collection(collection.name, collection.index, queries, hybrid.Qrels(judgements))
+    return Collection(collection.name, collection.index, queries, Qrels(judgements))
 
 
 def main() -> None:
@@ -73,13 +70,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.queries, options.depth = 5, 5
-    _ROOT.mkdir(parents=True, exist_ok=True)
     encoder = Encoder.load(threads=1)
     chosen = (text.partition("=") for text in options.rerank)
     rerankers = {kind: Rerank(model, RerankerKind(kind)).load(1) for kind, _, model in chosen}
     rows = []
     for folder in [collection_path("scifact"), *(path.resolve() for path in options.collections)]:
-        collection = sampled(hybrid.opened(folder, encoder), options.queries)
+        collection = sampled(opened(folder, encoder), options.queries)
         for name, retriever in ways(collection, encoder, rerankers, options.depth).items():
             row = {"collection": collection.name, "way": name} | measured(collection, retriever)
             rows.append(row)

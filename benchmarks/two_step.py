@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-import hybrid
+from fusion.collection import Collection, opened
 from lexpand import Document, Encoder, Index, SparseVectors
 from lexpand.data import collection_path
 from lexpand.encode import Pruning
@@ -57,12 +57,12 @@ class Queries:
     name: str
     index: Index
     vectors: SparseVectors
-    judged: hybrid.Collection | None = None
+    judged: Collection | None = None
 
 
 def real(folder: Path, encoder: Encoder) -> Iterator[Queries]:
     """Test queries and long ones of a collection."""
-    collection = hybrid.opened(folder, encoder)
+    collection = opened(folder, encoder)
     index = collection.index
     judged = encoder.encode_queries([query.text for query in collection.queries])
     yield Queries(f"{collection.name}, test", index, judged, collection)
