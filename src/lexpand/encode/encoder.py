@@ -384,11 +384,13 @@ class Encoder:
     def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
         if mode is None:
             return default
-        if mode not in list(QueryMode):
-            raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}")
-        if mode == QueryMode.LOOKUP:
+        try:
+            mode = QueryMode(mode)
+        except ValueError:
+            raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}") from None
+        if mode is QueryMode.LOOKUP:
             self._lookup_or_refuse()
-        return QueryMode(mode)
+        return mode
 
     def _lookup_or_refuse(self) -> Lookup:
         if self._lookup is None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _PIECE = 1 << 16
 # Not `\s`: that takes in separators such as U+001F, which BERT's normalizer drops from the middle of a word.
 _SPACE = re.compile(r"[ \t\r\n]")
+_WORD = re.compile(r"[^ \t\r\n]+")
+# Words whose ids are kept, and the longest of them in characters: some 20 MB at most.
+_WORDS, _LONGEST_WORD = 1 << 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Tokens:
         self._tokenizer = tokenizer
         self.special = tokenizer.num_special_tokens_to_add(False)
         self.vocabulary = read_vocabulary(tokenizer)
+        # Of words, where a text's ids are those of its words one after the other; None for other tokenizers.
+        self._ids_of_words: dict[str, list[int]] | None = {} if _is_by_word(tokenizer) else None
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
                 f"tokenizer.json has {len(self.vocabulary)} tokens that are not the {contract.vocabulary_size} of "
@@ -84,9 +89,25 @@ class Tokens:
     def own_ids(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         """The ids of `tokenize` without the special ones, sooner: for short texts, of which only the ids are asked."""
         limit = max_tokens - self.special
+        if self._ids_of_words is not None and all(len(text) <= _PIECE for text in texts):
+            return [self._by_word(text, self._ids_of_words)[:limit] for text in texts]
         heads = [text if len(text) <= _PIECE else self._head_of(text, max_tokens)[0] for text in texts]
         encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
         return [encoding.ids[:limit] for encoding in encodings]
+
+    def _by_word(self, text: str, known: dict[str, list[int]]) -> list[int]:
+        """The ids of a text without the special ones; those of a word are worked out once."""
+        ids: list[int] = []
+        for word in _WORD.findall(text):
+            found = known.get(word)
+            if found is None:
+                found = self._tokenizer.encode(word, add_special_tokens=False).ids
+                if len(word) <= _LONGEST_WORD:
+                    if len(known) >= _WORDS:
+                        known.clear()
+                    known[word] = found
+            ids += found
+        return ids
 
     def normalise(self, text: str) -> str:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
@@ -147,6 +168,16 @@ class Tokens:
             if seen >= max_tokens:
                 head_end = min(head_end, end)
         return text[:head_end], seen
+
+
+def _is_by_word(tokenizer: Tokenizer) -> bool:
+    """Whether what stands between spaces is tokenized as if it stood alone: BERT's, and no added token has a space."""
+    parts = (tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model)
+    names = tuple(type(part).__name__ for part in parts)
+    added = tokenizer.get_added_tokens_decoder().values()
+    return names == ("BertNormalizer", "BertPreTokenizer", "WordPiece") and not any(
+        _SPACE.search(token.content) or token.lstrip or token.rstrip or token.single_word for token in added
+    )
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
