@@ -105,9 +105,10 @@ class Tokens:
         if missing:
             new = self._ids_of_each(missing)
             found |= new
-            if len(known) + len(new) > _WORDS:
+            kept = {word: ids for word, ids in new.items() if len(word) <= _LONGEST_WORD}
+            if len(known) + len(kept) > _WORDS:
                 known.clear()
-            known.update({word: ids for word, ids in new.items() if len(word) <= _LONGEST_WORD})
+            known.update(kept)
         return [one for word in words for one in found[word] or ()]
 
     def _ids_of_each(self, words: list[str]) -> dict[str, list[int]]:
