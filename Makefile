@@ -48,7 +48,7 @@ bench: $(VENV)/dev ## the quick benchmarks; see benchmarks/
 bench-search: $(VENV)/dev .venv-bench/ready ## search beside its peers, 100,000 documents (peers bring torch: 6 GB)
 	$(BIN)/python benchmarks/search.py --quick --json
 
-bench-encode: $(VENV)/dev .venv-encode/ready ## encoding beside sentence-transformers on each of its backends (6 GB)
+bench-encode: $(VENV)/dev .venv-encode/ready ## encoding beside sentence-transformers on each of its backends, and fastembed (6 GB)
 	$(BIN)/python benchmarks/encode.py --quick --json
 
 docs: $(VENV)/dev ## write the generated pages again
