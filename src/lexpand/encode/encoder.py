@@ -364,7 +364,7 @@ class Encoder:
         """The same encoder with another weight for titles; `space` stays what it is.
 
         Raises:
-            DataError: it is no finite number from 0.
+            DataError: it is neither 0 nor a number from 0.001 to 1,000.
         """
         other = copy(self)
         # To read a document as its index says, whatever this encoder would do with long ones.
