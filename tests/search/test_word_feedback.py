@@ -146,6 +146,15 @@ def test_words_with_weights(index: Index) -> None:
     assert index.inverse_word_frequencies([]).shape == (0,)
 
 
+def test_relevant_documents_without_scores(index: Index, words: WordRetriever, encoder: Encoder) -> None:
+    (found,) = words.rank(["printer invoice"], 2)
+    for score in (0.0, -1.0, float("nan")):
+        relevant = [[found[0]._replace(score=score), found[1]._replace(score=0.0)]]
+        for retriever in (words, SparseRetriever(index, encoder)):
+            with pytest.raises(DataError, match="the scores of the relevant documents are their shares"):
+                retriever.with_feedback(FEEDBACK).rank(["printer"], 3, relevant=relevant)
+
+
 @pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None])
 def test_weights_of_words_that_are_none(index: Index, weight: float) -> None:
     for ask in (index.search_words, index.word_bounds):
