@@ -241,9 +241,8 @@ def small_demo(monkeypatch: pytest.MonkeyPatch, scifact: list[Document]) -> None
 
 
 @pytest.fixture
-def demo_index(tmp_path: Path) -> Path:
-    """An index for the demo that reads few tokens."""
-    encoder = Encoder.load(max_tokens=16)
+def demo_index(tmp_path: Path, encoder: Encoder) -> Path:
+    """An index for the demo, empty."""
     Index.create(tmp_path / "demo", encoder.space).close()
     return tmp_path / "demo"
 

@@ -35,6 +35,15 @@ def test_an_index_remembers_it(run: Callable, index: Path, source: Path, rows_fi
         assert len(opened) == 2
 
 
+def test_it_is_refused_before_the_model_is_loaded(
+    run: Callable, index: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Encoder, "load", lambda *_, **__: pytest.fail("bfloat16 may want PyTorch first"))
+    for command in ("index", "sync"):
+        assert "encoded in int8, not in bfloat16" in run(command, source, index, "--dtype", "bfloat16").error()
+        assert "the weight 0 for titles, not 0.5" in run(command, source, index, "--title-weight", "0.5").error()
+
+
 def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", "--words", "none").code == 0
     assert "encoded in float32, not in int8" in run("sync", source, tmp_path / "i", "--dtype", "int8").error()

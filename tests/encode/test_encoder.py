@@ -225,11 +225,11 @@ def test_the_vectors_know_their_model(encoder: Encoder) -> None:
 
 def test_many_short_texts_are_screened_as_a_long_one_is() -> None:
     encoder = Encoder.load(threads=1)
-    unscreened = encoder._head
+    unscreened = encoder._head._head
     first = encoder.encode_queries(["reset my login"])
     for _ in range(80):
         encoder.encode_queries(["account recovery for a phone that was lost, with a new number and no second address"])
-    assert encoder._head is not unscreened
+    assert encoder._head._head is not unscreened
     assert encoder.encode_queries(["reset my login"]) == first
 
 
@@ -237,3 +237,10 @@ def test_a_weight_that_is_infinite_is_refused() -> None:
     row = np.array([3], np.uint32), np.array([np.inf], np.float32), np.array([0], np.uint32)
     with pytest.raises(VectorError, match="inf"):
         from_rows([row], [TokenizedText([101, 7, 102], 3, 0)], 10, ModelId("model", "0" * 64))
+
+
+def test_a_row_of_more_terms_than_a_vector_may_have() -> None:
+    terms = np.arange(2**16 + 1, dtype=np.uint32)
+    row = terms, np.ones(len(terms), np.float32), terms
+    with pytest.raises(VectorError, match="row 0 has 65537 terms; the limit is 65536"):
+        from_rows([row], [TokenizedText([1], 1, 0)], 2**17, ModelId("toy", "0" * 64))

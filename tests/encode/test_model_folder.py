@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lexpand import Document, Encoder, Role
-from lexpand.encode import Contract
+from lexpand.encode import Contract, LongDocuments
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ModelError
 
@@ -122,6 +122,25 @@ def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[
     expected, found = (model.encode(texts, Role.DOCUMENT) for model in (plain, encoder))
     assert found.vectors == expected.vectors
     assert (found.positions == expected.positions).all()
+
+
+@pytest.mark.parametrize("way", ["units", "max", "copies"])
+def test_screening_is_prepared_once(scifact: list[Document], monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """After a thousand tokens in all, whichever copy of the encoder reads them."""
+    encoder = Encoder.load(long=LongDocuments("chunk", "units" if way == "copies" else way))  # type: ignore[arg-type]
+    head, prepared = encoder._head._head, []
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            prepared.extend([name] * (name == "screened"))
+            return getattr(head, name)
+
+    monkeypatch.setattr(encoder._head, "_head", Counting())
+    for number in range(12):
+        reader = encoder.with_title_weight(0.5) if way == "copies" else encoder
+        reader.encode_long([scifact[number]])
+        assert number or not prepared, "one abstract has fewer tokens"
+    assert prepared == ["screened"]
 
 
 def test_a_screening_without_a_typical_state(folder: Path, encoder: Encoder, scifact: list[Document]) -> None:

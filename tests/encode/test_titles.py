@@ -16,6 +16,8 @@ PAGES = [
     Document("titled", "Turn it off, wait ten seconds, and turn it on again.", "The printer does not print"),
     Document("untitled", "Invoices are sent by e-mail on the first day of each month."),
     Document("title only", "", "Vacation requests"),
+    Document("blank text", " \n", "Vacation requests"),
+    Document("blank title", "Vacation requests go to the manager.", " "),
     Document("long", "The manager answers within a day. " * 120, "Requests for vacation"),
 ]
 
@@ -28,7 +30,7 @@ def weighing() -> Encoder:
 def twin(encoder: Encoder, document: Document, weight: float) -> dict[int, float]:
     """The sum in float64, by term."""
     made = encoder.encode_documents([document.full_text]).as_dict(0)
-    if document.title and document.text:
+    if document.title.strip() and document.text.strip():
         for term, value in encoder.encode_documents([document.title]).as_dict(0).items():
             made[term] = made.get(term, 0.0) + weight * value
     return made
@@ -101,9 +103,9 @@ def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encode
             ingest(index, weighing, PAGES)
 
 
-@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), True, "0.2"])
+@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), True, "0.2", 1e-45, 1e39, 10**400])
 def test_weights_that_are_none(weight: float) -> None:
-    with pytest.raises(DataError, match="finite number from 0"):
+    with pytest.raises(DataError, match=r"must be 0, or a number from 0\.001 to 1,000"):
         Encoder.load(title_weight=weight)
 
 

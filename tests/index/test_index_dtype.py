@@ -1,11 +1,12 @@
-"""An index and the dtype that its documents were encoded in."""
+"""An index and how its documents were encoded: dtype, long ones, pruning, titles."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest
-from lexpand.encode import Dtype
+from lexpand.encode import Chunks, Dtype, Long, LongDocuments
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.index import sync
 from lexpand.search import encoder_of
@@ -63,6 +64,31 @@ def test_a_model_in_another_dtype_is_the_same_model_otherwise(encoder: Encoder, 
     assert other.space == rounded.space
     assert other.documents_in(Dtype.FLOAT32).space == encoder.space
     assert encoder.documents_in(Dtype.FLOAT32) is encoder
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("long", {"long": LongDocuments(Long.CHUNK)}),
+        ("long", {"long": LongDocuments(Long.CHUNK, Chunks.MAX, 5)}),
+        ("pruning", {"document_pruning": "top=20,ban=the"}),
+        ("max_tokens", {"max_tokens": 64}),
+        ("the weight 0.2 for titles", {"title_weight": 0.2}),
+    ],
+)
+def test_documents_are_all_encoded_alike(encoder: Encoder, tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
+    made = Encoder.load(**settings)
+    with Index.create(tmp_path / "i", made.space) as index:
+        ingest(index, made, PAGES[:1])
+    with Index.open(tmp_path / "i") as index:
+        with pytest.raises(IndexStateError, match=rf"was made with {name}"):
+            ingest(index, encoder, PAGES[1:])
+        again = encoder_of(index)
+        assert again.space == made.space
+        assert ingest(index, again, PAGES[1:]).added == 1
+        assert index.vector("b").terms.tolist() == made.encode_long(PAGES[1:]).vectors.terms.tolist()
+    with Index.create(tmp_path / "j", encoder.space) as index, pytest.raises(IndexStateError, match="was made with"):
+        ingest(index, made, PAGES[:1])
 
 
 def test_a_dtype_that_there_is_not() -> None:

@@ -139,9 +139,35 @@ def test_words_with_weights(index: Index) -> None:
     assert index.word_bounds(["printer printer"]) == index.word_bounds([{"printer": 2}])
     assert index.word_score({"printer": 0.5}, "printer").score == index.search_words([{"printer": 0.5}])[0][0].score
     assert index.search_words([{}, {"nowhere": 3.0}, {"printer": 0}]) == [[], [], []]
-    for bad in ({"printer": -1}, {"printer": float("nan")}, {"printer": float("inf")}, {"printer": True}, {3: 1.0}):
-        with pytest.raises(DataError, match="a finite number from 0"):
-            index.search_words([bad])  # type: ignore[list-item]
+    (numpy,) = index.search_words([{"printer": np.int64(2), "invoic": np.float32(1)}])
+    assert scores(numpy) == scores(twice)
     known = index.inverse_word_frequencies(["printer", "nowhere", "printer"])
     assert known.tolist() == [*index.word_bounds(["printer"]), 0.0, *index.word_bounds(["printer"])]
     assert index.inverse_word_frequencies([]).shape == (0,)
+
+
+def test_relevant_documents_without_scores(index: Index, words: WordRetriever, encoder: Encoder) -> None:
+    (found,) = words.rank(["printer invoice"], 2)
+    for score in (0.0, -1.0, float("nan")):
+        relevant = [[found[0]._replace(score=score), found[1]._replace(score=0.0)]]
+        for retriever in (words, SparseRetriever(index, encoder)):
+            with pytest.raises(DataError, match="the scores of the relevant documents are their shares"):
+                retriever.with_feedback(FEEDBACK).rank(["printer"], 3, relevant=relevant)
+
+
+@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None])
+def test_weights_of_words_that_are_none(index: Index, weight: float) -> None:
+    for ask in (index.search_words, index.word_bounds):
+        with pytest.raises(DataError, match="a number from 0 to 1e30"):
+            ask([{"printer": weight}])  # type: ignore[operator]
+
+
+def test_words_that_are_no_queries(index: Index) -> None:
+    with pytest.raises(DataError, match="a string, and a number"):
+        index.search_words([{3: 1.0}])  # type: ignore[dict-item]
+    with pytest.raises(DataError, match=r"has a lone surrogate, U\+D800"):
+        index.search_words([{"printer\ud800": 1.0}])
+    # Its keys, words already, would be read as texts, and the weights be lost.
+    for ask in (index.search_words, index.word_bounds):
+        with pytest.raises(DataError, match="one query: it must be a list of queries"):
+            ask({"printer": 2.0})  # type: ignore[operator]

@@ -23,7 +23,7 @@ from lexpand.encode import (
     WordAnalyzer,
     parse_pruning,
 )
-from lexpand.encode.dtypes import check_same_dtype, recorded_dtype
+from lexpand.encode.dtypes import check_same_dtype, dtype_record, recorded_dtype
 from lexpand.encode.rules.record import check_same_rules, recorded_rules
 from lexpand.encode.titles import SETTING, check_same_title_weight, recorded_title_weight
 from lexpand.errors import IndexStateError, ModelError
@@ -186,6 +186,11 @@ def _open_or_create(
         _same_schema(index, wishes)
         location = wishes.model or index.space.location or "default"
         settings: Mapping[str, Any] = index.space.document_settings
+        # Before the model is loaded: another dtype may want an extra, only to be refused then.
+        if wishes.dtype is not None:
+            check_same_dtype(index.path, settings, dtype_record(wishes.dtype))
+        if wishes.title_weight is not None:
+            check_same_title_weight(index.path, settings, {SETTING: wishes.title_weight})
         encoder = Encoder.load(
             location,
             threads=threads,
@@ -195,7 +200,7 @@ def _open_or_create(
             long=LongDocuments.from_dict(settings.get("long")),
             title_weight=recorded_title_weight(settings),
             cache=cache,
-            dtype=wishes.dtype or recorded_dtype(settings),
+            dtype=recorded_dtype(settings),
         )
         _same_settings(index, wishes, encoder)
         yield index, encoder
@@ -226,14 +231,12 @@ def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
     """How documents are encoded is fixed when an index is made; another wish is refused."""
     recorded: Mapping[str, Any] = index.space.document_settings
     check_same_rules(index.path, recorded, encoder.space.document_settings)
-    check_same_dtype(index.path, recorded, encoder.space.document_settings)
-    if wishes.title_weight is not None:
-        check_same_title_weight(index.path, recorded, {SETTING: wishes.title_weight})
     rules = recorded.get("pruning") or {}
     wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
     if wishes.long.over(encoder.long) != encoder.long or wished != rules:
+        made_with = {name: recorded[name] for name in ("long", "pruning") if name in recorded}
         raise IndexStateError(
-            f"{index.path} was made with other --long, --chunks, --overlap or --prune ({dict(recorded) or 'none'}): "
+            f"{index.path} was made with other --long, --chunks, --overlap or --prune ({made_with or 'none'}): "
             "leave the options out, or make a new index"
         )
 

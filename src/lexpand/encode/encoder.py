@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
@@ -23,6 +22,7 @@ from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.dtypes import Dtype, dtype_record, parse_dtype
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import Backend, ModelFolder, check_backend, find_folder
+from lexpand.encode.head import Head
 from lexpand.encode.long_documents import (
     Chunks,
     EncodedDocuments,
@@ -49,9 +49,6 @@ _WINDOW = 512
 
 # Documents for a CPU at a time: what Ctrl-C can cost, about a second.
 _AT_ONCE = 64
-
-# Screening takes about 0.1 s to prepare, as long as the head takes for this many tokens without it.
-_SCREEN_TOKENS = 1024
 
 
 class Encoder:
@@ -121,10 +118,7 @@ class Encoder:
         for each in self.dtypes.values():
             check_backend(backend, each)
         self._bodies = Bodies(folder, self.threads, backend, device)
-        self._head = folder.load_head()
-        self._screening = folder.load_screening()
-        self._preparing = threading.Lock()
-        self._tokens_seen = 0
+        self._head = Head(folder.load_head(), folder.load_screening(), self.threads)
         queries = folder.query_folder()
         self._for_queries = None
         if queries is not None:
@@ -364,7 +358,7 @@ class Encoder:
         """The same encoder with another weight for titles; `space` stays what it is.
 
         Raises:
-            DataError: it is no finite number from 0.
+            DataError: it is neither 0 nor a number from 0.001 to 1,000.
         """
         other = copy(self)
         # To read a document as its index says, whatever this encoder would do with long ones.
@@ -436,15 +430,10 @@ class Encoder:
         return self._bodies.get(self.dtypes[role])
 
     def _head_for(self, body: Body | TorchBody, tokens: int) -> _native.Head | TorchHead:
-        """A GPU's own, else the native one; after a thousand tokens with screening: the same vectors, sooner."""
+        """A GPU's own, else the native one."""
         if isinstance(body, TorchBody) and body.head is not None:
             return body.head
-        with self._preparing:
-            self._tokens_seen += tokens
-            if self._screening is not None and self._tokens_seen >= _SCREEN_TOKENS:
-                self._head = self._head.screened(*self._screening, threads=self.threads)
-                self._screening = None
-            return self._head
+        return self._head.taking(tokens)
 
     def _encode_window(
         self, texts: list[str], role: Role, on_done: OnDone

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import ModelId, SparseVectors
+from lexpand.data.vector_checks import TERMS_LIMIT
 from lexpand.encode.pruning import Pruning, take
 from lexpand.encode.rules.bound import BoundRules
 from lexpand.encode.tokens import Token, TokenizedText
@@ -109,14 +110,15 @@ def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, mo
     """Puts rows of the head together, one a text, over a vocabulary of ``size`` terms.
 
     Raises:
-        VectorError: a weight is not finite.
+        VectorError: a weight is not finite, or a text has more terms than a vector may have.
     """
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(terms) for terms, _, _ in rows], out=starts[1:])
     columns = zip(_NOTHING, *rows, strict=True)
     terms, weights, positions = (np.concatenate(column) for column in columns)
     # The head gives ascending terms and weights above zero; checking that again takes a tenth of a short text's time.
-    make = SparseVectors._trusted if np.isfinite(weights).all() else SparseVectors
+    sound = np.isfinite(weights).all() and max((len(row[0]) for row in rows), default=0) <= TERMS_LIMIT
+    make = SparseVectors._trusted if sound else SparseVectors
     return Encoding(
         make(starts, terms, weights, size, model),
         positions,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,23 @@ SETTING = "title_weight"
 """What an index records the weight as (`VectorSpace.document_settings`)."""
 
 
+# Products with weights of a model stay far from the ends of a float32, where documents would be refused one by one.
+_SMALLEST, _LARGEST = 0.001, 1000
+
+
 def check_title_weight(weight: object, long: LongDocuments) -> float:
     """The weight, if it is a legal one.
 
     Raises:
-        DataError: it is no finite number from 0; or there is one and documents are encoded in chunks, which have the
-            title before each already.
+        DataError: it is neither 0 nor a number from 0.001 to 1,000; or there is one and documents are encoded in
+            chunks, which have the title before each already.
     """
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-        raise DataError(f"the title's weight is {weight!r}: it must be a finite number from 0")
+    number = isinstance(weight, Real) and not isinstance(weight, bool)
+    if not number or (weight != 0 and not _SMALLEST <= weight <= _LARGEST):  # type: ignore[operator]
+        raise DataError(f"the title's weight is {weight!r}: it must be 0, or a number from {_SMALLEST} to {_LARGEST:,}")
     if weight and long.policy is Long.CHUNK:
         raise DataError("a weight for titles, and long documents in chunks: give one of them")
-    return float(weight)
+    return float(weight)  # type: ignore[arg-type]
 
 
 def recorded_title_weight(settings: Mapping[str, object]) -> float:
@@ -59,7 +64,7 @@ def check_same_title_weight(index: str | Path, recorded: Mapping[str, object], o
 
 def title_of(text: str | Document) -> str:
     """What is read once more; empty for a string, and for a document of nothing but a title."""
-    return text.title if isinstance(text, Document) and text.text else ""
+    return text.title if isinstance(text, Document) and text.text.strip() else ""
 
 
 def with_titles(whole: Encoding, titles: Encoding, weight: float) -> Encoding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,11 +59,10 @@ def expanded(
 
 
 def _expanded(index: Index, query: dict[int, float], matches: Sequence[Match], feedback: Feedback) -> dict[int, float]:
-    total = sum(match.score for match in matches)
     said: defaultdict[int, float] = defaultdict(float)
-    for match in matches:
+    for match, share in _shares(matches):
         stored = index.vector(match.doc_id)
-        share = match.score / total / max(float(stored.weights.sum()), 1e-30)
+        share /= max(float(stored.weights.sum()), 1e-30)
         for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
             said[term] += share * weight
     strongest = sorted(said, key=lambda term: (-said[term], term))[: feedback.terms]
@@ -104,15 +104,22 @@ def _expanded_words(index: Index, query: str, matches: Sequence[Match], feedback
 
 def _words_said(index: Index, matches: Sequence[Match]) -> dict[str, float]:
     """What the documents, or the chunks by which they were found, say: of each word, the sum of its shares."""
-    total = sum(match.score for match in matches)
     documents = index.documents([match.row for match in matches])
     said: defaultdict[str, float] = defaultdict(float)
-    for match in matches:
+    for match, share in _shares(matches):
         counts = _words_of(index, documents[match.row].full_text[slice(*(match.span or (None,)))])
-        share = match.score / total / max(counts.total(), 1)
+        share /= max(counts.total(), 1)
         for word, count in counts.items():
             said[word] += share * count
     return said
+
+
+def _shares(matches: Sequence[Match]) -> list[tuple[Match, float]]:
+    """Each document with its share of the scores."""
+    total = sum(match.score for match in matches)
+    if not 0 < total < math.inf or min(match.score for match in matches) < 0:
+        raise DataError("feedback: the scores of the relevant documents are their shares: numbers from 0, not all 0")
+    return [(match, match.score / total) for match in matches]
 
 
 def _words_of(index: Index, text: str) -> Counter[str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lexpand.data import SparseVectors
-from lexpand.encode import Encoder, Pruning, QueryMode, Rules
+from lexpand.encode import Encoder, LongDocuments, Pruning, QueryMode, Rules
 from lexpand.encode.dtypes import Dtype, recorded_dtype
 from lexpand.encode.rules.record import recorded_rules
+from lexpand.encode.titles import recorded_title_weight
 from lexpand.errors import DataError
 from lexpand.index import Index, Match, TwoStep
 from lexpand.index.filters import Filter
@@ -159,13 +161,17 @@ def encoder_of(
         SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two pinned texts.
     """
     mine = rules if isinstance(rules, Rules) else Rules() if rules is None else Rules.load(rules)
+    settings: Mapping[str, Any] = index.space.document_settings
     return Encoder.load(
         model or index.space.location or "default",
         threads=threads,
         max_tokens=index.space.document_max_tokens,
         query_mode=query_mode,
+        document_pruning=Pruning.from_dict(settings.get("pruning")),
         query_pruning=query_pruning,
-        rules=mine.for_queries_of(recorded_rules(index.space.document_settings)),
-        dtype=recorded_dtype(index.space.document_settings),
+        rules=mine.for_queries_of(recorded_rules(settings)),
+        long=LongDocuments.from_dict(settings.get("long")),
+        title_weight=recorded_title_weight(settings),
+        dtype=recorded_dtype(settings),
         query_dtype=query_dtype or Dtype.FLOAT32,
     )

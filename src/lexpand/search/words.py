@@ -18,7 +18,8 @@ class WordRetriever(Retriever):
     Args:
         index: the documents; it must have been made with words.
         bm25: its parameters.
-        feedback: add words of the best documents to the query and search again; None for once.
+        feedback: add words of the best documents to the query and search again, whatever its ``words`` says, which is
+            for hybrids and pipelines; None for once.
 
     Raises:
         IndexStateError: the index has no words.
