@@ -4,9 +4,9 @@
 
 Systems: Lexpand with its float32 and its int8 body; sentence-transformers on PyTorch, on ONNX Runtime (float32 and
 dynamic int8) and on OpenVINO; fastembed on the float32 graph of that ONNX backend, but not with --quick. Each is a
-process of its own (encoders/), pinned to ``--threads`` cores; one that is absent or fails is named and left out. They encode blocks of 64
-documents in turn, cut at 256 tokens, the peers in batches of 8; times are taken around the encoding call alone. Queries
-are encoded one at a time.
+process of its own (encoders/), pinned to ``--threads`` cores; one that is absent or fails is named and left out. They
+encode blocks of 64 documents in turn, cut at 256 tokens, the peers in batches of 8; times are taken around the encoding
+call alone. Queries are encoded one at a time.
 
 Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a BERT of 6 layers,
 384 wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact scores, of all systems over the same
