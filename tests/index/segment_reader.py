@@ -161,6 +161,8 @@ class PlainSegment:
             expected[units[of_term]] = bounds[of_term]
             assert row.tolist() == expected.tolist()
             kept &= ~of_term | ((cut > 0) & (bounds >= cut))
+        if any((section.kind, section.field) == (32, self.field) for section in self.sections()):
+            assert self.array(32, "u1").tolist() == rows.reshape(-1, 16).max(axis=1, initial=0).tolist()
         return kept
 
     def check_postings(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:

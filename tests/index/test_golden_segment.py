@@ -1,7 +1,8 @@
-"""A segment file of format 2 as it was first written: every later version must read it to the same answers.
+"""Segment files of format 2 as they were first written: every later version must read them to the same answers.
 
-`tests/golden/segment_v2.seg` was made by `make_golden` below. It has every section of the format: two closed fields (a
-narrow vocabulary with dense, split and rare terms; a wide one), words, and columns.
+`tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the format: two closed fields
+(a narrow vocabulary with dense, split and rare terms; a wide one), words, and columns. `segment_v2.seg` holds the same and
+was made before dense terms had maxima (kind 32), when fewer terms were dense.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from segment_reader import PlainSegment
 from lexpand import SparseVectors, _native
 from lexpand.index.columns import ColumnType, encode_column, open_column
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "segment_v2.seg"
+GOLDEN = Path(__file__).parents[1] / "golden" / "segment_v2_maxima.seg"
+EARLIER = GOLDEN.with_name("segment_v2.seg")
 
 UNITS = 1100
 VOCABULARY = 64
@@ -26,7 +28,7 @@ PRICES: list[list[float]] = [[unit / 4] for unit in range(UNITS)]
 
 
 def weights_of(unit: int) -> dict[int, float]:
-    """Terms 0 and 1 dense (with and without postings), 2 with splits, 3 and above rare; a unit without any."""
+    """Terms 0 and 2 dense with postings (0 with splits), 1 dense without, 3 and above rare; a unit without any."""
     if unit == 5:
         return {}
     mixed = unit * 2_654_435_761 % 2**32 >> 8
@@ -106,8 +108,9 @@ def words_found(segment: _native.Segment) -> list[tuple[int, float]]:
     return list(zip(ordinals.tolist(), scores.tolist(), strict=True))
 
 
-def test_the_golden_is_searched_to_the_same_answers() -> None:
-    segment = _native.Segment.open(GOLDEN)
+@pytest.mark.parametrize("path", [GOLDEN, EARLIER], ids=lambda path: path.name)
+def test_the_golden_is_searched_to_the_same_answers(path: Path) -> None:
+    segment = _native.Segment.open(path)
     segment.check_deep()
     assert found_in(segment, 0, VOCABULARY, 1, 3) == FOUND
     assert found_in(segment, 7, WIDE, 1093, 3) == FOUND
@@ -116,8 +119,9 @@ def test_the_golden_is_searched_to_the_same_answers() -> None:
 
 
 @pytest.mark.parametrize(("field", "factor"), [(0, 1), (7, 1093)])
-def test_the_golden_is_the_file_of_the_page(field: int, factor: int) -> None:
-    segment = PlainSegment(PlainSegment.read(GOLDEN).data, field)
+@pytest.mark.parametrize(("path", "dense"), [(GOLDEN, [0, 1, 2]), (EARLIER, [0, 1])], ids=["today", "earlier"])
+def test_the_golden_is_the_file_of_the_page(path: Path, dense: list[int], field: int, factor: int) -> None:
+    segment = PlainSegment(PlainSegment.read(path).data, field)
     segment.check_closed()
     assert (segment.version, segment.units) == (2, UNITS)
     assert segment.rows.tolist() == [unit // 2 for unit in range(UNITS)]
@@ -126,7 +130,7 @@ def test_the_golden_is_the_file_of_the_page(field: int, factor: int) -> None:
         weights = weights_of(unit)
         assert terms[units == unit].tolist() == [term * factor for term in weights]
         assert stored[units == unit].tolist() == pytest.approx(list(weights.values()), rel=1e-3)
-    assert segment.array(29, "<u4").tolist() == [0, 1]
+    assert segment.array(29, "<u4").tolist() == dense
     assert segment.array(30, "u1").tolist()[1] == 0 < segment.array(30, "u1").tolist()[0]
     assert len(segment.array(27, "<u2")) >= 3
 
@@ -150,6 +154,7 @@ def test_todays_writer_still_writes_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()
 
 
-def test_todays_merge_still_writes_the_same(tmp_path: Path) -> None:
-    _native.merge_segments(tmp_path / "new.seg", [(_native.Segment.open(GOLDEN), None)], list(extras()))
+@pytest.mark.parametrize("path", [GOLDEN, EARLIER], ids=lambda path: path.name)
+def test_todays_merge_still_writes_the_same(path: Path, tmp_path: Path) -> None:
+    _native.merge_segments(tmp_path / "new.seg", [(_native.Segment.open(path), None)], list(extras()))
     assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()

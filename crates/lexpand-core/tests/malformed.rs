@@ -84,7 +84,7 @@ fn the_sample_has_every_section_and_is_sound() {
     segment.check_deep().unwrap();
     assert!(segment.parts().iter().all(|part| part.bytes > 0));
     let kinds: Vec<u32> = segment.parts().iter().map(|part| part.kind).collect();
-    assert_eq!(kinds, (16..=31).chain(48..=58).chain(1..=3).collect::<Vec<_>>());
+    assert_eq!(kinds, (16..=32).chain(48..=58).chain(1..=3).collect::<Vec<_>>());
     let dense = segment.field(0).unwrap().postings.unwrap().dense;
     assert_eq!((dense.terms, dense.cuts), (&[0, 1][..], &[0, 128][..]));
     assert_eq!(good().to_bytes(), *GOOD);
@@ -146,8 +146,8 @@ fn places_in_the_table() {
 #[test]
 fn sections_that_lack_or_are_of_another_length() {
     for (field, kind) in good().sections.into_keys() {
-        // Without its header a field is none, and that is found when it is asked for.
-        if kind != 16 && kind != 48 {
+        // Without its header a field is none, and that is found when it is asked for; maxima may be missing.
+        if ![16, 32, 48].contains(&kind) {
             let mut forged = good();
             forged.sections.remove(&(field, kind));
             always(&forged, &format!("section {kind} of field {field} is missing").replace("of field 1 ", ""));
@@ -243,7 +243,7 @@ fn postings() {
     verified(&good().put(24, 0, at(2), &[1]), "out of order");
     let mut none = good();
     [21, 22, 25, 26, 28].iter().for_each(|&kind| none.section(kind, 0).clear());
-    [23, 24, 27, 29, 30, 31].iter().for_each(|&kind| none.section(kind, 0).clear());
+    [23, 24, 27, 29, 30, 31, 32].iter().for_each(|&kind| none.section(kind, 0).clear());
     none.section(16, 0)[24..28].fill(0);
     always(&none, "weights without postings");
 }
@@ -294,6 +294,24 @@ fn dense_rows() {
     let mut turned = good();
     turned.section(31, 0).rotate_left(width);
     deep(&turned, "does not enclose");
+}
+
+#[test]
+fn maxima_of_groups() {
+    let most = good().section(32, 0)[5];
+    deep(&good().put(32, 0, 5, &[most - 1]), "the maxima of term 3");
+    deep(&good().put(32, 0, 5, &[most + 1]), "the maxima of term 3");
+    let mut cut = good();
+    cut.section(32, 0).clear();
+    always(&cut, "section 32 of field 0 is 0 bytes");
+    let mut without = good();
+    without.sections.remove(&(0, 32));
+    let (old, new) =
+        (Segment::from_bytes(&without.to_bytes(), true).unwrap(), Segment::from_bytes(&GOOD, true).unwrap());
+    old.check_deep().unwrap();
+    let queries = Queries::new(&[0, 3], &[3, 5, 9], &[1.0, 2.0, 0.5], TERMS).unwrap();
+    let found = |segment| search(&all(&[segment]), 0, queries, exact(7, 1)).unwrap();
+    assert_eq!(plain(&found(&old)[0]), plain(&found(&new)[0]));
 }
 
 #[test]

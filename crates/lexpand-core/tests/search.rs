@@ -153,6 +153,34 @@ fn crowded(n: u32, seed: u32) -> Rows {
     rows
 }
 
+/// Units whose scores fall or rise with their number, over several sub-blocks: the first promise more, or less, than the others keep.
+fn in_order(n: u32, falling: bool) -> Rows {
+    let weight = |i: u32| 0.1 + if falling { n - i } else { i } as f32 / n as f32;
+    (0..n).map(|i| vec![(0, weight(i)), (1 + i % 3, weight(i) / 2.0), (4 + i % 40, 1.0)]).collect()
+}
+
+#[test]
+fn units_in_order_of_their_scores() {
+    let folder = TempDir::new().unwrap();
+    for falling in [true, false] {
+        let path = folder.path().join(falling.to_string());
+        write(&path, &in_order(70_000, falling), 44, 0);
+        let segment = Segment::open(&path, true).unwrap();
+        for query in [vec![(0, 1.0)], vec![(1, 1.0), (7, 0.4)], vec![(0, 0.3), (2, 1.0), (3, 0.5), (20, 2.0)]] {
+            let (indptr, terms, weights) = csr(&vec![query.clone()]);
+            let queries = Queries::new(&indptr, &terms, &weights, 44).unwrap();
+            let all_hits = exhaustive(&[&segment], &query);
+            for k in [1, 10, 1_000, 30_000] {
+                let found = search(&all(&[&segment]), 0, queries, exact(k, 1)).unwrap();
+                assert_eq!(plain(&found[0]), all_hits[..k.min(all_hits.len())]);
+                let half = Knobs { effort: 0.5, ..exact(k, 1) };
+                let found = search(&all(&[&segment]), 0, queries, half).unwrap();
+                assert!(found[0].len() >= k.min(all_hits.len() / 2), "{falling} {k}");
+            }
+        }
+    }
+}
+
 fn as_set(bits: &[bool]) -> Vec<u64> {
     let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
     bits.chunks(64).map(word).collect()

@@ -2,7 +2,8 @@
 //!
 //! The score of a unit is `(sum of q[t] * impact[t]) * scale` in float64, the sum in ascending order of the term; equal scores are ordered by row.
 //! [`plan`] decides what a query reads of a segment, [`scan`] sums it up a sub-block at a time, [`pool`] keeps the units whose sum can still matter,
-//! [`rescore`] gives those their score, [`top_k`] keeps the best. With `effort` 1 the result is exact, to the bit: [`bounds`] has the proof.
+//! [`rescore`] gives those their score, [`top_k`] keeps the best. A first scan expects of all units what it sees in some ([`pool`]); where that
+//! was wrong there is a second one, which relies on proofs alone. With `effort` 1 the result is exact, to the bit: [`bounds`] has the proof.
 
 mod bounds;
 mod plan;
@@ -158,8 +159,20 @@ fn search_one(views: &[rescore::View<'_>], query: Query<'_>, knobs: Knobs, scrat
     for view in views.iter().filter(|view| plan.is_direct(view)) {
         rescore::score_all(view, &scratch.dense, &mut best);
     }
-    let candidates = scan::scan(views, &plan, best.threshold(), &mut scratch.sums);
-    rescore::rescore(views, candidates, &plan, &scratch.dense, &mut best);
+    let mut threshold = best.threshold();
+    let mut found = best.clone();
+    for expect in [true, false] {
+        let scanned = scan::scan(views, &plan, threshold, expect, &mut scratch.sums);
+        let (floor, enough) = (scanned.floor, scanned.candidates.len() >= plan.keep);
+        found = best.clone();
+        rescore::rescore(views, scanned.candidates, &plan, &scratch.dense, &mut found);
+        threshold = found.threshold();
+        // All other units have smaller sums than the floor: were those perhaps too small to matter?
+        let right = if plan.exact { floor <= plan.bounds.floor(threshold) } else { enough };
+        if right {
+            break;
+        }
+    }
     scratch.dense.clear(query.terms);
-    best.into_sorted()
+    found.into_sorted()
 }

@@ -3,7 +3,7 @@
 use super::bounds::{Bounds, multiplier};
 use super::rescore::View;
 use super::{Knobs, Query, SCAN_TERMS};
-use crate::segment::{LEVELS, Postings};
+use crate::segment::{DenseTerm, LEVELS, Postings};
 
 /// Scoring a unit from the forward index costs about as much as adding so many postings (measured, LOG.md).
 const SCORE_COST: usize = 200;
@@ -97,7 +97,7 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
 
 /// Of reading a term whole, in postings.
 fn cost(postings: &Postings<'_>, place: usize) -> usize {
-    postings.dense.row(place).map_or_else(|| postings.stored(place), |(row, _)| row.len() / ROW_COST)
+    postings.dense.term(place).map_or_else(|| postings.stored(place), |dense| dense.row.len() / ROW_COST)
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {
@@ -111,7 +111,8 @@ fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec
         }
         let least = least as u8;
         // A dense term's postings hold its largest bounds: with less than full effort they must do.
-        let row = postings.dense.row(s.place).is_some_and(|(_, cut)| cut == 0 || (effort >= 1.0 && least < cut));
+        let is_read = |cut: u8| cut == 0 || (effort >= 1.0 && least < cut);
+        let row = postings.dense.term(s.place).is_some_and(|dense| is_read(dense.cut));
         Some(TermPlan { place: s.place, multiplier: multiplier(unit), least, row })
     };
     shares.iter().filter_map(term).collect()
@@ -135,10 +136,10 @@ fn least_contribution(postings: &Postings<'_>, shares: &[Share], bounds: &Bounds
 /// Postings of a term; of a dense one about, from those that are stored.
 fn frequency(postings: &Postings<'_>, place: usize) -> f64 {
     let stored = postings.stored(place) as f64;
-    match postings.dense.row(place) {
+    match postings.dense.term(place) {
         None => stored,
-        Some((row, 0)) => row.len() as f64,
-        Some((_, cut)) => {
+        Some(DenseTerm { row, cut: 0, .. }) => row.len() as f64,
+        Some(DenseTerm { cut, .. }) => {
             let level = LEVELS.iter().position(|&level| level == cut).unwrap_or(0);
             stored * 255.0 / f64::from(postings.shares(place)[level].max(1))
         }

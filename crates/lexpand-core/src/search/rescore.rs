@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::pool::Candidate;
 use super::top_k::{Hit, TopK};
 use crate::prefetch::prefetch;
-use crate::segment::{Field, Terms, has};
+use crate::segment::{Field, Terms, count_in, has};
 use crate::{Error, Result};
 
 /// Candidates whose data are asked for before they are needed: a read from memory takes as long as scoring two.
@@ -57,8 +57,7 @@ impl<'a> View<'a> {
         if searched.allowed.is_some_and(|words| words.len() * 64 < units) {
             return Err(Error::invalid(format!("the set of allowed units of segment {segment} is shorter than it")));
         }
-        let count = |words: &[u64]| (0..units).step_by(64).zip(words).map(|(i, w)| count_below(*w, units - i)).sum();
-        let allowed_units = searched.allowed.map_or(units, count);
+        let allowed_units = searched.allowed.map_or(units, |words| count_in(words, 0..units));
         Ok(View { field, rows: searched.segment.rows(), segment, allowed: searched.allowed, allowed_units })
     }
 
@@ -91,12 +90,6 @@ impl<'a> View<'a> {
             }
         }
     }
-}
-
-/// Bits of a word that are on, among its first `most`.
-fn count_below(word: u64, most: usize) -> usize {
-    let word = if most < 64 { word & ((1 << most) - 1) } else { word };
-    word.count_ones() as usize
 }
 
 /// Scores candidates, the largest sums first; where they lie is asked for some candidates before. An exact search ends where no sum that is left can

@@ -17,7 +17,7 @@ pub struct Hit {
 }
 
 /// Ordered so that the greatest is the worst: lowest score, then highest row, then, of one document's units, highest ordinal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Worst(Hit);
 
 impl Ord for Worst {
@@ -42,7 +42,7 @@ impl PartialEq for Worst {
 impl Eq for Worst {}
 
 /// Keeps the k best of the hits that it is shown, in any order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TopK {
     heap: BinaryHeap<Worst>,
     k: usize,

@@ -6,7 +6,7 @@ use super::{BLOCK, LEVELS, field};
 
 /// From this share of the units a term is dense: one bound a unit, added by SIMD, is then read faster than postings of
 /// three bytes that are scattered (measured, LOG.md).
-const DENSE_SHARE: f64 = 0.08;
+const DENSE_SHARE: f64 = 0.05;
 
 /// Segments below this have no dense terms: there is nothing to gain.
 const DENSE_UNITS: usize = 1024;

@@ -8,7 +8,7 @@ use super::postings::SPLIT_RUN;
 use super::quantise::MAX_IMPACT;
 use super::read::Segment;
 use super::write::is_narrow;
-use super::{BLOCK, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use super::{BLOCK, GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
 use crate::words::WordField;
 use crate::{MAX_TERMS, MAX_VOCABULARY, Result};
 
@@ -135,7 +135,12 @@ impl Segment {
             (kind::DENSE_CUTS, dense),
             (kind::DENSE_ROWS, dense * row_width(n) as u64),
         ];
-        expected.into_iter().try_for_each(|(kind, length)| self.check_length(kind, field, length))
+        expected.into_iter().try_for_each(|(kind, length)| self.check_length(kind, field, length))?;
+        // A writer of before may have left it out.
+        match self.find(kind::DENSE_MAXIMA, field) {
+            Some(_) => self.check_length(kind::DENSE_MAXIMA, field, dense * (row_width(n) / GROUP) as u64),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,10 +4,9 @@
 //! an open does not pay for it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside
 //! 60 for each term.
 
-use super::LEVELS;
-use super::field::{Field, Postings};
+use super::field::{DenseTerm, Field, Postings};
 use super::read::Segment;
-use super::{SUB_BLOCK, SUB_BLOCKS};
+use super::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
 use crate::{MAX_VOCABULARY, Result};
 
 type Check = std::result::Result<(), String>;
@@ -76,6 +75,7 @@ impl<'a> Examined<'a> {
                 self.check_term(place, block, sub, first, &turned).map_err(named)?;
             }
         }
+        self.check_maxima()?;
         self.check_shares()
     }
 
@@ -109,19 +109,19 @@ impl<'a> Examined<'a> {
         let entries = turned.starts[place]..turned.starts[place + 1];
         let pairs = || turned.offsets[entries.clone()].iter().zip(&turned.impacts[entries.clone()]);
         pairs().for_each(|(&offset, &impact)| self.impacts[usize::from(offset)] = impact);
-        let row = self.postings.dense.row(place);
+        let dense = self.postings.dense.term(place);
         let mut left = entries.len();
         for p in self.sub_run(place, block, sub) {
             let (offset, bound) = (usize::from(self.postings.offsets[p]) % SUB_BLOCK, self.postings.bounds[p]);
             let impact = std::mem::take(&mut self.impacts[offset]);
             self.check_bound(place, first + offset, impact, bound)?;
             left -= 1;
-            if row.is_none() {
+            if dense.is_none() {
                 self.count(place, bound);
             }
         }
-        match row {
-            Some((row, cut)) => self.check_row(place, first, &row[first..], cut, pairs()),
+        match dense {
+            Some(DenseTerm { row, cut, .. }) => self.check_row(place, first, &row[first..], cut, pairs()),
             None if left > 0 => Err(format!("{left} units that have it lack a posting")),
             None => Ok(()),
         }
@@ -176,6 +176,20 @@ impl<'a> Examined<'a> {
         let counts = &mut self.counts[place];
         counts[0] += 1;
         counts[1..].iter_mut().zip(LEVELS).for_each(|(count, level)| *count += u32::from(bound >= level));
+    }
+
+    fn check_maxima(&self) -> Check {
+        for &place in self.postings.dense.terms {
+            let dense = self.postings.dense.term(place as usize).expect("one of the dense terms");
+            let most = dense.row.chunks(GROUP).map(|group| group.iter().copied().max().unwrap_or(0));
+            if dense.maxima.is_some_and(|found| !most.eq(found.iter().copied())) {
+                let term = self.postings.terms[place as usize];
+                return Err(format!(
+                    "the maxima of term {term} are not those of its row; a broken writer made the file"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Shares are in 1/255, rounded up; a term without units has no place in the file.

@@ -1,6 +1,6 @@
 //! The arrays of one field, named as in docs/format.md.
 
-use super::{BLOCK, LEVELS, SUB_BLOCKS, has};
+use super::{BLOCK, GROUP, LEVELS, SUB_BLOCKS, has};
 
 /// The terms of a forward index, in the width that the vocabulary needs.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +87,10 @@ pub struct Dense<'a> {
     pub rows: &'a [u8],
     /// Units, rounded up to a multiple of 64.
     pub width: usize,
+    /// `[terms.len(), width / GROUP]`: the largest bound of each group of [`GROUP`] units; empty in a segment that was written without.
+    ///
+    /// [`GROUP`]: super::GROUP
+    pub maxima: &'a [u8],
 }
 
 impl Field<'_> {
@@ -141,11 +145,24 @@ impl<'a> Postings<'a> {
     }
 }
 
+/// What a segment says of one dense term.
+#[derive(Debug, Clone, Copy)]
+pub struct DenseTerm<'a> {
+    /// A bound a unit.
+    pub row: &'a [u8],
+    /// The largest bound of each group; None in a segment that was written without.
+    pub maxima: Option<&'a [u8]>,
+    /// The least bound of its postings; 0 where it has none.
+    pub cut: u8,
+}
+
 impl<'a> Dense<'a> {
-    /// The row of a term, by its place among the posting terms, and the least bound of its postings.
-    pub fn row(&self, place: usize) -> Option<(&'a [u8], u8)> {
+    /// A term, by its place among the posting terms.
+    pub fn term(&self, place: usize) -> Option<DenseTerm<'a>> {
         let i = self.terms.binary_search(&(place as u32)).ok()?;
-        Some((&self.rows[i * self.width..][..self.width], self.cuts[i]))
+        let part = |all: &'a [u8], width: usize| &all[i * width..][..width];
+        let maxima = (!self.maxima.is_empty()).then(|| part(self.maxima, self.width / GROUP));
+        Some(DenseTerm { row: part(self.rows, self.width), maxima, cut: self.cuts[i] })
     }
 }
 

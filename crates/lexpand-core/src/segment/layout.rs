@@ -38,6 +38,7 @@ pub(super) mod kind {
     pub const DENSE_TERMS: u32 = 29;
     pub const DENSE_CUTS: u32 = 30;
     pub const DENSE_ROWS: u32 = 31;
+    pub const DENSE_MAXIMA: u32 = 32;
     /// From here on the sections are those of other modules, which this one only keeps.
     pub const FIRST_EXTRA: u32 = 48;
 }

@@ -10,7 +10,7 @@ use super::forward::ForwardParts;
 use super::layout::kind;
 use super::sink::Sink;
 use super::write::Means;
-use super::{BLOCK, SUB_BLOCK, SUB_BLOCKS, field};
+use super::{BLOCK, GROUP, SUB_BLOCK, SUB_BLOCKS, field};
 use crate::Result;
 
 /// Runs at least this long have splits: shorter ones are walked to find the next sub-block.
@@ -137,7 +137,7 @@ impl Laid {
     }
 }
 
-/// The rows of the dense terms, as many at a time as the memory holds.
+/// The rows of the dense terms and their maxima, as many at a time as the memory holds.
 pub(super) fn write_rows(
     forward: &ForwardParts<'_>,
     census: &Census,
@@ -157,6 +157,13 @@ pub(super) fn write_rows(
             }
         });
         sink.push(kind::DENSE_ROWS, field, &rows)?;
+        sink.push(kind::DENSE_MAXIMA, field, &maxima(&rows).collect::<Vec<_>>())?;
     }
     Ok(())
+}
+
+/// The largest bound of each group; rows are whole groups.
+pub(crate) fn maxima(rows: &[u8]) -> impl Iterator<Item = u8> {
+    let (groups, _) = rows.as_chunks::<GROUP>();
+    groups.iter().map(|group| group.iter().copied().max().unwrap_or(0))
 }

@@ -161,6 +161,7 @@ impl Segment {
                 cuts: self.array(kind::DENSE_CUTS, field),
                 rows: self.array(kind::DENSE_ROWS, field),
                 width: row_width(units),
+                maxima: self.array(kind::DENSE_MAXIMA, field),
             },
         }
     }

@@ -10,7 +10,7 @@ use super::layout::{NO_FIELD, kind};
 use super::postings::{self, SPLIT_RUN};
 use super::quantise::Forward;
 use super::sink::Sink;
-use super::{SUB_BLOCK, SUB_BLOCKS, Terms, field};
+use super::{GROUP, SUB_BLOCK, SUB_BLOCKS, Terms, field};
 use crate::{Error, Result};
 
 /// What is scored: one entry a unit.
@@ -179,7 +179,10 @@ impl StoredField<'_> {
             (kind::DENSE_CUTS, dense),
             (kind::DENSE_ROWS, dense * field::row_width(census.units) as u64),
         ];
-        lengths.map(|(kind, length)| (kind, self.field, length)).to_vec()
+        let maxima = dense * (field::row_width(census.units) / GROUP) as u64;
+        // A section that would say nothing is left out: files without dense terms are those of earlier writers.
+        let maxima = (dense > 0).then_some((kind::DENSE_MAXIMA, maxima));
+        lengths.into_iter().chain(maxima).map(|(kind, length)| (kind, self.field, length)).collect()
     }
 
     fn write(&self, census: &Census, means: Means, sink: &mut Sink) -> Result<()> {

@@ -93,12 +93,12 @@ pub const UNITS: u32 = 8_300;
 /// Terms of its field 0.
 pub const TERMS: u32 = 40;
 
-/// Term 3 is in every unit but one with one weight, 5 with many (dense, without and with postings), 9 in 519 units (split), 20 in 5.
+/// Term 3 is in every unit but one with one weight, 5 with many (dense, without and with postings), 9 in 260 units (split), 20 in 5.
 pub fn every_section_rows() -> Rows {
     let row = |i: u32| {
         let mixed = i.wrapping_mul(2_654_435_761) >> 8;
         let mut row = vec![(3, 1.5), (5, 0.1 + ((mixed % 1000) as f32 / 500.0).powi(3))];
-        if i.is_multiple_of(16) {
+        if i.is_multiple_of(32) {
             row.push((9, 0.5 + (mixed % 7) as f32 / 4.0));
         }
         if i % 2000 == 100 {

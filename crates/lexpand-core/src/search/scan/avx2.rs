@@ -2,17 +2,31 @@
 
 use std::arch::x86_64::*;
 
-use super::{Candidate, Kernel, Place, Row, portable};
-use crate::segment::SUB_BLOCK;
+use super::{Candidate, Kernel, Place, Row, Sums, Term, portable};
+use crate::prefetch::prefetch;
+use crate::segment::{GROUP, SUB_BLOCK};
+
+/// Groups whose bounds are asked for before they are needed.
+const AHEAD: usize = 8;
 
 /// The kernel, where the processor has AVX2.
 pub(super) fn kernel() -> Option<Kernel> {
-    is_x86_feature_detected!("avx2").then_some(Kernel { rows, scatter, prefix, collect })
+    is_x86_feature_detected!("avx2").then_some(Kernel { rows, open, narrow, scatter, prefix, collect })
 }
 
-fn rows(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
+fn rows(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
     // SAFETY: `kernel` hands this out only where AVX2 is there.
-    unsafe { rows_avx2(sums, rows, units) }
+    unsafe { rows_avx2(sums, rows, first) }
+}
+
+fn open(sums: &[u16], most: &[u16], floor: u16, open: &mut Vec<u16>) {
+    // SAFETY: as above.
+    unsafe { open_avx2(sums, most, floor, open) }
+}
+
+fn narrow(sums: &mut Sums, term: Term<'_>, first: usize, floor: u16) {
+    // SAFETY: as above.
+    unsafe { narrow_avx2(sums, term, first, floor) }
 }
 
 fn scatter(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], multiplier: u16) {
@@ -25,19 +39,20 @@ fn prefix(bounds: &[u8], least: u8) -> usize {
     unsafe { prefix_avx2(bounds, least) }
 }
 
-fn collect(sums: &[u16; SUB_BLOCK], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
+fn collect(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
     // SAFETY: as above.
     unsafe { collect_avx2(sums, place, floor, candidates) }
 }
 
 /// Bytes become the upper halves of u16, so that the upper half of their product with the multiplier is `bound * multiplier >> 8`.
 #[target_feature(enable = "avx2")]
-fn rows_avx2(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
+fn rows_avx2(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
     let (zero, one) = (_mm256_setzero_si256(), _mm256_set1_epi8(1));
-    for (i, sums) in sums[..units].chunks_exact_mut(32).enumerate() {
+    let (chunks, rest) = sums.as_chunks_mut::<32>();
+    for (i, sums) in chunks.iter_mut().enumerate() {
         let (mut low, mut high, mut any) = (zero, zero, zero);
         for row in rows {
-            let bounds: &[u8; 32] = row.bounds[i * 32..].first_chunk().expect("rows are as long as the sums");
+            let bounds: &[u8; 32] = row.bounds[first + i * 32..].first_chunk().expect("rows are as long as the sums");
             // SAFETY: 32 bytes are read from a reference to 32 bytes.
             let bounds = unsafe { _mm256_loadu_si256(bounds.as_ptr().cast()) };
             let multiplier = _mm256_set1_epi16(row.multiplier as i16);
@@ -49,14 +64,63 @@ fn rows_avx2(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
         low = _mm256_add_epi16(low, _mm256_unpacklo_epi8(any, zero));
         high = _mm256_add_epi16(high, _mm256_unpackhi_epi8(any, zero));
         // Unpacking works within halves of the register: put them in order again.
-        let (first, second) =
-            (_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high));
-        // SAFETY: 64 bytes are written to a slice of 32 u16.
-        unsafe {
-            _mm256_storeu_si256(sums.as_mut_ptr().cast(), first);
-            _mm256_storeu_si256(sums[16..].as_mut_ptr().cast(), second);
+        let added = [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)];
+        for (sums, added) in sums.as_chunks_mut::<16>().0.iter_mut().zip(added) {
+            // SAFETY: 32 bytes are read from a reference to 16 u16, and written to it.
+            unsafe {
+                let sum = _mm256_add_epi16(_mm256_loadu_si256(sums.as_ptr().cast()), added);
+                _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
+            }
         }
     }
+    portable::rows(rest, rows, first + chunks.len() * 32);
+}
+
+#[target_feature(enable = "avx2")]
+fn open_avx2(sums: &[u16], most: &[u16], floor: u16, open: &mut Vec<u16>) {
+    let (groups, _) = sums.as_chunks::<GROUP>();
+    for (group, (sums, &most)) in groups.iter().zip(most).enumerate() {
+        // SAFETY: 32 bytes are read from a reference to 16 u16.
+        let sums = unsafe { _mm256_loadu_si256(sums.as_ptr().cast()) };
+        if any_reaches(sums, floor.saturating_sub(most)) {
+            open.push(group as u16);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn narrow_avx2(sums: &mut Sums, term: Term<'_>, first: usize, floor: u16) {
+    let Sums { units, groups, open, .. } = sums;
+    let multiplier = _mm256_set1_epi16(term.row.multiplier as i16);
+    let mut kept = 0;
+    for i in 0..open.len() {
+        if let Some(&next) = open.get(i + AHEAD) {
+            prefetch(&term.row.bounds[first + usize::from(next) * GROUP]);
+        }
+        let group = usize::from(open[i]);
+        let (sums, _) = units[group * GROUP..].split_first_chunk_mut::<GROUP>().expect("a group is whole");
+        let bounds: &[u8; GROUP] =
+            term.row.bounds[first + group * GROUP..].first_chunk().expect("rows are whole groups");
+        // SAFETY: 16 bytes are read from a reference to 16 bytes, and 32 from one to 16 u16.
+        let (bounds, sum) =
+            unsafe { (_mm_loadu_si128(bounds.as_ptr().cast()), _mm256_loadu_si256(sums.as_ptr().cast())) };
+        let bounds = _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(bounds));
+        let sum = _mm256_add_epi16(sum, _mm256_mulhi_epu16(bounds, multiplier));
+        // SAFETY: 32 bytes are written to a reference to 16 u16.
+        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum) };
+        let most = groups[group].wrapping_sub(term.maxima.adds(first / GROUP + group));
+        groups[group] = most;
+        open[kept] = group as u16;
+        kept += usize::from(any_reaches(sum, floor.saturating_sub(most)));
+    }
+    open.truncate(kept);
+}
+
+/// Whether one of 16 sums reaches the least.
+#[target_feature(enable = "avx2")]
+fn any_reaches(sums: __m256i, least: u16) -> bool {
+    let most = _mm256_max_epu16(sums, _mm256_set1_epi16(least as i16));
+    _mm256_movemask_epi8(_mm256_cmpeq_epi16(most, sums)) != 0
 }
 
 /// What sixteen postings add is computed at once; the additions are one by one.
@@ -97,7 +161,7 @@ fn prefix_avx2(bounds: &[u8], least: u8) -> usize {
 }
 
 #[target_feature(enable = "avx2")]
-fn collect_avx2(sums: &[u16; SUB_BLOCK], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
+fn collect_avx2(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
     let least = _mm256_set1_epi16(floor as i16);
     for (i, chunk) in sums[..place.units.next_multiple_of(32)].chunks_exact(32).enumerate() {
         // SAFETY: 64 bytes are read from a slice of 32 u16.

@@ -1,33 +1,65 @@
 //! Sums of a query's postings, a sub-block of 2^14 units at a time: 32 KiB of u16 that stay in the nearest caches.
 //!
-//! Frequent terms are rows of one bound a unit, added by SIMD while the sums are in registers; the others are scattered. Postings are read once
-//! and in order. The arithmetic is that of [`super::bounds`], in every variant: [`portable`] defines it, [`avx2`] gives the same sums.
+//! Postings are scattered, read once and in order. Frequent terms are rows of one bound a unit, added by SIMD; but first the largest bound of each
+//! [`GROUP`] of units is asked whether any of them can reach the floor at all: where few groups can, the rows are read for these alone ([`dense`]).
+//! The arithmetic is that of [`super::bounds`], in every variant: [`portable`] defines it, [`avx2`] gives the same sums.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod dense;
 mod portable;
 
+use super::bounds::added;
 use super::plan::{Plan, TermPlan};
 use super::pool::{Candidate, Pool};
 use super::rescore::View;
 use crate::prefetch::prefetch;
-use crate::segment::{BLOCK, Postings, SUB_BLOCK, SUB_BLOCKS};
+use crate::segment::{BLOCK, GROUP, Postings, SUB_BLOCK, SUB_BLOCKS, count_in};
+use dense::{Dense, Waiting};
 
-/// The sums of one sub-block.
+/// Units that are collected before the pool is looked at: the floor rises early.
+const PIECE: usize = 1024;
+
+/// The sums of one sub-block, and what its groups can gain by rows.
 #[derive(Debug)]
-pub(super) struct Sums(Box<[u16; SUB_BLOCK]>);
+pub(super) struct Sums {
+    units: Box<[u16; SUB_BLOCK]>,
+    groups: Box<[u16; SUB_BLOCK / GROUP]>,
+    /// Groups that can reach the floor.
+    open: Vec<u16>,
+    waiting: Waiting,
+}
 
 impl Default for Sums {
     fn default() -> Self {
-        Sums(Box::new([0; SUB_BLOCK]))
+        Sums {
+            units: Box::new([0; SUB_BLOCK]),
+            groups: Box::new([0; SUB_BLOCK / GROUP]),
+            open: Vec::new(),
+            waiting: Waiting::default(),
+        }
     }
 }
 
-/// A row's part for one sub-block.
+/// Bounds of a frequent term by unit, or by group.
 #[derive(Debug, Clone, Copy)]
 struct Row<'a> {
     bounds: &'a [u8],
     multiplier: u16,
+}
+
+/// A frequent term: its row, and the row of its groups' largest bounds.
+#[derive(Debug, Clone, Copy)]
+struct Term<'a> {
+    row: Row<'a>,
+    maxima: Row<'a>,
+}
+
+impl Row<'_> {
+    /// What the bound of a unit, or group, adds, but for the one that a unit gets for all rows together.
+    fn adds(&self, i: usize) -> u16 {
+        added(self.bounds[i], self.multiplier) - 1
+    }
 }
 
 /// A term's postings in one block, and how far they are read.
@@ -50,17 +82,35 @@ struct Place<'a> {
     allowed: Option<&'a [u64]>,
 }
 
+impl Place<'_> {
+    /// A part of it.
+    fn part(self, at: usize, most: usize) -> Self {
+        Place { first: self.first + at as u32, units: (self.units - at).min(most), ..self }
+    }
+
+    /// Units that may be taken; the place begins at a multiple of 64.
+    fn allowed_units(&self) -> usize {
+        let first = self.first as usize;
+        self.allowed.map_or(self.units, |words| count_in(words, first..first + self.units))
+    }
+}
+
 /// The loops that are hot.
 #[derive(Debug, Clone, Copy)]
 struct Kernel {
-    /// Sets the sums of the first units (a multiple of 64) to what the rows add.
-    rows: fn(&mut [u16; SUB_BLOCK], &[Row<'_>], usize),
+    /// Adds what the rows say of the units, or groups, from a place on.
+    rows: fn(&mut [u16], &[Row<'_>], usize),
+    /// Finds the groups one of whose sums reaches the floor when what the group can gain is added to it.
+    open: fn(&[u16], &[u16], u16, &mut Vec<u16>),
+    /// Adds a row, by units and by groups, to the open groups of the sub-block that begins at a unit, and closes those that cannot reach the
+    /// floor any more.
+    narrow: fn(&mut Sums, Term<'_>, usize, u16),
     /// Adds postings of one sub-block: offsets, bounds, multiplier.
     scatter: fn(&mut [u16; SUB_BLOCK], &[u16], &[u8], u16),
     /// How many bounds, which fall, are not below another.
     prefix: fn(&[u8], u8) -> usize,
-    /// Takes every allowed unit whose sum reaches the floor.
-    collect: fn(&[u16; SUB_BLOCK], Place<'_>, u16, &mut Vec<Candidate>),
+    /// Takes every allowed unit whose sum reaches the floor; the sums go on to a multiple of 32.
+    collect: fn(&[u16], Place<'_>, u16, &mut Vec<Candidate>),
 }
 
 impl Kernel {
@@ -73,20 +123,31 @@ impl Kernel {
     }
 }
 
-/// Every unit of the scanned segments that can be among the best, given that `threshold` is reached by k already.
-pub(super) fn scan(views: &[View<'_>], plan: &Plan, threshold: f64, sums: &mut Sums) -> Vec<Candidate> {
+/// What a scan found.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) candidates: Vec<Candidate>,
+    /// The sums of all other units are below it.
+    pub(super) floor: u16,
+}
+
+/// Units of the scanned segments that can be among the best, given that `threshold` is reached by k already; with `expect`, if the units are in
+/// no order (see [`Pool`]).
+pub(super) fn scan(views: &[View<'_>], plan: &Plan, threshold: f64, expect: bool, sums: &mut Sums) -> Scanned {
     let kernel = Kernel::best();
-    let mut pool = Pool::new(plan, threshold);
+    let units = views.iter().filter(|view| !plan.terms(view).is_empty()).map(|view| view.allowed_units).sum();
+    sums.waiting = Waiting::default();
+    let mut pool = Pool::new(plan, threshold, units, expect);
     for view in views {
         let terms = plan.terms(view);
         if let Some(postings) = view.field.postings.filter(|_| !terms.is_empty()) {
             for block in 0..postings.blocks {
-                scan_block(view, postings, terms, block, kernel, &mut sums.0, &mut pool);
+                scan_block(view, postings, terms, block, kernel, sums, &mut pool);
             }
         }
     }
     pool.prune();
-    pool.candidates
+    Scanned { candidates: pool.candidates, floor: pool.floor }
 }
 
 fn scan_block(
@@ -95,37 +156,31 @@ fn scan_block(
     terms: &[TermPlan],
     block: usize,
     kernel: Kernel,
-    sums: &mut [u16; SUB_BLOCK],
+    sums: &mut Sums,
     pool: &mut Pool,
 ) {
     let mut runs: Vec<Run<'_>> = terms.iter().filter_map(|term| run(postings, term, block)).collect();
-    let dense: Vec<Row<'_>> = terms.iter().filter_map(|term| row(postings, term)).collect();
-    let mut rows = dense.clone();
+    let dense = Dense::new(postings, terms);
     for sub in 0..SUB_BLOCKS {
         let first = block * BLOCK + sub * SUB_BLOCK;
         let units = view.rows.len().saturating_sub(first).min(SUB_BLOCK);
         if units == 0 {
             break;
         }
-        let padded = units.next_multiple_of(64);
-        for (part, whole) in rows.iter_mut().zip(&dense) {
-            part.bounds = &whole.bounds[first..first + padded];
-        }
-        (kernel.rows)(sums, &rows, padded);
+        let place = Place { segment: view.segment, first: first as u32, units, allowed: view.allowed };
+        let is_wanted = place.allowed_units() > 0;
+        sums.units.fill(0);
         for run in &mut runs {
             let range = run.next(sub, kernel);
-            (kernel.scatter)(sums, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
-            run.prefetch();
+            if is_wanted {
+                (kernel.scatter)(&mut sums.units, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
+                run.prefetch();
+            }
         }
-        let place = Place { segment: view.segment, first: first as u32, units, allowed: view.allowed };
-        (kernel.collect)(sums, place, pool.floor, &mut pool.candidates);
-        pool.prune_if_many();
+        if is_wanted {
+            dense.add_and_collect(kernel, sums, place, pool);
+        }
     }
-}
-
-fn row<'a>(postings: Postings<'a>, term: &TermPlan) -> Option<Row<'a>> {
-    let (bounds, _) = postings.dense.row(term.place).filter(|_| term.row)?;
-    Some(Row { bounds, multiplier: term.multiplier })
 }
 
 fn run<'a>(postings: Postings<'a>, term: &TermPlan, block: usize) -> Option<Run<'a>> {
@@ -171,6 +226,7 @@ impl Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::maxima;
     use proptest::prelude::*;
 
     prop_compose! {
@@ -181,37 +237,91 @@ mod tests {
         }
     }
 
-    fn run(
-        kernel: Kernel,
-        rows: &[Row<'_>],
-        scattered: &[(Vec<u16>, Vec<u8>, u16)],
-        place: Place<'_>,
+    /// Everything that a sub-block's sums go through.
+    #[derive(Debug, Clone)]
+    struct Case {
+        rows: Vec<(Vec<u8>, u16)>,
+        scattered: Vec<(Vec<u16>, Vec<u8>, u16)>,
+        units: usize,
+        set: Option<Vec<u64>>,
         floor: u16,
-    ) -> (Vec<u16>, Vec<Candidate>) {
-        let mut sums = Sums::default().0;
-        let padded = place.units.next_multiple_of(64);
-        (kernel.rows)(&mut sums, rows, padded);
-        scattered
-            .iter()
-            .for_each(|(offsets, bounds, multiplier)| (kernel.scatter)(&mut sums, offsets, bounds, *multiplier));
-        let mut candidates = Vec::new();
-        (kernel.collect)(&sums, place, floor, &mut candidates);
-        (sums[..place.units].to_vec(), candidates)
     }
 
-    proptest! {
-        #[test]
-        fn the_fast_kernel_does_what_the_portable_one_does(
+    prop_compose! {
+        fn cases()(
             rows in prop::collection::vec((prop::collection::vec(0_u8.., SUB_BLOCK), 0_u16..6_000), 0..4),
             scattered in prop::collection::vec(postings(), 0..5),
             units in 1..=SUB_BLOCK,
             set in prop::option::of(prop::collection::vec(any::<u64>(), 2 * SUB_BLOCK / 64)),
             floor in 1_u16..9_000,
-        ) {
-            let rows: Vec<Row<'_>> = rows.iter().map(|(bounds, multiplier)| Row { bounds, multiplier: *multiplier }).collect();
-            let place = Place { segment: 3, first: SUB_BLOCK as u32, units, allowed: set.as_deref() };
-            let expected = run(portable::KERNEL, &rows, &scattered, place, floor);
-            prop_assert_eq!(run(Kernel::best(), &rows, &scattered, place, floor), expected);
+        ) -> Case {
+            Case { rows, scattered, units, set, floor }
+        }
+    }
+
+    impl Case {
+        fn rows(&self) -> Vec<Row<'_>> {
+            self.rows.iter().map(|(bounds, multiplier)| Row { bounds, multiplier: *multiplier }).collect()
+        }
+
+        fn place(&self) -> Place<'_> {
+            Place { segment: 3, first: SUB_BLOCK as u32, units: self.units, allowed: self.set.as_deref() }
+        }
+
+        fn scatter(&self, kernel: Kernel) -> Sums {
+            let mut sums = Sums::default();
+            for (offsets, bounds, multiplier) in &self.scattered {
+                (kernel.scatter)(&mut sums.units, offsets, bounds, *multiplier);
+            }
+            sums
+        }
+
+        /// The whole rows added, in two parts.
+        fn whole(&self, kernel: Kernel) -> (Vec<u16>, Vec<Candidate>) {
+            let (mut sums, rows, mut candidates) = (self.scatter(kernel), self.rows(), Vec::new());
+            let padded = self.units.next_multiple_of(64);
+            let (first, second) = sums.units[..padded].split_at_mut(padded / 2);
+            (kernel.rows)(first, &rows, 0);
+            (kernel.rows)(second, &rows, padded / 2);
+            (kernel.collect)(&sums.units[..], self.place(), self.floor, &mut candidates);
+            (sums.units[..self.units].to_vec(), candidates)
+        }
+
+        /// Groups, opened and narrowed; after each term the open ones and what they can still gain.
+        fn groups(&self, kernel: Kernel) -> Vec<(Vec<u16>, Vec<u16>)> {
+            let (mut sums, rows) = (self.scatter(kernel), self.rows());
+            let maxima: Vec<Vec<u8>> = self.rows.iter().map(|(bounds, _)| maxima(bounds).collect()).collect();
+            let most: Vec<Row<'_>> =
+                rows.iter().zip(&maxima).map(|(row, maxima)| Row { bounds: maxima, ..*row }).collect();
+            (kernel.rows)(&mut sums.groups[..], &most, 0);
+            (kernel.open)(&sums.units[..], &sums.groups[..], self.floor, &mut sums.open);
+            let mut seen = vec![(sums.open.clone(), sums.groups.to_vec())];
+            for (&row, &maxima) in rows.iter().zip(&most) {
+                (kernel.narrow)(&mut sums, Term { row, maxima }, 0, self.floor);
+                seen.push((sums.open.clone(), sums.groups.to_vec()));
+            }
+            seen
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_kernel_does_what_the_portable_one_does(case in cases()) {
+            prop_assert_eq!(case.whole(Kernel::best()), case.whole(portable::KERNEL));
+            prop_assert_eq!(case.groups(Kernel::best()), case.groups(portable::KERNEL));
+        }
+
+        /// A unit whose sum reaches the floor is in a group that stays open.
+        #[test]
+        fn no_group_is_closed_too_early(case in cases()) {
+            let case = Case { units: SUB_BLOCK, set: None, ..case };
+            let (_, candidates) = case.whole(portable::KERNEL);
+            for (open, _) in case.groups(portable::KERNEL) {
+                for candidate in &candidates {
+                    let group = (candidate.ordinal as usize % SUB_BLOCK / GROUP) as u16;
+                    prop_assert!(open.binary_search(&group).is_ok());
+                }
+            }
         }
     }
 }

@@ -1,16 +1,36 @@
 //! The hot loops in plain Rust, for every processor; what they compute is the definition.
 
-use super::{Candidate, Kernel, Place, Row};
+use super::{Candidate, Kernel, Place, Row, Sums, Term};
 use crate::search::bounds::added;
-use crate::segment::{SUB_BLOCK, has};
+use crate::segment::{GROUP, SUB_BLOCK, has};
 
-pub(super) const KERNEL: Kernel = Kernel { rows, scatter, prefix, collect };
+pub(super) const KERNEL: Kernel = Kernel { rows, open, narrow, scatter, prefix, collect };
 
-pub(super) fn rows(sums: &mut [u16; SUB_BLOCK], rows: &[Row<'_>], units: usize) {
-    for (i, sum) in sums[..units].iter_mut().enumerate() {
+pub(super) fn rows(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
+    for (i, sum) in (first..).zip(sums) {
         let any = rows.iter().any(|row| row.bounds[i] > 0);
-        *sum = rows.iter().map(|row| added(row.bounds[i], row.multiplier) - 1).fold(u16::from(any), u16::wrapping_add);
+        let added = rows.iter().map(|row| row.adds(i));
+        *sum = added.fold(sum.wrapping_add(u16::from(any)), u16::wrapping_add);
     }
+}
+
+pub(super) fn open(sums: &[u16], most: &[u16], floor: u16, open: &mut Vec<u16>) {
+    let groups = sums.chunks(GROUP).zip(most).enumerate();
+    let reach = groups.filter(|(_, (sums, most))| sums.iter().any(|&sum| sum >= floor.saturating_sub(**most)));
+    open.extend(reach.map(|(group, _)| group as u16));
+}
+
+pub(super) fn narrow(sums: &mut Sums, term: Term<'_>, first: usize, floor: u16) {
+    let Sums { units, groups, open, .. } = sums;
+    open.retain(|&group| {
+        let group = usize::from(group);
+        let (first, of_group) = (first + group * GROUP, &mut units[group * GROUP..][..GROUP]);
+        for (i, sum) in (first..).zip(of_group.iter_mut()) {
+            *sum = sum.wrapping_add(term.row.adds(i));
+        }
+        groups[group] = groups[group].wrapping_sub(term.maxima.adds(first / GROUP));
+        of_group.iter().any(|&sum| sum >= floor.saturating_sub(groups[group]))
+    });
 }
 
 pub(super) fn scatter(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], multiplier: u16) {
@@ -25,7 +45,7 @@ pub(super) fn prefix(bounds: &[u8], least: u8) -> usize {
     bounds.iter().position(|&bound| bound < least).unwrap_or(bounds.len())
 }
 
-pub(super) fn collect(sums: &[u16; SUB_BLOCK], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
+pub(super) fn collect(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
     for (i, &sum) in sums[..place.units].iter().enumerate() {
         let ordinal = place.first + i as u32;
         if sum >= floor && has(place.allowed, ordinal as usize) {
