@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from retrieval.workers import Worker, WorkerError
 
 BLOCK = 50
 _WARM = 20
+
+# Before each block: threads of the system before it, which spin or collect garbage for a while, come to rest; all share
+# one core.
+_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,14 @@ class Contender:
 
 
 def run_rounds(contenders: list[Contender], ask: Ask) -> None:
-    """All queries by all contenders, in turn; the one that begins changes from block to block."""
+    """All queries by all contenders, in turn; in another order for each block: none always follows the same one."""
     for contender in contenders:
         contender.warm(ask)
-    for number, first in enumerate(range(0, ask.count, BLOCK)):
-        turn = number % len(contenders)
-        for contender in contenders[turn:] + contenders[:turn]:
+    order = np.random.default_rng(0)
+    for first in range(0, ask.count, BLOCK):
+        for contender in order.permutation(np.array(contenders, object)):
             if not contender.failure:
+                time.sleep(_PAUSE_SECONDS)
                 contender.take_block(ask, first, min(first + BLOCK, ask.count))
 
 
