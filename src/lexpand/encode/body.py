@@ -53,9 +53,9 @@ def values_of(graph: bytes, tensors: Mapping[str, NDArray[np.float32]]) -> dict[
 
 
 class Body:
-    """Sessions over a graph whose weights are handed in: one for a batch alone, one for several at a time.
+    """Sessions over a graph whose weights are handed in: one for a thread alone, one that shares a batch out.
 
-    May be shared by threads.
+    The second is made when the first batch wants it: who only asks short queries never does. May be shared by threads.
 
     Args:
         graph: an ONNX model whose initializers are external and named as in `values`.
@@ -69,8 +69,9 @@ class Body:
 
     def __init__(self, graph: bytes, values: Mapping[str, NDArray[Any]], output: str, threads: int) -> None:
         self._graph, self._values, self._output = graph, values, output
-        self._alone = self._session(threads)
-        self._together = self._alone if threads == 1 else None
+        self._threads = threads
+        self._single = self._session(1)
+        self._shared = self._single if threads == 1 else None
         if threads == 1:
             self._values = {}  # no second session is made of them
         self._making = threading.Lock()
@@ -80,14 +81,14 @@ class Body:
 
         What stands at padded places is meaningless.
         """
-        return self._run(self._alone, texts)
+        with self._making:
+            if self._shared is None:
+                self._shared = self._session(self._threads)
+        return self._run(self._shared, texts)
 
     def run_beside_others(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """The same on the calling thread alone, for callers that keep all cores busy with several batches."""
-        with self._making:
-            if self._together is None:
-                self._together = self._session(1)
-        return self._run(self._together, texts)
+        """The same on the calling thread alone: for short texts, and callers that keep all cores busy with several."""
+        return self._run(self._single, texts)
 
     def _run(
         self, session: onnxruntime.InferenceSession, texts: Sequence[Sequence[int]]

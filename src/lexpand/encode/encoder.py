@@ -130,7 +130,7 @@ class Encoder:
                 device=device,
                 dtype=self.dtypes[Role.QUERY],
             )
-        # Who only asks never needs the documents' body where that is another.
+        # One body at once, so that a bad graph is an error here; another dtype's is made by who first wants it.
         self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         table = folder.load_query_table()
         self._lookup = None
