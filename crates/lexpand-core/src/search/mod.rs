@@ -159,20 +159,27 @@ fn search_one(views: &[rescore::View<'_>], query: Query<'_>, knobs: Knobs, scrat
     for view in views.iter().filter(|view| plan.is_direct(view)) {
         rescore::score_all(view, &scratch.dense, &mut best);
     }
-    let mut threshold = best.threshold();
-    let mut found = best.clone();
-    for expect in [true, false] {
-        let scanned = scan::scan(views, &plan, threshold, expect, &mut scratch.sums);
-        let (floor, enough) = (scanned.floor, scanned.candidates.len() >= plan.keep);
-        found = best.clone();
-        rescore::rescore(views, scanned.candidates, &plan, &scratch.dense, &mut found);
-        threshold = found.threshold();
-        // All other units have smaller sums than the floor: were those perhaps too small to matter?
-        let right = if plan.exact { floor <= plan.bounds.floor(threshold) } else { enough };
-        if right {
-            break;
-        }
+    let (mut found, right) = scan_and_score(views, &plan, best.clone(), best.threshold(), true, scratch);
+    if !right {
+        let threshold = found.threshold();
+        (found, _) = scan_and_score(views, &plan, best, threshold, false, scratch);
     }
     scratch.dense.clear(query.terms);
     found.into_sorted()
+}
+
+/// The best of those before and of all segments that are scanned; and whether none of the units that were left out can be among them.
+fn scan_and_score(
+    views: &[rescore::View<'_>],
+    plan: &plan::Plan,
+    mut best: TopK,
+    threshold: f64,
+    expect: bool,
+    scratch: &mut Scratch,
+) -> (TopK, bool) {
+    let scan::Scanned { candidates, floor } = scan::scan(views, plan, threshold, expect, &mut scratch.sums);
+    let enough = candidates.len() >= plan.keep;
+    rescore::rescore(views, candidates, plan, &scratch.dense, &mut best);
+    let right = if plan.exact { floor <= plan.bounds.floor(best.threshold()) } else { enough };
+    (best, right)
 }

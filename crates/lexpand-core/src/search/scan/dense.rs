@@ -28,7 +28,7 @@ impl Waiting {
     }
 }
 
-/// What a query reads of a segment's frequent terms, in falling order of what a level adds.
+/// What a query reads of a segment's frequent terms, in falling order of what a bound adds: so groups close early.
 #[derive(Debug)]
 pub(super) struct Dense<'a> {
     rows: Vec<Row<'a>>,
