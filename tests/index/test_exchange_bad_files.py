@@ -250,6 +250,16 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
         ({"ids": ["a", "b"], "vocabulary": tokens}, "2 ids for 1 vectors"),
         ({"ids": ["a"], "vocabulary": tokens[:-1]}, "15 tokens for 16 terms"),
         ({"ids": ["a"], "vocabulary": ["t"] * 16}, "in the vocabulary twice"),
+        ({"ids": ["a"], "vocabulary": tokens, "documents": [7]}, "how its documents were encoded cannot be read"),
+        ({"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int8"}}, "how its documents were encoded"),
+        (
+            {
+                "ids": ["a"],
+                "vocabulary": tokens,
+                "documents": {"document_max_tokens": "x", "document_settings": {}},
+            },
+            "document_max_tokens is 'x'",
+        ),
     ):
         with pytest.raises(SourceError, match=said):
             read_vectors(npz(tmp_path / "v.npz", **beside))

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,6 +47,49 @@ def test_floats_come_back(real: RealCollection, tmp_path: Path, name: str, made:
             for ours, theirs in zip(index.search(real.queries), same_to_the_bit(copy, real.queries, 10), strict=True):
                 assert [match.doc_id for match in ours] == [match.doc_id for match in theirs]
                 assert [match.score for match in ours] == pytest.approx([match.score for match in theirs])
+
+
+SETTINGS = {"pruning": {"top": 20}, "title_weight": 0.25, "dtype": "int8"}
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
+def test_how_documents_were_encoded_comes_back(tmp_path: Path, name: str) -> None:
+    space = replace(SPACE, document_max_tokens=77, document_settings=SETTINGS)
+    with Index.create(tmp_path / "a", space) as index:
+        index.add([toy_document(1)], toy_vectors([{3: 1.5}]))
+        index.commit()
+        export_index(index, tmp_path / name)
+    import_vectors(tmp_path / "new", tmp_path / name)
+    with Index.open(tmp_path / "new") as copy:
+        assert (copy.space.document_max_tokens, copy.space.document_settings) == (77, SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
+@pytest.mark.parametrize(
+    ("settings", "length", "message"),
+    [
+        (SETTINGS | {"dtype": "float32"}, 77, "encoded in float32, not in int8"),
+        (SETTINGS | {"title_weight": 0.5}, 77, "the weight 0.5 for titles, not 0.25"),
+        (SETTINGS | {"pruning": {"top": 30}}, 77, "pruning="),
+        (SETTINGS, 78, "max_tokens=78, not 77"),
+    ],
+)
+def test_what_was_encoded_otherwise_is_refused(
+    tmp_path: Path, name: str, settings: dict[str, object], length: int, message: str
+) -> None:
+    for folder, space in {
+        "a": replace(SPACE, document_max_tokens=77, document_settings=SETTINGS),
+        "b": replace(SPACE, document_max_tokens=length, document_settings=settings),
+    }.items():
+        with Index.create(tmp_path / folder, space) as index:
+            index.add([toy_document(1)], toy_vectors([{3: 1.5}]))
+            index.commit()
+    with Index.open(tmp_path / "a") as index:
+        export_index(index, tmp_path / name)
+    with pytest.raises(IndexStateError, match=re.escape(message)):
+        import_vectors(tmp_path / "b", tmp_path / name)
+    with Index.open(tmp_path / "b") as index:
+        assert len(index) == 1
 
 
 @given(rows=ROWS, name=st.sampled_from([*FLOATS, "v.ciff"]))

@@ -1,8 +1,8 @@
 """Segment files of format 2 as they were first written: every later version must read them to the same answers.
 
-`tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the format: two closed fields
-(a narrow vocabulary with dense, split and rare terms; a wide one), words, and columns. `segment_v2.seg` holds the same and
-was made before dense terms had maxima (kind 32), when fewer terms were dense.
+`tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the format: two closed
+fields (a narrow vocabulary with dense, split and rare terms; a wide one), words, and columns. `segment_v2.seg` holds
+the same and was made before dense terms had maxima (kind 32), when fewer terms were dense.
 """
 
 from collections.abc import Iterator

@@ -199,10 +199,15 @@ class SparseVectors:
         entries = (self.weights.copy(), self.terms.astype(np.int64), self.indptr.copy())
         return csr_array(entries, shape=(len(self), self.vocabulary_size))
 
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """The row of each weight, int64 [nnz]."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
     def to_dense(self) -> NDArray[np.float32]:
         """A copy as a dense array, float32 [n, vocabulary_size]."""
         dense = np.zeros((len(self), self.vocabulary_size), np.float32)
-        dense[np.repeat(np.arange(len(self)), np.diff(self.indptr)), self.terms] = self.weights
+        dense[self.owners, self.terms] = self.weights
         return dense
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Document, SparseVectors
+from lexpand.data.runs import runs_of
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Role
 from lexpand.encode.encoding import Encoding
@@ -199,15 +200,10 @@ def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
         vectors: the rows.
         counts: how many rows each group has, at least 1.
     """
-    owner = np.repeat(np.repeat(np.arange(len(counts)), counts), np.diff(vectors.indptr))
-    order = np.lexsort((vectors.terms, owner))
-    owner, terms = owner[order], vectors.terms[order]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (owner[1:] != owner[:-1]) | (terms[1:] != terms[:-1])
-    starts = np.flatnonzero(first)
-    weights = np.maximum.reduceat(vectors.weights[order], starts) if len(starts) else vectors.weights
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner[starts], minlength=len(counts)))])
-    return SparseVectors(indptr, terms[starts], weights, vectors.vocabulary_size, vectors.model)
+    groups = np.repeat(np.arange(len(counts)), counts)
+    runs = runs_of(groups[vectors.owners], vectors.terms, len(counts))
+    weights = np.maximum.reduceat(vectors.weights[runs.order], runs.starts) if len(runs.starts) else vectors.weights
+    return SparseVectors(runs.indptr, vectors.terms[runs.first], weights, vectors.vocabulary_size, vectors.model)
 
 
 def _whole(document: Document) -> Chunk:

@@ -82,7 +82,7 @@ class Pruning:
             passed &= weights >= self.ratio * np.repeat(largest, lengths[filled])
         if self.top is not None or self.mass < 1:
             # Stable, and terms ascend within each row: of equal weights the lower term stays first.
-            order = np.lexsort((-weights, np.repeat(np.arange(len(vectors)), lengths)))
+            order = np.lexsort((-weights, vectors.owners))
             if self.top is not None:
                 rank = np.arange(vectors.nnz) - np.repeat(vectors.indptr[:-1], lengths)
                 passed[order] &= rank < self.top

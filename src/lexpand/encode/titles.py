@@ -8,9 +8,9 @@ from numbers import Real
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lexpand.data import Document, SparseVectors
+from lexpand.data.runs import runs_of
 from lexpand.encode.encoding import Encoding
 from lexpand.encode.long_documents import Long, LongDocuments
 from lexpand.errors import DataError, IndexStateError
@@ -80,23 +80,15 @@ def with_titles(whole: Encoding, titles: Encoding, weight: float) -> Encoding:
         weight: what a title's weights are multiplied by.
     """
     parts = (whole, titles)
-    rows = np.concatenate([_rows(part.vectors) for part in parts])
+    owners = np.concatenate([part.vectors.owners for part in parts])
     terms = np.concatenate([part.vectors.terms for part in parts])
     factors = np.repeat([1.0, weight], [part.vectors.nnz for part in parts])
     weights = np.concatenate([part.vectors.weights for part in parts]).astype(np.float64) * factors
     last = np.repeat(titles.tokens, np.diff(titles.vectors.indptr)).astype(np.int64) - 1
     positions = np.concatenate([whole.positions, np.where(titles.positions < last, titles.positions, 0)])
-    # Stable: of two weights of one term the whole text's is first.
-    order = np.lexsort((terms, rows))
-    rows, terms = rows[order], terms[order]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (rows[1:] != rows[:-1]) | (terms[1:] != terms[:-1])
-    starts = np.flatnonzero(first)
-    sums = np.add.reduceat(weights[order], starts) if len(starts) else weights
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[starts], minlength=len(whole.vectors)))])
-    vectors = SparseVectors(indptr, terms[starts], sums, whole.vectors.vocabulary_size, whole.vectors.model)
-    return replace(whole, vectors=vectors, positions=positions[order][starts].astype(np.uint32))
-
-
-def _rows(vectors: SparseVectors) -> NDArray[np.int64]:
-    return np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr))
+    # Of two weights of one term the whole text's is first, and its position is kept.
+    runs = runs_of(owners, terms, len(whole.vectors))
+    sums = np.add.reduceat(weights[runs.order], runs.starts) if len(runs.starts) else weights
+    size, model = whole.vectors.vocabulary_size, whole.vectors.model
+    vectors = SparseVectors(runs.indptr, terms[runs.first], sums, size, model)
+    return replace(whole, vectors=vectors, positions=positions[runs.first].astype(np.uint32))

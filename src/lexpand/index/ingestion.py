@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
-from lexpand.data import Document, VectorSpace
-from lexpand.encode import EncodedDocuments, Encoder, LongDocuments, Pruning
-from lexpand.encode.dtypes import check_same_dtype
-from lexpand.encode.rules.record import check_same_rules
-from lexpand.encode.titles import check_same_title_weight
-from lexpand.errors import DataError, IndexStateError, LexpandError, RowError
+from lexpand.data import Document
+from lexpand.encode import EncodedDocuments, Encoder
+from lexpand.errors import DataError, LexpandError, RowError
+from lexpand.index.alike import check_alike
 from lexpand.index.columns import check_metadata
 from lexpand.index.index import Index
 from lexpand.index.results import Presence
@@ -100,7 +97,7 @@ def ingest(
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     index.check_model(encoder.space.model)
-    _check_same_settings(index, encoder)
+    check_alike(index.path, index.space, encoder.space)
     report = IngestReport() if report is None else report
     done = on_done or (lambda _: None)
     try:
@@ -113,32 +110,6 @@ def ingest(
     finally:
         _commit(index, report)
     return report
-
-
-def _check_same_settings(index: Index, encoder: Encoder) -> None:
-    """Nothing, where the encoder makes vectors as those of the index were made."""
-    recorded, offered = index.space.document_settings, encoder.space.document_settings
-    check_same_rules(index.path, recorded, offered)
-    check_same_dtype(index.path, recorded, offered)
-    check_same_title_weight(index.path, recorded, offered)
-    has, new = _cutting(index.space), _cutting(encoder.space)
-    for name in has:
-        # An index that was made for vectors alone may know no length.
-        if has[name] not in (None, new[name]):
-            raise IndexStateError(
-                f"{index.path} was made with {name}={has[name]}, and the encoder has {name}={new[name]}: take one like "
-                "it (`encoder_of` does), or make a new index"
-            )
-
-
-def _cutting(space: VectorSpace) -> dict[str, object]:
-    """What is left out of documents and of their vectors."""
-    settings: Mapping[str, Any] = space.document_settings
-    return {
-        "max_tokens": space.document_max_tokens,
-        "long": LongDocuments.from_dict(settings.get("long")),
-        "pruning": Pruning.from_dict(settings.get("pruning")),
-    }
 
 
 def _commit(index: Index, report: IngestReport) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors
+from lexpand.data.runs import runs_of
 from lexpand.encode.pruning import banned_terms
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Pin, Synonym
 from lexpand.encode.rules.phrases import Phrases
@@ -83,20 +84,18 @@ class BoundRules:
             made from, -1 where a rule alone gave it.
         """
         weights = vectors.weights.astype(np.float64) * self._factors[vectors.terms]
-        rows = np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr))
         added = [(row, term, weight) for row, text in enumerate(texts) for term, weight in self._additions(text)]
         new_rows, new_terms, new_weights = (
             (np.array(column) for column in zip(*added, strict=True))
             if added
             else (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         )
-        rows = np.concatenate([rows, new_rows])
+        rows = np.concatenate([vectors.owners, new_rows])
         terms = np.concatenate([vectors.terms.astype(np.int64), new_terms])
         weights = np.concatenate([weights, new_weights])
         source = np.concatenate([np.arange(vectors.nnz), np.full(len(added), -1)])
         # Of one term's weights the largest; of equal ones the model's, which has a word behind it.
-        order = np.lexsort((-source, -weights, terms, rows))
-        order = order[_first_of_runs(rows[order], terms[order])]
+        order = runs_of(rows, terms, len(vectors), within=(-source, -weights)).first
         weights = np.minimum(weights[order], self._most[terms[order]]).astype(np.float32)
         order, weights = order[weights > 0], weights[weights > 0]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(vectors)))])
@@ -144,9 +143,3 @@ class _Added:
 
     def to(self, text: str) -> _Additions:
         return [addition for number in self._phrases.found_in(text) for addition in self._added[number]]
-
-
-def _first_of_runs(rows: NDArray[np.int64], terms: NDArray[np.int64]) -> NDArray[np.bool_]:
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = (rows[1:] != rows[:-1]) | (terms[1:] != terms[:-1])
-    return first

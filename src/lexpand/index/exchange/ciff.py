@@ -99,7 +99,7 @@ def open_source(path: Path, scale: float | None) -> Source:
         vectors = _turned(postings, len(ids), len(tokens), divisor)
     except DataError as error:
         raise SourceError(f"{path}: {error}") from error
-    return Source(vocabulary, None, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
+    return Source(vocabulary, None, None, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
 
 
 def _collected(

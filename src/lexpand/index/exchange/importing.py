@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from lexpand.data import ModelId, SparseVectors, VectorSpace, Vocabulary
 from lexpand.errors import DataError, RowError, SourceError, VectorError
+from lexpand.index.alike import check_alike
 from lexpand.index.columns import check_metadata
 from lexpand.index.exchange import ciff, jsonl, npz, parquet
 from lexpand.index.exchange.formats import Format, format_of
-from lexpand.index.exchange.source import Chunk, OnBadRow, Source
+from lexpand.index.exchange.source import Chunk, DocumentSettings, OnBadRow, Source
 from lexpand.index.index import Index
 from lexpand.index.ingestion import COMMIT_EVERY
 from lexpand.index.results import Presence
@@ -112,6 +113,7 @@ def import_vectors(
         SourceError: the file is missing, damaged or cut short; rows before the damage are committed.
         VectorError: the file has terms that the index's vocabulary lacks; nothing is added then.
         ContractMismatch: the file names another model than the index's.
+        IndexStateError: the file says that its documents were encoded otherwise than the index's (`check_alike`).
         DataError: the file has no row that can be used; no index is made then.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
@@ -127,6 +129,8 @@ def import_vectors(
     with _target(index, known or _new_space(path, opened)) as target:
         if opened.model is not None:
             target.check_model(opened.model)
+        if opened.settings is not None:
+            check_alike(target.path, target.space, replace(target.space, **opened.settings._asdict()))
         try:
             for documents, vectors in chain([first], chunks):
                 mapped = _of_model(vectors, None) if numbers is None else _mapped(vectors, numbers, target.space)
@@ -170,7 +174,8 @@ def _space_of(index: Index | str | Path) -> VectorSpace | None:
 
 def _new_space(path: Path, source: Source) -> VectorSpace:
     model = source.model or ModelId(f"imported:{path.name}", source.vocabulary.sha256)
-    return VectorSpace(model, source.vocabulary)
+    settings = source.settings or DocumentSettings(None, {})
+    return VectorSpace(model, source.vocabulary, "", *settings)
 
 
 @contextmanager
@@ -198,7 +203,7 @@ def _numbers(path: Path, theirs: Vocabulary, ours: Vocabulary) -> NDArray[np.int
 
 def _mapped(vectors: SparseVectors, numbers: NDArray[np.int64], space: VectorSpace) -> SparseVectors:
     terms = numbers[vectors.terms]
-    order = np.lexsort((terms, np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr))))
+    order = np.lexsort((terms, vectors.owners))
     return SparseVectors(vectors.indptr, terms[order], vectors.weights[order], len(space.vocabulary))
 
 

@@ -62,7 +62,7 @@ def open_source(path: Path, scale: float | None) -> Source:
     divisor = check_scale(scale)
     vocabulary = _vocabulary(path, divisor)
     return Source(
-        vocabulary, None, lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row)
+        vocabulary, None, None, lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row)
     )
 
 

@@ -1,7 +1,7 @@
 """Parquet: a row a document, ``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, by pyarrow.
 
-The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens) and the model
-(``lexpand.model``, the JSON list [name, hash]).
+The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the model
+(``lexpand.model``, the JSON list [name, hash]) and how documents were encoded (``lexpand.documents``, a JSON object).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from lexpand.data.readers.parquet import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import atomic_write
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
-from lexpand.index.exchange.source import Source, checked_weights, chunked
+from lexpand.index.exchange.source import DocumentSettings, Source, checked_weights, chunked
 
-_VOCABULARY, _MODEL = b"lexpand.vocabulary", b"lexpand.model"
+_VOCABULARY, _MODEL, _SETTINGS = b"lexpand.vocabulary", b"lexpand.model", b"lexpand.documents"
 
 _Read = tuple[Document, dict[int, float]]
 
@@ -35,7 +35,11 @@ def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], s
     lists = {"terms": pyarrow.uint32(), "weights": pyarrow.float32()}
     schema = pyarrow.schema(
         [("id", pyarrow.string()), *((name, pyarrow.list_(kind)) for name, kind in lists.items())],
-        metadata={_VOCABULARY: tokens, _MODEL: json.dumps(space.model)},
+        metadata={
+            _VOCABULARY: tokens,
+            _MODEL: json.dumps(space.model),
+            _SETTINGS: json.dumps(DocumentSettings.of(space)._asdict(), ensure_ascii=False),
+        },
     )
     with atomic_write(path) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for documents, vectors in batches:
@@ -60,12 +64,14 @@ def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
     try:
         tokens = json.loads(metadata[_VOCABULARY]) if _VOCABULARY in metadata else None
         model = ModelId(*json.loads(metadata[_MODEL])) if _MODEL in metadata else None
+        settings = json.loads(metadata[_SETTINGS]) if _SETTINGS in metadata else None
         named = vocabulary if tokens is None else Vocabulary(tokens)
     except (ValueError, TypeError, DataError) as error:
-        raise SourceError(f"{path}: its vocabulary or model cannot be read ({error}): write it again") from error
+        raise SourceError(f"{path}: what it says of its vectors cannot be read ({error}): write it again") from error
     if named is None:
         raise SourceError(f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one")
-    return Source(named, model, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row))
+    how = DocumentSettings.from_json(settings, path)
+    return Source(named, model, how, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row))
 
 
 def _pyarrow(doing: str) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from lexpand.data import Document, ModelId, SparseVectors, Vocabulary
+from lexpand.data import Document, JsonValue, ModelId, SparseVectors, VectorSpace, Vocabulary
 from lexpand.data.vector_checks import TERMS_LIMIT
-from lexpand.errors import DataError, RowError, VectorError
+from lexpand.errors import DataError, RowError, SourceError, VectorError
 
 OnBadRow: TypeAlias = Callable[[RowError], None]
 
@@ -30,6 +31,35 @@ class Chunk(NamedTuple):
     vectors: SparseVectors
 
 
+class DocumentSettings(NamedTuple):
+    """Of a `VectorSpace`, how documents are encoded."""
+
+    document_max_tokens: int | None
+    document_settings: Mapping[str, JsonValue]
+
+    @classmethod
+    def of(cls, space: VectorSpace) -> DocumentSettings:
+        """Those of a space."""
+        return cls(space.document_max_tokens, space.document_settings)
+
+    @classmethod
+    def from_json(cls, value: object, path: Path) -> DocumentSettings | None:
+        """What ``_asdict`` gave, read again; None of None, which a file of before has.
+
+        Raises:
+            SourceError: it is nothing of the kind.
+        """
+        if value is None:
+            return None
+        fields = set(cls._fields)
+        if not isinstance(value, dict) or set(value) != fields or not isinstance(value["document_settings"], dict):
+            raise SourceError(f"{path}: how its documents were encoded cannot be read: write it again")
+        length = value["document_max_tokens"]
+        if not (length is None or (type(length) is int and length > 0)):
+            raise SourceError(f"{path}: document_max_tokens is {length!r}, no number of tokens: write it again")
+        return cls(**value)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file of vectors, opened.
@@ -37,11 +67,13 @@ class Source:
     Attributes:
         vocabulary: the terms that its vectors are over.
         model: the model that made them, where the file says so.
+        settings: how it encoded the documents, where the file says so.
         read: reads the file from its beginning; bad rows go to the function that it is given.
     """
 
     vocabulary: Vocabulary
     model: ModelId | None
+    settings: DocumentSettings | None
     read: Callable[[OnBadRow], Iterator[Chunk]]
 
     def chunks(self, on_bad_row: OnBadRow) -> Iterator[Chunk]:
