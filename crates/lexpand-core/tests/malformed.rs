@@ -299,8 +299,8 @@ fn dense_rows() {
 #[test]
 fn maxima_of_groups() {
     let most = good().section(32, 0)[5];
-    deep(&good().put(32, 0, 5, &[most - 1]), "the maxima of term 3");
-    deep(&good().put(32, 0, 5, &[most + 1]), "the maxima of term 3");
+    deep(&good().put(32, 0, 5, &[most.wrapping_sub(1)]), "the maxima of term 3");
+    deep(&good().put(32, 0, 5, &[most.wrapping_add(1)]), "the maxima of term 3");
     let mut cut = good();
     cut.section(32, 0).clear();
     always(&cut, "section 32 of field 0 is 0 bytes");
