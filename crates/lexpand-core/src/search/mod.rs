@@ -161,7 +161,8 @@ fn search_one(views: &[rescore::View<'_>], query: Query<'_>, knobs: Knobs, scrat
     }
     let (mut found, right) = scan_and_score(views, &plan, best.clone(), best.threshold(), true, scratch);
     if !right {
-        let threshold = found.threshold();
+        // A score says nothing of the sums of less than all postings.
+        let threshold = if plan.exact { found.threshold() } else { best.threshold() };
         (found, _) = scan_and_score(views, &plan, best, threshold, false, scratch);
     }
     scratch.dense.clear(query.terms);
