@@ -181,6 +181,21 @@ fn units_in_order_of_their_scores() {
     }
 }
 
+/// Fewer units are seen than would be kept: all of them count, although each score is far above the sum of what was read.
+#[test]
+fn a_search_that_reads_little_gives_what_it_saw() {
+    let folder = TempDir::new().unwrap();
+    let weight = |i: u32, term: u32| 0.1 + ((i * 100 + term).wrapping_mul(2_654_435_761) >> 22) as f32 / 500.0;
+    // Each term in 4 % of the units, so none in dense rows.
+    let terms = |i: u32| (0..4).map(move |j| i % 25 + 25 * j);
+    let rows: Rows = (0..4_000).map(|i| terms(i).map(|term| (term, weight(i, term))).collect()).collect();
+    let segments = build(&folder, &[rows], 100);
+    let query: Vec<u32> = (0..100).collect();
+    let queries = Queries::new(&[0, 100], &query, &[1.0; 100], 100).unwrap();
+    let knobs = Knobs { effort: 0.03, ..exact(50, 1) };
+    assert_eq!(search(&all(&[&segments[0]]), 0, queries, knobs).unwrap()[0].len(), 50);
+}
+
 fn as_set(bits: &[bool]) -> Vec<u64> {
     let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
     bits.chunks(64).map(word).collect()

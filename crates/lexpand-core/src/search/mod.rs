@@ -181,6 +181,8 @@ fn scan_and_score(
     let scan::Scanned { candidates, floor } = scan::scan(views, plan, threshold, expect, &mut scratch.sums);
     let enough = candidates.len() >= plan.keep;
     rescore::rescore(views, candidates, plan, &scratch.dense, &mut best);
-    let right = if plan.exact { floor <= plan.bounds.floor(best.threshold()) } else { enough };
+    // A floor that never rose left nobody out, however few there are.
+    let proved = if plan.exact { best.threshold() } else { threshold };
+    let right = floor <= plan.bounds.floor(proved) || (enough && !plan.exact);
     (best, right)
 }
