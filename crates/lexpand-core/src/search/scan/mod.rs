@@ -141,8 +141,10 @@ pub(super) fn scan(views: &[View<'_>], plan: &Plan, threshold: f64, expect: bool
     for view in views {
         let terms = plan.terms(view);
         if let Some(postings) = view.field.postings.filter(|_| !terms.is_empty()) {
+            let dense = Dense::new(postings, terms);
             for block in 0..postings.blocks {
-                scan_block(view, postings, terms, block, kernel, sums, &mut pool);
+                let runs = terms.iter().filter_map(|term| run(postings, term, block)).collect();
+                scan_block(view, runs, &dense, block, kernel, sums, &mut pool);
             }
         }
     }
@@ -152,15 +154,13 @@ pub(super) fn scan(views: &[View<'_>], plan: &Plan, threshold: f64, expect: bool
 
 fn scan_block(
     view: &View<'_>,
-    postings: Postings<'_>,
-    terms: &[TermPlan],
+    mut runs: Vec<Run<'_>>,
+    dense: &Dense<'_>,
     block: usize,
     kernel: Kernel,
     sums: &mut Sums,
     pool: &mut Pool,
 ) {
-    let mut runs: Vec<Run<'_>> = terms.iter().filter_map(|term| run(postings, term, block)).collect();
-    let dense = Dense::new(postings, terms);
     for sub in 0..SUB_BLOCKS {
         let first = block * BLOCK + sub * SUB_BLOCK;
         let units = view.rows.len().saturating_sub(first).min(SUB_BLOCK);
@@ -168,18 +168,19 @@ fn scan_block(
             break;
         }
         let place = Place { segment: view.segment, first: first as u32, units, allowed: view.allowed };
-        let is_wanted = place.allowed_units() > 0;
+        if place.allowed_units() == 0 {
+            for run in &mut runs {
+                run.next(sub, kernel);
+            }
+            continue;
+        }
         sums.units.fill(0);
         for run in &mut runs {
             let range = run.next(sub, kernel);
-            if is_wanted {
-                (kernel.scatter)(&mut sums.units, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
-                run.prefetch();
-            }
+            (kernel.scatter)(&mut sums.units, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
+            run.prefetch();
         }
-        if is_wanted {
-            dense.add_and_collect(kernel, sums, place, pool);
-        }
+        dense.add_and_collect(kernel, sums, place, pool);
     }
 }
 
