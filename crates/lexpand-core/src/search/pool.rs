@@ -51,7 +51,7 @@ impl Pool {
     }
 
     /// How many of the units that were looked at can be among the best: the mean, three standard deviations (of a Poisson distribution), and two,
-    /// for where the mean is near zero. With one standard deviation less, 2 to 6 % of queries needed a second scan; so, 1 of 800 (LOG.md).
+    /// for where the mean is near zero. So 2 of 800 queries needed a second scan; with two standard deviations and one, 27 (LOG.md).
     fn wanted(&self) -> usize {
         if !self.expect || self.seen >= self.units {
             return self.keep;
