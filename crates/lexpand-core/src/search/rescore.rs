@@ -8,8 +8,12 @@ use crate::prefetch::prefetch;
 use crate::segment::{Field, Terms, count_in, has};
 use crate::{Error, Result};
 
-/// Candidates whose data are asked for before they are needed: a read from memory takes as long as scoring two.
-const AHEAD: usize = 4;
+/// Candidates whose pages are asked for together: to find where a page lies takes longer than to read from it, and stops whatever comes after, but a
+/// processor finds several at once.
+const BATCH: usize = 8;
+
+/// Candidates between asking for all of a vector and scoring it: a read from memory takes as long as scoring two.
+const NEAR: usize = 2;
 
 /// A query's weights by term, zero for the others.
 #[derive(Debug)]
@@ -72,28 +76,39 @@ impl<'a> View<'a> {
         Hit { score, row: self.rows[ordinal as usize], segment: self.segment, ordinal }
     }
 
-    /// Asks for where a unit lies, which [`View::prefetch`] will read.
+    /// Asks for where a unit lies, which the other two will read.
     fn prefetch_place(&self, ordinal: u32) {
         prefetch(&self.field.forward_starts[ordinal as usize]);
         prefetch(&self.field.scales[ordinal as usize]);
         prefetch(&self.rows[ordinal as usize]);
     }
 
-    /// Asks for what [`View::score`] will read.
-    fn prefetch(&self, ordinal: u32) {
+    /// Asks for the pages of what [`View::score`] will read.
+    fn prefetch_pages(&self, ordinal: u32) {
         let range = self.field.unit(ordinal);
-        for i in range.clone().step_by(32) {
-            prefetch(&self.field.forward_impacts[i]);
-            match self.field.forward_terms {
-                Terms::Narrow(terms) => prefetch(&terms[i]),
-                Terms::Wide(terms) => prefetch(&terms[i]),
-            }
+        if let Some(last) = range.clone().last() {
+            self.prefetch_at(range.start);
+            self.prefetch_at(last);
+        }
+    }
+
+    /// Asks for all that [`View::score`] will read.
+    fn prefetch(&self, ordinal: u32) {
+        self.field.unit(ordinal).step_by(32).for_each(|i| self.prefetch_at(i));
+    }
+
+    fn prefetch_at(&self, i: usize) {
+        prefetch(&self.field.forward_impacts[i]);
+        match self.field.forward_terms {
+            Terms::Narrow(terms) => prefetch(&terms[i]),
+            Terms::Wide(terms) => prefetch(&terms[i]),
         }
     }
 }
 
-/// Scores candidates, the largest sums first; where they lie is asked for some candidates before. An exact search ends where no sum that is left can
-/// reach the k-th best score: half of the units that [`Bounds::drop`] has to keep are not read.
+/// Scores candidates: those that are wanted, by their sums, in the order of their places, so that pages and what says where they lie come in order;
+/// then the others, the largest sums first. An exact search ends where no sum that is left can reach the k-th best score: half of the units that
+/// [`Bounds::drop`] has to keep are not read.
 ///
 /// [`Bounds::drop`]: super::bounds::Bounds::drop
 pub(super) fn rescore(
@@ -103,19 +118,35 @@ pub(super) fn rescore(
     query: &DenseQuery,
     best: &mut TopK,
 ) {
-    candidates.sort_unstable_by(|a, b| b.cmp(a));
+    let wanted = plan.keep.min(candidates.len());
+    put_in_order(&mut candidates, wanted);
+    let view = |candidate: &Candidate| &views[candidate.segment as usize];
+    let part = |from: usize, to: usize| candidates[from.min(candidates.len())..to.min(candidates.len())].iter();
+    part(0, 2 * BATCH).for_each(|candidate| view(candidate).prefetch_place(candidate.ordinal));
+    part(0, BATCH).for_each(|candidate| view(candidate).prefetch_pages(candidate.ordinal));
     for (i, candidate) in candidates.iter().enumerate() {
-        if plan.exact && candidate.sum < plan.bounds.floor(best.threshold()) {
+        if i >= wanted && plan.exact && candidate.sum < plan.bounds.floor(best.threshold()) {
             break;
         }
-        if let Some(next) = candidates.get(i + AHEAD) {
-            views[next.segment as usize].prefetch(next.ordinal);
+        if i % BATCH == 0 {
+            part(i + 2 * BATCH, i + 3 * BATCH).for_each(|later| view(later).prefetch_place(later.ordinal));
+            part(i + BATCH, i + 2 * BATCH).for_each(|next| view(next).prefetch_pages(next.ordinal));
         }
-        if let Some(later) = candidates.get(i + 2 * AHEAD) {
-            views[later.segment as usize].prefetch_place(later.ordinal);
+        if let Some(next) = candidates.get(i + NEAR) {
+            view(next).prefetch(next.ordinal);
         }
-        best.offer(views[candidate.segment as usize].score(candidate.ordinal, query));
+        best.offer(view(candidate).score(candidate.ordinal, query));
     }
+}
+
+/// The `wanted` largest sums by place, then the others by sum.
+fn put_in_order(candidates: &mut [Candidate], wanted: usize) {
+    if (1..candidates.len()).contains(&wanted) {
+        candidates.select_nth_unstable_by(wanted - 1, |a, b| b.cmp(a));
+    }
+    let (wanted, others) = candidates.split_at_mut(wanted);
+    wanted.sort_unstable_by_key(|candidate| (candidate.segment, candidate.ordinal));
+    others.sort_unstable_by(|a, b| b.cmp(a));
 }
 
 /// Every allowed unit, one after the other.

@@ -20,6 +20,9 @@ use dense::{Dense, Waiting};
 /// Units that are collected before the pool is looked at: the floor rises early.
 const PIECE: usize = 1024;
 
+/// Lines of postings that are asked for ahead: with less than all to read, the processor finds out by itself only when most of them are read.
+const LINES: usize = 4;
+
 /// The sums of one sub-block, and what its groups can gain by rows.
 #[derive(Debug)]
 pub(super) struct Sums {
@@ -206,9 +209,13 @@ impl Run<'_> {
 
     /// Asks for the first postings of the next sub-block.
     fn prefetch(&self) {
-        if let (Some(offset), Some(bound)) = (self.offsets.get(self.read), self.bounds.get(self.read)) {
-            prefetch(offset);
-            prefetch(bound);
+        for i in 0..LINES {
+            if let (Some(offset), Some(bound)) =
+                (self.offsets.get(self.read + 32 * i), self.bounds.get(self.read + 64 * i))
+            {
+                prefetch(offset);
+                prefetch(bound);
+            }
         }
     }
 
