@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from retrieval.points import Settings
 from retrieval.truth import Truth
 from retrieval.workers import Worker, WorkerError
 
-BLOCK = 50
+# Queries of a block.
+_MOST = 50
+_LEAST = 10
+
 _WARM = 20
 
 # Before each block: threads of the system before it, which spin or collect garbage for a while, come to rest; all share
@@ -82,15 +86,22 @@ class Contender:
 
 
 def run_rounds(contenders: list[Contender], ask: Ask) -> None:
-    """All queries by all contenders, in turn; in another order for each block: none always follows the same one."""
+    """All queries by all contenders, in turn; in another order each round: none always follows the same one.
+
+    And each on other queries: whoever asks what another has just asked of the same index finds it in the processor's
+    caches.
+    """
     for contender in contenders:
         contender.warm(ask)
+    size = min(_MOST, max(_LEAST, math.ceil(ask.count / len(contenders))))
+    firsts = range(0, ask.count, size)
     order = np.random.default_rng(0)
-    for first in range(0, ask.count, BLOCK):
-        for contender in order.permutation(np.array(contenders, object)):
+    for turn in range(len(firsts)):
+        for place in order.permutation(len(contenders)):
+            contender, first = contenders[place], firsts[(turn + place) % len(firsts)]
             if not contender.failure:
                 time.sleep(_PAUSE_SECONDS)
-                contender.take_block(ask, first, min(first + BLOCK, ask.count))
+                contender.take_block(ask, first, min(first + size, ask.count))
 
 
 def log_path(root: Path, module: str) -> Path:
