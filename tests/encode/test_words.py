@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lexpand._native import build_words
 from lexpand.encode import WordAnalyzer, languages
-from lexpand.errors import DataError
+from lexpand.errors import DataError, LexpandWarning
 
 PLAIN = WordAnalyzer(None)
 ENGLISH = WordAnalyzer()
@@ -105,6 +105,19 @@ def test_it_travels() -> None:
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 7})
     with pytest.raises(DataError, match="lacks language, stem, stop_words"):
         WordAnalyzer.from_dict({"analysis": 1})
+
+
+def test_another_stemmer_is_said(recwarn: pytest.WarningsRecorder) -> None:
+    recorded = ENGLISH.to_dict()
+    major, minor, *_ = recorded["stemmer"].split(".")
+    for same in (recorded["stemmer"], f"{major}.{minor}.99"):
+        assert WordAnalyzer.from_dict({**recorded, "stemmer": same}) == ENGLISH
+    del recorded["stemmer"]  # as indexes were written that do not say
+    assert WordAnalyzer.from_dict(recorded) == ENGLISH
+    assert "stemmer" not in PLAIN.to_dict()
+    assert not recwarn.list
+    with pytest.warns(LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"):
+        assert WordAnalyzer.from_dict({**recorded, "stemmer": "2.0.1"}) == ENGLISH
 
 
 def test_threads_share_an_analyzer() -> None:

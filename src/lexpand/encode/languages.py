@@ -48,6 +48,14 @@ def stemmer(language: str) -> Stemmer:
 
 
 @cache
+def stemmer_version() -> str:
+    """Of the installed PyStemmer; the first two numbers are those of Snowball's rules."""
+    from Stemmer import version
+
+    return str(version())
+
+
+@cache
 def stop_words_of(language: str | None) -> frozenset[str]:
     """A language's own list; empty where there is none."""
     path = _LISTS / f"{language}.txt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from lexpand._native import number_words, split_words
 from lexpand.data.documents import check_text
-from lexpand.encode.languages import check_language, stemmer, stop_words_of
-from lexpand.errors import DataError
+from lexpand.encode.languages import check_language, stemmer, stemmer_version, stop_words_of
+from lexpand.errors import DataError, LexpandWarning
 
 MAX_WORD = 255
 """Bytes of UTF-8 that are kept of a word; the limit of an open field."""
@@ -104,13 +105,14 @@ class WordAnalyzer:
         return list(places), term_of
 
     def to_dict(self) -> dict[str, Any]:
-        """What an index records; with the stop words themselves, so that a later list changes no index."""
+        """What an index records: the stop words themselves, so that a later list changes no index; whose stems."""
         stop_words = sorted(self.stop_words)
-        return {"analysis": _ANALYSIS, "language": self.language, "stem": self.stem, "stop_words": stop_words}
+        recorded = {"analysis": _ANALYSIS, "language": self.language, "stem": self.stem, "stop_words": stop_words}
+        return recorded | ({"stemmer": stemmer_version()} if self.stem else {})
 
     @classmethod
     def from_dict(cls, recorded: Mapping[str, Any]) -> WordAnalyzer:
-        """The analyzer that `to_dict` recorded.
+        """The analyzer that `to_dict` recorded; a LexpandWarning where another version of the stemmer is installed.
 
         Raises:
             DataError: it is of another version, or incomplete.
@@ -121,7 +123,21 @@ class WordAnalyzer:
         missing = {"language", "stem", "stop_words"} - recorded.keys()
         if missing:
             raise DataError(f"the record of the words' analysis lacks {', '.join(sorted(missing))}")
+        _compare_stemmers(recorded.get("stemmer"))
         return cls(recorded["language"], stem=recorded["stem"], stop_words=recorded["stop_words"])
+
+
+def _compare_stemmers(recorded: str | None) -> None:
+    """What was recorded before stemmers were is not compared."""
+    installed = stemmer_version() if recorded else ""
+    if recorded and recorded.split(".")[:2] != installed.split(".")[:2]:
+        wanted = ".".join(recorded.split(".")[:2])
+        warnings.warn(
+            f"the index's words were stemmed by PyStemmer {recorded}, and {installed} is installed: a word whose stem"
+            f" has changed is not found; pip install 'PyStemmer=={wanted}.*', or make the index anew",
+            LexpandWarning,
+            stacklevel=3,
+        )
 
 
 def _spelling(word: str) -> str:
