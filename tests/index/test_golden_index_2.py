@@ -89,7 +89,9 @@ def test_todays_writer_makes_the_golden_of_format_2(tmp_path: Path) -> None:
         "documents": "*",
         "texts": "*",
         "fields": "*",
-        "settings": "key, CASE key WHEN 'created_by' THEN '' ELSE value END",
+        # The golden was written before the stemmer's version was recorded.
+        "settings": "key, CASE key WHEN 'created_by' THEN '' "
+        "WHEN 'words' THEN json_remove(value, '$.stemmer') ELSE value END",
         "segments": "segment, created, retired, units, bytes, checksum",
         "commits": "commit_id, documents",
     }
