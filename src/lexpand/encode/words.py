@@ -123,15 +123,15 @@ class WordAnalyzer:
         missing = {"language", "stem", "stop_words"} - recorded.keys()
         if missing:
             raise DataError(f"the record of the words' analysis lacks {', '.join(sorted(missing))}")
-        _compare_stemmers(recorded.get("stemmer"))
+        if "stemmer" in recorded:  # those of before do not say
+            _compare_stemmers(str(recorded["stemmer"]))
         return cls(recorded["language"], stem=recorded["stem"], stop_words=recorded["stop_words"])
 
 
-def _compare_stemmers(recorded: str | None) -> None:
-    """What was recorded before stemmers were is not compared."""
-    installed = stemmer_version() if recorded else ""
-    if recorded and recorded.split(".")[:2] != installed.split(".")[:2]:
-        wanted = ".".join(recorded.split(".")[:2])
+def _compare_stemmers(recorded: str) -> None:
+    installed = stemmer_version()
+    wanted, found = (".".join(version.split(".")[:2]) for version in (recorded, installed))
+    if wanted != found:
         warnings.warn(
             f"the index's words were stemmed by PyStemmer {recorded}, and {installed} is installed: a word whose stem"
             f" has changed is not found; pip install 'PyStemmer=={wanted}.*', or make the index anew",
