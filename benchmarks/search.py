@@ -6,7 +6,7 @@ Collections: SciFact as Lexpand encodes it, NFCorpus where --nfcorpus says it is
 (splade_like.py): 100,000 documents and, with --documents, more; more than two million for Lexpand alone.
 Lexpand commits every million. Each system is a process of its own (peers/); one that is absent or fails is named and
 left out. Times are taken within it, around its search call alone, one query at a time, on one pinned core; its query
-object is made beforehand. With --threads above 1, a block of 10 to 50 queries is one batch call instead, for no system
+object is made beforehand. With --threads above 1, a block of 25 to 50 queries is one batch call instead, for no system
 uses a second thread for one query.
 
 Recall is against exact float64 scores of the float32 vectors, ties counted. Seismic and Lexpand's ``effort`` run at the

@@ -14,9 +14,9 @@ from retrieval.points import Settings
 from retrieval.truth import Truth
 from retrieval.workers import Worker, WorkerError
 
-# Queries of a block.
+# Queries of a block; with fewer, pauses would take longer than searching.
 _MOST = 50
-_LEAST = 10
+_LEAST = 25
 
 _WARM = 20
 
