@@ -182,7 +182,7 @@ def _panel(
                 contenders += _contenders(plan, collection, ask, system, worker, measured.effort_by_index)
             except WorkerError as error:
                 measured.skipped[f"{system.name}, queries {ask.queries}, k = {ask.k}"] = str(error)
-    run_rounds(contenders, ask)
+    run_rounds(contenders, ask, first=ask.k == plan.ks[0])
     for contender in contenders:
         if contender.failure:
             measured.skipped[f"{contender.label}, queries {ask.queries}, k = {ask.k}"] = contender.failure
