@@ -196,6 +196,39 @@ fn a_search_that_reads_little_gives_what_it_saw() {
     assert_eq!(search(&all(&[&segments[0]]), 0, queries, knobs).unwrap()[0].len(), 50);
 }
 
+/// A number in [0, 1) that looks random.
+fn part(i: u32, j: u32) -> f32 {
+    let mixed = (i.wrapping_mul(2_654_435_761) ^ j.wrapping_mul(2_246_822_519)).wrapping_mul(3_266_489_917);
+    ((mixed ^ mixed >> 15).wrapping_mul(668_265_263) >> 8) as f32 / (1 << 24) as f32
+}
+
+/// Most of what a query can add is in rows of frequent terms, of whose postings only the largest are stored.
+#[test]
+fn recall_rises_with_effort_and_the_least_finds_something() {
+    let folder = TempDir::new().unwrap();
+    let has = |i, term: u32| part(i, term) < 0.4 / (1 + term / 4) as f32;
+    let unit =
+        |i| (0..40).filter(move |&term| has(i, term)).map(move |term| (term, 0.01 + part(i, 100 + term).powi(2)));
+    let segments = build(&folder, &[(0..20_000).map(|i| unit(i).collect()).collect()], 40);
+    let queries: Rows = (0..30)
+        .map(|i| (0..40).filter(|&t| part(i, 200 + t) < 0.4).map(|t| (t, 0.1 + part(i, 300 + t))).collect())
+        .collect();
+    let (indptr, terms, weights) = csr(&queries);
+    let queries = Queries::new(&indptr, &terms, &weights, 40).unwrap();
+    let rows_at = |effort| -> Vec<Vec<u32>> {
+        let found = search(&all(&[&segments[0]]), 0, queries, Knobs { effort, ..exact(10, 1) }).unwrap();
+        found.iter().map(|hits| hits.iter().map(|hit| hit.row).collect()).collect()
+    };
+    let exact = rows_at(1.0);
+    let recalls = [0.05, 0.2, 0.5, 0.8, 0.99].map(|effort| {
+        let found = rows_at(effort);
+        let right = |(found, exact): (&Vec<u32>, &Vec<u32>)| exact.iter().filter(|row| found.contains(row)).count();
+        found.iter().zip(&exact).map(right).sum::<usize>()
+    });
+    assert!(recalls.is_sorted() && recalls[1] > 220 && recalls[4] == 300, "{recalls:?} of 300");
+    assert!(rows_at(1e-9).iter().all(|rows| !rows.is_empty()));
+}
+
 fn as_set(bits: &[bool]) -> Vec<u64> {
     let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
     bits.chunks(64).map(word).collect()

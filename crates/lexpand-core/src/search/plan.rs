@@ -1,9 +1,10 @@
 //! What a query reads of each segment, decided before anything is read.
 
 use super::bounds::{Bounds, multiplier};
+use super::effort::Reading;
 use super::rescore::View;
 use super::{Knobs, Query, SCAN_TERMS};
-use crate::segment::{DenseTerm, LEVELS, Postings};
+use crate::segment::Postings;
 
 /// Scoring a unit from the forward index costs about as much as adding so many postings (measured, LOG.md).
 const SCORE_COST: usize = 200;
@@ -17,7 +18,7 @@ pub(super) struct TermPlan {
     /// Its place among the posting terms.
     pub(super) place: usize,
     pub(super) multiplier: u16,
-    /// Postings with smaller bounds are not read.
+    /// Postings with smaller bounds are not read; from 1.
     pub(super) least: u8,
     /// Whether its dense row is read instead.
     pub(super) row: bool,
@@ -42,9 +43,12 @@ pub(super) struct Plan {
 }
 
 /// A query term before the quantum is known.
-struct Share {
-    place: usize,
-    share: f64,
+#[derive(Debug)]
+pub(super) struct Share {
+    /// Its place among the posting terms.
+    pub(super) place: usize,
+    /// What a bound of 1 adds to a score.
+    pub(super) share: f64,
 }
 
 impl Plan {
@@ -97,65 +101,21 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
 
 /// Of reading a term whole, in postings.
 fn cost(postings: &Postings<'_>, place: usize) -> usize {
-    postings.dense.term(place).map_or_else(|| postings.stored(place), |dense| dense.row.len() / ROW_COST)
+    postings.dense.term(place).map_or_else(|| postings.stored(place), |dense| row_cost(dense.row))
+}
+
+/// Of reading a row, in postings.
+pub(super) fn row_cost(row: &[u8]) -> usize {
+    row.len() / ROW_COST
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {
     let postings = view.field.postings.expect("a segment that is scanned has postings");
-    let least = if effort < 1.0 { least_contribution(&postings, shares, bounds, effort) } else { 0.0 };
+    let part = (effort < 1.0).then(|| Reading::new(postings, shares, bounds, effort));
     let term = |s: &Share| {
-        let unit = bounds.unit(s.share);
-        let least = (least / unit).ceil().max(1.0);
-        if least > 255.0 {
-            return None;
-        }
-        let least = least as u8;
-        // A dense term's postings hold its largest bounds: with less than full effort they must do.
-        let is_read = |cut: u8| cut == 0 || (effort >= 1.0 && least < cut);
-        let row = postings.dense.term(s.place).is_some_and(|dense| is_read(dense.cut));
-        Some(TermPlan { place: s.place, multiplier: multiplier(unit), least, row })
+        let whole = || Some((1, postings.dense.term(s.place).is_some_and(|dense| dense.cut != 1)));
+        let (least, row) = part.as_ref().map_or_else(whole, |part| part.of(s, bounds))?;
+        Some(TermPlan { place: s.place, multiplier: multiplier(bounds.unit(s.share)), least, row })
     };
     shares.iter().filter_map(term).collect()
-}
-
-/// The contribution, in quanta, that a share of `effort` of the query's postings reaches.
-fn least_contribution(postings: &Postings<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> f64 {
-    let terms: Vec<(f64, f64, &[u8])> =
-        shares.iter().map(|s| (bounds.unit(s.share), frequency(postings, s.place), postings.shares(s.place))).collect();
-    let reached = |least: f64| terms.iter().map(|&(unit, n, shares)| n * share_from(shares, least / unit)).sum::<f64>();
-    let (mut low, mut high) = (0.0, terms.iter().map(|term| term.0 * 256.0).fold(0.0, f64::max));
-    let wanted = effort * reached(0.0);
-    // Halving 16 times is finer than a quantum of 65,000.
-    for _ in 0..16 {
-        let middle = (low + high) / 2.0;
-        if reached(middle) > wanted { low = middle } else { high = middle }
-    }
-    high
-}
-
-/// Postings of a term; of a dense one about, from those that are stored.
-fn frequency(postings: &Postings<'_>, place: usize) -> f64 {
-    let stored = postings.stored(place) as f64;
-    match postings.dense.term(place) {
-        None => stored,
-        Some(DenseTerm { row, cut: 0, .. }) => row.len() as f64,
-        Some(DenseTerm { cut, .. }) => {
-            let level = LEVELS.iter().position(|&level| level == cut).unwrap_or(0);
-            stored * 255.0 / f64::from(postings.shares(place)[level].max(1))
-        }
-    }
-}
-
-/// The share of postings whose bound is at least `bound`, between levels on a straight line.
-fn share_from(shares: &[u8], bound: f64) -> f64 {
-    let (mut below, mut share) = (1.0, 255.0);
-    for (&level, &at_level) in LEVELS.iter().zip(shares).chain([(&255, &0)]) {
-        let (level, at_level) = (f64::from(level), f64::from(at_level));
-        if bound < level {
-            let part = ((bound - below) / (level - below)).max(0.0);
-            return (share + (at_level - share) * part) / 255.0;
-        }
-        (below, share) = (level, at_level);
-    }
-    0.0
 }

@@ -24,6 +24,11 @@ impl DenseQuery {
         DenseQuery(vec![0.0; vocabulary_size as usize])
     }
 
+    /// Whether it is for a vocabulary of this size.
+    pub(super) fn fits(&self, vocabulary_size: u32) -> bool {
+        self.0.len() == vocabulary_size as usize
+    }
+
     pub(super) fn set(&mut self, terms: &[u32], weights: &[f32]) {
         for (&term, &weight) in terms.iter().zip(weights) {
             if let Some(place) = self.0.get_mut(term as usize) {

@@ -1,0 +1,114 @@
+//! What a search with less than full effort reads.
+//!
+//! Of the query's terms, those that can matter ([`WEAK`]); of their postings, those that rank highest by what they add ([`rank`]), so many that all
+//! terms together come to the share that is asked for. The values of the constants are those with the best recall for its time (LOG.md).
+
+use super::bounds::Bounds;
+use super::plan::{Share, row_cost};
+use crate::segment::{DenseTerm, LEVELS, Postings};
+
+/// A term is left out where it can add less than this part of what the strongest can, times the effort that is spared: each costs a visit to every
+/// sub-block, however few of its postings are read.
+const WEAK: f64 = 0.125;
+
+/// The bound of the last posting that may be all that is read: `ceil` gives 255 for it after any rounding.
+const LAST: f64 = 254.5;
+
+/// What decides whether a posting is read.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    postings: Postings<'a>,
+    /// Terms with smaller shares are not read.
+    weak: f64,
+    /// Postings below this are not read, in bounds of a term of [`rank`] 1.
+    least: f64,
+}
+
+impl<'a> Reading<'a> {
+    /// Of a segment's part of a query; `effort` is below 1.
+    pub(super) fn new(postings: Postings<'a>, shares: &[Share], bounds: &Bounds, effort: f64) -> Self {
+        let strongest = shares.iter().map(|s| s.share).fold(0.0, f64::max);
+        let weak = WEAK * (1.0 - effort) * strongest;
+        let wanted = effort * shares.iter().map(|s| frequency(&postings, s.place)).sum::<f64>();
+        let terms: Vec<Ranked<'_>> =
+            shares.iter().filter(|s| s.share >= weak).map(|s| Ranked::new(&postings, s, bounds)).collect();
+        Reading { postings, weak, least: least(&terms, wanted) }
+    }
+
+    /// The least bound of a term that is read, and whether its row is read instead; None where nothing of it is.
+    pub(super) fn of(&self, share: &Share, bounds: &Bounds) -> Option<(u8, bool)> {
+        let least = (self.least / rank(bounds.unit(share.share))).ceil().max(1.0);
+        (share.share >= self.weak && least <= 255.0).then(|| (least as u8, self.is_by_row(share.place, least as u8)))
+    }
+
+    /// Whether a frequent term's row is worth its cost: half as many postings are not stored as such, for only the largest are, but should be read.
+    fn is_by_row(&self, place: usize, least: u8) -> bool {
+        let Some(DenseTerm { row, cut, .. }) = self.postings.dense.term(place) else { return false };
+        let levels = self.postings.shares(place);
+        let missing = share_from(levels, f64::from(least)) - share_from(levels, f64::from(cut));
+        cut == 0 || (least < cut && 2.0 * missing * frequency(&self.postings, place) >= row_cost(row) as f64)
+    }
+}
+
+/// A term that is read, in part.
+struct Ranked<'a> {
+    rank: f64,
+    frequency: f64,
+    levels: &'a [u8],
+}
+
+impl<'a> Ranked<'a> {
+    fn new(postings: &Postings<'a>, share: &Share, bounds: &Bounds) -> Self {
+        let (rank, frequency) = (rank(bounds.unit(share.share)), frequency(postings, share.place));
+        Ranked { rank, frequency, levels: postings.shares(share.place) }
+    }
+
+    /// Its postings that rank at least so high.
+    fn reached(&self, least: f64) -> f64 {
+        self.frequency * share_from(self.levels, least / self.rank)
+    }
+}
+
+/// How much a bound of 1 counts: the three quarters' power of what it adds, by roots, which every machine rounds alike. By what it adds itself, the
+/// strongest terms would be read nearly whole, and others, that most of the best documents have too, hardly at all.
+fn rank(unit: f64) -> f64 {
+    (unit * unit.sqrt()).sqrt()
+}
+
+/// The least bound, of a term of rank 1, that about `wanted` postings reach.
+fn least(terms: &[Ranked<'_>], wanted: f64) -> f64 {
+    let (mut low, mut high) = (0.0, terms.iter().map(|term| term.rank * LAST).fold(0.0, f64::max));
+    // Halving 16 times is finer than a quantum of 65,000.
+    for _ in 0..16 {
+        let middle = (low + high) / 2.0;
+        if terms.iter().map(|term| term.reached(middle)).sum::<f64>() > wanted { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// Postings of a term; of a dense one about, from those that are stored.
+fn frequency(postings: &Postings<'_>, place: usize) -> f64 {
+    let stored = postings.stored(place) as f64;
+    match postings.dense.term(place) {
+        None => stored,
+        Some(DenseTerm { row, cut: 0, .. }) => row.len() as f64,
+        Some(DenseTerm { cut, .. }) => {
+            let level = LEVELS.iter().position(|&level| level == cut).unwrap_or(0);
+            stored * 255.0 / f64::from(postings.shares(place)[level].max(1))
+        }
+    }
+}
+
+/// The share of postings whose bound is at least `bound`, between levels on a straight line.
+fn share_from(shares: &[u8], bound: f64) -> f64 {
+    let (mut below, mut share) = (1.0, 255.0);
+    for (&level, &at_level) in LEVELS.iter().zip(shares).chain([(&255, &0)]) {
+        let (level, at_level) = (f64::from(level), f64::from(at_level));
+        if bound < level {
+            let part = ((bound - below) / (level - below)).max(0.0);
+            return (share + (at_level - share) * part) / 255.0;
+        }
+        (below, share) = (level, at_level);
+    }
+    0.0
+}
