@@ -11,7 +11,7 @@ use crate::segment::{DenseTerm, LEVELS, Postings};
 /// sub-block, however few of its postings are read.
 const WEAK: f64 = 0.125;
 
-/// The bound of the last posting that may be all that is read: `ceil` gives 255 for it after any rounding.
+/// However little is wanted, the postings with the largest bound of some term are read: rounded up, this is 255, whatever was rounded before.
 const LAST: f64 = 254.5;
 
 /// What decides whether a posting is read.
