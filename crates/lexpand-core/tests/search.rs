@@ -229,6 +229,20 @@ fn recall_rises_with_effort_and_the_least_finds_something() {
     assert!(rows_at(1e-9).iter().all(|rows| !rows.is_empty()));
 }
 
+/// A thread keeps a query's weights by term for its next search: here of a larger vocabulary, then of a smaller one.
+#[test]
+fn a_thread_searches_vocabularies_of_several_sizes() {
+    for size in [10, 1_000, 10] {
+        let folder = TempDir::new().unwrap();
+        let row = vec![(0, 1.0), (size - 1, 2.0)];
+        let segment = &build(&folder, &[vec![row.clone()]], size)[0];
+        let (indptr, terms, weights) = csr(&vec![row.clone()]);
+        let queries = Queries::new(&indptr, &terms, &weights, size).unwrap();
+        let found = search(&all(&[segment]), 0, queries, exact(1, 1)).unwrap();
+        assert_eq!(plain(&found[0]), exhaustive(&[segment], &row), "{size}");
+    }
+}
+
 fn as_set(bits: &[bool]) -> Vec<u64> {
     let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
     bits.chunks(64).map(word).collect()

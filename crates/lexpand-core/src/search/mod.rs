@@ -147,8 +147,8 @@ fn vocabulary_size(searched: &[Searched<'_>], field: u32) -> Result<u32> {
     }
 }
 
-/// Memory that is used again from query to query, and by a thread's next call: making it anew takes a tenth of a search of a small index. Some
-/// 70 kB, and four bytes a term of the vocabulary.
+/// Memory that is used again from query to query, and by a thread's next call: making it anew takes a twentieth of a search of 100,000
+/// units (LOG.md). Some 40 kB, and four bytes a term of the vocabulary.
 struct Scratch {
     /// Without weights between queries.
     dense: DenseQuery,
