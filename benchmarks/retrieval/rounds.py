@@ -98,7 +98,8 @@ def run_rounds(contenders: list[Contender], ask: Ask, *, first: bool = False) ->
         contender.warm(ask)
     if first:
         for contender in contenders:
-            contender.warm(ask, ask.count)
+            if not contender.failure:
+                contender.warm(ask, ask.count)
     size = min(_MOST, max(_LEAST, math.ceil(ask.count / len(contenders))))
     firsts = range(0, ask.count, size)
     order = np.random.default_rng(0)
