@@ -246,7 +246,7 @@ class Index:
             queries: query vectors.
             k: how many, from 0.
             filter: only documents whose metadata match: an expression, a mapping or a text (docs/filters.md).
-            effort: the share of a query's postings that is read, strongest contributions first, above 0 and at most 1.
+            effort: about the share of a query's postings that is read, the strongest first, above 0 and at most 1.
                 At 1 the result is exact; less is quicker, and may miss documents (docs/search.md).
             group_by: a field of metadata; only the best document of each value is found. A document without the field
                 is a group of its own.
