@@ -38,7 +38,7 @@ from fusion.ways import SHARES, Figures, Way, measure_ways
 from lexpand import Encoder
 from lexpand.data import collection_path
 from lexpand.encode import VectorCache
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 from lexpand.search import Fusion, Pipeline, learn_weights
 from lexpand.search.parts import Splade, Words
 
@@ -154,7 +154,7 @@ def main() -> None:
     options = parser.parse_args()
     ROOT.mkdir(parents=True, exist_ok=True)
     # Each retriever encodes the queries: without a cache, most of the time would go there.
-    encoder = Encoder.load(cache=VectorCache(ROOT / "queries-and-titles.cache"))
+    encoder = Encoder.load().with_cache(VectorCache(ROOT / "queries-and-titles.cache"))
     folders = [collection_path("scifact"), *(path.resolve() for path in options.collections)]
     if options.learn:
         for folder in folders:

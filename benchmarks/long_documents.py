@@ -14,10 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from lexpand import Document, Encoder, Index, Qrels, SparseRetriever, SparseVectors, read_documents, read_queries
-from lexpand.data import Query, collection_path
-from lexpand.encode import Chunks, Long, LongDocuments
-from lexpand.evaluate import evaluate
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    Qrels,
+    SparseRetriever,
+    SparseVectors,
+    read_documents,
+    read_queries,
+)
+from lexpand.data import Chunks, Long, LongDocuments, Query, collection_path
+from lexpand.evaluation import evaluate
 
 WAYS = {
     "truncate": LongDocuments(),
@@ -55,14 +64,14 @@ def compare(folder: Path, lengths: list[int], overlap: int | None, threads: int 
     queries = [query for query in read_queries(folder) if query.query_id in qrels.judgements]
     rows = []
     for length in lengths:
-        plain = Encoder.load(threads=threads, max_tokens=length)
+        plain = Encoder.load(documents=DocumentEncoding(max_tokens=length), threads=threads)
         found = plain.encode_long(documents)
         cut = found.tokens_lost > 0
         long = [documents[i] for i in np.flatnonzero(cut)]
         short = [documents[i] for i in np.flatnonzero(~cut)], found.vectors[~cut]
         for way, policy in WAYS.items():
             policy = LongDocuments(policy.policy, policy.chunks, overlap)
-            encoder = Encoder.load(threads=threads, max_tokens=length, long=policy)
+            encoder = Encoder.load(documents=DocumentEncoding(max_tokens=length, long=policy), threads=threads)
             figures = measure(encoder, short, long, queries, qrels)
             rows.append({"collection": folder.name, "length": length, "way": way, "long": len(long), **figures})
             print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1].values()), flush=True)

@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--powers", nargs="+", type=float, default=[0.0, 0.25, 0.5, 0.75], metavar="P")
     options = parser.parse_args()
     ROOT.mkdir(parents=True, exist_ok=True)
-    encoder = Encoder.load(cache=VectorCache(ROOT / "queries-and-titles.cache"))
+    encoder = Encoder.load().with_cache(VectorCache(ROOT / "queries-and-titles.cache"))
     weighings = [Weighing(*pair) for pair in itertools.product(options.titles, options.lengths)]
     folders = [collection_path("scifact"), *(path.resolve() for path in options.collections)]
     found = {folder.name: measured(folder, encoder, weighings, options.powers) for folder in folders}

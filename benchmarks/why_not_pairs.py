@@ -26,7 +26,7 @@ from lexpand import SparseRetriever as Sparse
 from lexpand import WordRetriever as Words
 from lexpand.data import collection_path
 from lexpand.encode import WordAnalyzer
-from lexpand.explain import explain, why_not
+from lexpand.explanation import explain, why_not
 
 _ROOT = Path(__file__).parents[1] / "build" / "bench" / "why_not"
 _FOUND, _MISSED, _LOOK, _TERMS = 3, 10, 1000, 3

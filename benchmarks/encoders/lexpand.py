@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from encoders.protocol import EncodingPeer, Rows, serve
-from lexpand import Encoder, SparseVectors
+from lexpand import DocumentEncoding, Encoder, SparseVectors
 
 
 class Lexpand(EncodingPeer):
@@ -21,7 +21,9 @@ class Lexpand(EncodingPeer):
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
         """A model folder."""
-        self._encoder = Encoder.load(folder, threads=threads, max_tokens=max_tokens, **settings)
+        self._encoder = Encoder.load(
+            folder, documents=DocumentEncoding(max_tokens=max_tokens), threads=threads, **settings
+        )
 
     def documents(self, texts: list[str]) -> SparseVectors:
         """One call for all of them."""

@@ -11,6 +11,7 @@
     ├── IndexStateError          an index that cannot do what was asked
     │   ├── NotAnIndex           the folder holds no index
     │   ├── NewerFormat          written by a version of Lexpand newer than this one
+    │   ├── OlderFormat          written by a version of Lexpand before the first release
     │   ├── CorruptIndex         a file of the index is damaged or gone
     │   ├── DuplicateDocument    the doc_id is taken by another content
     │   ├── UnknownDocument      no document has that doc_id
@@ -55,6 +56,10 @@ class RowError(DataError):
         self.doc_id = doc_id
         super().__init__(place, reason, doc_id)
 
+    def to_dict(self) -> dict[str, str | None]:
+        """What JSON can hold."""
+        return {"place": self.place, "doc_id": self.doc_id, "reason": self.reason}
+
     def __str__(self) -> str:
         named = "" if self.doc_id is None else f" (id {self.doc_id!r})"
         return f"{self.place}{named}: {self.reason}"
@@ -86,6 +91,10 @@ class NotAnIndex(IndexStateError):
 
 class NewerFormat(IndexStateError):
     """The index was written by a newer version of Lexpand."""
+
+
+class OlderFormat(IndexStateError):
+    """The index was written by a version of Lexpand before the first release."""
 
 
 class CorruptIndex(IndexStateError):

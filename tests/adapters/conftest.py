@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Retriever, ingest, open_retriever
-from lexpand.encode import LongDocuments, WordAnalyzer
+from lexpand import Document, DocumentEncoding, Encoder, Index, Retriever, ingest, open_retriever
+from lexpand.data import LongDocuments
+from lexpand.encode import WordAnalyzer
 
 # Haystack tells its makers about every pipeline unless it is told not to.
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
@@ -32,7 +33,7 @@ def plain(folder: Path) -> Iterator[Retriever]:
 @pytest.fixture
 def chunked(tmp_path: Path) -> Iterator[Retriever]:
     """A retriever over one long document, whose invoices stand in a middle chunk."""
-    encoder = Encoder.load(max_tokens=32, long=LongDocuments("chunk"))
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=32, long=LongDocuments("chunk")))
     filler = "The printer is turned off and on again, and it waits for ten seconds. "
     text = filler * 6 + "Invoices are sent by e-mail. " + filler * 6
     with Index.create(tmp_path / "chunks.index", encoder.space) as index:

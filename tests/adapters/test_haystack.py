@@ -12,7 +12,7 @@ from haystack import Document, Pipeline
 from haystack.components.joiners import DocumentJoiner
 
 from lexpand import Document as Page
-from lexpand import Encoder, Retriever
+from lexpand import DocumentEncoding, Encoder, Retriever
 from lexpand.adapters.haystack import LexpandRetriever, LexpandSparseDocumentEmbedder, LexpandSparseTextEmbedder
 from lexpand.errors import DataError, FilterError, LexpandError, ModelError
 
@@ -131,7 +131,7 @@ def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[P
 def test_documents_are_cut_where_they_are_told_to_be() -> None:
     given = [Document(content="Invoices are sent by e-mail on the first day of each month.")]
     (cut,) = LexpandSparseDocumentEmbedder(max_tokens=4).run(given)["documents"]
-    first = Encoder.load(max_tokens=4).encode_documents([given[0].content]).as_dict(0)
+    first = Encoder.load(documents=DocumentEncoding(max_tokens=4)).encode_documents([given[0].content]).as_dict(0)
     assert dict(zip(cut.sparse_embedding.indices, cut.sparse_embedding.values, strict=True)) == first
 
 

@@ -15,7 +15,7 @@ from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.schema import NodeWithScore
 
 from lexpand import Document as Page
-from lexpand import Encoder, Retriever
+from lexpand import DocumentEncoding, Encoder, QueryEncoding, Retriever
 from lexpand.adapters.llama_index import LexpandRetriever, LexpandSparseEmbedding
 from lexpand.errors import DataError, FilterError, NotAnIndex
 
@@ -108,7 +108,9 @@ def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page
 
 
 def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
-    embedding = LexpandSparseEmbedding(Encoder.load(query_pruning="top=2", document_pruning="top=4"))
+    embedding = LexpandSparseEmbedding(
+        Encoder.load(documents=DocumentEncoding(pruning="top=4"), queries=QueryEncoding(pruning="top=2"))
+    )
     assert len(embedding.get_query_embedding(QUERY)) == 2
     assert len(embedding.get_text_embedding(QUERY)) == 4
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand import Encoder, Index
+from lexpand import DocumentEncoding, Encoder, Index, QueryEncoding
 
 ROWS = [{"id": "a", "text": "The printer shows an error."}, {"id": "b", "text": "Invoices are sent by e-mail."}]
 
@@ -71,7 +71,9 @@ def test_encoding_without_an_index(run: Callable, source: Path, tmp_path: Path) 
     exact, near = (run("encode", "heart", "--dtype", dtype, "--json").json() for dtype in ("float32", "int8"))
     assert exact["terms"] != near["terms"] and abs(exact["terms"]["heart"] - near["terms"]["heart"]) < 0.1
     assert run("encode", source, "--output", tmp_path / "v.npz", "--dtype", "int8").code == 0
-    expected = Encoder.load(dtype="int8").encode_documents([row["text"] for row in ROWS])
+    expected = Encoder.load(
+        documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8")
+    ).encode_documents([row["text"] for row in ROWS])
     assert np.load(tmp_path / "v.npz")["terms"].tolist() == expected.terms.tolist()
 
 

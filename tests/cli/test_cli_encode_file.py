@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand import Encoder
+from lexpand import DocumentEncoding, Encoder
 from lexpand.index.exchange import read_vectors
 
 ROWS = [
@@ -35,7 +35,7 @@ def test_a_file_has_the_vectors_of_the_encoder(run: Callable, source: Path, tmp_
     assert "1 without any term: void" in ran.out
     found = read_vectors(tmp_path / name)
     assert found.ids == ["a", "b", "void", "c"]
-    wanted, vocabulary = Encoder.load(max_tokens=16), Encoder.load().vocabulary
+    wanted, vocabulary = Encoder.load(documents=DocumentEncoding(max_tokens=16)), Encoder.load().vocabulary
     for row, plain in zip(found.vectors.as_dicts(), wanted.encode_documents(TEXTS).as_dicts(), strict=True):
         named = {found.vocabulary.term(term): weight for term, weight in row.items()}
         assert named == pytest.approx({vocabulary.term(term): weight for term, weight in plain.items()}, abs=1e-4)
@@ -46,7 +46,7 @@ def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
     ran = run("encode", source, "--output", tmp_path / "v.npz", *SMALL, "--stats", tmp_path / "s.json", "--json")
     facts = json.loads((tmp_path / "s.json").read_text())
     assert ran.json() == facts
-    lengths = np.diff(Encoder.load(max_tokens=16).encode_documents(TEXTS).indptr)
+    lengths = np.diff(Encoder.load(documents=DocumentEncoding(max_tokens=16)).encode_documents(TEXTS).indptr)
     assert facts["documents"] == 4
     assert facts["nnz"]["max"] == lengths.max()
     assert (facts["truncated"], facts["most_cut"]) == (1, [[facts["tokens_lost"], "b"]])

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexpand import Encoder, Role, SparseVectors, Vocabulary
-from lexpand.encode import EncodingStatistics, Pruning, VectorCache
+from lexpand import DocumentEncoding, Encoder, Role, SparseVectors, Vocabulary
+from lexpand.data import Pruning
+from lexpand.encode import EncodingStatistics, VectorCache
 from lexpand.errors import StorageError
 
 TEXTS = ["heart disease", "", "reset my login", "heart disease", "word " * 30]
@@ -23,7 +24,7 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
 
 def counting(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
     """An encoder and the texts that it encodes."""
-    encoder, encoded = Encoder.load(cache=cache, max_tokens=16, **options), list[str]()
+    encoder, encoded = Encoder.load(documents=DocumentEncoding(max_tokens=16), **options).with_cache(cache), list[str]()
     run = encoder._run_window
 
     def noting(texts: list[str], *arguments: Any) -> Any:
@@ -58,7 +59,7 @@ def test_what_decides_a_vector_is_part_of_its_key(cache: VectorCache) -> None:
     encoder, encoded = counting(cache)
     encoder.encode(["heart"], Role.DOCUMENT)
     encoder.encode(["heart"], Role.QUERY)
-    Encoder.load(cache=cache, max_tokens=8).encode(["heart"], Role.DOCUMENT)
+    Encoder.load(documents=DocumentEncoding(max_tokens=8)).with_cache(cache).encode(["heart"], Role.DOCUMENT)
     assert (len(encoded), len(cache)) == (2, 3)
     pruned, encoded_pruned = counting(cache, document_pruning=Pruning(top=2))
     assert pruned.encode(["heart"], Role.DOCUMENT).vectors.nnz == 2

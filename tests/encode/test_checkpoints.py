@@ -11,7 +11,7 @@ import pytest
 from checkpoint_makers import TEXTS, word_pieces, write_bert
 from safetensors.numpy import load_file, save_file
 
-from lexpand import Encoder, Role
+from lexpand import DocumentEncoding, Encoder, QueryEncoding, Role
 from lexpand.encode import Contract
 from lexpand.encode.checkpoints import (
     Choices,
@@ -336,7 +336,14 @@ def test_an_imported_model(plain: Path, tmp_path: Path) -> None:
     assert contract.screening is not None and len(contract.golden) == 8
     assert check_model(tmp_path / "made").difference < 1e-6
     assert len(Encoder.load(tmp_path / "made").encode_documents(["heart attack"])) == 1
-    assert len(Encoder.load(tmp_path / "made", dtype="int8").encode_documents(["heart attack"])) == 1
+    assert (
+        len(
+            Encoder.load(
+                tmp_path / "made", documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8")
+            ).encode_documents(["heart attack"])
+        )
+        == 1
+    )
 
 
 def test_imports_agree_and_an_import_of_an_import_is_the_same_model(plain: Path, tmp_path: Path) -> None:
@@ -446,7 +453,7 @@ def test_without_a_graph(plain: Path, tmp_path: Path) -> None:
     assert not done.optimized and done.reference is None
     for dtype in ("float32", "int8"):
         with pytest.raises(ModelError, match=rf"no {dtype} graph to run yet: .*lexpand model optimize"):
-            Encoder.load(tmp_path / "made", dtype=dtype)
+            Encoder.load(tmp_path / "made", documents=DocumentEncoding(dtype=dtype), queries=QueryEncoding(dtype=dtype))
     before = Contract.load(tmp_path / "made").hash
     assert optimize_model(tmp_path / "made").screening
     assert Contract.load(tmp_path / "made").hash == before
@@ -457,7 +464,7 @@ def test_the_torch_backend_without_torch(plain: Path, tmp_path: Path, monkeypatc
     import_model(plain, tmp_path / "made")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"the backend 'torch' needs torch: pip install 'lexpand\[torch\]'"):
-        Encoder.load(tmp_path / "made", backend="torch")
+        Encoder.load(tmp_path / "made", device="torch")
     with pytest.raises(ModelError, match="devices are those of the backend 'torch'"):
         Encoder.load(tmp_path / "made", device="cuda")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from checkpoint_makers import TEXTS, load, make_model, save_model, save_sparse_encoder, vectors
 
-from lexpand import Encoder
+from lexpand import DocumentEncoding, Encoder, QueryEncoding
 from lexpand.encode.checkpoints import Choices, check_model, import_model
 
 torch = pytest.importorskip("torch")
@@ -185,10 +185,15 @@ def test_the_torch_backend_needs_no_graph(tmp_path: Path, architecture: str) -> 
     done = import_model(plain, tmp_path / "made", optimize=False)
     assert (done.optimized, done.reference) == (False, "torch")
     assert check_model(tmp_path / "made").difference < 1e-4
-    encoder = Encoder.load(tmp_path / "made", backend="torch", device="cpu")
+    encoder = Encoder.load(tmp_path / "made", device="cpu")
     expected = vectors(load(plain), TEXTS)
     assert np.abs(encoder.encode_documents(TEXTS).to_dense() - expected).max() < 1e-4
-    coarse = Encoder.load(tmp_path / "made", backend="torch", device="cpu", dtype="bfloat16")
+    coarse = Encoder.load(
+        tmp_path / "made",
+        documents=DocumentEncoding(dtype="bfloat16"),
+        queries=QueryEncoding(dtype="bfloat16"),
+        device="cpu",
+    )
     difference = np.abs(coarse.encode_documents(TEXTS).to_dense() - expected).max()
     assert 1e-5 < difference < 0.3
 
@@ -198,11 +203,16 @@ def test_a_device_that_there_is_not(tmp_path: Path) -> None:
 
     import_model(save_model(tmp_path / "plain", "bert"), tmp_path / "made", optimize=False)
     with pytest.raises(ModelError, match=r"PyTorch cannot load .* on nowhere"):
-        Encoder.load(tmp_path / "made", backend="torch", device="nowhere")
+        Encoder.load(tmp_path / "made", device="nowhere")
     with pytest.raises(
         ModelError, match="backend 'torch' and int8: 'onnx' has float32 and int8, 'torch' float32 and bfloat16"
     ):
-        Encoder.load(tmp_path / "made", backend="torch", dtype="int8")
+        Encoder.load(
+            tmp_path / "made",
+            documents=DocumentEncoding(dtype="int8"),
+            queries=QueryEncoding(dtype="int8"),
+            device="torch",
+        )
 
 
 def test_a_graph_that_computes_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

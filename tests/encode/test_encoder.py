@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import Document, Encoder, Role, SparseVectors
+from lexpand import Document, DocumentEncoding, Encoder, QueryEncoding, Role, SparseVectors
 from lexpand.data import ModelId
 from lexpand.encode import encoder as encoder_module
 from lexpand.encode import running as running_module
@@ -88,7 +88,7 @@ def test_long_texts_are_cut_and_counted(encoder: Encoder) -> None:
 
 
 def test_a_shorter_length_can_be_chosen() -> None:
-    short = Encoder.load(max_tokens=8)
+    short = Encoder.load(documents=DocumentEncoding(max_tokens=8))
     encoding = short.encode(["word " * 20], Role.DOCUMENT)
     assert encoding.tokens_lost.tolist() == [14]
     assert short.encode(["word " * 20], Role.QUERY).tokens_lost.tolist() == [0]
@@ -98,7 +98,7 @@ def test_a_shorter_length_can_be_chosen() -> None:
 @pytest.mark.parametrize("length", [2, 513, 0, -1])
 def test_a_length_the_model_cannot_read(length: int) -> None:
     with pytest.raises(ModelError, match=r"reads 3 to 512"):
-        Encoder.load(max_tokens=length)
+        Encoder.load(documents=DocumentEncoding(max_tokens=length))
 
 
 def test_a_text_in_pieces_has_the_tokens_of_the_whole(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,11 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
 def test_the_int8_body_is_near_the_float32_one(encoder: Encoder) -> None:
     texts = [text for text in TEXTS if text] + ["Choose the sign-in page; we send a code to your phone."]
     exact = encoder.encode_documents(texts).to_dense()
-    near = Encoder.load(threads=1, dtype="int8").encode_documents(texts).to_dense()
+    near = (
+        Encoder.load(documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"), threads=1)
+        .encode_documents(texts)
+        .to_dense()
+    )
     cosines = (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
     assert 0.98 < cosines.min() < 0.999999, "near, and not the same body"
 
@@ -214,7 +218,9 @@ def test_weights_are_rounded_row_by_row() -> None:
 
 def test_a_dtype_that_a_backend_has_not() -> None:
     with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
-        Encoder.load(backend="onnx", dtype="bfloat16")
+        Encoder.load(
+            documents=DocumentEncoding(dtype="bfloat16"), queries=QueryEncoding(dtype="bfloat16"), device="onnx"
+        )
 
 
 def test_the_vectors_know_their_model(encoder: Encoder) -> None:

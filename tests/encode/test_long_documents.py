@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import Document, Encoder, Index, SparseVectors, ingest, open_retriever
-from lexpand.encode import Chunks, Long, LongDocuments, Pruning
+from lexpand import Document, DocumentEncoding, Encoder, Index, SparseVectors, ingest, open_retriever
+from lexpand.collection import IngestReport
+from lexpand.data import Chunks, Long, LongDocuments, Pruning
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.long_documents import maximum
 from lexpand.errors import DataError, ModelError, RowError
-from lexpand.explain import Origin, explain
-from lexpand.index import IngestReport
+from lexpand.explanation import Origin, explain
 
 
 def chunks_of(encoder: Encoder, document: Document, length: int, overlap: int = 0) -> list[Chunk]:
@@ -117,7 +117,7 @@ DOCUMENTS = [
 
 
 def test_chunks_as_units(encoder: Encoder) -> None:
-    chunking = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8))
+    chunking = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8)))
     found = chunking.encode_long(DOCUMENTS)
     assert found.spans is not None
     assert [len(spans) for spans in found.spans] == [1, len(found.vectors) - 2, 1]
@@ -128,10 +128,16 @@ def test_chunks_as_units(encoder: Encoder) -> None:
 
 
 def test_chunks_as_one_vector() -> None:
-    units = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK)).encode_long(DOCUMENTS)
+    units = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK))).encode_long(
+        DOCUMENTS
+    )
     rules = Pruning(top=30)
-    one = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX)).encode_long(DOCUMENTS)
-    pruned = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), document_pruning=rules)
+    one = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX))
+    ).encode_long(DOCUMENTS)
+    pruned = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), pruning=rules)
+    )
     assert units.spans is not None
     assert one.spans is None
     assert one.vectors == maximum(units.vectors, [len(spans) for spans in units.spans])
@@ -139,7 +145,7 @@ def test_chunks_as_one_vector() -> None:
 
 
 def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None:
-    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.REFUSE))
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.REFUSE)))
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, DOCUMENTS)
         assert (report.added, report.truncated, report.empty) == (2, 0, 1)
@@ -151,7 +157,7 @@ def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None
 
 
 def test_what_was_cut_is_said(tmp_path: Path) -> None:
-    encoder = Encoder.load(max_tokens=16)
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=16))
     documents = [Document(f"d{n}", "word " * n) for n in (5, 20, 30, 90, 40, 50, 60)]
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, documents, report=IngestReport())
@@ -161,7 +167,7 @@ def test_what_was_cut_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunks", list(Chunks))
 def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> None:
-    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks))
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks)))
     others = [Document(f"o{i}", f"Printers and invoices, page {i}.", metadata={"team": "b"}) for i in range(4)]
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, [*DOCUMENTS, *others])
@@ -200,9 +206,9 @@ def test_policies_that_are_none(values: dict[str, object]) -> None:
 
 def test_an_overlap_that_leaves_no_room() -> None:
     with pytest.raises(DataError, match="give at most 16"):
-        Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17))
+        Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17)))
     with pytest.raises(ModelError):
-        Encoder.load(max_tokens=2, long=LongDocuments(Long.CHUNK))
+        Encoder.load(documents=DocumentEncoding(max_tokens=2, long=LongDocuments(Long.CHUNK)))
 
 
 def test_settings_come_back(tmp_path: Path) -> None:

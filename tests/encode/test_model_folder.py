@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexpand import Document, Encoder, Role
-from lexpand.encode import Contract, LongDocuments
+from lexpand import Document, DocumentEncoding, Encoder, Role
+from lexpand.data import LongDocuments
+from lexpand.encode import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ModelError
 
@@ -127,7 +128,7 @@ def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[
 @pytest.mark.parametrize("way", ["units", "max", "copies"])
 def test_screening_is_prepared_once(scifact: list[Document], monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """After a thousand tokens in all, whichever copy of the encoder reads them."""
-    encoder = Encoder.load(long=LongDocuments("chunk", "units" if way == "copies" else way))  # type: ignore[arg-type]
+    encoder = Encoder.load(documents=DocumentEncoding(long=LongDocuments("chunk", "units" if way == "copies" else way)))  # type: ignore[arg-type]
     head, prepared = encoder._head._head, []
 
     class Counting:

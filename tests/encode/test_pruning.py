@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import Encoder, Role, SparseVectors, Vocabulary
-from lexpand.encode import Contract, Pruning, banned_terms, parse_pruning
+from lexpand import DocumentEncoding, Encoder, QueryEncoding, Role, SparseVectors, Vocabulary
+from lexpand.data import Pruning, banned_terms, parse_pruning
+from lexpand.encode import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, ModelError
 
@@ -129,7 +130,7 @@ TEXTS = ["heart disease and smoking in older people", "", "reset my login"]
 
 def test_an_encoder_prunes_documents_and_queries_by_their_own_rules(encoder: Encoder) -> None:
     few, fewer = Pruning(top=5), Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"]))
-    pruned = Encoder.load(document_pruning=few, query_pruning=fewer)
+    pruned = Encoder.load(documents=DocumentEncoding(pruning=few), queries=QueryEncoding(pruning=fewer))
     for role, rules in ((Role.DOCUMENT, few), (Role.QUERY, fewer)):
         plain, found = encoder.encode(TEXTS, role), pruned.encode(TEXTS, role)
         assert found.vectors == rules.apply(plain.vectors)
@@ -154,7 +155,7 @@ def test_a_contract_prunes(folder: Path, encoder: Encoder) -> None:
     assert np.diff(loaded.encode_documents(TEXTS).indptr).tolist() == [4, 0, 4]
     assert loaded.encode_queries(TEXTS).as_dict(0) == encoder.encode_queries(TEXTS).as_dict(0)
     assert loaded.contract.hash != encoder.contract.hash
-    both = Encoder.load(folder, document_pruning=Pruning(ratio=1.0))
+    both = Encoder.load(folder, documents=DocumentEncoding(pruning=Pruning(ratio=1.0)))
     assert np.diff(both.encode_documents(TEXTS).indptr).tolist() == [1, 0, 1]
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
-from lexpand import Encoder, Role
+from lexpand import Encoder, QueryEncoding, Role
 from lexpand.encode import Contract, QueryMode, QueryTable, add_query_table
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, ModelError, VectorError
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lookup(folder: Path) -> Encoder:
-    return Encoder.load(folder, query_mode="lookup")
+    return Encoder.load(folder, queries=QueryEncoding(mode="lookup"))
 
 
 def expected(encoder: Encoder, text: str, max_tokens: int = 512) -> dict[int, float]:

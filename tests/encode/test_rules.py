@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lexpand.encode.rules.record import document_record, recorded_rules
 
-from lexpand import Document, Encoder, Role, SparseVectors
-from lexpand.encode import Chunks, Long, LongDocuments, Pruning, Rules, VectorCache
+from lexpand import Document, DocumentEncoding, Encoder, QueryEncoding, Role, SparseVectors
+from lexpand.data import Chunks, Long, LongDocuments, Pruning
+from lexpand.encode import Rules, VectorCache
 from lexpand.encode.encoding import BY_RULE
 from lexpand.encode.folder import find_folder
 from lexpand.encode.rules.phrases import Phrases
-from lexpand.encode.rules.record import document_record, recorded_rules
 from lexpand.errors import DataError
 
 TEXTS = [
@@ -176,9 +177,11 @@ def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Enco
 def test_rules_come_after_pruning(encoder: Encoder) -> None:
     raw = {"synonym": [{"when": "sso", "add": {"account": 0.01}}], "pin": [{"text": "sso", "weight": 0.02}]}
     vectors = encoder_with(raw, document_pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
-    pruned = Encoder.load(document_pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
+    pruned = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3))).encode_documents(TEXTS[:1])
     assert vectors.nnz == pruned.nnz + 2
-    banned = Encoder.load(rules=Rules.from_dict({"version": 1, **raw}), document_pruning="ban=unused")
+    banned = Encoder.load(
+        documents=DocumentEncoding(pruning="ban=unused"), rules=Rules.from_dict({"version": 1, **raw})
+    )
     assert FREE in banned.encode_documents(TEXTS[:1]).as_dict(0), "a pin is no place left free any more"
 
 
@@ -199,7 +202,7 @@ def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) 
 
 def test_a_document_is_pruned_once_by_mass(encoder: Encoder) -> None:
     """The smallest part with 80 % of the mass, pruned again, would lose a fifth of that too."""
-    once = Encoder.load(document_pruning="mass=0.8")
+    once = Encoder.load(documents=DocumentEncoding(pruning="mass=0.8"))
     assert once.encode_long([Document("d", TEXTS[0])]).vectors == once.encode_documents([TEXTS[0]])
 
 
@@ -224,7 +227,7 @@ def test_the_cache_holds_vectors_before_rules(encoder: Encoder, tmp_path: Path) 
         first = edited.encode_documents(TEXTS)
         assert edited.encode_documents(TEXTS) == first
         entries = len(cache)
-        assert Encoder.load(cache=cache).encode_documents(TEXTS) == encoder.encode_documents(TEXTS)
+        assert Encoder.load().with_cache(cache).encode_documents(TEXTS) == encoder.encode_documents(TEXTS)
         assert len(cache) == entries, "everything was taken from the cache"
 
 
@@ -235,8 +238,8 @@ def test_queries_that_are_looked_up_are_edited_too(tmp_path: Path, encoder: Enco
     shutil.copytree(find_folder("default"), folder)
     add_query_table(folder, QueryTable(np.ones(len(encoder.vocabulary), np.float32)))
     raw = {"ban": [{"term": "password"}], "pin": [{"text": "sso"}]}
-    plain = Encoder.load(folder, query_mode="lookup")
-    edited = Encoder.load(folder, query_mode="lookup", rules=Rules.from_dict({"version": 1, **raw}))
+    plain = Encoder.load(folder, queries=QueryEncoding(mode="lookup"))
+    edited = Encoder.load(folder, queries=QueryEncoding(mode="lookup"), rules=Rules.from_dict({"version": 1, **raw}))
     rows = plain.encode_queries(TEXTS).as_dicts()
     expected = [slowly(text, row, raw, "query", encoder.vocabulary.id) for text, row in zip(TEXTS, rows, strict=True)]
     assert list(edited.encode_queries(TEXTS).as_dicts()) == expected

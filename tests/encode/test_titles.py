@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand import Document, Encoder, Index, Role, SparseRetriever, SparseVectors, ingest
-from lexpand.encode import Long, LongDocuments, Pruning, Rules
+from lexpand import Document, DocumentEncoding, Encoder, Index, Role, SparseRetriever, SparseVectors, ingest
+from lexpand.collection import sync
+from lexpand.data import Long, LongDocuments, Pruning
+from lexpand.encode import Rules
 from lexpand.errors import DataError, IndexStateError
-from lexpand.explain import Origin, explain
-from lexpand.index import sync
+from lexpand.explanation import Origin, explain
 
 WEIGHT = 0.25
 PAGES = [
@@ -24,7 +25,7 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def weighing() -> Encoder:
-    return Encoder.load(title_weight=WEIGHT)
+    return Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT))
 
 
 def twin(encoder: Encoder, document: Document, weight: float) -> dict[int, float]:
@@ -58,10 +59,14 @@ def test_vectors_are_sums(encoder: Encoder, weighing: Encoder, scifact: list[Doc
 
 
 def test_pruning_and_rules_come_after(encoder: Encoder, weighing: Encoder) -> None:
-    pruned = Encoder.load(title_weight=WEIGHT, document_pruning=Pruning(top=12))
+    pruned = Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT, pruning=Pruning(top=12)))
     assert rows(pruned.encode_documents(PAGES)) == rows(Pruning(top=12).apply(weighing.encode_documents(PAGES)))
     rules = Rules.from_dict({"version": 1, "cap": [{"term": "printer", "weight": 0.5}]})
-    capped = Encoder.load(title_weight=WEIGHT, rules=rules).encode_documents(PAGES[:1]).as_dict(0)
+    capped = (
+        Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT), rules=rules)
+        .encode_documents(PAGES[:1])
+        .as_dict(0)
+    )
     printer = encoder.vocabulary.id("printer")
     assert printer is not None
     assert capped[printer] == 0.5
@@ -83,7 +88,7 @@ def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encode
     with Index.create(tmp_path / "i", weighing.space) as index:
         assert index.space.document_settings["title_weight"] == WEIGHT
         ingest(index, weighing, PAGES)
-        for other in (encoder, Encoder.load(title_weight=0.5)):
+        for other in (encoder, Encoder.load(documents=DocumentEncoding(title_weight=0.5))):
             with pytest.raises(IndexStateError, match=r"made with the weight 0\.25 for titles, not 0"):
                 ingest(index, other, [Document("new", "text", "title")])
             with pytest.raises(IndexStateError, match=r"made with the weight 0\.25 for titles, not 0"):
@@ -106,9 +111,9 @@ def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encode
 @pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), True, "0.2", 1e-45, 1e39, 10**400])
 def test_weights_that_are_none(weight: float) -> None:
     with pytest.raises(DataError, match=r"must be 0, or a number from 0\.001 to 1,000"):
-        Encoder.load(title_weight=weight)
+        Encoder.load(documents=DocumentEncoding(title_weight=weight))
 
 
 def test_not_with_chunks() -> None:
     with pytest.raises(DataError, match="give one of them"):
-        Encoder.load(title_weight=0.2, long=LongDocuments(Long.CHUNK))
+        Encoder.load(documents=DocumentEncoding(title_weight=0.2, long=LongDocuments(Long.CHUNK)))

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lexpand import Encoder, Role, _native
-from lexpand.encode import Dtype
+from lexpand import DocumentEncoding, Encoder, QueryEncoding, Role, _native
+from lexpand.data import Dtype
 from lexpand.encode.decoder import Decoder
 from lexpand.encode.torch import body as body_module
 from lexpand.encode.torch import chunked
@@ -240,7 +240,7 @@ TEXTS = ["does smoking cause heart disease", "", "The printer shows an error, an
 def test_an_encoder_with_it(way: Way, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     monkeypatch.setattr(body_module, "way_on", lambda _: way)
-    here = Encoder.load(backend="torch", device="cpu")
+    here = Encoder.load(device="cpu")
     found, expected = (each.encode(TEXTS, Role.DOCUMENT) for each in (here, encoder))
     assert np.abs(found.vectors.to_dense() - expected.vectors.to_dense()).max() < 1e-4
     assert np.array_equal(found.vectors.terms, expected.vectors.terms)
@@ -251,7 +251,12 @@ def test_an_encoder_with_it(way: Way, encoder: Encoder, monkeypatch: pytest.Monk
 def test_an_encoder_in_bfloat16(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     monkeypatch.setattr(body_module, "way_on", lambda _: Way.CHUNKED)
-    coarse, exact = Encoder.load(device="cpu", dtype="bfloat16"), encoder.encode_documents(TEXTS).to_dense()
+    coarse, exact = (
+        Encoder.load(
+            documents=DocumentEncoding(dtype="bfloat16"), queries=QueryEncoding(dtype="bfloat16"), device="cpu"
+        ),
+        encoder.encode_documents(TEXTS).to_dense(),
+    )
     assert coarse.space.document_settings == {"dtype": "bfloat16"}
     difference = np.abs(coarse.encode_documents(TEXTS).to_dense() - exact).max()
     assert 1e-4 < difference < Dtype.BFLOAT16.noise
@@ -261,7 +266,7 @@ def test_an_encoder_in_bfloat16(encoder: Encoder, monkeypatch: pytest.MonkeyPatc
 def test_batches_for_a_gpu_are_larger(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
     monkeypatch.setattr(body_module, "way_on", lambda _: Way.CHUNKED)
-    here, texts = Encoder.load(backend="torch", device="cpu"), ["word " * 120] * 60
+    here, texts = Encoder.load(device="cpu"), ["word " * 120] * 60
     sizes: dict[Encoder, list[int]] = {here: [], encoder: []}
     for each, seen in sizes.items():
         each.encode(texts, Role.DOCUMENT, on_done=seen.append)

@@ -6,7 +6,7 @@ import pytest
 
 from lexpand import Qrels, Run
 from lexpand.errors import DataError
-from lexpand.evaluate import DEFAULT_MEASURES, evaluate
+from lexpand.evaluation import DEFAULT_MEASURES, evaluate
 
 QRELS = Qrels({"one": {"a": 2, "b": 1, "c": 0}, "two": {"x": 1}, "three": {"m": 1, "n": 1, "o": 1, "p": 1}})
 RUN = Run(

@@ -4,15 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Qrels, Run, SparseRetriever, SparseVectors, ingest, read_queries
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    Qrels,
+    Run,
+    SparseRetriever,
+    SparseVectors,
+    ingest,
+    read_queries,
+)
 from lexpand.data import collection_path
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("max_tokens", "least", "most"), [(512, 0.645, 0.648), (256, 0.643, 0.645)])
 def test_ndcg(scifact: list[Document], tmp_path: Path, max_tokens: int, least: float, most: float) -> None:
-    encoder = Encoder.load(max_tokens=max_tokens)
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=max_tokens))
     qrels = Qrels.read(collection_path("scifact") / "qrels" / "test.tsv")
     queries = [query for query in read_queries(collection_path("scifact")) if query.query_id in qrels.judgements]
     assert (len(scifact), len(queries)) == (5183, 300)

@@ -4,7 +4,7 @@ import pytest
 from explain_cases import Collection
 
 from lexpand import Retriever
-from lexpand.explain import Explanation, explain, why_not
+from lexpand.explanation import Explanation, explain, why_not
 
 KINDS = ["splade", "bm25", "hybrid"]
 

@@ -8,11 +8,11 @@ import pytest
 from explain_cases import TOKENS, Collection
 from tokenizers import Tokenizer
 
-from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest, read_queries
+from lexpand import Document, DocumentEncoding, Encoder, Index, Role, SparseRetriever, ingest, read_queries
 from lexpand.data import collection_path
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import UnknownDocument
-from lexpand.explain import Explanation, Origin, explain
+from lexpand.explanation import Explanation, Origin, explain
 
 
 @dataclass
@@ -151,7 +151,7 @@ def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None
 
 def test_a_document_read_otherwise_than_it_was_stored(small_index: Index) -> None:
     """The stored weights count; words that today's reading of the text lacks are not made up, and that is said."""
-    retriever = SparseRetriever(small_index, Encoder.load(max_tokens=4))
+    retriever = SparseRetriever(small_index, Encoder.load(documents=DocumentEncoding(max_tokens=4)))
     query = "Ask your manager for leave before it begins"
     explanation = explain(retriever, query, "holiday")
     expected = {hit.doc_id: hit.score for hit in retriever.search(query)}["holiday"]

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, SparseRetriever, ingest, read_queries
-from lexpand.data import collection_path
-from lexpand.encode import Dtype
+from lexpand import Document, DocumentEncoding, Encoder, Index, QueryEncoding, SparseRetriever, ingest, read_queries
+from lexpand.data import Dtype, collection_path
 from lexpand.errors import MissingExtra
-from lexpand.explain import LossKind, Origin, explain, why_not
+from lexpand.explanation import LossKind, Origin, explain, why_not
 from lexpand.search import encoder_of
 
 
 @pytest.fixture(scope="module")
 def index(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    encoder = Encoder.load(dtype="int8", max_tokens=128)
+    encoder = Encoder.load(
+        documents=DocumentEncoding(dtype="int8", max_tokens=128), queries=QueryEncoding(dtype="int8")
+    )
     with Index.create(tmp_path_factory.mktemp("int8") / "i", encoder.space) as index:
         ingest(index, encoder, scifact[:200])
         yield index
@@ -37,7 +38,7 @@ def unknown_share(index: Index, encoder: Encoder) -> float:
 
 
 def test_documents_are_read_again_in_their_own_dtype(index: Index, encoder: Encoder) -> None:
-    for asking in (encoder_of(index), Encoder.load(max_tokens=128)):
+    for asking in (encoder_of(index), Encoder.load(documents=DocumentEncoding(max_tokens=128))):
         assert unknown_share(index, asking) < 0.01
 
 
@@ -51,7 +52,9 @@ def test_other_batches_are_no_loss(index: Index) -> None:
 
 def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> None:
     """Vectors of other words than the document's: their words are unknown, however wide the tolerance is."""
-    encoder = Encoder.load(dtype="int8", max_tokens=128)
+    encoder = Encoder.load(
+        documents=DocumentEncoding(dtype="int8", max_tokens=128), queries=QueryEncoding(dtype="int8")
+    )
     with Index.create(tmp_path / "i", encoder.space) as index:
         index.add(scifact[:1], encoder.encode_documents(scifact[1:2]))
         index.commit()
@@ -62,6 +65,6 @@ def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> 
 
 
 def test_a_backend_without_the_dtype_leaves_it_to_the_other() -> None:
-    other = Encoder.load(backend="onnx", max_tokens=128).documents_in(Dtype.BFLOAT16)
+    other = Encoder.load(documents=DocumentEncoding(max_tokens=128), device="onnx").documents_in(Dtype.BFLOAT16)
     with pytest.raises(MissingExtra) if find_spec("torch") is None else nullcontext():
         other.encode_documents(["heart"])

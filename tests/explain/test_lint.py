@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand import Document, Encoder, Index, ModelId, SparseVectors, VectorSpace, Vocabulary, ingest
-from lexpand.encode import Long, LongDocuments, Rules
+from lexpand import Document, DocumentEncoding, Encoder, Index, ModelId, SparseVectors, VectorSpace, Vocabulary, ingest
+from lexpand.data import Long, LongDocuments
+from lexpand.encode import Rules
 from lexpand.errors import ContractMismatch, DataError
-from lexpand.explain.doctors.finding import Finding, Severity
-from lexpand.explain.doctors.linting import lint
-from lexpand.explain.doctors.scripts import language_of, script_of
+from lexpand.explanation.doctors.finding import Finding, Severity
+from lexpand.explanation.doctors.linting import lint
+from lexpand.explanation.doctors.scripts import language_of, script_of
 
 MODEL = ModelId("toy", "0" * 64)
 SPACE = VectorSpace(MODEL, Vocabulary([f"t{i}" for i in range(200)]))
@@ -155,14 +156,14 @@ def test_script_and_language_of_a_text() -> None:
 
 
 def test_documents_that_were_cut(tmp_path: Path) -> None:
-    short = Encoder.load(max_tokens=16)
+    short = Encoder.load(documents=DocumentEncoding(max_tokens=16))
     long = [Document("long", "word " * 30), Document("longer", "word " * 40), Document("short", "word")]
     with Index.create(tmp_path / "i", short.space) as index:
         ingest(index, short, long)
         finding = kinds(lint(index, short))["truncated"]
         assert (finding.count, finding.examples) == (2, ("longer 26 tokens", "long 16 tokens"))
         assert "42 of all 77 tokens" in finding.what
-    chunking = Encoder.load(max_tokens=16, long=LongDocuments(Long.CHUNK))
+    chunking = Encoder.load(documents=DocumentEncoding(max_tokens=16, long=LongDocuments(Long.CHUNK)))
     with Index.create(tmp_path / "j", chunking.space) as index:
         ingest(index, chunking, long)
         found = kinds(lint(index, chunking))
@@ -172,7 +173,7 @@ def test_documents_that_were_cut(tmp_path: Path) -> None:
 
 def test_special_tokens_with_weight_but_not_pins(tmp_path: Path) -> None:
     rules = Rules.from_dict({"version": 1, "pin": [{"text": "err_42"}]})
-    pinning = Encoder.load(rules=rules, document_pruning="ban=special,ban=unused")
+    pinning = Encoder.load(documents=DocumentEncoding(pruning="ban=special,ban=unused"), rules=rules)
     with Index.create(tmp_path / "i", pinning.space) as index:
         ingest(index, pinning, [Document("d", "The display shows ERR_42.")])
         assert "special" not in kinds(lint(index, pinning))

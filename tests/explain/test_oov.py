@@ -8,7 +8,7 @@ import pytest
 from lexpand import Document, Encoder, Index, Query, Role, ingest
 from lexpand.encode import Rules, WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.explain.doctors.oov import find_broken_words, is_identifier
+from lexpand.explanation.doctors.oov import find_broken_words, is_identifier
 from lexpand.search import encoder_of
 
 PAGES = [

@@ -8,8 +8,8 @@ from explain_cases import Collection
 
 from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
 from lexpand.encode import WordAnalyzer
-from lexpand.explain import Contribution, Explanation, Origin, Side, Unmatched, explain, why_not
-from lexpand.explain.page import explanation_page
+from lexpand.explanation import Contribution, Explanation, Origin, Side, Unmatched, explain, why_not
+from lexpand.explanation.page import explanation_page
 
 VOID = {"meta", "hr", "br"}
 

@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 from explain_cases import Collection
 
-from lexpand import Document, Encoder, HybridRetriever, Index, Retriever, SparseRetriever, WordRetriever, ingest
-from lexpand.encode import Chunks, Long, LongDocuments, WordAnalyzer
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    HybridRetriever,
+    Index,
+    Retriever,
+    SparseRetriever,
+    WordRetriever,
+    ingest,
+)
+from lexpand.data import Chunks, Long, LongDocuments
+from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.explain import Explanation, Origin, explain
-from lexpand.explain.explanation import weights_by_span
+from lexpand.explanation import Explanation, Origin, explain
+from lexpand.explanation.explanation import weights_by_span
 from lexpand.index import BM25
 from lexpand.search import Feedback, Fusion
 
@@ -170,13 +181,13 @@ TALE = Document("tale", f"{LONG.text} The printer is broken. {LONG.text}", "A ta
 @pytest.mark.parametrize("overlap", [0, 16])
 def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # type: ignore[no-untyped-def]
     """Places are those of the whole text, whichever chunk has them, and the title of a later chunk is the title."""
-    encoder = Encoder.load(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap))
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap)))
     # A title of more than half a chunk is left out of the later ones.
     titled = Document("titled", TALE.text, "so long a title of words " * 8)
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer()) as index:
         ingest(index, encoder, [LONG, TALE, titled])
         # As it is opened: the policy is the index's.
-        sparse = SparseRetriever(index, Encoder.load(max_tokens=64))
+        sparse = SparseRetriever(index, Encoder.load(documents=DocumentEncoding(max_tokens=64)))
         for retriever in (sparse, WordRetriever(index), sparse + WordRetriever(index)):
             for hit in retriever.search("broken printer in a tale of machines", 3):
                 explanation = explain(retriever, "broken printer in a tale of machines", hit.doc_id)

@@ -5,10 +5,20 @@ from pathlib import Path
 import pytest
 from explain_cases import Collection
 
-from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, SparseVectors, ingest
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    HybridRetriever,
+    Index,
+    QueryEncoding,
+    SparseRetriever,
+    SparseVectors,
+    ingest,
+)
 from lexpand.encode import Role
 from lexpand.errors import DataError, UnknownDocument
-from lexpand.explain import LossKind, Origin, WhyNot, why_not
+from lexpand.explanation import LossKind, Origin, WhyNot, why_not
 
 
 def losses(answer: WhyNot, kind: LossKind) -> dict[str, float]:
@@ -68,7 +78,7 @@ def test_the_parts_of_a_hybrid(collection: Collection) -> None:
 
 
 def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
-    pruning = Encoder.load(document_pruning="top=8")
+    pruning = Encoder.load(documents=DocumentEncoding(pruning="top=8"))
     with Index.create(tmp_path / "i", pruning.space) as index:
         ingest(index, pruning, pages)
         whole = Encoder.load().trace(pages[3].full_text, Role.DOCUMENT).weights
@@ -86,7 +96,7 @@ def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
 
 
 def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
-    encoder = Encoder.load(document_pruning="top=1")
+    encoder = Encoder.load(documents=DocumentEncoding(pruning="top=1"))
     documents = [Document("a", "The zebra sleeps and the printer burns."), Document("b", "printer printer")]
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, documents)
@@ -99,7 +109,7 @@ def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
 
 
 def test_lost_to_the_querys_pruning(small_index: Index) -> None:
-    pruning, query = Encoder.load(query_pruning="top=1"), "printer invoices crash"
+    pruning, query = Encoder.load(queries=QueryEncoding(pruning="top=1")), "printer invoices crash"
     answer = why_not(SparseRetriever(small_index, pruning), query, "invoice")
     asked = Encoder.load().encode_queries([query]).as_dict(0)
     (kept,) = pruning.encode_queries([query]).as_dict(0)
@@ -113,7 +123,7 @@ def test_lost_to_the_querys_pruning(small_index: Index) -> None:
 
 def test_lost_to_truncation(tmp_path: Path) -> None:
     """Words past the length are found wherever they stand; words that were read are not lost."""
-    encoder = Encoder.load(max_tokens=32)
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=32))
     filler = "Nothing of interest stands on this page. " * 30
     documents = [
         Document("late", f"{filler} The volcano erupted. {filler}", "A report"),
@@ -134,7 +144,7 @@ def test_lost_to_truncation(tmp_path: Path) -> None:
 
 
 def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> None:
-    encoder, query = Encoder.load(max_tokens=24), "a volcano on a page of interest"
+    encoder, query = Encoder.load(documents=DocumentEncoding(max_tokens=24)), "a volcano on a page of interest"
     text = (
         "Pages of interest about a volcano. " + "Nothing of interest stands on this page. " * 9 + "The volcano erupted."
     )

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from index_toys import RealCollection
 
-from lexpand import Document, Encoder, Index, Role, read_queries
+from lexpand import Document, DocumentEncoding, Encoder, Index, Role, read_queries
 from lexpand.data import collection_path
 
 
 @pytest.fixture(scope="session")
 def real(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> RealCollection:
     # The first tokens of each text are enough for vectors of real shape, and quicker.
-    encoder = Encoder.load(max_tokens=64)
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64))
     documents = scifact[::17][:300]
     vectors = encoder.encode(documents, Role.DOCUMENT).vectors
     queries = encoder.encode_queries([query.text for query in read_queries(collection_path("scifact"))][:50])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest
-from lexpand.encode import Chunks, Dtype, Long, LongDocuments
+from lexpand import Document, DocumentEncoding, Encoder, Index, QueryEncoding, Role, SparseRetriever, ingest
+from lexpand.collection import sync
+from lexpand.data import Chunks, Dtype, Long, LongDocuments
 from lexpand.errors import IndexStateError, ModelError
-from lexpand.index import sync
 from lexpand.search import encoder_of
 
 PAGES = [Document("a", "The printer shows an error."), Document("b", "Invoices are sent by e-mail.")]
@@ -16,7 +16,7 @@ PAGES = [Document("a", "The printer shows an error."), Document("b", "Invoices a
 
 @pytest.fixture(scope="module")
 def rounded() -> Encoder:
-    return Encoder.load(dtype="int8")
+    return Encoder.load(documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"))
 
 
 def test_documents_in_another_dtype_are_refused(encoder: Encoder, rounded: Encoder, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_it_is_continued_as_it_was_begun(encoder: Encoder, rounded: Encoder, tmp
         assert stored.terms.tolist() == expected.terms.tolist() != exact.terms.tolist()
         asked = ["an error of the printer"]
         assert again.encode_queries(asked) == encoder.encode_queries(asked)
-        quick = encoder_of(index, query_dtype="int8")
+        quick = encoder_of(index, queries=QueryEncoding(dtype="int8"))
         assert quick.encode_queries(asked) == rounded.encode_queries(asked) != encoder.encode_queries(asked)
 
 
@@ -93,6 +93,6 @@ def test_documents_are_all_encoded_alike(encoder: Encoder, tmp_path: Path, name:
 
 def test_a_dtype_that_there_is_not() -> None:
     with pytest.raises(ModelError, match="the dtype 'int4': it must be one of float32, int8, bfloat16"):
-        Encoder.load(dtype="int4")
+        Encoder.load(documents=DocumentEncoding(dtype="int4"), queries=QueryEncoding(dtype="int4"))
     with pytest.raises(ModelError, match="the dtype 'half'"):
-        Encoder.load(query_dtype="half")
+        Encoder.load(queries=QueryEncoding(dtype="half"))

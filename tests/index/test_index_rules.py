@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from lexpand import Document, Encoder, Index, Role, SparseRetriever, ingest
+from lexpand.collection import sync
 from lexpand.encode import Rules
 from lexpand.errors import DataError, IndexStateError
-from lexpand.index import sync
 from lexpand.search import encoder_of
 
 RULES = Rules.from_dict(

@@ -9,9 +9,9 @@ import pytest
 from index_toys import SPACE
 
 from lexpand import Document, Encoder, Index, SparseVectors, ingest
+from lexpand.collection import IngestReport, OnDuplicate
 from lexpand.encode import Role
 from lexpand.errors import ContractMismatch, DataError, IndexLocked, RowError, SourceError
-from lexpand.index import IngestReport, OnDuplicate
 
 
 class Spy:

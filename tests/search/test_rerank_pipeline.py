@@ -10,9 +10,8 @@ from typer.testing import CliRunner, Result
 
 from lexpand import Document, Encoder, Index, SparseRetriever, ingest, open_retriever
 from lexpand.cli.app import app
-from lexpand.encode import Pruning, WordAnalyzer
+from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, LexpandWarning, ModelError, StorageError
-from lexpand.index import TwoStep
 from lexpand.search import CrossEncoder, DenseReranker, Feedback, Fusion, LateInteractionReranker, Pipeline
 from lexpand.search.parts import Rerank, Splade, Words
 from lexpand.search.reranking import RerankingRetriever
@@ -22,7 +21,7 @@ QUERY = "the month, the printer, an account, leave, a crash"
 TOML = """
 [[parts]]
 field = "splade"
-two_step = { top = 5, ratio = 0.2, window = 30 }
+idf = 0.25
 [[parts]]
 field = "bm25"
 [rerank]
@@ -67,16 +66,16 @@ def broken(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file(tmp_path: Path, path: Path, model: Path) -> None:
     (tmp_path / "kb.toml").write_text(TOML, encoding="utf-8")
     pipeline = Pipeline.load(tmp_path / "kb.toml")
-    assert pipeline.parts == (Splade(two_step=TwoStep(Pruning(top=5, ratio=0.2), 30)), Words())
+    assert pipeline.parts == (Splade(idf=0.25), Words())
     assert pipeline.rerank == Rerank(str(model), depth=3, budget_ms=200, max_tokens=64)
     with open_retriever(path, tmp_path / "kb.toml") as retriever:
         assert isinstance(retriever, RerankingRetriever)
         assert (retriever.depth, retriever.budget_ms) == (3, 200)
         assert isinstance(retriever.reranker, CrossEncoder)
         assert retriever.reranker.max_tokens == 64
-        sparse = retriever.first.parts[0]  # type: ignore[attr-defined]
+        sparse = retriever.first.parts[0].retriever  # type: ignore[attr-defined]
         assert isinstance(sparse, SparseRetriever)
-        assert sparse.two_step == TwoStep(Pruning(top=5, ratio=0.2), 30)
+        assert sparse.idf == 0.25
         by_hand = RerankingRetriever(retriever.first, CrossEncoder.load(model, max_tokens=64), depth=3)
         assert retriever.search(QUERY) == by_hand.search(QUERY) != retriever.first.search(QUERY)
 
@@ -97,7 +96,6 @@ def test_kinds(tmp_path: Path, path: Path, kind: str, loaded: type) -> None:
         Pipeline(),
         Pipeline((Words(0.5, 0.9, 0.4),)),
         Pipeline((Splade(0.25, 0.5, 1e-05), Words(2)), Fusion.RECIPROCAL_RANK, 7, Feedback(3, 9, 0.125)),
-        Pipeline((Splade(two_step=TwoStep()), Splade(two_step=TwoStep(Pruning(mass=0.5, threshold=0.25), 7)))),
         Pipeline(rerank=Rerank('/a "path"\\\x7f\n\u2028é', depth=5, budget_ms=1.5, max_tokens=99, backend="torch")),
         Pipeline((Words(),), feedback=Feedback(), rerank=Rerank("/m", "dense")),  # type: ignore[arg-type]
     ],
@@ -129,13 +127,7 @@ def test_a_saved_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("[rerank]\nmodel = 'x'\nlayers = 5", "rerank has the key 'layers'"),
         ("[rerank]\nmodel = 'x'\nkind = 'list'", "no kind of reranker 'list': give one of cross-encoder, dense, late"),
         ("[rerank]\nmodel = 'x'\nkind = 'dense'\nbackend = 'torch'", "a dense reranker runs on onnx"),
-        (
-            "[parts.two_step]\nterms = 5",
-            "two_step has the key 'terms': it may have mass, ratio, threshold, top, window",
-        ),
-        ("[parts.two_step]\nwindow = 0", "at least one document must be scored"),
-        ("[parts.two_step]\nratio = 2", "ratio is 2"),
-        ("two_step = 4", "two_step is 4: it must be a table"),
+        ("two_step = 4", "a part of field splade has the key 'two_step'"),
     ],
 )
 def test_files_that_are_no_pipelines(tmp_path: Path, text: str, said: str) -> None:

@@ -7,8 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand import Document, Encoder, HybridRetriever, Index, Query, SparseRetriever, WordRetriever, ingest
-from lexpand.encode import LongDocuments, WordAnalyzer
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    HybridRetriever,
+    Index,
+    Query,
+    SparseRetriever,
+    WordRetriever,
+    ingest,
+)
+from lexpand.data import LongDocuments
+from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, LexpandWarning
 from lexpand.search import Note, Reason, Reranker, RerankingRetriever, Retriever, notes_of
 
@@ -117,7 +128,7 @@ def test_filters_groups_and_deletions_are_the_firsts(first: SparseRetriever) -> 
 
 
 def test_of_a_chunked_document_the_chunk_is_read(tmp_path: Path) -> None:
-    short = Encoder.load(max_tokens=16, long=LongDocuments("chunk"))
+    short = Encoder.load(documents=DocumentEncoding(max_tokens=16, long=LongDocuments("chunk")))
     text = "Invoices are sent on the first day. " * 6 + "Then the printer prints nothing at all."
     with Index.create(tmp_path / "chunks.index", short.space) as index:
         ingest(index, short, [Document("long", text, "A title")])

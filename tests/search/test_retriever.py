@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, Encoder, Index, Query, SparseRetriever, ingest, open_retriever, read_queries
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    Query,
+    SparseRetriever,
+    ingest,
+    open_retriever,
+    read_queries,
+)
 from lexpand.data import collection_path
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ContractMismatch, ModelError, NotAnIndex
@@ -78,7 +88,7 @@ def test_an_empty_index(tmp_path: Path, encoder: Encoder) -> None:
 
 
 def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
-    short = Encoder.load(max_tokens=32)
+    short = Encoder.load(documents=DocumentEncoding(max_tokens=32))
     queries = list(read_queries(collection_path("scifact")))[:20]
     with Index.create(tmp_path / "i", short.space) as index:
         ingest(index, short, scifact[:60])

@@ -41,6 +41,7 @@ class Passage:
 
 def find_passages(retriever: Retriever, query: str, k: int, filter: Filter | None) -> list[Passage]:
     """The best ``k`` documents for a question, best first; see `Retriever.rank`."""
-    (matches,) = retriever.rank([query], k, filter=filter)
-    documents = retriever.index.documents([match.row for match in matches])
-    return [Passage(documents[match.row], match.score, match.span) for match in matches]
+    reading = retriever.reading()
+    (matches,) = reading.rank([query], k, filter=filter)
+    documents = reading.documents_of(matches)
+    return [Passage(documents[match.doc_id], match.score, match.span) for match in matches]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import statistics
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from lexpand.cli.explain_tables import print_explanation
 from lexpand.cli.options import DtypeOption, Json, Threads, Verbose
-from lexpand.cli.output import is_watched, print_json, say, show, show_heading
+from lexpand.cli.output import is_watched, print_json, say, show, show_heading, show_table
 from lexpand.cli.search import print_hit
+from lexpand.collection import Collection, Wishes, open_or_create
 from lexpand.data import Document, Qrels, Query, Run, ScoredDocument, collection_path, read_documents, read_queries
-from lexpand.encode import Dtype, Encoder
 from lexpand.encode.progress import reporting
 from lexpand.errors import IndexStateError
-from lexpand.evaluate import evaluate
-from lexpand.explain import explain
-from lexpand.index import Index, Presence, ingest
-from lexpand.search import SparseRetriever
+from lexpand.evaluation import evaluate
+from lexpand.index import Presence
+from lexpand.search import Retriever
+from lexpand.search.pipeline import NAMED
 
-# Claims of SciFact's test set whose first document is relevant, with more than half of its score from expansion terms.
+# Claims of SciFact's test set whose first document is relevant, with much of its score from expansion terms.
 QUESTIONS = ("921", "873", "1270")
 
 _MEASURES = ("nDCG@10", "R@100")
@@ -44,53 +48,43 @@ def demo(
     It needs no network: model and collection come with Lexpand. A second run starts from the index.
     """
     folder = collection_path("scifact")
-    encoder = Encoder.load("default", threads=threads, dtype=dtype or Dtype.FLOAT32)
-    with _demo_index(index_path, encoder) as index:
-        facts = _fill(index, encoder, list(read_documents(folder)))
-        retriever = SparseRetriever(index, encoder)
+    wishes = Wishes(encoding={} if dtype is None else {"dtype": dtype})
+    with open_or_create(index_path, wishes, threads=threads) as kb:
+        facts = _fill(kb, list(read_documents(folder)))
         queries = {query.query_id: query for query in read_queries(folder)}
         if not as_json:
-            _answer(retriever, [queries[query_id] for query_id in QUESTIONS])
-        run, milliseconds = _timed_run(retriever, list(queries.values()))
-    facts |= evaluate(run, Qrels.read(folder / "qrels" / "test.tsv"), _MEASURES)
-    facts |= {"queries": len(queries), **_percentiles(milliseconds)}
+            _answer(kb, [queries[query_id] for query_id in QUESTIONS])
+        qrels = Qrels.read(folder / "qrels" / "test.tsv")
+        measured = {name: _measured(kb.retriever(name), list(queries.values()), qrels) for name in NAMED}
+    facts |= {"queries": len(queries), "pipelines": measured}
     if as_json:
         print_json(facts)
     else:
-        _print_facts(facts, index_path)
+        _print_facts(facts, measured, index_path)
 
 
-def _demo_index(path: Path, encoder: Encoder) -> Index:
-    return Index.open(path) if Index.exists(path) else Index.create(path, encoder.space)
-
-
-def _fill(index: Index, encoder: Encoder, documents: list[Document]) -> dict[str, float]:
+def _fill(kb: Collection, documents: list[Document]) -> dict[str, Any]:
     """Add what is not there yet."""
-    missing = len(documents) - _stored(index, documents)
+    stored = kb.index.presence(documents).count(Presence.SAME)
+    if stored < len(kb):
+        raise IndexStateError(f"{kb.path} holds other documents than the demo's: name another folder with --index")
+    missing = len(documents) - stored
     if missing:
-        say(f"indexing {missing:,} abstracts of SciFact into {index.path}", "dim")
+        say(f"indexing {missing:,} abstracts of SciFact into {kb.path}", "dim")
     with reporting(len(documents), "indexing", is_watched() and missing > 0) as on_done:
-        report = ingest(index, encoder, documents, commit_every=1000, on_done=on_done)
-    facts: dict[str, float] = {"documents": len(index), "added": report.added}
+        report = kb.add(documents, commit_every=1000, on_done=on_done)
+    facts: dict[str, Any] = {"documents": len(kb), "added": report.added}
     if report.added:
         facts["documents_per_second"] = report.added / report.encode_seconds
         facts["truncated"] = report.truncated
     return facts
 
 
-def _stored(index: Index, documents: list[Document]) -> int:
-    """How many of the demo's documents the index has; one with any others is somebody's own."""
-    stored = index.presence(documents).count(Presence.SAME)
-    if stored < len(index):
-        raise IndexStateError(f"{index.path} holds other documents than the demo's: name another folder with --index")
-    return stored
-
-
-def _answer(retriever: SparseRetriever, questions: Sequence[Query]) -> None:
+def _answer(kb: Collection, questions: Sequence[Query]) -> None:
     for question in questions:
-        hits = retriever.search(question.text, 3)
+        hits = kb.search(question.text, 3)
         show_heading(question.text)
-        why = [explain(retriever, question.text, hit.doc_id) for hit in hits]
+        why = [kb.explain(question.text, hit.doc_id) for hit in hits]
         for hit, explanation in zip(hits, why, strict=True):
             print_hit(hit, explanation)
         show("")
@@ -98,7 +92,13 @@ def _answer(retriever: SparseRetriever, questions: Sequence[Query]) -> None:
         show("")
 
 
-def _timed_run(retriever: SparseRetriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
+def _measured(retriever: Retriever, queries: Sequence[Query], qrels: Qrels) -> dict[str, float]:
+    run, milliseconds = _timed_run(retriever, queries)
+    cuts = statistics.quantiles(milliseconds, n=100)
+    return {**evaluate(run, qrels, _MEASURES), "query_ms_p50": cuts[49], "query_ms_p99": cuts[98]}
+
+
+def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
     """Each query by itself, from words to a ranking, and the milliseconds that it took."""
     rankings, milliseconds = {}, []
     for query in queries:
@@ -109,20 +109,31 @@ def _timed_run(retriever: SparseRetriever, queries: Sequence[Query]) -> tuple[Ru
     return Run(rankings), milliseconds
 
 
-def _percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(milliseconds, n=100)
-    return {"query_ms_p50": cuts[49], "query_ms_p99": cuts[98]}
-
-
-def _print_facts(facts: dict[str, float], path: Path) -> None:
+def _print_facts(facts: Mapping[str, Any], measured: Mapping[str, Mapping[str, float]], path: Path) -> None:
     show_heading("measured")
-    for measure in _MEASURES:
-        show(f"{measure} {facts[measure]:.4f}")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in ("pipeline", *_MEASURES, "query p50", "p99"):
+        table.add_column(column, justify="left" if column == "pipeline" else "right")
+    for name, each in measured.items():
+        scores = [f"{each[measure]:.3f}" for measure in _MEASURES]
+        table.add_row(name, *scores, f"{each['query_ms_p50']:.2f} ms", f"{each['query_ms_p99']:.2f} ms")
+    show_table(table)
     if facts["added"]:
-        show(f"documents encoded a second {facts['documents_per_second']:.1f}")
-    else:
-        show("documents encoded a second: none encoded, the index was complete")
-    show(f"query latency, words to ranking: p50 {facts['query_ms_p50']:.2f} ms, p99 {facts['query_ms_p99']:.2f} ms")
-    show(f"over {facts['documents']:,} documents and {facts['queries']:,} queries")
+        show(f"documents encoded a second: {facts['documents_per_second']:.1f}")
+    show(f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking")
     show("")
-    show(f'ask it yourself:  lexpand search "{path}" "does smoking cause heart disease" --explain')
+    show("ask it yourself:")
+    command = shlex.join([_command(), "search", str(path), "does smoking cause heart disease", "--explain"])
+    show(command, indent=2, wrap=False)
+
+
+def _command() -> str:
+    """The command as it can be typed: by its path, where the shell does not find this one by its name."""
+    mine = Path(sys.argv[0])
+    found = shutil.which("lexpand")
+    if found is not None and mine.exists() and Path(found).samefile(mine):
+        return "lexpand"
+    try:
+        return str(mine.relative_to(Path.cwd()))
+    except ValueError:
+        return str(mine)

@@ -9,16 +9,16 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, QueryRules, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, QueryRules, Threads, Verbose, query_encoding
 from lexpand.cli.output import count, is_watched, print_json, say, show
 from lexpand.data import Query, read_queries
 from lexpand.data.streams import split_compression
 from lexpand.encode import Encoder
 from lexpand.encode.progress import reporting
 from lexpand.errors import ModelError
-from lexpand.explain.doctors.finding import Finding, Severity
-from lexpand.explain.doctors.linting import HUB_SHARE, SAMPLE, lint
-from lexpand.explain.doctors.oov import BrokenWord, find_broken_words
+from lexpand.explanation.doctors.finding import Finding, Severity
+from lexpand.explanation.doctors.linting import HUB_SHARE, SAMPLE, lint
+from lexpand.explanation.doctors.oov import BrokenWord, find_broken_words
 from lexpand.index import Index
 from lexpand.search import encoder_of
 
@@ -78,7 +78,9 @@ def oov_command(
     The documents that have a word itself are known by the words of INDEX (docs/doctors.md).
     """
     with Index.open(index_path) as index:
-        encoder = encoder_of(index, model=model, threads=threads, rules=rules, query_dtype=dtype)
+        encoder = encoder_of(
+            index, model=model, threads=threads, rules=rules, queries=query_encoding(None, None, dtype)
+        )
         asked = _queries(queries)
         with reporting(len(asked), "looking", is_watched()) as on_done:
             words = find_broken_words(index, encoder, asked, k=k, on_done=on_done)

@@ -10,10 +10,23 @@ import typer
 
 from lexpand.cli.encode_file import FileWishes, encode_file
 from lexpand.cli.exchange import FileFormat
-from lexpand.cli.making import CacheFile, ChunksAs, LongPolicy, LongWishes, MaxLength, Overlap, Prune, TitleWeight
+from lexpand.cli.making import (
+    CacheFile,
+    ChunksAs,
+    IdField,
+    LongPolicy,
+    MaxLength,
+    Overlap,
+    Prune,
+    TextField,
+    TitleField,
+    TitleWeight,
+    encoding_of,
+)
 from lexpand.cli.options import DtypeOption, Json, TextRules, Threads, Verbose
 from lexpand.cli.output import print_json, show
-from lexpand.encode import Dtype, Encoder, Role, Trace
+from lexpand.data import Chunks, DocumentEncoding, Dtype, Fields, LongDocuments
+from lexpand.encode import Encoder, QueryEncoding, Role, Trace
 from lexpand.errors import DataError
 
 
@@ -40,6 +53,9 @@ def encode(
         Path | None, typer.Option("--stats", help="Write what was made as JSON to this file.", show_default="none")
     ] = None,
     cache: CacheFile = None,
+    id_field: IdField = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
     max_length: MaxLength = None,
     long: LongPolicy = None,
     chunks: ChunksAs = None,
@@ -54,33 +70,46 @@ def encode(
 ) -> None:
     """Print the terms of each TEXT with their weights, strongest first; an expansion term with the word it came from.
 
-    With --json, each text is one line: {"text": ..., "terms": {term: weight}}.
+    With --json, each text is one line: {"text": ..., "terms": {term: weight}, "origins": {term: {origin, word}}}.
 
     With --output, the documents of a source are encoded into a file for other systems (docs/exchange.md). After Ctrl-C
     or a crash the same command again carries on: what was encoded is kept beside the file until it is whole. Chunks of
     long documents become one vector. Rows that cannot be used are listed (exit code 3).
     """
-    long_wishes = LongWishes(long, chunks, overlap)
+    fields = Fields(doc_id=id_field, text=text_field, title=title_field)
+    encoding = encoding_of(
+        max_length=max_length,
+        long=long,
+        chunks=chunks,
+        overlap=overlap,
+        title_weight=title_weight,
+        prune=prune,
+        dtype=dtype if output is not None else None,
+        plain=LongDocuments(chunks=Chunks.MAX),
+    )
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
             raise typer.BadParameter("--output is for one source of documents")
-        wishes = FileWishes(
-            output, file_format, force, cache, stats, max_length, long_wishes, title_weight, prune, rules, dtype
-        )
+        wishes = FileWishes(output, file_format, force, cache, stats, fields, encoding, rules)
         encode_file(Path(texts[0]), wishes, model, threads, as_json)
         return
-    if (
-        any(option is not None for option in (file_format, stats, cache, max_length, title_weight, prune, *long_wishes))
-        or force
-    ):
+    if any(option is not None for option in (file_format, stats, cache)) or encoding or fields != Fields() or force:
         raise typer.BadParameter("the options of files and documents are for --output")
-    encoder = Encoder.load(model, threads=threads, rules=rules, dtype=dtype or Dtype.FLOAT32)
+    arithmetic = dtype or Dtype.FLOAT32
+    encoder = Encoder.load(
+        model,
+        documents=DocumentEncoding(dtype=arithmetic),
+        queries=QueryEncoding(dtype=arithmetic),
+        threads=threads,
+        rules=rules,
+    )
     for text in _lines(texts):
         trace = encoder.trace(text, role)
         ordered = sorted(trace.weights, key=lambda term: (-trace.weights[term], term))
         if as_json:
             weights = {encoder.vocabulary.term(term): trace.weights[term] for term in ordered}
-            print_json({"text": text, "terms": weights})
+            origins = {encoder.vocabulary.term(term): _origin_of(trace, term) for term in ordered}
+            print_json({"text": text, "terms": weights, "origins": origins})
             continue
         show((text, "bold"))
         for term in ordered:
@@ -101,6 +130,13 @@ def _standard_input() -> Iterator[str]:
             yield line.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError(f"standard input, line {number}: invalid UTF-8 ({error.reason}): give UTF-8") from error
+
+
+def _origin_of(trace: Trace, term: int) -> dict[str, str | None]:
+    """Where a term came from: ``text``, ``expansion`` or ``rule``, and the word behind it where there is one."""
+    if term in trace.by_rule:
+        return {"origin": "rule", "word": None}
+    return {"origin": "text" if term in trace.input_terms else "expansion", "word": trace.word(term)}
 
 
 def _origin(trace: Trace, term: int) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,16 @@ from typing import Any
 import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
-from lexpand.cli.making import LongWishes
+from lexpand.cli.ingesting import total_of
 from lexpand.cli.output import count, is_watched, json_line, print_json, print_refused, say, show
-from lexpand.data import read_documents
-from lexpand.data.streams import read_lines, split_compression, write_lines
-from lexpand.encode import Chunks, Dtype, Encoder, LongDocuments, VectorCache
+from lexpand.collection import encode_to_file
+from lexpand.data import DocumentEncoding, Fields
+from lexpand.data.given import documents_of
+from lexpand.data.streams import write_lines
+from lexpand.encode import Encoder, VectorCache
 from lexpand.encode.progress import reporting
-from lexpand.errors import LexpandError, RowError
-from lexpand.index.exchange import Format, check_target, encode_to_file
+from lexpand.errors import DataError, LexpandError, RowError
+from lexpand.index.exchange import Format, check_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +33,23 @@ class FileWishes:
     force: bool
     cache: Path | None
     stats: Path | None
-    max_length: int | None
-    long: LongWishes
-    title_weight: float | None
-    prune: str | None
+    fields: Fields
+    encoding: Mapping[str, Any]
     rules: Path | None
-    dtype: Dtype | None
 
 
 def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool) -> None:
     """Encode the documents of a source into a file, and say what it has."""
     start, refused = time.perf_counter(), list[RowError]()
     check_target(wishes.output, wishes.file_format, None, wishes.force)
+    _check_places(source, wishes)
     with _cache(wishes) as cache:
-        encoder = Encoder.load(
-            model,
-            threads=threads,
-            max_tokens=wishes.max_length,
-            document_pruning=wishes.prune,
-            rules=wishes.rules,
-            long=wishes.long.over(LongDocuments(chunks=Chunks.MAX)),
-            title_weight=wishes.title_weight or 0.0,
-            cache=cache,
-            dtype=wishes.dtype or Dtype.FLOAT32,
-        )
-        with _saying_what_is_kept(cache, refused), reporting(_total(source), "encoding", is_watched()) as on_done:
+        encoding = DocumentEncoding(**wishes.encoding)
+        encoder = Encoder.load(model, documents=encoding, rules=wishes.rules, threads=threads).with_cache(cache)
+        with _saying_what_is_kept(cache, refused), reporting(total_of(source), "encoding", is_watched()) as on_done:
             statistics = encode_to_file(
                 encoder,
-                read_documents(source, on_bad_row=refused.append),
+                documents_of(source, fields=wishes.fields, on_bad_row=refused.append),
                 wishes.output,
                 format=wishes.file_format,
                 overwrite=wishes.force,
@@ -76,6 +67,14 @@ def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | Non
         print_refused(refused)
     if refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _check_places(source: Path, wishes: FileWishes) -> None:
+    """Raise if a file would be replaced that must not be."""
+    if source.exists() and wishes.output.exists() and source.samefile(wishes.output):
+        raise DataError(f"{wishes.output} is the source itself: choose another file for --output")
+    if wishes.stats is not None and wishes.stats.exists() and not wishes.force:
+        raise DataError(f"{wishes.stats} is there already: choose another file, or replace it with --force")
 
 
 @contextmanager
@@ -114,13 +113,6 @@ def _saying_what_is_kept(cache: VectorCache, refused: list[RowError]) -> Iterato
         kept = f"{cache.path} has {count(len(cache), 'text')} encoded; the same command again carries on"
         say(f"interrupted: {kept if len(cache) else 'nothing was encoded yet'}", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _total(source: Path) -> int | None:
-    """The rows of a file of JSON lines, where somebody watches; they are quickly counted."""
-    if not is_watched() or not source.is_file() or split_compression(source)[0] not in (".jsonl", ".ndjson"):
-        return None
-    return sum(1 for _, line in read_lines(source) if line.strip())
 
 
 def _print(facts: dict[str, Any]) -> None:

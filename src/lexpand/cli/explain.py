@@ -21,11 +21,13 @@ from lexpand.cli.options import (
     QueryText,
     Threads,
     Verbose,
+    query_encoding,
 )
 from lexpand.cli.output import print_json
+from lexpand.collection import open as open_collection
 from lexpand.data.streams import atomic_write
-from lexpand.explain import Explanation, WhyNot, explain, why_not
-from lexpand.search import open_retriever
+from lexpand.errors import DataError
+from lexpand.explanation import Explanation, WhyNot
 
 
 def explain_command(
@@ -47,7 +49,7 @@ def explain_command(
     ] = 10,
     terms: Annotated[int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")] = 20,
     filter_text: FilterText = None,
-    pipeline: PipelineOption = "splade",
+    pipeline: PipelineOption = None,
     query_mode: QueryModeOption = None,
     prune: QueryPrune = None,
     rules: QueryRules = None,
@@ -56,27 +58,28 @@ def explain_command(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --html if it is there.")] = False,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
-    with open_retriever(
+    if html is not None and html.exists() and not force:
+        raise DataError(f"{html} is there already: choose another file, or replace it with --force")
+    with open_collection(
         index_path,
         pipeline,
         model=model,
         threads=threads,
-        query_mode=query_mode,
-        query_pruning=prune,
+        queries=query_encoding(query_mode, prune, dtype),
         rules=rules,
-        query_dtype=dtype,
-    ) as retriever:
+    ) as kb:
         answer: Explanation | WhyNot
         if why_missing or than is not None:
-            answer = why_not(retriever, query, doc_id, than, k=k, filter=filter_text)
+            answer = kb.why_not(query, doc_id, than, k=k, filter=filter_text)
         else:
-            answer = explain(retriever, query, doc_id, filter=filter_text)
+            answer = kb.explain(query, doc_id, filter=filter_text)
     if html is not None:
         with atomic_write(html) as file:
             file.write(answer.to_html().encode())

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from lexpand.cli.output import Part, count, line, show, show_table
-from lexpand.explain import Contribution, Difference, Explanation, Origin, WhyNot
-from lexpand.explain import Part as HybridPart
-from lexpand.explain.page import describe
+from lexpand.explanation import Contribution, Difference, Explanation, Origin, WhyNot
+from lexpand.explanation import Part as HybridPart
+from lexpand.explanation.page import describe
 from lexpand.search.snippet import Passage
 
 _LOSSES = 10

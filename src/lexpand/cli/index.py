@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,52 +14,42 @@ from lexpand.cli.making import (
     ChunksAs,
     Columns,
     CommitEvery,
+    IdField,
     LongPolicy,
-    LongWishes,
     MaxLength,
     Overlap,
     Prune,
     RulesFile,
+    TextField,
+    TitleField,
     TitleWeight,
-    Wishes,
     Words,
-    open_or_create,
+    columns_of,
+    encoding_of,
+    wishes_of,
 )
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, SourcePath, Threads, Verbose
 from lexpand.cli.output import is_watched
-from lexpand.data import Fields, read_documents
+from lexpand.collection import IngestReport, OnDuplicate, open_or_create
+from lexpand.data import Fields
 from lexpand.encode.progress import reporting
-from lexpand.errors import RowError
-from lexpand.index import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
+from lexpand.index import COMMIT_EVERY
 
 
 def index(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="JSONL (.gz, .zst too), CSV, TSV or Parquet file, BEIR folder, or folder of text and Markdown files.",
-        ),
-    ],
+    source: SourcePath,
     index_path: IndexPath,
     model: Model = None,
     max_length: MaxLength = None,
-    id_field: Annotated[
-        str | None, typer.Option("--id-field", help="Field of the id.", show_default="doc_id, id or _id")
-    ] = None,
-    text_field: Annotated[
-        str | None,
-        typer.Option("--text-field", help="Field of the text.", show_default="text, contents, content or body"),
-    ] = None,
-    title_field: Annotated[
-        str | None, typer.Option("--title-field", help="Field of the title.", show_default="title, if there")
-    ] = None,
+    id_field: IdField = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
     on_duplicate: Annotated[
         OnDuplicate,
         typer.Option(
             "--on-duplicate",
             help="What to do with a doc_id that is there with another content: refuse it and say so, skip it, or "
-            "put the new one in its place.",
+            "replace what is there.",
         ),
     ] = OnDuplicate.REFUSE,
     commit_every: CommitEvery = COMMIT_EVERY,
@@ -83,23 +72,28 @@ def index(
     Rows that cannot be used are listed with their place, and the others indexed (exit code 3). Ctrl-C keeps what is
     done, and the same command again carries on: documents that are there already are skipped and counted.
     """
-    start, refused = time.perf_counter(), list[RowError]()
+    start, report = time.perf_counter(), IngestReport()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
-    documents = begun(source, read_documents(source, fields=fields, on_bad_row=refused.append), refused)
-    wishes = Wishes(
-        model, max_length, words, columns, LongWishes(long, chunks, overlap), title_weight, prune, cache, rules, dtype
+    encoding = encoding_of(
+        max_length=max_length,
+        long=long,
+        chunks=chunks,
+        overlap=overlap,
+        title_weight=title_weight,
+        prune=prune,
+        dtype=dtype,
     )
-    with open_or_create(index_path, wishes, threads) as (target, encoder):
-        with saying_what_is_kept(target, refused), reporting(None, "indexing", is_watched()) as on_done:
-            report = ingest(
-                target,
-                encoder,
-                documents,
+    wishes = wishes_of(encoding, model=model, rules=rules, words=words, columns=columns, fields=fields)
+    stream = begun(source, index_path, fields, columns_of(columns), report.refused)
+    with open_or_create(index_path, wishes, threads=threads, cache=cache) as kb:
+        with saying_what_is_kept(kb, report.refused), reporting(stream.total, "indexing", is_watched()) as on_done:
+            kb.add(
+                stream.documents,
                 on_duplicate=on_duplicate,
                 commit_every=commit_every,
                 on_done=on_done,
-                report=IngestReport(refused=refused),
+                report=report,
             )
-        print_report(report, refused, target, encoder, time.perf_counter() - start, as_json)
-    if refused:
+        print_report(report, kb, time.perf_counter() - start, as_json)
+    if report.refused:
         raise typer.Exit(EXIT_REFUSED)

@@ -3,31 +3,62 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED
-from lexpand.cli.output import count, print_json, print_refused, say, show
-from lexpand.data import Document
-from lexpand.encode import Chunks, Encoder, Long, Role
+from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
+from lexpand.collection import Collection, IngestReport
+from lexpand.collection.making import recorded_source
+from lexpand.data import Chunks, Document, Fields, Long
+from lexpand.data.given import documents_of
+from lexpand.data.streams import read_lines, split_compression
+from lexpand.encode import Role
 from lexpand.errors import DataError, LexpandError, RowError
-from lexpand.index import Index, IngestReport
 
 
-def begun(source: Path, documents: Iterator[Document], refused: list[RowError]) -> Iterator[Document]:
-    """The documents, the first one already read: a source without any makes no index."""
+class Stream(NamedTuple):
+    """Documents of a source, the first one already read.
+
+    Attributes:
+        documents: the documents.
+        total: how many rows there are; None where nobody watches, or counting takes long.
+    """
+
+    documents: Iterator[Document]
+    total: int | None
+
+
+def begun(
+    source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str], refused: list[RowError]
+) -> Stream:
+    """The documents of a source, read as the index at a path records it; a source without any makes no index."""
+    recorded, declared = recorded_source(index_path)
+    documents = documents_of(
+        source,
+        fields=fields if fields != Fields() else recorded,
+        on_bad_row=refused.append,
+        columns={**declared, **columns},
+    )
     for first in documents:
-        return itertools.chain([first], documents)
+        return Stream(itertools.chain([first], documents), total_of(source))
     print_refused(refused)
     raise DataError(f"{source} has no row that can be used: nothing was indexed")
 
 
+def total_of(source: Path) -> int | None:
+    """The rows of a file of lines, where somebody watches; they are quickly counted."""
+    if not is_watched() or not source.is_file() or split_compression(source)[0] not in (".jsonl", ".ndjson", ".tsv"):
+        return None
+    return sum(1 for _, line in read_lines(source) if line.strip())
+
+
 @contextmanager
-def saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None]:
+def saying_what_is_kept(collection: Collection, refused: list[RowError]) -> Iterator[None]:
     """Where the work ends early, list the rows refused by then; after Ctrl-C say what the index has."""
     try:
         yield
@@ -36,32 +67,26 @@ def saying_what_is_kept(index: Index, refused: list[RowError]) -> Iterator[None]
         raise
     except KeyboardInterrupt:
         print_refused(refused)
-        kept = count(len(index), "document")
-        say(f"interrupted: {index.path} has {kept}; the same command again carries on", "yellow")
+        kept = count(len(collection), "document")
+        say(f"interrupted: {collection.path} has {kept}; the same command again carries on", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def print_report(
-    report: IngestReport,
-    refused: list[RowError],
-    index: Index,
-    encoder: Encoder,
-    seconds: float,
-    as_json: bool,
-) -> None:
+def print_report(report: IngestReport, collection: Collection, seconds: float, as_json: bool, **more: int) -> None:
     """What became of the documents, and the rows that were refused."""
     if as_json:
-        facts = {**asdict(report), "refused": refused, "documents": len(index), "seconds": round(seconds, 3)}
+        facts = {**report.to_dict(), **more, "documents": len(collection), "seconds": round(seconds, 3)}
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
         return
-    rate = f" ({report.added / report.encode_seconds:,.1f} a second encoded)" if report.added else ""
+    rate = f" ({report.added / report.encode_seconds:,.1f} a second encoded)" if report.encode_seconds else ""
     show(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
+    encoder = collection.encoder
     notes = {
         "already there with the same content: skipped": report.unchanged,
         "already there with another content: left as they are": report.skipped,
-        "of them in the place of another content": report.replaced,
+        "of them in place of another content": report.replaced,
         f"longer than {encoder.max_tokens[Role.DOCUMENT]} tokens: cut, {report.tokens_lost:,} of "
-        f"{report.tokens:,} tokens not read": report.truncated,
+        f"{report.tokens:,} tokens not read; --long chunk reads all of them": report.truncated,
         "without any term: no query can find them": report.empty,
     }
     for note, number in notes.items():
@@ -71,6 +96,6 @@ def print_report(
         most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
         show(f"most tokens not read, by document: {most}", indent=2)
     if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
-        show(f"{count(report.units, 'unit')} made of them, long documents being in chunks", indent=2)
-    show(f"{index.path} holds {count(len(index), 'document')}")
-    print_refused(refused)
+        show(f"{count(report.units, 'passage')} made of them, long documents being in chunks", indent=2)
+    show(f"{collection.path} holds {count(len(collection), 'document')}")
+    print_refused(report.refused)

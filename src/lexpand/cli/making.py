@@ -1,35 +1,27 @@
-"""An index for documents to go into: opened, or made as the command line wishes."""
+"""Options of commands that put documents into an index, and the wishes that they make."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from lexpand.cli.options import PRUNING_RULES
-from lexpand.encode import (
-    Chunks,
-    Dtype,
-    Encoder,
-    Long,
-    LongDocuments,
-    Pruning,
-    Rules,
-    VectorCache,
-    WordAnalyzer,
-    parse_pruning,
-)
-from lexpand.encode.dtypes import check_same_dtype, dtype_record, recorded_dtype
-from lexpand.encode.rules.record import check_same_rules, recorded_rules
-from lexpand.encode.titles import SETTING, check_same_title_weight, recorded_title_weight
-from lexpand.errors import IndexStateError, ModelError
-from lexpand.index import Index
+from lexpand.collection.making import Wishes
+from lexpand.data import Chunks, Dtype, Fields, Long, LongDocuments
 
 CommitEvery = Annotated[int, typer.Option("--commit-every", min=1, help="Documents between two commits.")]
+IdField = Annotated[
+    str | None, typer.Option("--id-field", help="Field of the id.", show_default="doc_id, id or _id, else a hash")
+]
+TextField = Annotated[
+    str | None, typer.Option("--text-field", help="Field of the text.", show_default="text, contents, content or body")
+]
+TitleField = Annotated[
+    str | None, typer.Option("--title-field", help="Field of the title.", show_default="title, if there")
+]
 MaxLength = Annotated[
     int | None,
     typer.Option("--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"),
@@ -39,8 +31,8 @@ Words = Annotated[
     typer.Option(
         "--words",
         metavar="LANGUAGE",
-        help="Language of the words that are indexed beside the vectors, for --pipeline bm25 and hybrid; 'none' for no "
-        "words.",
+        help="Language of the words that are indexed next to the vectors, for the pipelines hybrid, best and bm25; "
+        "'none' for no words.",
         show_default="english",
     ),
 ]
@@ -54,8 +46,6 @@ Columns = Annotated[
         show_default="none",
     ),
 ]
-
-
 LongPolicy = Annotated[
     Long | None,
     typer.Option(
@@ -69,8 +59,8 @@ ChunksAs = Annotated[
     Chunks | None,
     typer.Option(
         "--chunks",
-        help="What chunks become: units of the index, the best of which finds the document, or one vector with the "
-        "largest weights (max).",
+        help="What chunks become: passages of the index, the best of which finds the document (units), or one vector "
+        "with the largest weights (max).",
         show_default="units",
     ),
 ]
@@ -100,7 +90,6 @@ Prune = Annotated[
         show_default="keep all",
     ),
 ]
-
 RulesFile = Annotated[
     Path | None,
     typer.Option(
@@ -121,92 +110,53 @@ CacheFile = Annotated[
 ]
 
 
-class LongWishes(NamedTuple):
-    """What the command line says of long documents; None where it says nothing."""
-
-    policy: Long | None
-    chunks: Chunks | None
-    overlap: int | None
-
-    def over(self, recorded: LongDocuments) -> LongDocuments:
-        """What is recorded, with what was said in its place."""
-        overlap = recorded.overlap if self.overlap is None else self.overlap
-        long = LongDocuments(self.policy or recorded.policy, self.chunks or recorded.chunks, overlap)
-        if long.policy is not Long.CHUNK and (self.chunks or self.overlap is not None):
-            raise typer.BadParameter("--chunks and --overlap are for --long chunk")
-        return long
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the command line says of the index; None where it says nothing."""
-
-    model: str | None
-    max_length: int | None
-    words: str | None
-    columns: list[str] | None
-    long: LongWishes
-    title_weight: float | None
-    prune: str | None
-    cache: Path | None
-    rules: Path | None
-    dtype: Dtype | None
+def encoding_of(
+    *,
+    max_length: int | None,
+    long: Long | None,
+    chunks: Chunks | None,
+    overlap: int | None,
+    title_weight: float | None,
+    prune: str | None,
+    dtype: Dtype | None,
+    plain: LongDocuments = LongDocuments(),  # noqa: B008 - frozen
+) -> dict[str, Any]:
+    """Fields of `DocumentEncoding` that the command line names."""
+    if long is not Long.CHUNK and (chunks or overlap is not None):
+        raise typer.BadParameter("--chunks and --overlap are for --long chunk")
+    policy = None if long is None else LongDocuments(long, chunks or plain.chunks, overlap)
+    named = {
+        "max_tokens": max_length,
+        "long": policy,
+        "title_weight": title_weight,
+        "pruning": prune,
+        "dtype": dtype,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
-@contextmanager
-def open_or_create(path: Path, wishes: Wishes, threads: int | None) -> Iterator[tuple[Index, Encoder]]:
-    """The index and the encoder of its documents."""
-    with ExitStack() as open_files:
-        cache = None if wishes.cache is None else open_files.enter_context(VectorCache(wishes.cache))
-        yield open_files.enter_context(_open_or_create(path, wishes, threads, cache))
+def wishes_of(
+    encoding: Mapping[str, Any],
+    *,
+    model: str | None,
+    rules: Path | None,
+    words: str | None,
+    columns: list[str] | None,
+    fields: Fields,
+) -> Wishes:
+    """What the command line says of the index."""
+    return Wishes(
+        model=model,
+        encoding=encoding,
+        rules=rules,
+        words=words,
+        columns=columns_of(columns) or None,
+        fields=fields,
+    )
 
 
-@contextmanager
-def _open_or_create(
-    path: Path, wishes: Wishes, threads: int | None, cache: VectorCache | None
-) -> Iterator[tuple[Index, Encoder]]:
-    if not Index.exists(path):
-        encoder = Encoder.load(
-            wishes.model or "default",
-            threads=threads,
-            max_tokens=wishes.max_length,
-            document_pruning=wishes.prune,
-            rules=wishes.rules,
-            long=wishes.long.over(LongDocuments()),
-            title_weight=wishes.title_weight or 0.0,
-            cache=cache,
-            dtype=wishes.dtype or Dtype.FLOAT32,
-        )
-        analyzer = None if wishes.words == "none" else WordAnalyzer(wishes.words or "english")
-        with Index.create(path, encoder.space, words=analyzer, columns=_columns(wishes.columns)) as index:
-            yield index, encoder
-        return
-    with Index.open(path) as index:
-        length = _same_length(index, wishes.max_length)
-        _same_schema(index, wishes)
-        location = wishes.model or index.space.location or "default"
-        settings: Mapping[str, Any] = index.space.document_settings
-        # Before the model is loaded: another dtype may want an extra, only to be refused then.
-        if wishes.dtype is not None:
-            check_same_dtype(index.path, settings, dtype_record(wishes.dtype))
-        if wishes.title_weight is not None:
-            check_same_title_weight(index.path, settings, {SETTING: wishes.title_weight})
-        encoder = Encoder.load(
-            location,
-            threads=threads,
-            max_tokens=length,
-            document_pruning=Pruning.from_dict(settings.get("pruning")),
-            rules=recorded_rules(settings) if wishes.rules is None else Rules.load(wishes.rules),
-            long=LongDocuments.from_dict(settings.get("long")),
-            title_weight=recorded_title_weight(settings),
-            cache=cache,
-            dtype=recorded_dtype(settings),
-        )
-        _same_settings(index, wishes, encoder)
-        yield index, encoder
-
-
-def _columns(given: list[str] | None) -> dict[str, str]:
+def columns_of(given: list[str] | None) -> dict[str, str]:
+    """The columns that were declared, with their types."""
     columns = {}
     for column in given or ():
         name, separator, column_type = column.rpartition("=")
@@ -214,42 +164,3 @@ def _columns(given: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{column!r} is no NAME=TYPE", param_hint="'--column'")
         columns[name] = column_type
     return columns
-
-
-def _same_length(index: Index, max_length: int | None) -> int | None:
-    """The length at which the index's documents are cut; another wish is refused."""
-    length = index.space.document_max_tokens
-    if max_length not in (None, length):
-        raise ModelError(
-            f"{index.path} was made with --max-length {length}, not {max_length}: "
-            "leave the option out, or make a new index"
-        )
-    return length
-
-
-def _same_settings(index: Index, wishes: Wishes, encoder: Encoder) -> None:
-    """How documents are encoded is fixed when an index is made; another wish is refused."""
-    recorded: Mapping[str, Any] = index.space.document_settings
-    check_same_rules(index.path, recorded, encoder.space.document_settings)
-    rules = recorded.get("pruning") or {}
-    wished = rules if wishes.prune is None else parse_pruning(wishes.prune, encoder.vocabulary).to_dict()
-    if wishes.long.over(encoder.long) != encoder.long or wished != rules:
-        made_with = {name: recorded[name] for name in ("long", "pruning") if name in recorded}
-        raise IndexStateError(
-            f"{index.path} was made with other --long, --chunks, --overlap or --prune ({made_with or 'none'}): "
-            "leave the options out, or make a new index"
-        )
-
-
-def _same_schema(index: Index, wishes: Wishes) -> None:
-    """Words and columns are fixed when an index is made; another wish is refused."""
-    has = index.schema.words
-    language = "none" if has is None else has.language
-    columns = {name: column_type.value for name, column_type in index.schema.columns.items()}
-    wrong = wishes.words not in (None, language) or (wishes.columns and _columns(wishes.columns) != columns)
-    if wrong:
-        listed = " ".join(f"--column {name}={column_type}" for name, column_type in columns.items())
-        raise IndexStateError(
-            f"{index.path} was made with --words {language} {listed or 'and no columns'}: "
-            "leave the options out, or make a new index"
-        )

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lexpand.encode import Dtype, QueryMode
+from lexpand.data import Dtype, Pruning
+from lexpand.encode import QueryEncoding
+from lexpand.encode.contract import QueryMode
 
 _VERBOSE = "lexpand.verbose"
 
@@ -22,6 +24,16 @@ def is_verbose(context: Any) -> bool:  # noqa: ANN401 - a click.Context, whichev
     return _VERBOSE in context.meta
 
 
+SourcePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="JSONL, JSON, CSV, TSV (.gz, .zst too) or Parquet file, BEIR folder, folder of text, Markdown, HTML and "
+        "RST files, one such file, or - for JSON lines on standard input.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete even if more than half of INDEX would go.")]
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 QueryText = Annotated[
     str, typer.Argument(metavar="QUERY", help="The question, in words; behind -- if it begins with a dash.")
@@ -67,16 +79,27 @@ QueryRules = Annotated[
         "--rules",
         metavar="FILE",
         help="Edit the query's vector by the rules of this file (docs/rules.md).",
-        show_default="none",
+        show_default="those that the index records",
     ),
 ]
+PIPELINES = ("hybrid", "best", "splade", "bm25")
+"""The names that completion offers; a test compares them with `lexpand.search.pipeline.NAMED`."""
+
+
+def _complete_pipeline(incomplete: str) -> list[str]:
+    return [name for name in PIPELINES if name.startswith(incomplete.lower())]
+
+
 PipelineOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--pipeline",
         metavar="NAME|FILE",
-        help="How to search: splade (the model's vectors), bm25 (the documents' words), hybrid (both), hybrid-feedback "
-        "(twice, the second time with terms of the best documents), or a TOML file that says it (docs/pipelines.md).",
+        help="How to search: hybrid (the model's vectors and the documents' words), best (hybrid, and again with terms "
+        "of the best documents), splade (the vectors alone), bm25 (the words alone), or a TOML file that says it "
+        "(docs/pipelines.md).",
+        show_default="hybrid; splade in an index without words",
+        autocompletion=_complete_pipeline,
     ),
 ]
 QueryModeOption = Annotated[
@@ -103,3 +126,8 @@ DtypeOption = Annotated[
 ]
 # Every command takes it; only the frame in app.py acts on it.
 Verbose = Annotated[bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")]
+
+
+def query_encoding(mode: QueryMode | None, prune: str | None, dtype: Dtype | None) -> QueryEncoding:
+    """How the command line wants queries to be encoded."""
+    return QueryEncoding(mode, prune or Pruning(), dtype or Dtype.FLOAT32)

@@ -48,6 +48,12 @@ def show(*parts: Part, indent: int = 0, wrap: bool = True) -> None:
         _results.print(Text(" " * indent) + line(*parts), soft_wrap=True)
 
 
+def show_text(text: str, indent: int = 0) -> None:
+    """Print a text of several lines as it is; only what could control a terminal is written out."""
+    for each in text.splitlines() or [""]:
+        show(each.expandtabs(4), indent=indent)
+
+
 def show_table(table: Table) -> None:
     """Print a table of results, as wide as it needs where there is no terminal."""
     console = _results if _results.is_terminal else Console(width=_UNLIMITED)
@@ -66,7 +72,10 @@ def say(message: str, style: str = "") -> None:
 
 def print_error(message: str) -> None:
     """Print the one line of an error."""
-    _errors.print(line(("error:", "bold red"), f" {message}"), soft_wrap=True)
+    first, *rest = message.splitlines() or [""]
+    _errors.print(line(("error:", "bold red"), f" {first}"), soft_wrap=True)
+    for each in rest:  # a filter with a caret under it
+        _errors.print(line(each), soft_wrap=True)
 
 
 def is_watched() -> bool:
@@ -113,7 +122,7 @@ def _visible(text: str) -> str:
 
 def _plain(value: object) -> object:
     if isinstance(value, RowError):
-        return {"place": value.place, "doc_id": value.doc_id, "reason": value.reason}
+        return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return str(value)

@@ -11,12 +11,12 @@ import typer
 from rich.table import Table
 
 from lexpand.cli.exit_codes import EXIT_ERROR
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, PipelineOption, Threads, Verbose
+from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, PipelineOption, Threads, Verbose, query_encoding
 from lexpand.cli.output import count, line, print_json, say, show, show_table
+from lexpand.collection import open as open_collection
 from lexpand.encode import Encoder, Role, Rules
-from lexpand.encode.rules.record import recorded_rules
 from lexpand.errors import DataError
-from lexpand.search import Outcome, open_retriever, run_expectations
+from lexpand.search import Outcome, run_expectations
 
 HELP = "Rules files: what people edit in the vectors of queries and documents, checked and tested."
 
@@ -59,7 +59,7 @@ def check(
 def test(
     rules_path: RulesPath,
     index_path: IndexPath,
-    pipeline: PipelineOption = "splade",
+    pipeline: PipelineOption = None,
     model: Model = None,
     dtype: DtypeOption = None,
     threads: Threads = None,
@@ -73,11 +73,10 @@ def test(
     rules = Rules.load(rules_path)
     if not rules.tests:
         raise DataError(f'{rules_path} has no [[test]]: add query = "..." and expect = "id of a document"')
-    with open_retriever(
-        index_path, pipeline, model=model, threads=threads, rules=rules, query_dtype=dtype
-    ) as retriever:
-        outcomes = run_expectations(retriever, rules.tests)
-        recorded = recorded_rules(retriever.index.space.document_settings)
+    queries = query_encoding(None, None, dtype)
+    with open_collection(index_path, pipeline, model=model, threads=threads, rules=rules, queries=queries) as kb:
+        outcomes = run_expectations(kb.retriever(), rules.tests)
+        recorded = Rules.recorded(kb.index.space.encoding)
     same = recorded.hash(Role.DOCUMENT) == rules.hash(Role.DOCUMENT)
     failed = sum(not outcome.passed for outcome in outcomes)
     if as_json:

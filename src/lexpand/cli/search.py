@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -23,12 +23,16 @@ from lexpand.cli.options import (
     QueryText,
     Threads,
     Verbose,
+    query_encoding,
 )
 from lexpand.cli.output import count, print_json, say, show
+from lexpand.collection import Collection
+from lexpand.collection import open as open_collection
 from lexpand.errors import LexpandWarning
-from lexpand.explain import Explanation, explain
-from lexpand.search import Hit, Pipeline, open_retriever
+from lexpand.explanation import Explanation
+from lexpand.search import Hit, Pipeline
 from lexpand.search.parts import Rerank, Splade
+from lexpand.search.snippet import make_snippet
 
 # Terms shown for a hit; `lexpand explain` shows all.
 _TERMS = 6
@@ -61,7 +65,15 @@ def search(
             help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
         ),
     ] = 1.0,
-    pipeline: PipelineOption = "splade",
+    pipeline: PipelineOption = None,
+    passages: Annotated[
+        int,
+        typer.Option("--passages", min=1, help="Passages shown of a document, where documents are in chunks."),
+    ] = 1,
+    min_score: Annotated[
+        float | None,
+        typer.Option("--min-score", metavar="S", help="Leave out documents below this score.", show_default="none"),
+    ] = None,
     rerank: Annotated[
         str | None,
         typer.Option(
@@ -95,43 +107,50 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
-    made = Pipeline.load(pipeline)
-    if made != Pipeline() and effort < 1:
-        raise typer.BadParameter("--effort is for --pipeline splade")
+    made = None if pipeline is None else Pipeline.load(pipeline)
     if effort < 1:
+        if made not in (None, Pipeline()):
+            raise typer.BadParameter("--effort is for --pipeline splade")
         made = Pipeline((Splade(effort=effort),))
-    made = _reranking(made, rerank, rerank_depth, rerank_budget)
-    if reasons and made.rerank is not None:
-        raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
-    with open_retriever(
+    with open_collection(
         index_path,
         made,
         model=model,
         threads=threads,
-        query_mode=query_mode,
-        query_pruning=prune,
+        queries=query_encoding(query_mode, prune, dtype),
         rules=rules,
-        query_dtype=dtype,
-    ) as retriever:
+    ) as kb:
+        chosen = _reranking(kb.pipeline, rerank, rerank_depth, rerank_budget)
+        if reasons and chosen.rerank is not None:
+            raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
+        pipeline_asked = chosen if chosen != kb.pipeline else None
+        kb.retriever(pipeline_asked)  # the model is loaded before the clock starts
         start = time.perf_counter()
         with warnings.catch_warnings(category=LexpandWarning, action="ignore"):  # the notes say the same
-            hits = retriever.search(query, k, filter=filter_text, group_by=group_by)
+            hits = kb.search(
+                query,
+                k,
+                filter=filter_text,
+                group_by=group_by,
+                pipeline=pipeline_asked,
+                passages=passages,
+                min_score=min_score,
+            )
         milliseconds = (time.perf_counter() - start) * 1e3
-        why = [explain(retriever, query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
-        documents = len(retriever.index)
+        why = [kb.explain(query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
+        nothing = "" if hits else _why_nothing(kb, query, filter_text)
     if as_json:
-        found = [asdict(hit) for hit in hits]
-        for plain, explanation in zip(found, why, strict=False):
+        found = hits.to_dict()
+        for plain, explanation in zip(found["hits"], why, strict=False):
             plain["explanation"] = explanation.to_dict()
-        notes = [{**asdict(note), "text": str(note)} for note in hits.notes]
-        print_json({"query": query, "milliseconds": round(milliseconds, 3), "hits": found, "notes": notes})
+        print_json({**found, "milliseconds": round(milliseconds, 3)})
         return
     for place, hit in enumerate(hits):
         print_hit(hit, why[place] if why else None)
     if hits:
         show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
     else:
-        show(f"nothing found: {_why_nothing(query, documents, filter_text)}")
+        show(f"nothing found: {nothing}")
     for note in hits.notes:
         say(str(note), "yellow")
 
@@ -159,13 +178,15 @@ def print_hit(hit: Hit, explanation: Explanation | None) -> None:
     show(f"{hit.rank:>3}. ", *title, (hit.doc_id, "dim"), "  ", (f"{hit.score:.3f}", "cyan"))
     if explanation is None:
         show(hit.snippet, indent=5)
-        return
-    show(*marked(explanation.snippet()), indent=5)
-    show((shortly(explanation, _TERMS), "green"), indent=5)
+    else:
+        show(*marked(explanation.snippet()), indent=5)
+        show((shortly(explanation, _TERMS), "green"), indent=5)
+    for passage in hit.passages[1:]:
+        show(make_snippet(passage.text, ""), indent=5)
 
 
-def _why_nothing(query: str, documents: int, filter_text: str | None) -> str:
-    if not documents:
+def _why_nothing(kb: Collection, query: str, filter_text: str | None) -> str:
+    if not len(kb):
         return "the index holds no document"
     if not query.strip():
         return "the query has no words"

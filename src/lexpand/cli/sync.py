@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -16,32 +15,41 @@ from lexpand.cli.making import (
     ChunksAs,
     Columns,
     CommitEvery,
+    IdField,
     LongPolicy,
-    LongWishes,
     MaxLength,
     Overlap,
     Prune,
     RulesFile,
+    TextField,
+    TitleField,
     TitleWeight,
-    Wishes,
     Words,
-    open_or_create,
+    columns_of,
+    encoding_of,
+    wishes_of,
 )
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, Threads, Verbose
-from lexpand.cli.output import count, is_watched, print_json, show
-from lexpand.data import read_documents
+from lexpand.cli.options import DryRun, DtypeOption, IndexPath, Json, Model, SourcePath, Threads, Verbose, Yes
+from lexpand.cli.output import count, is_watched, print_json, print_refused, show
+from lexpand.collection import SyncPlan, SyncReport, open_or_create, plan_sync
+from lexpand.collection.synchronizing import check_deletions
+from lexpand.data import Fields
 from lexpand.encode.progress import reporting
 from lexpand.errors import RowError
-from lexpand.index import COMMIT_EVERY, IngestReport, SyncReport, sync
+from lexpand.index import COMMIT_EVERY, Index
+
+# Ids that a plan lists.
+_GONE_SHOWN = 20
 
 
 def sync_command(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="All documents; a file or folder as `lexpand index` reads it.")
-    ],
+    source: SourcePath,
     index_path: IndexPath,
     model: Model = None,
     max_length: MaxLength = None,
+    id_field: IdField = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
     commit_every: CommitEvery = COMMIT_EVERY,
     long: LongPolicy = None,
     chunks: ChunksAs = None,
@@ -53,6 +61,8 @@ def sync_command(
     words: Words = None,
     columns: Columns = None,
     dtype: DtypeOption = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -60,45 +70,68 @@ def sync_command(
     """Make INDEX hold exactly the documents of SOURCE: add what is new, replace what changed, delete what vanished.
 
     Nothing is encoded twice. Where a row of SOURCE cannot be read, its document stays; where its id cannot be read
-    either, nothing is deleted (exit code 3).
+    either, nothing is deleted (exit code 3). If more than half of INDEX would be deleted, nothing is changed without
+    --yes.
     """
-    start, refused = time.perf_counter(), list[RowError]()
-    documents = begun(source, read_documents(source, on_bad_row=refused.append), refused)
-    with open_or_create(
-        index_path,
-        Wishes(
-            model,
-            max_length,
-            words,
-            columns,
-            LongWishes(long, chunks, overlap),
-            title_weight,
-            prune,
-            cache,
-            rules,
-            dtype,
-        ),
-        threads,
-    ) as (index, encoder):
-        report = SyncReport(IngestReport(refused=refused))
-        with saying_what_is_kept(index, refused), reporting(None, "indexing", is_watched()) as on_done:
-            sync(
-                index,
-                encoder,
-                documents,
-                refused=refused,
-                commit_every=commit_every,
-                on_done=on_done,
-                report=report,
-            )
+    start, report = time.perf_counter(), SyncReport()
+    fields = Fields(doc_id=id_field, text=text_field, title=title_field)
+    encoding = encoding_of(
+        max_length=max_length,
+        long=long,
+        chunks=chunks,
+        overlap=overlap,
+        title_weight=title_weight,
+        prune=prune,
+        dtype=dtype,
+    )
+    wishes = wishes_of(encoding, model=model, rules=rules, words=words, columns=columns, fields=fields)
+    declared = columns_of(columns)
+    plan = _plan(source, index_path, fields, declared)
+    if dry_run:
+        _print_plan(plan, as_json)
+        return
+    with open_or_create(index_path, wishes, threads=threads, cache=cache) as kb:
+        if plan is not None:
+            check_deletions(kb.index, len(plan.gone), plan.held, yes)
+        stream = begun(source, index_path, fields, declared, report.ingest.refused)
+        total = None if plan is None else plan.new + plan.changed + plan.unchanged
+        with saying_what_is_kept(kb, report.ingest.refused), reporting(total, "indexing", is_watched()) as on_done:
+            kb.sync(stream.documents, force=yes, commit_every=commit_every, on_done=on_done, report=report)
         seconds = time.perf_counter() - start
-        if as_json:
-            facts = {**asdict(report.ingest), "refused": refused, "deleted": report.deleted, "kept": report.kept}
-            print_json({**facts, "documents": len(index), "seconds": round(seconds, 3)})
-        else:
+        if not as_json:
             show(f"{count(report.deleted, 'document')} deleted that the source does not have")
             if report.kept:
                 show(f"{report.kept:,} kept that may be in the rows refused", indent=2)
-            print_report(report.ingest, refused, index, encoder, seconds, as_json)
-    if refused:
+        print_report(report.ingest, kb, seconds, as_json, deleted=report.deleted, kept=report.kept)
+    if report.ingest.refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _plan(source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str]) -> SyncPlan | None:
+    """What the sync would do; None for standard input, which is read once."""
+    if str(source) == "-":
+        return None
+    refused: list[RowError] = []
+    documents = begun(source, index_path, fields, columns, refused).documents
+    if not Index.exists(index_path):
+        return SyncPlan(new=sum(1 for _ in documents), refused=refused)
+    with Index.open(index_path) as index:
+        return plan_sync(index, documents, refused)
+
+
+def _print_plan(plan: SyncPlan | None, as_json: bool) -> None:
+    if plan is None:
+        raise typer.BadParameter("--dry-run reads the source twice, which standard input cannot be")
+    if as_json:
+        print_json(plan.to_dict())
+        return
+    show(
+        f"{plan.new:,} to add, {plan.changed:,} to replace, {plan.unchanged:,} unchanged, {len(plan.gone):,} to delete"
+    )
+    for doc_id in plan.gone[:_GONE_SHOWN]:
+        show(f"delete {doc_id}", indent=2)
+    if len(plan.gone) > _GONE_SHOWN:
+        show(f"... and {len(plan.gone) - _GONE_SHOWN:,} more (--json lists all)", indent=2)
+    if plan.kept:
+        show(f"{plan.kept:,} kept that may be in the rows refused", indent=2)
+    print_refused(plan.refused)

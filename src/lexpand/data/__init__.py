@@ -8,19 +8,28 @@ doc_id that comes twice), nor for measures (`lexpand.evaluate`). It imports noth
 """
 
 from lexpand.data.collections import collection_path
+from lexpand.data.document_encoding import Chunks, DocumentEncoding, Dtype, Long, LongDocuments
 from lexpand.data.documents import Document, JsonValue, Query, check_id
+from lexpand.data.model_id import ModelId
+from lexpand.data.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.data.qrels import Qrels
 from lexpand.data.readers import Fields, read_documents, read_queries
 from lexpand.data.run import Run, ScoredDocument
-from lexpand.data.space import ModelId, VectorSpace
+from lexpand.data.space import VectorSpace
 from lexpand.data.vectors import SparseVectors
 from lexpand.data.vocabulary import Vocabulary
 
 __all__ = [
+    "Chunks",
     "Document",
+    "DocumentEncoding",
+    "Dtype",
     "Fields",
     "JsonValue",
+    "Long",
+    "LongDocuments",
     "ModelId",
+    "Pruning",
     "Qrels",
     "Query",
     "Run",
@@ -28,8 +37,10 @@ __all__ = [
     "SparseVectors",
     "VectorSpace",
     "Vocabulary",
+    "banned_terms",
     "check_id",
     "collection_path",
+    "parse_pruning",
     "read_documents",
     "read_queries",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data.space import ModelId
+from lexpand.data.model_id import ModelId
 from lexpand.data.streams import atomic_write
 from lexpand.errors import SourceError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lexpand.data import vector_file
-from lexpand.data.space import ModelId
+from lexpand.data.model_id import ModelId
 from lexpand.data.vector_checks import check_indptr, check_terms, check_vocabulary_size, check_weights
 from lexpand.errors import VectorError
 

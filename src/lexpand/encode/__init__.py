@@ -8,13 +8,12 @@ It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpan
 
 from lexpand.encode.cache import VectorCache
 from lexpand.encode.contract import Contract, Golden, QueryMode, Role
-from lexpand.encode.dtypes import Dtype
 from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import Encoding, Trace
 from lexpand.encode.folder import add_query_table
 from lexpand.encode.languages import languages
-from lexpand.encode.long_documents import Chunks, EncodedDocuments, Long, LongDocuments
-from lexpand.encode.pruning import Pruning, banned_terms, parse_pruning
+from lexpand.encode.long_documents import EncodedDocuments
+from lexpand.encode.query_encoding import QueryEncoding
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.statistics import EncodingStatistics
@@ -22,17 +21,13 @@ from lexpand.encode.tokens import Token
 from lexpand.encode.words import WordAnalyzer, WordCounts
 
 __all__ = [
-    "Chunks",
     "Contract",
-    "Dtype",
     "EncodedDocuments",
     "Encoder",
     "Encoding",
     "EncodingStatistics",
     "Golden",
-    "Long",
-    "LongDocuments",
-    "Pruning",
+    "QueryEncoding",
     "QueryMode",
     "QueryTable",
     "Role",
@@ -43,7 +38,5 @@ __all__ = [
     "WordAnalyzer",
     "WordCounts",
     "add_query_table",
-    "banned_terms",
     "languages",
-    "parse_pruning",
 ]

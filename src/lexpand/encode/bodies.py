@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from lexpand.data.document_encoding import Dtype
 from lexpand.encode.body import Body
-from lexpand.encode.dtypes import Dtype
 from lexpand.encode.folder import Backend, ModelFolder, backend_for
 from lexpand.encode.torch.body import TorchBody
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from lexpand.data import ModelId
-from lexpand.encode.pruning import Pruning
+from lexpand.data.pruning import Pruning
 from lexpand.errors import DataError, ModelError
 
 VERSION = 1

@@ -7,39 +7,41 @@ from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
-from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data import (
+    Chunks,
+    Document,
+    DocumentEncoding,
+    Long,
+    LongDocuments,
+    SparseVectors,
+    VectorSpace,
+    Vocabulary,
+    parse_pruning,
+)
 from lexpand.encode.batches import cores, text_of
 from lexpand.encode.bodies import Bodies
 from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role
-from lexpand.encode.dtypes import Dtype, dtype_record, parse_dtype
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import Backend, ModelFolder, check_backend, find_folder
+from lexpand.encode.folder import ModelFolder, check_backend, find_folder, parse_device
 from lexpand.encode.head import Head
-from lexpand.encode.long_documents import (
-    Chunks,
-    EncodedDocuments,
-    Long,
-    LongDocuments,
-    document_settings,
-    encode_long,
-)
+from lexpand.encode.long_documents import EncodedDocuments, encode_long
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
-from lexpand.encode.pruning import Pruning, parse_pruning
+from lexpand.encode.query_encoding import QueryEncoding, parse_query_mode
 from lexpand.encode.rules.bound import BoundRules
-from lexpand.encode.rules.record import document_record
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
-from lexpand.encode.titles import SETTING, check_title_weight, title_of, with_titles
-from lexpand.encode.tokens import TokenizedText
+from lexpand.encode.titles import title_of, with_titles
+from lexpand.encode.tokens import TokenizedText, Tokens
 from lexpand.encode.torch.body import TorchBody
 from lexpand.encode.torch.head import TorchHead
 from lexpand.errors import ModelError
@@ -49,6 +51,22 @@ _WINDOW = 512
 
 # Documents for a CPU at a time: what Ctrl-C can cost, about a second.
 _AT_ONCE = 64
+
+
+class ReadingCount(NamedTuple):
+    """How much of a text a model reads.
+
+    Attributes:
+        tokens: tokens of the text, special ones included.
+        tokens_lost: those that the model does not read.
+        words: words and pieces of words among those that it reads.
+        unknown: words among them that the vocabulary lacks.
+    """
+
+    tokens: int
+    tokens_lost: int
+    words: int
+    unknown: int
 
 
 class Encoder:
@@ -64,145 +82,117 @@ class Encoder:
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where a call does not say otherwise.
         pruning: of each role, the rules that its vectors are pruned by, one after the other.
-        rules: edits of the vectors, after pruning.
-        long: what becomes of long documents in `encode_long`.
+        rules: edits of the vectors of queries, after pruning.
+        documents: how documents are encoded.
         dtypes: of each role, the arithmetic of the transformer.
-        title_weight: times this, the vector of a document's title is added to its own.
     """
 
     def __init__(
         self,
         folder: ModelFolder,
         *,
-        threads: int | None = None,
-        max_tokens: int | None = None,
-        query_mode: QueryMode | str | None = None,
-        document_pruning: Pruning | str | None = None,
-        query_pruning: Pruning | str | None = None,
+        documents: DocumentEncoding = DocumentEncoding(),  # noqa: B008 - frozen
+        queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
         rules: Rules | str | Path | None = None,
-        long: LongDocuments | None = None,
-        title_weight: float = 0.0,
-        cache: VectorCache | None = None,
-        backend: Backend | None = None,
+        threads: int | None = None,
         device: str | None = None,
-        dtype: Dtype | str = Dtype.FLOAT32,
-        query_dtype: Dtype | str | None = None,
     ) -> None:
         self.contract: Contract = folder.contract
         self.vocabulary: Vocabulary = folder.tokens.vocabulary
         self.threads = threads or cores()
-        asked = {
-            role: parse_pruning(rules, self.vocabulary) if isinstance(rules, str) else rules or Pruning()
-            for role, rules in ((Role.DOCUMENT, document_pruning), (Role.QUERY, query_pruning))
+        documents, self.rules, self._edits = _with_rules(documents, rules, folder.tokens)
+        self.documents = _limited(documents.resolved(self.vocabulary), self.contract)
+        self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.documents)
+        self.max_tokens = {**self.contract.max_tokens, Role.DOCUMENT: _length_of(self.documents)}
+        asked = {Role.DOCUMENT: self.documents.pruning, Role.QUERY: queries.pruning}
+        self.pruning = {
+            role: tuple(filter(None, (self.contract.pruning[role], parse_pruning(asked[role], self.vocabulary))))
+            for role in Role
         }
-        self.pruning = {role: tuple(filter(None, (self.contract.pruning[role], asked[role]))) for role in Role}
-        self.rules = rules if isinstance(rules, Rules) else Rules.load(rules) if rules is not None else Rules()
-        self._edits: dict[Role, BoundRules | None] = {role: self.rules.bind(role, folder.tokens) for role in Role}
-        self.max_tokens = _limits(self.contract, max_tokens)
-        self._cache = cache
-        self.dtypes = {Role.DOCUMENT: parse_dtype(dtype), Role.QUERY: parse_dtype(query_dtype or dtype)}
-        self.long = long or LongDocuments()
-        self.long.overlap_in(self.max_tokens[Role.DOCUMENT])
-        self.title_weight = check_title_weight(title_weight, self.long)
-        self.space = VectorSpace(
-            self.contract.model,
-            self.vocabulary,
-            folder.location,
-            self.max_tokens[Role.DOCUMENT],
-            document_settings(self.long, asked[Role.DOCUMENT])
-            | ({SETTING: self.title_weight} if self.title_weight else {})
-            | document_record(self.rules)
-            | dtype_record(self.dtypes[Role.DOCUMENT]),
-        )
+        self.dtypes = {Role.DOCUMENT: self.documents.dtype, Role.QUERY: queries.dtype}
+        self._cache: VectorCache | None = None
         self._tokens = folder.tokens
+        self._load(folder, device)
+        self.query_mode = self._checked_mode(queries.mode, self.contract.query_mode)
+
+    def _load(self, folder: ModelFolder, device: str | None) -> None:
+        """Make what runs the model: the transformer, the head, the queries' own encoder and their table."""
+        backend, place = parse_device(device)
         for each in self.dtypes.values():
             check_backend(backend, each)
-        self._bodies = Bodies(folder, self.threads, backend, device)
+        self._bodies = Bodies(folder, self.threads, backend, place)
         self._head = Head(folder.load_head(), folder.load_screening(), self.threads)
         queries = folder.query_folder()
         self._for_queries = None
         if queries is not None:
-            self._for_queries = Encoder(
-                queries,
-                threads=threads,
-                cache=cache,
-                backend=backend,
-                device=device,
-                dtype=self.dtypes[Role.QUERY],
-            )
-        # One body at once, so that a bad graph is an error here; another dtype's is made by who first wants it.
+            alike = DocumentEncoding(dtype=self.dtypes[Role.QUERY])
+            self._for_queries = Encoder(queries, documents=alike, threads=self.threads, device=device)
+        # One body at once, so that a bad graph is an error here; the first caller of another dtype loads its body.
         self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         table = folder.load_query_table()
         self._lookup = None
         if table is not None:
             self._lookup = Lookup(folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY])
-        self.query_mode = self._checked_mode(query_mode, self.contract.query_mode)
 
     @classmethod
     def load(
         cls,
         model: str | Path = "default",
         *,
-        threads: int | None = None,
-        max_tokens: int | None = None,
-        query_mode: QueryMode | str | None = None,
-        document_pruning: Pruning | str | None = None,
-        query_pruning: Pruning | str | None = None,
+        documents: DocumentEncoding = DocumentEncoding(),  # noqa: B008 - frozen
+        queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
         rules: Rules | str | Path | None = None,
-        long: LongDocuments | None = None,
-        title_weight: float = 0.0,
-        cache: VectorCache | None = None,
-        backend: Backend | None = None,
+        threads: int | None = None,
         device: str | None = None,
-        dtype: Dtype | str = Dtype.FLOAT32,
-        query_dtype: Dtype | str | None = None,
     ) -> Encoder:
         """Load a model.
 
         Args:
             model: ``default`` (the packaged one) or the path of a model folder.
+            documents: how documents are encoded: their length, what becomes of longer ones, pruning, titles, dtype.
+                That of an index is ``index.space.encoding``.
+            queries: how queries are encoded.
+            rules: edits of both roles' vectors, after pruning (docs/rules.md), or the path of a rules file; those
+                that ``documents`` records by default. Where it records some, documents keep them, and ``rules`` are
+                for queries.
             threads: that one call may use; all cores of this process by default.
-            max_tokens: cut documents at fewer tokens than the model reads.
-            query_mode: ``encoder`` or ``lookup``; what the contract says by default.
-            document_pruning: rules that documents' vectors are pruned by, after those of the contract; or a text, as
-                `parse_pruning` takes it.
-            query_pruning: the same for queries.
-            rules: edits of both roles' vectors, after pruning (docs/rules.md); or the path of a rules file.
-            long: what `encode_long` does with documents that are longer than the model reads; cut them by default.
-            title_weight: times this, the vector of the title alone is added to that of a `Document` with title and
-                text, before pruning; 0.2 is good where titles say what documents are about (LOG.md). Not with chunks.
-            cache: where vectors are kept; a text that it has is not encoded again.
-            backend: what runs the transformer: ``onnx``, or ``torch`` (the extra) for folders without a graph and GPUs;
-                by default ``torch`` for ``bfloat16``, else ``onnx``.
-            device: of ``torch``: ``cpu``, ``cuda``, ``mps``; a GPU where there is one, by default.
-            dtype: ``float32``; of ``onnx`` also ``int8``, where the body multiplies 8-bit integers: quicker, but
-                weights differ in the second digit, also by the texts of a batch (LOG.md has what ranking loses); of
-                ``torch`` also ``bfloat16``, with which weights differ in the third digit.
-            query_dtype: that of queries; ``dtype`` by default.
+            device: ``onnx``, the default: ONNX Runtime on the CPU; or the extra ``torch`` for folders without a graph
+                and for GPUs: ``torch`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``. bfloat16 runs on
+                PyTorch.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
-            DataError: rules of pruning that are none, rules with a term that the vocabulary lacks, an overlap of
-                chunks that is too large, or a weight for titles that is none.
+            DataError: rules with a term that the vocabulary lacks, or other pins than those that ``documents``
+                records; an overlap of chunks that is too large.
             SourceError: the rules file cannot be read.
             MissingExtra: the extra ``torch`` is not installed.
         """
         return cls(
             ModelFolder(find_folder(model)),
-            threads=threads,
-            max_tokens=max_tokens,
-            query_mode=query_mode,
-            document_pruning=document_pruning,
-            query_pruning=query_pruning,
+            documents=documents,
+            queries=queries,
             rules=rules,
-            long=long,
-            title_weight=title_weight,
-            cache=cache,
-            backend=backend,
+            threads=threads,
             device=device,
-            dtype=dtype,
-            query_dtype=query_dtype,
         )
+
+    def with_cache(self, cache: VectorCache) -> Encoder:
+        """The same encoder, which takes from a cache the vectors of texts that are there, and keeps new ones in it."""
+        other = copy(self)
+        other._cache = cache
+        if self._for_queries is not None:
+            other._for_queries = self._for_queries.with_cache(cache)
+        return other
+
+    @property
+    def long(self) -> LongDocuments:
+        """What becomes of long documents in `encode_long`."""
+        return self.documents.long
+
+    @property
+    def title_weight(self) -> float:
+        """Times this, the vector of a document's title is added to its own."""
+        return self.documents.title_weight
 
     def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
@@ -310,6 +300,18 @@ class Encoder:
             vectors, _ = edits.apply([document.full_text for document in found.documents], vectors)
         return replace(found, vectors=vectors)
 
+    def reads(self, text: str, role: Role) -> ReadingCount:
+        """How much of a text the model reads: its tokens, and its words, and those that the vocabulary lacks.
+
+        Raises:
+            DataError: the text is no string, or has a lone surrogate.
+        """
+        reader, read = self._reader(role), text_of(text, 0)
+        (counted,) = reader._tokens.tokenize([read], self.max_tokens[role])
+        own = [term for term in counted.ids if term not in self.vocabulary.special]
+        unknown = len(counted.ids) - len(own) - (reader._tokens.special if counted.ids else 0)
+        return ReadingCount(counted.seen, counted.lost, len(own) + max(unknown, 0), max(unknown, 0))
+
     def trace(self, text: str | Document, role: Role) -> Trace:
         """Encode one text, or a document's whole text, and keep the token behind each term.
 
@@ -344,25 +346,22 @@ class Encoder:
         other.pruning = {role: () for role in Role}
         return other
 
-    def documents_in(self, dtype: Dtype) -> Encoder:
-        """The same encoder with documents in this dtype; its transformer is loaded when it is needed."""
-        if self.dtypes[Role.DOCUMENT] is dtype:
-            return self
-        other = copy(self)
-        other.dtypes = self.dtypes | {Role.DOCUMENT: dtype}
-        settings = {name: value for name, value in self.space.document_settings.items() if name != "dtype"}
-        other.space = replace(self.space, document_settings=settings | dtype_record(dtype))
-        return other
-
-    def with_title_weight(self, weight: float) -> Encoder:
-        """The same encoder with another weight for titles; `space` stays what it is.
+    def encoding(self, documents: DocumentEncoding) -> Encoder:
+        """The same encoder with documents encoded in another way; their transformer is loaded when it is needed.
 
         Raises:
-            DataError: it is neither 0 nor a number from 0.001 to 1,000.
+            DataError, ModelError: see `Encoder.load`.
         """
         other = copy(self)
-        # To read a document as its index says, whatever this encoder would do with long ones.
-        other.title_weight = check_title_weight(weight, LongDocuments())
+        documents, _, edits = _with_rules(documents, None, self._tokens)
+        other.documents = _limited(documents.resolved(self.vocabulary), self.contract)
+        other.space = replace(self.space, encoding=other.documents)
+        other.max_tokens = {**self.max_tokens, Role.DOCUMENT: _length_of(other.documents)}
+        asked = parse_pruning(other.documents.pruning, self.vocabulary)
+        pruning = tuple(filter(None, (self.contract.pruning[Role.DOCUMENT], asked)))
+        other.pruning = {**self.pruning, Role.DOCUMENT: pruning}
+        other.dtypes = {**self.dtypes, Role.DOCUMENT: other.documents.dtype}
+        other._edits = {**self._edits, Role.DOCUMENT: edits[Role.DOCUMENT]}
         return other
 
     def _unedited(self) -> Encoder:
@@ -378,10 +377,7 @@ class Encoder:
     def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
         if mode is None:
             return default
-        try:
-            mode = QueryMode(mode)
-        except ValueError:
-            raise ModelError(f"the query mode {mode!r}: it must be one of {', '.join(QueryMode)}") from None
+        mode = parse_query_mode(mode)
         if mode is QueryMode.LOOKUP:
             self._lookup_or_refuse()
         return mode
@@ -455,10 +451,30 @@ class Encoder:
         return run(body, head, tokenized, self.threads, on_done), tokenized
 
 
-def _limits(contract: Contract, max_tokens: int | None) -> dict[Role, int]:
-    limits = dict(contract.max_tokens)
-    if max_tokens is not None:
-        if not 3 <= max_tokens <= limits[Role.DOCUMENT]:
-            raise ModelError(f"a length of {max_tokens} tokens: {contract.name} reads 3 to {limits[Role.DOCUMENT]}")
-        limits[Role.DOCUMENT] = max_tokens
-    return limits
+def _with_rules(
+    documents: DocumentEncoding, given: Rules | str | Path | None, tokens: Tokens
+) -> tuple[DocumentEncoding, Rules, dict[Role, BoundRules | None]]:
+    """The encoding of documents with its rules recorded, the rules of queries, and the edits of each role."""
+    recorded = Rules.recorded(documents)
+    rules = recorded if given is None else given if isinstance(given, Rules) else Rules.load(given)
+    rules.check_pins(recorded)
+    if not documents.rules:
+        documents = documents.with_rules(rules.record())
+    of_documents = recorded if recorded else rules
+    edits = {Role.DOCUMENT: of_documents.bind(Role.DOCUMENT, tokens), Role.QUERY: rules.bind(Role.QUERY, tokens)}
+    return documents, rules, edits
+
+
+def _limited(documents: DocumentEncoding, contract: Contract) -> DocumentEncoding:
+    """The encoding with the length that it cuts at: the model's own where it says none."""
+    longest = contract.max_tokens[Role.DOCUMENT]
+    length = longest if documents.max_tokens is None else documents.max_tokens
+    if not 3 <= length <= longest:
+        raise ModelError(f"max_tokens must be from 3 to {longest} for {contract.name}, got {length}")
+    documents.long.overlap_in(length)
+    return replace(documents, max_tokens=length)
+
+
+def _length_of(documents: DocumentEncoding) -> int:
+    assert documents.max_tokens is not None
+    return documents.max_tokens

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import ModelId, SparseVectors
+from lexpand.data.pruning import Pruning, take
 from lexpand.data.vector_checks import TERMS_LIMIT
-from lexpand.encode.pruning import Pruning, take
 from lexpand.encode.rules.bound import BoundRules
 from lexpand.encode.tokens import Token, TokenizedText
 

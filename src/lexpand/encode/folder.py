@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
+from lexpand.data.document_encoding import Dtype
 from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.decoder import Decoder
-from lexpand.encode.dtypes import Dtype
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import Tokens, load_tokenizer
 from lexpand.encode.torch.body import TorchBody
@@ -51,6 +51,13 @@ def check_backend(backend: Backend | None, dtype: Dtype) -> None:
     """
     if backend is not None and backend not in _BACKENDS[dtype]:
         raise ModelError(f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16")
+
+
+def parse_device(device: str | None) -> tuple[Backend | None, str | None]:
+    """What runs the transformer, and where: the backend and PyTorch's device, each None for what fits the dtype."""
+    if device in (None, "onnx", "torch"):
+        return cast("Backend | None", device), None
+    return "torch", device
 
 
 _PACKAGED = Path(__file__).parent / "models"
@@ -164,7 +171,7 @@ class ModelFolder:
         if named is None:
             raise ModelError(
                 f"{self.path} has no {dtype} graph to run yet: make it with `lexpand model optimize {self.path}`, or "
-                "run the model on PyTorch: Encoder.load(..., backend='torch')"
+                "run the model on PyTorch: Encoder.load(..., device='torch')"
             )
         graph = self._read(named.file, named.sha256)
         return Body(graph, values_of(graph, self._weights), contract.body_output, threads)

@@ -2,92 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import Document, SparseVectors
+from lexpand.data import Chunks, Document, Long, LongDocuments, SparseVectors
 from lexpand.data.runs import runs_of
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Role
 from lexpand.encode.encoding import Encoding
 from lexpand.encode.progress import OnDone
-from lexpand.encode.pruning import Pruning
 from lexpand.encode.tokens import Tokens
-from lexpand.errors import DataError, RowError
-
-
-class Long(StrEnum):
-    """What becomes of a document that is longer than the model reads."""
-
-    TRUNCATE = "truncate"
-    CHUNK = "chunk"
-    REFUSE = "refuse"
-
-
-class Chunks(StrEnum):
-    """What a document's chunks become."""
-
-    UNITS = "units"
-    """Vectors of their own; the document is found by its best chunk."""
-
-    MAX = "max"
-    """One vector: of each term, the largest weight of any chunk."""
-
-
-@dataclass(frozen=True, slots=True)
-class LongDocuments:
-    """The policy for long documents.
-
-    Attributes:
-        policy: cut them, encode them in chunks, or refuse them.
-        chunks: with `Long.CHUNK`, what chunks become.
-        overlap: tokens that a chunk may share with the one before it, at most a quarter of what the model reads; None
-            for an eighth.
-
-    Raises:
-        DataError: a value is none of these, or the overlap is negative.
-    """
-
-    policy: Long = Long.TRUNCATE
-    chunks: Chunks = Chunks.UNITS
-    overlap: int | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "policy", Long(self.policy))
-            object.__setattr__(self, "chunks", Chunks(self.chunks))
-        except ValueError as error:
-            raise DataError(f"long documents: {error}: give truncate, chunk or refuse, and units or max") from None
-        overlap = 0 if self.overlap is None else self.overlap
-        if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-            raise DataError(f"long documents: an overlap of {self.overlap!r} tokens: it must be an integer from 0")
-
-    def to_dict(self) -> dict[str, Any]:
-        """What an index records; only the policy, where nothing is in chunks."""
-        return asdict(self) if self.policy is Long.CHUNK else {"policy": self.policy}
-
-    @classmethod
-    def from_dict(cls, recorded: Mapping[str, Any] | None) -> LongDocuments:
-        """What `to_dict` gave; documents are cut where nothing is recorded."""
-        return cls(**(recorded or {}))
-
-    def overlap_in(self, max_tokens: int) -> int:
-        """The overlap of chunks of this length.
-
-        Raises:
-            DataError: it is more than a quarter of it, which leaves a chunk too little of its own.
-        """
-        overlap = max_tokens // 8 if self.overlap is None else self.overlap
-        if overlap > max_tokens // 4:
-            raise DataError(
-                f"an overlap of {overlap} tokens for chunks of {max_tokens}: give at most {max_tokens // 4}"
-            )
-        return overlap
+from lexpand.errors import RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +110,6 @@ def _without_long(
         if count.lost
     ]
     return [document for document, count in zip(documents, counts, strict=True) if not count.lost], refused
-
-
-def document_settings(long: LongDocuments, pruning: Pruning) -> dict[str, Any]:
-    """What an index records of how its documents are encoded, where it is not the plain way."""
-    settings: dict[str, Any] = {}
-    if long.policy is not Long.TRUNCATE:
-        settings["long"] = long.to_dict()
-    if pruning:
-        settings["pruning"] = pruning.to_dict()
-    return settings
 
 
 def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:

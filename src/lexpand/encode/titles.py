@@ -2,64 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Real
-from pathlib import Path
 
 import numpy as np
 
 from lexpand.data import Document, SparseVectors
 from lexpand.data.runs import runs_of
 from lexpand.encode.encoding import Encoding
-from lexpand.encode.long_documents import Long, LongDocuments
-from lexpand.errors import DataError, IndexStateError
-
-SETTING = "title_weight"
-"""What an index records the weight as (`VectorSpace.document_settings`)."""
-
-
-# Products with weights of a model stay far from the ends of a float32, where documents would be refused one by one.
-_SMALLEST, _LARGEST = 0.001, 1000
-
-
-def check_title_weight(weight: object, long: LongDocuments) -> float:
-    """The weight, if it is a legal one.
-
-    Raises:
-        DataError: it is neither 0 nor a number from 0.001 to 1,000; or there is one and documents are encoded in
-            chunks, which have the title before each already.
-    """
-    number = isinstance(weight, Real) and not isinstance(weight, bool)
-    if not number or (weight != 0 and not _SMALLEST <= weight <= _LARGEST):  # type: ignore[operator]
-        raise DataError(f"the title's weight is {weight!r}: it must be 0, or a number from {_SMALLEST} to {_LARGEST:,}")
-    if weight and long.policy is Long.CHUNK:
-        raise DataError("a weight for titles, and long documents in chunks: give one of them")
-    return float(weight)  # type: ignore[arg-type]
-
-
-def recorded_title_weight(settings: Mapping[str, object]) -> float:
-    """What an index's ``document_settings`` say; 0 where they say nothing."""
-    found = settings.get(SETTING, 0.0)
-    return float(found) if isinstance(found, int | float) else 0.0
-
-
-def check_same_title_weight(index: str | Path, recorded: Mapping[str, object], offered: Mapping[str, object]) -> None:
-    """Nothing, where titles weigh as much as those of the documents that the index has.
-
-    Args:
-        index: what the message calls it.
-        recorded: its ``document_settings``.
-        offered: the encoder's.
-
-    Raises:
-        IndexStateError: they do not.
-    """
-    has, new = recorded_title_weight(recorded), recorded_title_weight(offered)
-    if has != new:
-        raise IndexStateError(
-            f"{index} was made with the weight {has:g} for titles, not {new:g}: use that, or make a new index"
-        )
 
 
 def title_of(text: str | Document) -> str:

@@ -9,14 +9,14 @@ It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers
 
 from lexpand.index.catalogue import Commit
 from lexpand.index.index import Index
-from lexpand.index.ingestion import COMMIT_EVERY, IngestReport, OnDuplicate, ingest
 from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore, WordShare
 from lexpand.index.schema import Schema
+from lexpand.index.searcher import Searcher
 from lexpand.index.searching import BM25
 from lexpand.index.stored import StoredBatch
-from lexpand.index.synchronising import SyncReport, sync
-from lexpand.index.two_step import TwoStep
+from lexpand.index.units import Units
 from lexpand.index.word_queries import WordQuery
+from lexpand.index.writer import COMMIT_EVERY
 
 __all__ = [
     "BM25",
@@ -24,19 +24,15 @@ __all__ = [
     "Commit",
     "Index",
     "IndexInfo",
-    "IngestReport",
     "Match",
     "Matches",
-    "OnDuplicate",
     "Presence",
     "Schema",
+    "Searcher",
     "StoredBatch",
     "StoredVector",
-    "SyncReport",
-    "TwoStep",
+    "Units",
     "WordQuery",
     "WordScore",
     "WordShare",
-    "ingest",
-    "sync",
 ]

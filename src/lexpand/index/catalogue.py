@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Document
-from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex
+from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex, OlderFormat
 from lexpand.index.database import RESTORE, Database, transaction
 from lexpand.index.filters import Expression, matching_rows
-from lexpand.index.schema import Schema, read_schema, write_schema
+from lexpand.index.schema import Schema, read_schema, read_source_fields, write_schema, write_source_fields
 
 APPLICATION_ID = 0x4C585044  # "LXPD"
-FORMAT = 2
+FORMAT = 3
 FILE = "catalogue.sqlite"
 
 _SCHEMA = """
@@ -38,6 +38,7 @@ CREATE TABLE documents (
     content_hash BLOB NOT NULL, created INTEGER NOT NULL, deleted INTEGER
 );
 CREATE UNIQUE INDEX live_documents ON documents (doc_id) WHERE deleted IS NULL;
+CREATE INDEX deleted_documents ON documents (deleted) WHERE deleted IS NOT NULL;
 CREATE TABLE texts (row INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE segments (
     segment INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, retired INTEGER,
@@ -45,8 +46,8 @@ CREATE TABLE segments (
 );
 """
 
-# What format 2 adds; run again on a catalogue of format 1 before its first new commit.
-_SINCE_2 = "CREATE INDEX IF NOT EXISTS deleted_documents ON documents (deleted) WHERE deleted IS NOT NULL"
+# The names of SQLite's `json_type` for what a filter can compare with.
+_JSON_TYPES = {"number": ("integer", "real"), "string": ("text",), "boolean": ("true", "false")}
 
 # SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
 _VARIABLES = 900
@@ -122,7 +123,7 @@ class Catalogue:
 
         Raises:
             NotAnIndex: the folder has none.
-            NewerFormat: a newer version wrote it.
+            NewerFormat, OlderFormat: a version wrote it whose format this one does not read.
             CorruptIndex: SQLite cannot read it.
         """
         catalogue = cls(folder)
@@ -152,6 +153,11 @@ class Catalogue:
             raise NewerFormat(
                 f"{folder} has format {version}; this version of Lexpand reads up to {FORMAT}: upgrade lexpand"
             )
+        if version < FORMAT:
+            raise OlderFormat(
+                f"{folder} has format {version}, made before the first release: index its source again into a new"
+                f" folder; its texts are in the tables documents and texts of {FILE}"
+            )
         # SQLite misses whole pages by itself, but reads a page that is cut as if it ended in zeros.
         if self._path.stat().st_size % page:
             raise CorruptIndex(f"{self._path} is cut short; {RESTORE}")
@@ -162,7 +168,6 @@ class Catalogue:
             with transaction(db):
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
-                db.execute(_SINCE_2)
                 write_schema(db, schema, created_by)
                 db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version = {FORMAT}")
@@ -171,6 +176,16 @@ class Catalogue:
         """What the index holds of a document."""
         with self.database.read() as db:
             return read_schema(db)
+
+    def source_fields(self) -> dict[str, Any]:
+        """Which fields of a source make a document, as they were given last; empty for the usual ones."""
+        with self.database.read() as db:
+            return read_source_fields(db)
+
+    def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
+        """Record them."""
+        with self.database.use(writable=True) as db, transaction(db):
+            write_source_fields(db, fields)
 
     def check_in_place(self) -> None:
         """Nothing, where this catalogue is still the one in its folder.
@@ -232,23 +247,43 @@ class Catalogue:
         with self.database.read() as db:
             return matching_rows(db, expression)
 
+    def has_field(self, path: Sequence[str], kinds: Collection[str] = ()) -> bool:
+        """Whether any live document has a metadata field, given by its keys.
+
+        Args:
+            path: the keys.
+            kinds: of ``number``, ``string`` and ``boolean``, those that its value, or a value in its list, may have;
+                any by default.
+        """
+        types = [name for kind in kinds for name in _JSON_TYPES[kind]]
+        if any(character in key for key in path for character in '"\\\0'):  # SQLite's paths cannot spell these
+            return any(_has(metadata, path) for metadata in self.metadata())
+        where = "$" + "".join(f'."{key}"' for key in path)
+        there = f"json_type(metadata, ?1) IN ({', '.join(map(repr, [*types, 'array']))})" if types else "1"
+        query = (
+            f"SELECT 1 FROM documents WHERE deleted IS NULL AND json_type(metadata, ?1) IS NOT NULL AND {there} LIMIT 1"
+        )
+        with self.database.read() as db:
+            return db.execute(query, (where,)).fetchone() is not None
+
+    def metadata(self) -> Iterator[dict[str, Any]]:
+        """The metadata of every live document, in order of adding, some thousands at a time."""
+        query = "SELECT row, metadata FROM documents WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
+        last = -1
+        while True:
+            with self.database.read() as db:
+                found = db.execute(query, (last,)).fetchall()
+                parsed = [json.loads(metadata) for _, metadata in found]
+            if not found:
+                return
+            last = found[-1][0]
+            yield from parsed
+
     def content_hashes(self, doc_ids: Collection[str]) -> dict[str, tuple[int, bytes]]:
         """Row and content hash of each of these documents that is live."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
         with self.database.use() as db:
             return {doc_id: (row, digest) for doc_id, row, digest in _select_in(db, query, doc_ids)}
-
-    def live_doc_ids(self) -> Iterator[str]:
-        """The doc_id of every live document, in order of adding, some thousands at a time."""
-        query = "SELECT row, doc_id FROM documents WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
-        last = -1
-        while True:
-            with self.database.use() as db:
-                found = db.execute(query, (last,)).fetchall()
-            if not found:
-                return
-            last = found[-1][0]
-            yield from (doc_id for _, doc_id in found)
 
     def doc_ids(self, rows: Collection[int]) -> dict[int, str]:
         """The doc_id of each row.
@@ -267,7 +302,7 @@ class Catalogue:
             " ORDER BY row DESC LIMIT 1"
         )
         live = "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND deleted IS NULL"
-        with self.database.use() as db:
+        with self.database.read() as db:
             # The first has an index to go by; only documents deleted since the snapshot need the other.
             found = db.execute(live, (doc_id, commit_id)).fetchone() or (
                 db.execute(query, (doc_id, commit_id)).fetchone() if self._has_newer(db, commit_id) else None
@@ -279,18 +314,13 @@ class Catalogue:
         return _last_commit(db).commit_id > commit_id
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
-        """The document of each row.
-
-        Raises:
-            CorruptIndex: there is no such row.
-        """
+        """The document of each row that there is."""
         query = "SELECT row, doc_id, text, title, metadata FROM documents JOIN texts USING (row) WHERE row"
         with self.database.read() as db:
-            found = {
+            return {
                 row: Document(doc_id, text, title, json.loads(metadata))
                 for row, doc_id, text, title, metadata in _select_in(db, query, rows)
             }
-            return {row: found[row] for row in rows}
 
     def each_document(self) -> Iterator[tuple[int, int, int | None, Document, bytes]]:
         """Row, commits of creation and deletion, document and recorded content hash of every document, by row."""
@@ -326,9 +356,6 @@ class Catalogue:
                 created_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 documents=before.documents + len(change.documents) - len(change.deleted),
             )
-            if _value(db, "PRAGMA user_version") < FORMAT:
-                db.execute(_SINCE_2)
-                db.execute(f"PRAGMA user_version = {FORMAT}")
             db.execute("INSERT INTO commits VALUES (?, ?, ?)", (commit.commit_id, commit.created_at, commit.documents))
             _write_change(db, change, commit.commit_id)
         return commit
@@ -394,3 +421,12 @@ def _select_in(db: sqlite3.Connection, query: str, values: Iterable[str | int]) 
 def _document_row(document: Document, row: int, commit_id: int) -> tuple[int, str, str, str, bytes, int]:
     metadata = json.dumps(document.metadata, ensure_ascii=False)
     return row, document.doc_id, document.title, metadata, document.content_hash, commit_id
+
+
+def _has(metadata: Mapping[str, Any], path: Sequence[str]) -> bool:
+    value: object = metadata
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True

@@ -15,27 +15,37 @@ from lexpand.errors import CorruptIndex, DataError, IndexLocked, IndexStateError
 RESTORE = "restore it from a copy, or index again"
 
 
-class Database:
-    """A connection that is made when it is first used.
+# Connections for reading that are kept for the next reader.
+_IDLE = 8
 
-    Threads take turns; a fork waits for its turn, and both sides then connect anew.
+
+class Database:
+    """One connection for changes, which threads use in turn, and as many for reading as threads read at a time.
+
+    Each is made when it is first needed. A fork waits until none is in use, and both sides then connect anew.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._turn = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._free = threading.Condition()
+        self._idle: list[sqlite3.Connection] = []
+        self._reading = 0
         self._closed = False
         self._opened: tuple[int, int] | None = None
         _databases.add(self)
 
     def close(self) -> None:
-        """Close the connection for good; SQLite then folds its log into the file where it can."""
-        with self._turn:
+        """Close the connections for good; SQLite then folds its log into the file where it can."""
+        with self._free, self._turn:
             self._closed = True
             self._disconnect()
 
     def _disconnect(self) -> None:
+        """Close what is open; the caller holds `_free` and `_turn`, taken in this order."""
+        while self._idle:
+            self._idle.pop().close()
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -74,8 +84,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """The same, for reading what must be there and have its form: else CorruptIndex."""
-        with self.use() as db:
+        """A connection of this thread's own, for reading what must be there and have its form: else CorruptIndex."""
+        with self._reader() as db, _translating_errors(self.path):
             try:
                 yield db
             except KeyError as error:
@@ -83,6 +93,29 @@ class Database:
                 raise CorruptIndex(f"{self.path} is damaged ({what}); {RESTORE}") from error
             except (DataError, TypeError, ValueError) as error:
                 raise CorruptIndex(f"{self.path} is damaged ({error}); {RESTORE}") from error
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        with self._free:
+            if self._closed:
+                raise IndexStateError(f"{self.path.parent} is closed: open it again")
+            db = self._idle.pop() if self._idle else None
+            self._reading += 1
+        try:
+            if db is None:
+                with self.use():  # the first connection notes which file it opened
+                    self.check_in_place()
+                with _translating_errors(self.path):
+                    db = _connect(self.path, create=False)
+            yield db
+        finally:
+            with self._free:
+                self._reading -= 1
+                if db is not None and not self._closed and len(self._idle) < _IDLE:
+                    self._idle.append(db)
+                elif db is not None:
+                    db.close()
+                self._free.notify_all()
 
     def integrity(self) -> list[str]:
         """What SQLite finds wrong with the file."""
@@ -117,6 +150,9 @@ def _before_fork() -> None:
     # Neither a connection nor SQLite's own record of its locks must cross a fork (sqlite.org/howtocorrupt.html, 2.6),
     # nor a turn that a thread holds which the child will not have.
     for database in list(_databases):
+        database._free.acquire()
+        while database._reading:
+            database._free.wait()
         database._turn.acquire()
         database._disconnect()
         _waiting.append(database)
@@ -124,7 +160,9 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     while _waiting:
-        _waiting.pop()._turn.release()
+        database = _waiting.pop()
+        database._turn.release()
+        database._free.release()
 
 
 if hasattr(os, "register_at_fork"):

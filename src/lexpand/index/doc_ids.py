@@ -45,15 +45,15 @@ class DocIds:
         return cls(starts, np.frombuffer(b"".join(encoded), np.uint8))
 
     @classmethod
-    def open(cls, section: Sections, units: int) -> DocIds | None:
-        """Those of a segment; None where it has none, as those of earlier versions.
+    def open(cls, section: Sections, units: int) -> DocIds:
+        """Those of a segment.
 
         Raises:
-            CorruptIndex: their sections do not fit ``units``.
+            CorruptIndex: it has none, or their sections do not fit ``units``.
         """
         starts, text = section(STARTS), section(TEXT)
         if starts is None or text is None:
-            return None
+            raise CorruptIndex(f"sections {STARTS} and {TEXT}, the ids of its documents, are missing")
         if starts.size != 8 * (units + 1):
             raise CorruptIndex(f"section {STARTS} has {starts.size} bytes for {units} units")
         return cls(starts.view(np.uint64), text)

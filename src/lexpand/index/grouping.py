@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from lexpand.data import JsonValue
 from lexpand.index.catalogue import Catalogue
 from lexpand.index.filters import parse_field
-from lexpand.index.open_segment import OpenSegment
-from lexpand.index.results import Match, Matches
+from lexpand.index.results import Matches
 from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
 from lexpand.index.units import Units
@@ -21,61 +20,47 @@ Key = Callable[[Sequence[int]], Sequence[Hashable]]
 """The groups of documents, given by row."""
 
 
-def best_documents(
+def best_units(
     find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalogue: Catalogue
-) -> list[Matches]:
-    """The best ``k`` documents of each query, or the best one of each of ``k`` values of a field.
+) -> list[Units]:
+    """The best unit of each of the best ``k`` documents of each query, or of ``k`` values of a field.
 
     Raises:
-        FilterError: ``group_by`` is no name of a field.
+        FilterError: ``group_by`` is no name of a field, or no document has it.
     """
     if group_by is not None:
-        found = _best_groups(find, queries, k, _by_value(catalogue, group_by))
-    elif snapshot.has_chunks:
-        found = _best_groups(find, queries, k, lambda rows: rows)
-    else:
-        found = find(range(queries), k)
-    return [_named(units, snapshot, catalogue) for units in found]
+        return _best_groups(find, queries, k, _by_value(catalogue, group_by))
+    if snapshot.has_chunks:
+        return _best_groups(find, queries, k, lambda rows: rows)
+    return find(range(queries), k)
 
 
-def _named(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> Matches:
-    spans = _spans(snapshot, units) if snapshot.has_chunks else None
-    return Matches(doc_ids_of(units, snapshot, catalogue), units.scores, units.rows, spans)
+def named(units: Units, snapshot: Snapshot) -> Matches:
+    """Units with the ids of their documents, and their spans where documents have chunks."""
+    spans = spans_of(units, snapshot) if snapshot.has_chunks else None
+    return Matches(doc_ids_of(units, snapshot), units.scores, units.rows, spans)
 
 
-def first_of_groups(matches: Sequence[Match], group_by: str, catalogue: Catalogue) -> list[Match]:
-    """The first match of each value of a field.
+def places_of_groups(catalogue: Catalogue, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
+    """The group of each row.
 
     Raises:
-        FilterError: ``group_by`` is no name of a field.
+        FilterError: ``group_by`` is no name of a field, or no document has it.
     """
-    first: dict[Hashable, Match] = {}
-    groups = _by_value(catalogue, group_by)([match.row for match in matches])
-    for group, match in zip(groups, matches, strict=True):
-        first.setdefault(group, match)
-    return list(first.values())
+    return _by_value(catalogue, group_by)(rows)
 
 
-def doc_ids_of(units: Units, snapshot: Snapshot, catalogue: Catalogue) -> list[str]:
-    """The ids of the units' documents: from their segments, or for segments without any from the catalogue."""
+def doc_ids_of(units: Units, snapshot: Snapshot) -> list[str]:
+    """The ids of the units' documents, from their segments."""
     if len(snapshot.segments) == 1:
-        return _ids_in(snapshot.segments[0], units, catalogue)
+        return snapshot.segments[0].doc_ids_at(units.ordinals)
     found = [""] * len(units)
     for place, segment in enumerate(snapshot.segments):
         chosen = np.flatnonzero(units.segments == place)
-        for i, doc_id in zip(chosen.tolist(), _ids_in(segment, units.at(chosen), catalogue), strict=True):
-            found[i] = doc_id
+        if len(chosen):
+            for i, doc_id in zip(chosen.tolist(), segment.doc_ids_at(units.ordinals[chosen]), strict=True):
+                found[i] = doc_id
     return found
-
-
-def _ids_in(segment: OpenSegment, units: Units, catalogue: Catalogue) -> list[str]:
-    """The same of units of one segment."""
-    strings = segment.doc_ids_at(units.ordinals)
-    if strings is not None:
-        return strings
-    rows = units.rows.tolist()
-    by_row = catalogue.doc_ids(set(rows))
-    return [by_row[row] for row in rows]
 
 
 def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
@@ -115,7 +100,7 @@ def _value(metadata: Mapping[str, JsonValue], path: Sequence[str]) -> JsonValue:
     return value
 
 
-def _spans(snapshot: Snapshot, units: Units) -> list[tuple[int, int]]:
+def spans_of(units: Units, snapshot: Snapshot) -> list[tuple[int, int]]:
     """The characters of each unit, first and end."""
     spans: NDArray[np.uint32] = np.zeros((len(units), 2), np.uint32)
     for place, segment in enumerate(snapshot.segments):

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from lexpand import _native
-from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
+from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
-from lexpand.errors import ContractMismatch, CorruptIndex, DataError, IndexStateError, UnknownDocument, VectorError
-from lexpand.index.bounds import inverse_word_frequencies, largest_weights, word_bounds
+from lexpand.errors import DataError
 from lexpand.index.catalogue import FILE, Catalogue, Commit
-from lexpand.index.columns import check_columns, check_filter
-from lexpand.index.filters import Expression, Filter, parse_filter
+from lexpand.index.columns import check_columns
 from lexpand.index.folder import is_unfinished, make_room
-from lexpand.index.grouping import best_documents, doc_ids_of, first_of_groups
 from lexpand.index.maintenance import back_up, check_index
-from lexpand.index.open_segment import OpenSegment
-from lexpand.index.results import IndexInfo, Match, Matches, Presence, StoredVector, WordScore
-from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, Find, find_vectors, find_vectors_exhaustively, find_words, score_words
+from lexpand.index.reading import Reading
+from lexpand.index.results import Presence
+from lexpand.index.schema import Schema
+from lexpand.index.searcher import Searcher
 from lexpand.index.segment_files import Spans
-from lexpand.index.sets import Set
+from lexpand.index.snapshot import Snapshot
 from lexpand.index.snapshots import Snapshots
-from lexpand.index.stored import StoredBatch, stored_batches, stored_units
-from lexpand.index.two_step import TwoStep, find_in_two_steps
-from lexpand.index.word_queries import WordQuery, weighted_words
 from lexpand.index.writer import Writer
-
-_MOST = 2**32 - 1
 
 MEMORY_MIB = 1024
 """Memory for the postings that are laid out at a time while a segment is written."""
 
 
-class Index:
+class Index(Reading):
     """Documents and their sparse vectors in a folder. `create` makes one, `open` opens one.
 
     Changes wait in memory until `commit`; what was committed survives whatever happens afterwards. Searches see one
@@ -120,14 +109,12 @@ class Index:
         return (path / FILE).is_file() and not is_unfinished(path)
 
     @property
-    def space(self) -> VectorSpace:
-        """Whose vectors it holds."""
-        return self.schema.space
+    def _snapshot(self) -> Snapshot:
+        return self._snapshots.current
 
-    @property
-    def commit_info(self) -> Commit:
-        """The commit that searches see."""
-        return self._snapshots.current.commit
+    def searcher(self) -> Searcher:
+        """The commit that searches see, to be read as long as the searcher is held; see `Searcher`."""
+        return Searcher(self.path, self.schema, self._catalogue, self._snapshot)
 
     def refresh(self) -> bool:
         """See the newest commit; whether there was a newer one.
@@ -225,257 +212,6 @@ class Index:
         """
         return self._writer.compact()
 
-    def search(
-        self,
-        queries: SparseVectors,
-        k: int = 10,
-        *,
-        filter: Filter | None = None,
-        effort: float = 1.0,
-        group_by: str | None = None,
-        threads: int = 1,
-        two_step: TwoStep | None = None,
-        exhaustive: bool = False,
-    ) -> list[Matches]:
-        """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
-
-        Equal scores are ordered by row, which is the order of adding. Documents that share no term with the query are
-        never found, so there may be fewer than ``k``. A document of several chunks is found by its best one.
-
-        Args:
-            queries: query vectors.
-            k: how many, from 0.
-            filter: only documents whose metadata match: an expression, a mapping or a text (docs/filters.md).
-            effort: about the share of a query's postings that is read, the strongest first, above 0 and at most 1.
-                At 1 the result is exact; less is quicker, and may miss documents (docs/search.md).
-            group_by: a field of metadata; only the best document of each value is found. A document without the field
-                is a group of its own.
-            threads: that may be used, a query on one thread each.
-            two_step: find with the query's strongest terms, and score that with all of them; may miss documents.
-            exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
-
-        Raises:
-            ContractMismatch: the queries are another model's.
-            VectorError: their vocabulary has another size.
-            DataError: k is negative, there are no threads, or effort is out of its range.
-            FilterError: the filter is none, or compares a column with a value that it cannot hold.
-        """
-        self._check_space(queries)
-        _check_search(k, threads, effort)
-        snapshot = self._snapshots.current
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-
-        def find_in(units: Sequence[Set], vectors: SparseVectors, effort: float) -> Find:
-            if exhaustive:
-                return find_vectors_exhaustively(snapshot, units, vectors)
-            return find_vectors(snapshot, units, vectors, effort, threads)
-
-        if two_step is None:
-            find = find_in(allowed, queries, effort)
-        else:
-            find = find_in_two_steps(snapshot, allowed, queries, two_step, find_in, effort=effort, threads=threads)
-        return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
-
-    def search_words(
-        self,
-        queries: Sequence[WordQuery],
-        k: int = 10,
-        *,
-        filter: Filter | None = None,
-        group_by: str | None = None,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
-        threads: int = 1,
-    ) -> list[Matches]:
-        """The best ``k`` documents of each query by BM25 over their words, best first; exact.
-
-        Args are those of `search`, but for queries, which are texts, or words as the index's analyzer gives them with
-        a weight each, which stands for how often the query has it. The average length and the words' document
-        frequencies are those of all live documents, filtered out or not.
-
-        Raises:
-            IndexStateError: the index was made without words.
-            DataError, FilterError: as `search`.
-        """
-        _check_search(k, threads)
-        words = self._analysed(queries)
-        snapshot = self._snapshots.current
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-        find = find_words(snapshot, allowed, words, bm25, threads)
-        return best_documents(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
-
-    def word_score(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:  # noqa: B008 - frozen
-        """A document's score in `search_words`, taken apart; of one with several chunks, its best one's.
-
-        Raises:
-            IndexStateError: the index was made without words.
-            UnknownDocument: the index has none with that id.
-        """
-        words = self._analysed([query])[0]
-        return score_words(self._snapshots.current, *self._place(doc_id), words, bm25)
-
-    def _analysed(self, queries: Sequence[WordQuery]) -> list[Mapping[str, float]]:
-        if self.schema.words is None:
-            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
-        return weighted_words(queries, self.schema.words)
-
-    def _expression(self, given: Filter | None) -> Expression | None:
-        if given is None:
-            return None
-        expression = parse_filter(given)
-        check_filter(self.schema.columns, expression)
-        return expression
-
-    def best_of_groups(self, matches: Sequence[Match], group_by: str) -> list[Match]:
-        """Of a ranking, the first match of each value of a field; a document without the field is a group of its own.
-
-        Raises:
-            FilterError: ``group_by`` is no name of a field.
-        """
-        return first_of_groups(matches, group_by, self._catalogue)
-
-    def inverse_document_frequencies(self) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live units; float64 [vocabulary_size].
-
-        N are the units, df those whose vector has the term (BM25, as Lucene has it). Worked out once a snapshot.
-        """
-        snapshot = self._snapshots.current
-        # Without any unit, the formula gives log 2 for every term.
-        return (
-            snapshot.inverse_document_frequencies
-            if snapshot.segments
-            else np.full(len(self.space.vocabulary), np.log(2))
-        )
-
-    def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """Of each term its largest stored weight over the live units, float64 [terms]; 0 where none has it.
-
-        Each is found by a search for the term alone, once a snapshot.
-
-        Raises:
-            VectorError: a term is not in the vocabulary.
-        """
-        return largest_weights(self._snapshots.current, terms, len(self.space.vocabulary))
-
-    def word_bounds(self, queries: Sequence[WordQuery]) -> list[float]:
-        """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
-
-        A word that no live unit has counts nothing, one that a query has twice counts twice.
-
-        Raises:
-            IndexStateError: the index was made without words.
-            DataError: ``queries`` is a string.
-        """
-        return word_bounds(self._snapshots.current, self._analysed(queries))
-
-    def inverse_word_frequencies(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each word over the live units, float64 [words]; 0 where none has it.
-
-        Args:
-            words: as the index's analyzer gives them.
-
-        Raises:
-            IndexStateError: the index was made without words.
-        """
-        self._analysed([])
-        return inverse_word_frequencies(self._snapshots.current, words)
-
-    def matching(self, filter: Filter) -> list[str]:
-        """The ids of the documents whose metadata match, in order of adding.
-
-        Raises:
-            FilterError: the filter is none, or compares a column with a value that it cannot hold.
-        """
-        snapshot = self._snapshots.current
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
-        return doc_ids_of(snapshot.documents(allowed), snapshot, self._catalogue)
-
-    def document(self, doc_id: str) -> Document:
-        """A document by its id.
-
-        Raises:
-            UnknownDocument: the index has none with that id.
-        """
-        row = self._row(doc_id)
-        return self.documents([row])[row]
-
-    def doc_ids(self) -> Iterator[str]:
-        """The ids of all documents of the newest commit, in order of adding."""
-        return self._catalogue.live_doc_ids()
-
-    def documents(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Documents by row, as `Match.row` has it."""
-        return self._catalogue.documents(rows)
-
-    def vector(self, doc_id: str) -> StoredVector:
-        """A document's stored vector; of one with several chunks, the first one's.
-
-        Raises:
-            UnknownDocument: the index has none with that id.
-        """
-        return self.vectors(doc_id)[0]
-
-    def vectors(self, doc_id: str) -> list[StoredVector]:
-        """The stored vectors of a document's chunks.
-
-        Raises:
-            UnknownDocument: the index has none with that id.
-        """
-        segment, ordinals = self._place(doc_id)
-        spans = segment.spans[ordinals].tolist()
-        return [
-            StoredVector(*segment.native.vector(SPARSE_FIELD, ordinal), (first, end))
-            for ordinal, (first, end) in zip(ordinals, spans, strict=True)
-        ]
-
-    def stored(self, batch: int = 1024) -> Iterator[tuple[list[Document], SparseVectors]]:
-        """All documents with their stored vectors, weights rounded to float32, in order of adding.
-
-        Args:
-            batch: documents at a time.
-
-        Raises:
-            IndexStateError: a document has several chunks.
-        """
-        return stored_batches(self.path, self._catalogue, self._snapshots.current, self.space, batch)
-
-    def stored_units(self, batch: int = 1024) -> Iterator[StoredBatch]:
-        """All units with their stored vectors, in order of adding; of a document in chunks each chunk is one.
-
-        Args:
-            batch: units at a time.
-        """
-        return stored_units(self._catalogue, self._snapshots.current, self.space, batch)
-
-    def check_model(self, model: ModelId) -> None:
-        """Nothing, where ``model`` is the one whose vectors the index holds.
-
-        Raises:
-            ContractMismatch: it is another one; the message names both.
-        """
-        mine = self.space.model
-        if model.hash != mine.hash:
-            raise ContractMismatch(
-                f"{self.path} holds vectors of {mine.label}, not of {model.label}: "
-                "use the index's model, or make a new index"
-            )
-
-    def info(self) -> IndexInfo:
-        """What the index holds."""
-        snapshot = self._snapshots.current
-        return IndexInfo(
-            commit=snapshot.commit,
-            space=self.space,
-            segments=len(snapshot.segments),
-            units=sum(segment.entry.units for segment in snapshot.segments),
-            live_units=snapshot.live_units,
-            nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
-            segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
-            catalogue_bytes=sum(path.stat().st_size for path in self.path.glob(f"{FILE}*")),
-            parts=sum((segment.parts for segment in snapshot.segments), Counter()),
-            words=self.schema.words is not None,
-            columns={name: column_type.value for name, column_type in self.schema.columns.items()},
-        )
-
     def check(self) -> list[str]:
         """What is wrong with the newest commit, in words; nothing, where all is well.
 
@@ -483,7 +219,7 @@ class Index:
         structures, each document's content against its recorded hash, and that each live document has its units.
         """
         self.refresh()
-        return check_index(self.path, self._catalogue, self._snapshots.current)
+        return check_index(self.path, self._catalogue, self._snapshot)
 
     def backup(self, target: str | Path) -> Commit:
         """Copy the newest commit to a folder that does not exist or is empty, while others may go on writing.
@@ -497,6 +233,19 @@ class Index:
         """
         self.refresh()
         return back_up(self.path, self._catalogue, Path(target))
+
+    @property
+    def source_fields(self) -> dict[str, Any]:
+        """Which fields of a source make a document (`lexpand.data.Fields`), as they were given last."""
+        return self._catalogue.source_fields()
+
+    def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
+        """Record which fields of a source make a document, so that they are given once.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        self._catalogue.keep_source_fields(fields)
 
     def close(self) -> None:
         """Release the files and the writer's lock. Changes without `commit` are forgotten."""
@@ -512,43 +261,11 @@ class Index:
     ) -> None:
         self.close()
 
-    def __len__(self) -> int:
-        """Documents in the commit that searches see."""
-        return self.commit_info.documents
-
     def __repr__(self) -> str:
         return f"<Index {str(self.path)!r}: {len(self)} documents, {self.space.model.label}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopen, (self.path, self._verify, self._memory_mib)
-
-    def _check_space(self, vectors: SparseVectors) -> None:
-        if vectors.model is not None:
-            self.check_model(vectors.model)
-        if vectors.vocabulary_size != len(self.space.vocabulary):
-            raise VectorError(
-                f"vectors over {vectors.vocabulary_size} terms; {self.path} has {len(self.space.vocabulary)}"
-            )
-
-    def _place(self, doc_id: str) -> tuple[OpenSegment, list[int]]:
-        row = self._row(doc_id)
-        place = self._snapshots.current.find(row)
-        if place is None:
-            raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
-        return place
-
-    def _row(self, doc_id: str) -> int:
-        row = self._catalogue.row_of(doc_id, self.commit_info.commit_id)
-        if row is None:
-            raise UnknownDocument(f"{self.path} has no document {doc_id!r}: ids are compared letter by letter")
-        return row
-
-
-def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
-    if k < 0 or threads < 1:
-        raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
-    if not 0 < effort <= 1:
-        raise DataError(f"effort is {effort}: above 0, at most 1, where the result is exact")
 
 
 def _reopen(path: Path, verify: bool, memory_mib: int) -> Index:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,15 @@ FOLDER = "leases"
 
 
 class Lease:
-    """Keeps what a snapshot reads in place, until `release` or the end of the process."""
+    """Keeps what a snapshot reads in place, until `release`, the last reference to it, or the end of the process.
+
+    Attributes:
+        pid: the process that took it.
+    """
 
     def __init__(self, lock: FileLock | None) -> None:
-        self._lock = lock
-        self._pid = os.getpid()
+        self.pid = os.getpid()
+        self._finalizer = weakref.finalize(self, _give_back, lock, self.pid)
 
     @classmethod
     def take(cls, folder: Path, commit_id: int) -> Lease:
@@ -48,14 +53,17 @@ class Lease:
 
     def release(self) -> None:
         """Give it back; a forked child leaves its parent's alone."""
-        lock, self._lock = self._lock, None
-        if lock is None or os.getpid() != self._pid:
-            return
-        path = Path(lock.lock_file)
-        # Removed while it is held: whoever finds the file either sees it locked or does not see it.
-        _remove(path)
-        lock.release()
-        _remove_if_empty(path.parent)
+        self._finalizer()
+
+
+def _give_back(lock: FileLock | None, pid: int) -> None:
+    if lock is None or os.getpid() != pid:
+        return
+    path = Path(lock.lock_file)
+    # Removed while it is held: whoever finds the file either sees it locked or does not see it.
+    _remove(path)
+    lock.release()
+    _remove_if_empty(path.parent)
 
 
 def oldest_leased(folder: Path, newest: int) -> int:

@@ -70,7 +70,7 @@ def _faults_of_ids(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> It
         units = documents.at(slice(first, first + _IDS))
         rows = units.rows.tolist()
         recorded = catalogue.doc_ids(rows)
-        for row, doc_id in zip(rows, doc_ids_of(units, snapshot, catalogue), strict=True):
+        for row, doc_id in zip(rows, doc_ids_of(units, snapshot), strict=True):
             if recorded[row] != doc_id:
                 yield f"{folder}: row {row} is {doc_id!r} in its segment and {recorded[row]!r} in the catalogue"
 

@@ -33,7 +33,6 @@ _PARTS = {
     80: "columns",
     96: "ids",
 }
-_SPLIT_PLACES = 26
 
 
 class OpenSegment:
@@ -72,11 +71,6 @@ class OpenSegment:
             parts[_PARTS[max(first for first in _PARTS if first <= kind)]] += size
         return parts
 
-    @property
-    def is_current(self) -> bool:
-        """Whether it is of the format that is written today; an older one is searched slowly."""
-        return any(kind == _SPLIT_PLACES for kind, _, _ in self.native.parts())
-
     @cached_property
     def spans(self) -> NDArray[np.uint32]:
         """First and end character of each unit, [units, 2]."""
@@ -88,15 +82,15 @@ class OpenSegment:
         return bool(self.native.chunks().any())
 
     @cached_property
-    def doc_ids(self) -> DocIds | None:
-        """The id of each unit's document; None in a segment of an earlier version."""
+    def doc_ids(self) -> DocIds:
+        """The id of each unit's document."""
         with self._naming_file():
             return DocIds.open(lambda kind: self.native.extra(kind, NO_FIELD), self.entry.units)
 
-    def doc_ids_at(self, ordinals: NDArray[np.uint32]) -> list[str] | None:
-        """The ids of these units' documents; None in a segment of an earlier version."""
+    def doc_ids_at(self, ordinals: NDArray[np.uint32]) -> list[str]:
+        """The ids of these units' documents."""
         with self._naming_file():
-            return None if self.doc_ids is None else self.doc_ids.at(ordinals)
+            return self.doc_ids.at(ordinals)
 
     @cached_property
     def words(self) -> _native.WordField:

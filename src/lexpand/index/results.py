@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import VectorSpace
-from lexpand.index.catalogue import Commit
+from lexpand.index.catalogue import FILE, Commit
+from lexpand.index.schema import SPARSE_FIELD, Schema
+
+if TYPE_CHECKING:
+    from lexpand.index.snapshot import Snapshot
 
 
 class Presence(Enum):
@@ -50,9 +56,10 @@ class Matches(Sequence[Match]):
         scores: float64 [n], falling.
         rows: uint32 [n].
         spans: the characters of each one's best chunk; None in an index without chunks.
+        notes: what there is to say of the ranking: a step that was cut short, or failed.
     """
 
-    __slots__ = ("doc_ids", "rows", "scores", "spans")
+    __slots__ = ("doc_ids", "notes", "rows", "scores", "spans")
 
     def __init__(
         self,
@@ -60,7 +67,9 @@ class Matches(Sequence[Match]):
         scores: NDArray[np.float64],
         rows: NDArray[np.uint32],
         spans: list[tuple[int, int]] | None = None,
+        notes: tuple[Any, ...] = (),
     ) -> None:
+        self.notes = notes
         self.doc_ids = doc_ids
         self.scores = scores
         self.rows = rows
@@ -77,7 +86,7 @@ class Matches(Sequence[Match]):
         spans = None if self.spans is None else self.spans[place]
         if isinstance(place, slice):
             assert not isinstance(spans, tuple)
-            return Matches(self.doc_ids[place], self.scores[place], self.rows[place], spans)
+            return Matches(self.doc_ids[place], self.scores[place], self.rows[place], spans, self.notes)
         assert not isinstance(spans, list)
         return Match(self.doc_ids[place], float(self.scores[place]), int(self.rows[place]), spans)
 
@@ -185,3 +194,20 @@ class IndexInfo:
     parts: Mapping[str, int]
     words: bool
     columns: Mapping[str, str]
+
+
+def describe(path: Path, schema: Schema, snapshot: Snapshot) -> IndexInfo:
+    """See `Index.info`."""
+    return IndexInfo(
+        commit=snapshot.commit,
+        space=schema.space,
+        segments=len(snapshot.segments),
+        units=sum(segment.entry.units for segment in snapshot.segments),
+        live_units=snapshot.live_units,
+        nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
+        segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
+        catalogue_bytes=sum(file.stat().st_size for file in path.glob(f"{FILE}*")),
+        parts=sum((segment.parts for segment in snapshot.segments), Counter()),
+        words=schema.words is not None,
+        columns={name: column_type.value for name, column_type in schema.columns.items()},
+    )

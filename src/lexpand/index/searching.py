@@ -91,34 +91,27 @@ def find_words(
 
 def score_words(
     snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], counts: Mapping[str, float], bm25: BM25
-) -> WordScore:
-    """Of a document's units, given by segment and ordinals, the best one's score for a query."""
+) -> list[WordScore]:
+    """The scores of a document's units for a query, given by segment and ordinals, best first; equal ones in order."""
     query, having = _word_query(snapshot, counts, bm25)
-
-    def shares_of(ordinal: int) -> tuple[WordShare, ...]:
-        return tuple(
-            WordShare(word, counts[word], frequency, having[word], idf, share)
-            for word, frequency, idf, share in query.contributions(segment.words, ordinal)
-        )
-
-    found = {ordinal: shares_of(ordinal) for ordinal in ordinals}
-    scores = {ordinal: sum((share.share for share in shares), 0.0) for ordinal, shares in found.items()}
-    best = max(ordinals, key=scores.__getitem__)
     units, length = snapshot.word_totals
-    there = {share.word for share in found[best]}
+    lengths = segment.words.lengths()
 
     def weight(word: str) -> float:
         return counts[word] * math.log1p((units - having[word] + 0.5) / (having[word] + 0.5))
 
-    first, end = segment.spans[best].tolist()
-    return WordScore(
-        scores[best],
-        found[best],
-        tuple((word, weight(word)) for word in counts if word not in there),
-        int(segment.words.lengths()[best]),
-        length / units,
-        (first, end),
-    )
+    def score_of(ordinal: int) -> WordScore:
+        shares = tuple(
+            WordShare(word, counts[word], frequency, having[word], idf, share)
+            for word, frequency, idf, share in query.contributions(segment.words, ordinal)
+        )
+        there = {share.word for share in shares}
+        absent = tuple((word, weight(word)) for word in counts if word not in there)
+        first, end = segment.spans[ordinal].tolist()
+        total = sum((share.share for share in shares), 0.0)
+        return WordScore(total, shares, absent, int(lengths[ordinal]), length / units, (first, end))
+
+    return sorted(map(score_of, ordinals), key=lambda found: -found.score)
 
 
 def _word_query(

@@ -161,10 +161,8 @@ def _ids(batch: Batch, owner: NDArray[np.int64]) -> list[_Extra]:
 
 
 def _merged_ids(segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]) -> list[_Extra]:
-    """None where a segment of an earlier version has none: the catalogue is asked for those of the merged one too."""
-    ids = [segment.doc_ids for segment in segments]
-    present = [each.taken(kept) for each, kept in zip(ids, ordinals, strict=True) if each is not None]
-    return _extras(NO_FIELD, joined(present).sections) if len(present) == len(ids) else []
+    kept = [segment.doc_ids.taken(chosen) for segment, chosen in zip(segments, ordinals, strict=True)]
+    return _extras(NO_FIELD, joined(kept).sections)
 
 
 def _extras(field: int, sections: Sequence[tuple[int, bytes]]) -> list[_Extra]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -24,7 +25,10 @@ _FILTERS = 64
 
 
 class Snapshot:
-    """One commit, open for reading. May be shared by threads; its lease keeps its files and rows until `release`.
+    """One commit, open for reading. May be shared by threads.
+
+    Its lease keeps its files and rows in place until the last reference to the snapshot is gone: whoever reads holds
+    it, and nobody gives it back by hand.
 
     Attributes:
         commit: the commit.
@@ -44,13 +48,10 @@ class Snapshot:
         self._filtered: OrderedDict[Expression, list[Set]] = OrderedDict()
         self.largest_weights: dict[int, float] = {}
 
-    def lease_anew(self, folder: Path) -> None:
-        """Take a lease for this process; that of another one is left to it."""
-        self._lease = Lease.take(folder, self.commit.commit_id)
-
-    def release(self) -> None:
-        """Give the lease back."""
-        self._lease.release()
+    def lease_here(self, folder: Path) -> None:
+        """Take a lease for this process, if it is a forked child without one; the parent's is left to the parent."""
+        if self._lease.pid != os.getpid():
+            self._lease = Lease.take(folder, self.commit.commit_id)
 
     @property
     def live_units(self) -> int:
@@ -118,7 +119,7 @@ class Snapshot:
     def find(self, row: int) -> tuple[OpenSegment, list[int]] | None:
         """The segment of a document, and the ordinals of its units; None where no segment has it."""
         for segment in self.segments:
-            ordinals = np.flatnonzero(segment.rows == row)
-            if len(ordinals):
-                return segment, [int(ordinal) for ordinal in ordinals]
+            first, end = np.searchsorted(segment.rows, [row, row + 1])  # rows ascend in a segment
+            if first < end:
+                return segment, list(range(int(first), int(end)))
         return None

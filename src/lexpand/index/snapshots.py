@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -28,7 +27,6 @@ class Snapshots:
         self._schema = schema
         self._verify = verify
         self._turn = threading.Lock()
-        self._pid = os.getpid()
         self._current: Snapshot | None = self._open_newest({})
 
     @property
@@ -41,10 +39,7 @@ class Snapshots:
         current = self._current
         if current is None:
             raise IndexStateError(f"{self._folder} is closed: open it again")
-        if os.getpid() != self._pid:
-            # A forked child has its parent's snapshot, and keeps it by a lease of its own.
-            self._pid = os.getpid()
-            current.lease_anew(self._folder)
+        current.lease_here(self._folder)
         return current
 
     def refresh(self) -> bool:
@@ -55,14 +50,11 @@ class Snapshots:
             if self._catalogue.last_commit() == current.commit:
                 return False
             self._current = self._open_newest({segment.entry: segment for segment in current.segments})
-            current.release()
             return True
 
     def close(self) -> None:
-        """Forget the snapshot and give its lease back."""
+        """Forget the snapshot; who still reads it keeps it."""
         with self._turn:
-            if self._current is not None:
-                self._current.release()
             self._current = None
 
     def _open_newest(self, opened: dict[SegmentEntry, OpenSegment]) -> Snapshot:

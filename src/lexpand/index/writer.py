@@ -24,6 +24,9 @@ from lexpand.index.writer_lock import WriterLock
 
 _ROW_LIMIT = 2**32 - 1
 
+COMMIT_EVERY = 10_000
+"""Documents between two commits of a stream, each of which makes one segment."""
+
 
 class Writer:
     """Changes one index; holds the writer's lock from the first change until `close`.
@@ -113,13 +116,19 @@ class Writer:
         """See `Index.compact`."""
         self._begin()
         self.commit()
-        snapshot = self._snapshots.current
-        whole = len(snapshot.segments) == 1 and snapshot.live == [None]
-        if snapshot.segments and not (whole and snapshot.segments[0].is_current):
-            self._merge(slice(0, len(snapshot.segments)))
+        # The old snapshot must be let go before its files can be removed, so no name here keeps it.
+        segments = self._segments_to_merge()
+        if segments:
+            self._merge(slice(0, segments))
         self._remove_unread()
         self._catalogue.database.shrink()
         return self._snapshots.current.commit
+
+    def _segments_to_merge(self) -> int:
+        """How many segments there are; 0 where they are one without deleted documents."""
+        snapshot = self._snapshots.current
+        whole = len(snapshot.segments) == 1 and snapshot.live[0] is None
+        return 0 if whole else len(snapshot.segments)
 
     def close(self) -> None:
         """Forget what waits and give the writer's lock back."""

@@ -3,35 +3,41 @@
 The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`; `sparse.py`, `words.py`,
 `hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their form in a file.
 
-It is not for the reasons of a hit (`lexpand.explain`) nor for judging a ranking (`lexpand.evaluate`).
+It is not for the reasons of a hit (`lexpand.explanation`) nor for judging a ranking (`lexpand.evaluate`).
 """
 
+from lexpand.search.asked import Asked
 from lexpand.search.expectations import Outcome, run_expectations
 from lexpand.search.feedback import Feedback
-from lexpand.search.fusion import Fusion, fuse
-from lexpand.search.hit import Hit
+from lexpand.search.fusion import Fused, Fusion, fuse
+from lexpand.search.hit import Hit, Hits
 from lexpand.search.hybrid import HybridRetriever
 from lexpand.search.learning import Learned, learn_weights
-from lexpand.search.notes import Note, Noted, Reason, notes_of
+from lexpand.search.mixed import MixedRetriever
+from lexpand.search.notes import Note, Reason
 from lexpand.search.pipeline import Pipeline, open_retriever
 from lexpand.search.rerank import CrossEncoder, DensePooling, DenseReranker, LateInteractionReranker, Reranker
 from lexpand.search.reranking import RerankingRetriever
-from lexpand.search.retriever import Retriever
+from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 from lexpand.search.sparse import SparseRetriever, encoder_of
 from lexpand.search.words import WordRetriever
 
 __all__ = [
+    "Asked",
     "CrossEncoder",
     "DensePooling",
     "DenseReranker",
     "Feedback",
+    "Fused",
     "Fusion",
     "Hit",
+    "Hits",
     "HybridRetriever",
     "LateInteractionReranker",
     "Learned",
+    "LocalRetriever",
+    "MixedRetriever",
     "Note",
-    "Noted",
     "Outcome",
     "Pipeline",
     "Reason",
@@ -39,11 +45,11 @@ __all__ = [
     "RerankingRetriever",
     "Retriever",
     "SparseRetriever",
+    "Weighted",
     "WordRetriever",
     "encoder_of",
     "fuse",
     "learn_weights",
-    "notes_of",
     "open_retriever",
     "run_expectations",
 ]

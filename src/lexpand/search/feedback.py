@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from lexpand.data import SparseVectors
 from lexpand.errors import DataError
-from lexpand.index import Index, Match, WordQuery
+from lexpand.index import Searcher
+from lexpand.index.units import Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Feedback:
     """How a query learns from the documents that it finds first (Rocchio 1971, without negative examples).
 
     Attributes:
-        documents: that count as relevant; one with several chunks by its first one.
+        documents: that count as relevant; one with several chunks by the one that was found.
         terms: of the sum of their vectors, the strongest that are taken.
         weight: 0 to 1, the share of the documents; that of the query is the rest. Both sides are divided by their
             sum of weights first.
@@ -43,25 +44,22 @@ class Feedback:
             )
 
 
-def expanded(
-    index: Index, queries: SparseVectors, found: Sequence[Sequence[Match]], feedback: Feedback
-) -> SparseVectors:
-    """Queries with terms of the documents that they found first; one that found nothing stays as it is.
+def expanded(searcher: Searcher, queries: SparseVectors, found: Sequence[Units], feedback: Feedback) -> SparseVectors:
+    """Queries with terms of the units that they found first; one that found nothing stays as it is.
 
-    A document counts by its share of the scores found.
+    A unit counts by its share of the scores found.
     """
     rows = [
-        _expanded(index, query, matches, feedback) if matches else query
-        for query, matches in zip(queries.as_dicts(), found, strict=True)
+        _expanded(searcher, query, units, feedback) if len(units) else query
+        for query, units in zip(queries.as_dicts(), found, strict=True)
     ]
     made = SparseVectors.from_rows(rows, queries.vocabulary_size)
     return SparseVectors(made.indptr, made.terms, made.weights, made.vocabulary_size, queries.model)
 
 
-def _expanded(index: Index, query: dict[int, float], matches: Sequence[Match], feedback: Feedback) -> dict[int, float]:
+def _expanded(searcher: Searcher, query: dict[int, float], units: Units, feedback: Feedback) -> dict[int, float]:
     said: defaultdict[int, float] = defaultdict(float)
-    for match, share in _shares(matches):
-        stored = index.vector(match.doc_id)
+    for stored, share in zip(searcher.unit_vectors(units), _shares(units), strict=True):
         share /= max(float(stored.weights.sum()), 1e-30)
         for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
             said[term] += share * weight
@@ -74,27 +72,26 @@ def _expanded(index: Index, query: dict[int, float], matches: Sequence[Match], f
 
 
 def expanded_words(
-    index: Index, queries: Sequence[str], found: Sequence[Sequence[Match]], feedback: Feedback
-) -> list[WordQuery]:
-    """Queries with words of the documents that they found first; one that found nothing stays as it is.
+    searcher: Searcher, queries: Sequence[Mapping[str, float]], found: Sequence[Units], feedback: Feedback
+) -> list[Mapping[str, float]]:
+    """Queries, by their words with their weights, with words of the units that they found first.
 
-    A document counts by its share of the scores found, a word in it by its share of the document's words. What is
-    divided by its sum, and what decides which words are the strongest, is weight times inverse document frequency: what
-    a word may add to a score.
-
-    Raises:
-        IndexStateError: the index was made without words.
+    A unit counts by its share of the scores found, a word in it by its share of the unit's words. What is divided by
+    its sum, and what decides which words are the strongest, is weight times inverse document frequency: what a word
+    may add to a score.
     """
     return [
-        _expanded_words(index, query, matches, feedback) if matches else query
-        for query, matches in zip(queries, found, strict=True)
+        _expanded_words(searcher, query, units, feedback) if len(units) else query
+        for query, units in zip(queries, found, strict=True)
     ]
 
 
-def _expanded_words(index: Index, query: str, matches: Sequence[Match], feedback: Feedback) -> dict[str, float]:
-    asked, said = _words_of(index, query), _words_said(index, matches)
+def _expanded_words(
+    searcher: Searcher, asked: Mapping[str, float], units: Units, feedback: Feedback
+) -> dict[str, float]:
+    said = _words_said(searcher, units)
     words = list(dict.fromkeys([*asked, *said]))
-    idf = dict(zip(words, index.inverse_word_frequencies(words).tolist(), strict=True))
+    idf = dict(zip(words, searcher.inverse_word_frequencies(words).tolist(), strict=True))
     strongest = sorted(said, key=lambda word: (-said[word] * idf[word], word))[: feedback.terms]
     new = _scaled(asked, idf, 1 - feedback.weight)
     for word, weight in _scaled({word: said[word] for word in strongest}, idf, feedback.weight).items():
@@ -102,28 +99,24 @@ def _expanded_words(index: Index, query: str, matches: Sequence[Match], feedback
     return {word: weight for word, weight in new.items() if weight > 0}
 
 
-def _words_said(index: Index, matches: Sequence[Match]) -> dict[str, float]:
-    """What the documents, or the chunks by which they were found, say: of each word, the sum of its shares."""
-    documents = index.documents([match.row for match in matches])
+def _words_said(searcher: Searcher, units: Units) -> dict[str, float]:
+    """What the units say: of each word, the sum of its shares."""
+    analyzer = searcher.schema.words
     said: defaultdict[str, float] = defaultdict(float)
-    for match, share in _shares(matches):
-        counts = _words_of(index, documents[match.row].full_text[slice(*(match.span or (None,)))])
+    for text, share in zip(searcher.unit_texts(units), _shares(units), strict=True):
+        counts = Counter(analyzer.analyse(text)) if analyzer else Counter[str]()
         share /= max(counts.total(), 1)
         for word, count in counts.items():
             said[word] += share * count
     return said
 
 
-def _shares(matches: Sequence[Match]) -> list[tuple[Match, float]]:
-    """Each document with its share of the scores."""
-    total = sum(match.score for match in matches)
-    if not 0 < total < math.inf or min(match.score for match in matches) < 0:
+def _shares(units: Units) -> list[float]:
+    """Each unit's share of the scores."""
+    total = float(units.scores.sum())
+    if not 0 < total < math.inf or units.scores.min() < 0:
         raise DataError("feedback: the scores of the relevant documents are their shares: numbers from 0, not all 0")
-    return [(match, match.score / total) for match in matches]
-
-
-def _words_of(index: Index, text: str) -> Counter[str]:
-    return Counter() if index.schema.words is None else Counter(index.schema.words.analyse(text))
+    return [score / total for score in units.scores.tolist()]
 
 
 def _scaled(weights: Mapping[str, float], idf: Mapping[str, float], share: float) -> dict[str, float]:

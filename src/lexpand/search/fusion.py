@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.errors import DataError
-from lexpand.index import Match
 
 _RANK_CONSTANT = 60.0
 
@@ -36,47 +36,67 @@ class Fusion(StrEnum):
     """In standard deviations from the ranking's mean; the ranking's least for a document not found."""
 
     BOUND = "bound"
-    """Divided by the largest score that the query could reach, whatever is found (`Retriever.bounds`); 0 for a document
+    """Divided by the largest score that the query could reach, whatever is found (`Asked.bounds`); 0 for a document
     not found. Theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion Functions*, with the infimum 0.
     """
 
 
+class Fused(NamedTuple):
+    """The documents of several rankings, best first.
+
+    Attributes:
+        keys: int64 [n], distinct.
+        scores: float64 [n], falling; equal ones by ascending key.
+        rankings: int64 [n], the first ranking that has the document.
+        places: int64 [n], its place in that ranking.
+    """
+
+    keys: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    rankings: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
 def fuse(
-    rankings: Sequence[Sequence[Match]],
+    keys: Sequence[NDArray[np.integer]],
+    scores: Sequence[NDArray[np.float64]],
     weights: Sequence[float],
     fusion: Fusion,
     bounds: Sequence[float] | None = None,
-) -> list[Match]:
-    """All documents of the rankings by the weighted sum of their shares, best first; equal sums by row.
+) -> Fused:
+    """All documents of the rankings of one query by the weighted sum of their shares.
 
     Args:
-        rankings: of one query over one index, each best first.
+        keys: of each ranking its documents, as distinct integers, best first.
+        scores: of each ranking, those of its documents, falling.
         weights: of each ranking.
         fusion: what a ranking gives its documents.
         bounds: for `Fusion.BOUND`, of each ranking the largest score that its query could reach.
 
-    Returns:
-        Matches whose score is the sum; a span is that of the first ranking that has the document.
-
     Raises:
         DataError: the bounds that the fusion needs are not given.
     """
-    scores = [np.array([match.score for match in ranking]) for ranking in rankings]
-    if fusion is Fusion.BOUND:
-        if bounds is None:
-            raise DataError("fusion by bounds needs a bound for each ranking")
-        shares = [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
-    else:
-        shares = [_SHARES[fusion](each) for each in scores]
-    base = sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True))
-    sums: dict[int, float] = {}
-    matches: dict[int, Match] = {}
-    for ranking, weight, (values, missing) in zip(rankings, weights, shares, strict=True):
-        for match, value in zip(ranking, (weight * (values - missing)).tolist(), strict=True):
-            sums[match.row] = sums.get(match.row, base) + value
-            matches.setdefault(match.row, match)
-    best = sorted(sums, key=lambda row: (-sums[row], row))
-    return [matches[row]._replace(score=sums[row]) for row in best]
+    shares = _shares(scores, fusion, bounds)
+    every = np.concatenate([np.asarray(each, np.int64) for each in keys])
+    distinct, first, inverse = np.unique(every, return_index=True, return_inverse=True)
+    sums = np.full(
+        len(distinct), sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True)), np.float64
+    )
+    starts = np.cumsum([0, *map(len, keys)])
+    for place, (weight, (values, missing)) in enumerate(zip(weights, shares, strict=True)):
+        # One ranking after the other, each document at most once in each: the sums are those of a loop, to the bit.
+        sums[inverse[starts[place] : starts[place + 1]]] += weight * (values - missing)
+    best = np.lexsort((distinct, -sums))
+    rankings = np.searchsorted(starts, first[best], side="right") - 1
+    return Fused(distinct[best], sums[best], rankings, first[best] - starts[rankings])
+
+
+def _shares(scores: Sequence[NDArray[np.float64]], fusion: Fusion, bounds: Sequence[float] | None) -> list[Shares]:
+    if fusion is not Fusion.BOUND:
+        return [_SHARES[fusion](each) for each in scores]
+    if bounds is None:
+        raise DataError("fusion by bounds needs a bound for each ranking")
+    return [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
 
 
 def _reciprocal_ranks(scores: NDArray[np.float64]) -> Shares:

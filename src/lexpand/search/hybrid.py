@@ -3,108 +3,208 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from lexpand.errors import DataError
-from lexpand.index import Match
+from lexpand.index import Searcher
 from lexpand.index.filters import Filter
+from lexpand.index.units import Units
+from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse
-from lexpand.search.notes import Noted, notes_of
-from lexpand.search.retriever import Retriever
-from lexpand.search.sparse import SparseRetriever
-from lexpand.search.words import WordRetriever
+from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 
 DEPTH = 1_000
 """Documents that each part ranks."""
 
 
-class HybridRetriever(Retriever):
+class HybridAsked(Asked):
+    """Queries of a `HybridRetriever`.
+
+    Attributes:
+        parts: the same queries as each part of the hybrid puts them.
+        weights: of each part.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        queries: Sequence[str],
+        parts: Sequence[Asked],
+        weights: Sequence[float],
+        fusion: Fusion,
+        depth: int,
+        feedback: Feedback | None,
+    ) -> None:
+        super().__init__(searcher, queries)
+        self.parts = list(parts)
+        self.weights = list(weights)
+        self._fusion = fusion
+        self._depth = depth
+        self._feedback = feedback
+
+    def units(
+        self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
+    ) -> Sequence[Units]:
+        """See `Asked.units`. A group's document is the best one of those that the parts found."""
+        _check(k, threads)
+        depth = max(k, self._depth)
+        fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
+        if self._feedback is not None and k:
+            learned = self.learned([standing(units, self._feedback.documents) for units in fused], self._feedback)
+            fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
+        if group_by is not None:
+            self.searcher.check_group(group_by)
+            fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
+        return [units.at(slice(0, k)) for units in fused]
+
+    def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
+        """What each part finds for each query."""
+        return [part.units(depth, filter=filter, threads=threads) for part in self.parts]
+
+    def fused(self, found: Sequence[Sequence[Units]]) -> list[Units]:
+        """The sums of what the parts found, of each query."""
+        bounds = [part.bounds() for part in self.parts] if self._fusion is Fusion.BOUND else None
+        return [
+            fused_units(rankings, self.weights, self._fusion, None if bounds is None else [each[i] for each in bounds])
+            for i, rankings in enumerate(zip(*found, strict=True))
+        ]
+
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> HybridAsked:
+        """The queries as they are searched for at last, what feedback adds to the parts included."""
+        if self._feedback is None:
+            return self
+        fused = self.fused(self.ranked(self._depth, filter=filter, threads=threads))
+        return self.learned([standing(units, self._feedback.documents) for units in fused], self._feedback)
+
+    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> HybridAsked:
+        """See `Asked.learned`: of every part."""
+        parts = [part.learned(relevant, feedback) for part in self.parts]
+        return HybridAsked(self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None)
+
+    def terms(self, place: int, doc_id: str) -> dict[str, float]:
+        """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
+        terms: dict[str, float] = {}
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            found = part.terms(place, doc_id)
+            whole = part.bounds()[place] if self._fusion is Fusion.BOUND else sum(found.values())
+            for term, share in found.items():
+                terms[term] = terms.get(term, 0.0) + weight * share / (whole or 1.0)
+        return terms
+
+    def spans(self, place: int, doc_id: str) -> list[Span]:
+        """See `Asked.spans`: by the first part's scores."""
+        return self.parts[0].spans(place, doc_id)
+
+    def bounds(self) -> Sequence[float]:
+        """See `Asked.bounds`: the shares of scores divided by their bounds are at most 1."""
+        if self._fusion is not Fusion.BOUND:
+            raise DataError(
+                f"a hybrid by {self._fusion} has no largest score: fusion by bounds is for vectors and words"
+            )
+        return [sum(self.weights)] * len(self)
+
+    def notes(self) -> Sequence[tuple[Any, ...]]:
+        """See `Asked.notes`: those of all parts."""
+        return [sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)]
+
+
+class HybridRetriever(LocalRetriever):
     """Ranks by the weighted sum of what its parts say.
 
     Args:
-        parts: retrievers of one index; each one's ``weight`` is its share.
+        parts: retrievers of one index, each weighted (`Weighted`) or with the weight 1.
         fusion: how their scores are made comparable.
         depth: documents that each part ranks for a query, or ``k`` if that is more.
         feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts, and with
             ``feedback.words`` to those of its `WordRetriever` parts, which then rank again; None for once.
 
+    Attributes:
+        parts: the retrievers with their weights.
+        local: the retrievers alone.
+
     Raises:
-        DataError: there are no parts, or they are of several indexes, or the depth is below 1.
+        DataError: there are no parts, or they are of several indexes, the depth is below 1, or fusion by bounds meets
+            feedback, which changes the query.
     """
 
     def __init__(
         self,
-        parts: Sequence[Retriever],
+        parts: Sequence[Retriever | Weighted],
         *,
         fusion: Fusion | str = Fusion.Z_SCORE,
         depth: int = DEPTH,
         feedback: Feedback | None = None,
     ) -> None:
-        if not parts or any(part.index is not parts[0].index for part in parts):
-            raise DataError(f"a hybrid of {len(parts)} retrievers: it must have some, all of one open index")
-        if depth < 1:
-            raise DataError(f"a depth of {depth}: each part must rank at least one document")
-        super().__init__(parts[0].index)
-        self.parts = list(parts)
-        try:
-            self.fusion = Fusion(fusion)
-        except ValueError:
-            raise DataError(f"no fusion {str(fusion)!r}: give one of {', '.join(Fusion)}") from None
-        self.depth = depth
+        self.parts = [part if isinstance(part, Weighted) else Weighted(part) for part in parts]
+        self.local = [part.retriever for part in self.parts if isinstance(part.retriever, LocalRetriever)]
+        indexes = {id(part.index) for part in self.local}
+        if len(self.local) != len(self.parts) or len(indexes) != 1:
+            raise DataError(
+                f"the parts of a hybrid must be retrievers of one open index, got {len(parts)} parts of "
+                f"{len(indexes)} indexes; `first + second` sums up any retrievers"
+            )
+        super().__init__(self.local[0].index)
+        self.fusion = parse_fusion(fusion)
+        self.depth = check_depth(depth)
         self.feedback = feedback
+        if self.fusion is Fusion.BOUND and feedback is not None:
+            raise DataError("fusion by bounds and feedback: feedback changes the query, and its bound is not known")
 
     @property
     def is_plain(self) -> bool:
         """Whether it is a sum as ``+`` makes it, so that a further part joins the others."""
-        return (self.weight, self.fusion, self.depth, self.feedback) == (1.0, Fusion.Z_SCORE, DEPTH, None)
+        return (self.fusion, self.depth, self.feedback) == (Fusion.Z_SCORE, DEPTH, None)
 
-    def rank(
-        self,
-        queries: Sequence[str],
-        k: int,
-        *,
-        filter: Filter | None = None,
-        group_by: str | None = None,
-        threads: int = 1,
-    ) -> Sequence[Sequence[Match]]:
-        """See `Retriever.rank`. A group's document is the best one of those that its parts found."""
-        if k < 0:
-            raise DataError(f"k is {k}: at least 0")
-        if self.fusion is Fusion.BOUND and self.feedback is not None:
-            raise DataError("fusion by bounds and feedback: feedback changes the query, and its bound is not known")
-        depth = max(k, self.depth)
-        bounds = [part.bounds(queries) for part in self.parts] if self.fusion is Fusion.BOUND and k else None
-        found = [part.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
-        fused = self._fused(found, bounds)
-        if self.feedback is not None and k:
-            relevant = [standing(matches[: self.feedback.documents]) for matches in fused]
-            for place, part in enumerate(self.parts):
-                again = learning_part(part, self.feedback)
-                if again is not None:
-                    found[place] = again.rank(queries, depth, filter=filter, threads=threads, relevant=relevant)
-            fused = self._fused(found, bounds)
-        if group_by is not None:
-            fused = [self.index.best_of_groups(matches, group_by) for matches in fused]
-        notes = ([note for ranking in rankings for note in notes_of(ranking)] for rankings in zip(*found, strict=True))
-        return [Noted(matches[:k], said) for matches, said in zip(fused, notes, strict=True)]
-
-    def _fused(
-        self, found: Sequence[Sequence[Sequence[Match]]], bounds: Sequence[Sequence[float]] | None
-    ) -> Sequence[Sequence[Match]]:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> HybridAsked:
+        """See `LocalRetriever.ask`."""
+        asked = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
-        if bounds is None:
-            return [fuse(rankings, weights, self.fusion) for rankings in zip(*found, strict=True)]
-        both = zip(zip(*found, strict=True), zip(*bounds, strict=True), strict=True)
-        return [fuse(rankings, weights, self.fusion, largest) for rankings, largest in both]
+        return HybridAsked(searcher, queries, asked, weights, self.fusion, self.depth, self.feedback)
 
 
-def learning_part(part: Retriever, feedback: Feedback) -> SparseRetriever | WordRetriever | None:
-    """A part that ranks again, with feedback; None for one that does not."""
-    if isinstance(part, SparseRetriever) or (isinstance(part, WordRetriever) and feedback.words):
-        return part.with_feedback(feedback)
-    return None
+def parse_fusion(fusion: Fusion | str) -> Fusion:
+    """A fusion by its name.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    try:
+        return Fusion(fusion)
+    except ValueError:
+        raise DataError(f"fusion must be one of {', '.join(Fusion)}, got {str(fusion)!r}") from None
 
 
-def standing(matches: Sequence[Match]) -> list[Match]:
-    """With 1 / rank as their scores: those of a sum may be negative, or say little of how far they lie apart."""
-    return [match._replace(score=1 / rank) for rank, match in enumerate(matches, 1)]
+def check_depth(depth: int) -> int:
+    """The documents that each part ranks.
+
+    Raises:
+        DataError: it is below 1, or no integer.
+    """
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise DataError(f"depth must be an integer of at least 1, got {depth!r}")
+    return depth
+
+
+def fused_units(
+    rankings: Sequence[Units], weights: Sequence[float], fusion: Fusion, bounds: Sequence[float] | None
+) -> Units:
+    """The units of several rankings of one query by their fused scores; each document by the first ranking's unit."""
+    rows, scores = [units.rows for units in rankings], [units.scores for units in rankings]
+    fused = fuse(rows, scores, weights, fusion, bounds)
+    starts = np.cumsum([0, *map(len, rankings)])
+    chosen = Units.concatenate(rankings).at(starts[fused.rankings] + fused.places)
+    return Units(fused.scores, chosen.rows, chosen.segments, chosen.ordinals)
+
+
+def standing(units: Units, count: int) -> Units:
+    """The first units with 1 / rank as their scores: those of a sum may be negative, or say little of distances."""
+    first = units.at(slice(0, count))
+    return Units(1 / np.arange(1.0, len(first) + 1), first.rows, first.segments, first.ordinals)
+
+
+def _check(k: int, threads: int) -> None:
+    if k < 0 or threads < 1:
+        raise DataError(f"k must be at least 0 and threads at least 1, got {k} and {threads}")

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from lexpand.data import Qrels, Query, Run, ScoredDocument
 from lexpand.encode import Encoder
 from lexpand.errors import DataError
-from lexpand.index import Index, Match
-from lexpand.search.fusion import Fusion, fuse
+from lexpand.index import Index
+from lexpand.index.units import Units
+from lexpand.search.fusion import Fusion
+from lexpand.search.hybrid import fused_units
 from lexpand.search.pipeline import Pipeline
+from lexpand.search.retriever import LocalRetriever
 
 Judge = Callable[[Run, Qrels], float]
 """How good a run is: a mean over the queries of the qrels, more is better."""
@@ -111,23 +114,26 @@ class _Table:
     def __init__(
         self, pipeline: Pipeline, index: Index, encoder: Encoder | None, queries: Sequence[Query], threads: int
     ) -> None:
-        retrievers = [part.retriever(index, encoder) for part in pipeline.parts]
         texts = [query.text for query in queries]
-        found = [retriever.rank(texts, pipeline.depth, threads=threads) for retriever in retrievers]
+        self._searcher = index.searcher()
+        retrievers = [part.retriever(index, encoder).retriever for part in pipeline.parts]
+        asked = [each.ask(self._searcher, texts) for each in retrievers if isinstance(each, LocalRetriever)]
+        found = [each.units(pipeline.depth, threads=threads) for each in asked]
         self._queries = queries
         self._fusion = pipeline.fusion
-        self._rankings: list[tuple[Sequence[Match], ...]] = list(zip(*found, strict=True))
+        self._rankings: list[tuple[Units, ...]] = list(zip(*found, strict=True))
         self._bounds: list[Sequence[float] | None] = [None] * len(queries)
         if pipeline.fusion is Fusion.BOUND:
-            self._bounds = list(zip(*(retriever.bounds(texts) for retriever in retrievers), strict=True))
+            self._bounds = list(zip(*(each.bounds() for each in asked), strict=True))
 
     def runs(self, weights: Sequence[float], parts: Sequence[Sequence[int]]) -> list[Run]:
         """A run of the queries at the places of each part."""
         return [Run({self._queries[i].query_id: self._ranking(i, weights) for i in places}) for places in parts]
 
     def _ranking(self, place: int, weights: Sequence[float]) -> list[ScoredDocument]:
-        fused = fuse(self._rankings[place], weights, self._fusion, self._bounds[place])
-        return [ScoredDocument(match.doc_id, match.score) for match in fused[:_DEPTH]]
+        fused = fused_units(self._rankings[place], weights, self._fusion, self._bounds[place])
+        best = self._searcher.named(fused.at(slice(0, _DEPTH)))
+        return [ScoredDocument(match.doc_id, match.score) for match in best]
 
 
 def _judgements(qrels: Qrels, queries: Sequence[Query]) -> Qrels:

@@ -1,13 +1,10 @@
-"""What there is to say of a ranking beside its documents: that a step was cut short, or failed."""
+"""What there is to say of a ranking next to its documents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TypeVar
-
-Item = TypeVar("Item")
+from typing import Any
 
 
 class Reason(StrEnum):
@@ -19,39 +16,33 @@ class Reason(StrEnum):
     FAILURE = "failure"
     """It raised an error, or gave scores that are none."""
 
+    QUERY = "query"
+    """The query was not read as it was written: it was cut, or the model knows none of its words."""
+
+    FALLBACK = "fallback"
+    """Another pipeline searched than the one that was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Reranking that did less than it was asked for.
+    """Something to know of a ranking.
 
     Attributes:
-        reason: why.
-        done: documents that were reranked; they stand first.
-        wanted: documents that were to be.
-        detail: the budget, or the error.
+        reason: the kind.
+        done: of reranking, documents that were reranked; they stand first.
+        wanted: of reranking, documents that were to be.
+        detail: the budget, the error, or a sentence.
     """
 
     reason: Reason
-    done: int
-    wanted: int
-    detail: str
+    done: int = 0
+    wanted: int = 0
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {**asdict(self), "text": str(self)}
 
     def __str__(self) -> str:
-        return f"reranked {self.done} of {self.wanted}: {self.detail}"
-
-
-class Noted(list[Item]):
-    """A list, best first, that comes with notes; equal to any list of equal items.
-
-    Attributes:
-        notes: none, where every step did what it was asked for.
-    """
-
-    def __init__(self, items: Iterable[Item], notes: Sequence[Note] = ()) -> None:
-        super().__init__(items)
-        self.notes = tuple(notes)
-
-
-def notes_of(ranking: object) -> tuple[Note, ...]:
-    """The notes of a ranking or of hits; of a sequence that carries none, none."""
-    return ranking.notes if isinstance(ranking, Noted) else ()
+        reranking = self.reason in (Reason.BUDGET, Reason.FAILURE)
+        return f"reranked {self.done} of {self.wanted}: {self.detail}" if reranking else self.detail

@@ -7,20 +7,18 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from lexpand.encode import Encoder, Pruning
+from lexpand.encode import Encoder
 from lexpand.encode.folder import Backend
 from lexpand.errors import DataError
-from lexpand.index import BM25, Index, TwoStep
+from lexpand.index import BM25, Index
 from lexpand.search.feedback import Feedback
 from lexpand.search.rerank import CrossEncoder, DenseReranker, LateInteractionReranker, Reranker
 from lexpand.search.reranking import RERANK_DEPTH, RerankingRetriever
-from lexpand.search.retriever import Retriever
+from lexpand.search.retriever import Retriever, Weighted
 from lexpand.search.sparse import SparseRetriever
 from lexpand.search.words import WordRetriever
 
 Table = TypeVar("Table", Feedback, "Rerank")
-
-_RULES = ("top", "threshold", "ratio", "mass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +28,16 @@ class Splade:
     weight: float = 1.0
     effort: float = 1.0
     idf: float = 0.0
-    two_step: TwoStep | None = None
 
-    def retriever(self, index: Index, encoder: Encoder | None) -> Retriever:
-        """The retriever over an index.
+    def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
+        """The retriever over an index, with its weight.
 
         Raises:
             ContractMismatch, DataError: see `SparseRetriever`; or there is no encoder.
         """
         if encoder is None:
             raise DataError("the pipeline encodes queries: give the model")
-        return self.weight * SparseRetriever(index, encoder, effort=self.effort, idf=self.idf, two_step=self.two_step)
+        return Weighted(SparseRetriever(index, encoder, effort=self.effort, idf=self.idf), self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +48,17 @@ class Words:
     k1: float = BM25().k1
     b: float = BM25().b
 
-    def retriever(self, index: Index, encoder: Encoder | None) -> Retriever:
-        """The retriever over an index; no encoder is needed.
+    def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
+        """The retriever over an index, with its weight; no encoder is needed.
 
         Raises:
             IndexStateError: see `WordRetriever`.
         """
-        return self.weight * WordRetriever(index, BM25(self.k1, self.b))
+        del encoder
+        return Weighted(WordRetriever(index, BM25(self.k1, self.b)), self.weight)
 
 
 Part = Splade | Words
-
-KINDS: dict[str, type[Part]] = {"splade": Splade, "bm25": Words}
-"""Parts by the field that they search."""
 
 
 class RerankerKind(StrEnum):
@@ -132,22 +127,6 @@ class Rerank:
         return RerankingRetriever(first, self.load(threads), depth=self.depth, budget_ms=self.budget_ms)
 
 
-def read_part(raw: object) -> Part:
-    """A part as TOML has it.
-
-    Raises:
-        DataError: its field or a key is unknown, or a value is not one that it may have.
-    """
-    if not isinstance(raw, Mapping) or raw.get("field") not in KINDS:
-        raise DataError(f"the part {raw!r}: its field must be one of {', '.join(KINDS)}")
-    kind = KINDS[raw["field"]]
-    values = {name: value for name, value in raw.items() if name != "field"}
-    check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
-    if "two_step" in values:
-        values["two_step"] = _two_step(values["two_step"])
-    return kind(**values)
-
-
 def read_table(kind: type[Table], name: str, raw: object) -> Table:
     """A table of TOML as one of these classes.
 
@@ -172,12 +151,3 @@ def check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
     unknown = sorted(set(raw) - known)
     if unknown:
         raise DataError(f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}")
-
-
-def _two_step(raw: object) -> TwoStep:
-    if not isinstance(raw, Mapping):
-        raise DataError(f"two_step is {raw!r}: it must be a table with window and {', '.join(_RULES)}")
-    check_keys("two_step", raw, {"window", *_RULES})
-    rules = {name: value for name, value in raw.items() if name != "window"}
-    plain = TwoStep()
-    return TwoStep(Pruning(**rules) if rules else plain.terms, raw.get("window", plain.window))

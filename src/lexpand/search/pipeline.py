@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lexpand.data.streams import atomic_write
-from lexpand.encode import Dtype, Encoder, Pruning, QueryMode, Rules
+from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError, SourceError
 from lexpand.index import Index
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion
-from lexpand.search.hybrid import DEPTH, HybridRetriever, learning_part
-from lexpand.search.parts import Part, Rerank, Splade, Words, check_keys, read_part, read_table
+from lexpand.search.hybrid import DEPTH, HybridRetriever
+from lexpand.search.kinds import PARTS
+from lexpand.search.notes import Note, Reason
+from lexpand.search.parts import Part, Rerank, Splade, Words, check_keys, read_table
 from lexpand.search.retriever import Retriever
-from lexpand.search.sparse import encoder_of
+from lexpand.search.sparse import SparseRetriever, encoder_of
 from lexpand.search.toml_form import write_toml
+from lexpand.search.words import WordRetriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,11 @@ class Pipeline:
             SourceError: there is no such name or file, or the file is no TOML.
             DataError: a key is unknown, or a value is not one that it may have.
         """
-        if str(pipeline) in NAMED:
-            return NAMED[str(pipeline)]
+        if str(pipeline).lower() in NAMED:
+            return NAMED[str(pipeline).lower()]
         path = Path(pipeline)
         try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise SourceError(
                 f"no pipeline {str(pipeline)!r}: give {', '.join(NAMED)}, or the path of a TOML file"
@@ -114,6 +117,11 @@ class Pipeline:
         """Whether queries are encoded."""
         return any(isinstance(part, Splade) for part in self.parts)
 
+    @property
+    def needs_words(self) -> bool:
+        """Whether the documents' words are searched."""
+        return any(isinstance(part, Words) for part in self.parts)
+
     def retriever(self, index: Index, encoder: Encoder | None, *, threads: int | None = None) -> Retriever:
         """The retriever over an index; without an encoder where none is needed.
 
@@ -133,50 +141,78 @@ class Pipeline:
         parts = [part.retriever(index, encoder) for part in self.parts]
         if len(parts) > 1:
             return HybridRetriever(parts, fusion=self.fusion, depth=self.depth, feedback=self.feedback)
-        alone = parts[0]
+        alone = parts[0].retriever
         if self.feedback is None:
             return alone
-        again = learning_part(alone, self.feedback)
-        if again is None:
-            raise DataError(
-                "feedback adds to the model's query: the pipeline needs a part of field splade, or feedback with words"
-            )
-        return again
+        if isinstance(alone, SparseRetriever) or (isinstance(alone, WordRetriever) and self.feedback.words):
+            return alone.with_feedback(self.feedback)
+        raise DataError(
+            "feedback adds to the model's query: the pipeline needs a part of field splade, or feedback with words"
+        )
 
+
+DEFAULT = "hybrid"
+"""The pipeline that is taken where none is named."""
 
 NAMED: dict[str, Pipeline] = {
-    "splade": Pipeline(),
-    "bm25": Pipeline((Words(),)),
     "hybrid": Pipeline((Splade(), Words()), Fusion.BOUND),
-    "hybrid-feedback": Pipeline(
+    "best": Pipeline(
         (Splade(weight=0.5, idf=0.5), Words(weight=0.5)), Fusion.MAXIMUM, feedback=Feedback(5, 50, 0.3, words=True)
     ),
+    "splade": Pipeline(),
+    "bm25": Pipeline((Words(),)),
 }
-"""Pipelines that have a name. LOG.md (hybrid retrieval) has what the two hybrids gain on five collections."""
+"""Pipelines that have a name; docs/benchmarks.md has what each measures."""
+
+
+def read_part(raw: object) -> Part:
+    """A part as TOML has it.
+
+    Raises:
+        DataError: its field or a key is unknown, or a value is not one that it may have.
+    """
+    if not isinstance(raw, Mapping) or raw.get("field") not in PARTS:
+        raise DataError(f"the part {raw!r}: its field must be one of {', '.join(PARTS)}")
+    kind = PARTS[raw["field"]]
+    values = {name: value for name, value in raw.items() if name != "field"}
+    check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
+    return kind(**values)
+
+
+def resolve(pipeline: Pipeline | str | Path | None, index: Index) -> tuple[Pipeline, tuple[Note, ...]]:
+    """The pipeline to search an index with, and what there is to say of it.
+
+    The default falls back to the model alone in an index without words; one that was asked for by name does not.
+
+    Raises:
+        SourceError, DataError: see `Pipeline.load`.
+    """
+    if pipeline is not None:
+        return (pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)), ()
+    if index.schema.words is not None:
+        return NAMED[DEFAULT], ()
+    detail = f"the index has no words, so the pipeline splade searched instead of {DEFAULT}; index again to have both"
+    return NAMED["splade"], (Note(Reason.FALLBACK, detail=detail),)
 
 
 def open_retriever(
     path: str | Path,
-    pipeline: Pipeline | str | Path = "splade",
+    pipeline: Pipeline | str | Path | None = None,
     *,
     model: str | Path | None = None,
-    threads: int | None = None,
-    query_mode: QueryMode | str | None = None,
-    query_pruning: Pruning | str | None = None,
+    queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
     rules: Rules | str | Path | None = None,
-    query_dtype: Dtype | str | None = None,
+    threads: int | None = None,
 ) -> Retriever:
     """Open an index, and the model that it names if the pipeline needs it.
 
     Args:
         path: the index's folder.
-        pipeline: see `Pipeline.load`.
+        pipeline: see `Pipeline.load`; None for the default, hybrid, or the model alone in an index without words.
         model: where the model is, if it has moved since.
-        threads: that the encoder and a reranker may use.
-        query_mode: see `Encoder.load`.
-        query_pruning: see `Encoder.load`.
+        queries: how queries are encoded.
         rules: edits of the model's queries; see `encoder_of`.
-        query_dtype: see `encoder_of`.
+        threads: that the encoder and a reranker may use.
 
     Raises:
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
@@ -185,20 +221,12 @@ def open_retriever(
         SourceError, DataError: see `Pipeline.load`.
         IndexStateError: the pipeline searches words, and the index has none.
     """
-    made = pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)
     index = Index.open(path)
     try:
+        made, _ = resolve(pipeline, index)
         encoder = None
         if made.needs_model:
-            encoder = encoder_of(
-                index,
-                model=model,
-                threads=threads,
-                query_mode=query_mode,
-                query_pruning=query_pruning,
-                rules=rules,
-                query_dtype=query_dtype,
-            )
+            encoder = encoder_of(index, model=model, queries=queries, rules=rules, threads=threads)
         return made.retriever(index, encoder, threads=threads)
     except BaseException:
         index.close()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.data import Document
 from lexpand.errors import DataError, LexpandWarning, ModelError
-from lexpand.index import Match
+from lexpand.index import Matches
 from lexpand.index.filters import Filter
-from lexpand.search.notes import Note, Noted, Reason, notes_of
+from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
 from lexpand.search.retriever import Retriever
 
@@ -30,7 +33,7 @@ class RerankingRetriever(Retriever):
 
     Nothing that a reranker does loses the first ranking. Where it raises an error or gives scores that are not finite,
     a query keeps the first retriever's ranking and scores; a LexpandWarning says so once a call. Where its time is up,
-    what it reached stands first. Both leave a `Note` on the ranking (`notes_of`).
+    what it reached stands first. Both leave a `Note` on the ranking.
 
     Args:
         first: the retriever; its filters and groups hold, and a group's document is the one that it finds.
@@ -57,12 +60,17 @@ class RerankingRetriever(Retriever):
             raise DataError(f"a depth of {depth!r}: at least one document must be reranked")
         if budget_ms is not None and not _is_above_zero(budget_ms):
             raise DataError(f"a budget of {budget_ms!r} ms: it must be finite and above 0")
-        super().__init__(first.index)
         self.first = first
         self.reranker = reranker
         self.depth = depth
         self.budget_ms = budget_ms
         self._clock = clock
+
+    def reading(self) -> Self:
+        """See `Retriever.reading`."""
+        other = copy(self)
+        other.first = self.first.reading()
+        return other
 
     def rank(
         self,
@@ -72,40 +80,43 @@ class RerankingRetriever(Retriever):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> Sequence[Sequence[Match]]:
+    ) -> Sequence[Matches]:
         """See `Retriever.rank`; ``threads`` are the first retriever's."""
         asked = max(k, self.depth) if k > 0 else k
-        found = self.first.rank(queries, asked, filter=filter, group_by=group_by, threads=threads)
+        first = self.first.reading()
+        found = first.rank(queries, asked, filter=filter, group_by=group_by, threads=threads)
         if k == 0:
             return found
-        ranked = [self._reranked(query, matches) for query, matches in zip(queries, found, strict=True)]
-        _warn_of_failures([notes[-1] for _, notes in ranked if notes and notes[-1].reason is Reason.FAILURE])
-        return [
-            Noted(matches[:k], (*notes_of(before), *notes))
-            for before, (matches, notes) in zip(found, ranked, strict=True)
-        ]
+        ranked = [self._reranked(first, query, matches) for query, matches in zip(queries, found, strict=True)]
+        _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
+        return [matches[:k] for matches in ranked]
 
-    def _reranked(self, query: str, matches: Sequence[Match]) -> tuple[Sequence[Match], Sequence[Note]]:
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """See `Retriever.documents`."""
+        return self.first.documents(doc_ids)
+
+    def documents_of(self, matches: Matches) -> Mapping[str, Document]:
+        """See `Retriever.documents_of`."""
+        return self.first.documents_of(matches)
+
+    def close(self) -> None:
+        """Close the first retriever."""
+        self.first.close()
+
+    def _reranked(self, first: Retriever, query: str, matches: Matches) -> Matches:
         top = matches[: self.depth]
         if not top:
-            return matches, ()
+            return matches
         begun = self._clock()
-        texts = self._texts(top)
+        texts = _texts(first, top)
         try:
             scores = self._scores(query, texts, begun)
         except Exception as error:  # noqa: BLE001 - anybody's model: whatever it raises, the first ranking stands
-            return matches, (Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}"),)
+            return _noted(matches, Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}"))
         ordered = _in_order(matches, scores)
         if len(scores) == len(top):
-            return ordered, ()
-        return ordered, (Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms"),)
-
-    def _texts(self, matches: Sequence[Match]) -> list[str]:
-        documents = self.index.documents([match.row for match in matches])
-        texts = [documents[match.row].full_text for match in matches]
-        return [
-            text if match.span is None else text[slice(*match.span)] for text, match in zip(texts, matches, strict=True)
-        ]
+            return ordered
+        return _noted(ordered, Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms"))
 
     def _scores(self, query: str, texts: Sequence[str], begun: float) -> NDArray[np.float64]:
         """Scores of the texts, float64; where there is a budget, of as many as it reached."""
@@ -120,13 +131,33 @@ class RerankingRetriever(Retriever):
         return np.concatenate(parts)
 
 
-def _in_order(matches: Sequence[Match], scores: NDArray[np.float64]) -> list[Match]:
+def _texts(first: Retriever, matches: Matches) -> list[str]:
+    documents = first.documents_of(matches)
+    found = [(documents[match.doc_id].full_text, match.span) for match in matches]
+    return [text if span is None else text[slice(*span)] for text, span in found]
+
+
+def _in_order(matches: Matches, scores: NDArray[np.float64]) -> Matches:
     """The first matches by their scores, then the others."""
-    order = np.argsort(-scores, kind="stable").tolist()
-    best = [matches[place]._replace(score=float(scores[place])) for place in order]
-    least = best[-1].score
-    rest = [match._replace(score=least - p / (p + 1)) for p, match in enumerate(matches[len(scores) :], 1)]
-    return best + rest
+    order = np.argsort(-scores, kind="stable")
+    best = scores[order]
+    rest = np.arange(1, len(matches) - len(scores) + 1)
+    places = [*order.tolist(), *range(len(scores), len(matches))]
+    return Matches(
+        [matches.doc_ids[place] for place in places],
+        np.concatenate([best, best[-1] - rest / (rest + 1)]),
+        matches.rows[places],
+        None if matches.spans is None else [matches.spans[place] for place in places],
+        matches.notes,
+    )
+
+
+def _noted(matches: Matches, note: Note) -> Matches:
+    return Matches(matches.doc_ids, matches.scores, matches.rows, matches.spans, (*matches.notes, note))
+
+
+def _failed(matches: Matches) -> bool:
+    return bool(matches.notes) and matches.notes[-1].reason is Reason.FAILURE
 
 
 def _checked(scores: NDArray[np.float32], count: int) -> NDArray[np.float64]:

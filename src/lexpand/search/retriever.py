@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from lexpand.data import Query, Run, ScoredDocument
+import numpy as np
+
+from lexpand.data import Document, Query, Run, ScoredDocument
 from lexpand.errors import DataError
-from lexpand.index import Index, Match
+from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
-from lexpand.search.hit import Hit, make_hits
-from lexpand.search.notes import Noted, notes_of
+from lexpand.search.asked import Asked
+from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
+
+TERMS = 8
+"""Terms that a hit carries."""
 
 if TYPE_CHECKING:
-    from lexpand.search.hybrid import HybridRetriever
     from lexpand.search.rerank import Reranker
     from lexpand.search.reranking import RerankingRetriever
 
 
 class Retriever(ABC):
-    """Answers questions in words from one index.
+    """Answers questions in words with ranked documents, which it names by their doc_ids.
 
-    Retrievers of one index add up: ``sparse + words`` is a `HybridRetriever`, ``0.4 * sparse + 0.6 * words`` a weighted
-    one. ``sparse + words >> reranker`` is a `RerankingRetriever` over the sum.
-
-    Args:
-        index: the documents.
-
-    Attributes:
-        index: the documents.
-        weight: its share in a sum; 1 unless told.
+    `LocalRetriever` is the kind over an index of Lexpand. A retriever over something else, an engine or a server,
+    implements `rank` and `documents`, and everything else works with it: ``retriever + other`` is their hybrid,
+    ``0.4 * retriever`` gives it a weight in one, ``retriever >> reranker`` reranks what it finds.
     """
-
-    def __init__(self, index: Index) -> None:
-        self.index = index
-        self.weight = 1.0
 
     @abstractmethod
     def rank(
@@ -48,7 +43,7 @@ class Retriever(ABC):
         filter: Filter | None = None,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> Sequence[Sequence[Match]]:
+    ) -> Sequence[Matches]:
         """The best ``k`` documents of each query, best first.
 
         Args:
@@ -59,27 +54,72 @@ class Retriever(ABC):
             threads: that may be used.
 
         Raises:
-            DataError: k is negative, or there are no threads.
+            DataError: k is negative, there are no threads, or queries is a string.
             FilterError: see `Index.search`.
         """
 
-    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
-        """Of each query the largest score that a document could have; for `Fusion.BOUND`.
+    @abstractmethod
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """Documents by their ids; those that are not there are left out."""
 
-        Raises:
-            DataError: this kind of retriever, or its settings, know none.
+    def documents_of(self, matches: Matches) -> Mapping[str, Document]:
+        """The documents of a ranking, by doc_id."""
+        return self.documents(matches.doc_ids)
+
+    def reading(self) -> Self:
+        """The same retriever over one state of its documents, so that what one call finds the next can read.
+
+        A retriever whose documents have no snapshots is its own.
         """
-        raise DataError(f"a {type(self).__name__} knows no largest score: fusion by bounds is for vectors and words")
+        return self
 
     def search(
-        self, query: str, k: int = 10, *, filter: Filter | None = None, group_by: str | None = None
-    ) -> Noted[Hit]:
-        """The best ``k`` documents for a question, best first; see `rank`.
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        passages: int = 1,
+        min_score: float | None = None,
+    ) -> Hits:
+        """The best ``k`` documents for a question, best first, with their texts; see `rank` and `search_many`.
 
         Its ``notes`` say where a step was cut short or failed.
         """
-        (matches,) = self.rank([query], k, filter=filter, group_by=group_by)
-        return Noted(make_hits(self.index, query, matches), notes_of(matches))
+        (found,) = self.search_many(
+            [query], k, filter=filter, group_by=group_by, passages=passages, min_score=min_score
+        )
+        return found
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+        passages: int = 1,
+        min_score: float | None = None,
+    ) -> list[Hits]:
+        """`search` for several questions at once.
+
+        Args:
+            queries: the questions.
+            k: how many documents of each.
+            filter: see `rank`.
+            group_by: see `rank`.
+            threads: see `rank`.
+            passages: passages of a document that a hit carries, best first, where documents are in chunks.
+            min_score: leave out documents below this score.
+        """
+        reading = self.reading()
+        found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)
+        return [
+            Hits(make_hits(query, above(matches, min_score), reading.documents_of(matches)), query, matches.notes)
+            for query, matches in zip(queries, found, strict=True)
+        ]
 
     def run(self, queries: Sequence[Query], k: int = 1000, *, threads: int = 1) -> Run:
         """The rankings of many queries, without texts; for evaluation."""
@@ -91,9 +131,8 @@ class Retriever(ABC):
             }
         )
 
-    def close(self) -> None:
-        """Close the index."""
-        self.index.close()
+    def close(self) -> None:  # noqa: B027 - a retriever may hold nothing open
+        """Release what the retriever holds open."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,10 +142,11 @@ class Retriever(ABC):
     ) -> None:
         self.close()
 
-    def __add__(self, other: Retriever) -> HybridRetriever:
-        from lexpand.search.hybrid import HybridRetriever
+    def __add__(self, other: Retriever | Weighted) -> Retriever:
+        return Weighted(self) + other
 
-        return HybridRetriever([*_parts(self), *_parts(other)])
+    def __rmul__(self, weight: float) -> Weighted:
+        return Weighted(self, weight)
 
     def __rshift__(self, reranker: Reranker) -> RerankingRetriever:
         from lexpand.search.rerank import Reranker
@@ -114,19 +154,155 @@ class Retriever(ABC):
 
         return RerankingRetriever(self, reranker) if isinstance(reranker, Reranker) else NotImplemented
 
-    def __rmul__(self, weight: float) -> Self:
-        """A retriever of the same kind with another share in a sum."""
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A retriever with its share in a sum, as ``0.4 * retriever`` makes it.
+
+    Raises:
+        DataError: the weight is not finite or not above 0.
+    """
+
+    retriever: Retriever
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        weight = self.weight
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-            raise DataError(f"the weight {weight!r} of a retriever: it must be finite and above 0")
-        other = copy(self)
-        other.weight = float(weight)
-        return other
+            raise DataError(f"the weight of a retriever must be finite and above 0, got {weight!r}")
+        object.__setattr__(self, "weight", float(weight))
+
+    def __rmul__(self, weight: float) -> Weighted:
+        return Weighted(self.retriever, weight)
+
+    def __add__(self, other: Retriever | Weighted) -> Retriever:
+        from lexpand.search.mixed import hybrid_of
+
+        if not isinstance(other, Retriever | Weighted):
+            return NotImplemented
+        return hybrid_of([*terms_of(self), *terms_of(other)])
 
 
-def _parts(retriever: Retriever) -> Sequence[Retriever]:
+def terms_of(term: Retriever | Weighted) -> Sequence[Weighted]:
     """What a sum adds: the parts of a sum that nobody has weighted or set up otherwise, or the retriever itself."""
     from lexpand.search.hybrid import HybridRetriever
 
-    if isinstance(retriever, HybridRetriever) and retriever.is_plain:
-        return retriever.parts
-    return [retriever]
+    weighted = term if isinstance(term, Weighted) else Weighted(term)
+    inner = weighted.retriever
+    if weighted.weight == 1 and isinstance(inner, HybridRetriever) and inner.is_plain:
+        return inner.parts
+    return [weighted]
+
+
+class LocalRetriever(Retriever):
+    """Answers questions in words from one index.
+
+    Args:
+        index: the documents.
+
+    Attributes:
+        index: the documents.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self._searcher: Searcher | None = None
+
+    @property
+    def searcher(self) -> Searcher:
+        """The commit that this retriever reads: always the same after `reading`, else what the index sees now."""
+        return self._searcher or self.index.searcher()
+
+    def reading(self) -> Self:
+        """See `Retriever.reading`."""
+        return self if self._searcher is not None else self.over(self.index.searcher())
+
+    def over(self, searcher: Searcher) -> Self:
+        """The same retriever over one commit of its index."""
+        other = copy(self)
+        other._searcher = searcher
+        return other
+
+    @abstractmethod
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> Asked:
+        """Put queries to a commit of the index: encode or analyze them, once."""
+
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> Sequence[Matches]:
+        """See `Retriever.rank`."""
+        check_queries(queries)
+        asked = self.ask(self.searcher, queries)
+        return asked.matches(k, filter=filter, group_by=group_by, threads=threads)
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+        passages: int = 1,
+        min_score: float | None = None,
+    ) -> list[Hits]:
+        """See `Retriever.search_many`."""
+        check_queries(queries)
+        reading = self.reading()
+        asked = reading.ask(reading.searcher, queries).resolved(filter=filter, threads=threads)
+        found = asked.matches(k, filter=filter, group_by=group_by, threads=threads)
+        return [
+            Hits(
+                [
+                    explained_hit(hit, asked, place, passages, document)
+                    for hit, document in _hits_of(query, above(matches, min_score), reading)
+                ],
+                query,
+                matches.notes,
+            )
+            for place, (query, matches) in enumerate(zip(queries, found, strict=True))
+        ]
+
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """See `Retriever.documents`."""
+        return self.searcher.documents_by_id(doc_ids)
+
+    def documents_of(self, matches: Matches) -> Mapping[str, Document]:
+        """See `Retriever.documents_of`; by row, which asks for no id."""
+        found = self.searcher.documents(matches.rows.tolist())
+        return {document.doc_id: document for document in found.values()}
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+
+def _hits_of(query: str, matches: Matches, reading: Retriever) -> list[tuple[Hit, Document]]:
+    documents = reading.documents_of(matches)
+    return [(hit, documents[hit.doc_id]) for hit in make_hits(query, matches, documents)]
+
+
+def explained_hit(hit: Hit, asked: Asked, place: int, passages: int, document: Document) -> Hit:
+    """A hit with its terms, and its passages where several are asked for."""
+    terms = sorted(asked.terms(place, hit.doc_id).items(), key=lambda pair: -pair[1])
+    found: list[tuple[int, int]] = asked.spans(place, hit.doc_id) if passages > 1 else []
+    spans = dict.fromkeys([hit.span, *found] if len(found) > 1 else ())
+    texts = [PassageHit(document.full_text[slice(*span)], span) for span in spans]
+    return replace(hit, terms=tuple(terms[:TERMS]), passages=tuple(texts[:passages]))
+
+
+def above(matches: Matches, min_score: float | None) -> Matches:
+    """The matches of at least this score."""
+    return matches if min_score is None else matches[: int(np.count_nonzero(matches.scores >= min_score))]
+
+
+def check_queries(queries: object) -> None:
+    """Raise DataError where one query is handed in instead of a list of them."""
+    if isinstance(queries, str | bytes):
+        raise DataError(f"queries must be a list of strings, got the string {queries!r}: write [{queries!r}]")

@@ -6,23 +6,97 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 
 from lexpand.data import SparseVectors
-from lexpand.encode import Encoder, LongDocuments, Pruning, QueryMode, Rules
-from lexpand.encode.dtypes import Dtype, recorded_dtype
-from lexpand.encode.rules.record import recorded_rules
-from lexpand.encode.titles import recorded_title_weight
+from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError
-from lexpand.index import Index, Match, TwoStep
+from lexpand.index import Index, Searcher, StoredVector
 from lexpand.index.filters import Filter
+from lexpand.index.units import Units
+from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded
-from lexpand.search.retriever import Retriever
+from lexpand.search.retriever import LocalRetriever
+
+# Passages of an index at which inverse document frequencies count half.
+_FEW_PASSAGES = 1_000
 
 
-class SparseRetriever(Retriever):
+class VectorsAsked(Asked):
+    """Queries of a `SparseRetriever`.
+
+    Attributes:
+        vectors: the queries' vectors, before their own feedback.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        queries: Sequence[str],
+        vectors: SparseVectors,
+        effort: float,
+        feedback: Feedback | None,
+    ) -> None:
+        super().__init__(searcher, queries)
+        self.vectors = vectors
+        self._effort = effort
+        self._feedback = feedback
+
+    def units(
+        self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
+    ) -> Sequence[Units]:
+        """See `Asked.units`."""
+        # Nothing asked for needs no feedback, which would search.
+        if self._feedback is not None and k:
+            return self.resolved(filter=filter, threads=threads).units(
+                k, filter=filter, group_by=group_by, threads=threads
+            )
+        return self.searcher.vector_units(
+            self.vectors, k, filter=filter, effort=self._effort, group_by=group_by, threads=threads
+        )
+
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> VectorsAsked:
+        """The queries as they are searched for, the terms of their own best documents added."""
+        if self._feedback is None:
+            return self
+        plain = VectorsAsked(self.searcher, self.queries, self.vectors, self._effort, None)
+        return plain.learned(plain.units(self._feedback.documents, filter=filter, threads=threads), self._feedback)
+
+    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> VectorsAsked:
+        """See `Asked.learned`."""
+        vectors = expanded(self.searcher, self.vectors, relevant, feedback)
+        return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None)
+
+    def terms(self, place: int, doc_id: str) -> dict[str, float]:
+        """See `Asked.terms`; of the best passage."""
+        query = self.vectors.as_dict(place)
+        best = max(self.searcher.vectors(doc_id), key=lambda stored: _score(query, stored))
+        spelled = self.searcher.space.vocabulary.text
+        pairs = zip(best.terms.tolist(), best.weights.tolist(), strict=True)
+        return {spelled(term): query[term] * weight for term, weight in pairs if term in query}
+
+    def spans(self, place: int, doc_id: str) -> list[Span]:
+        """See `Asked.spans`."""
+        query = self.vectors.as_dict(place)
+        found = sorted(self.searcher.vectors(doc_id), key=lambda stored: -_score(query, stored))
+        return [stored.span for stored in found]
+
+    def bounds(self) -> Sequence[float]:
+        """See `Asked.bounds`: query weights times the largest stored weights of their terms, summed up."""
+        if self._feedback is not None:
+            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+        products = self.vectors.weights * self.searcher.largest_weights(self.vectors.terms)
+        return [float(products[start:end].sum()) for start, end in pairwise(self.vectors.indptr.tolist())]
+
+
+def _score(query: Mapping[int, float], stored: StoredVector) -> float:
+    pairs = zip(stored.terms.tolist(), stored.weights.tolist(), strict=True)
+    return float(sum(query[term] * weight for term, weight in pairs if term in query))
+
+
+class SparseRetriever(LocalRetriever):
     """Answers questions from one index with the encoder that its documents were encoded with.
 
     Args:
@@ -30,9 +104,9 @@ class SparseRetriever(Retriever):
         encoder: the model.
         effort: see `Index.search`.
         idf: query weights are multiplied by this power of the term's inverse document frequency in the index; 0 for
-            the model's own weights. It fits a model to a corpus without training.
+            the model's own weights. It fits a model to a corpus without training. In a small index, whose frequencies
+            say little, the power is smaller: it is times N / (N + 1,000) for N passages.
         feedback: add terms of the best documents to the query and search again; None for once.
-        two_step: find with the query's strongest terms, and score that with all of them; None for one step.
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
@@ -48,87 +122,35 @@ class SparseRetriever(Retriever):
         effort: float = 1.0,
         idf: float = 0.0,
         feedback: Feedback | None = None,
-        two_step: TwoStep | None = None,
     ) -> None:
         super().__init__(index)
         index.check_model(encoder.space.model)
-        encoder.rules.check_pins(recorded_rules(index.space.document_settings))
+        encoder.rules.check_pins(Rules.recorded(index.space.encoding))
         if not 0 <= idf < float("inf"):
-            raise DataError(f"the power {idf!r} of inverse document frequencies: it must be finite and at least 0")
+            raise DataError(f"the power of inverse document frequencies must be finite and at least 0, got {idf!r}")
         self.encoder = encoder
         self.effort = effort
         self.idf = idf
         self.feedback = feedback
-        self.two_step = two_step
 
-    def rank(
-        self,
-        queries: Sequence[str],
-        k: int,
-        *,
-        filter: Filter | None = None,
-        group_by: str | None = None,
-        threads: int = 1,
-        relevant: Sequence[Sequence[Match]] | None = None,
-    ) -> Sequence[Sequence[Match]]:
-        """See `Retriever.rank`.
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> VectorsAsked:
+        """See `LocalRetriever.ask`."""
+        return VectorsAsked(searcher, queries, self.encode(queries, searcher), self.effort, self.feedback)
 
-        With feedback, ``relevant`` may name each query's relevant documents, with their scores, in the place of those
-        that this retriever finds first.
-        """
-        # Nothing asked for needs no feedback, which would search.
-        vectors = self.asked(queries, filter=filter, threads=threads, relevant=relevant) if k else self.encode(queries)
-        return self._find(vectors, k, filter, threads, group_by)
-
-    def asked(
-        self,
-        queries: Sequence[str],
-        *,
-        filter: Filter | None = None,
-        threads: int = 1,
-        relevant: Sequence[Sequence[Match]] | None = None,
-    ) -> SparseVectors:
-        """The queries' vectors as they are searched for, those of feedback added; see `rank`."""
-        vectors = self.encode(queries)
-        if self.feedback is None:
-            return vectors
-        if relevant is None:
-            relevant = self._find(vectors, self.feedback.documents, filter, threads)
-        return expanded(self.index, vectors, relevant, self.feedback)
-
-    def _find(
-        self, vectors: SparseVectors, k: int, filter: Filter | None, threads: int, group_by: str | None = None
-    ) -> Sequence[Sequence[Match]]:
-        return self.index.search(
-            vectors,
-            k,
-            filter=filter,
-            effort=self.effort,
-            group_by=group_by,
-            threads=threads,
-            two_step=self.two_step,
-        )
-
-    def bounds(self, queries: Sequence[str]) -> Sequence[float]:
-        """See `Retriever.bounds`: query weights times the largest stored weights of their terms, summed up."""
-        if self.feedback is not None:
-            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
-        vectors = self.encode(queries)
-        products = vectors.weights * self.index.largest_weights(vectors.terms)
-        return [float(products[start:end].sum()) for start, end in pairwise(vectors.indptr.tolist())]
-
-    def with_feedback(self, feedback: Feedback) -> SparseRetriever:
+    def with_feedback(self, feedback: Feedback | None) -> Self:
         """The same retriever with feedback."""
         other = copy(self)
         other.feedback = feedback
         return other
 
-    def encode(self, queries: Sequence[str]) -> SparseVectors:
+    def encode(self, queries: Sequence[str], searcher: Searcher | None = None) -> SparseVectors:
         """The queries' vectors as they are searched for, before feedback."""
         vectors = self.encoder.encode_queries(queries)
         if not self.idf:
             return vectors
-        weights = vectors.weights * self.index.inverse_document_frequencies()[vectors.terms] ** self.idf
+        searcher = searcher or self.searcher
+        power = self.idf * searcher.live_units / (searcher.live_units + _FEW_PASSAGES)
+        weights = vectors.weights * searcher.inverse_document_frequencies()[vectors.terms] ** power
         return SparseVectors(
             vectors.indptr, vectors.terms, weights.astype(np.float32), vectors.vocabulary_size, vectors.model
         )
@@ -138,40 +160,30 @@ def encoder_of(
     index: Index,
     *,
     model: str | Path | None = None,
-    threads: int | None = None,
-    query_mode: QueryMode | str | None = None,
-    query_pruning: Pruning | str | None = None,
+    queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
     rules: Rules | str | Path | None = None,
-    query_dtype: Dtype | str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
 ) -> Encoder:
-    """The encoder that an index names, set up as its documents were encoded.
+    """The encoder that an index names, which encodes documents as the index's are.
 
     Args:
         index: the documents.
         model: where the model is, if it has moved since.
+        queries: how queries are encoded.
+        rules: edits of queries (docs/rules.md); by default those that the index records. Documents keep the index's.
         threads: that the encoder may use.
-        query_mode: see `Encoder.load`.
-        query_pruning: see `Encoder.load`.
-        rules: edits of queries (docs/rules.md); those of documents are the ones that the index records.
-        query_dtype: see `Encoder.load`; float32 by default, whatever that of the documents is, which the index
-            records.
+        device: see `Encoder.load`.
 
     Raises:
         ModelError: the model cannot be loaded.
         SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two pinned texts.
     """
-    mine = rules if isinstance(rules, Rules) else Rules() if rules is None else Rules.load(rules)
-    settings: Mapping[str, Any] = index.space.document_settings
     return Encoder.load(
         model or index.space.location or "default",
+        documents=index.space.encoding,
+        queries=queries,
+        rules=rules,
         threads=threads,
-        max_tokens=index.space.document_max_tokens,
-        query_mode=query_mode,
-        document_pruning=Pruning.from_dict(settings.get("pruning")),
-        query_pruning=query_pruning,
-        rules=mine.for_queries_of(recorded_rules(settings)),
-        long=LongDocuments.from_dict(settings.get("long")),
-        title_weight=recorded_title_weight(settings),
-        dtype=recorded_dtype(settings),
-        query_dtype=query_dtype or Dtype.FLOAT32,
+        device=device,
     )

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from lexpand.index import TwoStep
 from lexpand.search.feedback import Feedback
-from lexpand.search.parts import KINDS, Part, Rerank
+from lexpand.search.kinds import PARTS
+from lexpand.search.parts import Part, Rerank
 
-_FIELDS = {kind: field for field, kind in KINDS.items()}
+_FIELDS = {kind: field for field, kind in PARTS.items()}
 
 
 def write_toml(
@@ -38,9 +38,6 @@ def _lines(values: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, TwoStep):
-        pairs = value.terms.to_dict() | {"window": value.window}
-        return "{ " + ", ".join(f"{name} = {_value(each)}" for name, each in pairs.items()) + " }"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -38,7 +38,7 @@ def check_model(model: str | Path) -> Replay:
     """
     folder = ModelFolder(find_folder(model))
     without_graph = folder.contract.body is None and has_torch()
-    encoder = Encoder(folder, backend="torch" if without_graph else "onnx")
+    encoder = Encoder(folder, device="torch" if without_graph else "onnx")
     if not encoder.contract.golden:
         raise ModelError(f"{model} has no golden pairs to check it by: import its checkpoint again with torch or onnx")
     difference = replay(encoder)

@@ -4,5 +4,5 @@ Begin reading at `rules.py`, the file's content; `entries.py` are its entries, `
 applies them over a vocabulary, `phrases.py` finds words in texts, `record.py` is what an index keeps. docs/rules.md
 specifies the file.
 
-It is not for leaving out terms by their weight (`lexpand.encode.pruning`).
+It is not for leaving out terms by their weight (`lexpand.data.pruning`).
 """

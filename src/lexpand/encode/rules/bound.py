@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors
+from lexpand.data.pruning import banned_terms
 from lexpand.data.runs import runs_of
-from lexpand.encode.pruning import banned_terms
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Pin, Synonym
 from lexpand.encode.rules.phrases import Phrases
 from lexpand.encode.tokens import Tokens

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from lexpand.data.pruning import PLACE_LEFT_FREE
 from lexpand.encode.contract import Role
-from lexpand.encode.pruning import PLACE_LEFT_FREE
 from lexpand.errors import DataError
 
 PIN_WEIGHT = 3.0

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lexpand.data import DocumentEncoding
 from lexpand.encode.contract import Role
 from lexpand.encode.rules.bound import BoundRules, Entries
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym
@@ -107,6 +108,17 @@ class Rules:
         pins = [{"text": pin.text, "weight": pin.weight} for pin in self.pins]
         return {"version": VERSION, **written, **({"pin": pins} if pins else {})}
 
+    def record(self) -> dict[str, str]:
+        """What a `DocumentEncoding` keeps of rules that edit documents: all edits, for queries too; else nothing."""
+        if not self.of(Role.DOCUMENT):
+            return {}
+        return {"rules": _canonical(self.to_dict()), "rules_hash": self.hash(Role.DOCUMENT)}
+
+    @classmethod
+    def recorded(cls, encoding: DocumentEncoding) -> Rules:
+        """The rules that `record` recorded; none where nothing is recorded."""
+        return cls.from_dict(json.loads(encoding.rules), "the index's rules") if encoding.rules else cls()
+
     def hash(self, role: Role) -> str:
         """SHA-256 over the edits for texts of one role: with the same, texts get the same vectors."""
         return hashlib.sha256(_canonical(self.of(role).to_dict()).encode()).hexdigest()
@@ -136,24 +148,6 @@ class Rules:
                     f"{pin.place}: {pin.text!r} has the term that stands for {other!r} in the index's documents: put "
                     "new pins behind the old ones, or make a new index"
                 )
-
-    def for_queries_of(self, documents: Rules) -> Rules:
-        """These rules for queries, beside those that documents were encoded with.
-
-        Raises:
-            DataError: see `check_pins`.
-        """
-        self.check_pins(documents)
-        mine, theirs = self.of(Role.QUERY), documents.of(Role.DOCUMENT)
-        return Rules(
-            mine.bans + theirs.bans,
-            mine.caps + theirs.caps,
-            mine.boosts + theirs.boosts,
-            mine.synonyms + theirs.synonyms,
-            mine.pins + theirs.pins,
-            self.tests,
-            self.name,
-        )
 
 
 def _of(role: Role, entries: tuple[_Sided, ...]) -> tuple[_Sided, ...]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.data.document_encoding import Dtype
 from lexpand.encode.body import pad
 from lexpand.encode.decoder import Decoder
-from lexpand.encode.dtypes import Dtype
 from lexpand.encode.torch.head import TorchHead, way_on
 from lexpand.errors import MissingExtra, ModelError
 

@@ -1,12 +1,10 @@
 """How do sparse vectors come from other systems, and go to them? One file a format; docs/exchange.md.
 
-Begin reading at `exporting.py` and `importing.py`; `source.py` is what every format is read as; `encoding.py` goes from
-texts to a file without an index.
+Begin reading at `exporting.py` and `importing.py`; `source.py` is what every format is read as.
 
 It is not for text without vectors (`lexpand.data.readers` and `lexpand.encode`), nor for runs and qrels.
 """
 
-from lexpand.index.exchange.encoding import encode_to_file
 from lexpand.index.exchange.exporting import ExportReport, check_target, export_index
 from lexpand.index.exchange.formats import Format
 from lexpand.index.exchange.importing import ImportReport, ReadVectors, import_vectors, read_vectors
@@ -17,7 +15,6 @@ __all__ = [
     "ImportReport",
     "ReadVectors",
     "check_target",
-    "encode_to_file",
     "export_index",
     "import_vectors",
     "read_vectors",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data import DocumentEncoding, ModelId, SparseVectors, VectorSpace, Vocabulary
 from lexpand.errors import DataError, RowError, SourceError, VectorError
-from lexpand.index.alike import check_alike
 from lexpand.index.columns import check_metadata
 from lexpand.index.exchange import ciff, jsonl, npz, parquet
 from lexpand.index.exchange.formats import Format, format_of
-from lexpand.index.exchange.source import Chunk, DocumentSettings, OnBadRow, Source
+from lexpand.index.exchange.source import Chunk, OnBadRow, Source
 from lexpand.index.index import Index
-from lexpand.index.ingestion import COMMIT_EVERY
 from lexpand.index.results import Presence
+from lexpand.index.writer import COMMIT_EVERY
 
 
 class ReadVectors(NamedTuple):
@@ -113,7 +112,7 @@ def import_vectors(
         SourceError: the file is missing, damaged or cut short; rows before the damage are committed.
         VectorError: the file has terms that the index's vocabulary lacks; nothing is added then.
         ContractMismatch: the file names another model than the index's.
-        IndexStateError: the file says that its documents were encoded otherwise than the index's (`check_alike`).
+        IndexStateError: the file says that its documents were encoded otherwise than the index's.
         DataError: the file has no row that can be used; no index is made then.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
@@ -129,8 +128,8 @@ def import_vectors(
     with _target(index, known or _new_space(path, opened)) as target:
         if opened.model is not None:
             target.check_model(opened.model)
-        if opened.settings is not None:
-            check_alike(target.path, target.space, replace(target.space, **opened.settings._asdict()))
+        if opened.encoding is not None:
+            target.space.encoding.check_same(target.path, opened.encoding)
         try:
             for documents, vectors in chain([first], chunks):
                 mapped = _of_model(vectors, None) if numbers is None else _mapped(vectors, numbers, target.space)
@@ -174,8 +173,7 @@ def _space_of(index: Index | str | Path) -> VectorSpace | None:
 
 def _new_space(path: Path, source: Source) -> VectorSpace:
     model = source.model or ModelId(f"imported:{path.name}", source.vocabulary.sha256)
-    settings = source.settings or DocumentSettings(None, {})
-    return VectorSpace(model, source.vocabulary, "", *settings)
+    return VectorSpace(model, source.vocabulary, "", source.encoding or DocumentEncoding())
 
 
 @contextmanager

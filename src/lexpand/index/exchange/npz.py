@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary, vector_file
 from lexpand.errors import DataError, RowError, SourceError
-from lexpand.index.exchange.source import ROWS, Chunk, DocumentSettings, OnBadRow, Source
+from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, encoding_of
 
 _IDS, _VOCABULARY, _SETTINGS = "ids", "vocabulary", "documents"
 
@@ -24,8 +24,7 @@ def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], s
         ids += [document.doc_id for document in documents]
         parts.append(vectors)
     whole = SparseVectors.concatenate(parts)
-    settings = DocumentSettings.of(space)._asdict()
-    beside = {_IDS: ids, _VOCABULARY: list(space.vocabulary.tokens), _SETTINGS: settings}
+    beside = {_IDS: ids, _VOCABULARY: list(space.vocabulary.tokens), _SETTINGS: space.encoding.to_dict()}
     vector_file.write_arrays(
         path, whole.indptr, whole.terms, whole.weights, whole.vocabulary_size, whole.model, beside=beside
     )
@@ -52,8 +51,8 @@ def open_source(path: Path) -> Source:
         vocabulary = Vocabulary(tokens)
     except DataError as error:
         raise SourceError(f"{path}: {error}") from error
-    settings = DocumentSettings.from_json(vector_file.read_beside(path, _SETTINGS), path)
-    return Source(vocabulary, vectors.model, settings, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
+    encoding = encoding_of(vector_file.read_beside(path, _SETTINGS), path)
+    return Source(vocabulary, vectors.model, encoding, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
 
 
 def _chunks(path: Path, ids: list[str], vectors: SparseVectors, on_bad_row: OnBadRow) -> Iterator[Chunk]:

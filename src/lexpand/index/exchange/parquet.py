@@ -16,7 +16,7 @@ from lexpand.data.readers.parquet import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import atomic_write
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
-from lexpand.index.exchange.source import DocumentSettings, Source, checked_weights, chunked
+from lexpand.index.exchange.source import Source, checked_weights, chunked, encoding_of
 
 _VOCABULARY, _MODEL, _SETTINGS = b"lexpand.vocabulary", b"lexpand.model", b"lexpand.documents"
 
@@ -38,7 +38,7 @@ def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], s
         metadata={
             _VOCABULARY: tokens,
             _MODEL: json.dumps(space.model),
-            _SETTINGS: json.dumps(DocumentSettings.of(space)._asdict(), ensure_ascii=False),
+            _SETTINGS: json.dumps(space.encoding.to_dict(), ensure_ascii=False),
         },
     )
     with atomic_write(path) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
@@ -70,7 +70,7 @@ def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
         raise SourceError(f"{path}: what it says of its vectors cannot be read ({error}): write it again") from error
     if named is None:
         raise SourceError(f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one")
-    how = DocumentSettings.from_json(settings, path)
+    how = encoding_of(settings, path)
     return Source(named, model, how, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row))
 
 

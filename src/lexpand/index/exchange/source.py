@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from lexpand.data import Document, JsonValue, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data import Document, DocumentEncoding, ModelId, SparseVectors, Vocabulary
 from lexpand.data.vector_checks import TERMS_LIMIT
-from lexpand.errors import DataError, RowError, SourceError, VectorError
+from lexpand.errors import DataError, LexpandError, RowError, SourceError, VectorError
 
 OnBadRow: TypeAlias = Callable[[RowError], None]
 
@@ -31,33 +31,18 @@ class Chunk(NamedTuple):
     vectors: SparseVectors
 
 
-class DocumentSettings(NamedTuple):
-    """Of a `VectorSpace`, how documents are encoded."""
+def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
+    """What `DocumentEncoding.to_dict` gave, read from a file; None of None, which a file of others has.
 
-    document_max_tokens: int | None
-    document_settings: Mapping[str, JsonValue]
-
-    @classmethod
-    def of(cls, space: VectorSpace) -> DocumentSettings:
-        """Those of a space."""
-        return cls(space.document_max_tokens, space.document_settings)
-
-    @classmethod
-    def from_json(cls, value: object, path: Path) -> DocumentSettings | None:
-        """What ``_asdict`` gave, read again; None of None, which a file of before has.
-
-        Raises:
-            SourceError: it is nothing of the kind.
-        """
-        if value is None:
-            return None
-        fields = set(cls._fields)
-        if not isinstance(value, dict) or set(value) != fields or not isinstance(value["document_settings"], dict):
-            raise SourceError(f"{path}: how its documents were encoded cannot be read: write it again")
-        length = value["document_max_tokens"]
-        if not (length is None or (type(length) is int and length > 0)):
-            raise SourceError(f"{path}: document_max_tokens is {length!r}, no number of tokens: write it again")
-        return cls(**value)
+    Raises:
+        SourceError: it is nothing of the kind.
+    """
+    if value is None:
+        return None
+    try:
+        return DocumentEncoding.from_dict(cast("dict[str, Any]", value))
+    except (LexpandError, TypeError, ValueError) as error:
+        raise SourceError(f"{path}: how its documents were encoded cannot be read ({error}): write it again") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +52,13 @@ class Source:
     Attributes:
         vocabulary: the terms that its vectors are over.
         model: the model that made them, where the file says so.
-        settings: how it encoded the documents, where the file says so.
+        encoding: how it encoded the documents, where the file says so.
         read: reads the file from its beginning; bad rows go to the function that it is given.
     """
 
     vocabulary: Vocabulary
     model: ModelId | None
-    settings: DocumentSettings | None
+    encoding: DocumentEncoding | None
     read: Callable[[OnBadRow], Iterator[Chunk]]
 
     def chunks(self, on_bad_row: OnBadRow) -> Iterator[Chunk]:

@@ -69,6 +69,11 @@ class Condition(Expression):
         """This one."""
         yield self
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of value that it compares with: ``number``, ``string``, ``boolean``; none where it asks for any."""
+        return frozenset()
+
 
 @dataclass(frozen=True, eq=False)
 class Exists(Condition):
@@ -98,6 +103,11 @@ class OneOf(Condition):
             raise FilterError(f"{self.name} in an empty list matches nothing: name a value, or leave it out")
         by_text = {format_value(value): value for value in (check_value(value, self.name) for value in self.values)}
         object.__setattr__(self, "values", tuple(by_text[text] for text in sorted(by_text)))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """See `Condition.kinds`."""
+        return frozenset(kind for kind in map(kind_of, self.values) if kind)
 
     @cached_property
     def text(self) -> str:
@@ -140,6 +150,11 @@ class Range(Condition):
         if isinstance(value, bool):
             raise FilterError(f"{self.name} is compared with {value}, which has no order: ask for equality")
         return Bound(value, bool(bound.inclusive))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """See `Condition.kinds`."""
+        return frozenset(kind for bound in self.bounds if (kind := kind_of(bound.value)))
 
     @property
     def bounds(self) -> list[Bound]:

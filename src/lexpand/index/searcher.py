@@ -1,0 +1,98 @@
+"""One commit of an index, read for as long as anybody holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import SparseVectors
+from lexpand.index.catalogue import Catalogue
+from lexpand.index.filters import Filter
+from lexpand.index.grouping import named, places_of_groups, spans_of
+from lexpand.index.reading import Reading
+from lexpand.index.results import Matches, StoredVector
+from lexpand.index.schema import SPARSE_FIELD, Schema
+from lexpand.index.searching import BM25
+from lexpand.index.snapshot import Snapshot
+from lexpand.index.units import Units
+
+
+class Searcher(Reading):
+    """Reads the commit that was the newest when `Index.searcher` made it, whatever is written meanwhile.
+
+    It owns its snapshot: files and texts of the commit stay in place until the last reference to the searcher is gone,
+    so that what one call found can be read by the next (tantivy's ``Searcher``). May be shared by threads.
+    """
+
+    def __init__(self, path: Path, schema: Schema, catalogue: Catalogue, snapshot: Snapshot) -> None:
+        self.path = path
+        self.schema = schema
+        self._catalogue = catalogue
+        self._owned = snapshot
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        self._owned.lease_here(self.path)
+        return self._owned
+
+    def vector_units(
+        self,
+        queries: SparseVectors,
+        k: int,
+        *,
+        filter: Filter | None = None,
+        effort: float = 1.0,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> list[Units]:
+        """What `search` finds, as arrays without ids."""
+        return self._vector_units(self._snapshot, queries, k, filter, effort, group_by, threads)
+
+    def word_units(
+        self,
+        words: Sequence[Mapping[str, float]],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        threads: int = 1,
+    ) -> list[Units]:
+        """What `search_words` finds, as arrays without ids; ``words`` are analyzed words with their weights."""
+        return self._word_units(self._snapshot, words, k, filter, group_by, bm25, threads)
+
+    def unit_vectors(self, units: Units) -> list[StoredVector]:
+        """The stored vector of each unit."""
+        segments, found = self._snapshot.segments, []
+        for place, ordinal in zip(units.segments.tolist(), units.ordinals.tolist(), strict=True):
+            first, end = segments[place].spans[ordinal].tolist()
+            terms, impacts, scale = segments[place].native.vector(SPARSE_FIELD, ordinal)
+            found.append(StoredVector(terms, impacts, scale, (first, end)))
+        return found
+
+    def unit_texts(self, units: Units) -> list[str]:
+        """The text of each unit: of a document in chunks, that of the chunk."""
+        snapshot = self._snapshot
+        documents = self._documents(snapshot, units.rows.tolist())
+        texts = [documents[row].full_text for row in units.rows.tolist()]
+        spans = spans_of(units, snapshot)
+        return [text[first:end] for text, (first, end) in zip(texts, spans, strict=True)]
+
+    def named(self, units: Units) -> Matches:
+        """Units of this searcher with the ids of their documents."""
+        return named(units, self._snapshot)
+
+    def first_of_groups(self, rows: NDArray[np.uint32], group_by: str) -> NDArray[np.int64]:
+        """Places of the first row of each value of a field, ascending; see `Index.search`.
+
+        Raises:
+            FilterError: ``group_by`` is no name of a field, or no document has it.
+        """
+        groups: Sequence[Hashable] = places_of_groups(self._catalogue, group_by, rows.tolist())
+        first: dict[Hashable, int] = {}
+        for place, group in enumerate(groups):
+            first.setdefault(group, place)
+        return np.array(list(first.values()), np.int64)

@@ -1,0 +1,80 @@
+"""Queries that were put to one commit of an index."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from lexpand.index import Matches, Searcher
+from lexpand.index.filters import Filter
+from lexpand.index.units import Units
+
+Span = tuple[int, int]
+
+if TYPE_CHECKING:
+    from lexpand.search.feedback import Feedback
+
+
+class Asked(ABC):
+    """Queries, encoded or analyzed once, that can be ranked as often as needed.
+
+    Attributes:
+        searcher: the commit that they are put to.
+        queries: the questions in words.
+    """
+
+    def __init__(self, searcher: Searcher, queries: Sequence[str]) -> None:
+        self.searcher = searcher
+        self.queries = queries
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @abstractmethod
+    def units(
+        self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
+    ) -> Sequence[Units]:
+        """The best ``k`` units of each query; see `Retriever.rank`."""
+
+    @abstractmethod
+    def bounds(self) -> Sequence[float]:
+        """The largest score that a document could have, of each query; for `Fusion.BOUND`."""
+
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> Self:
+        """The queries as they are searched for at last: what their own feedback adds is in them."""
+        del filter, threads
+        return self
+
+    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> Asked:
+        """The same queries with terms of relevant units added; the queries as they are for kinds that learn nothing.
+
+        Args:
+            relevant: of each query, units of the same searcher with scores above 0, which are their shares.
+            feedback: how much they add.
+        """
+        del relevant, feedback
+        return self
+
+    def terms(self, place: int, doc_id: str) -> dict[str, float]:
+        """What each shared term adds to a document's score for the query at a place; labels as a person reads them."""
+        del place, doc_id
+        return {}
+
+    def spans(self, place: int, doc_id: str) -> list[Span]:
+        """The passages of a document, the best for the query at a place first: characters, first and end."""
+        del place
+        return [stored.span for stored in self.searcher.vectors(doc_id)]
+
+    def notes(self) -> Sequence[tuple[Any, ...]]:
+        """What there is to say of each query's ranking, once `units` ran."""
+        return [()] * len(self)
+
+    def matches(
+        self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
+    ) -> list[Matches]:
+        """`units` with the ids of their documents."""
+        found = [self.searcher.named(each) for each in self.units(k, filter=filter, group_by=group_by, threads=threads)]
+        for matches, notes in zip(found, self.notes(), strict=True):
+            matches.notes = notes
+        return found

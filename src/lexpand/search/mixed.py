@@ -1,0 +1,102 @@
+"""Retrievers of different places as one: an index beside an engine or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Self
+
+import numpy as np
+
+from lexpand.data import Document
+from lexpand.errors import DataError
+from lexpand.index import Matches
+from lexpand.index.filters import Filter
+from lexpand.search.fusion import Fusion, fuse
+from lexpand.search.hybrid import DEPTH, HybridRetriever, check_depth, parse_fusion
+from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
+
+
+def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
+    """The sum of retrievers: in arrays where all are of one index, else by their doc_ids."""
+    indexes = {id(part.retriever.index) if isinstance(part.retriever, LocalRetriever) else None for part in parts}
+    return HybridRetriever(parts) if len(indexes) == 1 and None not in indexes else MixedRetriever(parts)
+
+
+class MixedRetriever(Retriever):
+    """Ranks by the weighted sum of what retrievers of any kind say, joined by doc_id.
+
+    Equal sums are ordered by the first ranking that has the document, and its place there.
+
+    Args:
+        parts: retrievers, each weighted or with the weight 1.
+        fusion: how their scores are made comparable; not by bounds, which only an index knows.
+        depth: documents that each part ranks for a query, or ``k`` if that is more.
+
+    Raises:
+        DataError: there are no parts, the depth is below 1, or the fusion is unknown or by bounds.
+    """
+
+    def __init__(
+        self, parts: Sequence[Retriever | Weighted], *, fusion: Fusion | str = Fusion.Z_SCORE, depth: int = DEPTH
+    ) -> None:
+        if not parts:
+            raise DataError("a hybrid must have at least one part, got none")
+        self.parts = [part if isinstance(part, Weighted) else Weighted(part) for part in parts]
+        self.fusion = parse_fusion(fusion)
+        self.depth = check_depth(depth)
+        if self.fusion is Fusion.BOUND:
+            raise DataError("fusion by bounds is for parts of one index, which knows the largest score of a query")
+
+    def reading(self) -> Self:
+        """See `Retriever.reading`."""
+        other = copy(self)
+        other.parts = [Weighted(part.retriever.reading(), part.weight) for part in self.parts]
+        return other
+
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> Sequence[Matches]:
+        """See `Retriever.rank`."""
+        if group_by is not None:
+            raise DataError("group_by is for retrievers of one index: documents of several places have no common field")
+        depth = max(k, self.depth)
+        found = [part.retriever.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
+        return [self._fused(rankings, k) for rankings in zip(*found, strict=True)]
+
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """See `Retriever.documents`: each of the first part that has it."""
+        found: dict[str, Document] = {}
+        for part in self.parts:
+            missing = [doc_id for doc_id in doc_ids if doc_id not in found]
+            found.update(part.retriever.documents(missing) if missing else {})
+        return found
+
+    def close(self) -> None:
+        """Close all parts."""
+        for part in self.parts:
+            part.retriever.close()
+
+    def _fused(self, rankings: Sequence[Matches], k: int) -> Matches:
+        numbers: dict[str, int] = {}
+        keys = [
+            np.array([numbers.setdefault(doc_id, len(numbers)) for doc_id in each.doc_ids], np.int64)
+            for each in rankings
+        ]
+        scores = [np.asarray(each.scores, np.float64) for each in rankings]
+        fused = fuse(keys, scores, [part.weight for part in self.parts], self.fusion)
+        chosen = [rankings[i][j] for i, j in zip(fused.rankings[:k].tolist(), fused.places[:k].tolist(), strict=True)]
+        spans = [match.span for match in chosen]
+        return Matches(
+            [match.doc_id for match in chosen],
+            fused.scores[:k],
+            np.zeros(len(chosen), np.uint32),
+            spans if any(spans) else None,
+            sum((each.notes for each in rankings), ()),
+        )
