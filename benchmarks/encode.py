@@ -40,7 +40,7 @@ from scipy.sparse import csr_matrix
 from encoders.models import mini, tiny
 from lexpand import Qrels, Run, ScoredDocument, read_documents, read_queries
 from lexpand.data import collection_path
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 from retrieval.workers import Worker, WorkerError, working
 
 _ROOT = Path(__file__).parents[1]

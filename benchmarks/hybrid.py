@@ -38,7 +38,7 @@ from fusion.ways import SHARES, Figures, Way, measure_ways
 from lexpand import Encoder
 from lexpand.data import collection_path
 from lexpand.encode import VectorCache
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 from lexpand.search import Fusion, Pipeline, learn_weights
 from lexpand.search.parts import Splade, Words
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from lexpand import Encoder, Index, Qrels, Role, Run, ScoredDocument, SparseVectors, read_documents, read_queries
 from lexpand.data import Document, Query, collection_path
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 
 _BATCH = 8
 _DEPTH = 10

@@ -17,7 +17,7 @@ import numpy as np
 from lexpand import Document, Encoder, Index, Qrels, SparseRetriever, SparseVectors, read_documents, read_queries
 from lexpand.data import Query, collection_path
 from lexpand.encode import Chunks, Long, LongDocuments
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 
 WAYS = {
     "truncate": LongDocuments(),

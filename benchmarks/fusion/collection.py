@@ -10,7 +10,7 @@ from pathlib import Path
 from fusion.documents import PLAIN, Weighing, weighed
 from lexpand import Encoder, Index, Qrels, Query, Run, ScoredDocument, ingest, read_documents, read_queries
 from lexpand.encode import WordAnalyzer
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 from lexpand.index import Match
 
 ROOT = Path(__file__).parents[2] / "build" / "bench" / "hybrid"

@@ -2,8 +2,8 @@
 
     from lexpand import Encoder, Index, SparseRetriever, ingest, read_documents
 
-The rooms, in the order in which data flows: `lexpand.data`, `lexpand.encode`, `lexpand.index`, `lexpand.search`,
-`lexpand.explain`, `lexpand.adapters`, `lexpand.evaluate`, `lexpand.cli`. Errors stand in `lexpand.errors`.
+The rooms, in the order in which data flows: `lexpand.data`, `lexpand.evaluation`, `lexpand.encode`, `lexpand.index`,
+`lexpand.search`, `lexpand.explain`, `lexpand.adapters`, `lexpand.cli`. Errors stand in `lexpand.errors`.
 """
 
 from importlib import import_module
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 # Rooms are imported when a name of theirs is first used (PEP 562), so that `import lexpand` costs nothing. What has a
-# room's name (`explain`, `evaluate`) is imported from its room: here one would hide the other.
+# room's name (`explain`) is imported from its room: here one would hide the other.
 _ROOMS = {
     "data": (
         "Document Fields ModelId Qrels Query Run ScoredDocument SparseVectors VectorSpace Vocabulary"

@@ -18,7 +18,7 @@ from lexpand.data import Document, Qrels, Query, Run, ScoredDocument, collection
 from lexpand.encode import Dtype, Encoder
 from lexpand.encode.progress import reporting
 from lexpand.errors import IndexStateError
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 from lexpand.explain import explain
 from lexpand.index import Index, Presence, ingest
 from lexpand.search import SparseRetriever

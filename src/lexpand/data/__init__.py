@@ -4,7 +4,7 @@ Everything else in Lexpand is handed these and hands them on. The room is for ch
 they enter, and for the exchange formats: JSON lines, CSV, Parquet, text folders, BEIR's layout, TREC.
 
 It is not for making vectors (`lexpand.encode`), for keeping documents (`lexpand.index`, which also finds a
-doc_id that comes twice), nor for measures (`lexpand.evaluate`). It imports nothing of Lexpand but its errors.
+doc_id that comes twice), nor for measures (`lexpand.evaluation`). It imports nothing of Lexpand but its errors.
 """
 
 from lexpand.data.collections import collection_path

@@ -3,7 +3,7 @@
 The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`; `sparse.py`, `words.py`,
 `hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their form in a file.
 
-It is not for the reasons of a hit (`lexpand.explain`) nor for judging a ranking (`lexpand.evaluate`).
+It is not for the reasons of a hit (`lexpand.explain`) nor for judging a ranking (`lexpand.evaluation`).
 """
 
 from lexpand.search.expectations import Outcome, run_expectations

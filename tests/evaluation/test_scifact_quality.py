@@ -6,7 +6,7 @@ import pytest
 
 from lexpand import Document, Encoder, Index, Qrels, Run, SparseRetriever, SparseVectors, ingest, read_queries
 from lexpand.data import collection_path
-from lexpand.evaluate import evaluate
+from lexpand.evaluation import evaluate
 
 
 @pytest.mark.slow
