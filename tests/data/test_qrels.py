@@ -94,6 +94,10 @@ def test_a_file_without_judgements(tmp_path, content):
 
 
 def test_refuses():
+    with pytest.raises(DataError, match=r"the grades of query 'q' must be a mapping .* got 'abc'"):
+        Qrels({"q": "abc"})
+    with pytest.raises(DataError, match=r"judgments must be a mapping .* got \['q'\]"):
+        Qrels(["q"])
     with pytest.raises(DataError, match=r"query 'q', document 'a': the grade is 1.5"):
         Qrels({"q": {"a": 1.5}})
     with pytest.raises(DataError, match="query_id is ''"):

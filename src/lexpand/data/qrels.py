@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
 from lexpand.data.documents import check_id
 from lexpand.data.streams import write_lines
 from lexpand.errors import DataError, RowError, SourceError
+
+T = TypeVar("T")
 
 _TREC_COLUMNS = ("query_id", "0", "doc_id", "grade")
 _BEIR_COLUMNS = ("query-id", "corpus-id", "score")
@@ -34,9 +38,10 @@ class Qrels:
     def __post_init__(self) -> None:
         checked = {
             check_id(query, "query_id"): {
-                check_id(document, "doc_id"): _check_grade(query, document, grade) for document, grade in grades.items()
+                check_id(document, "doc_id"): _check_grade(query, document, grade)
+                for document, grade in _items(grades, f"the grades of query {query!r}")
             }
-            for query, grades in self.judgements.items()
+            for query, grades in _items(self.judgements, "judgments")
         }
         object.__setattr__(self, "judgements", checked)
 
@@ -129,6 +134,13 @@ def _check_grade(query: str, document: str, grade: int) -> int:
         return operator.index(grade)
     except TypeError:
         raise DataError(f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer") from None
+
+
+def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
+    if not isinstance(value, Mapping):
+        wanted = "from query_id to grades, each from doc_id to grade"
+        raise DataError(f"{name} must be a mapping ({wanted}), got {reprlib.repr(value)}")
+    return value.items()
 
 
 def _check_cell(value: str, name: str) -> str:
