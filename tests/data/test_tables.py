@@ -65,6 +65,12 @@ def test_a_declared_column_is_a_known_name():
     assert find_delimiter("a,b,c,d;year", Reading(columns={"year": "integer"})) == ";"
 
 
+def test_spaces_around_the_names_of_columns_are_dropped(tmp_path):
+    for name in ("x.csv", "x.tsv"):
+        path = write(tmp_path / name, "id, text , year\na, b,2020\n".replace(",", "\t" if name == "x.tsv" else ","))
+        assert list(read_documents(path)) == [Document("a", " b", metadata={"year": "2020"})]
+
+
 def test_places_hold_behind_blank_lines_and_a_mark(tmp_path):
     path = write(tmp_path / "x.csv", b'\xef\xbb\xbf\r\n\r\n"id";"te""xt";text\r\n1;a;b\r\n')
     (document,), _ = read_noting(path)

@@ -16,7 +16,7 @@ class Table:
 
     Args:
         name: the source, for messages.
-        header: the names of the columns.
+        header: the names of the columns; white space around them is dropped.
         reading: the fields, and the types of declared columns.
 
     Raises:
@@ -24,6 +24,7 @@ class Table:
     """
 
     def __init__(self, name: str, header: list[str], reading: Reading) -> None:
+        header = [column.strip() for column in header]
         refuse_repeated(name, header)
         roles = check_header(name, header, reading.fields)
         for column in reading.columns:
