@@ -53,6 +53,14 @@ def test_an_array_may_be_cut_anywhere(tmp_path, monkeypatch, size):
     assert list(read_documents(path)) == [*DOCUMENTS, Document("12345", "\U0001f600")]
 
 
+def test_a_number_that_is_cut_is_one_item(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "_CHUNK", 1)
+    (tmp_path / "x.json").write_text('[1234, {"id": "a", "text": "t"}]')
+    bad = []
+    assert list(read_documents(tmp_path / "x.json", on_bad_row=bad.append)) == [Document("a", "t")]
+    assert [row.place[-6:] for row in bad] == ["item 1"]
+
+
 @given(st.lists(st.fixed_dictionaries({"id": st.integers(0, 9), "text": st.text()}), min_size=1, max_size=4))
 def test_array_round_trip(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("json") / "x.json"

@@ -56,6 +56,7 @@ def test_windows_line_ends_and_blank_lines(tmp_path):
         (b"q 0 a 1\n\nq 0 a 2", r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines"),
         (b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0", r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'"),
         (b"q # a 1.5", "got '1.5'"),
+        (b"q 0 a 1\nquery-id\tcorpus-id\tscore\n", "x:2: 3 columns where 4 are needed"),
         (b"q 0 \xff 1", "x:1: invalid UTF-8 at byte offset 4"),
         (b"query-id\tcorpus-id\tscore\nq a 1", "x:2: 1 columns where 3 are needed"),
         (b"query-id\tcorpus-id\tscore\n\ta\t1", "x:2: query_id is ''"),
