@@ -49,10 +49,14 @@ def test_windows_line_ends_and_blank_lines(tmp_path):
     [
         (b"q 0 a", "x:1: 3 columns where 4 are needed: query_id 0 doc_id grade"),
         (b"q 0 a 1\nq 0 b 1 2", "x:2: 5 columns"),
-        (b"q 0 a 1.0", "the grade is '1.0': it must be a whole number"),
-        (b"q 0 a yes", "the grade is 'yes'"),
-        (b"q 0 a 1_0", "the grade is '1_0'"),
-        (b"q 0 a 1\nq 0 a 2", r"x:2 \(id 'a'\): the document is judged twice for query 'q'"),
+        (b"q 0 a 1.5", "x:1: the grade must be a whole number, got '1.5'; correct the line"),
+        (b"q 0 a yes", "the grade must be a whole number, got 'yes'"),
+        (b"q 0 a 1_0", "got '1_0'"),
+        (b"q 0 a .0", "got '.0'"),
+        (b"q 0 a 1\n\nq 0 a 2", r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines"),
+        (b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0", r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'"),
+        (b"q # a 1.5", "got '1.5'"),
+        (b"q 0 a 1\nquery-id\tcorpus-id\tscore\n", "x:2: 3 columns where 4 are needed"),
         (b"q 0 \xff 1", "x:1: invalid UTF-8 at byte offset 4"),
         (b"query-id\tcorpus-id\tscore\nq a 1", "x:2: 1 columns where 3 are needed"),
         (b"query-id\tcorpus-id\tscore\n\ta\t1", "x:2: query_id is ''"),
@@ -64,7 +68,26 @@ def test_bad_lines_are_named(tmp_path, lines, message):
         Qrels.read(tmp_path / "x")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"query-id\tcorpus-id\tscore\n"])
+@pytest.mark.parametrize("head", [b"", b"query-id\tcorpus-id\tscore\n"])
+def test_comments_repeated_lines_and_grades_with_a_point(tmp_path, head):
+    lines = [b"# made by hand", b"q 0 a 1.0", b"", b"#q 0 b grade", b"q 0 a 1", b"  ", b"q 0 c -1.", b"q 0 a 1.00"]
+    if head:
+        lines = [line.replace(b" 0 ", b"\t").replace(b" ", b"\t") for line in lines]
+    (tmp_path / "x").write_bytes(head + b"\n".join(lines))
+    assert Qrels.read(tmp_path / "x").judgements == {"q": {"a": 1, "c": -1}}
+
+
+def test_a_comment_may_stand_before_the_header(tmp_path):
+    (tmp_path / "x").write_bytes(b"# ours\nquery-id\tcorpus-id\tscore\nq\ta b\t1\n")
+    assert Qrels.read(tmp_path / "x").judgements == {"q": {"a b": 1}}
+
+
+def test_an_id_may_begin_with_the_sign_of_a_comment(tmp_path):
+    (tmp_path / "x").write_bytes(b"# judged in June\n#1 0 a 1\n")
+    assert Qrels.read(tmp_path / "x").judgements == {"#1": {"a": 1}}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"# no judgment\n", b"query-id\tcorpus-id\tscore\n"])
 def test_a_file_without_judgements(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(SourceError, match="holds no judgements"):
@@ -72,6 +95,10 @@ def test_a_file_without_judgements(tmp_path, content):
 
 
 def test_refuses():
+    with pytest.raises(DataError, match=r"the grades of query 'q' must be a mapping .* got 'abc'"):
+        Qrels({"q": "abc"})
+    with pytest.raises(DataError, match=r"judgments must be a mapping .* got \['q'\]"):
+        Qrels(["q"])
     with pytest.raises(DataError, match=r"query 'q', document 'a': the grade is 1.5"):
         Qrels({"q": {"a": 1.5}})
     with pytest.raises(DataError, match="query_id is ''"):

@@ -21,11 +21,11 @@ def read_all(folder):
 
 def test_reads_text_and_markdown_in_order(tmp_path):
     names = ["b.txt", "a/z.md", "a-b.txt", "a/b/c.markdown", "a.txt", "B.TXT", "é.md"]
-    skipped = ["x.html", ".hidden.txt", ".git/x.txt", "txt", "x.txt.bak"]
+    skipped = ["x.png", ".hidden.txt", ".git/x.txt", "txt", "x.txt.bak"]
     fill(tmp_path, dict.fromkeys([*names, *skipped], "text"))
     documents = list(read_documents(tmp_path))
     assert [document.doc_id for document in documents] == sorted(names)
-    assert documents[0] == Document("B.TXT", "text", "B")
+    assert documents[0] == Document("B.TXT", "text", "B", {"path": "B.TXT"})
     assert documents[0].source == str(tmp_path / "B.TXT")
 
 
@@ -38,6 +38,10 @@ def test_reads_text_and_markdown_in_order(tmp_path):
         ("## Lower alone", "page"),
         ("```sh\n# a comment\n```\n# Heading", "Heading"),
         ("~~~\n```\n# a comment\n~~~\n# Heading", "Heading"),
+        ("````md\n```\n# a comment\n```\n# too\n````\n# Heading", "Heading"),
+        ("~~~~\n~~~\n# a comment\n~~~~~\n# Heading", "Heading"),
+        ("```\n``` not closed\n# a comment\n```  \n# Heading", "Heading"),
+        ("``` no `fence`\n# Heading", "Heading"),
         ("#hashtag\n#\n# C#", "C#"),
         ("#\tTab", "Tab"),
         ("    # code\n\t# code", "page"),
@@ -50,7 +54,7 @@ def test_reads_text_and_markdown_in_order(tmp_path):
 def test_titles_of_markdown(tmp_path, markdown, title):
     fill(tmp_path, {"page.md": markdown})
     (document,) = read_documents(tmp_path)
-    assert document == Document("page.md", markdown.removeprefix("\ufeff"), title)
+    assert document == Document("page.md", markdown.removeprefix("\ufeff"), title, {"path": "page.md"})
 
 
 def test_a_text_file_has_no_headings(tmp_path):
@@ -73,7 +77,9 @@ def test_bad_files_are_named_and_the_good_ones_kept(tmp_path):
     assert "the limit is 512" in reasons["long.txt"]
     assert "cannot be read" in reasons["e.txt"]
     assert "no regular file" in reasons["f.txt"]
-    with pytest.raises(RowError, match=r"b\.txt: a binary file"):
+    relative = {Path(row.place).relative_to(tmp_path).as_posix() for row in bad}
+    assert {row.doc_id for row in bad} == relative, "the id of an unreadable file is its path"
+    with pytest.raises(RowError, match=r"b\.txt \(id 'b\.txt'\): a binary file"):
         list(read_documents(tmp_path))
 
 
@@ -100,9 +106,9 @@ def test_unreadable_files_and_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path, "b.txt", read_bytes))
     documents, bad = read_all(tmp_path)
     assert [document.doc_id for document in documents] == ["a.txt"]
-    assert [(Path(row.place).name, row.reason) for row in bad] == [
-        ("b.txt", "the file cannot be read: Permission denied"),
-        ("c", "the folder cannot be read: Permission denied"),
+    assert [(Path(row.place).name, row.doc_id, row.reason) for row in bad] == [
+        ("b.txt", "b.txt", "the file cannot be read: Permission denied"),
+        ("c", None, "the folder cannot be read: Permission denied"),
     ]
 
 
@@ -116,12 +122,67 @@ def test_links_to_folders_are_not_followed(tmp_path):
 
 
 def test_a_folder_without_texts(tmp_path):
-    (tmp_path / "x.html").write_text("x")
-    with pytest.raises(SourceError, match=r"is empty: it needs \*\.txt, \*\.md or \*\.markdown files, or corpus"):
+    (tmp_path / "x.png").write_text("x")
+    match = r"is empty: it needs \*\.txt, \*\.md, .* files, or corpus\.jsonl; skipped 1 file: 1 \.png"
+    with pytest.raises(SourceError, match=match):
         list(read_documents(tmp_path))
 
 
-def test_fields_are_not_ignored(tmp_path):
+def test_skipped_files_are_counted_by_suffix(tmp_path):
+    names = ["a.txt", "b.PNG", "c/d.png", "e.pdf", "Makefile", "c/f.csv", ".hidden.pdf", "c/.git/g.pdf"]
+    fill(tmp_path, dict.fromkeys(names, "x"))
+    notes = []
+    documents = list(read_documents(tmp_path, on_note=notes.append))
+    assert [document.doc_id for document in documents] == ["a.txt"]
+    assert notes == [f"{tmp_path}: skipped 5 files: 2 .png, 1 without a suffix, 1 .csv, 1 .pdf"]
+    fill(tmp_path, {f"x.k{number}": "x" for number in range(9)})
+    list(read_documents(tmp_path, on_note=notes.append))
+    assert notes[1].endswith(
+        "skipped 14 files: 2 .png, 1 without a suffix, 1 .csv, 1 .k0, 1 .k1, 1 .k2, 1 .k3, 1 .k4, 5 of other kinds"
+    )
+
+
+def test_nothing_is_noted_of_a_folder_without_other_files(tmp_path):
     fill(tmp_path, {"a.txt": "x"})
-    with pytest.raises(RowError, match=r"missing field 'body' \(the row has: doc_id, text, title\)"):
-        list(read_documents(tmp_path, fields=Fields(text="body")))
+    notes = []
+    list(read_documents(tmp_path, on_note=notes.append))
+    assert notes == []
+
+
+@pytest.mark.parametrize("source", ["", "a.txt"])
+def test_fields_are_not_ignored(tmp_path, source):
+    """A wrong name is one error, not one a file."""
+    fill(tmp_path, {"a.txt": "x", "b.txt": "x"})
+    match = r"missing field 'body' \(the header has: doc_id, text, title\)"
+    with pytest.raises(SourceError, match=match):
+        list(read_documents(tmp_path / source, fields=Fields(text="body"), on_bad_row=lambda row: None))
+
+
+def test_a_touched_file_is_unchanged_unless_its_time_is_asked_for(tmp_path):
+    fill(tmp_path, {"a.txt": "x"})
+
+    def read(moment, **options):
+        os.utime(tmp_path / "a.txt", (moment, moment + 0.9))
+        (document,) = read_documents(tmp_path, **options)
+        return document
+
+    assert read(0).content_hash == read(10**9).content_hash
+    assert read(10**9).metadata == {"path": "a.txt"}
+    fields = Fields(modified=True)
+    assert read(10**9, fields=fields).metadata == {"path": "a.txt", "modified": "2001-09-09T01:46:40Z"}
+    assert read(0, fields=fields).content_hash != read(10**9, fields=fields).content_hash
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.markdown", "a.txt", "a.rst", "a.html", "a.HTM"])
+def test_a_file_is_a_source_of_one_document(tmp_path, name):
+    fill(tmp_path, {f"docs/{name}": "plain words"})
+    (document,) = read_documents(tmp_path / "docs" / name)
+    assert document == Document(name, "plain words", "a", {"path": name})
+    assert list(read_documents(tmp_path / "docs")) == [document]
+
+
+def test_a_bad_file_alone_knows_its_id(tmp_path):
+    fill(tmp_path, {"a.md": b"\xff"})
+    with pytest.raises(RowError) as caught:
+        list(read_documents(tmp_path / "a.md"))
+    assert caught.value.doc_id == "a.md"

@@ -279,3 +279,9 @@ def test_the_model_goes_along():
     for model, name in ((other, "other"), (None, "an unknown model")):
         with pytest.raises(VectorError, match=rf"different models: .*{name}"):
             SparseVectors.concatenate([vectors, SparseVectors([0], [], [], 5, model)])
+
+
+@pytest.mark.parametrize(("rows", "name"), [("ab", "str"), ({1: 0.5}, "dict")])
+def test_one_row_is_no_list_of_rows(rows, name):
+    with pytest.raises(VectorError, match=rf"rows must be a list of mappings, got a {name}; pass \[row\]"):
+        SparseVectors.from_rows(rows, 10)

@@ -71,3 +71,8 @@ def test_sha256_and_equality_tell_vocabularies_apart(first, second):
     assert (one.sha256 == other.sha256) == (first == second) == (one == other)
     assert [one.id(one.term(term)) for term in range(len(one))] == list(range(len(one)))
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_string_is_no_list_of_tokens():
+    with pytest.raises(DataError, match=r"tokens must be a list of strings, got 'abc'; pass \[token\]"):
+        Vocabulary("abc")

@@ -1,15 +1,17 @@
-"""What flows? Documents, queries, sparse vectors, vocabularies, runs and qrels, and how they come from files.
+"""What flows? Documents, queries, sparse vectors, vocabularies, runs and qrels, and how they are read.
 
-Everything else in Lexpand is handed these and hands them on. The room is for checking them once, where
-they enter, and for the exchange formats: JSON lines, CSV, Parquet, text folders, BEIR's layout, TREC.
+Every other package is handed these and hands them on. This one checks them once, where they enter,
+and knows the formats of exchange: JSON, CSV, Parquet, text files, data frames, BEIR's layout, TREC.
 
-It is not for making vectors (`lexpand.encode`), for keeping documents (`lexpand.index`, which also finds a
-doc_id that comes twice), nor for measures (`lexpand.evaluate`). It imports nothing of Lexpand but its errors.
+It is not for making vectors (`lexpand.encode`), for keeping documents (`lexpand.index`, which also
+finds a doc_id that comes twice), nor for measures (`lexpand.evaluation`). Of Lexpand it imports the
+errors alone.
 """
 
 from lexpand.data.collections import collection_path
 from lexpand.data.document_encoding import Chunks, DocumentEncoding, Dtype, Long, LongDocuments
 from lexpand.data.documents import Document, JsonValue, Query, check_id
+from lexpand.data.given import documents_of
 from lexpand.data.model_id import ModelId
 from lexpand.data.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.data.qrels import Qrels
@@ -40,6 +42,7 @@ __all__ = [
     "banned_terms",
     "check_id",
     "collection_path",
+    "documents_of",
     "parse_pruning",
     "read_documents",
     "read_queries",

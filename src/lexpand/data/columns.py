@@ -10,7 +10,7 @@ from lexpand.data.documents import check_id
 from lexpand.data.streams import bad_utf8, read_lines
 from lexpand.errors import DataError, RowError
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(\.0*)?")
 
 
 def read_columns(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -43,14 +43,15 @@ def split_columns(place: str, line: bytes, names: Sequence[str], separator: byte
 
 
 def parse_integer(place: str, cell: str, name: str) -> int:
-    """Reads a whole number of at most 18 digits.
+    """Reads a whole number of at most 18 digits; zeros may follow a decimal point.
 
     Raises:
         RowError: it is none.
     """
-    if not _INTEGER.fullmatch(cell):
-        raise RowError(place, f"the {name} is {cell!r}: it must be a whole number")
-    return int(cell)
+    whole = _INTEGER.fullmatch(cell)
+    if whole is None:
+        raise RowError(place, f"the {name} must be a whole number, got {cell!r}; correct the line")
+    return int(whole[1])
 
 
 def check_row_id(place: str, cell: str, name: str) -> str:

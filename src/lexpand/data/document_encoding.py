@@ -136,7 +136,7 @@ class DocumentEncoding:
     """
 
     max_tokens: int | None = None
-    long: LongDocuments = LongDocuments()  # noqa: RUF009 - frozen
+    long: LongDocuments = LongDocuments()
     pruning: Pruning | str = Pruning()  # noqa: RUF009 - frozen
     title_weight: float = 0.0
     dtype: Dtype = Dtype.FLOAT32

@@ -104,6 +104,21 @@ class Document:
             raise DataError(f"metadata is {reprlib.repr(self.metadata)}: it must be a mapping")
         object.__setattr__(self, "metadata", _json_copy(self.metadata, "metadata", 0))
 
+    @classmethod
+    def from_content(
+        cls, text: str, title: str = "", metadata: Mapping[str, JsonValue] | None = None, source: str = ""
+    ) -> Document:
+        """Make a document whose id is its `content_hash`, as 32 lower-case hexadecimal digits.
+
+        The same content has the same id, so that adding it twice changes nothing.
+
+        Raises:
+            DataError: a field breaks the rules.
+        """
+        document = cls("unnamed", text, title, {} if metadata is None else metadata, source)
+        object.__setattr__(document, "doc_id", document.content_hash.hex())
+        return document
+
     @property
     def full_text(self) -> str:
         """What is encoded: the title, one space and the text, or the one that is not empty."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -41,6 +42,8 @@ class Run:
     rankings: Mapping[str, Sequence[ScoredDocument]]
 
     def __init__(self, rankings: Mapping[str, Iterable[tuple[str, float]]]) -> None:
+        if not isinstance(rankings, Mapping):
+            raise DataError(f"rankings must be a mapping from query_id to pairs, got {reprlib.repr(rankings)}")
         ranked = {check_id(query, "query_id"): _ranked(query, pairs) for query, pairs in rankings.items()}
         object.__setattr__(self, "rankings", ranked)
 
@@ -89,7 +92,7 @@ class Run:
 def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocument, ...]:
     seen: set[str] = set()
     ranking: list[ScoredDocument] = []
-    for document, score in pairs:
+    for document, score in _as_pairs(query, pairs):
         if check_id(document, "doc_id") in seen:
             raise DataError(f"query {query!r}: document {document!r} is in the ranking twice")
         if not isinstance(score, Real) or not math.isfinite(score):
@@ -97,6 +100,16 @@ def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocum
         seen.add(document)
         ranking.append(ScoredDocument(document, float(score)))
     return tuple(sorted(ranking, key=lambda hit: hit.score, reverse=True))
+
+
+def _as_pairs(query: str, pairs: Iterable[object]) -> Iterator[tuple[str, float]]:
+    wanted = f"query {query!r}: a ranking must be a list of (doc_id, score) pairs, got"
+    if isinstance(pairs, Mapping):
+        raise DataError(f"{wanted} {reprlib.repr(pairs)}; pass its items()")
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise DataError(f"{wanted} the item {reprlib.repr(pair)}")
+        yield pair[0], pair[1]
 
 
 def _by_score_and_rank(documents: Mapping[str, tuple[float, int]]) -> list[ScoredDocument]:

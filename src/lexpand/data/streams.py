@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import os
 import secrets
@@ -19,7 +20,17 @@ from lexpand.errors import SourceError, StorageError
 LONGEST_LINE = 2**26
 """The longest line that is read, in bytes: a file without line ends must not fill the memory."""
 
+STDIN = Path("-")
+"""The path that stands for standard input, which can be read once."""
+
 _BOM = b"\xef\xbb\xbf"
+
+_CHUNK = 2**20
+
+
+def name_of(path: Path) -> str:
+    """The name of a source for messages; bytes of a path that are not UTF-8 are escaped."""
+    return "standard input" if path == STDIN else str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def split_compression(path: Path) -> tuple[str, str]:
@@ -37,7 +48,7 @@ def split_compression(path: Path) -> tuple[str, str]:
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields each line's number (from 1) and bytes (with the line end; a UTF-8 BOM is dropped).
 
-    The suffixes ``.gz`` and ``.zst`` are decompressed.
+    The suffixes ``.gz`` and ``.zst`` are decompressed; `STDIN` is standard input.
 
     Raises:
         SourceError: the file cannot be opened, its compressed stream is damaged or cut short (after the
@@ -50,13 +61,60 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 line = stream.readline(LONGEST_LINE)
             except damage as error:
                 raise SourceError(
-                    f"{path} is damaged or cut short after line {number - 1} ({error}): copy or make it again"
+                    f"{name_of(path)} is damaged or cut short after line {number - 1} ({error}): copy or make it again"
                 ) from error
             if not line:
                 return
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                raise SourceError(f"{path}:{number}: a line of more than {LONGEST_LINE} bytes: split it")
+                raise SourceError(f"{name_of(path)}:{number}: a line of more than {LONGEST_LINE} bytes: split it")
             yield number, line.removeprefix(_BOM) if number == 1 else line
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """Yields the bytes of a file in pieces of at most 1 MiB, decompressed as by `read_lines`.
+
+    Raises:
+        SourceError: the file cannot be opened, or its compressed stream is damaged or cut short.
+    """
+    damage = _damage(path)
+    with _open(path) as stream:
+        while True:
+            try:
+                chunk = stream.read(_CHUNK)
+            except damage as error:
+                reason = f"is damaged or cut short ({error}): copy or make it again"
+                raise SourceError(f"{name_of(path)} {reason}") from error
+            if not chunk:
+                return
+            yield chunk
+
+
+def first_byte(path: Path) -> bytes:
+    """The first byte that is neither white space nor a byte order mark; empty if there is none.
+
+    Standard input can still be read from its start, but for 8 KiB and more of white space.
+
+    Raises:
+        SourceError: as `read_chunks`.
+    """
+    chunks = _peeked(_stdin()) if path == STDIN else read_chunks(path)
+    for chunk in chunks:
+        if begun := chunk.removeprefix(_BOM).lstrip():
+            return begun[:1]
+    return b""
+
+
+def _peeked(stream: io.BufferedReader) -> Iterator[bytes]:
+    while chunk := stream.peek():
+        yield chunk
+        stream.read(len(chunk))
+
+
+def _stdin() -> io.BufferedReader:
+    stream = getattr(sys.stdin, "buffer", None)
+    if not isinstance(stream, io.BufferedReader):
+        raise SourceError("standard input is closed or holds no bytes: name a file instead")
+    return stream
 
 
 def bad_utf8(error: UnicodeDecodeError) -> str:
@@ -112,7 +170,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _open(path: Path) -> IO[bytes]:
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file to read it, decompressed; standard input stays open behind it."""
+    if path == STDIN:
+        yield _stdin()
+        return
+    with _opened(path) as stream:
+        yield stream
+
+
+def _opened(path: Path) -> IO[bytes]:
     try:
         match path.suffix.lower():
             case ".gz":
@@ -122,7 +190,7 @@ def _open(path: Path) -> IO[bytes]:
             case _:
                 return path.open("rb")
     except OSError as error:
-        raise SourceError(f"cannot open {path}: {error.strerror or error}; check the path") from error
+        raise SourceError(f"cannot open {name_of(path)}: {error.strerror or error}; check the path") from error
 
 
 @contextmanager

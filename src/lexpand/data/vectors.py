@@ -75,6 +75,8 @@ class SparseVectors:
         Raises:
             VectorError: a limit is broken.
         """
+        if isinstance(rows, str | Mapping):
+            raise VectorError(f"rows must be a list of mappings, got a {type(rows).__name__}; pass [row]")
         terms, weights, indptr = [np.zeros(0, np.int64)], [np.zeros(0)], [0]
         for number, row in enumerate(rows):
             keys = _row_terms(row, number)

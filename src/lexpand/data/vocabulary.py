@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class Vocabulary:
     _terms: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.tokens, str):
+            raise DataError(f"tokens must be a list of strings, got {reprlib.repr(self.tokens)}; pass [token]")
         tokens = tuple(self.tokens)
         if not 1 <= len(tokens) <= VOCABULARY_LIMIT:
             raise DataError(f"a vocabulary of {len(tokens)} tokens: it must have from 1 to {VOCABULARY_LIMIT}")

@@ -1,9 +1,9 @@
-"""Is it good?
+"""Is it good? Measures of runs against judgments.
 
-The room measures runs against qrels. It is not for making runs: it sees neither an index nor an encoder, so it measures
-anybody's.
+The package knows runs and qrels, and imports `lexpand.data` alone: it measures anybody's run.
+It is not for making runs (`lexpand.search`).
 """
 
-from lexpand.evaluation.measures import DEFAULT_MEASURES, evaluate
+from lexpand.evaluation.measures import DEFAULT_MEASURES, Ties, evaluate
 
-__all__ = ["DEFAULT_MEASURES", "evaluate"]
+__all__ = ["DEFAULT_MEASURES", "Ties", "evaluate"]

@@ -1,13 +1,14 @@
-"""Measures of a run against judgements, as ir-measures computes them."""
+"""Measures of a run against judgments, computed by ir-measures over one ranking."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from lexpand.data import Qrels, Run
+from lexpand.data import Qrels, Run, ScoredDocument
 from lexpand.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,36 +18,102 @@ DEFAULT_MEASURES = ("nDCG@10", "R@100")
 
 _PLAIN = re.compile(r"(\w+)(?:@([0-9]+))?")
 
+# gdeval, which computes ERR, ends with an error at a higher grade.
+_ERR_GRADE = 4
 
-def evaluate(run: Run, qrels: Qrels, measures: Sequence[str] = DEFAULT_MEASURES) -> dict[str, float]:
-    """Means over the queries of ``qrels``; a judged query that the run lacks counts as 0.
+# Every whole number up to here is a float32, the type in which trec_eval compares scores.
+_LONGEST_RANKING = 2**24
+
+
+class Ties(StrEnum):
+    """The order of documents with equal scores.
+
+    Attributes:
+        RUN: the order of the run, which is the order that a search printed.
+        TREC_EVAL: the order of each tool behind ir-measures. trec_eval rounds scores to float32 and
+            orders equal ones by descending doc_id; other tools order them otherwise.
+    """
+
+    RUN = "run"
+    TREC_EVAL = "trec_eval"
+
+
+def evaluate(
+    run: Run,
+    qrels: Qrels,
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    *,
+    ties: Ties | str = Ties.RUN,
+) -> dict[str, float]:
+    """Compute means over the queries of ``qrels``; a judged query that the run lacks counts as 0.
+
+    All measures of a call are over one ranking, the run's own.
 
     Args:
         run: the rankings.
-        qrels: the judgements.
+        qrels: the judgments.
         measures: names in ir-measures' notation, e.g. ``nDCG@10``, ``R@100``, ``RR@10``, ``AP``.
+        ties: ``"run"``, or ``"trec_eval"`` to hand over the scores for comparison with other tools.
 
     Returns:
         The mean of each measure, under its name as given.
 
     Raises:
-        DataError: a measure is unknown, or there are no judgements.
+        DataError: a measure or ``ties`` is unknown, there are no judgments, or a measure cannot be
+            computed from them.
     """
     import ir_measures
 
+    if isinstance(measures, str):
+        raise DataError(f"measures must be a list of names, got {measures!r}; pass [{measures!r}]")
     if not qrels.judgements:
-        raise DataError("the qrels hold no judgements: nothing can be measured")
+        raise DataError("the qrels hold no judgments: nothing can be measured")
     parsed = {name: _parse(name) for name in measures}
-    rankings = {
-        query_id: {document.doc_id: document.score for document in ranking}
-        for query_id, ranking in run.rankings.items()
-    }
-    judged = {query_id: dict(grades) for query_id, grades in qrels.judgements.items()}
+    _check_grades(parsed, qrels)
+    judged, rankings = _for_ir_measures(run, qrels, _as_ties(ties))
     try:
         found = ir_measures.calc_aggregate(list(parsed.values()), judged, rankings)
     except (ValueError, ArithmeticError, LookupError, OSError, subprocess.SubprocessError) as error:
         raise DataError(f"ir-measures cannot compute {', '.join(measures)}: {error}") from error
     return {name: float(found[measure]) for name, measure in parsed.items()}
+
+
+def _as_ties(value: Ties | str) -> Ties:
+    try:
+        return Ties(value)
+    except ValueError:
+        raise DataError(f"ties must be one of {', '.join(Ties)}, got {value!r}") from None
+
+
+def _for_ir_measures(
+    run: Run, qrels: Qrels, ties: Ties
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
+    """The judgments and scores by query number: gdeval reads no other ids than numbers."""
+    queries = dict.fromkeys([*qrels.judgements, *run.rankings])
+    numbers = {query: str(number) for number, query in enumerate(queries, start=1)}
+    judged = {numbers[query]: dict(grades) for query, grades in qrels.judgements.items()}
+    score = _scores_of_ranks if ties is Ties.RUN else dict
+    rankings = {numbers[query]: score(ranking) for query, ranking in run.rankings.items()}
+    return judged, rankings
+
+
+def _scores_of_ranks(ranking: Sequence[ScoredDocument]) -> dict[str, float]:
+    """Scores that fall strictly from rank to rank, each a float32 without rounding."""
+    if len(ranking) > _LONGEST_RANKING:
+        raise DataError(f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it")
+    return {hit.doc_id: float(len(ranking) - place) for place, hit in enumerate(ranking)}
+
+
+def _check_grades(measures: Mapping[str, Measure], qrels: Qrels) -> None:
+    err = next((name for name, measure in measures.items() if measure.NAME == "ERR"), None)
+    if err is None:
+        return
+    for query, grades in qrels.judgements.items():
+        if max(grades.values(), default=0) > _ERR_GRADE:
+            raise DataError(
+                f"{err} needs grades <= {_ERR_GRADE}, got {max(grades.values())} for query {query!r}; "
+                "map the grades to 0 ... 4"
+            )
 
 
 def _parse(name: str) -> Measure:
@@ -68,7 +135,7 @@ def _find(name: str) -> Measure:
     plain = _PLAIN.fullmatch(name)
     factory = ir_measures.measures.registry.get(plain[1]) if plain else None
     if plain is None or factory is None:
-        # ir-measures' parser, up to 0.4.3, uses names of `ast` that Python 3.14 has no more: only where it is needed.
+        # Up to 0.4.3, ir-measures' parser uses names of `ast` that Python 3.14 lacks.
         return ir_measures.parse_measure(name)
     measure: Measure = factory @ int(plain[2]) if plain[2] else factory
     return measure

@@ -5,7 +5,7 @@ apart and says which terms put one above the other, and what a document lost on 
 at `explaining.py` and `why_not.py`; `vectors.py`, `words.py` and `hybrid.py` are the kinds of retriever, `reading.py`
 finds the words, `page.py` shows it.
 
-It is not for finding documents (`lexpand.search`) nor for judging them (`lexpand.evaluate`).
+It is not for finding documents (`lexpand.search`) nor for judging them (`lexpand.evaluation`).
 """
 
 from lexpand.explanation.differences import Difference, PartDifference

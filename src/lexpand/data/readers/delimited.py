@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from lexpand.data.readers.rows import Row, refuse_repeated
-from lexpand.data.streams import LONGEST_LINE, bad_utf8, read_lines
+from lexpand.data.readers.fields import known_names
+from lexpand.data.readers.reading import Reading
+from lexpand.data.readers.rows import Row
+from lexpand.data.readers.table import Table
+from lexpand.data.streams import LONGEST_LINE, bad_utf8, name_of, read_lines
 from lexpand.errors import RowError, SourceError
 
 Record: TypeAlias = tuple[str, list[str]]
@@ -22,22 +25,58 @@ _FIELD_LIMIT = LONGEST_LINE
 _field_limit_lock = threading.Lock()
 
 
-def read_csv(path: Path) -> Iterator[Row | RowError]:
+TAB = "\t"
+
+DELIMITERS = (",", ";", TAB, "|")
+"""The delimiters of CSV that are recognized, the first first."""
+
+
+def read_csv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     """Yields a row a record; the first names the columns. Quoted cells may hold line ends.
+
+    The header decides the delimiter; one other than the comma is noted.
 
     Raises:
         SourceError: the file cannot be opened, is damaged from some line on, or its header cannot be used.
     """
-    return _rows(path, _csv_records(path))
+    lines = _TextLines(path)
+    delimiter = find_delimiter(lines.peek(), reading)
+    if delimiter != ",":
+        shown = "a tab" if delimiter == TAB else repr(delimiter)
+        reading.on_note(f"{name_of(path)}: the delimiter is {shown}")
+    yield from _rows(path, _csv_records(path, lines, delimiter), reading)
 
 
-def read_tsv(path: Path) -> Iterator[Row | RowError]:
+def read_tsv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     """Yields a row a line; the first names the columns. Quotes are characters like any other, as in MS MARCO.
 
     Raises:
         SourceError: the file cannot be opened, is damaged from some line on, or its header cannot be used.
     """
-    return _rows(path, tsv_records(path))
+    return _rows(path, tsv_records(path), reading)
+
+
+def find_delimiter(header: str, reading: Reading) -> str:
+    """The delimiter that finds most of the known names in a header, or else most columns.
+
+    Args:
+        header: the first line, with its quotes.
+        reading: its fields and columns are known names.
+    """
+    known = {name.casefold() for name in [*known_names(reading.fields), *reading.columns]}
+
+    def merit(delimiter: str) -> tuple[int, int]:
+        cells = _cells(header, delimiter)
+        return sum(cell.strip().casefold() in known for cell in cells), len(cells)
+
+    return max(DELIMITERS, key=merit)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return _next_record(csv.reader([line], delimiter=delimiter)) or []
+    except csv.Error:
+        return []
 
 
 def tsv_records(path: Path) -> Iterator[Record | RowError]:
@@ -49,33 +88,28 @@ def tsv_records(path: Path) -> Iterator[Record | RowError]:
     for number, line in read_lines(path):
         if line.isspace():
             continue
-        place = f"{path}:{number}"
+        place = f"{name_of(path)}:{number}"
         try:
             yield place, line.decode().rstrip("\r\n").split("\t")
         except UnicodeDecodeError as error:
             yield RowError(place, bad_utf8(error))
 
 
-def _rows(path: Path, records: Iterable[Record | RowError]) -> Iterator[Row | RowError]:
-    header: list[str] | None = None
+def _rows(path: Path, records: Iterable[Record | RowError], reading: Reading) -> Iterator[Row | RowError]:
+    table: Table | None = None
     for record in records:
-        if header is None:
-            header = _header(path, record)
+        if table is None:
+            table = _table(path, record, reading)
         elif isinstance(record, RowError):
             yield record
         else:
-            place, cells = record
-            if len(cells) == len(header):
-                yield Row(place, dict(zip(header, cells, strict=True)))
-            else:
-                yield RowError(place, f"{len(cells)} columns where the header has {len(header)}")
+            yield table.row(*record)
 
 
-def _header(path: Path, record: Record | RowError) -> list[str]:
+def _table(path: Path, record: Record | RowError, reading: Reading) -> Table:
     if isinstance(record, RowError):
         raise SourceError(f"{record}; this is the header, so no row can be read") from record
-    refuse_repeated(path, record[1])
-    return record[1]
+    return Table(name_of(path), record[1], reading)
 
 
 class _TextLines:
@@ -87,18 +121,27 @@ class _TextLines:
 
     def __init__(self, path: Path) -> None:
         self._lines = read_lines(path)
+        self._peeked: list[tuple[int, bytes]] = []
         self.defect = ""
 
     def __iter__(self) -> _TextLines:
         return self
 
     def __next__(self) -> str:
-        number, line = next(self._lines)
+        number, line = self._peeked.pop(0) if self._peeked else next(self._lines)
         try:
             return line.decode()
         except UnicodeDecodeError as error:
             self.defect = self.defect or f"line {number}: {bad_utf8(error)}"
             return line.decode(errors="surrogateescape")
+
+    def peek(self) -> str:
+        """The first line that is not blank, which stays to be read; empty if there is none."""
+        for number, line in self._lines:
+            self._peeked.append((number, line))
+            if not line.isspace():
+                return line.decode(errors="surrogateescape")
+        return ""
 
 
 def _next_record(records: Iterator[list[str]]) -> list[str] | None:
@@ -110,11 +153,10 @@ def _next_record(records: Iterator[list[str]]) -> list[str] | None:
             csv.field_size_limit(previous)
 
 
-def _csv_records(path: Path) -> Iterator[Record | RowError]:
-    lines = _TextLines(path)
-    records = csv.reader(lines, strict=True)
+def _csv_records(path: Path, lines: _TextLines, delimiter: str) -> Iterator[Record | RowError]:
+    records = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        place = f"{path}:{records.line_num + 1}"
+        place = f"{name_of(path)}:{records.line_num + 1}"
         lines.defect = ""
         try:
             cells = _next_record(records)

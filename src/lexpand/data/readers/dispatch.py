@@ -2,68 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from lexpand.data.documents import Document, Query
-from lexpand.data.readers import beir, delimited, folder, jsonl, parquet, query_table
+from lexpand.data.readers import beir, delimited, folder, json_file, jsonl, parquet, query_table, text_file
 from lexpand.data.readers.fields import Fields, to_document, to_query
-from lexpand.data.readers.rows import OnBadRow, Reader, convert_rows
-from lexpand.data.streams import split_compression
-from lexpand.errors import SourceError
+from lexpand.data.readers.ids import without_ids
+from lexpand.data.readers.reading import Reading
+from lexpand.data.readers.rows import OnBadRow, OnNote, Reader, Row, convert_rows, refuse_empty
+from lexpand.data.streams import STDIN, name_of, split_compression
+from lexpand.errors import DataError, RowError, SourceError
 
 _DEFAULT_FIELDS = Fields()
 
-_JSON_READERS: dict[str, Reader] = dict.fromkeys((".jsonl", ".ndjson", ".json"), jsonl.read_rows)
-_DOCUMENT_READERS = {**_JSON_READERS, ".csv": delimited.read_csv, ".tsv": delimited.read_tsv}
-_QUERY_READERS = {**_JSON_READERS, ".tsv": query_table.read_rows}
+_DocumentReader: TypeAlias = Callable[[Path, Reading], Iterator[Row | RowError]]
+
+
+def _without_options(read: Reader) -> _DocumentReader:
+    return lambda path, reading: read(path)
+
+
+_JSON: dict[str, Reader] = {".jsonl": jsonl.read_rows, ".ndjson": jsonl.read_rows, ".json": json_file.read_rows}
+
+# Kinds that may be compressed, and may come from standard input.
+_STREAMS: dict[str, _DocumentReader] = {
+    **{suffix: _without_options(read) for suffix, read in _JSON.items()},
+    ".csv": delimited.read_csv,
+    ".tsv": delimited.read_tsv,
+}
+_FILES: dict[str, _DocumentReader] = {
+    ".parquet": parquet.read_rows,
+    **dict.fromkeys(text_file.SUFFIXES, text_file.read_rows),
+}
+_QUERIES: dict[str, Reader] = {**_JSON, ".tsv": query_table.read_rows}
 
 
 def read_documents(
-    source: str | Path, *, fields: Fields = _DEFAULT_FIELDS, on_bad_row: OnBadRow | None = None
+    source: str | Path,
+    *,
+    fields: Fields = _DEFAULT_FIELDS,
+    on_bad_row: OnBadRow | None = None,
+    columns: Mapping[str, str] | None = None,
+    format: str | None = None,
+    on_note: OnNote | None = None,
 ) -> Iterator[Document]:
     """Reads documents as a stream, from whatever the source is.
 
     ===========================================  ===================================================
-    ``.jsonl`` ``.ndjson`` ``.json``             an object a line
-    ``.csv`` ``.tsv``                            a table; its first line names the columns; quotes as
-                                                 in RFC 4180 in the first, of no meaning in the second
+    ``.jsonl`` ``.ndjson``                       an object a line
+    ``.json``                                    an array of objects, or an object a line
+    ``.csv``                                     a table with quotes as in RFC 4180; its first line
+                                                 names the columns and decides the delimiter, one of
+                                                 ``,`` ``;`` tab ``|``
+    ``.tsv``                                     the same with tabs; quotes have no meaning
     any of these with ``.gz`` or ``.zst`` added  the same, compressed
     ``.parquet``                                 a table (needs the extra ``parquet``)
+    ``.md`` ``.markdown`` ``.txt`` ``.rst``      one document
+    ``.html`` ``.htm``
     a folder with ``corpus.jsonl[.gz|.zst]``     a collection in BEIR's layout
-    any other folder                             its ``*.txt``, ``*.md`` and ``*.markdown`` files
+    any other folder                             its text files, as above
+    ``-``                                        standard input: JSON as in ``.json``, or ``format``
     ===========================================  ===================================================
 
+    A source none of whose rows has an id gives each document the hash of its content as its id.
+
     Args:
-        source: a file or a folder.
+        source: a file or a folder, or ``"-"``.
         fields: which fields make a document; the others become metadata.
         on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the first.
+        columns: type by column name (``integer``, ``number``, ``boolean``, ``keyword``): cells of CSV
+            and TSV in these columns are parsed, and empty ones left out.
+        format: how to read a file, if its suffix does not tell: ``jsonl``, ``json``, ``csv``, ``tsv``,
+            ``parquet``, ``md``, ``txt``, ``rst``, ``html``.
+        on_note: takes a line about each thing that was taken for granted or left out, such as the
+            delimiter or the files skipped.
 
     Returns:
         The documents, read as they are asked for. That no two have one doc_id is not checked.
 
     Raises:
+        DataError: at once, a type of a column or the format is unknown.
         SourceError: at once, the source is missing or of an unknown kind; while reading, it is empty or
-            damaged (after the good rows before the damage).
+            damaged (after the good rows before the damage), or its header cannot be used.
         RowError: while reading, a row that cannot be used, where on_bad_row is None.
         MissingExtra: while reading, pyarrow is needed and not installed.
     """
+    reading = Reading(fields, columns or {}) if on_note is None else Reading(fields, columns or {}, on_note)
     path = _existing(source)
-    if path.is_dir():
-        corpus = beir.find_corpus(path)
-        rows = jsonl.read_rows(corpus) if corpus else folder.read_rows(path)
-    else:
-        rows = _reader_of(path, _DOCUMENT_READERS, plain={".parquet": parquet.read_rows})(path)
-    return convert_rows(path, rows, partial(to_document, fields=fields), on_bad_row)
+    rows = refuse_empty(name_of(path), _document_reader(path, format)(path, reading))
+    return _documents(name_of(path), rows, reading, on_bad_row)
 
 
 def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> Iterator[Query]:
-    r"""Reads queries as a stream: JSON lines, lines of ``query_id\ttext``, or a folder in BEIR's layout.
+    r"""Reads queries as a stream: JSON, lines of ``query_id\ttext``, or a folder in BEIR's layout.
 
     Args:
         source: a ``.jsonl``, ``.ndjson``, ``.json`` or ``.tsv`` file, or one of these with ``.gz`` or
-            ``.zst`` added; or a folder with ``queries.jsonl[.gz|.zst]``.
+            ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"``, JSON from standard input.
         on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the first.
 
     Returns:
@@ -71,7 +109,7 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
 
     Raises:
         SourceError: as `read_documents`.
-        RowError: as `read_documents`.
+        RowError: as `read_documents`; also for a query_id that an earlier query has.
     """
     path = _existing(source)
     if path.is_dir():
@@ -79,20 +117,66 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
         if queries is None:
             raise SourceError(f"{path} holds no queries.jsonl (nor .gz, .zst): name the file of queries")
         path = queries
-    return convert_rows(path, _reader_of(path, _QUERY_READERS, {})(path), to_query, on_bad_row)
+    kind, _ = split_compression(path)
+    reader = json_file.read_rows if path == STDIN else _QUERIES.get(kind)
+    if reader is None:
+        raise _unknown(path, f"{' '.join(_QUERIES)} (also with .gz or .zst)")
+    rows = refuse_empty(name_of(path), reader(path))
+    return convert_rows(rows, partial(_new_query, places={}), on_bad_row)
+
+
+def _documents(
+    name: str, rows: Iterator[Row | RowError], reading: Reading, on_bad_row: OnBadRow | None
+) -> Iterator[Document]:
+    hash_ids, rows = without_ids(name, rows, reading)
+    convert = partial(to_document, fields=reading.fields, hash_ids=hash_ids)
+    yield from convert_rows(rows, convert, on_bad_row)
+
+
+def _new_query(row: Row, places: dict[str, str]) -> Query:
+    query = to_query(row)
+    first = places.setdefault(query.query_id, row.place)
+    if first != row.place:
+        reason = f"a query_id must be there once, but {first} has it too; rename one"
+        raise RowError(row.place, reason, query.query_id)
+    return query
 
 
 def _existing(source: str | Path) -> Path:
     path = Path(source)
-    if not path.exists():
-        raise SourceError(f"{path} does not exist: check the path")
+    if path != STDIN and not path.exists():
+        raise SourceError(f"{name_of(path)} does not exist: check the path")
     return path
 
 
-def _reader_of(path: Path, compressible: Mapping[str, Reader], plain: Mapping[str, Reader]) -> Reader:
+def _document_reader(path: Path, named: str | None) -> _DocumentReader:
+    if path != STDIN and path.is_dir():
+        if named is not None:
+            raise DataError(f"format must be left out for a folder, got {named!r} for {name_of(path)}")
+        return _read_folder
     kind, compression = split_compression(path)
-    reader = compressible.get(kind) or (None if compression else plain.get(kind))
+    if named is not None:
+        kind = f".{named.lower().removeprefix('.')}"
+        if kind not in {**_STREAMS, **_FILES}:
+            raise DataError(f"format must be one of {_kinds(_STREAMS, _FILES)}, got {named!r}")
+    elif path == STDIN:
+        kind = ".json"
+    reader = _STREAMS.get(kind) or (None if compression or path == STDIN else _FILES.get(kind))
+    if reader is None and path == STDIN:
+        raise DataError(f"the format of standard input must be one of {_kinds(_STREAMS)}, got {named!r}; name a file")
     if reader is None:
-        known = f"{' '.join(compressible)} (also with .gz or .zst) {' '.join(plain)}".rstrip()
-        raise SourceError(f"{path} is of an unknown kind ({path.suffix or 'no suffix'}); known: {known}")
+        raise _unknown(path, f"{' '.join(_STREAMS)} (also with .gz or .zst) {' '.join(_FILES)}")
     return reader
+
+
+def _read_folder(path: Path, reading: Reading) -> Iterator[Row | RowError]:
+    corpus = beir.find_corpus(path)
+    return jsonl.read_rows(corpus) if corpus else folder.read_rows(path, reading)
+
+
+def _unknown(path: Path, known: str) -> SourceError:
+    return SourceError(f"{name_of(path)} is of an unknown kind ({path.suffix or 'no suffix'}); known: {known}")
+
+
+def _kinds(*readers: Iterable[str]) -> str:
+    return ", ".join(kind.removeprefix(".") for kinds in readers for kind in kinds)

@@ -1,87 +1,74 @@
-"""A folder of text and Markdown files: one document a file."""
+"""A folder of text files: one document a file."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from lexpand.data.readers.reading import Reading
 from lexpand.data.readers.rows import Row
-from lexpand.errors import RowError
+from lexpand.data.readers.text_file import SUFFIXES, check_fields, read_file
+from lexpand.data.streams import name_of
+from lexpand.errors import RowError, SourceError
 
-SUFFIXES = (".txt", ".md", ".markdown")
+# Kinds of skipped files that are named.
+_NAMED = 8
 
-_FENCE = re.compile(r" {0,3}(```|~~~)")
 
-
-def read_rows(path: Path) -> Iterator[Row | RowError]:
+def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     """Yields a row a file, ordered by relative path, which is the doc_id (with ``/`` on every system).
 
-    Hidden files and folders are skipped, and links to folders not followed. The title of a Markdown file is
-    its first heading of level 1, which stays in the text; of any other file it is the name without suffix.
+    Hidden files and folders are left out, and links to folders not followed. Files of other kinds
+    are counted by suffix, which is noted at the end.
+
+    Raises:
+        SourceError: there is no file that can be read, or a field is named, which such files do not have.
     """
-    return _walk(path, path)
+    check_fields(path, reading)
+    skipped: Counter[str] = Counter()
+    empty = True
+    for row in _walk(path, path, reading, skipped):
+        empty = False
+        yield row
+    note = f"skipped {_counted(skipped)}" if skipped else ""
+    if empty:
+        wanted = f"{', '.join(f'*{suffix}' for suffix in SUFFIXES)} files, or corpus.jsonl"
+        raise SourceError(f"{name_of(path)} is empty: it needs {wanted}{note and f'; {note}'}")
+    if note:
+        reading.on_note(f"{name_of(path)}: {note}")
 
 
-def _walk(root: Path, folder: Path) -> Iterator[Row | RowError]:
+def _walk(root: Path, folder: Path, reading: Reading, skipped: Counter[str]) -> Iterator[Row | RowError]:
     try:
         with os.scandir(folder) as scan:
             # With its slash a folder sorts among the files as its files' paths do.
             entries = sorted(scan, key=lambda entry: f"{entry.name}/" if _is_folder(entry) else entry.name)
     except OSError as error:
-        yield RowError(_printable(folder), f"the folder cannot be read: {error.strerror or error}")
+        yield RowError(name_of(folder), f"the folder cannot be read: {error.strerror or error}")
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if _is_folder(entry):
-            yield from _walk(root, Path(entry))
-        elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
-            yield _read_file(Path(entry), Path(entry).relative_to(root).as_posix())
+            yield from _walk(root, Path(entry), reading, skipped)
+        elif not entry.is_dir():
+            if entry.name.lower().endswith(SUFFIXES):
+                yield read_file(Path(entry), Path(entry).relative_to(root).as_posix(), reading)
+            else:
+                skipped[Path(entry.name).suffix.lower()] += 1
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
 
 
-def _read_file(path: Path, doc_id: str) -> Row | RowError:
-    place = _printable(path)
-    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
-        return RowError(place, "no regular file: remove or rename it")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        return RowError(place, f"the file cannot be read: {error.strerror or error}")
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        return RowError(place, f"invalid UTF-8 at byte offset {error.start} (0x{byte:02x}): save it as UTF-8")
-    if "\0" in text:
-        return RowError(place, "a binary file (it has NUL bytes): remove or rename it")
-    heading = "" if path.suffix.lower() == ".txt" else _first_heading(text)
-    return Row(place, {"doc_id": doc_id, "text": text, "title": heading or path.stem})
-
-
-def _first_heading(markdown: str) -> str:
-    """The first ``# heading`` outside fenced code, where ``#`` starts a comment; empty if none."""
-    fence = ""
-    for line in markdown.splitlines():
-        if mark := _FENCE.match(line):
-            fence = "" if fence == mark[1] else fence or mark[1]
-        elif not fence and (heading := _heading(line)):
-            return heading
-    return ""
-
-
-def _heading(line: str) -> str:
-    """The words of a level 1 heading (CommonMark 4.2: with a closing ``#`` or not), else nothing."""
-    if line.startswith(("    ", "\t")) or not line.lstrip(" ").startswith(("# ", "#\t")):
-        return ""
-    words = line.lstrip(" ")[1:].strip(" \t")
-    opened = words.rstrip("#")
-    return words if opened and opened[-1] not in " \t" else opened.rstrip(" \t")
-
-
-def _printable(path: Path) -> str:
-    """A path for a message: bytes of a name that are not UTF-8 are escaped."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+def _counted(skipped: Counter[str]) -> str:
+    """``12 files: 7 .png, 5 .pdf``."""
+    kinds = sorted(skipped.items(), key=lambda kind: (-kind[1], kind[0]))
+    named = [f"{number} {suffix or 'without a suffix'}" for suffix, number in kinds[:_NAMED]]
+    if rest := sum(number for _, number in kinds[_NAMED:]):
+        named.append(f"{rest} of other kinds")
+    total = skipped.total()
+    return f"{total} file{'s' if total != 1 else ''}: {', '.join(named)}".encode("utf-8", "backslashreplace").decode()

@@ -7,19 +7,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lexpand.data.readers.rows import Row
-from lexpand.data.streams import bad_utf8, read_lines
-from lexpand.errors import RowError
+from lexpand.data.streams import bad_utf8, name_of, read_lines
+from lexpand.errors import RowError, SourceError
 
 
 def read_rows(path: Path) -> Iterator[Row | RowError]:
     """Yields a row a line; blank lines are skipped, but counted.
 
     Raises:
-        SourceError: the file cannot be opened, or is damaged from some line on.
+        SourceError: the file cannot be opened, is damaged from some line on, or its first line shows
+            that objects do not stand one a line.
     """
+    first = True
     for number, line in read_lines(path):
-        if not line.isspace():
-            yield _parse(f"{path}:{number}", line)
+        if line.isspace():
+            continue
+        row = _parse(f"{name_of(path)}:{number}", line)
+        if first and isinstance(row, RowError) and (found := _several_lines(line)):
+            raise SourceError(f"{name_of(path)} must have one object a line, got {found}")
+        first = False
+        yield row
+
+
+def _several_lines(first: bytes) -> str:
+    """What a first line begins that goes on in the next one; empty if none."""
+    line = first.strip()
+    if line == b"[":
+        return "an array over several lines; name the file .json"
+    if line.startswith(b"{") and line.endswith((b"{", b"[", b",")) and not line.endswith(b"},"):
+        return "an object over several lines; write it on one line, or put it into an array in a .json file"
+    return ""
 
 
 def _parse(place: str, line: bytes) -> Row | RowError:

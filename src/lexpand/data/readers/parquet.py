@@ -6,34 +6,37 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lexpand.data.readers.fields import check_header
+from lexpand.data.readers.reading import Reading
 from lexpand.data.readers.rows import Row, refuse_repeated
+from lexpand.data.streams import name_of
 from lexpand.errors import MissingExtra, RowError, SourceError
 
 # Few enough that a batch of long texts stays small, enough that a batch of short ones is not slow.
-_BATCH_ROWS = 256
+BATCH_ROWS = 256
 
 
-def read_rows(path: Path) -> Iterator[Row | RowError]:
+def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     """Yields a row a record; a place is ``file:row N``, from 1.
 
     Dates, times and decimals become strings as Arrow writes them.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        SourceError: the file is no Parquet file, or damaged.
+        SourceError: the file is no Parquet file or damaged, or its columns cannot be used.
     """
     number = 0
-    for batch in _batches(path):
-        for values in _values(batch):
+    for batch in _batches(path, reading):
+        for values in batch_values(batch):
             number += 1
-            place = f"{path}:row {number}"
+            place = f"{name_of(path)}:row {number}"
             if isinstance(values, UnicodeDecodeError):
                 yield RowError(place, f"a string with invalid UTF-8 ({values}): write the file again")
             else:
                 yield Row(place, values)
 
 
-def _batches(path: Path) -> Iterator[Any]:
+def _batches(path: Path, reading: Reading) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -41,9 +44,9 @@ def _batches(path: Path) -> Iterator[Any]:
         raise MissingExtra("pyarrow", "parquet", "reading Parquet files") from None
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            refuse_repeated(path, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                yield _readable(batch)
+            refuse_repeated(name_of(path), file.schema_arrow.names)
+            check_header(name_of(path), file.schema_arrow.names, reading.fields)
+            yield from file.iter_batches(batch_size=BATCH_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
         raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
 
@@ -61,8 +64,12 @@ def _readable(batch: Any) -> Any:  # noqa: ANN401 -- pyarrow has no types
     return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _values(batch: Any) -> Iterator[Mapping[str, object] | UnicodeDecodeError]:  # noqa: ANN401
-    """The rows of a batch; one that is not UTF-8 does not take the others with it."""
+def batch_values(batch: Any) -> Iterator[Mapping[str, object] | UnicodeDecodeError]:  # noqa: ANN401
+    """The rows of a record batch, with dates, times and decimals as strings.
+
+    A row that is not UTF-8 is an error in its place, and the others are read.
+    """
+    batch = _readable(batch)
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:

@@ -1,5 +1,6 @@
 """Measures against figures worked out by hand."""
 
+import shutil
 from math import log2
 
 import pytest
@@ -58,7 +59,7 @@ def test_a_perfect_run() -> None:
 
 
 def test_no_judgements() -> None:
-    with pytest.raises(DataError, match="the qrels hold no judgements"):
+    with pytest.raises(DataError, match="the qrels hold no judgments"):
         evaluate(RUN, Qrels({}))
 
 
@@ -81,3 +82,49 @@ def test_numbers_that_would_end_the_process(name: str) -> None:
 def test_a_measure_that_needs_another_package() -> None:
     with pytest.raises(DataError, match="cannot compute RBP: Unsupported measures"):
         evaluate(RUN, QRELS, ["RBP"])
+
+
+def test_all_measures_are_over_the_order_of_the_run() -> None:
+    """Equal scores once gave P@1 1.0, RR 1.0 and RR@10 0.5."""
+    measures = ["P@1", "RR", "RR@10", "nDCG@10", "AP", "Judged@1"]
+    first = evaluate(Run({"1": [("z", 2.0), ("a", 2.0)]}), Qrels({"1": {"z": 1}}), measures)
+    assert first == {"P@1": 1.0, "RR": 1.0, "RR@10": 1.0, "nDCG@10": 1.0, "AP": 1.0, "Judged@1": 1.0}
+    second = evaluate(Run({"1": [("z", 2.0), ("a", 2.0)]}), Qrels({"1": {"a": 1}}), measures)
+    half = {"P@1": 0.0, "RR": 0.5, "RR@10": 0.5, "nDCG@10": 1 / log2(3), "AP": 0.5, "Judged@1": 0.0}
+    assert second == pytest.approx(half)
+
+
+@pytest.mark.parametrize("scores", [(20.0000005, 20.0), (1e300, 1e299), (1e-50, 0.0), (-1.0, -1.0)])
+def test_scores_closer_than_float32_keep_their_order(scores: tuple[float, float]) -> None:
+    for first, second in (("a", "b"), ("b", "a")):
+        run = Run({"1": [(first, scores[0]), (second, scores[1])]})
+        assert evaluate(run, Qrels({"1": {first: 1}}), ["RR", "RR@10", "P@1"]) == {"RR": 1, "RR@10": 1, "P@1": 1}
+
+
+def test_ties_as_trec_eval_orders_them() -> None:
+    run, qrels = Run({"1": [("a", 2.0), ("z", 2.0)]}), Qrels({"1": {"z": 1}})
+    assert evaluate(run, qrels, ["P@1"]) == {"P@1": 0.0}
+    assert evaluate(run, qrels, ["P@1"], ties="trec_eval") == {"P@1": 1.0}
+    with pytest.raises(DataError, match="ties must be one of run, trec_eval, got 'random'"):
+        evaluate(run, qrels, ["P@1"], ties="random")
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="ir-measures computes ERR by a Perl script")
+@pytest.mark.parametrize("ids", [("one", "two"), ("a-1", "b-1"), ("7", "8"), ("two words", "zwölf")])
+def test_err_with_any_query_ids(ids: tuple[str, str]) -> None:
+    first, second = ids
+    qrels = Qrels({first: {"x": 1, "y": 4}, second: {"x": 0, "y": 1}})
+    run = Run({second: [("y", 5.0), ("x", 4.0)], first: [("z", 3.0), ("y", 3.0)]})
+    # A grade g stops the reader with (2^g - 1) / 2^4, at the rank's reciprocal.
+    expected = ((15 / 16) / 2 + 1 / 16) / 2
+    assert evaluate(run, qrels, ["ERR@10"]) == {"ERR@10": pytest.approx(expected, abs=1e-5)}
+
+
+def test_err_names_a_grade_that_is_too_high() -> None:
+    with pytest.raises(DataError, match="ERR@10 needs grades <= 4, got 5 for query 'q'; map the grades"):
+        evaluate(RUN, Qrels({"q": {"a": 5}}), ["nDCG@10", "ERR@10"])
+
+
+def test_one_name_is_no_list_of_measures() -> None:
+    with pytest.raises(DataError, match=r"measures must be a list of names, got 'nDCG@10'; pass \['nDCG@10'\]"):
+        evaluate(RUN, QRELS, "nDCG@10")
