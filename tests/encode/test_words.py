@@ -1,6 +1,7 @@
 """Text to words: what is found, and that a batch counts what one text has."""
 
 import pickle
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,9 +16,10 @@ from lexpand.errors import DataError, LexpandWarning
 
 PLAIN = WordAnalyzer(None)
 ENGLISH = WordAnalyzer()
-pieces = st.sampled_from(
-    ["The", "running", " ", "-", "dogs'", "\u2019s", "ﬁne", "STRASSE", "ß", "東京", "e\u0301", "1.5", "x" * 300]
-)
+PROSE = ["The", "running", " ", "dogs'", "\u2019s", "ﬁne", "STRASSE", "ß", "東京", "e\u0301", "x" * 300, ",", "\n"]
+IDENTIFIERS = ["fooBar", "a.b", "CVE", "2023", "1.5", "-", "_", ".", "/", ":", "::", "+~", "\u2011"]
+CONTROLS = ["\u202f", "\u00ad", "\u200d", "İ"]
+pieces = st.sampled_from(PROSE + IDENTIFIERS + CONTROLS)
 texts = st.lists(pieces | st.text(max_size=8), max_size=12).map("".join)
 
 
@@ -25,7 +27,7 @@ texts = st.lists(pieces | st.text(max_size=8), max_size=12).map("".join)
     ("text", "words"),
     [
         ("The dogs were running; a dog\u2019s RUN, don't!", ["dog", "run", "dog", "run"]),
-        ("part AB-1234.5 of 3,000", ["part", "ab", "1234.5", "3,000"]),
+        ("part AB-1234.5 of 3,000", ["part", "ab", "1234.5", "3,000", "ab1234.5"]),
         ("ﬁnding \uff21\uff22\uff23 cafe\u0301 café", ["find", "abc", "café", "café"]),
         ("東京タワー 👍 …", ["東", "京", "タワー"]),
         ("", []),
@@ -42,7 +44,7 @@ def test_other_languages() -> None:
         "strass",
         "strass",
     ]
-    assert WordAnalyzer("french").analyse("L\u2019avion de l'école qu'il prend") == ["avion", "écol", "il", "prend"]
+    assert WordAnalyzer("french").analyse("L\u2019avion de l'école qu'il prend") == ["avion", "écol", "prend"]
     assert PLAIN.analyse("The Running DOGS") == ["the", "running", "dogs"]
     assert WordAnalyzer("polish").stop_words == frozenset()
 
@@ -83,6 +85,143 @@ def test_a_lone_surrogate_is_refused() -> None:
         ENGLISH.counts(["fine", "\ud800"])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("CVE-2023-5678", ["cve", "2023", "5678", "cve2023_5678"]),
+        ("glibc 2.36-9+deb12u7", ["glibc", "2.36", "9", "deb12u7", "2.36_9deb12u7"]),
+        ("2:2.4.3-1", ["2", "2.4.3", "1", "2_2.4.3_1", "2.4.3_1"]),
+        ("Wi-Fi wi\u2011fi", ["wi", "fi", "wi", "fi", "wifi", "wifi"]),
+        ("getUserName", ["get", "user", "name", "getusernam"]),
+        ("foo_bar", ["foo", "bar", "foobar"]),
+        ("std::vector", ["std", "vector", "stdvector"]),
+        ("/etc/ssh/sshd_config", ["etc", "ssh", "sshd", "config", "sshdconfig", "etcsshsshdconfig"]),
+        ("python3.11 v1.2.3", ["python", "3.11", "python3.11", "v", "1.2.3", "v1.2.3"]),
+        ("a.b.c e.g. U.S.A.", ["abc", "eg", "usa"]),
+        ("word.Another", ["word", "anoth", "wordanoth"]),
+        ("E0382 mRNA PhD iPhone ATPase", ["e0382", "mrna", "phd", "iphon", "atpas"]),
+        ("x86_64-linux-gnu", ["x86", "64", "x86_64", "linux", "gnu", "x86_64linuxgnu"]),
+        ("1,000-2,000 don't-care", ["1,000", "2,000", "care", "1,000_2,000", "don'tcar"]),
+        ("東京-大阪", ["東", "京", "大", "阪"]),
+        (
+            "wait...what word--word -x y- https://a.io",
+            ["wait", "word", "word", "x", "y", "https", "io", "aio", "httpsaio"],
+        ),
+    ],
+)
+def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) -> None:
+    assert ENGLISH.analyse(text) == words
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("getusername", "getUserName"),
+        ("user name", "getUserName()"),
+        ("wifi", "Wi-Fi"),
+        ("wi fi", "Wi-Fi"),
+        ("utf8", "UTF-8"),
+        ("CVE_2023_5678", "(CVE-2023-5678)"),
+        ("sshd_config", "/etc/ssh/sshd_config."),
+        ("e-mails", "email"),
+        ("python 3.11", "python3.11-slim"),
+        ("USA", "the U.S.A."),
+    ],
+)
+def test_a_compound_is_found_by_its_other_spellings(query: str, text: str) -> None:
+    assert set(ENGLISH.analyse(query)) <= set(ENGLISH.analyse(text)) or set(ENGLISH.analyse(text)) <= set(
+        ENGLISH.analyse(query)
+    )
+
+
+def test_digits_that_meet_are_parted() -> None:
+    spellings = ["123", "1.23", "1-23", "12-3", "1\u00ad-23", "x\uff12-3", "x2-3"]
+    joined = [ENGLISH.analyse(spelling)[-1] for spelling in spellings]
+    assert joined == ["123", "1.23", "1_23", "12_3", "1_23", "x2_3", "x2_3"]
+
+
+def test_the_cost_of_compounds_is_bounded() -> None:
+    eight, nine = "-".join("bcdfghjk"), "-".join("bcdfghjkl")
+    assert PLAIN.analyse(eight) == [*"bcdfghjk", "bcdfghjk"]
+    assert PLAIN.analyse(nine) == [*"bcdfghjkl"]
+    assert PLAIN.analyse("x" * 128 + "-" + "y" * 127) == ["x" * 128, "y" * 127]
+    assert PLAIN.analyse("x" * 127 + "-" + "y" * 127)[-1] == "x" * 127 + "y" * 127
+    assert PLAIN.analyse("é" * 100 + "-" + "y" * 60) == ["é" * 100, "y" * 60]
+    started = time.perf_counter()
+    for hard in ("a-" * 50_000, "a." * 50_000, "x" * 100_000, "aB" * 50_000, "1," * 50_000, "_" * 100_000 + "a"):
+        PLAIN.counts([hard])
+    assert time.perf_counter() - started < 5
+
+
+def test_parts_weigh_half_in_a_query() -> None:
+    weights = ENGLISH.query_weights("fix CVE-2023-5678, fix")
+    assert weights == {"fix": 2.0, "cve": 0.5, "2023": 0.5, "5678": 0.5, "cve2023_5678": 1.0}
+    assert ENGLISH.query_weights("ssh/sshd_config sshd") == {
+        "sshsshdconfig": 1.0,
+        "sshdconfig": 0.5,
+        "ssh": 0.5,
+        "sshd": 1.5,
+        "config": 0.5,
+    }
+
+
+INVISIBLE = "\u00ad\u034f\u061c\u180e\u200e\u200f\u202a\u202c"
+INVISIBLE += "\u202e\u2060\u2062\u2066\u2069\ufe00\ufe0f\ufeff\U000e0100\U000e0041"
+
+
+@pytest.mark.parametrize("character", INVISIBLE)
+def test_invisible_characters_change_no_word(character: str) -> None:
+    for text in (f"run{character}ning", f"{character}running", f"running{character}"):
+        assert ENGLISH.analyse(text) == ["run"], hex(ord(character))
+        assert ENGLISH.analyse(f"see {text} dogs") == ["see", "run", "dog"]
+    assert ENGLISH.analyse(f"wi{character}-{character}fi")[-1] == "wifi"
+
+
+def test_narrow_spaces_and_joiners() -> None:
+    french = WordAnalyzer("french")
+    assert french.analyse("chats\u202f? oui\u202f: 10\u202f000") == ["chat", "oui", "10", "000"]
+    assert french.places("chats\u202f: 10\u202f000")[-1] == ("000", 11, 14)
+    assert PLAIN.analyse("می\u200cروم می\u200c") == ["می\u200cروم", "می"]
+    assert PLAIN.analyse("Auf\u200clage foo\u200d") == ["auflage", "foo"]
+
+
+def test_case_of_dotted_and_dotless_i() -> None:
+    turkish = WordAnalyzer("turkish")
+    assert turkish.analyse("İstanbul I\u0307stanbul IŞIK") == turkish.analyse("istanbul istanbul \u0131ş\u0131k")
+    assert turkish.analyse("\u0131ş\u0131k") != turkish.analyse("işik")
+    for analyzer in (PLAIN, ENGLISH):
+        assert analyzer.analyse("İstanbul I\u0307stanbul IT-Team")[:2] == ["istanbul", "istanbul"]
+        assert analyzer.analyse("ISIK") == ["isik"]
+
+
+@pytest.mark.parametrize("apostrophe", ["'", "\u2019"])
+@pytest.mark.parametrize(
+    ("language", "elided", "plain"),
+    [
+        ("catalan", "l'illa d'Eivissa", "illa Eivissa"),
+        ("french", "L'école qu'elle jusqu'à lorsqu'Anne puisqu'il d'accord", "école elle à Anne il accord"),
+        ("french", "aujourd'hui presqu'île", "aujourd'hui presqu'île"),
+        ("italian", "dell'arte l'Italia un'altra", "arte Italia altra"),
+        ("portuguese", "d'água", "água"),
+        ("irish", "d'athair", "athair"),
+    ],
+)
+def test_elided_articles_go(language: str, elided: str, plain: str, apostrophe: str) -> None:
+    analyzer = WordAnalyzer(language)
+    assert analyzer.analyse(elided.replace("'", apostrophe)) == analyzer.analyse(plain)
+    assert WordAnalyzer(None).analyse("l'arte") == ["l'arte"]
+
+
+@given(texts, st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]))
+def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> None:
+    places = analyzer.places(text)
+    assert [place.word for place in places] == analyzer.analyse(text)
+    for place in places:
+        assert 0 <= place.first < place.end <= len(text)
+        # A span on its own has the word too, as it would be in a query.
+        assert place.word in analyzer.analyse(text[place.first : place.end])
+
+
 @given(st.lists(texts, max_size=6), st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]))
 def test_a_batch_counts_what_each_text_has(batch: list[str], analyzer: WordAnalyzer) -> None:
     counts = analyzer.counts(batch)
@@ -101,10 +240,12 @@ def test_it_travels() -> None:
     assert pickle.loads(pickle.dumps(analyzer)) == analyzer
     assert WordAnalyzer.from_dict(analyzer.to_dict()) == analyzer
     assert WordAnalyzer.from_dict(PLAIN.to_dict()) == PLAIN
-    with pytest.raises(DataError, match="analysis 7; this Lexpand has 1"):
+    with pytest.raises(DataError, match="must be 2, got 7: upgrade Lexpand"):
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 7})
     with pytest.raises(DataError, match="lacks language, stem, stop_words"):
-        WordAnalyzer.from_dict({"analysis": 1})
+        WordAnalyzer.from_dict({"analysis": 2})
+    with pytest.raises(DataError, match="must be 2, got 1: made before the first release: index again"):
+        WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 1})
 
 
 def test_another_stemmer_is_said(recwarn: pytest.WarningsRecorder) -> None:

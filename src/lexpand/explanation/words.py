@@ -89,17 +89,10 @@ class WordInquiry(Inquiry):
 
 
 def places_of(analyzer: WordAnalyzer, text: str, offset: int = 0) -> Places:
-    """Where the words of a text stand; ``offset`` is added."""
+    """Where the words of a text stand, a joined form with the span of its compound; ``offset`` is added."""
     places: defaultdict[str, list[Span]] = defaultdict(list)
-    analysed: dict[str, list[str]] = {}
-    end = 0
-    for word in split_words(text):
-        first = text.index(word, end)
-        end = first + len(word)
-        if word not in analysed:
-            analysed[word] = analyzer.analyse(word)
-        for term in analysed[word]:
-            places[term].append((first + offset, end + offset))
+    for word, first, end in analyzer.places(text):
+        places[word].append((first + offset, end + offset))
     return dict(places)
 
 

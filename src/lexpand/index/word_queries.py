@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
@@ -29,7 +28,7 @@ def weighted_words(queries: Sequence[WordQuery], analyzer: WordAnalyzer) -> list
         raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
     if isinstance(queries, Mapping):
         raise DataError("queries is a mapping of words to weights, which is one query: it must be a list of queries")
-    return [_checked(query) if isinstance(query, Mapping) else Counter(analyzer.analyse(query)) for query in queries]
+    return [_checked(query) if isinstance(query, Mapping) else analyzer.query_weights(query) for query in queries]
 
 
 def _checked(query: Mapping[str, float]) -> Mapping[str, float]:
