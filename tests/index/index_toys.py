@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexpand import Document, Index, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand import Document, DocumentEncoding, Index, ModelId, SparseVectors, VectorSpace, Vocabulary
 from lexpand.index import Matches
 
 TERMS = 16
@@ -23,7 +23,7 @@ class RealCollection:
 
 
 def space_of(terms: int, name: str = "toy", digit: str = "0") -> VectorSpace:
-    return VectorSpace(ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", 99)
+    return VectorSpace(ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", DocumentEncoding(max_tokens=99))
 
 
 SPACE = space_of(TERMS)

@@ -1,10 +1,5 @@
-"""An index of format 1 as it was first written: every later version must read it to the same answers.
+"""The golden index of format 3: words, columns, a replaced and a deleted document, chunks. Made by `make_golden`."""
 
-`tests/golden/index_v1` is the folder as the first release wrote it, and is never written again. It was made by running
-`make_golden` below once, in an empty folder, with the version that `created_by` names.
-"""
-
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,54 +7,53 @@ from pathlib import Path
 
 import pytest
 from index_toys import same_to_the_bit
-from segment_reader import PlainSegment
 
-from lexpand import Document, Index, ModelId, SparseVectors, VectorSpace, Vocabulary, _native
+from lexpand import Document, Index, SparseVectors
+from lexpand.data import DocumentEncoding, ModelId, VectorSpace, Vocabulary
+from lexpand.encode import WordAnalyzer
+from lexpand.errors import CorruptIndex, OlderFormat
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "index_v1"
-
-TOKENS = ["[PAD]", "apple", "banana", "##s", "naïve", "日本", "😀"]
-SPACE = VectorSpace(ModelId("golden", "0123456789abcdef" * 4), Vocabulary(TOKENS), "a model folder", 128)
-DOCUMENTS = [
-    Document("first", "An apple a day.", "Apples", {"price": 1.5, "tags": ["fruit", None, True]}),
-    Document("second/Zweites", "Bananas, naïve\nund süß: 日本語 😀 \0 end", "Ünïcode"),
-    Document("third", ""),
-    Document("4", "Nothing that the model knows.", "", {"n": 2**70}),
-    Document("fünf", "Written by a second commit.", "Later"),
+GOLDEN = Path(__file__).parent.parent / "golden" / "index_v3"
+TOKENS = ("[PAD]", "account", "login", "reset", "café", "東京", "##ing", "cat")
+SPACE = VectorSpace(ModelId("golden", "ab" * 16), Vocabulary(TOKENS), "golden-model", DocumentEncoding(max_tokens=256))
+FIRST = [
+    Document("a", "Recover your account", "Accounts", {"year": 2020, "tags": ["help", "login"], "open": True}),
+    Document("b", "Reset the login. Then wait.", "", {"year": 2021, "tags": "login"}),
+    Document("c", "A cat in a café", "", {"note": {"by": "Zoë"}}),
 ]
-WEIGHTS: list[dict[int, float]] = [
-    {1: 1.0, 3: 0.5},
-    {2: 2.25, 3: 0.5, 4: 1e-6, 5: 0.125, 6: 0.75},
-    {1: 1.0, 3: 0.5},
-    {},
-    {1: 3.0, 2: 0.3},
-]
+CHUNKS = [[(0, 29)], [(0, 16), (17, 27)], [(0, 15)]]
+VECTORS = [{1: 2.0, 3: 0.5}, {2: 1.5, 3: 2.5}, {1: 0.25, 6: 1.0}, {4: 1.0, 7: 2.0}]
+SECOND = [Document("c", "Two cats in 東京", "", {"year": 2024})]
+WORDS = ["account", "cat"]
 
 
 def make_golden(path: Path) -> None:
-    vectors = SparseVectors.from_rows(WEIGHTS, len(TOKENS))
-    with Index.create(path, SPACE) as index:
-        for part in (slice(0, 4), slice(4, 5)):
-            index.add(DOCUMENTS[part], vectors[part])
-            index.commit()
+    """Three commits: added; replaced and added; deleted. A merge, the fourth, follows the last."""
+    columns = {"year": "integer", "tags": "keyword", "open": "boolean"}
+    with Index.create(path, SPACE, words=WordAnalyzer("english", stop_words=["a", "the"]), columns=columns) as index:
+        index.add(FIRST, SparseVectors.from_rows(VECTORS, len(TOKENS)), chunks=CHUNKS)
+        index.commit()
+        index.replace(SECOND, SparseVectors.from_rows([{5: 0.5, 7: 1.0}], len(TOKENS)))
+        extra = Document("gone", "to be deleted")
+        index.add([extra], SparseVectors.from_rows([{2: 9.0}], len(TOKENS)))
+        index.commit()
+        index.delete(["gone"])
+        index.commit()
 
 
-QUERIES = SparseVectors.from_rows([{1: 1.0, 2: 0.5}, {3: 2.0, 4: 4.0, 6: 0.1}, {0: 1.0}], len(TOKENS))
-# Scores to the bit, written down when the golden was made.
-FOUND = [
-    [
-        ("fünf", 3.1499888053349423),
-        ("second/Zweites", 1.125000118945536),
-        ("first", 1.00000011897464),
-        ("third", 1.00000011897464),
-    ],
-    [
-        ("second/Zweites", 1.0751145574529801),
-        ("first", 0.9999848599509278),
-        ("third", 0.9999848599509278),
-    ],
-    [],
-]
+def check(path: Path) -> None:
+    with Index.open(path) as index:
+        assert (len(index), index.commit_info.commit_id, index.schema.space) == (3, 4, SPACE)
+        assert index.check() == []
+        assert list(index.doc_ids()) == ["a", "b", "c"]
+        assert index.document("c") == SECOND[0]
+        queries = SparseVectors.from_rows([{3: 1.5, 1: 0.375}, {5: 1.0, 7: 1.0}], len(TOKENS))
+        found = same_to_the_bit(index, queries, 10)
+        assert [[hit.doc_id for hit in hits] for hits in found] == [["b", "a"], ["c"]]
+        assert found[0][0].span == (0, 16)
+        assert [[hit.doc_id for hit in hits] for hits in index.search_words(WORDS)] == [["a"], ["c"]]
+        assert index.matching("year >= 2021 and not tags = login") == ["c"]
+        assert index.matching('open = true or note.by = "Zoë"') == ["a"]
 
 
 @pytest.fixture
@@ -67,93 +61,76 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(GOLDEN, tmp_path / "golden.index"))
 
 
-def check(path: Path) -> None:
-    with Index.open(path) as index:
-        assert (len(index), index.commit_info.commit_id, index.info().segments) == (5, 2, 2)
-        assert index.space == SPACE
-        for document, weights in zip(DOCUMENTS, WEIGHTS, strict=True):
-            found = index.document(document.doc_id)
-            assert found == document
-            assert found.content_hash == document.content_hash
-            stored = index.vector(document.doc_id)
-            assert stored.terms.tolist() == list(weights)
-            expected = [weight if weight > 1e-5 else stored.scale for weight in weights.values()]
-            assert stored.weights.tolist() == pytest.approx(expected, rel=2e-4)
-        hits = same_to_the_bit(index, QUERIES, 10)
-        assert [[(hit.doc_id, hit.score) for hit in found] for found in hits] == FOUND
-
-
-def test_the_golden_is_read(copy: Path) -> None:
+def test_the_golden_of_format_3_is_read(copy: Path) -> None:
     check(copy)
 
 
-def test_the_golden_is_read_where_nobody_can_write(copy: Path, read_only: Callable[[Path], Path]) -> None:
-    check(read_only(copy))
+def test_the_golden_of_format_3_is_read_where_nobody_can_write(read_only: Callable[[Path], Path]) -> None:
     check(read_only(GOLDEN))
 
 
-def test_the_golden_is_the_folder_of_the_page() -> None:
-    assert sorted(entry.name for entry in GOLDEN.iterdir()) == ["catalogue.sqlite", "segments", "writer.lock"]
-    segments = [PlainSegment.read(file) for file in segments_of(GOLDEN)]
-    assert [segment.version for segment in segments] == [1, 1]
-    assert [segment.rows.tolist() for segment in segments] == [[0, 1, 2, 3], [4]]
-
-
-def test_what_is_merged_of_it_is_what_todays_writer_makes(tmp_path: Path) -> None:
-    make_golden(tmp_path / "new")
-    for old, new in zip(segments_of(GOLDEN), segments_of(tmp_path / "new"), strict=True):
-        _native.Segment.open(old).check_deep()
-        for source in (old, new):
-            _native.merge_segments(tmp_path / source.name, [(_native.Segment.open(source), None)])
-        assert (tmp_path / old.name).read_bytes() == (tmp_path / new.name).read_bytes()
-
-
-def test_the_golden_can_be_added_to(copy: Path) -> None:
+def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
     with Index.open(copy) as index:
-        new = Document("sixth", "added by a later version")
-        vectors = SparseVectors.from_rows([{6: 1.0}, WEIGHTS[0]], len(TOKENS))
-        assert index.add([new, DOCUMENTS[0]], vectors) == 1
-        assert index.commit().documents == 6
+        index.compact()
+        assert (index.info().segments, index.info().live_units) == (1, index.info().units)
+    database = sqlite3.connect(copy / "catalogue.sqlite")
+    assert database.execute("SELECT COUNT(*) FROM documents").fetchone() == (3,)
+    database.close()
     with Index.open(copy) as index:
-        assert index.document("sixth") == new
-        (found,) = same_to_the_bit(index, SparseVectors.from_rows([{6: 1.0}], len(TOKENS)), 1)
-        assert found[0].row == 5
+        assert index.check() == []
+        assert [hits[0].doc_id for hits in index.search_words(WORDS)] == ["a", "c"]
 
 
-def test_todays_writer_still_writes_the_same(tmp_path: Path) -> None:
-    """What formats 1 and 2 share, units and forward index, byte by byte; and the same rows in the catalogue."""
+def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
+    """Segment by segment, byte by byte; and the same catalogue, but for times and names."""
     make_golden(tmp_path / "new")
-    assert [common_parts(path) for path in segments_of(tmp_path / "new")] == [
-        common_parts(path) for path in segments_of(GOLDEN)
-    ]
-    assert rows_of(tmp_path / "new") == rows_of(GOLDEN)
+    new, old = (sorted((path / "segments").iterdir()) for path in (tmp_path / "new", GOLDEN))
+    assert [file.read_bytes() for file in new] == [file.read_bytes() for file in old]
+    tables = {
+        "documents": "*",
+        "texts": "*",
+        "fields": "*",
+        # The versions of Lexpand and of the stemmer, and the checksum that covers them, change.
+        "settings": "key, CASE WHEN key IN ('created_by', 'checksum') THEN '' "
+        "WHEN key = 'words' THEN json_remove(value, '$.stemmer') ELSE value END",
+        "segments": "segment, created, retired, units, bytes, checksum",
+        "commits": "commit_id, documents",
+    }
+    for table, columns in tables.items():
+        query = f"SELECT {columns} FROM {table} ORDER BY 1"
+        assert read(tmp_path / "new", query) == read(GOLDEN, query)
 
 
-def segments_of(path: Path) -> list[Path]:
-    return sorted((path / "segments").iterdir())
-
-
-def common_parts(path: Path) -> dict[tuple[int, int], bytes]:
-    segment = PlainSegment.read(path)
-    parts = {(part.field, part.kind): segment.bytes_of(part) for part in segment.sections()}
-    return {place: raw for place, raw in parts.items() if place[1] in {1, 2, 3, 17, 18, 19, 20}}
-
-
-def rows_of(path: Path) -> list[object]:
+def read(path: Path, query: str) -> list[tuple[object, ...]]:
     # Immutable, because SQLite otherwise makes files beside a catalogue that it reads.
     database = sqlite3.connect(f"{(path / 'catalogue.sqlite').as_uri()}?immutable=1", uri=True)
-    queries = [
-        # Format 2 adds an index on documents, and settings.
-        "SELECT sql FROM sqlite_master WHERE name <> 'deleted_documents' ORDER BY name",
-        "SELECT key, value FROM settings WHERE key IN ('document_max_tokens', 'model') ORDER BY key",
-        "SELECT * FROM fields",
-        "SELECT commit_id, documents FROM commits",
-        "SELECT * FROM documents",
-        "SELECT * FROM texts",
-        "SELECT segment, created, retired, units FROM segments",
-    ]
-    found = [database.execute(query).fetchall() for query in queries]
-    (created_by,) = database.execute("SELECT value FROM settings WHERE key = 'created_by'").fetchone()
-    assert json.loads(created_by).startswith("lexpand ")
+    try:
+        return database.execute(query).fetchall()
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_format_is_refused(copy: Path, version: int) -> None:
+    database = sqlite3.connect(copy / "catalogue.sqlite")
+    database.execute(f"PRAGMA user_version = {version}")
     database.close()
-    return found
+    with pytest.raises(OlderFormat, match=f"format {version}, made before the first release: index its source again"):
+        Index.open(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE fields SET vocabulary = replace(vocabulary, 'account', 'accoumt')",
+        "UPDATE settings SET value = '\"another model\"' WHERE key = 'model'",
+        "UPDATE fields SET contract_hash = 'cd'",
+        "DELETE FROM settings WHERE key = 'columns'",
+    ],
+)
+def test_settings_and_vocabulary_have_a_checksum(copy: Path, change: str) -> None:
+    database = sqlite3.connect(copy / "catalogue.sqlite", isolation_level=None)
+    database.execute(change)
+    database.close()
+    with pytest.raises(CorruptIndex, match="its settings or its vocabulary are not what was written"):
+        Index.open(copy)
