@@ -23,7 +23,9 @@ class RealCollection:
 
 
 def space_of(terms: int, name: str = "toy", digit: str = "0") -> VectorSpace:
-    return VectorSpace(ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", DocumentEncoding(max_tokens=99))
+    return VectorSpace(
+        ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", DocumentEncoding(max_tokens=99)
+    )
 
 
 SPACE = space_of(TERMS)

@@ -62,7 +62,8 @@ def test_an_id_that_is_not_the_catalogues_is_found(tmp_path: Path) -> None:
 def test_sections_of_another_size_are_refused() -> None:
     sections = {STARTS: np.zeros(24, np.uint8), TEXT: np.zeros(0, np.uint8)}
     assert DocIds.open(sections.get, 2) is not None
-    assert DocIds.open({}.get, 2) is None
+    with pytest.raises(CorruptIndex, match="sections 96 and 97, the ids of its documents, are missing"):
+        DocIds.open({}.get, 2)
     with pytest.raises(CorruptIndex, match="24 bytes for 3 units"):
         DocIds.open(sections.get, 3)
 

@@ -251,14 +251,14 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
         ({"ids": ["a"], "vocabulary": tokens[:-1]}, "15 tokens for 16 terms"),
         ({"ids": ["a"], "vocabulary": ["t"] * 16}, "in the vocabulary twice"),
         ({"ids": ["a"], "vocabulary": tokens, "documents": [7]}, "how its documents were encoded cannot be read"),
-        ({"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int8"}}, "how its documents were encoded"),
+        ({"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int3"}}, "how its documents were encoded"),
         (
             {
                 "ids": ["a"],
                 "vocabulary": tokens,
-                "documents": {"document_max_tokens": "x", "document_settings": {}},
+                "documents": {"long": {"policy": "x"}},
             },
-            "document_max_tokens is 'x'",
+            "how its documents were encoded cannot be read",
         ),
     ):
         with pytest.raises(SourceError, match=said):

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from index_toys import SPACE, TERMS, RealCollection, random_vectors, same_to_the_bit, toy_document, toy_vectors
 
-from lexpand import Index, SparseVectors
+from lexpand import DocumentEncoding, Index, SparseVectors
+from lexpand.data import Pruning
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index.exchange import export_index, import_vectors, read_vectors
 from lexpand.index.exchange.protobuf import read_varint, read_varints, varint, varint_lengths, varints
@@ -41,7 +43,7 @@ def test_floats_come_back(real: RealCollection, tmp_path: Path, name: str, made:
                 assert there[doc_id] == pytest.approx(weights, rel=1e-6)
             if not made and "jsonl" in name:
                 assert copy.space.model == (f"imported:{name}", copy.space.vocabulary.sha256)
-                assert (copy.space.location, copy.space.document_max_tokens) == ("", None)
+                assert (copy.space.location, copy.space.encoding) == ("", DocumentEncoding())
                 return
             assert copy.space.model == index.space.model
             for ours, theirs in zip(index.search(real.queries), same_to_the_bit(copy, real.queries, 10), strict=True):
@@ -49,37 +51,36 @@ def test_floats_come_back(real: RealCollection, tmp_path: Path, name: str, made:
                 assert [match.score for match in ours] == pytest.approx([match.score for match in theirs])
 
 
-SETTINGS = {"pruning": {"top": 20}, "title_weight": 0.25, "dtype": "int8"}
+ENCODING = DocumentEncoding(77, pruning=Pruning(top=20), title_weight=0.25, dtype="int8")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
 def test_how_documents_were_encoded_comes_back(tmp_path: Path, name: str) -> None:
-    space = replace(SPACE, document_max_tokens=77, document_settings=SETTINGS)
+    space = replace(SPACE, encoding=ENCODING)
     with Index.create(tmp_path / "a", space) as index:
         index.add([toy_document(1)], toy_vectors([{3: 1.5}]))
         index.commit()
         export_index(index, tmp_path / name)
     import_vectors(tmp_path / "new", tmp_path / name)
     with Index.open(tmp_path / "new") as copy:
-        assert (copy.space.document_max_tokens, copy.space.document_settings) == (77, SETTINGS)
+        assert copy.space.encoding == ENCODING
 
 
 @pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
 @pytest.mark.parametrize(
-    ("settings", "length", "message"),
+    ("change", "message"),
     [
-        (SETTINGS | {"dtype": "float32"}, 77, "encoded in float32, not in int8"),
-        (SETTINGS | {"title_weight": 0.5}, 77, "the weight 0.5 for titles, not 0.25"),
-        (SETTINGS | {"pruning": {"top": 30}}, 77, "pruning="),
-        (SETTINGS, 78, "max_tokens=78, not 77"),
+        ({"dtype": "float32"}, "encoded with dtype float32, got int8: leave the setting out"),
+        ({"title_weight": 0.5}, "encoded with title_weight 0.5, got 0.25"),
+        ({"pruning": Pruning(top=30)}, "encoded with pruning {'top': 30}, got {'top': 20}"),
+        ({"max_tokens": 78}, "encoded with max_tokens 78, got 77"),
+        ({"long": "refuse", "max_tokens": 78}, "encoded with long refuse, got truncate; max_tokens 78, got 77"),
     ],
 )
-def test_what_was_encoded_otherwise_is_refused(
-    tmp_path: Path, name: str, settings: dict[str, object], length: int, message: str
-) -> None:
+def test_what_was_encoded_otherwise_is_refused(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:
     for folder, space in {
-        "a": replace(SPACE, document_max_tokens=77, document_settings=SETTINGS),
-        "b": replace(SPACE, document_max_tokens=length, document_settings=settings),
+        "a": replace(SPACE, encoding=ENCODING),
+        "b": replace(SPACE, encoding=replace(ENCODING, **change)),
     }.items():
         with Index.create(tmp_path / folder, space) as index:
             index.add([toy_document(1)], toy_vectors([{3: 1.5}]))

@@ -102,9 +102,9 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
 
 def test_a_newer_catalogue(path: Path) -> None:
     database = sqlite3.connect(path / "catalogue.sqlite")
-    database.execute("PRAGMA user_version = 3")
+    database.execute("PRAGMA user_version = 4")
     database.close()
-    refused(path, NewerFormat, str(path), "format 3", "reads up to 2: upgrade lexpand")
+    refused(path, NewerFormat, str(path), "format 4", "reads up to 3: upgrade lexpand")
     with pytest.raises(IndexStateError):
         Index.create(path, SPACE)
 
@@ -152,7 +152,10 @@ def test_a_document_that_the_catalogue_lacks(path: Path) -> None:
     database.execute("DELETE FROM documents WHERE doc_id = 'd2'")
     database.commit()
     database.close()
-    with Index.open(path) as index, pytest.raises(CorruptIndex, match=r"lacks row 1\); restore it from a copy"):
+    with (
+        Index.open(path) as index,
+        pytest.raises(CorruptIndex, match=r"the catalogue lacks row 1; restore it from a copy"),
+    ):
         index.documents([match.row for match in index.search(EVERYTHING)[0]])
 
 

@@ -21,14 +21,14 @@ def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Pat
     with Index.create(tmp_path / "i", ruled.space) as index:
         ingest(index, ruled, PAGES)
         short = RULES.hash(Role.DOCUMENT)[:12]
-        said = f"encoded with rules {short}, not with no rules: use the index's rules, which it records, or make"
+        said = f"encoded with rules {short}, got none: leave the setting out"
         with pytest.raises(IndexStateError, match=said):
             ingest(index, encoder, PAGES)
         with pytest.raises(IndexStateError, match=said):
             sync(index, encoder, PAGES, refused=[])
         assert len(index) == 2
     with Index.create(tmp_path / "j", encoder.space) as index:
-        with pytest.raises(IndexStateError, match=f"with no rules, not with rules {short}: .* or make a new index"):
+        with pytest.raises(IndexStateError, match=f"with rules none, got {short}: .* or make a new index"):
             ingest(index, ruled, PAGES)
         ingest(
             index, Encoder.load(rules=Rules.from_dict({"version": 1, "ban": [{"term": "on", "side": "query"}]})), PAGES
@@ -49,8 +49,8 @@ def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", ruled.space) as index:
         ingest(index, ruled, PAGES[:1])
     with Index.open(tmp_path / "i") as index:
-        recorded = index.space.document_settings["rules"]
-        assert isinstance(recorded, dict) and recorded["hash"] == RULES.hash(Role.DOCUMENT)
+        assert index.space.encoding.rules_hash == RULES.hash(Role.DOCUMENT)
+        assert Rules.recorded(index.space.encoding).to_dict() == RULES.to_dict()
         again = encoder_of(index)
         assert ingest(index, again, PAGES[1:]).added == 1
         printer = again.vocabulary.id("printer")
@@ -58,4 +58,6 @@ def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
             stored = index.vector(page.doc_id)
             weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
             assert weights[printer] == pytest.approx(0.5, abs=1e-3)  # type: ignore[index]
-        assert again.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, "rules of documents alone"
+        assert again.encode_queries(["printer err_42"]).as_dict(0)[1] == pytest.approx(9), "queries have the pins"
+        plain = encoder_of(index, rules=Rules())
+        assert plain.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, "unless they are told otherwise"

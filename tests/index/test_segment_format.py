@@ -140,7 +140,7 @@ def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2], [3])
     database = sqlite3.connect(path / "catalogue.sqlite")
     assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
-    assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert database.execute("PRAGMA user_version").fetchone() == (3,)
     listed = database.execute("SELECT file, created, retired, units, bytes, checksum FROM segments").fetchall()
     database.close()
     files = sorted((path / "segments").iterdir())

@@ -21,7 +21,7 @@ from lexpand import (
 from lexpand.data import LongDocuments
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, LexpandWarning
-from lexpand.search import Note, Reason, Reranker, RerankingRetriever, Retriever, notes_of
+from lexpand.search import Note, Reason, Reranker, RerankingRetriever, Retriever
 
 QUERY = "the month, the printer, an account, leave, a crash"
 
@@ -73,7 +73,7 @@ def test_the_rerankers_order_and_scores(first: SparseRetriever) -> None:
     lengths = {match.doc_id: len(text) for match, text in zip(found, texts, strict=True)}
     assert [match.doc_id for match in ranked] == sorted(lengths, key=lengths.__getitem__)
     assert [match.score for match in ranked] == [-lengths[match.doc_id] for match in ranked]
-    assert notes_of(ranked) == ()
+    assert ranked.notes == ()
 
 
 def test_the_rest_stays_below_in_its_order(first: SparseRetriever) -> None:
@@ -198,7 +198,7 @@ def test_a_budget_ends_reranking_between_batches(first: SparseRetriever, budget:
         assert [match.score for match in ranked[:done]] == sorted((m.score for m in ranked[:done]), reverse=True)
         assert [match.row for match in ranked[done:]] == [match.row for match in found[done:]]
         note = Note(Reason.BUDGET, done, 5, f"budget of {budget} ms")
-        assert notes_of(ranked) == (() if done == 5 else (note,))
+        assert ranked.notes == (() if done == 5 else (note,))
     assert str(Note(Reason.BUDGET, 37, 100, "budget of 50 ms")) == "reranked 37 of 100: budget of 50 ms"
 
 
@@ -206,7 +206,7 @@ def test_the_first_batch_is_scored_even_if_the_time_is_up(first: SparseRetriever
     ticks = iter(range(99))
     reranking = RerankingRetriever(first, Clocked(), budget_ms=1, clock=lambda: float(next(ticks)))
     (ranked,) = reranking.rank([QUERY], 100)
-    assert [note.done for note in notes_of(ranked)] == [2]
+    assert [note.done for note in ranked.notes] == [2]
 
 
 def fail(query: str, texts: Sequence[str]) -> np.ndarray:
@@ -274,6 +274,6 @@ def test_notes_go_through_further_steps(first: SparseRetriever, words: WordRetri
     with warnings.catch_warnings(action="ignore"):
         (again,) = (failing >> ByLength()).rank([QUERY], 3)
         (summed,) = (failing + words).rank([QUERY], 3)
-    assert [note.reason for note in notes_of(again)] == [Reason.FAILURE]
-    assert [note.reason for note in notes_of(summed)] == [Reason.FAILURE]
+    assert [note.reason for note in again.notes] == [Reason.FAILURE]
+    assert [note.reason for note in summed.notes] == [Reason.FAILURE]
     assert notes_of(words.rank([QUERY], 3)[0]) == ()

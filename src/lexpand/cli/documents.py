@@ -64,6 +64,7 @@ def delete(
     if bool(doc_ids) == (filter_text is not None):
         raise typer.BadParameter("give ids, or --filter TEXT")
     with Index.open(index_path) as index:
+        index.check_fields(filter_text)
         wanted = list(dict.fromkeys(doc_ids or ())) if filter_text is None else index.matching(filter_text)
         if not wanted and filter_text is not None:
             raise DataError(f"no document of {index_path} matches {filter_text}: nothing was deleted")

@@ -166,6 +166,7 @@ class Collection:
         if (doc_ids is None) == (filter is None):
             raise DataError("delete takes ids or a filter: give one of them")
         self.index.refresh()
+        self.index.check_fields(filter)
         deleted = self.index.delete(self.index.matching(filter) if filter is not None else doc_ids or ())
         self.index.commit()
         return deleted
@@ -289,6 +290,7 @@ class Collection:
             threads: that may be used.
         """
         made, notes = (self._pipeline, self._notes) if pipeline is None else resolve(pipeline, self.index)
+        self.index.check_fields(filter, group_by)
         reading = self._retriever(made).reading()
         found = reading.search_many(
             queries, k, filter=filter, group_by=group_by, threads=threads, passages=passages, min_score=min_score
@@ -315,6 +317,7 @@ class Collection:
             UnknownDocument: there is no such document.
             DataError: the pipeline reranks, and a reranker's score has no parts.
         """
+        self.index.check_fields(filter)
         return explain(self.retriever(pipeline), query, doc_id, filter=filter)
 
     def why_not(
@@ -328,6 +331,7 @@ class Collection:
         pipeline: Pipeline | str | Path | None = None,
     ) -> WhyNot:
         """Why a document is not found, or stands below another one; see `lexpand.why_not`."""
+        self.index.check_fields(filter)
         return why_not(self.retriever(pipeline), query, doc_id, than, k=k, filter=filter)
 
     def get(self, doc_id: str) -> Document:

@@ -152,8 +152,6 @@ class Reading(ABC):
     ) -> list[Units]:
         self._check_space(queries)
         _check_search(k, threads, effort)
-        if group_by is not None:
-            self.check_group(group_by)
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = (
             find_vectors_exhaustively(snapshot, allowed, queries)
@@ -173,8 +171,6 @@ class Reading(ABC):
         threads: int,
     ) -> list[Units]:
         _check_search(k, threads)
-        if group_by is not None:
-            self.check_group(group_by)
         allowed = snapshot.allowed(self._expression(filter), self._catalogue)
         find = find_words(snapshot, allowed, words, bm25, threads)
         return best_units(find, len(words), min(k, _MOST), group_by, snapshot, self._catalogue)
@@ -215,15 +211,24 @@ class Reading(ABC):
             return None
         expression = parse_filter(given)
         check_filter(self.schema.columns, expression)
-        for condition in expression.conditions:
-            self._check_condition(condition)
         return expression
 
-    def _check_condition(self, condition: Condition) -> None:
-        """Raise if a condition names a field that no document has, or a type that no value of it has.
+    def check_fields(self, filter: Filter | None, group_by: str | None = None) -> None:
+        """Raise if a filter or a group names a field that no document has, or a type that no value of it has.
 
-        Such a filter matches nothing, or everything: it is a slip of the pen.
+        Such a filter matches nothing, or everything: it is a slip of the pen. A search does not ask for it, since a
+        program may filter by fields that its documents do not have yet.
+
+        Raises:
+            FilterError: the message lists the fields that there are; or the filter cannot be read.
         """
+        expression = self._expression(filter)
+        for condition in () if expression is None else expression.conditions:
+            self._check_condition(condition)
+        if group_by is not None:
+            self._check_group(group_by)
+
+    def _check_condition(self, condition: Condition) -> None:
         kinds = condition.kinds
         if condition.name in self.schema.columns or not kinds or not self.commit_info.documents:
             return
@@ -242,12 +247,7 @@ class Reading(ABC):
             + (f"fields are {listed}" if known else "its documents have no metadata")
         )
 
-    def check_group(self, group_by: str) -> None:
-        """Raise if no document has the field to group by.
-
-        Raises:
-            FilterError: see above; or ``group_by`` is no name of a field.
-        """
+    def _check_group(self, group_by: str) -> None:
         if self.commit_info.documents and not self._catalogue.has_field(parse_field(group_by)):
             known = ", ".join(field.name for field in self.fields()[:_FIELDS_LISTED])
             raise FilterError(f"no document of {self.path} has the field {group_by} to group by; fields are {known}")

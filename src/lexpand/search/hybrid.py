@@ -56,7 +56,6 @@ class HybridAsked(Asked):
             learned = self.learned([standing(units, self._feedback.documents) for units in fused], self._feedback)
             fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
         if group_by is not None:
-            self.searcher.check_group(group_by)
             fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
         return [units.at(slice(0, k)) for units in fused]
 
