@@ -16,10 +16,11 @@ from lexpand.errors import MissingExtra, RowError, SourceError
 BATCH_ROWS = 256
 
 
-def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
+def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowError]:
     """Yields a row a record; a place is ``file:row N``, from 1.
 
-    Dates, times and decimals become strings as Arrow writes them.
+    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns must
+    make documents.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -36,7 +37,7 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
                 yield Row(place, values)
 
 
-def _batches(path: Path, reading: Reading) -> Iterator[Any]:
+def _batches(path: Path, reading: Reading | None) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -45,7 +46,8 @@ def _batches(path: Path, reading: Reading) -> Iterator[Any]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             refuse_repeated(name_of(path), file.schema_arrow.names)
-            check_header(name_of(path), file.schema_arrow.names, reading.fields)
+            if reading is not None:
+                check_header(name_of(path), file.schema_arrow.names, reading.fields)
             yield from file.iter_batches(batch_size=BATCH_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
         raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
