@@ -136,4 +136,4 @@ def test_rows_of_tables_and_folders_have_their_places(run: Callable, tmp_path: P
     (notes / "bad.txt").write_bytes(b"\xff")
     ran = run("index", notes, tmp_path / "j")
     assert ran.code == 3
-    assert f"  {notes / 'bad.txt'}: invalid UTF-8 at byte offset 0" in ran.err
+    assert f"  {notes / 'bad.txt'} (id 'bad.txt'): invalid UTF-8 at byte offset 0" in ran.err

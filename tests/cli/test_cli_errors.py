@@ -75,7 +75,7 @@ def test_a_damaged_index_is_one_line(
         (["index", "absent.jsonl", "i"], "error: absent.jsonl does not exist: check the path"),
         (["index", "empty.jsonl", "i"], "error: empty.jsonl is empty: it needs at least one row"),
         (["index", "header.csv", "i"], "error: header.csv is empty: it needs at least one row"),
-        (["index", "folder", "i"], "error: folder is empty: it needs *.txt, *.md or *.markdown files"),
+        (["index", "folder", "i"], "error: folder is empty: it needs *.txt, *.md, *.markdown,"),
         (["index", "thing.pdf", "i"], "error: thing.pdf is of an unknown kind (.pdf); known: .jsonl"),
         (["index", "good.jsonl", "full"], "error: full is not empty and holds no index: choose another folder"),
         (["index", "good.jsonl", "thing.pdf"], "error: cannot make an index at thing.pdf: File exists"),

@@ -130,6 +130,17 @@ def test_an_object_over_several_lines_is_one_clear_error(tmp_path, name, content
     assert bad == []
 
 
+@pytest.mark.parametrize("first", ["{", '{"id": "a",', "["])
+def test_a_first_line_that_is_cut_costs_no_other(tmp_path, first):
+    (tmp_path / "x.jsonl").write_text(f'{first}\n{{"id": "b", "text": "t"}}\nbad\n')
+    bad = []
+    assert list(read_documents(tmp_path / "x.jsonl", on_bad_row=bad.append)) == [Document("b", "t")]
+    assert [row.place[-2:] for row in bad] == [":1", ":3"]
+    (tmp_path / "x.jsonl").write_text(first)
+    assert list(read_documents(tmp_path / "x.jsonl", on_bad_row=bad.append)) == []
+    assert bad[2].place[-2:] == ":1"
+
+
 def test_an_array_over_several_lines_that_is_named_jsonl(tmp_path):
     (tmp_path / "x.jsonl").write_text(json.dumps(ROWS, indent=1))
     with pytest.raises(SourceError, match=r"got an array over several lines; name the file \.json"):

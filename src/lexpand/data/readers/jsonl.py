@@ -15,18 +15,30 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
     """Yields a row a line; blank lines are skipped, but counted.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its first line shows
-            that objects do not stand one a line.
+        SourceError: the file cannot be opened, is damaged from some line on, or its first two lines
+            show that objects do not stand one a line.
     """
-    first = True
-    for number, line in read_lines(path):
-        if line.isspace():
-            continue
-        row = _parse(f"{name_of(path)}:{number}", line)
-        if first and isinstance(row, RowError) and (found := _several_lines(line)):
+    lines = ((f"{name_of(path)}:{number}", line) for number, line in read_lines(path) if not line.isspace())
+    for place, line in lines:
+        row = _parse(place, line)
+        if isinstance(row, RowError) and (found := _several_lines(line)):
+            yield from _with_next(path, row, found, lines)
+        else:
+            yield row
+        break
+    for place, line in lines:
+        yield _parse(place, line)
+
+
+def _with_next(path: Path, first: RowError, found: str, lines: Iterator[tuple[str, bytes]]) -> Iterator[Row | RowError]:
+    """Yields a first line that may go on in the next one, and the next one, unless it does."""
+    for place, line in lines:
+        second = _parse(place, line)
+        if isinstance(second, RowError):
             raise SourceError(f"{name_of(path)} must have one object a line, got {found}")
-        first = False
-        yield row
+        yield from (first, second)
+        return
+    yield first
 
 
 def _several_lines(first: bytes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lexpand.data.readers.fields import Fields, check_header
+from lexpand.data.readers.fields import check_header
 from lexpand.data.readers.reading import Reading
 from lexpand.data.readers.rows import Row, refuse_repeated
 from lexpand.data.streams import name_of
@@ -16,26 +16,18 @@ from lexpand.errors import MissingExtra, RowError, SourceError
 BATCH_ROWS = 256
 
 
-def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
-    """Yields a row a record, of a table that has the columns of documents; see `read_any_rows`."""
-    return read_any_rows(path, reading.fields)
-
-
-def read_any_rows(path: Path, fields: Fields | None = None) -> Iterator[Row | RowError]:
+def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowError]:
     """Yields a row a record; a place is ``file:row N``, from 1.
 
-    Dates, times and decimals become strings as Arrow writes them.
-
-    Args:
-        path: the file.
-        fields: the columns that it must have; None for any.
+    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns must
+    make documents.
 
     Raises:
         MissingExtra: pyarrow is not installed.
         SourceError: the file is no Parquet file or damaged, or its columns cannot be used.
     """
     number = 0
-    for batch in _batches(path, fields):
+    for batch in _batches(path, reading):
         for values in batch_values(batch):
             number += 1
             place = f"{name_of(path)}:row {number}"
@@ -45,7 +37,7 @@ def read_any_rows(path: Path, fields: Fields | None = None) -> Iterator[Row | Ro
                 yield Row(place, values)
 
 
-def _batches(path: Path, fields: Fields | None) -> Iterator[Any]:
+def _batches(path: Path, reading: Reading | None) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -54,8 +46,8 @@ def _batches(path: Path, fields: Fields | None) -> Iterator[Any]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             refuse_repeated(name_of(path), file.schema_arrow.names)
-            if fields is not None:
-                check_header(name_of(path), file.schema_arrow.names, fields)
+            if reading is not None:
+                check_header(name_of(path), file.schema_arrow.names, reading.fields)
             yield from file.iter_batches(batch_size=BATCH_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
         raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error

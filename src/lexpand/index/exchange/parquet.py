@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace, Vocabulary
-from lexpand.data.readers.parquet import read_any_rows
+from lexpand.data.readers.parquet import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import atomic_write
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
@@ -92,7 +92,7 @@ def _metadata(path: Path) -> Mapping[bytes, bytes]:
 
 
 def _rows(path: Path, vocabulary: Vocabulary) -> Iterator[_Read | RowError]:
-    return (row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_any_rows(path))
+    return (row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_rows(path))
 
 
 def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
