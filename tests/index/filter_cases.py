@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lexpand.index.filters import And, Bound, Exists, Expression, Not, OneOf, Range, all_of, any_of, format_field
 
-KEYS = ["a", "b", "or", "$x", "a.b", 'q"', "it's", "", "é ü", "back\\slash", "nul\0", "tab\t", "[0]", "in"]
+KEYS = ["a", "b", "2020", "or", "$x", "a.b", 'q"', "it's", "", "é ü", "back\\slash", "nul\0", "tab\t", "[0]", "in"]
 INTEGERS = [0, 1, -1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**30, 10**400, -(10**400)]
 FLOATS = [0.0, -0.0, 1.0, 0.5, 0.1, 0.1 + 2**-56, 1e300, 5e-324, 2.2250738585072014e-308, float(2**53), float(2**63)]
 FLOATS += [-float(2**63), 1.7976931348623157e308, 123456789.123456789, 8.41e21, 9.5e-21]

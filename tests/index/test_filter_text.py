@@ -18,7 +18,9 @@ from lexpand.index.filters import (
     Range,
     all_of,
     any_of,
+    fields_of,
     format_field,
+    group_key,
     matches,
     parse_field,
     parse_text,
@@ -57,6 +59,19 @@ def test_any_text_is_a_filter_or_an_error(text: str) -> None:
     ("text", "expected"),
     [
         ("year >= 2020", Range(YEAR, Bound(2020, True))),
+        ("2020 <= year", Range(YEAR, Bound(2020, True))),
+        ("-1.5 > year", Range(YEAR, None, Bound(-1.5, False))),
+        ("2020 = year", OneOf(YEAR, (2020,))),
+        ("not 2021 != year", Not(Not(OneOf(YEAR, (2021,))))),
+        ("(2024-01-31 < tags)", Range(TAGS, Bound("2024-01-31", False))),
+        ('"2024-01-31" >= tags', Range(TAGS, None, Bound("2024-01-31", True))),
+        ("'a b' = tags", OneOf(TAGS, ("a b",))),
+        ("true = year", OneOf(YEAR, (True,))),
+        ('"2020" = 2021', OneOf(("2020",), (2021,))),
+        ("tags = 'it''s \\'x\\' \"y\" \\u00e9'", OneOf(TAGS, ("it's 'x' \"y\" é",))),
+        ("tags in ('2020', it's)", OneOf(TAGS, ("2020", "it's"))),
+        ("'a' <= tags < 'b'", Range(TAGS, Bound("a", True), Bound("b", False))),
+        ('"a b" = x', OneOf(("a b",), ("x",))),
         ("2020 <= year < 2024.5", Range(YEAR, Bound(2020, True), Bound(2024.5, False))),
         ("year = 1e3", OneOf(YEAR, (1000,))),
         ("year = 007", OneOf(YEAR, ("007",))),
@@ -72,6 +87,34 @@ def test_any_text_is_a_filter_or_an_error(text: str) -> None:
 )
 def test_what_a_text_says(text: str, expected: Expression) -> None:
     assert parse_text(text) == expected
+
+
+def test_the_fields_and_kinds_of_a_filter() -> None:
+    expression = parse_text("2020 <= year and not (author.name = x or exists(doi) or year in (a, true, 1))")
+    assert fields_of(expression) == {("year",), ("author", "name"), ("doi",)}
+    assert {tuple(sorted(condition.kinds)) for condition in expression.conditions} == {
+        ("number",),
+        ("string",),
+        (),
+        ("boolean", "number", "string"),
+    }
+
+
+@given(cases.json_values.filter(lambda value: value is not None), cases.scalars)
+def test_groups_are_equal_as_filters_hold_values_equal(value: object, other: bool | int | float | str) -> None:
+    equal = isinstance(value, bool | int | float | str) and matches(OneOf(("a",), (other,)), {"a": value})
+    assert (group_key(value) == group_key(other)) == equal
+    assert hash(group_key(value)) == hash(group_key(value))
+
+
+def test_groups_of_numbers_and_objects() -> None:
+    assert group_key(1) == group_key(1.0) != group_key(True)
+    assert group_key(0.0) == group_key(-0.0)
+    assert group_key(2**53 + 1) != group_key(float(2**53))
+    assert (
+        group_key({"a": [1, {"b": 0}]}) == group_key({"a": [1.0, {"b": -0.0}]}) != group_key({"a": [1, {"b": False}]})
+    )
+    assert group_key([]) != group_key({})
 
 
 def test_precedence_and_case() -> None:
@@ -102,6 +145,15 @@ def test_precedence_and_case() -> None:
         ("lang = or", "in quotes, if it is such a word", 8),
         ("1 < year < b", "two of one type", 1),
         ("year < true", "has no order", 8),
+        ("2020 <= 2021", "'2020' and '2021' are two values", 1),
+        ("exists(a) and not 2020 = '2021'", "are two values", 19),
+        ('2020-01-01 < "2021"', "are two values", 1),
+        ('2020 = "2021"', "are two values", 1),
+        ("2020 in (2020)", "expected a field", 1),
+        ("exists(2020)", "expected a field", 8),
+        ("1 < 2 < 3", "expected a field", 5),
+        ("a = 'x", "this quote is not closed", 5),
+        ("a = 'x'y", "half in quotes", 5),
         ("a..b = 1", "names no field", 1),
         ('a = "\\q"', "escapes are those of JSON", 5),
         ('a = "\\ud800"', "lone surrogate", 5),

@@ -107,7 +107,7 @@ def import_command(
         query_encoder=query_encoder,
         max_tokens=max_length,
         name=name,
-        licence=licence,
+        license=licence,
         origin=origin,
     )
     done = import_model(source, dest, choices, force=force, optimize=optimize, on_step=lambda step: say(step, "dim"))
@@ -169,7 +169,7 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         "graph": contract.body is not None,
         "screening": contract.screening is not None,
         "golden_pairs": len(contract.golden),
-        "licence": contract.licence,
+        "licence": contract.license,
         "origin": contract.origin,
     }
     if as_json:

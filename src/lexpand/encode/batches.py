@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lexpand.data import Document
 from lexpand.encode.tokens import TokenizedText
@@ -26,6 +27,31 @@ def batches(tokenized: list[TokenizedText], most_tokens: int) -> Iterator[list[i
         size = max(1, most_tokens // len(tokenized[places[0]].ids))
         yield places[:size]
         places = places[size:]
+
+
+def check_texts(texts: object, name: str) -> Sequence[str | Document]:
+    """The texts of a call as a sequence: one string is refused, and an iterator is read.
+
+    Each text is checked where it is read, by `text_of`.
+
+    Args:
+        texts: strings or Documents.
+        name: of the argument, for the message.
+
+    Raises:
+        DataError: it is one text, or cannot be iterated over.
+    """
+    if isinstance(texts, str | bytes | bytearray | Document | Mapping):
+        raise DataError(f"{name} must be a list of texts, got {_shown(texts)}: put a single text in a list")
+    if isinstance(texts, Sequence):
+        return texts
+    if isinstance(texts, Iterable):
+        return list(texts)
+    raise DataError(f"{name} must be a list of texts, got {_shown(texts)}")
+
+
+def _shown(value: object) -> str:
+    return f"the {type(value).__name__} {reprlib.repr(value)}"
 
 
 def text_of(text: object, place: int) -> str:

@@ -17,7 +17,7 @@ from lexpand.data import ModelId
 from lexpand.data.pruning import Pruning
 from lexpand.errors import DataError, ModelError
 
-VERSION = 1
+VERSION = 2
 
 Pooling = Literal["max", "sum"]
 Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
@@ -82,9 +82,12 @@ class Contract:
     Attributes:
         name: how people call the model.
         vocabulary_size: terms there are.
-        hash: SHA-256 over what decides the vectors: vocabulary, weights, head, modes, query table or encoder and
-            pruning. Two models with one hash give the same vectors; name, lengths, licence, screening and the body's
-            file have no part.
+        tokenizer: tokenizer.json, all of it: how texts are normalized and cut decides the vectors too.
+        architecture: what the transformer computes with its weights, such as heads and epsilon, from config.json;
+            `describe_architecture` gives it.
+        hash: SHA-256 over what decides the vectors: vocabulary, tokenizer, architecture, weights, head, modes, query
+            table or encoder and pruning. Two models with one hash give the same vectors; name, lengths, license,
+            screening and the body's file have no part.
         body: the graph of the transformer; None in a folder of which none was made yet.
         body_int8: the graph that multiplies integers; None in folders that have none.
         max_tokens: the longest text read, by role, in tokens, special ones included.
@@ -97,6 +100,8 @@ class Contract:
     name: str
     vocabulary_size: int
     vocabulary_sha256: str
+    tokenizer: File
+    architecture: Mapping[str, Any]
     weights_file: str
     weights_sha256: str
     body: File | None
@@ -112,7 +117,7 @@ class Contract:
     query_table: File | None
     query_encoder: QueryEncoder | None
     pruning: Mapping[Role, Pruning]
-    licence: str
+    license: str
     origin: str
     golden: tuple[Golden, ...]
     hash: str
@@ -138,8 +143,13 @@ class Contract:
             raise ModelError(f"{path} cannot be read: {error}") from error
         if not isinstance(raw, dict) or raw.get("format") != "lexpand-contract":
             raise ModelError(f"{path} is no contract: its format must be 'lexpand-contract'")
-        if raw.get("version") != VERSION:
-            raise ModelError(f"{path} has version {raw.get('version')!r}; this Lexpand reads {VERSION}: upgrade it")
+        version = raw.get("version")
+        if version == 1:
+            raise ModelError(
+                f"{path} must have version {VERSION}, got 1: made before the first release: import the model again"
+            )
+        if version != VERSION:
+            raise ModelError(f"{path} must have version {VERSION}, got {version!r}: upgrade Lexpand")
         try:
             return cls._parse(raw)
         except KeyError as error:
@@ -154,6 +164,8 @@ class Contract:
             name=str(raw["name"]),
             vocabulary_size=int(raw["vocabulary"]["size"]),
             vocabulary_sha256=raw["vocabulary"]["sha256"],
+            tokenizer=File(raw["tokenizer"]["file"], raw["tokenizer"]["sha256"]),
+            architecture=_architecture(raw["architecture"]),
             weights_file=raw["weights"]["file"],
             weights_sha256=raw["weights"]["sha256"],
             body=None if body["file"] is None else File(body["file"], body["sha256"]),
@@ -172,7 +184,7 @@ class Contract:
             query_table=_query_table(raw["query"].get("table")),
             query_encoder=_query_encoder(raw["query"].get("encoder")),
             pruning=_pruning(raw["pruning"]),
-            licence=str(raw["licence"]),
+            license=str(raw["license"]),
             origin=str(raw["origin"]),
             golden=tuple(_golden(pair) for pair in raw["golden"]),
             hash=_hash(raw),
@@ -183,6 +195,12 @@ def _one_of(key: str, value: str, *known: str) -> str:
     if value not in known:
         raise ValueError(f"{key} is {value!r}: it must be one of {', '.join(known)}")
     return value
+
+
+def _architecture(raw: object) -> Mapping[str, Any]:
+    if not isinstance(raw, dict) or "model_type" not in raw:
+        raise ValueError(f"architecture is {raw!r}: it must be an object with a model_type")
+    return raw
 
 
 def _screening(raw: dict[str, Any] | None) -> Screening | None:
@@ -220,6 +238,8 @@ def _hash(raw: dict[str, Any]) -> str:
     decides = {
         "version": raw["version"],
         "vocabulary": raw["vocabulary"],
+        "tokenizer": raw["tokenizer"]["sha256"],
+        "architecture": raw["architecture"],
         "weights": raw["weights"]["sha256"],
         "head": raw["head"],
         "modes": {role: raw[role]["mode"] for role in Role},

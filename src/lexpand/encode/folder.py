@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -20,7 +21,7 @@ from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.decoder import Decoder
 from lexpand.encode.query_table import QueryTable
-from lexpand.encode.tokens import Tokens, load_tokenizer
+from lexpand.encode.tokens import Tokens, parse_tokenizer
 from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
@@ -60,6 +61,8 @@ def parse_device(device: str | None) -> tuple[Backend | None, str | None]:
     return "torch", device
 
 
+# An owner and a name, as ids of the Hugging Face Hub are.
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _PACKAGED = Path(__file__).parent / "models"
 
 
@@ -75,10 +78,18 @@ def find_folder(model: str | Path) -> Path:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in _PACKAGED.iterdir() if path.is_dir()))
-        raise ModelError(
-            f"no model {str(model)!r}: give a model folder's path, 'default', or a packaged name ({known})"
-        )
+        way_on = f"give a model folder's path, 'default', or a packaged name ({known})"
+        if _HUB_ID.fullmatch(str(model)):
+            way_on += f"; to use a model of the Hugging Face Hub, run `lexpand model import {model} FOLDER` first"
+        raise ModelError(f"no model {str(model)!r}: {way_on}")
     return folder
+
+
+def _query_mode(mode: str) -> QueryMode:
+    try:
+        return QueryMode(mode)
+    except ValueError:
+        raise ModelError(f"mode must be one of {', '.join(QueryMode)}, got {mode!r}") from None
 
 
 def is_packaged(folder: Path) -> bool:
@@ -103,6 +114,7 @@ def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = Quer
     """
     folder = find_folder(model)
     contract = Contract.load(folder)
+    mode = _query_mode(mode)
     if is_packaged(folder):
         raise ModelError(f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first")
     if len(table.weights) != contract.vocabulary_size:
@@ -155,13 +167,15 @@ class ModelFolder:
     @cached_property
     def tokens(self) -> Tokens:
         """The tokenizer."""
-        return Tokens(load_tokenizer(self.path / "tokenizer.json"), self.contract)
+        named = self.contract.tokenizer
+        return Tokens(parse_tokenizer(self._read(named.file, named.sha256), self.path / named.file), self.contract)
 
     def load_body(
         self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: Dtype = Dtype.FLOAT32
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
         check_backend(backend, dtype)
+        self._check_config()
         if backend == "torch":
             return TorchBody(self.path, self._decoder(), device, dtype)
         if device is not None:
@@ -175,6 +189,23 @@ class ModelFolder:
             )
         graph = self._read(named.file, named.sha256)
         return Body(graph, values_of(graph, self._weights), contract.body_output, threads)
+
+    def _check_config(self) -> None:
+        """Refuse a config.json that no longer describes what the contract's hash covers; a graph needs no config."""
+        from lexpand.encode.checkpoints.json_files import read_json
+        from lexpand.encode.checkpoints.shape import describe_architecture
+
+        path = self.path / "config.json"
+        if not path.is_file():
+            return
+        described, agreed = describe_architecture(read_json(path, dict)), self.contract.architecture
+        differing = [key for key in {**agreed, **described} if agreed.get(key) != described.get(key)]
+        if differing:
+            key = differing[0]
+            raise ModelError(
+                f"{path} differs from the architecture in contract.json: {key} must be {agreed.get(key)!r}, got "
+                f"{described.get(key)!r}: copy the model folder again"
+            )
 
     def load_head(self) -> _native.Head:
         """The decoder of the vocabulary, with SPLADE's pooling and activation."""
@@ -257,8 +288,12 @@ class ModelFolder:
             content = path.read_bytes()
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise ModelError(f"{path} differs from the one in contract.json (SHA-256): copy the model folder again")
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise ModelError(
+                f"{path} differs from the one in contract.json: its SHA-256 must be {sha256}, got {found}: copy the "
+                "model folder again"
+            )
         return content
 
     def _inside(self, name: str) -> Path:

@@ -216,10 +216,23 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises:
         ModelError: the file is missing or no tokenizer.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be used: {error}") from error
+    return parse_tokenizer(content, path)
+
+
+def parse_tokenizer(content: bytes, path: Path) -> Tokenizer:
+    """The tokenizer that the content of a ``tokenizer.json`` describes; ``path`` is for the message.
+
+    Raises:
+        ModelError: it is no tokenizer.
+    """
     from tokenizers import Tokenizer
 
     try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        return Tokenizer.from_str(content.decode())
     except Exception as error:
         raise ModelError(f"{path} cannot be used: {error}") from error
 

@@ -128,8 +128,10 @@ class WordAnalyzer:
             reach = max(reach, end)
         return weights
 
-    def counts(self, texts: Sequence[str]) -> WordCounts:
+    def counts(self, texts: Iterable[str]) -> WordCounts:
         """The words of each text, counted: those of `analyse`."""
+        if isinstance(texts, str | bytes):
+            raise DataError(f"texts must be a list of texts, got the {type(texts).__name__} {texts!r:.60}")
         checked = [check_text(text, f"text {i}") for i, text in enumerate(texts)]
         raw, indptr, numbers = number_words(checked)
         runs, owners, run_numbers = _number_runs(checked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from lexpand.data import JsonValue
 from lexpand.index.catalogue import Catalogue
-from lexpand.index.filters import parse_field
+from lexpand.index.filters import group_key, parse_field
 from lexpand.index.results import Matches
 from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
@@ -86,7 +85,7 @@ def _by_value(catalogue: Catalogue, field: str) -> Key:
     def groups(rows: Sequence[int]) -> Sequence[Hashable]:
         documents = catalogue.documents(sorted(set(rows)))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
-        return [row if values[row] is None else json.dumps(values[row]) for row in rows]
+        return [row if values[row] is None else group_key(values[row]) for row in rows]
 
     return groups
 

@@ -19,9 +19,10 @@ from lexpand.encode.checkpoints.query_tables import read_query_table
 from lexpand.encode.checkpoints.shape import read_shape, tensor_names
 from lexpand.encode.checkpoints.source import find_source
 from lexpand.encode.checkpoints.tensors import Tensors, read_tensors
+from lexpand.encode.checkpoints.tokenizer_files import read_tokenizer
 from lexpand.encode.contract import Activation, Pooling
 from lexpand.encode.query_table import QueryTable
-from lexpand.encode.tokens import load_tokenizer, read_vocabulary
+from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
 from lexpand.errors import ModelError
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ class Checkpoint:
             only where it differs from the word embeddings.
         head_weight, head_bias: the decoder's tensors, [vocabulary, width] and [vocabulary].
         tokenizer: of the tokenizers library.
+        tokenizer_json: what it was made of: the file's content, with what tokenizer_config.json overrides.
         vocabulary: its tokens; special ones are known.
         pooling, activation: of the head.
         max_tokens: the longest text read, in tokens, special ones included.
         query_table: for queries that are looked up; None where they are encoded.
         queries: the checkpoint of another encoder for queries; None where one does both.
-        licence, origin: of the weights; empty where nothing is said.
+        license, origin: of the weights; empty where nothing is said.
         notes: what was changed while reading, for people.
     """
 
@@ -56,13 +58,14 @@ class Checkpoint:
     head_weight: str
     head_bias: str
     tokenizer: Tokenizer
+    tokenizer_json: bytes
     vocabulary: Vocabulary
     pooling: Pooling
     activation: Activation
     max_tokens: int
     query_table: QueryTable | None
     queries: Checkpoint | None
-    licence: str
+    license: str
     origin: str
     notes: tuple[str, ...]
 
@@ -108,7 +111,8 @@ def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
             f"{layout.transformer} has no tokenizer.json: write it with transformers, "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
-    tokenizer = load_tokenizer(layout.transformer / "tokenizer.json")
+    tokenizer_json, overridden = read_tokenizer(layout.transformer)
+    tokenizer = parse_tokenizer(tokenizer_json, layout.transformer / "tokenizer.json")
     vocabulary = read_vocabulary(tokenizer)
     tensors = _canonical(read_tensors(layout.transformer), architecture)
     tensors, head_weight = _needed(layout.transformer, tensors, config)
@@ -116,7 +120,7 @@ def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
     _refuse_not_finite(layout.transformer, tensors)
     table = choices.query or layout.query_table
     query_table, more = (None, ()) if table is None else read_query_table(table, vocabulary)
-    licence, origin = _card(folder)
+    license, origin = _card(folder)
     return Checkpoint(
         folder=layout.transformer,
         architecture=architecture,
@@ -125,15 +129,16 @@ def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
         head_weight=head_weight,
         head_bias=architecture.head.bias,
         tokenizer=tokenizer,
+        tokenizer_json=tokenizer_json,
         vocabulary=vocabulary,
         pooling=choices.pooling or layout.pooling,
         activation=choices.activation or layout.activation,
         max_tokens=_max_tokens(layout, config, choices.max_tokens),
         query_table=query_table,
         queries=None,
-        licence=choices.licence or licence,
+        license=choices.license or license,
         origin=choices.origin or origin,
-        notes=(*notes, *more),
+        notes=(*overridden, *notes, *more),
     )
 
 
@@ -169,6 +174,11 @@ def _needed(folder: Path, tensors: Tensors, config: Mapping[str, Any]) -> tuple[
     if words.ndim != 2 or words.shape[1] != shape.width:
         raise ModelError(
             f"{folder}: {head.words} has the shape {words.shape}, and config.json a width of {shape.width}"
+        )
+    if head.bias not in tensors and config.get("decoder_bias", True):
+        raise ModelError(
+            f"{folder} lacks the tensor {head.bias}, the decoder's bias: copy the checkpoint again, or save it with "
+            "zeros there if the model was trained without one"
         )
     kept[head.bias] = tensors.get(head.bias, np.zeros(len(words), np.float32))
     decoder = tensors.get(head.decoder)
@@ -227,7 +237,7 @@ def _max_tokens(layout: Layout, config: Mapping[str, Any], wanted: int | None) -
 
 
 def _card(folder: Path) -> tuple[str, str]:
-    """Licence and origin, of the header of README.md (the model card)."""
+    """License and origin, of the header of README.md (the model card)."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     header = re.match(r"---\n(.*?)\n---", text, re.DOTALL)

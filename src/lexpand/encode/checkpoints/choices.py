@@ -20,7 +20,7 @@ class Choices:
         query_encoder: another checkpoint that encodes the queries: a folder, or an id of the Hugging Face Hub.
         max_tokens: the longest text read, in tokens, special ones included.
         name: how people call the model.
-        licence, origin: of the weights, and of what they were trained on.
+        license, origin: of the weights, and of what they were trained on.
     """
 
     pooling: Pooling | None = None
@@ -29,5 +29,5 @@ class Choices:
     query_encoder: str | None = None
     max_tokens: int | None = None
     name: str | None = None
-    licence: str | None = None
+    license: str | None = None
     origin: str | None = None

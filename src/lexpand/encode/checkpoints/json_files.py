@@ -16,7 +16,7 @@ def read_json(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - `kind`
         ModelError: it is missing, no JSON, or of another kind.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ModelError(f"{path.parent} has no {path.name}: copy the checkpoint again") from None
     except (OSError, ValueError) as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lexpand.encode.checkpoints.architectures import BertNames, Config, find_architecture
+from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
 from lexpand.errors import ModelError
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
@@ -33,6 +35,30 @@ class Shape:
     padding: int | None
 
 
+def describe_architecture(config: Config) -> dict[str, Any]:
+    """What a transformer computes with its weights, as a contract records it: JSON that does not depend on defaults.
+
+    Raises:
+        ModelError: as `read_shape` does.
+    """
+    shape = read_shape(config)
+    described: dict[str, Any] = {
+        "model_type": config["model_type"],
+        "layers": shape.layers,
+        "heads": shape.heads,
+        "width": shape.width,
+        "activation": shape.activation,
+        "head_activation": shape.head_activation,
+        "epsilon": shape.epsilon,
+        "padding": shape.padding,
+    }
+    if config["model_type"] == "modernbert":
+        described["layer_types"] = layer_types(config, shape.layers)
+        described["rope_theta"] = {kind: rope_theta(config, kind) for kind in (FULL, SLIDING)}
+        described["local_attention"] = int(config.get("local_attention", 128))
+    return described
+
+
 def read_shape(config: Config) -> Shape:
     """The encoder's shape.
 
@@ -41,6 +67,11 @@ def read_shape(config: Config) -> Shape:
     """
     architecture = find_architecture(config)
     layers, heads, width, act, epsilon = architecture.keys
+    if config.get("is_decoder"):
+        raise ModelError(
+            "config.json has is_decoder true: a decoder reads a text in one direction, and SPLADE needs both; if the "
+            "weights are an encoder's, set it to false"
+        )
     positions_kind = config.get("position_embedding_type", "absolute")
     if positions_kind != "absolute":
         raise ModelError(f"config.json has position_embedding_type {positions_kind!r}: only 'absolute' is supported")

@@ -12,10 +12,11 @@ from lexpand.data.streams import atomic_write
 from lexpand.encode.checkpoints.checkpoint import Checkpoint
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.checkpoints.modernbert_config import FULL, SLIDING, layer_types, rope_theta
-from lexpand.encode.checkpoints.shape import read_shape
+from lexpand.encode.checkpoints.shape import describe_architecture, read_shape
 from lexpand.encode.contract import VERSION, Activation, Contract, Pooling, QueryMode
 
 WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
 POOLING = "1_SpladePooling"
 TABLE = "query_0_SparseStaticEmbedding"
 QUERIES = "query_encoder"
@@ -150,9 +151,9 @@ def _modernbert_keys(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    """tokenizer.json as it is, and the settings beside it in a form that transformers 4 and 5 both read."""
+    """tokenizer.json as it was read, and the settings beside it in a form that transformers 4 and 5 both read."""
     folder.mkdir(exist_ok=True)
-    (folder / "tokenizer.json").write_bytes((checkpoint.folder / "tokenizer.json").read_bytes())
+    (folder / TOKENIZER).write_bytes(checkpoint.tokenizer_json)
     for name in _TOKENIZER_FILES:
         if (checkpoint.folder / name).is_file():
             (folder / name).write_bytes((checkpoint.folder / name).read_bytes())
@@ -181,6 +182,8 @@ def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> d
         "version": VERSION,
         "name": name,
         "vocabulary": {"size": len(checkpoint.vocabulary), "sha256": checkpoint.vocabulary.sha256},
+        "tokenizer": {"file": TOKENIZER, "sha256": sha256_of(folder / TOKENIZER)},
+        "architecture": describe_architecture(checkpoint.config),
         "weights": {"file": WEIGHTS, "sha256": sha256_of(folder / WEIGHTS)},
         "body": {"file": None, "sha256": None, "output": "hidden"},
         "head": {
@@ -192,7 +195,7 @@ def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> d
         "document": side,
         "query": query,
         "pruning": None,
-        "licence": checkpoint.licence or "unknown",
+        "license": checkpoint.license or "unknown",
         "origin": "; ".join(part for part in (f"imported from {source}", checkpoint.origin) if part),
         "golden": [],
     }

@@ -60,7 +60,7 @@ class Rules:
                 the message names the file, the section and the entry's number.
         """
         try:
-            raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            raw = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # editors on Windows add a byte order mark
         except FileNotFoundError:
             raise SourceError(f"no rules file {path}: check the path") from None
         except (OSError, ValueError) as error:

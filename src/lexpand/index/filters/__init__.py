@@ -19,6 +19,7 @@ from lexpand.index.filters.expression import (
     Range,
     all_of,
     any_of,
+    fields_of,
 )
 from lexpand.index.filters.given import Filter, parse_filter
 from lexpand.index.filters.mapping import parse_mapping
@@ -26,6 +27,7 @@ from lexpand.index.filters.names import format_field, parse_field
 from lexpand.index.filters.sql import matching_rows, to_sql
 from lexpand.index.filters.text import parse_text
 from lexpand.index.filters.twin import matches
+from lexpand.index.filters.values import group_key
 
 __all__ = [
     "CONDITIONS",
@@ -42,7 +44,9 @@ __all__ = [
     "Range",
     "all_of",
     "any_of",
+    "fields_of",
     "format_field",
+    "group_key",
     "matches",
     "matching_rows",
     "parse_field",

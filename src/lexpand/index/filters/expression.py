@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from lexpand.errors import FilterError
-from lexpand.index.filters.names import Path, format_field
+from lexpand.index.filters.names import Path, format_field, quote_single
+from lexpand.index.filters.tokens import looks_like_number
 from lexpand.index.filters.values import Scalar, check_value, format_value, kind_of
 
 DEPTH = 64
@@ -71,8 +72,13 @@ class Condition(Expression):
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of value that it compares with: ``number``, ``string``, ``boolean``; none where it asks for any."""
+        """The kinds of value that it compares with: ``boolean``, ``number``, ``string``; none for `Exists`."""
         return frozenset()
+
+    def _formatted(self, value: Scalar) -> str:
+        """A value right of the field; in single quotes where the field's name could be taken for the value."""
+        confusing = len(self.field) == 1 and looks_like_number(self.field[0])
+        return quote_single(value) if confusing and isinstance(value, str) else format_value(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +112,15 @@ class OneOf(Condition):
 
     @property
     def kinds(self) -> frozenset[str]:
-        """See `Condition.kinds`."""
-        return frozenset(kind for kind in map(kind_of, self.values) if kind)
+        """The kinds of its values."""
+        return frozenset(str(kind_of(value)) for value in self.values)
 
     @cached_property
     def text(self) -> str:
         """The canonical text."""
-        values = ", ".join(format_value(value) for value in self.values)
-        return f"{self.name} in ({values})" if len(self.values) > 1 else f"{self.name} = {values}"
+        if len(self.values) > 1:
+            return f"{self.name} in ({', '.join(format_value(value) for value in self.values)})"
+        return f"{self.name} = {self._formatted(self.values[0])}"
 
 
 class Bound(NamedTuple):
@@ -153,8 +160,8 @@ class Range(Condition):
 
     @property
     def kinds(self) -> frozenset[str]:
-        """See `Condition.kinds`."""
-        return frozenset(kind for bound in self.bounds if (kind := kind_of(bound.value)))
+        """The one kind of its bounds."""
+        return frozenset(str(kind_of(bound.value)) for bound in self.bounds)
 
     @property
     def bounds(self) -> list[Bound]:
@@ -165,16 +172,16 @@ class Range(Condition):
     def text(self) -> str:
         """The canonical text."""
         if self.upper is None:
-            return f"{self.name} {_sign('>', self.lower)}"
-        above = f"{self.name} {_sign('<', self.upper)}"
+            assert self.lower is not None
+            return f"{self.name} >{_equal(self.lower)} {self._formatted(self.lower.value)}"
         if self.lower is None:
-            return above
-        return f"{format_value(self.lower.value)} {'<=' if self.lower.inclusive else '<'} {above}"
+            return f"{self.name} <{_equal(self.upper)} {self._formatted(self.upper.value)}"
+        lower, upper = (format_value(bound.value) for bound in (self.lower, self.upper))
+        return f"{lower} <{_equal(self.lower)} {self.name} <{_equal(self.upper)} {upper}"
 
 
-def _sign(sign: str, bound: Bound | None) -> str:
-    assert bound is not None
-    return f"{sign}{'=' if bound.inclusive else ''} {format_value(bound.value)}"
+def _equal(bound: Bound) -> str:
+    return "=" if bound.inclusive else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +265,11 @@ class Not(Expression):
     def conditions(self) -> Iterator[Condition]:
         """Every condition in it."""
         return self.part.conditions
+
+
+def fields_of(expression: Expression) -> frozenset[Path]:
+    """The fields that a filter asks for, each as its keys; `format_field` gives their names."""
+    return frozenset(condition.field for condition in expression.conditions)
 
 
 def _within(outer: type[Expression], part: Expression) -> str:

@@ -18,6 +18,11 @@ KEYWORDS = frozenset({"and", "or", "not", "in", "exists", "true", "false", "null
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 """A regular expression of one quoted word."""
 
+SINGLE_QUOTED = r"'(?:[^'\\]|\\.|'')*'"
+"""One string in single quotes, in which an apostrophe is doubled or escaped."""
+
+_ESCAPED = re.compile(r"\\.|''|\"", re.DOTALL)
+_IN_JSON = {"\\'": "'", "''": "'", '"': '\\"'}
 _KEY = re.compile(rf'{QUOTED}|[^."]+', re.DOTALL)
 _PLAIN = re.compile(r"[^\W\d][\w-]*")
 _JSON = json.JSONDecoder(strict=False)
@@ -53,6 +58,21 @@ def quote(word: str) -> str:
     """The word, in quotes unless it is a plain one: letters, digits, ``_`` and ``-``, no digit first, no keyword."""
     plain = _PLAIN.fullmatch(word) and word.casefold() not in KEYWORDS
     return word if plain else json.dumps(word, ensure_ascii=False)
+
+
+def unquote_single(quoted: str) -> str:
+    """The string in single quotes.
+
+    Raises:
+        FilterError: as `unquote` does.
+    """
+    return unquote(f'"{_ESCAPED.sub(lambda found: _IN_JSON.get(found[0], found[0]), quoted[1:-1])}"')
+
+
+def quote_single(value: str) -> str:
+    """The string in single quotes, which no field's name is written in."""
+    body = json.dumps(value, ensure_ascii=False)[1:-1]
+    return "'" + body.replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def unquote(quoted: str) -> str:

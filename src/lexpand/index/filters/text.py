@@ -6,10 +6,12 @@ It is read by recursive descent, one function a rule:
     both      = negation {"and" negation}
     negation  = "not" negation | "(" either ")" | condition
     condition = "exists" "(" field ")" | field ["not"] "in" "(" value {"," value} ")"
-              | field ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+              | field sign value | literal sign field
               | value ("<" | "<=") field ("<" | "<=") value
+    sign      = "=" | "!=" | "<" | "<=" | ">" | ">="
 
-A field or a value is a word of `tokens`, which may be in quotes.
+A field or a value is a word of `tokens`, which may be in double quotes. A literal is a value that cannot be a field: a
+boolean, a string in single quotes, and what looks like a number or a date.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from lexpand.index.filters.expression import (
     all_of,
     any_of,
 )
-from lexpand.index.filters.names import QUOTED, Path, parse_field, unquote
+from lexpand.index.filters.names import QUOTED, SINGLE_QUOTED, Path, parse_field, unquote, unquote_single
 from lexpand.index.filters.tokens import Token, fail, tokenize
 from lexpand.index.filters.values import Scalar, check_value
 
@@ -38,8 +40,10 @@ T = TypeVar("T")
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<fraction>\.[0-9]+)?(?P<exponent>[eE][+-]?[0-9]+)?")
 _QUOTED = re.compile(QUOTED, re.DOTALL)
+_SINGLE_QUOTED = re.compile(SINGLE_QUOTED, re.DOTALL)
 _CONSTANTS = {"true": True, "false": False}
-_SIGNS = ("=", "!=", "<", "<=", ">", ">=")
+_MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_NO_FIELD = "in double quotes, if a field has such a name"
 
 
 def parse_text(text: str) -> Expression:
@@ -156,6 +160,8 @@ class _Parser:
         sign, second = self._sign(), self._take()
         if self._peek.text in ("<", "<=", ">", ">="):
             return self._between(first, sign, second)
+        if first.is_literal or (self._quotes_literal(first) and not second.is_literal):
+            first, sign, second = self._mirrored(first, sign, second)
         field, value = self._field(first), self._value(second)
         if sign in ("=", "!="):
             found = OneOf(field, (value,))
@@ -164,9 +170,19 @@ class _Parser:
         lower, upper = (bound, None) if sign.startswith(">") else (None, bound)
         return self._checked(second.place, lambda: Range(field, lower, upper))
 
+    def _mirrored(self, value: Token, sign: str, field: Token) -> tuple[Token, str, Token]:
+        """``2020 <= year`` as ``year >= 2020``."""
+        if field.is_literal or self._quotes_literal(field):
+            reason = f"{value} and {field} are two values: one side must be a field ({_NO_FIELD})"
+            fail(self._text, value.place, reason)
+        return field, _MIRRORED[sign], value
+
+    def _quotes_literal(self, token: Token) -> bool:
+        return self._checked(token.place, lambda: token.quotes_literal)
+
     def _sign(self) -> str:
-        if self._peek.text not in _SIGNS:
-            self._fail(f"expected 'in' or one of {' '.join(_SIGNS)}")
+        if self._peek.text not in _MIRRORED:
+            self._fail(f"expected 'in' or one of {' '.join(_MIRRORED)}")
         return self._take().text
 
     def _between(self, first: Token, sign: str, second: Token) -> Expression:
@@ -179,8 +195,8 @@ class _Parser:
         return self._checked(first.place, lambda: Range(field, lower, upper))
 
     def _field(self, token: Token) -> Path:
-        if token.sign or not token.text or token.keyword:
-            self._fail("expected a field (in quotes, if it has such a name)", token)
+        if token.sign or not token.text or token.keyword or token.is_literal:
+            self._fail(f"expected a field ({_NO_FIELD})", token)
         return self._checked(token.place, lambda: parse_field(token.text))
 
     def _value(self, token: Token) -> Scalar:
@@ -201,6 +217,10 @@ def _read_value(word: str) -> Scalar:
             return int(word)
         except ValueError:  # more digits than Python reads
             raise FilterError(f"a number of {len(word)} digits: write it as a string, in quotes") from None
+    if word[0] == "'":
+        if not _SINGLE_QUOTED.fullmatch(word):
+            raise FilterError(f"{word} is half in quotes: put all of it in quotes")
+        return unquote_single(word)
     if '"' not in word:
         return word
     if not _QUOTED.fullmatch(word):

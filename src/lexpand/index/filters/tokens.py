@@ -6,9 +6,14 @@ import re
 from typing import NamedTuple, NoReturn
 
 from lexpand.errors import FilterError
-from lexpand.index.filters.names import KEYWORDS, QUOTED
+from lexpand.index.filters.names import KEYWORDS, QUOTED, SINGLE_QUOTED, unquote
 
-_TOKEN = re.compile(rf'\s*(?P<token>(?P<sign><=|>=|!=|[=<>(),])|(?:{QUOTED}|[^\s()=<>!,"])+|\Z)', re.DOTALL)
+# An apostrophe opens a string at the beginning of a word only: it's is a plain one.
+_WORD = rf"""(?:{QUOTED}|{SINGLE_QUOTED}|[^\s()=<>!,"'])(?:{QUOTED}|[^\s()=<>!,"])*"""
+_TOKEN = re.compile(rf"\s*(?P<token>(?P<sign><=|>=|!=|[=<>(),])|{_WORD}|\Z)", re.DOTALL)
+# A number, a date or a time, however it is written.
+_LIKE_NUMBER = re.compile(r"[+-]?\.?[0-9][0-9.:/eETZ+-]*")
+_QUOTED = re.compile(QUOTED, re.DOTALL)
 _AROUND = 60  # characters of a long text that a message shows on each side
 
 
@@ -25,8 +30,23 @@ class Token(NamedTuple):
         word = self.text.casefold()
         return word if word in KEYWORDS else ""
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether it can only be a value: true, false, a string in single quotes, what looks like a number or date."""
+        return self.keyword in ("true", "false") or self.text[:1] == "'" or looks_like_number(self.text)
+
+    @property
+    def quotes_literal(self) -> bool:
+        """Whether it is in double quotes and within looks like a number or a date."""
+        return _QUOTED.fullmatch(self.text) is not None and looks_like_number(unquote(self.text))
+
     def __str__(self) -> str:
         return repr(self.text) if self.text else "the end"
+
+
+def looks_like_number(word: str) -> bool:
+    """Whether a word looks like a number, a date or a time; without quotes it is never the name of a field."""
+    return _LIKE_NUMBER.fullmatch(word) is not None
 
 
 def tokenize(text: str) -> list[Token]:

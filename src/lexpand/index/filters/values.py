@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TypeAlias
 
 from lexpand.data.documents import JsonValue, check_text
@@ -69,6 +69,19 @@ def format_value(value: Scalar) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return quote(value) if isinstance(value, str) else repr(value)
+
+
+def group_key(value: JsonValue) -> Hashable:
+    """What is equal for two values that filters hold to be equal, and differs for any others.
+
+    So 1 and 1.0 are one, as are 0 and -0.0; ``true``, 1 and ``"1"`` are three. Lists and objects are equal if what they
+    hold is.
+    """
+    if isinstance(value, Mapping):
+        return "object", frozenset((key, group_key(inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "list", tuple(group_key(inner) for inner in value)
+    return kind_of(value), value
 
 
 def values_at(metadata: Mapping[str, JsonValue], path: Path) -> list[JsonValue]:

@@ -1,0 +1,35 @@
+"""Texts of a call: what is one text, and what is a list of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lexpand import Document
+from lexpand.encode import WordAnalyzer
+from lexpand.encode.batches import check_texts, text_of
+from lexpand.errors import DataError
+
+
+@pytest.mark.parametrize("one", ["holiday", b"holiday", bytearray(b"x"), Document("a", text="x"), {"a": 1}, 7, None])
+def test_one_text_is_no_list(one: object) -> None:
+    with pytest.raises(DataError, match=r"queries must be a list of texts, got the \w+ "):
+        check_texts(one, "queries")
+
+
+def test_lists_stay_and_iterators_are_read() -> None:
+    texts = ["a", Document("b", text="c")]
+    assert check_texts(texts, "texts") is texts
+
+    def generated() -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    assert check_texts(generated(), "texts") == ["a", "b"]
+    assert sorted(map(str, check_texts({"a", "b"}, "texts"))) == ["a", "b"]
+    assert [text_of(text, i) for i, text in enumerate(check_texts(iter(texts), "texts"))] == ["a", "c"]
+
+
+def test_words_of_one_text_are_refused() -> None:
+    with pytest.raises(DataError, match="texts must be a list of texts, got the str 'holiday'"):
+        WordAnalyzer().counts("holiday")
+    assert WordAnalyzer().counts(text for text in ["a dog", "dogs"]).words == ["dog"]
