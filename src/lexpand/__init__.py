@@ -96,7 +96,10 @@ __all__ = [
 # has the name of a public function: importing `lexpand.explanation` must not hide `lexpand.explain`.
 _PACKAGES = {
     "collection": "Collection CollectionInfo IngestReport create ingest open",
-    "data": "Document DocumentEncoding Fields ModelId Qrels Query Run ScoredDocument SparseVectors VectorSpace Vocabulary read_documents read_queries",
+    "data": (
+        "Document DocumentEncoding Fields ModelId Qrels Query Run ScoredDocument SparseVectors VectorSpace Vocabulary"
+        " read_documents read_queries"
+    ),
     "encode": "Encoder QueryEncoding Role Rules WordAnalyzer",
     "errors": "LexpandError LexpandWarning",
     "evaluation": "evaluate",

@@ -26,7 +26,7 @@ class HybridInquiry(Inquiry):
 
     def __init__(self, retriever: HybridRetriever, asked: HybridAsked, filter: Filter | None) -> None:
         super().__init__(retriever, asked, filter)
-        self._weights = asked.weights
+        self._weights = asked.weights_of(0)
         self._fusion, self._depth = retriever.fusion, retriever.depth
         bounded = self._fusion is Fusion.BOUND
         self._bounds = [part.bounds()[0] if bounded else 1.0 for part in asked.parts]

@@ -15,7 +15,7 @@ from lexpand.index.grouping import named, places_of_groups, spans_of
 from lexpand.index.reading import Reading
 from lexpand.index.results import Matches, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25
+from lexpand.index.searching import BM25, word_shares
 from lexpand.index.snapshot import Snapshot
 from lexpand.index.units import Units
 
@@ -72,6 +72,16 @@ class Searcher(Reading):
             terms, impacts, scale = segments[place].native.vector(SPARSE_FIELD, ordinal)
             found.append(StoredVector(terms, impacts, scale, (first, end)))
         return found
+
+    def word_shares(
+        self,
+        words: Mapping[str, float],
+        units: Units,
+        *,
+        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+    ) -> list[dict[str, float]]:
+        """What each of these analyzed words, with their weights, adds to the BM25 scores of units."""
+        return word_shares(self._snapshot, units, words, bm25)
 
     def unit_texts(self, units: Units) -> list[str]:
         """The text of each unit: of a document in chunks, that of the chunk."""

@@ -114,6 +114,14 @@ def score_words(
     return sorted(map(score_of, ordinals), key=lambda found: -found.score)
 
 
+def word_shares(snapshot: Snapshot, units: Units, counts: Mapping[str, float], bm25: BM25) -> list[dict[str, float]]:
+    """What each word of a query adds to the scores of units."""
+    query, _ = _word_query(snapshot, counts, bm25)
+    pairs = zip(units.segments.tolist(), units.ordinals.tolist(), strict=True)
+    found = [query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs]
+    return [{word: share for word, _, _, share in each} for each in found]
+
+
 def _word_query(
     snapshot: Snapshot, counts: Mapping[str, float], bm25: BM25
 ) -> tuple[_native.WordQuery, dict[str, int]]:

@@ -56,10 +56,14 @@ class Asked(ABC):
         del relevant, feedback
         return self
 
-    def terms(self, place: int, doc_id: str) -> dict[str, float]:
-        """What each shared term adds to a document's score for the query at a place; labels as a person reads them."""
-        del place, doc_id
-        return {}
+    def factors(self) -> Sequence[float]:
+        """What the weight of these queries in a sum is multiplied by: above 1 where this kind knows them best."""
+        return [1.0] * len(self)
+
+    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+        """What each shared term adds to the scores of units for the query at a place, by terms as people read them."""
+        del place
+        return [{}] * len(units)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """The passages of a document, the best for the query at a place first: characters, first and end."""

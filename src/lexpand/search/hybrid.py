@@ -41,6 +41,7 @@ class HybridAsked(Asked):
         super().__init__(searcher, queries)
         self.parts = list(parts)
         self.weights = list(weights)
+        self._factors = [part.factors() for part in parts]
         self._fusion = fusion
         self._depth = depth
         self._feedback = feedback
@@ -59,6 +60,10 @@ class HybridAsked(Asked):
             fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
         return [units.at(slice(0, k)) for units in fused]
 
+    def weights_of(self, place: int) -> list[float]:
+        """The weight of each part for the query at a place."""
+        return [weight * factors[place] for weight, factors in zip(self.weights, self._factors, strict=True)]
+
     def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
         """What each part finds for each query."""
         return [part.units(depth, filter=filter, threads=threads) for part in self.parts]
@@ -67,7 +72,9 @@ class HybridAsked(Asked):
         """The sums of what the parts found, of each query."""
         bounds = [part.bounds() for part in self.parts] if self._fusion is Fusion.BOUND else None
         return [
-            fused_units(rankings, self.weights, self._fusion, None if bounds is None else [each[i] for each in bounds])
+            fused_units(
+                rankings, self.weights_of(i), self._fusion, None if bounds is None else [each[i] for each in bounds]
+            )
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
 
@@ -83,14 +90,15 @@ class HybridAsked(Asked):
         parts = [part.learned(relevant, feedback) for part in self.parts]
         return HybridAsked(self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None)
 
-    def terms(self, place: int, doc_id: str) -> dict[str, float]:
+    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
         """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
-        terms: dict[str, float] = {}
-        for part, weight in zip(self.parts, self.weights, strict=True):
-            found = part.terms(place, doc_id)
-            whole = part.bounds()[place] if self._fusion is Fusion.BOUND else sum(found.values())
-            for term, share in found.items():
-                terms[term] = terms.get(term, 0.0) + weight * share / (whole or 1.0)
+        terms: list[dict[str, float]] = [{} for _ in range(len(units))]
+        for part, weight in zip(self.parts, self.weights_of(place), strict=True):
+            bound = part.bounds()[place] if self._fusion is Fusion.BOUND else 0.0
+            for mine, found in zip(terms, part.terms(place, units), strict=True):
+                whole = bound or sum(found.values()) or 1.0
+                for term, share in found.items():
+                    mine[term] = mine.get(term, 0.0) + weight * share / whole
         return terms
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
@@ -103,7 +111,7 @@ class HybridAsked(Asked):
             raise DataError(
                 f"a hybrid by {self._fusion} has no largest score: fusion by bounds is for vectors and words"
             )
-        return [sum(self.weights)] * len(self)
+        return [sum(self.weights_of(place)) for place in range(len(self))]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
         """See `Asked.notes`: those of all parts."""

@@ -47,6 +47,7 @@ class Words:
     weight: float = 1.0
     k1: float = BM25().k1
     b: float = BM25().b
+    exact: float = 0.0
 
     def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
         """The retriever over an index, with its weight; no encoder is needed.
@@ -55,7 +56,7 @@ class Words:
             IndexStateError: see `WordRetriever`.
         """
         del encoder
-        return Weighted(WordRetriever(index, BM25(self.k1, self.b)), self.weight)
+        return Weighted(WordRetriever(index, BM25(self.k1, self.b), exact=self.exact), self.weight)
 
 
 Part = Splade | Words

@@ -15,6 +15,7 @@ from lexpand.data import Document, Query, Run, ScoredDocument
 from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
+from lexpand.index.units import Units
 from lexpand.search.asked import Asked
 from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
 
@@ -255,18 +256,27 @@ class LocalRetriever(Retriever):
         """See `Retriever.search_many`."""
         check_queries(queries)
         reading = self.reading()
-        asked = reading.ask(reading.searcher, queries).resolved(filter=filter, threads=threads)
-        found = asked.matches(k, filter=filter, group_by=group_by, threads=threads)
+        asked = reading.ask(reading.searcher, queries)
+        if k:
+            asked = asked.resolved(filter=filter, threads=threads)
+        found = asked.units(k, filter=filter, group_by=group_by, threads=threads)
+        notes = asked.notes()
         return [
-            Hits(
-                [
-                    explained_hit(hit, asked, place, passages, document)
-                    for hit, document in _hits_of(query, above(matches, min_score), reading)
-                ],
-                query,
-                matches.notes,
-            )
-            for place, (query, matches) in enumerate(zip(queries, found, strict=True))
+            Hits(reading._hits(asked, place, _above(units, min_score), passages), query, notes[place])
+            for place, (query, units) in enumerate(zip(queries, found, strict=True))
+        ]
+
+    def _hits(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
+        """Units with the texts of their documents, their terms, and passages where several are asked for."""
+        matches = self.searcher.named(units)
+        documents, terms = self.documents_of(matches), asked.terms(place, units)
+        hits = make_hits(asked.queries[place], matches, documents)
+        best = [tuple(sorted(each.items(), key=lambda pair: -pair[1])[:TERMS]) for each in terms]
+        if passages == 1:
+            return [replace(hit, terms=mine) for hit, mine in zip(hits, best, strict=True)]
+        return [
+            replace(hit, terms=mine, passages=_passages(hit, asked.spans(place, hit.doc_id)[:passages], documents))
+            for hit, mine in zip(hits, best, strict=True)
         ]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
@@ -283,18 +293,15 @@ class LocalRetriever(Retriever):
         self.index.close()
 
 
-def _hits_of(query: str, matches: Matches, reading: Retriever) -> list[tuple[Hit, Document]]:
-    documents = reading.documents_of(matches)
-    return [(hit, documents[hit.doc_id]) for hit in make_hits(query, matches, documents)]
+def _passages(hit: Hit, spans: Sequence[tuple[int, int]], documents: Mapping[str, Document]) -> tuple[PassageHit, ...]:
+    """The passages at these spans; none where the hit is the only one."""
+    text = documents[hit.doc_id].full_text
+    found = tuple(PassageHit(text[slice(*span)], span) for span in spans)
+    return found if len(found) > 1 else ()
 
 
-def explained_hit(hit: Hit, asked: Asked, place: int, passages: int, document: Document) -> Hit:
-    """A hit with its terms, and its passages where several are asked for."""
-    terms = sorted(asked.terms(place, hit.doc_id).items(), key=lambda pair: -pair[1])
-    found: list[tuple[int, int]] = asked.spans(place, hit.doc_id) if passages > 1 else []
-    spans = dict.fromkeys([hit.span, *found] if len(found) > 1 else ())
-    texts = [PassageHit(document.full_text[slice(*span)], span) for span in spans]
-    return replace(hit, terms=tuple(terms[:TERMS]), passages=tuple(texts[:passages]))
+def _above(units: Units, min_score: float | None) -> Units:
+    return units if min_score is None else units.at(slice(0, int(np.count_nonzero(units.scores >= min_score))))
 
 
 def above(matches: Matches, min_score: float | None) -> Matches:

@@ -69,13 +69,17 @@ class VectorsAsked(Asked):
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
         return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None)
 
-    def terms(self, place: int, doc_id: str) -> dict[str, float]:
-        """See `Asked.terms`; of the best passage."""
-        query = self.vectors.as_dict(place)
-        best = max(self.searcher.vectors(doc_id), key=lambda stored: _score(query, stored))
+    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+        """See `Asked.terms`."""
+        terms, weights = self.vectors.row(place)
         spelled = self.searcher.space.vocabulary.text
-        pairs = zip(best.terms.tolist(), best.weights.tolist(), strict=True)
-        return {spelled(term): query[term] * weight for term, weight in pairs if term in query}
+        found = []
+        for stored in self.searcher.unit_vectors(units):
+            _, mine, theirs = np.intersect1d(terms, stored.terms, assume_unique=True, return_indices=True)
+            shares = weights[mine] * stored.impacts[theirs] * stored.scale
+            labels = [spelled(term) for term in terms[mine].tolist()]
+            found.append(dict(zip(labels, shares.tolist(), strict=True)))
+        return found
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """See `Asked.spans`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Self
+
+import numpy as np
 
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
@@ -13,6 +16,23 @@ from lexpand.index.units import Units
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded_words
 from lexpand.search.retriever import LocalRetriever
+
+_DIGIT, _OTHER = re.compile(r"\d"), re.compile(r"[^\W\d]|[_.]")
+
+
+def is_identifier(word: str) -> bool:
+    """Whether an analyzed word is a code, an id or a version: a digit in it, and a letter or an inner mark."""
+    return bool(_DIGIT.search(word) and _OTHER.search(word))
+
+
+def identifier_share(searcher: Searcher, words: Mapping[str, float]) -> float:
+    """The share of identifiers in what a query may score: in the sum of its inverse document frequencies."""
+    if not any(map(is_identifier, words)):
+        return 0.0
+    listed = list(words)
+    weights = searcher.inverse_word_frequencies(listed) * np.array([words[word] for word in listed])
+    whole = float(weights.sum())
+    return float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
 
 
 class WordsAsked(Asked):
@@ -29,11 +49,13 @@ class WordsAsked(Asked):
         words: Sequence[Mapping[str, float]],
         bm25: BM25,
         feedback: Feedback | None,
+        factors: Sequence[float],
     ) -> None:
         super().__init__(searcher, queries)
         self.words = words
         self._bm25 = bm25
         self._feedback = feedback
+        self._factors = factors
 
     def units(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
@@ -52,7 +74,7 @@ class WordsAsked(Asked):
         """The queries as they are searched for, the words of their own best documents added."""
         if self._feedback is None:
             return self
-        plain = WordsAsked(self.searcher, self.queries, self.words, self._bm25, None)
+        plain = self._with(self.words)
         relevant = plain.units(self._feedback.documents, filter=filter, threads=threads)
         return plain._with_words_of(relevant, self._feedback)
 
@@ -61,13 +83,18 @@ class WordsAsked(Asked):
         return self._with_words_of(relevant, feedback) if feedback.words else self
 
     def _with_words_of(self, relevant: Sequence[Units], feedback: Feedback) -> WordsAsked:
-        words = expanded_words(self.searcher, self.words, relevant, feedback)
-        return WordsAsked(self.searcher, self.queries, words, self._bm25, None)
+        return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
-    def terms(self, place: int, doc_id: str) -> dict[str, float]:
-        """See `Asked.terms`; of the best passage."""
-        found = self.searcher.word_score(self.words[place], doc_id, bm25=self._bm25)
-        return {share.word: share.share for share in found.shares}
+    def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
+        return WordsAsked(self.searcher, self.queries, words, self._bm25, None, self._factors)
+
+    def factors(self) -> Sequence[float]:
+        """See `Asked.factors`: 1 + ``exact`` times the share of identifiers in what the query may score."""
+        return self._factors
+
+    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+        """See `Asked.terms`."""
+        return self.searcher.word_shares(self.words[place], units, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """See `Asked.spans`."""
@@ -86,11 +113,15 @@ class WordRetriever(LocalRetriever):
     Args:
         index: the documents; it must have been made with words.
         bm25: its parameters.
+        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share of identifiers
+            (`is_identifier`) in what the query may score: pieces of words, which is all that a model's vocabulary has
+            of them, do not outvote an exact rare word.
         feedback: add words of the best documents to the query and search again, whatever its ``words`` says, which is
             for hybrids and pipelines; None for once.
 
     Raises:
         IndexStateError: the index has no words.
+        DataError: ``exact`` is negative or not finite.
     """
 
     def __init__(
@@ -98,17 +129,25 @@ class WordRetriever(LocalRetriever):
         index: Index,
         bm25: BM25 = BM25(),  # noqa: B008 - frozen
         *,
+        exact: float = 0.0,
         feedback: Feedback | None = None,
     ) -> None:
         super().__init__(index)
+        if not 0 <= exact < float("inf"):
+            raise DataError(f"exact must be finite and at least 0, got {exact!r}")
         if index.schema.words is None:
             raise IndexStateError(f"{index.path} was made without words: make a new index with words to search them")
         self.bm25 = bm25
+        self.exact = exact
         self.feedback = feedback
 
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> WordsAsked:
         """See `LocalRetriever.ask`."""
-        return WordsAsked(searcher, queries, searcher.analyzed(queries), self.bm25, self.feedback)
+        words = searcher.analyzed(queries)
+        factors = (
+            [1 + self.exact * identifier_share(searcher, each) for each in words] if self.exact else [1.0] * len(words)
+        )
+        return WordsAsked(searcher, queries, words, self.bm25, self.feedback, factors)
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
         """The same retriever with feedback."""
