@@ -9,9 +9,7 @@ It reads the parameters' declarations, not the rendered help, so that another ve
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -20,8 +18,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer.models
 
-import lexpand.cli
 from lexpand.cli.app import app
+from lexpand.cli.table import functions
 
 _HEAD = """# The command line
 
@@ -32,21 +30,13 @@ Made from the commands by `make docs`; `lexpand COMMAND --help` says the same.
 
 def reference() -> str:
     """The whole page."""
-    for module in pkgutil.iter_modules(lexpand.cli.__path__):
-        importlib.import_module(f"lexpand.cli.{module.name}")
     callback = app.registered_callback
     assert callback is not None and callback.callback is not None
     lines = [_HEAD, f"{app.info.help}\n\n{app.info.epilog}\n\n"]
     lines += ["Before the command:\n\n", *_rows(callback.callback, "option")]
     lines.append("| `--install-completion`, `--show-completion` | set up or print the completion of your shell |\n")
-    for command in sorted(app.registered_commands, key=lambda command: str(command.name)):
-        assert command.callback is not None
-        lines += _section(str(command.name), command.callback)
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        for command in sorted(group.typer_instance.registered_commands, key=lambda command: str(command.name)):
-            assert command.callback is not None
-            lines += _section(f"{group.name} {command.name}", command.callback)
+    for name, function in functions():
+        lines += _section(name, function)
     return "".join(lines)
 
 

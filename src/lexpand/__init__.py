@@ -105,7 +105,7 @@ _PACKAGES = {
     "evaluation": "evaluate",
     "explanation": "Explanation WhyNot explain why_not",
     "index": "Index",
-    "search": "Hit Hits HybridRetriever Pipeline Retriever SparseRetriever WordRetriever open_retriever",
+    "search": ("Hit Hits HybridRetriever Pipeline Retriever SparseRetriever WordRetriever open_retriever"),
 }
 _PACKAGE_OF = {name: package for package, names in _PACKAGES.items() for name in names.split()}
 

@@ -8,61 +8,84 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from lexpand import _native
-from lexpand.cli import (
-    demo,
-    doctors,
-    documents,
-    encode,
-    exchange,
-    explain,
-    index,
-    info,
-    maintenance,
-    model,
-    rules,
-    search,
-    sync,
-)
+from lexpand._native import __version__
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
-from lexpand.cli.options import Verbose, is_verbose
-from lexpand.cli.output import print_error, say
+from lexpand.cli.table import COMMANDS, GROUPS, SETTINGS, Loaded
 from lexpand.errors import LexpandError
+
+_ISSUES = "https://github.com/lexpand/lexpand/issues"
 
 
 class _Frame(TyperGroup):
     """Runs a command; what ends it early becomes one line on standard error and an exit code."""
 
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own types differ between its versions
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's own types differ between its versions
+        super().__init__(**settings)
+        self.commands = Loaded(COMMANDS)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - as above
+        """The names of commands, without importing what they need."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from typer._click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in (*COMMANDS, *GROUPS) if name.startswith(incomplete)]
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            say("interrupted", "yellow")
+            _say("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
             # The reader has gone (`| head`): nothing to say.
             raise typer.Exit(EXIT_ERROR) from None
-        except (LexpandError, OSError) as error:
-            if is_verbose(ctx):
-                traceback.print_exception(error)
-            print_error(_line(error))
+        except Exception as error:  # noqa: BLE001 - no traceback reaches a user who does not ask for one
+            _report(ctx, error)
             raise typer.Exit(EXIT_ERROR) from None
 
 
-def _line(error: LexpandError | OSError) -> str:
+def _report(ctx: Any, error: Exception) -> None:  # noqa: ANN401 - as above
+    """Say in one line what went wrong; errors of Typer's own go on to Typer."""
+    from lexpand.cli.options import is_verbose
+    from lexpand.cli.output import print_error
+
+    if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "format_message"):
+        _hint_at_dashes(error)
+        raise error
+    if is_verbose(ctx):
+        traceback.print_exception(error)
+    print_error(_line(error, ctx.invoked_subcommand))
+
+
+def _hint_at_dashes(error: Any) -> None:  # noqa: ANN401 - as above
+    """An option that there is not may be a query that begins with a dash."""
+    if getattr(error, "option_name", None) and getattr(error, "message", None):
+        error.message += " A query or id that begins with a dash stands behind --: lexpand search INDEX -- '-x'."
+
+
+def _line(error: Exception, command: str | None) -> str:
     if isinstance(error, LexpandError):
         return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk"
+    return (
+        f"this is a bug in lexpand {__version__}: `lexpand {command}` ended with {type(error).__name__}: {error}."
+        f" Run it again with --verbose and report the traceback at {_ISSUES}"
+    )
 
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+def _say(message: str) -> None:
+    from lexpand.cli.output import say
+
+    say(message, "yellow")
+
 
 app = typer.Typer(
     name="lexpand",
@@ -71,19 +94,26 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 error; 2 wrong command line; 3 done, but rows were refused; 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
+    context_settings=SETTINGS,
 )
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lexpand {_native.__version__}")
+        typer.echo(f"lexpand {__version__}")
         raise typer.Exit
+
+
+def _note_verbose(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        context.meta["lexpand.verbose"] = True
 
 
 @app.callback()
 def _options(
-    verbose: Verbose = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
@@ -91,43 +121,8 @@ def _options(
 ) -> None: ...
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "index": index.index,
-    "search": search.search,
-    "explain": explain.explain_command,
-    "sync": sync.sync_command,
-    "get": documents.get,
-    "delete": documents.delete,
-    "info": info.info,
-    "check": maintenance.check,
-    "compact": maintenance.compact,
-    **doctors.COMMANDS,
-    "export": exchange.export,
-    "import": exchange.import_command,
-    "backup": maintenance.backup,
-    "encode": encode.encode,
-    "demo": demo.demo,
-}
-
-
-def _add(group: typer.Typer, commands: dict[str, Callable[..., None]]) -> None:
-    for name, function in commands.items():
-        # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
-        paragraphs = (function.__doc__ or "").split("\n\n")
-        group.command(name, help="\n\n".join(" ".join(part.split()) for part in paragraphs))(function)
-
-
-_add(app, _COMMANDS)
-_models = typer.Typer(help=model.HELP, no_args_is_help=True, context_settings=_SETTINGS)
-_add(_models, model.COMMANDS)
-app.add_typer(_models, name="model")
-_rules = typer.Typer(help=rules.HELP, no_args_is_help=True, context_settings=_SETTINGS)
-_add(_rules, rules.COMMANDS)
-app.add_typer(_rules, name="rules")
-
-
-def main() -> None:
-    """The entry point of the command `lexpand`."""
+def run() -> None:
+    """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter gets its number

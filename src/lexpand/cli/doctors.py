@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -131,6 +130,3 @@ def _print_word(word: BrokenWord) -> None:
     if word.missed or word.documents is None:
         for text in word.pin.splitlines():
             show((text, "dim"), indent=4)
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"lint": lint_command, "oov": oov_command}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +16,6 @@ from lexpand.encode import Contract, Role
 from lexpand.encode.checkpoints import Choices, check_model, import_model, optimize_model
 from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.folder import find_folder
-
-HELP = "Model folders: imported from a checkpoint, made fast, checked and described."
 
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")]
 
@@ -184,11 +181,3 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
 
 def _named(model: ModelId) -> dict[str, str]:
     return {"model": model.name, "contract_hash": model.hash}
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "import": import_command,
-    "optimize": optimize_command,
-    "check": check,
-    "info": info,
-}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +16,6 @@ from lexpand.collection import open as open_collection
 from lexpand.encode import Encoder, Role, Rules
 from lexpand.errors import DataError
 from lexpand.search import Outcome, run_expectations
-
-HELP = "Rules files: what people edit in the vectors of queries and documents, checked and tested."
 
 RulesPath = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file (docs/rules.md).")]
 
@@ -100,6 +97,3 @@ def _print(outcomes: list[Outcome], failed: int) -> None:
         table.add_row(line(verdict), line(each.query), line(wanted), line(each.said))
     show_table(table)
     show(f"{count(len(outcomes), 'test')}, {failed:,} failed")
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"check": check, "test": test}
