@@ -212,7 +212,9 @@ def _spelled(form: Form, spell: Spell) -> str:
     """A form as one word; empty where nothing visible is in it, or a joined one is past what is kept of a word."""
     if len(form.pieces) == 1:
         return spell(form.pieces[0])
-    word = join([spell(piece) for piece in form.pieces])
+    word = join(form.pieces)
+    # Only letters beyond ASCII and elided articles may be spelled otherwise within their piece.
+    word = spell(word) if word.isascii() and "'" not in word else join([spell(piece) for piece in form.pieces])
     return word if len(word.encode()) <= MAX_WORD else ""
 
 
