@@ -92,8 +92,8 @@ __all__ = [
     "why_not",
 ]
 
-# Packages are imported when a name of theirs is first used (PEP 562), so that `import lexpand` costs nothing. No package
-# has the name of a public function: importing `lexpand.explanation` must not hide `lexpand.explain`.
+# Packages are imported when a name of theirs is first used (PEP 562), so that `import lexpand` costs nothing. No
+# package has the name of a public function: importing `lexpand.explanation` must not hide `lexpand.explain`.
 _PACKAGES = {
     "collection": "Collection CollectionInfo IngestReport create ingest open",
     "data": (

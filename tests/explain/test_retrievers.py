@@ -121,7 +121,7 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
     texts = {document.doc_id: analyzer.analyse(document.full_text) for document in collection.documents}
     average = np.mean([len(words) for words in texts.values()])
     for query in collection.queries:
-        asked = analyzer.analyse(query.text)
+        asked = analyzer.query_weights(query.text)
         for hit in collection.words.search(query.text, 3):
             words, explanation = texts[hit.doc_id], explain(collection.words, query.text, hit.doc_id)
             norm = bm25.k1 * (1 - bm25.b + bm25.b * len(words) / average)
@@ -131,18 +131,17 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
                 frequency = words.count(part.term)
                 assert (part.statistics.frequency, part.statistics.documents) == (frequency, having)
                 assert part.statistics.idf == pytest.approx(idf)
-                assert part.query.weight == pytest.approx(asked.count(part.term) * idf)
+                assert part.query.weight == pytest.approx(asked[part.term] * idf)
                 assert part.document.weight == pytest.approx(frequency / (frequency + norm))
                 assert len(set(part.document.spans)) == frequency
-                assert {analyzer.analyse(explanation.text[slice(*span)])[0] for span in part.document.spans} == {
-                    part.term
-                }
+                for span in part.document.spans:  # a compound's span has its parts too
+                    assert part.term in analyzer.analyse(explanation.text[slice(*span)])
             absent = {lacking.term: lacking.weight for lacking in explanation.unmatched}
             assert set(absent) == set(asked) - set(words)
             for word, weight in absent.items():
                 having = sum(word in others for others in texts.values())
                 idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
-                assert weight == pytest.approx(asked.count(word) * idf)
+                assert weight == pytest.approx(asked[word] * idf)
             assert f"the document has {len(words)} words; the average is {average:.1f}" in explanation.notes
 
 

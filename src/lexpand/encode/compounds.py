@@ -31,8 +31,8 @@ _CHARACTERS = rf"[^{_OUTSIDE}]++"
 _PIECE = re.compile(rf"{_CHARACTERS}(?:(?:(?<=\d),(?=\d)|(?<=[^\W\d_])['\u2019](?=[^\W\d_])){_CHARACTERS})*+")
 # ``://``, ``::``, ``+~`` or one character, before a piece; a class comes first because `re` then skips to it fast.
 _DELIMITER = rf"[-./:+~\u2010\u2011](?:(?<=:)(?://|:)|(?<=\+)~)?+(?=[^{_OUTSIDE}])"
-_BETWEEN = re.compile(_DELIMITER)
-_RUN = re.compile(rf"{_PIECE.pattern}(?:{_DELIMITER}{_PIECE.pattern})++")
+# What follows the first piece of a run: a delimiter, and (in a group) pieces with delimiters between.
+_REST = re.compile(rf"{_DELIMITER}({_PIECE.pattern}((?:{_DELIMITER}{_PIECE.pattern})*+))")
 
 # Where a compound is cut, one group a level, the strongest first. A point between digits belongs to a number. A capital
 # after two letters begins a part: "mRNA", "PhD" and "iPhone" stay whole. So does a number with points after a letter.
@@ -82,20 +82,23 @@ def forms_of_word(word: str) -> list[Form]:
     return parts + [_joined(word, leaves, *node) for node in nodes if _may_join(leaves, *node)]
 
 
-def runs_of(text: str) -> Iterator[tuple[str, int]]:
+def runs_of(text: str) -> list[tuple[str, int]]:
     """The runs of words and inner delimiters in a text, each with its first character."""
-    end, backwards = 0, ""
-    for found in _BETWEEN.finditer(text):
-        if found.start() < end:
-            continue
+    runs = []
+    # Delimiters are rare, so they are looked for, and the piece before each is found by reading backwards.
+    end, size, backwards = 0, len(text), ""
+    for rest in _REST.finditer(text):
         backwards = backwards or text[::-1]
-        piece = _PIECE.match(backwards, len(text) - found.start())
+        piece = _PIECE.match(backwards, size - rest.start())
         if piece:
-            first = len(text) - piece.end()
-            run = _RUN.match(text, max(first, end))
-            assert run is not None
-            end = run.end()
-            yield run[0], run.start()
+            first = max(size - piece.end(), end)
+        elif rest[2]:
+            first = rest.start(1)
+        else:
+            continue
+        end = rest.end()
+        runs.append((text[first:end], first))
+    return runs
 
 
 def forms_of_run(run: str) -> list[Form]:

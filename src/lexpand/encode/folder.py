@@ -175,8 +175,8 @@ class ModelFolder:
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
         check_backend(backend, dtype)
-        self._check_config()
         if backend == "torch":
+            self.check_config()
             return TorchBody(self.path, self._decoder(), device, dtype)
         if device is not None:
             raise ModelError(f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'")
@@ -190,14 +190,18 @@ class ModelFolder:
         graph = self._read(named.file, named.sha256)
         return Body(graph, values_of(graph, self._weights), contract.body_output, threads)
 
-    def _check_config(self) -> None:
-        """Refuse a config.json that no longer describes what the contract's hash covers; a graph needs no config."""
+    def check_config(self) -> None:
+        """Refuse a config.json that no longer describes what the contract's hash covers.
+
+        For who computes by it: PyTorch, and the making of a graph. A graph that is made needs no config.
+
+        Raises:
+            ModelError: it differs, or cannot be read.
+        """
         from lexpand.encode.checkpoints.json_files import read_json
         from lexpand.encode.checkpoints.shape import describe_architecture
 
         path = self.path / "config.json"
-        if not path.is_file():
-            return
         described, agreed = describe_architecture(read_json(path, dict)), self.contract.architecture
         differing = [key for key in {**agreed, **described} if agreed.get(key) != described.get(key)]
         if differing:

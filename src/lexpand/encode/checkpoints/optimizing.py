@@ -18,7 +18,7 @@ from lexpand.encode.checkpoints.screening import is_worthwhile, write_screening
 from lexpand.encode.checkpoints.writing import sha256_of, write_contract
 from lexpand.encode.contract import Contract
 from lexpand.encode.encoder import Encoder
-from lexpand.encode.folder import find_folder, is_packaged
+from lexpand.encode.folder import ModelFolder, find_folder, is_packaged
 from lexpand.errors import ModelError
 
 _BODY, _BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
@@ -57,6 +57,7 @@ def optimize_model(model: str | Path) -> Optimized:
     contract = Contract.load(path)
     if contract.query_encoder is not None:
         optimize_model(path / contract.query_encoder.folder)
+    ModelFolder(path).check_config()
     shapes = _shapes(path, contract)
     config = read_json(path / "config.json", dict)
     graphs = {_BODY: make_graph(config, shapes), _BODY_INT8: make_graph(config, shapes, int8=True)}
