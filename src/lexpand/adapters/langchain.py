@@ -44,7 +44,7 @@ class LexpandRetriever(BaseRetriever):
     def open(
         cls,
         path: str | Path,
-        pipeline: Pipeline | str | Path = "splade",
+        pipeline: Pipeline | str | Path | None = None,
         *,
         k: int = 10,
         filter: Filter | None = None,
@@ -55,7 +55,7 @@ class LexpandRetriever(BaseRetriever):
 
         Args:
             path: the index's folder.
-            pipeline: a name or a TOML file; see `Pipeline.load`.
+            pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default.
             k: how many documents.
             filter: only documents whose metadata match.
             model: where the model is, if it has moved since.

@@ -32,6 +32,7 @@ class Database:
         self._free = threading.Condition()
         self._idle: list[sqlite3.Connection] = []
         self._reading = 0
+        self._forking = False
         self._closed = False
         self._opened: tuple[int, int] | None = None
         _databases.add(self)
@@ -97,6 +98,8 @@ class Database:
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._free:
+            while self._forking:  # else readers that follow one another would never let a fork have its turn
+                self._free.wait()
             if self._closed:
                 raise IndexStateError(f"{self.path.parent} is closed: open it again")
             db = self._idle.pop() if self._idle else None
@@ -151,6 +154,7 @@ def _before_fork() -> None:
     # nor a turn that a thread holds which the child will not have.
     for database in list(_databases):
         database._free.acquire()
+        database._forking = True
         while database._reading:
             database._free.wait()
         database._turn.acquire()
@@ -162,6 +166,8 @@ def _after_fork() -> None:
     while _waiting:
         database = _waiting.pop()
         database._turn.release()
+        database._forking = False
+        database._free.notify_all()
         database._free.release()
 
 

@@ -61,8 +61,10 @@ class HybridAsked(Asked):
         return [units.at(slice(0, k)) for units in fused]
 
     def weights_of(self, place: int) -> list[float]:
-        """The weight of each part for the query at a place."""
-        return [weight * factors[place] for weight, factors in zip(self.weights, self._factors, strict=True)]
+        """The weight of each part for the query at a place; factors change their ratio, not their sum."""
+        weights = [weight * factors[place] for weight, factors in zip(self.weights, self._factors, strict=True)]
+        scale = sum(self.weights) / sum(weights)
+        return [weight * scale for weight in weights]
 
     def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
         """What each part finds for each query."""

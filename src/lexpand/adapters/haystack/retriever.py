@@ -19,7 +19,7 @@ class LexpandRetriever:
 
     Args:
         index: the index's folder, opened when it is first needed; or an open retriever, which cannot be saved.
-        pipeline: a name or a TOML file; see `Pipeline.load`. An open retriever is asked as it is.
+        pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default. An open retriever is asked as it is.
         top_k: how many documents, from 0.
         filters: only documents whose metadata match: Lexpand's filters (docs/filters.md), not Haystack's.
         model: where the model is, if it has moved since.
@@ -31,7 +31,7 @@ class LexpandRetriever:
     def __init__(
         self,
         index: str | Path | Retriever,
-        pipeline: str = "splade",
+        pipeline: str | None = None,
         top_k: int = 10,
         filters: dict[str, Any] | str | None = None,
         model: str | None = None,
