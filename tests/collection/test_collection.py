@@ -1,0 +1,310 @@
+"""The front door: an index with its encoder and its pipeline."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lexpand
+from lexpand import Collection, Document, Encoder, Fields, Index
+from lexpand.errors import (
+    DataError,
+    FilterError,
+    IndexStateError,
+    LexpandWarning,
+    NotAnIndex,
+    SourceError,
+    UnknownDocument,
+)
+from lexpand.search import Note, Reason
+from lexpand.search.pipeline import NAMED
+
+LEAVE, INVOICE = "Ask your manager two weeks ahead.", "Invoices go out on the first."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_model_loaded_once(encoder: Encoder) -> Iterator[None]:
+    load = Encoder.load
+
+    def loaded(model: str = "default", **settings: object) -> Encoder:
+        plain = all(settings.get(name) in (None, default) for name, default in PLAIN.items())
+        return encoder if plain else load(model, **settings)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Encoder, "load", loaded)
+        yield
+
+
+PLAIN = {
+    "documents": lexpand.DocumentEncoding(),
+    "queries": lexpand.QueryEncoding(),
+    "rules": None,
+    "device": None,
+}
+
+
+@pytest.fixture
+def kb(tmp_path: Path) -> Iterator[Collection]:
+    with lexpand.create(tmp_path / "kb.index", [LEAVE, INVOICE]) as made:
+        yield made
+
+
+def test_the_snippet_of_the_first_page(tmp_path: Path) -> None:
+    kb = lexpand.create(tmp_path / "kb.index", [LEAVE, INVOICE])
+    hits = kb.search("when can I take a holiday?", k=3)
+    assert hits[0].text == LEAVE
+    assert hits[0].title == ""
+    assert hits[0].score > hits[-1].score > 0
+    assert kb.explain("holiday", hits[0].doc_id).score > 0
+    kb.close()
+    with lexpand.open(tmp_path / "kb.index") as again:
+        assert again.search("when can I take a holiday?", k=3) == hits
+
+
+def test_ids_that_are_not_given_are_hashes_of_the_content(kb: Collection) -> None:
+    before = kb.index.commit_info
+    report = kb.add([LEAVE])
+    assert (report.added, report.unchanged, len(kb)) == (0, 1, 2)
+    assert kb.index.commit_info == before
+    assert {len(doc_id) for doc_id in kb.index.doc_ids()} == {32}
+
+
+def test_what_may_be_added(kb: Collection, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("key;body\nr1;Printers are on the second floor.\n", encoding="utf-8")
+    rows = {"id": "row", "text": "A row.", "team": "finance"}
+    assert kb.add([rows, Document("doc", "A document."), "A text."]).added == 3
+    assert kb.add(iter(["Another text."])).added == 1
+    assert kb.add(table, fields=Fields(doc_id="key", text="body")).added == 1
+    assert kb.get("row").metadata == {"team": "finance"}
+    assert kb.get("r1").text == "Printers are on the second floor."
+    report = kb.add(["good", 7, {"title": "no text"}])
+    assert (report.added, len(report.refused)) == (1, 2)
+    assert report is kb.report
+    with pytest.raises(SourceError, match="pass a list"):
+        kb.add("no such file, but a text")
+
+
+def test_arrow_tables(kb: Collection) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"id": ["a", "b"], "text": ["one", "two"], "n": [1, 2]})
+    assert kb.add(table).added == 2
+    assert kb.get("b").metadata == {"n": 2}
+
+
+def test_replace_and_delete(kb: Collection) -> None:
+    kb.add([{"id": "a", "text": "first", "team": "red"}, {"id": "b", "text": "second", "team": "blue"}])
+    assert kb.add([{"id": "a", "text": "other"}]).refused[0].doc_id == "a"
+    assert kb.replace([{"id": "a", "text": "other", "team": "red"}]).replaced == 1
+    assert kb.get("a").text == "other"
+    assert kb.delete(["a", "nothing"]) == 1
+    assert "a" not in kb and "b" in kb
+    assert kb.delete(filter="team = 'blue'") == 1
+    with pytest.raises(DataError, match="give one of them"):
+        kb.delete()
+    with pytest.raises(FilterError, match="has the field teem"):
+        kb.delete(filter="not teem = red")
+    assert len(kb) == 2
+
+
+def test_compact_after_a_deletion_of_many_documents(tmp_path: Path) -> None:
+    """More than one word of bits, and more than one block of them."""
+    texts = [{"id": f"d{i}", "text": f"page number {i} zebra{i}secret"} for i in range(130)]
+    with lexpand.create(tmp_path / "i", texts) as kb:
+        kb.delete(["d7", "d64", "d128"])
+        kb.compact()
+        assert len(kb) == 127
+        assert kb.index.check() == []
+        assert [hit.doc_id for hit in kb.search("zebra64secret", pipeline="bm25")] == []
+        assert kb.search("zebra65secret", 1)[0].doc_id == "d65"
+    for file in (tmp_path / "i").rglob("*"):
+        assert not file.is_file() or b"zebra7secret" not in file.read_bytes()
+
+
+def test_sync(kb: Collection) -> None:
+    rows = [{"id": str(number), "text": f"page {number}"} for number in range(4)]
+    with pytest.raises(IndexStateError, match=r"lacks 2 of the 2 documents .* give --yes"):
+        kb.sync(rows)
+    assert len(kb) == 2, "nothing is changed where the source can be read twice"
+    assert kb.sync(rows, force=True).deleted == 2
+    rows[1]["text"] = "page one"
+    plan = kb.plan_sync(rows[:3])
+    assert (plan.new, plan.changed, plan.unchanged, plan.gone, plan.is_drastic) == (0, 1, 2, ["3"], False)
+    report = kb.sync(rows[:3])
+    assert (report.ingest.replaced, report.ingest.unchanged, report.deleted) == (1, 2, 1)
+    before = kb.index.commit_info
+    assert kb.sync(rows[:3]).ingest.added == 0
+    assert kb.index.commit_info == before, "a second run does nothing"
+
+
+def test_sync_refuses_the_second_of_two_rows_with_one_id_and_settles(kb: Collection) -> None:
+    rows = [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}, {"id": "b", "text": "three"}]
+    for added in (2, 0):
+        report = kb.sync(rows, force=True)
+        assert report.ingest.added == added
+        assert [(row.doc_id, "came before" in row.reason) for row in report.ingest.refused] == [("a", True)]
+    assert kb.get("a").text == "one"
+
+
+def test_the_default_is_hybrid_and_says_what_it_fell_back_to(kb: Collection, tmp_path: Path) -> None:
+    assert kb.pipeline == NAMED["hybrid"]
+    assert kb.info().pipeline == "hybrid"
+    with lexpand.create(tmp_path / "plain", [LEAVE], words="none") as plain:
+        assert plain.pipeline == NAMED["splade"]
+        notes = plain.search("manager").notes
+        assert [note.reason for note in notes] == [Reason.FALLBACK]
+        assert "no words, so the pipeline splade searched instead of hybrid" in str(notes[0])
+        with pytest.raises(IndexStateError, match="was made without words"):
+            plain.search("manager", pipeline="hybrid")
+
+
+@pytest.mark.parametrize("pipeline", [*NAMED, "HYBRID"])
+def test_named_pipelines(kb: Collection, pipeline: str) -> None:
+    assert kb.search("invoices", 1, pipeline=pipeline)[0].text == INVOICE
+    if pipeline in NAMED:
+        assert kb.explain("invoices", kb.search("invoices", 1)[0].doc_id, pipeline=pipeline).score > 0
+
+
+def test_hits_say_what_was_found(kb: Collection) -> None:
+    kb.add([{"id": "leave", "title": "Vacation requests", "text": LEAVE, "team": "people"}])
+    hit = kb.search("vacation", 1)[0]
+    assert (hit.doc_id, hit.title, hit.text, hit.metadata) == ("leave", "Vacation requests", LEAVE, {"team": "people"})
+    assert kb.get("leave").full_text[slice(*hit.span)] == LEAVE
+    assert "vacation" in dict(hit.terms)
+    found = kb.search("vacation", 2)
+    assert json.loads(json.dumps(found.to_dict()))["hits"][0]["text"] == LEAVE
+    assert "Vacation requests" in str(found)
+    assert kb.search_many(["vacation", "invoices"], 2)[0] == found
+    assert kb.search("vacation", 10, min_score=found[0].score) == found[:1]
+
+
+def test_passages_of_a_document(tmp_path: Path) -> None:
+    long = " ".join(f"Sentence {i} is about {'printers' if i % 9 == 0 else 'nothing much'}." for i in range(60))
+    encoding = {"max_tokens": 64, "long": "chunk"}
+    with lexpand.create(tmp_path / "i", [{"id": "long", "text": long}, INVOICE], encoding=encoding) as kb:
+        hit = kb.search("printers", 1, passages=3)[0]
+        assert len(hit.passages) == 3
+        assert hit.passages[0].text == hit.text != long
+        assert all(long[slice(*passage.span)] == passage.text for passage in hit.passages)
+        assert kb.search("printers", 1)[0].passages == ()
+
+
+def test_notes_on_a_query(kb: Collection) -> None:
+    assert kb.search("manager").notes == ()
+    assert "no document has a word of the query" in str(kb.search("zzzqqq").notes[0])
+    assert any("tokens, of which the model reads" in str(note) for note in kb.search("manager " * 600).notes)
+    assert any("knows no word of the query" in str(note) for note in kb.search("\U0001f600 \U0001f601").notes)
+    (note,) = kb.search("is the of", pipeline="bm25").notes
+    assert note == Note(Reason.QUERY, detail="the query has only stop words, which BM25 leaves out")
+
+
+def test_fields_that_no_document_has(kb: Collection) -> None:
+    kb.add([{"id": "a", "text": "text", "n": "3", "kind": "man"}])
+    for filter, said in (
+        ("nosuch = 1", "no document of .* has the field nosuch; fields are kind, n"),
+        ("n > 2", r"compares n with a number, and no document .* has one there"),
+        ("2020 <= nosuch", "has the field nosuch"),
+    ):
+        with pytest.raises(FilterError, match=said):
+            kb.search("text", filter=filter)
+    with pytest.raises(FilterError, match="field nosuch to group by"):
+        kb.search("text", group_by="nosuch")
+    assert [hit.doc_id for hit in kb.search("text", filter="kind = 'man'")] == ["a"]
+
+
+def test_a_folder_that_holds_an_index(kb: Collection, tmp_path: Path) -> None:
+    path = tmp_path / "kb.index"
+    with pytest.raises(IndexStateError, match=r'`lexpand.open` opens it; exist="open" adds to it, exist="replace"'):
+        lexpand.create(path, ["other"])
+    kb.close()
+    with lexpand.create(path, ["other"], exist="open") as again:
+        assert len(again) == 3
+    with lexpand.create(path, ["all new"], exist="replace") as again:
+        assert [again.get(doc_id).text for doc_id in again.index.doc_ids()] == ["all new"]
+        assert again.report.added == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kb.index"]
+    with pytest.raises(DataError, match="exist must be one of error, open, replace"):
+        lexpand.create(path, exist="maybe")
+
+
+def test_replacing_fails_whole(kb: Collection, tmp_path: Path) -> None:
+    kb.close()
+    with pytest.raises(SourceError):
+        lexpand.create(tmp_path / "kb.index", tmp_path / "nowhere.csv", exist="replace")
+    with lexpand.open(tmp_path / "kb.index") as still:
+        assert len(still) == 2
+
+
+def test_settings_of_an_index_that_is_there(kb: Collection, tmp_path: Path) -> None:
+    kb.close()
+    path = tmp_path / "kb.index"
+    for settings, said in (
+        ({"encoding": {"long": "chunk"}}, "long truncate, got chunk"),
+        ({"encoding": {"title_weight": 0.2}}, "title_weight none, got 0.2|title_weight 0, got 0.2"),
+        ({"words": "german"}, "was made with --words english"),
+        ({"columns": {"n": "integer"}}, "no columns"),
+    ):
+        with pytest.raises(IndexStateError, match=said):
+            lexpand.create(path, exist="open", **settings)  # type: ignore[arg-type]
+    with pytest.raises(NotAnIndex):
+        lexpand.open(tmp_path / "nowhere")
+
+
+def test_the_fields_of_a_source_are_given_once(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("Key,Body,n\nr1,Printers are here.,3\n", encoding="utf-8")
+    fields = Fields(doc_id="key", text="body")
+    with lexpand.create(tmp_path / "i", table, fields=fields, columns={"n": "integer"}) as kb:
+        assert kb.get("r1").metadata == {"n": 3}
+        assert [hit.doc_id for hit in kb.search("printers", filter="n > 2")] == ["r1"]
+    table.write_text("Key,Body,n\nr1,Printers are here.,3\nr2,Invoices too.,4\n", encoding="utf-8")
+    with lexpand.open(tmp_path / "i") as kb:
+        assert kb.sync(table).ingest.added == 1
+        assert kb.get("r2").metadata == {"n": 4}
+
+
+def test_rows_that_were_refused_are_warned_of(tmp_path: Path) -> None:
+    with (
+        pytest.warns(LexpandWarning, match="1 of the documents were refused, the first: documents"),
+        lexpand.create(tmp_path / "i", ["good", {"title": "no text"}]) as kb,
+    ):
+        assert len(kb) == 1
+
+
+def test_unknown_documents(kb: Collection) -> None:
+    for ask in (kb.get, lambda doc_id: kb.explain("x", doc_id), lambda doc_id: kb.why_not("x", doc_id)):
+        with pytest.raises(UnknownDocument):
+            ask("nothing")
+
+
+def test_searching_while_another_thread_changes_the_collection(kb: Collection) -> None:
+    stop, errors = threading.Event(), list[BaseException]()
+
+    def search() -> None:
+        try:
+            while not stop.is_set():
+                for hit in kb.search("page about printers", 5):
+                    assert hit.text
+        except BaseException as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(12):
+        kb.replace([{"id": f"p{number % 4}", "text": f"page {number} about printers"}])
+        kb.compact()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_an_index_of_vectors_can_be_opened(tmp_path: Path, encoder: Encoder) -> None:
+    Index.create(tmp_path / "i", encoder.space).close()
+    with lexpand.open(tmp_path / "i") as kb:
+        assert kb.search("anything") == []
+        assert "0 documents" in repr(kb)
+        assert kb.info().to_dict()["words"] is None
