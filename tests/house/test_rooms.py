@@ -86,7 +86,7 @@ def test_every_public_name_comes_from_its_room() -> None:
 
 
 def test_no_module_hides_a_public_function() -> None:
-    """Importing ``lexpand.explanation`` must not make ``lexpand.explain`` a module, in whatever order names are used."""
+    """Importing ``lexpand.explanation`` must not make ``lexpand.explain`` a module, whichever is used first."""
     code = """
 import importlib, json, pathlib, sys, types, lexpand
 from lexpand.errors import MissingExtra
