@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import lexpand
 
 SOURCE = Path(lexpand.__file__).parent
 # Folder order is import order: a folder imports only folders above it.
-ROOMS = ["data", "evaluation", "encode", "index", "search", "explain", "adapters", "train", "engines", "serve", "cli"]
+ROOMS = ["data", "evaluation", "encode", "index", "search", "explanation", "collection", "adapters", "train", "engines"]
+ROOMS += ["serve", "cli"]
 EXISTING = [room for room in ROOMS if (SOURCE / room / "__init__.py").is_file()]
 FORBIDDEN = {("train", "index")}
 
@@ -32,7 +34,7 @@ def imported_rooms(path: Path) -> set[str]:
 def test_every_folder_is_a_room() -> None:
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == set(EXISTING)
-    assert len(EXISTING) >= 7
+    assert len(EXISTING) >= 9
 
 
 @pytest.mark.parametrize("room", EXISTING)
@@ -83,6 +85,37 @@ def test_every_public_name_comes_from_its_room() -> None:
         _ = lexpand.nothing
 
 
+def test_no_module_hides_a_public_function() -> None:
+    """Importing ``lexpand.explanation`` must not make ``lexpand.explain`` a module, whichever is used first."""
+    code = """
+import importlib, json, pathlib, sys, types, lexpand
+from lexpand.errors import MissingExtra
+functions = [name for name in lexpand.__all__ if type(getattr(lexpand, name)) is types.FunctionType]
+for name in functions:
+    del lexpand.__dict__[name]  # as before its first use
+missing = []
+root = pathlib.Path(lexpand.__file__).parent
+for path in sorted(root.rglob("*.py")):
+    name = ".".join(("lexpand", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+    try:
+        importlib.import_module(name)
+    except MissingExtra:
+        pass
+    except ModuleNotFoundError as error:  # of an extra
+        missing.append(error.name)
+kinds = {name: type(getattr(lexpand, name)).__name__ for name in lexpand.__all__}
+print(json.dumps([functions, kinds, missing, [name for name in sys.modules if name.startswith("lexpand.")]]))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    functions, kinds, missing, imported = json.loads(found.stdout)
+    assert {f"lexpand.{room}" for room in EXISTING} <= set(imported)
+    assert len(imported) > 150
+    assert {"explain", "why_not", "evaluate", "create", "open", "ingest"} <= set(functions)
+    assert {name: kinds[name] for name in functions} == dict.fromkeys(functions, "function")
+    assert "module" not in kinds.values()
+    assert not [name for name in missing if name.startswith("lexpand")], missing
+
+
 HEAVY = [
     "onnxruntime",
     "tokenizers",
@@ -100,7 +133,7 @@ HEAVY = [
 
 
 def test_the_import_is_light() -> None:
-    rooms = ["data", "encode", "index", "search", "explain", "adapters", "evaluation"]
+    rooms = ["data", "encode", "index", "search", "explanation", "collection", "adapters", "evaluation"]
     imports = "; ".join(f"import lexpand.{room}" for room in rooms)
     code = f"import lexpand, sys; {imports}; print([name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Small models of random weights for reranking, written as people export theirs, and their slow twins."""
+"""Small models of random weights for reranking, written as people export theirs, and slow reference implementations."""
 
 import json
 import string

@@ -1,4 +1,4 @@
-"""Dense and late-interaction rerankers against their twins, a text at a time in NumPy."""
+"""Dense and late-interaction rerankers against reference implementations, a text at a time in NumPy."""
 
 import json
 from pathlib import Path

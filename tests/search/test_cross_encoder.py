@@ -1,4 +1,4 @@
-"""A cross-encoder on ONNX Runtime against its twin, a pair at a time in NumPy; folders that are none."""
+"""A cross-encoder on ONNX Runtime against a reference, a pair at a time in NumPy; folders that are none."""
 
 import json
 import sys

@@ -1,22 +1,46 @@
-"""Rankings become one as the page says, for each kind of fusion."""
+"""Rankings become one as the page says, for each kind of fusion, and to the bit as a loop over dictionaries does it."""
 
 import math
 import statistics
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
+from fusion_reference import fuse_matches
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lexpand.errors import DataError
 from lexpand.index import Match
-from lexpand.search import Fusion, fuse
+from lexpand.search import Fused, Fusion, fuse
 
 scores = st.dictionaries(st.integers(0, 9), st.floats(0.01, 50, allow_nan=False), max_size=8)
+# Few values, so that scores and sums are often equal; sums of hybrids may be below 0.
+tied = st.sampled_from([-1.5, 0.0, 0.1, 0.25, 1.0, 1.0 + 1e-16, 3.0]) | st.floats(-5, 50, allow_nan=False)
+rankings_with_ties = st.lists(st.dictionaries(st.integers(0, 12), tied, max_size=10), min_size=1, max_size=4)
 
 
 def ranked(found: dict[int, float]) -> list[Match]:
     order = sorted(found, key=lambda row: (-found[row], row))
     return [Match(f"d{row}", found[row], row) for row in order]
+
+
+def fused(
+    rankings: Sequence[Sequence[Match]],
+    weights: Sequence[float],
+    fusion: Fusion,
+    bounds: Sequence[float] | None = None,
+    dtype: type = np.uint32,
+) -> Fused:
+    keys = [np.array([match.row for match in ranking], dtype) for ranking in rankings]
+    values = [np.array([match.score for match in ranking], np.float64) for ranking in rankings]
+    return fuse(keys, values, weights, fusion, bounds)
+
+
+def as_matches(found: Fused, rankings: Sequence[Sequence[Match]]) -> list[Match]:
+    """The fused documents as the places in the rankings name them."""
+    rows = zip(found.rankings.tolist(), found.places.tolist(), found.scores.tolist(), strict=True)
+    return [rankings[ranking][place]._replace(score=score) for ranking, place, score in rows]
 
 
 def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
@@ -40,7 +64,8 @@ def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
 def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusion, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 2), min_size=len(parts), max_size=len(parts)))
     bounds = data.draw(st.lists(st.floats(50, 99), min_size=len(parts), max_size=len(parts)))
-    found = fuse([ranked(part) for part in parts], weights, fusion, bounds)
+    rankings = [ranked(part) for part in parts]
+    found = fused(rankings, weights, fusion, bounds)
     expected = {
         row: sum(
             weight * (part.get(row, 0) / bound if fusion is Fusion.BOUND else share(part, row, fusion))
@@ -48,28 +73,55 @@ def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusi
         )
         for row in set().union(*parts)
     }
-    assert {match.row for match in found} == expected.keys()
-    for match in found:
-        assert match.doc_id == f"d{match.row}"
-        assert math.isclose(match.score, expected[match.row], rel_tol=1e-6, abs_tol=1e-5)
-    assert [(-match.score, match.row) for match in found] == sorted((-match.score, match.row) for match in found)
+    assert set(found.keys.tolist()) == expected.keys()
+    assert [match.row for match in as_matches(found, rankings)] == found.keys.tolist()
+    for row, score in zip(found.keys.tolist(), found.scores.tolist(), strict=True):
+        assert math.isclose(score, expected[row], rel_tol=1e-6, abs_tol=1e-5)
+    order = list(zip((-found.scores).tolist(), found.keys.tolist(), strict=True))
+    assert order == sorted(order)
+
+
+@given(rankings_with_ties, st.sampled_from(Fusion), st.sampled_from([np.uint32, np.int64]), st.data())
+def test_as_the_reference_to_the_bit(
+    parts: list[dict[int, float]], fusion: Fusion, dtype: type, data: st.DataObject
+) -> None:
+    several = {"min_size": len(parts), "max_size": len(parts)}
+    weights = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 2), **several))
+    bounds = data.draw(st.lists(st.sampled_from([0.0, 1.0, 50.0]), **several))
+    # Each ranking has spans of its own, so that a document's says which ranking it was taken from.
+    rankings = [[match._replace(span=(place, match.row)) for match in ranked(part)] for place, part in enumerate(parts)]
+    found = fused(rankings, weights, fusion, bounds, dtype)
+    expected = fuse_matches(rankings, weights, fusion, bounds)
+    assert as_matches(found, rankings) == expected
+    assert found.keys.tolist() == [match.row for match in expected]
+    assert [each.dtype for each in found] == [np.int64, np.float64, np.int64, np.int64]
 
 
 def test_equal_sums_are_in_the_order_of_adding() -> None:
     one, other = [Match("b", 2.0, 1), Match("a", 1.0, 0)], [Match("a", 2.0, 0), Match("b", 1.0, 1)]
-    assert [match.doc_id for match in fuse([one, other], [1, 1], Fusion.RECIPROCAL_RANK)] == ["a", "b"]
+    found = fused([one, other], [1, 1], Fusion.RECIPROCAL_RANK)
+    assert [match.doc_id for match in as_matches(found, [one, other])] == ["a", "b"]
+    assert len(set(found.scores.tolist())) == 1
 
 
 @pytest.mark.parametrize("fusion", Fusion)
 def test_nothing_found_by_anybody(fusion: Fusion) -> None:
-    assert fuse([[], []], [1, 1], fusion, [0.0, 0.0]) == []
+    assert [len(each) for each in fused([[], []], [1, 1], fusion, [0.0, 0.0])] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("fusion", Fusion)
+def test_nothing_found_by_one(fusion: Fusion) -> None:
+    rankings = [[], [Match("a", 2.0, 4), Match("b", 1.0, 3)]]
+    found = fused(rankings, [1, 1], fusion, [1.0, 2.0])
+    assert (found.keys.tolist(), found.rankings.tolist(), found.places.tolist()) == ([4, 3], [1, 1], [0, 1])
+    assert as_matches(found, rankings) == fuse_matches(rankings, [1, 1], fusion, [1.0, 2.0])
 
 
 def test_a_bound_that_is_not_given() -> None:
     with pytest.raises(DataError, match="needs a bound for each ranking"):
-        fuse([[], []], [1, 1], Fusion.BOUND)
+        fused([[], []], [1, 1], Fusion.BOUND)
 
 
 def test_the_span_is_that_of_the_first_that_has_the_document() -> None:
-    (found,) = fuse([[Match("a", 2.0, 0, (0, 5))], [Match("a", 1.0, 0, (7, 9))]], [1, 1], Fusion.NONE)
-    assert found == Match("a", 3.0, 0, (0, 5))
+    rankings = [[Match("a", 2.0, 0, (0, 5))], [Match("a", 1.0, 0, (7, 9))]]
+    assert as_matches(fused(rankings, [1, 1], Fusion.NONE), rankings) == [Match("a", 3.0, 0, (0, 5))]

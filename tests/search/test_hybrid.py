@@ -1,10 +1,11 @@
 """Several ways to search an index as one, and their form in a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fusion_reference import fuse_matches
 
 from lexpand import (
     Document,
@@ -21,7 +22,9 @@ from lexpand import (
 )
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, FilterError, IndexStateError, LexpandError, SourceError
-from lexpand.search import Feedback, Fusion, Pipeline, fuse
+from lexpand.index import Searcher
+from lexpand.search import Feedback, Fusion, LocalRetriever, MixedRetriever, Pipeline, Weighted
+from lexpand.search.hybrid import standing
 from lexpand.search.pipeline import NAMED, Splade, Words
 
 QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
@@ -44,6 +47,10 @@ def words(index: Index) -> WordRetriever:
     return WordRetriever(index)
 
 
+def bounds_of(retriever: LocalRetriever) -> Sequence[float]:
+    return retriever.ask(retriever.searcher, QUERIES).bounds()
+
+
 def test_words_are_bm25(index: Index, words: WordRetriever) -> None:
     assert words.rank(QUERIES, 3) == index.search_words(QUERIES, 3)
     assert [hit.doc_id for hit in words.search("printers")] == ["printer"]
@@ -53,9 +60,8 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
     for fusion in Fusion:
         hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
         parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
-        bounds = zip(sparse.bounds(QUERIES), words.bounds(QUERIES), strict=True)
-        both = zip(parts, bounds, strict=True)
-        expected = [fuse(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both]
+        both = zip(parts, zip(bounds_of(sparse), bounds_of(words), strict=True), strict=True)
+        expected = [fuse_matches(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both]
         assert hybrid.rank(QUERIES, 1000) == expected
         assert hybrid.rank(QUERIES, 2) == [matches[:2] for matches in expected]
         assert expected[3] == []
@@ -64,13 +70,21 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
 
 def test_adding_retrievers(sparse: SparseRetriever, words: WordRetriever) -> None:
     both = sparse + 2 * words
-    assert ([part.weight for part in both.parts], both.fusion) == ([1.0, 2.0], Fusion.Z_SCORE)
-    three = both + sparse
-    assert [type(part) for part in three.parts] == [SparseRetriever, WordRetriever, SparseRetriever]
-    nested = HybridRetriever(both.parts, fusion="rrf") + words
-    assert [type(part) for part in nested.parts] == [HybridRetriever, WordRetriever]
-    assert words.weight == 1.0
-    assert len(nested.rank(["printer"], 5)[0]) > 0
+    assert isinstance(both, HybridRetriever)
+    assert both.parts == [Weighted(sparse, 1.0), Weighted(words, 2.0)]
+    assert both.local == [sparse, words]
+    assert both.fusion is Fusion.Z_SCORE
+    for three in (both + sparse, sparse + (2 * words + sparse), both + 1 * sparse):
+        assert isinstance(three, HybridRetriever)
+        assert three.parts == [Weighted(sparse), Weighted(words, 2.0), Weighted(sparse)]
+    for nested in (HybridRetriever(both.parts, fusion="rrf") + words, 0.5 * both + words):
+        assert isinstance(nested, HybridRetriever)
+        assert [type(part.retriever) for part in nested.parts] == [HybridRetriever, WordRetriever]
+        assert len(nested.rank(["printer"], 5)[0]) > 0
+    with pytest.raises(TypeError):
+        sparse + 3  # type: ignore[operator]
+    with pytest.raises(TypeError):
+        0.5 * sparse + 3  # type: ignore[operator]
 
 
 def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) -> None:
@@ -101,10 +115,27 @@ def test_inverse_document_frequencies(index: Index, encoder: Encoder, sparse: Sp
     plain = sparse.encode(QUERIES)
     weighted = SparseRetriever(index, encoder, idf=0.5).encode(QUERIES)
     assert weighted.terms.tolist() == plain.terms.tolist()
-    np.testing.assert_allclose(weighted.weights, plain.weights * np.sqrt(found[plain.terms]), rtol=1e-6)
+    # The power of a small index: times N / (N + 1,000).
+    power = 0.5 * 5 / 1005
+    np.testing.assert_allclose(weighted.weights, plain.weights * found[plain.terms] ** power, rtol=1e-6)
+    assert weighted.weights.tolist() != plain.weights.tolist()
     index.delete(["printer"])
     index.commit()
-    assert index.inverse_document_frequencies().max() == pytest.approx(np.log1p(4.5 / 0.5))
+    fewer = index.inverse_document_frequencies()
+    assert fewer.max() == pytest.approx(np.log1p(4.5 / 0.5))
+    weighted = SparseRetriever(index, encoder, idf=0.5).encode(QUERIES)
+    np.testing.assert_allclose(weighted.weights, plain.weights * fewer[plain.terms] ** (0.5 * 4 / 1004), rtol=1e-6)
+
+
+def test_in_a_large_index_frequencies_count_in_full(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = index.inverse_document_frequencies()
+    plain = SparseRetriever(index, encoder).encode(QUERIES)
+    for passages, share in ((1_000, 0.5), (10**9, 1.0)):
+        monkeypatch.setattr(Searcher, "live_units", passages)
+        weighted = SparseRetriever(index, encoder, idf=2.0).encode(QUERIES)
+        np.testing.assert_allclose(weighted.weights, plain.weights * found[plain.terms] ** (2 * share), rtol=1e-5)
 
 
 def test_feedback_adds_what_the_best_documents_say(index: Index, encoder: Encoder, sparse: SparseRetriever) -> None:
@@ -133,11 +164,12 @@ def test_feedback_adds_what_the_best_documents_say(index: Index, encoder: Encode
 def test_feedback_of_a_hybrid_comes_from_its_own_best(sparse: SparseRetriever, words: WordRetriever) -> None:
     feedback = Feedback(documents=1, terms=10, weight=1.0)
     hybrid = HybridRetriever([0.001 * sparse, words], feedback=feedback)
-    (top,) = (0.001 * sparse + words).rank(["printer invoices"], 1)
     (found,) = hybrid.rank(["printer invoices"], 5)
-    (again,) = sparse.with_feedback(feedback).rank(["printer invoices"], 1000, relevant=[[top[0]._replace(score=1.0)]])
+    searcher = sparse.searcher
+    (unit,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).units(1)
+    (again,) = sparse.ask(searcher, ["printer invoices"]).learned([standing(unit, 1)], feedback).matches(1000)
     (by_words,) = words.rank(["printer invoices"], 1000)
-    assert found == fuse([again, by_words], [0.001, 1.0], Fusion.Z_SCORE)[:5]
+    assert found == fuse_matches([again, by_words], [0.001, 1.0], Fusion.Z_SCORE)[:5]
 
 
 def test_queries_that_find_nothing_have_no_feedback(sparse: SparseRetriever, words: WordRetriever) -> None:
@@ -189,11 +221,12 @@ def test_a_pipeline_in_a_file(index: Index, tmp_path: Path, sparse: SparseRetrie
     made = pipeline.retriever(index, sparse.encoder)
     assert isinstance(made, HybridRetriever)
     assert (made.fusion, made.depth, made.feedback) == (Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
-    one, other = made.parts
+    one, other = made.local
     assert isinstance(one, SparseRetriever)
     assert isinstance(other, WordRetriever)
-    assert (one.weight, one.idf, one.effort) == (0.4, 0.5, 0.9)
-    assert (other.weight, other.bm25.k1, other.bm25.b) == (0.6, 0.9, 0.4)
+    assert [part.weight for part in made.parts] == [0.4, 0.6]
+    assert (one.idf, one.effort) == (0.5, 0.9)
+    assert (other.bm25.k1, other.bm25.b) == (0.9, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -225,29 +258,28 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
     with pytest.raises(DataError, match="give the model"):
         Pipeline().retriever(index, None)
-    with pytest.raises(DataError, match="the power -1"):
+    with pytest.raises(DataError, match="frequencies must be finite and at least 0, got -1"):
         Pipeline((Splade(idf=-1),)).retriever(index, sparse.encoder)
-    with pytest.raises(DataError, match="the weight 0"):
+    with pytest.raises(DataError, match="must be finite and above 0, got 0"):
         Pipeline((Words(weight=0), Splade())).retriever(index, sparse.encoder)
-    with pytest.raises(DataError, match="at least one document"):
+    with pytest.raises(DataError, match="depth must be an integer of at least 1, got 0"):
         HybridRetriever([sparse, words], depth=0)
-    with pytest.raises(DataError, match="no fusion 'best'"):
+    with pytest.raises(DataError, match="fusion must be one of rrf, none, max, min-max, z-score, bound, got 'best'"):
         HybridRetriever([sparse, words], fusion="best")
-    bounded = HybridRetriever([sparse, words], fusion="bound", feedback=Feedback())
     with pytest.raises(DataError, match="feedback changes the query"):
-        bounded.rank(["x"], 5)
+        HybridRetriever([sparse, words], fusion="bound", feedback=Feedback())
     with pytest.raises(DataError, match="known only when it has been searched for"):
         HybridRetriever([sparse.with_feedback(Feedback()), words], fusion="bound").rank(["x"], 5)
-    with pytest.raises(DataError, match="a HybridRetriever knows no largest score"):
+    with pytest.raises(DataError, match="a hybrid by z-score has no largest score"):
         HybridRetriever([0.5 * (sparse + words), words], fusion="bound").rank(["x"], 5)
-    with pytest.raises(DataError, match="hybrid of 0"):
+    with pytest.raises(DataError, match="got 0 parts of 0 indexes"):
         HybridRetriever([])
-    with pytest.raises(DataError, match="k is -1"):
+    with pytest.raises(DataError, match="k must be at least 0 and threads at least 1, got -1 and 1"):
         (sparse + words).rank(["x"], -1)
 
 
 def test_files_that_are_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="give splade, bm25, hybrid, hybrid-feedback, or the path"):
+    with pytest.raises(SourceError, match="give hybrid, best, splade, bm25, or the path"):
         Pipeline.load(tmp_path / "nowhere.toml")
     (tmp_path / "bad.toml").write_text("parts = [", encoding="utf-8")
     with pytest.raises(SourceError, match="cannot be read as a pipeline"):
@@ -255,8 +287,10 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
 
 
 def test_retrievers_of_several_indexes(sparse: SparseRetriever, small_index: Index, encoder: Encoder) -> None:
-    with pytest.raises(DataError, match="all of one open index"):
-        sparse + SparseRetriever(small_index, encoder)
+    other = SparseRetriever(small_index, encoder)
+    with pytest.raises(DataError, match="of one open index, got 2 parts of 2 indexes"):
+        HybridRetriever([sparse, other])
+    assert isinstance(sparse + other, MixedRetriever)
     with pytest.raises(IndexStateError, match="made without words"):
         WordRetriever(small_index)
 
@@ -269,7 +303,17 @@ def test_only_numbers_weigh(sparse: Retriever) -> None:
 
 def test_no_score_is_above_its_bound(sparse: SparseRetriever, words: WordRetriever, encoder: Encoder) -> None:
     for part in (sparse, SparseRetriever(sparse.index, encoder, idf=0.5), words):
-        for query, bound, found in zip(QUERIES, part.bounds(QUERIES), part.rank(QUERIES, 9), strict=True):
+        for query, bound, found in zip(QUERIES, bounds_of(part), part.rank(QUERIES, 9), strict=True):
             assert all(match.score <= bound for match in found), query
             assert bound < 20 * max([match.score for match in found], default=0) or not found
-    assert sparse.bounds([""]) == words.bounds([""]) == [0.0]
+    assert bounds_of(sparse)[3] == bounds_of(words)[3] == 0.0
+
+
+def test_a_sum_by_bounds_has_a_bound(sparse: SparseRetriever, words: WordRetriever) -> None:
+    inner = HybridRetriever([0.5 * sparse, words], fusion="bound")
+    assert list(bounds_of(inner)) == [1.5] * 4
+    assert all(match.score <= 1.5 for found in inner.rank(QUERIES, 9) for match in found)
+    nested = HybridRetriever([2 * inner, words], fusion="bound")
+    both = zip(inner.rank(QUERIES, 9), words.rank(QUERIES, 9), bounds_of(words), strict=True)
+    expected = [fuse_matches(found, [2.0, 1.0], Fusion.BOUND, [1.5, bound]) for *found, bound in both]
+    assert nested.rank(QUERIES, 9) == expected

@@ -1,4 +1,4 @@
-"""Reranking and two steps in a pipeline's file, and from the command line."""
+"""Reranking in a pipeline's file, and from the command line."""
 
 import json
 from collections.abc import Callable, Iterator

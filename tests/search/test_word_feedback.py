@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fusion_reference import fuse_matches
 
 from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
 from lexpand.data import collection_path, read_documents, read_queries
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.search import Feedback, Fusion, Pipeline, fuse
+from lexpand.index import Units
+from lexpand.search import Feedback, Fusion, Pipeline
 from lexpand.search.hybrid import standing
 from lexpand.search.pipeline import Splade, Words
 
@@ -31,7 +33,9 @@ def words(index: Index) -> WordRetriever:
     return WordRetriever(index)
 
 
-def twin(texts: Mapping[str, str], query: str, relevant: Mapping[str, float], feedback: Feedback) -> dict[str, float]:
+def reference(
+    texts: Mapping[str, str], query: str, relevant: Mapping[str, float], feedback: Feedback
+) -> dict[str, float]:
     """The score of every document, by matrices [documents, words] in float64."""
     analyzer = WordAnalyzer("english")
     counts = {doc_id: Counter(analyzer.analyse(text)) for doc_id, text in texts.items()}
@@ -43,7 +47,8 @@ def twin(texts: Mapping[str, str], query: str, relevant: Mapping[str, float], fe
     said = prior / prior.sum() @ (tf / lengths[:, None]) * idf
     order = np.lexsort((np.arange(len(vocabulary)), -said))
     said[order[feedback.terms :]] = 0
-    asked = np.array([Counter(analyzer.analyse(query))[word] for word in vocabulary]) * idf
+    weights = analyzer.query_weights(query)
+    asked = np.array([weights.get(word, 0.0) for word in vocabulary]) * idf
     new = (1 - feedback.weight) * asked / (asked.sum() or 1) + feedback.weight * said / said.sum()
     saturated = tf / (tf + 1.2 * (0.25 + 0.75 * lengths / lengths.mean())[:, None])
     return dict(zip(counts, (saturated @ new).tolist(), strict=True))
@@ -57,13 +62,13 @@ def scores(matches: object) -> dict[str, float]:
 def test_words_of_the_best_documents_join_the_query(index: Index, words: WordRetriever, query: str) -> None:
     (first,) = words.rank([query], FEEDBACK.documents)
     texts = {doc_id: index.document(doc_id).full_text for doc_id in index.doc_ids()}
-    expected = twin(texts, query, scores(first), FEEDBACK)
+    expected = reference(texts, query, scores(first), FEEDBACK)
     (found,) = words.with_feedback(FEEDBACK).rank([query], 9)
     assert scores(found) == pytest.approx({doc_id: score for doc_id, score in expected.items() if score}, rel=1e-9)
     assert words.feedback is None
 
 
-def test_as_the_twin_on_abstracts(tmp_path: Path, encoder: Encoder) -> None:
+def test_as_the_reference_on_abstracts(tmp_path: Path, encoder: Encoder) -> None:
     folder = collection_path("scifact")
     documents = [document for document, _ in zip(read_documents(folder), range(150), strict=False)]
     texts = {document.doc_id: document.full_text for document in documents}
@@ -74,16 +79,19 @@ def test_as_the_twin_on_abstracts(tmp_path: Path, encoder: Encoder) -> None:
         words = WordRetriever(index)
         for query, _ in zip(read_queries(folder), range(20), strict=False):
             (first,) = words.rank([query.text], 5)
-            expected = twin(texts, query.text, scores(first), feedback)
+            expected = reference(texts, query.text, scores(first), feedback)
             (found,) = words.with_feedback(feedback).rank([query.text], 50)
             assert scores(found) == pytest.approx({match.doc_id: expected[match.doc_id] for match in found}, rel=1e-9)
             assert min(scores(found).values()) >= sorted(expected.values())[-len(found)] - 1e-9
 
 
 def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetriever) -> None:
-    (relevant,) = words.rank(["printer"], 1)
-    (found,) = words.with_feedback(FEEDBACK).rank(["the of"], 9, relevant=[relevant])
+    searcher = index.searcher()
+    relevant = words.ask(searcher, ["printer"]).units(1)
+    (found,) = words.ask(searcher, ["the of"]).learned(relevant, FEEDBACK).matches(9)
     assert found[0].doc_id == "printer"
+    # Only where feedback says so: the query stays as it is.
+    assert words.ask(searcher, ["the of"]).learned(relevant, Feedback(2, 7, 0.25)).matches(9) == [[]]
     assert words.with_feedback(FEEDBACK).rank(["", "the", "nowhere"], 9) == [[], [], []]
     assert words.with_feedback(FEEDBACK).rank(["printer"], 0) == [[]]
 
@@ -92,9 +100,12 @@ def test_a_hybrid_whose_parts_both_learn(index: Index, words: WordRetriever, enc
     sparse = SparseRetriever(index, encoder, idf=0.5)
     plain = HybridRetriever([0.4 * sparse, 0.6 * words], fusion="max")
     hybrid = HybridRetriever(plain.parts, fusion="max", feedback=FEEDBACK)
-    relevant = [standing(plain.rank([QUERY], FEEDBACK.documents)[0])]
-    again = [part.with_feedback(FEEDBACK).rank([QUERY], 1000, relevant=relevant)[0] for part in (sparse, words)]
-    assert hybrid.rank([QUERY], 1000) == [fuse(again, [0.4, 0.6], Fusion.MAXIMUM)]
+    searcher = index.searcher()
+    relevant = [standing(units, FEEDBACK.documents) for units in plain.ask(searcher, [QUERY]).units(1000)]
+    assert [units.scores.tolist() for units in relevant] == [[1.0, 0.5]]
+    again = [part.ask(searcher, [QUERY]).learned(relevant, FEEDBACK).matches(1000)[0] for part in (sparse, words)]
+    assert hybrid.rank([QUERY], 1000) == [fuse_matches(again, [0.4, 0.6], Fusion.MAXIMUM)]
+    assert hybrid.ask(searcher, [QUERY]).resolved().matches(1000) == hybrid.rank([QUERY], 1000)
     model_only = HybridRetriever(plain.parts, fusion="max", feedback=Feedback(2, 7, 0.25))
     assert scores(model_only.rank([QUERY], 9)[0]) != scores(hybrid.rank([QUERY], 9)[0])
 
@@ -108,9 +119,15 @@ def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encode
         )
         index.commit()
         learning = WordRetriever(index, feedback=Feedback(1, 10, 0.5))
-        (asked,) = learning.asked(["printer"])
-        assert isinstance(asked, Mapping)
+        (asked,) = learning.ask(index.searcher(), ["printer"]).resolved().words
         assert set(asked) == {"printer", "toner", "paper"}
+        (asked,) = learning.ask(index.searcher(), ["money"]).resolved().words
+        assert set(asked) == {"invoic", "financ", "money"}
+        # The vector, too, is that of the chunk that was found, here by words: the second one.
+        sparse, found = SparseRetriever(index, encoder), WordRetriever(index).ask(index.searcher(), ["money"]).units(1)
+        learned = sparse.ask(index.searcher(), [""]).learned(found, Feedback(1, 1000, 1.0))
+        assert set(learned.vectors.as_dict(0)) == set(index.vectors("long")[1].terms.tolist())
+        assert set(learned.vectors.as_dict(0)) != set(index.vectors("long")[0].terms.tolist())
 
 
 def test_in_a_file(index: Index, words: WordRetriever, tmp_path: Path) -> None:
@@ -126,7 +143,7 @@ def test_values_that_are_refused(index: Index, words: WordRetriever) -> None:
     with pytest.raises(DataError, match="words is 1: it must be true or false"):
         Feedback(words=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no fusion by bounds"):
-        words.with_feedback(FEEDBACK).bounds([QUERY])
+        words.with_feedback(FEEDBACK).ask(index.searcher(), [QUERY]).bounds()
     with pytest.raises(DataError, match="or feedback with words"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
 
@@ -147,12 +164,13 @@ def test_words_with_weights(index: Index) -> None:
 
 
 def test_relevant_documents_without_scores(index: Index, words: WordRetriever, encoder: Encoder) -> None:
-    (found,) = words.rank(["printer invoice"], 2)
+    searcher = index.searcher()
+    (found,) = words.ask(searcher, ["printer invoice"]).units(2)
     for score in (0.0, -1.0, float("nan")):
-        relevant = [[found[0]._replace(score=score), found[1]._replace(score=0.0)]]
+        relevant = [Units(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)]
         for retriever in (words, SparseRetriever(index, encoder)):
             with pytest.raises(DataError, match="the scores of the relevant documents are their shares"):
-                retriever.with_feedback(FEEDBACK).rank(["printer"], 3, relevant=relevant)
+                retriever.ask(searcher, ["printer"]).learned(relevant, FEEDBACK)
 
 
 @pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lexpand.data import Qrels, Query, Run, ScoredDocument
 from lexpand.encode import Encoder
 from lexpand.errors import DataError
+from lexpand.evaluation import evaluate
 from lexpand.index import Index
 from lexpand.index.units import Units
 from lexpand.search.fusion import Fusion
@@ -19,11 +20,12 @@ from lexpand.search.hybrid import fused_units
 from lexpand.search.pipeline import Pipeline
 from lexpand.search.retriever import LocalRetriever
 
-Judge = Callable[[Run, Qrels], float]
-"""How good a run is: a mean over the queries of the qrels, more is better."""
-
 # Documents of a ranking that are judged.
 _DEPTH = 100
+
+
+Judge = Callable[[Run, Qrels], float]
+"""How good a run is: a mean over the queries of the qrels, more is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def learn_weights(
     encoder: Encoder | None,
     queries: Sequence[Query],
     qrels: Qrels,
-    judge: Judge,
+    measure: str | Judge = "nDCG@10",
     *,
     steps: int = 20,
     folds: int = 5,
@@ -73,7 +75,8 @@ def learn_weights(
         encoder: the model of their vectors.
         queries: those that the qrels judge are used.
         qrels: the judgements.
-        judge: e.g. ``lambda run, qrels: evaluate(run, qrels, ["nDCG@10"])["nDCG@10"]``.
+        measure: what the weights are to make large: the name of a measure, as `lexpand.evaluate` takes it, or a
+            function.
         steps: how fine the weights are.
         folds: of the queries, query i in fold i modulo ``folds``, for the estimate.
         threads: that the parts may use.
@@ -96,6 +99,8 @@ def learn_weights(
     kept = [_judgements(qrels, [judged[i] for i in some]) for some in places]
     sizes = np.array([len(some) for some in places], np.float64)
 
+    judge = _judge_of(measure)
+
     def measured(weights: Sequence[float]) -> list[float]:
         return [judge(run, some) for run, some in zip(table.runs(weights, places), kept, strict=True)]
 
@@ -106,6 +111,10 @@ def learn_weights(
     parts = tuple(replace(part, weight=weight) for part, weight in zip(pipeline.parts, best, strict=True))
     equal = np.array(measured([1 / count] * count)) @ sizes / sizes.sum()
     return Learned(replace(pipeline, parts=parts), float(whole.max()), _estimate(found, sizes), float(equal))
+
+
+def _judge_of(measure: str | Judge) -> Judge:
+    return (lambda run, qrels: evaluate(run, qrels, [measure])[measure]) if isinstance(measure, str) else measure
 
 
 class _Table:

@@ -20,10 +20,10 @@ from lexpand import (
 from lexpand.data import Chunks, Long, LongDocuments
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.explanation import Explanation, Origin, explain
+from lexpand.explanation import Explanation, Origin, explain, why_not
 from lexpand.explanation.explanation import weights_by_span
-from lexpand.index import BM25
-from lexpand.search import Feedback, Fusion
+from lexpand.index import BM25, Matches
+from lexpand.search import Feedback, Fusion, LocalRetriever
 
 HITS = 10
 
@@ -134,8 +134,10 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
                 assert part.query.weight == pytest.approx(asked[part.term] * idf)
                 assert part.document.weight == pytest.approx(frequency / (frequency + norm))
                 assert len(set(part.document.spans)) == frequency
-                for span in part.document.spans:  # a compound's span has its parts too
-                    assert part.term in analyzer.analyse(explanation.text[slice(*span)])
+                for span in part.document.spans:
+                    text = explanation.text[slice(*span)]
+                    # A compound is several words in one place.
+                    assert (part.term, 0, len(text)) in analyzer.places(text)
             absent = {lacking.term: lacking.weight for lacking in explanation.unmatched}
             assert set(absent) == set(asked) - set(words)
             for word, weight in absent.items():
@@ -164,12 +166,25 @@ def test_a_document_that_one_part_lacks(collection: Collection) -> None:
 
 class Unheard(Retriever):
     def rank(self, queries, k, **_):  # type: ignore[no-untyped-def]
-        return [[] for _ in queries]
+        return [Matches([], np.zeros(0), np.zeros(0, np.uint32)) for _ in queries]
+
+    def documents(self, doc_ids):  # type: ignore[no-untyped-def]
+        return {}
 
 
-def test_a_retriever_of_another_kind(small_index: Index) -> None:
-    with pytest.raises(DataError, match="a Unheard cannot be explained"):
-        explain(Unheard(small_index), "printer", "printer")
+class UnheardHere(LocalRetriever):
+    def ask(self, searcher, queries):  # type: ignore[no-untyped-def]
+        return SparseRetriever(self.index, Encoder.load()).ask(searcher, queries)
+
+
+def test_a_retriever_of_another_kind(small_index: Index, encoder: Encoder) -> None:
+    sparse = SparseRetriever(small_index, encoder)
+    others = {Unheard(): "Unheard", UnheardHere(small_index): "UnheardHere", sparse + Unheard(): "MixedRetriever"}
+    for retriever, name in others.items():
+        with pytest.raises(DataError, match=f"a {name} cannot be explained"):
+            explain(retriever, "printer", "printer")
+        with pytest.raises(DataError, match=f"a {name} cannot be explained"):
+            why_not(retriever, "printer", "printer")
 
 
 LONG = Document("long", "\n".join(f"Page {i} is about nothing at all, like the others." for i in range(30)), "Manual")

@@ -67,7 +67,7 @@ def nasty(tmp_path, encoder: Encoder):  # type: ignore[no-untyped-def]
 def test_texts_are_no_markup(nasty: HybridRetriever) -> None:
     query = f"printer <script>{NASTY}"
     answers = [why_not(nasty, query, NASTY, "other"), why_not(nasty, query, "other")]
-    for retriever in (nasty, *nasty.parts):
+    for retriever in (nasty, *nasty.local):
         answers += [explain(retriever, query, NASTY), why_not(retriever, query, NASTY)]
     for answer in answers:
         for page in (answer.to_html(), answer._repr_html_()):

@@ -9,6 +9,7 @@ import pytest
 
 from lexpand import Document, DocumentEncoding, Encoder, Index, QueryEncoding, SparseRetriever, ingest, read_queries
 from lexpand.data import Dtype, collection_path
+from lexpand.encode import Role
 from lexpand.errors import MissingExtra
 from lexpand.explanation import LossKind, Origin, explain, why_not
 from lexpand.search import encoder_of
@@ -65,6 +66,9 @@ def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> 
 
 
 def test_a_backend_without_the_dtype_leaves_it_to_the_other() -> None:
-    other = Encoder.load(documents=DocumentEncoding(max_tokens=128), device="onnx").documents_in(Dtype.BFLOAT16)
+    plain = Encoder.load(documents=DocumentEncoding(max_tokens=128), device="onnx")
+    other = plain.encoding(DocumentEncoding(max_tokens=128, dtype=Dtype.BFLOAT16))
+    assert other.dtypes == {Role.DOCUMENT: Dtype.BFLOAT16, Role.QUERY: Dtype.FLOAT32}
+    assert (plain.documents.dtype, other.space.encoding.dtype) == (Dtype.FLOAT32, Dtype.BFLOAT16)
     with pytest.raises(MissingExtra) if find_spec("torch") is None else nullcontext():
         other.encode_documents(["heart"])

@@ -1,7 +1,8 @@
-"""Explanations of real documents, against search and against slow twins."""
+"""Explanations of real documents, against search and against slow reference implementations."""
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,12 +150,26 @@ def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None
     assert (empty.score, empty.contributions, empty.unmatched) == (0.0, (), ())
 
 
-def test_a_document_read_otherwise_than_it_was_stored(small_index: Index) -> None:
+ASK = "Ask your manager for leave before it begins"
+
+
+def test_documents_are_read_as_the_index_records(small_index: Index, encoder: Encoder) -> None:
+    """However the encoder of the retriever would encode documents."""
+    other = Encoder.load(documents=DocumentEncoding(max_tokens=4, pruning="top=2"))
+    explanation = explain(SparseRetriever(small_index, other), ASK, "holiday")
+    assert explanation == explain(SparseRetriever(small_index, encoder), ASK, "holiday")
+    assert Origin.UNKNOWN not in {part.document.origin for part in explanation.contributions}
+
+
+def test_a_document_read_otherwise_than_it_was_stored(tmp_path: Path, pages: list[Document], encoder: Encoder) -> None:
     """The stored weights count; words that today's reading of the text lacks are not made up, and that is said."""
-    retriever = SparseRetriever(small_index, Encoder.load(documents=DocumentEncoding(max_tokens=4)))
-    query = "Ask your manager for leave before it begins"
-    explanation = explain(retriever, query, "holiday")
-    expected = {hit.doc_id: hit.score for hit in retriever.search(query)}["holiday"]
+    short = Encoder.load(documents=DocumentEncoding(max_tokens=4))
+    with Index.create(tmp_path / "i", short.space) as index:
+        index.add(pages, encoder.encode_documents(pages))
+        index.commit()
+        retriever = SparseRetriever(index, short)
+        explanation = explain(retriever, ASK, "holiday")
+        expected = {hit.doc_id: hit.score for hit in retriever.search(ASK)}["holiday"]
     assert explanation.score == expected
     # "Vacation requests" is all that is read, and without the rest it has other weights.
     sides = [part.document for part in explanation.contributions]

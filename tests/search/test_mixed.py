@@ -1,0 +1,244 @@
+"""Retrievers of other places: alone, in sums with an index, under a reranker."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fusion_reference import fuse_matches
+
+from lexpand import Document, Encoder, HybridRetriever, Index, Query, SparseRetriever, WordRetriever, ingest
+from lexpand.encode import WordAnalyzer
+from lexpand.errors import DataError
+from lexpand.index import Match, Matches
+from lexpand.search import Fusion, MixedRetriever, Note, Reason, Reranker, RerankingRetriever, Retriever, Weighted
+
+QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
+ELSEWHERE = [
+    Document("e1", "The printer in the hall is out of paper.", "Hall printer"),
+    Document("e2", "Invoices of the account are printed.", metadata={"team": "print"}),
+    Document("printer", "Another text of the same id.", "Elsewhere"),
+]
+
+
+class Elsewhere(Retriever):
+    """Counts the words that a query shares with the documents in a dictionary: an engine of somebody else's."""
+
+    def __init__(self, documents: Sequence[Document], notes: tuple[Note, ...] = ()) -> None:
+        self.kept = {document.doc_id: document for document in documents}
+        self.notes = notes
+        self.closed = False
+        self.depths: list[int] = []
+
+    def rank(self, queries, k, *, filter=None, group_by=None, threads=1):  # type: ignore[no-untyped-def]
+        self.depths.append(k)
+        return [self._ranked(query, k) for query in queries]
+
+    def _ranked(self, query: str, k: int) -> Matches:
+        words = set(query.lower().split())
+        shared = {doc_id: len(words & set(each.full_text.lower().split())) for doc_id, each in self.kept.items()}
+        best = sorted((doc_id for doc_id, count in shared.items() if count), key=lambda doc_id: -shared[doc_id])[:k]
+        scores = np.array([float(shared[doc_id]) for doc_id in best])
+        return Matches(best, scores, np.zeros(len(best), np.uint32), None, self.notes)
+
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        return {doc_id: self.kept[doc_id] for doc_id in doc_ids if doc_id in self.kept}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Wrapped(Retriever):
+    """A local retriever behind the two methods that a foreign one has."""
+
+    def __init__(self, inner: Retriever) -> None:
+        self.inner = inner
+
+    def rank(self, queries, k, **options):  # type: ignore[no-untyped-def]
+        found = self.inner.rank(queries, k, **options)
+        # Rows mean nothing in another place.
+        return [Matches(each.doc_ids, each.scores, np.zeros(len(each), np.uint32), each.spans) for each in found]
+
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        return self.inner.documents(doc_ids)
+
+
+class ByLength(Reranker):
+    """Prefers short texts."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
+        self.read += texts
+        return np.array([-len(text) for text in texts], np.float32)
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
+    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+        ingest(index, encoder, pages)
+        yield index
+
+
+@pytest.fixture
+def sparse(index: Index, encoder: Encoder) -> SparseRetriever:
+    return SparseRetriever(index, encoder)
+
+
+@pytest.fixture
+def words(index: Index) -> WordRetriever:
+    return WordRetriever(index)
+
+
+def pairs(found: Sequence[Match]) -> list[tuple[str, float]]:
+    return [(match.doc_id, match.score) for match in found]
+
+
+def test_a_foreign_retriever_alone() -> None:
+    with Elsewhere(ELSEWHERE) as elsewhere:
+        hits = elsewhere.search("the printer invoices", 2)
+        assert [(hit.rank, hit.doc_id, hit.score) for hit in hits] == [(1, "e1", 2.0), (2, "e2", 2.0)]
+        assert [(hit.title, hit.text) for hit in hits] == [
+            ("Hall printer", "The printer in the hall is out of paper."),
+            ("", "Invoices of the account are printed."),
+        ]
+        for hit in hits:
+            assert elsewhere.kept[hit.doc_id].full_text[slice(*hit.span)] == hit.text
+            assert hit.snippet in hit.text
+            assert (hit.terms, hit.passages) == ((), ())
+        assert hits[1].metadata == {"team": "print"}
+        assert (hits.query, hits.notes) == ("the printer invoices", ())
+        assert elsewhere.search("the printer invoices", 5, min_score=2.0) == hits
+        assert len(elsewhere.search("the printer", 5)) == 3
+        assert len(elsewhere.search("the printer", 5, min_score=2.0)) == 1
+        assert elsewhere.search_many(["the printer invoices", "nowhere"], 2) == [hits, []]
+        run = elsewhere.run([Query("q1", "the printer invoices"), Query("q2", "")], 2)
+        assert {query: pairs(ranking) for query, ranking in run.rankings.items()} == {
+            "q1": [("e1", 2.0), ("e2", 2.0)],
+            "q2": [],
+        }
+    assert elsewhere.closed
+
+
+@pytest.mark.parametrize("fusion", [fusion for fusion in Fusion if fusion is not Fusion.BOUND])
+def test_a_wrapped_retriever_gives_the_local_hybrid(
+    sparse: SparseRetriever, words: WordRetriever, fusion: Fusion
+) -> None:
+    local = HybridRetriever([0.4 * sparse, 0.6 * words], fusion=fusion)
+    for parts in ([0.4 * sparse, 0.6 * Wrapped(words)], [0.4 * Wrapped(sparse), 0.6 * words]):
+        mixed = MixedRetriever(parts, fusion=fusion)
+        for found, expected in zip(mixed.rank(QUERIES, 100), local.rank(QUERIES, 100), strict=True):
+            assert dict(pairs(found)) == dict(pairs(expected))
+            assert [match.score for match in found] == [match.score for match in expected]
+        assert [pairs(found) for found in mixed.rank(QUERIES, 2)] == [
+            pairs(found)[:2] for found in mixed.rank(QUERIES, 100)
+        ]
+
+
+def test_a_sum_with_an_index(sparse: SparseRetriever) -> None:
+    elsewhere = Elsewhere(ELSEWHERE)
+    mixed = 0.4 * sparse + 0.6 * elsewhere
+    assert isinstance(mixed, MixedRetriever)
+    assert mixed.parts == [Weighted(sparse, 0.4), Weighted(elsewhere, 0.6)]
+    query = "the printer invoices"
+    (found,), (here,), (there,) = mixed.rank([query], 9), sparse.rank([query], 1000), elsewhere.rank([query], 1000)
+    # Keys of the reference: documents in the order in which the rankings name them.
+    numbers = {doc_id: place for place, doc_id in enumerate(dict.fromkeys([*here.doc_ids, *there.doc_ids]))}
+    rankings = [[Match(match.doc_id, match.score, numbers[match.doc_id]) for match in each] for each in (here, there)]
+    assert pairs(found) == pairs(fuse_matches(rankings, [0.4, 0.6], Fusion.Z_SCORE)[:9])
+    assert elsewhere.depths[0] == 1000
+    hits = mixed.search(query, 9)
+    assert pairs(hits) == pairs(found)
+    texts = {hit.doc_id: (hit.title, hit.text) for hit in hits}
+    assert {"printer", "invoice", "e1", "e2"} <= set(texts)
+    # The document that both have is the first part's.
+    assert texts["printer"] == ("Printer does not print", sparse.index.document("printer").text)
+    assert texts["e1"][0] == "Hall printer"
+    swapped = {hit.doc_id: hit.title for hit in (elsewhere + sparse).search(query, 9)}
+    assert swapped["printer"] == "Elsewhere"
+
+
+def test_weights_decide(sparse: SparseRetriever) -> None:
+    elsewhere, query = Elsewhere(ELSEWHERE[:2]), "the printer invoices"
+    for weights, first in (((1000, 0.001), sparse), ((0.001, 1000), elsewhere)):
+        mixed = MixedRetriever([weights[0] * sparse, weights[1] * elsewhere], fusion="rrf")
+        expected = [hit.doc_id for hit in first.search(query)]
+        assert [hit.doc_id for hit in mixed.search(query)][: len(expected)] == expected
+
+
+def test_equal_sums_stand_in_the_order_of_the_first_ranking() -> None:
+    first, second = Elsewhere(ELSEWHERE[:1]), Elsewhere(ELSEWHERE[1:2])
+    (found,) = MixedRetriever([second, first], fusion="rrf").rank(["the printer account"], 5)
+    assert pairs(found) == [("e2", 1 / 61), ("e1", 1 / 61)]
+
+
+def test_a_sum_under_a_reranker(sparse: SparseRetriever) -> None:
+    reranker = ByLength()
+    mixed = sparse + Elsewhere(ELSEWHERE)
+    reranking = mixed >> reranker
+    assert isinstance(reranking, RerankingRetriever)
+    hits = reranking.search("the printer invoices", 9)
+    documents = mixed.documents([hit.doc_id for hit in hits])
+    lengths = [len(documents[hit.doc_id].full_text) for hit in hits]
+    assert [-hit.score for hit in hits] == lengths == sorted(lengths)
+    assert len(lengths) == 5
+    assert "The printer in the hall is out of paper." in " ".join(reranker.read)
+    alone = Elsewhere(ELSEWHERE) >> ByLength()
+    assert [hit.doc_id for hit in alone.search("printer invoices")] == ["e2", "e1"]
+    # A reranker is a part like others.
+    both = sparse + alone
+    assert isinstance(both, MixedRetriever)
+    assert {"e1", "e2", "printer"} <= {hit.doc_id for hit in both.search("the printer invoices")}
+
+
+def test_spans_and_notes_go_through(sparse: SparseRetriever, tmp_path: Path, encoder: Encoder) -> None:
+    note = Note(Reason.FAILURE, 0, 3, "out of order")
+    (found,) = (sparse + Elsewhere(ELSEWHERE, (note,))).rank(["printer"], 5)
+    assert found.notes == (note,)
+    document = Document("long", "printer toner paper. invoices finance money.")
+    with Index.create(tmp_path / "chunks", encoder.space, words=WordAnalyzer("english")) as index:
+        index.add([document], encoder.encode_documents(["a", "b"]), chunks=[[(0, 20), (21, 44)]])
+        index.commit()
+        mixed = Elsewhere(ELSEWHERE) + WordRetriever(index)
+        texts = {hit.doc_id: (hit.text, hit.span) for hit in mixed.search("the money")}
+    assert texts["long"] == ("invoices finance money.", (21, 44))
+    assert texts["e1"] == ("The printer in the hall is out of paper.", (13, 53))
+
+
+def test_several_indexes(sparse: SparseRetriever, tmp_path: Path, encoder: Encoder) -> None:
+    with Index.create(tmp_path / "other", encoder.space) as index:
+        ingest(index, encoder, ELSEWHERE)
+        mixed = sparse + SparseRetriever(index, encoder)
+        assert isinstance(mixed, MixedRetriever)
+        hits = mixed.search("printer in the hall")
+        assert hits[0].doc_id in ("e1", "printer")
+        assert {"e1", "printer"} <= {hit.doc_id for hit in hits}
+        mixed.close()
+        for closed in (sparse.index, index):
+            with pytest.raises(Exception, match="closed"):
+                closed.document("printer")
+
+
+def test_filters_are_each_parts_own(sparse: SparseRetriever, words: WordRetriever) -> None:
+    mixed = sparse + Wrapped(words)
+    assert [hit.doc_id for hit in mixed.search("invoices printer", filter="team = finance")] == ["invoice"]
+
+
+def test_what_cannot_be_mixed(sparse: SparseRetriever) -> None:
+    elsewhere = Elsewhere(ELSEWHERE)
+    with pytest.raises(DataError, match="group_by is for retrievers of one index"):
+        (sparse + elsewhere).search("printer", group_by="team")
+    with pytest.raises(DataError, match="fusion by bounds is for parts of one index"):
+        MixedRetriever([sparse, elsewhere], fusion="bound")
+    with pytest.raises(DataError, match="at least one part, got none"):
+        MixedRetriever([])
+    with pytest.raises(DataError, match="fusion must be one of"):
+        MixedRetriever([sparse], fusion="best")
+    with pytest.raises(DataError, match="depth must be an integer of at least 1"):
+        MixedRetriever([sparse], depth=0)
+    with pytest.raises(DataError, match="of one open index, got 2 parts of 1 indexes"):
+        HybridRetriever([sparse, elsewhere])
+    for queries in ("printer", b"printer"):
+        with pytest.raises(DataError, match="must be a list of strings"):
+            sparse.rank(queries, 5)  # type: ignore[arg-type]
