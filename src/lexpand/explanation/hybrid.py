@@ -12,7 +12,7 @@ from lexpand.explanation.losses import Loss
 from lexpand.explanation.registry import inquiry_of
 from lexpand.index import Match, Matches
 from lexpand.index.filters import Filter
-from lexpand.search import Fusion, HybridRetriever, fuse
+from lexpand.search import HybridRetriever, fuse
 from lexpand.search.hybrid import HybridAsked
 
 
@@ -28,8 +28,7 @@ class HybridInquiry(Inquiry):
         super().__init__(retriever, asked, filter)
         self._weights = asked.weights_of(0)
         self._fusion, self._depth = retriever.fusion, retriever.depth
-        bounded = self._fusion is Fusion.BOUND
-        self._bounds = [part.bounds()[0] if bounded else 1.0 for part in asked.parts]
+        self._bounds = [part.scales(self._fusion)[0] for part in asked.parts]
         self._parts = [inquiry_of(part, put, filter) for part, put in zip(retriever.local, asked.parts, strict=True)]
         found = asked.ranked(self._depth, filter=filter)
         self._rankings: list[Matches] = [self.searcher.named(each[0]) for each in found]

@@ -269,6 +269,13 @@ class Reading(ABC):
             else np.full(len(self.space.vocabulary), np.log(2))
         )
 
+    def typical_weight(self) -> float:
+        """A large stored weight of a typical passage: the mean of the ten largest of each of 256 passages.
+
+        1 in an empty index. Worked out once a snapshot.
+        """
+        return self._snapshot.typical_weight
+
     def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
         """Of each term its largest stored weight over the live units, float64 [terms]; 0 where none has it.
 

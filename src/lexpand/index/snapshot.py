@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from lexpand.index.units import Units
 
 # Filters whose sets are kept: a bit a unit and filter, 125 kB for a million units.
 _FILTERS = 64
+
+# Passages that are looked at for a typical weight, and their largest weights that count.
+_SAMPLE, _LARGEST = 256, 10
 
 
 class Snapshot:
@@ -80,6 +83,24 @@ class Snapshot:
         found: NDArray[np.float64] = np.log1p((self.live_units - having + 0.5) / (having + 0.5))
         found.setflags(write=False)
         return found
+
+    @cached_property
+    def typical_weight(self) -> float:
+        """See `Index.typical_weight`; the sample depends on the live passages in their order alone, not on merges."""
+        vectors = (segment.native.vector(SPARSE_FIELD, ordinal) for segment, ordinal in self._sample())
+        largest = [np.sort(impacts * scale)[-_LARGEST:].mean() for _, impacts, scale in vectors if len(impacts)]
+        return float(np.mean(largest)) if largest else 1.0
+
+    def _sample(self) -> Iterator[tuple[OpenSegment, int]]:
+        """Passages at even distances among the live ones."""
+        ordinals = [
+            np.flatnonzero(as_mask(live, segment.entry.units))
+            for segment, live in zip(self.segments, self.live, strict=True)
+        ]
+        starts = np.cumsum([0, *map(len, ordinals)])
+        for place in np.unique(np.linspace(0, starts[-1] - 1, _SAMPLE).astype(np.int64)) if starts[-1] else ():
+            number = int(np.searchsorted(starts, place, side="right")) - 1
+            yield self.segments[number], int(ordinals[number][place - starts[number]])
 
     def allowed(self, expression: Expression | None, catalogue: Catalogue) -> list[Set]:
         """The live units that a filter lets through; worked out once a snapshot."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lexpand.index import Matches, Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.units import Units
+from lexpand.search.fusion import Fusion
 
 Span = tuple[int, int]
 
@@ -41,6 +42,16 @@ class Asked(ABC):
     def bounds(self) -> Sequence[float]:
         """The largest score that a document could have, of each query; for `Fusion.BOUND`."""
 
+    @abstractmethod
+    def expected(self) -> Sequence[float]:
+        """The score of a passage that has all terms of the query, of each query; for `Fusion.EXPECTED`."""
+
+    def scales(self, fusion: Fusion) -> Sequence[float]:
+        """What a fusion by query divides the scores of each query by; 1 for other fusions."""
+        if not fusion.by_query:
+            return [1.0] * len(self)
+        return self.bounds() if fusion is Fusion.BOUND else self.expected()
+
     def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> Self:
         """The queries as they are searched for at last: what their own feedback adds is in them."""
         del filter, threads
@@ -59,6 +70,10 @@ class Asked(ABC):
     def factors(self) -> Sequence[float]:
         """What the weight of these queries in a sum is multiplied by: above 1 where this kind knows them best."""
         return [1.0] * len(self)
+
+    def identifiers(self) -> Sequence[float]:
+        """The share of identifiers in what each query may score, 0 to 1, where this kind can tell."""
+        return [0.0] * len(self)
 
     def terms(self, place: int, units: Units) -> list[dict[str, float]]:
         """What each shared term adds to the scores of units for the query at a place, by terms as people read them."""

@@ -40,6 +40,17 @@ class Fusion(StrEnum):
     not found. Theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion Functions*, with the infimum 0.
     """
 
+    EXPECTED = "expected"
+    """Divided by the score that a passage would have which has all terms of the query (`Asked.expected`); 0 for a
+    document not found. For vectors that is the sum of the query's weights times a large stored weight of a typical
+    passage, for words the sum of their inverse document frequencies. As `BOUND`, without a search for every term.
+    """
+
+    @property
+    def by_query(self) -> bool:
+        """Whether scores are divided by a number that the query has, whatever is found."""
+        return self in (Fusion.BOUND, Fusion.EXPECTED)
+
 
 class Fused(NamedTuple):
     """The documents of several rankings, best first.
@@ -71,7 +82,7 @@ def fuse(
         scores: of each ranking, those of its documents, falling.
         weights: of each ranking.
         fusion: what a ranking gives its documents.
-        bounds: for `Fusion.BOUND`, of each ranking the largest score that its query could reach.
+        bounds: for fusions by query, of each ranking what its scores are divided by.
 
     Raises:
         DataError: the bounds that the fusion needs are not given.
@@ -92,10 +103,10 @@ def fuse(
 
 
 def _shares(scores: Sequence[NDArray[np.float64]], fusion: Fusion, bounds: Sequence[float] | None) -> list[Shares]:
-    if fusion is not Fusion.BOUND:
+    if not fusion.by_query:
         return [_SHARES[fusion](each) for each in scores]
     if bounds is None:
-        raise DataError("fusion by bounds needs a bound for each ranking")
+        raise DataError(f"fusion by {fusion} needs a number for each ranking to divide its scores by")
     return [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
 
 

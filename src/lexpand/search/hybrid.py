@@ -19,6 +19,9 @@ from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 DEPTH = 1_000
 """Documents that each part ranks."""
 
+# From this share of identifiers on, a query is one for them.
+_MOSTLY = 0.5
+
 
 class HybridAsked(Asked):
     """Queries of a `HybridRetriever`.
@@ -54,7 +57,7 @@ class HybridAsked(Asked):
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
         if self._feedback is not None and k:
-            learned = self.learned([standing(units, self._feedback.documents) for units in fused], self._feedback)
+            learned = self.learned(self._relevant(fused, self._feedback), self._feedback)
             fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
         if group_by is not None:
             fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
@@ -66,17 +69,28 @@ class HybridAsked(Asked):
         scale = sum(self.weights) / sum(weights)
         return [weight * scale for weight in weights]
 
+    def _relevant(self, fused: Sequence[Units], feedback: Feedback) -> list[Units]:
+        """What each query learns from: its best units; nothing for a query that asks for identifiers.
+
+        The documents around the one that has the identifier are of others, and their terms would only hide it.
+        """
+        counts = [0 if share > _MOSTLY else feedback.documents for share in self.identifiers()]
+        return [standing(units, count) for units, count in zip(fused, counts, strict=True)]
+
+    def identifiers(self) -> Sequence[float]:
+        """See `Asked.identifiers`."""
+        found: list[float] = np.max([part.identifiers() for part in self.parts], axis=0).tolist()
+        return found
+
     def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
         """What each part finds for each query."""
         return [part.units(depth, filter=filter, threads=threads) for part in self.parts]
 
     def fused(self, found: Sequence[Sequence[Units]]) -> list[Units]:
         """The sums of what the parts found, of each query."""
-        bounds = [part.bounds() for part in self.parts] if self._fusion is Fusion.BOUND else None
+        scales = [part.scales(self._fusion) for part in self.parts]
         return [
-            fused_units(
-                rankings, self.weights_of(i), self._fusion, None if bounds is None else [each[i] for each in bounds]
-            )
+            fused_units(rankings, self.weights_of(i), self._fusion, [each[i] for each in scales])
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
 
@@ -85,7 +99,7 @@ class HybridAsked(Asked):
         if self._feedback is None:
             return self
         fused = self.fused(self.ranked(self._depth, filter=filter, threads=threads))
-        return self.learned([standing(units, self._feedback.documents) for units in fused], self._feedback)
+        return self.learned(self._relevant(fused, self._feedback), self._feedback)
 
     def learned(self, relevant: Sequence[Units], feedback: Feedback) -> HybridAsked:
         """See `Asked.learned`: of every part."""
@@ -96,7 +110,7 @@ class HybridAsked(Asked):
         """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
         terms: list[dict[str, float]] = [{} for _ in range(len(units))]
         for part, weight in zip(self.parts, self.weights_of(place), strict=True):
-            bound = part.bounds()[place] if self._fusion is Fusion.BOUND else 0.0
+            bound = part.scales(self._fusion)[place] if self._fusion.by_query else 0.0
             for mine, found in zip(terms, part.terms(place, units), strict=True):
                 whole = bound or sum(found.values()) or 1.0
                 for term, share in found.items():
@@ -108,11 +122,20 @@ class HybridAsked(Asked):
         return self.parts[0].spans(place, doc_id)
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: the shares of scores divided by their bounds are at most 1."""
+        """See `Asked.bounds`: shares of scores that are divided by their bounds are at most 1."""
         if self._fusion is not Fusion.BOUND:
             raise DataError(
                 f"a hybrid by {self._fusion} has no largest score: fusion by bounds is for vectors and words"
             )
+        return self._largest()
+
+    def expected(self) -> Sequence[float]:
+        """See `Asked.expected`: the sum of the weights."""
+        if not self._fusion.by_query:
+            raise DataError(f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected")
+        return self._largest()
+
+    def _largest(self) -> Sequence[float]:
         return [sum(self.weights_of(place)) for place in range(len(self))]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:

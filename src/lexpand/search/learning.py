@@ -15,7 +15,6 @@ from lexpand.errors import DataError
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
 from lexpand.index.units import Units
-from lexpand.search.fusion import Fusion
 from lexpand.search.hybrid import fused_units
 from lexpand.search.pipeline import Pipeline
 from lexpand.search.retriever import LocalRetriever
@@ -131,16 +130,14 @@ class _Table:
         self._queries = queries
         self._fusion = pipeline.fusion
         self._rankings: list[tuple[Units, ...]] = list(zip(*found, strict=True))
-        self._bounds: list[Sequence[float] | None] = [None] * len(queries)
-        if pipeline.fusion is Fusion.BOUND:
-            self._bounds = list(zip(*(each.bounds() for each in asked), strict=True))
+        self._scales = list(zip(*(each.scales(pipeline.fusion) for each in asked), strict=True))
 
     def runs(self, weights: Sequence[float], parts: Sequence[Sequence[int]]) -> list[Run]:
         """A run of the queries at the places of each part."""
         return [Run({self._queries[i].query_id: self._ranking(i, weights) for i in places}) for places in parts]
 
     def _ranking(self, place: int, weights: Sequence[float]) -> list[ScoredDocument]:
-        fused = fused_units(self._rankings[place], weights, self._fusion, self._bounds[place])
+        fused = fused_units(self._rankings[place], weights, self._fusion, self._scales[place])
         best = self._searcher.named(fused.at(slice(0, _DEPTH)))
         return [ScoredDocument(match.doc_id, match.score) for match in best]
 

@@ -45,8 +45,8 @@ class MixedRetriever(Retriever):
         self.parts = [part if isinstance(part, Weighted) else Weighted(part) for part in parts]
         self.fusion = parse_fusion(fusion)
         self.depth = check_depth(depth)
-        if self.fusion is Fusion.BOUND:
-            raise DataError("fusion by bounds is for parts of one index, which knows the largest score of a query")
+        if self.fusion.by_query:
+            raise DataError(f"fusion by {self.fusion} is for parts of one index, which knows what a query can reach")
 
     def reading(self) -> Self:
         """See `Retriever.reading`."""

@@ -158,7 +158,7 @@ DEFAULT = "hybrid"
 _EXACT = 100.0
 
 NAMED: dict[str, Pipeline] = {
-    "hybrid": Pipeline((Splade(), Words(exact=_EXACT)), Fusion.BOUND),
+    "hybrid": Pipeline((Splade(), Words(exact=_EXACT)), Fusion.EXPECTED),
     "best": Pipeline(
         (Splade(weight=0.5, idf=0.5), Words(weight=0.5, exact=_EXACT)),
         Fusion.MAXIMUM,

@@ -94,6 +94,11 @@ class VectorsAsked(Asked):
         products = self.vectors.weights * self.searcher.largest_weights(self.vectors.terms)
         return [float(products[start:end].sum()) for start, end in pairwise(self.vectors.indptr.tolist())]
 
+    def expected(self) -> Sequence[float]:
+        """See `Asked.expected`: query weights times a large stored weight of a typical passage, summed up."""
+        weight = self.searcher.typical_weight()
+        return [float(self.vectors.weights[a:b].sum()) * weight for a, b in pairwise(self.vectors.indptr.tolist())]
+
 
 def _score(query: Mapping[int, float], stored: StoredVector) -> float:
     pairs = zip(stored.terms.tolist(), stored.weights.tolist(), strict=True)

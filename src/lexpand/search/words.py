@@ -49,13 +49,16 @@ class WordsAsked(Asked):
         words: Sequence[Mapping[str, float]],
         bm25: BM25,
         feedback: Feedback | None,
-        factors: Sequence[float],
+        exact: float,
+        identifiers: Sequence[float],
     ) -> None:
         super().__init__(searcher, queries)
         self.words = words
         self._bm25 = bm25
         self._feedback = feedback
-        self._factors = factors
+        self._exact = exact
+        self._identifiers = identifiers
+        self._expected: Sequence[float] | None = None
 
     def units(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
@@ -86,11 +89,15 @@ class WordsAsked(Asked):
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
     def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
-        return WordsAsked(self.searcher, self.queries, words, self._bm25, None, self._factors)
+        return WordsAsked(self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers)
 
     def factors(self) -> Sequence[float]:
         """See `Asked.factors`: 1 + ``exact`` times the share of identifiers in what the query may score."""
-        return self._factors
+        return [1 + self._exact * share for share in self._identifiers]
+
+    def identifiers(self) -> Sequence[float]:
+        """See `Asked.identifiers`."""
+        return self._identifiers
 
     def terms(self, place: int, units: Units) -> list[dict[str, float]]:
         """See `Asked.terms`."""
@@ -104,7 +111,13 @@ class WordsAsked(Asked):
         """See `Asked.bounds`: the sum of the words' inverse document frequencies, which no repetition exceeds."""
         if self._feedback is not None:
             raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
-        return self.searcher.word_bounds(self.words)
+        return self.expected()
+
+    def expected(self) -> Sequence[float]:
+        """See `Asked.expected`: the sum of the words' inverse document frequencies."""
+        if self._expected is None:
+            self._expected = self.searcher.word_bounds(self.words)
+        return self._expected
 
 
 class WordRetriever(LocalRetriever):
@@ -144,10 +157,8 @@ class WordRetriever(LocalRetriever):
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> WordsAsked:
         """See `LocalRetriever.ask`."""
         words = searcher.analyzed(queries)
-        factors = (
-            [1 + self.exact * identifier_share(searcher, each) for each in words] if self.exact else [1.0] * len(words)
-        )
-        return WordsAsked(searcher, queries, words, self.bm25, self.feedback, factors)
+        shares = [identifier_share(searcher, each) if self.exact else 0.0 for each in words]
+        return WordsAsked(searcher, queries, words, self.bm25, self.feedback, self.exact, shares)
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
         """The same retriever with feedback."""
