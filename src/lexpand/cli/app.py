@@ -98,6 +98,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sync": sync.sync_command,
     "get": documents.get,
     "delete": documents.delete,
+    "fields": documents.fields,
     "info": info.info,
     "check": maintenance.check,
     "compact": maintenance.compact,
