@@ -220,7 +220,7 @@ FIELDS = ("--id-field", "key", "--text-field", "body", "--title-field", "head")
 
 
 def test_sync_takes_fields_that_the_index_remembers(run: Run, rows_file: Callable, tmp_path: Path) -> None:
-    rows = [{"key": "a", "body": "one", "head": "One"}, {"key": "b", "body": "two", "text": "other"}]
+    rows = [{"key": "a", "body": "one", "head": "One"}, {"key": "b", "body": "two", "head": "", "text": "other"}]
     source, path = rows_file(*rows), tmp_path / "i"
     assert run("sync", source, path, *SMALL, *FIELDS).code == 0
     with Index.open(path) as index:
@@ -228,7 +228,7 @@ def test_sync_takes_fields_that_the_index_remembers(run: Run, rows_file: Callabl
         assert index.document("b") == Document("b", "two", "", {"text": "other"})
     again = run("sync", source, path, "--json").json()
     assert (again["added"], again["unchanged"], again["deleted"]) == (0, 2, 0)
-    assert run("index", rows_file({"key": "c", "body": "three"}, name="more.jsonl"), path).code == 0
+    assert run("index", rows_file({"key": "c", "body": "three", "head": ""}, name="more.jsonl"), path).code == 0
     assert ids_in(path) == ["a", "b", "c"]
 
 

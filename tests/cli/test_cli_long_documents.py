@@ -52,13 +52,16 @@ def test_an_index_remembers_how_its_documents_are_encoded(
     assert settings["pruning"]["top"] == 20
     assert run("sync", source, index).code == 0
     assert run("sync", source, index, *way).code == 0
+    assert run("sync", source, index, *way[4:]).code == 0
     with Index.open(index) as opened:
         units = opened.info().units
         more = [{"id": "new", "text": ROWS[1]["text"] + "Anew."}]
     assert run("index", rows_file(*more), index).code == 0
     with Index.open(index) as opened:
         assert opened.info().units > units + 3
-    for other in (("--long", "refuse"), ("--overlap", "5"), ("--chunks", "max"), ("--prune", "top=21")):
+    chunk = ("--long", "chunk")
+    others = [("--long", "refuse"), chunk, (*chunk, "--overlap", "5"), (*chunk, "--overlap", "4", "--chunks", "max")]
+    for other in (*others, ("--prune", "top=21,ban=special"), ("--prune", "top=20")):
         error = run("index", source, index, *other).error()
         assert f" holds documents encoded with {'pruning' if other[0] == '--prune' else 'long'} " in error
         assert "leave the setting out, since" in error
