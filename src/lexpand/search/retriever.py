@@ -257,17 +257,7 @@ class LocalRetriever(Retriever):
         reading = self.reading()
         asked = reading.ask(reading.searcher, queries).resolved(filter=filter, threads=threads)
         found = asked.matches(k, filter=filter, group_by=group_by, threads=threads)
-        return [
-            Hits(
-                [
-                    explained_hit(hit, asked, place, passages, document)
-                    for hit, document in _hits_of(query, above(matches, min_score), reading)
-                ],
-                query,
-                matches.notes,
-            )
-            for place, (query, matches) in enumerate(zip(queries, found, strict=True))
-        ]
+        return explained_hits(asked, [above(matches, min_score) for matches in found], reading, passages)
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """See `Retriever.documents`."""
@@ -283,12 +273,18 @@ class LocalRetriever(Retriever):
         self.index.close()
 
 
-def _hits_of(query: str, matches: Matches, reading: Retriever) -> list[tuple[Hit, Document]]:
-    documents = reading.documents_of(matches)
-    return [(hit, documents[hit.doc_id]) for hit in make_hits(query, matches, documents)]
+def explained_hits(asked: Asked, found: Sequence[Matches], reading: Retriever, passages: int) -> list[Hits]:
+    """The hits of queries that were put to an index, with their terms, and passages where several are asked for."""
+    made = []
+    for place, (query, matches) in enumerate(zip(asked.queries, found, strict=True)):
+        documents = reading.documents_of(matches)
+        hits = make_hits(query, matches, documents)
+        explained = [_explained(hit, asked, place, passages, documents[hit.doc_id]) for hit in hits]
+        made.append(Hits(explained, query, matches.notes))
+    return made
 
 
-def explained_hit(hit: Hit, asked: Asked, place: int, passages: int, document: Document) -> Hit:
+def _explained(hit: Hit, asked: Asked, place: int, passages: int, document: Document) -> Hit:
     """A hit with its terms, and its passages where several are asked for."""
     terms = sorted(asked.terms(place, hit.doc_id).items(), key=lambda pair: -pair[1])
     found: list[tuple[int, int]] = asked.spans(place, hit.doc_id) if passages > 1 else []
