@@ -10,7 +10,10 @@ import pytest
 import lexpand
 from lexpand import Document, Encoder, Index, ingest, open_retriever, read_queries
 from lexpand.cli import demo
+from lexpand.collection import open as open_collection
 from lexpand.data import collection_path
+from lexpand.encode import WordAnalyzer
+from lexpand.search.pipeline import NAMED
 
 SMALL = ("--max-length", "16")
 
@@ -46,7 +49,7 @@ def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_pa
 def test_index_says_what_was_cut_and_what_has_no_term(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     source = rows_file({"id": "b", "text": "two words " * 20}, {"id": "c", "text": " "})
     ran = run("index", source, tmp_path / "i", *SMALL)
-    assert "  1 longer than 16 tokens: cut, 26 of 42 tokens not read\n" in ran.out
+    assert "  1 longer than 16 tokens: cut, 26 of 42 tokens not read; --long chunk " in ran.out
     assert "  1 without any term: no query can find them\n" in ran.out
 
 
@@ -86,7 +89,7 @@ def test_index_reads_folders(run: Callable, tmp_path: Path) -> None:
 def test_paths_with_spaces_and_other_alphabets(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     source, path = rows_file({"id": "日本", "text": "x"}, name="dö c.jsonl"), tmp_path / "ein ïndex 漢"
     assert run("index", source, path).out.endswith(f"{path} holds 1 document\n")
-    assert run("info", path, "--json").json()["index"] == str(path)
+    assert run("info", path, "--json").json()["path"] == str(path)
 
 
 def test_commits_come_at_intervals(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
@@ -99,7 +102,10 @@ def test_commits_come_at_intervals(run: Callable, rows_file: Callable, tmp_path:
 
 def test_search_says_what_was_found(run: Callable, pages_index: Path) -> None:
     ran = run("search", pages_index, "account recovery code", "-k", "2")
-    assert (ran.code, ran.err) == (0, "")
+    # The index has no words, which the default pipeline would search.
+    said = "the index has no words, so the pipeline splade searched instead of hybrid; index again to have both\n"
+    assert (ran.code, ran.err) == (0, said)
+    assert run("search", pages_index, "account recovery code", "--pipeline", "splade").err == ""
     lines = ran.out.splitlines()
     assert re.fullmatch(r"  1\. Account recovery  recovery  \d+\.\d{3}", lines[0])
     assert lines[1] == "     Choose 'I cannot get in' and we send a code to your phone."
@@ -116,7 +122,33 @@ def test_search_gives_what_the_library_gives(run: Callable, pages_index: Path) -
     assert [hit["score"] for hit in found["hits"]] == [hit.score for hit in hits]
     invoice = next(hit for hit in found["hits"] if hit["doc_id"] == "invoice")
     assert invoice["metadata"] == {"team": "finance", "page": 3}
-    assert set(invoice) == {"rank", "score", "doc_id", "title", "snippet", "metadata"}
+    names = {"rank", "score", "doc_id", "title", "text", "span", "snippet", "metadata", "terms", "passages"}
+    assert set(invoice) == names
+    (hit,) = [hit for hit in hits if hit.doc_id == "invoice"]
+    assert invoice == json.loads(json.dumps(hit.to_dict()))
+
+
+def test_search_leaves_out_low_scores(run: Callable, pages_index: Path) -> None:
+    options = ("turn on the printer each month", "--pipeline", "splade")
+    every = run("search", pages_index, *options, "--json").json()["hits"]
+    least = every[1]["score"]
+    found = run("search", pages_index, *options, "--min-score", repr(least), "--json").json()["hits"]
+    assert found == every[:2]
+    ran = run("search", pages_index, *options, "--min-score", 99)
+    assert (ran.code, ran.out) == (0, "nothing found: no document has a score of at least 99\n")
+
+
+def test_search_shows_passages(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+    text = "Invoices are sent on the first day. " * 4 + "The printer is broken. " + "Nothing here. " * 9
+    source = rows_file({"id": "long", "text": text}, {"id": "short", "text": "The printer."})
+    assert run("index", source, tmp_path / "i", *SMALL, "--long", "chunk").code == 0
+    hits = run("search", tmp_path / "i", "broken printer", "--passages", 3, "--json").json()["hits"]
+    (hit,) = [each for each in hits if each["doc_id"] == "long"]
+    assert [len(each["passages"]) for each in hits if each["doc_id"] == "short"] == [0]
+    assert [text[slice(*passage["span"])] for passage in hit["passages"]] == [each["text"] for each in hit["passages"]]
+    assert (len(hit["passages"]), hit["passages"][0]["text"]) == (3, hit["text"])
+    plain, more = (run("search", tmp_path / "i", "broken printer", "--passages", n).out.splitlines() for n in (1, 3))
+    assert len(more) == len(plain) + 2
 
 
 @pytest.mark.parametrize("k", [1, 3, 2**32 - 1])
@@ -185,7 +217,7 @@ def test_info_describes_the_index(run: Callable, pages_index: Path) -> None:
     facts = run("info", pages_index, "--json").json()
     with Index.open(pages_index) as index:
         info = index.info()
-    assert facts["documents"] == facts["units"] == 4
+    assert facts["documents"] == facts["passages"] == 4
     assert (facts["commit"], facts["segments"]) == (1, 1)
     assert facts["committed_at"].startswith("20")
     assert facts["model"] == "splade-tiny"
@@ -195,8 +227,11 @@ def test_info_describes_the_index(run: Callable, pages_index: Path) -> None:
     on_disk = sum(path.stat().st_size for path in (pages_index / "segments").iterdir())
     assert facts["segment_bytes"] == on_disk
     text = run("info", pages_index).out
-    assert "vocabulary size      30,522\n" in text
-    assert [line[:21].strip().replace(" ", "_") for line in text.splitlines()] == list(facts)
+    assert "vocabulary size   30,522\n" in text
+    assert [line[:16].strip().replace(" ", "_") for line in text.splitlines()] == list(facts)
+    assert facts["path"] == str(pages_index)
+    assert (facts["pipeline"], facts["words"], facts["columns"]) == ("splade", None, {})
+    assert facts == json.loads(json.dumps(open_collection(pages_index).info().to_dict()))
 
 
 def test_encode_prints_terms_with_their_origin(run: Callable, encoder: Encoder) -> None:
@@ -243,7 +278,7 @@ def small_demo(monkeypatch: pytest.MonkeyPatch, scifact: list[Document]) -> None
 @pytest.fixture
 def demo_index(tmp_path: Path, encoder: Encoder) -> Path:
     """An index for the demo, empty."""
-    Index.create(tmp_path / "demo", encoder.space).close()
+    Index.create(tmp_path / "demo", encoder.space, words=WordAnalyzer("english")).close()
     return tmp_path / "demo"
 
 
@@ -252,17 +287,20 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
     ran = run("demo", "--index", demo_index)
     assert ran.code == 0, ran
     assert ran.err == f"indexing {FEW} abstracts of SciFact into {demo_index}\n"
-    assert re.search(r"^nDCG@10 0\.\d{4}$", ran.out, re.MULTILINE)
-    assert re.search(r"^documents encoded a second \d", ran.out, re.MULTILINE)
+    for name in NAMED:
+        assert re.search(rf"^{name} +[01]\.\d{{3}} +[01]\.\d{{3}} +[\d.]+ ms +[\d.]+ ms *$", ran.out, re.MULTILINE)
+    assert re.search(r"^documents encoded a second: \d", ran.out, re.MULTILINE)
     assert ran.out.count(" scores ") == len(demo.QUESTIONS)
-    assert f'lexpand search "{demo_index}"' in ran.out
+    assert re.search(rf"^  \S+ search {re.escape(str(demo_index))} 'does smoking", ran.out, re.MULTILINE)
     again = run("demo", "--index", demo_index, "--json")
     facts = again.json()
     assert again.err == ""
     assert (facts["documents"], facts["added"], facts["queries"]) == (FEW, 0, 3)
-    assert 0 < facts["nDCG@10"] < 1
-    assert 0 < facts["R@100"] < 1
-    assert 0 < facts["query_ms_p50"] <= facts["query_ms_p99"]
+    assert list(facts["pipelines"]) == list(NAMED)
+    for measured in facts["pipelines"].values():
+        assert 0 < measured["nDCG@10"] < 1
+        assert 0 < measured["R@100"] < 1
+        assert 0 < measured["query_ms_p50"] <= measured["query_ms_p99"]
 
 
 @pytest.mark.usefixtures("small_demo")

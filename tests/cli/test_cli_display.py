@@ -79,7 +79,7 @@ def in_terminal(*arguments: object, columns: int = 60, **extra: str) -> str:
 
 
 def test_a_terminal_gets_colours_and_wrapped_words(pages_index: Path) -> None:
-    sent = in_terminal("search", pages_index, "account recovery code", "--explain", columns=40)
+    sent = in_terminal("search", pages_index, "account recovery code", "--pipeline", "splade", "--explain", columns=40)
     assert "\x1b[1mAccount recovery" in sent
     lines = re.sub(r"\x1b\[[0-9;]*m", "", sent).splitlines()
     assert all(len(line) <= 40 for line in lines)

@@ -24,11 +24,12 @@ def index(run: Callable, source: Path, tmp_path: Path) -> Path:
 
 
 def test_an_index_remembers_it(run: Callable, index: Path, source: Path, rows_file: Callable) -> None:
-    assert run("info", index, "--json").json()["document_settings"] == {"dtype": "int8"}
+    assert run("info", index, "--json").json()["encoding"] == {"dtype": "int8", "max_tokens": 512}
     more = rows_file(*ROWS, {"id": "c", "text": "Something new."}, name="more.jsonl")
     for command in ("index", "sync"):
         error = run(command, more, index, "--dtype", "float32").error()
-        assert "holds documents encoded in int8, not in float32: encode in int8, or make a new index" in error
+        assert "holds documents encoded with dtype int8, got float32: leave the setting out, since" in error
+        assert error.endswith("or make a new index")
     assert run("index", more, index).code == 0
     assert run("sync", source, index, "--dtype", "int8").code == 0
     with Index.open(index) as opened:
@@ -40,13 +41,20 @@ def test_it_is_refused_before_the_model_is_loaded(
 ) -> None:
     monkeypatch.setattr(Encoder, "load", lambda *_, **__: pytest.fail("bfloat16 may want PyTorch first"))
     for command in ("index", "sync"):
-        assert "encoded in int8, not in bfloat16" in run(command, source, index, "--dtype", "bfloat16").error()
-        assert "the weight 0 for titles, not 0.5" in run(command, source, index, "--title-weight", "0.5").error()
+        assert (
+            "encoded with dtype int8, got bfloat16: leave" in run(command, source, index, "--dtype", "bfloat16").error()
+        )
+        assert (
+            "encoded with title_weight 0, got 0.5: leave"
+            in run(command, source, index, "--title-weight", "0.5").error()
+        )
 
 
 def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", "--words", "none").code == 0
-    assert "encoded in float32, not in int8" in run("sync", source, tmp_path / "i", "--dtype", "int8").error()
+    assert (
+        "encoded with dtype float32, got int8: leave" in run("sync", source, tmp_path / "i", "--dtype", "int8").error()
+    )
 
 
 def test_queries_are_in_float32_unless_it_is_said(run: Callable, index: Path) -> None:

@@ -57,9 +57,9 @@ def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
 def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
     run: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lexpand.index.exchange import encoding
+    from lexpand.collection import encoding_files
 
-    monkeypatch.setattr(encoding, "_BATCH", 2)
+    monkeypatch.setattr(encoding_files, "_BATCH", 2)
     encoded, run_window = list[str](), Encoder._run_window
 
     def interrupted(self: Encoder, texts: list[str], *arguments: object) -> object:

@@ -42,7 +42,7 @@ def foreign(index: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "newer version": (newer, "format 999; this version of Lexpand reads up to 2: upgrade lexpand"),
+    "newer version": (newer, "format 999; this version of Lexpand reads up to 3: upgrade lexpand"),
     "truncated segment": (lambda index: truncate(segment_of(index)), "segments"),
     "flipped bit at the start": (lambda index: flip(segment_of(index), 0.0), "segments"),
     "flipped bit in the middle": (lambda index: flip(segment_of(index), 0.5), "segments"),
@@ -81,8 +81,14 @@ def test_a_damaged_index_is_one_line(
         (["index", "good.jsonl", "thing.pdf"], "error: cannot make an index at thing.pdf: File exists"),
         (["index", "good.jsonl", "i", "--model", "none"], "error: no model 'none': give a model folder's path"),
         (["index", "good.jsonl", "i", "--model", "folder"], "error: folder"),
-        (["index", "good.jsonl", "i", "--max-length", "2"], "error: a length of 2 tokens: splade-tiny reads 3 to 512"),
-        (["index", "good.jsonl", "i", "--max-length", "513"], "error: a length of 513 tokens: "),
+        (
+            ["index", "good.jsonl", "i", "--max-length", "2"],
+            "error: max_tokens must be from 3 to 512 for splade-tiny, got 2",
+        ),
+        (
+            ["index", "good.jsonl", "i", "--max-length", "513"],
+            "error: max_tokens must be from 3 to 512 for splade-tiny, got 513",
+        ),
         (["info", "absent"], "error: absent is no index: it has no catalogue.sqlite; `lexpand index SOURCE absent`"),
         (["info", "full"], "error: full is no index"),
         (["info", "thing.pdf"], "error: thing.pdf is no index"),
@@ -115,7 +121,8 @@ def test_an_unknown_document(run: Callable, pages_index: Path) -> None:
 
 def test_another_length_than_the_index_has(run: Callable, pages_index: Path, rows_file: Callable) -> None:
     error = run("index", rows_file({"id": "a", "text": "x"}), pages_index, "--max-length", "16").error()
-    assert error.endswith("was made with --max-length 512, not 16: leave the option out, or make a new index")
+    assert " holds documents encoded with max_tokens 512, got 16: leave the setting out, since " in error
+    assert error.endswith("encode as the index records, or make a new index")
 
 
 def test_an_index_that_another_process_writes(
@@ -252,7 +259,7 @@ def test_a_path_that_is_not_utf8(shell: Callable, pages_index: Path, tmp_path: P
     except OSError:
         pytest.skip("the file system takes only UTF-8")
     assert shell("info", os.fsdecode(path)).out.splitlines()[0].endswith("b\\udcff")
-    assert shell("info", os.fsdecode(path), "--json").json()["index"] == os.fsdecode(path)
+    assert shell("info", os.fsdecode(path), "--json").json()["path"] == os.fsdecode(path)
 
 
 def test_a_command_without_a_terminal_shows_no_bar(shell: Callable, rows_file: Callable, tmp_path: Path) -> None:

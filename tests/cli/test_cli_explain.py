@@ -28,10 +28,20 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     ran = run("explain", worded_index, "account recovery code", "printer", "--why-not", columns=200)
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
+    assert lines[1] == "no part has the document among its best 1,000"
+    assert "compared with Account recovery recovery scores " in ran.out
+    found = run("explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json").json()
+    gap = found["than"]["score"] - found["missing"]["score"]
+    assert sum(part["difference"] for part in found["parts"]) == pytest.approx(gap, abs=1e-9)
+    splade = ("--pipeline", "splade")
+    ran = run("explain", worded_index, "account recovery code", "printer", "--why-not", *splade, columns=200)
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("printer printer scores ")
     assert re.fullmatch(r"the document (stands at rank \d, among the best 10|shares no term with the query)", lines[1])
     assert "compared with Account recovery recovery scores " in ran.out
     assert re.search(r"^\+\d\.\d{3} +recovery +only the other has it$", ran.out, re.MULTILINE)
-    found = run("explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json").json()
+    than = ("printer", "--than", "invoice", *splade)
+    found = run("explain", worded_index, "account recovery code", *than, "--json").json()
     assert (found["missing"]["doc_id"], found["than"]["doc_id"], found["k"]) == ("printer", "invoice", 10)
     gap = found["than"]["score"] - found["missing"]["score"]
     assert sum(part["difference"] for part in found["differences"]) == pytest.approx(gap, abs=1e-9)
@@ -53,7 +63,7 @@ def test_explain_of_every_pipeline(run: Callable, worded_index: Path, tmp_path: 
     ran = run("explain", worded_index, "printer off", hit["doc_id"], *options)
     assert ("splade " in ran.out and "bm25 " in ran.out) == (pipeline == "hybrid")
     assert bool(re.search(r"input, \d times?$", ran.out, re.MULTILINE)) == (pipeline != "splade")
-    missing = run("explain", worded_index, "printer off", "invoice", *options, "--why-not", "--html", page)
+    missing = run("explain", worded_index, "printer off", "invoice", *options, "--why-not", "--html", page, "--force")
     assert missing.out.startswith("Billing invoice scores ")
     assert "Why not invoice?" in page.read_text(encoding="utf-8")
     lines = run("search", worded_index, "printer off", *options, "--explain", "-k", "1").out.splitlines()
@@ -64,8 +74,13 @@ def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path
     """With a pruned query, and by a pipeline of a file with its effort and feedback."""
     hit = run("search", worded_index, "printer off", "--prune", "top=1", "--json").json()["hits"][0]
     found = run("explain", worded_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json").json()
+    counts = {part["kind"]: len(part["explanation"]["contributions"]) for part in found["parts"]}
+    assert (found["score"], counts["splade"]) == (hit["score"], 1)
+    one = ("--prune", "top=1", "--pipeline", "splade")
+    hit = run("search", worded_index, "printer off", *one, "--json").json()["hits"][0]
+    found = run("explain", worded_index, "printer off", hit["doc_id"], *one, "--json").json()
     assert (found["score"], len(found["contributions"])) == (hit["score"], 1)
-    ran = run("explain", worded_index, "printer off", "printer", "--prune", "top=1", "--why-not")
+    ran = run("explain", worded_index, "printer off", "printer", *one, "--why-not")
     assert re.search(r"^lost to query pruning \S+ \+", ran.out, re.MULTILINE)
     pipeline = tmp_path / "p.toml"
     pipeline.write_text("[[parts]]\nfield = 'splade'\neffort = 0.5\nidf = 0.5\n[feedback]\ndocuments = 1\n")
@@ -78,3 +93,8 @@ def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path
 
 def test_a_page_that_cannot_be_written(run: Callable, worded_index: Path, tmp_path: Path) -> None:
     assert run("explain", worded_index, "printer", "printer", "--html", tmp_path / "no" / "page.html").error()
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    error = run("explain", worded_index, "printer", "printer", "--html", page).error()
+    assert error == f"error: {page} is there already: choose another file, or replace it with --force"
+    assert page.read_text() == "mine"

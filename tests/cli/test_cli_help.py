@@ -27,7 +27,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
 
 
 def test_the_commands_stand_in_the_order_of_their_use() -> None:
-    order = "index search explain sync get delete info check compact lint oov export import backup encode demo"
+    order = "index search explain sync get delete fields info check compact lint oov export import backup encode demo"
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == ["import", "optimize", "check", "info"]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]

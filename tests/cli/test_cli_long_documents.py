@@ -33,9 +33,9 @@ def test_chunks_are_units(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     ran = run("index", source, index, *SMALL, "--long", "chunk")
     assert ran.code == 0
-    assert "units made of them" in ran.out
+    assert "passages made of them" in ran.out
     assert "cut" not in ran.out
-    assert run("info", index, "--json").json()["units"] > 8
+    assert run("info", index, "--json").json()["passages"] > 8
     hits = run("search", index, "broken printer", "--json").json()["hits"]
     assert [hit["doc_id"] for hit in hits].count("long") == 1
     assert hits[0]["doc_id"] == "long"
@@ -47,19 +47,24 @@ def test_an_index_remembers_how_its_documents_are_encoded(
 ) -> None:
     index, way = tmp_path / "i", ("--long", "chunk", "--overlap", "4", "--prune", "top=20,ban=special")
     assert run("index", source, index, *SMALL, *way).code == 0
-    settings = run("info", index, "--json").json()["document_settings"]
+    settings = run("info", index, "--json").json()["encoding"]
     assert settings["long"] == {"policy": "chunk", "chunks": "units", "overlap": 4}
     assert settings["pruning"]["top"] == 20
     assert run("sync", source, index).code == 0
     assert run("sync", source, index, *way).code == 0
+    assert run("sync", source, index, *way[4:]).code == 0
     with Index.open(index) as opened:
         units = opened.info().units
         more = [{"id": "new", "text": ROWS[1]["text"] + "Anew."}]
     assert run("index", rows_file(*more), index).code == 0
     with Index.open(index) as opened:
         assert opened.info().units > units + 3
-    for other in (("--long", "refuse"), ("--overlap", "5"), ("--chunks", "max"), ("--prune", "top=21")):
-        assert "was made with other --long" in run("index", source, index, *other).error()
+    chunk = ("--long", "chunk")
+    others = [("--long", "refuse"), chunk, (*chunk, "--overlap", "5"), (*chunk, "--overlap", "4", "--chunks", "max")]
+    for other in (*others, ("--prune", "top=21,ban=special"), ("--prune", "top=20")):
+        error = run("index", source, index, *other).error()
+        assert f" holds documents encoded with {'pruning' if other[0] == '--prune' else 'long'} " in error
+        assert "leave the setting out, since" in error
 
 
 def test_documents_too_long_are_refused(run: Callable, source: Path, tmp_path: Path) -> None:
@@ -108,14 +113,16 @@ def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) ->
 def test_a_weight_for_titles(run: Callable, pages_file: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     assert run("index", pages_file, index, "--title-weight", "0.2").code == 0
-    assert run("info", index, "--json").json()["document_settings"] == {"title_weight": 0.2}
+    assert run("info", index, "--json").json()["encoding"] == {"title_weight": 0.2, "max_tokens": 512}
     assert run("sync", pages_file, index).code == 0
     error = run("index", pages_file, index, "--title-weight", "0").error()
-    assert "was made with the weight 0.2 for titles, not 0" in error
-    found = run("explain", index, "printer", "printer", "--json").json()
+    assert "holds documents encoded with title_weight 0.2, got 0: leave the setting out" in error
+    found = run("explain", index, "printer", "printer", "--pipeline", "splade", "--json").json()
+    assert found["contributions"]
     assert {part["document"]["origin"] for part in found["contributions"]} <= {"text", "expansion"}
     assert (
-        "give one of them" in run("index", pages_file, tmp_path / "j", "--title-weight", "1", "--long", "chunk").error()
+        "title_weight must be 0 for long documents in chunks"
+        in run("index", pages_file, tmp_path / "j", "--title-weight", "1", "--long", "chunk").error()
     )
     assert run("encode", "some text", "--title-weight", "1").code == 2
     output = tmp_path / "v.jsonl"

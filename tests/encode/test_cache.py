@@ -24,7 +24,7 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
 
 def counting(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
     """An encoder and the texts that it encodes."""
-    encoder, encoded = Encoder.load(documents=DocumentEncoding(max_tokens=16), **options).with_cache(cache), list[str]()
+    encoder, encoded = Encoder.load(documents=DocumentEncoding(max_tokens=16, **options)).with_cache(cache), list[str]()
     run = encoder._run_window
 
     def noting(texts: list[str], *arguments: Any) -> Any:
@@ -61,7 +61,7 @@ def test_what_decides_a_vector_is_part_of_its_key(cache: VectorCache) -> None:
     encoder.encode(["heart"], Role.QUERY)
     Encoder.load(documents=DocumentEncoding(max_tokens=8)).with_cache(cache).encode(["heart"], Role.DOCUMENT)
     assert (len(encoded), len(cache)) == (2, 3)
-    pruned, encoded_pruned = counting(cache, document_pruning=Pruning(top=2))
+    pruned, encoded_pruned = counting(cache, pruning=Pruning(top=2))
     assert pruned.encode(["heart"], Role.DOCUMENT).vectors.nnz == 2
     assert encoded_pruned == []  # what is kept is the vector before pruning
 

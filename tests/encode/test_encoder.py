@@ -92,12 +92,13 @@ def test_a_shorter_length_can_be_chosen() -> None:
     encoding = short.encode(["word " * 20], Role.DOCUMENT)
     assert encoding.tokens_lost.tolist() == [14]
     assert short.encode(["word " * 20], Role.QUERY).tokens_lost.tolist() == [0]
-    assert short.space.document_max_tokens == 8
+    assert short.space.encoding == short.documents == DocumentEncoding(max_tokens=8)
+    assert Encoder.load().space.encoding == DocumentEncoding(max_tokens=512)
 
 
 @pytest.mark.parametrize("length", [2, 513, 0, -1])
 def test_a_length_the_model_cannot_read(length: int) -> None:
-    with pytest.raises(ModelError, match=r"reads 3 to 512"):
+    with pytest.raises(ModelError, match=rf"max_tokens must be from 3 to 512 for splade-tiny, got {length}$"):
         Encoder.load(documents=DocumentEncoding(max_tokens=length))
 
 

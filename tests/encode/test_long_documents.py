@@ -1,5 +1,6 @@
 """Documents longer than the model reads: chunks that lose no token, maxima, refusals, and what is said of the cut."""
 
+import json
 import time
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
         report = ingest(index, encoder, [*DOCUMENTS, *others])
         assert (report.units > report.added == 7) == (chunks is Chunks.UNITS)
     with open_retriever(tmp_path / "i") as retriever:
-        assert retriever.index.space.document_settings == encoder.space.document_settings
+        assert retriever.index.space.encoding == encoder.space.encoding
         hits = retriever.search("broken printer", 5)
         assert len({hit.doc_id for hit in hits}) == len(hits) == 5
         (hit,) = retriever.search("broken printer", 1, filter={"team": "a"})
@@ -211,8 +212,10 @@ def test_an_overlap_that_leaves_no_room() -> None:
         Encoder.load(documents=DocumentEncoding(max_tokens=2, long=LongDocuments(Long.CHUNK)))
 
 
-def test_settings_come_back(tmp_path: Path) -> None:
-    long = LongDocuments(Long.CHUNK, Chunks.MAX, 7)
-    assert LongDocuments.from_dict(long.to_dict()) == long
-    assert LongDocuments.from_dict(None) == LongDocuments()
+def test_settings_come_back() -> None:
+    for long in (LongDocuments(Long.CHUNK, Chunks.MAX, 7), LongDocuments()):
+        documents = DocumentEncoding(long=long)
+        recorded = json.loads(json.dumps(documents.to_dict()))
+        assert ("long" in recorded) == (long != LongDocuments())
+        assert DocumentEncoding.from_dict(recorded) == documents
     assert np.all(Encoder.load().encode_long(DOCUMENTS).tokens > 0) is np.False_

@@ -191,7 +191,7 @@ def test_screening_is_prepared_once(scifact: list[Document], monkeypatch: pytest
 
     monkeypatch.setattr(encoder._head, "_head", Counting())
     for number in range(12):
-        reader = encoder.with_title_weight(0.5) if way == "copies" else encoder
+        reader = encoder.encoding(DocumentEncoding(title_weight=0.5)) if way == "copies" else encoder
         reader.encode_long([scifact[number]])
         assert number or not prepared, "one abstract has fewer tokens"
     assert prepared == ["screened"]

@@ -92,7 +92,7 @@ def test_the_mode_is_chosen_by_call_and_by_model(folder: Path, lookup: Encoder, 
     assert lookup.encode_queries(["heart"], mode="encoder") == by_model
     with pytest.raises(ModelError, match="splade-tiny has no table"):
         encoder.encode_queries(["heart"], mode="lookup")
-    with pytest.raises(ModelError, match="'table': it must be one of encoder, lookup"):
+    with pytest.raises(ModelError, match="the query mode must be one of encoder, lookup, got 'table'"):
         both.encode_queries(["heart"], mode="table")
 
 

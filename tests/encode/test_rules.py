@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lexpand.encode.rules.record import document_record, recorded_rules
 
 from lexpand import Document, DocumentEncoding, Encoder, QueryEncoding, Role, SparseVectors
 from lexpand.data import Chunks, Long, LongDocuments, Pruning
@@ -31,8 +30,9 @@ TEXTS = [
 FREE = 1  # the term of [unused0]
 
 
-def encoder_with(raw: dict[str, Any], **options: Any) -> Encoder:
-    return Encoder.load(rules=Rules.from_dict({"version": 1, **raw}), **options)
+def encoder_with(raw: dict[str, Any], **documents: Any) -> Encoder:
+    """The packaged model under rules, with documents encoded as the fields of `DocumentEncoding` say."""
+    return Encoder.load(rules=Rules.from_dict({"version": 1, **raw}), documents=DocumentEncoding(**documents))
 
 
 def has(text: str, phrase: str, *, whole_id: bool) -> bool:
@@ -176,7 +176,7 @@ def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Enco
 
 def test_rules_come_after_pruning(encoder: Encoder) -> None:
     raw = {"synonym": [{"when": "sso", "add": {"account": 0.01}}], "pin": [{"text": "sso", "weight": 0.02}]}
-    vectors = encoder_with(raw, document_pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
+    vectors = encoder_with(raw, pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
     pruned = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3))).encode_documents(TEXTS[:1])
     assert vectors.nnz == pruned.nnz + 2
     banned = Encoder.load(
@@ -191,9 +191,9 @@ def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) 
     options: dict[str, Any] = {
         "max_tokens": 64,
         "long": LongDocuments(Long.CHUNK, Chunks.MAX),
-        "document_pruning": Pruning(top=5),
+        "pruning": Pruning(top=5),
     }
-    plain = Encoder.load(**options).encode_long([document]).vectors
+    plain = Encoder.load(documents=DocumentEncoding(**options)).encode_long([document]).vectors
     (edited,) = encoder_with(raw, **options).encode_long([document]).vectors.as_dicts()
     assert edited == slowly(document.full_text, plain.as_dict(0), raw, "document", encoder.vocabulary.id)
     units = encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK)).encode_long([document]).vectors
@@ -223,7 +223,8 @@ def test_the_weight_that_the_model_gives_a_pins_term_is_dropped(encoder: Encoder
 
 def test_the_cache_holds_vectors_before_rules(encoder: Encoder, tmp_path: Path) -> None:
     with VectorCache(tmp_path / "cache") as cache:
-        edited = encoder_with({"boost": [{"term": "password", "factor": 3}], "pin": [{"text": "sso"}]}, cache=cache)
+        raw = {"boost": [{"term": "password", "factor": 3}], "pin": [{"text": "sso"}]}
+        edited = encoder_with(raw).with_cache(cache)
         first = edited.encode_documents(TEXTS)
         assert edited.encode_documents(TEXTS) == first
         entries = len(cache)
@@ -279,8 +280,15 @@ def test_rules_come_back_from_json(raw: dict[str, Any]) -> None:
     again = Rules.from_dict(json.loads(json.dumps(rules.to_dict())))
     assert again.to_dict() == rules.to_dict()
     assert all(again.hash(role) == rules.hash(role) for role in Role)
-    recorded = recorded_rules(json.loads(json.dumps(document_record(rules))))
-    assert recorded.to_dict() == rules.of(Role.DOCUMENT).to_dict()
+    documents = DocumentEncoding().with_rules(rules.record())
+    read = DocumentEncoding.from_dict(json.loads(json.dumps(documents.to_dict())))
+    assert read == documents
+    recorded = Rules.recorded(read)
+    edits = bool(rules.of(Role.DOCUMENT))
+    # Where no rule is for documents, nothing is recorded; else all edits are, those of queries too, but no test.
+    assert read.rules_hash == (rules.hash(Role.DOCUMENT) if edits else "")
+    for role in Role:
+        assert recorded.of(role).to_dict() == (rules.of(role).to_dict() if edits else Rules().to_dict())
 
 
 def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
@@ -307,14 +315,20 @@ def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place
     new = Rules.from_dict(
         {"version": 1, "pin": [{"text": "a-1", "weight": 9}, {"text": "b-2"}], "ban": [{"term": "x"}]}
     )
-    both = new.for_queries_of(old)
-    assert both.hash(Role.DOCUMENT) == old.hash(Role.DOCUMENT)
-    assert both.hash(Role.QUERY) == new.hash(Role.QUERY)
+    old_documents = DocumentEncoding().with_rules(old.record())
+    both = Encoder.load(documents=old_documents, rules=new)
+    assert both.documents.rules_hash == old.hash(Role.DOCUMENT)
+    assert both.rules.hash(Role.QUERY) == new.hash(Role.QUERY)
+    text = "see a-1 and b-2"
+    for role, rules in ((Role.DOCUMENT, old), (Role.QUERY, new)):
+        alone = Encoder.load(rules=rules)
+        assert both.encode([text], role).vectors == alone.encode([text], role).vectors
+    assert both.encode([text], Role.DOCUMENT).vectors != both.encode([text], Role.QUERY).vectors
     moved = Rules.from_dict({"version": 1, "pin": [{"text": "b-2"}, {"text": "a-1"}]}, "new.toml")
     with pytest.raises(
         DataError, match=r"new\.toml, \[\[pin\]\] 1: 'b-2' has the term .* 'a-1' .*: put new pins behind"
     ):
-        moved.for_queries_of(old)
+        Encoder.load(documents=old_documents, rules=moved)
 
 
 def test_a_byte_order_mark_before_a_file(tmp_path: Path) -> None:

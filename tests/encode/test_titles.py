@@ -28,7 +28,7 @@ def weighing() -> Encoder:
     return Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT))
 
 
-def twin(encoder: Encoder, document: Document, weight: float) -> dict[int, float]:
+def reference(encoder: Encoder, document: Document, weight: float) -> dict[int, float]:
     """The sum in float64, by term."""
     made = encoder.encode_documents([document.full_text]).as_dict(0)
     if document.title.strip() and document.text.strip():
@@ -46,7 +46,7 @@ def test_vectors_are_sums(encoder: Encoder, weighing: Encoder, scifact: list[Doc
     found = weighing.encode_documents(documents)
     more = 0
     for document, row in zip(documents, found.as_dicts(), strict=True):
-        expected = twin(encoder, document, WEIGHT)
+        expected = reference(encoder, document, WEIGHT)
         assert row.keys() == expected.keys()
         # Batches of other shapes add float32 in another order.
         np.testing.assert_allclose([row[term] for term in expected], list(expected.values()), rtol=1e-4, atol=1e-5)
@@ -86,12 +86,15 @@ def test_words_behind_the_terms(weighing: Encoder) -> None:
 
 def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encoder) -> None:
     with Index.create(tmp_path / "i", weighing.space) as index:
-        assert index.space.document_settings["title_weight"] == WEIGHT
+        assert index.space.encoding.title_weight == WEIGHT
         ingest(index, weighing, PAGES)
         for other in (encoder, Encoder.load(documents=DocumentEncoding(title_weight=0.5))):
-            with pytest.raises(IndexStateError, match=r"made with the weight 0\.25 for titles, not 0"):
+            said = (
+                rf"holds documents encoded with title_weight 0\.25, got {other.title_weight:g}: leave the setting out"
+            )
+            with pytest.raises(IndexStateError, match=said):
                 ingest(index, other, [Document("new", "text", "title")])
-            with pytest.raises(IndexStateError, match=r"made with the weight 0\.25 for titles, not 0"):
+            with pytest.raises(IndexStateError, match=said):
                 sync(index, other, [Document("new", "text", "title")], refused=[])
         # Who asks needs no weight: the explanation has the index's.
         for retriever in (SparseRetriever(index, encoder), SparseRetriever(index, weighing)):
@@ -103,8 +106,8 @@ def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encode
                     assert sum(part.contribution for part in parts) == pytest.approx(hit.score, abs=1e-9)
                     assert {part.document.origin for part in parts} <= {Origin.TEXT, Origin.EXPANSION}
     with Index.create(tmp_path / "j", encoder.space) as index:
-        assert "title_weight" not in index.space.document_settings
-        with pytest.raises(IndexStateError, match=r"the weight 0 for titles, not 0\.25"):
+        assert "title_weight" not in index.space.encoding.to_dict()
+        with pytest.raises(IndexStateError, match=r"with title_weight 0, got 0\.25: leave"):
             ingest(index, weighing, PAGES)
 
 
@@ -115,5 +118,5 @@ def test_weights_that_are_none(weight: float) -> None:
 
 
 def test_not_with_chunks() -> None:
-    with pytest.raises(DataError, match="give one of them"):
+    with pytest.raises(DataError, match="title_weight must be 0 for long documents in chunks"):
         Encoder.load(documents=DocumentEncoding(title_weight=0.2, long=LongDocuments(Long.CHUNK)))

@@ -257,7 +257,7 @@ def test_an_encoder_in_bfloat16(encoder: Encoder, monkeypatch: pytest.MonkeyPatc
         ),
         encoder.encode_documents(TEXTS).to_dense(),
     )
-    assert coarse.space.document_settings == {"dtype": "bfloat16"}
+    assert coarse.space.encoding.to_dict() == {"dtype": "bfloat16", "max_tokens": 512}
     difference = np.abs(coarse.encode_documents(TEXTS).to_dense() - exact).max()
     assert 1e-4 < difference < Dtype.BFLOAT16.noise
 

@@ -1,9 +1,11 @@
 """What a hit carries: its passage, its terms, its other passages; and what is said of a query."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lexpand import (
@@ -20,7 +22,7 @@ from lexpand import (
 )
 from lexpand.data import LongDocuments
 from lexpand.encode import WordAnalyzer
-from lexpand.search import Feedback, Hits, HybridRetriever, Note, Reason, Retriever
+from lexpand.search import Feedback, Hit, Hits, HybridRetriever, Note, Reason, Reranker, Retriever
 from lexpand.search.retriever import TERMS
 
 QUERY = "the printer of the account prints invoices"
@@ -157,6 +159,38 @@ def test_passages_are_the_best_first(chunked: Index, chunker: Encoder) -> None:
         assert all(len(hit.passages) != 1 for hit in others)
 
 
+class ByLength(Reranker):
+    """Prefers short texts."""
+
+    def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
+        return np.array([-len(text) for text in texts], np.float32)
+
+
+def test_under_a_reranker_terms_and_passages_are_those_of_the_first(chunked: Index, chunker: Encoder) -> None:
+    for first in (SparseRetriever(chunked, chunker), SparseRetriever(chunked, chunker) + WordRetriever(chunked)):
+        plain = {hit.doc_id: hit for hit in first.search(QUERY, passages=3)}
+        reranking = first >> ByLength()
+        hits = reranking.search(QUERY, passages=3)
+        assert [hit.doc_id for hit in hits] != list(plain)
+        assert {hit.doc_id for hit in hits} == plain.keys()
+        for rank, hit in enumerate(hits, 1):
+            there = plain[hit.doc_id]
+            assert hit == replace(there, rank=rank, score=-float(len(chunk_of(chunked, hit))))
+            assert hit.terms
+        assert len(next(hit for hit in hits if hit.doc_id == "manual").passages) == 3
+        assert reranking.search(QUERY, passages=3, min_score=hits[1].score) == hits[:2]
+        assert [(hit.doc_id, hit.score) for hit in hits] == [
+            (match.doc_id, match.score) for match in reranking.rank([QUERY], 10)[0]
+        ]
+
+
+def chunk_of(index: Index, hit: Hit) -> str:
+    """What the reranker reads of a document: its passage, and the title where it is in the passage's span."""
+    spans = [vector.span for vector in index.vectors(hit.doc_id)]
+    full = index.document(hit.doc_id).full_text
+    return full[slice(*hit.span)] if len(spans) > 1 else full[slice(*spans[0])]
+
+
 def test_scores_below_the_least(kb: Collection, index: Index, encoder: Encoder) -> None:
     for retriever in (SparseRetriever(index, encoder), kb.retriever()):
         every = retriever.search(QUERY)
@@ -274,6 +308,9 @@ def test_a_search_encodes_once(kb: Collection, pipeline: str, monkeypatch: pytes
         calls.clear()
         ask()
         assert calls == ([] if pipeline == "bm25" else [[QUERY]])
+    calls.clear()
+    (retriever >> ByLength()).search(QUERY, passages=2)
+    assert calls == ([] if pipeline == "bm25" else [[QUERY]])
     calls.clear()
     kb.search_many([QUERY, "printer"], pipeline=pipeline)
     assert calls == ([] if pipeline == "bm25" else [[QUERY, "printer"]])

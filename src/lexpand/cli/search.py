@@ -138,7 +138,7 @@ def search(
             )
         milliseconds = (time.perf_counter() - start) * 1e3
         why = [kb.explain(query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
-        nothing = "" if hits else _why_nothing(kb, query, filter_text)
+        nothing = "" if hits else _why_nothing(kb, query, filter_text, min_score)
     if as_json:
         found = hits.to_dict()
         for plain, explanation in zip(found["hits"], why, strict=False):
@@ -185,10 +185,12 @@ def print_hit(hit: Hit, explanation: Explanation | None) -> None:
         show(make_snippet(passage.text, ""), indent=5)
 
 
-def _why_nothing(kb: Collection, query: str, filter_text: str | None) -> str:
+def _why_nothing(kb: Collection, query: str, filter_text: str | None, min_score: float | None) -> str:
     if not len(kb):
         return "the index holds no document"
     if not query.strip():
         return "the query has no words"
     among = " that the filter lets through" if filter_text else ""
+    if min_score is not None:
+        return f"no document{among} has a score of at least {min_score:g}"
     return f"no document{among} shares a term with the query"

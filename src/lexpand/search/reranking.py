@@ -16,9 +16,10 @@ from lexpand.data import Document
 from lexpand.errors import DataError, LexpandWarning, ModelError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
+from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
-from lexpand.search.retriever import Retriever
+from lexpand.search.retriever import LocalRetriever, Retriever, above, check_queries, explained_hits
 
 RERANK_DEPTH = 100
 """Documents that are reranked."""
@@ -82,14 +83,41 @@ class RerankingRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`; ``threads`` are the first retriever's."""
-        asked = max(k, self.depth) if k > 0 else k
         first = self.first.reading()
-        found = first.rank(queries, asked, filter=filter, group_by=group_by, threads=threads)
-        if k == 0:
-            return found
-        ranked = [self._reranked(first, query, matches) for query, matches in zip(queries, found, strict=True)]
+        found = first.rank(queries, self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        ranked = self._all_reranked(first, queries, found, k)
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
-        return [matches[:k] for matches in ranked]
+        return ranked
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+        passages: int = 1,
+        min_score: float | None = None,
+    ) -> list[Hits]:
+        """See `Retriever.search_many`; terms and passages are those of the first retriever, where it has an index."""
+        first = self.first.reading()
+        if not isinstance(first, LocalRetriever):
+            return super().search_many(
+                queries,
+                k,
+                filter=filter,
+                group_by=group_by,
+                threads=threads,
+                passages=passages,
+                min_score=min_score,
+            )
+        check_queries(queries)
+        asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
+        found = asked.matches(self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        ranked = self._all_reranked(first, queries, found, k)
+        _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
+        return explained_hits(asked, [above(matches, min_score) for matches in ranked], first, passages)
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """See `Retriever.documents`."""
@@ -102,6 +130,17 @@ class RerankingRetriever(Retriever):
     def close(self) -> None:
         """Close the first retriever."""
         self.first.close()
+
+    def _deep(self, k: int) -> int:
+        """How many documents the first retriever is asked for."""
+        return max(k, self.depth) if k > 0 else k
+
+    def _all_reranked(
+        self, first: Retriever, queries: Sequence[str], found: Sequence[Matches], k: int
+    ) -> Sequence[Matches]:
+        if k == 0:
+            return found
+        return [self._reranked(first, query, matches)[:k] for query, matches in zip(queries, found, strict=True)]
 
     def _reranked(self, first: Retriever, query: str, matches: Matches) -> Matches:
         top = matches[: self.depth]
