@@ -81,6 +81,15 @@ class OpenSegment:
         """Whether any document has more than one unit."""
         return bool(self.native.chunks().any())
 
+    def chunk_of(self, ordinal: int) -> int | None:
+        """Which of its document's chunks a unit is, from 0; None for a document of one unit."""
+        row, around = self.rows[ordinal], self.rows[max(0, ordinal - 1) : ordinal + 2]
+        return int(self._chunks[ordinal]) if np.count_nonzero(around == row) > 1 else None
+
+    @cached_property
+    def _chunks(self) -> NDArray[np.uint32]:
+        return self.native.chunks()
+
     @cached_property
     def doc_ids(self) -> DocIds:
         """The id of each unit's document."""
