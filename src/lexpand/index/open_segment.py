@@ -106,6 +106,11 @@ class OpenSegment:
         """The field of words; the index must have one."""
         return self.native.words(WORD_FIELD)
 
+    @cached_property
+    def dictionary(self) -> list[str]:
+        """Its words, ascending; a copy, made by the first caller."""
+        return self.words.words()
+
     def column(self, name: str) -> Column | None:
         """A declared field of metadata; None where it is not declared."""
         field = self._schema.column_fields().get(name)
