@@ -122,8 +122,8 @@ def test_jsonl_is_what_anserini_reads(tmp_path: Path) -> None:
         assert (report.weights, report.dropped, report.empty) == (1, 1, 1)
     with gzip.open(tmp_path / "v.jsonl.gz", "rt") as file:
         assert [json.loads(line) for line in file] == [
-            {"id": "d1", "contents": "title 1 a text 1", "vector": {"t3": 150}},
-            {"id": "d2", "contents": "title 2 a text 2", "vector": {}},
+            {"id": "d1", "contents": "title 1 a text 1", "metadata": {"n": 1}, "vector": {"t3": 150}},
+            {"id": "d2", "contents": "title 2 a text 2", "metadata": {"n": 2}, "vector": {}},
         ]
     import_vectors(tmp_path / "b", tmp_path / "v.jsonl.gz", scale=100)
     with Index.open(tmp_path / "b") as copy:
@@ -221,12 +221,3 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="beyond 2"):
             export_index(index, tmp_path / "w.ciff", scale=1e30)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "v.ciff"]
-
-
-def test_documents_of_several_chunks_are_refused(tmp_path: Path) -> None:
-    with Index.create(tmp_path / "a", SPACE) as index:
-        index.add([toy_document(1)], toy_vectors([{1: 1.0}, {2: 1.0}]), chunks=[[(0, 3), (3, 6)]])
-        index.commit()
-        with pytest.raises(IndexStateError, match="several chunks"):
-            export_index(index, tmp_path / "v.jsonl")
-    assert not (tmp_path / "v.jsonl").exists()

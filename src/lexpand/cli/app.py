@@ -6,14 +6,18 @@ Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3
 
 from __future__ import annotations
 
+import codecs
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from lexpand._native import __version__
+from lexpand.cli.ascii import readable
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lexpand.cli.table import COMMANDS, GROUPS, SETTINGS, Loaded
 from lexpand.errors import LexpandError
@@ -123,7 +127,11 @@ def _options(
 
 def run() -> None:
     """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter gets its number
+    codecs.register_error("lexpand.readable", readable)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed (`>&-`): what is printed goes nowhere, as Python's own `print` has it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="lexpand.readable")
     app()

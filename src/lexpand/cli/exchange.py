@@ -40,14 +40,22 @@ def export(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the documents of INDEX and their stored vectors to TARGET, for other systems; see docs/exchange.md."""
+    """Write the documents of INDEX and their stored vectors to TARGET, for other systems (docs/exchange.md).
+
+    Where documents are in chunks, there is a row a passage.
+    """
     with Index.open(index_path) as index:
         report = export_index(index, target, format=file_format, scale=scale, overwrite=force)
     size = target.stat().st_size
     if as_json:
-        print_json({**asdict(report), "target": target, "bytes": size})
+        facts = asdict(report)
+        if report.passages == report.documents:
+            del facts["passages"]  # the rows are the documents
+        print_json({**facts, "target": target, "bytes": size})
         return
     show(f"{target} has {count(report.documents, 'document')} with {count(report.weights, 'weight')}, {size:,} bytes")
+    if report.passages != report.documents:
+        show(f"a row for each of {count(report.passages, 'passage')}: documents are in chunks", indent=2)
     if report.dropped:
         show(f"{count(report.dropped, 'weight')} dropped that round to 0", indent=2)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import typer
 import typer.main
+from typer.core import TyperCommand
+
+from lexpand.errors import DataError
 
 
 class Entry(NamedTuple):
@@ -92,14 +96,53 @@ class Loaded(dict[str, Any]):
         return [self[name] for name in self]
 
 
+class _Command(TyperCommand):
+    """A command whose texts are UTF-8, whatever the encoding of the terminal is.
+
+    Attributes:
+        paths: parameters that are paths, which may be any bytes.
+    """
+
+    paths: frozenset[str] = frozenset()
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the command.
+
+        Raises:
+            DataError: an argument is no UTF-8.
+        """
+        for param in self.params:
+            if param.name in ctx.params and param.name not in self.paths:
+                label = next((name for name in param.opts if name.startswith("--")), getattr(param, "metavar", None))
+                ctx.params[param.name] = _as_utf8(ctx.params[param.name], label or param.name)
+        return super().invoke(ctx)
+
+
+def _as_utf8(value: Any, label: str) -> Any:  # noqa: ANN401 - of any parameter
+    """A text of the command line read as UTF-8; Python reads it in the terminal's encoding."""
+    if isinstance(value, list | tuple):
+        return type(value)(_as_utf8(each, label) for each in value)
+    if not isinstance(value, str) or value.isascii():
+        return value
+    try:
+        return os.fsencode(value).decode()
+    except UnicodeDecodeError:
+        shown = os.fsencode(value)
+        raise DataError(f"{label} must be UTF-8, got the bytes {shown!r}: check the terminal's encoding") from None
+    except UnicodeEncodeError:
+        return value  # letters that the terminal's encoding lacks are no bytes of its own
+
+
 def command_of(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
     """Typer's command for a function."""
     function = entry.load()
     # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
     text = "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
     alone = typer.Typer(add_completion=False, context_settings=SETTINGS)
-    alone.command(name, help=text)(function)
-    return typer.main.get_command(alone)
+    alone.command(name, cls=_Command, help=text)(function)
+    made: Any = typer.main.get_command(alone)
+    made.paths = frozenset(each for each, hint in get_type_hints(function).items() if "Path" in str(hint))
+    return made
 
 
 def group_of(name: str) -> Any:  # noqa: ANN401 - as above

@@ -10,6 +10,7 @@ from lexpand.data import Chunks, Document, Long, SparseVectors
 from lexpand.encode import Encoder, EncodingStatistics
 from lexpand.errors import DataError, RowError
 from lexpand.index.exchange.exporting import check_target, write_batches
+from lexpand.index.exchange.rows import document_rows
 
 # Documents that are encoded and written at a time.
 _BATCH = 256
@@ -52,7 +53,7 @@ def encode_to_file(
         raise DataError("a file has one vector a document: let chunks become one vector (--chunks max)")
     statistics = EncodingStatistics(encoder.vocabulary)
     batches = _encoded(encoder, _first_of_each_id(documents, on_bad_row), statistics, on_bad_row, on_done)
-    write_batches(path, chosen, batches, encoder.space, scale)
+    write_batches(path, chosen, document_rows(batches), encoder.space, scale)
     return statistics
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lexpand._native import split_words
 from lexpand.encode import Encoder, Role
 from lexpand.index import Searcher
-from lexpand.search import Note, Reason
+from lexpand.search import Note, Reason, did_you_mean
 
 
 def query_notes(searcher: Searcher, encoder: Encoder | None, query: str) -> tuple[Note, ...]:
@@ -28,11 +29,24 @@ def _of_words(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
     if searcher.schema.words is None:
         return
     words = searcher.schema.words.analyse(query)
-    if not words:
-        if alone and split_words(query):
-            yield "the query has only stop words, which BM25 leaves out"
+    if not words and split_words(query):
+        yield "the query has only stop words, which BM25 leaves out"
+    elif not words:
+        yield "the query has no words"
     elif not searcher.inverse_word_frequencies(words).any():
         yield "no document has a word of the query" + ("" if alone else ": what was found is related at most")
+        yield from _suggestions(searcher, query)
+
+
+def _suggestions(searcher: Searcher, query: str) -> Iterator[str]:
+    meant = did_you_mean(searcher, query)
+    if not meant:
+        return
+    best = query
+    for word, near in meant.items():
+        best = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", near[0].replace("\\", ""), best)
+    others = [f"{word}: {', '.join(near)}" for word, near in meant.items() if len(near) > 1]
+    yield f"did you mean {best!r}?" + (f" ({'; '.join(others)})" if others else "")
 
 
 def _of_model(encoder: Encoder, query: str) -> Iterator[str]:

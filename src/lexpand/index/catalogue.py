@@ -283,7 +283,8 @@ class Catalogue:
         """Row and content hash of each of these documents that is live."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
         with self.database.use() as db:
-            return {doc_id: (row, digest) for doc_id, row, digest in _select_in(db, query, doc_ids)}
+            found = _select_in(db, query, [doc_id for doc_id in doc_ids if _can_be_there(doc_id)])
+            return {doc_id: (row, digest) for doc_id, row, digest in found}
 
     def doc_ids(self, rows: Collection[int]) -> dict[int, str]:
         """The doc_id of each row.
@@ -297,6 +298,8 @@ class Catalogue:
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
         """The row of a document that is live in a snapshot."""
+        if not _can_be_there(doc_id):
+            return None
         query = (
             "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND (deleted IS NULL OR deleted > ?2)"
             " ORDER BY row DESC LIMIT 1"
@@ -430,3 +433,8 @@ def _has(metadata: Mapping[str, Any], path: Sequence[str]) -> bool:
             return False
         value = value[key]
     return True
+
+
+def _can_be_there(doc_id: str) -> bool:
+    """Whether an id is UTF-8, as all ids are: bytes of a command line may be none."""
+    return doc_id.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in doc_id)

@@ -81,6 +81,15 @@ class OpenSegment:
         """Whether any document has more than one unit."""
         return bool(self.native.chunks().any())
 
+    def chunk_of(self, ordinal: int) -> int | None:
+        """Which of its document's chunks a unit is, from 0; None for a document of one unit."""
+        row, around = self.rows[ordinal], self.rows[max(0, ordinal - 1) : ordinal + 2]
+        return int(self._chunks[ordinal]) if np.count_nonzero(around == row) > 1 else None
+
+    @cached_property
+    def _chunks(self) -> NDArray[np.uint32]:
+        return self.native.chunks()
+
     @cached_property
     def doc_ids(self) -> DocIds:
         """The id of each unit's document."""
@@ -96,6 +105,11 @@ class OpenSegment:
     def words(self) -> _native.WordField:
         """The field of words; the index must have one."""
         return self.native.words(WORD_FIELD)
+
+    @cached_property
+    def dictionary(self) -> list[str]:
+        """Its words, ascending; a copy, made by the first caller."""
+        return self.words.words()
 
     def column(self, name: str) -> Column | None:
         """A declared field of metadata; None where it is not declared."""

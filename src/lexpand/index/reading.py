@@ -69,6 +69,11 @@ class Reading(ABC):
         return self._snapshot.live_units
 
     @property
+    def has_chunks(self) -> bool:
+        """Whether any document has several passages."""
+        return self._snapshot.has_chunks
+
+    @property
     def commit_info(self) -> Commit:
         """The commit that is read."""
         return self._snapshot.commit

@@ -83,6 +83,18 @@ class Searcher(Reading):
         """What each of these analyzed words, with their weights, adds to the BM25 scores of units."""
         return word_shares(self._snapshot, units, words, bm25)
 
+    def dictionaries(self, most: int) -> list[list[str]]:
+        """The words of each segment, ascending; of deleted documents too. None if there are more than ``most``.
+
+        Raises:
+            IndexStateError: the index was made without words.
+        """
+        self.analyzed([])
+        segments = self._snapshot.segments
+        if sum(segment.words.terms for segment in segments) > most:
+            return []
+        return [segment.dictionary for segment in segments]
+
     def unit_texts(self, units: Units) -> list[str]:
         """The text of each unit: of a document in chunks, that of the chunk."""
         snapshot = self._snapshot

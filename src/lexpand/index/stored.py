@@ -36,11 +36,13 @@ class StoredBatch:
     Attributes:
         units: of each its document, and the characters of `Document.full_text` that it stands for: first and end.
         rows: int64 [units], the row of each one's document, as `Match.row` has it.
+        chunks: of each, which of its document's chunks it is, from 0; None for a document of one unit.
         vectors: one row a unit, weights rounded to float32.
     """
 
     units: list[tuple[Document, tuple[int, int]]]
     rows: NDArray[np.int64]
+    chunks: list[int | None]
     vectors: SparseVectors
 
 
@@ -55,8 +57,9 @@ def stored_units(catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, s
         rows = [int(segment.rows[ordinal]) for segment, ordinal in batch]
         found = catalogue.documents(rows)
         spans = [segment.spans[ordinal].tolist() for segment, ordinal in batch]
+        chunks = [segment.chunk_of(ordinal) for segment, ordinal in batch]
         units = [(found[row], (first, end)) for row, (first, end) in zip(rows, spans, strict=True)]
-        yield StoredBatch(units, np.array(rows, np.int64), _vectors(batch, space))
+        yield StoredBatch(units, np.array(rows, np.int64), chunks, _vectors(batch, space))
 
 
 def _vectors(units: list[tuple[OpenSegment, int]], space: VectorSpace) -> SparseVectors:

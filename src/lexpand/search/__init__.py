@@ -20,6 +20,7 @@ from lexpand.search.rerank import CrossEncoder, DensePooling, DenseReranker, Lat
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 from lexpand.search.sparse import SparseRetriever, encoder_of
+from lexpand.search.suggestions import did_you_mean
 from lexpand.search.words import WordRetriever
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "SparseRetriever",
     "Weighted",
     "WordRetriever",
+    "did_you_mean",
     "encoder_of",
     "fuse",
     "learn_weights",

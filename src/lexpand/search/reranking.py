@@ -16,10 +16,11 @@ from lexpand.data import Document
 from lexpand.errors import DataError, LexpandWarning, ModelError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
+from lexpand.index.units import Units
 from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
-from lexpand.search.retriever import LocalRetriever, Retriever, above, check_queries, explained_hits
+from lexpand.search.retriever import LocalRetriever, Retriever, above, check_queries
 
 RERANK_DEPTH = 100
 """Documents that are reranked."""
@@ -114,10 +115,17 @@ class RerankingRetriever(Retriever):
             )
         check_queries(queries)
         asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
-        found = asked.matches(self._deep(k), filter=filter, group_by=group_by, threads=threads)
-        ranked = self._all_reranked(first, queries, found, k)
+        units = asked.units(self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        ranked = self._all_reranked(first, queries, [first.searcher.named(each) for each in units], k)
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
-        return explained_hits(asked, [above(matches, min_score) for matches in ranked], first, passages)
+        return [
+            Hits(
+                first.hits_of(asked, place, _units_of(above(matches, min_score), units[place]), passages),
+                query,
+                matches.notes,
+            )
+            for place, (query, matches) in enumerate(zip(queries, ranked, strict=True))
+        ]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """See `Retriever.documents`."""
@@ -168,6 +176,13 @@ class RerankingRetriever(Retriever):
             batch = texts[start : start + size]
             parts.append(_checked(self.reranker.score(query, batch), len(batch)))
         return np.concatenate(parts)
+
+
+def _units_of(matches: Matches, found: Units) -> Units:
+    """The units that were found first, in the order and with the scores that they have now."""
+    places = {row: place for place, row in enumerate(found.rows.tolist())}
+    chosen = found.at([places[row] for row in matches.rows.tolist()])
+    return Units(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
 
 
 def _texts(first: Retriever, matches: Matches) -> list[str]:

@@ -262,11 +262,11 @@ class LocalRetriever(Retriever):
         found = asked.units(k, filter=filter, group_by=group_by, threads=threads)
         notes = asked.notes()
         return [
-            Hits(reading._hits(asked, place, _above(units, min_score), passages), query, notes[place])
+            Hits(reading.hits_of(asked, place, _above(units, min_score), passages), query, notes[place])
             for place, (query, units) in enumerate(zip(queries, found, strict=True))
         ]
 
-    def _hits(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
+    def hits_of(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
         """Units with the texts of their documents, their terms, and passages where several are asked for."""
         matches = self.searcher.named(units)
         documents, terms = self.documents_of(matches), asked.terms(place, units)

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand import _native
-from lexpand.data import Document, SparseVectors, Vocabulary
+from lexpand.data import SparseVectors, Vocabulary
 from lexpand.data.streams import atomic_write
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.errors import DataError, SourceError
 from lexpand.index.exchange import ciff_messages as messages
 from lexpand.index.exchange.npz import named_rows
 from lexpand.index.exchange.protobuf import WireError, read_varint, varint
+from lexpand.index.exchange.rows import RowBatch
 from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, check_scale
 
 IMPACTS = 255
@@ -35,7 +36,7 @@ _Postings = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
 
 def write(
     path: Path,
-    batches: Iterable[tuple[list[Document], SparseVectors]],
+    batches: Iterable[RowBatch],
     vocabulary: Vocabulary,
     scale: float | None,
 ) -> int:
@@ -43,7 +44,7 @@ def write(
 
     Args:
         path: where to.
-        batches: as `Index.stored` gives them.
+        batches: the rows.
         vocabulary: the terms.
         scale: what weights are multiplied by; None for the one that makes the largest 255.
 
@@ -103,12 +104,12 @@ def open_source(path: Path, scale: float | None) -> Source:
 
 
 def _collected(
-    batches: Iterable[tuple[list[Document], SparseVectors]],
+    batches: Iterable[RowBatch],
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
     ids: list[str] = []
     lengths, terms, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)], [np.zeros(0, np.float32)]
-    for documents, vectors in batches:
-        ids += [document.doc_id for document in documents]
+    for rows, vectors in batches:
+        ids += [row.row_id for row in rows]
         lengths.append(np.diff(vectors.indptr))
         terms.append(vectors.terms)
         weights.append(vectors.weights)
@@ -120,7 +121,7 @@ def _write_all(
 ) -> None:
     docids, terms, tfs = postings
     present, starts = np.unique(terms, return_index=True)
-    ends = [*starts.tolist()[1:], len(terms)]
+    ends = [*starts.tolist()[1:], len(terms)] if len(starts) else []
     lists = sorted(zip(map(vocabulary.term, present.tolist()), starts.tolist(), ends, strict=True), key=_by_utf8)
     total = int(tfs.sum())
     description = f"lexpand {_native.__version__}: tf is the weight times {scale!r}, rounded"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lexpand.data import Document, SparseVectors, VectorSpace
+from lexpand.data import VectorSpace
 from lexpand.errors import DataError
 from lexpand.index.exchange import ciff, jsonl, npz, parquet
 from lexpand.index.exchange.formats import Format, format_of
+from lexpand.index.exchange.rows import RowBatch, index_rows
 from lexpand.index.exchange.source import check_scale
 from lexpand.index.index import Index
 
@@ -22,12 +23,14 @@ class ExportReport:
 
     Attributes:
         documents: all of the index's commit.
+        passages: rows of the file; more than documents where these are in chunks.
         weights: stored ones that were written.
         dropped: stored ones that round to 0 at the scale, and were left out.
-        empty: documents whose vector has no weight in the index.
+        empty: rows whose vector has no weight in the index.
     """
 
     documents: int = 0
+    passages: int = 0
     weights: int = 0
     dropped: int = 0
     empty: int = 0
@@ -43,10 +46,12 @@ def export_index(
 ) -> ExportReport:
     """Write the documents of the commit that searches see, with their stored weights (docs/exchange.md).
 
+    If a document is in chunks, there is a row a passage, whose id is ``doc_id#n`` where a document has several.
+
     The file is written beside its place and renamed, so that it is whole or not there.
 
     Args:
-        index: what to write; it has no documents of several chunks.
+        index: what to write.
         target: the file; ``.jsonl`` may have ``.gz`` or ``.zst`` added.
         format: jsonl, npz, parquet or ciff; None for what the name says.
         scale: for jsonl and ciff, what weights are multiplied by before they are rounded to integers. Without it jsonl
@@ -55,15 +60,15 @@ def export_index(
 
     Raises:
         DataError: the target is there already, its format is unknown, or the scale is none or not for this format.
-        IndexStateError: a document has several chunks.
         MissingExtra: Parquet needs pyarrow, which is not installed.
         StorageError: the disk refuses.
     """
     path = Path(target)
     chosen = check_target(path, format, scale, overwrite)
     report = ExportReport()
-    batches = _counted(index, report)
-    report.dropped = write_batches(path, chosen, batches, index.space, scale)
+    report.documents = len(index)
+    batches = _counted(index_rows(index), report)
+    report.dropped = write_batches(path, chosen, batches, index.space, scale, in_passages=index.has_chunks)
     report.weights -= report.dropped
     return report
 
@@ -85,26 +90,28 @@ def check_target(path: Path, format: str | None, scale: float | None, overwrite:
 def write_batches(
     path: Path,
     format: Format,
-    batches: Iterator[tuple[list[Document], SparseVectors]],
+    batches: Iterator[RowBatch],
     space: VectorSpace,
     scale: float | None,
+    *,
+    in_passages: bool = False,
 ) -> int:
-    """Write documents with their vectors, a row a document; how many weights were left out that round to 0."""
+    """Write rows with their vectors, of documents or of their passages; return how many weights round to 0."""
     match format:
         case Format.JSONL:
             return jsonl.write(path, batches, space.vocabulary, scale)
         case Format.CIFF:
             return ciff.write(path, batches, space.vocabulary, scale)
         case Format.NPZ:
-            npz.write(path, batches, space)
+            npz.write(path, batches, space, in_passages=in_passages)
         case Format.PARQUET:
-            parquet.write(path, batches, space)
+            parquet.write(path, batches, space, in_passages=in_passages)
     return 0
 
 
-def _counted(index: Index, report: ExportReport) -> Iterator[tuple[list[Document], SparseVectors]]:
-    for documents, vectors in index.stored():
-        report.documents += len(documents)
+def _counted(batches: Iterator[RowBatch], report: ExportReport) -> Iterator[RowBatch]:
+    for rows, vectors in batches:
+        report.passages += len(rows)
         report.weights += vectors.nnz
         report.empty += int((np.diff(vectors.indptr) == 0).sum())
-        yield documents, vectors
+        yield rows, vectors

@@ -1,32 +1,36 @@
-"""Anserini's JsonVectorCollection: lines of ``{"id": ..., "contents": text, "vector": {term: weight}}``."""
+"""Anserini's JsonVectorCollection: lines of ``{"id": ..., "contents": text, "vector": {term: weight}}``.
+
+``metadata`` is an object that documents with metadata have; a file of passages has ``doc_id`` and ``span`` too.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from lexpand.data import Document, Fields, SparseVectors, Vocabulary
+from lexpand.data import Document, Fields, Vocabulary
 from lexpand.data.readers.fields import to_document
 from lexpand.data.readers.jsonl import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import write_lines
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.errors import DataError, RowError, SourceError
+from lexpand.index.exchange.rows import FileRow, RowBatch
 from lexpand.index.exchange.source import Source, check_scale, checked_weights, chunked
+
+_OF_PASSAGES = ("doc_id", "span")
 
 _Read = tuple[Document, dict[str, float]]
 
 
-def write(
-    path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], vocabulary: Vocabulary, scale: float | None
-) -> int:
-    """Write a line a document, atomically.
+def write(path: Path, batches: Iterable[RowBatch], vocabulary: Vocabulary, scale: float | None) -> int:
+    """Write a line a row, atomically.
 
     Args:
         path: where to; ``.gz`` and ``.zst`` are compressed.
-        batches: as `Index.stored` gives them.
+        batches: the rows.
         vocabulary: the terms.
         scale: weights are multiplied by it and rounded to integers, and what rounds to 0 is left out; None for floats.
 
@@ -40,13 +44,12 @@ def write(
 
     def lines() -> Iterator[str]:
         nonlocal dropped
-        for documents, vectors in batches:
-            for document, row in zip(documents, vectors.as_dicts(), strict=True):
-                vector = {vocabulary.term(term): _written(weight, scale) for term, weight in row.items()}
+        for rows, vectors in batches:
+            for row, weights in zip(rows, vectors.as_dicts(), strict=True):
+                vector = {vocabulary.term(term): _written(weight, scale) for term, weight in weights.items()}
                 kept = vector if scale is None else {term: weight for term, weight in vector.items() if weight}
                 dropped += len(vector) - len(kept)
-                fields = {"id": document.doc_id, "contents": document.full_text, "vector": kept}
-                yield json.dumps(fields, ensure_ascii=False)
+                yield json.dumps({**_fields(row), "vector": kept}, ensure_ascii=False)
 
     write_lines(path, lines())
     return dropped
@@ -64,6 +67,15 @@ def open_source(path: Path, scale: float | None) -> Source:
     return Source(
         vocabulary, None, None, lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row)
     )
+
+
+def _fields(row: FileRow) -> dict[str, Any]:
+    fields: dict[str, Any] = {"id": row.row_id, "contents": row.contents}
+    if row.metadata:
+        fields["metadata"] = row.metadata
+    if row.doc_id is not None:
+        fields |= {"doc_id": row.doc_id, "span": row.span}
+    return fields
 
 
 def _written(weight: float, scale: float | None) -> float:
@@ -110,7 +122,11 @@ def _read(row: Row, scale: float) -> _Read:
     rest = {name: value for name, value in row.values.items() if name != "vector"}
     if not rest.keys() & {"contents", "text", "content", "body"}:
         rest["contents"] = ""
-    document = to_document(Row(row.place, rest), Fields())
+    inner = rest.get("metadata")
+    if isinstance(inner, Mapping):
+        # A file of passages says of which document, whose own metadata may have fields of these names.
+        rest = {name: value for name, value in rest.items() if name not in _OF_PASSAGES or name not in inner}
+    document = to_document(Row(row.place, rest), Fields(doc_id="id") if rest.get("id") is not None else Fields())
     vector = row.values.get("vector")
     if not isinstance(vector, Mapping):
         what = "null or missing" if vector is None else f"of type {type(vector).__name__}"

@@ -1,30 +1,39 @@
-"""One ``.npz`` file: vectors as `SparseVectors.save` writes them, with ids and vocabulary beside (docs/vectors.md)."""
+"""One ``.npz`` file: vectors as `SparseVectors.save` writes them, with ids and vocabulary beside (docs/vectors.md).
+
+A file of passages has ``passages`` beside too: the id of each row's document, and the characters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from lexpand.data import Document, SparseVectors, VectorSpace, Vocabulary, vector_file
+from lexpand.data import Document, JsonValue, SparseVectors, VectorSpace, Vocabulary, vector_file
 from lexpand.errors import DataError, RowError, SourceError
+from lexpand.index.exchange.rows import RowBatch
 from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, encoding_of
 
-_IDS, _VOCABULARY, _SETTINGS = "ids", "vocabulary", "documents"
+_IDS, _VOCABULARY, _SETTINGS, _PASSAGES = "ids", "vocabulary", "documents", "passages"
 
 
-def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], space: VectorSpace) -> None:
+def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False) -> None:
     """Write the file, atomically; all vectors are in memory meanwhile.
 
     Raises:
         StorageError: the disk refuses.
     """
-    ids: list[str] = []
+    ids, passages = list[str](), list[tuple[str | None, tuple[int, int] | None]]()
     parts = [SparseVectors([0], [], [], len(space.vocabulary), space.model)]
-    for documents, vectors in batches:
-        ids += [document.doc_id for document in documents]
+    for rows, vectors in batches:
+        ids += [row.row_id for row in rows]
+        passages += [(row.doc_id, row.span) for row in rows]
         parts.append(vectors)
     whole = SparseVectors.concatenate(parts)
-    beside = {_IDS: ids, _VOCABULARY: list(space.vocabulary.tokens), _SETTINGS: space.encoding.to_dict()}
+    tokens = list(space.vocabulary.tokens)
+    beside: dict[str, Any] = {_IDS: ids, _VOCABULARY: tokens, _SETTINGS: space.encoding.to_dict()}
+    if in_passages:
+        beside[_PASSAGES] = passages
     vector_file.write_arrays(
         path, whole.indptr, whole.terms, whole.weights, whole.vocabulary_size, whole.model, beside=beside
     )
@@ -52,30 +61,61 @@ def open_source(path: Path) -> Source:
     except DataError as error:
         raise SourceError(f"{path}: {error}") from error
     encoding = encoding_of(vector_file.read_beside(path, _SETTINGS), path)
-    return Source(vocabulary, vectors.model, encoding, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
+    metadata = _metadata(path, len(ids))
+    return Source(
+        vocabulary, vectors.model, encoding, lambda on_bad_row: _chunks(path, ids, metadata, vectors, on_bad_row)
+    )
 
 
-def _chunks(path: Path, ids: list[str], vectors: SparseVectors, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+def _metadata(path: Path, rows: int) -> list[dict[str, JsonValue]]:
+    """What is known of each row: of a passage its document and its characters.
+
+    Raises:
+        SourceError: the member is damaged.
+    """
+    passages = vector_file.read_beside(path, _PASSAGES)
+    if passages is None:
+        return [{}] * rows
+    try:
+        found = [{"doc_id": doc_id, "span": span} for doc_id, span in passages]
+    except (TypeError, ValueError):
+        found = []
+    if len(found) != rows:
+        raise SourceError(f"{path}: {_PASSAGES!r} must have a document and a span for each of {rows} rows")
+    return found
+
+
+def _chunks(
+    path: Path,
+    ids: list[str],
+    metadata: Sequence[dict[str, JsonValue]],
+    vectors: SparseVectors,
+    on_bad_row: OnBadRow,
+) -> Iterator[Chunk]:
     for start in range(0, len(ids), ROWS):
-        yield named_rows(
-            [(f"{path}:row {start + i + 1}", doc_id) for i, doc_id in enumerate(ids[start : start + ROWS])],
-            vectors[start : start + ROWS],
-            on_bad_row,
-        )
+        rows = slice(start, start + ROWS)
+        named = [(f"{path}:row {start + i + 1}", doc_id) for i, doc_id in enumerate(ids[rows])]
+        yield named_rows(named, vectors[rows], on_bad_row, metadata[rows])
 
 
-def named_rows(ids: list[tuple[str, str]], vectors: SparseVectors, on_bad_row: OnBadRow) -> Chunk:
+def named_rows(
+    ids: list[tuple[str, str]],
+    vectors: SparseVectors,
+    on_bad_row: OnBadRow,
+    metadata: Sequence[dict[str, JsonValue]] | None = None,
+) -> Chunk:
     """A chunk of documents without text.
 
     Args:
         ids: of each row, its place and its id.
         vectors: the rows.
         on_bad_row: takes those whose id is no legal one.
+        metadata: of each row; None where nothing is known.
     """
     documents, kept = [], []
     for i, (place, doc_id) in enumerate(ids):
         try:
-            documents.append(Document(doc_id, "", source=place))
+            documents.append(Document(doc_id, "", "", metadata[i] if metadata else {}, place))
             kept.append(i)
         except DataError as error:
             on_bad_row(RowError(place, str(error)))

@@ -1,4 +1,7 @@
-"""Parquet: a row a document, ``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, by pyarrow.
+"""Parquet: a row a document or passage, by pyarrow.
+
+``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents`` string, ``metadata`` string of JSON; a
+file of passages has ``doc_id`` string and ``span`` list<uint32> too.
 
 The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the model
 (``lexpand.model``, the JSON list [name, hash]) and how documents were encoded (``lexpand.documents``, a JSON object).
@@ -11,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lexpand.data import Document, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand.data import Document, JsonValue, ModelId, VectorSpace, Vocabulary
 from lexpand.data.readers.parquet import read_rows
 from lexpand.data.readers.rows import Row
 from lexpand.data.streams import atomic_write
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, VectorError
+from lexpand.index.exchange.rows import FileRow, RowBatch
 from lexpand.index.exchange.source import Source, checked_weights, chunked, encoding_of
 
 _VOCABULARY, _MODEL, _SETTINGS = b"lexpand.vocabulary", b"lexpand.model", b"lexpand.documents"
@@ -23,7 +27,7 @@ _VOCABULARY, _MODEL, _SETTINGS = b"lexpand.vocabulary", b"lexpand.model", b"lexp
 _Read = tuple[Document, dict[int, float]]
 
 
-def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], space: VectorSpace) -> None:
+def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False) -> None:
     """Write the file, atomically, a row group a batch.
 
     Raises:
@@ -32,9 +36,8 @@ def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], s
     """
     pyarrow = _pyarrow("writing")
     tokens = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
-    lists = {"terms": pyarrow.uint32(), "weights": pyarrow.float32()}
     schema = pyarrow.schema(
-        [("id", pyarrow.string()), *((name, pyarrow.list_(kind)) for name, kind in lists.items())],
+        _columns(pyarrow, in_passages),
         metadata={
             _VOCABULARY: tokens,
             _MODEL: json.dumps(space.model),
@@ -42,11 +45,31 @@ def write(path: Path, batches: Iterable[tuple[list[Document], SparseVectors]], s
         },
     )
     with atomic_write(path) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        for documents, vectors in batches:
-            ids = pyarrow.array([document.doc_id for document in documents], pyarrow.string())
+        for rows, vectors in batches:
             starts = pyarrow.array(vectors.indptr, pyarrow.int32())
-            columns = [pyarrow.ListArray.from_arrays(starts, values) for values in (vectors.terms, vectors.weights)]
-            writer.write_batch(pyarrow.record_batch([ids, *columns], schema=schema))
+            lists = [pyarrow.ListArray.from_arrays(starts, values) for values in (vectors.terms, vectors.weights)]
+            values = {"id": [row.row_id for row in rows], **_texts(rows)}
+            arrays = {name: pyarrow.array(each, schema.field(name).type) for name, each in values.items()}
+            arrays |= dict(zip(("terms", "weights"), lists, strict=True))
+            writer.write_batch(pyarrow.record_batch([arrays[name] for name in schema.names], schema=schema))
+
+
+def _columns(pyarrow: Any, in_passages: bool) -> list[tuple[str, Any]]:  # noqa: ANN401 - pyarrow has no types
+    text, numbers = pyarrow.string(), pyarrow.list_(pyarrow.uint32())
+    columns = [("id", text), ("terms", numbers), ("weights", pyarrow.list_(pyarrow.float32()))]
+    columns += [("contents", text), ("metadata", text)]
+    return [*columns, ("doc_id", text), ("span", numbers)] if in_passages else columns
+
+
+def _texts(rows: list[FileRow]) -> dict[str, list[Any]]:
+    """The columns next to ids and vectors; a file takes of them those that it has."""
+    columns: dict[str, list[Any]] = {
+        "contents": [row.contents for row in rows],
+        "metadata": [row.metadata_json for row in rows],
+    }
+    if any(row.doc_id is not None for row in rows):
+        columns |= {"doc_id": [row.doc_id for row in rows], "span": [row.span for row in rows]}
+    return columns
 
 
 def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
@@ -98,13 +121,30 @@ def _rows(path: Path, vocabulary: Vocabulary) -> Iterator[_Read | RowError]:
 def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
     doc_id = row.values.get("id")
     try:
-        document = Document(doc_id, "", source=row.place)  # type: ignore[arg-type] # Document checks it
+        document = Document(doc_id, row.values.get("contents") or "", "", _metadata_of(row), row.place)  # type: ignore[arg-type]
     except DataError as error:
         return RowError(row.place, str(error))
     try:
         return document, _vector(row.values.get("terms"), row.values.get("weights"), vocabulary)
     except DataError as error:
         return RowError(row.place, str(error), document.doc_id)
+
+
+def _metadata_of(row: Row) -> dict[str, JsonValue]:
+    """The metadata of a row; a passage has those of its document, whose id and characters join them.
+
+    Raises:
+        DataError: the column is no JSON object.
+    """
+    given = row.values.get("metadata")
+    try:
+        found = {} if given is None else json.loads(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise DataError(f"'metadata' must be a JSON object: {error}") from None
+    if not isinstance(found, Mapping):
+        raise DataError(f"'metadata' must be a JSON object, got {type(found).__name__}")
+    passage = {name: row.values[name] for name in ("doc_id", "span") if row.values.get(name) is not None}
+    return {**passage, **found}
 
 
 def _vector(terms: object, weights: object, vocabulary: Vocabulary) -> dict[int, float]:

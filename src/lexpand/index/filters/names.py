@@ -34,8 +34,12 @@ def parse_field(name: str) -> Path:
     Within quotes, a backslash means what it means in JSON.
 
     Raises:
-        FilterError: a key is empty without being quoted, or a quote is not closed.
+        FilterError: a key is empty without being quoted, a quote is not closed, or the name is no UTF-8.
     """
+    try:
+        check_text(name, "the name of a field")
+    except DataError as error:
+        raise FilterError(str(error)) from None
     keys: list[str] = []
     place = 0
     while found := _KEY.match(name, place):

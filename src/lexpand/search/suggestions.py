@@ -1,0 +1,126 @@
+"""Words of an index that a misspelled word of a query may stand for."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+from lexpand.index import Searcher
+
+SECONDS = 0.05
+"""How long the search for near words may take for one query, once dictionaries are in memory."""
+
+# Shorter words are near too many others.
+_SHORTEST, _SHORTEST_FOR_TWO = 4, 6
+# Words of a query that are looked at, and suggestions for each.
+_MOST_WORDS, _MOST = 8, 3
+# Words of all segments; the dictionaries of more are not copied.
+_MOST_IN_MEMORY = 500_000
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+_Clock = Callable[[], float]
+
+
+def did_you_mean(
+    searcher: Searcher, query: str, *, seconds: float = SECONDS, clock: _Clock = time.monotonic
+) -> dict[str, list[str]]:
+    """For each word of a query that no document has, up to three near words that documents have, most frequent first.
+
+    Near is one edit (a letter more, less or other, or two neighbors swapped); if no word is, two edits behind the same
+    first letter. Words with digits and words of less than four letters get no suggestions.
+
+    Args:
+        searcher: the commit; without words in the index nothing is suggested.
+        query: the question.
+        seconds: stop looking after this time.
+        clock: seconds that never go back.
+
+    Returns:
+        Suggestions as documents spell them, in lower case, by the query's words; without words that have none.
+    """
+    end = clock() + seconds
+    found: dict[str, list[str]] = {}
+    for word, stem in _missing(searcher, query):
+        near = _in_index(searcher, _one_edit(stem))
+        if not near and len(stem) >= _SHORTEST_FOR_TWO:
+            near = _in_index(searcher, _two_edits(searcher, stem, end, clock))
+        spelled = (_as_written(searcher, each) for each in near[:_MOST])
+        if suggestions := list(dict.fromkeys(each for each in spelled if each)):
+            found[word] = suggestions
+        if clock() > end:
+            break
+    return found
+
+
+def _missing(searcher: Searcher, query: str) -> list[tuple[str, str]]:
+    """Words of the query that no document has, each with its form in the index."""
+    analyzer = searcher.schema.words
+    if analyzer is None:
+        return []
+    places = [place for place in analyzer.places(query) if place.word.isalpha() and len(place.word) >= _SHORTEST]
+    known = searcher.inverse_word_frequencies([place.word for place in places]).tolist()
+    pairs = zip(places, known, strict=True)
+    missing = {query[place.first : place.end]: place.word for place, frequency in pairs if not frequency}
+    return list(missing.items())[:_MOST_WORDS]
+
+
+def _in_index(searcher: Searcher, words: Iterable[str]) -> list[str]:
+    """Those of the words that documents have, most frequent first."""
+    listed = sorted(set(words))
+    frequencies = searcher.inverse_word_frequencies(listed).tolist()
+    there = [(rarity, word) for word, rarity in zip(listed, frequencies, strict=True) if rarity]
+    return [word for _, word in sorted(there)]
+
+
+def _one_edit(word: str) -> Iterator[str]:
+    """All words at one edit of a letter of the alphabet, or of one that the word has."""
+    letters = sorted({*_LETTERS, *word})
+    splits = [(word[:place], word[place:]) for place in range(len(word) + 1)]
+    for left, right in splits:
+        if right:
+            yield left + right[1:]
+            yield from (left + letter + right[1:] for letter in letters)
+        if len(right) > 1:
+            yield left + right[1] + right[0] + right[2:]
+        yield from (left + letter + right for letter in letters)
+
+
+def _two_edits(searcher: Searcher, word: str, end: float, clock: _Clock) -> Iterator[str]:
+    """The words of the index at two edits that begin with the same letter, as far as time allows."""
+    for dictionary in searcher.dictionaries(_MOST_IN_MEMORY):
+        first, last = bisect_left(dictionary, word[0]), bisect_left(dictionary, chr(ord(word[0]) + 1))
+        for place in range(first, last):
+            other = dictionary[place]
+            if abs(len(other) - len(word)) <= 2 and within_two_edits(word, other):
+                yield other
+            if place % 256 == 0 and clock() > end:
+                return
+
+
+def within_two_edits(word: str, other: str) -> bool:
+    """Whether at most two letters more, less or other, or neighbors swapped, tell two words apart."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(word, 1):
+        new = [i]
+        for j, its in enumerate(other, 1):
+            best = min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (letter != its))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == its:
+                best = min(best, before[j - 2] + 1)
+            new.append(best)
+        if min(new) > 2:
+            return False
+        before, row = row, new
+    return row[-1] <= 2
+
+
+def _as_written(searcher: Searcher, word: str) -> str | None:
+    """A word of the index as the document that has it most spells it."""
+    analyzer = searcher.schema.words
+    units = searcher.word_units([{word: 1.0}], 1)[0]
+    for text in searcher.unit_texts(units) if analyzer and len(units) else ():
+        for place in analyzer.places(text) if analyzer else ():
+            if place.word == word:
+                return text[place.first : place.end].lower()
+    return None
