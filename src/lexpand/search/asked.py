@@ -75,9 +75,15 @@ class Asked(ABC):
         """The share of identifiers in what each query may score, 0 to 1, where this kind can tell."""
         return [0.0] * len(self)
 
-    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
-        """What each shared term adds to the scores of units for the query at a place, by terms as people read them."""
-        del place
+    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+        """What each shared term adds to the scores of units for the query at a place, by terms as people read them.
+
+        Args:
+            place: the query.
+            units: of the searcher.
+            most: how many terms of each unit, largest first; None for all.
+        """
+        del place, most
         return [{}] * len(units)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:

@@ -106,12 +106,12 @@ class HybridAsked(Asked):
         parts = [part.learned(relevant, feedback) for part in self.parts]
         return HybridAsked(self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None)
 
-    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
         """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
         terms: list[dict[str, float]] = [{} for _ in range(len(units))]
         for part, weight in zip(self.parts, self.weights_of(place), strict=True):
             bound = part.scales(self._fusion)[place] if self._fusion.by_query else 0.0
-            for mine, found in zip(terms, part.terms(place, units), strict=True):
+            for mine, found in zip(terms, part.terms(place, units, most and 2 * most), strict=True):
                 whole = bound or sum(found.values()) or 1.0
                 for term, share in found.items():
                     mine[term] = mine.get(term, 0.0) + weight * share / whole

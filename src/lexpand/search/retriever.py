@@ -269,7 +269,7 @@ class LocalRetriever(Retriever):
     def hits_of(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
         """Units with the texts of their documents, their terms, and passages where several are asked for."""
         matches = self.searcher.named(units)
-        documents, terms = self.documents_of(matches), asked.terms(place, units)
+        documents, terms = self.documents_of(matches), asked.terms(place, units, TERMS)
         hits = make_hits(asked.queries[place], matches, documents)
         best = [tuple(sorted(each.items(), key=lambda pair: -pair[1])[:TERMS]) for each in terms]
         if passages == 1:

@@ -69,16 +69,18 @@ class VectorsAsked(Asked):
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
         return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None)
 
-    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         terms, weights = self.vectors.row(place)
         spelled = self.searcher.space.vocabulary.text
         found = []
         for stored in self.searcher.unit_vectors(units):
-            _, mine, theirs = np.intersect1d(terms, stored.terms, assume_unique=True, return_indices=True)
-            shares = weights[mine] * stored.impacts[theirs] * stored.scale
-            labels = [spelled(term) for term in terms[mine].tolist()]
-            found.append(dict(zip(labels, shares.tolist(), strict=True)))
+            places = np.minimum(np.searchsorted(stored.terms, terms), max(0, len(stored.terms) - 1))
+            shared = np.flatnonzero(stored.terms[places] == terms) if len(stored.terms) else np.zeros(0, np.int64)
+            shares = weights[shared] * (stored.impacts[places[shared]] * stored.scale)
+            chosen = np.argsort(-shares, kind="stable")[:most]
+            labels = [spelled(term) for term in terms[shared[chosen]].tolist()]
+            found.append(dict(zip(labels, shares[chosen].tolist(), strict=True)))
         return found
 
     def spans(self, place: int, doc_id: str) -> list[Span]:

@@ -99,8 +99,9 @@ class WordsAsked(Asked):
         """See `Asked.identifiers`."""
         return self._identifiers
 
-    def terms(self, place: int, units: Units) -> list[dict[str, float]]:
+    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
         """See `Asked.terms`."""
+        del most  # a query has few words
         return self.searcher.word_shares(self.words[place], units, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
