@@ -1,0 +1,164 @@
+"""The named pipelines next to each other: quality on judged collections, latency on one large index.
+
+    python benchmarks/pipelines.py [COLLECTION...] [--passages FILE --queries FILE] [--quick] [--json]
+
+COLLECTION is a BEIR folder with ``qrels/test*``; SciFact comes with Lexpand and is always one. For each collection and
+pipeline: nDCG@10 over all judged queries, and the p value of a paired randomization test against BM25 and against the
+model alone. Where queries have a field ``kind`` (identifiers), also the share of queries of each kind whose first hit
+is relevant. Depth: how often a smaller fusion depth changes the ten best of the default.
+
+Latency: words to hits with their texts, one query at a time, the pipelines interleaved, over the passages of a JSON
+lines file (or SciFact); p50 and p95 of the second pass. Indexes are kept in ``build/pipelines`` and made once.
+
+--quick takes SciFact and 100 of its queries alone. The last line of --json has every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import lexpand
+from lexpand import Collection, Qrels, Query, Run, ScoredDocument, evaluate, read_queries
+from lexpand.data import collection_path
+from lexpand.search.pipeline import DEFAULT, NAMED
+
+ROOT = Path(__file__).parents[1] / "build" / "pipelines"
+DEPTHS = (100, 200, 500)
+ROUNDS = 10_000
+
+
+def opened(name: str, source: Path) -> Collection:
+    """The index of a source, made if it is not there."""
+    ROOT.mkdir(parents=True, exist_ok=True)
+    return lexpand.create(ROOT / f"{name}.index", source, exist="open", show_progress=True)
+
+
+def judged(folder: Path, most: int | None) -> tuple[list[Query], Qrels]:
+    """The judged queries of a BEIR folder."""
+    (file,) = sorted((folder / "qrels").glob("test*"))
+    qrels = Qrels.read(file)
+    return list(islice((q for q in read_queries(folder) if q.query_id in qrels.judgements), most)), qrels
+
+
+def kinds(folder: Path) -> dict[str, str]:
+    """The kind of each query that has one."""
+    path = next(folder.glob("queries.jsonl*"))
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    found = {row["_id"]: row.get("kind") or row.get("metadata", {}).get("kind") for row in rows}
+    return {query_id: kind for query_id, kind in found.items() if kind}
+
+
+def p_value(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """A paired randomization test of the means, two-sided."""
+    differences, random = mine - theirs, np.random.default_rng(0)
+    signs = random.choice([-1.0, 1.0], size=(ROUNDS, len(differences)))
+    extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+    return float((extreme.sum() + 1) / (ROUNDS + 1))
+
+
+def quality(kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, Any]:
+    """nDCG@10 of each pipeline, p values, and top 1 by kind."""
+    scores: dict[str, NDArray[np.float64]] = {}
+    facts: dict[str, Any] = {}
+    for name in ("bm25", "splade", *(n for n in NAMED if n not in ("bm25", "splade"))):
+        found = kb.retriever(name).rank([query.text for query in queries], 100)
+        ids = {query.query_id: matches.doc_ids for query, matches in zip(queries, found, strict=True)}
+        scores[name] = np.array([_ndcg(ids[query.query_id], qrels, query.query_id) for query in queries])
+        facts[name] = {"nDCG@10": float(scores[name].mean())}
+        against = {other: p_value(scores[name], scores[other]) for other in ("bm25", "splade") if other in scores}
+        facts[name] |= {f"p against {other}": p for other, p in against.items() if other != name}
+        if kind_of:
+            facts[name]["top 1"] = _top_one(ids, qrels, kind_of)
+    return facts
+
+
+def _ndcg(doc_ids: list[str], qrels: Qrels, query_id: str) -> float:
+    run = Run({query_id: [ScoredDocument(doc_id, -float(rank)) for rank, doc_id in enumerate(doc_ids)]})
+    return evaluate(run, Qrels({query_id: qrels.judgements[query_id]}), ["nDCG@10"])["nDCG@10"]
+
+
+def _top_one(ids: dict[str, list[str]], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, float]:
+    right: defaultdict[str, list[bool]] = defaultdict(list)
+    for query_id, found in ids.items():
+        grade = qrels.judgements[query_id].get(found[0], 0) if found else 0
+        right[kind_of.get(query_id, "")].append(grade > 0)
+    return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
+
+
+def depths(kb: Collection, texts: list[str]) -> dict[str, float]:
+    """The share of queries whose ten best differ from those of the default's depth."""
+    whole = kb.retriever(DEFAULT).rank(texts, 10)
+    shares = {}
+    for depth in DEPTHS:
+        less = kb.retriever(replace(NAMED[DEFAULT], depth=depth)).rank(texts, 10)
+        differ = [mine.doc_ids != other.doc_ids for mine, other in zip(less, whole, strict=True)]
+        shares[str(depth)] = float(np.mean(differ))
+    return shares
+
+
+def latency(kb: Collection, texts: list[str]) -> dict[str, Any]:
+    """Milliseconds from words to hits, interleaved; the first pass warms up."""
+    for _ in range(2):
+        times: dict[str, list[float]] = {name: [] for name in NAMED}
+        for text in texts:
+            for name in NAMED:
+                start = time.perf_counter()
+                kb.retriever(name).search(text, 10)
+                times[name].append((time.perf_counter() - start) * 1e3)
+    facts: dict[str, Any] = {
+        name: {"p50": statistics.median(each), "p95": float(np.percentile(each, 95))} for name, each in times.items()
+    }
+    parts = facts["splade"]["p50"] + facts["bm25"]["p50"]
+    return {**facts, "hybrid by the sum of its parts": facts["hybrid"]["p50"] / parts, "passages": len(kb)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("collections", nargs="*", type=Path)
+    parser.add_argument("--passages", type=Path, help="JSON lines of documents, for latency")
+    parser.add_argument("--queries", type=Path, help="JSON list of queries, for latency")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    folders = {"scifact": collection_path("scifact")}
+    if not options.quick:
+        folders |= {folder.resolve().name: folder for folder in options.collections}
+    facts: dict[str, Any] = {"quality": {}}
+    for name, folder in folders.items():
+        queries, qrels = judged(folder, 100 if options.quick else None)
+        with opened(name, folder) as kb:
+            facts["quality"][name] = quality(kb, queries, qrels, kinds(folder))
+            if name == "scifact":
+                facts["depth"] = depths(kb, [query.text for query in queries])
+                if options.passages is None or options.quick:
+                    facts["latency"] = latency(kb, [query.text for query in queries[:100]])
+        print(name, {each: round(found["nDCG@10"], 4) for each, found in facts["quality"][name].items()}, flush=True)
+    for pipeline in NAMED:
+        means = [found[pipeline]["nDCG@10"] for found in facts["quality"].values()]
+        facts.setdefault("mean", {})[pipeline] = float(np.mean(means))
+    if options.passages is not None and not options.quick:
+        texts = json.loads(options.queries.read_text(encoding="utf-8"))[:300]
+        with opened(options.passages.stem, options.passages) as kb:
+            facts["latency"], facts["depth"] = latency(kb, texts), depths(kb, texts)
+    for name, found in facts.items():
+        print(name, json.dumps(found, indent=1))
+    if options.json:
+        sys.stdout.write(json.dumps(facts) + "\n")
+
+
+if __name__ == "__main__":
+    main()
