@@ -283,7 +283,7 @@ class Catalogue:
         """Row and content hash of each of these documents that is live."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
         with self.database.use() as db:
-            found = _select_in(db, query, list(filter(_can_be_there, doc_ids)))
+            found = _select_in(db, query, [doc_id for doc_id in doc_ids if _can_be_there(doc_id)])
             return {doc_id: (row, digest) for doc_id, row, digest in found}
 
     def doc_ids(self, rows: Collection[int]) -> dict[int, str]:

@@ -18,7 +18,7 @@ from lexpand.index import Matches
 from lexpand.index.filters import Filter
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
-from lexpand.search.retriever import Retriever
+from lexpand.search.retriever import Retriever, check_queries
 
 RERANK_DEPTH = 100
 """Documents that are reranked."""
@@ -82,7 +82,7 @@ class RerankingRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`; ``threads`` are the first retriever's."""
-        asked = max(k, self.depth) if k > 0 else k
+        queries, asked = check_queries(queries), max(k, self.depth) if k > 0 else k
         first = self.first.reading()
         found = first.rank(queries, asked, filter=filter, group_by=group_by, threads=threads)
         if k == 0:
