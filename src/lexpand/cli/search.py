@@ -32,7 +32,7 @@ from lexpand.errors import LexpandWarning
 from lexpand.explanation import Explanation
 from lexpand.search import Hit, Pipeline
 from lexpand.search.parts import Rerank, Splade
-from lexpand.search.snippet import make_snippet
+from lexpand.search.snippet import shown_snippet
 
 # Terms shown for a hit; `lexpand explain` shows all.
 _TERMS = 6
@@ -182,7 +182,7 @@ def print_hit(hit: Hit, explanation: Explanation | None) -> None:
         show(*marked(explanation.snippet()), indent=5)
         show((shortly(explanation, _TERMS), "green"), indent=5)
     for passage in hit.passages[1:]:
-        show(make_snippet(passage.text, ""), indent=5)
+        show(shown_snippet(passage.text, ""), indent=5)
 
 
 def _why_nothing(kb: Collection, query: str, filter_text: str | None, min_score: float | None) -> str:

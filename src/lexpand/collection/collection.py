@@ -33,7 +33,8 @@ _EXIST = ("error", "open", "replace")
 class Collection:
     """Documents that can be searched: an index, the encoder that made its vectors, and the pipeline that searches it.
 
-    `create` makes one and `open` opens one. The model is loaded when it is first needed. May be shared by threads.
+    `create` makes one and `open` opens one. The model is loaded when it is first needed. May be shared by threads,
+    and pickled: what reads it opens the index again.
 
     Args:
         index: the documents.
@@ -65,10 +66,11 @@ class Collection:
         self.index = index
         self.report = IngestReport()
         self._pipeline, self._notes = resolve(pipeline, index)
+        self._chosen = None if pipeline is None else self._pipeline
         self._threads = threads
         self._cache = cache
         self._model, self._queries, self._rules = model, queries, rules
-        self._encoder = encoder
+        self._encoder = self._given = encoder
         self._loading = threading.RLock()
         self._retrievers: dict[Pipeline, Retriever] = {}
         if encoder is not None:
@@ -375,6 +377,18 @@ class Collection:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        settings = {
+            "encoder": self._given,
+            "pipeline": self._chosen,
+            "model": self._model,
+            "queries": self._queries,
+            "rules": self._rules,
+            "threads": self._threads,
+            "cache": self._cache,
+        }
+        return _unpickled, (type(self), self.index, settings)
+
     def __len__(self) -> int:
         """Documents in the commit that searches see."""
         return len(self.index)
@@ -396,6 +410,10 @@ class Collection:
                 encoder = self.encoder if pipeline.needs_model else None
                 self._retrievers[pipeline] = pipeline.retriever(self.index, encoder, threads=self._threads)
             return self._retrievers[pipeline]
+
+
+def _unpickled(kind: type[Collection], index: Index, settings: Mapping[str, Any]) -> Collection:
+    return kind(index, **settings)
 
 
 def create(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from lexpand.data import Document
 from lexpand.encode.tokens import TokenizedText
@@ -48,6 +49,19 @@ def check_texts(texts: object, name: str) -> Sequence[str | Document]:
     if isinstance(texts, Iterable):
         return list(texts)
     raise DataError(f"{name} must be a list of texts, got {_shown(texts)}")
+
+
+def check_documents(documents: object) -> Sequence[Document]:
+    """The documents of a call as a sequence; see `check_texts`.
+
+    Raises:
+        DataError: it is one text, cannot be iterated over, or an element is no Document.
+    """
+    checked = check_texts(documents, "documents")
+    for place, document in enumerate(checked):
+        if not isinstance(document, Document):
+            raise DataError(f"documents must be Documents, got {_shown(document)} at place {place}")
+    return cast("Sequence[Document]", checked)
 
 
 def _shown(value: object) -> str:

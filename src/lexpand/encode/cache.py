@@ -53,6 +53,9 @@ class VectorCache:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return VectorCache, (self.path,)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -30,6 +30,18 @@ class Role(StrEnum):
     QUERY = "query"
 
 
+def parse_role(role: Role | str) -> Role:
+    """A role by its name.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    try:
+        return Role(role)
+    except ValueError:
+        raise DataError(f"role must be one of {', '.join(Role)}, got {role!r}") from None
+
+
 class QueryMode(StrEnum):
     """How a query becomes a vector."""
 

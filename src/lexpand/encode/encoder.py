@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,18 @@ from lexpand.data import (
     DocumentEncoding,
     Long,
     LongDocuments,
+    ModelId,
     SparseVectors,
     VectorSpace,
     Vocabulary,
     parse_pruning,
 )
-from lexpand.encode.batches import cores, text_of
+from lexpand.encode.batches import check_documents, check_texts, cores, text_of
 from lexpand.encode.bodies import Bodies
 from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
-from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.contract import Contract, QueryMode, Role, parse_role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
 from lexpand.encode.folder import ModelFolder, check_backend, find_folder, parse_device
 from lexpand.encode.head import Head
@@ -72,7 +73,7 @@ class ReadingCount(NamedTuple):
 class Encoder:
     """A model that turns texts into sparse vectors, on ONNX Runtime and the native head.
 
-    May be shared by threads.
+    May be shared by threads, and pickled: what reads it loads the model from its folder again.
 
     Attributes:
         contract: what the model promises.
@@ -115,9 +116,20 @@ class Encoder:
         self._load(folder, device)
         self.query_mode = self._checked_mode(queries.mode, self.contract.query_mode)
 
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __reduce__(self) -> tuple[object, ...]:
+        queries = QueryEncoding(dtype=self.dtypes[Role.QUERY])
+        made = (self.contract.model, self._location, self.documents, queries, self.rules, self.threads, self._device)
+        return _reload, (*made, self._cache), {name: getattr(self, name) for name in _STATE}
+
     def _load(self, folder: ModelFolder, device: str | None) -> None:
         """Make what runs the model: the transformer, the head, the queries' own encoder and their table."""
         backend, place = parse_device(device)
+        self._location, self._device = folder.location, device
         for each in self.dtypes.values():
             check_backend(backend, each)
         self._bodies = Bodies(folder, self.threads, backend, place)
@@ -200,10 +212,11 @@ class Encoder:
         A document past the model's length is cut; `encode` tells which and by how much.
 
         Raises:
-            DataError: an element is neither a string nor a Document.
+            DataError: ``documents`` is one text, or an element is neither a string nor a Document.
         """
-        with reporting(len(documents), "encoding documents", show_progress) as on_done:
-            return self._encode(documents, Role.DOCUMENT, on_done).vectors
+        texts = check_texts(documents, "documents")
+        with reporting(len(texts), "encoding documents", show_progress) as on_done:
+            return self._encode(texts, Role.DOCUMENT, on_done).vectors
 
     def encode_queries(
         self, queries: Sequence[str], *, mode: QueryMode | str | None = None, show_progress: bool = False
@@ -216,16 +229,17 @@ class Encoder:
             show_progress: a bar on standard error.
 
         Raises:
-            DataError: an element is no string.
+            DataError: ``queries`` is one text, or an element is no string.
             ModelError: the model has no table for ``lookup``.
         """
+        checked = check_texts(queries, "queries")
         if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
-            texts = [text_of(query, i) for i, query in enumerate(queries)]
+            texts = [text_of(query, i) for i, query in enumerate(checked)]
             vectors = self._prune(self._lookup_or_refuse().vectors(texts), Role.QUERY)
             edits = self._edits[Role.QUERY]
             return vectors if edits is None else edits.apply(texts, vectors)[0]
-        with reporting(len(queries), "encoding queries", show_progress) as on_done:
-            return self._encode(queries, Role.QUERY, on_done).vectors
+        with reporting(len(checked), "encoding queries", show_progress) as on_done:
+            return self._encode(checked, Role.QUERY, on_done).vectors
 
     def document_frequencies(self, documents: Iterable[str | Document]) -> tuple[NDArray[np.int64], int]:
         """Of each term, how many documents have it among the tokens that the model reads; for `QueryTable.idf`.
@@ -236,6 +250,8 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
+        if isinstance(documents, str | bytes | Document):
+            check_texts(documents, "documents")
         counts, total, stream = np.zeros(len(self.vocabulary), np.int64), 0, iter(documents)
         while window := list(islice(stream, _WINDOW)):
             texts = [text_of(text, total + i) for i, text in enumerate(window)]
@@ -245,7 +261,7 @@ class Encoder:
         return counts, total
 
     def count_tokens(
-        self, texts: Sequence[str | Document], role: Role
+        self, texts: Sequence[str | Document], role: Role | str
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """Of each text its tokens, special ones included, and how many of them the model does not read.
 
@@ -255,7 +271,8 @@ class Encoder:
         Raises:
             DataError: an element is neither a string nor a Document.
         """
-        counted = self._tokens.tokenize([text_of(text, i) for i, text in enumerate(texts)], self.max_tokens[role])
+        checked = [text_of(text, i) for i, text in enumerate(check_texts(texts, "texts"))]
+        counted = self._tokens.tokenize(checked, self.max_tokens[parse_role(role)])
         seen, lost = [text.seen for text in counted], [text.lost for text in counted]
         return np.array(seen, np.uint32), np.array(lost, np.uint32)
 
@@ -263,18 +280,18 @@ class Encoder:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
         return self._tokens.normalise(text)
 
-    def encode(self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None) -> Encoding:
+    def encode(self, texts: Sequence[str | Document], role: Role | str, *, on_done: OnDone | None = None) -> Encoding:
         """Vectors with positions and token counts.
 
         Args:
             texts: strings or documents.
-            role: what they are encoded as.
+            role: what they are encoded as: ``query`` or ``document``.
             on_done: called after each batch with the number of texts in it.
 
         Raises:
-            DataError: an element is neither a string nor a Document.
+            DataError: ``texts`` is one text, an element is neither a string nor a Document, or there is no such role.
         """
-        report = on_done or (lambda _: None)
+        report, role, texts = on_done or (lambda _: None), parse_role(role), check_texts(texts, "texts")
         if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
             checked = [text_of(text, i) for i, text in enumerate(texts)]
             encoding = self._lookup_or_refuse().encode(checked)
@@ -288,7 +305,11 @@ class Encoder:
         Args:
             documents: the documents.
             on_done: called with the number of documents that were finished since the last call.
+
+        Raises:
+            DataError: ``documents`` is one text, or an element is no Document.
         """
+        documents = check_documents(documents)
         joined = self.long.policy is Long.CHUNK and self.long.chunks is Chunks.MAX
         encode = self._unedited().encode if joined else self.encode
         found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], encode, on_done)
@@ -300,24 +321,26 @@ class Encoder:
             vectors, _ = edits.apply([document.full_text for document in found.documents], vectors)
         return replace(found, vectors=vectors)
 
-    def reads(self, text: str, role: Role) -> ReadingCount:
+    def reads(self, text: str, role: Role | str) -> ReadingCount:
         """How much of a text the model reads: its tokens, and its words, and those that the vocabulary lacks.
 
         Raises:
             DataError: the text is no string, or has a lone surrogate.
         """
+        role = parse_role(role)
         reader, read = self._reader(role), text_of(text, 0)
         (counted,) = reader._tokens.tokenize([read], self.max_tokens[role])
         own = [term for term in counted.ids if term not in self.vocabulary.special]
         unknown = len(counted.ids) - len(own) - (reader._tokens.special if counted.ids else 0)
         return ReadingCount(counted.seen, counted.lost, len(own) + max(unknown, 0), max(unknown, 0))
 
-    def trace(self, text: str | Document, role: Role) -> Trace:
+    def trace(self, text: str | Document, role: Role | str) -> Trace:
         """Encode one text, or a document's whole text, and keep the token behind each term.
 
         Raises:
             DataError: the text is no string, or has a lone surrogate.
         """
+        role = parse_role(role)
         encoding = self.encode([text], role)
         terms, weights = encoding.vectors.row(0)
         read = text_of(text, 0)
@@ -335,9 +358,9 @@ class Encoder:
         body = self._body_for(Role.DOCUMENT)
         return _WINDOW if isinstance(body, TorchBody) and body.head is not None else _AT_ONCE
 
-    def pinned(self, role: Role) -> dict[str, str]:
+    def pinned(self, role: Role | str) -> dict[str, str]:
         """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
-        edits = self._edits[role]
+        edits = self._edits[parse_role(role)]
         return {} if edits is None else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
 
     def unpruned(self) -> Encoder:
@@ -449,6 +472,31 @@ class Encoder:
         body = self._body_for(role)
         head = self._head_for(body, sum(len(text.ids) for text in tokenized))
         return run(body, head, tokenized, self.threads, on_done), tokenized
+
+
+# What `encoding` and its like change, and what a pickle has besides the settings that load the model.
+_STATE = ("documents", "space", "max_tokens", "pruning", "dtypes", "query_mode", "rules", "_edits")
+
+
+def _reload(
+    model: ModelId,
+    location: str,
+    documents: DocumentEncoding,
+    queries: QueryEncoding,
+    rules: Rules,
+    threads: int,
+    device: str | None,
+    cache: VectorCache | None,
+) -> Encoder:
+    """The encoder that was pickled, its model loaded again.
+
+    Raises:
+        ModelError: the folder is missing or damaged, or holds another model now.
+    """
+    loaded = Encoder.load(location, documents=documents, queries=queries, rules=rules, threads=threads, device=device)
+    if loaded.contract.hash != model.hash:
+        raise ModelError(f"{location} holds {loaded.contract.model.label} now, not {model.label}, which was pickled")
+    return loaded if cache is None else loaded.with_cache(cache)
 
 
 def _with_rules(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lexpand.search.snippet import Passage, make_passage
+from lexpand.search.snippet import Passage, shown_passage
 
 Span = tuple[int, int]
 """Characters of a text: the first, and the one behind the last."""
@@ -143,10 +143,11 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
     def snippet(self) -> Passage:
-        """The passage of the document that has most of the score, with the words behind it marked.
+        """The passage of the document that a hit shows (`Hit.snippet`), with the words behind the score marked.
 
-        At most about 200 characters. The title is left out, unless the document is nothing else; the beginning is taken
-        where no word is known.
+        At most about 200 characters around most of the query's words; where the document has none, those that have most
+        of the score. The title is left out, unless the document is nothing else; the beginning is taken where no word
+        is known.
         """
         first, end = self.span
         body = len(self.title) + 1 if self.title else 0
@@ -157,7 +158,7 @@ class Explanation:
             for span, weight in weights_by_span(self, "document").items()
             if first <= span[0] and span[1] <= end
         ]
-        return make_passage(self.text[first:end], spans)
+        return shown_passage(self.text[first:end], self.query, spans)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold: everything but the document's text; the snippet in its place."""

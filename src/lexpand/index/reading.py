@@ -310,8 +310,11 @@ class Reading(ABC):
 
         Raises:
             IndexStateError: the index was made without words.
+            DataError: ``words`` is a string.
         """
         self.analyzed([])
+        if isinstance(words, str):
+            raise DataError(f"words must be a list of words, got the string {words!r}: put a single word in a list")
         return inverse_word_frequencies(self._snapshot, words)
 
     def matching(self, filter: Filter) -> list[str]:
@@ -335,7 +338,13 @@ class Reading(ABC):
         return self._documents(snapshot, [row])[row]
 
     def documents_by_id(self, doc_ids: Sequence[str]) -> dict[str, Document]:
-        """Documents by their ids, in the order given; those that are not there are left out."""
+        """Documents by their ids, in the order given; those that are not there are left out.
+
+        Raises:
+            DataError: ``doc_ids`` is a string.
+        """
+        if isinstance(doc_ids, str):
+            raise DataError(f"doc_ids must be a list of ids, got the string {doc_ids!r}: put a single id in a list")
         snapshot = self._snapshot
         found = [self._catalogue.row_of(doc_id, snapshot.commit.commit_id) for doc_id in doc_ids]
         rows = [row for row in found if row is not None]

@@ -68,11 +68,23 @@ class Fused(NamedTuple):
     places: NDArray[np.int64]
 
 
+def parse_fusion(fusion: Fusion | str) -> Fusion:
+    """A fusion by its name.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    try:
+        return Fusion(fusion)
+    except ValueError:
+        raise DataError(f"fusion must be one of {', '.join(Fusion)}, got {str(fusion)!r}") from None
+
+
 def fuse(
     keys: Sequence[NDArray[np.integer]],
     scores: Sequence[NDArray[np.float64]],
     weights: Sequence[float],
-    fusion: Fusion,
+    fusion: Fusion | str,
     bounds: Sequence[float] | None = None,
 ) -> Fused:
     """All documents of the rankings of one query by the weighted sum of their shares.
@@ -85,9 +97,9 @@ def fuse(
         bounds: for fusions by query, of each ranking what its scores are divided by.
 
     Raises:
-        DataError: the bounds that the fusion needs are not given.
+        DataError: the bounds that the fusion needs are not given, or there is no such fusion.
     """
-    shares = _shares(scores, fusion, bounds)
+    shares = _shares(scores, parse_fusion(fusion), bounds)
     every = np.concatenate([np.asarray(each, np.int64) for each in keys])
     distinct, first, inverse = np.unique(every, return_index=True, return_inverse=True)
     sums = np.full(

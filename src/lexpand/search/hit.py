@@ -9,7 +9,7 @@ from typing import Any
 from lexpand.data import Document, JsonValue
 from lexpand.index import Match, Matches
 from lexpand.search.notes import Note
-from lexpand.search.snippet import make_snippet
+from lexpand.search.snippet import shown_snippet
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Hit:
         title: its title.
         text: the passage that was found: the best chunk of a document in chunks, else the whole text.
         span: the characters of the passage in `Document.full_text` (title, one space, text): first and end.
-        snippet: about 200 characters of the passage, around most of the query's words.
+        snippet: about 200 characters of the passage, around most of the query's words, without marks of Markdown.
         metadata: whatever else is known of the document.
         terms: the terms that query and document share, with what each adds to the score, largest first; of a hybrid
             and of what a reranker scored, with their shares in what was found first.
@@ -104,6 +104,6 @@ def make_hit(rank: int, query: str, match: Match, document: Document) -> Hit:
         document.title,
         text,
         span,
-        make_snippet(text or document.title, query),
+        shown_snippet(whole[first if span[0] < first < span[1] else span[0] : span[1]] or whole, query),
         document.metadata,
     )

@@ -13,7 +13,7 @@ from lexpand.index.filters import Filter
 from lexpand.index.units import Units
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback
-from lexpand.search.fusion import Fusion, fuse
+from lexpand.search.fusion import Fusion, fuse, parse_fusion
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 
 DEPTH = 1_000
@@ -195,18 +195,6 @@ class HybridRetriever(LocalRetriever):
         asked = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
         return HybridAsked(searcher, queries, asked, weights, self.fusion, self.depth, self.feedback)
-
-
-def parse_fusion(fusion: Fusion | str) -> Fusion:
-    """A fusion by its name.
-
-    Raises:
-        DataError: there is none of this name.
-    """
-    try:
-        return Fusion(fusion)
-    except ValueError:
-        raise DataError(f"fusion must be one of {', '.join(Fusion)}, got {str(fusion)!r}") from None
 
 
 def check_depth(depth: int) -> int:

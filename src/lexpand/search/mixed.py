@@ -12,9 +12,9 @@ from lexpand.data import Document
 from lexpand.errors import DataError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
-from lexpand.search.fusion import Fusion, fuse
-from lexpand.search.hybrid import DEPTH, HybridRetriever, check_depth, parse_fusion
-from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
+from lexpand.search.fusion import Fusion, fuse, parse_fusion
+from lexpand.search.hybrid import DEPTH, HybridRetriever, check_depth
+from lexpand.search.retriever import LocalRetriever, Retriever, Weighted, check_queries
 
 
 def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
@@ -66,7 +66,7 @@ class MixedRetriever(Retriever):
         """See `Retriever.rank`."""
         if group_by is not None:
             raise DataError("group_by is for retrievers of one index: documents of several places have no common field")
-        depth = max(k, self.depth)
+        queries, depth = check_queries(queries), max(k, self.depth)
         found = [part.retriever.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
         return [self._fused(rankings, k) for rankings in zip(*found, strict=True)]
 

@@ -13,7 +13,7 @@ from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError, SourceError
 from lexpand.index import Index
 from lexpand.search.feedback import Feedback
-from lexpand.search.fusion import Fusion
+from lexpand.search.fusion import Fusion, parse_fusion
 from lexpand.search.hybrid import DEPTH, HybridRetriever
 from lexpand.search.kinds import PARTS
 from lexpand.search.notes import Note, Reason
@@ -34,6 +34,9 @@ class Pipeline:
         depth: of several parts: documents that each ranks.
         feedback: the best documents add to the model's query, and to that of the words if it says so; None for once.
         rerank: the best documents are put in order by a reranker; None for the order in which they are found.
+
+    Raises:
+        DataError: there is no such fusion.
     """
 
     parts: tuple[Part, ...] = (Splade(),)
@@ -41,6 +44,10 @@ class Pipeline:
     depth: int = DEPTH
     feedback: Feedback | None = None
     rerank: Rerank | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "fusion", parse_fusion(self.fusion))
 
     @classmethod
     def load(cls, pipeline: str | Path) -> Pipeline:

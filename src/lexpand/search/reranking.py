@@ -84,6 +84,7 @@ class RerankingRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`; ``threads`` are the first retriever's."""
+        queries = check_queries(queries)
         first = self.first.reading()
         found = first.rank(queries, self._deep(k), filter=filter, group_by=group_by, threads=threads)
         ranked = self._all_reranked(first, queries, found, k)
@@ -113,7 +114,7 @@ class RerankingRetriever(Retriever):
                 passages=passages,
                 min_score=min_score,
             )
-        check_queries(queries)
+        queries = check_queries(queries)
         asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
         units = asked.units(self._deep(k), filter=filter, group_by=group_by, threads=threads)
         ranked = self._all_reranked(first, queries, [first.searcher.named(each) for each in units], k)

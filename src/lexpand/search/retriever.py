@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from lexpand.data import Document, Query, Run, ScoredDocument
+from lexpand.data.documents import check_text
 from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
@@ -115,7 +116,7 @@ class Retriever(ABC):
             passages: passages of a document that a hit carries, best first, where documents are in chunks.
             min_score: leave out documents below this score.
         """
-        reading = self.reading()
+        queries, reading = check_queries(queries), self.reading()
         found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)
         return [
             Hits(make_hits(query, above(matches, min_score), reading.documents_of(matches)), query, matches.notes)
@@ -218,6 +219,15 @@ class LocalRetriever(Retriever):
         """See `Retriever.reading`."""
         return self if self._searcher is not None else self.over(self.index.searcher())
 
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __getstate__(self) -> dict[str, object]:
+        # A pickle opens the index again, and sees its newest commit.
+        return {**self.__dict__, "_searcher": None}
+
     def over(self, searcher: Searcher) -> Self:
         """The same retriever over one commit of its index."""
         other = copy(self)
@@ -238,8 +248,7 @@ class LocalRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`."""
-        check_queries(queries)
-        asked = self.ask(self.searcher, queries)
+        asked = self.ask(self.searcher, check_queries(queries))
         return asked.matches(k, filter=filter, group_by=group_by, threads=threads)
 
     def search_many(
@@ -254,8 +263,7 @@ class LocalRetriever(Retriever):
         min_score: float | None = None,
     ) -> list[Hits]:
         """See `Retriever.search_many`."""
-        check_queries(queries)
-        reading = self.reading()
+        queries, reading = check_queries(queries), self.reading()
         asked = reading.ask(reading.searcher, queries)
         if k:
             asked = asked.resolved(filter=filter, threads=threads)
@@ -309,7 +317,17 @@ def above(matches: Matches, min_score: float | None) -> Matches:
     return matches if min_score is None else matches[: int(np.count_nonzero(matches.scores >= min_score))]
 
 
-def check_queries(queries: object) -> None:
-    """Raise DataError where one query is handed in instead of a list of them."""
+def check_queries(queries: object) -> Sequence[str]:
+    """The queries of a call as a sequence; an iterator is read.
+
+    Raises:
+        DataError: one query is handed in instead of a list of them, or an element is no string.
+    """
     if isinstance(queries, str | bytes):
         raise DataError(f"queries must be a list of strings, got the string {queries!r}: write [{queries!r}]")
+    if isinstance(queries, Mapping) or not isinstance(queries, Iterable):
+        raise DataError(f"queries must be a list of strings, got a {type(queries).__name__}")
+    checked = queries if isinstance(queries, Sequence) else list(queries)
+    for place, query in enumerate(checked):
+        check_text(query, f"query {place}")
+    return checked

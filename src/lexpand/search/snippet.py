@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from lexpand.search.plain_text import without_marks
+
 _WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s")
 _LENGTH = 200
@@ -35,11 +37,36 @@ def make_snippet(text: str, query: str) -> str:
     White space is folded; ``…`` marks a cut.
     """
     text = text.strip()
+    return _cut(text, *(_window_of(text, query) or (0, 0)))
+
+
+def shown_snippet(text: str, query: str) -> str:
+    """`make_snippet` of a text of Markdown as it is read, without its marks."""
+    return make_snippet(without_marks(text).text, query)
+
+
+def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]) -> Passage:
+    """The passage of `shown_snippet` with words of it marked; of the most weight where it has no word of the query.
+
+    Args:
+        text: the text, which may be Markdown.
+        query: the question.
+        spans: see `make_passage`.
+    """
+    plain = without_marks(text)
+    stripped = plain.text.strip()
+    before = len(plain.text) - len(plain.text.lstrip())
+    moved = [(plain.place(first) - before, plain.place(end) - before, weight) for first, end, weight in spans]
+    return make_passage(stripped, [span for span in moved if span[0] >= 0], _window_of(stripped, query))
+
+
+def _window_of(text: str, query: str) -> tuple[int, int] | None:
+    """Start and end of the window that has most different words of the query; None where there is none."""
     wanted = frozenset(word.lower() for word in _WORD.findall(query))
     if not wanted:
-        return _cut(text, 0, 0)
+        return None
     found = [match for match in _pattern_of(wanted).finditer(text, 0, _LOOK) if match.group().lower() in wanted]
-    return _cut(text, *_best_window(found))
+    return _best_window(found) if found else None
 
 
 @lru_cache(maxsize=64)
@@ -50,15 +77,16 @@ def _pattern_of(words: frozenset[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.IGNORECASE)
 
 
-def make_passage(text: str, spans: Sequence[tuple[int, int, float]]) -> Passage:
+def make_passage(text: str, spans: Sequence[tuple[int, int, float]], window: tuple[int, int] | None = None) -> Passage:
     """At most about 200 characters, cut at words, that hold most weight; the beginning where nothing has any.
 
     Args:
         text: the text.
         spans: words of it, each with its first character, the one behind its last, and its weight.
+        window: what the passage must have instead of most weight: first and end.
     """
     spans = sorted(span for span in spans if span[0] < span[1] <= len(text))
-    start, end = _cut_around(text, *_heaviest_window(spans))
+    start, end = _cut_around(text, *(window or _heaviest_window(spans)))
     prefix = "… " if text[:start].strip() else ""
     folded, places = _fold(text, start, end)
     marks = [

@@ -28,6 +28,17 @@ class Side(StrEnum):
         return self in (Side.BOTH, Side(role))
 
 
+def parse_side(side: object) -> Side:
+    """A side by its name.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    if not isinstance(side, str) or side not in list(Side):
+        raise DataError(f"side is {side!r}: it must be one of {', '.join(Side)}")
+    return Side(side)
+
+
 @dataclass(frozen=True, slots=True)
 class Ban:
     """A term that no vector has."""
@@ -35,6 +46,9 @@ class Ban:
     term: str
     side: Side = Side.BOTH
     place: str = field(default="a rule", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "side", parse_side(self.side))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Cap:
 
     def __post_init__(self) -> None:
         _check_weight("weight", self.weight)
+        object.__setattr__(self, "side", parse_side(self.side))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,7 @@ class Boost:
 
     def __post_init__(self) -> None:
         _check_weight("factor", self.factor)
+        object.__setattr__(self, "side", parse_side(self.side))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Synonym:
 
     def __post_init__(self) -> None:
         _check_phrase("when", self.when)
+        object.__setattr__(self, "side", parse_side(self.side))
         if not isinstance(self.add, Mapping) or not self.add:
             raise DataError("add must be a table of terms and weights, such as { login = 1.0 }")
         for term, weight in self.add.items():
@@ -102,6 +119,7 @@ class Pin:
     def __post_init__(self) -> None:
         _check_phrase("text", self.text)
         _check_weight("weight", self.weight)
+        object.__setattr__(self, "side", parse_side(self.side))
 
 
 @dataclass(frozen=True, slots=True)

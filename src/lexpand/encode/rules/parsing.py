@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym, check_terms
+from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym, check_terms, parse_side
 from lexpand.errors import DataError
 
 VERSION = 1
@@ -73,7 +73,7 @@ def _entry(kind: type[Entry], table: object, slot: int, place: str) -> Entry:
         raise DataError(f"it lacks {needed[0]}: it needs {_listed(known)}")
     values: dict[str, Any] = {**table, "place": place}
     if "side" in values:
-        values["side"] = _side(values["side"])
+        values["side"] = parse_side(values["side"])
     if "term" in values:
         check_terms(values["term"])
     if isinstance(values.get("add"), Mapping):
@@ -96,12 +96,6 @@ def check_no_twins(entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Se
             if Side.BOTH in (entry.side, other.side) or entry.side is other.side:
                 raise DataError(f"{entry.place}: {named!r} is there already, by {other.place}: leave one out")
         seen[named].append(entry)
-
-
-def _side(side: object) -> Side:
-    if not isinstance(side, str) or side not in list(Side):
-        raise DataError(f"side is {side!r}: it must be one of {', '.join(Side)}")
-    return Side(side)
 
 
 def _listed(known: Mapping[str, Any]) -> str:

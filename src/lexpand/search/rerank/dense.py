@@ -39,10 +39,10 @@ class DenseReranker(Reranker):
     """
 
     def __init__(
-        self, model: TextModel, pooling: DensePooling, *, query_prefix: str = "", document_prefix: str = ""
+        self, model: TextModel, pooling: DensePooling | str, *, query_prefix: str = "", document_prefix: str = ""
     ) -> None:
         self._model = model
-        self.pooling = pooling
+        self.pooling = _parse_pooling(str(pooling))
         self._prefixes = query_prefix, document_prefix
 
     @classmethod
@@ -93,7 +93,10 @@ class DenseReranker(Reranker):
 
 
 def _pooling(files: ModelFiles, wanted: DensePooling | str | None) -> DensePooling:
-    said = str(wanted) if wanted else _said(files)
+    return _parse_pooling(str(wanted) if wanted else _said(files))
+
+
+def _parse_pooling(said: str) -> DensePooling:
     try:
         return DensePooling(said)
     except ValueError:

@@ -37,6 +37,7 @@ class Graph:
     def __init__(self, path: Path, rank: int, names: Sequence[str], threads: int) -> None:
         import onnxruntime
 
+        self._made = path, rank, tuple(names), threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -56,6 +57,9 @@ class Graph:
             raise ModelError(f"{path} gives {listed}: one output of {rank} dimensions is wanted")
         self._output: str = fitting[0]
         self.width: int | str = shapes[self._output][-1] if shapes[self._output] else 1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Graph, self._made
 
     def run(self, encodings: Sequence[Encoding]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
         """The output, its first dimension [texts], and each text's length in tokens, uint32 [texts].

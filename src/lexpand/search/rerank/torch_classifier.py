@@ -36,6 +36,7 @@ class TorchClassifier:
             if error.name not in ("torch", "transformers"):
                 raise
             raise MissingExtra(error.name, "torch", "the backend 'torch'") from None
+        self._made = folder, threads
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(threads)
@@ -47,6 +48,9 @@ class TorchClassifier:
             raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
         if self._model.config.num_labels != 1:
             raise ModelError(f"{folder} has {self._model.config.num_labels} labels: a reranker gives one score")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return TorchClassifier, self._made
 
     def run(self, encodings: Sequence[Encoding]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
         """The logits, float32 [pairs, 1], and each pair's length in tokens, uint32 [pairs]."""
