@@ -47,6 +47,6 @@ def _shares(scores: np.ndarray, fusion: Fusion, bound: float) -> tuple[np.ndarra
         deviation = scores.std()
         values = (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
         return values, float(values[-1])
-    if fusion is Fusion.BOUND:
+    if fusion in (Fusion.BOUND, Fusion.EXPECTED):
         return (scores / bound if bound > 0 else scores), 0.0
     return scores, 0.0

@@ -68,7 +68,8 @@ def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusi
     found = fused(rankings, weights, fusion, bounds)
     expected = {
         row: sum(
-            weight * (part.get(row, 0) / bound if fusion is Fusion.BOUND else share(part, row, fusion))
+            weight
+            * (part.get(row, 0) / bound if fusion in (Fusion.BOUND, Fusion.EXPECTED) else share(part, row, fusion))
             for weight, part, bound in zip(weights, parts, bounds, strict=True)
         )
         for row in set().union(*parts)
@@ -118,7 +119,7 @@ def test_nothing_found_by_one(fusion: Fusion) -> None:
 
 
 def test_a_bound_that_is_not_given() -> None:
-    with pytest.raises(DataError, match="needs a bound for each ranking"):
+    with pytest.raises(DataError, match="fusion by bound needs a number for each ranking"):
         fused([[], []], [1, 1], Fusion.BOUND)
 
 

@@ -47,8 +47,8 @@ def words(index: Index) -> WordRetriever:
     return WordRetriever(index)
 
 
-def bounds_of(retriever: LocalRetriever) -> Sequence[float]:
-    return retriever.ask(retriever.searcher, QUERIES).bounds()
+def scales_of(retriever: LocalRetriever, fusion: Fusion) -> Sequence[float]:
+    return retriever.ask(retriever.searcher, QUERIES).scales(fusion)
 
 
 def test_words_are_bm25(index: Index, words: WordRetriever) -> None:
@@ -60,7 +60,7 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
     for fusion in Fusion:
         hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
         parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
-        both = zip(parts, zip(bounds_of(sparse), bounds_of(words), strict=True), strict=True)
+        both = zip(parts, zip(scales_of(sparse, fusion), scales_of(words, fusion), strict=True), strict=True)
         expected = [fuse_matches(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both]
         assert hybrid.rank(QUERIES, 1000) == expected
         assert hybrid.rank(QUERIES, 2) == [matches[:2] for matches in expected]
@@ -264,7 +264,9 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
         Pipeline((Words(weight=0), Splade())).retriever(index, sparse.encoder)
     with pytest.raises(DataError, match="depth must be an integer of at least 1, got 0"):
         HybridRetriever([sparse, words], depth=0)
-    with pytest.raises(DataError, match="fusion must be one of rrf, none, max, min-max, z-score, bound, got 'best'"):
+    with pytest.raises(
+        DataError, match="fusion must be one of rrf, none, max, min-max, z-score, bound, expected, got 'best'"
+    ):
         HybridRetriever([sparse, words], fusion="best")
     with pytest.raises(DataError, match="feedback changes the query"):
         HybridRetriever([sparse, words], fusion="bound", feedback=Feedback())
@@ -303,17 +305,17 @@ def test_only_numbers_weigh(sparse: Retriever) -> None:
 
 def test_no_score_is_above_its_bound(sparse: SparseRetriever, words: WordRetriever, encoder: Encoder) -> None:
     for part in (sparse, SparseRetriever(sparse.index, encoder, idf=0.5), words):
-        for query, bound, found in zip(QUERIES, bounds_of(part), part.rank(QUERIES, 9), strict=True):
+        for query, bound, found in zip(QUERIES, scales_of(part, Fusion.BOUND), part.rank(QUERIES, 9), strict=True):
             assert all(match.score <= bound for match in found), query
             assert bound < 20 * max([match.score for match in found], default=0) or not found
-    assert bounds_of(sparse)[3] == bounds_of(words)[3] == 0.0
+    assert scales_of(sparse, Fusion.BOUND)[3] == scales_of(words, Fusion.BOUND)[3] == 0.0
 
 
 def test_a_sum_by_bounds_has_a_bound(sparse: SparseRetriever, words: WordRetriever) -> None:
     inner = HybridRetriever([0.5 * sparse, words], fusion="bound")
-    assert list(bounds_of(inner)) == [1.5] * 4
+    assert list(scales_of(inner, Fusion.BOUND)) == [1.5] * 4
     assert all(match.score <= 1.5 for found in inner.rank(QUERIES, 9) for match in found)
     nested = HybridRetriever([2 * inner, words], fusion="bound")
-    both = zip(inner.rank(QUERIES, 9), words.rank(QUERIES, 9), bounds_of(words), strict=True)
+    both = zip(inner.rank(QUERIES, 9), words.rank(QUERIES, 9), scales_of(words, Fusion.BOUND), strict=True)
     expected = [fuse_matches(found, [2.0, 1.0], Fusion.BOUND, [1.5, bound]) for *found, bound in both]
     assert nested.rank(QUERIES, 9) == expected

@@ -121,7 +121,7 @@ def test_a_foreign_retriever_alone() -> None:
     assert elsewhere.closed
 
 
-@pytest.mark.parametrize("fusion", [fusion for fusion in Fusion if fusion is not Fusion.BOUND])
+@pytest.mark.parametrize("fusion", [fusion for fusion in Fusion if not fusion.by_query])
 def test_a_wrapped_retriever_gives_the_local_hybrid(
     sparse: SparseRetriever, words: WordRetriever, fusion: Fusion
 ) -> None:
@@ -229,8 +229,9 @@ def test_what_cannot_be_mixed(sparse: SparseRetriever) -> None:
     elsewhere = Elsewhere(ELSEWHERE)
     with pytest.raises(DataError, match="group_by is for retrievers of one index"):
         (sparse + elsewhere).search("printer", group_by="team")
-    with pytest.raises(DataError, match="fusion by bounds is for parts of one index"):
-        MixedRetriever([sparse, elsewhere], fusion="bound")
+    for fusion in ("bound", "expected"):
+        with pytest.raises(DataError, match=f"fusion by {fusion} is for parts of one index"):
+            MixedRetriever([sparse, elsewhere], fusion=fusion)
     with pytest.raises(DataError, match="at least one part, got none"):
         MixedRetriever([])
     with pytest.raises(DataError, match="fusion must be one of"):

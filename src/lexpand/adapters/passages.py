@@ -44,4 +44,4 @@ def find_passages(retriever: Retriever, query: str, k: int, filter: Filter | Non
     reading = retriever.reading()
     (matches,) = reading.rank([query], k, filter=filter)
     documents = reading.documents_of(matches)
-    return [Passage(documents[match.doc_id], match.score, match.span) for match in matches]
+    return [Passage(documents[match.doc_id], match.score, match.span) for match in matches if match.doc_id in documents]

@@ -156,8 +156,8 @@ class RerankingRetriever(Retriever):
         if not top:
             return matches
         begun = self._clock()
-        texts = _texts(first, top)
         try:
+            texts = _texts(first, top)
             scores = self._scores(query, texts, begun)
         except Exception as error:  # noqa: BLE001 - anybody's model: whatever it raises, the first ranking stands
             return _noted(matches, Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}"))
