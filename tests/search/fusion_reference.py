@@ -44,8 +44,8 @@ def _shares(scores: np.ndarray, fusion: Fusion, bound: float) -> tuple[np.ndarra
         span = scores[0] - scores[-1]
         return ((scores - scores[-1]) / span if span > 0 else np.ones(len(scores))), 0.0
     if fusion is Fusion.Z_SCORE:
-        deviation = scores.std()
-        values = (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
+        differ = scores[0] > scores[-1]
+        values = (scores - scores.mean()) / scores.std() if differ else np.zeros(len(scores))
         return values, float(values[-1])
     if fusion in (Fusion.BOUND, Fusion.EXPECTED):
         return (scores / bound if bound > 0 else scores), 0.0

@@ -144,8 +144,9 @@ def _min_max(scores: NDArray[np.float64]) -> Shares:
 def _z_scores(scores: NDArray[np.float64]) -> Shares:
     if not len(scores):
         return scores, 0.0
-    deviation = scores.std()
-    values = (scores - scores.mean()) / deviation if deviation > 0 else np.zeros(len(scores))
+    # Not by the deviation: that of equal scores may be above 0 by rounding.
+    differ = scores[0] > scores[-1]
+    values = (scores - scores.mean()) / scores.std() if differ else np.zeros(len(scores))
     return values, float(values[-1])
 
 
