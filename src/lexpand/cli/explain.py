@@ -38,7 +38,8 @@ def explain_command(
         bool,
         typer.Option(
             "--why-not",
-            help="Show why the document is not found or not higher: its rank, its losses, what the best hit has over it.",
+            help="Show why the document is not found or not higher: its rank, what it lost, what the best hit has over "
+            "it.",
         ),
     ] = False,
     than: Annotated[
