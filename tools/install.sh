@@ -13,6 +13,8 @@ if ! command -v cargo >/dev/null 2>&1 && grep -q puccinialin "$log"; then
     echo "lexpand: no Rust toolchain is installed, and none could be fetched: install Rust 1.89 or later (https://rustup.rs), then run make again" >&2
 elif ! command -v cc >/dev/null 2>&1 && grep -q 'linker' "$log"; then
     echo "lexpand: no linker is installed: install a C compiler (Debian: apt-get install gcc), then run make again" >&2
+elif command -v rustup >/dev/null 2>&1 && ! cargo --version >/dev/null 2>&1; then
+    echo "lexpand: rustup is installed without a default toolchain: run 'rustup default stable', then run make again" >&2
 else
     echo "lexpand: the install failed; pip's lines above say why" >&2
 fi

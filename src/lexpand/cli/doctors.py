@@ -16,7 +16,7 @@ from lexpand.encode import Encoder
 from lexpand.encode.progress import reporting
 from lexpand.errors import ModelError
 from lexpand.explanation.doctors.finding import Finding, Severity
-from lexpand.explanation.doctors.linting import HUB_SHARE, SAMPLE, lint
+from lexpand.explanation.doctors.linting import SAMPLE, lint
 from lexpand.explanation.doctors.oov import BrokenWord, find_broken_words
 from lexpand.index import Index
 from lexpand.search import encoder_of
@@ -28,9 +28,15 @@ _QUERY_FILES = (".jsonl", ".ndjson", ".json", ".tsv")
 def lint_command(
     index_path: IndexPath,
     hub_share: Annotated[
-        float,
-        typer.Option("--hub-share", min=0.0, max=1.0, help="A term in more than this share of the documents is a hub."),
-    ] = HUB_SHARE,
+        float | None,
+        typer.Option(
+            "--hub-share",
+            min=0.0,
+            max=1.0,
+            help="List terms in more than this share of the documents.",
+            show_default="not looked for",
+        ),
+    ] = None,
     sample: Annotated[
         int, typer.Option("--sample", min=0, help="Documents that are looked at for near duplicates.")
     ] = SAMPLE,
@@ -39,7 +45,7 @@ def lint_command(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Look through INDEX for what makes searching bad: empty vectors, hub terms, duplicates, cut documents, and so on.
+    """Look through INDEX for what makes searching bad: empty vectors, boilerplate, duplicates, cut documents and so on.
 
     Each finding says what to do (docs/doctors.md). Exit code 1 where documents cannot be found.
     """

@@ -113,7 +113,7 @@ def encode(
             continue
         show((text, "bold"))
         for term in ordered:
-            show(f"{trace.weights[term]:.3f}  {encoder.vocabulary.term(term)}", *_origin(trace, term), indent=2)
+            show(f"{trace.weights[term]:.3f}  {_shown(encoder, term)}", *_origin(trace, term), indent=2)
 
 
 def _lines(texts: list[str]) -> Iterator[str]:
@@ -137,6 +137,12 @@ def _origin_of(trace: Trace, term: int) -> dict[str, str | None]:
     if term in trace.by_rule:
         return {"origin": "rule", "word": None}
     return {"origin": "text" if term in trace.input_terms else "expansion", "word": trace.word(term)}
+
+
+def _shown(encoder: Encoder, term: int) -> str:
+    """A term as the vocabulary spells it; one that rules pinned as its text."""
+    pinned = encoder.vocabulary.text(term) != encoder.readable(term)
+    return encoder.readable(term) if pinned else encoder.vocabulary.term(term)
 
 
 def _origin(trace: Trace, term: int) -> tuple[tuple[str, str], ...]:

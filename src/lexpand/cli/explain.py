@@ -37,7 +37,9 @@ def explain_command(
     why_missing: Annotated[
         bool,
         typer.Option(
-            "--why-not", help="Show why the document is missing: its rank, what it lost, what the best hit has over it."
+            "--why-not",
+            help="Show why the document is not found or not higher: its rank, what it lost, what the best hit has over "
+            "it.",
         ),
     ] = False,
     than: Annotated[

@@ -10,6 +10,7 @@ from lexpand.cli.output import Part, count, line, show, show_table
 from lexpand.explanation import Contribution, Difference, Explanation, Origin, WhyNot
 from lexpand.explanation import Part as HybridPart
 from lexpand.explanation.page import describe
+from lexpand.explanation.plain import document_side, part_heading
 from lexpand.search.snippet import Passage
 
 _LOSSES = 10
@@ -87,9 +88,7 @@ def _heading(explanation: Explanation) -> tuple[Part, ...]:
 
 def _print_parts(parts: Sequence[HybridPart], terms: int, indent: int) -> None:
     for part in parts:
-        place = "not ranked" if part.rank is None else f"rank {part.rank:,}"
-        said = f" {part.contribution:.3f}: {place}, score {part.explanation.score:.3f}, share {part.share:.3f}"
-        show((part.kind, "bold"), f"{said} times weight {part.weight:g}", indent=indent)
+        show((part.kind, "bold"), f" {part_heading(part)}", indent=indent)
         _print_parts(part.explanation.parts, terms, indent + 2)
         _print_terms(part.explanation, terms)
 
@@ -112,14 +111,9 @@ def _print_terms(explanation: Explanation, terms: int) -> None:
 def _table(parts: Sequence[Contribution]) -> Table:
     table = Table("contribution", "term", "query", "document", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for part in parts:
-        cells = (f"{part.contribution:.3f}", part.label, describe(part.query), _document(part))
+        cells = (f"{part.contribution:.3f}", part.label, describe(part.query), document_side(part))
         table.add_row(*map(line, cells))
     return table
-
-
-def _document(part: Contribution) -> str:
-    times = f", {count(part.statistics.frequency, 'time')}" if part.statistics else ""
-    return describe(part.document) + times
 
 
 def _difference_table(differences: Sequence[Difference]) -> Table:

@@ -363,6 +363,13 @@ class Encoder:
         edits = self._edits[parse_role(role)]
         return {} if edits is None else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
 
+    def readable(self, term: int) -> str:
+        """A term as a person reads it: one that rules pinned as its text, another as `Vocabulary.text` has it."""
+        for edits in self._edits.values():
+            if edits is not None and term in edits.pinned:
+                return edits.pinned[term]
+        return self.vocabulary.text(term)
+
     def unpruned(self) -> Encoder:
         """The same encoder without rules of pruning, the contract's included."""
         other = copy(self)

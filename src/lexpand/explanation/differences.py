@@ -29,14 +29,14 @@ class Difference:
 
     @property
     def reason(self) -> str:
-        """The difference in words."""
+        """The difference in words; "this one" is the document that is asked about, whatever its rank."""
         if self.missing is None:
             text = "only the other has it"
         elif self.than is None:
-            text = "only the missing one has it"
+            text = "only this one has it"
         else:
             more, less = self.than.document.weight, self.missing.document.weight
-            text = f"weighs {more:.2f} in the other, {less:.2f} in the missing one"
+            text = f"weighs {more:.2f} in the other, {less:.2f} in this one"
         return f"{text}; lost to {self.lost}" if self.lost else text
 
     def to_dict(self) -> dict[str, Any]:

@@ -170,6 +170,11 @@ class Explanation:
         ]
         return {**fields, "snippet": self.snippet()._asdict()}
 
+    def __str__(self) -> str:
+        from lexpand.explanation.plain import explanation_text
+
+        return explanation_text(self)
+
     def to_html(self) -> str:
         """A page of HTML that needs nothing else: texts with the words marked, and the contributions."""
         from lexpand.explanation.page import explanation_page

@@ -60,6 +60,11 @@ class WhyNot:
             "losses": [asdict(loss) for loss in self.losses],
         }
 
+    def __str__(self) -> str:
+        from lexpand.explanation.plain import why_not_text
+
+        return why_not_text(self)
+
     def to_html(self) -> str:
         """A page of HTML that needs nothing else."""
         from lexpand.explanation.page import why_not_page

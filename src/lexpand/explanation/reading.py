@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lexpand.data import Chunks, Document, Dtype, Long, Vocabulary
@@ -130,16 +130,18 @@ class Asked:
     Attributes:
         weights: those that were searched with, by term.
         reading: what its text gives without pruning, inverse document frequencies and feedback.
+        readable: a term as a person reads it, pinned ones by their texts.
     """
 
     weights: Mapping[int, float]
     reading: Reading
+    readable: Callable[[int], str]
 
     def label(self, term: int, found: Found | None = None) -> str:
         """A term as a person reads it; a piece of a word with the first word that it stands in, if it does."""
         readings = [self.reading] if found is None else [found.reading, self.reading]
         words = [word for reading in readings if (word := reading.word_around(term)) is not None]
-        text = self.reading.vocabulary.text(term)
+        text = self.readable(term)
         return f"{text} (in {words[0]!r})" if words else text
 
 

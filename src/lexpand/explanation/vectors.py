@@ -25,7 +25,7 @@ class VectorInquiry(Inquiry):
         self._effort = retriever.effort
         self._encoder = retriever.encoder.encoding(self.searcher.space.encoding)
         self._vectors = asked.vectors
-        self._asked = Asked(self._vectors.as_dict(0), read_query(self._encoder, self.query))
+        self._asked = Asked(self._vectors.as_dict(0), read_query(self._encoder, self.query), self._encoder.readable)
         self._read: dict[str, Found] = {}
 
     def rank_of(self, doc_id: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
@@ -38,9 +38,11 @@ class VectorsAsked(Asked):
         vectors: SparseVectors,
         effort: float,
         feedback: Feedback | None,
+        readable: Callable[[int], str] | None = None,
     ) -> None:
         super().__init__(searcher, queries)
         self.vectors = vectors
+        self._readable = readable or searcher.space.vocabulary.text
         self._effort = effort
         self._feedback = feedback
 
@@ -61,25 +63,24 @@ class VectorsAsked(Asked):
         """The queries as they are searched for, the terms of their own best documents added."""
         if self._feedback is None:
             return self
-        plain = VectorsAsked(self.searcher, self.queries, self.vectors, self._effort, None)
+        plain = VectorsAsked(self.searcher, self.queries, self.vectors, self._effort, None, self._readable)
         return plain.learned(plain.units(self._feedback.documents, filter=filter, threads=threads), self._feedback)
 
     def learned(self, relevant: Sequence[Units], feedback: Feedback) -> VectorsAsked:
         """See `Asked.learned`."""
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
-        return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None)
+        return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None, self._readable)
 
     def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         terms, weights = self.vectors.row(place)
-        spelled = self.searcher.space.vocabulary.text
         found = []
         for stored in self.searcher.unit_vectors(units):
             places = np.minimum(np.searchsorted(stored.terms, terms), max(0, len(stored.terms) - 1))
             shared = np.flatnonzero(stored.terms[places] == terms) if len(stored.terms) else np.zeros(0, np.int64)
             shares = weights[shared] * (stored.impacts[places[shared]] * stored.scale)
             chosen = np.argsort(-shares, kind="stable")[:most]
-            labels = [spelled(term) for term in terms[shared[chosen]].tolist()]
+            labels = [self._readable(term) for term in terms[shared[chosen]].tolist()]
             found.append(dict(zip(labels, shares[chosen].tolist(), strict=True)))
         return found
 
@@ -146,7 +147,10 @@ class SparseRetriever(LocalRetriever):
 
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> VectorsAsked:
         """See `LocalRetriever.ask`."""
-        return VectorsAsked(searcher, queries, self.encode(queries, searcher), self.effort, self.feedback)
+        vectors, encoder = self.encode(queries, searcher), self.encoder
+        if Rules.recorded(searcher.space.encoding) and encoder.documents != searcher.space.encoding:
+            encoder = encoder.encoding(searcher.space.encoding)  # whose pins are the documents'
+        return VectorsAsked(searcher, queries, vectors, self.effort, self.feedback, encoder.readable)
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
         """The same retriever with feedback."""

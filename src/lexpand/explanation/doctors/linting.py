@@ -16,7 +16,6 @@ from lexpand.explanation.doctors.text_checks import TextChecks, twins_finding
 from lexpand.explanation.doctors.vector_checks import VectorChecks, scale_finding
 from lexpand.index import Index, StoredBatch
 
-HUB_SHARE = 0.1
 SAMPLE = 1000
 
 
@@ -24,7 +23,7 @@ def lint(
     index: Index,
     encoder: Encoder | None,
     *,
-    hub_share: float = HUB_SHARE,
+    hub_share: float | None = None,
     sample: int = SAMPLE,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Finding]:
@@ -36,7 +35,8 @@ def lint(
         index: the index.
         encoder: its model; without it, what was truncated and what special tokens weigh is not known, which a finding
             says.
-        hub_share: a term in more than this share of the units is a hub.
+        hub_share: a term in more than this share of the units is a hub; None to look for none. A sound index has
+            hundreds above 0.1, and a collection on one subject some above 0.9: they need no mending by themselves.
         sample: units that are looked at for near duplicates, drawn at random, the same ones each time.
         on_done: called with the number of units that were looked at, those of the sample once more.
 
@@ -44,7 +44,7 @@ def lint(
         DataError: ``hub_share`` is not above 0 and at most 1, or ``sample`` is negative.
         ContractMismatch: the encoder is not the index's model.
     """
-    if not 0 < hub_share <= 1 or sample < 0:
+    if (hub_share is not None and not 0 < hub_share <= 1) or sample < 0:
         raise DataError(f"hub_share {hub_share!r}, sample {sample!r}: they must be above 0 and at most 1, and from 0")
     if encoder is not None:
         index.check_model(encoder.space.model)
@@ -62,7 +62,7 @@ def lint(
     return [*_findings(index, vectors, texts, drawn, done), *_unchecked(encoder)]
 
 
-def _checks(index: Index, encoder: Encoder | None, hub_share: float) -> tuple[VectorChecks, TextChecks]:
+def _checks(index: Index, encoder: Encoder | None, hub_share: float | None) -> tuple[VectorChecks, TextChecks]:
     special, pinned = frozenset[int](), frozenset[int]()
     if encoder is not None:
         special = banned_terms(encoder.vocabulary, special=True, unused=True)

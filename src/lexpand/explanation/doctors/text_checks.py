@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from lexpand.data import Document
 from lexpand.encode import Encoder, Role
+from lexpand.explanation.doctors.boilerplate import Boilerplate
 from lexpand.explanation.doctors.finding import EXAMPLES, Finding, Severity
 from lexpand.explanation.doctors.scripts import language_of, script_of
 
 
 class TextChecks:
-    """Looks at every document once; memory is 16 bytes a document.
+    """Looks at every document once; memory is 16 bytes a document, and the words of a sample.
 
     Args:
         encoder: counts tokens; None where they are not to be counted.
@@ -28,6 +29,7 @@ class TextChecks:
         self._hashes: list[NDArray[np.uint64]] = []
         self._rows: list[NDArray[np.int64]] = []
         self._mixes = {"scripts": _Mix(script_of), "languages": _Mix(language_of)}
+        self._boilerplate = Boilerplate()
         self._cut, self._tokens, self._lost = 0, 0, 0
         self._most_cut: list[tuple[int, str]] = []
 
@@ -36,6 +38,7 @@ class TextChecks:
         hashes = [blake2b(" ".join(document.full_text.split()).encode(), digest_size=8) for document in documents]
         self._hashes.append(np.frombuffer(b"".join(each.digest() for each in hashes), np.uint64))
         self._rows.append(np.array(rows, np.int64))
+        self._boilerplate.see(documents)
         for document in documents:
             for mix in self._mixes.values():
                 mix.see(document)
@@ -67,6 +70,7 @@ class TextChecks:
             )
         for kind, mix in self._mixes.items():
             yield from mix.findings(kind)
+        yield from self._boilerplate.findings()
 
     def _count(self, encoder: Encoder, documents: Sequence[Document]) -> None:
         seen, lost = encoder.count_tokens(documents, Role.DOCUMENT)

@@ -24,11 +24,11 @@ class VectorChecks:
         vocabulary: the terms.
         special: those that stand for no text; empty where nobody knows.
         pinned: those that rules gave a meaning.
-        hub_share: a term in more than this share of the units is a hub.
+        hub_share: a term in more than this share of the units is a hub; None to look for none.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, special: frozenset[int], pinned: frozenset[int], hub_share: float
+        self, vocabulary: Vocabulary, special: frozenset[int], pinned: frozenset[int], hub_share: float | None
     ) -> None:
         self._vocabulary = vocabulary
         self._special = np.array(sorted(special - pinned), np.int64)
@@ -81,8 +81,10 @@ class VectorChecks:
         yield from self._special_terms()
 
     def _hubs(self) -> Iterator[Finding]:
-        shares = self._frequencies / max(1, self._units)
-        hubs = np.flatnonzero(shares > self._hub_share) if self._units >= _FEWEST_UNITS else np.zeros(0, np.int64)
+        if self._hub_share is None or self._units < _FEWEST_UNITS:
+            return
+        shares = self._frequencies / self._units
+        hubs = np.flatnonzero(shares > self._hub_share)
         if len(hubs):
             yield Finding(
                 "hubs",
