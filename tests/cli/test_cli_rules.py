@@ -151,7 +151,7 @@ def test_a_pin_that_moved_is_refused(run: Run, index: Path, tmp_path: Path) -> N
 
 
 def test_encode_takes_rules(run: Run, source: Path, rules: Path, tmp_path: Path) -> None:
-    assert "3.000  [unused0] by a rule" in run("encode", "see err_42", "--rules", rules).out
+    assert "3.000  ERR_42 by a rule" in run("encode", "see err_42", "--rules", rules).out
     target = tmp_path / "vectors.jsonl"
     assert run("encode", source, "--output", target, "--rules", rules).code == 0
     assert target.read_text(encoding="utf-8").count("[unused0]") == 1

@@ -70,7 +70,8 @@ def test_terms_that_too_many_have(tmp_path: Path) -> None:
     for row in rows[:30]:
         del row[198]
     with toy(tmp_path, rows, commit=15) as index:
-        finding = kinds(lint(index, None))["hubs"]
+        assert "hubs" not in kinds(lint(index, None)), "unless somebody asks for them"
+        finding = kinds(lint(index, None, hub_share=0.2))["hubs"]
         assert (finding.count, finding.examples) == (2, ("t199 100.0%", "t198 25.0%"))
         assert kinds(lint(index, None, hub_share=0.25))["hubs"].examples == ("t199 100.0%",)
         assert "hubs" not in kinds(lint(index, None, hub_share=1.0))
@@ -78,7 +79,7 @@ def test_terms_that_too_many_have(tmp_path: Path) -> None:
 
 def test_of_few_units_no_share_is_told(tmp_path: Path) -> None:
     with toy(tmp_path, [{**row, 199: 0.5} for row in unlike(19)]) as index:
-        assert "hubs" not in kinds(lint(index, None))
+        assert "hubs" not in kinds(lint(index, None, hub_share=0.2))
 
 
 def test_a_scale_far_from_the_others(tmp_path: Path) -> None:

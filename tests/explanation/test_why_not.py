@@ -42,7 +42,7 @@ def test_differences_add_up(collection: Collection) -> None:
                 if part.missing is None:
                     assert part.reason.startswith("only the other has it")
                 elif part.than is None:
-                    assert part.reason.startswith("only the missing one has it")
+                    assert part.reason.startswith("only this one has it")
                 else:
                     assert part.reason.startswith(f"weighs {part.than.document.weight:.2f} in the other")
 
