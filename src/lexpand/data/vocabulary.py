@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from lexpand.data.documents import check_text
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.errors import DataError, VectorError
 
+_LENGTH = struct.Struct("<I")
 # How SentencePiece and byte-level BPE write the space before a word.
 _WORD_STARTS = ("\u2581", "\u0120")
 
@@ -89,9 +91,11 @@ def _numbered(tokens: tuple[str, ...]) -> dict[str, int]:
 
 
 def _sha256(tokens: tuple[str, ...]) -> str:
-    digest = hashlib.sha256()
-    for place, token in enumerate(tokens):
-        encoded = check_text(token, f"token {place}").encode()
-        digest.update(len(encoded).to_bytes(4, "little"))
-        digest.update(encoded)
-    return digest.hexdigest()
+    try:
+        encoded = [token.encode() for token in tokens]
+    except (AttributeError, UnicodeEncodeError):
+        encoded = [check_text(token, f"token {place}").encode() for place, token in enumerate(tokens)]
+    parts = [b""] * (2 * len(tokens))
+    parts[::2] = [_LENGTH.pack(len(each)) for each in encoded]
+    parts[1::2] = encoded
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lexpand.data import Document, JsonValue
@@ -36,11 +36,11 @@ class Hit:
         title: its title.
         text: the passage that was found: the best chunk of a document in chunks, else the whole text.
         span: the characters of the passage in `Document.full_text` (title, one space, text): first and end.
-        snippet: about 200 characters of the passage, around most of the query's words, without marks of Markdown.
         metadata: whatever else is known of the document.
         terms: the terms that query and document share, with what each adds to the score, largest first; of a hybrid
             and of what a reranker scored, with their shares in what was found first.
         passages: the best passages of the document, this one first, where more than one was asked for.
+        query: the question.
     """
 
     rank: int
@@ -49,14 +49,27 @@ class Hit:
     title: str
     text: str
     span: tuple[int, int]
-    snippet: str
     metadata: Mapping[str, JsonValue]
     terms: tuple[tuple[str, float], ...] = ()
     passages: tuple[PassageHit, ...] = ()
+    query: str = field(default="", repr=False, compare=False)
+
+    @property
+    def snippet(self) -> str:
+        """About 200 characters of the passage, around most of the query's words, without marks of Markdown.
+
+        The title is left out, unless the document is nothing else. Worked out when it is asked for.
+        """
+        body = len(self.title) + 1 if self.title else 0
+        first, end = self.span
+        shown = self.text[body - first :] if first < body < end else self.text
+        return shown_snippet(shown or self.title, self.query)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold."""
-        return asdict(self)
+        facts = asdict(self)
+        del facts["query"]
+        return {**facts, "snippet": self.snippet}
 
 
 class Hits(list[Hit]):
@@ -96,14 +109,13 @@ def make_hit(rank: int, query: str, match: Match, document: Document) -> Hit:
     whole = document.full_text
     first = len(whole) - len(document.text)
     span = match.span or (first, len(whole))
-    text = whole[slice(*span)]
     return Hit(
         rank,
         match.score,
         match.doc_id,
         document.title,
-        text,
+        whole[slice(*span)],
         span,
-        shown_snippet(whole[first if span[0] < first < span[1] else span[0] : span[1]] or whole, query),
         document.metadata,
+        query=query,
     )

@@ -16,7 +16,7 @@ from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 
-DEPTH = 1_000
+DEPTH = 500
 """Documents that each part ranks."""
 
 # From this share of identifiers on, a query is one for them.

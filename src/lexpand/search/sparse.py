@@ -43,6 +43,7 @@ class VectorsAsked(Asked):
         super().__init__(searcher, queries)
         self.vectors = vectors
         self._readable = readable or searcher.space.vocabulary.text
+        self._labels: dict[int, str] = {}
         self._effort = effort
         self._feedback = feedback
 
@@ -80,9 +81,16 @@ class VectorsAsked(Asked):
             shared = np.flatnonzero(stored.terms[places] == terms) if len(stored.terms) else np.zeros(0, np.int64)
             shares = weights[shared] * (stored.impacts[places[shared]] * stored.scale)
             chosen = np.argsort(-shares, kind="stable")[:most]
-            labels = [self._readable(term) for term in terms[shared[chosen]].tolist()]
+            labels = [self._label(term) for term in terms[shared[chosen]].tolist()]
             found.append(dict(zip(labels, shares[chosen].tolist(), strict=True)))
         return found
+
+    def _label(self, term: int) -> str:
+        """A term as people read it; hits of one query share most of theirs."""
+        label = self._labels.get(term)
+        if label is None:
+            label = self._labels[term] = self._readable(term)
+        return label
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """See `Asked.spans`."""
