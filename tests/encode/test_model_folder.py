@@ -84,7 +84,7 @@ def test_an_edited_config_is_noticed(folder: Path) -> None:
     path.write_text(path.read_text().replace('"hidden_act": "gelu"', '"hidden_act": "relu"'))
     reason = "config.json differs from the architecture in contract.json: activation must be 'gelu', got 'relu'"
     with pytest.raises(ModelError, match=reason):
-        Encoder.load(folder, backend="torch")
+        Encoder.load(folder, device="torch")
     with pytest.raises(ModelError, match=reason):
         optimize_model(folder)
 
