@@ -8,8 +8,8 @@ from typing import Any, Self
 from haystack import Document, component, default_from_dict, default_to_dict
 from haystack.dataclasses import SparseEmbedding
 
-from lexpand.data import SparseVectors
-from lexpand.encode import Encoder
+from lexpand.data import DocumentEncoding, Pruning, SparseVectors
+from lexpand.encode import Encoder, QueryEncoding
 
 
 class _Embedder:
@@ -40,7 +40,15 @@ class _Embedder:
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
-            self._encoder = Encoder.load(**self._settings)
+            asked = self._settings
+            self._encoder = Encoder.load(
+                asked["model"],
+                documents=DocumentEncoding(
+                    max_tokens=asked.get("max_tokens"), pruning=asked.get("document_pruning") or Pruning()
+                ),
+                queries=QueryEncoding(asked.get("query_mode"), asked.get("query_pruning") or Pruning()),
+                threads=asked["threads"],
+            )
         return self._encoder
 
 
@@ -50,7 +58,7 @@ class LexpandSparseTextEmbedder(_Embedder):
 
     Args:
         model: ``default`` or the path of a model folder; loaded when it is first needed.
-        query_mode: see `Encoder.load`.
+        query_mode: ``encoder`` or ``lookup``; what the model's contract says by default.
         query_pruning: rules as `parse_pruning` takes them.
         threads: that a call may use; all cores by default.
     """
