@@ -78,7 +78,7 @@ def oov_command(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the identifiers and rare words of QUERIES that the tokenizer breaks up, what they lose, and what mends it.
+    """Show the identifiers, rare and misspelled words of QUERIES that the tokenizer breaks up, and what mends them.
 
     The documents that have a word itself are known by the words of INDEX (docs/doctors.md).
     """
@@ -131,8 +131,10 @@ def _print_word(word: BrokenWord) -> None:
         known += f"; {having} with the word, {missed:,} of them missed by the vectors"
     if word.missed:
         known += f", of which BM25 finds {word.by_words:,}"
+    if word.documents:
+        known += "; by default " + (f"the first stands at rank {word.rank:,}" if word.rank else "none is found")
     show(known, indent=2)
     show((word.advice, "green"), indent=2)
-    if word.missed or word.documents is None:
+    if word.needs_pin:
         for text in word.pin.splitlines():
             show((text, "dim"), indent=4)

@@ -16,6 +16,8 @@ from lexpand.collection import Collection, IngestReport
 from lexpand.collection.making import recorded_source
 from lexpand.data import Chunks, Document, Fields, Long
 from lexpand.data.given import documents_of
+from lexpand.data.readers.beir import find_corpus
+from lexpand.data.readers.text_file import SUFFIXES
 from lexpand.data.streams import read_lines, split_compression
 from lexpand.encode import Role
 from lexpand.errors import DataError, LexpandError, RowError
@@ -51,10 +53,22 @@ def begun(
 
 
 def total_of(source: Path) -> int | None:
-    """The rows of a file of lines, where somebody watches; they are quickly counted."""
-    if not is_watched() or not source.is_file() or split_compression(source)[0] not in (".jsonl", ".ndjson", ".tsv"):
+    """The rows of a source, where somebody watches and they are quickly counted: lines, files of a folder.
+
+    A CSV file may have fewer rows than lines: then it is done before the bar is full.
+    """
+    if not is_watched():
         return None
-    return sum(1 for _, line in read_lines(source) if line.strip())
+    if source.is_dir():
+        corpus = find_corpus(source)
+        if corpus is None:
+            return sum(1 for path in source.rglob("*") if path.name.lower().endswith(SUFFIXES)) or None
+        source = corpus
+    kind = split_compression(source)[0]
+    if not source.is_file() or kind not in (".jsonl", ".ndjson", ".tsv", ".csv"):
+        return None
+    header = 1 if kind in (".csv", ".tsv") else 0
+    return max(0, sum(1 for _, line in read_lines(source) if line.strip()) - header)
 
 
 @contextmanager

@@ -136,7 +136,8 @@ class Collection:
         self.report = IngestReport() if report is None else report
         stream = self._documents(documents, fields, self.report.refused)
         encoder = self.encoder if self._cache is None else self.encoder.with_cache(self._cache)
-        with reporting(None, "indexing", show_progress) as progress:
+        total = len(documents) if isinstance(documents, list | tuple) else None
+        with reporting(total, "indexing", show_progress) as progress:
             ingest(
                 self.index,
                 encoder,

@@ -64,9 +64,7 @@ def encode_long(
     """See `Encoder.encode_long`; ``max_tokens`` is what the model reads of a document."""
     report = on_done or (lambda _: None)
     if long.policy is Long.CHUNK:
-        encoded = _encode_chunks(documents, long, tokens, max_tokens, encode)
-        report(len(documents))
-        return encoded
+        return _encode_chunks(documents, long, tokens, max_tokens, encode, report)
     kept, refused = list(documents), list[RowError]()
     if long.policy is Long.REFUSE:
         kept, refused = _without_long(documents, tokens, max_tokens)
@@ -76,7 +74,12 @@ def encode_long(
 
 
 def _encode_chunks(
-    documents: Sequence[Document], long: LongDocuments, tokens: Tokens, max_tokens: int, encode: Encode
+    documents: Sequence[Document],
+    long: LongDocuments,
+    tokens: Tokens,
+    max_tokens: int,
+    encode: Encode,
+    report: OnDone,
 ) -> EncodedDocuments:
     chunker = Chunker(tokens, max_tokens, long.overlap_in(max_tokens))
     counts = tokens.tokenize([document.full_text for document in documents], max_tokens)
@@ -84,7 +87,10 @@ def _encode_chunks(
         list(chunker.chunks(document)) if count.lost else [_whole(document)]
         for document, count in zip(documents, counts, strict=True)
     ]
-    vectors = encode([chunk.text for parts in chunks for chunk in parts], Role.DOCUMENT).vectors
+    progress = _ByDocument(len(documents), sum(map(len, chunks)), report)
+    texts = [chunk.text for parts in chunks for chunk in parts]
+    vectors = encode(texts, Role.DOCUMENT, on_done=progress.passages).vectors
+    progress.finished()
     spans = None
     if long.chunks is Chunks.MAX:
         vectors = maximum(vectors, [len(parts) for parts in chunks])
@@ -92,6 +98,31 @@ def _encode_chunks(
         spans = [[(chunk.start, chunk.end) for chunk in parts] for parts in chunks]
     seen = np.array([count.seen for count in counts], np.uint32)
     return EncodedDocuments(list(documents), vectors, spans, seen, np.zeros_like(seen), [])
+
+
+class _ByDocument:
+    """Passages that were encoded, told as documents: as many as the passages make up on average.
+
+    Batches have passages of like length, so that which documents are whole is known only at the end.
+    """
+
+    def __init__(self, documents: int, passages: int, report: OnDone) -> None:
+        self._documents, self._passages, self._report = documents, passages, report
+        self._done, self._told = 0, 0
+
+    def passages(self, count: int) -> None:
+        """Some passages were encoded."""
+        self._done += count
+        self._tell(self._documents * self._done // max(1, self._passages))
+
+    def finished(self) -> None:
+        """All documents were."""
+        self._tell(self._documents)
+
+    def _tell(self, documents: int) -> None:
+        if documents > self._told:
+            self._report(documents - self._told)
+            self._told = documents
 
 
 def _without_long(

@@ -12,6 +12,8 @@ from lexpand.encode import Encoder, Role, Trace
 from lexpand.encode.rules.phrases import Phrases
 from lexpand.errors import DataError
 from lexpand.index import Index
+from lexpand.search import Retriever, did_you_mean
+from lexpand.search.pipeline import resolve
 
 # Documents that are looked through for a word, best by BM25 first; more have a word that is not rare.
 _MOST_DOCUMENTS = 100
@@ -36,6 +38,9 @@ class BrokenWord:
         documents: how many have the word itself, at most 100; None where the index has no words.
         missed: the ids of those that the vectors do not rank among the best; as many as ``documents``, at least k.
         by_words: how many of the missed are there by BM25; None where the index has no words.
+        rank: the best place of a document with the word, from 1, as the default pipeline ranks the first 100 documents
+            for that query; None where none is among them.
+        near: of a word that no document has, near words that documents have (`did_you_mean`).
         advice: what to do.
         pin: lines for a rules file.
     """
@@ -52,6 +57,15 @@ class BrokenWord:
     by_words: int | None
     advice: str
     pin: str
+    rank: int | None = None
+    near: tuple[str, ...] = ()
+
+    @property
+    def needs_pin(self) -> bool:
+        """Whether only a pin, or an index with words, finds its documents as they should be."""
+        if self.documents is None:
+            return True
+        return bool(self.documents) and (self.rank != 1 if self.identifier else bool(self.missed))
 
 
 def find_broken_words(
@@ -62,9 +76,10 @@ def find_broken_words(
     k: int = 10,
     on_done: Callable[[int], None] | None = None,
 ) -> list[BrokenWord]:
-    """The words of queries that the tokenizer breaks up and that are identifiers or rare, most queries first.
+    """The identifiers, rare and misspelled words of queries that the tokenizer breaks up, most queries first.
 
-    Of a word that several queries have, the first one is looked into. A word that the encoder's rules pin is left out.
+    They are judged by what the default pipeline finds: a document with an identifier must stand first. Of a word that
+    several queries have, the first one is looked into. A word that the encoder's rules pin is left out.
     Without words in the index, how rare a word is cannot be told: identifiers alone are found.
 
     Args:
@@ -85,13 +100,14 @@ def find_broken_words(
     found: dict[str, BrokenWord | None] = {}
     counts: dict[str, int] = {}
     pinned = {text.lower() for text in encoder.pinned(Role.QUERY)}
+    default = resolve(None, index)[0].retriever(index, encoder)
     for query in queries:
         trace = encoder.trace(query.text, Role.QUERY)
         for word, pieces in _broken(trace, encoder):
             key = word.lower()
             counts[key] = counts.get(key, 0) + 1
             if key not in found and key not in pinned:
-                found[key] = _looked_into(index, encoder, query, word, pieces, trace, k)
+                found[key] = _looked_into(index, encoder, default, query, word, pieces, trace, k)
         done(1)
     words = [replace(word, queries=counts[key]) for key, word in found.items() if word is not None]
     return sorted(words, key=lambda word: (-word.queries, -len(word.missed)))
@@ -109,15 +125,24 @@ def _broken(trace: Trace, encoder: Encoder) -> Iterator[tuple[str, list[int]]]:
 
 
 def _looked_into(
-    index: Index, encoder: Encoder, query: Query, word: str, pieces: list[int], trace: Trace, k: int
+    index: Index,
+    encoder: Encoder,
+    default: Retriever,
+    query: Query,
+    word: str,
+    pieces: list[int],
+    trace: Trace,
+    k: int,
 ) -> BrokenWord | None:
-    """What is known of a word; None where it is neither an identifier nor rare."""
+    """What is known of a word; None where it is neither an identifier nor rare nor near another word."""
     identifier = is_identifier(word)
     having = _documents_with(index, encoder, word)
     rare = having is not None and 0 < len(having) <= max(1, _RARE * len(index))
-    if not identifier and not rare:
+    near = () if having or identifier else tuple(did_you_mean(index.searcher(), word).get(word, ()))
+    if not identifier and not rare and not near:
         return None
     missed, by_words = _missed(index, encoder, query.text, having or [], k)
+    rank = _rank(default, query.text, having or [])
     total = sum(trace.weights.values())
     return BrokenWord(
         word,
@@ -130,8 +155,10 @@ def _looked_into(
         None if having is None else len(having),
         missed,
         by_words,
-        _advice(having, missed, by_words),
+        f"no document has it: did you mean {' or '.join(near)}?" if near else _advice(having, missed, identifier, rank),
         f"[[pin]]\ntext = {json.dumps(word, ensure_ascii=False)}",
+        rank,
+        near,
     )
 
 
@@ -164,13 +191,28 @@ def _missed(
     return missed, len({match.doc_id for match in by_words} & set(missed))
 
 
-def _advice(having: list[str] | None, missed: tuple[str, ...], by_words: int | None) -> str:
+def _rank(default: Retriever, query: str, having: list[str]) -> int | None:
+    """The best place of these documents in the default pipeline's ranking."""
+    if not having:
+        return None
+    (ranked,) = default.rank([query], _MOST_DOCUMENTS)
+    there = set(having)
+    return next((rank for rank, match in enumerate(ranked, 1) if match.doc_id in there), None)
+
+
+def _advice(having: list[str] | None, missed: tuple[str, ...], identifier: bool, rank: int | None) -> str:
     if having is None:
         return "index again with --words, search with --pipeline hybrid, and ask again; or pin it in a rules file"
     if not having:
         return "no document has it: nothing is lost"
+    if identifier and rank != 1:
+        stands = f"at rank {rank:,}" if rank else f"not among the best {_MOST_DOCUMENTS:,}"
+        return (
+            "pin it in a rules file and index again: a document with it should be first, and by default the best one"
+            f" stands {stands}"
+        )
     if not missed:
         return "the vectors find the documents that have it: nothing to do"
-    if by_words:
-        return "search with --pipeline hybrid, or pin it in a rules file and index again"
+    if rank is not None:
+        return f"nothing to do with --pipeline hybrid, the default (rank {rank:,}); else pin it in a rules file"
     return "pin it in a rules file and index again"
