@@ -191,7 +191,9 @@ def test_oov_takes_a_text_or_a_file(run: Run, source: Path, rows_file: Rows, tmp
     ran = run("oov", path, "what is err_43")
     assert ran.code == 0
     assert "err_43 is read as er ##r _ 43, in 1 query: what is err_43" in ran.out
-    assert ran.out.splitlines()[1].endswith("pieces; 1 document with the word, 0 of them missed by the vectors")
+    assert ran.out.splitlines()[1].endswith(
+        "pieces; 1 document with the word, 0 of them missed by the vectors; by default the first stands at rank 1"
+    )
     assert ran.out.splitlines()[-1] == "1 broken word in 1 query"
     queries = rows_file({"_id": "a", "text": "err_42"}, {"_id": "b", "text": "printer err_42"}, name="q.jsonl")
     found = run("oov", path, queries, "--json").json()
