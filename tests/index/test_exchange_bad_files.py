@@ -334,3 +334,16 @@ def test_vectors_are_those_of_the_file_s_model(tmp_path: Path) -> None:
             vectors = read_vectors(tmp_path / name).vectors
             assert isinstance(vectors, SparseVectors)
             assert vectors.model == model
+
+
+def test_a_weight_too_small_for_a_float32_costs_its_row_alone(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "contents": "x", "vector": {"t1": 1.5, "t2": 1e-50}},
+        {"id": "b", "contents": "y", "vector": {"t1": 1.5, "t3": 2}},
+    ]
+    (tmp_path / "v.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    report = import_vectors(tmp_path / "i", tmp_path / "v.jsonl")
+    assert report.added == 1
+    (refused,) = report.refused
+    assert (refused.place, refused.doc_id) == (f"{tmp_path / 'v.jsonl'}:1", "a")
+    assert "the term 't2' has the weight 1e-50: too small for a float32; drop the term" in refused.reason

@@ -114,6 +114,10 @@ def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]
         weights[term] = value / scale
         if weights[term] > _LARGEST:
             raise VectorError(f"the term {term!r} has the weight {value} / {scale}, which is beyond float32")
+        if weights[term] > 0 and not np.float32(weights[term]):
+            raise VectorError(
+                f"the term {term!r} has the weight {_shown(value)}: too small for a float32; drop the term"
+            )
     return weights
 
 
