@@ -28,7 +28,7 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     ran = run("explain", worded_index, "account recovery code", "printer", "--why-not", columns=200)
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
-    assert lines[1] == "no part has the document among its best 1,000"
+    assert lines[1] == "no part has the document among its best 500"
     assert "compared with Account recovery recovery scores " in ran.out
     found = run("explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json").json()
     gap = found["than"]["score"] - found["missing"]["score"]

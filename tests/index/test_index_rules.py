@@ -58,6 +58,6 @@ def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
             stored = index.vector(page.doc_id)
             weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
             assert weights[printer] == pytest.approx(0.5, abs=1e-3)  # type: ignore[index]
-        assert again.encode_queries(["printer err_42"]).as_dict(0)[1] == pytest.approx(9), "queries have the pins"
+        assert again.encode_queries(["printer err_42"]).as_dict(0)[1] == pytest.approx(3), "queries have the pins"
         plain = encoder_of(index, rules=Rules())
         assert plain.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, "unless they are told otherwise"

@@ -12,6 +12,7 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.index import Match, Matches
 from lexpand.search import Fusion, MixedRetriever, Note, Reason, Reranker, RerankingRetriever, Retriever, Weighted
+from lexpand.search.hybrid import DEPTH
 
 QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
 ELSEWHERE = [
@@ -147,7 +148,7 @@ def test_a_sum_with_an_index(sparse: SparseRetriever) -> None:
     numbers = {doc_id: place for place, doc_id in enumerate(dict.fromkeys([*here.doc_ids, *there.doc_ids]))}
     rankings = [[Match(match.doc_id, match.score, numbers[match.doc_id]) for match in each] for each in (here, there)]
     assert pairs(found) == pairs(fuse_matches(rankings, [0.4, 0.6], Fusion.Z_SCORE)[:9])
-    assert elsewhere.depths[0] == 1000
+    assert elsewhere.depths[0] == DEPTH
     hits = mixed.search(query, 9)
     assert pairs(hits) == pairs(found)
     texts = {hit.doc_id: (hit.title, hit.text) for hit in hits}
