@@ -131,7 +131,7 @@ def test_sync(kb: Collection) -> None:
     assert kb.sync(rows, force=True).deleted == 2
     rows[1]["text"] = "page one"
     plan = kb.plan_sync(rows[:3])
-    assert (plan.new, plan.changed, plan.unchanged, plan.gone, plan.is_drastic) == (0, 1, 2, ["3"], False)
+    assert (plan.new, plan.changed, plan.unchanged, plan.gone, plan.held) == (0, 1, 2, ["3"], 4)
     report = kb.sync(rows[:3])
     assert (report.ingest.replaced, report.ingest.unchanged, report.deleted) == (1, 2, 1)
     before = kb.index.commit_info

@@ -56,11 +56,6 @@ class SyncPlan:
     kept: int = 0
     held: int = 0
 
-    @property
-    def is_drastic(self) -> bool:
-        """Whether it would delete more than half of the index."""
-        return len(self.gone) * 2 > self.held
-
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold."""
         return {**asdict(self), "refused": [row.to_dict() for row in self.refused]}

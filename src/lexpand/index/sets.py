@@ -20,14 +20,6 @@ def as_set(mask: NDArray[np.bool_]) -> Set:
     return padded.view(np.uint64)
 
 
-def set_of(ordinals: NDArray[np.uint32], count: int) -> Set:
-    """The units of these ordinals, of ``count``."""
-    words = np.zeros(-(-count // 64), np.uint64)
-    places = ordinals.astype(np.uint64)
-    np.bitwise_or.at(words, places >> np.uint64(6), np.uint64(1) << (places & np.uint64(63)))
-    return words
-
-
 def as_mask(units: Set, count: int) -> NDArray[np.bool_]:
     """The set as bool [count]."""
     if units is None:

@@ -124,11 +124,6 @@ class Pipeline:
         """Whether queries are encoded."""
         return any(isinstance(part, Splade) for part in self.parts)
 
-    @property
-    def needs_words(self) -> bool:
-        """Whether the documents' words are searched."""
-        return any(isinstance(part, Words) for part in self.parts)
-
     def retriever(self, index: Index, encoder: Encoder | None, *, threads: int | None = None) -> Retriever:
         """The retriever over an index; without an encoder where none is needed.
 
