@@ -25,10 +25,10 @@ test: $(VENV)/dev ## the tests, without those that take minutes
 test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
-	.venv-train/bin/python -m pytest tests/encode/test_checkpoints_torch.py
+	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
-		'tests/house/test_docs.py::test_python_examples_run[adapters.md]'
+		'tests/architecture/test_docs.py::test_python_examples_run[adapters.md]'
 
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
@@ -58,9 +58,9 @@ wheel: $(VENV)/base ## a wheel in dist/
 	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 model: .venv-train/ready $(VENV)/base ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
-	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/models/splade-tiny
-	$(BIN)/python tools/make_screening.py src/lexpand/encode/models/splade-tiny src/lexpand/data/collections/scifact
-	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/models/splade-tiny \
+	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/packaged/splade-tiny
+	$(BIN)/python tools/make_screening.py src/lexpand/encode/packaged/splade-tiny src/lexpand/data/collections/scifact
+	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/packaged/splade-tiny \
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## everything that is made, the environments too

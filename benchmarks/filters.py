@@ -2,9 +2,10 @@
 
     python benchmarks/filters.py [--units N] [--json]
 
-Both give a boolean a unit and are checked for equality; rounds are interleaved, the median is reported, and a ratio is
-peer / Lexpand. pyarrow works on one thread, as the columns do. A condition on lists has no single call in pyarrow: it
-flattens, compares, and takes parent indices. The last rows ask SQLite for the same by the JSON of a tenth of the units.
+Both give a boolean a unit and are checked for equality; rounds are interleaved, the median is
+reported, and a ratio is peer / Lexpand. pyarrow works on one thread, as the columns do. A condition
+on lists has no single call in pyarrow: it flattens, compares, and takes parent indices. The last
+rows ask SQLite for the same by the JSON of a tenth of the units.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def measured(*actions: Callable[[], Any]) -> list[float]:
 
 def opened(column_type: ColumnType, values: list[list[Any]]) -> Column:
     """The column as a segment would give it."""
-    arrays = {kind: np.frombuffer(raw, np.uint8) for kind, raw in encode_column(column_type, values)}
+    arrays = {
+        kind: np.frombuffer(raw, np.uint8) for kind, raw in encode_column(column_type, values)
+    }
     return open_column(column_type, arrays.get, len(values))
 
 
@@ -82,8 +85,18 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
             year,
             lambda: pc.and_(pc.greater_equal(a_year, 2000), pc.less(a_year, 2010)),
         ),
-        ("integer in 5", OneOf(("x",), tuple(decades[:5])), year, lambda: pc.is_in(a_year, pa.array(decades[:5]))),
-        ("integer in 25", OneOf(("x",), tuple(decades)), year, lambda: pc.is_in(a_year, pa.array(decades))),
+        (
+            "integer in 5",
+            OneOf(("x",), tuple(decades[:5])),
+            year,
+            lambda: pc.is_in(a_year, pa.array(decades[:5])),
+        ),
+        (
+            "integer in 25",
+            OneOf(("x",), tuple(decades)),
+            year,
+            lambda: pc.is_in(a_year, pa.array(decades)),
+        ),
         (
             "integer in 50, far apart",
             OneOf(("x",), tuple(wide[:50].tolist())),
@@ -91,7 +104,12 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
             lambda: pc.is_in(a_number, a_number[:50]),
         ),
         ("keyword =", parse_text("x = word7"), word, lambda: pc.is_in(a_word, pa.array(["word7"]))),
-        ("keyword in 50", OneOf(("x",), tuple(some)), word, lambda: pc.is_in(a_word, pa.array(some))),
+        (
+            "keyword in 50",
+            OneOf(("x",), tuple(some)),
+            word,
+            lambda: pc.is_in(a_word, pa.array(some)),
+        ),
         ("keyword list =", parse_text("x = tag7"), tag, any_tag),
     ]
 
@@ -100,17 +118,27 @@ def by_sql(units: int) -> dict[str, float]:
     """Milliseconds of one condition by SQL, of the twin's parsing alone, over a table of small documents."""
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL)")
-    made = ({"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8} for i in range(units))
-    db.executemany("INSERT INTO documents VALUES (?, ?)", ((i, json.dumps(each)) for i, each in enumerate(made)))
+    made = (
+        {"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8}
+        for i in range(units)
+    )
+    db.executemany(
+        "INSERT INTO documents VALUES (?, ?)",
+        ((i, json.dumps(each)) for i, each in enumerate(made)),
+    )
     expression = parse_text("year >= 2020")
     plain = "SELECT row FROM documents WHERE json_extract(metadata, '$.year') >= 2020"
-    ours, peer = measured(lambda: matching_rows(db, expression), lambda: db.execute(plain).fetchall())
+    ours, peer = measured(
+        lambda: matching_rows(db, expression), lambda: db.execute(plain).fetchall()
+    )
     return {"lexpand_ms": ours, "json_extract_ms": peer, "ratio": peer / ours}
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--units", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -124,10 +152,21 @@ def main() -> None:
         figures[name] = {"lexpand_ms": ours, "pyarrow_ms": theirs, "ratio": theirs / ours}
         print(f"{name:26}{ours:8.2f} ms   pyarrow {theirs:8.2f} ms   ratio {theirs / ours:6.2f}")
     found = figures["sql, a tenth of the units"] = by_sql(options.units // 10)
-    print(f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)")
+    print(
+        f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)"
+    )
     if options.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "pyarrow": pa.__version__}
-        print(json.dumps({"units": options.units, "machine": machine, "sqlite": sqlite3.sqlite_version, **figures}))
+        print(
+            json.dumps(
+                {
+                    "units": options.units,
+                    "machine": machine,
+                    "sqlite": sqlite3.sqlite_version,
+                    **figures,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
     python benchmarks/selectivity.py [--quick] [--documents N] [--queries N] [--json]
 
-SPLADE-like vectors (splade_like.py) with a declared column ``part``, a random order of the documents, so that
-``part < x`` passes any share of them. At each share from 1e-4 to 1: exact search and effort 0.2 with the filter known
-to the snapshot, search without a filter, in turn query by query on one thread; and a filter's own time when it is new,
-the median of some that differ by a document. Deleted documents are left out by the same sets. Then, so that it spoils
-no caches, answers to --twin queries at each share and depth are compared with the exhaustive NumPy twin's, to the bit.
+SPLADE-like vectors (splade_like.py) with a declared column ``part``, a random order of the
+documents, so that ``part < x`` passes any share of them. At each share from 1e-4 to 1: exact search
+and effort 0.2 with the filter known to the snapshot, search without a filter, in turn query by
+query on one thread; and a filter's own time when it is new, the median of some that differ by a
+document. Deleted documents are left out by the same sets. Then, so that it spoils no caches,
+answers to --twin queries at each share and depth are compared with the exhaustive NumPy twin's, to
+the bit.
 
-Figures and plot are build/bench/selectivity.json and .png. The last line of --json has, by depth, the time at the share
-where search takes longest over the time without a filter; of new filters the largest median of a share and the longest
-of all; and ``exact``.
+Figures and plot are build/bench/selectivity.json and .png. The last line of --json has, by depth,
+the time at the share where search takes longest over the time without a filter; of new filters the
+largest median of a share and the longest of all; and ``exact``.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ Way = Callable[[SparseVectors, int], Any]
 def build(path: Path, documents: Vectors, parts: NDArray[np.int64]) -> None:
     """The index: ids, the column, no texts."""
     shutil.rmtree(path, ignore_errors=True)
-    with Index.create(path, vector_space(documents.vocabulary_size), columns={"part": "integer"}) as index:
+    with Index.create(
+        path, vector_space(documents.vocabulary_size), columns={"part": "integer"}
+    ) as index:
         for first, rows in documents.slices(_SLICE):
             numbers = range(first, first + len(rows[0]) - 1)
             made = [Document(str(i), "", metadata={"part": int(parts[i])}) for i in numbers]
@@ -93,7 +97,9 @@ def agrees(index: Index, share: float, queries: SparseVectors) -> bool:
     """Whether answers with the filter are the twin's, to the bit."""
     text = passing(index, share)
     twin = index.search(queries, max(_DEPTHS), filter=text, exhaustive=True)
-    return all(index.search(queries, k, filter=text) == [found[:k] for found in twin] for k in _DEPTHS)
+    return all(
+        index.search(queries, k, filter=text) == [found[:k] for found in twin] for k in _DEPTHS
+    )
 
 
 def panels(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -108,12 +114,18 @@ def panels(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=100_000, help="a multiple of 50,000")
     parser.add_argument("--queries", type=int, default=200, help="of set A")
-    parser.add_argument("--twin", type=int, default=5, help="queries that are compared with the twin at each share")
+    parser.add_argument(
+        "--twin", type=int, default=5, help="queries that are compared with the twin at each share"
+    )
     parser.add_argument("--quick", action="store_true", help="50 queries, one for the twin")
-    parser.add_argument("--peers-python", type=Path, default=_ROOT / ".venv-bench" / "bin" / "python")
+    parser.add_argument(
+        "--peers-python", type=Path, default=_ROOT / ".venv-bench" / "bin" / "python"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     count, twin = (50, 1) if options.quick else (options.queries, options.twin)
@@ -124,25 +136,36 @@ def main() -> None:
     build(path, collection.documents, np.random.default_rng(11).permutation(options.documents))
     points = []
     with Index.open(path) as index:
-        index.search(queries[0], 0, filter="part < 0")  # the first search of a process imports what it needs
+        index.search(
+            queries[0], 0, filter="part < 0"
+        )  # the first search of a process imports what it needs
         for share in _SHARES:
             points.append(at_share(index, share, queries))
             shown = "  ".join(f"k = {k} {points[-1]['ms'][k]['exact']:7.2f} ms" for k in _DEPTHS)
-            print(f"{share:8.2%} pass: exact {shown}   new filter {points[-1]['new_filter_ms']:.2f} ms", flush=True)
+            print(
+                f"{share:8.2%} pass: exact {shown}   new filter {points[-1]['new_filter_ms']:.2f} ms",
+                flush=True,
+            )
         compared = SparseVectors.concatenate(queries[:twin])
         exact = all(agrees(index, share, compared) for share in _SHARES)
     shutil.rmtree(path)
     figures = path.with_suffix(".json")
-    figures.write_text(json.dumps({"documents": options.documents, "panels": panels(points)}), encoding="utf-8")
+    figures.write_text(
+        json.dumps({"documents": options.documents, "panels": panels(points)}), encoding="utf-8"
+    )
     print(draw("plot_selectivity", figures, options.peers_python.absolute()))
     if options.json:
         slowest = {
             f"slowest_over_unfiltered_k{k}": max(
-                point["ms"][k]["exact"] / point["ms"][k]["exact, without a filter"] for point in points
+                point["ms"][k]["exact"] / point["ms"][k]["exact, without a filter"]
+                for point in points
             )
             for k in _DEPTHS
         }
-        new = {name: max(point[name] for point in points) for name in ("new_filter_ms", "longest_new_filter_ms")}
+        new = {
+            name: max(point[name] for point in points)
+            for name in ("new_filter_ms", "longest_new_filter_ms")
+        }
         print(json.dumps({"documents": options.documents, **slowest, **new, "exact": exact}))
 
 

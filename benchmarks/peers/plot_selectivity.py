@@ -23,7 +23,9 @@ def draw(figures: dict[str, Any], out: Path) -> None:
     for axis, panel in zip(axes.flat, panels, strict=True):
         for name, line in panel["lines"].items():
             axis.plot(panel["selectivities"], line, marker="o", markersize=3, label=name)
-        axis.set(xscale="log", yscale="log", xlabel="share of the documents that pass", ylabel="ms, mean")
+        axis.set(
+            xscale="log", yscale="log", xlabel="share of the documents that pass", ylabel="ms, mean"
+        )
         axis.set_title(f"{figures['documents']:,} documents, k = {panel['k']}", fontsize=10)
         axis.grid(True, which="both", alpha=0.25)
         axis.legend(fontsize=7)

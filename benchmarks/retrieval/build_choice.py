@@ -23,15 +23,23 @@ def choose_build(plan: Plan, collection: Collection) -> None:
         try:
             index = built(SEISMIC, collection, settings, plan.root, plan.pythons)
             with working(plan.pythons.of(SEISMIC), SEISMIC.module, 1, log) as worker:
-                worker.ask("open", path=str(index.path), documents=len(collection.documents), threads=1)
+                worker.ask(
+                    "open", path=str(index.path), documents=len(collection.documents), threads=1
+                )
                 for queries, folder in collection.query_sets.items():
-                    asked = worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)["queries"]
+                    asked = worker.ask(
+                        "load", name=queries, folder=str(folder), limit=plan.queries
+                    )["queries"]
                     for k in plan.ks:
                         ask = Ask(queries, asked, k, 1, collection.truth(queries, asked))
-                        found = trial(worker, ask, tune(worker, ask, SEISMIC.ladders, {}).settings, {})
+                        found = trial(
+                            worker, ask, tune(worker, ask, SEISMIC.ladders, {}).settings, {}
+                        )
                         missed += found.recall < TARGET
                         cost += math.log(found.mean_ms)
-                        plan.say(f"  {queries} {k}: {found.mean_ms:.3f} ms, {found.recall:.4f}, {found.settings}")
+                        plan.say(
+                            f"  {queries} {k}: {found.mean_ms:.3f} ms, {found.recall:.4f}, {found.settings}"
+                        )
         except WorkerError as error:
             plan.say(f"  failed: {error}")
             continue

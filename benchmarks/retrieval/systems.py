@@ -7,7 +7,26 @@ from dataclasses import dataclass, field
 
 from retrieval.points import Settings
 
-EFFORTS = (0.02, 0.03, 0.05, 0.07, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+EFFORTS = (
+    0.02,
+    0.03,
+    0.05,
+    0.07,
+    0.1,
+    0.12,
+    0.15,
+    0.2,
+    0.25,
+    0.3,
+    0.35,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+)
 _CUTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50)
 _FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.4)
 
@@ -91,7 +110,9 @@ SEISMIC = System(
 
 OTHERS = (
     System("splade-index", "splade_index", "float32"),
-    System("bmp", "bmp", "8 bits", {"bsize": 32, "compress_range": False}, {"alpha": 1.0, "beta": 1.0}),
+    System(
+        "bmp", "bmp", "8 bits", {"bsize": 32, "compress_range": False}, {"alpha": 1.0, "beta": 1.0}
+    ),
     System("qdrant-edge", "qdrant", "float32"),
     System("Lucene", "lucene", "hundredths", batch=False),
 )

@@ -41,7 +41,13 @@ class Worker:
     """
 
     def __init__(
-        self, python: Path, module: str, threads: int, log: Path, timeout: float = 7200, room: str = "peers"
+        self,
+        python: Path,
+        module: str,
+        threads: int,
+        log: Path,
+        timeout: float = 7200,
+        room: str = "peers",
     ) -> None:
         self.module = module
         self._log, self._timeout = log, timeout
@@ -51,10 +57,17 @@ class Worker:
             pipe, command = subprocess.PIPE, [str(python), "-m", f"{room}.{module}"]
             try:
                 self._process = subprocess.Popen(
-                    command, cwd=_BENCHMARKS, env=environment, stdin=pipe, stdout=pipe, stderr=errors
+                    command,
+                    cwd=_BENCHMARKS,
+                    env=environment,
+                    stdin=pipe,
+                    stdout=pipe,
+                    stderr=errors,
                 )
             except OSError as error:
-                raise WorkerError(f"{python} does not start ({error.strerror}): make .venv-bench/ready") from error
+                raise WorkerError(
+                    f"{python} does not start ({error.strerror}): make .venv-bench/ready"
+                ) from error
         with contextlib.suppress(AttributeError, OSError):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-threads:])
 

@@ -7,12 +7,16 @@ from lexpand.errors import DataError, RowError, SourceError
 
 plain = st.characters(codec="utf-8", exclude_characters="\0\t\n\r")
 beir_ids = st.text(plain, min_size=1, max_size=9)
-trec_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9)
+trec_ids = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9
+)
 grades = st.integers(-2, 10**12)
 
 
 def judgements(ids):
-    return st.dictionaries(ids, st.dictionaries(ids, grades, min_size=1, max_size=4), min_size=1, max_size=4)
+    return st.dictionaries(
+        ids, st.dictionaries(ids, grades, min_size=1, max_size=4), min_size=1, max_size=4
+    )
 
 
 @given(judgements(trec_ids))
@@ -53,8 +57,14 @@ def test_windows_line_ends_and_blank_lines(tmp_path):
         (b"q 0 a yes", "the grade must be a whole number, got 'yes'"),
         (b"q 0 a 1_0", "got '1_0'"),
         (b"q 0 a .0", "got '.0'"),
-        (b"q 0 a 1\n\nq 0 a 2", r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines"),
-        (b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0", r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'"),
+        (
+            b"q 0 a 1\n\nq 0 a 2",
+            r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines",
+        ),
+        (
+            b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0",
+            r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'",
+        ),
         (b"q # a 1.5", "got '1.5'"),
         (b"q 0 a 1\nquery-id\tcorpus-id\tscore\n", "x:2: 3 columns where 4 are needed"),
         (b"q 0 \xff 1", "x:1: invalid UTF-8 at byte offset 4"),
@@ -70,7 +80,16 @@ def test_bad_lines_are_named(tmp_path, lines, message):
 
 @pytest.mark.parametrize("head", [b"", b"query-id\tcorpus-id\tscore\n"])
 def test_comments_repeated_lines_and_grades_with_a_point(tmp_path, head):
-    lines = [b"# made by hand", b"q 0 a 1.0", b"", b"#q 0 b grade", b"q 0 a 1", b"  ", b"q 0 c -1.", b"q 0 a 1.00"]
+    lines = [
+        b"# made by hand",
+        b"q 0 a 1.0",
+        b"",
+        b"#q 0 b grade",
+        b"q 0 a 1",
+        b"  ",
+        b"q 0 c -1.",
+        b"q 0 a 1.00",
+    ]
     if head:
         lines = [line.replace(b" 0 ", b"\t").replace(b" ", b"\t") for line in lines]
     (tmp_path / "x").write_bytes(head + b"\n".join(lines))
@@ -87,7 +106,9 @@ def test_an_id_may_begin_with_the_sign_of_a_comment(tmp_path):
     assert Qrels.read(tmp_path / "x").judgements == {"#1": {"a": 1}}
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"# no judgment\n", b"query-id\tcorpus-id\tscore\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"# no judgment\n", b"query-id\tcorpus-id\tscore\n"]
+)
 def test_a_file_without_judgements(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(SourceError, match="holds no judgements"):

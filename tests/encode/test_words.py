@@ -16,7 +16,21 @@ from lexpand.errors import DataError, LexpandWarning
 
 PLAIN = WordAnalyzer(None)
 ENGLISH = WordAnalyzer()
-PROSE = ["The", "running", " ", "dogs'", "\u2019s", "ﬁne", "STRASSE", "ß", "東京", "e\u0301", "x" * 300, ",", "\n"]
+PROSE = [
+    "The",
+    "running",
+    " ",
+    "dogs'",
+    "\u2019s",
+    "ﬁne",
+    "STRASSE",
+    "ß",
+    "東京",
+    "e\u0301",
+    "x" * 300,
+    ",",
+    "\n",
+]
 IDENTIFIERS = ["fooBar", "a.b", "CVE", "2023", "1.5", "-", "_", ".", "/", ":", "::", "+~", "\u2011"]
 CONTROLS = ["\u202f", "\u00ad", "\u200d", "İ"]
 pieces = st.sampled_from(PROSE + IDENTIFIERS + CONTROLS)
@@ -44,7 +58,11 @@ def test_other_languages() -> None:
         "strass",
         "strass",
     ]
-    assert WordAnalyzer("french").analyse("L\u2019avion de l'école qu'il prend") == ["avion", "écol", "prend"]
+    assert WordAnalyzer("french").analyse("L\u2019avion de l'école qu'il prend") == [
+        "avion",
+        "écol",
+        "prend",
+    ]
     assert PLAIN.analyse("The Running DOGS") == ["the", "running", "dogs"]
     assert WordAnalyzer("polish").stop_words == frozenset()
 
@@ -56,7 +74,9 @@ def test_every_language_stems(language: str) -> None:
     assert all(analyzer.analyse(word) == [] for word in analyzer.stop_words if word.isalpha())
 
 
-@pytest.mark.parametrize(("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")])
+@pytest.mark.parametrize(
+    ("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")]
+)
 def test_a_word_of_which_a_stemmer_leaves_nothing_stays(language: str, word: str) -> None:
     analyzer = WordAnalyzer(language, stop_words=())
     assert analyzer.analyse(f"1 {word}") == ["1", word]
@@ -64,7 +84,9 @@ def test_a_word_of_which_a_stemmer_leaves_nothing_stays(language: str, word: str
 
 
 def test_an_unknown_language_names_those_there_are() -> None:
-    with pytest.raises(DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"):
+    with pytest.raises(
+        DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"
+    ):
         WordAnalyzer("klingon")
 
 
@@ -95,7 +117,10 @@ def test_a_lone_surrogate_is_refused() -> None:
         ("getUserName", ["get", "user", "name", "getusernam"]),
         ("foo_bar", ["foo", "bar", "foobar"]),
         ("std::vector", ["std", "vector", "stdvector"]),
-        ("/etc/ssh/sshd_config", ["etc", "ssh", "sshd", "config", "sshdconfig", "etcsshsshdconfig"]),
+        (
+            "/etc/ssh/sshd_config",
+            ["etc", "ssh", "sshd", "config", "sshdconfig", "etcsshsshdconfig"],
+        ),
         ("python3.11 v1.2.3", ["python", "3.11", "python3.11", "v", "1.2.3", "v1.2.3"]),
         ("a.b.c e.g. U.S.A.", ["abc", "eg", "usa"]),
         ("word.Another", ["word", "anoth", "wordanoth"]),
@@ -129,9 +154,9 @@ def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) ->
     ],
 )
 def test_a_compound_is_found_by_its_other_spellings(query: str, text: str) -> None:
-    assert set(ENGLISH.analyse(query)) <= set(ENGLISH.analyse(text)) or set(ENGLISH.analyse(text)) <= set(
-        ENGLISH.analyse(query)
-    )
+    assert set(ENGLISH.analyse(query)) <= set(ENGLISH.analyse(text)) or set(
+        ENGLISH.analyse(text)
+    ) <= set(ENGLISH.analyse(query))
 
 
 def test_digits_that_meet_are_parted() -> None:
@@ -148,7 +173,14 @@ def test_the_cost_of_compounds_is_bounded() -> None:
     assert PLAIN.analyse("x" * 127 + "-" + "y" * 127)[-1] == "x" * 127 + "y" * 127
     assert PLAIN.analyse("é" * 100 + "-" + "y" * 60) == ["é" * 100, "y" * 60]
     started = time.perf_counter()
-    for hard in ("a-" * 50_000, "a." * 50_000, "x" * 100_000, "aB" * 50_000, "1," * 50_000, "_" * 100_000 + "a"):
+    for hard in (
+        "a-" * 50_000,
+        "a." * 50_000,
+        "x" * 100_000,
+        "aB" * 50_000,
+        "1," * 50_000,
+        "_" * 100_000 + "a",
+    ):
         PLAIN.counts([hard])
     assert time.perf_counter() - started < 5
 
@@ -187,7 +219,9 @@ def test_narrow_spaces_and_joiners() -> None:
 
 def test_case_of_dotted_and_dotless_i() -> None:
     turkish = WordAnalyzer("turkish")
-    assert turkish.analyse("İstanbul I\u0307stanbul IŞIK") == turkish.analyse("istanbul istanbul \u0131ş\u0131k")
+    assert turkish.analyse("İstanbul I\u0307stanbul IŞIK") == turkish.analyse(
+        "istanbul istanbul \u0131ş\u0131k"
+    )
     assert turkish.analyse("\u0131ş\u0131k") != turkish.analyse("işik")
     for analyzer in (PLAIN, ENGLISH):
         assert analyzer.analyse("İstanbul I\u0307stanbul IT-Team")[:2] == ["istanbul", "istanbul"]
@@ -199,7 +233,11 @@ def test_case_of_dotted_and_dotless_i() -> None:
     ("language", "elided", "plain"),
     [
         ("catalan", "l'illa d'Eivissa", "illa Eivissa"),
-        ("french", "L'école qu'elle jusqu'à lorsqu'Anne puisqu'il d'accord", "école elle à Anne il accord"),
+        (
+            "french",
+            "L'école qu'elle jusqu'à lorsqu'Anne puisqu'il d'accord",
+            "école elle à Anne il accord",
+        ),
         ("french", "aujourd'hui presqu'île", "aujourd'hui presqu'île"),
         ("italian", "dell'arte l'Italia un'altra", "arte Italia altra"),
         ("portuguese", "d'água", "água"),
@@ -212,7 +250,12 @@ def test_elided_articles_go(language: str, elided: str, plain: str, apostrophe: 
     assert WordAnalyzer(None).analyse("l'arte") == ["l'arte"]
 
 
-@given(texts, st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]))
+@given(
+    texts,
+    st.sampled_from(
+        [PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]
+    ),
+)
 def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> None:
     places = analyzer.places(text)
     assert [place.word for place in places] == analyzer.analyse(text)
@@ -222,14 +265,19 @@ def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> Non
         assert place.word in analyzer.analyse(text[place.first : place.end])
 
 
-@given(st.lists(texts, max_size=6), st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]))
+@given(
+    st.lists(texts, max_size=6),
+    st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]),
+)
 def test_a_batch_counts_what_each_text_has(batch: list[str], analyzer: WordAnalyzer) -> None:
     counts = analyzer.counts(batch)
     assert len(set(counts.words)) == len(counts.words)
     for i, text in enumerate(batch):
         part = slice(counts.indptr[i], counts.indptr[i + 1])
         words = [counts.words[term] for term in counts.terms[part]]
-        assert dict(zip(words, counts.counts[part].tolist(), strict=True)) == Counter(analyzer.analyse(text))
+        assert dict(zip(words, counts.counts[part].tolist(), strict=True)) == Counter(
+            analyzer.analyse(text)
+        )
         assert counts.lengths[i] == len(analyzer.analyse(text))
         assert np.all(np.diff(counts.terms[part].astype(np.int64)) > 0)
     assert len(build_words(counts.words, counts.indptr, counts.terms, counts.counts)) == 11
@@ -244,7 +292,9 @@ def test_it_travels() -> None:
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 7})
     with pytest.raises(DataError, match="lacks language, stem, stop_words"):
         WordAnalyzer.from_dict({"analysis": 2})
-    with pytest.raises(DataError, match="must be 2, got 1: made before the first release: index again"):
+    with pytest.raises(
+        DataError, match="must be 2, got 1: made before the first release: index again"
+    ):
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 1})
 
 
@@ -257,7 +307,9 @@ def test_another_stemmer_is_said(recwarn: pytest.WarningsRecorder) -> None:
     assert WordAnalyzer.from_dict(recorded) == ENGLISH
     assert "stemmer" not in PLAIN.to_dict()
     assert not recwarn.list
-    with pytest.warns(LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"):
+    with pytest.warns(
+        LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"
+    ):
         assert WordAnalyzer.from_dict({**recorded, "stemmer": "2.0.1"}) == ENGLISH
 
 

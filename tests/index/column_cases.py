@@ -13,7 +13,9 @@ HELD: dict[ColumnType, st.SearchStrategy[Any]] = {
     ColumnType.INTEGER: st.integers(-3, 3)
     | st.sampled_from([-(2**63), 2**63 - 1, 2**53, 2**53 + 1, 2.0, -0.0, float(-(2**63))])
     | st.integers(-(2**63), 2**63 - 1),
-    ColumnType.NUMBER: st.sampled_from([0, 1, 2**53, 2**63, 0.1, -0.0, 5e-324, 1.7976931348623157e308])
+    ColumnType.NUMBER: st.sampled_from(
+        [0, 1, 2**53, 2**63, 0.1, -0.0, 5e-324, 1.7976931348623157e308]
+    )
     | st.integers(-3, 3)
     | st.floats(allow_nan=False, allow_infinity=False),
     ColumnType.KEYWORD: st.sampled_from(["", "a", "b", "B", "\U0001f600", "\uffff", "a\0"])
@@ -28,7 +30,11 @@ def documents_of(name: str, values: Sequence[Any]) -> list[Document]:
 
 def sections_of(column_type: ColumnType, values: Sequence[Any]) -> dict[int, bytes]:
     documents = documents_of("a", values)
-    return dict(encode_column(column_type, [column_values("a", column_type, document) for document in documents]))
+    return dict(
+        encode_column(
+            column_type, [column_values("a", column_type, document) for document in documents]
+        )
+    )
 
 
 def opened(column_type: ColumnType, sections: Mapping[int, bytes], units: int) -> Column:

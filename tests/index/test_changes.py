@@ -26,14 +26,20 @@ from lexpand import Document, Index, SparseVectors
 from lexpand.errors import DuplicateDocument, UnknownDocument
 
 numbers = st.integers(0, 11)
-documents = st.lists(st.builds(versioned, numbers, st.integers(0, 2)), max_size=6, unique_by=lambda d: d.doc_id)
+documents = st.lists(
+    st.builds(versioned, numbers, st.integers(0, 2)), max_size=6, unique_by=lambda d: d.doc_id
+)
 ids = st.lists(numbers.map("d{}".format), max_size=6)
 steps = st.one_of(
     st.tuples(st.just("add"), documents),
     st.tuples(st.just("replace"), documents),
     st.tuples(st.just("replace"), documents),
     st.tuples(st.just("delete"), ids),
-    st.tuples(st.sampled_from(["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"])),
+    st.tuples(
+        st.sampled_from(
+            ["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"]
+        )
+    ),
 )
 
 
@@ -62,7 +68,9 @@ class Life:
             with pytest.raises(DuplicateDocument):
                 put(self.index, given, replace=False)
         else:
-            assert put(self.index, given, replace=False) == sum([self.model.put(document) for document in given])
+            assert put(self.index, given, replace=False) == sum(
+                [self.model.put(document) for document in given]
+            )
 
     def replace(self, given: list[Document]) -> None:
         assert put(self.index, given) == sum([self.model.put(document) for document in given])
@@ -163,7 +171,11 @@ def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
             [("long", (0, 7)), ("short", (0, 4))],
         ]
         assert index.search(queries, 1) == [matches[:1] for matches in found]
-        assert [vector.terms.tolist() for vector in index.vectors("long")] == [[1, 4], [1, 2], [1, 3]]
+        assert [vector.terms.tolist() for vector in index.vectors("long")] == [
+            [1, 4],
+            [1, 2],
+            [1, 3],
+        ]
         assert index.delete(["long"]) == 1
         index.commit()
         assert [match.doc_id for match in index.search(queries, 10)[0]] == ["short"]
@@ -199,7 +211,9 @@ def test_many_dead_units_are_merged_away(tmp_path: Path) -> None:
         index.delete(["d10"])
         index.commit()
         assert (index.info().units, index.info().live_units) == (13, 13)
-        assert_holds(index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3})
+        assert_holds(
+            index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3}
+        )
         assert index.check() == []
 
 
@@ -215,7 +229,9 @@ def test_everything_deleted(tmp_path: Path) -> None:
         assert list((tmp_path / "i" / "segments").iterdir()) == []
         put(index, [versioned(3, 1)])
         index.commit()
-        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [30]  # no number is used again
+        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [
+            30
+        ]  # no number is used again
 
 
 def test_an_old_snapshot_finds_what_was_deleted(tmp_path: Path) -> None:
@@ -247,7 +263,9 @@ def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
         ]
 
 
-def test_a_replacement_that_is_interrupted_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_is_interrupted_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever is committed afterwards, as `ingest` does: the old document is there until the new one is."""
 
     def interrupt(*_: object) -> None:

@@ -16,7 +16,9 @@ types = st.sampled_from(list(ColumnType))
 
 def per_unit(column_type: ColumnType) -> st.SearchStrategy[list[Any]]:
     value = cases.HELD[column_type]
-    return st.lists(value, max_size=8) | st.lists(value | st.none() | st.lists(value, max_size=3), max_size=8)
+    return st.lists(value, max_size=8) | st.lists(
+        value | st.none() | st.lists(value, max_size=3), max_size=8
+    )
 
 
 def as_lists(values: list[Any]) -> list[list[Any]]:
@@ -40,7 +42,12 @@ def test_a_merge_equals_encoding_anew(column_type: ColumnType, data: st.DataObje
     for _ in range(data.draw(st.integers(0, 4))):
         source = data.draw(st.integers(0, len(sources) - 1))
         units = range(len(sources[source]))
-        order.append((source, np.array(data.draw(st.lists(st.sampled_from(units))) if units else [], np.uint32)))
+        order.append(
+            (
+                source,
+                np.array(data.draw(st.lists(st.sampled_from(units))) if units else [], np.uint32),
+            )
+        )
     expected = [as_lists(sources[source])[unit] for source, units in order for unit in units]
     found = merge_columns(columns, order)
     again = cases.opened(column_type, dict(found), len(expected))
@@ -73,7 +80,9 @@ def sound(column: Column, units: int) -> None:
 
 @settings(max_examples=300)
 @given(types, st.data())
-def test_damage_is_an_error_or_another_sound_column(column_type: ColumnType, data: st.DataObject) -> None:
+def test_damage_is_an_error_or_another_sound_column(
+    column_type: ColumnType, data: st.DataObject
+) -> None:
     values = data.draw(per_unit(column_type))
     sections = cases.sections_of(column_type, values)
     kind = data.draw(st.sampled_from(sorted(sections)))

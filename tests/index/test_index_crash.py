@@ -24,7 +24,9 @@ HERE = Path(__file__).parent
 def killed_writers(path: Path) -> Iterator[Callable[[float], list[int]]]:
     """Gives a function that lets a writer work for some seconds, kills it, and tells what it had committed."""
     command = [sys.executable, str(HERE / "crash_rounds.py"), str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -50,7 +52,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             with Index.open(path) as index:
                 found = ids_in(index)
                 assert found == [f"d{number}" for number in range(len(index))]
-                # A commit may be done whose writer did not live to tell; none that was told is missing.
+                # A commit may be done whose writer did not live to tell; none that was told is
+                # missing.
                 assert told <= set(range(len(index)))
                 assert len(index) % 2 == 1
                 documents = index.documents(range(len(index)))
@@ -123,7 +126,9 @@ def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) ->
         assert ids_in(index) == ["d1"]
 
 
-def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_right_after_the_commit_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = Catalogue.commit
 
     def commit_and_be_interrupted(*arguments: object) -> None:
@@ -145,7 +150,9 @@ def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("moment", ["before the segment", "before the commit point"])
-def test_interrupted_before_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_interrupted_before_the_commit_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -12,7 +12,14 @@ from index_toys import EVERYTHING, SPACE, RealCollection, add_toys, ids_in, make
 from segment_reader import PlainSegment
 
 from lexpand import Index
-from lexpand.errors import CorruptIndex, IndexStateError, LexpandError, NewerFormat, NotAnIndex, StorageError
+from lexpand.errors import (
+    CorruptIndex,
+    IndexStateError,
+    LexpandError,
+    NewerFormat,
+    NotAnIndex,
+    StorageError,
+)
 
 
 @pytest.fixture
@@ -53,7 +60,9 @@ def test_a_file(tmp_path: Path) -> None:
     file.write_text("text")
     refused(file, NotAnIndex, str(file), "an index is a folder")
     assert not Index.exists(file)
-    with pytest.raises(StorageError, match=r"cannot make an index at .*file: .*; choose another place"):
+    with pytest.raises(
+        StorageError, match=r"cannot make an index at .*file: .*; choose another place"
+    ):
         Index.create(file, SPACE)
     with pytest.raises(StorageError, match="choose another place"):
         Index.create(file / "below", SPACE)
@@ -76,7 +85,13 @@ def test_an_interrupted_creation_is_no_index(tmp_path: Path) -> None:
 def test_a_catalogue_that_is_no_database(tmp_path: Path) -> None:
     catalogue = tmp_path / "catalogue.sqlite"
     catalogue.write_text("A list of the things in the cellar. " * 100)
-    refused(tmp_path, CorruptIndex, str(catalogue), "is damaged", "restore it from a copy, or index again")
+    refused(
+        tmp_path,
+        CorruptIndex,
+        str(catalogue),
+        "is damaged",
+        "restore it from a copy, or index again",
+    )
     with pytest.raises(IndexStateError, match=r"catalogue\.sqlite"):
         Index.create(tmp_path, SPACE)
     assert catalogue.read_text().startswith("A list")
@@ -113,7 +128,12 @@ def test_a_catalogue_cut_anywhere(path: Path, tmp_path: Path) -> None:
     whole = (path / "catalogue.sqlite").read_bytes()
     for part in (1, 10, 50, 90, 99):
         (path / "catalogue.sqlite").write_bytes(whole[: len(whole) * part // 100])
-        refused(path, CorruptIndex, str(path / "catalogue.sqlite"), "restore it from a copy, or index again")
+        refused(
+            path,
+            CorruptIndex,
+            str(path / "catalogue.sqlite"),
+            "restore it from a copy, or index again",
+        )
     (path / "catalogue.sqlite").write_bytes(b"")
     refused(path, NotAnIndex, str(path))
 
@@ -212,7 +232,13 @@ def test_a_segment_of_another_index(path: Path, tmp_path: Path) -> None:
     file = segment_of(path)
     assert segment_of(other).stat().st_size == file.stat().st_size
     shutil.copy(segment_of(other), file)
-    refused(path, CorruptIndex, str(file), "is not the segment that the catalogue names", "restore it from a copy")
+    refused(
+        path,
+        CorruptIndex,
+        str(file),
+        "is not the segment that the catalogue names",
+        "restore it from a copy",
+    )
     with pytest.raises(CorruptIndex):
         Index.open(path, verify=False)
 
@@ -243,7 +269,9 @@ def test_bits_that_flip_in_a_segment(real: RealCollection, tmp_path: Path) -> No
     file = segment_of(path)
     whole, places = file.read_bytes(), random.Random(3)
     # Some in the header and the table, the rest anywhere.
-    chosen = [places.randrange(64 + 13 * 32) for _ in range(15)] + [places.randrange(len(whole)) for _ in range(45)]
+    chosen = [places.randrange(64 + 13 * 32) for _ in range(15)] + [
+        places.randrange(len(whole)) for _ in range(45)
+    ]
     for place in chosen:
         change(file, place, bit=places.randrange(8))
         with pytest.raises((CorruptIndex, NewerFormat)) as error:
@@ -278,14 +306,20 @@ def test_every_bit_of_a_small_segment(path: Path) -> None:
     assert seen > 64
 
 
-@pytest.mark.parametrize("spoil", [lambda path: segment_of(path).unlink(), lambda path: change(segment_of(path), 300)])
+@pytest.mark.parametrize(
+    "spoil", [lambda path: segment_of(path).unlink(), lambda path: change(segment_of(path), 300)]
+)
 def test_a_refused_index_is_not_held(path: Path, spoil: Callable[[Path], object]) -> None:
     """Its files can be replaced at once: no connection, map or lock of a failed opening stays."""
     copy = Path(shutil.copytree(path, path.with_name("copy")))
     spoil(path)
     with pytest.raises(CorruptIndex) as kept:  # the error, and with it the frames that it passed
         Index.open(path)
-    assert {entry.name for entry in path.iterdir()} == {"catalogue.sqlite", "segments", "writer.lock"}
+    assert {entry.name for entry in path.iterdir()} == {
+        "catalogue.sqlite",
+        "segments",
+        "writer.lock",
+    }
     assert str(path) in str(kept.value)
     shutil.copytree(copy, path, dirs_exist_ok=True)
     with Index.open(path) as index:

@@ -5,7 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from index_toys import EVERYTHING, SPACE, add_toys, ids_in, make_toys, same_to_the_bit, toy_document, toy_vectors
+from index_toys import (
+    EVERYTHING,
+    SPACE,
+    add_toys,
+    ids_in,
+    make_toys,
+    same_to_the_bit,
+    toy_document,
+    toy_vectors,
+)
 
 from lexpand import Index
 from lexpand.errors import StorageError
@@ -19,7 +28,9 @@ def test_a_read_only_index_is_searched(tmp_path: Path, read_only: Callable[[Path
         assert ids_in(index) == ["d1", "d2", "d3"]
         same_to_the_bit(index, EVERYTHING, 2)
         assert index.document("d3") == toy_document(3)
-        with pytest.raises(StorageError, match=r"read only 0 cannot be written .*: choose a folder that can"):
+        with pytest.raises(
+            StorageError, match=r"read only 0 cannot be written .*: choose a folder that can"
+        ):
             add_toys(index, 4)
         assert ids_in(index) == ["d1", "d2", "d3"]
         assert index.commit().commit_id == 2
@@ -35,7 +46,9 @@ def test_a_read_only_empty_index(tmp_path: Path, read_only: Callable[[Path], Pat
             add_toys(index, 4)
 
 
-def test_a_read_only_view_of_an_index_at_work(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_view_of_an_index_at_work(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     """The log is there and in use: what was committed is seen all the same."""
     path = make_toys(tmp_path / "i", [1])
     with Index.open(path) as writer:
@@ -46,7 +59,9 @@ def test_a_read_only_view_of_an_index_at_work(tmp_path: Path, read_only: Callabl
             assert ids_in(index) == ["d1", "d2"]
 
 
-def test_a_read_only_folder_takes_no_index(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_folder_takes_no_index(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     (tmp_path / "empty").mkdir()
     place = read_only(tmp_path / "empty")
     for path in (place, place / "new"):

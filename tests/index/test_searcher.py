@@ -62,7 +62,9 @@ def test_texts_stay_while_a_searcher_is_held(tmp_path: Path) -> None:
         del searcher
         index.compact()
         assert leases(tmp_path / "i") == 1
-        assert not (tmp_path / "i" / "segments").exists() or not list((tmp_path / "i" / "segments").iterdir())
+        assert not (tmp_path / "i" / "segments").exists() or not list(
+            (tmp_path / "i" / "segments").iterdir()
+        )
 
 
 def test_a_row_that_was_deleted_since_is_no_damage(tmp_path: Path) -> None:
@@ -71,7 +73,8 @@ def test_a_row_that_was_deleted_since_is_no_damage(tmp_path: Path) -> None:
         index.delete(["d3"])
         index.compact()
         with pytest.raises(
-            UnknownDocument, match=r"it was deleted since; read what a search found with the `Index\.sea"
+            UnknownDocument,
+            match=r"it was deleted since; read what a search found with the `Index\.sea",
         ):
             index.documents(rows)
         assert index.check() == []

@@ -16,11 +16,12 @@ class CollectionInfo:
 
     Attributes:
         path: the folder.
-        documents: documents of the commit that searches see; ``passages`` are their units, more where long documents
-            are in chunks.
+        documents: documents of the commit that searches see; ``passages`` are their units, more
+            where long documents are in chunks.
         commit, committed_at: its number and time (UTC).
         model, contract_hash, model_location: whose vectors.
-        encoding: how documents are encoded, where it is not the plain way (`DocumentEncoding.to_dict`).
+        encoding: how documents are encoded, where it is not the plain way
+            (`DocumentEncoding.to_dict`).
         vocabulary_size: terms of the model.
         words: the language of the words for BM25; None without words.
         columns: metadata fields with a type.
@@ -57,7 +58,9 @@ class CollectionInfo:
     def __str__(self) -> str:
         rows = {name: _shown(value) for name, value in asdict(self).items()}
         width = max(map(len, rows))
-        return "\n".join(f"{name.replace('_', ' '):<{width}}  {value}" for name, value in rows.items())
+        return "\n".join(
+            f"{name.replace('_', ' '):<{width}}  {value}" for name, value in rows.items()
+        )
 
 
 def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
@@ -65,7 +68,9 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
     found = index.info()
     words = index.schema.words
     language = None if words is None else words.language or "any language"
-    encoding = {name: value for name, value in found.space.encoding.to_dict().items() if name != "rules"}
+    encoding = {
+        name: value for name, value in found.space.encoding.to_dict().items() if name != "rules"
+    }
     return CollectionInfo(
         path=str(index.path),
         documents=found.commit.documents,
@@ -85,7 +90,9 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
         deleted_passages=found.units - found.live_units,
         segment_bytes=found.segment_bytes,
         catalogue_bytes=found.catalogue_bytes,
-        bytes_a_weight={name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()},
+        bytes_a_weight={
+            name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()
+        },
     )
 
 

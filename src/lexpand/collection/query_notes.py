@@ -34,7 +34,9 @@ def _of_words(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
     elif not words:
         yield "the query has no words"
     elif not searcher.inverse_word_frequencies(words).any():
-        yield "no document has a word of the query" + ("" if alone else ": what was found has related terms alone")
+        yield "no document has a word of the query" + (
+            "" if alone else ": what was found has related terms alone"
+        )
         yield from _suggestions(searcher, query)
 
 

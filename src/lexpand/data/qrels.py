@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
+from lexpand.data.columns import (
+    check_row_id,
+    check_trec,
+    parse_integer,
+    read_columns,
+    split_columns,
+)
 from lexpand.data.documents import check_id
 from lexpand.data.streams import write_lines
 from lexpand.errors import DataError, RowError, SourceError
@@ -27,7 +33,8 @@ class Qrels:
     """For each query the grades of the documents that were judged for it.
 
     Attributes:
-        judgements: for each query_id its grade for each doc_id; a whole number, 0 or less for not relevant.
+        judgements: for each query_id its grade for each doc_id; a whole number, 0 or less for not
+            relevant.
 
     Raises:
         DataError: an id is no legal id, or a grade no integer.
@@ -50,8 +57,8 @@ class Qrels:
         r"""Reads TREC's ``query_id 0 doc_id grade`` lines, or a BEIR table.
 
         A BEIR table is recognized by its first line, ``query-id\tcorpus-id\tscore``. ``.gz`` and
-        ``.zst`` are decompressed. Blank lines and lines that begin with ``#`` are skipped, unless the
-        latter read as a judgment. A grade may be written ``1.0``. A judgment may be repeated.
+        ``.zst`` are decompressed. Blank lines and lines that begin with ``#`` are skipped, unless
+        the latter read as a judgment. A grade may be written ``1.0``. A judgment may be repeated.
 
         Raises:
             RowError: a line that cannot be used, or that contradicts an earlier one.
@@ -133,7 +140,9 @@ def _check_grade(query: str, document: str, grade: int) -> int:
     try:
         return operator.index(grade)
     except TypeError:
-        raise DataError(f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer") from None
+        raise DataError(
+            f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer"
+        ) from None
 
 
 def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
@@ -145,5 +154,7 @@ def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
 
 def _check_cell(value: str, name: str) -> str:
     if any(character in value for character in "\t\r\n"):
-        raise DataError(f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it")
+        raise DataError(
+            f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it"
+        )
     return value

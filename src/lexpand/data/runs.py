@@ -28,7 +28,11 @@ class Runs(NamedTuple):
 
 
 def runs_of(
-    owners: NDArray[np.int64], terms: NDArray[np.integer], rows: int, *, within: tuple[NDArray[np.generic], ...] = ()
+    owners: NDArray[np.int64],
+    terms: NDArray[np.integer],
+    rows: int,
+    *,
+    within: tuple[NDArray[np.generic], ...] = (),
 ) -> Runs:
     """Sort weights into runs.
 
@@ -36,11 +40,14 @@ def runs_of(
         owners: int [n], the row of each weight.
         terms: int [n], its term.
         rows: how many rows there are.
-        within: keys by which the weights of a run ascend, the most important last; without any they keep their order.
+        within: keys by which the weights of a run ascend, the most important last; without any they
+            keep their order.
     """
     order = np.lexsort((*within, terms, owners))
     owners, terms = owners[order], terms[order]
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (owners[1:] != owners[:-1]) | (terms[1:] != terms[:-1])
     starts = np.flatnonzero(is_first)
-    return Runs(order, starts, np.concatenate([[0], np.cumsum(np.bincount(owners[starts], minlength=rows))]))
+    return Runs(
+        order, starts, np.concatenate([[0], np.cumsum(np.bincount(owners[starts], minlength=rows))])
+    )

@@ -16,11 +16,14 @@ class Bodies:
     Args:
         folder: the model.
         threads: that a batch alone may use.
-        backend: what runs them where it has the dtype; by default PyTorch for bfloat16, else ONNX Runtime.
+        backend: what runs them where it has the dtype; by default PyTorch for bfloat16, else ONNX
+            Runtime.
         device: of PyTorch.
     """
 
-    def __init__(self, folder: ModelFolder, threads: int, backend: Backend | None, device: str | None) -> None:
+    def __init__(
+        self, folder: ModelFolder, threads: int, backend: Backend | None, device: str | None
+    ) -> None:
         self._path, self._threads = folder.path, threads
         self._backend, self._device = backend, device
         self._loaded: dict[Dtype, Body | TorchBody] = {}
@@ -31,7 +34,8 @@ class Bodies:
 
         Args:
             dtype: the arithmetic.
-            folder: the model's folder with what was read of it; read anew by default, so that nobody keeps the weights.
+            folder: the model's folder with what was read of it; read anew by default, so that
+                nobody keeps the weights.
 
         Raises:
             ModelError, MissingExtra: see `ModelFolder.load_body`.

@@ -26,7 +26,8 @@ class EncodedDocuments:
     Attributes:
         documents: those that have vectors: all but the refused.
         vectors: one row a document; with ``spans``, one row a chunk.
-        spans: of each document, the characters of its chunks in `Document.full_text`; None where rows are documents.
+        spans: of each document, the characters of its chunks in `Document.full_text`; None where
+            rows are documents.
         tokens: uint32, of each document, special ones included.
         tokens_lost: uint32, how many of them were not read.
         refused: those that are too long, named by their place.
@@ -103,7 +104,8 @@ def _encode_chunks(
 class _ByDocument:
     """Passages that were encoded, told as documents: as many as the passages make up on average.
 
-    Batches have passages of like length, so that which documents are whole is known only at the end.
+    Batches have passages of like length, so that which documents are whole is known only at the
+    end.
     """
 
     def __init__(self, documents: int, passages: int, report: OnDone) -> None:
@@ -140,7 +142,9 @@ def _without_long(
         for document, count in zip(documents, counts, strict=True)
         if count.lost
     ]
-    return [document for document, count in zip(documents, counts, strict=True) if not count.lost], refused
+    return [
+        document for document, count in zip(documents, counts, strict=True) if not count.lost
+    ], refused
 
 
 def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
@@ -152,8 +156,14 @@ def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
     """
     groups = np.repeat(np.arange(len(counts)), counts)
     runs = runs_of(groups[vectors.owners], vectors.terms, len(counts))
-    weights = np.maximum.reduceat(vectors.weights[runs.order], runs.starts) if len(runs.starts) else vectors.weights
-    return SparseVectors(runs.indptr, vectors.terms[runs.first], weights, vectors.vocabulary_size, vectors.model)
+    weights = (
+        np.maximum.reduceat(vectors.weights[runs.order], runs.starts)
+        if len(runs.starts)
+        else vectors.weights
+    )
+    return SparseVectors(
+        runs.indptr, vectors.terms[runs.first], weights, vectors.vocabulary_size, vectors.model
+    )
 
 
 def _whole(document: Document) -> Chunk:

@@ -100,7 +100,9 @@ def _for_ir_measures(
 def _scores_of_ranks(ranking: Sequence[ScoredDocument]) -> dict[str, float]:
     """Scores that fall strictly from rank to rank, each a float32 without rounding."""
     if len(ranking) > _LONGEST_RANKING:
-        raise DataError(f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it")
+        raise DataError(
+            f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it"
+        )
     return {hit.doc_id: float(len(ranking) - place) for place, hit in enumerate(ranking)}
 
 
@@ -121,7 +123,9 @@ def _parse(name: str) -> Measure:
         measure = _find(name)
         measure.validate_params()  # type: ignore[no-untyped-call]
     except (ValueError, NameError, SyntaxError, TypeError, AssertionError, AttributeError) as error:
-        raise DataError(f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10") from error
+        raise DataError(
+            f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10"
+        ) from error
     # trec_eval ends the whole process at a cutoff of 0.
     numbers = [value for value in measure.params.values() if type(value) is int]
     if not all(1 <= value < 2**31 for value in numbers):

@@ -13,13 +13,17 @@ from lexpand.index.searching import find_vectors
 from lexpand.index.snapshot import Snapshot
 
 
-def largest_weights(snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int) -> NDArray[np.float64]:
+def largest_weights(
+    snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int
+) -> NDArray[np.float64]:
     """See `Index.largest_weights`."""
     wanted = terms.tolist()
     known = snapshot.largest_weights
     new = sorted(set(wanted).difference(known))
     if new:
-        alone = SparseVectors(np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size)
+        alone = SparseVectors(
+            np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size
+        )
         best = find_vectors(snapshot, snapshot.live, alone, 1.0, 1)(range(len(new)), 1)
         known.update(zip(new, (float(units.scores.max(initial=0)) for units in best), strict=True))
     return np.array([known[term] for term in wanted])
@@ -29,7 +33,10 @@ def word_bounds(snapshot: Snapshot, queries: Sequence[Mapping[str, float]]) -> l
     """See `Index.word_bounds`; each query by its words with their weights."""
     # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
     return [
-        float(inverse_word_frequencies(snapshot, list(words)) @ np.array(list(words.values()), np.float64))
+        float(
+            inverse_word_frequencies(snapshot, list(words))
+            @ np.array(list(words.values()), np.float64)
+        )
         for words in queries
     ]
 

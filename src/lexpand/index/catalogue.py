@@ -20,7 +20,13 @@ from lexpand.data import Document
 from lexpand.errors import CorruptIndex, NewerFormat, NotAnIndex, OlderFormat
 from lexpand.index.database import RESTORE, Database, transaction
 from lexpand.index.filters import Expression, matching_rows
-from lexpand.index.schema import Schema, read_schema, read_source_fields, write_schema, write_source_fields
+from lexpand.index.schema import (
+    Schema,
+    read_schema,
+    read_source_fields,
+    write_schema,
+    write_source_fields,
+)
 
 APPLICATION_ID = 0x4C585044  # "LXPD"
 FORMAT = 3
@@ -130,7 +136,9 @@ class Catalogue:
         if not catalogue._path.is_file():
             if folder.is_file():
                 raise NotAnIndex(f"{folder} is no index but a file: an index is a folder")
-            raise NotAnIndex(f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one")
+            raise NotAnIndex(
+                f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one"
+            )
         try:
             catalogue._check_identity(folder)
         except BaseException:
@@ -141,11 +149,17 @@ class Catalogue:
     def is_blank(self) -> bool:
         """Whether the file is a database that nobody has written anything to."""
         with self.database.use() as db:
-            return _value(db, "PRAGMA application_id") == 0 and _value(db, "SELECT COUNT(*) FROM sqlite_master") == 0
+            return (
+                _value(db, "PRAGMA application_id") == 0
+                and _value(db, "SELECT COUNT(*) FROM sqlite_master") == 0
+            )
 
     def _check_identity(self, folder: Path) -> None:
         with self.database.use() as db:
-            application, version = _value(db, "PRAGMA application_id"), _value(db, "PRAGMA user_version")
+            application, version = (
+                _value(db, "PRAGMA application_id"),
+                _value(db, "PRAGMA user_version"),
+            )
             page = _value(db, "PRAGMA page_size")
         if application != APPLICATION_ID:
             raise NotAnIndex(f"{folder} is no index: its {FILE} is not one of Lexpand")
@@ -208,7 +222,10 @@ class Catalogue:
                 " WHERE created <= ?1 AND (retired IS NULL OR retired > ?1) ORDER BY segment",
                 (commit_id,),
             )
-            return [SegmentEntry(file, units, size, int(checksum, 16)) for file, units, size, checksum in rows]
+            return [
+                SegmentEntry(file, units, size, int(checksum, 16))
+                for file, units, size, checksum in rows
+            ]
 
     def segment_files(self) -> set[str]:
         """The file of every segment that any commit names."""
@@ -218,14 +235,17 @@ class Catalogue:
     def forget_segments(self, oldest: int) -> None:
         """Drop the rows of segments that no snapshot from commit ``oldest`` on reads."""
         with self.database.use() as db:
-            if db.execute("SELECT 1 FROM segments WHERE retired <= ? LIMIT 1", (oldest,)).fetchone():
+            if db.execute(
+                "SELECT 1 FROM segments WHERE retired <= ? LIMIT 1", (oldest,)
+            ).fetchone():
                 with transaction(db):
                     db.execute("DELETE FROM segments WHERE retired <= ?", (oldest,))
 
     def forget_documents(self, rows: Sequence[int]) -> None:
         """Drop deleted documents with their texts; no segment may have a unit of them."""
         with self.database.use() as db, transaction(db):
-            # A number is never used again, so the largest ever given must be known when its row is gone.
+            # A number is never used again, so the largest ever given must be known when its row is
+            # gone.
             _set(db, "next_row", _next_row(db))
             gone = [(int(row),) for row in rows]
             db.executemany("DELETE FROM texts WHERE row = ?", gone)
@@ -239,7 +259,9 @@ class Catalogue:
     def deleted_rows(self, commit_id: int) -> NDArray[np.uint32]:
         """The rows of documents that are deleted in a snapshot, ascending."""
         with self.database.read() as db:
-            rows = db.execute("SELECT row FROM documents WHERE deleted <= ? ORDER BY row", (commit_id,))
+            rows = db.execute(
+                "SELECT row FROM documents WHERE deleted <= ? ORDER BY row", (commit_id,)
+            )
             return np.array([row for (row,) in rows], np.uint32)
 
     def matching_rows(self, expression: Expression) -> NDArray[np.uint32]:
@@ -252,17 +274,21 @@ class Catalogue:
 
         Args:
             path: the keys.
-            kinds: of ``number``, ``string`` and ``boolean``, those that its value, or a value in its list, may have;
-                any by default.
+            kinds: of ``number``, ``string`` and ``boolean``, those that its value, or a value in
+                its list, may have; any by default.
         """
         types = [name for kind in kinds for name in _JSON_TYPES[kind]]
-        if any(character in key for key in path for character in '"\\\0'):  # SQLite's paths cannot spell these
+        if any(
+            character in key for key in path for character in '"\\\0'
+        ):  # SQLite's paths cannot spell these
             return any(_has(metadata, path) for metadata in self.metadata())
         where = "$" + "".join(f'."{key}"' for key in path)
-        there = f"json_type(metadata, ?1) IN ({', '.join(map(repr, [*types, 'array']))})" if types else "1"
-        query = (
-            f"SELECT 1 FROM documents WHERE deleted IS NULL AND json_type(metadata, ?1) IS NOT NULL AND {there} LIMIT 1"
+        there = (
+            f"json_type(metadata, ?1) IN ({', '.join(map(repr, [*types, 'array']))})"
+            if types
+            else "1"
         )
+        query = f"SELECT 1 FROM documents WHERE deleted IS NULL AND json_type(metadata, ?1) IS NOT NULL AND {there} LIMIT 1"
         with self.database.read() as db:
             return db.execute(query, (where,)).fetchone() is not None
 
@@ -306,9 +332,12 @@ class Catalogue:
         )
         live = "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND deleted IS NULL"
         with self.database.read() as db:
-            # The first has an index to go by; only documents deleted since the snapshot need the other.
+            # The first has an index to go by; only documents deleted since the snapshot need the
+            # other.
             found = db.execute(live, (doc_id, commit_id)).fetchone() or (
-                db.execute(query, (doc_id, commit_id)).fetchone() if self._has_newer(db, commit_id) else None
+                db.execute(query, (doc_id, commit_id)).fetchone()
+                if self._has_newer(db, commit_id)
+                else None
             )
         return None if found is None else int(found[0])
 
@@ -336,7 +365,13 @@ class Catalogue:
             with self.database.read() as db:
                 found = db.execute(query, (last,)).fetchall()
                 parts = [
-                    (row, created, deleted, Document(doc_id, text, title, json.loads(metadata)), digest)
+                    (
+                        row,
+                        created,
+                        deleted,
+                        Document(doc_id, text, title, json.loads(metadata)),
+                        digest,
+                    )
                     for row, created, deleted, doc_id, text, title, metadata, digest in found
                 ]
             if not found:
@@ -359,7 +394,10 @@ class Catalogue:
                 created_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 documents=before.documents + len(change.documents) - len(change.deleted),
             )
-            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (commit.commit_id, commit.created_at, commit.documents))
+            db.execute(
+                "INSERT INTO commits VALUES (?, ?, ?)",
+                (commit.commit_id, commit.created_at, commit.documents),
+            )
             _write_change(db, change, commit.commit_id)
         return commit
 
@@ -381,17 +419,29 @@ class Catalogue:
 
 
 def _write_change(db: sqlite3.Connection, change: Change, commit_id: int) -> None:
-    db.executemany("UPDATE documents SET deleted = ? WHERE row = ?", ((commit_id, row) for row in change.deleted))
+    db.executemany(
+        "UPDATE documents SET deleted = ? WHERE row = ?",
+        ((commit_id, row) for row in change.deleted),
+    )
     db.executemany(
         "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, NULL)",
-        (_document_row(document, change.first_row + i, commit_id) for i, document in enumerate(change.documents)),
+        (
+            _document_row(document, change.first_row + i, commit_id)
+            for i, document in enumerate(change.documents)
+        ),
     )
     texts = ((change.first_row + i, document.text) for i, document in enumerate(change.documents))
     db.executemany("INSERT INTO texts VALUES (?, ?)", texts)
-    db.executemany("UPDATE segments SET retired = ? WHERE file = ?", ((commit_id, file) for file in change.retired))
+    db.executemany(
+        "UPDATE segments SET retired = ? WHERE file = ?",
+        ((commit_id, file) for file in change.retired),
+    )
     db.executemany(
         "INSERT INTO segments (file, created, units, bytes, checksum) VALUES (?, ?, ?, ?, ?)",
-        ((new.file, commit_id, new.units, new.bytes, f"{new.checksum:016x}") for new in change.segments),
+        (
+            (new.file, commit_id, new.units, new.bytes, f"{new.checksum:016x}")
+            for new in change.segments
+        ),
     )
 
 
@@ -402,7 +452,10 @@ def _last_commit(db: sqlite3.Connection) -> Commit:
 
 def _next_row(db: sqlite3.Connection) -> int:
     recorded = db.execute("SELECT value FROM settings WHERE key = 'next_row'").fetchone()
-    return max(int(recorded[0]) if recorded else 0, _value(db, "SELECT COALESCE(MAX(row) + 1, 0) FROM documents"))
+    return max(
+        int(recorded[0]) if recorded else 0,
+        _value(db, "SELECT COALESCE(MAX(row) + 1, 0) FROM documents"),
+    )
 
 
 def _set(db: sqlite3.Connection, key: str, value: object) -> None:
@@ -413,7 +466,9 @@ def _value(db: sqlite3.Connection, query: str) -> int:
     return int(db.execute(query).fetchone()[0])
 
 
-def _select_in(db: sqlite3.Connection, query: str, values: Iterable[str | int]) -> Iterator[tuple[Any, ...]]:
+def _select_in(
+    db: sqlite3.Connection, query: str, values: Iterable[str | int]
+) -> Iterator[tuple[Any, ...]]:
     """Rows of ``query IN (values)``, as many values at a time as SQLite takes."""
     values = list(values)
     for start in range(0, len(values), _VARIABLES):
@@ -421,7 +476,9 @@ def _select_in(db: sqlite3.Connection, query: str, values: Iterable[str | int]) 
         yield from db.execute(f"{query} IN ({','.join('?' * len(part))})", part)
 
 
-def _document_row(document: Document, row: int, commit_id: int) -> tuple[int, str, str, str, bytes, int]:
+def _document_row(
+    document: Document, row: int, commit_id: int
+) -> tuple[int, str, str, str, bytes, int]:
     metadata = json.dumps(document.metadata, ensure_ascii=False)
     return row, document.doc_id, document.title, metadata, document.content_hash, commit_id
 

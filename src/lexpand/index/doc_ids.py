@@ -1,6 +1,7 @@
 """The ids of a segment's documents, beside its units: a search names what it found without asking the catalogue.
 
-The catalogue decides who is there; what stands here never changes for a row. "Ids" in docs/format.md specifies it.
+The catalogue decides who is there; what stands here never changes for a row. "Ids" in
+docs/format.md specifies it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class DocIds:
         """
         starts, text = section(STARTS), section(TEXT)
         if starts is None or text is None:
-            raise CorruptIndex(f"sections {STARTS} and {TEXT}, the ids of its documents, are missing")
+            raise CorruptIndex(
+                f"sections {STARTS} and {TEXT}, the ids of its documents, are missing"
+            )
         if starts.size != 8 * (units + 1):
             raise CorruptIndex(f"section {STARTS} has {starts.size} bytes for {units} units")
         return cls(starts.view(np.uint64), text)
@@ -71,7 +74,9 @@ class DocIds:
         starts = self.starts.astype(np.int64)
         lengths = np.diff(starts)[ordinals]
         ends = np.cumsum(lengths)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[ordinals] - ends + lengths, lengths)
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+            starts[ordinals] - ends + lengths, lengths
+        )
         return DocIds(np.concatenate([[0], ends]).astype(np.uint64), self.text[places])
 
     @property

@@ -27,7 +27,9 @@ def search(
     parts = [_Part(segment, units, field) for segment, units in segments]
     rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
     owners = np.repeat(np.arange(len(parts), dtype=np.uint32), [len(part.rows) for part in parts])
-    ordinals = np.concatenate([np.zeros(0, np.uint32), *(np.arange(len(part.rows), dtype=np.uint32) for part in parts)])
+    ordinals = np.concatenate(
+        [np.zeros(0, np.uint32), *(np.arange(len(part.rows), dtype=np.uint32) for part in parts)]
+    )
     found = []
     for i in range(len(queries)):
         scores = np.concatenate([np.zeros(0), *(part.scores(*queries.row(i)) for part in parts)])
@@ -49,7 +51,9 @@ class _Part:
         self._impacts = impacts[order].astype(np.float64)
         self._units = np.repeat(np.arange(segment.units), np.diff(starts).astype(np.int64))[order]
 
-    def scores(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+    def scores(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
         """Scores of all units, float64 [units]; 0 for those that may not be found.
 
         Terms ascend, so each unit's sum grows in the order defined.

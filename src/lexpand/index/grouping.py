@@ -40,7 +40,9 @@ def named(units: Units, snapshot: Snapshot) -> Matches:
     return Matches(doc_ids_of(units, snapshot), units.scores, units.rows, spans)
 
 
-def places_of_groups(catalogue: Catalogue, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
+def places_of_groups(
+    catalogue: Catalogue, group_by: str, rows: Sequence[int]
+) -> Sequence[Hashable]:
     """The group of each row.
 
     Raises:
@@ -57,7 +59,9 @@ def doc_ids_of(units: Units, snapshot: Snapshot) -> list[str]:
     for place, segment in enumerate(snapshot.segments):
         chosen = np.flatnonzero(units.segments == place)
         if len(chosen):
-            for i, doc_id in zip(chosen.tolist(), segment.doc_ids_at(units.ordinals[chosen]), strict=True):
+            for i, doc_id in zip(
+                chosen.tolist(), segment.doc_ids_at(units.ordinals[chosen]), strict=True
+            ):
                 found[i] = doc_id
     return found
 

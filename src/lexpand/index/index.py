@@ -31,10 +31,11 @@ MEMORY_MIB = 1024
 class Index(Reading):
     """Documents and their sparse vectors in a folder. `create` makes one, `open` opens one.
 
-    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards. Searches see one
-    commit, the newest as of opening, of `refresh`, or of this object's own last commit, whatever others write
-    meanwhile. One object at a time may write; any number read. An open index may be shared by threads for searching;
-    in a forked child it opens its catalogue again, and a pickle of it is its path.
+    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards.
+    Searches see one commit, the newest as of opening, of `refresh`, or of this object's own last
+    commit, whatever others write meanwhile. One object at a time may write; any number read. An
+    open index may be shared by threads for searching; in a forked child it opens its catalogue
+    again, and a pickle of it is its path.
 
     Attributes:
         path: the folder.
@@ -70,9 +71,11 @@ class Index(Reading):
             path: the folder.
             space: whose vectors it will hold, e.g. ``encoder.space``.
             words: index the documents' words too, for `search_words` (BM25).
-            columns: metadata fields that become columns, with their types (``integer``, ``number``, ``keyword``,
-                ``boolean``): filters over them are quick, and a document whose field has another type is refused.
-            memory_mib: memory for the postings that are laid out at a time while a segment is written, in MiB.
+            columns: metadata fields that become columns, with their types (``integer``, ``number``,
+                ``keyword``, ``boolean``): filters over them are quick, and a document whose field
+                has another type is refused.
+            memory_mib: memory for the postings that are laid out at a time while a segment is
+                written, in MiB.
 
         Raises:
             IndexStateError: the folder holds an index or other files.
@@ -91,7 +94,8 @@ class Index(Reading):
 
         Args:
             path: the folder.
-            verify: read every segment once and compare checksums; without it only sizes and headers are checked.
+            verify: read every segment once and compare checksums; without it only sizes and headers
+                are checked.
             memory_mib: see `create`.
 
         Raises:
@@ -130,7 +134,11 @@ class Index(Reading):
         return self._writer.presence(documents)
 
     def add(
-        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+        self,
+        documents: Sequence[Document],
+        vectors: SparseVectors,
+        *,
+        chunks: Sequence[Spans] | None = None,
     ) -> int:
         """Add documents; they wait for `commit`.
 
@@ -139,30 +147,36 @@ class Index(Reading):
         Args:
             documents: the documents.
             vectors: their vectors, one row a document; with ``chunks``, one row a chunk.
-            chunks: of each document, the characters of its chunks in `Document.full_text`, first and end. A document
-                is found by its best chunk.
+            chunks: of each document, the characters of its chunks in `Document.full_text`, first
+                and end. A document is found by its best chunk.
 
         Returns:
             How many were added.
 
         Raises:
-            DuplicateDocument: a doc_id is there with another content, or twice in ``documents`` with two contents.
-                Nothing of this call is added then.
+            DuplicateDocument: a doc_id is there with another content, or twice in ``documents``
+                with two contents. Nothing of this call is added then.
             ContractMismatch: the vectors are another model's.
             VectorError: there is not one vector a document, or the vocabulary has another size.
-            DataError: a document's metadata cannot be held by a column, or a chunk is not in its text.
+            DataError: a document's metadata cannot be held by a column, or a chunk is not in its
+                text.
             IndexLocked: another writer is at work.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=False)
 
     def replace(
-        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+        self,
+        documents: Sequence[Document],
+        vectors: SparseVectors,
+        *,
+        chunks: Sequence[Spans] | None = None,
     ) -> int:
         """Add documents, or put them in the place of those with the same doc_id; at `commit`, both at once.
 
-        A document that is there already with the same content is skipped. Arguments, result and errors are those of
-        `add`; a doc_id twice in ``documents`` with two contents is still a DuplicateDocument.
+        A document that is there already with the same content is skipped. Arguments, result and
+        errors are those of `add`; a doc_id twice in ``documents`` with two contents is still a
+        DuplicateDocument.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=True)
@@ -188,7 +202,8 @@ class Index(Reading):
         Segments that have become many are merged afterwards, each merge a commit of its own.
 
         Raises:
-            StorageError: the disk refuses. The changes still wait: free some space and commit again.
+            StorageError: the disk refuses. The changes still wait: free some space and commit
+                again.
         """
         return self._writer.commit()
 
@@ -215,8 +230,9 @@ class Index(Reading):
     def check(self) -> list[str]:
         """What is wrong with the newest commit, in words; nothing, where all is well.
 
-        Reads everything: checksums and values of all segments, postings against the forward index, SQLite's own
-        structures, each document's content against its recorded hash, and that each live document has its units.
+        Reads everything: checksums and values of all segments, postings against the forward index,
+        SQLite's own structures, each document's content against its recorded hash, and that each
+        live document has its units.
         """
         self.refresh()
         return check_index(self.path, self._catalogue, self._snapshot)
@@ -257,7 +273,10 @@ class Index(Reading):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

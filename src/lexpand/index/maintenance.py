@@ -84,7 +84,9 @@ def back_up(folder: Path, catalogue: Catalogue, target: Path) -> Commit:
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
-            raise StorageError(f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept") from error
+            raise StorageError(
+                f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept"
+            ) from error
         raise
 
 

@@ -27,8 +27,8 @@ class Size:
 def choose(sizes: Sequence[Size]) -> slice | None:
     """The neighbouring segments to make one, or None.
 
-    The policy is that of a log-structured merge: the smallest level that has 8 neighbours, or what has many dead units.
-    Neighbours, so that rows go on ascending within a segment.
+    The policy is that of a log-structured merge: the smallest level that has 8 neighbours, or what
+    has many dead units. Neighbours, so that rows go on ascending within a segment.
     """
     levels = [_level(size.live) for size in sizes]
     for level in sorted(set(levels)):

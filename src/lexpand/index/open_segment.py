@@ -51,7 +51,9 @@ class OpenSegment:
         self._columns: dict[str, Column] = {}
         found = self.native.units, self.native.bytes, self.native.checksum
         if found != (entry.units, entry.bytes, entry.checksum):
-            raise CorruptIndex(f"{path} is not the segment that the catalogue names: restore it from a copy")
+            raise CorruptIndex(
+                f"{path} is not the segment that the catalogue names: restore it from a copy"
+            )
 
     @cached_property
     def rows(self) -> NDArray[np.uint32]:
@@ -119,13 +121,19 @@ class OpenSegment:
         if name not in self._columns:
             with self._naming_file():
                 self._columns[name] = open_column(
-                    self._schema.columns[name], lambda kind: self.native.extra(kind, field), self.entry.units
+                    self._schema.columns[name],
+                    lambda kind: self.native.extra(kind, field),
+                    self.entry.units,
                 )
         return self._columns[name]
 
     def live(self, deleted: NDArray[np.uint32]) -> Set:
         """The units whose document is not among the rows ``deleted``, which ascend."""
-        first, end = np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1]) if len(self.rows) else (0, 0)
+        first, end = (
+            np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1])
+            if len(self.rows)
+            else (0, 0)
+        )
         if first == end:
             return None
         return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))

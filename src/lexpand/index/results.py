@@ -36,7 +36,8 @@ class Match(NamedTuple):
         doc_id: its id.
         score: over stored weights.
         row: its row, which orders equal scores.
-        span: the characters of its best chunk in `Document.full_text`; None in an index without chunks.
+        span: the characters of its best chunk in `Document.full_text`; None in an index without
+            chunks.
     """
 
     doc_id: str
@@ -48,8 +49,8 @@ class Match(NamedTuple):
 class Matches(Sequence[Match]):
     """The documents found for one query, best first: a sequence of `Match`, each made when it is asked for.
 
-    A thousand objects take longer to make than a thousand documents to find; whoever wants all of one kind takes the
-    arrays. Equal to any sequence of equal matches.
+    A thousand objects take longer to make than a thousand documents to find; whoever wants all of
+    one kind takes the arrays. Equal to any sequence of equal matches.
 
     Attributes:
         doc_ids: the ids.
@@ -86,18 +87,25 @@ class Matches(Sequence[Match]):
         spans = None if self.spans is None else self.spans[place]
         if isinstance(place, slice):
             assert not isinstance(spans, tuple)
-            return Matches(self.doc_ids[place], self.scores[place], self.rows[place], spans, self.notes)
+            return Matches(
+                self.doc_ids[place], self.scores[place], self.rows[place], spans, self.notes
+            )
         assert not isinstance(spans, list)
         return Match(self.doc_ids[place], float(self.scores[place]), int(self.rows[place]), spans)
 
     def __iter__(self) -> Iterator[Match]:
         spans = itertools.repeat(None) if self.spans is None else self.spans
-        return map(Match._make, zip(self.doc_ids, self.scores.tolist(), self.rows.tolist(), spans, strict=False))
+        return map(
+            Match._make,
+            zip(self.doc_ids, self.scores.tolist(), self.rows.tolist(), spans, strict=False),
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+        return len(self) == len(other) and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
 
     __hash__ = None  # type: ignore[assignment] # as of a list
 
@@ -156,7 +164,8 @@ class WordScore:
         score: the sum of the shares in their order; search's to the bit.
         shares: of the query's words that the document has.
         absent: the query's other words, in its order, with count * idf of each.
-        length: words of the document, or of its best chunk; ``average_length`` is that of all live units.
+        length: words of the document, or of its best chunk; ``average_length`` is that of all live
+            units.
         span: the characters of `Document.full_text` that it stands for: first and end.
     """
 

@@ -23,11 +23,14 @@ from lexpand.index.units import Units
 class Searcher(Reading):
     """Reads the commit that was the newest when `Index.searcher` made it, whatever is written meanwhile.
 
-    It owns its snapshot: files and texts of the commit stay in place until the last reference to the searcher is gone,
-    so that what one call found can be read by the next (tantivy's ``Searcher``). May be shared by threads.
+    It owns its snapshot: files and texts of the commit stay in place until the last reference to
+    the searcher is gone, so that what one call found can be read by the next (tantivy's
+    ``Searcher``). May be shared by threads.
     """
 
-    def __init__(self, path: Path, schema: Schema, catalogue: Catalogue, snapshot: Snapshot) -> None:
+    def __init__(
+        self, path: Path, schema: Schema, catalogue: Catalogue, snapshot: Snapshot
+    ) -> None:
         self.path = path
         self.schema = schema
         self._catalogue = catalogue
@@ -58,7 +61,7 @@ class Searcher(Reading):
         *,
         filter: Filter | None = None,
         group_by: str | None = None,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
         threads: int = 1,
     ) -> list[Units]:
         """What `search_words` finds, as arrays without ids; ``words`` are analyzed words with their weights."""
@@ -78,7 +81,7 @@ class Searcher(Reading):
         words: Mapping[str, float],
         units: Units,
         *,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
     ) -> list[dict[str, float]]:
         """What each of these analyzed words, with their weights, adds to the BM25 scores of units."""
         return word_shares(self._snapshot, units, words, bm25)

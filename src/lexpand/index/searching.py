@@ -42,7 +42,9 @@ def find_vectors(
     snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors, effort: float, threads: int
 ) -> Find:
     """Search by query vectors."""
-    segments = [(segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)]
+    segments = [
+        (segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)
+    ]
 
     def find(numbers: Sequence[int], k: int) -> list[Units]:
         wanted = queries if len(numbers) == len(queries) else queries[list(numbers)]
@@ -63,14 +65,24 @@ def find_vectors(
     return find
 
 
-def find_vectors_exhaustively(snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors) -> Find:
+def find_vectors_exhaustively(
+    snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors
+) -> Find:
     """The same by the definition, in NumPy."""
-    segments = [(segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)]
-    return lambda numbers, k: [Units(*hits) for hits in twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)]
+    segments = [
+        (segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)
+    ]
+    return lambda numbers, k: [
+        Units(*hits) for hits in twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
+    ]
 
 
 def find_words(
-    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Mapping[str, float]], bm25: BM25, threads: int
+    snapshot: Snapshot,
+    allowed: Sequence[Set],
+    queries: Sequence[Mapping[str, float]],
+    bm25: BM25,
+    threads: int,
 ) -> Find:
     """Search by words with their weights."""
     fields = [segment.words for segment in snapshot.segments]
@@ -90,7 +102,11 @@ def find_words(
 
 
 def score_words(
-    snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], counts: Mapping[str, float], bm25: BM25
+    snapshot: Snapshot,
+    segment: OpenSegment,
+    ordinals: Sequence[int],
+    counts: Mapping[str, float],
+    bm25: BM25,
 ) -> list[WordScore]:
     """The scores of a document's units for a query, given by segment and ordinals, best first; equal ones in order."""
     query, having = _word_query(snapshot, counts, bm25)
@@ -114,11 +130,15 @@ def score_words(
     return sorted(map(score_of, ordinals), key=lambda found: -found.score)
 
 
-def word_shares(snapshot: Snapshot, units: Units, counts: Mapping[str, float], bm25: BM25) -> list[dict[str, float]]:
+def word_shares(
+    snapshot: Snapshot, units: Units, counts: Mapping[str, float], bm25: BM25
+) -> list[dict[str, float]]:
     """What each word of a query adds to the scores of units."""
     query, _ = _word_query(snapshot, counts, bm25)
     pairs = zip(units.segments.tolist(), units.ordinals.tolist(), strict=True)
-    found = [query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs]
+    found = [
+        query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs
+    ]
     return [{word: share for word, _, _, share in each} for each in found]
 
 

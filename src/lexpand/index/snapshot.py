@@ -30,8 +30,8 @@ _SAMPLE, _LARGEST = 256, 10
 class Snapshot:
     """One commit, open for reading. May be shared by threads.
 
-    Its lease keeps its files and rows in place until the last reference to the snapshot is gone: whoever reads holds
-    it, and nobody gives it back by hand.
+    Its lease keeps its files and rows in place until the last reference to the snapshot is gone:
+    whoever reads holds it, and nobody gives it back by hand.
 
     Attributes:
         commit: the commit.
@@ -41,7 +41,11 @@ class Snapshot:
     """
 
     def __init__(
-        self, commit: Commit, segments: Sequence[OpenSegment], deleted: NDArray[np.uint32], lease: Lease
+        self,
+        commit: Commit,
+        segments: Sequence[OpenSegment],
+        deleted: NDArray[np.uint32],
+        lease: Lease,
     ) -> None:
         self.commit = commit
         self.segments = list(segments)
@@ -59,7 +63,10 @@ class Snapshot:
     @property
     def live_units(self) -> int:
         """Units whose documents are not deleted."""
-        return sum(size(live, segment.entry.units) for segment, live in zip(self.segments, self.live, strict=True))
+        return sum(
+            size(live, segment.entry.units)
+            for segment, live in zip(self.segments, self.live, strict=True)
+        )
 
     @cached_property
     def has_chunks(self) -> bool:
@@ -69,7 +76,10 @@ class Snapshot:
     @cached_property
     def word_totals(self) -> tuple[int, int]:
         """Live units, and the words in them."""
-        totals = [segment.words.totals(live) for segment, live in zip(self.segments, self.live, strict=True)]
+        totals = [
+            segment.words.totals(live)
+            for segment, live in zip(self.segments, self.live, strict=True)
+        ]
         return sum(units for units, _ in totals), sum(length for _, length in totals)
 
     @cached_property
@@ -87,8 +97,14 @@ class Snapshot:
     @cached_property
     def typical_weight(self) -> float:
         """See `Index.typical_weight`; the sample depends on the live passages in their order alone, not on merges."""
-        vectors = (segment.native.vector(SPARSE_FIELD, ordinal) for segment, ordinal in self._sample())
-        largest = [np.sort(impacts * scale)[-_LARGEST:].mean() for _, impacts, scale in vectors if len(impacts)]
+        vectors = (
+            segment.native.vector(SPARSE_FIELD, ordinal) for segment, ordinal in self._sample()
+        )
+        largest = [
+            np.sort(impacts * scale)[-_LARGEST:].mean()
+            for _, impacts, scale in vectors
+            if len(impacts)
+        ]
         return float(np.mean(largest)) if largest else 1.0
 
     def _sample(self) -> Iterator[tuple[OpenSegment, int]]:
@@ -98,7 +114,11 @@ class Snapshot:
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
         starts = np.cumsum([0, *map(len, ordinals)])
-        for place in np.unique(np.linspace(0, starts[-1] - 1, _SAMPLE).astype(np.int64)) if starts[-1] else ():
+        for place in (
+            np.unique(np.linspace(0, starts[-1] - 1, _SAMPLE).astype(np.int64))
+            if starts[-1]
+            else ()
+        ):
             number = int(np.searchsorted(starts, place, side="right")) - 1
             yield self.segments[number], int(ordinals[number][place - starts[number]])
 
@@ -123,7 +143,11 @@ class Snapshot:
         for place, (segment, units) in enumerate(zip(self.segments, allowed, strict=True)):
             ordinals = np.flatnonzero(as_mask(units, segment.entry.units)).astype(np.uint32)
             rows, first = np.unique(segment.rows[ordinals], return_index=True)
-            parts.append(Units(np.zeros(len(rows)), rows, np.full(len(rows), place, np.uint32), ordinals[first]))
+            parts.append(
+                Units(
+                    np.zeros(len(rows)), rows, np.full(len(rows), place, np.uint32), ordinals[first]
+                )
+            )
         return Units.concatenate(parts)
 
     def _matching(self, expression: Expression, catalogue: Catalogue) -> list[Set]:

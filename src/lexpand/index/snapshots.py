@@ -49,7 +49,9 @@ class Snapshots:
             self._catalogue.check_in_place()
             if self._catalogue.last_commit() == current.commit:
                 return False
-            self._current = self._open_newest({segment.entry: segment for segment in current.segments})
+            self._current = self._open_newest(
+                {segment.entry: segment for segment in current.segments}
+            )
             return True
 
     def close(self) -> None:
@@ -82,4 +84,6 @@ class Snapshots:
             lease.release()
 
     def _open_segment(self, entry: SegmentEntry) -> OpenSegment:
-        return OpenSegment(self._folder / FOLDER / entry.file, entry, self._schema, verify=self._verify)
+        return OpenSegment(
+            self._folder / FOLDER / entry.file, entry, self._schema, verify=self._verify
+        )

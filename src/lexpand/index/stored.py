@@ -24,7 +24,9 @@ def stored_batches(
 ) -> Iterator[tuple[list[Document], SparseVectors]]:
     """See `Index.stored`."""
     if snapshot.has_chunks:
-        raise IndexStateError(f"{folder} has documents of several chunks: their vectors are no single ones to hand out")
+        raise IndexStateError(
+            f"{folder} has documents of several chunks: their vectors are no single ones to hand out"
+        )
     for batch in stored_units(catalogue, snapshot, space, size):
         yield [document for document, _ in batch.units], batch.vectors
 
@@ -34,9 +36,11 @@ class StoredBatch:
     """Units with their stored vectors.
 
     Attributes:
-        units: of each its document, and the characters of `Document.full_text` that it stands for: first and end.
+        units: of each its document, and the characters of `Document.full_text` that it stands for:
+            first and end.
         rows: int64 [units], the row of each one's document, as `Match.row` has it.
-        chunks: of each, which of its document's chunks it is, from 0; None for a document of one unit.
+        chunks: of each, which of its document's chunks it is, from 0; None for a document of one
+            unit.
         vectors: one row a unit, weights rounded to float32.
     """
 
@@ -46,7 +50,9 @@ class StoredBatch:
     vectors: SparseVectors
 
 
-def stored_units(catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, size: int) -> Iterator[StoredBatch]:
+def stored_units(
+    catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, size: int
+) -> Iterator[StoredBatch]:
     """See `Index.stored_units`."""
     places = (
         (segment, ordinal)
@@ -69,4 +75,6 @@ def _vectors(units: list[tuple[OpenSegment, int]], space: VectorSpace) -> Sparse
         indptr.append(indptr[-1] + len(found))
         terms.append(found)
         weights.append(impacts.astype(np.float64) * scale)
-    return SparseVectors(indptr, np.concatenate(terms), np.concatenate(weights), len(space.vocabulary), space.model)
+    return SparseVectors(
+        indptr, np.concatenate(terms), np.concatenate(weights), len(space.vocabulary), space.model
+    )

@@ -43,4 +43,6 @@ class Units:
 
     def at(self, places: slice | Sequence[int] | NDArray[np.int64]) -> Units:
         """Those at these places."""
-        return Units(self.scores[places], self.rows[places], self.segments[places], self.ordinals[places])
+        return Units(
+            self.scores[places], self.rows[places], self.segments[places], self.ordinals[places]
+        )

@@ -38,7 +38,9 @@ class Writer:
         memory: bytes for the postings that are laid out at a time.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, snapshots: Snapshots, memory: int) -> None:
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, snapshots: Snapshots, memory: int
+    ) -> None:
         self._folder = folder
         self._catalogue = catalogue
         self._snapshots = snapshots
@@ -62,7 +64,9 @@ class Writer:
             if content_hash is None:
                 found.append(Presence.NEW)
             else:
-                found.append(Presence.SAME if content_hash == document.content_hash else Presence.OTHER)
+                found.append(
+                    Presence.SAME if content_hash == document.content_hash else Presence.OTHER
+                )
         return found
 
     def add(
@@ -77,7 +81,9 @@ class Writer:
         spans = _spans(documents, chunks)
         if sum(map(len, spans)) != len(vectors):
             what = "documents" if chunks is None else "chunks"
-            raise VectorError(f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each")
+            raise VectorError(
+                f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each"
+            )
         for document in documents:
             check_metadata(self._schema.columns, document)
         self._begin()
@@ -95,7 +101,11 @@ class Writer:
         self._begin()
         wanted = list(dict.fromkeys(doc_ids))
         stored = self._catalogue.content_hashes(wanted)
-        there = [i for i in wanted if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None]
+        there = [
+            i
+            for i in wanted
+            if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None
+        ]
         self._pending.delete(there)
         return len(there)
 
@@ -103,7 +113,8 @@ class Writer:
         """See `Index.commit`."""
         if self._pending:
             self._commit_pending()
-            # The changes are safe by now; a disk that has no room for a merge may have some at the next commit.
+            # The changes are safe by now; a disk that has no room for a merge may have some at the
+            # next commit.
             with contextlib.suppress(StorageError):
                 self._merge_while_due()
         return self._snapshots.current.commit
@@ -137,7 +148,8 @@ class Writer:
 
     def _begin(self) -> None:
         """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
-        # Before the lock, which would make a folder that is gone; and before files are removed, of another index maybe.
+        # Before the lock, which would make a folder that is gone; and before files are removed, of
+        # another index maybe.
         self._catalogue.check_in_place()
         if self._lock.held:
             return
@@ -153,7 +165,9 @@ class Writer:
         """Places of the documents to add; raises for a doc_id with two contents."""
         chosen: list[int] = []
         first: dict[str, Document] = {}
-        for i, (document, presence) in enumerate(zip(documents, self.presence(documents), strict=True)):
+        for i, (document, presence) in enumerate(
+            zip(documents, self.presence(documents), strict=True)
+        ):
             twin = first.setdefault(document.doc_id, document)
             same = twin is document or twin.content_hash == document.content_hash
             if not same or (presence is Presence.OTHER and not replace):
@@ -186,7 +200,8 @@ class Writer:
             full = is_full(error)
             raise
         finally:
-            # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
+            # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit
+            # point.
             if self._catalogue.last_commit().commit_id > before:
                 if change.documents or change.deleted:
                     self._pending = Pending()
@@ -209,7 +224,9 @@ class Writer:
     def _due(self) -> slice | None:
         snapshot = self._snapshots.current
         pairs = zip(snapshot.segments, snapshot.live, strict=True)
-        return choose([Size(segment.entry.units, size(live, segment.entry.units)) for segment, live in pairs])
+        return choose(
+            [Size(segment.entry.units, size(live, segment.entry.units)) for segment, live in pairs]
+        )
 
     def _merge(self, chosen: slice) -> None:
         """Neighbouring segments become one, without the units of deleted documents: a commit of its own."""
@@ -241,7 +258,9 @@ def _spans(documents: Sequence[Document], chunks: Sequence[Spans] | None) -> Seq
     if chunks is None:
         return [[(0, len(document.full_text))] for document in documents]
     if len(chunks) != len(documents):
-        raise DataError(f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each")
+        raise DataError(
+            f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each"
+        )
     for document, spans in zip(documents, chunks, strict=True):
         length = len(document.full_text)
         if not spans or any(not 0 <= first <= end <= length for first, end in spans):

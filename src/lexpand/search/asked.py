@@ -61,7 +61,8 @@ class Asked(ABC):
         """The same queries with terms of relevant units added; the queries as they are for kinds that learn nothing.
 
         Args:
-            relevant: of each query, units of the same searcher with scores above 0, which are their shares.
+            relevant: of each query, units of the same searcher with scores above 0, which are their
+                shares.
             feedback: how much they add.
         """
         del relevant, feedback
@@ -99,7 +100,10 @@ class Asked(ABC):
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> list[Matches]:
         """`units` with the ids of their documents."""
-        found = [self.searcher.named(each) for each in self.units(k, filter=filter, group_by=group_by, threads=threads)]
+        found = [
+            self.searcher.named(each)
+            for each in self.units(k, filter=filter, group_by=group_by, threads=threads)
+        ]
         for matches, notes in zip(found, self.notes(), strict=True):
             matches.notes = notes
         return found

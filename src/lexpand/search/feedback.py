@@ -20,10 +20,10 @@ class Feedback:
     Attributes:
         documents: that count as relevant; one with several chunks by the one that was found.
         terms: of the sum of their vectors, the strongest that are taken.
-        weight: 0 to 1, the share of the documents; that of the query is the rest. Both sides are divided by their
-            sum of weights first.
-        words: whether BM25's queries learn too: the documents' words join them, as RM3 does it (Abdul-Jaleel et al.
-            2004).
+        weight: 0 to 1, the share of the documents; that of the query is the rest. Both sides are
+            divided by their sum of weights first.
+        words: whether BM25's queries learn too: the documents' words join them, as RM3 does it
+            (Abdul-Jaleel et al. 2004).
 
     Raises:
         DataError: a value is outside its range.
@@ -44,7 +44,9 @@ class Feedback:
             )
 
 
-def expanded(searcher: Searcher, queries: SparseVectors, found: Sequence[Units], feedback: Feedback) -> SparseVectors:
+def expanded(
+    searcher: Searcher, queries: SparseVectors, found: Sequence[Units], feedback: Feedback
+) -> SparseVectors:
     """Queries with terms of the units that they found first; one that found nothing stays as it is.
 
     A unit counts by its share of the scores found.
@@ -57,7 +59,9 @@ def expanded(searcher: Searcher, queries: SparseVectors, found: Sequence[Units],
     return SparseVectors(made.indptr, made.terms, made.weights, made.vocabulary_size, queries.model)
 
 
-def _expanded(searcher: Searcher, query: dict[int, float], units: Units, feedback: Feedback) -> dict[int, float]:
+def _expanded(
+    searcher: Searcher, query: dict[int, float], units: Units, feedback: Feedback
+) -> dict[int, float]:
     said: defaultdict[int, float] = defaultdict(float)
     for stored, share in zip(searcher.unit_vectors(units), _shares(units), strict=True):
         share /= max(float(stored.weights.sum()), 1e-30)
@@ -72,13 +76,16 @@ def _expanded(searcher: Searcher, query: dict[int, float], units: Units, feedbac
 
 
 def expanded_words(
-    searcher: Searcher, queries: Sequence[Mapping[str, float]], found: Sequence[Units], feedback: Feedback
+    searcher: Searcher,
+    queries: Sequence[Mapping[str, float]],
+    found: Sequence[Units],
+    feedback: Feedback,
 ) -> list[Mapping[str, float]]:
     """Queries, by their words with their weights, with words of the units that they found first.
 
-    A unit counts by its share of the scores found, a word in it by its share of the unit's words. What is divided by
-    its sum, and what decides which words are the strongest, is weight times inverse document frequency: what a word
-    may add to a score.
+    A unit counts by its share of the scores found, a word in it by its share of the unit's words.
+    What is divided by its sum, and what decides which words are the strongest, is weight times
+    inverse document frequency: what a word may add to a score.
     """
     return [
         _expanded_words(searcher, query, units, feedback) if len(units) else query
@@ -94,7 +101,9 @@ def _expanded_words(
     idf = dict(zip(words, searcher.inverse_word_frequencies(words).tolist(), strict=True))
     strongest = sorted(said, key=lambda word: (-said[word] * idf[word], word))[: feedback.terms]
     new = _scaled(asked, idf, 1 - feedback.weight)
-    for word, weight in _scaled({word: said[word] for word in strongest}, idf, feedback.weight).items():
+    for word, weight in _scaled(
+        {word: said[word] for word in strongest}, idf, feedback.weight
+    ).items():
         new[word] = new.get(word, 0.0) + weight
     return {word: weight for word, weight in new.items() if weight > 0}
 
@@ -115,11 +124,15 @@ def _shares(units: Units) -> list[float]:
     """Each unit's share of the scores."""
     total = float(units.scores.sum())
     if not 0 < total < math.inf or units.scores.min() < 0:
-        raise DataError("feedback: the scores of the relevant documents are their shares: numbers from 0, not all 0")
+        raise DataError(
+            "feedback: the scores of the relevant documents are their shares: numbers from 0, not all 0"
+        )
     return [score / total for score in units.scores.tolist()]
 
 
-def _scaled(weights: Mapping[str, float], idf: Mapping[str, float], share: float) -> dict[str, float]:
+def _scaled(
+    weights: Mapping[str, float], idf: Mapping[str, float], share: float
+) -> dict[str, float]:
     """Weights that make up this share where each is multiplied by its inverse document frequency."""
     total = sum(weight * idf[word] for word, weight in weights.items())
     return {word: share * weight / total for word, weight in weights.items()} if total > 0 else {}

@@ -60,19 +60,25 @@ class HybridAsked(Asked):
             learned = self.learned(self._relevant(fused, self._feedback), self._feedback)
             fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
         if group_by is not None:
-            fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
+            fused = [
+                units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused
+            ]
         return [units.at(slice(0, k)) for units in fused]
 
     def weights_of(self, place: int) -> list[float]:
         """The weight of each part for the query at a place; factors change their ratio, not their sum."""
-        weights = [weight * factors[place] for weight, factors in zip(self.weights, self._factors, strict=True)]
+        weights = [
+            weight * factors[place]
+            for weight, factors in zip(self.weights, self._factors, strict=True)
+        ]
         scale = sum(self.weights) / sum(weights)
         return [weight * scale for weight in weights]
 
     def _relevant(self, fused: Sequence[Units], feedback: Feedback) -> list[Units]:
         """What each query learns from: its best units; nothing for a query that asks for identifiers.
 
-        The documents around the one that has the identifier are of others, and their terms would only hide it.
+        The documents around the one that has the identifier are of others, and their terms would
+        only hide it.
         """
         counts = [0 if share > _MOSTLY else feedback.documents for share in self.identifiers()]
         return [standing(units, count) for units, count in zip(fused, counts, strict=True)]
@@ -82,7 +88,9 @@ class HybridAsked(Asked):
         found: list[float] = np.max([part.identifiers() for part in self.parts], axis=0).tolist()
         return found
 
-    def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
+    def ranked(
+        self, depth: int, *, filter: Filter | None = None, threads: int = 1
+    ) -> list[Sequence[Units]]:
         """What each part finds for each query."""
         return [part.units(depth, filter=filter, threads=threads) for part in self.parts]
 
@@ -104,7 +112,9 @@ class HybridAsked(Asked):
     def learned(self, relevant: Sequence[Units], feedback: Feedback) -> HybridAsked:
         """See `Asked.learned`: of every part."""
         parts = [part.learned(relevant, feedback) for part in self.parts]
-        return HybridAsked(self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None)
+        return HybridAsked(
+            self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None
+        )
 
     def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
         """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
@@ -132,7 +142,9 @@ class HybridAsked(Asked):
     def expected(self) -> Sequence[float]:
         """See `Asked.expected`: the sum of the weights."""
         if not self._fusion.by_query:
-            raise DataError(f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected")
+            raise DataError(
+                f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected"
+            )
         return self._largest()
 
     def _largest(self) -> Sequence[float]:
@@ -140,7 +152,9 @@ class HybridAsked(Asked):
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
         """See `Asked.notes`: those of all parts."""
-        return [sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)]
+        return [
+            sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)
+        ]
 
 
 class HybridRetriever(LocalRetriever):
@@ -150,16 +164,17 @@ class HybridRetriever(LocalRetriever):
         parts: retrievers of one index, each weighted (`Weighted`) or with the weight 1.
         fusion: how their scores are made comparable.
         depth: documents that each part ranks for a query, or ``k`` if that is more.
-        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts, and with
-            ``feedback.words`` to those of its `WordRetriever` parts, which then rank again; None for once.
+        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts,
+            and with ``feedback.words`` to those of its `WordRetriever` parts, which then rank
+            again; None for once.
 
     Attributes:
         parts: the retrievers with their weights.
         local: the retrievers alone.
 
     Raises:
-        DataError: there are no parts, or they are of several indexes, the depth is below 1, or fusion by bounds meets
-            feedback, which changes the query.
+        DataError: there are no parts, or they are of several indexes, the depth is below 1, or
+            fusion by bounds meets feedback, which changes the query.
     """
 
     def __init__(
@@ -171,7 +186,9 @@ class HybridRetriever(LocalRetriever):
         feedback: Feedback | None = None,
     ) -> None:
         self.parts = [part if isinstance(part, Weighted) else Weighted(part) for part in parts]
-        self.local = [part.retriever for part in self.parts if isinstance(part.retriever, LocalRetriever)]
+        self.local = [
+            part.retriever for part in self.parts if isinstance(part.retriever, LocalRetriever)
+        ]
         indexes = {id(part.index) for part in self.local}
         if len(self.local) != len(self.parts) or len(indexes) != 1:
             raise DataError(
@@ -183,7 +200,9 @@ class HybridRetriever(LocalRetriever):
         self.depth = check_depth(depth)
         self.feedback = feedback
         if self.fusion is Fusion.BOUND and feedback is not None:
-            raise DataError("fusion by bounds and feedback: feedback changes the query, and its bound is not known")
+            raise DataError(
+                "fusion by bounds and feedback: feedback changes the query, and its bound is not known"
+            )
 
     @property
     def is_plain(self) -> bool:
@@ -194,7 +213,9 @@ class HybridRetriever(LocalRetriever):
         """See `LocalRetriever.ask`."""
         asked = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
-        return HybridAsked(searcher, queries, asked, weights, self.fusion, self.depth, self.feedback)
+        return HybridAsked(
+            searcher, queries, asked, weights, self.fusion, self.depth, self.feedback
+        )
 
 
 def check_depth(depth: int) -> int:
@@ -209,7 +230,10 @@ def check_depth(depth: int) -> int:
 
 
 def fused_units(
-    rankings: Sequence[Units], weights: Sequence[float], fusion: Fusion, bounds: Sequence[float] | None
+    rankings: Sequence[Units],
+    weights: Sequence[float],
+    fusion: Fusion,
+    bounds: Sequence[float] | None,
 ) -> Units:
     """The units of several rankings of one query by their fused scores; each document by the first ranking's unit."""
     rows, scores = [units.rows for units in rankings], [units.scores for units in rankings]

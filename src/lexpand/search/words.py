@@ -32,7 +32,9 @@ def identifier_share(searcher: Searcher, words: Mapping[str, float]) -> float:
     listed = list(words)
     weights = searcher.inverse_word_frequencies(listed) * np.array([words[word] for word in listed])
     whole = float(weights.sum())
-    return float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
+    return (
+        float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
+    )
 
 
 class WordsAsked(Asked):
@@ -89,7 +91,9 @@ class WordsAsked(Asked):
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
     def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
-        return WordsAsked(self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers)
+        return WordsAsked(
+            self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers
+        )
 
     def factors(self) -> Sequence[float]:
         """See `Asked.factors`: 1 + ``exact`` times the share of identifiers in what the query may score."""
@@ -111,7 +115,9 @@ class WordsAsked(Asked):
     def bounds(self) -> Sequence[float]:
         """See `Asked.bounds`: the sum of the words' inverse document frequencies, which no repetition exceeds."""
         if self._feedback is not None:
-            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+            raise DataError(
+                "with feedback, a query is known only when it has been searched for: no fusion by bounds"
+            )
         return self.expected()
 
     def expected(self) -> Sequence[float]:
@@ -127,11 +133,11 @@ class WordRetriever(LocalRetriever):
     Args:
         index: the documents; it must have been made with words.
         bm25: its parameters.
-        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share of identifiers
-            (`is_identifier`) in what the query may score: pieces of words, which is all that a model's vocabulary has
-            of them, do not outvote an exact rare word.
-        feedback: add words of the best documents to the query and search again, whatever its ``words`` says, which is
-            for hybrids and pipelines; None for once.
+        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share
+            of identifiers (`is_identifier`) in what the query may score: pieces of words, which is
+            all that a model's vocabulary has of them, do not outvote an exact rare word.
+        feedback: add words of the best documents to the query and search again, whatever its
+            ``words`` says, which is for hybrids and pipelines; None for once.
 
     Raises:
         IndexStateError: the index has no words.
@@ -141,7 +147,7 @@ class WordRetriever(LocalRetriever):
     def __init__(
         self,
         index: Index,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
         *,
         exact: float = 0.0,
         feedback: Feedback | None = None,
@@ -150,7 +156,9 @@ class WordRetriever(LocalRetriever):
         if not 0 <= exact < float("inf"):
             raise DataError(f"exact must be finite and at least 0, got {exact!r}")
         if index.schema.words is None:
-            raise IndexStateError(f"{index.path} was made without words: make a new index with words to search them")
+            raise IndexStateError(
+                f"{index.path} was made without words: make a new index with words to search them"
+            )
         self.bm25 = bm25
         self.exact = exact
         self.feedback = feedback

@@ -19,7 +19,9 @@ RowsOf: TypeAlias = Callable[[Expression], NDArray[np.uint32]]
 """The rows of the documents that match, ascending; asked with the same expressions for every segment."""
 
 
-def evaluate(expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf) -> Mask:
+def evaluate(
+    expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf
+) -> Mask:
     """Whether each unit of a segment matches.
 
     Parts without a declared field are asked of SQL whole, and those of one `and` or `or` together.
@@ -38,7 +40,9 @@ def evaluate(expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint3
     if isinstance(expression, Not):
         return ~evaluate(expression.part, column_of, rows, rows_by_sql)
     if isinstance(expression, And | Or):
-        masks = [evaluate(part, column_of, rows, rows_by_sql) for part in _grouped(expression, column_of)]
+        masks = [
+            evaluate(part, column_of, rows, rows_by_sql) for part in _grouped(expression, column_of)
+        ]
         return (np.logical_and if isinstance(expression, And) else np.logical_or).reduce(masks)  # type: ignore[no-any-return]
     assert isinstance(expression, Condition)
     column = column_of(expression.name)

@@ -45,7 +45,9 @@ def _take(column: Column, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64
     starts = column.starts.astype(np.int64)
     lengths = np.diff(starts)[ordinals]
     ends = np.cumsum(lengths)
-    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[ordinals] - ends + lengths, lengths)
+    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+        starts[ordinals] - ends + lengths, lengths
+    )
     return lengths, column.values[places]
 
 
@@ -54,9 +56,13 @@ def _codes_in(all_strings: Sequence[str], strings: Sequence[str]) -> NDArray[np.
     return np.array([places[string] for string in strings], np.uint32)
 
 
-def _without_unused(strings: Sequence[str], codes: NDArray[np.uint32]) -> tuple[list[str], NDArray[np.uint32]]:
+def _without_unused(
+    strings: Sequence[str], codes: NDArray[np.uint32]
+) -> tuple[list[str], NDArray[np.uint32]]:
     """The strings that occur, so that a deleted document leaves none behind, and the codes among them."""
     used = np.zeros(len(strings), np.bool_)
     used[codes] = True
     shifted = (np.cumsum(used) - 1).astype(np.uint32)
-    return [string for string, kept in zip(strings, used.tolist(), strict=True) if kept], shifted[codes]
+    return [string for string, kept in zip(strings, used.tolist(), strict=True) if kept], shifted[
+        codes
+    ]

@@ -11,7 +11,16 @@ from numpy.typing import DTypeLike, NDArray
 
 from lexpand.data.vector_checks import AnyArray
 from lexpand.errors import CorruptIndex
-from lexpand.index.columns.layout import DTYPES, HEADER, STARTS, STRING_STARTS, STRINGS, TYPES, VALUES, Column
+from lexpand.index.columns.layout import (
+    DTYPES,
+    HEADER,
+    STARTS,
+    STRING_STARTS,
+    STRINGS,
+    TYPES,
+    VALUES,
+    Column,
+)
 from lexpand.index.columns.types import ColumnType
 
 Sections: TypeAlias = Callable[[int], NDArray[np.uint8] | None]
@@ -69,7 +78,10 @@ def _check_starts(starts: AnyArray, count: int, what: str) -> None:
 def _check_values(column_type: ColumnType, values: AnyArray, strings: int) -> None:
     match column_type:
         case ColumnType.KEYWORD:
-            _require(not values.size or int(values.max()) < strings, f"a value is past its {strings} strings")
+            _require(
+                not values.size or int(values.max()) < strings,
+                f"a value is past its {strings} strings",
+            )
         case ColumnType.BOOLEAN:
             _require(not values.size or int(values.max()) <= 1, "a value is neither 0 nor 1")
         case ColumnType.NUMBER:
@@ -86,4 +98,6 @@ def _view(section: Sections, kind: int, dtype: DTypeLike, count: int) -> AnyArra
 
 def _require(holds: bool | np.bool_, fault: str) -> None:
     if not holds:
-        raise CorruptIndex(f"a column is damaged: {fault}; restore the index from a copy, or index again")
+        raise CorruptIndex(
+            f"a column is damaged: {fault}; restore the index from a copy, or index again"
+        )

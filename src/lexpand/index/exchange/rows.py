@@ -41,7 +41,13 @@ RowBatch: TypeAlias = tuple[list[FileRow], SparseVectors]
 def document_rows(batches: Iterable[tuple[list[Document], SparseVectors]]) -> Iterator[RowBatch]:
     """A row a document."""
     for documents, vectors in batches:
-        yield [FileRow(document.doc_id, document.full_text, document.metadata) for document in documents], vectors
+        yield (
+            [
+                FileRow(document.doc_id, document.full_text, document.metadata)
+                for document in documents
+            ],
+            vectors,
+        )
 
 
 def index_rows(index: Index) -> Iterator[RowBatch]:
@@ -52,7 +58,10 @@ def index_rows(index: Index) -> Iterator[RowBatch]:
 
 
 def _wholes(batch: StoredBatch) -> list[FileRow]:
-    return [FileRow(document.doc_id, document.full_text, document.metadata) for document, _ in batch.units]
+    return [
+        FileRow(document.doc_id, document.full_text, document.metadata)
+        for document, _ in batch.units
+    ]
 
 
 def _passages(index: Index, batch: StoredBatch) -> list[FileRow]:

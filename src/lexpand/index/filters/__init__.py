@@ -1,8 +1,10 @@
 """Which documents may be found? Conditions on their metadata, as a mapping, as a text, and as a tree.
 
-`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the page for users.
+`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the
+page for users.
 
-The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a segment's units.
+The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a
+segment's units.
 """
 
 from lexpand.index.filters.expression import (

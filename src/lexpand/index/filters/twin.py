@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lexpand.data.documents import JsonValue
-from lexpand.index.filters.expression import And, Condition, Exists, Expression, Not, OneOf, Or, Range
+from lexpand.index.filters.expression import (
+    And,
+    Condition,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Or,
+    Range,
+)
 from lexpand.index.filters.values import kind_of, values_at
 
 
@@ -24,8 +33,12 @@ def matches(expression: Expression, metadata: Mapping[str, JsonValue]) -> bool:
 def _fulfils(condition: Condition, value: JsonValue) -> bool:
     """Whether one value, which is not null, fulfils a condition. Python compares integers with floats exactly."""
     if isinstance(condition, OneOf):
-        return any(kind_of(wanted) == kind_of(value) and wanted == value for wanted in condition.values)
-    return isinstance(condition, Exists) or (isinstance(condition, Range) and _lies_in(value, condition))
+        return any(
+            kind_of(wanted) == kind_of(value) and wanted == value for wanted in condition.values
+        )
+    return isinstance(condition, Exists) or (
+        isinstance(condition, Range) and _lies_in(value, condition)
+    )
 
 
 def _lies_in(value: JsonValue, condition: Range) -> bool:
