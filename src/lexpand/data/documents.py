@@ -104,6 +104,7 @@ class Document:
     title: str = ""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     source: str = field(default="", compare=False, repr=False)
+    _content_hash: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_id(self.doc_id, "doc_id")
@@ -144,6 +145,8 @@ class Document:
         Each part is UTF-8 behind its length in bytes (8 bytes, little-endian); metadata is JSON
         with sorted keys, no spaces and nothing escaped that need not be.
         """
+        if self._content_hash is not None:
+            return self._content_hash
         metadata = json.dumps(
             self.metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":")
         )
@@ -152,6 +155,7 @@ class Document:
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
+        object.__setattr__(self, "_content_hash", digest.digest())
         return digest.digest()
 
 

@@ -26,7 +26,7 @@ from lexpand.data import (
     parse_pruning,
 )
 from lexpand.encode.batches import check_documents, check_texts, cores, text_of
-from lexpand.encode.bodies import Bodies
+from lexpand.encode.folder import Bodies
 from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker

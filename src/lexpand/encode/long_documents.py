@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Chunks, Document, Long, LongDocuments, SparseVectors
-from lexpand.data.runs import runs_of
+from lexpand.data.weight_groups import group_weights
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Role
 from lexpand.encode.encoding import Encoding
@@ -155,7 +155,7 @@ def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
         counts: how many rows each group has, at least 1.
     """
     groups = np.repeat(np.arange(len(counts)), counts)
-    runs = runs_of(groups[vectors.owners], vectors.terms, len(counts))
+    runs = group_weights(groups[vectors.owners], vectors.terms, len(counts))
     weights = (
         np.maximum.reduceat(vectors.weights[runs.order], runs.starts)
         if len(runs.starts)

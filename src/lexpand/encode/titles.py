@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from lexpand.data import Document, SparseVectors
-from lexpand.data.runs import runs_of
+from lexpand.data.weight_groups import group_weights
 from lexpand.encode.encoding import Encoding
 
 
@@ -39,7 +39,7 @@ def with_titles(whole: Encoding, titles: Encoding, weight: float) -> Encoding:
         [whole.positions, np.where(titles.positions < last, titles.positions, 0)]
     )
     # Of two weights of one term the whole text's is first, and its position is kept.
-    runs = runs_of(owners, terms, len(whole.vectors))
+    runs = group_weights(owners, terms, len(whole.vectors))
     sums = np.add.reduceat(weights[runs.order], runs.starts) if len(runs.starts) else weights
     size, model = whole.vectors.vocabulary_size, whole.vectors.model
     vectors = SparseVectors(runs.indptr, terms[runs.first], sums, size, model)

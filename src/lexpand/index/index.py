@@ -21,7 +21,7 @@ from lexpand.index.schema import Schema
 from lexpand.index.searcher import Searcher
 from lexpand.index.segment_files import Spans
 from lexpand.index.snapshot import Snapshot
-from lexpand.index.snapshots import Snapshots
+from lexpand.index.snapshot import Snapshots
 from lexpand.index.writer import Writer
 
 MEMORY_MIB = 1024

@@ -19,7 +19,7 @@ from lexpand.index.pending import Pending
 from lexpand.index.results import Presence
 from lexpand.index.segment_files import SegmentFiles, Spans
 from lexpand.index.sets import size
-from lexpand.index.snapshots import Snapshots
+from lexpand.index.snapshot import Snapshots
 from lexpand.index.writer_lock import WriterLock
 
 _ROW_LIMIT = 2**32 - 1

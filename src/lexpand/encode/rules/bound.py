@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors
 from lexpand.data.pruning import banned_terms
-from lexpand.data.runs import runs_of
+from lexpand.data.weight_groups import group_weights
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Pin, Synonym
 from lexpand.encode.rules.phrases import Phrases
 from lexpand.encode.tokens import Tokens
@@ -108,7 +108,7 @@ class BoundRules:
         weights = np.concatenate([weights, new_weights])
         source = np.concatenate([np.arange(vectors.nnz), np.full(len(added), -1)])
         # Of one term's weights the largest; of equal ones the model's, which has a word behind it.
-        order = runs_of(rows, terms, len(vectors), within=(-source, -weights)).first
+        order = group_weights(rows, terms, len(vectors), within=(-source, -weights)).first
         weights = np.minimum(weights[order], self._most[terms[order]]).astype(np.float32)
         order, weights = order[weights > 0], weights[weights > 0]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(vectors)))])

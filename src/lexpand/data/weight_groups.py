@@ -1,4 +1,4 @@
-"""Weights of many rows in any order, brought together: where does each row's term begin?"""
+"""Group the weights of many sparse vectors by row and term."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Runs(NamedTuple):
-    """Weights sorted by row and term; those of one row's term are a run.
+class WeightGroups(NamedTuple):
+    """Weights sorted by row and term. The weights of one row and term form a group.
 
     Attributes:
-        order: int64 [n], the places of the weights in their new order.
-        starts: int64 [m], where each run begins in that order.
-        indptr: int64 [rows + 1], the runs of each row, as CSR has them.
+        order: int64 [n], the positions of the weights in sorted order.
+        starts: int64 [groups], where each group begins in that order.
+        indptr: int64 [rows + 1], the groups of each row, as in CSR.
     """
 
     order: NDArray[np.int64]
@@ -23,31 +23,31 @@ class Runs(NamedTuple):
 
     @property
     def first(self) -> NDArray[np.int64]:
-        """int64 [m], the place of each run's first weight."""
+        """int64 [groups], the position of the first weight of each group."""
         return self.order[self.starts]
 
 
-def runs_of(
+def group_weights(
     owners: NDArray[np.int64],
     terms: NDArray[np.integer],
     rows: int,
     *,
     within: tuple[NDArray[np.generic], ...] = (),
-) -> Runs:
-    """Sort weights into runs.
+) -> WeightGroups:
+    """Sort weights by row and term, and find the groups.
 
     Args:
         owners: int [n], the row of each weight.
         terms: int [n], its term.
-        rows: how many rows there are.
-        within: keys by which the weights of a run ascend, the most important last; without any they
-            keep their order.
+        rows: the number of rows.
+        within: keys by which the weights of a group ascend, the most important last. Without keys
+            they keep their order.
     """
     order = np.lexsort((*within, terms, owners))
     owners, terms = owners[order], terms[order]
     is_first = np.ones(len(order), np.bool_)
     is_first[1:] = (owners[1:] != owners[:-1]) | (terms[1:] != terms[:-1])
     starts = np.flatnonzero(is_first)
-    return Runs(
+    return WeightGroups(
         order, starts, np.concatenate([[0], np.cumsum(np.bincount(owners[starts], minlength=rows))])
     )
