@@ -94,7 +94,7 @@ class Texts:
                 path for n in ("test.tsv", "test.tsv.gz") if (path := folder / "qrels" / n).exists()
             )
         )
-        judged = {doc_id for grades in qrels.judgements.values() for doc_id in grades}
+        judged = {doc_id for grades in qrels.judgments.values() for doc_id in grades}
         documents = {document.doc_id: document.full_text for document in read_documents(folder)}
         order = sorted(documents)
         random.Random(0).shuffle(order)
@@ -102,12 +102,12 @@ class Texts:
         chosen = order[:count]
         random.Random(1).shuffle(chosen)
         judged_queries = (
-            query for query in read_queries(folder) if query.query_id in qrels.judgements
+            query for query in read_queries(folder) if query.query_id in qrels.judgments
         )
         queries = {query.query_id: query.text for query in islice(judged_queries, max_queries)}
-        judgements = {query_id: qrels.judgements[query_id] for query_id in queries}
+        judgments = {query_id: qrels.judgments[query_id] for query_id in queries}
         return cls(
-            name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, Qrels(judgements)
+            name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, Qrels(judgments)
         )
 
 
@@ -290,7 +290,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--documents", type=int, help="of a collection; 2,048 unless told")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--nfcorpus", type=Path, help="a BEIR folder; its licence forbids packaging it"
+        "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
     )
     parser.add_argument(
         "--peers-python", type=Path, default=_ROOT / ".venv-encode" / "bin" / "python"

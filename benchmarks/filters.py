@@ -1,11 +1,11 @@
 """Filters over a segment's columns, beside pyarrow.compute on the same arrays.
 
-    python benchmarks/filters.py [--units N] [--json]
+    python benchmarks/filters.py [--passages N] [--json]
 
-Both give a boolean a unit and are checked for equality; rounds are interleaved, the median is
+Both give a boolean a passage and are checked for equality; rounds are interleaved, the median is
 reported, and a ratio is peer / Lexpand. pyarrow works on one thread, as the columns do. A condition
 on lists has no single call in pyarrow: it flattens, compares, and takes parent indices. The last
-rows ask SQLite for the same by the JSON of a tenth of the units.
+rows ask SQLite for the same by the JSON of a tenth of the passages.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ def opened(column_type: ColumnType, values: list[list[Any]]) -> Column:
     return open_column(column_type, arrays.get, len(values))
 
 
-def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]:
+def cases(passages: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]:
     """What is asked, of which column, and the same of pyarrow."""
     random = np.random.default_rng(0)
-    years = random.integers(1950, 2025, units)
-    wide = random.integers(-(2**40), 2**40, units)
-    words = [f"word{number}" for number in random.integers(0, 1000, units)]
-    lengths = random.integers(0, 4, units)
+    years = random.integers(1950, 2025, passages)
+    wide = random.integers(-(2**40), 2**40, passages)
+    words = [f"word{number}" for number in random.integers(0, 1000, passages)]
+    lengths = random.integers(0, 4, passages)
     flat = [f"tag{number}" for number in random.integers(0, 1000, int(lengths.sum()))]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     tags = [flat[start:end] for start, end in itertools.pairwise(starts)]
@@ -73,7 +73,7 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
 
     def any_tag() -> NDArray[np.bool_]:
         parents = pc.list_parent_indices(a_tag)
-        found = np.zeros(units, np.bool_)
+        found = np.zeros(passages, np.bool_)
         found[parents.filter(pc.equal(pc.list_flatten(a_tag), "tag7")).to_numpy()] = True
         return found
 
@@ -114,13 +114,13 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
     ]
 
 
-def by_sql(units: int) -> dict[str, float]:
+def by_sql(passages: int) -> dict[str, float]:
     """Milliseconds of one condition by SQL, of the twin's parsing alone, over a table of small documents."""
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL)")
     made = (
         {"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8}
-        for i in range(units)
+        for i in range(passages)
     )
     db.executemany(
         "INSERT INTO documents VALUES (?, ?)",
@@ -139,19 +139,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--units", type=int, default=1_000_000)
+    parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     pa.set_cpu_count(1)
-    rows = np.arange(options.units, dtype=np.uint32)
+    rows = np.arange(options.passages, dtype=np.uint32)
     figures: dict[str, Any] = {}
-    for name, expression, column, peer in cases(options.units):
+    for name, expression, column, peer in cases(options.passages):
         ask = lambda: evaluate(expression, lambda _: column, rows, lambda _: rows)  # noqa: B023, E731
         assert ask().tolist() == np.asarray(peer()).tolist(), name
         ours, theirs = measured(ask, peer)
         figures[name] = {"lexpand_ms": ours, "pyarrow_ms": theirs, "ratio": theirs / ours}
         print(f"{name:26}{ours:8.2f} ms   pyarrow {theirs:8.2f} ms   ratio {theirs / ours:6.2f}")
-    found = figures["sql, a tenth of the units"] = by_sql(options.units // 10)
+    found = figures["sql, a tenth of the passages"] = by_sql(options.passages // 10)
     print(
         f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)"
     )
@@ -160,7 +160,7 @@ def main() -> None:
         print(
             json.dumps(
                 {
-                    "units": options.units,
+                    "passages": options.passages,
                     "machine": machine,
                     "sqlite": sqlite3.sqlite_version,
                     **figures,

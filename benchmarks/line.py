@@ -140,7 +140,7 @@ def measure(queries: list[Query], found: list, documents: list[Document]) -> dic
     """nDCG@10 over the queries whose judged documents are all there."""
     qrels = Qrels.read(collection_path("scifact") / "qrels" / "test.tsv")
     there = {document.doc_id for document in documents}
-    judged = {query: grades for query, grades in qrels.judgements.items() if set(grades) <= there}
+    judged = {query: grades for query, grades in qrels.judgments.items() if set(grades) <= there}
     rankings = {
         query.query_id: [ScoredDocument(match.doc_id, match.score) for match in matches]
         for query, matches in zip(queries, found, strict=True)

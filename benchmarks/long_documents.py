@@ -30,7 +30,7 @@ from lexpand.evaluation import evaluate
 
 WAYS = {
     "truncate": LongDocuments(),
-    "chunks as units": LongDocuments(Long.CHUNK, Chunks.UNITS),
+    "chunks as passages": LongDocuments(Long.CHUNK, Chunks.PASSAGES),
     "chunks as one vector": LongDocuments(Long.CHUNK, Chunks.MAX),
 }
 
@@ -60,7 +60,7 @@ def measure(
     lost = int(encoded.tokens_lost.sum())
     return {
         **figures,
-        "units": info.units,
+        "passages": info.passages,
         "weights": info.nnz,
         "tokens_lost": lost,
         "seconds_long": seconds,
@@ -78,7 +78,7 @@ def compare(
         if (path := folder / "qrels" / name).exists()
     )
     qrels = Qrels.read(path)
-    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgements]
+    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgments]
     rows = []
     for length in lengths:
         plain = Encoder.load(documents=DocumentEncoding(max_tokens=length), threads=threads)

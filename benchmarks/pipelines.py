@@ -53,7 +53,7 @@ def judged(folder: Path, most: int | None) -> tuple[list[Query], Qrels]:
     (file,) = sorted((folder / "qrels").glob("test*"))
     qrels = Qrels.read(file)
     return list(
-        islice((q for q in read_queries(folder) if q.query_id in qrels.judgements), most)
+        islice((q for q in read_queries(folder) if q.query_id in qrels.judgments), most)
     ), qrels
 
 
@@ -104,13 +104,13 @@ def _ndcg(doc_ids: list[str], qrels: Qrels, query_id: str) -> float:
     run = Run(
         {query_id: [ScoredDocument(doc_id, -float(rank)) for rank, doc_id in enumerate(doc_ids)]}
     )
-    return evaluate(run, Qrels({query_id: qrels.judgements[query_id]}), ["nDCG@10"])["nDCG@10"]
+    return evaluate(run, Qrels({query_id: qrels.judgments[query_id]}), ["nDCG@10"])["nDCG@10"]
 
 
 def _top_one(ids: dict[str, list[str]], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, float]:
     right: defaultdict[str, list[bool]] = defaultdict(list)
     for query_id, found in ids.items():
-        grade = qrels.judgements[query_id].get(found[0], 0) if found else 0
+        grade = qrels.judgments[query_id].get(found[0], 0) if found else 0
         right[kind_of.get(query_id, "")].append(grade > 0)
     return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
 

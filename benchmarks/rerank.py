@@ -45,7 +45,7 @@ def sampled(queries: list[Query], qrels: Qrels, count: int) -> tuple[list[Query]
     """Some of the queries, evenly, and their judgments alone."""
     places = np.linspace(0, len(queries) - 1, min(count, len(queries))).astype(int)
     chosen = [queries[place] for place in places]
-    return chosen, Qrels({query.query_id: qrels.judgements[query.query_id] for query in chosen})
+    return chosen, Qrels({query.query_id: qrels.judgments[query.query_id] for query in chosen})
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
         help="choose Seismic's index settings too: hours at 1M",
     )
     parser.add_argument(
-        "--nfcorpus", type=Path, help="a BEIR folder; its licence forbids packaging it"
+        "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
     )
     parser.add_argument(
         "--peers-python", type=Path, default=_ROOT / ".venv-bench" / "bin" / "python"

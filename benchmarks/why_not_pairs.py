@@ -10,7 +10,7 @@ in turn one that SPLADE finds and one that BM25 finds.
 
 Printed is the table of docs/explain.md. "Found by" are the strongest terms of the finder's score,
 "above it" those that put the other retriever's best hit above the document, as `why_not` names
-them. Questions are printed of SciFact alone (claims: CC BY 4.0): licences of the others forbid
+them. Questions are printed of SciFact alone (claims: CC BY 4.0): licenses of the others forbid
 passing them on, or say nothing, so they are known by their ids.
 """
 
@@ -87,10 +87,10 @@ def _index(folder: Path, encoder: Encoder) -> Index:
 
 def _pairs(folder: Path, finder: Retriever, loser: Retriever) -> Iterator[Pair]:
     plain = folder / "qrels" / "test.tsv"
-    judgements = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz")).judgements
+    judgments = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz")).judgments
     for query in read_queries(folder):
         relevant = {
-            doc_id for doc_id, grade in judgements.get(query.query_id, {}).items() if grade > 0
+            doc_id for doc_id, grade in judgments.get(query.query_id, {}).items() if grade > 0
         }
         (found,), (others,) = finder.rank([query.text], _FOUND), loser.rank([query.text], _MISSED)
         missed = {match.doc_id for match in others}

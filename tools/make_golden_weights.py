@@ -51,9 +51,9 @@ def read_documents(collection: Path) -> list[Text]:
 
 
 def read_test_queries(collection: Path) -> list[Text]:
-    """The queries that the test judgements name, in the order of their ids."""
-    judgements = (collection / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    judged = {line.split("\t")[0] for line in judgements}
+    """The queries that the test judgments name, in the order of their ids."""
+    judgments = (collection / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    judged = {line.split("\t")[0] for line in judgments}
     queries = [
         ("query", record["_id"], record["text"])
         for record in read_jsonl(collection / "queries.jsonl.gz")

@@ -82,7 +82,7 @@ def _write_random(folder: Path, width: int, layers: int, heads: int) -> None:
         norm(f"{prefix}.output.LayerNorm")
     dense("cls.predictions.transform.dense", width, width)
     norm("cls.predictions.transform.LayerNorm")
-    # Logits are sums of `width` products of a normalised state: normal, with the norm of the
+    # Logits are sums of `width` products of a normalized state: normal, with the norm of the
     # decoder's row.
     spread = np.linalg.norm(tensors["bert.embeddings.word_embeddings.weight"], axis=1)
     quantile = 3.719  # of the normal distribution, at 1 - _ACTIVE

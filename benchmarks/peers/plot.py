@@ -37,7 +37,7 @@ def _panel(axis: Any, panel: dict[str, Any]) -> None:
         axis.plot(*values, marker="o", markersize=3, label=name)
     for name, point in panel["points"].items():
         axis.plot(point["recall"], point["mean_ms"], linestyle="", marker="D", label=name)
-    axis.axvline(0.99, color="grey", linewidth=0.7, linestyle=":")
+    axis.axvline(0.99, color="gray", linewidth=0.7, linestyle=":")
     axis.set(yscale="log", xlabel="recall, ties counted", ylabel="ms a query, mean")
     axis.set_xlim(0.85, 1.005)
     axis.set_title(

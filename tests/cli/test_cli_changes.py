@@ -353,7 +353,7 @@ def flip_a_bit(file: Path, where: bytes) -> None:
 
 
 def test_check_names_a_document_whose_text_is_damaged(run: Run, index: Path) -> None:
-    flip_a_bit(index / "catalogue.sqlite", b"Invoices are sent")
+    flip_a_bit(index / "catalog.sqlite", b"Invoices are sent")
     ran = run("check", index)
     assert ran.code == 1
     assert ran.out == f"{index} has 1 fault: restore it from a copy, or index again\n"
@@ -388,7 +388,7 @@ def test_compact(run: Run, index: Path, rows_file: Callable) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("2 segments made 1; ")
     assert run("compact", index, "--json").json()["segments"] == [1, 1]
-    assert b"Invoices are sent" not in (index / "catalogue.sqlite").read_bytes()
+    assert b"Invoices are sent" not in (index / "catalog.sqlite").read_bytes()
     assert ids_in(index) == ["printer", "paper", "crash", "more"]
 
 

@@ -88,7 +88,7 @@ def in_terminal(*arguments: object, columns: int = 60, **extra: str) -> str:
     return sent.decode()
 
 
-def test_a_terminal_gets_colours_and_wrapped_words(pages_index: Path) -> None:
+def test_a_terminal_gets_colors_and_wrapped_words(pages_index: Path) -> None:
     sent = in_terminal(
         "search",
         pages_index,

@@ -149,7 +149,7 @@ def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--long", "chunk", "--chunks", "units"), 1, "--chunks max"),
+        (("--long", "chunk", "--chunks", "passages"), 1, "--chunks max"),
         (("--role", "query"), 2, "one source of documents"),
         (("--format", "ciff", "--prune", "top=x"), 1, "top is 'x'"),
     ],

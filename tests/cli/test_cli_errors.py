@@ -29,14 +29,14 @@ def segment_of(index: Path) -> Path:
 
 
 def newer(index: Path) -> None:
-    db = sqlite3.connect(index / "catalogue.sqlite")
+    db = sqlite3.connect(index / "catalog.sqlite")
     db.execute("PRAGMA user_version = 999")
     db.close()
 
 
 def foreign(index: Path) -> None:
-    (index / "catalogue.sqlite").unlink()
-    db = sqlite3.connect(index / "catalogue.sqlite")
+    (index / "catalog.sqlite").unlink()
+    db = sqlite3.connect(index / "catalog.sqlite")
     db.execute("CREATE TABLE mine (x)")
     db.close()
 
@@ -47,17 +47,17 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped bit at the start": (lambda index: flip(segment_of(index), 0.0), "segments"),
     "flipped bit in the middle": (lambda index: flip(segment_of(index), 0.5), "segments"),
     "missing segment": (lambda index: segment_of(index).unlink(), "segments"),
-    "damaged catalogue": (
-        lambda index: (index / "catalogue.sqlite").write_bytes(b"x" * 9000),
-        "catalogue.sqlite is",
+    "damaged catalog": (
+        lambda index: (index / "catalog.sqlite").write_bytes(b"x" * 9000),
+        "catalog.sqlite is",
     ),
-    "another program's catalogue": (
+    "another program's catalog": (
         foreign,
-        "is no index: its catalogue.sqlite is not one of Lexpand",
+        "is no index: its catalog.sqlite is not one of Lexpand",
     ),
-    "no catalogue": (
-        lambda index: (index / "catalogue.sqlite").unlink(),
-        "is no index: it has no catalogue.sqlite",
+    "no catalog": (
+        lambda index: (index / "catalog.sqlite").unlink(),
+        "is no index: it has no catalog.sqlite",
     ),
 }
 
@@ -117,13 +117,13 @@ def test_a_damaged_index_is_one_line(
         ),
         (
             ["info", "absent"],
-            "error: absent is no index: it has no catalogue.sqlite; `lexpand index SOURCE absent`",
+            "error: absent is no index: it has no catalog.sqlite; `lexpand index SOURCE absent`",
         ),
         (["info", "full"], "error: full is no index"),
         (["info", "thing.pdf"], "error: thing.pdf is no index"),
         (
             ["info", "x" * 300],
-            f"error: {'x' * 300}/catalogue.sqlite: File name too long: check the path",
+            f"error: {'x' * 300}/catalog.sqlite: File name too long: check the path",
         ),
         (["search", "absent", "words", "--json"], "error: absent is no index"),
         (["explain", "absent", "words", "id"], "error: absent is no index"),

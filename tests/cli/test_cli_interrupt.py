@@ -123,7 +123,7 @@ def test_an_interruption_at_any_time_leaves_a_usable_index(
 ) -> None:
     source, path = write_rows(tmp_path / "docs.jsonl", rows), tmp_path / "i"
     with started("index", source, path, *OPTIONS) as process:
-        wait_until((path / "catalogue.sqlite").exists, process)
+        wait_until((path / "catalog.sqlite").exists, process)
         time.sleep(delay)
         ran = interrupted(process)
     assert ran.code in (0, 130), ran

@@ -32,7 +32,7 @@ def test_what_is_cut_is_said(run: Callable, source: Path, tmp_path: Path) -> Non
     assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
 
 
-def test_chunks_are_units(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_chunks_are_passages(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     ran = run("index", source, index, *SMALL, "--long", "chunk")
     assert ran.code == 0
@@ -54,17 +54,17 @@ def test_an_index_remembers_how_its_documents_are_encoded(
     )
     assert run("index", source, index, *SMALL, *way).code == 0
     settings = run("info", index, "--json").json()["encoding"]
-    assert settings["long"] == {"policy": "chunk", "chunks": "units", "overlap": 4}
+    assert settings["long"] == {"policy": "chunk", "chunks": "passages", "overlap": 4}
     assert settings["pruning"]["top"] == 20
     assert run("sync", source, index).code == 0
     assert run("sync", source, index, *way).code == 0
     assert run("sync", source, index, *way[4:]).code == 0
     with Index.open(index) as opened:
-        units = opened.info().units
+        passages = opened.info().passages
         more = [{"id": "new", "text": ROWS[1]["text"] + "Anew."}]
     assert run("index", rows_file(*more), index).code == 0
     with Index.open(index) as opened:
-        assert opened.info().units > units + 3
+        assert opened.info().passages > passages + 3
     chunk = ("--long", "chunk")
     others = [
         ("--long", "refuse"),

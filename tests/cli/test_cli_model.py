@@ -11,7 +11,7 @@ from lexpand import Encoder
 from lexpand.encode.folder import find_folder
 from lexpand.models import importing
 
-ANSWER = ["--name", "mine", "--licence", "MIT", "--origin", "a test"]
+ANSWER = ["--name", "mine", "--license", "MIT", "--origin", "a test"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_an_import_gives_the_vectors_of_the_packaged_model(
     checked = run("model", "check", made, "--json").json()
     assert checked["pairs"] == 8 and checked["difference"] < 1e-6
     facts = run("model", "info", made, "--json").json()
-    assert (facts["model"], facts["licence"], facts["architecture"]) == ("mine", "MIT", "bert")
+    assert (facts["model"], facts["license"], facts["architecture"]) == ("mine", "MIT", "bert")
     assert facts["origin"] == "imported from checkpoint; a test"
     assert (facts["graph"], facts["screening"], facts["query_mode"]) == (True, True, "encoder")
     again = run("model", "import", checkpoint, made, "--force", "--json")

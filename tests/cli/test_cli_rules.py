@@ -202,7 +202,7 @@ def test_lint_lists_findings(run: Run, rows_file: Rows, tmp_path: Path) -> None:
     assert "error empty: 1 without any term" in ran.out and "duplicates: 1" in ran.out
     found = run("lint", path, "--json", "--hub-share", 0.2).json()
     kinds = [finding["kind"] for finding in found["findings"]]
-    assert {"empty", "duplicates"} <= set(kinds) and found["units"] == 5
+    assert {"empty", "duplicates"} <= set(kinds) and found["passages"] == 5
     assert set(found["findings"][0]) == {"kind", "severity", "count", "what", "examples", "advice"}
     run("delete", path, "none", "copy")
     assert run("lint", path).code == 0

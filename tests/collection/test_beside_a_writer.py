@@ -85,8 +85,8 @@ def export(kb: Collection) -> None:
     searcher = kb.index.searcher()
     ids = list(searcher.doc_ids())
     found = []
-    for batch in searcher.stored_units(batch=7):
-        for document, _ in batch.units:
+    for batch in searcher.stored_passages(batch=7):
+        for document, _ in batch.passages:
             consistent(document.title, document.text, dict(document.metadata), document.doc_id)
             found.append(document.doc_id)
         time.sleep(0.01)

@@ -152,6 +152,6 @@ def test_content_hash_separates_title_and_text(text, title, other_text, other_ti
     ) == same
 
 
-def test_text_is_not_normalised():
+def test_text_is_not_normalized():
     composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     assert Document("a", composed).content_hash != Document("a", decomposed).content_hash

@@ -1,4 +1,4 @@
-"""Each finding by constructing it; an index that has nothing wrong with it; many units."""
+"""Each finding by constructing it; an index that has nothing wrong with it; many passages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_terms_that_too_many_have(tmp_path: Path) -> None:
         assert "hubs" not in kinds(lint(index, None, hub_share=1.0))
 
 
-def test_of_few_units_no_share_is_told(tmp_path: Path) -> None:
+def test_of_few_passages_no_share_is_told(tmp_path: Path) -> None:
     with toy(tmp_path, [{**row, 199: 0.5} for row in unlike(19)]) as index:
         assert "hubs" not in kinds(lint(index, None, hub_share=0.2))
 
@@ -217,7 +217,7 @@ def test_wrong_wishes_are_refused(mixed: Index, encoder: Encoder, tmp_path: Path
         lint(index, encoder)
 
 
-def test_progress_counts_units_and_the_sample(tmp_path: Path) -> None:
+def test_progress_counts_passages_and_the_sample(tmp_path: Path) -> None:
     done: list[int] = []
     with toy(tmp_path, unlike(30)) as index:
         lint(index, None, sample=7, on_done=done.append)

@@ -9,7 +9,7 @@ from lexpand.cli import ingesting
 from lexpand.data import LongDocuments
 
 
-@pytest.mark.parametrize("chunks", ["units", "max"])
+@pytest.mark.parametrize("chunks", ["passages", "max"])
 def test_documents_are_told_as_their_chunks_are_encoded(chunks: str) -> None:
     encoder = Encoder.load(
         documents=DocumentEncoding(32, long=LongDocuments("chunk", chunks)),  # type: ignore[arg-type]

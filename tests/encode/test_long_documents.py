@@ -106,7 +106,7 @@ def test_else_between_two_words(encoder: Encoder) -> None:
     )
 
 
-def test_neighbours_share_tokens(encoder: Encoder) -> None:
+def test_neighbors_share_tokens(encoder: Encoder) -> None:
     found = chunks_of(encoder, Document("d", "word " * 100), 22, overlap=5)
     assert [len(chunk.text.split()) for chunk in found[:3]] == [20, 20, 20]
     assert found[1].start == 15 * len("word ")
@@ -158,7 +158,7 @@ DOCUMENTS = [
 ]
 
 
-def test_chunks_as_units(encoder: Encoder) -> None:
+def test_chunks_as_passages(encoder: Encoder) -> None:
     chunking = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8))
     )
@@ -172,7 +172,7 @@ def test_chunks_as_units(encoder: Encoder) -> None:
 
 
 def test_chunks_as_one_vector() -> None:
-    units = Encoder.load(
+    passages = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK))
     ).encode_long(DOCUMENTS)
     rules = Pruning(top=30)
@@ -184,9 +184,9 @@ def test_chunks_as_one_vector() -> None:
             max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), pruning=rules
         )
     )
-    assert units.spans is not None
+    assert passages.spans is not None
     assert one.spans is None
-    assert one.vectors == maximum(units.vectors, [len(spans) for spans in units.spans])
+    assert one.vectors == maximum(passages.vectors, [len(spans) for spans in passages.spans])
     assert pruned.encode_long(DOCUMENTS).vectors == rules.apply(one.vectors)
 
 
@@ -224,7 +224,7 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
     ]
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, [*DOCUMENTS, *others])
-        assert (report.units > report.added == 7) == (chunks is Chunks.UNITS)
+        assert (report.passages > report.added == 7) == (chunks is Chunks.PASSAGES)
     with open_retriever(tmp_path / "i") as retriever:
         assert retriever.index.space.encoding == encoder.space.encoding
         hits = retriever.search("broken printer", 5)

@@ -188,13 +188,15 @@ def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[
     assert (found.positions == expected.positions).all()
 
 
-@pytest.mark.parametrize("way", ["units", "max", "copies"])
+@pytest.mark.parametrize("way", ["passages", "max", "copies"])
 def test_screening_is_prepared_once(
     scifact: list[Document], monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """After a thousand tokens in all, whichever copy of the encoder reads them."""
     encoder = Encoder.load(
-        documents=DocumentEncoding(long=LongDocuments("chunk", "units" if way == "copies" else way))
+        documents=DocumentEncoding(
+            long=LongDocuments("chunk", "passages" if way == "copies" else way)
+        )
     )  # type: ignore[arg-type]
     head, prepared = encoder._head._head, []
 

@@ -228,12 +228,12 @@ def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) 
     assert edited == slowly(
         document.full_text, plain.as_dict(0), raw, "document", encoder.vocabulary.id
     )
-    units = (
+    passages = (
         encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK))
         .encode_long([document])
         .vectors
     )
-    assert [FREE in row for row in units.as_dicts()] == [False] * (len(units) - 1) + [True]
+    assert [FREE in row for row in passages.as_dicts()] == [False] * (len(passages) - 1) + [True]
 
 
 def test_a_document_is_pruned_once_by_mass(encoder: Encoder) -> None:
@@ -310,7 +310,7 @@ FOUND = [
 def test_phrases_are_spelled_as_the_tokenizer_does(
     encoder: Encoder, phrase: str, text: str, found: bool
 ) -> None:
-    assert Phrases([phrase], encoder._tokens.normalise).found_in(text) == [0] * found
+    assert Phrases([phrase], encoder._tokens.normalize).found_in(text) == [0] * found
 
 
 IDS = [
@@ -328,7 +328,7 @@ def test_an_id_is_no_part_of_a_longer_one(
     encoder: Encoder, phrase: str, text: str, found: bool
 ) -> None:
     assert (
-        Phrases([phrase], encoder._tokens.normalise, whole_ids=True).found_in(text) == [0] * found
+        Phrases([phrase], encoder._tokens.normalize, whole_ids=True).found_in(text) == [0] * found
     )
 
 

@@ -64,11 +64,11 @@ def test_a_run_without_an_answer(run: Run) -> None:
 
 
 def test_a_perfect_run() -> None:
-    run = Run({query: list(grades.items()) for query, grades in QRELS.judgements.items()})
+    run = Run({query: list(grades.items()) for query, grades in QRELS.judgments.items()})
     assert evaluate(run, QRELS) == {"nDCG@10": 1.0, "R@100": 1.0}
 
 
-def test_no_judgements() -> None:
+def test_no_judgments() -> None:
     with pytest.raises(DataError, match="the qrels hold no judgments"):
         evaluate(RUN, Qrels({}))
 

@@ -32,7 +32,7 @@ def test_ndcg(
     queries = [
         query
         for query in read_queries(collection_path("scifact"))
-        if query.query_id in qrels.judgements
+        if query.query_id in qrels.judgments
     ]
     assert (len(scifact), len(queries)) == (5183, 300)
     with Index.create(tmp_path / "i", encoder.space) as index:

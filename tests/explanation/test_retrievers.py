@@ -141,7 +141,7 @@ def test_terms_of_feedback_are_called_so(small_index: Index, encoder: Encoder) -
 def test_words_of_feedback_are_called_so(collection: Collection) -> None:
     retriever = WordRetriever(collection.index, feedback=Feedback(2, 30, 0.5))
     query = collection.queries[0].text
-    asked = set(WordAnalyzer().analyse(query))
+    asked = set(WordAnalyzer().analyze(query))
     added = 0
     for hit in retriever.search(query, 3):
         for part in explain(retriever, query, hit.doc_id).contributions:
@@ -156,7 +156,7 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
     """Of real hits, from the texts alone, in float64."""
     analyzer, bm25 = WordAnalyzer(), BM25()
     texts = {
-        document.doc_id: analyzer.analyse(document.full_text) for document in collection.documents
+        document.doc_id: analyzer.analyze(document.full_text) for document in collection.documents
     }
     average = np.mean([len(words) for words in texts.values()])
     for query in collection.queries:

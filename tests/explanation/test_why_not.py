@@ -183,14 +183,14 @@ def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> Non
     assert any(read.weights.get(encoder.vocabulary.id(name)) for name in expected)
 
 
-def test_lost_to_quantisation(small_index: Index, encoder: Encoder) -> None:
+def test_lost_to_quantization(small_index: Index, encoder: Encoder) -> None:
     """What is said to be lost is the score that unrounded weights give."""
     retriever, query = SparseRetriever(small_index, encoder), "printer crashes"
     answer = why_not(retriever, query, "printer")
     asked = encoder.encode_queries([query]).as_dict(0)
     whole = encoder.encode_documents([small_index.document("printer")]).as_dict(0)
     exact = sum(weight * whole.get(term, 0.0) for term, weight in asked.items())
-    ((_, gain),) = losses(answer, LossKind.QUANTISATION).items()
+    ((_, gain),) = losses(answer, LossKind.QUANTIZATION).items()
     assert gain == pytest.approx(exact - answer.missing.score, abs=1e-9)
     assert 0 < abs(gain) < 1e-3
 
@@ -213,7 +213,7 @@ def test_nothing_is_called_pruned_where_the_text_reads_otherwise(
             answer = why_not(SparseRetriever(index, encoder), "zebra, printer, burns", "d")
         same = other == vector[printer]
         assert bool(losses(answer, LossKind.PRUNING)) == same
-        assert bool(losses(answer, LossKind.QUANTISATION)) == same
+        assert bool(losses(answer, LossKind.QUANTIZATION)) == same
         origins = {part.term: part.document.origin for part in answer.missing.contributions}
         assert origins.pop("printer") is (Origin.TEXT if same else Origin.UNKNOWN)
         assert len(origins) > 3 and Origin.UNKNOWN not in origins.values()

@@ -37,21 +37,21 @@ def sections_of(column_type: ColumnType, values: Sequence[Any]) -> dict[int, byt
     )
 
 
-def opened(column_type: ColumnType, sections: Mapping[int, bytes], units: int) -> Column:
+def opened(column_type: ColumnType, sections: Mapping[int, bytes], passages: int) -> Column:
     arrays = {kind: np.frombuffer(raw, np.uint8) for kind, raw in sections.items()}
-    return open_column(column_type, arrays.get, units)
+    return open_column(column_type, arrays.get, passages)
 
 
 def column_of(column_type: ColumnType, values: Sequence[Any]) -> Column:
     return opened(column_type, sections_of(column_type, values), len(values))
 
 
-def values_in(column: Column, units: int) -> list[list[Any]]:
-    """The values of each unit."""
+def values_in(column: Column, passages: int) -> list[list[Any]]:
+    """The values of each passage."""
     flat = column.values.tolist()
     if column.type is ColumnType.KEYWORD:
         flat = [column.strings[code] for code in flat]
     if column.type is ColumnType.BOOLEAN:
         flat = [bool(value) for value in flat]
-    starts = range(units + 1) if column.starts is None else column.starts.tolist()
-    return [flat[starts[unit] : starts[unit + 1]] for unit in range(units)]
+    starts = range(passages + 1) if column.starts is None else column.starts.tolist()
+    return [flat[starts[passage] : starts[passage + 1]] for passage in range(passages)]

@@ -158,10 +158,10 @@ def operators(condition: Expression) -> dict[str, Any]:
     return found
 
 
-def catalogue_of(
+def catalog_of(
     documents: Sequence[Mapping[str, Any]], deleted: Sequence[int] = ()
 ) -> sqlite3.Connection:
-    """A database with the columns of the catalogue's table that filters read."""
+    """A database with the columns of the catalog's table that filters read."""
     db = sqlite3.connect(":memory:")
     db.execute(
         "CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL, deleted INTEGER)"

@@ -78,9 +78,9 @@ def export(searcher: Searcher, number: int, facts: Facts) -> None:
     wanted = list(searcher.doc_ids())
     ids: list[str] = []
     documents: dict[str, Document] = {}
-    for place, batch in enumerate(searcher.stored_units(batch=16)):
-        ids += dict.fromkeys(document.doc_id for document, _ in batch.units)
-        documents |= {document.doc_id: document for document, _ in batch.units}
+    for place, batch in enumerate(searcher.stored_passages(batch=16)):
+        ids += dict.fromkeys(document.doc_id for document, _ in batch.passages)
+        documents |= {document.doc_id: document for document, _ in batch.passages}
         if place == 0:
             time.sleep(PAUSE)
     assert list(dict.fromkeys(ids)) == wanted

@@ -104,7 +104,7 @@ class Life:
         self.index.compact()
         info = self.index.info()
         assert info.segments == bool(self.model.committed)
-        assert info.units == info.live_units
+        assert info.passages == info.live_passages
 
     def refresh(self) -> None:
         before = self.reader.commit_info
@@ -183,7 +183,7 @@ def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
 
 
 def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
-    """More units of one document than k: the search goes on until k documents are found."""
+    """More passages of one document than k: the search goes on until k documents are found."""
     with Index.create(tmp_path / "i", SPACE) as index:
         documents = [Document(f"d{number}", "x" * 100) for number in range(4)]
         spans = [[(place, place + 1) for place in range(50)] for _ in documents]
@@ -201,16 +201,16 @@ def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
 # What a merge leaves
 
 
-def test_many_dead_units_are_merged_away(tmp_path: Path) -> None:
+def test_many_dead_passages_are_merged_away(tmp_path: Path) -> None:
     with create(tmp_path / "i") as index:
-        put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 units
+        put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 passages
         index.commit()
         index.delete(["d1", "d2", "d4", "d5", "d7", "d8"])
         index.commit()
-        assert (index.info().units, index.info().live_units) == (20, 14)
+        assert (index.info().passages, index.info().live_passages) == (20, 14)
         index.delete(["d10"])
         index.commit()
-        assert (index.info().units, index.info().live_units) == (13, 13)
+        assert (index.info().passages, index.info().live_passages) == (13, 13)
         assert_holds(
             index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3}
         )

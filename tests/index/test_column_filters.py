@@ -74,7 +74,7 @@ undeclared = filter_cases.conditions(st.sampled_from([("u",), ("o",), ("o", "u")
 def evaluated(
     expression: Expression, metadata: list[dict[str, Any]], rows: list[int], sql: Any
 ) -> list[bool]:
-    """The mask of a segment whose units are these rows."""
+    """The mask of a segment whose passages are these rows."""
     made = [Document(f"d{row}", "text", metadata=each) for row, each in enumerate(metadata)]
     for document in made:
         check_metadata(DECLARED, document)
@@ -114,7 +114,7 @@ def test_columns_and_sql_together_equal_the_definition(
     rows = data.draw(st.permutations(range(len(metadata))))[
         : data.draw(st.integers(0, len(metadata)))
     ]
-    db = filter_cases.catalogue_of(metadata)
+    db = filter_cases.catalog_of(metadata)
     expected = [matches(expression, metadata[row]) for row in rows]
     assert evaluated(expression, metadata, rows, lambda part: matching_rows(db, part)) == expected
     db.close()

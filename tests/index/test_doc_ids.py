@@ -1,4 +1,4 @@
-"""Ids beside the units: the catalogue's, whatever was merged, and never guessed where they are damaged."""
+"""Ids beside the passages: the catalog's, whatever was merged, and never guessed where they are damaged."""
 
 import sqlite3
 from pathlib import Path
@@ -58,11 +58,11 @@ def test_hits_are_named_after_replacing_deleting_and_merging(tmp_path: Path) -> 
             index.compact()
 
 
-def test_an_id_that_is_not_the_catalogues_is_found(tmp_path: Path) -> None:
+def test_an_id_that_is_not_the_catalogs_is_found(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         add_toys(index, 1, 2)
         index.commit()
-    with sqlite3.connect(tmp_path / "i" / "catalogue.sqlite") as database:
+    with sqlite3.connect(tmp_path / "i" / "catalog.sqlite") as database:
         database.execute("UPDATE documents SET doc_id = 'd9' WHERE doc_id = 'd2'")
     database.close()
     with Index.open(tmp_path / "i") as index:
@@ -76,7 +76,7 @@ def test_sections_of_another_size_are_refused() -> None:
         CorruptIndex, match="sections 96 and 97, the ids of its documents, are missing"
     ):
         DocIds.open({}.get, 2)
-    with pytest.raises(CorruptIndex, match="24 bytes for 3 units"):
+    with pytest.raises(CorruptIndex, match="24 bytes for 3 passages"):
         DocIds.open(sections.get, 3)
 
 

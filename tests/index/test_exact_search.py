@@ -88,7 +88,7 @@ def test_real_texts(real: RealCollection, k: int, threads: int) -> None:
     assert max(map(len, found)) == min(k, 300)
 
 
-def test_scores_are_those_of_the_encoder_up_to_quantising(real: RealCollection) -> None:
+def test_scores_are_those_of_the_encoder_up_to_quantizing(real: RealCollection) -> None:
     queries, vectors = (part.to_dense().astype(np.float64) for part in (real.queries, real.vectors))
     expected = queries @ vectors.T
     # A stored weight is off by at most a scale, and a scale is the largest weight / 65535.
@@ -103,8 +103,8 @@ def test_scores_are_those_of_the_encoder_up_to_quantising(real: RealCollection) 
             assert abs(hit.score - expected[at]) <= allowed[at]
 
 
-def test_more_units_than_a_block_holds(tmp_path: Path) -> None:
-    """A segment of two blocks (2^16 units each) and a small one."""
+def test_more_passages_than_a_block_holds(tmp_path: Path) -> None:
+    """A segment of two blocks (2^16 passages each) and a small one."""
     random = np.random.default_rng(1)
     n = (1 << 16) + 500
     with Index.create(tmp_path / "i", SPACE) as index:

@@ -15,7 +15,7 @@ import pytest
 from change_model import State, assert_holds, put, versioned
 
 from lexpand import Index
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 
 HERE = Path(__file__).parent
 
@@ -120,11 +120,11 @@ def assert_next_writer_works(path: Path, state: State) -> None:
 
 
 def segment_names(path: Path) -> set[str]:
-    catalogue = Catalogue.open(path)
+    catalog = Catalog.open(path)
     try:
-        return catalogue.segment_files()
+        return catalog.segment_files()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def assert_survives(one_round: Round, path: Path, number: int, fault: str, after: str) -> str:

@@ -16,7 +16,7 @@ from lexpand.index.filters import Expression, OneOf, matches, matching_rows, par
 
 def check(expression: Expression, documents: list[dict[str, Any]]) -> None:
     expected = [row for row, metadata in enumerate(documents) if matches(expression, metadata)]
-    db = cases.catalogue_of(documents)
+    db = cases.catalog_of(documents)
     found = matching_rows(db, expression)
     assert found.dtype == "uint32"
     assert found.tolist() == expected, str(expression)
@@ -46,7 +46,7 @@ def test_one_field_equals_the_definition(expression: Expression, values: list[An
     check(expression, [{"a": value} for value in values])
 
 
-def neighbour(value: float, steps: int) -> float:
+def neighbor(value: float, steps: int) -> float:
     for _ in range(abs(steps)):
         value = math.nextafter(value, math.copysign(math.inf, steps))
     return value
@@ -58,10 +58,10 @@ def neighbour(value: float, steps: int) -> float:
     st.lists(st.integers(-2, 2), max_size=5),
     st.data(),
 )
-def test_neighbouring_floats_are_told_apart(
+def test_neighboring_floats_are_told_apart(
     value: float, steps: list[int], data: st.DataObject
 ) -> None:
-    near = [each for step in steps if math.isfinite(each := neighbour(value, step))]
+    near = [each for step in steps if math.isfinite(each := neighbor(value, step))]
     expression = data.draw(cases.conditions(st.just(("a",)), st.sampled_from([value, *near])))
     check(expression, [{"a": each} for each in [value, *near]])
 
@@ -72,7 +72,7 @@ def test_usual_documents_are_left_to_sql() -> None:
         parse_text("year >= 2022 and tags = y and not price > 100.5 and exists(tags)")
     )
     found = (
-        cases.catalogue_of(documents)
+        cases.catalog_of(documents)
         .execute(f"SELECT {verdict} FROM documents", parameters)
         .fetchall()
     )
@@ -108,7 +108,7 @@ def test_the_largest_filter_is_within_the_limits_of_sqlite() -> None:
 
 def test_deleted_documents_are_found_too() -> None:
     assert matching_rows(
-        cases.catalogue_of([{"a": 1}, {"a": 1}], deleted=[0]), parse_text("a = 1")
+        cases.catalog_of([{"a": 1}, {"a": 1}], deleted=[0]), parse_text("a = 1")
     ).tolist() == [0, 1]
 
 

@@ -89,8 +89,8 @@ def test_the_golden_of_format_3_is_read_where_nobody_can_write(
 def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
     with Index.open(copy) as index:
         index.compact()
-        assert (index.info().segments, index.info().live_units) == (1, index.info().units)
-    database = sqlite3.connect(copy / "catalogue.sqlite")
+        assert (index.info().segments, index.info().live_passages) == (1, index.info().passages)
+    database = sqlite3.connect(copy / "catalog.sqlite")
     assert database.execute("SELECT COUNT(*) FROM documents").fetchone() == (3,)
     database.close()
     with Index.open(copy) as index:
@@ -99,7 +99,7 @@ def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
 
 
 def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
-    """Segment by segment, byte by byte; and the same catalogue, but for times and names."""
+    """Segment by segment, byte by byte; and the same catalog, but for times and names."""
     make_golden(tmp_path / "new")
     new, old = (sorted((path / "segments").iterdir()) for path in (tmp_path / "new", GOLDEN))
     assert [file.read_bytes() for file in new] == [file.read_bytes() for file in old]
@@ -110,7 +110,7 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
         # The versions of Lexpand and of the stemmer, and the checksum that covers them, change.
         "settings": "key, CASE WHEN key IN ('created_by', 'checksum') THEN '' "
         "WHEN key = 'words' THEN json_remove(value, '$.stemmer') ELSE value END",
-        "segments": "segment, created, retired, units, bytes, checksum",
+        "segments": "segment, created, retired, passages, bytes, checksum",
         "commits": "commit_id, documents",
     }
     for table, columns in tables.items():
@@ -119,8 +119,8 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
 
 
 def read(path: Path, query: str) -> list[tuple[object, ...]]:
-    # Immutable, because SQLite otherwise makes files beside a catalogue that it reads.
-    database = sqlite3.connect(f"{(path / 'catalogue.sqlite').as_uri()}?immutable=1", uri=True)
+    # Immutable, because SQLite otherwise makes files beside a catalog that it reads.
+    database = sqlite3.connect(f"{(path / 'catalog.sqlite').as_uri()}?immutable=1", uri=True)
     try:
         return database.execute(query).fetchall()
     finally:
@@ -129,7 +129,7 @@ def read(path: Path, query: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_older_format_is_refused(copy: Path, version: int) -> None:
-    database = sqlite3.connect(copy / "catalogue.sqlite")
+    database = sqlite3.connect(copy / "catalog.sqlite")
     database.execute(f"PRAGMA user_version = {version}")
     database.close()
     with pytest.raises(
@@ -149,7 +149,7 @@ def test_an_older_format_is_refused(copy: Path, version: int) -> None:
     ],
 )
 def test_settings_and_vocabulary_have_a_checksum(copy: Path, change: str) -> None:
-    database = sqlite3.connect(copy / "catalogue.sqlite", isolation_level=None)
+    database = sqlite3.connect(copy / "catalog.sqlite", isolation_level=None)
     database.execute(change)
     database.close()
     with pytest.raises(

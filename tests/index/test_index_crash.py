@@ -15,7 +15,7 @@ from index_toys import EVERYTHING, SPACE, add_toys, ids_in, make_toys, same_to_t
 
 from lexpand import Index, _native
 from lexpand.errors import IndexLocked
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 
 HERE = Path(__file__).parent
 
@@ -68,12 +68,12 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 
 def segment_names(path: Path) -> set[str]:
-    """The files that the catalogue names."""
-    catalogue = Catalogue.open(path)
+    """The files that the catalog names."""
+    catalog = Catalog.open(path)
     try:
-        return catalogue.segment_files()
+        return catalog.segment_files()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def test_left_overs_are_never_read_and_removed_by_the_next_writer(tmp_path: Path) -> None:
@@ -107,11 +107,11 @@ def test_a_locked_out_writer_removes_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) -> None:
     path = tmp_path / "i"
     path.mkdir()
-    catalogue = path / "catalogue.sqlite"
+    catalog = path / "catalog.sqlite"
     if left == "empty file":
-        catalogue.touch()
+        catalog.touch()
     elif left != "nothing":
-        database = sqlite3.connect(catalogue, isolation_level=None)
+        database = sqlite3.connect(catalog, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         if left == "log":
             database.execute("BEGIN")
@@ -129,7 +129,7 @@ def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) ->
 def test_interrupted_right_after_the_commit_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = Catalogue.commit
+    commit = Catalog.commit
 
     def commit_and_be_interrupted(*arguments: object) -> None:
         commit(*arguments)  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def test_interrupted_right_after_the_commit_point(
     with Index.open(path) as index:
         add_toys(index, 2)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Catalogue, "commit", commit_and_be_interrupted)
+            patch.setattr(Catalog, "commit", commit_and_be_interrupted)
             index.commit()
         assert ids_in(index) == ["d1", "d2"]
         assert index.commit().commit_id == 2  # nothing waits
@@ -163,7 +163,7 @@ def test_interrupted_before_the_commit_point(
             if moment == "before the segment":
                 patch.setattr(_native, "write_segment", interrupt)
             else:
-                patch.setattr(Catalogue, "commit", interrupt)
+                patch.setattr(Catalog, "commit", interrupt)
             index.commit()
         assert ids_in(index) == ["d1"]
         assert len(list((path / "segments").iterdir())) == 1

@@ -54,7 +54,7 @@ def test_a_read_only_view_of_an_index_at_work(
     with Index.open(path) as writer:
         add_toys(writer, 2)
         writer.commit()
-        assert (path / "catalogue.sqlite-wal").stat().st_size > 0
+        assert (path / "catalog.sqlite-wal").stat().st_size > 0
         with Index.open(read_only(path)) as index:
             assert ids_in(index) == ["d1", "d2"]
 
@@ -99,7 +99,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         committed = fill(index)
         assert committed > 0
         assert len(index) == committed == len(ids_in(index))
-        # The folder holds the files that the catalogue names, and no others.
+        # The folder holds the files that the catalog names, and no others.
         assert len(list((path / "segments").iterdir())) == index.info().segments
         with Index.open(path) as reader:
             assert ids_in(reader) == [f"d{number}" for number in range(committed)]

@@ -1,4 +1,4 @@
-"""Documents come back from the catalogue exactly as they went in."""
+"""Documents come back from the catalog exactly as they went in."""
 
 import tempfile
 from pathlib import Path

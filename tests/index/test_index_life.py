@@ -112,7 +112,7 @@ def test_additions_are_seen_after_commit(path: Path) -> None:
         add_toys(index, 3)
         assert index.commit().commit_id == 2
         assert ids_in(index) == ["d1", "d2", "d3"]
-        assert (index.info().segments, index.info().units, index.info().nnz) == (2, 3, 6)
+        assert (index.info().segments, index.info().passages, index.info().nnz) == (2, 3, 6)
     with Index.open(path) as index:
         assert ids_in(index) == ["d1", "d2", "d3"]
         assert index.commit_info.commit_id == 2
@@ -385,7 +385,7 @@ def open_files():
             links.append(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:
             pass
-    return [link for link in links if "catalogue.sqlite" in link]
+    return [link for link in links if "catalog.sqlite" in link]
 
 def child(index, before):
     signal.alarm(20)  # rather than wait for a lock for ever
@@ -441,9 +441,9 @@ def test_what_is_known_of_an_index(path: Path) -> None:
     with Index.open(make_toys(path, [1], [2, 3])) as index:
         info = index.info()
         files = list((path / "segments").iterdir())
-        assert (info.segments, info.units, info.nnz, info.commit.documents) == (2, 3, 6, 3)
+        assert (info.segments, info.passages, info.nnz, info.commit.documents) == (2, 3, 6, 3)
         assert info.segment_bytes == sum(file.stat().st_size for file in files)
-        assert info.catalogue_bytes >= (path / "catalogue.sqlite").stat().st_size > 0
+        assert info.catalog_bytes >= (path / "catalog.sqlite").stat().st_size > 0
         assert info.space == space_of(TERMS)
         assert info.commit == index.commit_info
         assert info.commit.created_at.endswith("+00:00")

@@ -156,17 +156,15 @@ def test_a_killed_reader_holds_nothing(tmp_path: Path) -> None:
         writer.compact()
         assert len(segments(path)) == 1
         assert len(list((path / "leases").iterdir())) == 1
-        assert b"number1. " not in bytes_of_catalogue(path)
+        assert b"number1. " not in bytes_of_catalog(path)
 
 
 # Deleted texts
 
 
-def bytes_of_catalogue(path: Path) -> bytes:
+def bytes_of_catalog(path: Path) -> bytes:
     return b"".join(
-        file.read_bytes()
-        for file in path.glob("catalogue.sqlite*")
-        if not file.name.endswith("-shm")
+        file.read_bytes() for file in path.glob("catalog.sqlite*") if not file.name.endswith("-shm")
     )
 
 
@@ -174,15 +172,15 @@ def bytes_of_catalogue(path: Path) -> bytes:
 def test_deleted_texts_leave_the_disk(tmp_path: Path, everything: bool) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as index:
-        assert b"number1. " in bytes_of_catalogue(path)
+        assert b"number1. " in bytes_of_catalog(path)
         index.delete(list(STATE) if everything else ["d1"])
         put(index, [versioned(2, 1)])
         index.compact()
-        found = bytes_of_catalogue(path)
+        found = bytes_of_catalog(path)
         assert b"number1. " not in found
         assert b"paper blue version0. Paper number2. " not in found
         assert (b"number3. " in found) == (not everything)
-    assert b"number1. " not in bytes_of_catalogue(path)
+    assert b"number1. " not in bytes_of_catalog(path)
 
 
 def test_a_text_leaves_the_disk_when_its_last_reader_has_gone(tmp_path: Path) -> None:
@@ -197,7 +195,7 @@ def test_a_text_leaves_the_disk_when_its_last_reader_has_gone(tmp_path: Path) ->
             ]
             assert old.documents([row])[row] == STATE["d1"]
         index.compact()
-        assert b"number1. " not in bytes_of_catalogue(path)
+        assert b"number1. " not in bytes_of_catalog(path)
         assert index.check() == []
 
 

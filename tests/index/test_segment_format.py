@@ -166,9 +166,9 @@ def test_dense_terms_and_splits(tmp_path: Path, n: int) -> None:
     assert len(segment.array(27, "<u2")) > 0
 
 
-def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:
+def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2], [3])
-    database = sqlite3.connect(path / "catalogue.sqlite")
+    database = sqlite3.connect(path / "catalog.sqlite")
     assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
     assert database.execute("PRAGMA user_version").fetchone() == (3,)
     listed = database.execute(
@@ -181,7 +181,7 @@ def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:
         for i, (file, segment) in enumerate((file, PlainSegment.read(file)) for file in files)
     ]
     assert {entry.name for entry in path.iterdir()} == {
-        "catalogue.sqlite",
+        "catalog.sqlite",
         "segments",
         "writer.lock",
     }

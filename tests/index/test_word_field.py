@@ -82,10 +82,10 @@ def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> Non
 
 def test_scores_equal_those_of_bm25s_on_scifact(scifact: list[Document]) -> None:
     analyzer = WordAnalyzer()
-    units = [analyzer.analyse(f"{document.title} {document.text}") for document in scifact]
+    units = [analyzer.analyze(f"{document.title} {document.text}") for document in scifact]
     field, model = build(units), peer(units)
     for document in scifact[::500]:
-        words = analyzer.analyse(document.title)
+        words = analyzer.analyze(document.title)
         np.testing.assert_allclose(
             scores(field, words), model.get_scores(known(model, words)), rtol=1e-12, atol=0
         )
@@ -96,7 +96,7 @@ def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> Non
     analyzer = WordAnalyzer()
     counts = analyzer.counts(texts)
     built = build_words(counts.words, counts.indptr, counts.terms, counts.counts)
-    assert built == sections([analyzer.analyse(text) for text in texts])
+    assert built == sections([analyzer.analyze(text) for text in texts])
 
 
 UNITS = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]

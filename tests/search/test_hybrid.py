@@ -152,7 +152,7 @@ def test_in_a_large_index_frequencies_count_in_full(
     found = index.inverse_document_frequencies()
     plain = SparseRetriever(index, encoder).encode(QUERIES)
     for passages, share in ((1_000, 0.5), (10**9, 1.0)):
-        monkeypatch.setattr(Searcher, "live_units", passages)
+        monkeypatch.setattr(Searcher, "live_passages", passages)
         weighted = SparseRetriever(index, encoder, idf=2.0).encode(QUERIES)
         np.testing.assert_allclose(
             weighted.weights, plain.weights * found[plain.terms] ** (2 * share), rtol=1e-5
@@ -195,10 +195,10 @@ def test_feedback_of_a_hybrid_comes_from_its_own_best(
     hybrid = HybridRetriever([0.001 * sparse, words], feedback=feedback)
     (found,) = hybrid.rank(["printer invoices"], 5)
     searcher = sparse.searcher
-    (unit,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).units(1)
+    (passage,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).passages(1)
     (again,) = (
         sparse.ask(searcher, ["printer invoices"])
-        .learned([standing(unit, 1)], feedback)
+        .learned([standing(passage, 1)], feedback)
         .matches(1000)
     )
     (by_words,) = words.rank(["printer invoices"], 1000)

@@ -32,7 +32,7 @@ def judge(run: Run, qrels: Qrels) -> float:
     """How near the best scores are to the grades: five documents' ranks would hardly depend on the weights."""
     far = [
         abs(run.rankings[query][0].score - grades["printer"]) / grades["printer"]
-        for query, grades in qrels.judgements.items()
+        for query, grades in qrels.judgments.items()
     ]
     return 1 - sum(far) / len(far)
 
@@ -57,7 +57,7 @@ def by_hand(
     queries = [QUERIES[i] for i in only]
     return judge(
         weighted.run(queries, 100),
-        Qrels({q.query_id: QRELS.judgements[q.query_id] for q in queries}),
+        Qrels({q.query_id: QRELS.judgments[q.query_id] for q in queries}),
     )
 
 

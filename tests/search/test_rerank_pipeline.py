@@ -147,7 +147,7 @@ def test_what_only_loading_refuses(path: Path, tmp_path: Path, model: Path) -> N
         open_retriever(path, Pipeline(rerank=Rerank(str(model), depth=0)))
     with pytest.raises(DataError, match="finite and above 0"):
         open_retriever(path, Pipeline(rerank=Rerank(str(model), budget_ms=0)))
-    assert not (path / "catalogue.sqlite-wal").exists()
+    assert not (path / "catalog.sqlite-wal").exists()
 
 
 @pytest.fixture

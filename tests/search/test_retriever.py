@@ -152,7 +152,7 @@ def test_open_finds_a_model_in_a_folder(
         open_retriever(path)
     with open_retriever(path, model=moved) as retriever:
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
-    assert not (path / "catalogue.sqlite-wal").exists()
+    assert not (path / "catalog.sqlite-wal").exists()
 
 
 def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
@@ -160,7 +160,7 @@ def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
     with pytest.raises(ModelError) as kept:
         open_retriever(small_index.path, model="nowhere")
     assert "nowhere" in str(kept.value)
-    assert not (small_index.path / "catalogue.sqlite-wal").exists()
+    assert not (small_index.path / "catalog.sqlite-wal").exists()
 
 
 def test_no_index(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lexpand import (
 from lexpand.data import collection_path, read_documents, read_queries
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.index import Units
+from lexpand.index import RankedPassages
 from lexpand.search import Feedback, Fusion, Pipeline
 from lexpand.search.hybrid import standing
 from lexpand.search.pipeline import Splade, Words
@@ -48,7 +48,7 @@ def reference(
 ) -> dict[str, float]:
     """The score of every document, by matrices [documents, words] in float64."""
     analyzer = WordAnalyzer("english")
-    counts = {doc_id: Counter(analyzer.analyse(text)) for doc_id, text in texts.items()}
+    counts = {doc_id: Counter(analyzer.analyze(text)) for doc_id, text in texts.items()}
     vocabulary = sorted(set().union(*counts.values()))
     tf = np.array([[count[word] for word in vocabulary] for count in counts.values()], np.float64)
     df, lengths = (tf > 0).sum(axis=0), tf.sum(axis=1)
@@ -105,7 +105,7 @@ def test_as_the_reference_on_abstracts(tmp_path: Path, encoder: Encoder) -> None
 
 def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetriever) -> None:
     searcher = index.searcher()
-    relevant = words.ask(searcher, ["printer"]).units(1)
+    relevant = words.ask(searcher, ["printer"]).passages(1)
     (found,) = words.ask(searcher, ["the of"]).learned(relevant, FEEDBACK).matches(9)
     assert found[0].doc_id == "printer"
     # Only where feedback says so: the query stays as it is.
@@ -124,9 +124,10 @@ def test_a_hybrid_whose_parts_both_learn(
     hybrid = HybridRetriever(plain.parts, fusion="max", feedback=FEEDBACK)
     searcher = index.searcher()
     relevant = [
-        standing(units, FEEDBACK.documents) for units in plain.ask(searcher, [QUERY]).units(1000)
+        standing(passages, FEEDBACK.documents)
+        for passages in plain.ask(searcher, [QUERY]).passages(1000)
     ]
-    assert [units.scores.tolist() for units in relevant] == [[1.0, 0.5]]
+    assert [passages.scores.tolist() for passages in relevant] == [[1.0, 0.5]]
     again = [
         part.ask(searcher, [QUERY]).learned(relevant, FEEDBACK).matches(1000)[0]
         for part in (sparse, words)
@@ -155,7 +156,7 @@ def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encode
         # The vector, too, is that of the chunk that was found, here by words: the second one.
         sparse, found = (
             SparseRetriever(index, encoder),
-            WordRetriever(index).ask(index.searcher(), ["money"]).units(1),
+            WordRetriever(index).ask(index.searcher(), ["money"]).passages(1),
         )
         learned = sparse.ask(index.searcher(), [""]).learned(found, Feedback(1, 1000, 1.0))
         assert set(learned.vectors.as_dict(0)) == set(index.vectors("long")[1].terms.tolist())
@@ -202,9 +203,11 @@ def test_relevant_documents_without_scores(
     index: Index, words: WordRetriever, encoder: Encoder
 ) -> None:
     searcher = index.searcher()
-    (found,) = words.ask(searcher, ["printer invoice"]).units(2)
+    (found,) = words.ask(searcher, ["printer invoice"]).passages(2)
     for score in (0.0, -1.0, float("nan")):
-        relevant = [Units(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)]
+        relevant = [
+            RankedPassages(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)
+        ]
         for retriever in (words, SparseRetriever(index, encoder)):
             with pytest.raises(
                 DataError, match="the scores of the relevant documents are their shares"

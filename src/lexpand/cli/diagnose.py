@@ -61,15 +61,15 @@ def lint_command(
     """
     with Index.open(index_path) as index:
         encoder = _encoder_if_there(index, model, threads)
-        units = index.info().live_units
-        with reporting(units + min(units, sample), "looking", is_watched()) as on_done:
+        passages = index.info().live_passages
+        with reporting(passages + min(passages, sample), "looking", is_watched()) as on_done:
             findings = lint(index, encoder, hub_share=hub_share, sample=sample, on_done=on_done)
     if as_json:
-        print_json({"findings": findings, "units": units})
+        print_json({"findings": findings, "passages": passages})
     else:
         for finding in findings:
             _print_finding(finding)
-        show(f"{count(len(findings), 'finding')} in {count(units, 'vector')}")
+        show(f"{count(len(findings), 'finding')} in {count(passages, 'vector')}")
     if any(finding.severity is Severity.ERROR for finding in findings):
         raise typer.Exit(EXIT_ERROR)
 

@@ -129,9 +129,9 @@ def print_report(
     if report.most_cut:
         most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
         show(f"most tokens not read, by document: {most}", indent=2)
-    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
+    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         show(
-            f"{count(report.units, 'passage')} made of them, long documents being in chunks",
+            f"{count(report.passages, 'passage')} made of them, long documents being in chunks",
             indent=2,
         )
     show(f"{collection.path} holds {count(len(collection), 'document')}")

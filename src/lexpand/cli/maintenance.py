@@ -15,14 +15,14 @@ from lexpand.index import Index
 
 
 def check(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Read everything in INDEX and verify it: checksums, postings, texts, the catalogue.
+    """Read everything in INDEX and verify it: checksums, postings, texts, the catalog.
 
     Exit code 1 where something is wrong; each fault is a line.
     """
     start = time.perf_counter()
     with Index.open(index_path, verify=False) as index:
         faults = index.check()
-        documents, size = len(index), index.info().segment_bytes + index.info().catalogue_bytes
+        documents, size = len(index), index.info().segment_bytes + index.info().catalog_bytes
     seconds = time.perf_counter() - start
     if as_json:
         print_json(
@@ -48,7 +48,7 @@ def compact(index_path: IndexPath, as_json: Json = False, verbose: Verbose = Fal
         before = index.info()
         index.compact()
         after = index.info()
-    sizes = [info.segment_bytes + info.catalogue_bytes for info in (before, after)]
+    sizes = [info.segment_bytes + info.catalog_bytes for info in (before, after)]
     if as_json:
         print_json({"segments": [before.segments, after.segments], "bytes": sizes})
         return

@@ -72,9 +72,9 @@ ChunksAs = Annotated[
     Chunks | None,
     typer.Option(
         "--chunks",
-        help="What chunks become: passages of the index, the best of which finds the document (units), or one vector "
+        help="What chunks become: passages of the index, the best of which finds the document (passages), or one vector "
         "with the largest weights (max).",
-        show_default="units",
+        show_default="passages",
     ),
 ]
 Overlap = Annotated[

@@ -91,10 +91,10 @@ def import_command(
         str | None,
         typer.Option("--name", help="How the model is called.", show_default="the name of DEST"),
     ] = None,
-    licence: Annotated[
+    license: Annotated[
         str | None,
         typer.Option(
-            "--licence", help="Of the weights.", show_default="what SOURCE's README.md says"
+            "--license", help="Of the weights.", show_default="what SOURCE's README.md says"
         ),
     ] = None,
     origin: Annotated[
@@ -128,7 +128,7 @@ def import_command(
         query_encoder=query_encoder,
         max_tokens=max_length,
         name=name,
-        license=licence,
+        license=license,
         origin=origin,
     )
     done = import_model(
@@ -175,7 +175,7 @@ def check(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> No
 
 
 def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, licence, origin."""
+    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, license, origin."""
     path = find_folder(folder)
     contract, config = Contract.load(path), read_json(path / "config.json", dict)
     facts = {
@@ -194,7 +194,7 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         "graph": contract.body is not None,
         "screening": contract.screening is not None,
         "golden_pairs": len(contract.golden),
-        "licence": contract.license,
+        "license": contract.license,
         "origin": contract.origin,
     }
     if as_json:

@@ -34,7 +34,7 @@ def encode_to_file(
     what is left.
 
     Args:
-        encoder: the model; long documents become what it says, but no units.
+        encoder: the model; long documents become what it says, but no passages.
         documents: read a batch at a time.
         target: the file.
         format: see `export_index`.
@@ -45,14 +45,14 @@ def encode_to_file(
         on_done: called with the number of documents that were finished since the last call.
 
     Raises:
-        DataError: see `export_index`; or the encoder makes units of chunks, for which no format has
+        DataError: see `export_index`; or the encoder makes passages of chunks, for which no format has
             a place.
         MissingExtra: Parquet needs pyarrow, which is not installed.
         StorageError: the disk refuses.
     """
     path = Path(target)
     chosen = check_target(path, format, scale, overwrite)
-    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
+    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         raise DataError(
             "a file has one vector a document: let chunks become one vector (--chunks max)"
         )

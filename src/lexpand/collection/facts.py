@@ -16,7 +16,7 @@ class CollectionInfo:
 
     Attributes:
         path: the folder.
-        documents: documents of the commit that searches see; ``passages`` are their units, more
+        documents: documents of the commit that searches see; ``passages`` are their passages, more
             where long documents are in chunks.
         commit, committed_at: its number and time (UTC).
         model, contract_hash, model_location: whose vectors.
@@ -27,7 +27,7 @@ class CollectionInfo:
         columns: metadata fields with a type.
         pipeline: the name of the pipeline that searches, or its parts.
         segments: files of the index; ``stored_weights`` are in them.
-        segment_bytes, catalogue_bytes: on disk; ``bytes_a_weight`` by what segments hold.
+        segment_bytes, catalog_bytes: on disk; ``bytes_a_weight`` by what segments hold.
         deleted_passages: passages whose space a merge or `compact` gives back.
     """
 
@@ -48,7 +48,7 @@ class CollectionInfo:
     stored_weights: int
     deleted_passages: int
     segment_bytes: int
-    catalogue_bytes: int
+    catalog_bytes: int
     bytes_a_weight: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
     return CollectionInfo(
         path=str(index.path),
         documents=found.commit.documents,
-        passages=found.live_units,
+        passages=found.live_passages,
         commit=found.commit.commit_id,
         committed_at=found.commit.created_at,
         model=found.space.model.name,
@@ -87,9 +87,9 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
         pipeline=_name_of(pipeline),
         segments=found.segments,
         stored_weights=found.nnz,
-        deleted_passages=found.units - found.live_units,
+        deleted_passages=found.passages - found.live_passages,
         segment_bytes=found.segment_bytes,
-        catalogue_bytes=found.catalogue_bytes,
+        catalog_bytes=found.catalog_bytes,
         bytes_a_weight={
             name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()
         },

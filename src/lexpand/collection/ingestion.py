@@ -47,7 +47,7 @@ class IngestReport:
         truncated: documents that were cut, being longer than the model reads.
         tokens, tokens_lost: of the documents encoded; those past the model's length.
         most_cut: of the documents cut, those that lost most: tokens lost and doc_id.
-        units: vectors made; more than documents where long ones are in chunks.
+        passages: vectors made; more than documents where long ones are in chunks.
         empty: vectors without a term, which no query finds.
         encode_seconds: spent in the encoder.
     """
@@ -61,7 +61,7 @@ class IngestReport:
     tokens: int = 0
     tokens_lost: int = 0
     most_cut: list[tuple[int, str]] = field(default_factory=list)
-    units: int = 0
+    passages: int = 0
     empty: int = 0
     encode_seconds: float = 0.0
 
@@ -229,6 +229,6 @@ def _count(encoded: EncodedDocuments, report: IngestReport) -> None:
     report.most_cut = heapq.nsmallest(
         _MOST_CUT, report.most_cut + found, key=lambda pair: (-pair[0], pair[1])
     )
-    report.units += len(encoded.vectors)
+    report.passages += len(encoded.vectors)
     report.empty += encoded.empty
     report.refused.extend(encoded.refused)

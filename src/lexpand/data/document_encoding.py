@@ -57,7 +57,7 @@ class Long(StrEnum):
 class Chunks(StrEnum):
     """What a document's chunks become."""
 
-    UNITS = "units"
+    PASSAGES = "passages"
     """Vectors of their own; the document is found by its best chunk."""
 
     MAX = "max"
@@ -79,7 +79,7 @@ class LongDocuments:
     """
 
     policy: Long = Long.TRUNCATE
-    chunks: Chunks = Chunks.UNITS
+    chunks: Chunks = Chunks.PASSAGES
     overlap: int | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class LongDocuments:
             object.__setattr__(self, "chunks", Chunks(self.chunks))
         except ValueError as error:
             raise DataError(
-                f"long documents: {error}: give truncate, chunk or refuse, and units or max"
+                f"long documents: {error}: give truncate, chunk or refuse, and passages or max"
             ) from None
         overlap = 0 if self.overlap is None else self.overlap
         if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:

@@ -1,4 +1,4 @@
-"""Relevance judgements: which documents answer which query, and how well."""
+"""Relevance judgments: which documents answer which query, and how well."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Qrels:
     """For each query the grades of the documents that were judged for it.
 
     Attributes:
-        judgements: for each query_id its grade for each doc_id; a whole number, 0 or less for not
+        judgments: for each query_id its grade for each doc_id; a whole number, 0 or less for not
             relevant.
 
     Raises:
         DataError: an id is no legal id, or a grade no integer.
     """
 
-    judgements: Mapping[str, Mapping[str, int]]
+    judgments: Mapping[str, Mapping[str, int]]
 
     def __post_init__(self) -> None:
         checked = {
@@ -48,9 +48,9 @@ class Qrels:
                 check_id(document, "doc_id"): _check_grade(query, document, grade)
                 for document, grade in _items(grades, f"the grades of query {query!r}")
             }
-            for query, grades in _items(self.judgements, "judgments")
+            for query, grades in _items(self.judgments, "judgments")
         }
-        object.__setattr__(self, "judgements", checked)
+        object.__setattr__(self, "judgments", checked)
 
     @classmethod
     def read(cls, path: str | Path) -> Qrels:
@@ -65,7 +65,7 @@ class Qrels:
             SourceError: the file is missing, damaged or holds no judgment.
         """
         found: dict[str, dict[str, int]] = {}
-        for place, query, document, cell in _read_judgements(Path(path)):
+        for place, query, document, cell in _read_judgments(Path(path)):
             grades = found.setdefault(check_row_id(place, query, "query_id"), {})
             check_row_id(place, document, "doc_id")
             grade = parse_integer(place, cell, "grade")
@@ -73,7 +73,7 @@ class Qrels:
                 reason = f"judged {grades[document]} and {grade} for query {query!r}: keep one of the lines"
                 raise RowError(place, reason, document)
         if not found:
-            raise SourceError(f"{path} holds no judgements: check that it is the right file")
+            raise SourceError(f"{path} holds no judgments: check that it is the right file")
         return cls(found)
 
     def write_trec(self, path: str | Path) -> None:
@@ -103,12 +103,12 @@ class Qrels:
         write_lines(Path(path), itertools.chain([_BEIR_HEADER], lines))
 
     def _flat(self) -> Iterator[tuple[str, str, int]]:
-        for query, grades in self.judgements.items():
+        for query, grades in self.judgments.items():
             for document, grade in grades.items():
                 yield query, document, grade
 
 
-def _read_judgements(path: Path) -> Iterator[tuple[str, str, str, str]]:
+def _read_judgments(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yields place, query_id, doc_id and grade, the last three as they stand in the file."""
     beir, begun = False, False
     for place, line in read_columns(path):

@@ -12,9 +12,9 @@ from lexpand.index import Index, Match
 SAME = 0.95
 """The cosine of two vectors from which on their texts are nearly the same."""
 
-# Neighbours that are looked at; a document of more copies is found all the same.
-_NEIGHBOURS = 5
-# Terms that a unit is searched for by: nearly equal vectors share the strongest ones, and a search
+# Neighbors that are looked at; a document of more copies is found all the same.
+_NEIGHBORS = 5
+# Terms that a passage is searched for by: nearly equal vectors share the strongest ones, and a search
 # for all terms of a document reads most of the index.
 _STRONGEST = Pruning(top=16)
 
@@ -26,23 +26,23 @@ def near_duplicates(
     known: set[frozenset[str]],
     on_done: Callable[[int], None],
 ) -> Iterator[Finding]:
-    """Sampled units that have a near duplicate among all documents.
+    """Sampled passages that have a near duplicate among all documents.
 
-    Each is searched for by its strongest terms, by dot product, so a neighbour of much larger
+    Each is searched for by its strongest terms, by dot product, so a neighbor of much larger
     weights may hide one; cosines are those of the whole vectors.
 
     Args:
         index: the documents.
-        sample: vectors of units.
+        sample: vectors of passages.
         doc_ids: one a vector.
         known: pairs that are said elsewhere.
-        on_done: called with the number of units that were looked at.
+        on_done: called with the number of passages that were looked at.
     """
     pairs: dict[frozenset[str], float] = {}
     found: set[str] = set()
     for number, doc_id in enumerate(doc_ids):
         vector = sample[[number]]
-        (matches,) = index.search(_STRONGEST.apply(vector), _NEIGHBOURS + 1)
+        (matches,) = index.search(_STRONGEST.apply(vector), _NEIGHBORS + 1)
         mine = vector.as_dict(0)
         for match in matches:
             pair = frozenset((doc_id, match.doc_id))

@@ -29,18 +29,18 @@ def lint(
 ) -> list[Finding]:
     """Look through an index.
 
-    Memory is some 40 bytes a unit, whatever the texts are, and the vectors of the sample.
+    Memory is some 40 bytes a passage, whatever the texts are, and the vectors of the sample.
 
     Args:
         index: the index.
         encoder: its model; without it, what was truncated and what special tokens weigh is not
             known, which a finding says.
-        hub_share: a term in more than this share of the units is a hub; None to look for none. A
+        hub_share: a term in more than this share of the passages is a hub; None to look for none. A
             sound index has hundreds above 0.1, and a collection on one subject some above 0.9: they
             need no mending by themselves.
-        sample: units that are looked at for near duplicates, drawn at random, the same ones each
+        sample: passages that are looked at for near duplicates, drawn at random, the same ones each
             time.
-        on_done: called with the number of units that were looked at, those of the sample once more.
+        on_done: called with the number of passages that were looked at, those of the sample once more.
 
     Raises:
         DataError: ``hub_share`` is not above 0 and at most 1, or ``sample`` is negative.
@@ -56,7 +56,7 @@ def lint(
     vectors, texts = _checks(index, encoder, hub_share)
     drawn = _Sample(sample)
     last = -1
-    for batch in index.stored_units():
+    for batch in index.stored_passages():
         vectors.see(batch)
         drawn.see(batch)
         new = [
@@ -64,9 +64,9 @@ def lint(
             for i, row in enumerate(batch.rows.tolist())
             if row != (batch.rows[i - 1] if i else last)
         ]
-        texts.see([batch.units[i][0] for i in new], batch.rows[new].tolist())
+        texts.see([batch.passages[i][0] for i in new], batch.rows[new].tolist())
         last = int(batch.rows[-1])
-        done(len(batch.units))
+        done(len(batch.passages))
     return [*_findings(index, vectors, texts, drawn, done), *_unchecked(encoder)]
 
 
@@ -119,7 +119,7 @@ def _doc_ids(index: Index, rows: list[int]) -> list[str]:
 
 
 class _Sample:
-    """Units with a term, drawn from a stream (algorithm R; Vitter 1985)."""
+    """RankedPassages with a term, drawn from a stream (algorithm R; Vitter 1985)."""
 
     def __init__(self, size: int) -> None:
         self._size, self._seen = size, 0
@@ -141,7 +141,7 @@ class _Sample:
         return SparseVectors.concatenate([nothing, *(vector for _, vector in self._drawn)])
 
     def see(self, batch: StoredBatch) -> None:
-        for i, (document, _) in enumerate(batch.units):
+        for i, (document, _) in enumerate(batch.passages):
             if batch.vectors.indptr[i] == batch.vectors.indptr[i + 1]:
                 continue
             self._seen += 1

@@ -185,7 +185,7 @@ def _documents_with(index: Index, encoder: Encoder, word: str) -> list[str] | No
     if index.schema.words is None:
         return None
     (matches,) = index.search_words([word], _MOST_DOCUMENTS)
-    exact = Phrases([word], encoder.normalise, whole_ids=True)
+    exact = Phrases([word], encoder.normalize, whole_ids=True)
     texts = index.documents([match.row for match in matches])
     return [match.doc_id for match in matches if exact.found_in(texts[match.row].full_text)]
 

@@ -11,21 +11,21 @@ from lexpand.data import Vocabulary
 from lexpand.diagnose.finding import EXAMPLES, Finding, Severity
 from lexpand.index import StoredBatch
 
-# Of fewer units a share says nothing of a term.
-_FEWEST_UNITS = 20
-# A unit whose largest weight is this many times the median of all has as many times coarser steps
+# Of fewer passages a share says nothing of a term.
+_FEWEST_PASSAGES = 20
+# A passage whose largest weight is this many times the median of all has as many times coarser steps
 # (docs/format.md).
 _EXTREME = 10
 
 
 class VectorChecks:
-    """Looks at every vector once; memory is a number a unit and one a term.
+    """Looks at every vector once; memory is a number a passage and one a term.
 
     Args:
         vocabulary: the terms.
         special: those that stand for no text; empty where nobody knows.
         pinned: those that rules gave a meaning.
-        hub_share: a term in more than this share of the units is a hub; None to look for none.
+        hub_share: a term in more than this share of the passages is a hub; None to look for none.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class VectorChecks:
         self._special = np.array(sorted(special - pinned), np.int64)
         self._hub_share = hub_share
         self._frequencies = np.zeros(len(vocabulary), np.int64)
-        self._units = 0
+        self._passages = 0
         self._empty, self._empty_ids = 0, list[str]()
         self._largest: list[NDArray[np.float32]] = []
         self._rows: list[NDArray[np.int64]] = []
@@ -50,10 +50,10 @@ class VectorChecks:
         lengths = np.diff(vectors.indptr)
         self._frequencies += np.bincount(vectors.terms, minlength=len(self._frequencies))
         empty = np.flatnonzero(lengths == 0)
-        self._units += len(lengths)
+        self._passages += len(lengths)
         self._empty += len(empty)
         self._empty_ids += [
-            batch.units[i][0].doc_id for i in empty[: EXAMPLES - len(self._empty_ids)].tolist()
+            batch.passages[i][0].doc_id for i in empty[: EXAMPLES - len(self._empty_ids)].tolist()
         ]
         filled = lengths > 0
         self._largest.append(
@@ -64,7 +64,7 @@ class VectorChecks:
         self._rows.append(batch.rows[filled])
 
     def extremes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Rows of the units with an extreme scale, worst first, and how many times the median each is."""
+        """Rows of the passages with an extreme scale, worst first, and how many times the median each is."""
         largest = np.concatenate([np.zeros(0, np.float32), *self._largest]).astype(np.float64)
         if not len(largest):
             return np.zeros(0, np.int64), largest
@@ -88,9 +88,9 @@ class VectorChecks:
         yield from self._special_terms()
 
     def _hubs(self) -> Iterator[Finding]:
-        if self._hub_share is None or self._units < _FEWEST_UNITS:
+        if self._hub_share is None or self._passages < _FEWEST_PASSAGES:
             return
-        shares = self._frequencies / self._units
+        shares = self._frequencies / self._passages
         hubs = np.flatnonzero(shares > self._hub_share)
         if len(hubs):
             yield Finding(
@@ -104,7 +104,7 @@ class VectorChecks:
             )
 
     def _special_terms(self) -> Iterator[Finding]:
-        shares = self._frequencies / max(1, self._units)
+        shares = self._frequencies / max(1, self._passages)
         weighted = self._special[self._frequencies[self._special] > 0]
         if len(weighted):
             yield Finding(
@@ -122,9 +122,9 @@ class VectorChecks:
 
 
 def scale_finding(doc_ids: list[str], times: NDArray[np.float64]) -> Finding:
-    """Units whose scale is extreme, worst first; ``doc_ids`` are those that are named.
+    """RankedPassages whose scale is extreme, worst first; ``doc_ids`` are those that are named.
 
-    No weight can be at a ceiling: each unit has its own scale, and its largest weight is 65535
+    No weight can be at a ceiling: each passage has its own scale, and its largest weight is 65535
     steps.
     """
     examples = zip(doc_ids, times.tolist(), strict=False)

@@ -35,7 +35,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class BertNames:
-    """Prefixes of tensors in an encoder of BERT's kind: post-normalised, with learned positions.
+    """Prefixes of tensors in an encoder of BERT's kind: post-normalized, with learned positions.
 
     ``{}`` in `layer` is the layer's number; the attributes below it are added to it.
     """

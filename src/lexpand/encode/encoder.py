@@ -26,13 +26,12 @@ from lexpand.data import (
     parse_pruning,
 )
 from lexpand.encode.batches import check_documents, check_texts, cores, text_of
-from lexpand.encode.folder import Bodies
 from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role, parse_role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import ModelFolder, check_backend, find_folder, parse_device
+from lexpand.encode.folder import Bodies, ModelFolder, check_backend, find_folder, parse_device
 from lexpand.encode.head import Head
 from lexpand.encode.long_documents import EncodedDocuments, encode_long
 from lexpand.encode.lookup import Lookup
@@ -304,9 +303,9 @@ class Encoder:
         seen, lost = [text.seen for text in counted], [text.lost for text in counted]
         return np.array(seen, np.uint32), np.array(lost, np.uint32)
 
-    def normalise(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
-        return self._tokens.normalise(text)
+        return self._tokens.normalize(text)
 
     def encode(
         self, texts: Sequence[str | Document], role: Role | str, *, on_done: OnDone | None = None

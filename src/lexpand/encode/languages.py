@@ -1,4 +1,4 @@
-"""Languages that words can be analysed in: Snowball's stemmers and stop words."""
+"""Languages that words can be analyzed in: Snowball's stemmers and stop words."""
 
 from __future__ import annotations
 

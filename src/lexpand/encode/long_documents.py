@@ -148,7 +148,7 @@ def _without_long(
 
 
 def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
-    """One vector for each group of neighbouring rows: of each term the largest weight.
+    """One vector for each group of neighboring rows: of each term the largest weight.
 
     Args:
         vectors: the rows.

@@ -22,7 +22,7 @@ class Shape:
     Attributes:
         layers, heads, width: of the encoder; `width` is the hidden size.
         activation, head_activation: of feed-forward layers and of the head's transform.
-        epsilon: of layer normalisation.
+        epsilon: of layer normalization.
         positions: the most tokens that it reads, special ones included.
         padding: the id from which positions are counted; None where they begin at 0.
     """
@@ -155,7 +155,7 @@ def _modernbert_tensors(shape: Shape) -> tuple[list[str], list[str]]:
         layer = f"model.layers.{i}"
         prefixes += (
             [f"{layer}.attn_norm"] if i else []
-        )  # the first layer's input is normalised already
+        )  # the first layer's input is normalized already
         prefixes += [
             f"{layer}.{part}" for part in ("attn.Wqkv", "attn.Wo", "mlp_norm", "mlp.Wi", "mlp.Wo")
         ]

@@ -131,7 +131,7 @@ class Tokens:
             ids[bisect(starts, start) - 1].append(one)
         return dict(zip(words, ids, strict=True))
 
-    def normalise(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
         normalizer = self._tokenizer.normalizer
         if normalizer is None:

@@ -108,12 +108,12 @@ class WordAnalyzer:
         object.__setattr__(self, "stem", stem and language is not None)
         object.__setattr__(self, "stop_words", frozenset(map(speller(language), listed)))
 
-    def analyse(self, text: str) -> list[str]:
+    def analyze(self, text: str) -> list[str]:
         """The words of a text in its order, then the joined forms of compounds that span several of them."""
         return [place.word for place in self.places(text)]
 
     def places(self, text: str) -> list[WordPlace]:
-        """The words of `analyse` with their spans; a joined form spans its whole compound.
+        """The words of `analyze` with their spans; a joined form spans its whole compound.
 
         Raises:
             DataError: the text is not a string, or has a lone surrogate.
@@ -150,7 +150,7 @@ class WordAnalyzer:
         return weights
 
     def counts(self, texts: Iterable[str]) -> WordCounts:
-        """The words of each text, counted: those of `analyse`."""
+        """The words of each text, counted: those of `analyze`."""
         if isinstance(texts, str | bytes):
             raise DataError(
                 f"texts must be a list of texts, got the {type(texts).__name__} {texts!r:.60}"

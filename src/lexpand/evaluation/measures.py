@@ -66,7 +66,7 @@ def evaluate(
 
     if isinstance(measures, str):
         raise DataError(f"measures must be a list of names, got {measures!r}; pass [{measures!r}]")
-    if not qrels.judgements:
+    if not qrels.judgments:
         raise DataError("the qrels hold no judgments: nothing can be measured")
     parsed = {name: _parse(name) for name in measures}
     _check_grades(parsed, qrels)
@@ -89,9 +89,9 @@ def _for_ir_measures(
     run: Run, qrels: Qrels, ties: Ties
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
     """The judgments and scores by query number: gdeval reads no other ids than numbers."""
-    queries = dict.fromkeys([*qrels.judgements, *run.rankings])
+    queries = dict.fromkeys([*qrels.judgments, *run.rankings])
     numbers = {query: str(number) for number, query in enumerate(queries, start=1)}
-    judged = {numbers[query]: dict(grades) for query, grades in qrels.judgements.items()}
+    judged = {numbers[query]: dict(grades) for query, grades in qrels.judgments.items()}
     score = _scores_of_ranks if ties is Ties.RUN else dict
     rankings = {numbers[query]: score(ranking) for query, ranking in run.rankings.items()}
     return judged, rankings
@@ -110,7 +110,7 @@ def _check_grades(measures: Mapping[str, Measure], qrels: Qrels) -> None:
     err = next((name for name, measure in measures.items() if measure.NAME == "ERR"), None)
     if err is None:
         return
-    for query, grades in qrels.judgements.items():
+    for query, grades in qrels.judgments.items():
         if max(grades.values(), default=0) > _ERR_GRADE:
             raise DataError(
                 f"{err} needs grades <= {_ERR_GRADE}, got {max(grades.values())} for query {query!r}; "

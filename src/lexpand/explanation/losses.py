@@ -15,7 +15,7 @@ _MOST_PASSAGES = 64
 
 
 def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
-    """A stored document's losses by pruning, truncation and quantisation, the largest first.
+    """A stored document's losses by pruning, truncation and quantization, the largest first.
 
     A term that is missing among weights that the text does not give is not said to be pruned:
     nothing is known of it.
@@ -24,7 +24,7 @@ def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
     if found.reading.agrees(found.vector):
         losses += _pruned(asked, found)
         if found.reading.exact:  # else another batch makes more of a difference
-            losses += _quantised(asked, found)
+            losses += _quantized(asked, found)
     if found.reading.tokens_lost:
         losses += _truncated(encoder.unpruned(), asked, found)
     return tuple(sorted(losses, key=lambda loss: -abs(loss.gain)))
@@ -47,14 +47,14 @@ def _pruned_of_query(asked: Asked, found: Found) -> Iterator[Loss]:
             )
 
 
-def _quantised(asked: Asked, found: Found) -> Iterator[Loss]:
+def _quantized(asked: Asked, found: Found) -> Iterator[Loss]:
     shared = sorted(asked.weights.keys() & found.weights.keys())
     gain = sum(
         asked.weights[term] * (found.reading.weights.get(term, 0.0) - found.weights[term])
         for term in shared
     )
     if gain:
-        yield Loss(LossKind.QUANTISATION, "", "", gain, "weights have 16 bits; all terms together")
+        yield Loss(LossKind.QUANTIZATION, "", "", gain, "weights have 16 bits; all terms together")
 
 
 def _truncated(encoder: Encoder, asked: Asked, found: Found) -> Iterator[Loss]:

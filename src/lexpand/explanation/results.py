@@ -79,7 +79,7 @@ class WordStatistics:
 
     Attributes:
         frequency: how often the document has it.
-        documents: units of the index that have it.
+        documents: passages of the index that have it.
         idf: its inverse document frequency; times the query's count it is the query's weight.
     """
 
@@ -93,7 +93,7 @@ class Contribution:
     """One shared term's part of a score: query weight times document weight.
 
     Attributes:
-        term: as the vocabulary spells it; by BM25, the analysed word.
+        term: as the vocabulary spells it; by BM25, the analyzed word.
         label: as a person reads it: a piece of a word comes with the word that it stands in.
         contribution: its part of the score.
         query, document: the two sides of the product.
@@ -245,7 +245,7 @@ class LossKind(StrEnum):
     TRUNCATION = "truncation"
     """The words behind the term are past the length that was read."""
 
-    QUANTISATION = "quantisation"
+    QUANTIZATION = "quantization"
     """Stored weights have 16 bits of the largest; all terms together."""
 
     EFFORT = "effort"
@@ -263,7 +263,7 @@ class Loss:
         kind: how it was lost.
         term: the term as the vocabulary spells it; empty where it is not a matter of one term.
         label: the same as a person reads it.
-        gain: what the score would gain by it; below 0 where quantisation rounded up. 0 for effort
+        gain: what the score would gain by it; below 0 where quantization rounded up. 0 for effort
             and filter.
         detail: the loss in words.
     """
@@ -341,7 +341,7 @@ class WhyNot:
         verdict: the answer in one sentence.
         differences: the terms by the size of their difference; empty for a hybrid.
         parts: of a hybrid, by the size of their difference.
-        losses: what the missing document lost by pruning, truncation, quantisation, effort or a
+        losses: what the missing document lost by pruning, truncation, quantization, effort or a
             filter, if the query asks for it; the largest first.
     """
 

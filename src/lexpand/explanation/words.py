@@ -23,7 +23,7 @@ from lexpand.index.filters import Filter
 from lexpand.search.words import WordRetriever, WordsAsked
 
 Places = Mapping[str, "list[Span]"]
-"""Of each analysed word, where it stands in a text."""
+"""Of each analyzed word, where it stands in a text."""
 
 
 class WordInquiry(Inquiry):

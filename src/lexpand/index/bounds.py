@@ -25,7 +25,9 @@ def largest_weights(
             np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size
         )
         best = find_vectors(snapshot, snapshot.live, alone, 1.0, 1)(range(len(new)), 1)
-        known.update(zip(new, (float(units.scores.max(initial=0)) for units in best), strict=True))
+        known.update(
+            zip(new, (float(passages.scores.max(initial=0)) for passages in best), strict=True)
+        )
     return np.array([known[term] for term in wanted])
 
 
@@ -45,5 +47,5 @@ def inverse_word_frequencies(snapshot: Snapshot, words: Sequence[str]) -> NDArra
     """See `Index.inverse_word_frequencies`."""
     fields = [segment.words for segment in snapshot.segments]
     having = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
-    units, _ = snapshot.word_totals
-    return np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0.0)
+    passages, _ = snapshot.word_totals
+    return np.where(having > 0, np.log1p((passages - having + 0.5) / (having + 0.5)), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexpand.errors import IndexStateError, StorageError
-from lexpand.index.catalogue import FILE, Catalogue
+from lexpand.index.catalog import FILE, Catalog
 
 
 def is_unfinished(path: Path) -> bool:
@@ -13,11 +13,11 @@ def is_unfinished(path: Path) -> bool:
     made_by_create = {FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"}
     if not {entry.name for entry in path.iterdir()} <= made_by_create:
         return False
-    catalogue = Catalogue(path)
+    catalog = Catalog(path)
     try:
-        return catalogue.is_blank()
+        return catalog.is_blank()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def make_room(path: Path) -> None:

@@ -11,7 +11,7 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.index.catalogue import FILE, Catalogue, Commit
+from lexpand.index.catalog import FILE, Catalog, Commit
 from lexpand.index.columns import check_columns
 from lexpand.index.folder import is_unfinished, make_room
 from lexpand.index.maintenance import back_up, check_index
@@ -20,8 +20,7 @@ from lexpand.index.results import Presence
 from lexpand.index.schema import Schema
 from lexpand.index.searcher import Searcher
 from lexpand.index.segment_files import Spans
-from lexpand.index.snapshot import Snapshot
-from lexpand.index.snapshot import Snapshots
+from lexpand.index.snapshot import Snapshot, Snapshots
 from lexpand.index.writer import Writer
 
 MEMORY_MIB = 1024
@@ -34,7 +33,7 @@ class Index(Reading):
     Changes wait in memory until `commit`; what was committed survives whatever happens afterwards.
     Searches see one commit, the newest as of opening, of `refresh`, or of this object's own last
     commit, whatever others write meanwhile. One object at a time may write; any number read. An
-    open index may be shared by threads for searching; in a forked child it opens its catalogue
+    open index may be shared by threads for searching; in a forked child it opens its catalog
     again, and a pickle of it is its path.
 
     Attributes:
@@ -42,18 +41,18 @@ class Index(Reading):
         schema: what it holds of each document.
     """
 
-    def __init__(self, path: Path, catalogue: Catalogue, *, verify: bool, memory_mib: int) -> None:
+    def __init__(self, path: Path, catalog: Catalog, *, verify: bool, memory_mib: int) -> None:
         self.path = path
         self._verify = verify
         self._memory_mib = memory_mib
-        self._catalogue = catalogue
+        self._catalog = catalog
         try:
-            self.schema = catalogue.schema()
-            self._snapshots = Snapshots(path, catalogue, self.schema, verify=verify)
+            self.schema = catalog.schema()
+            self._snapshots = Snapshots(path, catalog, self.schema, verify=verify)
         except BaseException:
-            catalogue.close()
+            catalog.close()
             raise
-        self._writer = Writer(path, catalogue, self._snapshots, memory_mib << 20)
+        self._writer = Writer(path, catalog, self._snapshots, memory_mib << 20)
 
     @classmethod
     def create(
@@ -85,8 +84,8 @@ class Index(Reading):
         schema = Schema(space, words, check_columns(columns or {}))
         path = Path(path)
         make_room(path)
-        catalogue = Catalogue.create(path, schema, f"lexpand {_native.__version__}")
-        return cls(path, catalogue, verify=True, memory_mib=memory_mib)
+        catalog = Catalog.create(path, schema, f"lexpand {_native.__version__}")
+        return cls(path, catalog, verify=True, memory_mib=memory_mib)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True, memory_mib: int = MEMORY_MIB) -> Index:
@@ -104,7 +103,7 @@ class Index(Reading):
             CorruptIndex: a file is damaged or gone.
         """
         path = Path(path)
-        return cls(path, Catalogue.open(path), verify=verify, memory_mib=memory_mib)
+        return cls(path, Catalog.open(path), verify=verify, memory_mib=memory_mib)
 
     @staticmethod
     def exists(path: str | Path) -> bool:
@@ -118,7 +117,7 @@ class Index(Reading):
 
     def searcher(self) -> Searcher:
         """The commit that searches see, to be read as long as the searcher is held; see `Searcher`."""
-        return Searcher(self.path, self.schema, self._catalogue, self._snapshot)
+        return Searcher(self.path, self.schema, self._catalog, self._snapshot)
 
     def refresh(self) -> bool:
         """See the newest commit; whether there was a newer one.
@@ -184,7 +183,7 @@ class Index(Reading):
     def delete(self, doc_ids: Sequence[str]) -> int:
         """Delete documents at the next `commit`; ids that the index lacks are left alone.
 
-        The texts stay in the catalogue until a merge or `compact`.
+        The texts stay in the catalog until a merge or `compact`.
 
         Returns:
             How many were there.
@@ -232,10 +231,10 @@ class Index(Reading):
 
         Reads everything: checksums and values of all segments, postings against the forward index,
         SQLite's own structures, each document's content against its recorded hash, and that each
-        live document has its units.
+        live document has its passages.
         """
         self.refresh()
-        return check_index(self.path, self._catalogue, self._snapshot)
+        return check_index(self.path, self._catalog, self._snapshot)
 
     def backup(self, target: str | Path) -> Commit:
         """Copy the newest commit to a folder that does not exist or is empty, while others may go on writing.
@@ -248,12 +247,12 @@ class Index(Reading):
             StorageError: the disk refuses; what was copied by then is removed.
         """
         self.refresh()
-        return back_up(self.path, self._catalogue, Path(target))
+        return back_up(self.path, self._catalog, Path(target))
 
     @property
     def source_fields(self) -> dict[str, Any]:
         """Which fields of a source make a document (`lexpand.data.Fields`), as they were given last."""
-        return self._catalogue.source_fields()
+        return self._catalog.source_fields()
 
     def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
         """Record which fields of a source make a document, so that they are given once.
@@ -261,13 +260,13 @@ class Index(Reading):
         Raises:
             StorageError: the disk refuses.
         """
-        self._catalogue.keep_source_fields(fields)
+        self._catalog.keep_source_fields(fields)
 
     def close(self) -> None:
         """Release the files and the writer's lock. Changes without `commit` are forgotten."""
         self._writer.close()
         self._snapshots.close()
-        self._catalogue.close()
+        self._catalog.close()
 
     def __enter__(self) -> Index:
         return self

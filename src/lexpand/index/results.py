@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import VectorSpace
-from lexpand.index.catalogue import FILE, Commit
+from lexpand.index.catalog import FILE, Commit
 from lexpand.index.schema import SPARSE_FIELD, Schema
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ class WordShare:
     """What one word of a query adds to a document's BM25 score.
 
     Attributes:
-        word: the word, analysed.
+        word: the word, analyzed.
         count: how often the query has it, or its weight there.
         frequency: how often the document has it.
-        documents: live units that have it.
+        documents: live passages that have it.
         idf: log(1 + (N - documents + 0.5) / (documents + 0.5)).
         share: its part of the score: count * idf * frequency / (frequency + norm).
     """
@@ -165,7 +165,7 @@ class WordScore:
         shares: of the query's words that the document has.
         absent: the query's other words, in its order, with count * idf of each.
         length: words of the document, or of its best chunk; ``average_length`` is that of all live
-            units.
+            passages.
         span: the characters of `Document.full_text` that it stands for: first and end.
     """
 
@@ -184,9 +184,9 @@ class IndexInfo:
     Attributes:
         commit: the commit that searches see.
         space: whose vectors.
-        segments, units: of that commit; ``live_units`` are those whose documents are not deleted.
+        segments, passages: of that commit; ``live_passages`` are those whose documents are not deleted.
         nnz: stored weights.
-        segment_bytes, catalogue_bytes: on disk.
+        segment_bytes, catalog_bytes: on disk.
         parts: bytes of the segments by what they hold.
         words: whether words are indexed.
         columns: the type of each column.
@@ -195,11 +195,11 @@ class IndexInfo:
     commit: Commit
     space: VectorSpace
     segments: int
-    units: int
-    live_units: int
+    passages: int
+    live_passages: int
     nnz: int
     segment_bytes: int
-    catalogue_bytes: int
+    catalog_bytes: int
     parts: Mapping[str, int]
     words: bool
     columns: Mapping[str, str]
@@ -211,11 +211,11 @@ def describe(path: Path, schema: Schema, snapshot: Snapshot) -> IndexInfo:
         commit=snapshot.commit,
         space=schema.space,
         segments=len(snapshot.segments),
-        units=sum(segment.entry.units for segment in snapshot.segments),
-        live_units=snapshot.live_units,
+        passages=sum(segment.entry.passages for segment in snapshot.segments),
+        live_passages=snapshot.live_passages,
         nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
         segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
-        catalogue_bytes=sum(file.stat().st_size for file in path.glob(f"{FILE}*")),
+        catalog_bytes=sum(file.stat().st_size for file in path.glob(f"{FILE}*")),
         parts=sum((segment.parts for segment in snapshot.segments), Counter()),
         words=schema.words is not None,
         columns={name: column_type.value for name, column_type in schema.columns.items()},

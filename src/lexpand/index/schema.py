@@ -1,4 +1,4 @@
-"""What does an index hold of each document? Fixed when it is made, and recorded in its catalogue."""
+"""What does an index hold of each document? Fixed when it is made, and recorded in its catalog."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors
 from lexpand.encode.batches import cores
 from lexpand.errors import CorruptIndex, StorageError
-from lexpand.index.catalogue import SegmentEntry
+from lexpand.index.catalog import SegmentEntry
 from lexpand.index.columns import column_values, encode_column, merge_columns
 from lexpand.index.doc_ids import NO_FIELD, DocIds, joined
 from lexpand.index.open_segment import OpenSegment
@@ -94,14 +94,14 @@ class SegmentFiles:
     def merge(
         self, segments: Sequence[OpenSegment], keep: Sequence[Set], commit_id: int
     ) -> SegmentEntry:
-        """One segment of several; units that are not kept are left out.
+        """One segment of several; passages that are not kept are left out.
 
         Raises:
             StorageError: the disk refuses.
         """
         path = self._new_path(commit_id)
         ordinals = [
-            np.flatnonzero(as_mask(kept, segment.entry.units))
+            np.flatnonzero(as_mask(kept, segment.entry.passages))
             for segment, kept in zip(segments, keep, strict=True)
         ]
         extras = [
@@ -111,10 +111,10 @@ class SegmentFiles:
         ]
         sources = [(segment.native, kept) for segment, kept in zip(segments, keep, strict=True)]
         written = _native.merge_segments(path, sources, extras, **self._means)
-        units = sum(
-            size(kept, segment.entry.units) for segment, kept in zip(segments, keep, strict=True)
+        passages = sum(
+            size(kept, segment.entry.passages) for segment, kept in zip(segments, keep, strict=True)
         )
-        return SegmentEntry(path.name, units, *written)
+        return SegmentEntry(path.name, passages, *written)
 
     def remove(self, file: str) -> None:
         """Remove a file that no commit names."""

@@ -1,4 +1,4 @@
-"""What a reader sees: the segments of one commit, their live units, and those of them that a filter lets through."""
+"""What a reader sees: the segments of one commit, their live passages, and those of them that a filter lets through."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.errors import CorruptIndex, IndexStateError, StorageError
-from lexpand.index.catalogue import Catalogue, Commit, SegmentEntry
+from lexpand.index.catalog import Catalog, Commit, SegmentEntry
 from lexpand.index.filters import Expression
 from lexpand.index.leases import Lease
 from lexpand.index.open_segment import OpenSegment
+from lexpand.index.passages import RankedPassages
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.segment_files import FOLDER
 from lexpand.index.sets import Set, as_mask, both, size
-from lexpand.index.units import Units
 
-# Filters whose sets are kept: a bit a unit and filter, 125 kB for a million units.
+# Filters whose sets are kept: a bit a passage and filter, 125 kB for a million passages.
 _FILTERS = 64
 
 # Passages that are looked at for a typical weight, and their largest weights that count.
@@ -38,7 +38,7 @@ class Snapshot:
     Attributes:
         commit: the commit.
         segments: its segments, oldest rows first.
-        live: of each, the units whose documents are not deleted.
+        live: of each, the passages whose documents are not deleted.
         largest_weights: of terms that were asked for (`Index.largest_weights`).
     """
 
@@ -63,26 +63,26 @@ class Snapshot:
             self._lease = Lease.take(folder, self.commit.commit_id)
 
     @property
-    def live_units(self) -> int:
-        """Units whose documents are not deleted."""
+    def live_passages(self) -> int:
+        """RankedPassages whose documents are not deleted."""
         return sum(
-            size(live, segment.entry.units)
+            size(live, segment.entry.passages)
             for segment, live in zip(self.segments, self.live, strict=True)
         )
 
     @cached_property
     def has_chunks(self) -> bool:
-        """Whether any document has more than one unit."""
+        """Whether any document has more than one passage."""
         return any(segment.has_chunks for segment in self.segments)
 
     @cached_property
     def word_totals(self) -> tuple[int, int]:
-        """Live units, and the words in them."""
+        """Live passages, and the words in them."""
         totals = [
             segment.words.totals(live)
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
-        return sum(units for units, _ in totals), sum(length for _, length in totals)
+        return sum(passages for passages, _ in totals), sum(length for _, length in totals)
 
     @cached_property
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ class Snapshot:
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
         having = np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
-        found: NDArray[np.float64] = np.log1p((self.live_units - having + 0.5) / (having + 0.5))
+        found: NDArray[np.float64] = np.log1p((self.live_passages - having + 0.5) / (having + 0.5))
         found.setflags(write=False)
         return found
 
@@ -112,7 +112,7 @@ class Snapshot:
     def _sample(self) -> Iterator[tuple[OpenSegment, int]]:
         """Passages at even distances among the live ones."""
         ordinals = [
-            np.flatnonzero(as_mask(live, segment.entry.units))
+            np.flatnonzero(as_mask(live, segment.entry.passages))
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
         starts = np.cumsum([0, *map(len, ordinals)])
@@ -124,47 +124,47 @@ class Snapshot:
             number = int(np.searchsorted(starts, place, side="right")) - 1
             yield self.segments[number], int(ordinals[number][place - starts[number]])
 
-    def allowed(self, expression: Expression | None, catalogue: Catalogue) -> list[Set]:
-        """The live units that a filter lets through; worked out once a snapshot."""
+    def allowed(self, expression: Expression | None, catalog: Catalog) -> list[Set]:
+        """The live passages that a filter lets through; worked out once a snapshot."""
         if expression is None:
             return self.live
         with self._turn:
             if expression in self._filtered:
                 self._filtered.move_to_end(expression)
                 return self._filtered[expression]
-        found = self._matching(expression, catalogue)
+        found = self._matching(expression, catalog)
         with self._turn:
             self._filtered[expression] = found
             if len(self._filtered) > _FILTERS:
                 self._filtered.popitem(last=False)
         return found
 
-    def documents(self, allowed: Sequence[Set]) -> Units:
-        """The first unit of each document that has any in these sets, by row; scores are 0."""
+    def documents(self, allowed: Sequence[Set]) -> RankedPassages:
+        """The first passage of each document that has any in these sets, by row; scores are 0."""
         parts = []
-        for place, (segment, units) in enumerate(zip(self.segments, allowed, strict=True)):
-            ordinals = np.flatnonzero(as_mask(units, segment.entry.units)).astype(np.uint32)
+        for place, (segment, passages) in enumerate(zip(self.segments, allowed, strict=True)):
+            ordinals = np.flatnonzero(as_mask(passages, segment.entry.passages)).astype(np.uint32)
             rows, first = np.unique(segment.rows[ordinals], return_index=True)
             parts.append(
-                Units(
+                RankedPassages(
                     np.zeros(len(rows)), rows, np.full(len(rows), place, np.uint32), ordinals[first]
                 )
             )
-        return Units.concatenate(parts)
+        return RankedPassages.concatenate(parts)
 
-    def _matching(self, expression: Expression, catalogue: Catalogue) -> list[Set]:
+    def _matching(self, expression: Expression, catalog: Catalog) -> list[Set]:
         rows: dict[Expression, NDArray[np.uint32]] = {}
 
         def rows_by_sql(part: Expression) -> NDArray[np.uint32]:
             if part not in rows:
-                rows[part] = catalogue.matching_rows(part)
+                rows[part] = catalog.matching_rows(part)
             return rows[part]
 
         matching = [segment.matching(expression, rows_by_sql) for segment in self.segments]
-        return [both(live, units) for live, units in zip(self.live, matching, strict=True)]
+        return [both(live, passages) for live, passages in zip(self.live, matching, strict=True)]
 
     def find(self, row: int) -> tuple[OpenSegment, list[int]] | None:
-        """The segment of a document, and the ordinals of its units; None where no segment has it."""
+        """The segment of a document, and the ordinals of its passages; None where no segment has it."""
         for segment in self.segments:
             first, end = np.searchsorted(segment.rows, [row, row + 1])  # rows ascend in a segment
             if first < end:
@@ -179,9 +179,9 @@ class Snapshots:
         CorruptIndex: a file of the newest commit is damaged or gone.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, schema: Schema, *, verify: bool) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, schema: Schema, *, verify: bool) -> None:
         self._folder = folder
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._schema = schema
         self._verify = verify
         self._turn = threading.Lock()
@@ -204,8 +204,8 @@ class Snapshots:
         """Go to the newest commit; whether there was a newer one."""
         with self._turn:
             current = self.current
-            self._catalogue.check_in_place()
-            if self._catalogue.last_commit() == current.commit:
+            self._catalog.check_in_place()
+            if self._catalog.last_commit() == current.commit:
                 return False
             self._current = self._open_newest(
                 {segment.entry: segment for segment in current.segments}
@@ -220,22 +220,22 @@ class Snapshots:
     def _open_newest(self, opened: dict[SegmentEntry, OpenSegment]) -> Snapshot:
         """The newest commit, leased. Where another one comes meanwhile, and may have removed files, again."""
         while True:
-            commit = self._catalogue.last_commit()
+            commit = self._catalog.last_commit()
             lease = Lease.take(self._folder, commit.commit_id)
             try:
-                entries = self._catalogue.segments(commit.commit_id)
+                entries = self._catalog.segments(commit.commit_id)
                 segments = [opened.get(entry) or self._open_segment(entry) for entry in entries]
-                deleted = self._catalogue.deleted_rows(commit.commit_id)
+                deleted = self._catalog.deleted_rows(commit.commit_id)
             except (StorageError, CorruptIndex):
                 lease.release()
-                if self._catalogue.last_commit() == commit:
+                if self._catalog.last_commit() == commit:
                     raise
                 continue
             except BaseException:
                 lease.release()
                 raise
-            if self._catalogue.last_commit() == commit:
-                # Merges number their segments anew; neighbours are neighbours by row.
+            if self._catalog.last_commit() == commit:
+                # Merges number their segments anew; neighbors are neighbors by row.
                 segments.sort(key=lambda segment: segment.first_row)
                 return Snapshot(commit, segments, deleted, lease)
             opened = {segment.entry: segment for segment in segments}

@@ -14,8 +14,8 @@ from lexpand.encode import Encoder
 from lexpand.errors import DataError
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
-from lexpand.index.units import Units
-from lexpand.search.hybrid import fused_units
+from lexpand.index.passages import RankedPassages
+from lexpand.search.hybrid import fused_passages
 from lexpand.search.pipeline import Pipeline
 from lexpand.search.retriever import LocalRetriever
 
@@ -73,7 +73,7 @@ def learn_weights(
         index: the documents.
         encoder: the model of their vectors.
         queries: those that the qrels judge are used.
-        qrels: the judgements.
+        qrels: the judgments.
         measure: what the weights are to make large: the name of a measure, as `lexpand.evaluate`
             takes it, or a function.
         steps: how fine the weights are.
@@ -84,7 +84,7 @@ def learn_weights(
         DataError: the pipeline has one part or feedback (which depends on the weights), there are
             fewer judged queries than folds or fewer steps than parts, or fewer than two folds.
     """
-    judged = [query for query in queries if query.query_id in qrels.judgements]
+    judged = [query for query in queries if query.query_id in qrels.judgments]
     count = len(pipeline.parts)
     if count < 2 or pipeline.feedback is not None:
         raise DataError("learning weights: the pipeline must have several parts, and no feedback")
@@ -95,7 +95,7 @@ def learn_weights(
         )
     table = _Table(pipeline, index, encoder, judged, threads)
     places = [range(fold, len(judged), folds) for fold in range(folds)]
-    kept = [_judgements(qrels, [judged[i] for i in some]) for some in places]
+    kept = [_judgments(qrels, [judged[i] for i in some]) for some in places]
     sizes = np.array([len(some) for some in places], np.float64)
 
     judge = _judge_of(measure)
@@ -147,10 +147,10 @@ class _Table:
             for each in retrievers
             if isinstance(each, LocalRetriever)
         ]
-        found = [each.units(pipeline.depth, threads=threads) for each in asked]
+        found = [each.passages(pipeline.depth, threads=threads) for each in asked]
         self._queries = queries
         self._fusion = pipeline.fusion
-        self._rankings: list[tuple[Units, ...]] = list(zip(*found, strict=True))
+        self._rankings: list[tuple[RankedPassages, ...]] = list(zip(*found, strict=True))
         self._scales = list(zip(*(each.scales(pipeline.fusion) for each in asked), strict=True))
 
     def runs(self, weights: Sequence[float], parts: Sequence[Sequence[int]]) -> list[Run]:
@@ -161,13 +161,13 @@ class _Table:
         ]
 
     def _ranking(self, place: int, weights: Sequence[float]) -> list[ScoredDocument]:
-        fused = fused_units(self._rankings[place], weights, self._fusion, self._scales[place])
+        fused = fused_passages(self._rankings[place], weights, self._fusion, self._scales[place])
         best = self._searcher.named(fused.at(slice(0, _DEPTH)))
         return [ScoredDocument(match.doc_id, match.score) for match in best]
 
 
-def _judgements(qrels: Qrels, queries: Sequence[Query]) -> Qrels:
-    return Qrels({query.query_id: qrels.judgements[query.query_id] for query in queries})
+def _judgments(qrels: Qrels, queries: Sequence[Query]) -> Qrels:
+    return Qrels({query.query_id: qrels.judgments[query.query_id] for query in queries})
 
 
 def _simplex(count: int, steps: int) -> Iterator[tuple[float, ...]]:

@@ -16,7 +16,7 @@ from lexpand.data import Document
 from lexpand.errors import DataError, LexpandWarning, ModelError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
@@ -122,15 +122,15 @@ class RerankingRetriever(Retriever):
             )
         queries = check_queries(queries)
         asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
-        units = asked.units(self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        found = asked.passages(self._deep(k), filter=filter, group_by=group_by, threads=threads)
         ranked = self._all_reranked(
-            first, queries, [first.searcher.named(each) for each in units], k
+            first, queries, [first.searcher.named(each) for each in found], k
         )
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
         return [
             Hits(
                 first.hits_of(
-                    asked, place, _units_of(above(matches, min_score), units[place]), passages
+                    asked, place, _passages_of(above(matches, min_score), found[place]), passages
                 ),
                 query,
                 matches.notes,
@@ -196,11 +196,11 @@ class RerankingRetriever(Retriever):
         return np.concatenate(parts)
 
 
-def _units_of(matches: Matches, found: Units) -> Units:
-    """The units that were found first, in the order and with the scores that they have now."""
+def _passages_of(matches: Matches, found: RankedPassages) -> RankedPassages:
+    """The passages that were found first, in the order and with the scores that they have now."""
     places = {row: place for place, row in enumerate(found.rows.tolist())}
     chosen = found.at([places[row] for row in matches.rows.tolist()])
-    return Units(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
+    return RankedPassages(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
 
 
 def _texts(first: Retriever, matches: Matches) -> list[str]:

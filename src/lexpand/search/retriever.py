@@ -16,7 +16,7 @@ from lexpand.data.documents import check_text
 from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked
 from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
 
@@ -282,21 +282,21 @@ class LocalRetriever(Retriever):
         asked = reading.ask(reading.searcher, queries)
         if k:
             asked = asked.resolved(filter=filter, threads=threads)
-        found = asked.units(k, filter=filter, group_by=group_by, threads=threads)
+        found = asked.passages(k, filter=filter, group_by=group_by, threads=threads)
         notes = asked.notes()
         return [
             Hits(
-                reading.hits_of(asked, place, _above(units, min_score), passages),
+                reading.hits_of(asked, place, _above(best, min_score), passages),
                 query,
                 notes[place],
             )
-            for place, (query, units) in enumerate(zip(queries, found, strict=True))
+            for place, (query, best) in enumerate(zip(queries, found, strict=True))
         ]
 
-    def hits_of(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
-        """Units with the texts of their documents, their terms, and passages where several are asked for."""
-        matches = self.searcher.named(units)
-        documents, terms = self.documents_of(matches), asked.terms(place, units, TERMS)
+    def hits_of(self, asked: Asked, place: int, found: RankedPassages, passages: int) -> list[Hit]:
+        """RankedPassages with the texts of their documents, their terms, and passages where several are asked for."""
+        matches = self.searcher.named(found)
+        documents, terms = self.documents_of(matches), asked.terms(place, found, TERMS)
         hits = make_hits(asked.queries[place], matches, documents)
         best = [tuple(sorted(each.items(), key=lambda pair: -pair[1])[:TERMS]) for each in terms]
         if passages == 1:
@@ -333,11 +333,11 @@ def _passages(
     return found if len(found) > 1 else ()
 
 
-def _above(units: Units, min_score: float | None) -> Units:
+def _above(passages: RankedPassages, min_score: float | None) -> RankedPassages:
     return (
-        units
+        passages
         if min_score is None
-        else units.at(slice(0, int(np.count_nonzero(units.scores >= min_score))))
+        else passages.at(slice(0, int(np.count_nonzero(passages.scores >= min_score))))
     )
 
 

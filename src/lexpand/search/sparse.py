@@ -15,7 +15,7 @@ from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded
 from lexpand.search.retriever import LocalRetriever
@@ -47,16 +47,16 @@ class VectorsAsked(Asked):
         self._effort = effort
         self._feedback = feedback
 
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """See `Asked.units`."""
+    ) -> Sequence[RankedPassages]:
+        """See `Asked.passages`."""
         # Nothing asked for needs no feedback, which would search.
         if self._feedback is not None and k:
-            return self.resolved(filter=filter, threads=threads).units(
+            return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
             )
-        return self.searcher.vector_units(
+        return self.searcher.vector_passages(
             self.vectors, k, filter=filter, effort=self._effort, group_by=group_by, threads=threads
         )
 
@@ -68,21 +68,23 @@ class VectorsAsked(Asked):
             self.searcher, self.queries, self.vectors, self._effort, None, self._readable
         )
         return plain.learned(
-            plain.units(self._feedback.documents, filter=filter, threads=threads), self._feedback
+            plain.passages(self._feedback.documents, filter=filter, threads=threads), self._feedback
         )
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> VectorsAsked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> VectorsAsked:
         """See `Asked.learned`."""
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
         return VectorsAsked(
             self.searcher, self.queries, vectors, self._effort, None, self._readable
         )
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         terms, weights = self.vectors.row(place)
         found = []
-        for stored in self.searcher.unit_vectors(units):
+        for stored in self.searcher.passage_vectors(passages):
             places = np.minimum(np.searchsorted(stored.terms, terms), max(0, len(stored.terms) - 1))
             shared = (
                 np.flatnonzero(stored.terms[places] == terms)
@@ -195,7 +197,7 @@ class SparseRetriever(LocalRetriever):
         if not self.idf:
             return vectors
         searcher = searcher or self.searcher
-        power = self.idf * searcher.live_units / (searcher.live_units + _FEW_PASSAGES)
+        power = self.idf * searcher.live_passages / (searcher.live_passages + _FEW_PASSAGES)
         weights = vectors.weights * searcher.inverse_document_frequencies()[vectors.terms] ** power
         return SparseVectors(
             vectors.indptr,

@@ -129,8 +129,8 @@ def within_two_edits(word: str, other: str) -> bool:
 def _as_written(searcher: Searcher, word: str) -> str | None:
     """A word of the index as the document that has it most spells it."""
     analyzer = searcher.schema.words
-    units = searcher.word_units([{word: 1.0}], 1)[0]
-    for text in searcher.unit_texts(units) if analyzer and len(units) else ():
+    passages = searcher.word_passages([{word: 1.0}], 1)[0]
+    for text in searcher.passage_texts(passages) if analyzer and len(passages) else ():
         for place in analyzer.places(text) if analyzer else ():
             if place.word == word:
                 return text[place.first : place.end].lower()

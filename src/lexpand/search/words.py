@@ -12,7 +12,7 @@ import numpy as np
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded_words
 from lexpand.search.retriever import LocalRetriever
@@ -62,16 +62,16 @@ class WordsAsked(Asked):
         self._identifiers = identifiers
         self._expected: Sequence[float] | None = None
 
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """See `Asked.units`."""
+    ) -> Sequence[RankedPassages]:
+        """See `Asked.passages`."""
         # Nothing asked for needs no feedback, which would search.
         if self._feedback is not None and k:
-            return self.resolved(filter=filter, threads=threads).units(
+            return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
             )
-        return self.searcher.word_units(
+        return self.searcher.word_passages(
             self.words, k, filter=filter, group_by=group_by, bm25=self._bm25, threads=threads
         )
 
@@ -80,14 +80,14 @@ class WordsAsked(Asked):
         if self._feedback is None:
             return self
         plain = self._with(self.words)
-        relevant = plain.units(self._feedback.documents, filter=filter, threads=threads)
+        relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
         return plain._with_words_of(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> WordsAsked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
         """See `Asked.learned`; only where ``feedback.words`` says so."""
         return self._with_words_of(relevant, feedback) if feedback.words else self
 
-    def _with_words_of(self, relevant: Sequence[Units], feedback: Feedback) -> WordsAsked:
+    def _with_words_of(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
     def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
@@ -103,10 +103,12 @@ class WordsAsked(Asked):
         """See `Asked.identifiers`."""
         return self._identifiers
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         del most  # a query has few words
-        return self.searcher.word_shares(self.words[place], units, bm25=self._bm25)
+        return self.searcher.word_shares(self.words[place], passages, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """See `Asked.spans`."""

@@ -68,12 +68,12 @@ class BoundRules:
             for each in entries.synonyms
         ]
         self._synonyms = _Added(
-            Phrases([each.when for each in entries.synonyms], tokens.normalise), added
+            Phrases([each.when for each in entries.synonyms], tokens.normalize), added
         )
         terms = self._pin_terms(entries.pins)
         self.pinned = {term: pin.text for term, pin in zip(terms, entries.pins, strict=True)}
         self._factors[terms] = 0.0
-        pins = Phrases([pin.text for pin in entries.pins], tokens.normalise, whole_ids=True)
+        pins = Phrases([pin.text for pin in entries.pins], tokens.normalize, whole_ids=True)
         self._pins = _Added(
             pins, [[(term, pin.weight)] for term, pin in zip(terms, entries.pins, strict=True)]
         )
@@ -139,7 +139,7 @@ class BoundRules:
     def _advice(self, token: str) -> str:
         vocabulary = self._tokens.vocabulary
         pieces = [vocabulary.term(term) for term in self._tokens.own_ids([token], 16)[0]]
-        spelled = self._tokens.normalise(token).strip().lower()
+        spelled = self._tokens.normalize(token).strip().lower()
         near = (
             [token]
             if (token := spelled) in vocabulary

@@ -19,14 +19,14 @@ class Phrases:
 
     Args:
         phrases: each with a letter or a digit.
-        normalise: the tokenizer's normalizer.
+        normalize: the tokenizer's normalizer.
         whole_ids: they are ids: one that is joined to more by a hyphen or a dot is another id.
     """
 
     def __init__(
-        self, phrases: Sequence[str], normalise: Callable[[str], str], *, whole_ids: bool = False
+        self, phrases: Sequence[str], normalize: Callable[[str], str], *, whole_ids: bool = False
     ) -> None:
-        self._normalise = normalise
+        self._normalize = normalize
         before, after = (_BEFORE, _AFTER) if whole_ids else (r"(?<!\w)", r"(?!\w)")
         # By a phrase's first run of letters, which is one of the text's too: few are then looked
         # for.
@@ -53,4 +53,4 @@ class Phrases:
         )
 
     def _spelled(self, text: str) -> str:
-        return unicodedata.normalize("NFKC", self._normalise(text)).lower()
+        return unicodedata.normalize("NFKC", self._normalize(text)).lower()

@@ -1,6 +1,6 @@
 """Pooled logits by a Triton kernel: a matrix product whose maximum is taken in registers, so that no logit is stored.
 
-A program has one text and one tile of the vocabulary. Neighbouring programs have the same tile,
+A program has one text and one tile of the vocabulary. Neighboring programs have the same tile,
 whose weights then come from the L2 cache. Importing this module needs Triton.
 """
 
@@ -65,7 +65,7 @@ def _rows(positions: int) -> int:
 
 @triton.jit
 def _log1p(x):
-    # Kahan's: exact to some units in the last place, where log(1 + x) loses all of a small x.
+    # Kahan's: exact to some passages in the last place, where log(1 + x) loses all of a small x.
     shifted = 1.0 + x
     change = shifted - 1.0
     return tl.where(change == 0.0, x, tl.log(shifted) * (x / tl.where(change == 0.0, 1.0, change)))

@@ -1,4 +1,4 @@
-"""Which units of a segment match a filter? Declared fields of metadata, as typed arrays beside the postings.
+"""Which passages of a segment match a filter? Declared fields of metadata, as typed arrays beside the postings.
 
 `encode_column` writes a column, `open_column` checks it, `merge_columns` makes one of several,
 `evaluate` answers.

@@ -38,7 +38,7 @@ class Column:
 
     Attributes:
         type: its type.
-        starts: uint32 [n + 1]: where each unit's values begin; None where each unit has exactly
+        starts: uint32 [n + 1]: where each passage's values begin; None where each passage has exactly
             one.
         values: [nnz], of the type's dtype.
         strings: of a keyword column, ascending, each once; values are places in it.
@@ -57,7 +57,7 @@ def encode_column(
 
     Args:
         column_type: its type.
-        values: of each unit its values, from `column_values`.
+        values: of each passage its values, from `column_values`.
 
     Returns:
         Kind and bytes of each section, the kinds ascending.
@@ -77,7 +77,7 @@ def encode_column(
 
 
 def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.uint32] | None:
-    """Where each unit's values begin; None where each unit has exactly one.
+    """Where each passage's values begin; None where each passage has exactly one.
 
     Raises:
         DataError: there are 2^32 values or more.

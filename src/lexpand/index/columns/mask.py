@@ -22,18 +22,18 @@ RowsOf: TypeAlias = Callable[[Expression], NDArray[np.uint32]]
 def evaluate(
     expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf
 ) -> Mask:
-    """Whether each unit of a segment matches.
+    """Whether each passage of a segment matches.
 
     Parts without a declared field are asked of SQL whole, and those of one `and` or `or` together.
 
     Args:
         expression: the filter, which `check_filter` accepts.
         column_of: the segment's column of a field.
-        rows: uint32 [units], the row of each unit's document.
+        rows: uint32 [passages], the row of each passage's document.
         rows_by_sql: never called where every field is declared.
 
     Returns:
-        bool [units].
+        bool [passages].
     """
     if not _is_declared(expression, column_of):
         return _among(rows, rows_by_sql(expression))

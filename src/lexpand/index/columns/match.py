@@ -1,4 +1,4 @@
-"""A condition over a column: which of its units fulfil it. `filters.matches` is the slow twin."""
+"""A condition over a column: which of its passages fulfill it. `filters.matches` is the slow twin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 # Up to here, comparing with each value in turn is the fastest; a million int64 take 0.2 ms a value.
 _FEW = 16
 
-# Where at most one value in so many fulfils a condition, finding the units of these is quicker than
+# Where at most one value in so many fulfills a condition, finding the passages of these is quicker than
 # counting along all.
 _RARE = 64
 
@@ -29,20 +29,20 @@ _RARE = 64
 _TABLE = 2**19
 
 
-def match_column(column: Column, condition: Condition, units: int) -> Mask:
-    """Whether each unit fulfils a condition, bool [units]; a value of another type fulfils none."""
+def match_column(column: Column, condition: Condition, passages: int) -> Mask:
+    """Whether each passage fulfills a condition, bool [passages]; a value of another type fulfills none."""
     if isinstance(condition, Exists):
         return (
-            np.ones(units, np.bool_)
+            np.ones(passages, np.bool_)
             if column.starts is None
             else np.greater(column.starts[1:], column.starts[:-1])
         )
     assert isinstance(condition, OneOf | Range)
-    return _any_of_unit(column, _match_values(column, condition))
+    return _any_of_passage(column, _match_values(column, condition))
 
 
-def _any_of_unit(column: Column, fulfilled: Mask) -> Mask:
-    """Whether any value of each unit is: bool [nnz] to bool [units]."""
+def _any_of_passage(column: Column, fulfilled: Mask) -> Mask:
+    """Whether any value of each passage is: bool [nnz] to bool [passages]."""
     if column.starts is None:
         return fulfilled
     if np.count_nonzero(fulfilled) * _RARE <= len(fulfilled):

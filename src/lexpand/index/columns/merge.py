@@ -15,11 +15,11 @@ from lexpand.index.columns.types import ColumnType
 def merge_columns(
     columns: Sequence[Column], order: Sequence[tuple[int, NDArray[np.integer]]]
 ) -> list[tuple[int, bytes]]:
-    """The sections of the column whose units are those of others, in an order.
+    """The sections of the column whose passages are those of others, in an order.
 
     Args:
         columns: at least one, all of one type.
-        order: pieces of the new sequence: the number of a column, and ordinals of its units.
+        order: pieces of the new sequence: the number of a column, and ordinals of its passages.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -39,7 +39,7 @@ def merge_columns(
 
 
 def _take(column: Column, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], AnyArray]:
-    """How many values each of these units has, and the values."""
+    """How many values each of these passages has, and the values."""
     if column.starts is None:
         return np.ones(len(ordinals), np.int64), column.values[ordinals]
     starts = column.starts.astype(np.int64)

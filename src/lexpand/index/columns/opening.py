@@ -27,13 +27,13 @@ Sections: TypeAlias = Callable[[int], NDArray[np.uint8] | None]
 """The bytes of a section by its kind; None where there is none."""
 
 
-def open_column(column_type: ColumnType, section: Sections, units: int) -> Column:
+def open_column(column_type: ColumnType, section: Sections, passages: int) -> Column:
     """The column that lies in these sections. Column are views of them, not copies.
 
     Args:
         column_type: the type that was declared.
         section: uint8 [bytes] of a kind; aligned to 8 bytes.
-        units: of the segment, n.
+        passages: of the segment, n.
 
     Raises:
         CorruptIndex: the sections are no such column.
@@ -42,8 +42,8 @@ def open_column(column_type: ColumnType, section: Sections, units: int) -> Colum
     layout, count, strings = (int(number) for number in header[1:])
     _require(header[0] == TYPES[column_type], f"its type is number {header[0]}, not {column_type}")
     _require(layout in (0, 1), f"its layout is {layout}")
-    starts = _open_starts(section, units, count) if layout else None
-    _require(layout == 1 or count == units, f"it has {count} values for {units} units")
+    starts = _open_starts(section, passages, count) if layout else None
+    _require(layout == 1 or count == passages, f"it has {count} values for {passages} passages")
     values = _view(section, VALUES, DTYPES[column_type], count)
     opened = _open_strings(section, strings) if column_type is ColumnType.KEYWORD else ()
     _require(len(opened) == strings, "it has strings, and is no keyword column")
@@ -51,8 +51,8 @@ def open_column(column_type: ColumnType, section: Sections, units: int) -> Colum
     return Column(column_type, starts, values, opened)
 
 
-def _open_starts(section: Sections, units: int, count: int) -> NDArray[np.uint32]:
-    starts = _view(section, STARTS, "<u4", units + 1)
+def _open_starts(section: Sections, passages: int, count: int) -> NDArray[np.uint32]:
+    starts = _view(section, STARTS, "<u4", passages + 1)
     _check_starts(starts, count, "values")
     return starts
 

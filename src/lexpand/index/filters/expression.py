@@ -52,7 +52,7 @@ class Expression:
 
 @dataclass(frozen=True, eq=False)
 class Condition(Expression):
-    """What one field must fulfil.
+    """What one field must fulfill.
 
     Attributes:
         field: the keys that lead to it.

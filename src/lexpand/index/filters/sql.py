@@ -1,4 +1,4 @@
-"""Conditions on fields that are no columns, answered by SQLite from the JSON of the catalogue.
+"""Conditions on fields that are no columns, answered by SQLite from the JSON of the catalog.
 
 Where SQLite reads JSON otherwise than Python (integers beyond 64 bits, the last bit of a float, NUL
 in a string), the verdict is NULL: SQL's own logic of three values carries it through and, or, not,
@@ -30,18 +30,18 @@ from lexpand.index.filters.expression import (
 )
 from lexpand.index.filters.intervals import INT64, as_number, integer_interval, nearest_float
 from lexpand.index.filters.names import Path
-from lexpand.index.filters.twin import matches
+from lexpand.index.filters.reference import matches
 from lexpand.index.filters.values import format_value, kind_of
 
 Parameter: TypeAlias = str | int | float
 Clause: TypeAlias = tuple[str, list[Parameter]]
 
-# SQLite rounds a decimal number to a float with an error of a few units in the last place of 53
+# SQLite rounds a decimal number to a float with an error of a few passages in the last place of 53
 # bits.
 _ROUNDING = 1e-14
 _SMALLEST = 1e-300
 
-_RESTORE = "restore the catalogue from a copy"
+_RESTORE = "restore the catalog from a copy"
 
 # SQLite's parser has a stack of 100 places, and a level takes three; a chain of clauses may be
 # 1,000 long.

@@ -1,4 +1,4 @@
-"""BERT, DistilBERT, RoBERTa and XLM-R: learned positions, normalisation after each layer."""
+"""BERT, DistilBERT, RoBERTa and XLM-R: learned positions, normalization after each layer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_bert(architecture: Architecture, shape: Shape, shapes: Shapes, int8: bo
 
 
 def _embeddings(graph: Graph, names: BertNames, words: str, shape: Shape) -> str:
-    """Word, position and type embeddings, normalised; every token is of type 0."""
+    """Word, position and type embeddings, normalized; every token is of type 0."""
     places = f"{names.positions}.weight"
     if names.types is None:
         graph.weight(places)
@@ -70,7 +70,7 @@ def _counted(graph: Graph, places: str, padding: int) -> str:
 def _layer(
     graph: Graph, names: BertNames, prefix: str, shape: Shape, states: str, mask: str
 ) -> str:
-    """Self-attention and feed-forward, each with its residual and normalisation after it."""
+    """Self-attention and feed-forward, each with its residual and normalization after it."""
     context = _self_attention(graph, names, prefix, shape, states, mask)
     context = linear(graph, context, f"{prefix}.{names.joined}")
     added = graph.op("Add", context, states)

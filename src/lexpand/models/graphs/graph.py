@@ -119,7 +119,7 @@ def linear(graph: Graph, states: str, prefix: str) -> str:
 def layer_norm(
     graph: Graph, states: str, prefix: str, epsilon: float, output: str | None = None
 ) -> str:
-    """Layer normalisation, with or without a bias; checkpoints from TensorFlow call its tensors gamma and beta."""
+    """Layer normalization, with or without a bias; checkpoints from TensorFlow call its tensors gamma and beta."""
     names = ("gamma", "beta") if f"{prefix}.gamma" in graph.shapes else ("weight", "bias")
     # Without a bias in the model there is none in the graph; without a weight the lookup says so.
     inputs = [graph.weight(f"{prefix}.{names[0]}")]

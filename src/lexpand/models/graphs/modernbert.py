@@ -1,4 +1,4 @@
-"""ModernBERT: rotary positions, normalisation before each layer, attention that is local in most of them."""
+"""ModernBERT: rotary positions, normalization before each layer, attention that is local in most of them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _layer(
 ) -> str:
     prefix = f"model.layers.{number}"
     width = shape.width // shape.heads
-    # The first layer's input is normalised already.
+    # The first layer's input is normalized already.
     normed = layer_norm(graph, states, f"{prefix}.attn_norm", shape.epsilon) if number else states
     parts = [
         graph.op("Reshape", part, "split_heads")

@@ -27,11 +27,11 @@ def matches(expression: Expression, metadata: Mapping[str, JsonValue]) -> bool:
     if isinstance(expression, Not):
         return not matches(expression.part, metadata)
     assert isinstance(expression, Condition)
-    return any(_fulfils(expression, value) for value in values_at(metadata, expression.field))
+    return any(_fulfills(expression, value) for value in values_at(metadata, expression.field))
 
 
-def _fulfils(condition: Condition, value: JsonValue) -> bool:
-    """Whether one value, which is not null, fulfils a condition. Python compares integers with floats exactly."""
+def _fulfills(condition: Condition, value: JsonValue) -> bool:
+    """Whether one value, which is not null, fulfills a condition. Python compares integers with floats exactly."""
     if isinstance(condition, OneOf):
         return any(
             kind_of(wanted) == kind_of(value) and wanted == value for wanted in condition.values

@@ -1,4 +1,4 @@
-"""Units that a search found, as arrays: a thousand of them cost little more than ten do."""
+"""RankedPassages that a search found, as arrays: a thousand of them cost little more than ten do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """Units, best first.
+class RankedPassages:
+    """RankedPassages, best first.
 
     Attributes:
         scores: float64 [n].
@@ -26,7 +26,7 @@ class Units:
     ordinals: NDArray[np.uint32]
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Units]) -> Units:
+    def concatenate(cls, parts: Sequence[RankedPassages]) -> RankedPassages:
         """One after the other."""
         if len(parts) == 1:
             return parts[0]
@@ -41,8 +41,8 @@ class Units:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, places: slice | Sequence[int] | NDArray[np.int64]) -> Units:
+    def at(self, places: slice | Sequence[int] | NDArray[np.int64]) -> RankedPassages:
         """Those at these places."""
-        return Units(
+        return RankedPassages(
             self.scores[places], self.rows[places], self.segments[places], self.ordinals[places]
         )

@@ -1,4 +1,4 @@
-"""The catalogue: documents, texts, commits and the list of segments, in SQLite. docs/format.md is its specification.
+"""The catalog: documents, texts, commits and the list of segments, in SQLite. docs/format.md is its specification.
 
 Its transaction is the commit point of the whole index.
 """
@@ -30,7 +30,7 @@ from lexpand.index.schema import (
 
 APPLICATION_ID = 0x4C585044  # "LXPD"
 FORMAT = 3
-FILE = "catalogue.sqlite"
+FILE = "catalog.sqlite"
 
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -48,7 +48,7 @@ CREATE INDEX deleted_documents ON documents (deleted) WHERE deleted IS NOT NULL;
 CREATE TABLE texts (row INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE segments (
     segment INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, retired INTEGER,
-    units INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum TEXT NOT NULL
+    passages INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum TEXT NOT NULL
 );
 """
 
@@ -61,10 +61,10 @@ _VARIABLES = 900
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """A segment as the catalogue names it."""
+    """A segment as the catalog names it."""
 
     file: str
-    units: int
+    passages: int
     bytes: int
     checksum: int
 
@@ -97,8 +97,8 @@ class Change:
     retired: Sequence[str] = ()
 
 
-class Catalogue:
-    """An open catalogue; it may be shared by threads.
+class Catalog:
+    """An open catalog; it may be shared by threads.
 
     Attributes:
         database: the SQLite file.
@@ -109,42 +109,42 @@ class Catalogue:
         self.database = Database(self._path)
 
     @classmethod
-    def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalogue:
+    def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalog:
         """Make the file, in one transaction.
 
         Raises:
             StorageError: the disk refuses.
         """
-        catalogue = cls(folder)
+        catalog = cls(folder)
         try:
-            catalogue._write_tables(schema, created_by)
+            catalog._write_tables(schema, created_by)
         except BaseException:
-            catalogue.close()
+            catalog.close()
             raise
-        return catalogue
+        return catalog
 
     @classmethod
-    def open(cls, folder: Path) -> Catalogue:
-        """Open the catalogue of an index.
+    def open(cls, folder: Path) -> Catalog:
+        """Open the catalog of an index.
 
         Raises:
             NotAnIndex: the folder has none.
             NewerFormat, OlderFormat: a version wrote it whose format this one does not read.
             CorruptIndex: SQLite cannot read it.
         """
-        catalogue = cls(folder)
-        if not catalogue._path.is_file():
+        catalog = cls(folder)
+        if not catalog._path.is_file():
             if folder.is_file():
                 raise NotAnIndex(f"{folder} is no index but a file: an index is a folder")
             raise NotAnIndex(
                 f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one"
             )
         try:
-            catalogue._check_identity(folder)
+            catalog._check_identity(folder)
         except BaseException:
-            catalogue.close()
+            catalog.close()
             raise
-        return catalogue
+        return catalog
 
     def is_blank(self) -> bool:
         """Whether the file is a database that nobody has written anything to."""
@@ -202,7 +202,7 @@ class Catalogue:
             write_source_fields(db, fields)
 
     def check_in_place(self) -> None:
-        """Nothing, where this catalogue is still the one in its folder.
+        """Nothing, where this catalog is still the one in its folder.
 
         Raises:
             IndexStateError: the folder was removed, or holds another index by now.
@@ -218,13 +218,13 @@ class Catalogue:
         """The segments that a snapshot reads, oldest rows first."""
         with self.database.read() as db:
             rows = db.execute(
-                "SELECT file, units, bytes, checksum FROM segments"
+                "SELECT file, passages, bytes, checksum FROM segments"
                 " WHERE created <= ?1 AND (retired IS NULL OR retired > ?1) ORDER BY segment",
                 (commit_id,),
             )
             return [
-                SegmentEntry(file, units, size, int(checksum, 16))
-                for file, units, size, checksum in rows
+                SegmentEntry(file, passages, size, int(checksum, 16))
+                for file, passages, size, checksum in rows
             ]
 
     def segment_files(self) -> set[str]:
@@ -242,7 +242,7 @@ class Catalogue:
                     db.execute("DELETE FROM segments WHERE retired <= ?", (oldest,))
 
     def forget_documents(self, rows: Sequence[int]) -> None:
-        """Drop deleted documents with their texts; no segment may have a unit of them."""
+        """Drop deleted documents with their texts; no segment may have a passage of them."""
         with self.database.use() as db, transaction(db):
             # A number is never used again, so the largest ever given must be known when its row is
             # gone.
@@ -384,7 +384,7 @@ class Catalogue:
 
         Raises:
             StorageError: the disk refuses.
-            IndexLocked: another process holds the catalogue.
+            IndexLocked: another process holds the catalog.
         """
         with self.database.use(writable=True) as db, transaction(db):
             before = _last_commit(db)
@@ -402,7 +402,7 @@ class Catalogue:
         return commit
 
     def copy_to(self, folder: Path) -> None:
-        """Write the newest commit's catalogue into another folder, while others may write here."""
+        """Write the newest commit's catalog into another folder, while others may write here."""
         target = Database(folder / FILE)
         try:
             with self.database.use() as db, target.use(writable=True) as copy:
@@ -437,9 +437,9 @@ def _write_change(db: sqlite3.Connection, change: Change, commit_id: int) -> Non
         ((commit_id, file) for file in change.retired),
     )
     db.executemany(
-        "INSERT INTO segments (file, created, units, bytes, checksum) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO segments (file, created, passages, bytes, checksum) VALUES (?, ?, ?, ?, ?)",
         (
-            (new.file, commit_id, new.units, new.bytes, f"{new.checksum:016x}")
+            (new.file, commit_id, new.passages, new.bytes, f"{new.checksum:016x}")
             for new in change.segments
         ),
     )
