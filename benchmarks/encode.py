@@ -165,7 +165,7 @@ def measure(
 def _working(system: System, options: argparse.Namespace) -> Any:
     python = Path(sys.executable) if system.is_ours else options.peers_python.absolute()
     return working(
-        python, system.module, options.threads, _BUILD / f"{system.module}.log", room="encoders"
+        python, system.module, options.threads, _BUILD / f"{system.module}.log", package="encoders"
     )
 
 

@@ -115,7 +115,7 @@ def cases(passages: int) -> list[tuple[str, Expression, Column, Callable[[], Any
 
 
 def by_sql(passages: int) -> dict[str, float]:
-    """Milliseconds of one condition by SQL, of the twin's parsing alone, over a table of small documents."""
+    """Milliseconds of one condition by SQL, of the reference's parsing alone, over a table of small documents."""
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL)")
     made = (

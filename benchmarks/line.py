@@ -5,7 +5,7 @@
 * encode: Lexpand against the same ONNX body with the plain head (NumPy float32: the logits of all
   positions, then their maximum, then log1p), interleaved batch by batch over the same texts.
 * search: Lexpand against a SciPy CSR product with a partial sort, and against the exhaustive NumPy
-  twin, interleaved query by query over the same vectors; ``recall`` is against the float32 scores
+  reference, interleaved query by query over the same vectors; ``recall`` is against the float32 scores
   of SciPy, ties counted.
 
 --quick takes 300 documents instead of 5,183. The last line of --json has every figure; ratios are
@@ -102,9 +102,9 @@ def best_of(scores: np.ndarray, k: int) -> np.ndarray:
 def bench_search(
     index: Index, vectors: SparseVectors, queries: SparseVectors
 ) -> tuple[dict[str, float], list]:
-    """Each query by Lexpand, SciPy and the twin, in turn."""
+    """Each query by Lexpand, SciPy and the reference, in turn."""
     matrix = vectors.to_scipy().tocsr()
-    ours, scipy_ms, twin_ms, found = [], [], [], []
+    ours, scipy_ms, reference_ms, found = [], [], [], []
     exact, recalled = True, 0.0
     for i in range(len(queries)):
         query = queries[i : i + 1]
@@ -114,12 +114,12 @@ def bench_search(
         seconds, scores = timed(lambda column=column: (matrix @ column).toarray().ravel())
         more, best = timed(lambda scores=scores: best_of(scores, _DEPTH))
         scipy_ms.append(seconds + more)
-        if i < 20:  # the twin is slow: enough to show by how much, and that it agrees
-            seconds, (twin,) = timed(
+        if i < 20:  # the reference is slow: enough to show by how much, and that it agrees
+            seconds, (reference,) = timed(
                 lambda query=query: index.search(query, _DEPTH, exhaustive=True)
             )
-            twin_ms.append(seconds)
-            exact &= twin == matches
+            reference_ms.append(seconds)
+            exact &= reference == matches
         reached = [
             float(scores[match.row]) >= float(scores[best[-1]]) * (1 - 1e-4) for match in matches
         ]
@@ -129,7 +129,7 @@ def bench_search(
         "search_ms_p50": statistics.median(ours) * 1e3,
         "search_scipy_ms_p50": statistics.median(scipy_ms) * 1e3,
         "search_vs_scipy": statistics.mean(scipy_ms) / statistics.mean(ours),
-        "search_vs_twin": statistics.mean(twin_ms) / statistics.mean(ours),
+        "search_vs_reference": statistics.mean(reference_ms) / statistics.mean(ours),
         "recall": recalled / len(queries),
         "exact": bool(exact),
     }

@@ -12,9 +12,7 @@ query.
 
 Recall is against exact float64 scores of the float32 vectors, ties counted. Seismic and Lexpand's
 ``effort`` run at the operating points of operating_points/: the cheapest settings that reach 99 %.
---tune chooses them anew; one that is missing is chosen in the run. --tune-builds first builds
-Seismic in each way that its documentation gives, and keeps the one whose tuned searches are
-quickest.
+--tune chooses them anew; one that is missing is chosen in the run.
 
 Build times are process CPU seconds from vectors in a file to an index on disk. Lexpand's bytes are
 its postings and forward index, the peers' all of their files. Memory is the largest resident set of
@@ -40,7 +38,6 @@ from typing import Any
 from rich.console import Console
 
 from retrieval import data
-from retrieval.build_choice import choose_build
 from retrieval.drawing import draw
 from retrieval.indexes import Pythons
 from retrieval.measuring import Measured, Plan, measure
@@ -75,11 +72,6 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
         "--tune", action="store_true", help="choose operating points anew and write them"
     )
     parser.add_argument(
-        "--tune-builds",
-        action="store_true",
-        help="choose Seismic's index settings too: hours at 1M",
-    )
-    parser.add_argument(
         "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
     )
     parser.add_argument(
@@ -101,9 +93,9 @@ def plan_of(options: argparse.Namespace, console: Console) -> Plan:
         systems=systems,
         ks=(10, 1_000) if options.quick else (10, 100, 1_000),
         queries=options.queries or (200 if options.quick else 1_000),
-        twin=20,
+        reference=20,
         threads=options.threads,
-        retune=options.tune or options.tune_builds,
+        retune=options.tune,
         points={
             system.module: OperatingPoints.read(_POINTS / f"{system.module}.toml")
             for system in systems
@@ -142,9 +134,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     before, results = machine(), list[Measured]()
     for collection in collections(options, plan.root / "collections"):
         alone = len(collection.documents) > _ALONE
-        chosen = replace(plan, systems=[LEXPAND], twin=0) if alone else plan
-        if options.tune_builds and SEISMIC in chosen.systems:
-            choose_build(chosen, collection)
+        chosen = replace(plan, systems=[LEXPAND], reference=0) if alone else plan
         results.append(measure(chosen, collection))
         if plan.retune:
             for module, points in plan.points.items():

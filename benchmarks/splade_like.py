@@ -216,7 +216,8 @@ def _topic_terms(random: np.random.Generator, log_popularity: Floats) -> Integer
     for first in range(0, _TOPICS, 200):
         keys = -np.log(-np.log(random.random((200, _LIVE)))) + 0.85 * log_popularity
         best = np.argpartition(-keys, _TOPIC_TERMS, axis=1)[:, :_TOPIC_TERMS]
-        topics[first : first + 200] = random.permuted(best, axis=1)
+        # Sorted, because the order of a partition differs between processors.
+        topics[first : first + 200] = random.permuted(np.sort(best, axis=1), axis=1)
     return topics
 
 

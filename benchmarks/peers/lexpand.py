@@ -107,17 +107,17 @@ class Lexpand(Peer[SparseVectors, _Found]):
             return {"cpu_seconds": time.process_time() - start}
 
     def agrees(self, folder: str, first: int, end: int, ks: list[int]) -> dict[str, Any]:
-        """Whether both APIs give the NumPy twin's hits for these queries, scores to the bit."""
+        """Whether both APIs give the NumPy reference's hits for these queries, scores to the bit."""
         assert self._index is not None
         queries = _sliced(Vectors(Path(folder)), first, end)
-        twin = exhaustive.search(
+        reference = exhaustive.search(
             [(segment, None) for segment in self._segments], _FIELD, queries, max(ks)
         )
         same = True
         for k in ks:
             wanted = [
                 list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True))
-                for scores, rows, *_ in twin
+                for scores, rows, *_ in reference
             ]
             matches = self._index.search(queries, k)
             same &= [[(match.score, match.row) for match in found] for found in matches] == wanted

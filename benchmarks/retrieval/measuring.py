@@ -1,4 +1,4 @@
-"""One collection: indexes, answers compared with the twin's, times in turn."""
+"""One collection: indexes, answers compared with the reference's, times in turn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plan:
         systems: that are measured, Lexpand first.
         ks: depths.
         queries: of each set, at most.
-        twin: queries of each set that are compared with the NumPy twin; with none, Lexpand's
+        reference: queries of each set that are compared with the NumPy reference; with none, Lexpand's
             documents need not fit in memory.
         threads: see `Ask`.
         retune: choose operating points anew.
@@ -43,7 +43,7 @@ class Plan:
     systems: Sequence[System]
     ks: Sequence[int]
     queries: int
-    twin: int
+    reference: int
     threads: int
     retune: bool
     points: dict[str, OperatingPoints]
@@ -60,7 +60,7 @@ class Measured:
     panels: list[dict[str, Any]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     exact: bool | None = None
-    twin_queries: int = 0
+    reference_queries: int = 0
     effort_by_index: bool = False
 
 
@@ -68,8 +68,8 @@ def measure(plan: Plan, collection: Collection) -> Measured:
     """Everything about one collection."""
     measured = Measured(collection.name, len(collection.documents))
     indexes = dict(_indexes(plan, collection, measured))
-    if LEXPAND in indexes and plan.twin:
-        _compare_with_twin(plan, collection, indexes[LEXPAND], measured)
+    if LEXPAND in indexes and plan.reference:
+        _compare_with_reference(plan, collection, indexes[LEXPAND], measured)
     with _opened(plan, collection, indexes, measured) as workers:
         for queries, folder in collection.query_sets.items():
             count = min(plan.queries, len(collection.documents), _rows(folder))
@@ -131,28 +131,33 @@ def _build_settings(plan: Plan, system: System, collection: Collection) -> Setti
     return plan.points[system.module].of_index(collection.name) or system.build
 
 
-def _compare_with_twin(
+def _compare_with_reference(
     plan: Plan, collection: Collection, index: Built, measured: Measured
 ) -> None:
-    """In a process of its own, for the twin takes much memory: agreement, and the native writer's CPU time."""
-    plan.say(f"{collection.name}: answers beside the NumPy twin's")
+    """In a process of its own, for the reference takes much memory: agreement, and the native writer's CPU time."""
+    plan.say(f"{collection.name}: answers beside the NumPy reference's")
     documents, path = str(collection.folder / "documents"), str(index.path)
     log = log_path(plan.root, LEXPAND.module)
     with (
         working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker,
-        _noted(measured, "NumPy twin"),
+        _noted(measured, "NumPy reference"),
     ):
         written = worker.ask("call", name="write_segment", documents=documents, path=path)
         measured.builds[LEXPAND.name]["segment_cpu_seconds"] = written["cpu_seconds"]
         worker.ask("open", path=path, documents=measured.documents, threads=1)
         verdicts = [
             worker.ask(
-                "call", name="agrees", folder=str(folder), first=0, end=plan.twin, ks=list(plan.ks)
+                "call",
+                name="agrees",
+                folder=str(folder),
+                first=0,
+                end=plan.reference,
+                ks=list(plan.ks),
             )
             for folder in collection.query_sets.values()
         ]
         measured.exact = all(verdict["exact"] for verdict in verdicts)
-        measured.twin_queries = sum(verdict["queries"] for verdict in verdicts)
+        measured.reference_queries = sum(verdict["queries"] for verdict in verdicts)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def ratios(measured: Measured) -> dict[str, Any]:
         "headline_99": _headline(measured, _TUNED).split(", ")[1],
         "reached_99": all(point["recall"] >= TARGET for point in _tuned(measured)),
         "exact": measured.exact,
-        "twin_queries": measured.twin_queries,
+        "reference_queries": measured.reference_queries,
         "documents": measured.documents,
         "threads": max((panel["threads"] for panel in measured.panels), default=0),
     }
@@ -78,11 +78,11 @@ def print_tables(console: Console, measured: Measured) -> None:
         console.print(f"left out: {name}: {reason}", markup=False)
     if measured.exact is not None:
         verdict = (
-            "equal the NumPy twin's to the bit"
+            "equal the NumPy reference's to the bit"
             if measured.exact
-            else "DIFFER from the NumPy twin's"
+            else "DIFFER from the NumPy reference's"
         )
-        console.print(f"exact answers to {measured.twin_queries} queries {verdict}")
+        console.print(f"exact answers to {measured.reference_queries} queries {verdict}")
 
 
 def _cells(figures: dict[str, Any]) -> Iterator[str]:

@@ -30,11 +30,11 @@ class Worker:
 
     Args:
         python: the interpreter that has the system installed.
-        module: of the room.
+        module: of the package.
         threads: for its libraries' pools.
         log: a file for what it prints.
         timeout: seconds for one answer.
-        room: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
+        package: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
 
     Raises:
         WorkerError: there is no such interpreter.
@@ -47,14 +47,14 @@ class Worker:
         threads: int,
         log: Path,
         timeout: float = 7200,
-        room: str = "peers",
+        package: str = "peers",
     ) -> None:
         self.module = module
         self._log, self._timeout = log, timeout
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         with log.open("ab") as errors:
-            pipe, command = subprocess.PIPE, [str(python), "-m", f"{room}.{module}"]
+            pipe, command = subprocess.PIPE, [str(python), "-m", f"{package}.{module}"]
             try:
                 self._process = subprocess.Popen(
                     command,

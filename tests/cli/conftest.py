@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from cli_runs import COMMAND, Ran, run_here, write_rows
 
 from lexpand import Document, Encoder, Index, ingest
 
-_load_once = cache(Encoder.load)
+# Few, because each holds a copy of the weights.
+_load_once = lru_cache(maxsize=4)(Encoder.load)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,4 +1,4 @@
-"""The head on a GPU against a float64 twin and the native head, on a CPU: Triton's kernel by Triton's interpreter.
+"""The head on a GPU against a float64 reference and the native head, on a CPU: Triton's kernel by Triton's interpreter.
 
 The interpreter says nothing of a GPU's arithmetic; that the kernel compiles for GPUs is tested
 apart. The interpreter must be chosen before Triton is imported: run this file in a process of its
@@ -83,14 +83,14 @@ def logits_of(states: np.ndarray, decoder: Decoder) -> np.ndarray:
     return states.astype(np.float64) @ decoder.weight.astype(np.float64).T + decoder.bias
 
 
-def twin(states: np.ndarray, decoder: Decoder) -> np.ndarray:
+def reference(states: np.ndarray, decoder: Decoder) -> np.ndarray:
     """The definition: the weight of each term, float64."""
     active = np.log1p(np.maximum(logits_of(states, decoder), 0))
     active = np.log1p(active) if decoder.activation == TWICE else active
     return active.max(axis=0) if decoder.pooling == "max" else active.sum(axis=0)
 
 
-def assert_twin(
+def assert_reference(
     found: Any, hidden: np.ndarray, lengths: np.ndarray, decoder: Decoder, tolerance: float
 ) -> None:
     indptr, terms, weights, positions = found
@@ -102,7 +102,7 @@ def assert_twin(
         mine, dense = terms[start:end], np.zeros(len(decoder.bias))
         assert np.all(np.diff(mine.astype(np.int64)) > 0)
         dense[mine] = weights[start:end]
-        assert np.abs(dense - twin(states, decoder)).max() < tolerance
+        assert np.abs(dense - reference(states, decoder)).max() < tolerance
         logits = logits_of(states, decoder)
         assert np.all(logits[positions[start:end], mine] > logits[:, mine].max(axis=0) - tolerance)
 
@@ -124,7 +124,7 @@ def test_random_states(way: Way, texts: int, positions: int, width: int, terms: 
     for pooling, activation in (("max", ONCE), ("max", TWICE), ("sum", ONCE), ("sum", TWICE)):
         asked = decoder._replace(pooling=pooling, activation=activation)
         # Sums of up to 129 activations, each rounded.
-        assert_twin(encode(way, hidden, lengths, asked), hidden, lengths, asked, 1e-4)
+        assert_reference(encode(way, hidden, lengths, asked), hidden, lengths, asked, 1e-4)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -159,19 +159,19 @@ def test_what_is_not_there(way: Way) -> None:
         hidden[text, length:] = np.nan
     found = encode(way, hidden, lengths, decoder)
     assert found[0][1] == found[0][2]
-    assert_twin_of_used(found, hidden, lengths, decoder)
+    assert_reference_of_used(found, hidden, lengths, decoder)
     inactive = decoder._replace(bias=np.full(100, -1e3, np.float32))
     indptr, *arrays = encode(way, hidden, lengths, inactive)
     assert indptr.tolist() == [0] * 5 and not any(len(array) for array in arrays)
 
 
-def assert_twin_of_used(
+def assert_reference_of_used(
     found: Any, hidden: np.ndarray, lengths: np.ndarray, decoder: Decoder
 ) -> None:
-    """`assert_twin` of the texts that have positions."""
+    """`assert_reference` of the texts that have positions."""
     sizes, used = np.diff(found[0]), lengths > 0
     indptr = np.concatenate([[0], np.cumsum(sizes[used])])
-    assert_twin((indptr, *found[1:]), hidden[used], lengths[used], decoder, 1e-4)
+    assert_reference((indptr, *found[1:]), hidden[used], lengths[used], decoder, 1e-4)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -205,8 +205,8 @@ def test_bfloat16_is_summed_in_float32(way: Way, pooling: str) -> None:
         torch.from_numpy(array).bfloat16().float().numpy() for array in (hidden, decoder.weight)
     ]
     found = encode(way, hidden, lengths, decoder, "bfloat16")
-    assert_twin(found, rounded[0], lengths, decoder._replace(weight=rounded[1]), 1e-4)
-    assert_twin(found, hidden, lengths, decoder, 0.02 if pooling == "max" else 0.2)
+    assert_reference(found, rounded[0], lengths, decoder._replace(weight=rounded[1]), 1e-4)
+    assert_reference(found, hidden, lengths, decoder, 0.02 if pooling == "max" else 0.2)
 
 
 def test_the_way_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_a_kernel_that_fails_is_not_used(
     with pytest.warns(LexpandWarning, match=said):
         head = TorchHead(decoder, "cpu", torch.float32, Way.TRITON)
     assert head.way is Way.CHUNKED
-    assert_twin(head.encode(torch.from_numpy(hidden), lengths), hidden, lengths, decoder, 1e-4)
+    assert_reference(head.encode(torch.from_numpy(hidden), lengths), hidden, lengths, decoder, 1e-4)
 
 
 COMPILE = """

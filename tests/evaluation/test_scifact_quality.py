@@ -43,11 +43,11 @@ def test_ndcg(
         found = index.search(vectors, 1000, exhaustive=True)
         assert index.search(vectors, 1000, threads=2) == found
     pairs = zip(queries, found, strict=True)
-    twin = Run(
+    reference = Run(
         {
             query.query_id: [(match.doc_id, match.score) for match in matches]
             for query, matches in pairs
         }
     )
-    assert run == twin
+    assert run == reference
     assert least < evaluate(run, qrels)["nDCG@10"] < most

@@ -53,7 +53,7 @@ class Life:
         self.index = create(self.path)
         self.reader = Index.open(self.path)
         self.seen: State = {}
-        self._twins = 0
+        self._rebuilds = 0
         self._bursts = 0
 
     def do(self, name: str, *arguments: list) -> None:
@@ -117,9 +117,9 @@ class Life:
 
     def _compare(self, index: Index, state: State) -> None:
         assert_holds(index, state)
-        self._twins += 1
-        with create_with(self.folder / f"twin{self._twins}", state) as twin:
-            assert all_found(index) == all_found(twin)
+        self._rebuilds += 1
+        with create_with(self.folder / f"rebuilt{self._rebuilds}", state) as rebuilt:
+            assert all_found(index) == all_found(rebuilt)
 
     def end(self) -> None:
         self.look()

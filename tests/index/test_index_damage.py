@@ -297,7 +297,7 @@ def test_every_bit_of_a_small_segment(path: Path) -> None:
     """Without `verify`: whatever one flipped bit makes of it, the answer is a list or an error of ours."""
     file = segment_of(path)
     whole = file.read_bytes()
-    assert PlainSegment.read(file).passages == 2
+    assert PlainSegment.read(file).units == 2
     seen = 0
     for place in range(0, len(whole), 3):
         change(file, place, bit=place % 8)

@@ -172,7 +172,7 @@ def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
     assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
     assert database.execute("PRAGMA user_version").fetchone() == (3,)
     listed = database.execute(
-        "SELECT file, created, retired, units, bytes, checksum FROM segments"
+        "SELECT file, created, retired, passages, bytes, checksum FROM segments"
     ).fetchall()
     database.close()
     files = sorted((path / "segments").iterdir())

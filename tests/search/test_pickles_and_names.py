@@ -192,7 +192,6 @@ def test_enums_by_their_values(kb: Collection) -> None:
     assert kb.search(QUERY, pipeline=made)
     keys, scores = [np.array([1, 2])], [np.array([2.0, 1.0])]
     assert fuse(keys, scores, [1.0], "bound", [4.0]).scores.tolist() == [0.5, 0.25]
-    assert Rerank("m", kind="dense").kind == "dense"  # type: ignore[arg-type]
     assert Rules(bans=(Ban("a", "query"),)).bans[0].side.covers(Role.QUERY)  # type: ignore[arg-type]
 
 

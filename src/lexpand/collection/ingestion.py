@@ -168,10 +168,10 @@ def _new_documents(
     new: dict[str, Document] = {}
     chunk = [document for document in chunk if _fits(index, document, report)]
     for document, presence in zip(chunk, index.presence(chunk), strict=True):
-        twin = new.get(document.doc_id)
-        if twin is not None:
+        earlier = new.get(document.doc_id)
+        if earlier is not None:
             presence = (
-                Presence.SAME if twin.content_hash == document.content_hash else Presence.OTHER
+                Presence.SAME if earlier.content_hash == document.content_hash else Presence.OTHER
             )
         if presence is Presence.NEW:
             new[document.doc_id] = document
@@ -179,7 +179,7 @@ def _new_documents(
             report.unchanged += 1
         elif on_duplicate is OnDuplicate.REPLACE:
             new[document.doc_id] = document
-            report.replaced += twin is None  # not where the source has one id twice
+            report.replaced += earlier is None  # not where the source has one id twice
         elif on_duplicate is OnDuplicate.SKIP:
             report.skipped += 1
         else:

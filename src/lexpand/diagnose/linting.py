@@ -10,7 +10,7 @@ import numpy as np
 from lexpand.data import Long, SparseVectors, banned_terms
 from lexpand.diagnose.duplicates import near_duplicates
 from lexpand.diagnose.finding import EXAMPLES, Finding, Severity
-from lexpand.diagnose.text_checks import TextChecks, twins_finding
+from lexpand.diagnose.text_checks import TextChecks, duplicates_finding
 from lexpand.diagnose.vector_checks import VectorChecks, scale_finding
 from lexpand.encode import Encoder, Role
 from lexpand.errors import DataError
@@ -93,10 +93,10 @@ def _findings(
     if len(rows):
         yield scale_finding(_doc_ids(index, rows[:EXAMPLES].tolist()), times)
     yield from texts.findings()
-    copies, groups = texts.twins()
+    copies, groups = texts.duplicates()
     named = [_doc_ids(index, group) for group in groups]
     if copies:
-        yield twins_finding(copies, named)
+        yield duplicates_finding(copies, named)
     known = {frozenset((one, other)) for group in named for one in group for other in group}
     yield from near_duplicates(index, drawn.vectors(index), drawn.doc_ids, known, done)
 

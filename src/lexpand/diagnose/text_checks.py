@@ -48,7 +48,7 @@ class TextChecks:
         if self._encoder is not None:
             self._count(self._encoder, documents)
 
-    def twins(self) -> tuple[int, list[list[int]]]:
+    def duplicates(self) -> tuple[int, list[list[int]]]:
         """Documents whose text an earlier one has, and the rows of the largest groups of such documents.
 
         Texts are compared by 64 bits of BLAKE2b, white space counting as one space: of a million
@@ -117,7 +117,7 @@ class _Mix:
             )
 
 
-def twins_finding(count: int, groups: list[list[str]]) -> Finding:
+def duplicates_finding(count: int, groups: list[list[str]]) -> Finding:
     """Documents of the same text; ``groups`` are the ids of some."""
     return Finding(
         "duplicates",

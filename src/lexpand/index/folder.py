@@ -20,7 +20,7 @@ def is_unfinished(path: Path) -> bool:
         catalog.close()
 
 
-def make_room(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """Make the folder; one that holds more than the left-over of an interrupted `create` is refused.
 
     Raises:

@@ -13,7 +13,7 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.index.catalog import FILE, Catalog, Commit
 from lexpand.index.columns import check_columns
-from lexpand.index.folder import is_unfinished, make_room
+from lexpand.index.folder import is_unfinished, make_folder
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.reading import Reading
 from lexpand.index.results import Presence
@@ -83,7 +83,7 @@ class Index(Reading):
         """
         schema = Schema(space, words, check_columns(columns or {}))
         path = Path(path)
-        make_room(path)
+        make_folder(path)
         catalog = Catalog.create(path, schema, f"lexpand {_native.__version__}")
         return cls(path, catalog, verify=True, memory_mib=memory_mib)
 

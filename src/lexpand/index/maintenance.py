@@ -12,7 +12,7 @@ import numpy as np
 from lexpand import _native
 from lexpand.errors import LexpandError, StorageError
 from lexpand.index.catalog import Catalog, Commit
-from lexpand.index.folder import make_room
+from lexpand.index.folder import make_folder
 from lexpand.index.grouping import doc_ids_of
 from lexpand.index.segment_files import FOLDER
 from lexpand.index.snapshot import Snapshot
@@ -77,7 +77,7 @@ def _faults_of_ids(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterat
 
 def back_up(folder: Path, catalog: Catalog, target: Path) -> Commit:
     """See `Index.backup`. The caller's snapshot has a lease: no segment of a later commit is removed meanwhile."""
-    make_room(target)
+    make_folder(target)
     try:
         catalog.copy_to(target)
         return _copy_segments(folder, target)

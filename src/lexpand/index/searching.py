@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from lexpand import _native
 from lexpand.data import SparseVectors
-from lexpand.index import exhaustive as twin
+from lexpand.index import exhaustive
 from lexpand.index.open_segment import OpenSegment
 from lexpand.index.passages import RankedPassages
 from lexpand.index.results import WordScore, WordShare
@@ -78,7 +78,7 @@ def find_vectors_exhaustively(
     ]
     return lambda numbers, k: [
         RankedPassages(*hits)
-        for hits in twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
+        for hits in exhaustive.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
     ]
 
 

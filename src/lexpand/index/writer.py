@@ -168,15 +168,15 @@ class Writer:
         for i, (document, presence) in enumerate(
             zip(documents, self.presence(documents), strict=True)
         ):
-            twin = first.setdefault(document.doc_id, document)
-            same = twin is document or twin.content_hash == document.content_hash
+            earlier = first.setdefault(document.doc_id, document)
+            same = earlier is document or earlier.content_hash == document.content_hash
             if not same or (presence is Presence.OTHER and not replace):
                 where = f" ({document.source})" if document.source else ""
                 raise DuplicateDocument(
                     f"doc_id {document.doc_id!r}{where} is there already with another content: "
                     "choose another id, replace it, or leave it out"
                 )
-            if presence is not Presence.SAME and twin is document:
+            if presence is not Presence.SAME and earlier is document:
                 chosen.append(i)
         return chosen
 

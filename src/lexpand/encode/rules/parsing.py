@@ -96,7 +96,7 @@ def _entry(kind: type[Entry], table: object, slot: int, place: str) -> Entry:
     return kind(**values)
 
 
-def check_no_twins(
+def check_no_duplicates(
     entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Sequence[Pin],
 ) -> None:
     """Nothing, where no two entries of a kind are for one term or text and one side.

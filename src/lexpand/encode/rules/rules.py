@@ -14,7 +14,7 @@ from lexpand.data import DocumentEncoding
 from lexpand.encode.contract import Role
 from lexpand.encode.rules.bound import BoundRules, Entries
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym
-from lexpand.encode.rules.parsing import VERSION, check_no_twins, check_whole, parse_entries
+from lexpand.encode.rules.parsing import VERSION, check_no_duplicates, check_whole, parse_entries
 from lexpand.encode.tokens import Tokens
 from lexpand.errors import DataError, SourceError
 
@@ -44,7 +44,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         for entries in (self.bans, self.caps, self.boosts, self.pins):
-            check_no_twins(entries)
+            check_no_duplicates(entries)
 
     def __bool__(self) -> bool:
         """Whether there is any edit."""
