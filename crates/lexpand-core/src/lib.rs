@@ -12,18 +12,17 @@
 #[cfg(target_endian = "big")]
 compile_error!("segment files are mapped as they are: little-endian machines only");
 
+mod bit_set;
 mod error;
 pub mod head;
+mod limits;
+mod parallel;
 mod prefetch;
 pub mod search;
 pub mod segment;
+mod top_k;
 pub mod words;
 
 pub use error::{Error, Result};
+pub use limits::{MAX_TERMS, MAX_VOCABULARY};
 pub use prefetch::prefetch;
-
-/// Terms of a closed vocabulary are below this.
-pub const MAX_VOCABULARY: usize = 1 << 18;
-
-/// A vector has at most this many terms.
-pub const MAX_TERMS: usize = 1 << 16;

@@ -1,14 +1,14 @@
 //! A batch through the kernels: work in blocks of the vocabulary, shared out to threads, put together in order.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
+use super::decoder::Head;
 use super::pack::PANEL;
 use super::screen::{GroupDots, PANELS, Passed, ScreenedText};
 use super::tile::{self, PanelResult, PanelTask};
-use super::{Activations, Head, HiddenBatch, Pooling};
+use super::types::{Activations, HiddenBatch, Pooling};
+use crate::parallel::in_parallel;
+use crate::{Error, Result};
 
 /// Panels that a thread takes at once: 512 terms of width 128 are 256 KiB, which stay in its L2 cache from text to text.
 /// Whole groups of those that are screened together.
@@ -28,7 +28,20 @@ struct Prepared<'a> {
     screened: Option<ScreenedText>,
 }
 
-pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
+impl Head {
+    /// Encodes a batch on `threads` threads (at least one). The result does not depend on their number.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the batch has another width than the head.
+    pub fn encode(&self, batch: HiddenBatch<'_>, threads: usize) -> Result<Activations> {
+        if batch.width != self.width() {
+            return Err(Error::invalid(format!("hidden states are {} wide, the head {}", batch.width, self.width())));
+        }
+        Ok(encode(self, batch, threads.max(1)))
+    }
+}
+
+fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
     let positions = (0..batch.len()).map(|i| batch.text(i).len() / head.width()).sum();
     let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i), positions));
     let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
@@ -59,30 +72,6 @@ fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<V
         }
     }
     found
-}
-
-/// `work` for 0, 1, ..., n - 1 on several threads; the results in order.
-pub(super) fn in_parallel<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Option<T>>> = Mutex::new((0..n).map(|_| None).collect());
-    let take = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n {
-                return;
-            }
-            let result = work(i);
-            done.lock().expect("no thread panics while it holds the lock")[i] = Some(result);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(n) {
-            scope.spawn(take);
-        }
-        take();
-    });
-    let done = done.into_inner().expect("no thread panics while it holds the lock");
-    done.into_iter().map(|result| result.expect("every number was taken")).collect()
 }
 
 fn prepare<'a>(head: &Head, states: &'a [f32], batch: usize) -> Prepared<'a> {

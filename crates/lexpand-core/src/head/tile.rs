@@ -4,7 +4,7 @@
 //! target features. Accumulators of [`ROWS`] positions x [`PANEL`] terms stay in registers (12 of 16 on AVX2).
 
 use super::pack::PANEL;
-use super::{Activation, Pooling};
+use super::types::{Activation, Pooling};
 
 /// Positions in a tile.
 pub(super) const ROWS: usize = 6;

@@ -4,7 +4,7 @@
 //! terms together come to the share that is asked for. The values of the constants are those with the best recall for its time (LOG.md).
 
 use super::bounds::Bounds;
-use super::plan::{Share, row_cost};
+use super::cost::{Share, row_cost};
 use crate::segment::{DenseTerm, LEVELS, Postings};
 
 /// A term is left out where it can add less than this part of what the strongest can, times the effort that is spared: each costs a visit to every

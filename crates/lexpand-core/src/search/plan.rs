@@ -1,16 +1,10 @@
 //! What a query reads of each segment, decided before anything is read.
 
 use super::bounds::{Bounds, multiplier};
+use super::cost::{SCORE_COST, Share, cost};
 use super::effort::Reading;
-use super::rescore::View;
-use super::{Knobs, Query, SCAN_TERMS};
-use crate::segment::Postings;
-
-/// Scoring a unit from the forward index costs about as much as adding so many postings (measured, LOG.md).
-const SCORE_COST: usize = 200;
-
-/// A bound of a dense row costs about as much as this part of a posting (measured, LOG.md).
-const ROW_COST: usize = 16;
+use super::query::{Knobs, Query, SCAN_TERMS};
+use super::view::View;
 
 /// A query term that a segment has.
 #[derive(Debug, Clone, Copy)]
@@ -40,15 +34,6 @@ pub(super) struct Plan {
     pub(super) keep: usize,
     pub(super) exact: bool,
     segments: Vec<SegmentPlan>,
-}
-
-/// A query term before the quantum is known.
-#[derive(Debug)]
-pub(super) struct Share {
-    /// Its place among the posting terms.
-    pub(super) place: usize,
-    /// What a bound of 1 adds to a score.
-    pub(super) share: f64,
 }
 
 impl Plan {
@@ -97,16 +82,6 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
     let shares: Vec<Share> = query.terms.iter().zip(query.weights).filter_map(share).collect();
     let cost: usize = shares.iter().map(|s| cost(&postings, s.place)).sum();
     (view.allowed_units.saturating_mul(SCORE_COST) >= cost).then_some(shares)
-}
-
-/// Of reading a term whole, in postings.
-fn cost(postings: &Postings<'_>, place: usize) -> usize {
-    postings.dense.term(place).map_or_else(|| postings.stored(place), |dense| row_cost(dense.row))
-}
-
-/// Of reading a row, in postings.
-pub(super) fn row_cost(row: &[u8]) -> usize {
-    row.len() / ROW_COST
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {

@@ -1,8 +1,9 @@
 //! What the postings of a field will look like, counted before any is written.
 
 use super::forward::ForwardParts;
-use super::quantise::round_up;
-use super::{BLOCK, LEVELS, field};
+use super::quantize::round_up;
+use super::sizes::{LEVELS, blocks};
+use crate::limits::BLOCK;
 
 /// From this share of the units a term is dense: one bound a unit, added by SIMD, is then read faster than postings of
 /// three bytes that are scattered (measured, LOG.md).
@@ -52,7 +53,7 @@ pub(super) fn bound(weight: f64, step: f32) -> u8 {
 impl Census {
     pub(super) fn take(forward: &ForwardParts<'_>, vocabulary_size: usize) -> Self {
         let units = forward.units();
-        let blocks = field::blocks(units);
+        let blocks = blocks(units);
         let mut counts = vec![0_u32; vocabulary_size * blocks];
         let mut most = vec![0.0_f64; vocabulary_size];
         forward.each(|unit, term, weight| {

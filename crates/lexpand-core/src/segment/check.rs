@@ -2,15 +2,13 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::field::{Field, Postings, blocks, row_width};
+use super::field::{Field, Postings};
 use super::layout::{ENTRY, HEADER, NO_FIELD, align, kind};
-use super::postings::SPLIT_RUN;
-use super::quantise::MAX_IMPACT;
 use super::read::Segment;
-use super::write::is_narrow;
-use super::{BLOCK, GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use super::sizes::{GROUP, LEVELS, MAX_IMPACT, SPLIT_RUN, SUB_BLOCK, SUB_BLOCKS, blocks, is_narrow, row_width};
+use crate::Result;
+use crate::limits::{BLOCK, MAX_TERMS, MAX_VOCABULARY};
 use crate::words::WordField;
-use crate::{MAX_TERMS, MAX_VOCABULARY, Result};
 
 /// The numbers of a field's header.
 struct Header {

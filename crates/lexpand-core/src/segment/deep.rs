@@ -6,8 +6,9 @@
 
 use super::field::{DenseTerm, Field, Postings};
 use super::read::Segment;
-use super::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
-use crate::{MAX_VOCABULARY, Result};
+use super::sizes::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use crate::Result;
+use crate::limits::MAX_VOCABULARY;
 
 type Check = std::result::Result<(), String>;
 

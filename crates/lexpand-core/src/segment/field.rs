@@ -1,6 +1,7 @@
 //! The arrays of one field, named as in docs/format.md.
 
-use super::{BLOCK, GROUP, LEVELS, SUB_BLOCKS, has};
+use super::sizes::{GROUP, LEVELS, SUB_BLOCKS};
+use crate::bit_set::contains;
 
 /// The terms of a forward index, in the width that the vocabulary needs.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,7 @@ pub struct Dense<'a> {
     pub width: usize,
     /// `[terms.len(), width / GROUP]`: the largest bound of each group of [`GROUP`] units; empty in a segment that was written without.
     ///
-    /// [`GROUP`]: super::GROUP
+    /// [`GROUP`]: super::sizes::GROUP
     pub maxima: &'a [u8],
 }
 
@@ -103,7 +104,7 @@ impl Field<'_> {
     /// Of each term, the units of a set (bit i of word i / 64; all without one) that have it.
     pub fn document_frequencies(&self, units: Option<&[u64]>) -> Vec<u64> {
         let mut counts = vec![0; self.vocabulary_size as usize];
-        for ordinal in (0..self.scales.len()).filter(|&ordinal| has(units, ordinal)) {
+        for ordinal in (0..self.scales.len()).filter(|&ordinal| contains(units, ordinal)) {
             for place in self.unit(ordinal as u32) {
                 // A term outside the vocabulary is a damaged file's, opened unverified.
                 if let Some(count) = counts.get_mut(self.forward_terms.at(place) as usize) {
@@ -164,14 +165,4 @@ impl<'a> Dense<'a> {
         let maxima = (!self.maxima.is_empty()).then(|| part(self.maxima, self.width / GROUP));
         Some(DenseTerm { row: part(self.rows, self.width), maxima, cut: self.cuts[i] })
     }
-}
-
-/// Blocks of so many units.
-pub(super) fn blocks(units: usize) -> usize {
-    units.div_ceil(BLOCK)
-}
-
-/// Bounds in a row of a dense term.
-pub(super) fn row_width(units: usize) -> usize {
-    units.next_multiple_of(64)
 }

@@ -3,7 +3,7 @@
 use bytemuck::cast_slice;
 
 use super::field::Terms;
-use super::has;
+use crate::bit_set::contains;
 
 /// Weights that are copied at a time.
 const PIECE: usize = 1 << 21;
@@ -24,7 +24,7 @@ pub(super) struct ForwardParts<'a>(pub(super) Vec<ForwardPart<'a>>);
 
 impl<'a> ForwardPart<'a> {
     fn kept(self) -> impl Iterator<Item = usize> + 'a {
-        (0..self.scales.len()).filter(move |&unit| has(self.keep, unit))
+        (0..self.scales.len()).filter(move |&unit| contains(self.keep, unit))
     }
 
     fn range(&self, unit: usize) -> std::ops::Range<usize> {

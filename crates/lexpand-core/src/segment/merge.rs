@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::forward::{ForwardPart, ForwardParts};
-use super::has;
 use super::read::Segment;
-use super::write::{Extra, Means, StoredField, Units, Written, write_stored};
+use super::types::{Extra, Means, Units, Written};
+use super::write::{StoredField, write_stored};
+use crate::bit_set::contains;
 use crate::{Error, Result};
 
 /// A segment, and its ordinals that are kept (bit i of word i / 64); all without a set.
@@ -63,7 +64,7 @@ fn stored<'a>(sources: &[MergeSource<'a>], number: u32) -> Result<StoredField<'a
 fn gather(sources: &[MergeSource<'_>], of: impl Fn(&Segment) -> &[u32], width: usize) -> Vec<u32> {
     let kept = |source: &MergeSource<'_>| {
         let units = of(source.segment).chunks_exact(width).enumerate();
-        units.filter(|&(i, _)| has(source.keep, i)).flat_map(|(_, numbers)| numbers).copied().collect::<Vec<u32>>()
+        units.filter(|&(i, _)| contains(source.keep, i)).flat_map(|(_, numbers)| numbers).copied().collect::<Vec<u32>>()
     };
     sources.iter().flat_map(kept).collect()
 }

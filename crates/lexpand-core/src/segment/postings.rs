@@ -9,12 +9,10 @@ use super::census::{Census, bound};
 use super::forward::ForwardParts;
 use super::layout::kind;
 use super::sink::Sink;
-use super::write::Means;
-use super::{BLOCK, GROUP, SUB_BLOCK, SUB_BLOCKS, field};
+use super::sizes::{GROUP, SPLIT_RUN, SUB_BLOCK, SUB_BLOCKS, row_width};
+use super::types::Means;
 use crate::Result;
-
-/// Runs at least this long have splits: shorter ones are walked to find the next sub-block.
-pub(super) const SPLIT_RUN: u32 = 64;
+use crate::limits::BLOCK;
 
 /// Memory for a posting while it is sorted and laid out.
 const BYTES_A_POSTING: usize = 8;
@@ -145,7 +143,7 @@ pub(super) fn write_rows(
     memory: usize,
     sink: &mut Sink,
 ) -> Result<()> {
-    let width = field::row_width(census.units);
+    let width = row_width(census.units);
     for group in census.dense.chunks((memory / width.max(1)).max(1)) {
         let mut row_of = vec![usize::MAX; census.terms.len()];
         group.iter().enumerate().for_each(|(row, &place)| row_of[place as usize] = row);

@@ -1,25 +1,23 @@
 //! A segment file opened, checked once, and read in place.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytemuck::{AnyBitPattern, try_cast_slice};
-use memmap2::Mmap;
 
 use super::bytes::Bytes;
-use super::field::{Dense, Field, Postings, Terms, blocks, row_width};
+use super::field::{Dense, Field, Postings, Terms};
 use super::layout::{HEADER, Layout, NO_FIELD, Section, kind};
-use super::write::is_narrow;
+use super::sizes::{blocks, is_narrow, row_width};
+use crate::Error;
 use crate::words::{self, WordField};
-use crate::{Error, Result};
 
 /// A segment that passed its checks. May be shared by threads.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) map: Bytes,
     pub(super) layout: Layout,
-    path: PathBuf,
-    verified: bool,
+    pub(super) path: PathBuf,
+    pub(super) verified: bool,
 }
 
 /// A section, for reports.
@@ -34,41 +32,6 @@ pub struct Part {
 }
 
 impl Segment {
-    /// Opens and checks a file; with `verify` every byte, else only sizes, places and the header's checksums.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::NewerFormat`], or [`Error::Corrupt`] with the first invariant that does not hold.
-    pub fn open(path: &Path, verify: bool) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: a segment is written once, renamed into place and never changed (docs/format.md); whoever truncates
-        // it under a reader breaks that contract, as with any mapped file.
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        Self::check_and_keep(Bytes::Mapped(map), path, verify)
-    }
-
-    /// Opens a copy of a file's bytes; errors call it `<memory>`.
-    ///
-    /// # Errors
-    /// As [`Segment::open`], but for [`Error::Io`].
-    pub fn from_bytes(bytes: &[u8], verify: bool) -> Result<Self> {
-        Self::check_and_keep(Bytes::copy(bytes), Path::new("<memory>"), verify)
-    }
-
-    fn check_and_keep(map: Bytes, path: &Path, verify: bool) -> Result<Self> {
-        let layout = Layout::parse(&map, path)?;
-        let segment = Segment { map, layout, path: path.to_owned(), verified: verify };
-        segment.check(verify)?;
-        Ok(segment)
-    }
-
-    /// Checks every byte, where that was not done when it was opened.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] with the first invariant that does not hold.
-    pub fn verify(&self) -> Result<()> {
-        if self.verified { Ok(()) } else { self.check(true) }
-    }
-
     /// Units in the segment.
     pub fn units(&self) -> u32 {
         self.layout.units

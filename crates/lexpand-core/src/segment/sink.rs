@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::layout::{HEADER, Layout};
-use super::write::Written;
+use super::types::Written;
 use crate::{Error, Result};
 
 /// A file under a temporary name; nobody sees it before [`Sink::finish`].

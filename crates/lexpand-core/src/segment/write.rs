@@ -5,68 +5,15 @@ use std::path::Path;
 use bytemuck::cast_slice;
 
 use super::census::Census;
+use super::field::Terms;
 use super::forward::{ForwardPart, ForwardParts};
 use super::layout::{NO_FIELD, kind};
-use super::postings::{self, SPLIT_RUN};
-use super::quantise::Forward;
+use super::postings;
+use super::quantize::Forward;
 use super::sink::Sink;
-use super::{GROUP, SUB_BLOCK, SUB_BLOCKS, Terms, field};
+use super::sizes::{GROUP, SPLIT_RUN, SUB_BLOCK, SUB_BLOCKS, is_narrow, row_width};
+use super::types::{Extra, FieldVectors, Means, Units, Written};
 use crate::{Error, Result};
-
-/// What is scored: one entry a unit.
-#[derive(Debug, Clone, Copy)]
-pub struct Units<'a> {
-    /// The row of the unit's document.
-    pub rows: &'a [u32],
-    /// The chunk's number within the document.
-    pub chunks: &'a [u32],
-    /// First and end character of the chunk, in turn.
-    pub spans: &'a [u32],
-}
-
-/// Sparse vectors of one closed field, CSR, one row a unit.
-#[derive(Debug, Clone, Copy)]
-pub struct FieldVectors<'a> {
-    /// The field's number in the catalogue.
-    pub field: u32,
-    /// Terms are below this.
-    pub vocabulary_size: u32,
-    /// Where each unit's terms begin; one more than there are units.
-    pub indptr: &'a [i64],
-    /// Strictly ascending within a unit.
-    pub terms: &'a [u32],
-    /// Finite, at least zero.
-    pub weights: &'a [f32],
-}
-
-/// A finished segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Length of the file.
-    pub bytes: u64,
-    /// The header's checksum, which covers the table and, through it, every section.
-    pub checksum: u64,
-}
-
-/// A section of another module: kept and checksummed as it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Extra<'a> {
-    /// From 48.
-    pub kind: u32,
-    /// The field that it belongs to.
-    pub field: u32,
-    /// What it holds.
-    pub bytes: &'a [u8],
-}
-
-/// What building may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// Bytes for postings that are being laid out; beside them stand at most 24 bytes a term and block, and 28 a unit.
-    pub memory: usize,
-    /// Threads that lay them out.
-    pub threads: usize,
-}
 
 /// One closed field, ready to be written.
 pub(super) struct StoredField<'a> {
@@ -110,11 +57,6 @@ pub fn write(
         })
         .collect();
     write_stored(path, units, stored, extras, means)
-}
-
-/// Whether terms take two bytes.
-pub(super) fn is_narrow(vocabulary_size: u32) -> bool {
-    vocabulary_size <= 1 << 16
 }
 
 fn narrow(vocabulary_size: u32, terms: &[u32]) -> Vec<u16> {
@@ -177,9 +119,9 @@ impl StoredField<'_> {
             (kind::LEVEL_SHARES, census.shares.len() as u64),
             (kind::DENSE_TERMS, 4 * dense),
             (kind::DENSE_CUTS, dense),
-            (kind::DENSE_ROWS, dense * field::row_width(census.units) as u64),
+            (kind::DENSE_ROWS, dense * row_width(census.units) as u64),
         ];
-        let maxima = dense * (field::row_width(census.units) / GROUP) as u64;
+        let maxima = dense * (row_width(census.units) / GROUP) as u64;
         // A section that would say nothing is left out: files without dense terms are those of earlier writers.
         let maxima = (dense > 0).then_some((kind::DENSE_MAXIMA, maxima));
         lengths.into_iter().chain(maxima).map(|(kind, length)| (kind, self.field, length)).collect()

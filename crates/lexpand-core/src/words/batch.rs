@@ -1,7 +1,6 @@
 //! Counted words of a batch of units, turned over into postings.
 
-use super::MAX_WORD;
-use super::sections::Sections;
+use super::sections::{MAX_WORD, Sections};
 use super::writer::Writer;
 use crate::{Error, Result};
 

@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use bytemuck::{AnyBitPattern, try_cast_slice};
 
-use super::MAX_WORD;
-use super::bits::contains;
-use super::sections::kind;
-use super::writer::{BLOCK_BITS, OPEN};
-use crate::segment::BLOCK;
+use super::sections::{BLOCK_BITS, MAX_WORD, OPEN, kind};
+use crate::bit_set::contains;
+use crate::limits::BLOCK;
 
 type Check = std::result::Result<(), String>;
 
@@ -101,7 +99,7 @@ impl<'a> WordField<'a> {
         if live.is_none() {
             return (self.lengths.len() as u64, self.total_length);
         }
-        let live = self.lengths.iter().enumerate().filter(|(ordinal, _)| contains(live, *ordinal as u32));
+        let live = self.lengths.iter().enumerate().filter(|(ordinal, _)| contains(live, *ordinal));
         live.fold((0, 0), |(units, total), (_, &length)| (units + 1, total + u64::from(length)))
     }
 

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::bits::contains;
 use super::field::Live;
 use super::sections::Sections;
 use super::writer::Writer;
+use crate::bit_set::contains;
 use crate::{Error, Result};
 
 /// No unit of the merged field: the old one is dropped.
@@ -49,7 +49,7 @@ fn next<'a>(sources: &[Live<'a>], source: usize, term: u32) -> Option<Reverse<(&
 fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let mut count = 0_u64;
     let mut ordinal = |live: Option<&[u64]>, old: u32| {
-        let new = if contains(live, old) { count } else { return DROPPED };
+        let new = if contains(live, old as usize) { count } else { return DROPPED };
         count += 1;
         new as u32
     };

@@ -7,7 +7,6 @@
 //! Not here: what a word is (stop words, stems); only [`split`] finds where words begin and end.
 
 mod batch;
-mod bits;
 mod bm25;
 mod field;
 mod merge;
@@ -22,9 +21,6 @@ pub use bm25::{Bm25, Contribution, Query};
 pub use field::{Live, WordField};
 pub use merge::merge;
 pub use search::{Source, search};
-pub use sections::{Sections, kind};
+pub use sections::{MAX_WORD, Sections, kind};
 pub use split::{Numbered, number_words, sentence_starts, split_words};
 pub use statistics::{Statistics, document_frequencies};
-
-/// A word has from 1 to this many bytes of UTF-8.
-pub const MAX_WORD: usize = 255;

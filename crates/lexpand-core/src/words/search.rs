@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::bits::contains;
 use super::bm25::{Query, Term};
 use super::field::WordField;
-use crate::search::{Hit, TopK};
-use crate::segment::BLOCK;
+use crate::bit_set::contains;
+use crate::limits::BLOCK;
+use crate::top_k::{Hit, TopK};
 use crate::{Error, Result};
 
 /// An open field of one segment, with what a search may return of it.
@@ -84,7 +84,7 @@ fn scan(source: &Source<'_>, number: u32, query: &Query<'_>, sums: &mut [f64], b
             // Taken, so that a unit with several words is offered once and the sums are zero again.
             let score = std::mem::take(&mut sums[usize::from(offset)]);
             let ordinal = u32::from(block) * BLOCK as u32 + u32::from(offset);
-            if score > 0.0 && score >= best.threshold() && contains(source.allowed, ordinal) {
+            if score > 0.0 && score >= best.threshold() && contains(source.allowed, ordinal as usize) {
                 best.offer(Hit { score, row: source.rows[ordinal as usize], segment: number, ordinal });
             }
         }

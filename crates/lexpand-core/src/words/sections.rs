@@ -2,6 +2,16 @@
 
 use bytemuck::cast_slice;
 
+use crate::limits::BLOCK;
+
+/// A word has from 1 to this many bytes of UTF-8.
+pub const MAX_WORD: usize = 255;
+
+/// The kind of field that the header states; 0 is a closed one.
+pub(super) const OPEN: u64 = 1;
+/// Units of a block, as a power of two.
+pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
+
 /// Kinds of section of an open field; those of closed fields are below 48.
 pub mod kind {
     /// Field kind, units, words, postings, total length, block size.

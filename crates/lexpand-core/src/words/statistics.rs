@@ -1,7 +1,7 @@
 //! What BM25 must know of a collection, counted over live units when a query runs.
 
-use super::bits::contains;
 use super::field::Live;
+use crate::bit_set::contains;
 
 /// Counts over the live units of all segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,5 +34,5 @@ fn in_field((field, live): Live<'_>, word: &str) -> u64 {
     if live.is_none() {
         return pairs.map(|pair| field.postings_of(pair).len() as u64).sum();
     }
-    field.postings(term).filter(|&(ordinal, _)| contains(live, ordinal)).count() as u64
+    field.postings(term).filter(|&(ordinal, _)| contains(live, ordinal as usize)).count() as u64
 }

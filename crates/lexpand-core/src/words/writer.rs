@@ -1,14 +1,8 @@
 //! Words in ascending order to the arrays of an open field. Building and merging both end here.
 
-use super::MAX_WORD;
-use super::sections::Sections;
-use crate::segment::BLOCK;
+use super::sections::{BLOCK_BITS, MAX_WORD, OPEN, Sections};
+use crate::limits::BLOCK;
 use crate::{Error, Result};
-
-/// The kind of field that the header states; 0 is a closed one.
-pub(super) const OPEN: u64 = 1;
-/// Units of a block, as a power of two.
-pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
 
 /// Takes one word after the other, ascending by its bytes.
 #[derive(Debug)]

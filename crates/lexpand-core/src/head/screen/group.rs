@@ -1,11 +1,12 @@
 //! The decoder's side of the bound: one group of terms.
 
-use super::super::pack::{PANEL, Panels};
-use super::super::tile;
-use super::{
-    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, ScreenedText, TERMS, WEIGHT_LEVELS, divisor, least_scale,
-    norm, provable, round, round_up, stages, transform,
+use super::rounding::{
+    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, TERMS, WEIGHT_LEVELS, divisor, least_scale, norm,
+    provable, round, round_up, stages, transform,
 };
+use super::text::ScreenedText;
+use crate::head::pack::{PANEL, Panels};
+use crate::head::tile;
 
 /// Past every bound.
 const NEVER: f32 = -1e20;

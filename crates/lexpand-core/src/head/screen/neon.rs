@@ -4,10 +4,11 @@ use std::arch::aarch64::*;
 
 use bytemuck::cast;
 
-use super::super::pack::PANEL;
 use super::group::{Group, GroupDots};
 use super::pairing::{Pairing, Passed, screen_tiles};
-use super::{PANELS, ROWS, STAGE, ScreenedText, TERMS};
+use super::rounding::{PANELS, ROWS, STAGE, TERMS};
+use super::text::ScreenedText;
+use crate::head::pack::PANEL;
 
 /// Groups of two dimensions in a stage, and the bytes of one group's weights.
 const STEPS: usize = STAGE / 2;

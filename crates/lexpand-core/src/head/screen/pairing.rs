@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::super::pack::PANEL;
 use super::group::{Group, GroupDots};
-use super::{Layout, PANELS, RANGE, ROWS, STAGE, ScreenedText, TERMS, round_down};
+use super::rounding::{Layout, PANELS, RANGE, ROWS, STAGE, TERMS, round_down};
+use super::text::ScreenedText;
+use crate::head::pack::PANEL;
 
 /// Of each panel of a group, positions that can activate a term; ascending.
 pub(in crate::head) type Passed = [Vec<u32>; PANELS];
@@ -21,16 +22,6 @@ pub(super) struct Screener {
 
 impl Screener {
     pub(super) const PORTABLE: Self = Screener { screen: screen_portable, layout: Layout::Pairs };
-}
-
-/// The screener for this processor; none where the float32 kernel alone is as fast.
-pub(super) fn screener() -> Option<Screener> {
-    #[cfg(target_arch = "x86_64")]
-    return super::x86::screener();
-    #[cfg(target_arch = "aarch64")]
-    return Some(Screener { screen: super::neon::screen, layout: Layout::Pairs });
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    None
 }
 
 #[derive(Clone, Copy)]

@@ -1,7 +1,15 @@
 //! Screening against its portable twin, and against no screening, to the bit.
 
-use super::*;
-use crate::head::{Activation, Head, HiddenBatch, Pooling, tile};
+use super::build::Screen;
+use super::group::GroupDots;
+use super::pairing::{Passed, Screener};
+use super::rounding::PANELS;
+use super::select::screener;
+use super::text::ScreenedText;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+use crate::head::pack::{PANEL, Panels};
+use crate::head::{Activation, Basis, Head, HiddenBatch, Pooling, tile};
 use proptest::prelude::*;
 
 /// An upper triangular T with its S: T S' = I, solved by substitution. Ill-conditioned where `skew` is large.
@@ -42,9 +50,9 @@ fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Pa
 /// All that this processor can run.
 fn screeners() -> Vec<Screener> {
     #[cfg(target_arch = "x86_64")]
-    return pairing::screener().into_iter().chain(x86::quads_on_avx2()).collect();
+    return screener().into_iter().chain(x86::quads_on_avx2()).collect();
     #[cfg(not(target_arch = "x86_64"))]
-    pairing::screener().into_iter().collect()
+    screener().into_iter().collect()
 }
 
 fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize, f64)> {
@@ -91,7 +99,7 @@ proptest! {
         let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
         let twin = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
         let fast: Vec<Screen> =
-            screeners().into_iter().map(|screener| Screen::new(&panels, basis, screener, 1).unwrap()).collect();
+            screeners().into_iter().map(|fast| Screen::new(&panels, basis, fast, 1).unwrap()).collect();
         let text = twin.text(&states, batch);
         for i in 0..panels.len() {
             let slow = passed(&twin, &text, &panels, i / PANELS);

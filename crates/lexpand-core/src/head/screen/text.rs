@@ -1,7 +1,7 @@
 //! The text's side of the bound.
 
-use super::{
-    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Screen, divisor, least_scale, norm, provable, round, round_up,
+use super::rounding::{
+    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Space, divisor, least_scale, norm, provable, round, round_up,
     stages,
 };
 
@@ -34,28 +34,28 @@ pub(in crate::head) struct ScreenedText {
 
 impl ScreenedText {
     /// `text` is `[positions, width]`, of a batch of so many positions.
-    pub(super) fn new(text: &[f32], screen: &Screen, batch: usize) -> Self {
+    pub(super) fn new(text: &[f32], space: &Space, batch: usize) -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the features that the function is compiled for were just detected.
-            return unsafe { Self::new_avx2(text, screen, batch) };
+            return unsafe { Self::new_avx2(text, space, batch) };
         }
-        Self::new_portable::<{ cfg!(target_arch = "aarch64") }>(text, screen, batch)
+        Self::new_portable::<{ cfg!(target_arch = "aarch64") }>(text, space, batch)
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn new_avx2(text: &[f32], screen: &Screen, batch: usize) -> Self {
-        Self::new_portable::<true>(text, screen, batch)
+    fn new_avx2(text: &[f32], space: &Space, batch: usize) -> Self {
+        Self::new_portable::<true>(text, space, batch)
     }
 
     #[inline(always)]
-    fn new_portable<const FUSED: bool>(text: &[f32], screen: &Screen, batch: usize) -> Self {
-        let (width, kept, layout) = (screen.width, screen.kept, screen.screener.layout);
+    fn new_portable<const FUSED: bool>(text: &[f32], space: &Space, batch: usize) -> Self {
+        let (width, kept, layout) = (space.width, space.kept, space.layout);
         let positions = text.len() / width;
         let mean = (positions >= OWN_MEAN && batch >= OWN_MEANS).then(|| mean_of(text, width));
-        let middle = mean.as_ref().unwrap_or(&screen.typical);
-        let turned = turn::<FUSED>(text, middle, &screen.to_basis);
+        let middle = mean.as_ref().unwrap_or(&space.typical);
+        let turned = turn::<FUSED>(text, middle, &space.to_basis);
         let scales = turned.chunks_exact(width).map(|row| least_scale(&row[..kept], STATE_LEVELS));
         let scale = divisor(scales.fold(0.0, f64::max));
         let lengths: Vec<f64> = turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
@@ -70,7 +70,7 @@ impl ScreenedText {
             lengths: order.iter().step_by(ROWS).map(|&p| round_up(lengths[p as usize] / scale)).collect(),
             inverse_scale: (1.0 / scale) as f32,
             // Of h, of m, and of d = h - m, which is not above |h| + |m|.
-            slack: (screen.slack * 4.0) as f32 * provable(longest(text, width) + longest(middle, width)),
+            slack: (space.slack * 4.0) as f32 * provable(longest(text, width) + longest(middle, width)),
             mean,
             order,
             stages,

@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 
 use super::pairing::{Screen, Screener};
-use super::{Layout, PANELS, ROWS};
+use super::rounding::Layout;
 
 /// The best that this processor runs.
 pub(super) fn screener() -> Option<Screener> {
@@ -33,10 +33,10 @@ mod avx2 {
 
     use bytemuck::cast;
 
-    use super::super::group::{Group, GroupDots};
-    use super::super::pairing::{Pairing, Passed, screen_tiles};
-    use super::super::{RANGE, STAGE, ScreenedText, TERMS};
-    use super::{PANELS, ROWS};
+    use crate::head::screen::group::{Group, GroupDots};
+    use crate::head::screen::pairing::{Pairing, Passed, screen_tiles};
+    use crate::head::screen::rounding::{PANELS, RANGE, ROWS, STAGE, TERMS};
+    use crate::head::screen::text::ScreenedText;
 
     /// Groups of two dimensions in a stage, and the bytes of one group's weights.
     const STEPS: usize = STAGE / 2;
@@ -117,14 +117,14 @@ macro_rules! quads {
 
             use bytemuck::cast;
 
-            use super::super::super::pack::PANEL;
-            use super::super::group::{Group, GroupDots};
-            use super::super::pairing::{Pairing, Passed, screen_tiles};
-            use super::super::{STAGE, ScreenedText, TERMS};
             #[cfg(test)]
             #[allow(unused_imports, reason = "of three that are made, one is for tests")]
             use super::dot_by_avx2;
-            use super::{PANELS, ROWS};
+            use crate::head::pack::PANEL;
+            use crate::head::screen::group::{Group, GroupDots};
+            use crate::head::screen::pairing::{Pairing, Passed, screen_tiles};
+            use crate::head::screen::rounding::{PANELS, ROWS, STAGE, TERMS};
+            use crate::head::screen::text::ScreenedText;
 
             /// Groups of four dimensions in a stage, and vectors of eight terms in a panel and a group.
             const STEPS: usize = STAGE / 4;

@@ -2,8 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{Candidate, Kernel, Place, Row, Sums, Term, portable};
+use super::kernel::{Kernel, Place, Row, Sums, Term};
+use super::portable;
 use crate::prefetch::prefetch;
+use crate::search::pool::Candidate;
 use crate::segment::{GROUP, SUB_BLOCK};
 
 /// Groups whose bounds are asked for before they are needed.

@@ -1,32 +1,16 @@
 //! The frequent terms of a query: rows that are read where they can matter.
 
-use super::{GROUP, Kernel, PIECE, Place, Pool, Row, Sums, Term, portable};
+use super::kernel::{Kernel, Place, Row, Sums, Term};
+use super::portable;
 use crate::search::plan::TermPlan;
-use crate::segment::Postings;
+use crate::search::pool::Pool;
+use crate::segment::{GROUP, Postings};
+
+/// Units that are collected before the pool is looked at: the floor rises early.
+const PIECE: usize = 1024;
 
 /// Reading rows for a group alone costs about as much as reading them for so many groups in order (measured, LOG.md).
 const GROUP_COST: usize = 8;
-
-/// How long groups are not asked for: twice as many sub-blocks each time that they were not few.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    left: u32,
-    next: u32,
-}
-
-impl Waiting {
-    /// Whether a sub-block is passed over.
-    fn is_over(&mut self) -> bool {
-        let over = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        over
-    }
-
-    fn note(&mut self, few: bool) {
-        self.next = if few { 0 } else { 2 * self.next + 1 };
-        self.left = self.next;
-    }
-}
 
 /// What a query reads of a segment's frequent terms, in falling order of what a bound adds: so groups close early.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! The hot loops in plain Rust, for every processor; what they compute is the definition.
 
-use super::{Candidate, Kernel, Place, Row, Sums, Term};
+use super::kernel::{Kernel, Place, Row, Sums, Term};
+use crate::bit_set::contains;
 use crate::search::bounds::added;
-use crate::segment::{GROUP, SUB_BLOCK, has};
+use crate::search::pool::Candidate;
+use crate::segment::{GROUP, SUB_BLOCK};
 
 pub(super) const KERNEL: Kernel = Kernel { rows, open, narrow, scatter, prefix, collect };
 
@@ -48,7 +50,7 @@ pub(super) fn prefix(bounds: &[u8], least: u8) -> usize {
 pub(super) fn collect(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
     for (i, &sum) in sums[..place.units].iter().enumerate() {
         let ordinal = place.first + i as u32;
-        if sum >= floor && has(place.allowed, ordinal as usize) {
+        if sum >= floor && contains(place.allowed, ordinal as usize) {
             candidates.push(Candidate { sum, segment: place.segment, ordinal });
         }
     }

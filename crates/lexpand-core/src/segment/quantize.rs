@@ -1,9 +1,9 @@
 //! Float weights to stored impacts: the forward index of a field.
 
-use super::write::FieldVectors;
-use crate::{Error, MAX_TERMS, MAX_VOCABULARY, Result};
-
-pub(super) const MAX_IMPACT: f64 = 65535.0;
+use super::sizes::MAX_IMPACT;
+use super::types::FieldVectors;
+use crate::limits::{MAX_VOCABULARY, check_vector};
+use crate::{Error, Result};
 
 /// A field's units in order, each its terms in ascending order.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Forward {
         for (unit, bounds) in vectors.indptr.windows(2).enumerate() {
             let range = bounds[0] as usize..bounds[1] as usize;
             let (terms, weights) = (&vectors.terms[range.clone()], &vectors.weights[range]);
-            check_unit(terms, weights, vectors.vocabulary_size)
+            check_vector(terms, weights, vectors.vocabulary_size)
                 .map_err(|what| Error::invalid(format!("unit {unit}: {what}")))?;
             forward.push(terms, weights);
         }
@@ -67,23 +67,6 @@ fn check_shape(vectors: &FieldVectors<'_>, units: usize) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// The limits of one sparse vector.
-pub(crate) fn check_unit(terms: &[u32], weights: &[f32], vocabulary_size: u32) -> std::result::Result<(), String> {
-    if terms.len() > MAX_TERMS {
-        return Err(format!("{} terms; at most {MAX_TERMS}", terms.len()));
-    }
-    if let Some(pair) = terms.windows(2).find(|pair| pair[0] >= pair[1]) {
-        return Err(format!("term {} follows {}: terms ascend, each once", pair[1], pair[0]));
-    }
-    if let Some(&term) = terms.last().filter(|&&term| term >= vocabulary_size) {
-        return Err(format!("term {term} is outside the vocabulary of {vocabulary_size}"));
-    }
-    match terms.iter().zip(weights).find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0)) {
-        Some((term, weight)) => Err(format!("the weight of term {term} is {weight}; finite and >= 0")),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]
