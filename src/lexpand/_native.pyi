@@ -1,7 +1,7 @@
 """The native core: the SPLADE head, segment files, top-k search, words and BM25.
 
 Arrays are C-contiguous and of exactly the dtype stated; another dtype is a TypeError, never a silent conversion. Long
-calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat and StorageError of `lexpand.errors`.
+calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat, OlderFormat and StorageError of `lexpand.errors`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __version__: str
 SEGMENT_FORMAT: int
-"""The segment format that this build writes; it reads this one and earlier ones."""
+"""The segment format that this build writes; it reads no other."""
 
 __all__ = [
     "SEGMENT_FORMAT",
@@ -53,10 +53,6 @@ class Head:
         pooling: Literal["max", "sum"],
         activation: Literal["log1p(relu)", "log1p(log1p(relu))"],
     ) -> Head: ...
-    @property
-    def vocabulary_size(self) -> int: ...
-    @property
-    def width(self) -> int: ...
     def screened(
         self,
         to_basis: NDArray[np.float64],
@@ -109,9 +105,6 @@ class Segment:
     def nnz(self, field: int) -> int:
         """Stored weights of a field."""
 
-    def ordinal(self, row: int) -> int | None:
-        """The first unit of a document, by its row; None where the segment has none."""
-
     def rows(self) -> NDArray[np.uint32]:
         """The row of each unit's document; a copy."""
 
@@ -126,9 +119,6 @@ class Segment:
 
     def extra(self, kind: int, field: int) -> NDArray[np.uint8] | None:
         """A section of kind 48 or more as it lies in the file: read-only, at a multiple of 64 bytes, no copy."""
-
-    def word_fields(self) -> list[int]:
-        """The numbers of the open fields, ascending."""
 
     def words(self, field: int) -> WordField:
         """The words of an open field, in place: no copy, and the segment stays open as long as they are used.
@@ -214,18 +204,14 @@ class WordField:
     """
 
     @staticmethod
-    def from_sections(sections: Mapping[int, bytes], units: int, *, verify: bool = True) -> WordField:
-        """Copy and check sections of `build_words` or `merge_words`; without ``verify`` not every posting."""
+    def from_sections(sections: Mapping[int, bytes], units: int) -> WordField:
+        """Copy and check sections of `build_words` or `merge_words`."""
 
     @property
     def units(self) -> int: ...
     @property
     def terms(self) -> int:
         """Distinct words."""
-
-    @property
-    def nnz(self) -> int:
-        """Pairs of a word and a unit that has it."""
 
     def words(self) -> list[str]:
         """The dictionary, ascending by code points; a copy."""
@@ -287,13 +273,11 @@ def build_words(
     """
 
 def merge_words(
-    fields: Sequence[WordField],
-    kept: Sequence[NDArray[np.uint64] | None],
-    order: tuple[NDArray[np.uint32], NDArray[np.uint32]] | None = None,
+    fields: Sequence[WordField], kept: Sequence[NDArray[np.uint64] | None]
 ) -> list[tuple[int, bytes]]:
-    """The sections of the kept units, one field after the other, or in ``order``: sources, ordinals.
+    """The sections of the kept units, one field after the other.
 
-    An order has each kept unit once. The bytes are those that `build_words` gives for these units.
+    The bytes are those that `build_words` gives for these units.
     """
 
 def document_frequencies(

@@ -29,7 +29,7 @@ class Section:
 
 @dataclass
 class PlainSegment:
-    """Every array of a segment, checked against the page; of format 1 what format 2 has unchanged."""
+    """Every array of a segment, checked against the page."""
 
     data: bytes
     field: int = 0
@@ -63,7 +63,7 @@ class PlainSegment:
         data, sections = self.data, self.sections()
         table_end = 64 + 32 * len(sections)
         assert data[:8] == MAGIC
-        assert self.version in (1, 2)
+        assert self.version == 2
         assert number(data, 16, 8) == len(data)
         assert number(data, 32, 8) == xxhash.xxh3_64_intdigest(data[64:table_end])
         assert data[40:56] == bytes(16)

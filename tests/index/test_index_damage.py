@@ -12,7 +12,15 @@ from index_toys import EVERYTHING, SPACE, RealCollection, add_toys, ids_in, make
 from segment_reader import PlainSegment
 
 from lexpand import Index
-from lexpand.errors import CorruptIndex, IndexStateError, LexpandError, NewerFormat, NotAnIndex, StorageError
+from lexpand.errors import (
+    CorruptIndex,
+    IndexStateError,
+    LexpandError,
+    NewerFormat,
+    NotAnIndex,
+    OlderFormat,
+    StorageError,
+)
 
 
 @pytest.fixture
@@ -190,6 +198,15 @@ def test_a_newer_segment(path: Path) -> None:
     data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
     file.write_bytes(data)
     refused(path, NewerFormat, str(file), "upgrade lexpand")
+
+
+def test_an_older_segment(path: Path) -> None:
+    file = segment_of(path)
+    data = bytearray(file.read_bytes())
+    data[8] = 1
+    data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
+    file.write_bytes(data)
+    refused(path, OlderFormat, str(file), "format 1, made before the first release: index again")
 
 
 def test_a_file_of_another_kind(path: Path) -> None:

@@ -31,6 +31,14 @@ pub enum Error {
         /// The newest version that can be read.
         supported: u32,
     },
+    /// A file of a format from before the first release, which this version does not read.
+    #[error("{}: segment format {found}, made before the first release: index again", path.display())]
+    OlderFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

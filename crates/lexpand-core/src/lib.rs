@@ -24,5 +24,4 @@ mod top_k;
 pub mod words;
 
 pub use error::{Error, Result};
-pub use limits::{MAX_TERMS, MAX_VOCABULARY};
 pub use prefetch::prefetch;

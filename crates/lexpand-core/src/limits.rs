@@ -1,10 +1,10 @@
 //! The limits of the core's data, and the block size that all posting lists share.
 
 /// Terms of a closed vocabulary are below this.
-pub const MAX_VOCABULARY: usize = 1 << 18;
+pub(crate) const MAX_VOCABULARY: usize = 1 << 18;
 
 /// A vector has at most this many terms.
-pub const MAX_TERMS: usize = 1 << 16;
+pub(crate) const MAX_TERMS: usize = 1 << 16;
 
 /// Passages in a block of a posting list: a u16 numbers them.
 pub(crate) const BLOCK: usize = 1 << 16;

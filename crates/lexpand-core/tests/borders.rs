@@ -118,7 +118,7 @@ fn the_least_segment_with_dense_terms() {
     let folder = TempDir::new().unwrap();
     let dense = |n: u32| {
         let segment = write(folder.path().join(n.to_string()), &units(n), 0, MEANS);
-        segment.field(3).unwrap().postings.unwrap().dense.terms.to_vec()
+        segment.field(3).unwrap().postings.dense.terms.to_vec()
     };
     assert_eq!((dense(1023), dense(1024)), (vec![], vec![0, 1, 2]));
 }
@@ -145,7 +145,7 @@ fn all_weights_are_equal() {
     let folder = TempDir::new().unwrap();
     let rows: Rows = (0..9000).map(|i| if i % 30 == 0 { vec![(0, 1.0), (7, 1.0)] } else { vec![(0, 1.0)] }).collect();
     let segment = write(folder.path().join("a"), &rows, 0, MEANS);
-    let postings = segment.field(0).unwrap().postings.unwrap();
+    let postings = segment.field(0).unwrap().postings;
     assert_eq!((postings.terms, postings.dense.terms, postings.dense.cuts), (&[0, 7][..], &[0][..], &[0][..]));
     assert_eq!((postings.shares(0), postings.stored(0), postings.stored(1)), (&[255; 8][..], 0, 300));
     segment.check_deep().unwrap();

@@ -45,7 +45,7 @@ proptest! {
         }
         // Postings are the forward index turned over, with bounds that are not below the weights.
         let mut seen = 0;
-        let postings = field.postings.unwrap();
+        let postings = field.postings;
         for (i, (&term, &step)) in postings.terms.iter().zip(postings.steps).enumerate() {
             for p in postings.run(i, 0) {
                 let unit = postings.offsets[p] as u32;

@@ -7,6 +7,7 @@ use pyo3::{PyErr, import_exception};
 
 import_exception!(lexpand.errors, CorruptIndex);
 import_exception!(lexpand.errors, NewerFormat);
+import_exception!(lexpand.errors, OlderFormat);
 import_exception!(lexpand.errors, StorageError);
 import_exception!(lexpand.errors, VectorError);
 
@@ -27,6 +28,7 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         Error::Invalid(_) => VectorError::new_err(error.to_string()),
         Error::Corrupt { .. } => CorruptIndex::new_err(error.to_string()),
         Error::NewerFormat { .. } => NewerFormat::new_err(format!("{error}; upgrade lexpand")),
+        Error::OlderFormat { .. } => OlderFormat::new_err(error.to_string()),
         Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
             CorruptIndex::new_err(format!("{error}: a file of the index is gone"))
         }

@@ -44,16 +44,6 @@ impl Head {
         head::Head::new(weights.as_slice()?, bias.as_slice()?, width, pooling, activation).map(Head).map_err(to_python)
     }
 
-    #[getter]
-    fn vocabulary_size(&self) -> usize {
-        self.0.vocabulary_size()
-    }
-
-    #[getter]
-    fn width(&self) -> usize {
-        self.0.width()
-    }
-
     #[pyo3(signature = (to_basis, back, kept, typical, *, threads = 1))]
     fn screened(
         &self,

@@ -63,10 +63,6 @@ impl Segment {
         py.detach(|| self.0.check_deep()).map_err(to_python)
     }
 
-    fn word_fields(&self) -> Vec<u32> {
-        self.0.word_fields()
-    }
-
     fn words(slf: Py<Self>, field: u32) -> PyResult<WordField> {
         WordField::of(slf, field)
             .ok_or_else(|| PyKeyError::new_err(format!("the segment has no words of field {field}")))
@@ -74,10 +70,6 @@ impl Segment {
 
     fn nnz(&self, field: u32) -> PyResult<usize> {
         Ok(self.field(field)?.forward_terms.len())
-    }
-
-    fn ordinal(&self, row: u32) -> Option<u32> {
-        self.0.rows().iter().position(|&other| other == row).map(|ordinal| ordinal as u32)
     }
 
     fn rows<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {

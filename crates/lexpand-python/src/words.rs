@@ -67,10 +67,9 @@ fn section(sections: &HashMap<u32, Aligned>, kind: u32) -> Option<&[u8]> {
 #[pymethods]
 impl WordField {
     #[staticmethod]
-    #[pyo3(signature = (sections, units, *, verify = true))]
-    fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, units: u32, verify: bool) -> PyResult<Self> {
+    fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, units: u32) -> PyResult<Self> {
         let sections = sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
-        words::WordField::open(|kind| section(&sections, kind), units, verify)
+        words::WordField::open(|kind| section(&sections, kind), units, true)
             .map_err(|what| CorruptIndex::new_err(format!("words: {what}")))?;
         Ok(WordField(Kept::Held(sections, units)))
     }
@@ -83,11 +82,6 @@ impl WordField {
     #[getter]
     fn terms(&self) -> u32 {
         self.view().terms()
-    }
-
-    #[getter]
-    fn nnz(&self) -> usize {
-        self.view().nnz()
     }
 
     fn words(&self) -> Vec<&str> {
@@ -155,22 +149,13 @@ pub(crate) fn build_words<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (fields, kept, order = None))]
 pub(crate) fn merge_words<'py>(
     py: Python<'py>,
     fields: Vec<Bound<'py, WordField>>,
     kept: Vec<Set<'py>>,
-    order: Option<(PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, u32>)>,
 ) -> PyResult<SectionBytes<'py>> {
     let sources = with_sets(&fields, &kept)?;
-    let order = match &order {
-        None => None,
-        Some((sources, ordinals)) => {
-            let (sources, ordinals) = (sources.as_slice()?, ordinals.as_slice()?);
-            Some(sources.iter().copied().zip(ordinals.iter().copied()).collect::<Vec<_>>())
-        }
-    };
-    let merged = py.detach(|| words::merge(&sources, order.as_deref())).map_err(to_python)?;
+    let merged = py.detach(|| words::merge(&sources)).map_err(to_python)?;
     Ok(to_bytes(py, &merged))
 }
 

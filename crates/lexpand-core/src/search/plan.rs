@@ -73,7 +73,10 @@ fn window(knobs: Knobs) -> usize {
 
 /// The query's terms in a segment; None where it is cheaper, or the only way, to score its units one by one.
 fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
-    let postings = view.field.postings.filter(|_| query.terms.len() <= SCAN_TERMS)?;
+    if query.terms.len() > SCAN_TERMS {
+        return None;
+    }
+    let postings = view.field.postings;
     let share = |(&term, &weight): (&u32, &f32)| {
         let place = postings.terms.binary_search(&term).ok()?;
         let share = f64::from(weight) * f64::from(postings.steps[place]);
@@ -85,7 +88,7 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {
-    let postings = view.field.postings.expect("a segment that is scanned has postings");
+    let postings = view.field.postings;
     let part = (effort < 1.0).then(|| Reading::new(postings, shares, bounds, effort));
     let term = |s: &Share| {
         let whole = || Some((1, postings.dense.term(s.place).is_some_and(|dense| dense.cut != 1)));

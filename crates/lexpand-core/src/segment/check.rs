@@ -14,8 +14,8 @@ use crate::words::WordField;
 struct Header {
     vocabulary_size: u64,
     nnz: u64,
-    /// Postings that are stored as such; None in format 1.
-    stored: Option<u64>,
+    /// Postings that are stored as such.
+    stored: u64,
 }
 
 impl Segment {
@@ -66,13 +66,11 @@ impl Segment {
     fn check_field(&self, field: u32, verify: bool) -> Result<()> {
         let header = self.header(field)?;
         self.check_forward_lengths(field, &header)?;
-        if let Some(stored) = header.stored {
-            self.check_posting_lengths(field, stored)?;
-        }
+        self.check_posting_lengths(field, header.stored)?;
         let view = self.field(field).expect("its header was just read");
         let named = |what: String| self.corrupt(format!("field {field}: {what}"));
         check_forward(view, verify).map_err(named)?;
-        view.postings.map_or(Ok(()), |postings| check_postings(view, postings, verify)).map_err(named)
+        check_postings(view, view.postings, verify).map_err(named)
     }
 
     fn check_words(&self, field: u32, verify: bool) -> Result<()> {
@@ -81,22 +79,16 @@ impl Segment {
     }
 
     fn header(&self, field: u32) -> Result<Header> {
-        let numbers: &[u32] = self.array(kind::FIELD, field);
+        self.check_length(kind::FIELD, field, 32)?;
+        let numbers = self.array(kind::FIELD, field).first_chunk().expect("its length was just checked");
+        let &[what, size, low, high, block, sub_block, stored_low, stored_high] = numbers;
         let joined = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        let (&[what, size, low, high, block, ..], long) = (numbers, self.layout.version >= 2) else {
-            return Err(self.corrupt(format!("the header of field {field} is cut")));
-        };
-        self.check_length(kind::FIELD, field, if long { 32 } else { 24 })?;
-        if what != 0
-            || block != 16
-            || size == 0
-            || size as usize > MAX_VOCABULARY
-            || (long && numbers[5] != SUB_BLOCK.ilog2())
-        {
+        let vocabulary = 1..=MAX_VOCABULARY as u32;
+        if what != 0 || block != BLOCK.ilog2() || sub_block != SUB_BLOCK.ilog2() || !vocabulary.contains(&size) {
             return Err(self.corrupt(format!("field {field}: kind {what}, {size} terms, blocks of 2^{block}")));
         }
-        let (nnz, stored) = (joined(low, high), long.then(|| joined(numbers[6], numbers[7])));
-        if nnz > self.layout.length || stored.unwrap_or(0) > nnz {
+        let (nnz, stored) = (joined(low, high), joined(stored_low, stored_high));
+        if nnz > self.layout.length || stored > nnz {
             return Err(self.corrupt(format!("field {field}: {nnz} weights do not fit in the file")));
         }
         Ok(Header { vocabulary_size: u64::from(size), nnz, stored })

@@ -4,7 +4,7 @@
 //! an open does not pay for it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside
 //! 60 for each term.
 
-use super::field::{DenseTerm, Field, Postings};
+use super::field::{DenseTerm, Field};
 use super::read::Segment;
 use super::sizes::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
 use crate::Result;
@@ -24,7 +24,6 @@ struct Turned {
 /// One field under examination.
 struct Examined<'a> {
     field: Field<'a>,
-    postings: Postings<'a>,
     /// By term of the vocabulary; `u32::MAX` where it has no postings.
     places: Vec<u32>,
     /// By place: how many units have the term, and how many of their bounds reach each level.
@@ -45,31 +44,30 @@ impl Segment {
         self.verify()?;
         for number in self.fields() {
             let field = self.field(number).expect("one of its fields");
-            if let Some(postings) = field.postings {
-                let named = |what| self.corrupt(format!("field {number}: {what}"));
-                Examined::new(field, postings).check().map_err(named)?;
-            }
+            let named = |what| self.corrupt(format!("field {number}: {what}"));
+            Examined::new(field).check().map_err(named)?;
         }
         Ok(())
     }
 }
 
 impl<'a> Examined<'a> {
-    fn new(field: Field<'a>, postings: Postings<'a>) -> Self {
+    fn new(field: Field<'a>) -> Self {
+        let postings = field.postings;
         let mut places = vec![u32::MAX; MAX_VOCABULARY];
         postings.terms.iter().zip(0..).for_each(|(&term, place)| places[term as usize] = place);
         let counts = vec![[0; LEVELS.len() + 1]; postings.terms.len()];
         let next = vec![0; postings.terms.len()];
-        Examined { field, postings, places, counts, next, impacts: vec![0; SUB_BLOCK] }
+        Examined { field, places, counts, next, impacts: vec![0; SUB_BLOCK] }
     }
 
     fn check(mut self) -> Check {
         let units = self.field.scales.len();
         for (number, first) in (0..units).step_by(SUB_BLOCK).enumerate() {
             let turned = self.turn_over(first, (units - first).min(SUB_BLOCK))?;
-            for place in 0..self.postings.terms.len() {
+            for place in 0..self.field.postings.terms.len() {
                 let named = |what| {
-                    let term = self.postings.terms[place];
+                    let term = self.field.postings.terms[place];
                     format!("term {term} in the units from {first} on: {what}; a broken writer made the file")
                 };
                 let (block, sub) = (number / SUB_BLOCKS, number % SUB_BLOCKS);
@@ -83,7 +81,7 @@ impl<'a> Examined<'a> {
     /// A counting sort by term.
     fn turn_over(&self, first: usize, units: usize) -> std::result::Result<Turned, String> {
         let range = self.field.forward_starts[first] as usize..self.field.forward_starts[first + units] as usize;
-        let mut starts = vec![0; self.postings.terms.len() + 1];
+        let mut starts = vec![0; self.field.postings.terms.len() + 1];
         for i in range.clone() {
             let term = self.field.forward_terms.at(i);
             match self.places[term as usize] {
@@ -110,10 +108,11 @@ impl<'a> Examined<'a> {
         let entries = turned.starts[place]..turned.starts[place + 1];
         let pairs = || turned.offsets[entries.clone()].iter().zip(&turned.impacts[entries.clone()]);
         pairs().for_each(|(&offset, &impact)| self.impacts[usize::from(offset)] = impact);
-        let dense = self.postings.dense.term(place);
+        let dense = self.field.postings.dense.term(place);
         let mut left = entries.len();
         for p in self.sub_run(place, block, sub) {
-            let (offset, bound) = (usize::from(self.postings.offsets[p]) % SUB_BLOCK, self.postings.bounds[p]);
+            let (offset, bound) =
+                (usize::from(self.field.postings.offsets[p]) % SUB_BLOCK, self.field.postings.bounds[p]);
             let impact = std::mem::take(&mut self.impacts[offset]);
             self.check_bound(place, first + offset, impact, bound)?;
             left -= 1;
@@ -130,10 +129,10 @@ impl<'a> Examined<'a> {
 
     /// Places of a term's postings in a sub-block, which are asked for in order; splits are checked elsewhere.
     fn sub_run(&mut self, place: usize, block: usize, sub: usize) -> std::ops::Range<usize> {
-        let run = self.postings.run(place, block);
+        let run = self.field.postings.run(place, block);
         let start = if sub == 0 { run.start } else { self.next[place] as usize };
         let of_sub = |&&offset: &&u16| usize::from(offset) / SUB_BLOCK == sub;
-        let end = start + self.postings.offsets[start..run.end].iter().take_while(of_sub).count();
+        let end = start + self.field.postings.offsets[start..run.end].iter().take_while(of_sub).count();
         self.next[place] = end as u64;
         start..end
     }
@@ -144,7 +143,7 @@ impl<'a> Examined<'a> {
             return Err(format!("unit {unit} lacks it or has it twice"));
         }
         let weight = f64::from(impact) * f64::from(self.field.scales[unit]);
-        let step = f64::from(self.postings.steps[place]);
+        let step = f64::from(self.field.postings.steps[place]);
         let encloses = f64::from(bound) * step >= weight && (f64::from(bound) - 1.0) * step < weight;
         if encloses { Ok(()) } else { Err(format!("the bound {bound} of unit {unit} does not enclose {weight}")) }
     }
@@ -180,11 +179,11 @@ impl<'a> Examined<'a> {
     }
 
     fn check_maxima(&self) -> Check {
-        for &place in self.postings.dense.terms {
-            let dense = self.postings.dense.term(place as usize).expect("one of the dense terms");
+        for &place in self.field.postings.dense.terms {
+            let dense = self.field.postings.dense.term(place as usize).expect("one of the dense terms");
             let most = dense.row.chunks(GROUP).map(|group| group.iter().copied().max().unwrap_or(0));
             if dense.maxima.is_some_and(|found| !most.eq(found.iter().copied())) {
-                let term = self.postings.terms[place as usize];
+                let term = self.field.postings.terms[place as usize];
                 return Err(format!(
                     "the maxima of term {term} are not those of its row; a broken writer made the file"
                 ));
@@ -200,8 +199,8 @@ impl<'a> Examined<'a> {
                 let (share, whole, part) = (u64::from(share), u64::from(whole), u64::from(part) * 255);
                 share * whole >= part && (share == 0 || (share - 1) * whole < part)
             };
-            if whole == 0 || !self.postings.shares(place).iter().zip(parts).all(right) {
-                let term = self.postings.terms[place];
+            if whole == 0 || !self.field.postings.shares(place).iter().zip(parts).all(right) {
+                let term = self.field.postings.terms[place];
                 return Err(format!(
                     "the shares of term {term}, which {whole} units have; a broken writer made the file"
                 ));

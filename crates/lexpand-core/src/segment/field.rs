@@ -48,8 +48,8 @@ pub struct Field<'a> {
     pub forward_terms: Terms<'a>,
     /// Beside the terms.
     pub forward_impacts: &'a [u16],
-    /// None in a segment of format 1, whose postings are not read any more.
-    pub postings: Option<Postings<'a>>,
+    /// Where to look for the passages that have a term.
+    pub postings: Postings<'a>,
 }
 
 /// The forward index turned over.

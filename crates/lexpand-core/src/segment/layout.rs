@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{Error, Result};
 
 pub(super) const MAGIC: [u8; 8] = *b"LXSEG\r\n\x1a";
-/// The newest format that is read, and the one that is written.
+/// The format that is read and written.
 pub const VERSION: u32 = 2;
 pub(super) const HEADER: usize = 64;
 pub(super) const ENTRY: usize = 32;
@@ -56,7 +56,6 @@ pub(super) struct Section {
 /// Everything before the first section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    pub(super) version: u32,
     pub(super) units: u32,
     pub(super) length: u64,
     pub(super) sections: Vec<Section>,
@@ -87,7 +86,7 @@ impl Layout {
                 Section { kind, field, offset, length, checksum: 0 }
             })
             .collect();
-        Layout { version: VERSION, units, length: end, sections }
+        Layout { units, length: end, sections }
     }
 
     /// The place of a section in the table.
@@ -99,7 +98,7 @@ impl Layout {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let table = self.sections.iter().flat_map(|section| section.to_bytes()).collect::<Vec<_>>();
         let mut out = MAGIC.to_vec();
-        out.extend(self.version.to_le_bytes());
+        out.extend(VERSION.to_le_bytes());
         out.extend((self.sections.len() as u32).to_le_bytes());
         out.extend(self.length.to_le_bytes());
         out.extend(u64::from(self.units).to_le_bytes());
@@ -120,8 +119,11 @@ impl Layout {
         if version > VERSION {
             return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
         }
-        if xxh3_64(&bytes[..HEADER - 8]) != u64_at(bytes, HEADER - 8) || version == 0 {
+        if xxh3_64(&bytes[..HEADER - 8]) != u64_at(bytes, HEADER - 8) {
             return Err(corrupt("the header's checksum does not match: the file is damaged".into()));
+        }
+        if version < VERSION {
+            return Err(Error::OlderFormat { path: path.to_owned(), found: version });
         }
         let (count, length, units) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         if length != bytes.len() as u64 {
@@ -136,7 +138,7 @@ impl Layout {
             return Err(corrupt("the section table's checksum does not match: the file is damaged".into()));
         }
         let sections = bytes[HEADER..table].chunks_exact(ENTRY).map(Section::from_bytes).collect();
-        let layout = Layout { version, units, length, sections };
+        let layout = Layout { units, length, sections };
         layout.check_places(table as u64).map_err(corrupt)?;
         Ok(layout)
     }

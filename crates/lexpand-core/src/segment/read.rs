@@ -103,7 +103,7 @@ impl Segment {
             forward_starts: self.array(kind::FORWARD_STARTS, field),
             forward_terms,
             forward_impacts: self.array(kind::FORWARD_IMPACTS, field),
-            postings: (self.layout.version >= 2).then(|| self.postings(field)),
+            postings: self.postings(field),
         })
     }
 

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// Words of units in CSR form: unit i has the words `terms[indptr[i]..indptr[i + 1]]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// Distinct, in any order, 1 to [`MAX_WORD`] bytes each; a word that no unit has is not stored.
+    /// Distinct, in any order, 1 to 255 bytes each; a word that no unit has is not stored.
     pub words: &'a [&'a str],
     /// One more than there are units; from 0, never falling.
     pub indptr: &'a [i64],

@@ -84,11 +84,6 @@ impl<'a> WordField<'a> {
         (self.word_starts.len() - 1) as u32
     }
 
-    /// Postings: pairs of a word and a unit that has it.
-    pub fn nnz(&self) -> usize {
-        self.offsets.len()
-    }
-
     /// Words in each unit, repetitions counted.
     pub fn lengths(&self) -> &'a [u32] {
         self.lengths

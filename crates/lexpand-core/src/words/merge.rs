@@ -12,17 +12,14 @@ use crate::{Error, Result};
 /// No unit of the merged field: the old one is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// The live units as one field: one source after the other, or as `order` has them, pairs of (source, ordinal).
+/// The live units as one field, one source after the other.
 ///
 /// The sections are those that a [`Batch`](super::Batch) of the kept units builds.
 ///
 /// # Errors
-/// [`Error::Invalid`] where `order` is not every kept unit once, or the result would break a limit of one segment.
-pub fn merge(sources: &[Live<'_>], order: Option<&[(u32, u32)]>) -> Result<Sections> {
-    let mut ordinals = in_sequence(sources)?;
-    if let Some(order) = order {
-        reorder(&mut ordinals, order)?;
-    }
+/// [`Error::Invalid`] where the result would break a limit of one segment.
+pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
+    let ordinals = in_sequence(sources)?;
     let mut writer = Writer::new(lengths(sources, &ordinals));
     let mut heap: BinaryHeap<_> = (0..sources.len()).filter_map(|source| next(sources, source, 0)).collect();
     let mut postings: Vec<(u32, u32)> = Vec::new();
@@ -59,26 +56,6 @@ fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
         true => Err(Error::invalid(format!("{count} units in one segment; at most 2^32 - 1: merge fewer"))),
         false => Ok(ordinals),
     }
-}
-
-/// Replaces the sequence by `order`.
-fn reorder(ordinals: &mut [Vec<u32>], order: &[(u32, u32)]) -> Result<()> {
-    let kept: usize = ordinals.iter().map(|of| of.iter().filter(|&&new| new != DROPPED).count()).sum();
-    if kept != order.len() {
-        return Err(Error::invalid(format!("merge: an order of {} units, but {kept} are kept", order.len())));
-    }
-    let mut seen: Vec<Vec<bool>> = ordinals.iter().map(|of| vec![false; of.len()]).collect();
-    for (new, &(source, old)) in order.iter().enumerate() {
-        let place = ordinals.get_mut(source as usize).and_then(|of| of.get_mut(old as usize));
-        let Some(place) = place.filter(|place| **place != DROPPED) else {
-            return Err(Error::invalid(format!("merge: unit {old} of source {source} is not kept")));
-        };
-        if std::mem::replace(&mut seen[source as usize][old as usize], true) {
-            return Err(Error::invalid(format!("merge: unit {old} of source {source} is in the order twice")));
-        }
-        *place = new as u32;
-    }
-    Ok(())
 }
 
 fn lengths(sources: &[Live<'_>], ordinals: &[Vec<u32>]) -> Vec<u32> {

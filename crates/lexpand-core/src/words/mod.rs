@@ -21,6 +21,6 @@ pub use bm25::{Bm25, Contribution, Query};
 pub use field::{Live, WordField};
 pub use merge::merge;
 pub use search::{Source, search};
-pub use sections::{MAX_WORD, Sections, kind};
+pub use sections::{Sections, kind};
 pub use split::{Numbered, number_words, sentence_starts, split_words};
 pub use statistics::{Statistics, document_frequencies};

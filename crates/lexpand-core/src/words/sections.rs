@@ -5,7 +5,7 @@ use bytemuck::cast_slice;
 use crate::limits::BLOCK;
 
 /// A word has from 1 to this many bytes of UTF-8.
-pub const MAX_WORD: usize = 255;
+pub(super) const MAX_WORD: usize = 255;
 
 /// The kind of field that the header states; 0 is a closed one.
 pub(super) const OPEN: u64 = 1;

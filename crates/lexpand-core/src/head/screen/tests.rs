@@ -10,6 +10,7 @@ use super::text::ScreenedText;
 use super::x86;
 use crate::head::pack::{PANEL, Panels};
 use crate::head::{Activation, Basis, Head, HiddenBatch, Pooling, tile};
+use crate::limits::MAX_VOCABULARY;
 use proptest::prelude::*;
 
 /// An upper triangular T with its S: T S' = I, solved by substitution. Ill-conditioned where `skew` is large.
@@ -183,7 +184,7 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
 
 #[test]
 fn wide_heads_and_the_largest_vocabulary() {
-    for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, crate::MAX_VOCABULARY, 8)] {
+    for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, MAX_VOCABULARY, 8)] {
         let (weights, states) = (noise(width * terms, 1), noise(width * 260, 2));
         let bias = vec![-(width as f32).sqrt(); terms];
         let plain = Head::new(&weights, &bias, width, Pooling::Max, Activation::Log1pRelu).unwrap();

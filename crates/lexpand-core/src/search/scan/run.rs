@@ -58,12 +58,14 @@ pub(in crate::search) fn scan(
     let mut pool = Pool::new(plan, threshold, units, expect);
     for view in views {
         let terms = plan.terms(view);
-        if let Some(postings) = view.field.postings.filter(|_| !terms.is_empty()) {
-            let dense = Dense::new(postings, terms);
-            for block in 0..postings.blocks {
-                let runs = terms.iter().filter_map(|term| run(postings, term, block)).collect();
-                scan_block(view, runs, &dense, block, kernel, sums, &mut pool);
-            }
+        if terms.is_empty() {
+            continue;
+        }
+        let postings = view.field.postings;
+        let dense = Dense::new(postings, terms);
+        for block in 0..postings.blocks {
+            let runs = terms.iter().filter_map(|term| run(postings, term, block)).collect();
+            scan_block(view, runs, &dense, block, kernel, sums, &mut pool);
         }
     }
     pool.prune();
