@@ -184,7 +184,7 @@ def test_no_two_top_level_modules_import_each_other(graph: dict[str, set[str]]) 
 
 def test_the_graph_is_that_of_the_core(graph: dict[str, set[str]]) -> None:
     assert len(graph) > 40
-    assert {"search::plan", "search::pool", "search::scan::kernel"} <= graph["search::scan::run"]
+    assert {"search::plan", "search::pool", "search::scan::kernel"} <= graph["search::scan::traverse"]
     assert "words::field" in graph["segment::read"]
     assert {"bit_set", "limits", "top_k"} <= graph["words::search"]
     assert not {"search", "segment", "words", "head"} & set(graph), "a mod.rs only declares and re-exports"

@@ -55,7 +55,7 @@ def test_they_say_what_those_in_memory_say(segments: list[Segment]) -> None:
     assert (field.units, field.terms, field.totals()) == (held.units, held.terms, held.totals())
     assert field.words() == held.words()
     assert [field.unit(i) for i in range(4)] == [held.unit(i) for i in range(4)]
-    with pytest.raises(IndexError, match="unit 4 of 4"):
+    with pytest.raises(IndexError, match="passage 4 of 4"):
         field.unit(4)
     with pytest.raises(KeyError, match="no words of field 5"):
         segments[0].words(5)
@@ -90,7 +90,7 @@ def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path
 
 def test_words_of_another_number_of_units_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "d.seg", sections(UNITS), len(UNITS) + 1)
-    with pytest.raises(CorruptIndex, match=r"d\.seg: words of field 4: field kind 1, 4 units of 5"):
+    with pytest.raises(CorruptIndex, match=r"d\.seg: words of field 4: field kind 1, 4 passages of 5"):
         Segment.open(path, verify=False)
 
 
@@ -98,9 +98,9 @@ def test_a_length_that_no_word_explains_is_seen_by_verify(tmp_path: Path) -> Non
     parts = dict(sections(UNITS))
     path = written(tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(UNITS))
     segment = Segment.open(path, verify=False)
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         Segment.open(path)
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         segment.check_deep()
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         merge_segments(tmp_path / "n.seg", [(segment, None)])

@@ -138,9 +138,9 @@ def test_errors_are_those_of_lexpand() -> None:
     field = build(UNITS)
     with pytest.raises(VectorError, match="k1 is -1"):
         query(field, ["a"], k1=-1.0)
-    with pytest.raises(IndexError, match="unit 4 of 4"):
+    with pytest.raises(IndexError, match="passage 4 of 4"):
         field.unit(4)
-    with pytest.raises(VectorError, match="source 0: 3 rows for 4 units"):
+    with pytest.raises(VectorError, match="source 0: 3 rows for 4 passages"):
         query(field, ["b"]).search([field], [np.zeros(3, np.uint32)], [None], 1)
     with pytest.raises(ValueError, match="1 fields, rows of 0"):
         query(field, ["b"]).search([field], [], [None], 1)

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`head`] | Hidden states of a text: which terms, with which weights, from which position? |
 //! | [`segment`] | Sparse vectors: how do they lie on disk, and is this file sound? |
-//! | [`search`] | Which k units score best for a query vector? |
-//! | [`words`] | Words of an open vocabulary: how do they lie on disk, and which units score best by BM25? |
+//! | [`search`] | Which k passages score best for a query vector? |
+//! | [`words`] | Words of an open vocabulary: how do they lie on disk, and which passages score best by BM25? |
 //!
 //! Not here: a model's tokenizer, the transformer's body, the catalogue of documents.
 

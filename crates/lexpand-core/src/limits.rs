@@ -10,7 +10,11 @@ pub(crate) const MAX_TERMS: usize = 1 << 16;
 pub(crate) const BLOCK: usize = 1 << 16;
 
 /// The limits of one sparse vector.
-pub(crate) fn check_vector(terms: &[u32], weights: &[f32], vocabulary_size: u32) -> std::result::Result<(), String> {
+pub(crate) fn check_vector(
+    terms: &[u32],
+    weights: &[f32],
+    vocabulary_size: u32,
+) -> std::result::Result<(), String> {
     if terms.len() > MAX_TERMS {
         return Err(format!("{} terms; at most {MAX_TERMS}", terms.len()));
     }
@@ -21,7 +25,9 @@ pub(crate) fn check_vector(terms: &[u32], weights: &[f32], vocabulary_size: u32)
         return Err(format!("term {term} is outside the vocabulary of {vocabulary_size}"));
     }
     match terms.iter().zip(weights).find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0)) {
-        Some((term, weight)) => Err(format!("the weight of term {term} is {weight}; finite and >= 0")),
+        Some((term, weight)) => {
+            Err(format!("the weight of term {term} is {weight}; finite and >= 0"))
+        }
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A unit that scored above zero.
+/// A passage that scored above zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
     /// Over stored weights, in float64.
@@ -12,11 +12,11 @@ pub struct Hit {
     pub row: u32,
     /// The segment's place in the list that was searched.
     pub segment: u32,
-    /// The unit's place in the segment.
+    /// The passage's place in the segment.
     pub ordinal: u32,
 }
 
-/// Ordered so that the greatest is the worst: lowest score, then highest row, then, of one document's units, highest ordinal.
+/// Ordered so that the greatest is the worst: lowest score, then highest row, then, of one document's passages, highest ordinal.
 #[derive(Debug, Clone)]
 struct Worst(Hit);
 
@@ -55,7 +55,11 @@ impl TopK {
 
     /// A hit below this score cannot get in; one that equals it may, by its row.
     pub(crate) fn threshold(&self) -> f64 {
-        if self.heap.len() < self.k { 0.0 } else { self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score) }
+        if self.heap.len() < self.k {
+            0.0
+        } else {
+            self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score)
+        }
     }
 
     pub(crate) fn offer(&mut self, hit: Hit) {

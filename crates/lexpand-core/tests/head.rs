@@ -40,7 +40,8 @@ fn cases() -> impl Strategy<Value = Case> {
 impl Case {
     fn run(&self, pooling: Pooling, activation: Activation) -> Activations {
         let head = Head::new(&self.weights, &self.bias, self.width, pooling, activation).unwrap();
-        let batch = HiddenBatch::new(&self.states, &self.lengths, self.positions, self.width).unwrap();
+        let batch =
+            HiddenBatch::new(&self.states, &self.lengths, self.positions, self.width).unwrap();
         head.encode(batch, self.threads).unwrap()
     }
 
@@ -123,7 +124,10 @@ fn padding_is_never_read() {
 #[test]
 fn bad_input_is_refused_with_its_place() {
     let head = |weights: &[f32], bias: &[f32], width| {
-        Head::new(weights, bias, width, Pooling::Max, Activation::Log1pRelu).map(|_| ()).unwrap_err().to_string()
+        Head::new(weights, bias, width, Pooling::Max, Activation::Log1pRelu)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
     };
     assert!(head(&[1.0; 3], &[0.0; 2], 2).contains("3 weights are not [2, 2]"));
     assert!(head(&[1.0, f32::NAN], &[0.0; 2], 1).contains("weight of term 1 is NaN"));

@@ -5,9 +5,9 @@ mod common;
 use std::sync::LazyLock;
 
 use common::forge::{Forged, NO_FIELD, seal, seal_header, u64_at};
-use common::{TERMS, UNITS, all, every_section, exact, exhaustive, plain};
+use common::{PASSAGES, TERMS, all, every_section, exact, exhaustive, plain};
 use lexpand_core::Error;
-use lexpand_core::search::{Knobs, Queries, Searched, search};
+use lexpand_core::search::{Queries, SearchOptions, Searched, search};
 use lexpand_core::segment::{MergeSource, Segment, merge};
 use lexpand_core::words::{Bm25, Query, Source, Statistics};
 use proptest::prelude::*;
@@ -50,19 +50,24 @@ fn deep(forged: &Forged, reason: &str) {
     assert!(found.contains(reason) && found.contains("broken writer"), "{reason}: {found}");
 }
 
-const QUERIES: [&[(u32, f32)]; 4] =
-    [&[(3, 1.0), (5, 0.5), (9, 2.0), (20, 1.0)], &[(9, 1.0)], &[(5, 1.0)], &[(3, 0.1), (20, 3.0), (21, 1.0)]];
+const QUERIES: [&[(u32, f32)]; 4] = [
+    &[(3, 1.0), (5, 0.5), (9, 2.0), (20, 1.0)],
+    &[(9, 1.0)],
+    &[(5, 1.0)],
+    &[(3, 0.1), (20, 3.0), (21, 1.0)],
+];
 
 /// Every way to read a segment; the answers may be wrong where it is damaged.
 fn use_all(segment: &Segment) {
-    let set: Vec<u64> = (0..UNITS.div_ceil(64) as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+    let set: Vec<u64> =
+        (0..PASSAGES.div_ceil(64) as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
     let rows = QUERIES.iter().map(|query| query.to_vec()).collect();
     let (indptr, terms, weights) = common::csr(&rows);
     let queries = Queries::new(&indptr, &terms, &weights, TERMS).unwrap();
     for allowed in [None, Some(&*set), Some(&vec![1; set.len()])] {
         for (k, effort) in [(1, 1.0), (2000, 1.0), (10, 0.3)] {
             let searched = [Searched { segment, allowed }];
-            drop(search(&searched, 0, queries, Knobs { k, effort, threads: 1 }));
+            drop(search(&searched, 0, queries, SearchOptions { k, effort, threads: 1 }));
         }
     }
     segment.word_fields().into_iter().for_each(|field| use_words(segment, field));
@@ -71,10 +76,16 @@ fn use_all(segment: &Segment) {
 fn use_words(segment: &Segment, field: u32) {
     let field = segment.words(field).expect("checked when it was opened");
     let words = [("all", 1.0), ("few", 1.0), ("Maß", 0.5)];
-    let statistics = Statistics { units: 9000, total_length: 90_000, document_frequencies: vec![8000, 900, 900] };
+    let statistics = Statistics {
+        passages: 9000,
+        total_length: 90_000,
+        document_frequencies: vec![8000, 900, 900],
+    };
     let query = Query::new(&words, Bm25::new(1.2, 0.75, false).unwrap(), &statistics).unwrap();
-    let rows: Vec<u32> = (0..segment.units()).collect();
-    let hits = lexpand_core::words::search(&[Source { field, rows: &rows, allowed: None }], &query, 5).unwrap();
+    let rows: Vec<u32> = (0..segment.passages()).collect();
+    let hits =
+        lexpand_core::words::search(&[Source { field, rows: &rows, allowed: None }], &query, 5)
+            .unwrap();
     hits.iter().for_each(|hit| drop(query.contributions(field, hit.ordinal)));
 }
 
@@ -108,8 +119,14 @@ fn headers() {
     let last = GOOD.len() - 1;
     assert!(changed(&|b| b[last] ^= 1).contains("fails its checksum"));
     let padding = (64 + 32 * good().sections.len()..).find(|at| at % 64 == 63).unwrap();
-    assert!(changed(&|b| b[padding] = 1).contains("are not zero"), "{}", changed(&|b| b[padding] = 1));
-    for (place, value, reason) in [(12, 0xFFFF_FFFF_u32, "sections does not fit"), (28, 1, "units are too many")] {
+    assert!(
+        changed(&|b| b[padding] = 1).contains("are not zero"),
+        "{}",
+        changed(&|b| b[padding] = 1)
+    );
+    for (place, value, reason) in
+        [(12, 0xFFFF_FFFF_u32, "sections does not fit"), (28, 1, "passages are too many")]
+    {
         let found = changed(&|b| {
             b[place..place + 4].copy_from_slice(&value.to_le_bytes());
             seal_header(b);
@@ -120,7 +137,10 @@ fn headers() {
         let bytes = Forged { version, ..good() }.to_bytes();
         let older = Segment::from_bytes(&bytes, true).unwrap_err();
         assert!(matches!(older, Error::OlderFormat { found, .. } if found == version), "{older}");
-        assert!(older.to_string().contains("made before the first release: index again"), "{older}");
+        assert!(
+            older.to_string().contains("made before the first release: index again"),
+            "{older}"
+        );
     }
     let newer = Segment::from_bytes(&Forged { version: 3, ..good() }.to_bytes(), true).unwrap_err();
     assert!(matches!(newer, Error::NewerFormat { found: 3, supported: 2, .. }), "{newer}");
@@ -155,13 +175,21 @@ fn sections_that_lack_or_are_of_another_length() {
         if ![16, 32, 48].contains(&kind) {
             let mut forged = good();
             forged.sections.remove(&(field, kind));
-            always(&forged, &format!("section {kind} of field {field} is missing").replace("of field 1 ", ""));
+            always(
+                &forged,
+                &format!("section {kind} of field {field} is missing").replace("of field 1 ", ""),
+            );
         }
-        for change in [|s: &mut Vec<u8>| s.truncate(s.len() - 1), |s: &mut Vec<u8>| s.extend([0; 9])] {
+        for change in
+            [|s: &mut Vec<u8>| s.truncate(s.len() - 1), |s: &mut Vec<u8>| s.extend([0; 9])]
+        {
             let mut forged = good();
             change(forged.section(kind, field));
             let found = refused(&forged.to_bytes(), false);
-            assert!(["section", "start", "header"].iter().any(|named| found.contains(named)), "{kind}: {found}");
+            assert!(
+                ["section", "start", "header"].iter().any(|named| found.contains(named)),
+                "{kind}: {found}"
+            );
         }
     }
     let mut short = good();
@@ -190,7 +218,9 @@ fn f32s(numbers: &[f32]) -> Vec<u8> {
 
 #[test]
 fn headers_of_fields() {
-    let put = |place: usize, value: u32, reason: &str| always(&good().put(16, 0, 4 * place, &u32s(&[value])), reason);
+    let put = |place: usize, value: u32, reason: &str| {
+        always(&good().put(16, 0, 4 * place, &u32s(&[value])), reason)
+    };
     put(0, 1, "kind 1");
     put(1, 0, "0 terms");
     put(1, (1 << 18) + 1, "262145 terms");
@@ -206,7 +236,7 @@ fn headers_of_fields() {
 
 #[test]
 fn forward_indexes() {
-    let n = UNITS as usize;
+    let n = PASSAGES as usize;
     always(&good().put(17, 0, 0, &f32s(&[f32::NAN])), "a scale is not finite");
     always(&good().put(17, 0, 4, &f32s(&[f32::INFINITY])), "a scale is not finite");
     always(&good().put(17, 0, 4, &f32s(&[-1.0])), "a scale is not finite");
@@ -242,7 +272,10 @@ fn postings() {
     always(&good().put(25, 0, 0, &f32s(&[0.0])), "a step is not above zero");
     always(&good().put(25, 0, 0, &f32s(&[f32::INFINITY])), "a step is not above zero");
     verified(&good().put(24, 0, at(3), &[1]), "out of order");
-    verified(&good().put(23, 0, 2 * (starts[7] as usize - 1), &u16s(&[UNITS as u16])), "outside its block");
+    verified(
+        &good().put(23, 0, 2 * (starts[7] as usize - 1), &u16s(&[PASSAGES as u16])),
+        "outside its block",
+    );
     verified(&good().put(23, 0, 2 * at(2), &u16s(&[16_384])), "out of order");
     verified(&good().put(24, 0, starts[7] as usize - 1, &[0]), "a bound is zero");
     verified(&good().put(24, 0, at(2), &[1]), "out of order");
@@ -278,7 +311,7 @@ fn splits_and_shares() {
 
 #[test]
 fn dense_rows() {
-    let width = UNITS.next_multiple_of(64) as usize;
+    let width = PASSAGES.next_multiple_of(64) as usize;
     let cut = good().section(30, 0)[1];
     always(&good().put(29, 0, 0, &u32s(&[1])), "dense terms do not ascend");
     always(&good().put(29, 0, 4, &u32s(&[4])), "dense terms do not ascend");
@@ -286,15 +319,15 @@ fn dense_rows() {
     verified(&good().put(30, 0, 1, &[cut - 1]), "neither 0 nor a level");
     verified(&good().put(30, 0, 1, &[0]), "below its cut");
     verified(&good().put(30, 0, 1, &[192]), "below its cut");
-    verified(&good().put(31, 0, UNITS as usize, &[1]), "after the last unit");
-    verified(&good().put(31, 0, 2 * width - 1, &[1]), "after the last unit");
+    verified(&good().put(31, 0, PASSAGES as usize, &[1]), "after the last passage");
+    verified(&good().put(31, 0, 2 * width - 1, &[1]), "after the last passage");
     deep(&good().put(30, 0, 0, &[8]), "where the cut is 8: false");
     deep(&good().put(30, 0, 1, &[32]), "where the cut is 32: false");
-    deep(&good().put(31, 0, 0, &[0]), "the bound 0 of unit 0");
-    deep(&good().put(31, 0, 7, &[1]), "its row has 1 units that lack it");
+    deep(&good().put(31, 0, 0, &[0]), "the bound 0 of passage 0");
+    deep(&good().put(31, 0, 7, &[1]), "its row has 1 passages that lack it");
     let bound = good().section(31, 0)[width + 8200];
-    deep(&good().put(31, 0, width + 8200, &[bound - 1]), "of unit 8200 does not enclose");
-    deep(&good().put(31, 0, width + 8200, &[bound + 1]), "of unit 8200 does not enclose");
+    deep(&good().put(31, 0, width + 8200, &[bound - 1]), "of passage 8200 does not enclose");
+    deep(&good().put(31, 0, width + 8200, &[bound + 1]), "of passage 8200 does not enclose");
     verified(&good().put(29, 0, 4, &u32s(&[2])), "below its cut");
     let mut turned = good();
     turned.section(31, 0).rotate_left(width);
@@ -311,8 +344,10 @@ fn maxima_of_groups() {
     always(&cut, "section 32 of field 0 is 0 bytes");
     let mut without = good();
     without.sections.remove(&(0, 32));
-    let (old, new) =
-        (Segment::from_bytes(&without.to_bytes(), true).unwrap(), Segment::from_bytes(&GOOD, true).unwrap());
+    let (old, new) = (
+        Segment::from_bytes(&without.to_bytes(), true).unwrap(),
+        Segment::from_bytes(&GOOD, true).unwrap(),
+    );
     old.check_deep().unwrap();
     let queries = Queries::new(&[0, 3], &[3, 5, 9], &[1.0, 2.0, 0.5], TERMS).unwrap();
     let found = |segment| search(&all(&[segment]), 0, queries, exact(7, 1)).unwrap();
@@ -325,14 +360,15 @@ fn what_exactness_rests_on() {
     let last = starts[7] as usize - 1;
     deep(&good().put(21, 0, 12, &u32s(&[21])), "term 20 has no postings");
     deep(&good().put(25, 0, 8, &f32s(&[1.0])), "does not enclose");
-    deep(&good().put(23, 0, 2 * last, &u16s(&[8101])), "unit 8101 lacks it");
+    deep(&good().put(23, 0, 2 * last, &u16s(&[8101])), "passage 8101 lacks it");
     // The bound of the second of two postings, so that they stay in order.
     let bound = good().section(24, 0)[last];
     deep(&good().put(24, 0, last, &[bound - 1]), "does not enclose");
-    let mut missing = good().put(22, 0, 8 * 7, &u64s(&[last as u64])).put(16, 0, 24, &u32s(&[last as u32]));
+    let mut missing =
+        good().put(22, 0, 8 * 7, &u64s(&[last as u64])).put(16, 0, 24, &u32s(&[last as u32]));
     missing.section(23, 0).truncate(2 * last);
     missing.section(24, 0).truncate(last);
-    deep(&missing, "1 units that have it lack a posting");
+    deep(&missing, "1 passages that have it lack a posting");
     let first = starts[6] as usize;
     let same: [u8; 2] = good().section(23, 0)[2 * first..][..2].try_into().unwrap();
     deep(&good().put(23, 0, 2 * (first + 1), &same), "lacks it or has it twice");
@@ -340,17 +376,26 @@ fn what_exactness_rests_on() {
 
 #[test]
 fn words_are_checked_with_their_segment() {
-    always(&good().put(48, 1, 8, &u64s(&[9])), "words of field 1: field kind 1, 9 units of 8300");
+    always(
+        &good().put(48, 1, 8, &u64s(&[9])),
+        "words of field 1: field kind 1, 9 passages of 8300",
+    );
     always(&good().put(49, 1, 4, &u32s(&[0])), "words of field 1: word starts");
     always(&good().put(50, 1, 0, b"\xFF"), "words of field 1: a word is not UTF-8");
     verified(&good().put(54, 1, 0, &u16s(&[9])), "words of field 1: a posting's offset");
-    verified(&good().put(55, 1, 0, &[9]), "words of field 1: a unit's length");
+    verified(&good().put(55, 1, 0, &[9]), "words of field 1: a passage's length");
     let mut other = good();
-    let (words, short) = (common::word_sections(UNITS), common::word_sections(UNITS - 1));
-    words.parts().iter().for_each(|(kind, bytes)| drop(other.sections.insert((7, *kind), bytes.to_vec())));
+    let (words, short) = (common::word_sections(PASSAGES), common::word_sections(PASSAGES - 1));
+    words
+        .parts()
+        .iter()
+        .for_each(|(kind, bytes)| drop(other.sections.insert((7, *kind), bytes.to_vec())));
     assert_eq!(Segment::from_bytes(&other.to_bytes(), true).unwrap().word_fields(), [1, 7]);
-    short.parts().iter().for_each(|(kind, bytes)| drop(other.sections.insert((7, *kind), bytes.to_vec())));
-    always(&other, "words of field 7: field kind 1, 8299 units of 8300");
+    short
+        .parts()
+        .iter()
+        .for_each(|(kind, bytes)| drop(other.sections.insert((7, *kind), bytes.to_vec())));
+    always(&other, "words of field 7: field kind 1, 8299 passages of 8300");
 }
 
 #[test]
@@ -363,7 +408,9 @@ fn what_is_merged_is_verified_first() {
         good().put(55, 1, 0, &[9]).to_bytes(),
     ] {
         let segment = Segment::from_bytes(&bytes, false).unwrap();
-        let error = merge(&path, &[MergeSource { segment: &segment, keep: None }], &[], common::MEANS).unwrap_err();
+        let error =
+            merge(&path, &[MergeSource { segment: &segment, keep: None }], &[], common::BUDGET)
+                .unwrap_err();
         assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -379,9 +426,17 @@ fn a_newer_section_is_skipped() {
 
 /// Writes of a number somewhere in a section: (section, place, width as a power of two, value).
 fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, prop::sample::Index, u32, u64)>> {
-    let value =
-        prop_oneof![0_u64..300, any::<u64>(), Just(u64::MAX), (0_u32..64).prop_map(|bit| 1 << bit), 8_000_u64..9_000];
-    prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u32..4, value), 1..4)
+    let value = prop_oneof![
+        0_u64..300,
+        any::<u64>(),
+        Just(u64::MAX),
+        (0_u32..64).prop_map(|bit| 1 << bit),
+        8_000_u64..9_000
+    ];
+    prop::collection::vec(
+        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u32..4, value),
+        1..4,
+    )
 }
 
 fn damaged(damage: &[(prop::sample::Index, prop::sample::Index, u32, u64)]) -> Vec<u8> {
@@ -397,7 +452,9 @@ fn damaged(damage: &[(prop::sample::Index, prop::sample::Index, u32, u64)]) -> V
 }
 
 fn cases(most: u32) -> ProptestConfig {
-    ProptestConfig::with_cases(std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(most))
+    ProptestConfig::with_cases(
+        std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(most),
+    )
 }
 
 proptest! {

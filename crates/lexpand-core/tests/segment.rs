@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use common::{Rows, rows, write};
 use lexpand_core::Error;
-use lexpand_core::segment::{self, FieldVectors, Segment, Units};
+use lexpand_core::segment::{self, FieldVectors, Passages, Segment};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -31,26 +31,26 @@ proptest! {
         prop_assert_eq!(segment.bytes(), fs::metadata(&path).unwrap().len());
         prop_assert_eq!(segment.rows().to_vec(), (3..3 + rows.len() as u32).collect::<Vec<_>>());
         let field = segment.field(0).unwrap();
-        for (unit, row) in rows.iter().enumerate() {
+        for (passage, row) in rows.iter().enumerate() {
             let stored: Vec<(u32, f64)> = field
-                .unit(unit as u32)
-                .map(|i| (field.forward_terms.at(i), f64::from(field.forward_impacts[i]) * f64::from(field.scales[unit])))
+                .passage(passage as u32)
+                .map(|i| (field.forward_terms.at(i), f64::from(field.forward_impacts[i]) * f64::from(field.scales[passage])))
                 .collect();
             let kept: Vec<&(u32, f32)> = row.iter().filter(|pair| pair.1 > 0.0).collect();
             prop_assert_eq!(stored.len(), kept.len());
             for (&(term, weight), &&(expected_term, expected)) in stored.iter().zip(&kept) {
                 prop_assert_eq!(term, expected_term);
-                prop_assert!((weight - f64::from(expected)).abs() <= f64::from(field.scales[unit]));
+                prop_assert!((weight - f64::from(expected)).abs() <= f64::from(field.scales[passage]));
             }
         }
         // Postings are the forward index turned over, with bounds that are not below the weights.
         let mut seen = 0;
         let postings = field.postings;
         for (i, (&term, &step)) in postings.terms.iter().zip(postings.steps).enumerate() {
-            for p in postings.run(i, 0) {
-                let unit = postings.offsets[p] as u32;
-                let at = field.unit(unit).find(|&j| field.forward_terms.at(j) == term).unwrap();
-                let weight = f64::from(field.forward_impacts[at]) * f64::from(field.scales[unit as usize]);
+            for p in postings.block(i, 0) {
+                let passage = postings.offsets[p] as u32;
+                let at = field.passage(passage).find(|&j| field.forward_terms.at(j) == term).unwrap();
+                let weight = f64::from(field.forward_impacts[at]) * f64::from(field.scales[passage as usize]);
                 let bound = f64::from(postings.bounds[p]);
                 prop_assert!(bound * f64::from(step) >= weight && (bound - 1.0) * f64::from(step) < weight);
                 seen += 1;
@@ -91,13 +91,17 @@ fn bad_vectors_are_refused_and_leave_no_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.seg");
     let refused = |indptr: &[i64], terms: &[u32], weights: &[f32], vocabulary_size| {
-        let units = Units { rows: &[0], chunks: &[0], spans: &[0, 0] };
+        let passages = Passages { rows: &[0], chunks: &[0], spans: &[0, 0] };
         let field = FieldVectors { field: 0, vocabulary_size, indptr, terms, weights };
-        let error = segment::write(&path, units, &[field], &[], common::MEANS).unwrap_err().to_string();
+        let error =
+            segment::write(&path, passages, &[field], &[], common::BUDGET).unwrap_err().to_string();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         error
     };
-    assert!(refused(&[0, 1], &[9], &[1.0], 9).contains("unit 0: term 9 is outside the vocabulary of 9"));
+    assert!(
+        refused(&[0, 1], &[9], &[1.0], 9)
+            .contains("passage 0: term 9 is outside the vocabulary of 9")
+    );
     assert!(refused(&[0, 2], &[3, 3], &[1.0; 2], 9).contains("term 3 follows 3"));
     assert!(refused(&[0, 2], &[4, 3], &[1.0; 2], 9).contains("term 3 follows 4"));
     assert!(refused(&[0, 1], &[3], &[f32::NAN], 9).contains("weight of term 3 is NaN"));
@@ -109,7 +113,10 @@ fn bad_vectors_are_refused_and_leave_no_file() {
     assert!(refused(&[0, 0], &[], &[], (1 << 18) + 1).contains("1 to 262144"));
     let long: Vec<u32> = (0..(1 << 16) + 1).collect();
     let weights = vec![1.0; long.len()];
-    assert!(refused(&[0, long.len() as i64], &long, &weights, 1 << 18).contains("65537 terms; at most 65536"));
+    assert!(
+        refused(&[0, long.len() as i64], &long, &weights, 1 << 18)
+            .contains("65537 terms; at most 65536")
+    );
 }
 
 #[test]
@@ -117,9 +124,12 @@ fn a_segment_is_never_written_again() {
     let folder = TempDir::new().unwrap();
     let path = sample(&folder);
     let before = fs::read(&path).unwrap();
-    let units = Units { rows: &[], chunks: &[], spans: &[] };
+    let passages = Passages { rows: &[], chunks: &[], spans: &[] };
     assert!(
-        segment::write(&path, units, &[], &[], common::MEANS).unwrap_err().to_string().contains("never written again")
+        segment::write(&path, passages, &[], &[], common::BUDGET)
+            .unwrap_err()
+            .to_string()
+            .contains("never written again")
     );
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -128,8 +138,8 @@ fn a_segment_is_never_written_again() {
 fn a_missing_folder_is_an_io_error_with_the_path() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gone").join("a.seg");
-    let units = Units { rows: &[], chunks: &[], spans: &[] };
-    let error = segment::write(&path, units, &[], &[], common::MEANS).unwrap_err();
+    let passages = Passages { rows: &[], chunks: &[], spans: &[] };
+    let error = segment::write(&path, passages, &[], &[], common::BUDGET).unwrap_err();
     assert!(matches!(&error, Error::Io { action: "create", .. }), "{error}");
     assert!(Segment::open(&path, true).unwrap_err().to_string().starts_with("cannot open"));
 }

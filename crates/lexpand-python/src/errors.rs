@@ -17,7 +17,9 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "; free some space and run it again: what was committed is safe"
         }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => "; choose a folder that can be written",
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "; choose a folder that can be written"
+        }
         _ => "",
     }
 }
@@ -32,6 +34,8 @@ pub(crate) fn to_python(error: Error) -> PyErr {
         Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
             CorruptIndex::new_err(format!("{error}: a file of the index is gone"))
         }
-        Error::Io { source, .. } => StorageError::new_err(format!("{error}{}", remedy(source.kind()))),
+        Error::Io { source, .. } => {
+            StorageError::new_err(format!("{error}{}", remedy(source.kind())))
+        }
     }
 }

@@ -20,8 +20,8 @@ mod _native {
     use super::segment::{Segment, merge_segments, search, strings_at, write_segment};
     #[pymodule_export]
     use super::words::{
-        WordField, WordQuery, build_words, document_frequencies, merge_words, number_words, sentence_starts,
-        split_words,
+        WordField, WordQuery, build_words, document_frequencies, merge_words, number_words,
+        sentence_starts, split_words,
     };
 
     #[pymodule_init]

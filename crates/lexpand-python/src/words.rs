@@ -14,8 +14,12 @@ use crate::segment::Segment;
 
 type SectionBytes<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
 type Set<'py> = Option<PyReadonlyArray1<'py, u64>>;
-type Hits<'py> =
-    (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u32>>);
+type Hits<'py> = (
+    Bound<'py, PyArray1<f64>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray1<u32>>,
+);
 
 /// Bytes of a section, aligned as in a mapped file.
 struct Aligned {
@@ -53,7 +57,9 @@ impl WordField {
 
     fn view(&self) -> words::WordField<'_> {
         let view = match &self.0 {
-            Kept::Held(sections, units) => words::WordField::view(|kind| section(sections, kind), *units).ok(),
+            Kept::Held(sections, units) => {
+                words::WordField::view(|kind| section(sections, kind), *units).ok()
+            }
             Kept::In(segment, field) => segment.get().0.words(*field),
         };
         view.expect("checked when it was opened")
@@ -68,7 +74,8 @@ fn section(sections: &HashMap<u32, Aligned>, kind: u32) -> Option<&[u8]> {
 impl WordField {
     #[staticmethod]
     fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, units: u32) -> PyResult<Self> {
-        let sections = sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
+        let sections =
+            sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
         words::WordField::open(|kind| section(&sections, kind), units, true)
             .map_err(|what| CorruptIndex::new_err(format!("words: {what}")))?;
         Ok(WordField(Kept::Held(sections, units)))
@@ -76,7 +83,7 @@ impl WordField {
 
     #[getter]
     fn units(&self) -> u32 {
-        self.view().units()
+        self.view().passages()
     }
 
     #[getter]
@@ -101,15 +108,19 @@ impl WordField {
     fn unit(&self, py: Python<'_>, ordinal: u32) -> PyResult<Vec<(&str, u32)>> {
         self.check_unit(ordinal)?;
         let field = self.view();
-        let found = py.detach(|| field.unit(ordinal));
+        let found = py.detach(|| field.passage(ordinal));
         Ok(found.into_iter().map(|(term, frequency)| (field.word(term), frequency)).collect())
     }
 }
 
 impl WordField {
     fn check_unit(&self, ordinal: u32) -> PyResult<()> {
-        let units = self.view().units();
-        if ordinal < units { Ok(()) } else { Err(PyIndexError::new_err(format!("unit {ordinal} of {units}"))) }
+        let units = self.view().passages();
+        if ordinal < units {
+            Ok(())
+        } else {
+            Err(PyIndexError::new_err(format!("passage {ordinal} of {units}")))
+        }
     }
 }
 
@@ -118,9 +129,16 @@ fn bits<'a>(set: &'a Set<'_>) -> PyResult<Option<&'a [u64]>> {
 }
 
 /// Each field with its set of units.
-fn with_sets<'a>(fields: &'a [Bound<'_, WordField>], sets: &'a [Set<'_>]) -> PyResult<Vec<Live<'a>>> {
+fn with_sets<'a>(
+    fields: &'a [Bound<'_, WordField>],
+    sets: &'a [Set<'_>],
+) -> PyResult<Vec<Live<'a>>> {
     if fields.len() != sets.len() {
-        return Err(PyValueError::new_err(format!("{} fields, {} sets of units", fields.len(), sets.len())));
+        return Err(PyValueError::new_err(format!(
+            "{} fields, {} sets of passages",
+            fields.len(),
+            sets.len()
+        )));
     }
     fields.iter().zip(sets).map(|(field, set)| Ok((field.get().view(), bits(set)?))).collect()
 }
@@ -142,8 +160,12 @@ pub(crate) fn build_words<'py>(
     counts: PyReadonlyArray1<'py, u32>,
 ) -> PyResult<SectionBytes<'py>> {
     let words = strs(&words);
-    let batch =
-        Batch { words: &words, indptr: indptr.as_slice()?, terms: terms.as_slice()?, counts: counts.as_slice()? };
+    let batch = Batch {
+        words: &words,
+        indptr: indptr.as_slice()?,
+        terms: terms.as_slice()?,
+        counts: counts.as_slice()?,
+    };
     let sections = py.detach(|| batch.build()).map_err(to_python)?;
     Ok(to_bytes(py, &sections))
 }
@@ -179,7 +201,8 @@ pub(crate) struct WordQuery {
 
 impl WordQuery {
     fn query(&self) -> PyResult<Query<'_>> {
-        let words: Vec<(&str, f64)> = self.words.iter().map(|(word, weight)| (&**word, *weight)).collect();
+        let words: Vec<(&str, f64)> =
+            self.words.iter().map(|(word, weight)| (&**word, *weight)).collect();
         Query::new(&words, self.bm25, &self.statistics).map_err(to_python)
     }
 }
@@ -199,8 +222,11 @@ impl WordQuery {
     ) -> PyResult<Self> {
         let bm25 = Bm25::new(k1, b, rounded_lengths).map_err(to_python)?;
         let document_frequencies = document_frequencies.as_slice()?.to_vec();
-        let query =
-            WordQuery { words, bm25, statistics: words::Statistics { units, total_length, document_frequencies } };
+        let query = WordQuery {
+            words,
+            bm25,
+            statistics: words::Statistics { passages: units, total_length, document_frequencies },
+        };
         query.query()?;
         Ok(query)
     }
@@ -219,7 +245,11 @@ impl WordQuery {
             sources.push(Source { field, rows: rows.as_slice()?, allowed });
         }
         if rows.len() != fields.len() {
-            return Err(PyValueError::new_err(format!("{} fields, rows of {}", fields.len(), rows.len())));
+            return Err(PyValueError::new_err(format!(
+                "{} fields, rows of {}",
+                fields.len(),
+                rows.len()
+            )));
         }
         let hits = py.detach(|| words::search(&sources, &query, k)).map_err(to_python)?;
         Ok((
@@ -230,7 +260,11 @@ impl WordQuery {
         ))
     }
 
-    fn contributions(&self, field: &Bound<'_, WordField>, ordinal: u32) -> PyResult<Vec<(String, u32, f64, f64)>> {
+    fn contributions(
+        &self,
+        field: &Bound<'_, WordField>,
+        ordinal: u32,
+    ) -> PyResult<Vec<(String, u32, f64, f64)>> {
         field.get().check_unit(ordinal)?;
         let found = self.query()?.contributions(field.get().view(), ordinal);
         Ok(found.into_iter().map(|c| (c.word.to_owned(), c.frequency, c.idf, c.score)).collect())
@@ -243,7 +277,10 @@ pub(crate) fn split_words(text: &str) -> Vec<&str> {
 }
 
 #[pyfunction]
-pub(crate) fn sentence_starts<'py>(py: Python<'py>, text: PyBackedStr) -> Bound<'py, PyArray1<u64>> {
+pub(crate) fn sentence_starts<'py>(
+    py: Python<'py>,
+    text: PyBackedStr,
+) -> Bound<'py, PyArray1<u64>> {
     py.detach(|| words::sentence_starts(&text)).into_pyarray(py)
 }
 

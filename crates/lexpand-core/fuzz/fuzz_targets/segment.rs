@@ -10,7 +10,7 @@
 #[allow(dead_code, reason = "the tests use more of it")]
 mod forge;
 
-use lexpand_core::search::{Knobs, Queries, Searched, search};
+use lexpand_core::search::{SearchOptions, Queries, Searched, search};
 use lexpand_core::segment::Segment;
 use lexpand_core::words::{Bm25, Query, Source, Statistics, search as search_words};
 use libfuzzer_sys::fuzz_target;
@@ -48,7 +48,7 @@ fn search_closed(segment: &Segment) {
         let Ok(queries) = Queries::new(&indptr, &terms, &weights, view.vocabulary_size) else { continue };
         for (k, effort) in [(3, 1.0), (3, 0.2), (usize::MAX, 1.0)] {
             let searched = [Searched { segment, allowed: None }];
-            let _ = search(&searched, field, queries, Knobs { k, effort, threads: 1 });
+            let _ = search(&searched, field, queries, SearchOptions { k, effort, threads: 1 });
         }
     }
 }
@@ -57,7 +57,7 @@ fn search_open(segment: &Segment) {
     for field in segment.word_fields() {
         let field = segment.words(field).expect("checked when it was opened");
         let word = if field.terms() > 0 { field.word(field.terms() / 2) } else { "none" };
-        let statistics = Statistics { units: 9, total_length: 90, document_frequencies: vec![3] };
+        let statistics = Statistics { passages: 9, total_length: 90, document_frequencies: vec![3] };
         let Ok(bm25) = Bm25::new(1.2, 0.75, false) else { return };
         let Ok(query) = Query::new(&[(word, 1.0)], bm25, &statistics) else { return };
         let _ = search_words(&[Source { field, rows: segment.rows(), allowed: None }], &query, 5);

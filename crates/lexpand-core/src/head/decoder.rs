@@ -22,7 +22,13 @@ impl Head {
     ///
     /// # Errors
     /// [`Error::Invalid`] where the sizes do not fit, the vocabulary is above 2^18, or a value is not finite.
-    pub fn new(weights: &[f32], bias: &[f32], width: usize, pooling: Pooling, activation: Activation) -> Result<Self> {
+    pub fn new(
+        weights: &[f32],
+        bias: &[f32],
+        width: usize,
+        pooling: Pooling,
+        activation: Activation,
+    ) -> Result<Self> {
         let terms = bias.len();
         if width == 0 || terms == 0 || terms > MAX_VOCABULARY {
             return Err(Error::invalid(format!(
@@ -30,10 +36,17 @@ impl Head {
             )));
         }
         if weights.len() != terms * width {
-            return Err(Error::invalid(format!("head: {} weights are not [{terms}, {width}]", weights.len())));
+            return Err(Error::invalid(format!(
+                "head: {} weights are not [{terms}, {width}]",
+                weights.len()
+            )));
         }
         if let Some(i) = weights.iter().position(|x| !x.is_finite()) {
-            return Err(Error::invalid(format!("head: the weight of term {} is {}", i / width, weights[i])));
+            return Err(Error::invalid(format!(
+                "head: the weight of term {} is {}",
+                i / width,
+                weights[i]
+            )));
         }
         if let Some(term) = bias.iter().position(|x| !x.is_finite()) {
             return Err(Error::invalid(format!("head: the bias of term {term} is {}", bias[term])));

@@ -35,7 +35,11 @@ impl Head {
     /// [`Error::Invalid`] where the batch has another width than the head.
     pub fn encode(&self, batch: HiddenBatch<'_>, threads: usize) -> Result<Activations> {
         if batch.width != self.width() {
-            return Err(Error::invalid(format!("hidden states are {} wide, the head {}", batch.width, self.width())));
+            return Err(Error::invalid(format!(
+                "hidden states are {} wide, the head {}",
+                batch.width,
+                self.width()
+            )));
         }
         Ok(encode(self, batch, threads.max(1)))
     }
@@ -47,7 +51,11 @@ fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
     let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
         let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
         let means = mean_dots(head, &texts, panels.clone());
-        texts.iter().zip(&means).map(|(text, means)| encode_text(head, text, panels.clone(), means)).collect()
+        texts
+            .iter()
+            .zip(&means)
+            .map(|(text, means)| encode_text(head, text, panels.clone(), means))
+            .collect()
     });
     assemble(batch.len(), blocks)
 }
@@ -56,8 +64,11 @@ fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
 fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<GroupDots>> {
     let dots = tile::dots();
     let mut found = vec![Vec::new(); texts.len()];
-    let screened: Vec<_> =
-        texts.iter().enumerate().filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?))).collect();
+    let screened: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?)))
+        .collect();
     for some in screened.chunks(tile::ROWS) {
         // Past the end the last text's is computed again, and not looked at.
         let rows = std::array::from_fn(|r| some[r.min(some.len() - 1)].1);
@@ -83,7 +94,12 @@ fn prepare<'a>(head: &Head, states: &'a [f32], batch: usize) -> Prepared<'a> {
     Prepared { states, positions, screened }
 }
 
-fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[GroupDots]) -> BlockTerms {
+fn encode_text(
+    head: &Head,
+    text: &Prepared<'_>,
+    panels: Range<usize>,
+    means: &[GroupDots],
+) -> BlockTerms {
     let mut terms = Vec::new();
     let (Some(screen), Some(screened)) = (&head.screen, &text.screened) else {
         panels.for_each(|panel| refine(head, text, panel, &text.positions, &mut terms));
@@ -118,7 +134,13 @@ fn refine(head: &Head, text: &Prepared<'_>, i: usize, positions: &[u32], out: &m
 }
 
 /// Keeps the terms of a panel whose weight is above zero.
-fn collect(head: &Head, result: &PanelResult, bias: &[f32; PANEL], first: usize, out: &mut BlockTerms) {
+fn collect(
+    head: &Head,
+    result: &PanelResult,
+    bias: &[f32; PANEL],
+    first: usize,
+    out: &mut BlockTerms,
+) {
     for (j, &bias) in bias.iter().enumerate() {
         let logit = result.best[j] + bias;
         if logit > 0.0 {

@@ -17,20 +17,31 @@ impl Panels {
     /// Packs `weights` `[bias.len(), width]`, terms in ascending order.
     pub(super) fn pack(weights: &[f32], bias: &[f32], width: usize) -> Self {
         let terms = (0..bias.len() as u32).collect();
-        Self::place(terms, width, |term| (weights[term * width..].iter().copied().take(width), bias[term]))
+        Self::place(terms, width, |term| {
+            (weights[term * width..].iter().copied().take(width), bias[term])
+        })
     }
 
     /// The same terms in another order: `places` of these panels, each once.
     pub(super) fn reordered(&self, places: &[u32]) -> Self {
-        let mut moved = Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));
+        let mut moved =
+            Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));
         moved.terms.iter_mut().for_each(|place| *place = self.terms[*place as usize]);
         moved
     }
 
-    fn place<R: Iterator<Item = f32>>(terms: Vec<u32>, width: usize, row: impl Fn(usize) -> (R, f32)) -> Self {
+    fn place<R: Iterator<Item = f32>>(
+        terms: Vec<u32>,
+        width: usize,
+        row: impl Fn(usize) -> (R, f32),
+    ) -> Self {
         let filled = terms.len().next_multiple_of(PANEL);
-        let mut packed =
-            Panels { values: vec![0.0; filled * width], bias: vec![f32::NEG_INFINITY; filled], terms, width };
+        let mut packed = Panels {
+            values: vec![0.0; filled * width],
+            bias: vec![f32::NEG_INFINITY; filled],
+            terms,
+            width,
+        };
         for (place, &term) in packed.terms.iter().enumerate() {
             let (values, bias) = row(term as usize);
             let start = (place / PANEL) * PANEL * width + place % PANEL;

@@ -26,7 +26,10 @@ impl PanelResult {
     }
 
     /// Takes in one position's dot products. Strictly greater: of equal logits the first position stays.
-    #[expect(clippy::needless_range_loop, reason = "three arrays in step, in the form that becomes SIMD")]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "three arrays in step, in the form that becomes SIMD"
+    )]
     #[inline(always)]
     fn take_best(&mut self, dots: &[f32; PANEL], position: u32) {
         for j in 0..PANEL {
@@ -150,7 +153,11 @@ fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f3
             // the loop takes 1.75 times as long (LOG.md, head kernel).
             let state = unsafe { *rows[r].get_unchecked(i) };
             for j in 0..PANEL {
-                sums[r][j] = if FUSED { state.mul_add(column[j], sums[r][j]) } else { sums[r][j] + state * column[j] };
+                sums[r][j] = if FUSED {
+                    state.mul_add(column[j], sums[r][j])
+                } else {
+                    sums[r][j] + state * column[j]
+                };
             }
         }
     }
@@ -161,7 +168,12 @@ fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f3
 mod tests {
     use super::*;
 
-    fn task<'a>(text: &'a [f32], positions: &'a [u32], panel: &'a [f32], width: usize) -> PanelTask<'a> {
+    fn task<'a>(
+        text: &'a [f32],
+        positions: &'a [u32],
+        panel: &'a [f32],
+        width: usize,
+    ) -> PanelTask<'a> {
         let (pooling, activation) = (Pooling::Max, Activation::Log1pRelu);
         PanelTask { text, positions, panel, bias: &[0.0; PANEL], width, pooling, activation }
     }

@@ -45,8 +45,15 @@ impl<'a> HiddenBatch<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`] where the sizes do not fit or a used state is not finite.
-    pub fn new(states: &'a [f32], lengths: &'a [u32], positions: usize, width: usize) -> Result<Self> {
-        if lengths.len().checked_mul(positions).and_then(|n| n.checked_mul(width)) != Some(states.len()) {
+    pub fn new(
+        states: &'a [f32],
+        lengths: &'a [u32],
+        positions: usize,
+        width: usize,
+    ) -> Result<Self> {
+        if lengths.len().checked_mul(positions).and_then(|n| n.checked_mul(width))
+            != Some(states.len())
+        {
             return Err(Error::invalid(format!(
                 "hidden states: {} values are not [{}, {positions}, {width}]",
                 states.len(),
@@ -56,7 +63,9 @@ impl<'a> HiddenBatch<'a> {
         let batch = HiddenBatch { states, lengths, positions, width };
         for (i, &length) in lengths.iter().enumerate() {
             if length as usize > positions {
-                return Err(Error::invalid(format!("text {i}: length {length} of {positions} positions")));
+                return Err(Error::invalid(format!(
+                    "text {i}: length {length} of {positions} positions"
+                )));
             }
             if !batch.text(i).iter().all(|x| x.is_finite()) {
                 return Err(Error::invalid(format!("text {i}: a hidden state is not finite")));

@@ -2,7 +2,7 @@
 
 use crate::segment::Postings;
 
-/// Scoring a unit from the forward index costs about as much as adding so many postings (measured, LOG.md).
+/// Scoring a passage from the forward index costs about as much as adding so many postings (measured, LOG.md).
 pub(super) const SCORE_COST: usize = 200;
 
 /// A bound of a dense row costs about as much as this part of a posting (measured, LOG.md).

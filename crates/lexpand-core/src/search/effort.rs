@@ -26,27 +26,40 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Of a segment's part of a query; `effort` is below 1.
-    pub(super) fn new(postings: Postings<'a>, shares: &[Share], bounds: &Bounds, effort: f64) -> Self {
+    pub(super) fn new(
+        postings: Postings<'a>,
+        shares: &[Share],
+        bounds: &Bounds,
+        effort: f64,
+    ) -> Self {
         let strongest = shares.iter().map(|s| s.share).fold(0.0, f64::max);
         let weak = WEAK * (1.0 - effort) * strongest;
         let wanted = effort * shares.iter().map(|s| frequency(&postings, s.place)).sum::<f64>();
-        let terms: Vec<Ranked<'_>> =
-            shares.iter().filter(|s| s.share >= weak).map(|s| Ranked::new(&postings, s, bounds)).collect();
+        let terms: Vec<Ranked<'_>> = shares
+            .iter()
+            .filter(|s| s.share >= weak)
+            .map(|s| Ranked::new(&postings, s, bounds))
+            .collect();
         Reading { postings, weak, least: least(&terms, wanted) }
     }
 
     /// The least bound of a term that is read, and whether its row is read instead; None where nothing of it is.
     pub(super) fn of(&self, share: &Share, bounds: &Bounds) -> Option<(u8, bool)> {
-        let least = (self.least / rank(bounds.unit(share.share))).ceil().max(1.0);
-        (share.share >= self.weak && least <= 255.0).then(|| (least as u8, self.is_by_row(share.place, least as u8)))
+        let least = (self.least / rank(bounds.quanta(share.share))).ceil().max(1.0);
+        (share.share >= self.weak && least <= 255.0)
+            .then(|| (least as u8, self.is_by_row(share.place, least as u8)))
     }
 
     /// Whether a frequent term's row is worth its cost: half as many postings are not stored as such, for only the largest are, but should be read.
     fn is_by_row(&self, place: usize, least: u8) -> bool {
-        let Some(DenseTerm { row, cut, .. }) = self.postings.dense.term(place) else { return false };
+        let Some(DenseTerm { row, cut, .. }) = self.postings.dense.term(place) else {
+            return false;
+        };
         let levels = self.postings.shares(place);
         let missing = share_from(levels, f64::from(least)) - share_from(levels, f64::from(cut));
-        cut == 0 || (least < cut && 2.0 * missing * frequency(&self.postings, place) >= row_cost(row) as f64)
+        cut == 0
+            || (least < cut
+                && 2.0 * missing * frequency(&self.postings, place) >= row_cost(row) as f64)
     }
 }
 
@@ -59,7 +72,8 @@ struct Ranked<'a> {
 
 impl<'a> Ranked<'a> {
     fn new(postings: &Postings<'a>, share: &Share, bounds: &Bounds) -> Self {
-        let (rank, frequency) = (rank(bounds.unit(share.share)), frequency(postings, share.place));
+        let (rank, frequency) =
+            (rank(bounds.quanta(share.share)), frequency(postings, share.place));
         Ranked { rank, frequency, levels: postings.shares(share.place) }
     }
 
@@ -71,8 +85,8 @@ impl<'a> Ranked<'a> {
 
 /// How much a bound of 1 counts: the three quarters' power of what it adds, by roots, which every machine rounds alike. By what it adds itself, the
 /// strongest terms would be read nearly whole, and others, that most of the best documents have too, hardly at all.
-fn rank(unit: f64) -> f64 {
-    (unit * unit.sqrt()).sqrt()
+fn rank(quanta: f64) -> f64 {
+    (quanta * quanta.sqrt()).sqrt()
 }
 
 /// The least bound, of a term of rank 1, that about `wanted` postings reach.
@@ -81,7 +95,11 @@ fn least(terms: &[Ranked<'_>], wanted: f64) -> f64 {
     // Halving 16 times is finer than a quantum of 65,000.
     for _ in 0..16 {
         let middle = (low + high) / 2.0;
-        if terms.iter().map(|term| term.reached(middle)).sum::<f64>() > wanted { low = middle } else { high = middle }
+        if terms.iter().map(|term| term.reached(middle)).sum::<f64>() > wanted {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     high
 }

@@ -5,26 +5,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::plan::Plan;
-use super::query::{DenseQuery, Knobs, Queries, Query};
+use super::query::{DenseQuery, Queries, Query, SearchOptions};
 use super::rescore::{rescore, score_all};
 use super::scan::{Scanned, Sums, scan};
 use super::view::{Searched, View};
 use crate::top_k::{Hit, TopK};
 use crate::{Error, Result};
 
-/// The best `k` units of each query over one field of all segments, best first.
+/// The best `k` passages of each query over one field of all segments, best first.
 ///
 /// Fewer than `k` where fewer score above zero. Rows must be distinct over the segments, or ties have no order.
 ///
 /// # Errors
 /// [`Error::Invalid`] where a segment lacks the field or has another vocabulary size than the others, where a set of ordinals is too short, or
 /// where `effort` is not in (0, 1].
-pub fn search(searched: &[Searched<'_>], field: u32, queries: Queries<'_>, knobs: Knobs) -> Result<Vec<Vec<Hit>>> {
-    if !(knobs.effort > 0.0 && knobs.effort <= 1.0) {
-        return Err(Error::invalid(format!("effort is {}: above 0, at most 1", knobs.effort)));
+pub fn search(
+    searched: &[Searched<'_>],
+    field: u32,
+    queries: Queries<'_>,
+    options: SearchOptions,
+) -> Result<Vec<Vec<Hit>>> {
+    if !(options.effort > 0.0 && options.effort <= 1.0) {
+        return Err(Error::invalid(format!("effort is {}: above 0, at most 1", options.effort)));
     }
     let vocabulary_size = vocabulary_size(searched, field)?;
-    let views = searched.iter().enumerate().map(|(i, s)| View::new(s, field, i as u32)).collect::<Result<Vec<_>>>()?;
+    let views = searched
+        .iter()
+        .enumerate()
+        .map(|(i, s)| View::new(s, field, i as u32))
+        .collect::<Result<Vec<_>>>()?;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut scratch = Scratch::take(vocabulary_size);
@@ -35,11 +44,11 @@ pub fn search(searched: &[Searched<'_>], field: u32, queries: Queries<'_>, knobs
                 scratch.keep();
                 return done;
             }
-            done.push((i, search_one(&views, queries.query(i), knobs, &mut scratch)));
+            done.push((i, search_one(&views, queries.query(i), options, &mut scratch)));
         }
     };
     let mut hits = vec![Vec::new(); queries.len()];
-    let threads = knobs.threads.min(queries.len()).max(1);
+    let threads = options.threads.min(queries.len()).max(1);
     let done = if threads == 1 { vec![work()] } else { on_threads(threads, work) };
     done.into_iter().flatten().for_each(|(i, found)| hits[i] = found);
     Ok(hits)
@@ -57,12 +66,14 @@ fn vocabulary_size(searched: &[Searched<'_>], field: u32) -> Result<u32> {
     let first = sizes.next().unwrap_or(Some(0));
     match first {
         Some(size) if sizes.all(|other| other == first) => Ok(size),
-        _ => Err(Error::invalid(format!("field {field} is not in every segment with one vocabulary"))),
+        _ => Err(Error::invalid(format!(
+            "field {field} is not in every segment with one vocabulary"
+        ))),
     }
 }
 
 /// Memory that is used again from query to query, and by a thread's next call: making it anew takes a twentieth of a search of 100,000
-/// units (LOG.md). Some 40 kB, and four bytes a term of the vocabulary.
+/// passages (LOG.md). Some 40 kB, and four bytes a term of the vocabulary.
 struct Scratch {
     /// Without weights between queries.
     dense: DenseQuery,
@@ -77,7 +88,10 @@ impl Scratch {
     /// What this thread has kept, or new.
     fn take(vocabulary_size: u32) -> Self {
         let kept = SCRATCH.take().filter(|scratch| scratch.dense.fits(vocabulary_size));
-        kept.unwrap_or_else(|| Scratch { dense: DenseQuery::new(vocabulary_size), sums: Sums::default() })
+        kept.unwrap_or_else(|| Scratch {
+            dense: DenseQuery::new(vocabulary_size),
+            sums: Sums::default(),
+        })
     }
 
     /// For the thread's next call. A search that panics keeps nothing, for weights may be left.
@@ -86,17 +100,23 @@ impl Scratch {
     }
 }
 
-fn search_one(views: &[View<'_>], query: Query<'_>, knobs: Knobs, scratch: &mut Scratch) -> Vec<Hit> {
-    if knobs.k == 0 {
+fn search_one(
+    views: &[View<'_>],
+    query: Query<'_>,
+    options: SearchOptions,
+    scratch: &mut Scratch,
+) -> Vec<Hit> {
+    if options.k == 0 {
         return Vec::new();
     }
-    let mut best = TopK::new(knobs.k);
+    let mut best = TopK::new(options.k);
     scratch.dense.set(query.terms, query.weights);
-    let plan = Plan::new(views, query, knobs);
+    let plan = Plan::new(views, query, options);
     for view in views.iter().filter(|view| plan.is_direct(view)) {
         score_all(view, &scratch.dense, &mut best);
     }
-    let (mut found, right) = scan_and_score(views, &plan, best.clone(), best.threshold(), true, scratch);
+    let (mut found, right) =
+        scan_and_score(views, &plan, best.clone(), best.threshold(), true, scratch);
     if !right {
         // A score says nothing of the sums of less than all postings.
         let threshold = if plan.exact { found.threshold() } else { best.threshold() };
@@ -106,16 +126,16 @@ fn search_one(views: &[View<'_>], query: Query<'_>, knobs: Knobs, scratch: &mut 
     found.into_sorted()
 }
 
-/// The best of those before and of all segments that are scanned; and whether none of the units that were left out can be among them.
+/// The best of those before and of all segments that are scanned; and whether none of the passages that were left out can be among them.
 fn scan_and_score(
     views: &[View<'_>],
     plan: &Plan,
     mut best: TopK,
     threshold: f64,
-    expect: bool,
+    estimate: bool,
     scratch: &mut Scratch,
 ) -> (TopK, bool) {
-    let Scanned { candidates, floor } = scan(views, plan, threshold, expect, &mut scratch.sums);
+    let Scanned { candidates, floor } = scan(views, plan, threshold, estimate, &mut scratch.sums);
     let enough = candidates.len() >= plan.keep;
     rescore(views, candidates, plan, &scratch.dense, &mut best);
     // A floor that never rose left nobody out, however few there are.

@@ -3,7 +3,7 @@
 use super::bounds::{Bounds, multiplier};
 use super::cost::{SCORE_COST, Share, cost};
 use super::effort::Reading;
-use super::query::{Knobs, Query, SCAN_TERMS};
+use super::query::{Query, SCAN_TERMS, SearchOptions};
 use super::view::View;
 
 /// A query term that a segment has.
@@ -21,7 +21,7 @@ pub(super) struct TermPlan {
 /// One segment's part.
 #[derive(Debug)]
 enum SegmentPlan {
-    /// Score every allowed unit.
+    /// Score every allowed passage.
     Direct,
     Scan(Vec<TermPlan>),
 }
@@ -37,21 +37,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(views: &[View<'_>], query: Query<'_>, knobs: Knobs) -> Self {
-        let shares: Vec<Option<Vec<Share>>> = views.iter().map(|view| scanned(view, query)).collect();
-        let plain = |shares: &Option<Vec<Share>>| shares.iter().flatten().map(|s| s.share).collect();
+    pub(super) fn new(views: &[View<'_>], query: Query<'_>, options: SearchOptions) -> Self {
+        let shares: Vec<Option<Vec<Share>>> =
+            views.iter().map(|view| scanned(view, query)).collect();
+        let plain =
+            |shares: &Option<Vec<Share>>| shares.iter().flatten().map(|s| s.share).collect();
         let bounds = Bounds::new(&shares.iter().map(plain).collect::<Vec<_>>());
         let segment = |(view, shares): (&View<'_>, Option<Vec<Share>>)| match shares {
-            Some(shares) => SegmentPlan::Scan(terms(view, &shares, &bounds, knobs.effort)),
+            Some(shares) => SegmentPlan::Scan(terms(view, &shares, &bounds, options.effort)),
             None => SegmentPlan::Direct,
         };
         let segments = views.iter().zip(shares).map(segment).collect();
-        let exact = knobs.effort >= 1.0;
-        let keep = if exact { knobs.k } else { window(knobs) };
+        let exact = options.effort >= 1.0;
+        let keep = if exact { options.k } else { window(options) };
         Plan { bounds, keep, exact, segments }
     }
 
-    /// Whether every allowed unit of the segment is scored.
+    /// Whether every allowed passage of the segment is scored.
     pub(super) fn is_direct(&self, view: &View<'_>) -> bool {
         matches!(self.segments[view.segment as usize], SegmentPlan::Direct)
     }
@@ -65,13 +67,13 @@ impl Plan {
     }
 }
 
-/// Units that an approximate search scores: the less it has read, the more. For k = 10 and effort .2, 60; for k = 1000, 1,500.
-fn window(knobs: Knobs) -> usize {
-    let k = knobs.k as f64;
-    (k + (10.0 * k).sqrt() / knobs.effort).ceil() as usize
+/// Passages that an approximate search scores: the less it has read, the more. For k = 10 and effort .2, 60; for k = 1000, 1,500.
+fn window(options: SearchOptions) -> usize {
+    let k = options.k as f64;
+    (k + (10.0 * k).sqrt() / options.effort).ceil() as usize
 }
 
-/// The query's terms in a segment; None where it is cheaper, or the only way, to score its units one by one.
+/// The query's terms in a segment; None where it is cheaper, or the only way, to score its passages one by one.
 fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
     if query.terms.len() > SCAN_TERMS {
         return None;
@@ -84,7 +86,7 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
     };
     let shares: Vec<Share> = query.terms.iter().zip(query.weights).filter_map(share).collect();
     let cost: usize = shares.iter().map(|s| cost(&postings, s.place)).sum();
-    (view.allowed_units.saturating_mul(SCORE_COST) >= cost).then_some(shares)
+    (view.allowed_passages.saturating_mul(SCORE_COST) >= cost).then_some(shares)
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {
@@ -93,7 +95,12 @@ fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec
     let term = |s: &Share| {
         let whole = || Some((1, postings.dense.term(s.place).is_some_and(|dense| dense.cut != 1)));
         let (least, row) = part.as_ref().map_or_else(whole, |part| part.of(s, bounds))?;
-        Some(TermPlan { place: s.place, multiplier: multiplier(bounds.unit(s.share)), least, row })
+        Some(TermPlan {
+            place: s.place,
+            multiplier: multiplier(bounds.quanta(s.share)),
+            least,
+            row,
+        })
     };
     shares.iter().filter_map(term).collect()
 }

@@ -3,7 +3,7 @@
 use crate::limits::{MAX_TERMS, check_vector};
 use crate::{Error, Result};
 
-/// Longer queries are scored unit by unit: the rounding of so many terms would leave little of a u16.
+/// Longer queries are scored passage by passage: the rounding of so many terms would leave little of a u16.
 pub(super) const SCAN_TERMS: usize = MAX_TERMS / 8;
 
 /// Query vectors in CSR form.
@@ -19,7 +19,12 @@ impl<'a> Queries<'a> {
     ///
     /// # Errors
     /// [`Error::Invalid`], naming the query, where a limit is broken.
-    pub fn new(indptr: &'a [i64], terms: &'a [u32], weights: &'a [f32], vocabulary_size: u32) -> Result<Self> {
+    pub fn new(
+        indptr: &'a [i64],
+        terms: &'a [u32],
+        weights: &'a [f32],
+        vocabulary_size: u32,
+    ) -> Result<Self> {
         let whole = indptr.first() == Some(&0) && indptr.last() == Some(&(terms.len() as i64));
         if !whole || !indptr.is_sorted() || terms.len() != weights.len() {
             return Err(Error::invalid("queries: indptr, terms and weights do not fit together"));
@@ -58,7 +63,7 @@ pub(super) struct Query<'a> {
 
 /// How to search.
 #[derive(Debug, Clone, Copy)]
-pub struct Knobs {
+pub struct SearchOptions {
     /// How many hits.
     pub k: usize,
     /// The share of a query's postings that is read, strongest contributions first, in (0, 1]. At 1 the result is exact.
@@ -96,7 +101,11 @@ impl DenseQuery {
     /// Sum over the terms in their order. A term that the query lacks adds 0.0, which changes no bit of a sum of
     /// numbers >= 0; one outside the vocabulary (a damaged file, opened unverified) is ignored.
     pub(super) fn dot<T: Copy + Into<u32>>(&self, terms: &[T], impacts: &[u16]) -> f64 {
-        let weight = |&term: &T| f64::from(self.0.get(term.into() as usize).copied().unwrap_or(0.0));
-        terms.iter().zip(impacts).fold(0.0, |sum, (term, &impact)| sum + weight(term) * f64::from(impact))
+        let weight =
+            |&term: &T| f64::from(self.0.get(term.into() as usize).copied().unwrap_or(0.0));
+        terms
+            .iter()
+            .zip(impacts)
+            .fold(0.0, |sum, (term, &impact)| sum + weight(term) * f64::from(impact))
     }
 }

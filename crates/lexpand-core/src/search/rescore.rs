@@ -1,4 +1,4 @@
-//! The score of a unit, as docs/format.md defines it.
+//! The score of a passage, as docs/format.md defines it.
 
 use super::plan::Plan;
 use super::pool::Candidate;
@@ -15,7 +15,7 @@ const BATCH: usize = 8;
 const NEAR: usize = 2;
 
 /// Scores candidates: those that are wanted, by their sums, in the order of their places, so that pages and what says where they lie come in order;
-/// then the others, the largest sums first. An exact search ends where no sum that is left can reach the k-th best score: half of the units that
+/// then the others, the largest sums first. An exact search ends where no sum that is left can reach the k-th best score: half of the passages that
 /// [`Bounds::drop`] has to keep are not read.
 ///
 /// [`Bounds::drop`]: super::bounds::Bounds::drop
@@ -29,7 +29,9 @@ pub(super) fn rescore(
     let wanted = plan.keep.min(candidates.len());
     put_in_order(&mut candidates, wanted);
     let view = |candidate: &Candidate| &views[candidate.segment as usize];
-    let part = |from: usize, to: usize| candidates[from.min(candidates.len())..to.min(candidates.len())].iter();
+    let part = |from: usize, to: usize| {
+        candidates[from.min(candidates.len())..to.min(candidates.len())].iter()
+    };
     part(0, 2 * BATCH).for_each(|candidate| view(candidate).prefetch_place(candidate.ordinal));
     part(0, BATCH).for_each(|candidate| view(candidate).prefetch_pages(candidate.ordinal));
     for (i, candidate) in candidates.iter().enumerate() {
@@ -37,7 +39,8 @@ pub(super) fn rescore(
             break;
         }
         if i % BATCH == 0 {
-            part(i + 2 * BATCH, i + 3 * BATCH).for_each(|later| view(later).prefetch_place(later.ordinal));
+            part(i + 2 * BATCH, i + 3 * BATCH)
+                .for_each(|later| view(later).prefetch_place(later.ordinal));
             part(i + BATCH, i + 2 * BATCH).for_each(|next| view(next).prefetch_pages(next.ordinal));
         }
         if let Some(next) = candidates.get(i + NEAR) {
@@ -57,9 +60,11 @@ fn put_in_order(candidates: &mut [Candidate], wanted: usize) {
     others.sort_unstable_by(|a, b| b.cmp(a));
 }
 
-/// Every allowed unit, one after the other.
+/// Every allowed passage, one after the other.
 pub(super) fn score_all(view: &View<'_>, query: &DenseQuery, best: &mut TopK) {
-    for ordinal in (0..view.rows.len() as u32).filter(|&ordinal| contains(view.allowed, ordinal as usize)) {
+    for ordinal in
+        (0..view.rows.len() as u32).filter(|&ordinal| contains(view.allowed, ordinal as usize))
+    {
         best.offer(view.score(ordinal, query));
     }
 }

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub struct Searched<'a> {
     /// The segment.
     pub segment: &'a Segment,
-    /// At least as many bits as it has units.
+    /// At least as many bits as it has passages.
     pub allowed: Option<&'a [u64]>,
 }
 
@@ -23,22 +23,34 @@ pub(super) struct View<'a> {
     pub(super) rows: &'a [u32],
     pub(super) segment: u32,
     pub(super) allowed: Option<&'a [u64]>,
-    pub(super) allowed_units: usize,
+    pub(super) allowed_passages: usize,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(searched: &Searched<'a>, field: u32, segment: u32) -> Result<Self> {
-        let field = searched.segment.field(field).ok_or_else(|| Error::invalid("a segment lacks the field"))?;
-        let units = searched.segment.units() as usize;
-        if searched.allowed.is_some_and(|words| words.len() * 64 < units) {
-            return Err(Error::invalid(format!("the set of allowed units of segment {segment} is shorter than it")));
+        let field = searched
+            .segment
+            .field(field)
+            .ok_or_else(|| Error::invalid("a segment lacks the field"))?;
+        let passages = searched.segment.passages() as usize;
+        if searched.allowed.is_some_and(|words| words.len() * 64 < passages) {
+            return Err(Error::invalid(format!(
+                "the set of allowed passages of segment {segment} is shorter than it"
+            )));
         }
-        let allowed_units = searched.allowed.map_or(units, |words| count_in(words, 0..units));
-        Ok(View { field, rows: searched.segment.rows(), segment, allowed: searched.allowed, allowed_units })
+        let allowed_passages =
+            searched.allowed.map_or(passages, |words| count_in(words, 0..passages));
+        Ok(View {
+            field,
+            rows: searched.segment.rows(),
+            segment,
+            allowed: searched.allowed,
+            allowed_passages,
+        })
     }
 
     pub(super) fn score(&self, ordinal: u32, query: &DenseQuery) -> Hit {
-        let range = self.field.unit(ordinal);
+        let range = self.field.passage(ordinal);
         let impacts = &self.field.forward_impacts[range.clone()];
         let sum = match self.field.forward_terms {
             Terms::Narrow(terms) => query.dot(&terms[range], impacts),
@@ -48,7 +60,7 @@ impl<'a> View<'a> {
         Hit { score, row: self.rows[ordinal as usize], segment: self.segment, ordinal }
     }
 
-    /// Asks for where a unit lies, which the other two will read.
+    /// Asks for where a passage lies, which the other two will read.
     pub(super) fn prefetch_place(&self, ordinal: u32) {
         prefetch(&self.field.forward_starts[ordinal as usize]);
         prefetch(&self.field.scales[ordinal as usize]);
@@ -57,7 +69,7 @@ impl<'a> View<'a> {
 
     /// Asks for the pages of what [`View::score`] will read.
     pub(super) fn prefetch_pages(&self, ordinal: u32) {
-        let range = self.field.unit(ordinal);
+        let range = self.field.passage(ordinal);
         if let Some(last) = range.clone().last() {
             self.prefetch_at(range.start);
             self.prefetch_at(last);
@@ -66,7 +78,7 @@ impl<'a> View<'a> {
 
     /// Asks for all that [`View::score`] will read.
     pub(super) fn prefetch(&self, ordinal: u32) {
-        self.field.unit(ordinal).step_by(32).for_each(|i| self.prefetch_at(i));
+        self.field.passage(ordinal).step_by(32).for_each(|i| self.prefetch_at(i));
     }
 
     fn prefetch_at(&self, i: usize) {

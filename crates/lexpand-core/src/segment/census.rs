@@ -5,12 +5,12 @@ use super::quantize::round_up;
 use super::sizes::{LEVELS, blocks};
 use crate::limits::BLOCK;
 
-/// From this share of the units a term is dense: one bound a unit, added by SIMD, is then read faster than postings of
+/// From this share of the passages a term is dense: one bound a passage, added by SIMD, is then read faster than postings of
 /// three bytes that are scattered (measured, LOG.md).
 const DENSE_SHARE: f64 = 0.05;
 
 /// Segments below this have no dense terms: there is nothing to gain.
-const DENSE_UNITS: usize = 1024;
+const DENSE_PASSAGES: usize = 1024;
 
 /// A dense term's postings hold at most about this share of it: those that approximate search reads.
 const DENSE_POSTINGS: f64 = 0.25;
@@ -18,7 +18,7 @@ const DENSE_POSTINGS: f64 = 0.25;
 /// Counts of a field. Places number the terms that occur, in ascending order.
 #[derive(Debug)]
 pub(super) struct Census {
-    pub(super) units: usize,
+    pub(super) passages: usize,
     pub(super) blocks: usize,
     /// The terms that occur.
     pub(super) terms: Vec<u32>,
@@ -52,16 +52,21 @@ pub(super) fn bound(weight: f64, step: f32) -> u8 {
 
 impl Census {
     pub(super) fn take(forward: &ForwardParts<'_>, vocabulary_size: usize) -> Self {
-        let units = forward.units();
-        let blocks = blocks(units);
+        let passages = forward.passages();
+        let blocks = blocks(passages);
         let mut counts = vec![0_u32; vocabulary_size * blocks];
         let mut most = vec![0.0_f64; vocabulary_size];
-        forward.each(|unit, term, weight| {
-            counts[term * blocks + unit / BLOCK] += 1;
+        forward.each(|passage, term, weight| {
+            counts[term * blocks + passage / BLOCK] += 1;
             most[term] = most[term].max(weight);
         });
-        let mut census = Census::of_terms(units, blocks, &most);
-        census.counts = census.terms.iter().flat_map(|&t| &counts[t as usize * blocks..][..blocks]).copied().collect();
+        let mut census = Census::of_terms(passages, blocks, &most);
+        census.counts = census
+            .terms
+            .iter()
+            .flat_map(|&t| &counts[t as usize * blocks..][..blocks])
+            .copied()
+            .collect();
         drop(counts);
         census.find_dense();
         census.take_levels(forward);
@@ -69,8 +74,9 @@ impl Census {
     }
 
     /// The terms that occur: those with a largest weight.
-    fn of_terms(units: usize, blocks: usize, most: &[f64]) -> Self {
-        let terms: Vec<u32> = (0..most.len() as u32).filter(|&term| most[term as usize] > 0.0).collect();
+    fn of_terms(passages: usize, blocks: usize, most: &[f64]) -> Self {
+        let terms: Vec<u32> =
+            (0..most.len() as u32).filter(|&term| most[term as usize] > 0.0).collect();
         let step = |&term: &u32| round_up(most[term as usize] / 255.0).max(f32::MIN_POSITIVE);
         let mut places = vec![u32::MAX; most.len()];
         for (place, &term) in terms.iter().enumerate() {
@@ -79,39 +85,48 @@ impl Census {
         let steps = terms.iter().map(step).collect();
         let cuts = vec![1; terms.len()];
         let (counts, shares, dense) = (Vec::new(), Vec::new(), Vec::new());
-        Census { units, blocks, terms, steps, counts, shares, dense, cuts, places }
+        Census { passages, blocks, terms, steps, counts, shares, dense, cuts, places }
     }
 
     /// Postings of a term.
     fn frequency(&self, place: usize) -> u64 {
-        self.counts[place * self.blocks..][..self.blocks].iter().map(|&count| u64::from(count)).sum()
+        self.counts[place * self.blocks..][..self.blocks]
+            .iter()
+            .map(|&count| u64::from(count))
+            .sum()
     }
 
     fn find_dense(&mut self) {
-        let least = (self.units as f64 * DENSE_SHARE) as u64;
-        if self.units >= DENSE_UNITS {
-            self.dense = (0..self.terms.len() as u32).filter(|&p| self.frequency(p as usize) > least).collect();
+        let least = (self.passages as f64 * DENSE_SHARE) as u64;
+        if self.passages >= DENSE_PASSAGES {
+            self.dense = (0..self.terms.len() as u32)
+                .filter(|&p| self.frequency(p as usize) > least)
+                .collect();
         }
     }
 
     /// Shares of all terms by level; and of the dense ones, which postings are kept.
     fn take_levels(&mut self, forward: &ForwardParts<'_>) {
-        let reached: [usize; 256] = std::array::from_fn(|b| LEVELS.iter().filter(|&&l| usize::from(l) <= b).count());
+        let reached: [usize; 256] =
+            std::array::from_fn(|b| LEVELS.iter().filter(|&&l| usize::from(l) <= b).count());
         let (levels, width) = (LEVELS.len() + 1, self.blocks * (LEVELS.len() + 1));
         let mut dense_of = vec![usize::MAX; self.terms.len()];
         self.dense.iter().enumerate().for_each(|(i, &place)| dense_of[place as usize] = i);
         let mut counts = vec![0_u32; self.terms.len() * levels];
         let mut by_block = vec![0_u32; self.dense.len() * width];
-        forward.each(|unit, term, weight| {
+        forward.each(|passage, term, weight| {
             let place = self.places[term] as usize;
             let level = reached[usize::from(bound(weight, self.steps[place]))];
             counts[place * levels + level] += 1;
             if dense_of[place] != usize::MAX {
-                by_block[dense_of[place] * width + unit / BLOCK * levels + level] += 1;
+                by_block[dense_of[place] * width + passage / BLOCK * levels + level] += 1;
             }
         });
         counts.chunks_mut(levels).chain(by_block.chunks_mut(levels)).for_each(add_up_from_the_top);
-        self.shares = counts.chunks(levels).flat_map(|c| c[1..].iter().map(move |&n| share(n, c[0]))).collect();
+        self.shares = counts
+            .chunks(levels)
+            .flat_map(|c| c[1..].iter().map(move |&n| share(n, c[0])))
+            .collect();
         for (i, &place) in self.dense.iter().enumerate() {
             let place = place as usize;
             let kept = kept_level(&counts[place * levels..][..levels]);
@@ -138,7 +153,8 @@ fn share(part: u32, whole: u32) -> u8 {
 
 /// The lowest level that few enough of a dense term's postings reach.
 fn kept_level(counts: &[u32]) -> Option<usize> {
-    (1..counts.len()).find(|&level| f64::from(counts[level]) <= DENSE_POSTINGS * f64::from(counts[0]))
+    (1..counts.len())
+        .find(|&level| f64::from(counts[level]) <= DENSE_POSTINGS * f64::from(counts[0]))
 }
 
 #[cfg(test)]

@@ -40,11 +40,11 @@ impl Terms<'_> {
 pub struct Field<'a> {
     /// Terms are below this.
     pub vocabulary_size: u32,
-    /// One a unit.
+    /// One a passage.
     pub scales: &'a [f32],
-    /// Where each unit's terms begin; one more than there are units.
+    /// Where each passage's terms begin; one more than there are passages.
     pub forward_starts: &'a [u64],
-    /// Ascending within a unit.
+    /// Ascending within a passage.
     pub forward_terms: Terms<'a>,
     /// Beside the terms.
     pub forward_impacts: &'a [u16],
@@ -55,7 +55,7 @@ pub struct Field<'a> {
 /// The forward index turned over.
 #[derive(Debug, Clone, Copy)]
 pub struct Postings<'a> {
-    /// Blocks of 2^16 units.
+    /// Blocks of 2^16 passages.
     pub blocks: usize,
     /// The terms that occur, ascending.
     pub terms: &'a [u32],
@@ -77,35 +77,35 @@ pub struct Postings<'a> {
     pub dense: Dense<'a>,
 }
 
-/// The frequent terms as one bound a unit; their postings hold only the largest.
+/// The frequent terms as one bound a passage; their postings hold only the largest.
 #[derive(Debug, Clone, Copy)]
 pub struct Dense<'a> {
     /// Places of the terms among the posting terms, ascending.
     pub terms: &'a [u32],
     /// The least bound that their postings hold; 0 where they hold none.
     pub cuts: &'a [u8],
-    /// `[terms.len(), width]`: bounds by ordinal, 0 where a unit lacks the term.
+    /// `[terms.len(), width]`: bounds by ordinal, 0 where a passage lacks the term.
     pub rows: &'a [u8],
-    /// Units, rounded up to a multiple of 64.
+    /// Passages, rounded up to a multiple of 64.
     pub width: usize,
-    /// `[terms.len(), width / GROUP]`: the largest bound of each group of [`GROUP`] units; empty in a segment that was written without.
+    /// `[terms.len(), width / GROUP]`: the largest bound of each group of [`GROUP`] passages; empty in a segment that was written without.
     ///
     /// [`GROUP`]: super::sizes::GROUP
     pub maxima: &'a [u8],
 }
 
 impl Field<'_> {
-    /// Where a unit's terms lie in the forward index.
-    pub fn unit(&self, ordinal: u32) -> std::ops::Range<usize> {
+    /// Where a passage's terms lie in the forward index.
+    pub fn passage(&self, ordinal: u32) -> std::ops::Range<usize> {
         let i = ordinal as usize;
         self.forward_starts[i] as usize..self.forward_starts[i + 1] as usize
     }
 
-    /// Of each term, the units of a set (bit i of word i / 64; all without one) that have it.
-    pub fn document_frequencies(&self, units: Option<&[u64]>) -> Vec<u64> {
+    /// Of each term, the passages of a set (bit i of word i / 64; all without one) that have it.
+    pub fn document_frequencies(&self, passages: Option<&[u64]>) -> Vec<u64> {
         let mut counts = vec![0; self.vocabulary_size as usize];
-        for ordinal in (0..self.scales.len()).filter(|&ordinal| contains(units, ordinal)) {
-            for place in self.unit(ordinal as u32) {
+        for ordinal in (0..self.scales.len()).filter(|&ordinal| contains(passages, ordinal)) {
+            for place in self.passage(ordinal as u32) {
                 // A term outside the vocabulary is a damaged file's, opened unverified.
                 if let Some(count) = counts.get_mut(self.forward_terms.at(place) as usize) {
                     *count += 1;
@@ -118,7 +118,7 @@ impl Field<'_> {
 
 impl<'a> Postings<'a> {
     /// Where the postings of the i-th term in a block lie.
-    pub fn run(&self, i: usize, block: usize) -> std::ops::Range<usize> {
+    pub fn block(&self, i: usize, block: usize) -> std::ops::Range<usize> {
         let at = i * (self.blocks + 1) + block;
         self.starts[at] as usize..self.starts[at + 1] as usize
     }
@@ -126,7 +126,8 @@ impl<'a> Postings<'a> {
     /// The splits of the i-th term's run in a block, where it is long enough to have any.
     pub fn splits_of(&self, i: usize, block: usize) -> Option<&'a [u16]> {
         let place = self.split_places[i * self.blocks + block];
-        (place != u32::MAX).then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
+        (place != u32::MAX)
+            .then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
     }
 
     /// Of the i-th term's postings, the share whose bound reaches each of [`LEVELS`].
@@ -135,21 +136,21 @@ impl<'a> Postings<'a> {
     }
 
     /// Where all postings of the i-th term lie.
-    pub fn whole(&self, i: usize) -> std::ops::Range<usize> {
+    pub fn list(&self, i: usize) -> std::ops::Range<usize> {
         let at = i * (self.blocks + 1);
         self.starts[at] as usize..self.starts[at + self.blocks] as usize
     }
 
     /// Postings of the i-th term that are stored as such.
     pub fn stored(&self, i: usize) -> usize {
-        self.whole(i).len()
+        self.list(i).len()
     }
 }
 
 /// What a segment says of one dense term.
 #[derive(Debug, Clone, Copy)]
 pub struct DenseTerm<'a> {
-    /// A bound a unit.
+    /// A bound a passage.
     pub row: &'a [u8],
     /// The largest bound of each group; None in a segment that was written without.
     pub maxima: Option<&'a [u8]>,

@@ -19,9 +19,9 @@ const MAX_SECTIONS: u32 = 1 << 16;
 
 /// Section kinds.
 pub(super) mod kind {
-    pub const UNIT_ROWS: u32 = 1;
-    pub const UNIT_CHUNKS: u32 = 2;
-    pub const UNIT_SPANS: u32 = 3;
+    pub const PASSAGE_ROWS: u32 = 1;
+    pub const PASSAGE_CHUNKS: u32 = 2;
+    pub const PASSAGE_SPANS: u32 = 3;
     pub const FIELD: u32 = 16;
     pub const SCALES: u32 = 17;
     pub const FORWARD_STARTS: u32 = 18;
@@ -56,7 +56,7 @@ pub(super) struct Section {
 /// Everything before the first section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    pub(super) units: u32,
+    pub(super) passages: u32,
     pub(super) length: u64,
     pub(super) sections: Vec<Section>,
 }
@@ -76,7 +76,7 @@ pub(super) fn align(offset: u64) -> u64 {
 
 impl Layout {
     /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other. Checksums are still to come.
-    pub(super) fn place(units: u32, parts: &[(u32, u32, u64)]) -> Self {
+    pub(super) fn place(passages: u32, parts: &[(u32, u32, u64)]) -> Self {
         let mut end = (HEADER + ENTRY * parts.len()) as u64;
         let sections = parts
             .iter()
@@ -86,7 +86,7 @@ impl Layout {
                 Section { kind, field, offset, length, checksum: 0 }
             })
             .collect();
-        Layout { units, length: end, sections }
+        Layout { passages, length: end, sections }
     }
 
     /// The place of a section in the table.
@@ -101,7 +101,7 @@ impl Layout {
         out.extend(VERSION.to_le_bytes());
         out.extend((self.sections.len() as u32).to_le_bytes());
         out.extend(self.length.to_le_bytes());
-        out.extend(u64::from(self.units).to_le_bytes());
+        out.extend(u64::from(self.passages).to_le_bytes());
         out.extend(xxh3_64(&table).to_le_bytes());
         out.resize(HEADER - 8, 0);
         out.extend(xxh3_64(&out).to_le_bytes());
@@ -113,32 +113,46 @@ impl Layout {
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let corrupt = |what: String| Error::corrupt(path, what);
         if bytes.len() < HEADER || bytes[..8] != MAGIC {
-            return Err(corrupt("not a segment file (its first bytes are not the magic number)".into()));
+            return Err(corrupt(
+                "not a segment file (its first bytes are not the magic number)".into(),
+            ));
         }
         let version = u32_at(bytes, 8);
         if version > VERSION {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
+            return Err(Error::NewerFormat {
+                path: path.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
         }
         if xxh3_64(&bytes[..HEADER - 8]) != u64_at(bytes, HEADER - 8) {
-            return Err(corrupt("the header's checksum does not match: the file is damaged".into()));
+            return Err(corrupt(
+                "the header's checksum does not match: the file is damaged".into(),
+            ));
         }
         if version < VERSION {
             return Err(Error::OlderFormat { path: path.to_owned(), found: version });
         }
-        let (count, length, units) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
+        let (count, length, passages) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         if length != bytes.len() as u64 {
-            return Err(corrupt(format!("{} bytes long, not {length}: cut off or added to", bytes.len())));
+            return Err(corrupt(format!(
+                "{} bytes long, not {length}: cut off or added to",
+                bytes.len()
+            )));
         }
-        let units = u32::try_from(units).map_err(|_| corrupt(format!("{units} units are too many")))?;
+        let passages = u32::try_from(passages)
+            .map_err(|_| corrupt(format!("{passages} passages are too many")))?;
         let table = HEADER + ENTRY * count.min(MAX_SECTIONS) as usize;
         if count > MAX_SECTIONS || table > bytes.len() {
             return Err(corrupt(format!("a table of {count} sections does not fit")));
         }
         if xxh3_64(&bytes[HEADER..table]) != u64_at(bytes, 32) {
-            return Err(corrupt("the section table's checksum does not match: the file is damaged".into()));
+            return Err(corrupt(
+                "the section table's checksum does not match: the file is damaged".into(),
+            ));
         }
         let sections = bytes[HEADER..table].chunks_exact(ENTRY).map(Section::from_bytes).collect();
-        let layout = Layout { units, length, sections };
+        let layout = Layout { passages, length, sections };
         layout.check_places(table as u64).map_err(corrupt)?;
         Ok(layout)
     }
@@ -148,11 +162,21 @@ impl Layout {
         let mut end = table_end;
         for (i, section) in self.sections.iter().enumerate() {
             if section.offset != align(end) {
-                return Err(format!("section {i} begins at {}, not at {}", section.offset, align(end)));
+                return Err(format!(
+                    "section {i} begins at {}, not at {}",
+                    section.offset,
+                    align(end)
+                ));
             }
-            end =
-                section.offset.checked_add(section.length).filter(|&e| e <= self.length).ok_or_else(|| {
-                    format!("section {i} ends past the file: {} + {}", section.offset, section.length)
+            end = section
+                .offset
+                .checked_add(section.length)
+                .filter(|&e| e <= self.length)
+                .ok_or_else(|| {
+                    format!(
+                        "section {i} ends past the file: {} + {}",
+                        section.offset, section.length
+                    )
                 })?;
         }
         if end != self.length {

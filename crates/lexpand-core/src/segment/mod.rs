@@ -28,5 +28,5 @@ pub use merge::{MergeSource, merge};
 pub(crate) use postings::maxima;
 pub use read::{Part, Segment};
 pub(crate) use sizes::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
-pub use types::{Extra, FieldVectors, Means, Units, Written};
+pub use types::{Budget, Extra, FieldVectors, Passages, Written};
 pub use write::write;

@@ -5,7 +5,7 @@ use super::types::FieldVectors;
 use crate::limits::{MAX_VOCABULARY, check_vector};
 use crate::{Error, Result};
 
-/// A field's units in order, each its terms in ascending order.
+/// A field's passages in order, each its terms in ascending order.
 #[derive(Debug, Default)]
 pub(super) struct Forward {
     pub(super) scales: Vec<f32>,
@@ -21,18 +21,18 @@ pub(super) fn round_up(x: f64) -> f32 {
 }
 
 impl Forward {
-    /// Quantises `vectors`, which must have `units` rows.
+    /// Quantises `vectors`, which must have `passages` rows.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the unit, where a limit is broken.
-    pub(super) fn build(vectors: &FieldVectors<'_>, units: usize) -> Result<Self> {
-        check_shape(vectors, units)?;
+    /// [`Error::Invalid`], naming the passage, where a limit is broken.
+    pub(super) fn build(vectors: &FieldVectors<'_>, passages: usize) -> Result<Self> {
+        check_shape(vectors, passages)?;
         let mut forward = Forward { starts: vec![0], ..Forward::default() };
-        for (unit, bounds) in vectors.indptr.windows(2).enumerate() {
+        for (passage, bounds) in vectors.indptr.windows(2).enumerate() {
             let range = bounds[0] as usize..bounds[1] as usize;
             let (terms, weights) = (&vectors.terms[range.clone()], &vectors.weights[range]);
             check_vector(terms, weights, vectors.vocabulary_size)
-                .map_err(|what| Error::invalid(format!("unit {unit}: {what}")))?;
+                .map_err(|what| Error::invalid(format!("passage {passage}: {what}")))?;
             forward.push(terms, weights);
         }
         Ok(forward)
@@ -41,7 +41,8 @@ impl Forward {
     fn push(&mut self, terms: &[u32], weights: &[f32]) {
         let most = f64::from(weights.iter().copied().fold(0.0, f32::max));
         // At least the smallest normal number: a scale that underflows would make every stored weight zero.
-        let scale = if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
+        let scale =
+            if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
         for (&term, &weight) in terms.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let impact = (f64::from(weight) / f64::from(scale)).round();
             self.terms.push(term);
@@ -52,15 +53,18 @@ impl Forward {
     }
 }
 
-fn check_shape(vectors: &FieldVectors<'_>, units: usize) -> Result<()> {
+fn check_shape(vectors: &FieldVectors<'_>, passages: usize) -> Result<()> {
     let FieldVectors { indptr, terms, weights, vocabulary_size, .. } = vectors;
     if *vocabulary_size == 0 || *vocabulary_size as usize > MAX_VOCABULARY {
-        return Err(Error::invalid(format!("a vocabulary of {vocabulary_size} terms; 1 to {MAX_VOCABULARY}")));
+        return Err(Error::invalid(format!(
+            "a vocabulary of {vocabulary_size} terms; 1 to {MAX_VOCABULARY}"
+        )));
     }
     let whole = indptr.first() == Some(&0) && indptr.last() == Some(&(terms.len() as i64));
-    if indptr.len() != units + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len() {
+    if indptr.len() != passages + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len()
+    {
         return Err(Error::invalid(format!(
-            "vectors: indptr of {} for {units} units, {} terms, {} weights do not fit together",
+            "vectors: indptr of {} for {passages} passages, {} terms, {} weights do not fit together",
             indptr.len(),
             terms.len(),
             weights.len()

@@ -32,9 +32,9 @@ pub struct Part {
 }
 
 impl Segment {
-    /// Units in the segment.
-    pub fn units(&self) -> u32 {
-        self.layout.units
+    /// Passages in the segment.
+    pub fn passages(&self) -> u32 {
+        self.layout.passages
     }
 
     /// The header's checksum, which the catalogue records too.
@@ -47,19 +47,19 @@ impl Segment {
         self.layout.length
     }
 
-    /// The row of each unit's document.
+    /// The row of each passage's document.
     pub fn rows(&self) -> &[u32] {
-        self.array(kind::UNIT_ROWS, NO_FIELD)
+        self.array(kind::PASSAGE_ROWS, NO_FIELD)
     }
 
-    /// The chunk's number of each unit within its document.
+    /// The chunk's number of each passage within its document.
     pub fn chunks(&self) -> &[u32] {
-        self.array(kind::UNIT_CHUNKS, NO_FIELD)
+        self.array(kind::PASSAGE_CHUNKS, NO_FIELD)
     }
 
-    /// First and end character of each unit, in turn.
+    /// First and end character of each passage, in turn.
     pub fn spans(&self) -> &[u32] {
-        self.array(kind::UNIT_SPANS, NO_FIELD)
+        self.array(kind::PASSAGE_SPANS, NO_FIELD)
     }
 
     /// The numbers of the closed fields, ascending.
@@ -69,18 +69,27 @@ impl Segment {
 
     /// The numbers of the open fields, ascending.
     pub fn word_fields(&self) -> Vec<u32> {
-        self.layout.sections.iter().filter(|s| s.kind == words::kind::HEADER).map(|s| s.field).collect()
+        self.layout
+            .sections
+            .iter()
+            .filter(|s| s.kind == words::kind::HEADER)
+            .map(|s| s.field)
+            .collect()
     }
 
     /// The words of an open field, where the segment has it.
     pub fn words(&self, field: u32) -> Option<WordField<'_>> {
         self.find(words::kind::HEADER, field)?;
-        WordField::view(|kind| self.extra(kind, field), self.layout.units).ok()
+        WordField::view(|kind| self.extra(kind, field), self.layout.passages).ok()
     }
 
     /// Every section with its length.
     pub fn parts(&self) -> Vec<Part> {
-        self.layout.sections.iter().map(|s| Part { kind: s.kind, field: s.field, bytes: s.length }).collect()
+        self.layout
+            .sections
+            .iter()
+            .map(|s| Part { kind: s.kind, field: s.field, bytes: s.length })
+            .collect()
     }
 
     /// A section of another module (see [`super::Extra`]); it begins at a multiple of 64 bytes.
@@ -90,7 +99,8 @@ impl Segment {
 
     /// The arrays of a field, where the segment has it.
     pub fn field(&self, field: u32) -> Option<Field<'_>> {
-        let header: &[u32] = self.find(kind::FIELD, field).map(|_| self.array(kind::FIELD, field))?;
+        let header: &[u32] =
+            self.find(kind::FIELD, field).map(|_| self.array(kind::FIELD, field))?;
         let vocabulary_size = header[1];
         let forward_terms = if is_narrow(vocabulary_size) {
             Terms::Narrow(self.array(kind::FORWARD_TERMS, field))
@@ -108,9 +118,9 @@ impl Segment {
     }
 
     fn postings(&self, field: u32) -> Postings<'_> {
-        let units = self.layout.units as usize;
+        let passages = self.layout.passages as usize;
         Postings {
-            blocks: blocks(units),
+            blocks: blocks(passages),
             terms: self.array(kind::POSTING_TERMS, field),
             steps: self.array(kind::POSTING_STEPS, field),
             starts: self.array(kind::POSTING_STARTS, field),
@@ -123,7 +133,7 @@ impl Segment {
                 terms: self.array(kind::DENSE_TERMS, field),
                 cuts: self.array(kind::DENSE_CUTS, field),
                 rows: self.array(kind::DENSE_ROWS, field),
-                width: row_width(units),
+                width: row_width(passages),
                 maxima: self.array(kind::DENSE_MAXIMA, field),
             },
         }

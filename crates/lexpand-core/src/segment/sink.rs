@@ -22,12 +22,19 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Makes `path` with the suffix `.tmp`, as long as it will be.
-    pub(super) fn create(path: &Path, units: u32, mut parts: Vec<(u32, u32, u64)>) -> Result<Self> {
+    pub(super) fn create(
+        path: &Path,
+        passages: u32,
+        mut parts: Vec<(u32, u32, u64)>,
+    ) -> Result<Self> {
         if path.exists() {
-            return Err(Error::invalid(format!("{} exists: a segment is never written again", path.display())));
+            return Err(Error::invalid(format!(
+                "{} exists: a segment is never written again",
+                path.display()
+            )));
         }
         parts.sort_by_key(|&(kind, field, _)| (field, kind));
-        let layout = Layout::place(units, &parts);
+        let layout = Layout::place(passages, &parts);
         let temporary = path.with_extension("tmp");
         let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
         let grown = layout.sections.iter().map(|_| (0, Xxh3::new())).collect();
@@ -42,7 +49,10 @@ impl Sink {
         let (section, (grown, hash)) = (self.layout.sections[i], &mut self.grown[i]);
         let at = section.offset + *grown;
         *grown += bytes.len() as u64;
-        assert!(*grown <= section.length, "section {kind} of field {field} is longer than announced");
+        assert!(
+            *grown <= section.length,
+            "section {kind} of field {field} is longer than announced"
+        );
         hash.update(bytes);
         let seek = self.file.seek(SeekFrom::Start(at));
         seek.and_then(|_| self.file.write_all(bytes)).map_err(Error::io("write", &self.temporary))
@@ -56,7 +66,8 @@ impl Sink {
         }
         let head = self.layout.to_bytes();
         let seek = self.file.seek(SeekFrom::Start(0));
-        seek.and_then(|_| self.file.write_all(&head)).map_err(Error::io("write", &self.temporary))?;
+        seek.and_then(|_| self.file.write_all(&head))
+            .map_err(Error::io("write", &self.temporary))?;
         self.file.sync_all().map_err(Error::io("sync", &self.temporary))?;
         fs::rename(&self.temporary, &self.path).map_err(Error::io("rename", &self.temporary))?;
         self.finished = true;

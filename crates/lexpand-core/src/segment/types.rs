@@ -1,9 +1,9 @@
 //! What a segment is written from, and what writing it returns.
 
-/// What is scored: one entry a unit.
+/// What is scored: one entry a passage.
 #[derive(Debug, Clone, Copy)]
-pub struct Units<'a> {
-    /// The row of the unit's document.
+pub struct Passages<'a> {
+    /// The row of the passage's document.
     pub rows: &'a [u32],
     /// The chunk's number within the document.
     pub chunks: &'a [u32],
@@ -11,16 +11,16 @@ pub struct Units<'a> {
     pub spans: &'a [u32],
 }
 
-/// Sparse vectors of one closed field, CSR, one row a unit.
+/// Sparse vectors of one closed field, CSR, one row a passage.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldVectors<'a> {
     /// The field's number in the catalogue.
     pub field: u32,
     /// Terms are below this.
     pub vocabulary_size: u32,
-    /// Where each unit's terms begin; one more than there are units.
+    /// Where each passage's terms begin; one more than there are passages.
     pub indptr: &'a [i64],
-    /// Strictly ascending within a unit.
+    /// Strictly ascending within a passage.
     pub terms: &'a [u32],
     /// Finite, at least zero.
     pub weights: &'a [f32],
@@ -48,8 +48,8 @@ pub struct Extra<'a> {
 
 /// What building may use.
 #[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// Bytes for postings that are being laid out; beside them stand at most 24 bytes a term and block, and 28 a unit.
+pub struct Budget {
+    /// Bytes for postings that are being laid out; beside them stand at most 24 bytes a term and block, and 28 a passage.
     pub memory: usize,
     /// Threads that lay them out.
     pub threads: usize,

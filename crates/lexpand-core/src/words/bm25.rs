@@ -8,7 +8,7 @@ use super::field::WordField;
 use super::statistics::Statistics;
 use crate::{Error, Result};
 
-/// Norms of units shorter than this are computed once a query.
+/// Norms of passages shorter than this are computed once a query.
 const TABLE: u32 = 1024;
 
 /// The parameters of BM25.
@@ -60,12 +60,12 @@ pub(super) struct Term<'q> {
     weight: f64,
 }
 
-/// What one word of a query adds to a unit's score.
+/// What one word of a query adds to a passage's score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution<'q> {
     /// The word.
     pub word: &'q str,
-    /// How often the unit has it.
+    /// How often the passage has it.
     pub frequency: u32,
     /// ln(1 + (N - df + 0.5) / (df + 0.5))
     pub idf: f64,
@@ -89,12 +89,16 @@ impl<'q> Query<'q> {
     /// [`Error::Invalid`] where a word is there twice, a weight is not finite and >= 0, or the statistics cannot be those
     /// of a collection.
     pub fn new(words: &[(&'q str, f64)], bm25: Bm25, statistics: &Statistics) -> Result<Self> {
-        let Statistics { units, total_length, document_frequencies } = statistics;
+        let Statistics { passages, total_length, document_frequencies } = statistics;
         if words.len() != document_frequencies.len() {
             let found = document_frequencies.len();
-            return Err(Error::invalid(format!("query: {} words, {found} document frequencies", words.len())));
+            return Err(Error::invalid(format!(
+                "query: {} words, {found} document frequencies",
+                words.len()
+            )));
         }
-        let terms = words.iter().zip(document_frequencies).map(|(&word, &df)| term(word, *units, df));
+        let terms =
+            words.iter().zip(document_frequencies).map(|(&word, &df)| term(word, *passages, df));
         let mut terms = terms.collect::<Result<Vec<_>>>()?;
         terms.sort_unstable_by_key(|term| term.word);
         if let Some(pair) = terms.windows(2).find(|pair| pair[0].word == pair[1].word) {
@@ -104,24 +108,31 @@ impl<'q> Query<'q> {
             )));
         }
         // Without a word in the collection nothing is scored; 1 keeps the norms finite.
-        let average = if *total_length == 0 { 1.0 } else { *total_length as f64 / *units as f64 };
+        let average =
+            if *total_length == 0 { 1.0 } else { *total_length as f64 / *passages as f64 };
         let norms = (0..TABLE).map(|length| bm25.norm(length, average)).collect();
         Ok(Query { terms, bm25, average, norms })
     }
 
-    /// What each word of the query that a unit has adds to its score, in the order in which they are summed. None where
-    /// there is no such unit.
+    /// What each word of the query that a passage has adds to its score, in the order in which they are summed. None where
+    /// there is no such passage.
     pub fn contributions(&self, field: WordField<'_>, ordinal: u32) -> Vec<Contribution<'q>> {
         let Some(&length) = field.lengths().get(ordinal as usize) else { return Vec::new() };
         let of = |term: &Term<'q>| {
-            let frequency = field.term(term.word).map_or(0, |found| field.frequency_in(found, ordinal));
+            let frequency =
+                field.term(term.word).map_or(0, |found| field.frequency_in(found, ordinal));
             let score = self.share(*term, frequency, length);
-            (frequency > 0).then_some(Contribution { word: term.word, frequency, idf: term.idf, score })
+            (frequency > 0).then_some(Contribution {
+                word: term.word,
+                frequency,
+                idf: term.idf,
+                score,
+            })
         };
         self.terms.iter().filter_map(of).collect()
     }
 
-    /// A term's share of the score of a unit of this length.
+    /// A term's share of the score of a passage of this length.
     pub(super) fn share(&self, term: Term<'_>, frequency: u32, length: u32) -> f64 {
         let norm = match self.norms.get(length as usize) {
             Some(&norm) => norm,
@@ -132,17 +143,19 @@ impl<'q> Query<'q> {
     }
 }
 
-fn term((word, weight): (&str, f64), units: u64, df: u64) -> Result<Term<'_>> {
+fn term((word, weight): (&str, f64), passages: u64, df: u64) -> Result<Term<'_>> {
     if !(weight.is_finite() && weight >= 0.0) {
-        return Err(Error::invalid(format!("query: the weight of {word:?} is {weight}; finite and >= 0")));
-    }
-    if df > units {
         return Err(Error::invalid(format!(
-            "query: {df} of {units} units have {word:?}; count both over the same units"
+            "query: the weight of {word:?} is {weight}; finite and >= 0"
         )));
     }
-    let (units, df) = (units as f64, df as f64);
-    let idf = (1.0 + (units - df + 0.5) / (df + 0.5)).ln();
+    if df > passages {
+        return Err(Error::invalid(format!(
+            "query: {df} of {passages} passages have {word:?}; count both over the same passages"
+        )));
+    }
+    let (passages, df) = (passages as f64, df as f64);
+    let idf = (1.0 + (passages - df + 0.5) / (df + 0.5)).ln();
     Ok(Term { word, idf, weight: weight * idf })
 }
 
@@ -154,19 +167,31 @@ mod tests {
     #[test]
     fn lengths_are_rounded_as_lucene_does() {
         assert!((0..=40).all(|length| rounded(length) == length));
-        let known = [(41, 40), (42, 42), (43, 42), (55, 54), (58, 56), (100, 96), (1000, 984), (65_535, 61_464)];
+        let known = [
+            (41, 40),
+            (42, 42),
+            (43, 42),
+            (55, 54),
+            (58, 56),
+            (100, 96),
+            (1000, 984),
+            (65_535, 61_464),
+        ];
         let larger = [(1_000_000, 983_064), (2_147_483_647, 2_013_265_944)];
         for (length, expected) in known.into_iter().chain(larger) {
             assert_eq!(rounded(length), expected);
         }
-        let sum = (0..5_000_000).fold(0_i64, |sum, i| sum.wrapping_mul(31).wrapping_add(i64::from(rounded(i))));
+        let sum = (0..5_000_000)
+            .fold(0_i64, |sum, i| sum.wrapping_mul(31).wrapping_add(i64::from(rounded(i))));
         assert_eq!(sum, 4_849_730_319_254_110_996);
         assert_eq!(rounded(u32::MAX), 24 + (0xF << 28));
     }
 
     #[test]
     fn parameters_out_of_range_are_refused() {
-        for (k1, b, reason) in [(-1.0, 0.5, "k1 is -1"), (f64::NAN, 0.5, "k1 is NaN"), (1.2, 1.5, "b is 1.5")] {
+        for (k1, b, reason) in
+            [(-1.0, 0.5, "k1 is -1"), (f64::NAN, 0.5, "k1 is NaN"), (1.2, 1.5, "b is 1.5")]
+        {
             assert!(Bm25::new(k1, b, false).unwrap_err().to_string().contains(reason));
         }
     }

@@ -11,7 +11,7 @@ use crate::limits::BLOCK;
 
 type Check = std::result::Result<(), String>;
 
-/// A field with some of its units: bit `i % 64` of word `i / 64` is ordinal i; None is every unit.
+/// A field with some of its passages: bit `i % 64` of word `i / 64` is ordinal i; None is every passage.
 pub type Live<'a> = (WordField<'a>, Option<&'a [u64]>);
 
 /// The arrays of one open field. A *term* is a word's place in this segment's dictionary.
@@ -35,8 +35,12 @@ impl<'a> WordField<'a> {
     ///
     /// # Errors
     /// The first invariant that does not hold, with the section or the value.
-    pub fn open(section: impl Fn(u32) -> Option<&'a [u8]>, units: u32, verify: bool) -> Result<Self, String> {
-        let field = Self::view(section, units)?;
+    pub fn open(
+        section: impl Fn(u32) -> Option<&'a [u8]>,
+        passages: u32,
+        verify: bool,
+    ) -> Result<Self, String> {
+        let field = Self::view(section, passages)?;
         field.check_starts()?;
         field.check_words()?;
         if verify {
@@ -49,13 +53,15 @@ impl<'a> WordField<'a> {
     ///
     /// # Errors
     /// The section that is missing, not aligned, or of another length than the header makes it.
-    pub fn view(section: impl Fn(u32) -> Option<&'a [u8]>, units: u32) -> Result<Self, String> {
+    pub fn view(section: impl Fn(u32) -> Option<&'a [u8]>, passages: u32) -> Result<Self, String> {
         let header: &[u64] = array(&section, kind::HEADER, Some(6))?;
-        let &[what, stored_units, words, postings, total_length, block_bits] = header else {
+        let &[what, stored_passages, words, postings, total_length, block_bits] = header else {
             return Err("the header of the words".into());
         };
-        if what != OPEN || block_bits != BLOCK_BITS || stored_units != u64::from(units) {
-            return Err(format!("field kind {what}, {stored_units} units of {units}, blocks of 2^{block_bits}"));
+        if what != OPEN || block_bits != BLOCK_BITS || stored_passages != u64::from(passages) {
+            return Err(format!(
+                "field kind {what}, {stored_passages} passages of {passages}, blocks of 2^{block_bits}"
+            ));
         }
         let blocks: &[u16] = array(&section, kind::BLOCKS, None)?;
         let high_places: &[u64] = array(&section, kind::HIGH_PLACES, None)?;
@@ -67,15 +73,19 @@ impl<'a> WordField<'a> {
             posting_starts: array(&section, kind::POSTING_STARTS, Some(blocks.len() as u64 + 1))?,
             offsets: array(&section, kind::OFFSETS, Some(postings))?,
             frequencies: array(&section, kind::FREQUENCIES, Some(postings))?,
-            high_frequencies: array(&section, kind::HIGH_FREQUENCIES, Some(high_places.len() as u64))?,
-            lengths: array(&section, kind::LENGTHS, Some(u64::from(units)))?,
+            high_frequencies: array(
+                &section,
+                kind::HIGH_FREQUENCIES,
+                Some(high_places.len() as u64),
+            )?,
+            lengths: array(&section, kind::LENGTHS, Some(u64::from(passages)))?,
             blocks,
             high_places,
         })
     }
 
-    /// Units in the segment.
-    pub fn units(&self) -> u32 {
+    /// Passages in the segment.
+    pub fn passages(&self) -> u32 {
         self.lengths.len() as u32
     }
 
@@ -84,18 +94,20 @@ impl<'a> WordField<'a> {
         (self.word_starts.len() - 1) as u32
     }
 
-    /// Words in each unit, repetitions counted.
+    /// Words in each passage, repetitions counted.
     pub fn lengths(&self) -> &'a [u32] {
         self.lengths
     }
 
-    /// Number of units, and the sum of their lengths, of those in the set.
+    /// Number of passages, and the sum of their lengths, of those in the set.
     pub fn totals(&self, live: Option<&[u64]>) -> (u64, u64) {
         if live.is_none() {
             return (self.lengths.len() as u64, self.total_length);
         }
         let live = self.lengths.iter().enumerate().filter(|(ordinal, _)| contains(live, *ordinal));
-        live.fold((0, 0), |(units, total), (_, &length)| (units + 1, total + u64::from(length)))
+        live.fold((0, 0), |(passages, total), (_, &length)| {
+            (passages + 1, total + u64::from(length))
+        })
     }
 
     /// A term's word.
@@ -122,29 +134,34 @@ impl<'a> WordField<'a> {
         let field = *self;
         field.blocks_of(term).flat_map(move |i| {
             let first = u32::from(field.blocks[i]) * BLOCK as u32;
-            field.postings_of(i).map(move |place| (first + u32::from(field.offsets[place]), field.frequency(place)))
+            field
+                .postings_of(i)
+                .map(move |place| (first + u32::from(field.offsets[place]), field.frequency(place)))
         })
     }
 
-    /// How often a term occurs in a unit.
+    /// How often a term occurs in a passage.
     pub fn frequency_in(&self, term: u32, ordinal: u32) -> u32 {
         let blocks = self.blocks_of(term);
         let block = (ordinal as usize / BLOCK) as u16;
         let Ok(i) = self.blocks[blocks.clone()].binary_search(&block) else { return 0 };
         let places = self.postings_of(blocks.start + i);
         let offset = (ordinal as usize % BLOCK) as u16;
-        self.offsets[places.clone()].binary_search(&offset).map_or(0, |j| self.frequency(places.start + j))
+        self.offsets[places.clone()]
+            .binary_search(&offset)
+            .map_or(0, |j| self.frequency(places.start + j))
     }
 
-    /// A unit's terms with their frequencies, ascending. Looks each word of the dictionary up: there is no forward
+    /// A passage's terms with their frequencies, ascending. Looks each word of the dictionary up: there is no forward
     /// index, which would more than double the field for what only an explanation asks.
-    pub fn unit(&self, ordinal: u32) -> Vec<(u32, u32)> {
+    pub fn passage(&self, ordinal: u32) -> Vec<(u32, u32)> {
         let count = |term| (term, self.frequency_in(term, ordinal));
         (0..self.terms()).map(count).filter(|&(_, frequency)| frequency > 0).collect()
     }
 
     pub(super) fn word_bytes_of(&self, term: u32) -> &'a [u8] {
-        &self.word_bytes[self.word_starts[term as usize] as usize..self.word_starts[term as usize + 1] as usize]
+        &self.word_bytes
+            [self.word_starts[term as usize] as usize..self.word_starts[term as usize + 1] as usize]
     }
 
     /// Places of a term among the pairs of word and block.
@@ -170,7 +187,10 @@ impl<'a> WordField<'a> {
     pub(super) fn frequency(&self, place: usize) -> u32 {
         match self.frequencies[place] {
             // A damaged file that was opened unverified may lack it; then it counts nothing.
-            0 => self.high_places.binary_search(&(place as u64)).map_or(0, |i| self.high_frequencies[i]),
+            0 => self
+                .high_places
+                .binary_search(&(place as u64))
+                .map_or(0, |i| self.high_frequencies[i]),
             low => u32::from(low),
         }
     }
@@ -180,14 +200,22 @@ impl<'a> WordField<'a> {
         ascend_to(self.word_starts, self.word_bytes.len(), "word starts")?;
         ascend_to(self.block_starts, self.blocks.len(), "block starts")?;
         let postings = self.posting_starts;
-        let ends = postings.first() == Some(&0) && postings.last() == Some(&(self.offsets.len() as u64));
-        require(ends && postings.is_sorted_by(|a, b| a < b), "posting starts do not ascend to the postings' end")?;
+        let ends =
+            postings.first() == Some(&0) && postings.last() == Some(&(self.offsets.len() as u64));
+        require(
+            ends && postings.is_sorted_by(|a, b| a < b),
+            "posting starts do not ascend to the postings' end",
+        )?;
         let all = self.lengths.len().div_ceil(BLOCK);
         let fit = |term| {
             let blocks = &self.blocks[self.blocks_of(term)];
-            blocks.is_sorted_by(|a, b| a < b) && blocks.last().is_none_or(|&block| usize::from(block) < all)
+            blocks.is_sorted_by(|a, b| a < b)
+                && blocks.last().is_none_or(|&block| usize::from(block) < all)
         };
-        require((0..self.terms()).all(fit), "the blocks of a word do not ascend within the units")
+        require(
+            (0..self.terms()).all(fit),
+            "the blocks of a word do not ascend within the passages",
+        )
     }
 
     fn check_words(&self) -> Check {
@@ -205,7 +233,8 @@ impl<'a> WordField<'a> {
             let size = (self.lengths.len() - usize::from(block) * BLOCK).min(BLOCK);
             let offsets = self.offsets(self.postings_of(pair));
             require(
-                offsets.is_sorted_by(|a, b| a < b) && offsets.last().is_none_or(|&offset| usize::from(offset) < size),
+                offsets.is_sorted_by(|a, b| a < b)
+                    && offsets.last().is_none_or(|&offset| usize::from(offset) < size),
                 "a posting's offset is out of order or outside its block",
             )?;
         }
@@ -216,19 +245,29 @@ impl<'a> WordField<'a> {
     fn check_frequencies(&self) -> Check {
         let zeros = self.frequencies.iter().enumerate().filter(|(_, frequency)| **frequency == 0);
         let places = zeros.map(|(place, _)| place as u64);
-        require(places.eq(self.high_places.iter().copied()), "high frequencies are not where a frequency is 0")?;
-        require(self.high_frequencies.iter().all(|&high| high > 255), "a high frequency is not above 255")
+        require(
+            places.eq(self.high_places.iter().copied()),
+            "high frequencies are not where a frequency is 0",
+        )?;
+        require(
+            self.high_frequencies.iter().all(|&high| high > 255),
+            "a high frequency is not above 255",
+        )
     }
 
-    /// A unit's length is the sum of its frequencies.
+    /// A passage's length is the sum of its frequencies.
     fn check_lengths(&self) -> Check {
         let mut sums = vec![0_u64; self.lengths.len()];
         for term in 0..self.terms() {
-            self.postings(term).for_each(|(ordinal, frequency)| sums[ordinal as usize] += u64::from(frequency));
+            self.postings(term)
+                .for_each(|(ordinal, frequency)| sums[ordinal as usize] += u64::from(frequency));
         }
         let same = sums.iter().zip(self.lengths).all(|(&sum, &length)| sum == u64::from(length));
-        require(same, "a unit's length is not the sum of its frequencies")?;
-        require(sums.iter().sum::<u64>() == self.total_length, "the total length is not the sum of the lengths")
+        require(same, "a passage's length is not the sum of its frequencies")?;
+        require(
+            sums.iter().sum::<u64>() == self.total_length,
+            "the total length is not the sum of the lengths",
+        )
     }
 }
 
@@ -249,7 +288,8 @@ fn array<'a, T: AnyBitPattern>(
     items: Option<u64>,
 ) -> Result<&'a [T], String> {
     let bytes = section(kind).ok_or_else(|| format!("section {kind} is missing"))?;
-    let array: &[T] = try_cast_slice(bytes).map_err(|e| format!("section {kind} of {} bytes: {e}", bytes.len()))?;
+    let array: &[T] = try_cast_slice(bytes)
+        .map_err(|e| format!("section {kind} of {} bytes: {e}", bytes.len()))?;
     match items.filter(|&items| items != array.len() as u64) {
         Some(items) => Err(format!("section {kind} has {} items, not {items}", array.len())),
         None => Ok(array),

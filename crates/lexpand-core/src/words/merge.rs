@@ -9,23 +9,27 @@ use super::writer::Writer;
 use crate::bit_set::contains;
 use crate::{Error, Result};
 
-/// No unit of the merged field: the old one is dropped.
+/// No passage of the merged field: the old one is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// The live units as one field, one source after the other.
+/// The live passages as one field, one source after the other.
 ///
-/// The sections are those that a [`Batch`](super::Batch) of the kept units builds.
+/// The sections are those that a [`Batch`](super::Batch) of the kept passages builds.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the result would break a limit of one segment.
 pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
     let ordinals = in_sequence(sources)?;
     let mut writer = Writer::new(lengths(sources, &ordinals));
-    let mut heap: BinaryHeap<_> = (0..sources.len()).filter_map(|source| next(sources, source, 0)).collect();
+    let mut heap: BinaryHeap<_> =
+        (0..sources.len()).filter_map(|source| next(sources, source, 0)).collect();
     let mut postings: Vec<(u32, u32)> = Vec::new();
     while let Some(Reverse((word, source, term))) = heap.pop() {
-        let new = |old: u32| ordinals[source].get(old as usize).copied().filter(|&new| new != DROPPED);
-        postings.extend(sources[source].0.postings(term).filter_map(|(old, count)| Some((new(old)?, count))));
+        let new =
+            |old: u32| ordinals[source].get(old as usize).copied().filter(|&new| new != DROPPED);
+        postings.extend(
+            sources[source].0.postings(term).filter_map(|(old, count)| Some((new(old)?, count))),
+        );
         heap.extend(next(sources, source, term + 1));
         if heap.peek().is_none_or(|Reverse((other, ..))| *other != word) {
             postings.sort_unstable();
@@ -37,12 +41,16 @@ pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
 }
 
 /// A source's term as an entry of the heap, least word first; none past its last.
-fn next<'a>(sources: &[Live<'a>], source: usize, term: u32) -> Option<Reverse<(&'a [u8], usize, u32)>> {
+fn next<'a>(
+    sources: &[Live<'a>],
+    source: usize,
+    term: u32,
+) -> Option<Reverse<(&'a [u8], usize, u32)>> {
     let field = sources[source].0;
     (term < field.terms()).then(|| Reverse((field.word_bytes_of(term), source, term)))
 }
 
-/// The new ordinal of each unit of each source, counted on over the kept ones.
+/// The new ordinal of each passage of each source, counted on over the kept ones.
 fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let mut count = 0_u64;
     let mut ordinal = |live: Option<&[u64]>, old: u32| {
@@ -50,10 +58,14 @@ fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
         count += 1;
         new as u32
     };
-    let ordinals = sources.iter().map(|(field, live)| (0..field.units()).map(|old| ordinal(*live, old)).collect());
+    let ordinals = sources
+        .iter()
+        .map(|(field, live)| (0..field.passages()).map(|old| ordinal(*live, old)).collect());
     let ordinals = ordinals.collect();
     match count > u64::from(u32::MAX) {
-        true => Err(Error::invalid(format!("{count} units in one segment; at most 2^32 - 1: merge fewer"))),
+        true => Err(Error::invalid(format!(
+            "{count} passages in one segment; at most 2^32 - 1: merge fewer"
+        ))),
         false => Ok(ordinals),
     }
 }

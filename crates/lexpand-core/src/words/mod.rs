@@ -1,7 +1,7 @@
-//! Words of an open vocabulary: how do they lie on disk, and which units score best by BM25?
+//! Words of an open vocabulary: how do they lie on disk, and which passages score best by BM25?
 //!
-//! Each segment has a dictionary of its own. What is stored is how often a word occurs in a unit and how long units are;
-//! average length and document frequencies are counted over live units when a query runs, so that deleting or merging
+//! Each segment has a dictionary of its own. What is stored is how often a word occurs in a passage and how long passages are;
+//! average length and document frequencies are counted over live passages when a query runs, so that deleting or merging
 //! never leaves a stale one. docs/format.md specifies the sections.
 //!
 //! Not here: what a word is (stop words, stems); only [`split`] finds where words begin and end.

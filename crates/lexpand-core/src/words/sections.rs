@@ -9,12 +9,12 @@ pub(super) const MAX_WORD: usize = 255;
 
 /// The kind of field that the header states; 0 is a closed one.
 pub(super) const OPEN: u64 = 1;
-/// Units of a block, as a power of two.
+/// Passages of a block, as a power of two.
 pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
 
 /// Kinds of section of an open field; those of closed fields are below 48.
 pub mod kind {
-    /// Field kind, units, words, postings, total length, block size.
+    /// Field kind, passages, words, postings, total length, block size.
     pub const HEADER: u32 = 48;
     /// Where each word begins.
     pub const WORD_STARTS: u32 = 49;
@@ -28,13 +28,13 @@ pub mod kind {
     pub const POSTING_STARTS: u32 = 53;
     /// Ordinals less their block's first.
     pub const OFFSETS: u32 = 54;
-    /// How often the word occurs in the unit; 0 where that is more than 255.
+    /// How often the word occurs in the passage; 0 where that is more than 255.
     pub const FREQUENCIES: u32 = 55;
     /// The postings whose frequency is more than 255.
     pub const HIGH_PLACES: u32 = 56;
     /// Their frequencies.
     pub const HIGH_FREQUENCIES: u32 = 57;
-    /// Words in each unit.
+    /// Words in each passage.
     pub const LENGTHS: u32 = 58;
 }
 

@@ -11,9 +11,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `lengths` has one entry a unit: the sum of its words' frequencies.
+    /// `lengths` has one entry a passage: the sum of its words' frequencies.
     pub(super) fn new(lengths: Vec<u32>) -> Self {
-        let out = Sections { word_starts: vec![0], block_starts: vec![0], lengths, ..Sections::default() };
+        let out = Sections {
+            word_starts: vec![0],
+            block_starts: vec![0],
+            lengths,
+            ..Sections::default()
+        };
         Writer { out }
     }
 
@@ -22,7 +27,9 @@ impl Writer {
         if postings.is_empty() {
             return Ok(());
         }
-        debug_assert!((1..=MAX_WORD).contains(&word.len()) && postings.is_sorted_by(|a, b| a.0 < b.0));
+        debug_assert!(
+            (1..=MAX_WORD).contains(&word.len()) && postings.is_sorted_by(|a, b| a.0 < b.0)
+        );
         self.out.word_bytes.extend_from_slice(word);
         let mut block = None;
         for &(ordinal, frequency) in postings {
@@ -53,9 +60,9 @@ impl Writer {
         let out = &mut self.out;
         let postings = out.offsets.len() as u64;
         out.posting_starts.push(postings);
-        let (units, words) = (out.lengths.len() as u64, out.word_starts.len() as u64 - 1);
+        let (passages, words) = (out.lengths.len() as u64, out.word_starts.len() as u64 - 1);
         let total = out.lengths.iter().map(|&length| u64::from(length)).sum();
-        out.header = [OPEN, units, words, postings, total, BLOCK_BITS];
+        out.header = [OPEN, passages, words, postings, total, BLOCK_BITS];
         self.out
     }
 }

@@ -27,10 +27,19 @@ impl Screen {
     ///
     /// # Errors
     /// [`Error::Invalid`] where sizes do not fit, or T S' is not the identity to 1e-6.
-    pub(super) fn new(panels: &Panels, basis: Basis<'_>, screener: Screener, threads: usize) -> Result<Self> {
+    pub(super) fn new(
+        panels: &Panels,
+        basis: Basis<'_>,
+        screener: Screener,
+        threads: usize,
+    ) -> Result<Self> {
         let Basis { to_basis, back, kept, .. } = basis;
         let width = panels.width();
-        if kept == 0 || kept > width.min(MOST_KEPT) || to_basis.len() != width * width || back.len() != width * width {
+        if kept == 0
+            || kept > width.min(MOST_KEPT)
+            || to_basis.len() != width * width
+            || back.len() != width * width
+        {
             return Err(Error::invalid(format!(
                 "screening: {kept} dimensions kept of {width}, with matrices of {} and {} values",
                 to_basis.len(),
@@ -48,13 +57,21 @@ impl Screen {
         let norms = norm(to_basis.iter().copied()) * norm(back.iter().copied());
         let turning = 4.0 * (width + 8) as f64 * f64::EPSILON * norms;
         let slack = error + turning + (width + 8) as f64 * f64::from(f32::EPSILON);
-        let typical: Vec<f32> = (0..width).map(|i| basis.typical.get(i).map_or(0.0, |&x| x as f32)).collect();
+        let typical: Vec<f32> =
+            (0..width).map(|i| basis.typical.get(i).map_or(0.0, |&x| x as f32)).collect();
         let packing = Packing { panels, back, kept, typical: &typical, layout: screener.layout };
         let packed = in_parallel(panels.len().div_ceil(PANELS), threads, |i| packing.group(i));
         let weights = packed.iter().flat_map(|group| &group.weights).copied().collect();
         let products = packed.iter().flat_map(|group| &group.products).copied().collect();
         let groups = packed.into_iter().map(|group| group.numbers).collect();
-        let space = Space { to_basis: to_basis.to_vec(), width, kept, slack, typical, layout: screener.layout };
+        let space = Space {
+            to_basis: to_basis.to_vec(),
+            width,
+            kept,
+            slack,
+            typical,
+            layout: screener.layout,
+        };
         Ok(Screen { space, screener, groups, weights, products })
     }
 
@@ -62,7 +79,11 @@ impl Screen {
     ///
     /// # Errors
     /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
-    pub(in crate::head) fn of(panels: &Panels, basis: Basis<'_>, threads: usize) -> Result<Option<Self>> {
+    pub(in crate::head) fn of(
+        panels: &Panels,
+        basis: Basis<'_>,
+        threads: usize,
+    ) -> Result<Option<Self>> {
         let screener = screener();
         // Without one too, for a basis that is none is refused everywhere.
         let screen = Self::new(panels, basis, screener.unwrap_or(Screener::PORTABLE), threads)?;
@@ -85,7 +106,13 @@ impl Screen {
     /// Finds the positions of a text that can activate a term, for each panel of group i. `own` are the dot products of the
     /// text's mean with the terms, where it has one.
     #[inline]
-    pub(in crate::head) fn pass(&self, text: &ScreenedText, i: usize, own: Option<&GroupDots>, out: &mut Passed) {
+    pub(in crate::head) fn pass(
+        &self,
+        text: &ScreenedText,
+        i: usize,
+        own: Option<&GroupDots>,
+        out: &mut Passed,
+    ) {
         let group = self.group(i);
         (self.screener.screen)(text, group, own.unwrap_or(&group.numbers.typical_dots), out);
     }
@@ -119,7 +146,8 @@ pub(in crate::head) fn order(panels: &Panels, basis: Basis<'_>) -> Result<Vec<u3
     }
     let nearness = |place: usize| -> f64 {
         let row = || panels.row(place).map(f64::from);
-        let logit = row().zip(typical).map(|(w, h)| w * h).sum::<f64>() + f64::from(panels.bias(place));
+        let logit =
+            row().zip(typical).map(|(w, h)| w * h).sum::<f64>() + f64::from(panels.bias(place));
         logit / norm(row()).max(f64::MIN_POSITIVE)
     };
     let nearness: Vec<f64> = (0..panels.terms().len()).map(nearness).collect();

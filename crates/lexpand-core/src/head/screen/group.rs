@@ -1,8 +1,8 @@
 //! The decoder's side of the bound: one group of terms.
 
 use super::rounding::{
-    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, TERMS, WEIGHT_LEVELS, divisor, least_scale, norm,
-    provable, round, round_up, stages, transform,
+    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, TERMS, WEIGHT_LEVELS, divisor,
+    least_scale, norm, provable, round, round_up, stages, transform,
 };
 use super::text::ScreenedText;
 use crate::head::pack::{PANEL, Panels};
@@ -74,10 +74,12 @@ impl Packing<'_> {
         };
         for panel in 0..PANELS.min(self.panels.len() - i * PANELS) {
             let (weights, bias) = self.panels.panel(i * PANELS + panel);
-            packed.numbers.typical_dots[panel] = tile::dots()(&[self.typical; tile::ROWS], weights)[0];
+            packed.numbers.typical_dots[panel] =
+                tile::dots()(&[self.typical; tile::ROWS], weights)[0];
             // Terms that fill up the last panel never pass; minus infinity would make their bound a NaN.
             for j in (0..PANEL).filter(|&j| bias[j].is_finite()) {
-                let row: Vec<f64> = weights.iter().skip(j).step_by(PANEL).map(|&x| f64::from(x)).collect();
+                let row: Vec<f64> =
+                    weights.iter().skip(j).step_by(PANEL).map(|&x| f64::from(x)).collect();
                 self.put(&mut packed, panel * PANEL + j, &row, bias[j]);
             }
         }
@@ -124,7 +126,9 @@ impl Group<'_> {
         let (slack, inverse_scale, numbers) = (text.slack(), text.inverse_scale(), self.numbers);
         let dots: &[f32] = dots.as_flattened();
         std::array::from_fn(|j| {
-            let base = (dots[j] + numbers.bias[j] + slack * numbers.norm[j]) * inverse_scale * numbers.inverse_scale[j];
+            let base = (dots[j] + numbers.bias[j] + slack * numbers.norm[j])
+                * inverse_scale
+                * numbers.inverse_scale[j];
             base + base.abs() * ROUNDING as f32 + MARGIN as f32
         })
     }

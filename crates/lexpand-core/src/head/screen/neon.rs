@@ -25,7 +25,8 @@ pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, ou
 /// What the twin's `passing` gives. A panel at a time, for the sums of both are more than there are registers.
 fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     let weights: &[[u8; WEIGHTS]] = pairing.group.weights.as_chunks().0;
-    let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+    let stages =
+        pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
     // SAFETY: makes a vector of zeros; every processor of this architecture has the instruction.
     let mut sums = [[unsafe { [vdupq_n_s16(0); PANEL / 4] }; ROWS]; PANELS];
     let mut passed = [0; PANELS];
@@ -35,8 +36,9 @@ fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
             let sums = &mut sums[panel];
             add_shifts(sums, pairing.text.shifts(tile, stage));
             for (states, weights) in states.iter().zip(weights) {
-                let weights: &[u8; 2 * PANEL] =
-                    weights[panel * 2 * PANEL..].first_chunk().expect("a group has so many for each of its panels");
+                let weights: &[u8; 2 * PANEL] = weights[panel * 2 * PANEL..]
+                    .first_chunk()
+                    .expect("a group has so many for each of its panels");
                 for (sums, &state) in sums.iter_mut().zip(states) {
                     step(sums, state, weights);
                 }
@@ -64,14 +66,17 @@ fn add_shifts(sums: &mut [Sums; ROWS], shifts: &[i32; ROWS]) {
 #[inline(always)]
 fn step(sums: &mut Sums, state: [i8; 4], weights: &[u8; 2 * PANEL]) {
     for (v, sums) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let weights: [u8; 16] = *weights[16 * v..].first_chunk().expect("16 bytes are two dimensions of eight terms");
+        let weights: [u8; 16] =
+            *weights[16 * v..].first_chunk().expect("16 bytes are two dimensions of eight terms");
         // SAFETY: vectors are made of arrays of their size, and every processor of this architecture has the instructions.
         // Weights are at most 127, so they are the same as signed bytes.
         unsafe {
             let state = vreinterpretq_s8_s32(vdupq_n_s32(cast(state)));
             let weights = vreinterpretq_s8_u8(vld1q_u8(weights.as_ptr()));
-            *sums =
-                [vmlal_s8(sums[0], vget_low_s8(weights), vget_low_s8(state)), vmlal_high_s8(sums[1], weights, state)];
+            *sums = [
+                vmlal_s8(sums[0], vget_low_s8(weights), vget_low_s8(state)),
+                vmlal_high_s8(sums[1], weights, state),
+            ];
         }
     }
 }
@@ -85,7 +90,9 @@ fn exceeding(sums: &[Sums; ROWS], thresholds: &[i32; PANEL]) -> u32 {
     for (r, sums) in sums.iter().enumerate() {
         for (sums, threshold) in sums.as_chunks::<2>().0.iter().zip(&thresholds) {
             // SAFETY: as above.
-            let exceeds = unsafe { vmaxvq_u16(vcgtq_s16(vpaddq_s16(sums[0], sums[1]), vld1q_s16(threshold.as_ptr()))) };
+            let exceeds = unsafe {
+                vmaxvq_u16(vcgtq_s16(vpaddq_s16(sums[0], sums[1]), vld1q_s16(threshold.as_ptr())))
+            };
             passed |= u32::from(exceeds != 0) << r;
         }
     }

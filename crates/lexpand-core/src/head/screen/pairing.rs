@@ -40,10 +40,18 @@ impl<'a> Pairing<'a> {
         let base = group.base(text, dots);
         // |d'| |w'| + base < 0 where |d'| is below the least of -base / |w'|. All are looked at, which takes a few vectors.
         let ratios: [f32; TERMS] = std::array::from_fn(|j| base[j] / group.numbers.length[j]);
-        let most = ratios.iter().fold(f32::NEG_INFINITY, |most, &ratio| if ratio > most { ratio } else { most });
+        let most = ratios
+            .iter()
+            .fold(f32::NEG_INFINITY, |most, &ratio| if ratio > most { ratio } else { most });
         // A NaN, of infinities of extreme scales, is no proof.
-        let limit = if ratios.iter().fold(false, |any, ratio| any | ratio.is_nan()) { 0.0 } else { round_down(-most) };
-        let tiles = text.lengths().partition_point(|longest| longest.partial_cmp(&limit) != Some(Ordering::Less));
+        let limit = if ratios.iter().fold(false, |any, ratio| any | ratio.is_nan()) {
+            0.0
+        } else {
+            round_down(-most)
+        };
+        let tiles = text
+            .lengths()
+            .partition_point(|longest| longest.partial_cmp(&limit) != Some(Ordering::Less));
         Pairing { text, group, base, tiles }
     }
 
@@ -54,7 +62,8 @@ impl<'a> Pairing<'a> {
         let sides = self.text.sides(tile, stage);
         std::array::from_fn(|j| {
             let products = self.group.products[stage].iter().zip(sides);
-            let threshold = products.fold(-self.base[j], |left, (product, side)| left - side * product[j]);
+            let threshold =
+                products.fold(-self.base[j], |left, (product, side)| left - side * product[j]);
             if threshold.is_nan() { i32::MIN } else { threshold.min(RANGE) as i32 }
         })
     }
@@ -64,7 +73,9 @@ impl<'a> Pairing<'a> {
     pub(super) fn take(&self, tile: usize, passed: [u32; PANELS], out: &mut Passed) {
         for (passed, out) in passed.into_iter().zip(out) {
             let positions = self.text.positions(tile).iter().enumerate();
-            out.extend(positions.filter(|(r, _)| passed >> r & 1 != 0).map(|(_, &position)| position));
+            out.extend(
+                positions.filter(|(r, _)| passed >> r & 1 != 0).map(|(_, &position)| position),
+            );
         }
     }
 }
@@ -87,7 +98,12 @@ pub(super) fn screen_tiles(
 }
 
 /// The twin that the fast ones are tested against.
-pub(super) fn screen_portable(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+pub(super) fn screen_portable(
+    text: &ScreenedText,
+    group: Group<'_>,
+    dots: &GroupDots,
+    out: &mut Passed,
+) {
     screen_tiles(&Pairing::new(text, group, dots), out, passing);
 }
 
@@ -97,13 +113,15 @@ fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     for stage in 0..pairing.group.products.len() {
         let thresholds = pairing.integer_thresholds(tile, stage);
         let exceeds = |row: usize, j: usize| {
-            let products =
-                (0..(stage + 1) * STAGE).map(|i| pairing.text.state(tile, row, i) * pairing.group.weight(i, j));
+            let products = (0..(stage + 1) * STAGE)
+                .map(|i| pairing.text.state(tile, row, i) * pairing.group.weight(i, j));
             products.sum::<i32>() > thresholds[j]
         };
         passed = std::array::from_fn(|panel| {
             let terms = panel * PANEL..(panel + 1) * PANEL;
-            (0..ROWS).filter(|&row| terms.clone().any(|j| exceeds(row, j))).fold(0, |bits, row| bits | 1 << row)
+            (0..ROWS)
+                .filter(|&row| terms.clone().any(|j| exceeds(row, j)))
+                .fold(0, |bits, row| bits | 1 << row)
         });
         if passed == [0; PANELS] {
             break;

@@ -109,7 +109,12 @@ pub(super) fn round(vector: &[f64], kept: usize, scale: f64, levels: f64) -> Rou
             rest += (x - near) * (x - near);
         }
         let tail = behind[kept.min((stage + 1) * STAGE)];
-        norms.push(StageNorms { kept: kept_sum.sqrt(), rounded: rounded.sqrt(), rest: rest.sqrt(), tail: tail.sqrt() });
+        norms.push(StageNorms {
+            kept: kept_sum.sqrt(),
+            rounded: rounded.sqrt(),
+            rest: rest.sqrt(),
+            tail: tail.sqrt(),
+        });
     }
     Rounded { q, stages: norms }
 }

@@ -25,9 +25,10 @@ fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     let mut inverse = vec![0.0; width * width];
     for column in 0..width {
         for i in (0..width).rev() {
-            let rest: f64 = (i + 1..width).map(|k| to_basis[i * width + k] * inverse[k * width + column]).sum();
-            let unit = if i == column { 1.0 } else { 0.0 };
-            inverse[i * width + column] = (unit - rest) / to_basis[i * width + i];
+            let rest: f64 =
+                (i + 1..width).map(|k| to_basis[i * width + k] * inverse[k * width + column]).sum();
+            let one = if i == column { 1.0 } else { 0.0 };
+            inverse[i * width + column] = (one - rest) / to_basis[i * width + i];
         }
     }
     let back = (0..width * width).map(|at| inverse[at % width * width + at / width]).collect();
@@ -57,17 +58,19 @@ fn screeners() -> Vec<Screener> {
 }
 
 fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize, f64)> {
-    (1_usize..70, 1_usize..40, 1_usize..60, 0.0_f64..1.0).prop_flat_map(|(width, terms, positions, skew)| {
-        let value = prop_oneof![8 => -1.0_f32..1.0, 1 => -30.0_f32..30.0, 1 => Just(0.0_f32)];
-        (
-            prop::collection::vec(value.clone(), width * terms),
-            prop::collection::vec(-9.0_f32..1.0, terms),
-            prop::collection::vec(value, width * positions),
-            Just(width),
-            1..=width,
-            Just(skew),
-        )
-    })
+    (1_usize..70, 1_usize..40, 1_usize..60, 0.0_f64..1.0).prop_flat_map(
+        |(width, terms, positions, skew)| {
+            let value = prop_oneof![8 => -1.0_f32..1.0, 1 => -30.0_f32..30.0, 1 => Just(0.0_f32)];
+            (
+                prop::collection::vec(value.clone(), width * terms),
+                prop::collection::vec(-9.0_f32..1.0, terms),
+                prop::collection::vec(value, width * positions),
+                Just(width),
+                1..=width,
+                Just(skew),
+            )
+        },
+    )
 }
 
 proptest! {
@@ -98,12 +101,12 @@ proptest! {
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x) * 0.7).collect();
         let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
-        let twin = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
+        let reference = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
         let fast: Vec<Screen> =
             screeners().into_iter().map(|fast| Screen::new(&panels, basis, fast, 1).unwrap()).collect();
-        let text = twin.text(&states, batch);
+        let text = reference.text(&states, batch);
         for i in 0..panels.len() {
-            let slow = passed(&twin, &text, &panels, i / PANELS);
+            let slow = passed(&reference, &text, &panels, i / PANELS);
             for fast in &fast {
                 prop_assert_eq!(&passed(fast, &fast.text(&states, batch), &panels, i / PANELS), &slow);
             }
@@ -129,9 +132,13 @@ fn products_that_overflow_on_the_way_are_not_left_out() {
     // second position is turned round, so that the mean is zero.
     let (width, terms) = (4, 16);
     let weights: Vec<f32> = (0..terms).flat_map(|_| [2e19, 2e19, -2e19, -2e19]).collect();
-    let states: Vec<f32> =
-        (0..40).flat_map(|position| [1e19, 1e19, 2e19, 1e19].map(|h| if position % 2 == 0 { h } else { -h })).collect();
-    let plain = Head::new(&weights, &[-1.0; 16], width, Pooling::Max, Activation::Log1pRelu).unwrap();
+    let states: Vec<f32> = (0..40)
+        .flat_map(|position| {
+            [1e19, 1e19, 2e19, 1e19].map(|h| if position % 2 == 0 { h } else { -h })
+        })
+        .collect();
+    let plain =
+        Head::new(&weights, &[-1.0; 16], width, Pooling::Max, Activation::Log1pRelu).unwrap();
     let (to_basis, back) = basis(width, 0.0);
     let basis = Basis { to_basis: &to_basis, back: &back, kept: width, typical: &[] };
     let batch = HiddenBatch::new(&states, &[40], 40, width).unwrap();
@@ -160,7 +167,10 @@ fn a_basis_that_concentrates_leaves_most_out() {
 fn a_basis_that_is_none_is_refused() {
     let head = Head::new(&[1.0; 8], &[0.0; 2], 4, Pooling::Max, Activation::Log1pRelu).unwrap();
     let refused = |to_basis: &[f64], back: &[f64], kept| {
-        head.screened(Basis { to_basis, back, kept, typical: &[] }, 1).map(|_| ()).unwrap_err().to_string()
+        head.screened(Basis { to_basis, back, kept, typical: &[] }, 1)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
     };
     let (to_basis, mut back) = basis(4, 0.3);
     assert!(refused(&to_basis, &back, 0).contains("0 dimensions kept of 4"));
@@ -188,13 +198,18 @@ fn wide_heads_and_the_largest_vocabulary() {
         let (weights, states) = (noise(width * terms, 1), noise(width * 260, 2));
         let bias = vec![-(width as f32).sqrt(); terms];
         let plain = Head::new(&weights, &bias, width, Pooling::Max, Activation::Log1pRelu).unwrap();
-        let identity: Vec<f64> = (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
+        let identity: Vec<f64> =
+            (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
         let basis = Basis { to_basis: &identity, back: &identity, kept, typical: &[] };
         let screened = plain.screened(basis, 2).unwrap();
         let lengths = [260];
         let batch = HiddenBatch::new(&states, &lengths, 260, width).unwrap();
         let found = plain.encode(batch, 2).unwrap();
-        assert!(found.terms.len() > terms / 10 && found.terms.len() < terms, "{}", found.terms.len());
+        assert!(
+            found.terms.len() > terms / 10 && found.terms.len() < terms,
+            "{}",
+            found.terms.len()
+        );
         assert_eq!(found, screened.encode(batch, 2).unwrap());
     }
 }

@@ -1,8 +1,8 @@
 //! The text's side of the bound.
 
 use super::rounding::{
-    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Space, divisor, least_scale, norm, provable, round, round_up,
-    stages,
+    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Space, divisor, least_scale, norm,
+    provable, round, round_up, stages,
 };
 
 /// Positions from which a text's own mean is worth its products with all terms, and positions of its batch from which it is
@@ -58,7 +58,8 @@ impl ScreenedText {
         let turned = turn::<FUSED>(text, middle, &space.to_basis);
         let scales = turned.chunks_exact(width).map(|row| least_scale(&row[..kept], STATE_LEVELS));
         let scale = divisor(scales.fold(0.0, f64::max));
-        let lengths: Vec<f64> = turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
+        let lengths: Vec<f64> =
+            turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
         let mut order: Vec<u32> = (0..positions as u32).collect();
         order.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
 
@@ -67,10 +68,15 @@ impl ScreenedText {
             states: vec![[0; 4]; tiles * ROWS * stages * STAGE / layout.dimensions()],
             shifts: vec![[0; ROWS]; tiles * stages],
             sides: vec![[0.0; PRODUCTS]; tiles * stages],
-            lengths: order.iter().step_by(ROWS).map(|&p| round_up(lengths[p as usize] / scale)).collect(),
+            lengths: order
+                .iter()
+                .step_by(ROWS)
+                .map(|&p| round_up(lengths[p as usize] / scale))
+                .collect(),
             inverse_scale: (1.0 / scale) as f32,
             // Of h, of m, and of d = h - m, which is not above |h| + |m|.
-            slack: (space.slack * 4.0) as f32 * provable(longest(text, width) + longest(middle, width)),
+            slack: (space.slack * 4.0) as f32
+                * provable(longest(text, width) + longest(middle, width)),
             mean,
             order,
             stages,
@@ -188,8 +194,9 @@ fn turn<const FUSED: bool>(text: &[f32], middle: &[f32], to_basis: &[f64]) -> Ve
     let mut turned = vec![0.0; text.len()];
     for first in (0..width).step_by(TURN_COLUMNS) {
         let n = TURN_COLUMNS.min(width - first);
-        let column =
-            |row: &[f64]| -> [f64; TURN_COLUMNS] { std::array::from_fn(|j| if j < n { row[first + j] } else { 0.0 }) };
+        let column = |row: &[f64]| -> [f64; TURN_COLUMNS] {
+            std::array::from_fn(|j| if j < n { row[first + j] } else { 0.0 })
+        };
         let columns: Vec<[f64; TURN_COLUMNS]> = to_basis.chunks_exact(width).map(column).collect();
         for (tile, turned) in tiles.chunks_exact(width).zip(turned.chunks_mut(TURN_ROWS * width)) {
             let sums = tile_sums::<FUSED>(tile, &columns);

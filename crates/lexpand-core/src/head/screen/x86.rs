@@ -14,7 +14,9 @@ pub(super) fn screener() -> Option<Screener> {
     let quads = |screen: Screen| Some(Screener { screen, layout: Layout::Quads });
     if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
         // SAFETY: the features that the function is compiled for were just detected.
-        return quads(|text, group, dots, out| unsafe { avx512_vnni::screen(text, group, dots, out) });
+        return quads(|text, group, dots, out| unsafe {
+            avx512_vnni::screen(text, group, dots, out)
+        });
     }
     if is_x86_feature_detected!("avxvnni") {
         // SAFETY: as above.
@@ -22,7 +24,8 @@ pub(super) fn screener() -> Option<Screener> {
     }
     if is_x86_feature_detected!("avx2") {
         // SAFETY: as above.
-        let screen: Screen = |text, group, dots, out| unsafe { avx2::screen(text, group, dots, out) };
+        let screen: Screen =
+            |text, group, dots, out| unsafe { avx2::screen(text, group, dots, out) };
         return Some(Screener { screen, layout: Layout::Pairs });
     }
     None
@@ -43,7 +46,12 @@ mod avx2 {
     const WEIGHTS: usize = 2 * TERMS;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+    pub(super) fn screen(
+        text: &ScreenedText,
+        group: Group<'_>,
+        dots: &GroupDots,
+        out: &mut Passed,
+    ) {
         screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| passing(pairing, tile));
     }
 
@@ -52,7 +60,13 @@ mod avx2 {
     #[inline]
     fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
         let weights: &[[u8; WEIGHTS]] = pairing.group.weights.as_chunks().0;
-        let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+        let stages = pairing
+            .text
+            .tile(tile)
+            .as_chunks::<STEPS>()
+            .0
+            .iter()
+            .zip(weights.as_chunks::<STEPS>().0);
         let mut sums = [[_mm256_setzero_si256(); PANELS]; ROWS];
         let mut least = [_mm256_setzero_si256(); PANELS];
         for (stage, (states, weights)) in stages.enumerate() {
@@ -72,7 +86,10 @@ mod avx2 {
             least = [thresholds::<0>(pairing, tile, stage), thresholds::<1>(pairing, tile, stage)];
             let [a, b, c, d] = sums;
             let exceeding = |panel: usize| {
-                let most = _mm256_max_epi16(_mm256_max_epi16(a[panel], b[panel]), _mm256_max_epi16(c[panel], d[panel]));
+                let most = _mm256_max_epi16(
+                    _mm256_max_epi16(a[panel], b[panel]),
+                    _mm256_max_epi16(c[panel], d[panel]),
+                );
                 _mm256_cmpgt_epi16(most, least[panel])
             };
             if _mm256_movemask_epi8(_mm256_or_si256(exceeding(0), exceeding(1))) == 0 {
@@ -99,7 +116,10 @@ mod avx2 {
             let mut left = _mm256_sub_ps(_mm256_setzero_ps(), base[2 * PANEL + v]);
             for (&side, product) in pairing.text.sides(tile, stage).iter().zip(products) {
                 let product: [__m256; TERMS / 8] = cast(*product);
-                left = _mm256_sub_ps(left, _mm256_mul_ps(_mm256_set1_ps(side), product[2 * PANEL + v]));
+                left = _mm256_sub_ps(
+                    left,
+                    _mm256_mul_ps(_mm256_set1_ps(side), product[2 * PANEL + v]),
+                );
             }
             // Where `left` is no number it stays so, and becomes the least integer.
             _mm256_cvttps_epi32(_mm256_min_ps(_mm256_set1_ps(RANGE), left))
@@ -132,8 +152,15 @@ macro_rules! quads {
             const ALL: usize = TERMS / 8;
 
             #[target_feature(enable = $features)]
-            pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
-                screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| passing(pairing, tile));
+            pub(super) fn screen(
+                text: &ScreenedText,
+                group: Group<'_>,
+                dots: &GroupDots,
+                out: &mut Passed,
+            ) {
+                screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| {
+                    passing(pairing, tile)
+                });
             }
 
             /// What the twin's `passing` gives. A panel at a time, for the sums of both are more than some have registers.
@@ -141,7 +168,13 @@ macro_rules! quads {
             #[inline]
             fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
                 let weights: &[[[u8; 32]; ALL]] = pairing.group.weights.as_chunks().0.as_chunks().0;
-                let stages = pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
+                let stages = pairing
+                    .text
+                    .tile(tile)
+                    .as_chunks::<STEPS>()
+                    .0
+                    .iter()
+                    .zip(weights.as_chunks::<STEPS>().0);
                 let mut sums = [[[_mm256_setzero_si256(); EIGHTS]; ROWS]; PANELS];
                 let mut passed = [0; PANELS];
                 for (stage, (states, weights)) in stages.enumerate() {
@@ -154,16 +187,20 @@ macro_rules! quads {
                         for (states, weights) in states.iter().zip(weights) {
                             for (sums, &state) in sums.iter_mut().zip(states) {
                                 let state = _mm256_set1_epi32(cast(state));
-                                for (sum, weights) in sums.iter_mut().zip(&weights[panel * EIGHTS..]) {
+                                for (sum, weights) in
+                                    sums.iter_mut().zip(&weights[panel * EIGHTS..])
+                                {
                                     *sum = $dot(*sum, cast(*weights), state);
                                 }
                             }
                         }
                         passed[panel] = 0;
                         for (r, sums) in sums.iter().enumerate() {
-                            for (&sum, &threshold) in sums.iter().zip(&thresholds[panel * EIGHTS..]) {
+                            for (&sum, &threshold) in sums.iter().zip(&thresholds[panel * EIGHTS..])
+                            {
                                 let exceeds = _mm256_cmpgt_epi32(sum, threshold);
-                                passed[panel] |= u32::from(_mm256_testz_si256(exceeds, exceeds) == 0) << r;
+                                passed[panel] |=
+                                    u32::from(_mm256_testz_si256(exceeds, exceeds) == 0) << r;
                             }
                         }
                     }
@@ -184,7 +221,8 @@ quads!(avx512_vnni, "avx512vnni,avx512vl", _mm256_dpbusd_epi32);
 #[cfg(test)]
 pub(super) fn quads_on_avx2() -> Option<Screener> {
     // SAFETY: the features that the function is compiled for were just detected.
-    let screen: Screen = |text, group, dots, out| unsafe { by_avx2::screen(text, group, dots, out) };
+    let screen: Screen =
+        |text, group, dots, out| unsafe { by_avx2::screen(text, group, dots, out) };
     is_x86_feature_detected!("avx2").then_some(Screener { screen, layout: Layout::Quads })
 }
 

@@ -8,7 +8,7 @@ use crate::segment::{GROUP, SUB_BLOCK};
 /// The sums of one sub-block, and what its groups can gain by rows.
 #[derive(Debug)]
 pub(in crate::search) struct Sums {
-    pub(super) units: Box<[u16; SUB_BLOCK]>,
+    pub(super) passages: Box<[u16; SUB_BLOCK]>,
     pub(super) groups: Box<[u16; SUB_BLOCK / GROUP]>,
     /// Groups that can reach the floor.
     pub(super) open: Vec<u16>,
@@ -18,7 +18,7 @@ pub(in crate::search) struct Sums {
 impl Default for Sums {
     fn default() -> Self {
         Sums {
-            units: Box::new([0; SUB_BLOCK]),
+            passages: Box::new([0; SUB_BLOCK]),
             groups: Box::new([0; SUB_BLOCK / GROUP]),
             open: Vec::new(),
             waiting: Waiting::default(),
@@ -26,7 +26,7 @@ impl Default for Sums {
     }
 }
 
-/// Bounds of a frequent term by unit, or by group.
+/// Bounds of a frequent term by passage, or by group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) bounds: &'a [u8],
@@ -41,7 +41,7 @@ pub(super) struct Term<'a> {
 }
 
 impl Row<'_> {
-    /// What the bound of a unit, or group, adds, but for the one that a unit gets for all rows together.
+    /// What the bound of a passage, or group, adds, but for the one that a passage gets for all rows together.
     pub(super) fn adds(&self, i: usize) -> u16 {
         added(self.bounds[i], self.multiplier) - 1
     }
@@ -73,37 +73,37 @@ impl Waiting {
 pub(super) struct Place<'a> {
     pub(super) segment: u32,
     pub(super) first: u32,
-    pub(super) units: usize,
+    pub(super) passages: usize,
     pub(super) allowed: Option<&'a [u64]>,
 }
 
 impl Place<'_> {
     /// A part of it.
     pub(super) fn part(self, at: usize, most: usize) -> Self {
-        Place { first: self.first + at as u32, units: (self.units - at).min(most), ..self }
+        Place { first: self.first + at as u32, passages: (self.passages - at).min(most), ..self }
     }
 
-    /// Units that may be taken; the place begins at a multiple of 64.
-    pub(super) fn allowed_units(&self) -> usize {
+    /// Passages that may be taken; the place begins at a multiple of 64.
+    pub(super) fn allowed_passages(&self) -> usize {
         let first = self.first as usize;
-        self.allowed.map_or(self.units, |words| count_in(words, first..first + self.units))
+        self.allowed.map_or(self.passages, |words| count_in(words, first..first + self.passages))
     }
 }
 
 /// The loops that are hot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernel {
-    /// Adds what the rows say of the units, or groups, from a place on.
+    /// Adds what the rows say of the passages, or groups, from a place on.
     pub(super) rows: fn(&mut [u16], &[Row<'_>], usize),
     /// Finds the groups one of whose sums reaches the floor when what the group can gain is added to it.
     pub(super) open: fn(&[u16], &[u16], u16, &mut Vec<u16>),
-    /// Adds a row, by units and by groups, to the open groups of the sub-block that begins at a unit, and closes those that cannot reach the
+    /// Adds a row, by passages and by groups, to the open groups of the sub-block that begins at a passage, and closes those that cannot reach the
     /// floor any more.
     pub(super) narrow: fn(&mut Sums, Term<'_>, usize, u16),
     /// Adds postings of one sub-block: offsets, bounds, multiplier.
     pub(super) scatter: fn(&mut [u16; SUB_BLOCK], &[u16], &[u8], u16),
     /// How many bounds, which fall, are not below another.
     pub(super) prefix: fn(&[u8], u8) -> usize,
-    /// Takes every allowed unit whose sum reaches the floor; the sums go on to a multiple of 32.
+    /// Takes every allowed passage whose sum reaches the floor; the sums go on to a multiple of 32.
     pub(super) collect: fn(&[u16], Place<'_>, u16, &mut Vec<Candidate>),
 }

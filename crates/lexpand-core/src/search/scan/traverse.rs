@@ -17,7 +17,7 @@ const LINES: usize = 4;
 
 /// A term's postings in one block, and how far they are read.
 #[derive(Debug, Clone, Copy)]
-struct Run<'a> {
+struct Cursor<'a> {
     offsets: &'a [u16],
     bounds: &'a [u8],
     splits: Option<&'a [u16]>,
@@ -39,23 +39,27 @@ fn fastest() -> Kernel {
 #[derive(Debug)]
 pub(in crate::search) struct Scanned {
     pub(in crate::search) candidates: Vec<Candidate>,
-    /// The sums of all other units are below it.
+    /// The sums of all other passages are below it.
     pub(in crate::search) floor: u16,
 }
 
-/// Units of the scanned segments that can be among the best, given that `threshold` is reached by k already; with `expect`, if the units are in
+/// Passages of the scanned segments that can be among the best, given that `threshold` is reached by k already; with `expect`, if the passages are in
 /// no order (see [`Pool`]).
 pub(in crate::search) fn scan(
     views: &[View<'_>],
     plan: &Plan,
     threshold: f64,
-    expect: bool,
+    estimate: bool,
     sums: &mut Sums,
 ) -> Scanned {
     let kernel = fastest();
-    let units = views.iter().filter(|view| !plan.terms(view).is_empty()).map(|view| view.allowed_units).sum();
+    let passages = views
+        .iter()
+        .filter(|view| !plan.terms(view).is_empty())
+        .map(|view| view.allowed_passages)
+        .sum();
     sums.waiting = Waiting::default();
-    let mut pool = Pool::new(plan, threshold, units, expect);
+    let mut pool = Pool::new(plan, threshold, passages, estimate);
     for view in views {
         let terms = plan.terms(view);
         if terms.is_empty() {
@@ -64,8 +68,8 @@ pub(in crate::search) fn scan(
         let postings = view.field.postings;
         let dense = Dense::new(postings, terms);
         for block in 0..postings.blocks {
-            let runs = terms.iter().filter_map(|term| run(postings, term, block)).collect();
-            scan_block(view, runs, &dense, block, kernel, sums, &mut pool);
+            let cursors = terms.iter().filter_map(|term| cursor(postings, term, block)).collect();
+            scan_block(view, cursors, &dense, block, kernel, sums, &mut pool);
         }
     }
     pool.prune();
@@ -74,7 +78,7 @@ pub(in crate::search) fn scan(
 
 fn scan_block(
     view: &View<'_>,
-    mut runs: Vec<Run<'_>>,
+    mut cursors: Vec<Cursor<'_>>,
     dense: &Dense<'_>,
     block: usize,
     kernel: Kernel,
@@ -83,40 +87,47 @@ fn scan_block(
 ) {
     for sub in 0..SUB_BLOCKS {
         let first = block * BLOCK + sub * SUB_BLOCK;
-        let units = view.rows.len().saturating_sub(first).min(SUB_BLOCK);
-        if units == 0 {
+        let passages = view.rows.len().saturating_sub(first).min(SUB_BLOCK);
+        if passages == 0 {
             break;
         }
-        let place = Place { segment: view.segment, first: first as u32, units, allowed: view.allowed };
-        if place.allowed_units() == 0 {
-            for run in &mut runs {
-                run.next(sub, kernel);
+        let place =
+            Place { segment: view.segment, first: first as u32, passages, allowed: view.allowed };
+        if place.allowed_passages() == 0 {
+            for cursor in &mut cursors {
+                cursor.next(sub, kernel);
             }
             continue;
         }
-        sums.units.fill(0);
-        for run in &mut runs {
-            let range = run.next(sub, kernel);
-            (kernel.scatter)(&mut sums.units, &run.offsets[range.clone()], &run.bounds[range], run.multiplier);
-            run.prefetch();
+        sums.passages.fill(0);
+        for cursor in &mut cursors {
+            let range = cursor.next(sub, kernel);
+            (kernel.scatter)(
+                &mut sums.passages,
+                &cursor.offsets[range.clone()],
+                &cursor.bounds[range],
+                cursor.multiplier,
+            );
+            cursor.prefetch();
         }
         dense.add_and_collect(kernel, sums, place, pool);
     }
 }
 
-fn run<'a>(postings: Postings<'a>, term: &TermPlan, block: usize) -> Option<Run<'a>> {
-    let range = postings.run(term.place, block);
+fn cursor<'a>(postings: Postings<'a>, term: &TermPlan, block: usize) -> Option<Cursor<'a>> {
+    let range = postings.block(term.place, block);
     let (offsets, bounds) = (&postings.offsets[range.clone()], &postings.bounds[range]);
     let splits = postings.splits_of(term.place, block);
-    let run = Run { offsets, bounds, splits, read: 0, multiplier: term.multiplier, least: term.least };
-    (!term.row && !offsets.is_empty()).then_some(run)
+    let cursor =
+        Cursor { offsets, bounds, splits, read: 0, multiplier: term.multiplier, least: term.least };
+    (!term.row && !offsets.is_empty()).then_some(cursor)
 }
 
-impl Run<'_> {
+impl Cursor<'_> {
     /// The postings of sub-block `sub` whose bound is large enough; sub-blocks are asked for in order.
     fn next(&mut self, sub: usize, kernel: Kernel) -> std::ops::Range<usize> {
         let start = self.read;
-        // A damaged split, in a file that is opened unverified, must not lead out of the run.
+        // A damaged split, in a file that is opened unverified, must not lead out of the cursor.
         self.read = self.end(sub).clamp(start, self.offsets.len());
         if self.least == 1 {
             return start..self.read;
@@ -142,7 +153,11 @@ impl Run<'_> {
             Some(_) => self.offsets.len(),
             None => {
                 let rest = &self.offsets[self.read..];
-                self.read + rest.iter().take_while(|&&offset| usize::from(offset) / SUB_BLOCK == sub).count()
+                self.read
+                    + rest
+                        .iter()
+                        .take_while(|&&offset| usize::from(offset) / SUB_BLOCK == sub)
+                        .count()
             }
         }
     }
@@ -169,7 +184,7 @@ mod tests {
     struct Case {
         rows: Vec<(Vec<u8>, u16)>,
         scattered: Vec<(Vec<u16>, Vec<u8>, u16)>,
-        units: usize,
+        passages: usize,
         set: Option<Vec<u64>>,
         floor: u16,
     }
@@ -178,27 +193,35 @@ mod tests {
         fn cases()(
             rows in prop::collection::vec((prop::collection::vec(0_u8.., SUB_BLOCK), 0_u16..6_000), 0..4),
             scattered in prop::collection::vec(postings(), 0..5),
-            units in 1..=SUB_BLOCK,
+            passages in 1..=SUB_BLOCK,
             set in prop::option::of(prop::collection::vec(any::<u64>(), 2 * SUB_BLOCK / 64)),
             floor in 1_u16..9_000,
         ) -> Case {
-            Case { rows, scattered, units, set, floor }
+            Case { rows, scattered, passages, set, floor }
         }
     }
 
     impl Case {
         fn rows(&self) -> Vec<Row<'_>> {
-            self.rows.iter().map(|(bounds, multiplier)| Row { bounds, multiplier: *multiplier }).collect()
+            self.rows
+                .iter()
+                .map(|(bounds, multiplier)| Row { bounds, multiplier: *multiplier })
+                .collect()
         }
 
         fn place(&self) -> Place<'_> {
-            Place { segment: 3, first: SUB_BLOCK as u32, units: self.units, allowed: self.set.as_deref() }
+            Place {
+                segment: 3,
+                first: SUB_BLOCK as u32,
+                passages: self.passages,
+                allowed: self.set.as_deref(),
+            }
         }
 
         fn scatter(&self, kernel: Kernel) -> Sums {
             let mut sums = Sums::default();
             for (offsets, bounds, multiplier) in &self.scattered {
-                (kernel.scatter)(&mut sums.units, offsets, bounds, *multiplier);
+                (kernel.scatter)(&mut sums.passages, offsets, bounds, *multiplier);
             }
             sums
         }
@@ -206,22 +229,26 @@ mod tests {
         /// The whole rows added, in two parts.
         fn whole(&self, kernel: Kernel) -> (Vec<u16>, Vec<Candidate>) {
             let (mut sums, rows, mut candidates) = (self.scatter(kernel), self.rows(), Vec::new());
-            let padded = self.units.next_multiple_of(64);
-            let (first, second) = sums.units[..padded].split_at_mut(padded / 2);
+            let padded = self.passages.next_multiple_of(64);
+            let (first, second) = sums.passages[..padded].split_at_mut(padded / 2);
             (kernel.rows)(first, &rows, 0);
             (kernel.rows)(second, &rows, padded / 2);
-            (kernel.collect)(&sums.units[..], self.place(), self.floor, &mut candidates);
-            (sums.units[..self.units].to_vec(), candidates)
+            (kernel.collect)(&sums.passages[..], self.place(), self.floor, &mut candidates);
+            (sums.passages[..self.passages].to_vec(), candidates)
         }
 
         /// Groups, opened and narrowed; after each term the open ones and what they can still gain.
         fn groups(&self, kernel: Kernel) -> Vec<(Vec<u16>, Vec<u16>)> {
             let (mut sums, rows) = (self.scatter(kernel), self.rows());
-            let maxima: Vec<Vec<u8>> = self.rows.iter().map(|(bounds, _)| maxima(bounds).collect()).collect();
-            let most: Vec<Row<'_>> =
-                rows.iter().zip(&maxima).map(|(row, maxima)| Row { bounds: maxima, ..*row }).collect();
+            let maxima: Vec<Vec<u8>> =
+                self.rows.iter().map(|(bounds, _)| maxima(bounds).collect()).collect();
+            let most: Vec<Row<'_>> = rows
+                .iter()
+                .zip(&maxima)
+                .map(|(row, maxima)| Row { bounds: maxima, ..*row })
+                .collect();
             (kernel.rows)(&mut sums.groups[..], &most, 0);
-            (kernel.open)(&sums.units[..], &sums.groups[..], self.floor, &mut sums.open);
+            (kernel.open)(&sums.passages[..], &sums.groups[..], self.floor, &mut sums.open);
             let mut seen = vec![(sums.open.clone(), sums.groups.to_vec())];
             for (&row, &maxima) in rows.iter().zip(&most) {
                 (kernel.narrow)(&mut sums, Term { row, maxima }, 0, self.floor);
@@ -238,10 +265,10 @@ mod tests {
             prop_assert_eq!(case.groups(fastest()), case.groups(portable::KERNEL));
         }
 
-        /// A unit whose sum reaches the floor is in a group that stays open.
+        /// A passage whose sum reaches the floor is in a group that stays open.
         #[test]
         fn no_group_is_closed_too_early(case in cases()) {
-            let case = Case { units: SUB_BLOCK, set: None, ..case };
+            let case = Case { passages: SUB_BLOCK, set: None, ..case };
             let (_, candidates) = case.whole(portable::KERNEL);
             for (open, _) in case.groups(portable::KERNEL) {
                 for candidate in &candidates {
