@@ -133,10 +133,10 @@ def test_errors_are_those_of_lexpand() -> None:
     parts = dict(sections(UNITS))
     with pytest.raises(CorruptIndex, match="words: section 58 has 3 items, not 4"):
         WordField.from_sections({**parts, 58: parts[58][:12]}, 4)
-    with pytest.raises(VectorError, match='"a" is there twice'):
+    with pytest.raises(VectorError, match='"a" occurs twice'):
         build_words(["a", "a"], np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
     field = build(UNITS)
-    with pytest.raises(VectorError, match="k1 is -1"):
+    with pytest.raises(VectorError, match="k1 must be finite and >= 0, got -1"):
         query(field, ["a"], k1=-1.0)
     with pytest.raises(IndexError, match="passage 4 of 4"):
         field.unit(4)

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Whether a set contains an ordinal. No set means all ordinals; an ordinal past the set's end is not
-/// in it.
+/// Whether a set contains an ordinal. `None` contains all ordinals; an ordinal past the end of a
+/// set is not in it.
 #[inline]
 pub(crate) fn contains(set: Option<&[u64]>, ordinal: usize) -> bool {
     set.is_none_or(|words| {
@@ -11,7 +11,7 @@ pub(crate) fn contains(set: Option<&[u64]>, ordinal: usize) -> bool {
     })
 }
 
-/// The number of ordinals of a set in `range`, which begins at a whole word.
+/// The number of ordinals of a set in `range`, which begins at a multiple of 64.
 pub(crate) fn count_in(set: &[u64], range: Range<usize>) -> usize {
     let words = range.clone().step_by(64).zip(&set[range.start / 64..]);
     let within = |(i, word): (usize, &u64)| {

@@ -1,13 +1,13 @@
-//! The two hot loops of Lexpand, without Python.
+//! The core of Lexpand, without Python.
 //!
 //! | module | the question it answers |
 //! |---|---|
 //! | [`head`] | Hidden states of a text: which terms, with which weights, from which position? |
-//! | [`segment`] | Sparse vectors: how do they lie on disk, and is this file sound? |
+//! | [`segment`] | Sparse vectors: how are they stored, and is this file sound? |
 //! | [`search`] | Which k passages score best for a query vector? |
-//! | [`words`] | Words of an open vocabulary: how do they lie on disk, and which passages score best by BM25? |
+//! | [`words`] | The lexical field: how is it stored, and which passages score best by BM25? |
 //!
-//! Not here: a model's tokenizer, the transformer's body, the catalogue of documents.
+//! A model's tokenizer, the transformer's body and the catalogue of documents are not here.
 
 #[cfg(target_endian = "big")]
 compile_error!("segment files are mapped as they are: little-endian machines only");

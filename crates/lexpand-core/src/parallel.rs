@@ -1,10 +1,10 @@
-//! Work shared out to threads.
+//! Work shared by threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// `work` for 0, 1, ..., n - 1 on several threads; the results in order.
+/// Calls `work` with 0, 1, ..., n - 1 on several threads, and returns the results in order.
 pub(crate) fn in_parallel<T: Send>(
     n: usize,
     threads: usize,

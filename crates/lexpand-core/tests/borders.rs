@@ -1,5 +1,5 @@
-//! Segments whose size is at a border of the format: what is merged is, byte for byte, what is written at once, and
-//! search is its definition.
+//! Segments whose size is at a limit of the format. A merged segment equals, byte for byte, one
+//! that is written at once, and search equals its definition.
 
 mod common;
 
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 const NARROW: u32 = 50;
 const WIDE: u32 = 200_000;
 
-/// Term 0 in every passage; 1 in one of four and 2 in one of sixteen, by blocks of eight; others rare. Some passages are empty.
+/// Term 0 is in every passage, 1 in one of four and 2 in one of sixteen, in blocks of eight; others
+/// are rare. Some passages are empty.
 fn passages(n: u32) -> Rows {
     let mixed = |i: u32| i.wrapping_mul(2_654_435_761) >> 7;
     let weight = |i: u32, term: u32| 0.25 + (mixed(i ^ term << 20) % 61) as f32 / 13.0;
@@ -37,7 +38,7 @@ fn widened(rows: &Rows) -> Rows {
         .collect()
 }
 
-/// Two fields, numbered 0 and 3: one of narrow terms, one of wide.
+/// Writes two fields, numbered 0 and 3: one of narrow terms, one of wide terms.
 fn write(path: PathBuf, rows: &Rows, first: u32, budget: Budget) -> Segment {
     let numbers: Vec<u32> = (first..first + rows.len() as u32).collect();
     let (chunks, spans) = (vec![0; rows.len()], vec![0; 2 * rows.len()]);
@@ -90,7 +91,7 @@ fn check_search(segment: &Segment) {
     }
 }
 
-/// Writes `n` passages at once, and merges them from parts with what is left out between them.
+/// Writes `n` passages at once, and merges them from parts with dropped passages in between.
 fn check_size(n: u32) {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -104,7 +105,7 @@ fn check_size(n: u32) {
         write(path("none"), &vec![], 0, BUDGET),
         write(path("dropped"), &passages(70), 900_000, BUDGET),
     );
-    // The second half stands behind passages that are dropped.
+    // The second half follows passages that are dropped.
     let padded: Rows = passages(67).into_iter().chain(rows[cut..].iter().cloned()).collect();
     let right = write(path("right"), &padded, cut as u32 - 67_u32.min(cut as u32), BUDGET);
     let mut keep = vec![u64::MAX; padded.len().div_ceil(64)];
@@ -143,7 +144,7 @@ fn one_passage_more_than_a_block() {
 }
 
 #[test]
-fn the_least_segment_with_dense_terms() {
+fn the_smallest_segment_with_dense_terms() {
     let folder = TempDir::new().unwrap();
     let dense = |n: u32| {
         let segment = write(folder.path().join(n.to_string()), &passages(n), 0, BUDGET);
@@ -170,7 +171,7 @@ fn no_passage_is_kept() {
     assert_eq!(again.checksum(), none.checksum());
 }
 
-/// Every bound of a term reaches every level, so its dense row has no postings beside it.
+/// Every bound of a term reaches every level, so its dense impact row has no postings next to it.
 #[test]
 fn all_weights_are_equal() {
     let folder = TempDir::new().unwrap();
@@ -197,7 +198,7 @@ fn all_weights_are_equal() {
     }
 }
 
-/// One bit of the file must not depend on how much memory or how many threads made it.
+/// No bit of the file depends on the memory or the threads that built it.
 #[test]
 fn memory_and_threads_change_no_byte() {
     let folder = TempDir::new().unwrap();

@@ -1,4 +1,5 @@
-//! A test per malformation: files whose checksums are right and whose content breaks one invariant of docs/format.md.
+//! One test per malformation: files with valid checksums whose content breaks one invariant of
+//! docs/format.md.
 
 mod common;
 
@@ -22,7 +23,7 @@ fn refused(bytes: &[u8], verify: bool) -> String {
     Segment::from_bytes(bytes, verify).map(drop).expect_err("refused").to_string()
 }
 
-/// Refused however it is opened: later reads rely on it.
+/// Refused however it is opened, since later reads rely on the invariant.
 fn always(forged: &Forged, reason: &str) {
     let bytes = forged.to_bytes();
     for verify in [true, false] {
@@ -31,7 +32,7 @@ fn always(forged: &Forged, reason: &str) {
     }
 }
 
-/// Refused by `verify`; without it, the file opens and is searched without harm.
+/// Refused by `verify`. Without it, the file opens and is searched without harm.
 fn verified(forged: &Forged, reason: &str) {
     let bytes = forged.to_bytes();
     let found = refused(&bytes, true);
@@ -42,7 +43,7 @@ fn verified(forged: &Forged, reason: &str) {
     assert!(segment.check_deep().unwrap_err().to_string().contains(reason));
 }
 
-/// Passes `verify`: only a broken writer makes it, and only the deep check sees it.
+/// Passes `verify`: only a broken writer makes such a file, and only the deep check finds it.
 fn deep(forged: &Forged, reason: &str) {
     let segment = Segment::from_bytes(&forged.to_bytes(), true).unwrap();
     use_all(&segment);
@@ -57,7 +58,7 @@ const QUERIES: [&[(u32, f32)]; 4] = [
     &[(3, 0.1), (20, 3.0), (21, 1.0)],
 ];
 
-/// Every way to read a segment; the answers may be wrong where it is damaged.
+/// Reads a segment in every way. The answers may be wrong if it is damaged.
 fn use_all(segment: &Segment) {
     let set: Vec<u64> =
         (0..PASSAGES.div_ceil(64) as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
@@ -115,7 +116,7 @@ fn headers() {
     assert!(changed(&|b| b.clear()).contains("not a segment file"));
     assert!(changed(&|b| b[24] ^= 1).contains("header's checksum"));
     assert!(changed(&|b| b[70] ^= 1).contains("table's checksum"));
-    assert!(changed(&|b| b.push(0)).contains("cut off or added to"));
+    assert!(changed(&|b| b.push(0)).contains("cut off or appended to"));
     let last = GOOD.len() - 1;
     assert!(changed(&|b| b[last] ^= 1).contains("fails its checksum"));
     let padding = (64 + 32 * good().sections.len()..).find(|at| at % 64 == 63).unwrap();
@@ -169,9 +170,10 @@ fn places_in_the_table() {
 }
 
 #[test]
-fn sections_that_lack_or_are_of_another_length() {
+fn sections_that_are_missing_or_have_another_length() {
     for (field, kind) in good().sections.into_keys() {
-        // Without its header a field is none, and that is found when it is asked for; maxima may be missing.
+        // Without its header a field does not exist, which a caller sees; block maxima may be
+        // missing.
         if ![16, 32, 48].contains(&kind) {
             let mut forged = good();
             forged.sections.remove(&(field, kind));
@@ -240,10 +242,10 @@ fn forward_indexes() {
     always(&good().put(17, 0, 0, &f32s(&[f32::NAN])), "a scale is not finite");
     always(&good().put(17, 0, 4, &f32s(&[f32::INFINITY])), "a scale is not finite");
     always(&good().put(17, 0, 4, &f32s(&[-1.0])), "a scale is not finite");
-    verified(&good().put(17, 0, 0, &f32s(&[0.0])), "a scale is not that");
-    verified(&good().put(17, 0, 0, &f32s(&[1e-40])), "a scale is not that");
-    verified(&good().put(17, 0, 0, &f32s(&[1e35])), "a scale is not that");
-    verified(&good().put(17, 0, 28, &f32s(&[1.0])), "a scale is not that");
+    verified(&good().put(17, 0, 0, &f32s(&[0.0])), "a scale does not fit");
+    verified(&good().put(17, 0, 0, &f32s(&[1e-40])), "a scale does not fit");
+    verified(&good().put(17, 0, 0, &f32s(&[1e35])), "a scale does not fit");
+    verified(&good().put(17, 0, 28, &f32s(&[1.0])), "a scale does not fit");
     always(&good().put(18, 0, 0, &u64s(&[1])), "forward starts");
     always(&good().put(18, 0, 8, &u64s(&[9])), "forward starts");
     always(&good().put(18, 0, 8 * n, &u64s(&[9])), "forward starts");
@@ -253,12 +255,12 @@ fn forward_indexes() {
     verified(&good().put(20, 0, 0, &u16s(&[0])), "an impact is zero");
 }
 
-/// Where the runs of the sample begin and end, two a term.
+/// Where the blocks of the sample's posting lists begin and end, two per term.
 fn starts() -> Vec<u64> {
     good().section(22, 0).chunks_exact(8).map(|bytes| u64_at(bytes, 0)).collect()
 }
 
-/// Places 0 and 1 (terms 3 and 5) are dense, 2 (term 9) is split, 3 (term 20) has five postings.
+/// Places 0 and 1 (terms 3 and 5) are dense, 2 (term 9) has splits, 3 (term 20) has five postings.
 #[test]
 fn postings() {
     let starts = starts();
@@ -268,9 +270,9 @@ fn postings() {
     always(&good().put(22, 0, 0, &u64s(&[1])), "posting starts");
     always(&good().put(22, 0, 8 * 6, &u64s(&[0])), "posting starts");
     always(&good().put(22, 0, 8 * 7, &u64s(&[1 << 40])), "posting starts");
-    always(&good().put(22, 0, 8 * 4, &u64s(&[starts[4] + 1])), "do not meet");
-    always(&good().put(25, 0, 0, &f32s(&[0.0])), "a step is not above zero");
-    always(&good().put(25, 0, 0, &f32s(&[f32::INFINITY])), "a step is not above zero");
+    always(&good().put(22, 0, 8 * 4, &u64s(&[starts[4] + 1])), "adjacent terms differ");
+    always(&good().put(25, 0, 0, &f32s(&[0.0])), "a step is not finite");
+    always(&good().put(25, 0, 0, &f32s(&[f32::INFINITY])), "a step is not finite");
     verified(&good().put(24, 0, at(3), &[1]), "out of order");
     verified(
         &good().put(23, 0, 2 * (starts[7] as usize - 1), &u16s(&[PASSAGES as u16])),
@@ -288,29 +290,29 @@ fn postings() {
 
 #[test]
 fn splits_and_shares() {
-    always(&good().put(26, 0, 0, &u32s(&[2])), "a split's place is outside");
-    always(&good().put(26, 0, 4, &u32s(&[u32::MAX - 1])), "a split's place is outside");
-    verified(&good().put(26, 0, 0, &u32s(&[0])), "a run's splits");
-    verified(&good().put(26, 0, 8, &u32s(&[u32::MAX])), "a run's splits");
+    always(&good().put(26, 0, 0, &u32s(&[2])), "a split place is out of range");
+    always(&good().put(26, 0, 4, &u32s(&[u32::MAX - 1])), "a split place is out of range");
+    verified(&good().put(26, 0, 0, &u32s(&[0])), "only blocks of 64 postings");
+    verified(&good().put(26, 0, 8, &u32s(&[u32::MAX])), "only blocks of 64 postings");
     verified(&good().put(26, 0, 8, &u32s(&[0])), "a split is not where");
     verified(&good().put(27, 0, 6, &u16s(&[1])), "a split is not where");
     verified(&good().put(27, 0, 6, &u16s(&[u16::MAX])), "a split is not where");
     let mut unused = good();
     let again = unused.section(27, 0)[..6].to_vec();
     unused.section(27, 0).extend(again);
-    verified(&unused, "not in the order of their runs");
+    verified(&unused, "not in the order of their blocks");
     let mut turned = good();
     turned.section(27, 0).rotate_left(6);
-    verified(&turned.put(26, 0, 4, &u32s(&[1, 0])), "not in the order of their runs");
-    verified(&good().put(28, 0, 8, &[0, 1]), "shares of a term's levels grow");
+    verified(&turned.put(26, 0, 4, &u32s(&[1, 0])), "not in the order of their blocks");
+    verified(&good().put(28, 0, 8, &[0, 1]), "level shares of a term ascend");
     let share = good().section(28, 0)[16 + 7];
-    deep(&good().put(28, 0, 16 + 7, &[share + 1]), "the shares of term 9");
-    deep(&good().put(28, 0, 16 + 7, &[share - 1]), "the shares of term 9");
-    deep(&good().put(28, 0, 8 + 7, &[0]), "the shares of term 5");
+    deep(&good().put(28, 0, 16 + 7, &[share + 1]), "the level shares of term 9");
+    deep(&good().put(28, 0, 16 + 7, &[share - 1]), "the level shares of term 9");
+    deep(&good().put(28, 0, 8 + 7, &[0]), "the level shares of term 5");
 }
 
 #[test]
-fn dense_rows() {
+fn dense_impact_rows() {
     let width = PASSAGES.next_multiple_of(64) as usize;
     let cut = good().section(30, 0)[1];
     always(&good().put(29, 0, 0, &u32s(&[1])), "dense terms do not ascend");
@@ -321,10 +323,10 @@ fn dense_rows() {
     verified(&good().put(30, 0, 1, &[192]), "below its cut");
     verified(&good().put(31, 0, PASSAGES as usize, &[1]), "after the last passage");
     verified(&good().put(31, 0, 2 * width - 1, &[1]), "after the last passage");
-    deep(&good().put(30, 0, 0, &[8]), "where the cut is 8: false");
-    deep(&good().put(30, 0, 1, &[32]), "where the cut is 32: false");
+    deep(&good().put(30, 0, 0, &[8]), "has a posting: false, although the cut is 8");
+    deep(&good().put(30, 0, 1, &[32]), "has a posting: false, although the cut is 32");
     deep(&good().put(31, 0, 0, &[0]), "the bound 0 of passage 0");
-    deep(&good().put(31, 0, 7, &[1]), "its row has 1 passages that lack it");
+    deep(&good().put(31, 0, 7, &[1]), "its row has 1 passages that lack the term");
     let bound = good().section(31, 0)[width + 8200];
     deep(&good().put(31, 0, width + 8200, &[bound - 1]), "of passage 8200 does not enclose");
     deep(&good().put(31, 0, width + 8200, &[bound + 1]), "of passage 8200 does not enclose");
@@ -335,10 +337,10 @@ fn dense_rows() {
 }
 
 #[test]
-fn maxima_of_groups() {
+fn block_maxima() {
     let most = good().section(32, 0)[5];
-    deep(&good().put(32, 0, 5, &[most.wrapping_sub(1)]), "the maxima of term 3");
-    deep(&good().put(32, 0, 5, &[most.wrapping_add(1)]), "the maxima of term 3");
+    deep(&good().put(32, 0, 5, &[most.wrapping_sub(1)]), "the block maxima of term 3");
+    deep(&good().put(32, 0, 5, &[most.wrapping_add(1)]), "the block maxima of term 3");
     let mut cut = good();
     cut.section(32, 0).clear();
     always(&cut, "section 32 of field 0 is 0 bytes");
@@ -355,12 +357,12 @@ fn maxima_of_groups() {
 }
 
 #[test]
-fn what_exactness_rests_on() {
+fn invariants_of_exact_search() {
     let starts = starts();
     let last = starts[7] as usize - 1;
     deep(&good().put(21, 0, 12, &u32s(&[21])), "term 20 has no postings");
     deep(&good().put(25, 0, 8, &f32s(&[1.0])), "does not enclose");
-    deep(&good().put(23, 0, 2 * last, &u16s(&[8101])), "passage 8101 lacks it");
+    deep(&good().put(23, 0, 2 * last, &u16s(&[8101])), "passage 8101 lacks the term");
     // The bound of the second of two postings, so that they stay in order.
     let bound = good().section(24, 0)[last];
     deep(&good().put(24, 0, last, &[bound - 1]), "does not enclose");
@@ -368,10 +370,10 @@ fn what_exactness_rests_on() {
         good().put(22, 0, 8 * 7, &u64s(&[last as u64])).put(16, 0, 24, &u32s(&[last as u32]));
     missing.section(23, 0).truncate(2 * last);
     missing.section(24, 0).truncate(last);
-    deep(&missing, "1 passages that have it lack a posting");
+    deep(&missing, "1 passages lack a posting");
     let first = starts[6] as usize;
     let same: [u8; 2] = good().section(23, 0)[2 * first..][..2].try_into().unwrap();
-    deep(&good().put(23, 0, 2 * (first + 1), &same), "lacks it or has it twice");
+    deep(&good().put(23, 0, 2 * (first + 1), &same), "lacks the term or has two postings");
 }
 
 #[test]
@@ -399,7 +401,7 @@ fn words_are_checked_with_their_segment() {
 }
 
 #[test]
-fn what_is_merged_is_verified_first() {
+fn merging_verifies_its_sources_first() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("merged.seg");
     for bytes in [
@@ -424,7 +426,7 @@ fn a_newer_section_is_skipped() {
     Segment::from_bytes(&forged.to_bytes(), true).unwrap().check_deep().unwrap();
 }
 
-/// Writes of a number somewhere in a section: (section, place, width as a power of two, value).
+/// Numbers to overwrite: (section, place, width as a power of two, value).
 fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, prop::sample::Index, u32, u64)>> {
     let value = prop_oneof![
         0_u64..300,
@@ -460,7 +462,7 @@ fn cases(most: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(80))]
 
-    /// Damage that the checksums do not show: refused, or read without harm.
+    /// Damage that the checksums do not show is refused, or read without harm.
     #[test]
     fn forged_damage_does_no_harm(damage in damage()) {
         let bytes = damaged(&damage);
@@ -472,7 +474,7 @@ proptest! {
         }
     }
 
-    /// The deep check keeps its word: what passes it is searched exactly.
+    /// A file that passes the deep check is searched exactly.
     #[test]
     fn what_passes_the_deep_check_is_searched_exactly(damage in damage(), k in 1_usize..60) {
         let bytes = damaged(&damage);

@@ -1,4 +1,5 @@
-//! The open field: what is built is read, search is its definition to the bit, merging is building, damage is refused.
+//! The lexical field: reading gives what was built, search equals its definition to the bit,
+//! merging equals building, and damage is refused.
 
 mod common;
 
@@ -11,13 +12,14 @@ use lexpand_core::words::{
 };
 use proptest::prelude::*;
 
-/// One passage: its words with their frequencies.
+/// The words of one passage with their frequencies.
 type Passage = BTreeMap<String, u32>;
 
-/// A segment's passages, those that live, those that a search may return.
+/// A segment's passages, each with whether it is live and whether a search may return it.
 type Part = Vec<(Passage, bool, bool)>;
 
-/// Few words, so that passages share them; of several scripts, one a prefix of another, one of the greatest length.
+/// Few words, so that passages share them: of several scripts, one a prefix of another, one of the
+/// largest length.
 fn word() -> impl Strategy<Value = String> {
     let known = [
         "a",
@@ -42,7 +44,12 @@ fn word() -> impl Strategy<Value = String> {
 }
 
 fn passage() -> impl Strategy<Value = Passage> {
-    let frequency = prop_oneof![8 => 1_u32..5, 1 => 250_u32..260, 1 => 60_000_u32..70_000, 1 => Just(3_000_000)];
+    let frequency = prop_oneof![
+        8 => 1_u32..5,
+        1 => 250_u32..260,
+        1 => 60_000_u32..70_000,
+        1 => Just(3_000_000),
+    ];
     prop::collection::btree_map(word(), frequency, 0..7)
 }
 
@@ -85,7 +92,8 @@ fn bits(of: impl Iterator<Item = bool>) -> Vec<u64> {
     words
 }
 
-/// Segments of parts, with rows that descend where `turned`: ties must not follow the place in a segment.
+/// Segments of parts. Rows descend if `turned`, since ties must not depend on the place in a
+/// segment.
 struct Collection {
     parts: Vec<Part>,
     sections: Vec<Sections>,
@@ -135,7 +143,7 @@ impl Collection {
     }
 }
 
-/// Scores as docs/format.md defines them, passage by passage, over the words of a map.
+/// The reference implementation: scores as docs/format.md defines them, over the words of a map.
 fn reference(
     collection: &Collection,
     query: &BTreeMap<String, f64>,
@@ -188,7 +196,8 @@ proptest! {
         let sections = build(&passages);
         let field = open(&sections, passages.len());
         for (ordinal, passage) in passages.iter().enumerate() {
-            let read = field.passage(ordinal as u32).into_iter().map(|(term, count)| (field.word(term).to_owned(), count));
+            let read = field.passage(ordinal as u32).into_iter();
+            let read = read.map(|(term, count)| (field.word(term).to_owned(), count));
             prop_assert_eq!(&read.collect::<Passage>(), passage);
             prop_assert_eq!(field.lengths()[ordinal], passage.values().sum::<u32>());
         }
@@ -210,8 +219,10 @@ proptest! {
         turned: bool,
     ) {
         let collection = Collection::new(&parts, turned);
-        // In any order: the sum is in the order of the words all the same.
-        let words: Vec<(&str, f64)> = query.iter().rev().map(|(word, &weight)| (word.as_str(), weight)).collect();
+        // Reversed: the sum is in the order of the words in any case.
+        let reversed = query.iter().rev();
+        let words = reversed.map(|(word, &weight)| (word.as_str(), weight));
+        let words: Vec<(&str, f64)> = words.collect();
         let statistics = statistics(&collection, &words);
         let scorer = Query::new(&words, Bm25::new(k1, b, false).unwrap(), &statistics).unwrap();
         let found = search(&collection.sources(), &scorer, k).unwrap();
@@ -225,39 +236,46 @@ proptest! {
     }
 
     #[test]
-    fn merging_is_building_what_is_kept(parts in prop::collection::vec(part(0..20), 0..4)) {
+    fn merging_equals_building_the_kept_passages(parts in prop::collection::vec(part(0..20), 0..4)) {
         let collection = Collection::new(&parts, false);
         let live = parts.iter().flatten().filter(|passage| passage.1).map(|passage| &passage.0);
         prop_assert_eq!(merge(&collection.kept()).unwrap(), build(live));
     }
 
     #[test]
-    fn search_over_merged_is_search_over_the_sources(
+    fn searching_merged_fields_equals_searching_the_sources(
         parts in prop::collection::vec(part(1..20), 1..4),
         query in weighted(),
     ) {
         let collection = Collection::new(&parts, true);
-        let words: Vec<(&str, f64)> = query.iter().map(|(word, &weight)| (word.as_str(), weight)).collect();
+        let words = query.iter().map(|(word, &weight)| (word.as_str(), weight));
+        let words: Vec<(&str, f64)> = words.collect();
         let statistics = statistics(&collection, &words);
         let merged = merge(&collection.kept()).unwrap();
-        let kept: Vec<(u32, bool)> = parts.iter().flatten().zip(collection.rows.iter().flatten())
-            .filter(|((_, live, _), _)| *live).map(|((_, _, allowed), &row)| (row, *allowed)).collect();
+        let all = parts.iter().flatten().zip(collection.rows.iter().flatten());
+        let live = all.filter(|((_, live, _), _)| *live);
+        let kept: Vec<(u32, bool)> = live.map(|((_, _, allowed), &row)| (row, *allowed)).collect();
         let rows: Vec<u32> = kept.iter().map(|passage| passage.0).collect();
-        let (field, allowed) = (open(&merged, rows.len()), bits(kept.iter().map(|passage| passage.1)));
+        let field = open(&merged, rows.len());
+        let allowed = bits(kept.iter().map(|passage| passage.1));
         let names: Vec<&str> = words.iter().map(|pair| pair.0).collect();
         prop_assert_eq!(&Statistics::count(&[(field, None)], &names), &statistics);
         let scorer = Query::new(&words, Bm25::new(1.2, 0.75, true).unwrap(), &statistics).unwrap();
         let apart = search(&collection.sources(), &scorer, 15).unwrap();
-        let together = search(&[Source { field, rows: &rows, allowed: Some(&allowed) }], &scorer, 15).unwrap();
+        let source = Source { field, rows: &rows, allowed: Some(&allowed) };
+        let together = search(&[source], &scorer, 15).unwrap();
         prop_assert_eq!(plain(&together), plain(&apart));
     }
 
     #[test]
-    fn numbered_words_are_the_split_ones(texts in prop::collection::vec("(\\PC| |東京|can't){0,30}", 0..5)) {
+    fn numbered_words_equal_split_words(
+        texts in prop::collection::vec("(\\PC| |東京|can't){0,30}", 0..5),
+    ) {
         let numbered = number_words(texts.iter().map(String::as_str));
         for (text, ends) in texts.iter().zip(numbered.indptr.windows(2)) {
             let numbers = &numbered.numbers[ends[0] as usize..ends[1] as usize];
-            let words: Vec<&str> = numbers.iter().map(|&number| numbered.words[number as usize]).collect();
+            let words = numbers.iter().map(|&number| numbered.words[number as usize]);
+            let words: Vec<&str> = words.collect();
             prop_assert_eq!(words, split_words(text).collect::<Vec<_>>());
         }
     }
@@ -310,7 +328,11 @@ fn sample() -> Vec<Passage> {
 
 proptest! {
     #[test]
-    fn changed_bytes_are_refused_or_harmless(which in 48_u32..59, place: prop::sample::Index, bit in 0_u32..8) {
+    fn changed_bytes_are_refused_or_harmless(
+        which in 48_u32..59,
+        place: prop::sample::Index,
+        bit in 0_u32..8,
+    ) {
         let good = Bytes::of(&build(&sample()));
         let bytes = good.changed(which, |part| {
             let at = place.index(part.len());
@@ -319,9 +341,12 @@ proptest! {
         for verify in [true, false] {
             let Ok(field) = bytes.open(3, verify) else { continue };
             let words = [("a", 1.0), ("zug", 1.0), ("東京", 1.0)];
-            let statistics = Statistics { passages: 3, total_length: 9, document_frequencies: vec![1, 1, 1] };
-            let query = Query::new(&words, Bm25::new(1.2, 0.75, false).unwrap(), &statistics).unwrap();
-            let hits = search(&[Source { field, rows: &[0, 1, 2], allowed: None }], &query, 5).unwrap();
+            let document_frequencies = vec![1, 1, 1];
+            let statistics = Statistics { passages: 3, total_length: 9, document_frequencies };
+            let bm25 = Bm25::new(1.2, 0.75, false).unwrap();
+            let query = Query::new(&words, bm25, &statistics).unwrap();
+            let source = Source { field, rows: &[0, 1, 2], allowed: None };
+            let hits = search(&[source], &query, 5).unwrap();
             hits.iter().for_each(|hit| drop(query.contributions(field, hit.ordinal)));
             (0..3).for_each(|ordinal| drop(field.passage(ordinal)));
             (0..field.terms()).for_each(|term| drop(field.word(term).to_owned()));
@@ -356,13 +381,13 @@ fn every_invariant_is_named() {
     refused(kind::WORD_BYTES, 0, b"~", "the words do not ascend");
     refused(kind::WORD_BYTES, 0, &[0xFF], "not UTF-8");
     refused(kind::BLOCK_STARTS, 4, &[2], "block starts");
-    refused(kind::BLOCKS, 0, &[1], "within the passages");
+    refused(kind::BLOCKS, 0, &[1], "or exceed the passages");
     refused(kind::POSTING_STARTS, 0, &[1], "posting starts");
     refused(kind::OFFSETS, 0, &[2], "out of order");
     refused(kind::OFFSETS, 2, &[3], "outside its block");
-    refused(kind::FREQUENCIES, 0, &[0], "where a frequency is 0");
+    refused(kind::FREQUENCIES, 0, &[0], "places with frequency 0");
     refused(kind::FREQUENCIES, 0, &[7], "sum of its frequencies");
-    refused(kind::HIGH_PLACES, 0, &[0], "where a frequency is 0");
+    refused(kind::HIGH_PLACES, 0, &[0], "places with frequency 0");
     refused(kind::HIGH_FREQUENCIES, 0, &[255, 0], "not above 255");
     refused(kind::LENGTHS, 0, &[7], "sum of its frequencies");
     let mut missing = good.clone();
@@ -377,13 +402,13 @@ fn bad_batches_are_refused() {
         assert!(found.contains(reason), "{found}");
     };
     let long = "x".repeat(256);
-    refused(&[""], &[0], &[], &[], "word 0 has 0 bytes");
-    refused(&["a", &long], &[0], &[], &[], "word 1 has 256 bytes");
-    refused(&["b", "a", "b"], &[0], &[], &[], "the word \"b\" is there twice");
-    refused(&["a"], &[0, 1], &[1], &[1], "term 1 of a dictionary of 1");
-    refused(&["a"], &[0, 0, 2], &[0, 0], &[1, 1], "passage 1: the word \"a\" is there twice");
-    refused(&["a"], &[0, 1], &[0], &[0], "passage 0: a word counted 0 times");
-    refused(&["a", "b"], &[0, 2], &[0, 1], &[u32::MAX, 1], "passage 0: 4294967296 words");
+    refused(&[""], &[0], &[], &[], "word 0 must have 1 to 255 bytes of UTF-8, got 0");
+    refused(&["a", &long], &[0], &[], &[], "got 256");
+    refused(&["b", "a", "b"], &[0], &[], &[], "the word \"b\" occurs twice");
+    refused(&["a"], &[0, 1], &[1], &[1], "term 1 is outside the dictionary of 1 words");
+    refused(&["a"], &[0, 0, 2], &[0, 0], &[1, 1], "passage 1: the word \"a\" occurs twice");
+    refused(&["a"], &[0, 1], &[0], &[0], "passage 0: counts must be at least 1, got 0");
+    refused(&["a", "b"], &[0, 2], &[0, 1], &[u32::MAX, 1], "words, got 4294967296");
     refused(&["a"], &[], &[], &[], "do not fit together");
     refused(&["a"], &[0, 2, 1], &[0], &[1], "do not fit together");
     refused(&["a"], &[0, 1], &[0], &[], "do not fit together");
@@ -398,11 +423,11 @@ fn bad_queries_are_refused() {
         let found = Query::new(words, bm25, &statistics).unwrap_err().to_string();
         assert!(found.contains(reason), "{found}");
     };
-    refused(&[("a", 1.0), ("a", 1.0)], 3, &[1, 1], "the word \"a\" is there twice");
-    refused(&[("a", -1.0)], 3, &[1], "the weight of \"a\" is -1");
-    refused(&[("a", f64::NAN)], 3, &[1], "is NaN");
+    refused(&[("a", 1.0), ("a", 1.0)], 3, &[1, 1], "the word \"a\" occurs twice");
+    refused(&[("a", -1.0)], 3, &[1], "the weight of \"a\" must be finite and >= 0, got -1");
+    refused(&[("a", f64::NAN)], 3, &[1], "got NaN");
     refused(&[("a", 1.0)], 3, &[4], "4 of 3 passages");
-    refused(&[("a", 1.0)], 3, &[], "1 words, 0 document frequencies");
+    refused(&[("a", 1.0)], 3, &[], "1 words have 0 document frequencies");
     let sections = build(&sample());
     let field = open(&sections, 3);
     let statistics = Statistics { passages: 3, total_length: 9, document_frequencies: vec![] };

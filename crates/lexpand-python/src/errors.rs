@@ -1,4 +1,4 @@
-//! Errors of the core as those of `lexpand.errors`.
+//! Maps errors of the core to those of `lexpand.errors`.
 
 use std::io::ErrorKind;
 
@@ -11,7 +11,7 @@ import_exception!(lexpand.errors, OlderFormat);
 import_exception!(lexpand.errors, StorageError);
 import_exception!(lexpand.errors, VectorError);
 
-/// What a user can do about an I/O error, where there is something.
+/// The remedy for an I/O error; empty if there is none.
 fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -24,7 +24,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// Turns an error of the core into Python's.
+/// The Python exception for an error of the core.
 pub(crate) fn to_python(error: Error) -> PyErr {
     match &error {
         Error::Invalid(_) => VectorError::new_err(error.to_string()),

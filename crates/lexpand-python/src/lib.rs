@@ -1,6 +1,6 @@
-//! `lexpand._native`: what Python sees of lexpand-core. Conversions, errors and the GIL; no logic.
+//! `lexpand._native`, the Python API of lexpand-core: conversions, errors and the GIL; no logic.
 //!
-//! `_native.pyi` documents every name; a test holds the two together.
+//! `_native.pyi` documents every name, and a test compares the two.
 
 mod errors;
 mod head;

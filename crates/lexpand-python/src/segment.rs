@@ -1,4 +1,4 @@
-//! Segments: written, opened, searched.
+//! Segments: write, open, merge, search.
 
 use std::path::PathBuf;
 
@@ -102,7 +102,8 @@ impl Segment {
         field: u32,
     ) -> Option<Bound<'py, PyArray1<u8>>> {
         let bytes = ArrayView1::from(slf.get().0.extra(kind, field)?);
-        // SAFETY: the array keeps the segment, which is frozen, alive, and with it the map; it is made read-only before anyone has it.
+        // SAFETY: the array keeps the frozen segment alive, and with it the map. It is made
+        // read-only before it is returned.
         let array = unsafe { PyArray1::borrow_from_array(&bytes, slf.clone().into_any()) };
         array.readwrite().make_nonwriteable();
         Some(array)
@@ -175,7 +176,7 @@ pub(crate) fn strings_at<'py>(
         text.get(usize::try_from(*start).ok()?..usize::try_from(*end).ok()?)
     };
     let string_at = |bytes| Some(PyString::new(py, std::str::from_utf8(bytes).ok()?));
-    // First where all of them are: reads from memory that wait for nothing else go on at the same time.
+    // Prefetches the first byte of every string, so that the reads from memory overlap.
     let places = places.as_slice()?;
     let found: Vec<_> = places.iter().map(bytes_at).collect();
     found.iter().flatten().filter_map(|bytes| bytes.first()).for_each(lexpand_core::prefetch);
@@ -186,7 +187,9 @@ pub(crate) fn strings_at<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (path, rows, chunks, spans, fields, extras = vec![], *, memory = 1 << 30, threads = 1))]
+#[pyo3(signature = (
+    path, rows, chunks, spans, fields, extras = vec![], *, memory = 1 << 30, threads = 1
+))]
 #[expect(clippy::too_many_arguments, reason = "arrays travel as they are")]
 pub(crate) fn write_segment(
     py: Python<'_>,
@@ -253,7 +256,9 @@ fn borrow_extras<'a>(extras: &'a [ExtraBytes<'_>]) -> PyResult<Vec<Extra<'a>>> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (segments, field, indptr, terms, weights, *, vocabulary_size, k, effort = 1.0, threads = 1))]
+#[pyo3(signature = (
+    segments, field, indptr, terms, weights, *, vocabulary_size, k, effort = 1.0, threads = 1
+))]
 #[expect(clippy::too_many_arguments, reason = "CSR arrays travel as they are")]
 pub(crate) fn search<'py>(
     py: Python<'py>,

@@ -1,4 +1,4 @@
-//! Open fields: built, opened, merged, searched by BM25.
+//! Open fields: build, open, merge, search by BM25.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ type Hits<'py> = (
     Bound<'py, PyArray1<u32>>,
 );
 
-/// Bytes of a section, aligned as in a mapped file.
+/// The bytes of a section, aligned as in a mapped file.
 struct Aligned {
     words: Vec<u64>,
     length: usize,
@@ -39,7 +39,7 @@ impl Aligned {
     }
 }
 
-/// Where the sections of a field are kept.
+/// Where the sections of a field are.
 enum Kept {
     Held(HashMap<u32, Aligned>, u32),
     In(Py<Segment>, u32),
@@ -49,7 +49,7 @@ enum Kept {
 pub(crate) struct WordField(Kept);
 
 impl WordField {
-    /// The words of an open segment, in place; None where it has none.
+    /// The words of an open segment, in place; None if it has none.
     pub(crate) fn of(segment: Py<Segment>, field: u32) -> Option<Self> {
         segment.get().0.words(field)?;
         Some(WordField(Kept::In(segment, field)))
@@ -128,7 +128,7 @@ fn bits<'a>(set: &'a Set<'_>) -> PyResult<Option<&'a [u64]>> {
     Ok(set.as_ref().map(PyReadonlyArray1::as_slice).transpose()?)
 }
 
-/// Each field with its set of units.
+/// Each field with its set of passages.
 fn with_sets<'a>(
     fields: &'a [Bound<'_, WordField>],
     sets: &'a [Set<'_>],
@@ -210,7 +210,9 @@ impl WordQuery {
 #[pymethods]
 impl WordQuery {
     #[new]
-    #[pyo3(signature = (words, document_frequencies, *, units, total_length, k1, b, rounded_lengths = false))]
+    #[pyo3(signature = (
+        words, document_frequencies, *, units, total_length, k1, b, rounded_lengths = false
+    ))]
     fn new(
         words: Vec<(PyBackedStr, f64)>,
         document_frequencies: PyReadonlyArray1<'_, u64>,

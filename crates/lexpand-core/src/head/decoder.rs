@@ -21,7 +21,8 @@ impl Head {
     /// `weights` is `[bias.len(), width]`, row by row: the decoder of the vocabulary.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the sizes do not fit, the vocabulary is above 2^18, or a value is not finite.
+    /// [`Error::Invalid`] if the sizes do not fit, the vocabulary is above 2^18, or a value is not
+    /// finite.
     pub fn new(
         weights: &[f32],
         bias: &[f32],
@@ -32,49 +33,53 @@ impl Head {
         let terms = bias.len();
         if width == 0 || terms == 0 || terms > MAX_VOCABULARY {
             return Err(Error::invalid(format!(
-                "head: {terms} terms of width {width}; a vocabulary has 1 to {MAX_VOCABULARY} terms"
+                "head: a vocabulary must have 1 to {MAX_VOCABULARY} terms of width >= 1, \
+                 got {terms} terms of width {width}"
             )));
         }
         if weights.len() != terms * width {
             return Err(Error::invalid(format!(
-                "head: {} weights are not [{terms}, {width}]",
+                "head: weights must be [{terms}, {width}], got {} values",
                 weights.len()
             )));
         }
         if let Some(i) = weights.iter().position(|x| !x.is_finite()) {
             return Err(Error::invalid(format!(
-                "head: the weight of term {} is {}",
+                "head: the weights of term {} must be finite, got {}",
                 i / width,
                 weights[i]
             )));
         }
         if let Some(term) = bias.iter().position(|x| !x.is_finite()) {
-            return Err(Error::invalid(format!("head: the bias of term {term} is {}", bias[term])));
+            return Err(Error::invalid(format!(
+                "head: the bias of term {term} must be finite, got {}",
+                bias[term]
+            )));
         }
         let panels = Arc::new(Panels::pack(weights, bias, width));
         Ok(Head { panels, pooling, activation, screen: None })
     }
 
-    /// A head over the same weights that leaves out pairs of a position and a term that a cheap bound proves inactive, on
-    /// processors where that pays; on others, the same head.
+    /// A head over the same weights with safe pruning: it skips pairs of a position and a term that
+    /// a cheap bound proves inactive. On processors where that does not pay, it encodes as before.
     ///
-    /// The result of [`Head::encode`] is the same to the bit, whatever the basis; its speed depends on how much of `h . w`
-    /// the first dimensions carry.
+    /// The result of [`Head::encode`] is the same to the bit for any basis. Its speed depends on
+    /// how much of `h . w` the first dimensions carry.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
+    /// [`Error::Invalid`] if the sizes do not fit, or `back` does not invert `to_basis`.
     pub fn screened(&self, basis: Basis<'_>, threads: usize) -> Result<Self> {
         let panels = Arc::new(self.panels.reordered(&order(&self.panels, basis)?));
         let screen = Screen::of(&panels, basis, threads.max(1))?;
         Ok(Head { panels, screen, ..*self })
     }
 
-    /// Terms in the vocabulary.
+    /// The number of terms in the vocabulary.
     pub fn vocabulary_size(&self) -> usize {
         self.panels.terms().len()
     }
 
-    /// Width of a hidden state.
+    /// The width of a hidden state.
     pub fn width(&self) -> usize {
         self.panels.width()
     }

@@ -1,4 +1,5 @@
-//! A batch through the kernels: work in blocks of the vocabulary, shared out to threads, put together in order.
+//! Runs a batch through the kernels: threads share blocks of the vocabulary, and the results are
+//! joined in order.
 
 use std::ops::Range;
 
@@ -10,14 +11,14 @@ use super::types::{Activations, HiddenBatch, Pooling};
 use crate::parallel::in_parallel;
 use crate::{Error, Result};
 
-/// Panels that a thread takes at once: 512 terms of width 128 are 256 KiB, which stay in its L2 cache from text to text.
-/// Whole groups of those that are screened together.
+/// Panels that a thread takes at once. 512 terms of width 128 take 256 KiB, which stay in its L2
+/// cache from text to text. A multiple of the panels that are screened together.
 const BLOCK: usize = 16 * PANELS;
 
-/// Shorter texts are not worth turning into the screening basis.
+/// Shorter texts are not worth transforming into the screening basis.
 const SCREEN_POSITIONS: usize = 4;
 
-/// One text's terms within one block.
+/// One text's (term, weight, position) within one block.
 type BlockTerms = Vec<(u32, f32, u32)>;
 
 /// A text as the kernels take it.
@@ -29,14 +30,15 @@ struct Prepared<'a> {
 }
 
 impl Head {
-    /// Encodes a batch on `threads` threads (at least one). The result does not depend on their number.
+    /// Encodes a batch on `threads` threads (at least one). The result does not depend on their
+    /// number.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the batch has another width than the head.
+    /// [`Error::Invalid`] if the batch has another width than the head.
     pub fn encode(&self, batch: HiddenBatch<'_>, threads: usize) -> Result<Activations> {
         if batch.width != self.width() {
             return Err(Error::invalid(format!(
-                "hidden states are {} wide, the head {}",
+                "hidden states have width {}, the head has {}",
                 batch.width,
                 self.width()
             )));
@@ -60,7 +62,8 @@ fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
     assemble(batch.len(), blocks)
 }
 
-/// For each text, the dot products of its mean with the terms of each group; nothing where it has none of its own.
+/// For each text, the dot products of its mean with the terms of each group; empty for a text
+/// without its own mean.
 fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<GroupDots>> {
     let dots = tile::dots();
     let mut found = vec![Vec::new(); texts.len()];
@@ -70,7 +73,7 @@ fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<V
         .filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?)))
         .collect();
     for some in screened.chunks(tile::ROWS) {
-        // Past the end the last text's is computed again, and not looked at.
+        // The last row fills the tile up; its repeated results are not used.
         let rows = std::array::from_fn(|r| some[r.min(some.len() - 1)].1);
         for (place, panel) in panels.clone().enumerate() {
             let dots = dots(&rows, head.panels.panel(panel).0);
@@ -115,7 +118,7 @@ fn encode_text(
     terms
 }
 
-/// The terms that some positions of a text activate in a panel.
+/// Adds the terms of a panel that some positions of a text activate.
 fn refine(head: &Head, text: &Prepared<'_>, i: usize, positions: &[u32], out: &mut BlockTerms) {
     if positions.is_empty() {
         return;
@@ -153,7 +156,7 @@ fn collect(
     }
 }
 
-/// Joins the blocks of each text, terms ascending: `[block][text]` to CSR.
+/// Joins the blocks `[block][text]` to CSR, terms ascending.
 fn assemble(texts: usize, blocks: Vec<Vec<BlockTerms>>) -> Activations {
     let mut out = Activations { indptr: vec![0], ..Activations::default() };
     for text in 0..texts {

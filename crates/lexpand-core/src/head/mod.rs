@@ -1,8 +1,12 @@
-//! The SPLADE head: which terms of the vocabulary does a text activate, how strongly, and from which position?
+//! The SPLADE head: which terms of the vocabulary does a text activate, how strongly, and from
+//! which position?
 //!
-//! Weight of term j (Formal et al. 2021, SPLADE v2, eq. 6): `max_i log(1 + relu(h_i . E_j + b_j))` over the positions i of a
-//! text. log(1 + relu) never falls, so the maximum is taken first: the logits of a tile of terms live in registers and
-//! are forgotten. Nothing of size positions x vocabulary is ever stored.
+//! The weight of term j is `max_i log(1 + relu(h_i . E_j + b_j))` over the positions i of a text
+//! (Formal et al. 2021, SPLADE v2, eq. 6). log(1 + relu) is monotone, so the maximum is taken
+//! first. The logits of a tile of terms stay in registers; nothing of size positions x vocabulary
+//! is ever stored.
+//!
+//! [`tile`] is the float32 kernel, [`screen`] proves which of its work is unnecessary.
 
 mod decoder;
 mod encode;

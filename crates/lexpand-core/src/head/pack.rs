@@ -1,14 +1,15 @@
 //! The decoder's weights in the order in which the kernel reads them.
 
-/// Terms in a panel: two AVX2 registers, one AVX-512 register, four NEON registers of float32.
+/// Terms in a panel: two AVX2 registers, one AVX-512 register, or four NEON registers of float32.
 pub(super) const PANEL: usize = 16;
 
-/// Panels of [`PANEL`] terms, each stored `[width, PANEL]`; the last one is filled with terms that never fire.
+/// Panels of [`PANEL`] terms, each stored `[width, PANEL]`. The last one is padded with terms that
+/// are never active.
 #[derive(Debug)]
 pub(super) struct Panels {
     values: Vec<f32>,
     bias: Vec<f32>,
-    /// The term in each place.
+    /// The term at each place.
     terms: Vec<u32>,
     width: usize,
 }
@@ -53,18 +54,18 @@ impl Panels {
         packed
     }
 
-    /// The weights of the term in a place, `[width]`.
+    /// The weights of the term at a place, `[width]`.
     pub(super) fn row(&self, place: usize) -> impl Iterator<Item = f32> {
         let start = (place / PANEL) * PANEL * self.width + place % PANEL;
         self.values[start..].iter().copied().step_by(PANEL).take(self.width)
     }
 
-    /// The bias of the term in a place.
+    /// The bias of the term at a place.
     pub(super) fn bias(&self, place: usize) -> f32 {
         self.bias[place]
     }
 
-    /// The term in each place.
+    /// The term at each place.
     pub(super) fn terms(&self) -> &[u32] {
         &self.terms
     }
@@ -73,7 +74,7 @@ impl Panels {
         self.width
     }
 
-    /// Number of panels.
+    /// The number of panels.
     pub(super) fn len(&self) -> usize {
         self.bias.len() / PANEL
     }

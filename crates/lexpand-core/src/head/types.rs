@@ -1,8 +1,8 @@
-//! What the head takes and gives.
+//! The inputs and the result of the head.
 
 use crate::{Error, Result};
 
-/// How the positions of a text are pooled into one weight a term.
+/// How the positions of a text are pooled into one weight per term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
     /// The largest activation (SPLADE v2 and later).
@@ -11,7 +11,7 @@ pub enum Pooling {
     Sum,
 }
 
-/// What is applied to a logit x.
+/// The activation of a logit x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// `log(1 + relu(x))`
@@ -21,7 +21,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The activation of one logit; computed in float64, so that only the result is rounded.
+    /// The activation of one logit, computed in float64, so that only the result is rounded.
     pub fn apply(self, logit: f32) -> f32 {
         let once = f64::from(logit.max(0.0)).ln_1p();
         match self {
@@ -41,10 +41,11 @@ pub struct HiddenBatch<'a> {
 }
 
 impl<'a> HiddenBatch<'a> {
-    /// `states` is `[lengths.len(), positions, width]`, row by row; text i fills its first `lengths[i]` positions.
+    /// `states` is `[lengths.len(), positions, width]`, row by row. Text i fills its first
+    /// `lengths[i]` positions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the sizes do not fit or a used state is not finite.
+    /// [`Error::Invalid`] if the sizes do not fit or a state that is used is not finite.
     pub fn new(
         states: &'a [f32],
         lengths: &'a [u32],
@@ -55,7 +56,7 @@ impl<'a> HiddenBatch<'a> {
             != Some(states.len())
         {
             return Err(Error::invalid(format!(
-                "hidden states: {} values are not [{}, {positions}, {width}]",
+                "hidden states: {} values do not fit [{}, {positions}, {width}]",
                 states.len(),
                 lengths.len()
             )));
@@ -64,7 +65,7 @@ impl<'a> HiddenBatch<'a> {
         for (i, &length) in lengths.iter().enumerate() {
             if length as usize > positions {
                 return Err(Error::invalid(format!(
-                    "text {i}: length {length} of {positions} positions"
+                    "text {i}: the length must be at most {positions} positions, got {length}"
                 )));
             }
             if !batch.text(i).iter().all(|x| x.is_finite()) {
@@ -74,7 +75,7 @@ impl<'a> HiddenBatch<'a> {
         Ok(batch)
     }
 
-    /// Texts in the batch.
+    /// The number of texts.
     pub fn len(&self) -> usize {
         self.lengths.len()
     }
@@ -84,7 +85,7 @@ impl<'a> HiddenBatch<'a> {
         self.lengths.is_empty()
     }
 
-    /// The used states of one text, `[lengths[i], width]`.
+    /// The states of one text without padding, `[lengths[i], width]`.
     pub(super) fn text(&self, i: usize) -> &'a [f32] {
         let start = i * self.positions * self.width;
         &self.states[start..start + self.lengths[i] as usize * self.width]
@@ -94,7 +95,7 @@ impl<'a> HiddenBatch<'a> {
 /// Sparse vectors of a batch in CSR form, with the position that gave each term its weight.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Activations {
-    /// Where each text's terms begin; one more than there are texts.
+    /// Where each text's terms begin; one more entry than there are texts.
     pub indptr: Vec<i64>,
     /// Ascending within a text.
     pub terms: Vec<u32>,
@@ -111,9 +112,9 @@ pub struct Basis<'a> {
     pub to_basis: &'a [f64],
     /// S with `T S' = I`: a decoder row w becomes `w S`.
     pub back: &'a [f64],
-    /// The leading dimensions that screening looks at.
+    /// The number of leading dimensions that screening uses.
     pub kept: usize,
-    /// A hidden state as they usually are, `[width]`, or empty: terms that it brings alike near to activity are looked
-    /// at together.
+    /// A typical hidden state `[width]`, or empty. Terms that it brings equally near to activity
+    /// are screened together.
     pub typical: &'a [f64],
 }

@@ -1,4 +1,4 @@
-//! Queries over segments, with threads.
+//! Runs queries over segments, on several threads.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +14,12 @@ use crate::{Error, Result};
 
 /// The best `k` passages of each query over one field of all segments, best first.
 ///
-/// Fewer than `k` where fewer score above zero. Rows must be distinct over the segments, or ties have no order.
+/// There are fewer than `k` if fewer score above zero. Rows must be distinct over the segments, or
+/// ties have no order.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a segment lacks the field or has another vocabulary size than the others, where a set of ordinals is too short, or
-/// where `effort` is not in (0, 1].
+/// [`Error::Invalid`] if a segment lacks the field or has another vocabulary size than the others,
+/// if a set of ordinals is too short, or if `effort` is not in (0, 1].
 pub fn search(
     searched: &[Searched<'_>],
     field: u32,
@@ -26,7 +27,10 @@ pub fn search(
     options: SearchOptions,
 ) -> Result<Vec<Vec<Hit>>> {
     if !(options.effort > 0.0 && options.effort <= 1.0) {
-        return Err(Error::invalid(format!("effort is {}: above 0, at most 1", options.effort)));
+        return Err(Error::invalid(format!(
+            "effort must be above 0 and at most 1, got {}",
+            options.effort
+        )));
     }
     let vocabulary_size = vocabulary_size(searched, field)?;
     let views = searched
@@ -67,15 +71,15 @@ fn vocabulary_size(searched: &[Searched<'_>], field: u32) -> Result<u32> {
     match first {
         Some(size) if sizes.all(|other| other == first) => Ok(size),
         _ => Err(Error::invalid(format!(
-            "field {field} is not in every segment with one vocabulary"
+            "field {field} must be in every segment, with vocabularies of one size"
         ))),
     }
 }
 
-/// Memory that is used again from query to query, and by a thread's next call: making it anew takes a twentieth of a search of 100,000
-/// passages (LOG.md). Some 40 kB, and four bytes a term of the vocabulary.
+/// Memory that a thread reuses for its next query: about 40 kB, and four bytes per term of the
+/// vocabulary. Allocating it anew takes a twentieth of a search of 100,000 passages (measured).
 struct Scratch {
-    /// Without weights between queries.
+    /// All zero between queries.
     dense: DenseQuery,
     sums: Sums,
 }
@@ -85,7 +89,7 @@ thread_local! {
 }
 
 impl Scratch {
-    /// What this thread has kept, or new.
+    /// The memory that this thread kept, or new memory.
     fn take(vocabulary_size: u32) -> Self {
         let kept = SCRATCH.take().filter(|scratch| scratch.dense.fits(vocabulary_size));
         kept.unwrap_or_else(|| Scratch {
@@ -94,7 +98,8 @@ impl Scratch {
         })
     }
 
-    /// For the thread's next call. A search that panics keeps nothing, for weights may be left.
+    /// Keeps the memory for the thread's next call. A search that panics keeps nothing, since
+    /// weights may be left in it.
     fn keep(self) {
         SCRATCH.set(Some(self));
     }
@@ -118,7 +123,7 @@ fn search_one(
     let (mut found, right) =
         scan_and_score(views, &plan, best.clone(), best.threshold(), true, scratch);
     if !right {
-        // A score says nothing of the sums of less than all postings.
+        // At less effort, scores say nothing about the sums of the postings that were read.
         let threshold = if plan.exact { found.threshold() } else { best.threshold() };
         (found, _) = scan_and_score(views, &plan, best, threshold, false, scratch);
     }
@@ -126,7 +131,8 @@ fn search_one(
     found.into_sorted()
 }
 
-/// The best of those before and of all segments that are scanned; and whether none of the passages that were left out can be among them.
+/// Scans all segments and adds the best passages to `best`. Also returns whether no passage that
+/// was left out can be among them.
 fn scan_and_score(
     views: &[View<'_>],
     plan: &Plan,
@@ -138,7 +144,7 @@ fn scan_and_score(
     let Scanned { candidates, floor } = scan(views, plan, threshold, estimate, &mut scratch.sums);
     let enough = candidates.len() >= plan.keep;
     rescore(views, candidates, plan, &scratch.dense, &mut best);
-    // A floor that never rose left nobody out, however few there are.
+    // A threshold that never rose left no passage out.
     let proved = if plan.exact { best.threshold() } else { threshold };
     let right = floor <= plan.bounds.floor(proved) || (enough && !plan.exact);
     (best, right)

@@ -1,4 +1,4 @@
-//! What a query reads of each segment, decided before anything is read.
+//! Decides what a query reads of each segment, before anything is read.
 
 use super::bounds::{Bounds, multiplier};
 use super::cost::{SCORE_COST, Share, cost};
@@ -9,16 +9,16 @@ use super::view::View;
 /// A query term that a segment has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TermPlan {
-    /// Its place among the posting terms.
+    /// The place among the posting terms.
     pub(super) place: usize,
     pub(super) multiplier: u16,
-    /// Postings with smaller bounds are not read; from 1.
+    /// Postings with smaller bounds are not read; at least 1.
     pub(super) least: u8,
-    /// Whether its dense row is read instead.
+    /// Whether the dense impact row is read instead.
     pub(super) row: bool,
 }
 
-/// One segment's part.
+/// One segment's part of the plan.
 #[derive(Debug)]
 enum SegmentPlan {
     /// Score every allowed passage.
@@ -26,11 +26,12 @@ enum SegmentPlan {
     Scan(Vec<TermPlan>),
 }
 
-/// A query's plan.
+/// The plan of a query.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) bounds: Bounds,
-    /// Candidates that are kept: those that can be among the best `keep`, if `exact`, else those with the largest sums.
+    /// How many candidates are wanted. An exact search keeps those that can be among the best
+    /// `keep`, others those with the largest sums.
     pub(super) keep: usize,
     pub(super) exact: bool,
     segments: Vec<SegmentPlan>,
@@ -67,13 +68,15 @@ impl Plan {
     }
 }
 
-/// Passages that an approximate search scores: the less it has read, the more. For k = 10 and effort .2, 60; for k = 1000, 1,500.
+/// How many passages an approximate search scores: more if it reads less. 60 for k = 10 and effort
+/// 0.2; 1,500 for k = 1,000.
 fn window(options: SearchOptions) -> usize {
     let k = options.k as f64;
     (k + (10.0 * k).sqrt() / options.effort).ceil() as usize
 }
 
-/// The query's terms in a segment; None where it is cheaper, or the only way, to score its passages one by one.
+/// The query's terms in a segment. None if its passages are scored one by one, because that is
+/// cheaper or the query has too many terms.
 fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
     if query.terms.len() > SCAN_TERMS {
         return None;

@@ -1,9 +1,9 @@
-//! Query vectors, and how they are searched.
+//! Query vectors, and the options of a search.
 
 use crate::limits::{MAX_TERMS, check_vector};
 use crate::{Error, Result};
 
-/// Longer queries are scored passage by passage: the rounding of so many terms would leave little of a u16.
+/// Longer queries are scored passage by passage: the rounding of so many terms would use up a u16.
 pub(super) const SCAN_TERMS: usize = MAX_TERMS / 8;
 
 /// Query vectors in CSR form.
@@ -15,10 +15,11 @@ pub struct Queries<'a> {
 }
 
 impl<'a> Queries<'a> {
-    /// Terms ascend within a query and are below `vocabulary_size`; weights are finite and >= 0.
+    /// Checks the vectors: terms ascend within a query and are below `vocabulary_size`; weights are
+    /// finite and >= 0.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the query, where a limit is broken.
+    /// [`Error::Invalid`], naming the query that breaks a limit.
     pub fn new(
         indptr: &'a [i64],
         terms: &'a [u32],
@@ -38,7 +39,7 @@ impl<'a> Queries<'a> {
         Ok(queries)
     }
 
-    /// Queries in the batch.
+    /// The number of queries.
     pub fn len(&self) -> usize {
         self.indptr.len() - 1
     }
@@ -61,18 +62,19 @@ pub(super) struct Query<'a> {
     pub(super) weights: &'a [f32],
 }
 
-/// How to search.
+/// The options of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchOptions {
-    /// How many hits.
+    /// The number of hits.
     pub k: usize,
-    /// The share of a query's postings that is read, strongest contributions first, in (0, 1]. At 1 the result is exact.
+    /// The share of a query's postings that is read, highest impacts first, in (0, 1]. At 1 the
+    /// result is exact.
     pub effort: f64,
-    /// Threads; a query stays on one.
+    /// The number of threads. A query runs on one.
     pub threads: usize,
 }
 
-/// A query's weights by term, zero for the others.
+/// A query's weights by term of the vocabulary.
 #[derive(Debug)]
 pub(super) struct DenseQuery(Vec<f32>);
 
@@ -98,8 +100,9 @@ impl DenseQuery {
         self.set(terms, &vec![0.0; terms.len()]);
     }
 
-    /// Sum over the terms in their order. A term that the query lacks adds 0.0, which changes no bit of a sum of
-    /// numbers >= 0; one outside the vocabulary (a damaged file, opened unverified) is ignored.
+    /// The sum over the terms in their order. A term that the query lacks adds 0.0, which changes
+    /// no bit of a sum of numbers >= 0. A term outside the vocabulary, in a damaged file opened
+    /// unverified, is ignored.
     pub(super) fn dot<T: Copy + Into<u32>>(&self, terms: &[T], impacts: &[u16]) -> f64 {
         let weight =
             |&term: &T| f64::from(self.0.get(term.into() as usize).copied().unwrap_or(0.0));

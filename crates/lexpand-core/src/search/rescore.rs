@@ -1,4 +1,4 @@
-//! The score of a passage, as docs/format.md defines it.
+//! Scores candidates from the forward index.
 
 use super::plan::Plan;
 use super::pool::Candidate;
@@ -7,16 +7,19 @@ use super::view::View;
 use crate::bit_set::contains;
 use crate::top_k::TopK;
 
-/// Candidates whose pages are asked for together: to find where a page lies takes longer than to read from it, and stops whatever comes after, but a
-/// processor finds several at once.
+/// Candidates whose pages are prefetched together. Finding a page takes longer than reading from it
+/// and blocks what follows, but a processor finds several pages at once.
 const BATCH: usize = 8;
 
-/// Candidates between asking for all of a vector and scoring it: a read from memory takes as long as scoring two.
+/// How many candidates ahead a vector is prefetched: reading it from memory takes as long as
+/// scoring two.
 const NEAR: usize = 2;
 
-/// Scores candidates: those that are wanted, by their sums, in the order of their places, so that pages and what says where they lie come in order;
-/// then the others, the largest sums first. An exact search ends where no sum that is left can reach the k-th best score: half of the passages that
-/// [`Bounds::drop`] has to keep are not read.
+/// Scores the wanted candidates first, in the order of their ordinals, so that memory is read in
+/// order; then the others, largest sums first.
+///
+/// An exact search stops where no remaining sum can reach the k-th best score. That skips half of
+/// the passages that [`Bounds::drop`] has to keep (measured).
 ///
 /// [`Bounds::drop`]: super::bounds::Bounds::drop
 pub(super) fn rescore(
@@ -50,7 +53,7 @@ pub(super) fn rescore(
     }
 }
 
-/// The `wanted` largest sums by place, then the others by sum.
+/// Puts the `wanted` largest sums first, ordered by ordinal, then the others by descending sum.
 fn put_in_order(candidates: &mut [Candidate], wanted: usize) {
     if (1..candidates.len()).contains(&wanted) {
         candidates.select_nth_unstable_by(wanted - 1, |a, b| b.cmp(a));
@@ -60,7 +63,7 @@ fn put_in_order(candidates: &mut [Candidate], wanted: usize) {
     others.sort_unstable_by(|a, b| b.cmp(a));
 }
 
-/// Every allowed passage, one after the other.
+/// Scores every allowed passage.
 pub(super) fn score_all(view: &View<'_>, query: &DenseQuery, best: &mut TopK) {
     for ordinal in
         (0..view.rows.len() as u32).filter(|&ordinal| contains(view.allowed, ordinal as usize))

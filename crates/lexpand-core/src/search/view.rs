@@ -1,4 +1,4 @@
-//! What is searched: a field of a segment, and the passages that may be found.
+//! The segments to search, and the passages that may be found.
 
 use super::query::DenseQuery;
 use crate::bit_set::count_in;
@@ -7,12 +7,12 @@ use crate::segment::{Field, Segment, Terms};
 use crate::top_k::Hit;
 use crate::{Error, Result};
 
-/// A segment to search, and the ordinals that may be found (bit i of word i / 64); all without a set.
+/// A segment to search, and the ordinals that may be found; all of them without a set.
 #[derive(Debug, Clone, Copy)]
 pub struct Searched<'a> {
     /// The segment.
     pub segment: &'a Segment,
-    /// At least as many bits as it has passages.
+    /// The allowed ordinals: at least as many bits as the segment has passages.
     pub allowed: Option<&'a [u64]>,
 }
 
@@ -31,11 +31,11 @@ impl<'a> View<'a> {
         let field = searched
             .segment
             .field(field)
-            .ok_or_else(|| Error::invalid("a segment lacks the field"))?;
+            .ok_or_else(|| Error::invalid(format!("segment {segment} has no field {field}")))?;
         let passages = searched.segment.passages() as usize;
         if searched.allowed.is_some_and(|words| words.len() * 64 < passages) {
             return Err(Error::invalid(format!(
-                "the set of allowed passages of segment {segment} is shorter than it"
+                "segment {segment}: the set of allowed passages is shorter than the segment"
             )));
         }
         let allowed_passages =
@@ -60,14 +60,14 @@ impl<'a> View<'a> {
         Hit { score, row: self.rows[ordinal as usize], segment: self.segment, ordinal }
     }
 
-    /// Asks for where a passage lies, which the other two will read.
+    /// Prefetches what tells where a passage's vector is stored.
     pub(super) fn prefetch_place(&self, ordinal: u32) {
         prefetch(&self.field.forward_starts[ordinal as usize]);
         prefetch(&self.field.scales[ordinal as usize]);
         prefetch(&self.rows[ordinal as usize]);
     }
 
-    /// Asks for the pages of what [`View::score`] will read.
+    /// Prefetches the first and last page of a passage's vector.
     pub(super) fn prefetch_pages(&self, ordinal: u32) {
         let range = self.field.passage(ordinal);
         if let Some(last) = range.clone().last() {
@@ -76,7 +76,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Asks for all that [`View::score`] will read.
+    /// Prefetches all of a passage's vector.
     pub(super) fn prefetch(&self, ordinal: u32) {
         self.field.passage(ordinal).step_by(32).for_each(|i| self.prefetch_at(i));
     }

@@ -1,38 +1,40 @@
-//! What the postings of a field will look like, counted before any is written.
+//! Counts the postings of a field before any of them is written.
 
 use super::forward::ForwardParts;
 use super::quantize::round_up;
 use super::sizes::{LEVELS, blocks};
 use crate::limits::BLOCK;
 
-/// From this share of the passages a term is dense: one bound a passage, added by SIMD, is then read faster than postings of
-/// three bytes that are scattered (measured, LOG.md).
+/// A term in more than this share of the passages is dense. One bound per passage, added by SIMD,
+/// is then faster to read than scattered postings of three bytes each (measured).
 const DENSE_SHARE: f64 = 0.05;
 
-/// Segments below this have no dense terms: there is nothing to gain.
+/// Smaller segments have no dense terms: they would gain nothing.
 const DENSE_PASSAGES: usize = 1024;
 
-/// A dense term's postings hold at most about this share of it: those that approximate search reads.
+/// The postings of a dense term hold at most about this share of its passages. Only approximate
+/// search reads them.
 const DENSE_POSTINGS: f64 = 0.25;
 
-/// Counts of a field. Places number the terms that occur, in ascending order.
+/// The counts of a field. A term's *place* is its number among the terms that occur.
 #[derive(Debug)]
 pub(super) struct Census {
     pub(super) passages: usize,
     pub(super) blocks: usize,
-    /// The terms that occur.
+    /// The terms that occur, ascending.
     pub(super) terms: Vec<u32>,
-    /// One a term that occurs.
+    /// The step of each term that occurs.
     pub(super) steps: Vec<f32>,
-    /// Postings of each run, `[terms, blocks]`.
+    /// The postings in each block of each posting list, `[terms, blocks]`.
     pub(super) counts: Vec<u32>,
-    /// `[terms, LEVELS]`, as docs/format.md has them.
+    /// Level shares, `[terms, LEVELS]`; see docs/format.md.
     pub(super) shares: Vec<u8>,
-    /// Places of the dense terms.
+    /// The places of the dense terms.
     pub(super) dense: Vec<u32>,
-    /// The least bound that is kept as a posting, by place; 0 for none, 1 for a term that is not dense.
+    /// The smallest bound that becomes a posting, by place: 0 for none, 1 for a term that is not
+    /// dense.
     pub(super) cuts: Vec<u8>,
-    /// By term of the vocabulary; `u32::MAX` where it does not occur.
+    /// Places by term of the vocabulary; `u32::MAX` for a term that does not occur.
     pub(super) places: Vec<u32>,
 }
 
@@ -40,7 +42,7 @@ pub(super) struct Census {
 pub(super) fn bound(weight: f64, step: f32) -> u8 {
     let step = f64::from(step);
     let mut bound = (weight / step).ceil().clamp(1.0, 255.0);
-    // The division rounds; the products are what a reader relies on.
+    // The division rounds, but search relies on the products.
     if bound * step < weight {
         bound += 1.0;
     } else if bound > 1.0 && (bound - 1.0) * step >= weight {
@@ -73,7 +75,7 @@ impl Census {
         census
     }
 
-    /// The terms that occur: those with a largest weight.
+    /// Collects the terms that occur: those whose largest weight is above zero.
     fn of_terms(passages: usize, blocks: usize, most: &[f64]) -> Self {
         let terms: Vec<u32> =
             (0..most.len() as u32).filter(|&term| most[term as usize] > 0.0).collect();
@@ -88,7 +90,7 @@ impl Census {
         Census { passages, blocks, terms, steps, counts, shares, dense, cuts, places }
     }
 
-    /// Postings of a term.
+    /// The number of a term's postings.
     fn frequency(&self, place: usize) -> u64 {
         self.counts[place * self.blocks..][..self.blocks]
             .iter()
@@ -105,7 +107,8 @@ impl Census {
         }
     }
 
-    /// Shares of all terms by level; and of the dense ones, which postings are kept.
+    /// Counts the level shares of all terms, and chooses which postings of the dense terms are
+    /// kept.
     fn take_levels(&mut self, forward: &ForwardParts<'_>) {
         let reached: [usize; 256] =
             std::array::from_fn(|b| LEVELS.iter().filter(|&&l| usize::from(l) <= b).count());
@@ -139,19 +142,19 @@ impl Census {
     }
 }
 
-/// Counts of exactly a level become counts of at least it.
+/// Turns counts of exactly a level into counts of at least that level.
 fn add_up_from_the_top(counts: &mut [u32]) {
     for i in (1..counts.len()).rev() {
         counts[i - 1] += counts[i];
     }
 }
 
-/// In 1/255, rounded up: zero is said only where there is none.
+/// The share in 1/255, rounded up: it is zero only if `part` is.
 fn share(part: u32, whole: u32) -> u8 {
     (u64::from(part) * 255).div_ceil(u64::from(whole.max(1))) as u8
 }
 
-/// The lowest level that few enough of a dense term's postings reach.
+/// The lowest level that few enough postings of a dense term reach.
 fn kept_level(counts: &[u32]) -> Option<usize> {
     (1..counts.len())
         .find(|&level| f64::from(counts[level]) <= DENSE_POSTINGS * f64::from(counts[0]))
@@ -164,7 +167,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_bound_is_the_smallest_that_is_not_below_the_weight(most in 1e-30_f64..1e30, part in 0.0_f64..=1.0) {
+        fn a_bound_is_the_smallest_that_is_not_below_the_weight(
+            most in 1e-30_f64..1e30,
+            part in 0.0_f64..=1.0,
+        ) {
             let step = round_up(most / 255.0).max(f32::MIN_POSITIVE);
             let weight = most * part;
             let bound = bound(weight, step);

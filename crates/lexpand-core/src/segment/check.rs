@@ -1,4 +1,4 @@
-//! What must hold in a segment file before anything of it is used.
+//! The invariants of a segment file, checked before the file is used.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,16 +12,16 @@ use crate::Result;
 use crate::limits::{BLOCK, MAX_TERMS, MAX_VOCABULARY};
 use crate::words::WordField;
 
-/// The numbers of a field's header.
+/// The numbers in a field's header.
 struct Header {
     vocabulary_size: u64,
     nnz: u64,
-    /// Postings that are stored as such.
+    /// The postings in the file: dense terms have fewer postings than weights.
     stored: u64,
 }
 
 impl Segment {
-    /// With `verify` every byte, else what keeps later reads in range.
+    /// Checks every byte with `verify`, otherwise only what keeps later reads in range.
     pub(super) fn check(&self, verify: bool) -> Result<()> {
         if verify {
             self.check_bytes()?;
@@ -50,7 +50,7 @@ impl Segment {
         Ok(())
     }
 
-    /// A section is there and has this many bytes.
+    /// Checks that a section exists and has this many bytes.
     fn check_length(&self, kind: u32, field: u32, expected: u64) -> Result<()> {
         let found = self.find(kind, field).map(|s| s.length);
         if found == Some(expected) {
@@ -142,7 +142,7 @@ impl Segment {
         expected
             .into_iter()
             .try_for_each(|(kind, length)| self.check_length(kind, field, length))?;
-        // A writer of before may have left it out.
+        // Files without block maxima are valid: search then reads whole rows.
         match self.find(kind::DENSE_MAXIMA, field) {
             Some(_) => {
                 self.check_length(kind::DENSE_MAXIMA, field, dense * (row_width(n) / GROUP) as u64)
@@ -166,7 +166,10 @@ fn check_forward(field: Field<'_>, verify: bool) -> Check {
     let starts = field.forward_starts;
     let whole =
         starts.first() == Some(&0) && starts.last() == Some(&(field.forward_terms.len() as u64));
-    require(whole && starts.is_sorted(), "forward starts")?;
+    require(
+        whole && starts.is_sorted(),
+        "forward starts do not ascend from 0 to the number of weights",
+    )?;
     require(
         field.scales.iter().all(|s| s.is_finite() && *s >= 0.0),
         "a scale is not finite and >= 0",
@@ -174,16 +177,16 @@ fn check_forward(field: Field<'_>, verify: bool) -> Check {
     if verify { check_passages_of(field) } else { Ok(()) }
 }
 
-/// The values that a score is made of.
+/// Checks the values that scores are made of.
 fn check_passages_of(field: Field<'_>) -> Check {
-    // What the writer makes of the largest and of the smallest float32.
+    // The scales that the writer derives from the smallest and the largest float32.
     let most = f64::from(f32::MAX) / MAX_IMPACT;
     let range = f32::MIN_POSITIVE..=(most as f32).next_up();
     let fits = |(&scale, ends): (&f32, &[u64])| {
         if ends[0] == ends[1] { scale == 0.0 } else { range.contains(&scale) }
     };
     let fit = field.scales.iter().zip(field.forward_starts.windows(2)).all(fits);
-    require(fit, "a scale is not that of any weights")?;
+    require(fit, "a scale does not fit the weights of its passage")?;
     for ordinal in 0..field.scales.len() as u32 {
         let range = field.passage(ordinal);
         require(range.len() <= MAX_TERMS, "a passage has too many terms")?;
@@ -199,7 +202,7 @@ fn check_passages_of(field: Field<'_>) -> Check {
     require(!field.forward_impacts.contains(&0), "an impact is zero")
 }
 
-/// What keeps every later index in range is checked on each open; with `verify`, also what makes a result right.
+/// Checks what keeps every later index in range; with `verify` also what makes results right.
 fn check_postings(field: Field<'_>, postings: Postings<'_>, verify: bool) -> Check {
     let (terms, per_term) = (postings.terms.len(), postings.blocks + 1);
     require(
@@ -211,20 +214,26 @@ fn check_postings(field: Field<'_>, postings: Postings<'_>, verify: bool) -> Che
         "dense terms do not ascend among the posting terms",
     )?;
     require(field.forward_terms.is_empty() || terms > 0, "weights without postings")?;
-    require(postings.steps.iter().all(|s| s.is_finite() && *s > 0.0), "a step is not above zero")?;
+    require(
+        postings.steps.iter().all(|s| s.is_finite() && *s > 0.0),
+        "a step is not finite and > 0",
+    )?;
     let starts = postings.starts;
     let end = postings.offsets.len() as u64;
     let whole = starts.first().is_none_or(|&s| s == 0) && starts.last().is_none_or(|&e| e == end);
-    require(whole && starts.is_sorted(), "posting starts")?;
+    require(
+        whole && starts.is_sorted(),
+        "posting starts do not ascend from 0 to the number of postings",
+    )?;
     let joined = starts
         .chunks(per_term)
         .zip(starts.chunks(per_term).skip(1))
         .all(|(a, b)| a.last() == b.first());
-    require(joined, "posting starts of two terms do not meet")?;
+    require(joined, "posting starts of adjacent terms differ")?;
     let splits = (postings.splits.len() / (SUB_BLOCKS - 1)) as u32;
     require(
         postings.split_places.iter().all(|&p| p < splits || p == u32::MAX),
-        "a split's place is outside",
+        "a split place is out of range",
     )?;
     if verify { check_blocks(field, postings) } else { Ok(()) }
 }
@@ -234,7 +243,7 @@ fn check_blocks(field: Field<'_>, postings: Postings<'_>) -> Check {
     let falls = |shares: &[u8]| shares.is_sorted_by(|a, b| a >= b);
     require(
         postings.level_shares.chunks(LEVELS.len()).all(falls),
-        "the shares of a term's levels grow",
+        "the level shares of a term ascend",
     )?;
     for i in 0..postings.terms.len() {
         for block in 0..postings.blocks {
@@ -246,11 +255,11 @@ fn check_blocks(field: Field<'_>, postings: Postings<'_>) -> Check {
     check_dense(field, postings)
 }
 
-/// Each run with splits has its own, in order.
+/// Checks that blocks with splits refer to them in order, each to its own.
 fn check_split_places(postings: Postings<'_>) -> Check {
     let given = postings.split_places.iter().filter(|&&place| place != u32::MAX);
     let expected = 0..(postings.splits.len() / (SUB_BLOCKS - 1)) as u32;
-    require(given.copied().eq(expected), "splits are not in the order of their runs")
+    require(given.copied().eq(expected), "splits are not in the order of their blocks")
 }
 
 fn check_dense(field: Field<'_>, postings: Postings<'_>) -> Check {
@@ -264,7 +273,7 @@ fn check_dense(field: Field<'_>, postings: Postings<'_>) -> Check {
     let padded = |row: &[u8]| row[passages..].iter().all(|&bound| bound == 0);
     require(
         passages == 0 || dense.rows.chunks(dense.width).all(padded),
-        "a dense row goes on after the last passage",
+        "a dense impact row is not zero after the last passage",
     )
 }
 
@@ -273,13 +282,16 @@ fn check_block(postings: Postings<'_>, i: usize, block: usize, passages: usize) 
     let (offsets, bounds) = (&postings.offsets[range.clone()], &postings.bounds[range]);
     let keys =
         || offsets.iter().zip(bounds).map(|(&o, &b)| (usize::from(o) / SUB_BLOCK, 255 - b, o));
-    require(keys().is_sorted_by(|a, b| a < b), "the postings of a run are out of order")?;
+    require(keys().is_sorted_by(|a, b| a < b), "the postings of a block are out of order")?;
     require(
         offsets.iter().all(|&o| usize::from(o) < passages),
         "a posting's offset is outside its block",
     )?;
     let splits = postings.splits_of(i, block);
-    require(splits.is_some() == (offsets.len() >= SPLIT_POSTINGS as usize), "a run's splits")?;
+    require(
+        splits.is_some() == (offsets.len() >= SPLIT_POSTINGS as usize),
+        "only blocks of 64 postings and more have splits",
+    )?;
     let before = |sub: usize| offsets.partition_point(|&o| usize::from(o) / SUB_BLOCK < sub);
     let right =
         |splits: &[u16]| splits.iter().enumerate().all(|(s, &n)| usize::from(n) == before(s + 1));

@@ -1,8 +1,9 @@
-//! Whether a segment's postings are its forward index inverted over: what exact search relies on and no checksum shows.
+//! Checks that a segment's postings are the inverse of its forward index. Exact search relies on
+//! this, and no checksum shows it.
 //!
-//! Only a broken writer makes such a file, so nothing here is shared with [`super::census`] and [`super::postings`], and
-//! an open does not pay for it. A sub-block of passages is inverted over at a time: 4 bytes for each of their weights, beside
-//! 60 for each term.
+//! Only a broken writer makes such a file. So this module shares no code with [`super::census`] and
+//! [`super::postings`], and opening a segment does not run it. It inverts one sub-block of passages
+//! at a time, which takes 4 bytes per weight in the sub-block and 60 bytes per term.
 
 use super::field::{DenseTerm, Field};
 use super::read::Segment;
@@ -12,31 +13,32 @@ use crate::limits::MAX_VOCABULARY;
 
 type Check = std::result::Result<(), String>;
 
-/// The weights of a sub-block's passages by term.
+/// The weights of a sub-block's passages, by term.
 #[derive(Default)]
 struct Inverted {
     starts: Vec<usize>,
-    /// Ordinals less the sub-block's first.
+    /// Ordinals minus the sub-block's first ordinal.
     offsets: Vec<u16>,
     impacts: Vec<u16>,
 }
 
-/// One field under examination.
+/// A field under examination.
 struct Examined<'a> {
     field: Field<'a>,
-    /// By term of the vocabulary; `u32::MAX` where it has no postings.
+    /// Places by term of the vocabulary; `u32::MAX` for a term without postings.
     places: Vec<u32>,
     /// By place: how many passages have the term, and how many of their bounds reach each level.
     counts: Vec<[u32; LEVELS.len() + 1]>,
     /// By place: where the postings of the next sub-block begin.
     next: Vec<u64>,
-    /// The impact of a term in each passage of a sub-block; zeros between terms.
+    /// The impact of a term in each passage of a sub-block; all zero between terms.
     impacts: Vec<u16>,
 }
 
 impl Segment {
-    /// Verifies every byte, and that postings, dense rows and shares of levels say what the forward index says. Takes time
-    /// in proportion to the file, and memory to the weights of 2^14 passages.
+    /// Verifies every byte, then compares postings, dense impact rows and level shares with the
+    /// forward index. The time is linear in the size of the file, the memory in the weights of 2^14
+    /// passages.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) with the first field and term that do not agree.
@@ -69,7 +71,8 @@ impl<'a> Examined<'a> {
                 let named = |what| {
                     let term = self.field.postings.terms[place];
                     format!(
-                        "term {term} in the passages from {first} on: {what}; a broken writer made the file"
+                        "term {term} in the passages from {first} on: {what}: \
+                         a broken writer made the file"
                     )
                 };
                 let (block, sub) = (number / SUB_BLOCKS, number % SUB_BLOCKS);
@@ -90,7 +93,7 @@ impl<'a> Examined<'a> {
             match self.places[term as usize] {
                 u32::MAX => {
                     return Err(format!(
-                        "term {term} has no postings; a broken writer made the file"
+                        "term {term} has no postings: a broken writer made the file"
                     ));
                 }
                 place => starts[place as usize + 1] += 1,
@@ -111,7 +114,7 @@ impl<'a> Examined<'a> {
         Ok(inverted)
     }
 
-    /// One term in one sub-block.
+    /// Checks one term in one sub-block.
     fn check_term(
         &mut self,
         place: usize,
@@ -142,12 +145,13 @@ impl<'a> Examined<'a> {
             Some(DenseTerm { row, cut, .. }) => {
                 self.check_row(place, first, &row[first..], cut, pairs())
             }
-            None if left > 0 => Err(format!("{left} passages that have it lack a posting")),
+            None if left > 0 => Err(format!("{left} passages lack a posting")),
             None => Ok(()),
         }
     }
 
-    /// Places of a term's postings in a sub-block, which are asked for in order; splits are checked elsewhere.
+    /// The range of a term's postings in a sub-block. Callers pass sub-blocks in order; splits are
+    /// checked elsewhere.
     fn postings_of_sub_block(
         &mut self,
         place: usize,
@@ -163,10 +167,11 @@ impl<'a> Examined<'a> {
         start..end
     }
 
-    /// `bound` is the smallest that is not below the weight; an impact of zero is that of a passage without the term.
+    /// Checks that `bound` is the smallest one that is not below the weight. An impact of zero
+    /// means that the passage lacks the term.
     fn check_bound(&self, place: usize, passage: usize, impact: u16, bound: u8) -> Check {
         if impact == 0 {
-            return Err(format!("passage {passage} lacks it or has it twice"));
+            return Err(format!("passage {passage} lacks the term or has two postings"));
         }
         let weight = f64::from(impact) * f64::from(self.field.scales[passage]);
         let step = f64::from(self.field.postings.steps[place]);
@@ -179,7 +184,8 @@ impl<'a> Examined<'a> {
         }
     }
 
-    /// A dense row has every passage and no other; what the postings leave out, and so left in `impacts`, is below the cut.
+    /// Checks that a dense impact row has exactly the passages that have the term. The impacts that
+    /// remain after the postings were read must have bounds below the cut.
     fn check_row<'b>(
         &mut self,
         place: usize,
@@ -196,13 +202,17 @@ impl<'a> Examined<'a> {
             let has_posting = std::mem::take(&mut self.impacts[usize::from(offset)]) == 0;
             if has_posting != (cut > 0 && bound >= cut) {
                 return Err(format!(
-                    "a posting for the bound {bound}, where the cut is {cut}: {has_posting}"
+                    "bound {bound} has a posting: {has_posting}, although the cut is {cut}"
                 ));
             }
             self.count(place, bound);
             left -= 1;
         }
-        if left == 0 { Ok(()) } else { Err(format!("its row has {left} passages that lack it")) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(format!("its row has {left} passages that lack the term"))
+        }
     }
 
     fn count(&mut self, place: usize, bound: u8) {
@@ -223,14 +233,15 @@ impl<'a> Examined<'a> {
             if dense.maxima.is_some_and(|found| !most.eq(found.iter().copied())) {
                 let term = self.field.postings.terms[place as usize];
                 return Err(format!(
-                    "the maxima of term {term} are not those of its row; a broken writer made the file"
+                    "the block maxima of term {term} are not those of its row: \
+                     a broken writer made the file"
                 ));
             }
         }
         Ok(())
     }
 
-    /// Shares are in 1/255, rounded up; a term without passages has no place in the file.
+    /// Shares are in 1/255 and rounded up. A term that no passage has is not in the file.
     fn check_shares(&self) -> Check {
         for (place, &[whole, parts @ ..]) in self.counts.iter().enumerate() {
             let right = |(&share, part): (&u8, u32)| {
@@ -241,7 +252,8 @@ impl<'a> Examined<'a> {
             if whole == 0 || !self.field.postings.shares(place).iter().zip(parts).all(right) {
                 let term = self.field.postings.terms[place];
                 return Err(format!(
-                    "the shares of term {term}, which {whole} passages have; a broken writer made the file"
+                    "the level shares of term {term} are not those of its {whole} passages: \
+                     a broken writer made the file"
                 ));
             }
         }

@@ -1,14 +1,15 @@
-//! The stored weights of a field, passage by passage, wherever they come from: vectors just quantised, or segments to merge.
+//! The stored weights of a field, passage by passage, from vectors just quantized or from segments
+//! to merge.
 
 use bytemuck::cast_slice;
 
 use super::field::Terms;
 use crate::bit_set::contains;
 
-/// Weights that are copied at a time.
+/// The number of weights that are copied at a time.
 const PIECE: usize = 1 << 21;
 
-/// One source's forward index, and which of its passages are kept.
+/// The forward index of one source, and which of its passages are kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ForwardPart<'a> {
     pub(super) scales: &'a [f32],
@@ -18,7 +19,7 @@ pub(super) struct ForwardPart<'a> {
     pub(super) keep: Option<&'a [u64]>,
 }
 
-/// The passages of several sources, one after the other.
+/// The passages of several sources, one source after the other.
 #[derive(Debug)]
 pub(super) struct ForwardParts<'a>(pub(super) Vec<ForwardPart<'a>>);
 
@@ -31,7 +32,7 @@ impl<'a> ForwardPart<'a> {
         self.starts[passage] as usize..self.starts[passage + 1] as usize
     }
 
-    /// Runs of passages that are kept, as ranges of weights.
+    /// The weights of the kept passages as ranges, as few as possible.
     fn ranges(self) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
         let whole = (self.keep.is_none() && !self.scales.is_empty())
             .then(|| self.starts[0] as usize..self.starts[self.scales.len()] as usize);
@@ -40,7 +41,8 @@ impl<'a> ForwardPart<'a> {
         whole.into_iter().chain(single.into_iter().flatten())
     }
 
-    /// `f(passage, term, weight)` for every weight that is kept; passages are counted from `first`.
+    /// Calls `f(passage, term, weight)` for every kept weight, with passages numbered from `first`.
+    /// Returns the next number.
     fn each(self, first: usize, mut f: impl FnMut(usize, usize, f64)) -> usize {
         let mut number = first;
         for passage in self.kept() {
@@ -64,12 +66,13 @@ impl<'a> ForwardPart<'a> {
 }
 
 impl ForwardParts<'_> {
-    /// Passages that are kept.
+    /// The number of kept passages.
     pub(super) fn passages(&self) -> usize {
         self.0.iter().map(|part| part.kept().count()).sum()
     }
 
-    /// The scale of each passage, and where its weights begin; one more start than there are passages.
+    /// The scale of each passage, and where its weights begin; one more start than there are
+    /// passages.
     pub(super) fn scales_and_starts(&self) -> (Vec<f32>, Vec<u64>) {
         let (mut scales, mut starts) = (Vec::new(), vec![0]);
         let mut end = 0;
@@ -83,12 +86,12 @@ impl ForwardParts<'_> {
         (scales, starts)
     }
 
-    /// `f(passage, term, weight)` for every stored weight, in order.
+    /// Calls `f(passage, term, weight)` for every kept weight, in order.
     pub(super) fn each(&self, mut f: impl FnMut(usize, usize, f64)) {
         self.0.iter().fold(0, |first, part| part.each(first, &mut f));
     }
 
-    /// Stored weights that are kept.
+    /// The number of kept weights.
     pub(super) fn nnz(&self) -> u64 {
         self.0.iter().flat_map(|part| part.ranges()).map(|range| range.len() as u64).sum()
     }
@@ -100,7 +103,7 @@ impl ForwardParts<'_> {
     ) -> Result<(), E> {
         let (mut held_terms, mut held_impacts) = (Vec::new(), Vec::new());
         for part in &self.0 {
-            // A source that is kept whole is a single run.
+            // A source that is kept whole is a single range.
             let pieces = part.ranges().flat_map(|range| {
                 let end = range.end;
                 range.step_by(PIECE).map(move |start| start..end.min(start + PIECE))

@@ -1,4 +1,4 @@
-//! Header and section table of a segment file, as docs/format.md has them.
+//! The header and the section table of a segment file; see docs/format.md.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) const ENTRY: usize = 32;
 pub(super) const ALIGN: usize = 64;
 /// The `field` of sections that belong to no field.
 pub(super) const NO_FIELD: u32 = u32::MAX;
-/// More sections than any writer makes; stops a table that would not fit in memory.
+/// More sections than any writer makes. Keeps a damaged count from allocating a huge table.
 const MAX_SECTIONS: u32 = 1 << 16;
 
 /// Section kinds.
@@ -39,11 +39,11 @@ pub(super) mod kind {
     pub const DENSE_CUTS: u32 = 30;
     pub const DENSE_ROWS: u32 = 31;
     pub const DENSE_MAXIMA: u32 = 32;
-    /// From here on the sections are those of other modules, which this one only keeps.
+    /// Sections from here on belong to other modules; this one only stores them.
     pub const FIRST_EXTRA: u32 = 48;
 }
 
-/// Where a section lies.
+/// The place and checksum of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) kind: u32,
@@ -53,7 +53,7 @@ pub(super) struct Section {
     pub(super) checksum: u64,
 }
 
-/// Everything before the first section.
+/// The header and the section table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) passages: u32,
@@ -75,7 +75,8 @@ pub(super) fn align(offset: u64) -> u64 {
 }
 
 impl Layout {
-    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other. Checksums are still to come.
+    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other.
+    /// Their checksums are set later.
     pub(super) fn place(passages: u32, parts: &[(u32, u32, u64)]) -> Self {
         let mut end = (HEADER + ENTRY * parts.len()) as u64;
         let sections = parts
@@ -89,12 +90,12 @@ impl Layout {
         Layout { passages, length: end, sections }
     }
 
-    /// The place of a section in the table.
+    /// The index of a section in the table.
     pub(super) fn find(&self, kind: u32, field: u32) -> Option<usize> {
         self.sections.binary_search_by_key(&(field, kind), |s| (s.field, s.kind)).ok()
     }
 
-    /// Header and table; the last eight bytes of the header are its checksum.
+    /// The header and the table as bytes. The last eight bytes of the header are its checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let table = self.sections.iter().flat_map(|section| section.to_bytes()).collect::<Vec<_>>();
         let mut out = MAGIC.to_vec();
@@ -109,7 +110,7 @@ impl Layout {
         out
     }
 
-    /// Reads and checks header and table against the file's bytes.
+    /// Reads the header and the table, and checks them against the file's bytes.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let corrupt = |what: String| Error::corrupt(path, what);
         if bytes.len() < HEADER || bytes[..8] != MAGIC {
@@ -136,7 +137,7 @@ impl Layout {
         let (count, length, passages) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         if length != bytes.len() as u64 {
             return Err(corrupt(format!(
-                "{} bytes long, not {length}: cut off or added to",
+                "the file has {} bytes, not {length}: it was cut off or appended to",
                 bytes.len()
             )));
         }
@@ -144,7 +145,7 @@ impl Layout {
             .map_err(|_| corrupt(format!("{passages} passages are too many")))?;
         let table = HEADER + ENTRY * count.min(MAX_SECTIONS) as usize;
         if count > MAX_SECTIONS || table > bytes.len() {
-            return Err(corrupt(format!("a table of {count} sections does not fit")));
+            return Err(corrupt(format!("a table of {count} sections does not fit in the file")));
         }
         if xxh3_64(&bytes[HEADER..table]) != u64_at(bytes, 32) {
             return Err(corrupt(
@@ -157,7 +158,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Sections ascend, are aligned, do not overlap and fill the file.
+    /// Checks that sections ascend, are aligned, do not overlap and fill the file.
     fn check_places(&self, table_end: u64) -> std::result::Result<(), String> {
         let mut end = table_end;
         for (i, section) in self.sections.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Several segments made one: the stored weights are copied as they are, what is deleted is left out.
+//! Merges segments: copies the stored weights as they are, and leaves out deleted passages.
 
 use std::path::Path;
 
@@ -9,21 +9,22 @@ use super::write::{StoredField, write_stored};
 use crate::bit_set::contains;
 use crate::{Error, Result};
 
-/// A segment, and its ordinals that are kept (bit i of word i / 64); all without a set.
+/// A segment to merge, and which of its passages are kept; all of them without a set.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeSource<'a> {
-    /// Where from.
+    /// The segment.
     pub segment: &'a Segment,
-    /// At least as many bits as the segment has passages.
+    /// The ordinals to keep: at least as many bits as the segment has passages.
     pub keep: Option<&'a [u64]>,
 }
 
-/// Writes the passages of `sources`, in their order, as one segment; `extras` are already merged. A source that was opened
-/// without `verify` is verified first: the new checksums would vouch for its damage.
+/// Writes the passages of `sources`, in their order, as one segment. `extras` are already merged. A
+/// source that was opened without `verify` is verified first, since the new checksums would hide
+/// its damage.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sources differ in fields or vocabularies, or a set is too short; [`Error::Corrupt`] where
-/// a source is; else as [`super::write`].
+/// [`Error::Invalid`] if the sources differ in fields or vocabularies, or a set is too short;
+/// [`Error::Corrupt`] if a source is damaged; otherwise as [`super::write`].
 pub fn merge(
     path: &Path,
     sources: &[MergeSource<'_>],
@@ -38,7 +39,7 @@ pub fn merge(
         .iter()
         .any(|s| s.keep.is_some_and(|keep| keep.len() * 64 < s.segment.passages() as usize))
     {
-        return Err(Error::invalid("a set of passages to keep is shorter than its segment"));
+        return Err(Error::invalid("the set of passages to keep is shorter than its segment"));
     }
     sources.iter().try_for_each(|source| source.segment.verify())?;
     let fields =
@@ -71,7 +72,7 @@ fn stored<'a>(sources: &[MergeSource<'a>], number: u32) -> Result<StoredField<'a
     Ok(StoredField { field: number, vocabulary_size: sizes[0], forward: ForwardParts(parts) })
 }
 
-/// `width` numbers of each passage that is kept.
+/// `width` numbers of each kept passage.
 fn gather(sources: &[MergeSource<'_>], of: impl Fn(&Segment) -> &[u32], width: usize) -> Vec<u32> {
     let kept = |source: &MergeSource<'_>| {
         let passages = of(source.segment).chunks_exact(width).enumerate();

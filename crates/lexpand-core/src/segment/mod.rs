@@ -1,8 +1,13 @@
-//! Sparse vectors on disk: immutable, checksummed, memory-mapped. docs/format.md is the specification.
+//! Sparse vectors on disk: immutable, checksummed and memory-mapped. docs/format.md is the
+//! specification.
 //!
-//! Written by [`write`] from vectors, or by [`merge`] from other segments: [`forward`] holds the stored weights, [`census`] counts them,
-//! [`postings`] turns them over a range of terms at a time, [`sink`] puts the sections into the file. [`read`] opens it, [`check`] distrusts it,
-//! [`deep`] distrusts its writer.
+//! [`write()`] makes a segment from vectors, [`merge()`] from other segments. In order:
+//!
+//! * [`quantize`] rounds weights, [`forward`] holds them, [`census`] counts them;
+//! * [`postings`] inverts them, a range of terms at a time;
+//! * [`sink`] writes the sections into the file;
+//! * [`open`] maps the file, [`check`] guards against damage, [`deep`] against a broken writer;
+//! * [`read`] gives access to the arrays.
 
 mod bytes;
 mod census;

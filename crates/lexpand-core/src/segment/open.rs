@@ -1,4 +1,4 @@
-//! A segment file opened and checked.
+//! Opens and checks a segment file.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,14 +11,16 @@ use super::read::Segment;
 use crate::{Error, Result};
 
 impl Segment {
-    /// Opens and checks a file; with `verify` every byte, else only sizes, places and the header's checksums.
+    /// Opens and checks a file: every byte with `verify`, otherwise sizes, places and the checksums
+    /// of header and table.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::NewerFormat`], or [`Error::Corrupt`] with the first invariant that does not hold.
+    /// [`Error::Io`], [`Error::NewerFormat`], [`Error::OlderFormat`], or [`Error::Corrupt`] with
+    /// the first invariant that does not hold.
     pub fn open(path: &Path, verify: bool) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: a segment is written once, renamed into place and never changed (docs/format.md); whoever truncates
-        // it under a reader breaks that contract, as with any mapped file.
+        // SAFETY: a segment is written once, renamed into place and never changed (docs/format.md).
+        // Truncating it while it is mapped breaks that contract, as it does for any mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
         Self::check_and_keep(Bytes::Mapped(map), path, verify)
     }
@@ -26,7 +28,7 @@ impl Segment {
     /// Opens a copy of a file's bytes; errors call it `<memory>`.
     ///
     /// # Errors
-    /// As [`Segment::open`], but for [`Error::Io`].
+    /// As [`Segment::open`], except [`Error::Io`].
     pub fn from_bytes(bytes: &[u8], verify: bool) -> Result<Self> {
         Self::check_and_keep(Bytes::copy(bytes), Path::new("<memory>"), verify)
     }
@@ -38,7 +40,7 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Checks every byte, where that was not done when it was opened.
+    /// Checks every byte, unless opening the segment already did.
     ///
     /// # Errors
     /// [`Error::Corrupt`] with the first invariant that does not hold.

@@ -1,4 +1,5 @@
-//! The forward index turned over, a range of terms at a time, so that memory stays within a budget.
+//! Inverts the forward index into posting lists, a range of terms at a time, within a memory
+//! budget.
 
 use std::ops::Range;
 use std::thread;
@@ -14,10 +15,10 @@ use super::types::Budget;
 use crate::Result;
 use crate::limits::BLOCK;
 
-/// Memory for a posting while it is sorted and laid out.
+/// The memory per posting while postings are sorted and laid out.
 const BYTES_A_POSTING: usize = 8;
 
-/// A range of terms laid out.
+/// The posting lists of a range of terms, as they are written.
 #[derive(Debug, Default)]
 struct Laid {
     offsets: Vec<u16>,
@@ -25,7 +26,7 @@ struct Laid {
     splits: Vec<u16>,
 }
 
-/// Everything of a census that needs no pass over the weights.
+/// Writes the sections that a census alone determines.
 pub(super) fn write_directory(census: &Census, field: u32, sink: &mut Sink) -> Result<()> {
     let (mut starts, mut places) = (Vec::new(), Vec::new());
     let (mut at, mut splits) = (0_u64, 0_u32);
@@ -50,7 +51,8 @@ pub(super) fn write_directory(census: &Census, field: u32, sink: &mut Sink) -> R
     sink.push(kind::DENSE_CUTS, field, &dense_cuts)
 }
 
-/// Offsets, bounds and splits, in as many passes over the weights as the memory asks for.
+/// Writes offsets, bounds and splits, in as many passes over the weights as the memory budget
+/// requires.
 pub(super) fn write_postings(
     forward: &ForwardParts<'_>,
     census: &Census,
@@ -79,7 +81,7 @@ pub(super) fn write_postings(
     Ok(())
 }
 
-/// Ranges of places with at most `most` postings each, or a single term.
+/// Ranges of places with at most `most` postings each; a term with more has a range of its own.
 fn ranges(census: &Census, most: usize) -> Vec<Range<usize>> {
     let (mut ranges, mut first, mut held) = (Vec::new(), 0, 0);
     for (place, counts_of_term) in census.counts.chunks(census.blocks.max(1)).enumerate() {
@@ -94,7 +96,7 @@ fn ranges(census: &Census, most: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// A posting as one number whose order is that of the file: sub-block, falling bound, offset.
+/// A posting as a number that sorts as the file does: by sub-block, descending bound, offset.
 fn key(offset: usize, bound: u8) -> u32 {
     ((offset / SUB_BLOCK) as u32) << 24 | u32::from(255 - bound) << 16 | offset as u32
 }
@@ -145,7 +147,7 @@ impl Laid {
     }
 }
 
-/// The rows of the dense terms and their maxima, as many at a time as the memory holds.
+/// Writes the dense impact rows and their block maxima, as many at a time as fit in the memory.
 pub(super) fn write_rows(
     forward: &ForwardParts<'_>,
     census: &Census,
@@ -170,7 +172,7 @@ pub(super) fn write_rows(
     Ok(())
 }
 
-/// The largest bound of each group; rows are whole groups.
+/// The largest bound of each group of a dense impact row; rows consist of whole groups.
 pub(crate) fn maxima(rows: &[u8]) -> impl Iterator<Item = u8> {
     let (groups, _) = rows.as_chunks::<GROUP>();
     groups.iter().map(|group| group.iter().copied().max().unwrap_or(0))

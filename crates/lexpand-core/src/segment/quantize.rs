@@ -1,11 +1,11 @@
-//! Float weights to stored impacts: the forward index of a field.
+//! Quantizes float weights to impacts, which make up the forward index of a field.
 
 use super::sizes::MAX_IMPACT;
 use super::types::FieldVectors;
 use crate::limits::{MAX_VOCABULARY, check_vector};
 use crate::{Error, Result};
 
-/// A field's passages in order, each its terms in ascending order.
+/// The forward index: passages in order, the terms of each ascending.
 #[derive(Debug, Default)]
 pub(super) struct Forward {
     pub(super) scales: Vec<f32>,
@@ -14,17 +14,17 @@ pub(super) struct Forward {
     pub(super) impacts: Vec<u16>,
 }
 
-/// The smallest float32 that is not below `x` (x >= 0 and in float32's range).
+/// The smallest float32 that is not below `x`, which is >= 0 and in the range of float32.
 pub(super) fn round_up(x: f64) -> f32 {
     let near = x as f32;
     if f64::from(near) < x { near.next_up() } else { near }
 }
 
 impl Forward {
-    /// Quantises `vectors`, which must have `passages` rows.
+    /// Quantizes `vectors`, which must have `passages` rows.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the passage, where a limit is broken.
+    /// [`Error::Invalid`], naming the passage that breaks a limit.
     pub(super) fn build(vectors: &FieldVectors<'_>, passages: usize) -> Result<Self> {
         check_shape(vectors, passages)?;
         let mut forward = Forward { starts: vec![0], ..Forward::default() };
@@ -40,7 +40,8 @@ impl Forward {
 
     fn push(&mut self, terms: &[u32], weights: &[f32]) {
         let most = f64::from(weights.iter().copied().fold(0.0, f32::max));
-        // At least the smallest normal number: a scale that underflows would make every stored weight zero.
+        // At least the smallest normal number: a scale that underflows would make all stored
+        // weights zero.
         let scale =
             if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
         for (&term, &weight) in terms.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
@@ -57,14 +58,15 @@ fn check_shape(vectors: &FieldVectors<'_>, passages: usize) -> Result<()> {
     let FieldVectors { indptr, terms, weights, vocabulary_size, .. } = vectors;
     if *vocabulary_size == 0 || *vocabulary_size as usize > MAX_VOCABULARY {
         return Err(Error::invalid(format!(
-            "a vocabulary of {vocabulary_size} terms; 1 to {MAX_VOCABULARY}"
+            "a vocabulary must have 1 to {MAX_VOCABULARY} terms, got {vocabulary_size}"
         )));
     }
     let whole = indptr.first() == Some(&0) && indptr.last() == Some(&(terms.len() as i64));
     if indptr.len() != passages + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len()
     {
         return Err(Error::invalid(format!(
-            "vectors: indptr of {} for {passages} passages, {} terms, {} weights do not fit together",
+            "vectors: indptr of {} for {passages} passages, {} terms and {} weights \
+             do not fit together",
             indptr.len(),
             terms.len(),
             weights.len()
@@ -80,7 +82,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stored_weight_is_within_half_a_scale(weights in prop::collection::vec(1e-30_f32..1e6, 1..50)) {
+        fn stored_weight_is_within_half_a_scale(
+            weights in prop::collection::vec(1e-30_f32..1e6, 1..50),
+        ) {
             let terms: Vec<u32> = (0..weights.len() as u32).collect();
             let mut forward = Forward::default();
             forward.push(&terms, &weights);
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_are_kept_apart_from_zero() {
+    fn extreme_weights_stay_above_zero() {
         let mut forward = Forward::default();
         forward.push(&[1, 2, 3], &[f32::MAX, 1e-45, 0.0]);
         forward.push(&[4], &[1e-45]);

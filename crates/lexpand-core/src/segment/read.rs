@@ -1,4 +1,4 @@
-//! A segment file opened, checked once, and read in place.
+//! The arrays of a segment, read in place.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::sizes::{blocks, is_narrow, row_width};
 use crate::Error;
 use crate::words::{self, WordField};
 
-/// A segment that passed its checks. May be shared by threads.
+/// A segment that passed its checks. Threads may share it.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) map: Bytes,
@@ -20,10 +20,10 @@ pub struct Segment {
     pub(super) verified: bool,
 }
 
-/// A section, for reports.
+/// The kind and size of a section, for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// What it holds (docs/format.md).
+    /// What the section holds; see docs/format.md.
     pub kind: u32,
     /// The field that it belongs to; `u32::MAX` for none.
     pub field: u32,
@@ -32,7 +32,7 @@ pub struct Part {
 }
 
 impl Segment {
-    /// Passages in the segment.
+    /// The number of passages.
     pub fn passages(&self) -> u32 {
         self.layout.passages
     }
@@ -42,7 +42,7 @@ impl Segment {
         u64::from_le_bytes(self.map[HEADER - 8..HEADER].try_into().expect("eight bytes"))
     }
 
-    /// Length of the file.
+    /// The length of the file.
     pub fn bytes(&self) -> u64 {
         self.layout.length
     }
@@ -52,12 +52,12 @@ impl Segment {
         self.array(kind::PASSAGE_ROWS, NO_FIELD)
     }
 
-    /// The chunk's number of each passage within its document.
+    /// The number of each passage within its document, from 0.
     pub fn chunks(&self) -> &[u32] {
         self.array(kind::PASSAGE_CHUNKS, NO_FIELD)
     }
 
-    /// First and end character of each passage, in turn.
+    /// The first and end character of each passage, in turn.
     pub fn spans(&self) -> &[u32] {
         self.array(kind::PASSAGE_SPANS, NO_FIELD)
     }
@@ -77,13 +77,13 @@ impl Segment {
             .collect()
     }
 
-    /// The words of an open field, where the segment has it.
+    /// An open field; None if the segment lacks it.
     pub fn words(&self, field: u32) -> Option<WordField<'_>> {
         self.find(words::kind::HEADER, field)?;
         WordField::view(|kind| self.extra(kind, field), self.layout.passages).ok()
     }
 
-    /// Every section with its length.
+    /// The kind and length of every section.
     pub fn parts(&self) -> Vec<Part> {
         self.layout
             .sections
@@ -92,12 +92,12 @@ impl Segment {
             .collect()
     }
 
-    /// A section of another module (see [`super::Extra`]); it begins at a multiple of 64 bytes.
+    /// A section of another module (see [`super::Extra`]). It begins at a multiple of 64 bytes.
     pub fn extra(&self, kind: u32, field: u32) -> Option<&[u8]> {
         self.find(kind, field).filter(|s| s.kind >= kind::FIRST_EXTRA).map(|s| self.bytes_of(s))
     }
 
-    /// The arrays of a field, where the segment has it.
+    /// The arrays of a closed field; None if the segment lacks it.
     pub fn field(&self, field: u32) -> Option<Field<'_>> {
         let header: &[u32] =
             self.find(kind::FIELD, field).map(|_| self.array(kind::FIELD, field))?;
@@ -143,7 +143,8 @@ impl Segment {
         self.layout.find(kind, field).map(|i| &self.layout.sections[i])
     }
 
-    /// A section as numbers; empty where it is missing or no whole number of them (which `open` refuses).
+    /// A section as numbers. Empty if it is missing or not a whole number of them, which `open`
+    /// refuses.
     pub(super) fn array<T: AnyBitPattern>(&self, kind: u32, field: u32) -> &[T] {
         let bytes = self.find(kind, field).map(|s| self.bytes_of(s)).unwrap_or_default();
         try_cast_slice(bytes).unwrap_or_default()

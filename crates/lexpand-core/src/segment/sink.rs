@@ -1,4 +1,4 @@
-//! The file of a segment while it is written: every section grows from its front, in any order among them.
+//! A segment file while it is written. Sections grow in any order, each from its start.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use super::layout::{HEADER, Layout};
 use super::types::Written;
 use crate::{Error, Result};
 
-/// A file under a temporary name; nobody sees it before [`Sink::finish`].
+/// A file under a temporary name, which [`Sink::finish`] replaces by the final one.
 pub(super) struct Sink {
     file: File,
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Makes `path` with the suffix `.tmp`, as long as it will be.
+    /// Creates `path` with the suffix `.tmp`, at its final length.
     pub(super) fn create(
         path: &Path,
         passages: u32,
@@ -29,7 +29,7 @@ impl Sink {
     ) -> Result<Self> {
         if path.exists() {
             return Err(Error::invalid(format!(
-                "{} exists: a segment is never written again",
+                "{} exists: a segment file is never overwritten",
                 path.display()
             )));
         }
@@ -58,7 +58,7 @@ impl Sink {
         seek.and_then(|_| self.file.write_all(bytes)).map_err(Error::io("write", &self.temporary))
     }
 
-    /// Header and table; synced, renamed, and the folder synced.
+    /// Writes the header and the table, syncs and renames the file, and syncs the folder.
     pub(super) fn finish(mut self) -> Result<Written> {
         for (section, (grown, hash)) in self.layout.sections.iter_mut().zip(&self.grown) {
             assert!(*grown == section.length, "section {} is shorter than announced", section.kind);
@@ -79,20 +79,21 @@ impl Sink {
 impl Drop for Sink {
     fn drop(&mut self) {
         if !self.finished {
-            // The failure is what is reported; a left-over is removed by the next writer too.
+            // The caller gets the first error. A file that is left over is removed by the next
+            // writer.
             let _ = fs::remove_file(&self.temporary);
         }
     }
 }
 
-/// A rename lasts once the folder that holds the name is synced.
+/// A rename is durable once the folder is synced.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
 }
 
-/// NTFS journals names itself and does not let a folder be synced.
+/// NTFS journals renames itself, and a folder cannot be synced.
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> Result<()> {
     Ok(())

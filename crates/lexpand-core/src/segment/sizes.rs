@@ -2,30 +2,33 @@
 
 use crate::limits::BLOCK;
 
-/// Passages in a sub-block: their u16 accumulators (32 KiB) stay in the nearest caches during a scan.
+/// Passages in a sub-block. Their u16 accumulators take 32 KiB, which stay in the nearest caches
+/// during a scan.
 pub(crate) const SUB_BLOCK: usize = 1 << 14;
 
 /// Sub-blocks in a block.
 pub(crate) const SUB_BLOCKS: usize = BLOCK / SUB_BLOCK;
 
-/// Passages of a group, whose largest bound a dense term's maxima say.
+/// Passages in a group, which has one block maximum per dense term (as in a block-max index, Ding
+/// and Suel, SIGIR 2011).
 pub(crate) const GROUP: usize = 16;
 
-/// Bounds at which the share of a term's postings is known.
+/// Bounds at which the share of a term's postings is stored.
 pub(crate) const LEVELS: [u8; 8] = [8, 16, 32, 48, 64, 96, 128, 192];
 
-/// Runs at least this long have splits: shorter ones are walked to find the next sub-block.
+/// Blocks of at least this many postings have splits. In shorter ones, search walks to the next
+/// sub-block.
 pub(super) const SPLIT_POSTINGS: u32 = 64;
 
-/// The largest impact: weights are rounded to 16 bits.
+/// The largest impact: weights are quantized to 16 bits.
 pub(super) const MAX_IMPACT: f64 = 65535.0;
 
-/// Blocks of so many passages.
+/// The number of blocks of so many passages.
 pub(super) fn blocks(passages: usize) -> usize {
     passages.div_ceil(BLOCK)
 }
 
-/// Bounds in a row of a dense term.
+/// The length of a dense impact row.
 pub(super) fn row_width(passages: usize) -> usize {
     passages.next_multiple_of(64)
 }

@@ -1,4 +1,4 @@
-//! A segment file written so that it is either whole and named, or not there.
+//! Writes a segment file, so that it is either whole and named or does not exist.
 
 use std::path::Path;
 
@@ -22,11 +22,12 @@ pub(super) struct StoredField<'a> {
     pub(super) forward: ForwardParts<'a>,
 }
 
-/// Writes a segment to `path`: to a `.tmp` beside it, synced, renamed, and the folder synced.
+/// Writes a segment to `path`: first to a `.tmp` next to it, which is synced and renamed; then the
+/// folder is synced.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the arrays break a limit or `path` exists; [`Error::Io`] where the disk refuses: what may be
-/// left then is a file that no catalogue names.
+/// [`Error::Invalid`] if the arrays break a limit or `path` exists; [`Error::Io`] if the disk
+/// refuses. The latter may leave a file that no catalogue names.
 pub fn write(
     path: &Path,
     passages: Passages<'_>,
@@ -68,7 +69,7 @@ fn narrow(vocabulary_size: u32, terms: &[u32]) -> Vec<u16> {
     }
 }
 
-/// Writes fields whose weights are stored ones already.
+/// Writes fields whose weights are already quantized.
 pub(super) fn write_stored(
     path: &Path,
     passages: Passages<'_>,
@@ -101,7 +102,7 @@ pub(super) fn write_stored(
 }
 
 impl StoredField<'_> {
-    /// Every section with its length.
+    /// The kind, field and length of every section.
     fn parts(&self, census: &Census) -> Vec<(u32, u32, u64)> {
         let (n, terms) = (census.passages as u64, census.terms.len() as u64);
         let nnz: u64 = self.forward.nnz();
@@ -129,7 +130,7 @@ impl StoredField<'_> {
             (kind::DENSE_ROWS, dense * row_width(census.passages) as u64),
         ];
         let maxima = dense * (row_width(census.passages) / GROUP) as u64;
-        // A section that would say nothing is left out: files without dense terms are those of earlier writers.
+        // Without dense terms the section would be empty, so it is left out.
         let maxima = (dense > 0).then_some((kind::DENSE_MAXIMA, maxima));
         lengths.into_iter().chain(maxima).map(|(kind, length)| (kind, self.field, length)).collect()
     }
@@ -160,16 +161,19 @@ impl StoredField<'_> {
 fn check_places(fields: &[StoredField<'_>], extras: &[Extra<'_>]) -> Result<()> {
     if !fields.is_sorted_by(|a, b| a.field < b.field) || fields.iter().any(|f| f.field == NO_FIELD)
     {
-        return Err(Error::invalid("fields ascend by number, each once"));
+        return Err(Error::invalid("fields must ascend by number, each once"));
     }
     if let Some(extra) = extras.iter().find(|extra| extra.kind < kind::FIRST_EXTRA) {
-        return Err(Error::invalid(format!("section {} is not one of another module", extra.kind)));
+        return Err(Error::invalid(format!(
+            "an extra section must have kind 48 or more, got {}",
+            extra.kind
+        )));
     }
     let mut places: Vec<_> = extras.iter().map(|extra| (extra.field, extra.kind)).collect();
     places.sort_unstable();
     match places.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(Error::invalid(format!(
-            "section {} of field {} is there twice",
+            "section {} of field {} occurs twice",
             pair[0].1, pair[0].0
         ))),
         None => Ok(()),
@@ -185,5 +189,7 @@ fn check_passages(passages: Passages<'_>) -> Result<u32> {
             passages.spans.len()
         )));
     }
-    u32::try_from(n).map_err(|_| Error::invalid(format!("{n} passages; at most 2^32 - 1")))
+    u32::try_from(n).map_err(|_| {
+        Error::invalid(format!("a segment must have at most 2^32 - 1 passages, got {n}"))
+    })
 }

@@ -1,23 +1,23 @@
-//! Counted words of a batch of passages, turned over into postings.
+//! Inverts the counted words of a batch of passages into posting lists.
 
 use super::sections::{MAX_WORD, Sections};
 use super::writer::Writer;
 use crate::{Error, Result};
 
-/// Words of passages in CSR form: passage i has the words `terms[indptr[i]..indptr[i + 1]]`.
+/// The words of passages in CSR form: passage i has the words `terms[indptr[i]..indptr[i + 1]]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// Distinct, in any order, 1 to 255 bytes each; a word that no passage has is not stored.
+    /// Distinct, in any order, 1 to 255 bytes each. A word that no passage has is not stored.
     pub words: &'a [&'a str],
-    /// One more than there are passages; from 0, never falling.
+    /// One more entry than there are passages; from 0, never descending.
     pub indptr: &'a [i64],
-    /// Places in `words`, each once in a passage, in any order.
+    /// Indices into `words`, each once per passage, in any order.
     pub terms: &'a [u32],
-    /// How often, at least 1.
+    /// The frequency of each, at least 1.
     pub counts: &'a [u32],
 }
 
-/// Postings (ordinal, frequency) of each word of a batch.
+/// The postings (ordinal, frequency) of each word of a batch.
 struct Postings {
     starts: Vec<usize>,
     postings: Vec<(u32, u32)>,
@@ -30,10 +30,10 @@ impl Postings {
 }
 
 impl Batch<'_> {
-    /// The field's sections.
+    /// Builds the sections of the field.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the passage or the word, where a limit is broken.
+    /// [`Error::Invalid`], naming the passage or the word that breaks a limit.
     pub fn build(&self) -> Result<Sections> {
         self.check_shape()?;
         let order = self.sorted()?;
@@ -63,21 +63,21 @@ impl Batch<'_> {
         }
         match self.terms.iter().find(|&&term| term as usize >= self.words.len()) {
             Some(term) => Err(Error::invalid(format!(
-                "words: term {term} of a dictionary of {}",
+                "words: term {term} is outside the dictionary of {} words",
                 self.words.len()
             ))),
             None => Ok(()),
         }
     }
 
-    /// Places of the words, ascending by their bytes.
+    /// Indices of the words, ascending by their bytes.
     fn sorted(&self) -> Result<Vec<u32>> {
         if let Some((place, word)) =
             self.words.iter().enumerate().find(|(_, w)| !(1..=MAX_WORD).contains(&w.len()))
         {
             let found = word.len();
             return Err(Error::invalid(format!(
-                "word {place} has {found} bytes of UTF-8; 1 to {MAX_WORD}"
+                "word {place} must have 1 to {MAX_WORD} bytes of UTF-8, got {found}"
             )));
         }
         let mut order: Vec<u32> = (0..self.words.len() as u32).collect();
@@ -87,7 +87,7 @@ impl Batch<'_> {
             .find(|pair| self.words[pair[0] as usize] == self.words[pair[1] as usize]);
         match twice {
             Some(pair) => Err(Error::invalid(format!(
-                "the word {:?} is there twice",
+                "the word {:?} occurs twice",
                 self.words[pair[0] as usize]
             ))),
             None => Ok(order),
@@ -100,10 +100,12 @@ impl Batch<'_> {
             let sum: u64 = counts.iter().map(|&count| u64::from(count)).sum();
             match u32::try_from(sum) {
                 Ok(length) if !counts.contains(&0) => Ok(length),
-                Ok(_) => Err(Error::invalid(format!("passage {passage}: a word counted 0 times"))),
-                Err(_) => {
-                    Err(Error::invalid(format!("passage {passage}: {sum} words; at most 2^32 - 1")))
-                }
+                Ok(_) => Err(Error::invalid(format!(
+                    "passage {passage}: counts must be at least 1, got 0"
+                ))),
+                Err(_) => Err(Error::invalid(format!(
+                    "passage {passage}: a passage must have at most 2^32 - 1 words, got {sum}"
+                ))),
             }
         };
         self.indptr.windows(2).enumerate().map(length).collect()
@@ -122,7 +124,7 @@ impl Batch<'_> {
                 let place = next[term];
                 if place > starts[term] && postings[place - 1].0 == passage as u32 {
                     return Err(Error::invalid(format!(
-                        "passage {passage}: the word {:?} is there twice",
+                        "passage {passage}: the word {:?} occurs twice",
                         self.words[term]
                     )));
                 }

@@ -1,4 +1,4 @@
-//! An open field's sections viewed in place, and the checks that make every later index safe.
+//! A lexical field: its sections viewed in place, and the checks that make every later index safe.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use crate::limits::BLOCK;
 
 type Check = std::result::Result<(), String>;
 
-/// A field with some of its passages: bit `i % 64` of word `i / 64` is ordinal i; None is every passage.
+/// A field with a set of its passages; `None` is every passage.
 pub type Live<'a> = (WordField<'a>, Option<&'a [u64]>);
 
-/// The arrays of one open field. A *term* is a word's place in this segment's dictionary.
+/// The arrays of one open field. A *term* is a word's number in this segment's dictionary.
 #[derive(Debug, Clone, Copy)]
 pub struct WordField<'a> {
     total_length: u64,
@@ -31,7 +31,8 @@ pub struct WordField<'a> {
 }
 
 impl<'a> WordField<'a> {
-    /// Views the sections of a field and checks them: what keeps indices in range, and with `verify` every posting too.
+    /// Views the sections of a field and checks them: always what keeps indices in range, with
+    /// `verify` also every posting.
     ///
     /// # Errors
     /// The first invariant that does not hold, with the section or the value.
@@ -49,18 +50,19 @@ impl<'a> WordField<'a> {
         Ok(field)
     }
 
-    /// Views sections that [`WordField::open`] has accepted; only their lengths are compared again.
+    /// Views sections that [`WordField::open`] has accepted. Only their lengths are compared again.
     ///
     /// # Errors
-    /// The section that is missing, not aligned, or of another length than the header makes it.
+    /// The section that is missing, not aligned, or not of the length that the header implies.
     pub fn view(section: impl Fn(u32) -> Option<&'a [u8]>, passages: u32) -> Result<Self, String> {
         let header: &[u64] = array(&section, kind::HEADER, Some(6))?;
         let &[what, stored_passages, words, postings, total_length, block_bits] = header else {
-            return Err("the header of the words".into());
+            return Err("section 48 does not have 6 items".into());
         };
         if what != OPEN || block_bits != BLOCK_BITS || stored_passages != u64::from(passages) {
             return Err(format!(
-                "field kind {what}, {stored_passages} passages of {passages}, blocks of 2^{block_bits}"
+                "field kind {what}, {stored_passages} passages of {passages}, \
+                 blocks of 2^{block_bits}"
             ));
         }
         let blocks: &[u16] = array(&section, kind::BLOCKS, None)?;
@@ -84,22 +86,22 @@ impl<'a> WordField<'a> {
         })
     }
 
-    /// Passages in the segment.
+    /// The number of passages in the segment.
     pub fn passages(&self) -> u32 {
         self.lengths.len() as u32
     }
 
-    /// Words in the dictionary.
+    /// The number of words in the dictionary.
     pub fn terms(&self) -> u32 {
         (self.word_starts.len() - 1) as u32
     }
 
-    /// Words in each passage, repetitions counted.
+    /// The number of words in each passage, repetitions counted.
     pub fn lengths(&self) -> &'a [u32] {
         self.lengths
     }
 
-    /// Number of passages, and the sum of their lengths, of those in the set.
+    /// The number of passages in the set, and the sum of their lengths.
     pub fn totals(&self, live: Option<&[u64]>) -> (u64, u64) {
         if live.is_none() {
             return (self.lengths.len() as u64, self.total_length);
@@ -110,12 +112,12 @@ impl<'a> WordField<'a> {
         })
     }
 
-    /// A term's word.
+    /// The word of a term.
     pub fn word(&self, term: u32) -> &'a str {
         std::str::from_utf8(self.word_bytes_of(term)).expect("checked when the field was opened")
     }
 
-    /// A word's term, where the segment has it.
+    /// The term of a word; None if the segment lacks it.
     pub fn term(&self, word: &str) -> Option<u32> {
         let (mut low, mut high) = (0, self.terms());
         while low < high {
@@ -152,8 +154,8 @@ impl<'a> WordField<'a> {
             .map_or(0, |j| self.frequency(places.start + j))
     }
 
-    /// A passage's terms with their frequencies, ascending. Looks each word of the dictionary up: there is no forward
-    /// index, which would more than double the field for what only an explanation asks.
+    /// A passage's terms with their frequencies, ascending. Looks up every word of the dictionary:
+    /// a forward index would more than double the field, and only explanations need it.
     pub fn passage(&self, ordinal: u32) -> Vec<(u32, u32)> {
         let count = |term| (term, self.frequency_in(term, ordinal));
         (0..self.terms()).map(count).filter(|&(_, frequency)| frequency > 0).collect()
@@ -164,7 +166,7 @@ impl<'a> WordField<'a> {
             [self.word_starts[term as usize] as usize..self.word_starts[term as usize + 1] as usize]
     }
 
-    /// Places of a term among the pairs of word and block.
+    /// The range of a term's pairs of word and block.
     pub(super) fn blocks_of(&self, term: u32) -> Range<usize> {
         self.block_starts[term as usize] as usize..self.block_starts[term as usize + 1] as usize
     }
@@ -174,19 +176,20 @@ impl<'a> WordField<'a> {
         self.blocks[pair]
     }
 
-    /// Places of a pair's postings.
+    /// The range of a pair's postings.
     pub(super) fn postings_of(&self, pair: usize) -> Range<usize> {
         self.posting_starts[pair] as usize..self.posting_starts[pair + 1] as usize
     }
 
-    /// Offsets of postings, by their places.
+    /// The offsets of a range of postings.
     pub(super) fn offsets(&self, places: Range<usize>) -> &'a [u16] {
         &self.offsets[places]
     }
 
     pub(super) fn frequency(&self, place: usize) -> u32 {
         match self.frequencies[place] {
-            // A damaged file that was opened unverified may lack it; then it counts nothing.
+            // In a damaged file opened unverified it may be missing. Then the posting counts
+            // nothing.
             0 => self
                 .high_places
                 .binary_search(&(place as u64))
@@ -195,7 +198,7 @@ impl<'a> WordField<'a> {
         }
     }
 
-    /// What keeps every later index in range; so it is checked on each open.
+    /// Checks what keeps every later index in range, on each open.
     fn check_starts(&self) -> Check {
         ascend_to(self.word_starts, self.word_bytes.len(), "word starts")?;
         ascend_to(self.block_starts, self.blocks.len(), "block starts")?;
@@ -214,7 +217,7 @@ impl<'a> WordField<'a> {
         };
         require(
             (0..self.terms()).all(fit),
-            "the blocks of a word do not ascend within the passages",
+            "the blocks of a word do not ascend, or exceed the passages",
         )
     }
 
@@ -247,15 +250,15 @@ impl<'a> WordField<'a> {
         let places = zeros.map(|(place, _)| place as u64);
         require(
             places.eq(self.high_places.iter().copied()),
-            "high frequencies are not where a frequency is 0",
+            "section 56 does not list the places with frequency 0",
         )?;
         require(
             self.high_frequencies.iter().all(|&high| high > 255),
-            "a high frequency is not above 255",
+            "a frequency in section 57 is not above 255",
         )
     }
 
-    /// A passage's length is the sum of its frequencies.
+    /// Checks that a passage's length is the sum of its frequencies.
     fn check_lengths(&self) -> Check {
         let mut sums = vec![0_u64; self.lengths.len()];
         for term in 0..self.terms() {
@@ -275,13 +278,13 @@ fn require(holds: bool, what: &str) -> Check {
     if holds { Ok(()) } else { Err(what.into()) }
 }
 
-/// From 0, each above the last, to `end`.
+/// Checks that starts ascend strictly from 0 to `end`.
 fn ascend_to(starts: &[u32], end: usize, what: &str) -> Check {
     let ends = starts.first() == Some(&0) && starts.last().map(|&last| last as usize) == Some(end);
     require(ends && starts.is_sorted_by(|a, b| a < b), &format!("{what} do not ascend to {end}"))
 }
 
-/// A section as an array, of this many items where that is known.
+/// A section as an array, of `items` items if that is known.
 fn array<'a, T: AnyBitPattern>(
     section: impl Fn(u32) -> Option<&'a [u8]>,
     kind: u32,

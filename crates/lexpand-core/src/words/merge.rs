@@ -1,4 +1,4 @@
-//! Open fields of several segments into one, over their postings: a word at a time, in the order of the dictionaries.
+//! Merges the open fields of several segments, a word at a time, in the order of the dictionaries.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,15 +9,14 @@ use super::writer::Writer;
 use crate::bit_set::contains;
 use crate::{Error, Result};
 
-/// No passage of the merged field: the old one is dropped.
+/// The new ordinal of a passage that is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// The live passages as one field, one source after the other.
-///
-/// The sections are those that a [`Batch`](super::Batch) of the kept passages builds.
+/// The live passages as one field, one source after the other. The sections equal those that a
+/// [`Batch`](super::Batch) of the kept passages builds.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the result would break a limit of one segment.
+/// [`Error::Invalid`] if the result would break a limit of one segment.
 pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
     let ordinals = in_sequence(sources)?;
     let mut writer = Writer::new(lengths(sources, &ordinals));
@@ -40,7 +39,7 @@ pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
     Ok(writer.finish())
 }
 
-/// A source's term as an entry of the heap, least word first; none past its last.
+/// A source's term as an entry of the heap, smallest word first; None past the last term.
 fn next<'a>(
     sources: &[Live<'a>],
     source: usize,
@@ -50,7 +49,7 @@ fn next<'a>(
     (term < field.terms()).then(|| Reverse((field.word_bytes_of(term), source, term)))
 }
 
-/// The new ordinal of each passage of each source, counted on over the kept ones.
+/// The new ordinal of each passage of each source.
 fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let mut count = 0_u64;
     let mut ordinal = |live: Option<&[u64]>, old: u32| {
@@ -64,7 +63,7 @@ fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let ordinals = ordinals.collect();
     match count > u64::from(u32::MAX) {
         true => Err(Error::invalid(format!(
-            "{count} passages in one segment; at most 2^32 - 1: merge fewer"
+            "a segment must have at most 2^32 - 1 passages, got {count}: merge fewer segments"
         ))),
         false => Ok(ordinals),
     }

@@ -1,4 +1,4 @@
-//! What BM25 must know of a collection, counted over live passages when a query runs.
+//! The statistics of BM25, counted over live passages when a query runs.
 
 use super::field::Live;
 use crate::bit_set::contains;
@@ -6,11 +6,11 @@ use crate::bit_set::contains;
 /// Counts over the live passages of all segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statistics {
-    /// Live passages, empty ones too.
+    /// The number of live passages, including empty ones.
     pub passages: u64,
-    /// Sum of their lengths.
+    /// The sum of their lengths.
     pub total_length: u64,
-    /// For each word of the query, the live passages that have it.
+    /// The number of live passages that have each word of the query.
     pub document_frequencies: Vec<u64>,
 }
 
@@ -28,7 +28,7 @@ impl Statistics {
     }
 }
 
-/// For each word, the passages that have it, of those that are live.
+/// The number of live passages that have each word.
 pub fn document_frequencies(fields: &[Live<'_>], words: &[&str]) -> Vec<u64> {
     words.iter().map(|word| fields.iter().map(|&field| in_field(field, word)).sum()).collect()
 }

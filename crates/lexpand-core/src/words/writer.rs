@@ -1,17 +1,18 @@
-//! Words in ascending order to the arrays of an open field. Building and merging both end here.
+//! Writes words, in ascending order, into the arrays of an open field. Building and merging share
+//! it.
 
 use super::sections::{BLOCK_BITS, MAX_WORD, OPEN, Sections};
 use crate::limits::BLOCK;
 use crate::{Error, Result};
 
-/// Takes one word after the other, ascending by its bytes.
+/// Takes words one after the other, ascending by their bytes.
 #[derive(Debug)]
 pub(super) struct Writer {
     out: Sections,
 }
 
 impl Writer {
-    /// `lengths` has one entry a passage: the sum of its words' frequencies.
+    /// `lengths` has the sum of the frequencies of each passage.
     pub(super) fn new(lengths: Vec<u32>) -> Self {
         let out = Sections {
             word_starts: vec![0],
@@ -22,7 +23,8 @@ impl Writer {
         Writer { out }
     }
 
-    /// A word with its postings (ordinal, frequency >= 1), ascending by ordinal. One without postings is left out.
+    /// Appends a word with its postings (ordinal, frequency >= 1), ascending by ordinal. A word
+    /// without postings is left out.
     pub(super) fn push(&mut self, word: &[u8], postings: &[(u32, u32)]) -> Result<()> {
         if postings.is_empty() {
             return Ok(());
@@ -70,7 +72,8 @@ impl Writer {
 fn narrow(count: usize, what: &str) -> Result<u32> {
     u32::try_from(count).map_err(|_| {
         Error::invalid(format!(
-            "{count} {what} in one segment; at most 2^32 - 1: commit in smaller batches, or merge less"
+            "a segment must have at most 2^32 - 1 {what}, got {count}: \
+             commit smaller batches, or merge fewer segments"
         ))
     })
 }

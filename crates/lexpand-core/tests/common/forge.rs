@@ -1,13 +1,14 @@
-//! Segment files with the wrong content under the right checksums, so that only an invariant itself is left to object.
+//! Segment files with invalid content under valid checksums, so that only the invariant itself can
+//! fail.
 
 use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The `field` of sections that belong to none.
+/// The `field` of sections that belong to no field.
 pub const NO_FIELD: u32 = u32::MAX;
 
-/// A file taken apart, to be changed and put together again.
+/// A file split into sections, to be changed and joined again.
 #[derive(Clone)]
 pub struct Forged {
     pub version: u32,
@@ -69,7 +70,7 @@ impl Forged {
     }
 }
 
-/// Makes the checksums of a file right again, where its table says anything that can be.
+/// Corrects the checksums of a file, as far as its table permits.
 pub fn seal(bytes: &mut [u8]) {
     let count = u32_at(bytes, 12) as usize;
     for at in (0..count).map(|i| 64 + 32 * i) {

@@ -10,7 +10,7 @@ use lexpand_core::segment::{self, Budget, Extra, FieldVectors, Passages, Segment
 use lexpand_core::words::{Batch, Sections};
 use proptest::prelude::*;
 
-/// Sparse vectors, one map a row.
+/// Sparse vectors, one list of (term, weight) per row.
 pub type Rows = Vec<Vec<(u32, f32)>>;
 
 /// Little memory, so that postings are laid out in several passes.
@@ -21,12 +21,12 @@ pub fn exact(k: usize, threads: usize) -> SearchOptions {
     SearchOptions { k, effort: 1.0, threads }
 }
 
-/// Segments, every passage of which may be found.
+/// Segments with every passage allowed.
 pub fn all<'a>(segments: &[&'a Segment]) -> Vec<Searched<'a>> {
     segments.iter().map(|&segment| Searched { segment, allowed: None }).collect()
 }
 
-/// CSR arrays of rows.
+/// The CSR arrays of rows.
 pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
     let mut indptr = vec![0];
     let (mut terms, mut weights) = (Vec::new(), Vec::new());
@@ -40,7 +40,8 @@ pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
     (indptr, terms, weights)
 }
 
-/// Rows with distinct ascending terms below `vocabulary`; weights in few steps, so that ties are common.
+/// Rows with distinct ascending terms below `vocabulary`. Weights have few distinct values, so that
+/// ties are common.
 pub fn rows(
     count: impl Into<prop::collection::SizeRange>,
     vocabulary: u32,
@@ -96,18 +97,19 @@ pub fn exhaustive(segments: &[&Segment], query: &[(u32, f32)]) -> Vec<(f64, u32)
     hits
 }
 
-/// A hit's score and row, for comparison.
+/// The score and row of each hit, for comparison.
 pub fn plain(hits: &[Hit]) -> Vec<(f64, u32)> {
     hits.iter().map(|hit| (hit.score, hit.row)).collect()
 }
 
-/// Passages of [`every_section`]: two sub-blocks, the second short and no multiple of 64.
+/// Passages of [`every_section`]: two sub-blocks, the second one short and not a multiple of 64.
 pub const PASSAGES: u32 = 8_300;
 
 /// Terms of its field 0.
 pub const TERMS: u32 = 40;
 
-/// Term 3 is in every passage but one with one weight, 5 with many (dense, without and with postings), 9 in 260 passages (split), 20 in 5.
+/// Term 3 is in every passage but one, with one weight. Term 5 has many weights. Both are dense: 3
+/// without and 5 with postings. Term 9 is in 260 passages (with splits), term 20 in 5.
 pub fn every_section_rows() -> Rows {
     let row = |i: u32| {
         let mixed = i.wrapping_mul(2_654_435_761) >> 8;
@@ -123,7 +125,7 @@ pub fn every_section_rows() -> Rows {
     (0..PASSAGES).map(|i| if i == 7 { vec![] } else { row(i) }).collect()
 }
 
-/// Words of so many passages.
+/// The words of so many passages.
 pub fn word_sections(passages: u32) -> Sections {
     let words = ["all", "few", "Maß"];
     let (mut indptr, mut terms, mut counts) = (vec![0], Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The decoder turned into the screening basis.
+//! Transforms the decoder into the screening basis.
 
 use super::group::{Group, GroupDots, GroupNumbers, Packing, StageProducts};
 use super::pairing::{Passed, Screener};
@@ -16,17 +16,17 @@ pub(in crate::head) struct Screen {
     space: Space,
     screener: Screener,
     groups: Vec<GroupNumbers>,
-    /// Of each group one after the other, as the layout has it: `q_w + SHIFT` of all stages.
+    /// `q_w + SHIFT` of all stages, one group after the other, in the layout's order.
     weights: Vec<u8>,
-    /// Of each group, at the end of each stage.
+    /// The numbers of each group at the end of each stage.
     products: Vec<StageProducts>,
 }
 
 impl Screen {
-    /// Turns the decoder into the basis.
+    /// Transforms the decoder.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where sizes do not fit, or T S' is not the identity to 1e-6.
+    /// [`Error::Invalid`] if the sizes do not fit, or T S' is not the identity to 1e-6.
     pub(super) fn new(
         panels: &Panels,
         basis: Basis<'_>,
@@ -41,7 +41,8 @@ impl Screen {
             || back.len() != width * width
         {
             return Err(Error::invalid(format!(
-                "screening: {kept} dimensions kept of {width}, with matrices of {} and {} values",
+                "screening: {kept} dimensions of {width} are kept, \
+                 with matrices of {} and {} values",
                 to_basis.len(),
                 back.len()
             )));
@@ -49,11 +50,12 @@ impl Screen {
         let error = distance_from_identity(to_basis, back, width);
         if error.is_nan() || error > 1e-6 {
             return Err(Error::invalid(format!(
-                "screening: the basis is not inverted by its inverse (off by {error:e})"
+                "screening: T S' must be the identity, but is off by {error:e}"
             )));
         }
-        // What may be off, / (|h| |w|): the inverse; both changes of basis in float64, which an ill-conditioned basis
-        // magnifies by the norms of its matrices; the float32 dot products of the tile kernel.
+        // The error relative to |h| |w|: that of the inverse; of both changes of basis in float64,
+        // which an ill-conditioned basis magnifies by the norms of its matrices; and of the float32
+        // dot products of the tile kernel.
         let norms = norm(to_basis.iter().copied()) * norm(back.iter().copied());
         let turning = 4.0 * (width + 8) as f64 * f64::EPSILON * norms;
         let slack = error + turning + (width + 8) as f64 * f64::from(f32::EPSILON);
@@ -75,17 +77,17 @@ impl Screen {
         Ok(Screen { space, screener, groups, weights, products })
     }
 
-    /// What `new` makes for this processor; none where the float32 kernel alone is as fast.
+    /// The screen for this processor; None if the float32 kernel alone is as fast.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where sizes do not fit, or the basis is not inverted.
+    /// [`Error::Invalid`] if the sizes do not fit, or `back` does not invert `to_basis`.
     pub(in crate::head) fn of(
         panels: &Panels,
         basis: Basis<'_>,
         threads: usize,
     ) -> Result<Option<Self>> {
         let screener = screener();
-        // Without one too, for a basis that is none is refused everywhere.
+        // Built on every processor, so that an invalid basis is refused everywhere.
         let screen = Self::new(panels, basis, screener.unwrap_or(Screener::PORTABLE), threads)?;
         Ok(screener.map(|_| screen))
     }
@@ -103,8 +105,8 @@ impl Screen {
         }
     }
 
-    /// Finds the positions of a text that can activate a term, for each panel of group i. `own` are the dot products of the
-    /// text's mean with the terms, where it has one.
+    /// Finds the positions of a text that can activate a term, for each panel of group i. `own` has
+    /// the dot products of the text's own mean with the terms, if it has one.
     #[inline]
     pub(in crate::head) fn pass(
         &self,
@@ -117,7 +119,8 @@ impl Screen {
         (self.screener.screen)(text, group, own.unwrap_or(&group.numbers.typical_dots), out);
     }
 
-    /// Turns a text `[positions, width]` into the basis; `batch` is the number of positions of all texts of its batch.
+    /// Transforms a text `[positions, width]` into the basis. `batch` is the number of positions of
+    /// all texts in its batch.
     pub(in crate::head) fn text(&self, text: &[f32], batch: usize) -> ScreenedText {
         ScreenedText::new(text, &self.space, batch)
     }
@@ -131,15 +134,16 @@ fn distance_from_identity(to_basis: &[f64], back: &[f64], width: usize) -> f64 {
     norm((0..width).flat_map(|i| (0..width).map(move |j| (i, j))).map(|(i, j)| entry(i, j)))
 }
 
-/// Places of the terms, those first that the typical state brings nearest to activity, by its distance in norms of their rows.
+/// Orders the terms by how near the typical state brings them to activity, in norms of their rows;
+/// nearest first.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the typical state has another width.
+/// [`Error::Invalid`] if the typical state has another width.
 pub(in crate::head) fn order(panels: &Panels, basis: Basis<'_>) -> Result<Vec<u32>> {
     let typical = basis.typical;
     if !typical.is_empty() && typical.len() != panels.width() {
         return Err(Error::invalid(format!(
-            "screening: a typical state of {} values for a width of {}",
+            "screening: the typical state has {} values, the head has width {}",
             typical.len(),
             panels.width()
         )));

@@ -1,4 +1,4 @@
-//! The screener for NEON: 8-bit products of 4 positions by 32 terms, added in 16 bits, in sums that wrap.
+//! The screener for NEON: 8-bit products of 4 positions by 32 terms, in 16-bit sums that wrap.
 
 use std::arch::aarch64::*;
 
@@ -14,20 +14,22 @@ use crate::head::pack::PANEL;
 const STEPS: usize = STAGE / 2;
 const WEIGHTS: usize = 2 * TERMS;
 
-/// Sums of a panel's terms, four a vector: of their first and of their second dimensions.
+/// The sums of a panel's terms, four per vector: those of their first and of their second
+/// dimensions.
 type Sums = [int16x8_t; PANEL / 4];
 
-/// NEON is in the base set of the architecture.
+/// NEON is part of the base instruction set.
 pub(super) fn screen(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
     screen_tiles(&Pairing::new(text, group, dots), out, passing);
 }
 
-/// What the twin's `passing` gives. A panel at a time, for the sums of both are more than there are registers.
+/// The same as the portable `passing`. One panel at a time, since the sums of both exceed the
+/// registers.
 fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     let weights: &[[u8; WEIGHTS]] = pairing.group.weights.as_chunks().0;
     let stages =
         pairing.text.tile(tile).as_chunks::<STEPS>().0.iter().zip(weights.as_chunks::<STEPS>().0);
-    // SAFETY: makes a vector of zeros; every processor of this architecture has the instruction.
+    // SAFETY: makes a vector of zeros. Every processor of this architecture has the instruction.
     let mut sums = [[unsafe { [vdupq_n_s16(0); PANEL / 4] }; ROWS]; PANELS];
     let mut passed = [0; PANELS];
     for (stage, (states, weights)) in stages.enumerate() {
@@ -52,7 +54,7 @@ fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     passed
 }
 
-/// Once a term: to the sum of its first dimensions.
+/// Adds the shift once per term: to the sum of its first dimensions.
 #[inline(always)]
 fn add_shifts(sums: &mut [Sums; ROWS], shifts: &[i32; ROWS]) {
     for (sums, &shift) in sums.iter_mut().zip(shifts) {
@@ -68,8 +70,9 @@ fn step(sums: &mut Sums, state: [i8; 4], weights: &[u8; 2 * PANEL]) {
     for (v, sums) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         let weights: [u8; 16] =
             *weights[16 * v..].first_chunk().expect("16 bytes are two dimensions of eight terms");
-        // SAFETY: vectors are made of arrays of their size, and every processor of this architecture has the instructions.
-        // Weights are at most 127, so they are the same as signed bytes.
+        // SAFETY: vectors are loaded from arrays of their size, and every processor of this
+        // architecture has the instructions. Weights are at most 127, so they are the same as
+        // signed bytes.
         unsafe {
             let state = vreinterpretq_s8_s32(vdupq_n_s32(cast(state)));
             let weights = vreinterpretq_s8_u8(vld1q_u8(weights.as_ptr()));
@@ -81,7 +84,7 @@ fn step(sums: &mut Sums, state: [i8; 4], weights: &[u8; 2 * PANEL]) {
     }
 }
 
-/// Of each position, a bit: whether a sum exceeds its term's threshold; past 16 bits, the nearest there is.
+/// One bit per position: whether a sum exceeds its term's threshold, which is clamped to 16 bits.
 #[inline(always)]
 fn exceeding(sums: &[Sums; ROWS], thresholds: &[i32; PANEL]) -> u32 {
     let thresholds = thresholds.map(|t| t.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16);
@@ -89,7 +92,7 @@ fn exceeding(sums: &[Sums; ROWS], thresholds: &[i32; PANEL]) -> u32 {
     let mut passed = 0;
     for (r, sums) in sums.iter().enumerate() {
         for (sums, threshold) in sums.as_chunks::<2>().0.iter().zip(&thresholds) {
-            // SAFETY: as above.
+            // SAFETY: as in `step`.
             let exceeds = unsafe {
                 vmaxvq_u16(vcgtq_s16(vpaddq_s16(sums[0], sums[1]), vld1q_s16(threshold.as_ptr())))
             };

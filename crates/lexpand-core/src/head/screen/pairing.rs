@@ -1,4 +1,5 @@
-//! One text against one group of terms: thresholds, what passes them, and the twin in plain integers.
+//! One text against one group of terms: thresholds, what passes them, and the reference
+//! implementation.
 
 use std::cmp::Ordering;
 
@@ -7,13 +8,13 @@ use super::rounding::{Layout, PANELS, RANGE, ROWS, STAGE, TERMS, round_down};
 use super::text::ScreenedText;
 use crate::head::pack::PANEL;
 
-/// Of each panel of a group, positions that can activate a term; ascending.
+/// The positions that can activate a term, ascending, for each panel of a group.
 pub(in crate::head) type Passed = [Vec<u32>; PANELS];
 
 /// Finds what passes, given the dot products of the text's m with the terms.
 pub(super) type Screen = fn(&ScreenedText, Group<'_>, &GroupDots, &mut Passed);
 
-/// A kernel, and how it wants the integers.
+/// A kernel, and the layout of its integers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Screener {
     pub(super) screen: Screen,
@@ -28,9 +29,10 @@ impl Screener {
 pub(super) struct Pairing<'a> {
     pub(super) text: &'a ScreenedText,
     pub(super) group: Group<'a>,
-    /// `m . w + b`, upwards by the slack and the margin, / (s_d s_w).
+    /// `m . w + b`, increased by the slack and the margin, divided by s_d s_w.
     pub(super) base: [f32; TERMS],
-    /// Tiles that must be looked at: the others have so small a |d'| that |d'| |w'| proves them.
+    /// The number of tiles to test. The others have so small a |d'| that |d'| |w'| proves them
+    /// inactive.
     pub(super) tiles: usize,
 }
 
@@ -38,12 +40,13 @@ impl<'a> Pairing<'a> {
     #[inline(always)]
     pub(super) fn new(text: &'a ScreenedText, group: Group<'a>, dots: &GroupDots) -> Self {
         let base = group.base(text, dots);
-        // |d'| |w'| + base < 0 where |d'| is below the least of -base / |w'|. All are looked at, which takes a few vectors.
+        // |d'| |w'| + base < 0 if |d'| is below the smallest -base / |w'|. Computing all of them
+        // takes a few vectors.
         let ratios: [f32; TERMS] = std::array::from_fn(|j| base[j] / group.numbers.length[j]);
         let most = ratios
             .iter()
             .fold(f32::NEG_INFINITY, |most, &ratio| if ratio > most { ratio } else { most });
-        // A NaN, of infinities of extreme scales, is no proof.
+        // A NaN, from infinities of extreme scales, proves nothing.
         let limit = if ratios.iter().fold(false, |any, ratio| any | ratio.is_nan()) {
             0.0
         } else {
@@ -55,8 +58,8 @@ impl<'a> Pairing<'a> {
         Pairing { text, group, base, tiles }
     }
 
-    /// What the integer dot product of each term must exceed at the end of a stage for a pair to stay. Where that is not a
-    /// number, of infinities of extreme scales, all pairs stay.
+    /// What the integer dot product of each term must exceed at the end of a stage for a pair to
+    /// stay. If it is NaN, from infinities of extreme scales, all pairs stay.
     #[inline(always)]
     pub(super) fn integer_thresholds(&self, tile: usize, stage: usize) -> [i32; TERMS] {
         let sides = self.text.sides(tile, stage);
@@ -80,7 +83,7 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// All tiles of a text that a group's terms are not far from; `passing` looks at one.
+/// Tests the tiles of a text that are near enough to a group's terms; `passing` tests one.
 #[inline(always)]
 pub(super) fn screen_tiles(
     pairing: &Pairing<'_>,
@@ -97,7 +100,7 @@ pub(super) fn screen_tiles(
     out.iter_mut().for_each(|out| out.sort_unstable());
 }
 
-/// The twin that the fast ones are tested against.
+/// The reference implementation, which the fast ones are tested against.
 pub(super) fn screen_portable(
     text: &ScreenedText,
     group: Group<'_>,
@@ -107,7 +110,8 @@ pub(super) fn screen_portable(
     screen_tiles(&Pairing::new(text, group, dots), out, passing);
 }
 
-/// Of each panel a bit a position: whether the tile is left at every stage, and the position at the last.
+/// One bit per position and panel: whether the tile stays at every stage, and the position at the
+/// last.
 fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     let mut passed = [0; PANELS];
     for stage in 0..pairing.group.products.len() {

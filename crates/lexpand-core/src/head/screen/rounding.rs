@@ -4,30 +4,33 @@ use crate::head::pack::PANEL;
 
 /// Positions in a tile of the integer kernels.
 pub(super) const ROWS: usize = 4;
-/// Panels that are screened together, and their terms: four rows by 32 sums of 16 bits are 8 registers of AVX2.
+/// Panels that are screened together, and their terms: four rows by 32 sums of 16 bits fill 8
+/// registers of AVX2.
 pub(in crate::head) const PANELS: usize = 2;
 pub(super) const TERMS: usize = PANELS * PANEL;
-/// Dimensions between two looks at the bound.
+/// Dimensions between two tests of the bound.
 pub(super) const STAGE: usize = 32;
-/// Largest magnitudes of rounded values. Weights are stored as `q + SHIFT`, at most 127: two products of 127 and 127 are
-/// below the 32,767 at which AVX2 would saturate.
+/// The largest magnitudes of rounded values. Weights are stored as `q + SHIFT`, at most 127: two
+/// products of 127 and 127 are below the 32,767 at which AVX2 would saturate.
 pub(super) const STATE_LEVELS: f64 = 127.0;
 pub(super) const WEIGHT_LEVELS: f64 = 63.0;
 pub(super) const SHIFT: i32 = 64;
-/// Largest norm of a rounded vector: no dot product of two is past 181^2 = 32,761, within 16 bits.
+/// The largest norm of a rounded vector: no dot product of two exceeds 181^2 = 32,761, which fits
+/// in 16 bits.
 pub(super) const LONGEST_ROUNDED: f64 = 181.0;
-/// Of more dimensions, what rounding moves would leave nothing of that.
+/// With more dimensions, rounding errors would use up [`LONGEST_ROUNDED`].
 pub(super) const MOST_KEPT: usize = 1 << 14;
-/// Terms of the bound that are products of a position's and a term's number, at each stage.
+/// Products of a position's and a term's number in the bound, at each stage.
 pub(super) const PRODUCTS: usize = 3;
-/// More than the rounding of the float32 operations of a threshold, relative to each of the magnitudes that they add: some
-/// five of them, 2^-24 each.
+/// More than the float32 rounding of a threshold, relative to each magnitude that is added: about
+/// five operations, 2^-24 each.
 pub(super) const ROUNDING: f64 = 2e-6;
-/// One for what a conversion to an integer cuts off, one for the rounding of a sum of small magnitudes.
+/// One for the truncation of a conversion to an integer, one for the rounding of a sum of small
+/// magnitudes.
 pub(super) const MARGIN: f64 = 2.0;
-/// Products of longer vectors may overflow float32 on the way, and nothing is proved of them.
+/// Products of longer vectors may overflow float32, and nothing is proved about them.
 pub(super) const LONGEST: f64 = 1e18;
-/// Within i32, and past every integer dot product.
+/// Fits in i32, and exceeds every integer dot product.
 pub(super) const RANGE: f32 = 1e9;
 
 /// The screening basis, as texts need it.
@@ -37,14 +40,14 @@ pub(super) struct Space {
     pub(super) to_basis: Vec<f64>,
     pub(super) width: usize,
     pub(super) kept: usize,
-    /// What float arithmetic and the inverse may be off, relative to the norms of the vectors.
+    /// The error of float arithmetic and of the inverse, relative to the norms of the vectors.
     pub(super) slack: f64,
-    /// Stands for the mean of short texts, `[width]`.
+    /// Replaces the mean of short texts, `[width]`.
     pub(super) typical: Vec<f32>,
     pub(super) layout: Layout,
 }
 
-/// How many dimensions lie together, term by term: as many as an instruction adds up.
+/// How many dimensions of a term lie together: as many as an instruction sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
     /// Two, summed in 16 bits.
@@ -62,14 +65,15 @@ impl Layout {
     }
 }
 
-/// A vector split and rounded: `vector = scale * q + rest` on the kept dimensions. Of each stage, the norms that bound it.
+/// A vector split and rounded: `vector = scale * q + rest` on the kept dimensions, with the norms
+/// that bound each stage.
 pub(super) struct Rounded {
     pub(super) q: Vec<i32>,
     pub(super) stages: Vec<StageNorms>,
 }
 
-/// Of the dimensions up to the end of a stage: norms of the vector, of what it was rounded to and of the difference; and the
-/// norm of all dimensions behind.
+/// Over the dimensions up to the end of a stage: the norms of the vector, of the rounded vector and
+/// of their difference. `tail` is the norm of all later dimensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StageNorms {
     pub(super) kept: f64,
@@ -82,19 +86,19 @@ pub(super) fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// Stages of so many kept dimensions.
+/// The number of stages of so many kept dimensions.
 pub(super) fn stages(kept: usize) -> usize {
     kept.div_ceil(STAGE)
 }
 
 #[inline(always)]
 pub(super) fn round(vector: &[f64], kept: usize, scale: f64, levels: f64) -> Rounded {
-    // A loop, for what `collect` calls is not compiled for the caller's instructions.
+    // A loop: the closures of `collect` are not compiled for the caller's instruction set.
     let mut q = vec![0; kept];
     for (q, x) in q.iter_mut().zip(vector) {
         *q = (x / scale).round_ties_even().clamp(-levels, levels) as i32;
     }
-    // Summed from the end: a difference of sums would cancel.
+    // Summed from the end, since a difference of sums would cancel.
     let mut behind = vec![0.0; vector.len() + 1];
     for (i, x) in vector.iter().enumerate().rev() {
         behind[i] = behind[i + 1] + x * x;
@@ -119,16 +123,16 @@ pub(super) fn round(vector: &[f64], kept: usize, scale: f64, levels: f64) -> Rou
     Rounded { q, stages: norms }
 }
 
-/// The least scale with which no value of a vector is above `levels`, nor the rounded vector longer than
+/// The smallest scale with which no value exceeds `levels` and the rounded vector is no longer than
 /// [`LONGEST_ROUNDED`]; zero for a vector of zeros.
 pub(super) fn least_scale(vector: &[f64], levels: f64) -> f64 {
     let most = vector.iter().map(|x| x.abs()).fold(0.0, f64::max);
-    // Rounding moves no value by more than a half.
+    // Rounding moves no value by more than 1/2.
     let moved = (vector.len() as f64).sqrt() / 2.0;
     (most / levels).max(norm(vector.iter().copied()) / (LONGEST_ROUNDED - moved))
 }
 
-/// What a vector of that scale is divided by.
+/// The divisor for a scale.
 pub(super) fn divisor(scale: f64) -> f64 {
     if scale > 0.0 { scale } else { 1.0 }
 }
@@ -144,17 +148,18 @@ pub(super) fn transform(row: &[f64], matrix: &[f64], out: &mut [f64]) {
     }
 }
 
-/// A length, upwards; infinite past [`LONGEST`].
+/// A length rounded up; infinite above [`LONGEST`].
 pub(super) fn provable(length: f64) -> f32 {
     if length <= LONGEST { round_up(length) } else { f32::INFINITY }
 }
 
-/// A float32 that is not below x, by a margin that covers the rounding of products with it.
+/// A float32 that is not below x, with a margin that covers the rounding of products with it.
 pub(super) fn round_up(x: f64) -> f32 {
     (x * (1.0 + ROUNDING)) as f32
 }
 
-/// A float32 that is below a positive x by a margin that covers the rounding of the division that made it.
+/// A float32 below a positive x, with a margin that covers the rounding of the division that made
+/// it.
 #[inline(always)]
 pub(super) fn round_down(x: f32) -> f32 {
     x * (1.0 - ROUNDING as f32)

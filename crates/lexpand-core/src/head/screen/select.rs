@@ -1,4 +1,4 @@
-//! The screener for this processor.
+//! Chooses the screener for this processor.
 
 use super::pairing::Screener;
 #[cfg(target_arch = "x86_64")]
@@ -6,7 +6,7 @@ use super::x86;
 #[cfg(target_arch = "aarch64")]
 use super::{neon, rounding::Layout};
 
-/// The screener for this processor; none where the float32 kernel alone is as fast.
+/// The fastest screener; None if the float32 kernel alone is as fast.
 pub(super) fn screener() -> Option<Screener> {
     #[cfg(target_arch = "x86_64")]
     return x86::screener();

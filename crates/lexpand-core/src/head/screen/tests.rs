@@ -1,4 +1,4 @@
-//! Screening against its portable twin, and against no screening, to the bit.
+//! Screening against its reference implementation, and against no screening, to the bit.
 
 use super::build::Screen;
 use super::group::GroupDots;
@@ -13,7 +13,8 @@ use crate::head::{Activation, Basis, Head, HiddenBatch, Pooling, tile};
 use crate::limits::MAX_VOCABULARY;
 use proptest::prelude::*;
 
-/// An upper triangular T with its S: T S' = I, solved by substitution. Ill-conditioned where `skew` is large.
+/// An upper triangular T and its S with T S' = I, by substitution. Ill-conditioned if `skew` is
+/// large.
 fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     let mut to_basis = vec![0.0; width * width];
     for i in 0..width {
@@ -35,7 +36,7 @@ fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     (to_basis, back)
 }
 
-/// What passes of group i.
+/// The positions of group i that pass.
 fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Passed {
     let own = text.mean().map(|mean| {
         let mut own = GroupDots::default();
@@ -49,7 +50,7 @@ fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Pa
     passed
 }
 
-/// All that this processor can run.
+/// All screeners that this processor can run.
 fn screeners() -> Vec<Screener> {
     #[cfg(target_arch = "x86_64")]
     return screener().into_iter().chain(x86::quads_on_avx2()).collect();
@@ -84,7 +85,8 @@ proptest! {
         let plain = Head::new(&weights, &bias, width, pooling, Activation::Log1pRelu).unwrap();
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x)).collect();
-        let screened = plain.screened(Basis { to_basis: &to_basis, back: &back, kept, typical: &typical }, 2).unwrap();
+        let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
+        let screened = plain.screened(basis, 2).unwrap();
         // In a batch of some hundred positions, texts have their own means.
         let lengths = vec![(states.len() / width) as u32; copies];
         let states = states.repeat(copies);
@@ -93,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn the_fast_screener_passes_what_the_portable_one_does(
+    fn the_fast_screeners_equal_the_portable_one(
         (weights, bias, states, width, kept, skew) in cases(),
         batch in prop_oneof![Just(1), Just(1000)],
     ) {
@@ -102,21 +104,23 @@ proptest! {
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x) * 0.7).collect();
         let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
         let reference = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
-        let fast: Vec<Screen> =
-            screeners().into_iter().map(|fast| Screen::new(&panels, basis, fast, 1).unwrap()).collect();
+        let screen = |fast| Screen::new(&panels, basis, fast, 1).unwrap();
+        let fast: Vec<Screen> = screeners().into_iter().map(screen).collect();
         let text = reference.text(&states, batch);
         for i in 0..panels.len() {
             let slow = passed(&reference, &text, &panels, i / PANELS);
             for fast in &fast {
-                prop_assert_eq!(&passed(fast, &fast.text(&states, batch), &panels, i / PANELS), &slow);
+                let text = fast.text(&states, batch);
+                prop_assert_eq!(&passed(fast, &text, &panels, i / PANELS), &slow);
             }
             let slow = &slow[i % PANELS];
-            // Every position with an active term passes: the twin in float64.
+            // Every position with an active term, computed in float64, passes.
             let (panel, bias) = panels.panel(i);
             for (position, state) in states.chunks_exact(width).enumerate() {
                 let logit = |j: usize| -> f64 {
                     let row = panel.iter().skip(j).step_by(PANEL);
-                    state.iter().zip(row).map(|(&h, &w)| f64::from(h) * f64::from(w)).sum::<f64>() + f64::from(bias[j])
+                    let product = |(&h, &w): (&f32, &f32)| f64::from(h) * f64::from(w);
+                    state.iter().zip(row).map(product).sum::<f64>() + f64::from(bias[j])
                 };
                 if (0..PANEL).any(|j| logit(j) > 0.0) {
                     prop_assert!(slow.contains(&(position as u32)), "position {position}");
@@ -127,9 +131,9 @@ proptest! {
 }
 
 #[test]
-fn products_that_overflow_on_the_way_are_not_left_out() {
-    // In float32 the sum of the first two products is infinite and stays so; the exact one of all four is -2e38. Every
-    // second position is turned round, so that the mean is zero.
+fn products_that_overflow_are_not_skipped() {
+    // In float32 the sum of the first two products is infinite and stays so; the exact sum of all
+    // four is -2e38. Every second position is negated, so that the mean is zero.
     let (width, terms) = (4, 16);
     let weights: Vec<f32> = (0..terms).flat_map(|_| [2e19, 2e19, -2e19, -2e19]).collect();
     let states: Vec<f32> = (0..40)
@@ -148,7 +152,7 @@ fn products_that_overflow_on_the_way_are_not_left_out() {
 }
 
 #[test]
-fn a_basis_that_concentrates_leaves_most_out() {
+fn a_concentrating_basis_skips_most_pairs() {
     // The first dimension carries everything; one position of 60 is active.
     let (width, terms) = (16, 64);
     let mut weights = vec![0.0; width * terms];
@@ -159,12 +163,12 @@ fn a_basis_that_concentrates_leaves_most_out() {
     let (to_basis, back) = basis(width, 0.0);
     let basis = Basis { to_basis: &to_basis, back: &back, kept: 8, typical: &[] };
     let screen = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
-    // Only the first tile is looked at: the states are alike but for one.
+    // Only the first tile is tested: all states but one are alike.
     assert_eq!(passed(&screen, &screen.text(&states, 1000), &panels, 0), [[7], [7]]);
 }
 
 #[test]
-fn a_basis_that_is_none_is_refused() {
+fn an_invalid_basis_is_refused() {
     let head = Head::new(&[1.0; 8], &[0.0; 2], 4, Pooling::Max, Activation::Log1pRelu).unwrap();
     let refused = |to_basis: &[f64], back: &[f64], kept| {
         head.screened(Basis { to_basis, back, kept, typical: &[] }, 1)
@@ -173,16 +177,16 @@ fn a_basis_that_is_none_is_refused() {
             .to_string()
     };
     let (to_basis, mut back) = basis(4, 0.3);
-    assert!(refused(&to_basis, &back, 0).contains("0 dimensions kept of 4"));
-    assert!(refused(&to_basis, &back, 5).contains("5 dimensions kept of 4"));
+    assert!(refused(&to_basis, &back, 0).contains("0 dimensions of 4 are kept"));
+    assert!(refused(&to_basis, &back, 5).contains("5 dimensions of 4 are kept"));
     assert!(refused(&to_basis[1..], &back, 2).contains("matrices of 15 and 16 values"));
     back[3] += 0.1;
-    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+    assert!(refused(&to_basis, &back, 2).contains("must be the identity"));
     back[3] = f64::NAN;
-    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+    assert!(refused(&to_basis, &back, 2).contains("must be the identity"));
 }
 
-/// Numbers from -1 to 1 that look like nothing.
+/// Pseudo-random numbers from -1 to 1.
 fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut x = seed;
     let next = |_| {

@@ -1,7 +1,9 @@
-//! The screeners for x86: 8-bit products of 4 positions by 32 terms, by the best instructions that the processor has.
+//! The screeners for x86: 8-bit products of 4 positions by 32 terms, by the best available
+//! instructions.
 //!
-//! AVX2 adds products in 16 bits, in sums that wrap; the dot products of VNNI add in 32. The code of the latter is written
-//! once and compiled for both kinds, so a macro stands where a generic function would lose its instructions.
+//! AVX2 sums products in 16 bits, which wrap; the dot products of VNNI sum in 32 bits. The VNNI
+//! code is compiled for two instruction sets by a macro, since a generic function would lose its
+//! target features.
 
 #[cfg(test)]
 use std::arch::x86_64::*;
@@ -9,7 +11,7 @@ use std::arch::x86_64::*;
 use super::pairing::{Screen, Screener};
 use super::rounding::Layout;
 
-/// The best that this processor runs.
+/// The fastest screener that this processor runs.
 pub(super) fn screener() -> Option<Screener> {
     let quads = |screen: Screen| Some(Screener { screen, layout: Layout::Quads });
     if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
@@ -19,11 +21,11 @@ pub(super) fn screener() -> Option<Screener> {
         });
     }
     if is_x86_feature_detected!("avxvnni") {
-        // SAFETY: as above.
+        // SAFETY: the feature that the function is compiled for was just detected.
         return quads(|text, group, dots, out| unsafe { avx_vnni::screen(text, group, dots, out) });
     }
     if is_x86_feature_detected!("avx2") {
-        // SAFETY: as above.
+        // SAFETY: the feature that the function is compiled for was just detected.
         let screen: Screen =
             |text, group, dots, out| unsafe { avx2::screen(text, group, dots, out) };
         return Some(Screener { screen, layout: Layout::Pairs });
@@ -55,7 +57,7 @@ mod avx2 {
         screen_tiles(&Pairing::new(text, group, dots), out, |pairing, tile| passing(pairing, tile));
     }
 
-    /// What the twin's `passing` gives. Sums wrap, and are right where they are compared: none is past 16 bits.
+    /// The same as the portable `passing`. Partial sums wrap, but complete sums fit in 16 bits.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
@@ -106,7 +108,8 @@ mod avx2 {
         passed
     }
 
-    /// `Pairing::integer_thresholds` of a panel, in the same order of operations; past 16 bits, the nearest there is.
+    /// `Pairing::integer_thresholds` of a panel, in the same order of operations, clamped to 16
+    /// bits.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn thresholds<const PANEL: usize>(pairing: &Pairing<'_>, tile: usize, stage: usize) -> __m256i {
@@ -121,16 +124,17 @@ mod avx2 {
                     _mm256_mul_ps(_mm256_set1_ps(side), product[2 * PANEL + v]),
                 );
             }
-            // Where `left` is no number it stays so, and becomes the least integer.
+            // If `left` is NaN it stays NaN, and becomes the smallest integer.
             _mm256_cvttps_epi32(_mm256_min_ps(_mm256_set1_ps(RANGE), left))
         };
-        // Packing takes four of each by turns.
+        // Packing interleaves four of each; this restores the order.
         _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(eight(0), eight(1)))
     }
 }
 
 macro_rules! quads {
-    // The last adds to eight sums the products of unsigned weights and signed states, four dimensions each.
+    // `$dot` adds the products of unsigned weights and signed states to eight sums, four dimensions
+    // each.
     ($name:ident, $features:literal, $dot:ident) => {
         mod $name {
             use std::arch::x86_64::*;
@@ -146,7 +150,8 @@ macro_rules! quads {
             use crate::head::screen::rounding::{PANELS, ROWS, STAGE, TERMS};
             use crate::head::screen::text::ScreenedText;
 
-            /// Groups of four dimensions in a stage, and vectors of eight terms in a panel and a group.
+            /// Groups of four dimensions in a stage, and vectors of eight terms in a panel and in a
+            /// group.
             const STEPS: usize = STAGE / 4;
             const EIGHTS: usize = PANEL / 8;
             const ALL: usize = TERMS / 8;
@@ -163,7 +168,8 @@ macro_rules! quads {
                 });
             }
 
-            /// What the twin's `passing` gives. A panel at a time, for the sums of both are more than some have registers.
+            /// The same as the portable `passing`. One panel at a time, since the sums of both
+            /// exceed the registers of some processors.
             #[target_feature(enable = $features)]
             #[inline]
             fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
@@ -217,10 +223,11 @@ macro_rules! quads {
 quads!(avx_vnni, "avxvnni", _mm256_dpbusd_avx_epi32);
 quads!(avx512_vnni, "avx512vnni,avx512vl", _mm256_dpbusd_epi32);
 
-/// The code of the dot products on a processor that has none of them.
+/// The VNNI code with its dot product emulated, for tests on processors without VNNI.
 #[cfg(test)]
 pub(super) fn quads_on_avx2() -> Option<Screener> {
-    // SAFETY: the features that the function is compiled for were just detected.
+    // SAFETY: the feature that the function is compiled for is detected before the screener is
+    // returned.
     let screen: Screen =
         |text, group, dots, out| unsafe { by_avx2::screen(text, group, dots, out) };
     is_x86_feature_detected!("avx2").then_some(Screener { screen, layout: Layout::Quads })

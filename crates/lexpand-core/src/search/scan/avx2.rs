@@ -1,4 +1,4 @@
-//! The hot loops for AVX2: the same sums as [`super::portable`].
+//! The inner loops for AVX2. They compute the same sums as [`super::portable`].
 
 use std::arch::x86_64::*;
 
@@ -8,10 +8,10 @@ use crate::prefetch::prefetch;
 use crate::search::pool::Candidate;
 use crate::segment::{GROUP, SUB_BLOCK};
 
-/// Groups whose bounds are asked for before they are needed.
+/// How many groups ahead bounds are prefetched.
 const AHEAD: usize = 8;
 
-/// The kernel, where the processor has AVX2.
+/// The kernel, if the processor has AVX2.
 pub(super) fn kernel() -> Option<Kernel> {
     is_x86_feature_detected!("avx2").then_some(Kernel {
         rows,
@@ -24,7 +24,7 @@ pub(super) fn kernel() -> Option<Kernel> {
 }
 
 fn rows(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
-    // SAFETY: `kernel` hands this out only where AVX2 is there.
+    // SAFETY: `kernel` returns this function only if AVX2 was detected.
     unsafe { rows_avx2(sums, rows, first) }
 }
 
@@ -53,7 +53,8 @@ fn collect(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Cand
     unsafe { collect_avx2(sums, place, floor, candidates) }
 }
 
-/// Bytes become the upper halves of u16, so that the upper half of their product with the multiplier is `bound * multiplier >> 8`.
+/// Bytes become the upper halves of u16, so the upper half of their product with the multiplier is
+/// `bound * multiplier >> 8`.
 #[target_feature(enable = "avx2")]
 fn rows_avx2(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
     let (zero, one) = (_mm256_setzero_si256(), _mm256_set1_epi8(1));
@@ -63,7 +64,7 @@ fn rows_avx2(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
         for row in rows {
             let bounds: &[u8; 32] =
                 row.bounds[first + i * 32..].first_chunk().expect("rows are as long as the sums");
-            // SAFETY: 32 bytes are read from a reference to 32 bytes.
+            // SAFETY: reads 32 bytes from a reference to 32 bytes.
             let bounds = unsafe { _mm256_loadu_si256(bounds.as_ptr().cast()) };
             let multiplier = _mm256_set1_epi16(row.multiplier as i16);
             low = _mm256_add_epi16(
@@ -79,13 +80,13 @@ fn rows_avx2(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
         let any = _mm256_min_epu8(any, one);
         low = _mm256_add_epi16(low, _mm256_unpacklo_epi8(any, zero));
         high = _mm256_add_epi16(high, _mm256_unpackhi_epi8(any, zero));
-        // Unpacking works within halves of the register: put them in order again.
+        // Unpacking works within halves of the register. This restores the order.
         let added = [
             _mm256_permute2x128_si256::<0x20>(low, high),
             _mm256_permute2x128_si256::<0x31>(low, high),
         ];
         for (sums, added) in sums.as_chunks_mut::<16>().0.iter_mut().zip(added) {
-            // SAFETY: 32 bytes are read from a reference to 16 u16, and written to it.
+            // SAFETY: reads 32 bytes from a reference to 16 u16, and writes them to it.
             unsafe {
                 let sum = _mm256_add_epi16(_mm256_loadu_si256(sums.as_ptr().cast()), added);
                 _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum);
@@ -99,7 +100,7 @@ fn rows_avx2(sums: &mut [u16], rows: &[Row<'_>], first: usize) {
 fn open_avx2(sums: &[u16], most: &[u16], floor: u16, open: &mut Vec<u16>) {
     let (groups, _) = sums.as_chunks::<GROUP>();
     for (group, (sums, &most)) in groups.iter().zip(most).enumerate() {
-        // SAFETY: 32 bytes are read from a reference to 16 u16.
+        // SAFETY: reads 32 bytes from a reference to 16 u16.
         let sums = unsafe { _mm256_loadu_si256(sums.as_ptr().cast()) };
         if any_reaches(sums, floor.saturating_sub(most)) {
             open.push(group as u16);
@@ -121,13 +122,13 @@ fn narrow_avx2(sums: &mut Sums, term: Term<'_>, first: usize, floor: u16) {
             passages[group * GROUP..].split_first_chunk_mut::<GROUP>().expect("a group is whole");
         let bounds: &[u8; GROUP] =
             term.row.bounds[first + group * GROUP..].first_chunk().expect("rows are whole groups");
-        // SAFETY: 16 bytes are read from a reference to 16 bytes, and 32 from one to 16 u16.
+        // SAFETY: reads 16 bytes from a reference to 16 bytes, and 32 from one to 16 u16.
         let (bounds, sum) = unsafe {
             (_mm_loadu_si128(bounds.as_ptr().cast()), _mm256_loadu_si256(sums.as_ptr().cast()))
         };
         let bounds = _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(bounds));
         let sum = _mm256_add_epi16(sum, _mm256_mulhi_epu16(bounds, multiplier));
-        // SAFETY: 32 bytes are written to a reference to 16 u16.
+        // SAFETY: writes 32 bytes to a reference to 16 u16.
         unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), sum) };
         let most = groups[group].wrapping_sub(term.maxima.adds(first / GROUP + group));
         groups[group] = most;
@@ -137,14 +138,14 @@ fn narrow_avx2(sums: &mut Sums, term: Term<'_>, first: usize, floor: u16) {
     open.truncate(kept);
 }
 
-/// Whether one of 16 sums reaches the least.
+/// Whether any of 16 sums is at least `least`.
 #[target_feature(enable = "avx2")]
 fn any_reaches(sums: __m256i, least: u16) -> bool {
     let most = _mm256_max_epu16(sums, _mm256_set1_epi16(least as i16));
     _mm256_movemask_epi8(_mm256_cmpeq_epi16(most, sums)) != 0
 }
 
-/// What sixteen postings add is computed at once; the additions are one by one.
+/// Computes what sixteen postings add at once, then adds one by one.
 #[target_feature(enable = "avx2")]
 fn scatter_avx2(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], multiplier: u16) {
     let (factor, one) = (_mm256_set1_epi16(multiplier as i16), _mm256_set1_epi16(1));
@@ -152,7 +153,7 @@ fn scatter_avx2(sums: &mut [u16; SUB_BLOCK], offsets: &[u16], bounds: &[u8], mul
     let (bound_chunks, bound_rest) = bounds.as_chunks::<16>();
     for (offsets, bounds) in offset_chunks.iter().zip(bound_chunks) {
         let mut added = [0_u16; 16];
-        // SAFETY: 16 bytes are read from a reference to 16 bytes, and 32 written to one of 16 u16.
+        // SAFETY: reads 16 bytes from a reference to 16 bytes, and writes 32 to one of 16 u16.
         unsafe {
             let bounds = _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(_mm_loadu_si128(
                 bounds.as_ptr().cast(),
@@ -173,7 +174,7 @@ fn prefix_avx2(bounds: &[u8], least: u8) -> usize {
     let wanted = _mm256_set1_epi8(least as i8);
     let (chunks, rest) = bounds.as_chunks::<32>();
     for (i, chunk) in chunks.iter().enumerate() {
-        // SAFETY: 32 bytes are read from a reference to 32 bytes.
+        // SAFETY: reads 32 bytes from a reference to 32 bytes.
         let bounds = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
         let reach =
             _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(bounds, wanted), bounds)) as u32;
@@ -188,7 +189,7 @@ fn prefix_avx2(bounds: &[u8], least: u8) -> usize {
 fn collect_avx2(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec<Candidate>) {
     let least = _mm256_set1_epi16(floor as i16);
     for (i, chunk) in sums[..place.passages.next_multiple_of(32)].chunks_exact(32).enumerate() {
-        // SAFETY: 64 bytes are read from a slice of 32 u16.
+        // SAFETY: reads 64 bytes from a slice of 32 u16.
         let (first, second) = unsafe {
             (
                 _mm256_loadu_si256(chunk.as_ptr().cast()),
@@ -215,7 +216,7 @@ fn collect_avx2(sums: &[u16], place: Place<'_>, floor: u16, candidates: &mut Vec
     }
 }
 
-/// Which of 32 passages from `at` on exist and may be taken.
+/// Which of the 32 passages from `at` on exist and are allowed.
 fn allowed(place: Place<'_>, at: usize) -> u32 {
     let passages = place.passages - at;
     let exist = if passages < 32 { (1_u32 << passages) - 1 } else { u32::MAX };

@@ -1,4 +1,4 @@
-//! The frequent terms of a query: rows that are read where they can matter.
+//! The dense terms of a query: their impact rows are read only where they can matter.
 
 use super::kernel::{Kernel, Place, Row, Sums, Term};
 use super::portable;
@@ -6,17 +6,19 @@ use crate::search::plan::TermPlan;
 use crate::search::pool::Pool;
 use crate::segment::{GROUP, Postings};
 
-/// Passages that are collected before the pool is looked at: the floor rises early.
+/// Passages that are collected before the pool is pruned, so that the threshold rises early.
 const PIECE: usize = 1024;
 
-/// Reading rows for a group alone costs about as much as reading them for so many groups in order (measured, LOG.md).
+/// Reading rows for a single group costs about as much as reading them for so many groups in order
+/// (measured).
 const GROUP_COST: usize = 8;
 
-/// What a query reads of a segment's frequent terms, in falling order of what a bound adds: so groups close early.
+/// The dense impact rows that a query reads of a segment, largest contributions first, so that
+/// groups close early.
 #[derive(Debug)]
 pub(super) struct Dense<'a> {
     rows: Vec<Row<'a>>,
-    /// None in a segment that was written without.
+    /// The block maxima; empty in a segment that has none.
     maxima: Vec<Row<'a>>,
 }
 
@@ -37,7 +39,7 @@ impl<'a> Dense<'a> {
         Dense { rows, maxima }
     }
 
-    /// Adds the rows to the sums of a sub-block and takes the passages that reach the floor.
+    /// Adds the rows to the sums of a sub-block and takes the passages that reach the threshold.
     pub(super) fn add_and_collect(
         &self,
         kernel: Kernel,
@@ -63,7 +65,7 @@ impl<'a> Dense<'a> {
         }
     }
 
-    /// Whether those groups that can reach the floor were found, and are few.
+    /// Finds the groups that can reach the threshold. Returns whether they were found and are few.
     fn find_open_groups(
         &self,
         kernel: Kernel,

@@ -1,16 +1,16 @@
-//! What a scan's inner loops work on, and their signatures.
+//! The data of a scan's inner loops, and their signatures.
 
 use crate::bit_set::count_in;
 use crate::search::bounds::added;
 use crate::search::pool::Candidate;
 use crate::segment::{GROUP, SUB_BLOCK};
 
-/// The sums of one sub-block, and what its groups can gain by rows.
+/// The sums of one sub-block, and what dense impact rows can add to its groups.
 #[derive(Debug)]
 pub(in crate::search) struct Sums {
     pub(super) passages: Box<[u16; SUB_BLOCK]>,
     pub(super) groups: Box<[u16; SUB_BLOCK / GROUP]>,
-    /// Groups that can reach the floor.
+    /// Groups that can reach the threshold.
     pub(super) open: Vec<u16>,
     pub(super) waiting: Waiting,
 }
@@ -26,14 +26,14 @@ impl Default for Sums {
     }
 }
 
-/// Bounds of a frequent term by passage, or by group.
+/// The bounds of a dense term by passage, or its block maxima by group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
     pub(super) bounds: &'a [u8],
     pub(super) multiplier: u16,
 }
 
-/// A frequent term: its row, and the row of its groups' largest bounds.
+/// A dense term: its impact row and its block maxima.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term<'a> {
     pub(super) row: Row<'a>,
@@ -41,13 +41,15 @@ pub(super) struct Term<'a> {
 }
 
 impl Row<'_> {
-    /// What the bound of a passage, or group, adds, but for the one that a passage gets for all rows together.
+    /// What the bound of a passage or group adds, without the one that a passage gets for all rows
+    /// together.
     pub(super) fn adds(&self, i: usize) -> u16 {
         added(self.bounds[i], self.multiplier) - 1
     }
 }
 
-/// How long groups are not asked for: twice as many sub-blocks each time that they were not few.
+/// How many sub-blocks skip the search for open groups: about twice as many each time that they
+/// were not few.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     left: u32,
@@ -55,7 +57,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Whether a sub-block is passed over.
+    /// Whether this sub-block skips the search.
     pub(super) fn is_over(&mut self) -> bool {
         let over = self.left > 0;
         self.left = self.left.saturating_sub(1);
@@ -68,7 +70,7 @@ impl Waiting {
     }
 }
 
-/// Where the sums of a sub-block stand in their segment, and which of them may be taken.
+/// Where the sums of a sub-block are in their segment, and which passages are allowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) segment: u32,
@@ -78,32 +80,34 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// A part of it.
+    /// A part of the place: at most `most` passages from `at` on.
     pub(super) fn part(self, at: usize, most: usize) -> Self {
         Place { first: self.first + at as u32, passages: (self.passages - at).min(most), ..self }
     }
 
-    /// Passages that may be taken; the place begins at a multiple of 64.
+    /// The number of allowed passages. The place begins at a multiple of 64.
     pub(super) fn allowed_passages(&self) -> usize {
         let first = self.first as usize;
         self.allowed.map_or(self.passages, |words| count_in(words, first..first + self.passages))
     }
 }
 
-/// The loops that are hot.
+/// The inner loops.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernel {
-    /// Adds what the rows say of the passages, or groups, from a place on.
+    /// Adds the rows to the sums of passages or groups from a place on.
     pub(super) rows: fn(&mut [u16], &[Row<'_>], usize),
-    /// Finds the groups one of whose sums reaches the floor when what the group can gain is added to it.
+    /// Finds the groups with a sum that reaches the threshold once the group's possible gain is
+    /// added.
     pub(super) open: fn(&[u16], &[u16], u16, &mut Vec<u16>),
-    /// Adds a row, by passages and by groups, to the open groups of the sub-block that begins at a passage, and closes those that cannot reach the
-    /// floor any more.
+    /// Adds a dense term to the open groups of the sub-block that begins at a passage. Closes the
+    /// groups that cannot reach the threshold any more.
     pub(super) narrow: fn(&mut Sums, Term<'_>, usize, u16),
-    /// Adds postings of one sub-block: offsets, bounds, multiplier.
+    /// Adds the postings of one sub-block: offsets, bounds, multiplier.
     pub(super) scatter: fn(&mut [u16; SUB_BLOCK], &[u16], &[u8], u16),
-    /// How many bounds, which fall, are not below another.
+    /// How many of these descending bounds are at least as large as another.
     pub(super) prefix: fn(&[u8], u8) -> usize,
-    /// Takes every allowed passage whose sum reaches the floor; the sums go on to a multiple of 32.
+    /// Takes every allowed passage whose sum reaches the threshold. The sums are padded to a
+    /// multiple of 32.
     pub(super) collect: fn(&[u16], Place<'_>, u16, &mut Vec<Candidate>),
 }

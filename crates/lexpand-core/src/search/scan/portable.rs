@@ -1,4 +1,4 @@
-//! The hot loops in plain Rust, for every processor; what they compute is the definition.
+//! The inner loops in plain Rust: the reference implementation, for every processor.
 
 use super::kernel::{Kernel, Place, Row, Sums, Term};
 use crate::bit_set::contains;
@@ -44,7 +44,7 @@ pub(super) fn scatter(
 ) {
     for (&offset, &bound) in offsets.iter().zip(bounds) {
         let sum = &mut sums[usize::from(offset) % SUB_BLOCK];
-        // Wraps in a damaged file alone: in a sound one the quantum keeps sums below 2^16.
+        // Wraps only in a damaged file. In a sound one the quantum keeps sums below 2^16.
         *sum = sum.wrapping_add(added(bound, multiplier));
     }
 }

@@ -1,4 +1,4 @@
-//! The posting lists of a query, scanned a sub-block at a time.
+//! Scans the posting lists of a query.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
@@ -12,10 +12,11 @@ use crate::search::pool::{Candidate, Pool};
 use crate::search::view::View;
 use crate::segment::{Postings, SUB_BLOCK, SUB_BLOCKS};
 
-/// Lines of postings that are asked for ahead: with less than all to read, the processor finds out by itself only when most of them are read.
+/// Cache lines of postings that are prefetched. The hardware prefetcher reacts only when most of a
+/// short range has been read.
 const LINES: usize = 4;
 
-/// A term's postings in one block, and how far they are read.
+/// A reading position in one block of a posting list.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'a> {
     offsets: &'a [u16],
@@ -35,16 +36,16 @@ fn fastest() -> Kernel {
     portable::KERNEL
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug)]
 pub(in crate::search) struct Scanned {
     pub(in crate::search) candidates: Vec<Candidate>,
-    /// The sums of all other passages are below it.
+    /// The threshold in quanta: the sums of all other passages are below it.
     pub(in crate::search) floor: u16,
 }
 
-/// Passages of the scanned segments that can be among the best, given that `threshold` is reached by k already; with `expect`, if the passages are in
-/// no order (see [`Pool`]).
+/// Finds the passages of the scanned segments that can be among the best. At least k scores reach
+/// `threshold` already. With `estimate`, the result needs a check at the end (see [`Pool`]).
 pub(in crate::search) fn scan(
     views: &[View<'_>],
     plan: &Plan,
@@ -124,10 +125,11 @@ fn cursor<'a>(postings: Postings<'a>, term: &TermPlan, block: usize) -> Option<C
 }
 
 impl Cursor<'_> {
-    /// The postings of sub-block `sub` whose bound is large enough; sub-blocks are asked for in order.
+    /// The postings of sub-block `sub` whose bound is large enough. Callers pass sub-blocks in
+    /// order.
     fn next(&mut self, sub: usize, kernel: Kernel) -> std::ops::Range<usize> {
         let start = self.read;
-        // A damaged split, in a file that is opened unverified, must not lead out of the cursor.
+        // A damaged split, in a file opened unverified, must not lead out of the block.
         self.read = self.end(sub).clamp(start, self.offsets.len());
         if self.least == 1 {
             return start..self.read;
@@ -135,7 +137,7 @@ impl Cursor<'_> {
         start..start + (kernel.prefix)(&self.bounds[start..self.read], self.least)
     }
 
-    /// Asks for the first postings of the next sub-block.
+    /// Prefetches the first postings of the next sub-block.
     fn prefetch(&self) {
         for i in 0..LINES {
             if let (Some(offset), Some(bound)) =
@@ -172,14 +174,18 @@ mod tests {
     use proptest::prelude::*;
 
     prop_compose! {
-        fn postings()(pairs in prop::collection::vec((0..SUB_BLOCK as u16, 1_u8..), 0..200), sub in 0..SUB_BLOCKS as u16, multiplier in 0_u16..6_000)
-            -> (Vec<u16>, Vec<u8>, u16) {
-            let (offsets, bounds) = pairs.into_iter().map(|(offset, bound)| (offset + sub * SUB_BLOCK as u16, bound)).unzip();
+        fn postings()(
+            pairs in prop::collection::vec((0..SUB_BLOCK as u16, 1_u8..), 0..200),
+            sub in 0..SUB_BLOCKS as u16,
+            multiplier in 0_u16..6_000,
+        ) -> (Vec<u16>, Vec<u8>, u16) {
+            let placed = |(offset, bound)| (offset + sub * SUB_BLOCK as u16, bound);
+            let (offsets, bounds) = pairs.into_iter().map(placed).unzip();
             (offsets, bounds, multiplier)
         }
     }
 
-    /// Everything that a sub-block's sums go through.
+    /// Everything that contributes to the sums of a sub-block.
     #[derive(Debug, Clone)]
     struct Case {
         rows: Vec<(Vec<u8>, u16)>,
@@ -191,7 +197,10 @@ mod tests {
 
     prop_compose! {
         fn cases()(
-            rows in prop::collection::vec((prop::collection::vec(0_u8.., SUB_BLOCK), 0_u16..6_000), 0..4),
+            rows in prop::collection::vec(
+                (prop::collection::vec(0_u8.., SUB_BLOCK), 0_u16..6_000),
+                0..4,
+            ),
             scattered in prop::collection::vec(postings(), 0..5),
             passages in 1..=SUB_BLOCK,
             set in prop::option::of(prop::collection::vec(any::<u64>(), 2 * SUB_BLOCK / 64)),
@@ -226,7 +235,7 @@ mod tests {
             sums
         }
 
-        /// The whole rows added, in two parts.
+        /// The sums with whole rows, added in two parts.
         fn whole(&self, kernel: Kernel) -> (Vec<u16>, Vec<Candidate>) {
             let (mut sums, rows, mut candidates) = (self.scatter(kernel), self.rows(), Vec::new());
             let padded = self.passages.next_multiple_of(64);
@@ -237,7 +246,7 @@ mod tests {
             (sums.passages[..self.passages].to_vec(), candidates)
         }
 
-        /// Groups, opened and narrowed; after each term the open ones and what they can still gain.
+        /// The open groups and what they can still gain, after each term.
         fn groups(&self, kernel: Kernel) -> Vec<(Vec<u16>, Vec<u16>)> {
             let (mut sums, rows) = (self.scatter(kernel), self.rows());
             let maxima: Vec<Vec<u8>> =
@@ -260,12 +269,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_kernel_does_what_the_portable_one_does(case in cases()) {
+        fn the_fast_kernel_equals_the_portable_one(case in cases()) {
             prop_assert_eq!(case.whole(fastest()), case.whole(portable::KERNEL));
             prop_assert_eq!(case.groups(fastest()), case.groups(portable::KERNEL));
         }
 
-        /// A passage whose sum reaches the floor is in a group that stays open.
+        /// A passage whose sum reaches the threshold is in a group that stays open.
         #[test]
         fn no_group_is_closed_too_early(case in cases()) {
             let case = Case { passages: SUB_BLOCK, set: None, ..case };
