@@ -1,7 +1,8 @@
 """The modules of the Rust core: no two of them import each other, directly or in a circle.
 
-A file's imports are its `use` declarations and the paths in its code that begin with `crate::`, `super::` or `self::`.
-A `mod.rs` (and `lib.rs`) that only declares and re-exports is looked through, to the file that defines the name.
+A file's imports are its `use` declarations and the paths in its code that begin with `crate::`,
+`super::` or `self::`. A `mod.rs` (or `lib.rs`) that only declares and re-exports is resolved to the
+file that defines the name. Code for tests is ignored.
 """
 
 import re
@@ -35,7 +36,7 @@ class File:
 
 
 def leaves(tree: str) -> Iterator[tuple[str, str]]:
-    """The paths of a use tree with the name that each gets: `a::{b, c as d}` has (`a::b`, b) and (`a::c`, d)."""
+    """The paths of a use tree and their names: (`a::b`, b) and (`a::c`, d) in `a::{b, c as d}`."""
     tree = tree.strip()
     prefix, brace, rest = tree.partition("{")
     if not brace:
@@ -68,7 +69,7 @@ def absolute(path: str, inside: Module, children: set[str]) -> Module | None:
 
 
 def parse(text: str, module: Module) -> File:
-    """Reads one file; what is only compiled for tests is left out."""
+    """Read one file."""
     found = File(module)
     text = NOISE.sub(" ", text)
     children = set(re.findall(r"\bmod\s+(\w+)\s*;", text))
@@ -89,7 +90,7 @@ def parse(text: str, module: Module) -> File:
 
 
 def statements(text: str, module: Module) -> Iterator[tuple[Module, str]]:
-    """The code between braces and semicolons, each with the module that it stands in."""
+    """The code between braces and semicolons, each piece with the module that it is in."""
     scopes: list[tuple[Module, bool]] = [(module, False)]
     pending = ""
     for token in TOKEN.findall(text):
@@ -113,7 +114,7 @@ def statements(text: str, module: Module) -> Iterator[tuple[Module, str]]:
 
 
 def graph_of(files: dict[Module, str]) -> dict[str, set[str]]:
-    """Which module imports which, by the names of the files' modules."""
+    """The modules that each file imports."""
     parsed = {module: parse(text, module) for module, text in files.items()}
 
     def owner(path: Module, seen: frozenset[Module] = frozenset()) -> Module | None:
@@ -128,12 +129,14 @@ def graph_of(files: dict[Module, str]) -> dict[str, set[str]]:
     for module, file in parsed.items():
         if file.has_items:
             targets = {owner(path) for path, _ in file.imports} - {module, None}
-            graph["::".join(module)] = {"::".join(target) for target in targets if target is not None}
+            graph["::".join(module)] = {
+                "::".join(target) for target in targets if target is not None
+            }
     return graph
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle; empty if there are none."""
+    """Modules that import each other in a circle; empty if there is none."""
     done: set[str] = set()
 
     def visit(node: str, path: list[str]) -> list[str]:
@@ -151,7 +154,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
 
 
 def folders_of(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The same for the top-level modules."""
+    """The top-level modules that each top-level module imports."""
     folders: dict[str, set[str]] = {}
     for module, others in graph.items():
         top = module.split("::")[0]
@@ -184,10 +187,14 @@ def test_no_two_top_level_modules_import_each_other(graph: dict[str, set[str]]) 
 
 def test_the_graph_is_that_of_the_core(graph: dict[str, set[str]]) -> None:
     assert len(graph) > 40
-    assert {"search::plan", "search::pool", "search::scan::kernel"} <= graph["search::scan::traverse"]
+    assert {"search::plan", "search::pool", "search::scan::kernel"} <= graph[
+        "search::scan::traverse"
+    ]
     assert "words::field" in graph["segment::read"]
     assert {"bit_set", "limits", "top_k"} <= graph["words::search"]
-    assert not {"search", "segment", "words", "head"} & set(graph), "a mod.rs only declares and re-exports"
+    assert not {"search", "segment", "words", "head"} & set(graph), (
+        "a mod.rs only declares and re-exports"
+    )
 
 
 def test_a_circle_is_found() -> None:

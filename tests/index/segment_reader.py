@@ -1,4 +1,4 @@
-"""A reader of segment files written from docs/format.md alone: NumPy and xxhash, nothing of Lexpand."""
+"""A reader of segment files, written from docs/format.md alone, with NumPy and xxhash."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,11 @@ class Section:
 
 @dataclass
 class PlainSegment:
-    """Every array of a segment, checked against the page."""
+    """Every array of a segment, checked against docs/format.md."""
 
     data: bytes
     field: int = 0
-    """The closed field that is read."""
+    """The closed field to read."""
 
     @classmethod
     def read(cls, path: Path) -> "PlainSegment":
@@ -56,10 +56,13 @@ class PlainSegment:
     def sections(self) -> list[Section]:
         places = range(64, 64 + 32 * number(self.data, 12, 4), 32)
         sizes = ((0, 4), (4, 4), (8, 8), (16, 8), (24, 8))
-        return [Section(*(number(self.data, at + start, size) for start, size in sizes)) for at in places]
+        return [
+            Section(*(number(self.data, at + start, size) for start, size in sizes))
+            for at in places
+        ]
 
     def check_frame(self) -> None:
-        """Header, table, checksums, places and padding."""
+        """Check the header, the table, checksums, places and padding."""
         data, sections = self.data, self.sections()
         table_end = 64 + 32 * len(sections)
         assert data[:8] == MAGIC
@@ -104,7 +107,7 @@ class PlainSegment:
         return self.header[1]
 
     def forward(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Unit, term, impact and stored weight of every entry of the forward index."""
+        """Passage, term, impact and stored weight of every entry of the forward index."""
         starts = self.array(18, "<u8").astype(np.int64)
         terms = self.array(19, "<u2" if self.vocabulary_size <= 1 << 16 else "<u4")
         impacts = self.array(20, "<u2")
@@ -116,10 +119,10 @@ class PlainSegment:
         return units, terms.astype(np.int64), impacts, stored
 
     def check_closed(self) -> None:
-        """Everything that a closed field says beside its forward index, against what the forward index makes it."""
+        """Compare all sections of a closed field with what its forward index implies."""
         units, terms, impacts, stored = self.forward()
-        same_unit = units[1:] == units[:-1]
-        assert (terms[1:][same_unit] > terms[:-1][same_unit]).all()
+        same_passage = units[1:] == units[:-1]
+        assert (terms[1:][same_passage] > terms[:-1][same_passage]).all()
         assert (impacts >= 1).all()
         assert (terms < self.vocabulary_size).all()
         places = self.check_terms(terms)
@@ -128,7 +131,8 @@ class PlainSegment:
         np.maximum.at(most, places, stored)
         assert (steps * 255 >= most).all()
         assert (
-            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most) | (steps == 2**-126)
+            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most)
+            | (steps == 2**-126)
         ).all()
         bounds = smallest_bounds(stored, steps[places])
         self.check_shares(places, bounds)
@@ -149,7 +153,7 @@ class PlainSegment:
             assert share.tolist() == [-(-255 * int(part) // len(of_term)) for part in reach]
 
     def check_rows(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-        """Which weights have postings."""
+        """Check the dense impact rows and block maxima; return which weights have postings."""
         dense, cuts, width = self.array(29, "<u4"), self.array(30, "u1"), -(-self.units // 64) * 64
         rows = self.array(31, "u1").reshape(len(dense), width)
         kept = np.ones(len(units), bool)
@@ -162,25 +166,31 @@ class PlainSegment:
             assert row.tolist() == expected.tolist()
             kept &= ~of_term | ((cut > 0) & (bounds >= cut))
         if any((section.kind, section.field) == (32, self.field) for section in self.sections()):
-            assert self.array(32, "u1").tolist() == rows.reshape(-1, 16).max(axis=1, initial=0).tolist()
+            assert (
+                self.array(32, "u1").tolist()
+                == rows.reshape(-1, 16).max(axis=1, initial=0).tolist()
+            )
         return kept
 
     def check_postings(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:
-        """In runs, by sub-block, falling bound and ordinal; with splits."""
+        """Check the order of postings: block, sub-block, descending bound, ordinal; and splits."""
         blocks, offsets = np.divmod(units, BLOCK)
-        runs = places * -(-self.units // BLOCK) + blocks
-        order = np.lexsort((offsets, -bounds, offsets // SUB_BLOCK, runs))
+        numbers = places * -(-self.units // BLOCK) + blocks
+        order = np.lexsort((offsets, -bounds, offsets // SUB_BLOCK, numbers))
         assert self.array(23, "<u2").tolist() == offsets[order].tolist()
         assert self.array(24, "u1").tolist() == bounds[order].tolist()
         assert self.header[6] | self.header[7] << 32 == len(order)
         split_places = self.array(26, "<u4")
-        counts = np.bincount(runs, minlength=len(split_places))
+        counts = np.bincount(numbers, minlength=len(split_places))
         self.check_starts(counts)
         long = np.flatnonzero(counts >= 64)
         expected = np.full(len(counts), NONE, np.int64)
         expected[long] = np.arange(len(long))
         assert split_places.tolist() == expected.tolist()
-        before = [[int((offsets[runs == run] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)] for run in long]
+        before = [
+            [int((offsets[numbers == block] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)]
+            for block in long
+        ]
         assert self.array(27, "<u2").reshape(-1, 3).tolist() == before
 
     def check_starts(self, counts: np.ndarray) -> None:
@@ -191,11 +201,14 @@ class PlainSegment:
         assert starts[:, 0].tolist() == [0, *starts[:-1, -1].tolist()][: len(starts)]
 
     def words(self, field: int) -> list[dict[str, int]]:
-        """How often each unit of an open field has its words."""
+        """The words of each passage of an open field, with their frequencies."""
         _, units, words, postings, total, _ = self.array(48, "<u8", field).tolist()
         starts, text = self.array(49, "<u4", field).tolist(), self.array(50, "u1", field).tobytes()
         pairs, blocks = self.array(51, "<u4", field).tolist(), self.array(52, "<u2", field).tolist()
-        places, offsets = self.array(53, "<u8", field).tolist(), self.array(54, "<u2", field).tolist()
+        places, offsets = (
+            self.array(53, "<u8", field).tolist(),
+            self.array(54, "<u2", field).tolist(),
+        )
         frequencies = self.array(55, "u1", field).astype(np.int64)
         frequencies[self.array(56, "<u8", field).astype(np.int64)] = self.array(57, "<u4", field)
         found: list[dict[str, int]] = [{} for _ in range(units)]
@@ -210,7 +223,7 @@ class PlainSegment:
         return found
 
     def scores(self, terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(sum of q[t] * impact[t]) * scale, added up one term after the other."""
+        """(sum of q[t] * impact[t]) * scale, one term after the other."""
         query = dict(zip(terms.tolist(), weights.astype(np.float64).tolist(), strict=True))
         sums = [0.0] * self.units
         units, of, impacts, _ = self.forward()
@@ -223,5 +236,8 @@ class PlainSegment:
 def smallest_bounds(stored: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The smallest integers with bound * step >= weight."""
     tried = np.arange(256, dtype=np.float64)
-    bounds = [int(np.searchsorted(tried * step, weight)) for weight, step in zip(stored, steps, strict=True)]
+    bounds = [
+        int(np.searchsorted(tried * step, weight))
+        for weight, step in zip(stored, steps, strict=True)
+    ]
     return np.array(bounds, np.int64)

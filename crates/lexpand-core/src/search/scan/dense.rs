@@ -73,7 +73,7 @@ impl<'a> Dense<'a> {
         place: Place<'_>,
         pool: &Pool,
     ) -> bool {
-        if self.maxima.is_empty() || pool.floor <= 1 || sums.waiting.is_over() {
+        if self.maxima.is_empty() || pool.floor <= 1 || sums.backoff.skips() {
             return false;
         }
         let groups = place.passages.next_multiple_of(64) / GROUP;
@@ -83,7 +83,7 @@ impl<'a> Dense<'a> {
         sums.open.clear();
         (kernel.open)(&sums.passages[..groups * GROUP], most, pool.floor, &mut sums.open);
         let few = sums.open.len() * GROUP_COST < groups;
-        sums.waiting.note(few);
+        sums.backoff.note(few);
         few
     }
 

@@ -12,7 +12,7 @@ pub(in crate::search) struct Sums {
     pub(super) groups: Box<[u16; SUB_BLOCK / GROUP]>,
     /// Groups that can reach the threshold.
     pub(super) open: Vec<u16>,
-    pub(super) waiting: Waiting,
+    pub(super) backoff: Backoff,
 }
 
 impl Default for Sums {
@@ -21,7 +21,7 @@ impl Default for Sums {
             passages: Box::new([0; SUB_BLOCK]),
             groups: Box::new([0; SUB_BLOCK / GROUP]),
             open: Vec::new(),
-            waiting: Waiting::default(),
+            backoff: Backoff::default(),
         }
     }
 }
@@ -51,14 +51,14 @@ impl Row<'_> {
 /// How many sub-blocks skip the search for open groups: about twice as many each time that they
 /// were not few.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct Backoff {
     left: u32,
     next: u32,
 }
 
-impl Waiting {
+impl Backoff {
     /// Whether this sub-block skips the search.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(super) fn skips(&mut self) -> bool {
         let over = self.left > 0;
         self.left = self.left.saturating_sub(1);
         over

@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::avx2;
 use super::dense::Dense;
-use super::kernel::{Kernel, Place, Sums, Waiting};
+use super::kernel::{Backoff, Kernel, Place, Sums};
 use super::portable;
 use crate::limits::BLOCK;
 use crate::prefetch::prefetch;
@@ -59,7 +59,7 @@ pub(in crate::search) fn scan(
         .filter(|view| !plan.terms(view).is_empty())
         .map(|view| view.allowed_passages)
         .sum();
-    sums.waiting = Waiting::default();
+    sums.backoff = Backoff::default();
     let mut pool = Pool::new(plan, threshold, passages, estimate);
     for view in views {
         let terms = plan.terms(view);
