@@ -6,7 +6,7 @@
 //! first. The logits of a tile of terms stay in registers; nothing of size positions x vocabulary
 //! is ever stored.
 //!
-//! [`tile`] is the float32 kernel, [`screen`] proves which of its work is unnecessary.
+//! `tile` is the float32 kernel, `screen` proves which of its work is unnecessary.
 
 mod decoder;
 mod encode;

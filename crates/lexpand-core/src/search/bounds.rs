@@ -1,8 +1,8 @@
 //! Scores in small integers, with the proof that pruning by them is safe.
 //!
 //! A posting states `(bound - 1) * step < weight <= bound * step`. With `u = q * step / quantum`,
-//! it contributes between `(bound - 1) * u` and `bound * u` quanta to the score. A scan adds `added
-//! = (bound * multiplier >> 8) + 1` with `multiplier = floor(256 * u)`, so
+//! it contributes between `(bound - 1) * u` and `bound * u` quanta to the score. A scan adds
+//! `added = (bound * multiplier >> 8) + 1` with `multiplier = floor(256 * u)`, so
 //!
 //! * `added <= bound * u + 1`, and `added > bound * u - 1`, since the two roundings lose less than
 //!   255/256 and 1;

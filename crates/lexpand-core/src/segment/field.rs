@@ -66,13 +66,13 @@ pub struct Postings<'a> {
     /// Ordinals minus the block's first ordinal. Within a block of a posting list sub-blocks
     /// ascend, and within a sub-block bounds descend.
     pub offsets: &'a [u16],
-    /// The bound of each posting: `bound * step` is not below the stored weight, `(bound - 1) *
-    /// step` is.
+    /// The bound of each posting: `bound * step` is not below the stored weight,
+    /// `(bound - 1) * step` is.
     pub bounds: &'a [u8],
     /// The splits of each block of each posting list, `[terms.len(), blocks]`; `u32::MAX` for none.
     pub split_places: &'a [u32],
-    /// How many postings of a block lie before each sub-block but the first, `[.., SUB_BLOCKS -
-    /// 1]`.
+    /// How many postings of a block lie before each sub-block but the first,
+    /// `[.., SUB_BLOCKS - 1]`.
     pub splits: &'a [u16],
     /// The share of a term's postings whose bound reaches each level, in 1/255, rounded up:
     /// `[terms.len(), LEVELS.len()]`.
@@ -94,8 +94,8 @@ pub struct Dense<'a> {
     pub rows: &'a [u8],
     /// The number of passages, rounded up to a multiple of 64.
     pub width: usize,
-    /// The block maxima: the largest bound of each group of 16 passages, `[terms.len(), width /
-    /// 16]`. Empty in a segment that has none.
+    /// The block maxima: the largest bound of each group of 16 passages,
+    /// `[terms.len(), width / 16]`. Empty in a segment that has none.
     pub maxima: &'a [u8],
 }
 
@@ -136,7 +136,7 @@ impl<'a> Postings<'a> {
             .then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
     }
 
-    /// The share of the i-th term's postings whose bound reaches each of [`LEVELS`].
+    /// The share of the i-th term's postings whose bound reaches each of `LEVELS`.
     pub fn shares(&self, i: usize) -> &'a [u8] {
         &self.level_shares[i * LEVELS.len()..][..LEVELS.len()]
     }

@@ -3,11 +3,11 @@
 //!
 //! [`write()`] makes a segment from vectors, [`merge()`] from other segments. In order:
 //!
-//! * [`quantize`] rounds weights, [`forward`] holds them, [`census`] counts them;
-//! * [`postings`] inverts them, a range of terms at a time;
-//! * [`sink`] writes the sections into the file;
-//! * [`open`] maps the file, [`check`] guards against damage, [`deep`] against a broken writer;
-//! * [`read`] gives access to the arrays.
+//! * `quantize` rounds weights, `forward` holds them, `census` counts them;
+//! * `postings` inverts them, a range of terms at a time;
+//! * `sink` writes the sections into the file;
+//! * `open` maps the file, `check` guards against damage, `deep` against a broken writer;
+//! * `read` gives access to the arrays.
 
 mod bytes;
 mod census;

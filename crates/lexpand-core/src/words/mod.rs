@@ -5,7 +5,7 @@
 //! live passages when a query runs, so no deletion or merge leaves stale statistics. docs/format.md
 //! specifies the sections.
 //!
-//! Stop words and stems are not here; [`split`] only finds where words begin and end.
+//! Stop words and stems are not here; `split` only finds where words begin and end.
 
 mod batch;
 mod bm25;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod forge;
+pub mod words;
 
 use std::path::Path;
 

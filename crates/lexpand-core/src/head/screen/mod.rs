@@ -13,9 +13,9 @@
 //!
 //! `d . w <= s_d s_w (q_d . q_w) + |e_d| |w'_K| + |s_d q_d| |e_w| + |t_d| |t_w| + slack`
 //!
-//! by Cauchy-Schwarz for each term of `d'_K . w'_K = (s q_d + e_d) . w'_K`. If the bound plus `m .
-//! w + b` is not above zero, the pair is skipped. The tile kernel computes all others in float32,
-//! to the same bits as without screening.
+//! by Cauchy-Schwarz for each term of `d'_K . w'_K = (s q_d + e_d) . w'_K`. If the bound plus
+//! `m . w + b` is not above zero, the pair is skipped. The tile kernel computes all others in
+//! float32, to the same bits as without screening.
 //!
 //! The bound is tested after every [`STAGE`](rounding::STAGE) dimensions, for a tile of positions
 //! and a group of terms at a time, and what is proved inactive is not summed further. So similar
