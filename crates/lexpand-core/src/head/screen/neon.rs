@@ -60,6 +60,7 @@ fn add_shifts(sums: &mut [Sums; ROWS], shifts: &[i32; ROWS]) {
     for (sums, &shift) in sums.iter_mut().zip(shifts) {
         // SAFETY: as in `step`. The upper half of each four bytes stays zero.
         let shift = unsafe { vreinterpretq_s16_u32(vdupq_n_u32(u32::from(shift as u16))) };
+        // SAFETY: as in `step`.
         *sums = sums.map(|sum| unsafe { vaddq_s16(sum, shift) });
     }
 }
