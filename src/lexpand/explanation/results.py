@@ -1,4 +1,4 @@
-"""The results of explanations: a score taken apart, what a document lost, and what separates two documents."""
+"""The results of explanations: the parts of a score, losses, and differences of two documents."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from lexpand.explanation.plain import explanation_text, why_not_text
 from lexpand.search.snippet import Passage, shown_passage
 
 Span = tuple[int, int]
-"""Characters of a text: the first, and the one behind the last."""
+"""Characters of a text: the first, and the end (exclusive)."""
 
 
 class Origin(StrEnum):
-    """Where a term of a text came from."""
+    """The origin of a term of a text."""
 
     TEXT = "text"
-    """It stands in the text."""
+    """The text contains it."""
 
     EXPANSION = "expansion"
     """The model added it."""
 
     FEEDBACK = "feedback"
-    """The query's best documents added it."""
+    """Relevance feedback added it: the best documents of the query have it."""
 
     RULE = "rule"
-    """A rule gave it its weight (docs/rules.md)."""
+    """A rule set its weight (docs/rules.md)."""
 
     UNKNOWN = "unknown"
-    """The text, read again, does not give the weight that is stored."""
+    """Encoding the text again does not reproduce the stored weight."""
 
 
 _DESCRIBED = {
@@ -48,17 +48,15 @@ _DESCRIBED = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one text, query or document, put into a term.
+    """The weight of a term in one text, the query or the document.
 
     Attributes:
-        weight: the term's weight: the query's as it was searched with, the document's as it is
-            stored.
+        weight: in the query as it was searched, or in the document as it is stored.
         origin: where the term came from.
-        word: the word of the text that gave the weight; None where no single word did (the model
-            read it off the text as a whole, at a special token; feedback; a rule; an unknown
-            origin).
-        spans: where that word stands in `Explanation.query` or `Explanation.text`; by BM25, every
-            place.
+        word: the word of the text that produced the weight. None if no single word did: the model
+            took it from a special token, or the origin is feedback, a rule or unknown.
+        spans: where that word is in `Explanation.query` or `Explanation.text`. BM25 lists every
+            occurrence.
     """
 
     weight: float
@@ -67,20 +65,21 @@ class Side:
     spans: tuple[Span, ...] = ()
 
     def described(self) -> str:
-        """``0.53 input``, or ``0.21 from 'crash'`` for an expansion term."""
+        """Return ``0.53 input``, or ``0.21 from 'crash'`` for an expansion term."""
         if self.origin is Origin.EXPANSION:
-            return f"{self.weight:.2f} from {'the whole text' if self.word is None else repr(self.word)}"
+            source = "the whole text" if self.word is None else repr(self.word)
+            return f"{self.weight:.2f} from {source}"
         return f"{self.weight:.2f} {_DESCRIBED[self.origin]}"
 
 
 @dataclass(frozen=True, slots=True)
 class WordStatistics:
-    """What BM25 knows of a word; see `lexpand.index.WordShare`.
+    """The statistics of a word in BM25; see `lexpand.index.WordShare`.
 
     Attributes:
-        frequency: how often the document has it.
-        documents: passages of the index that have it.
-        idf: its inverse document frequency; times the query's count it is the query's weight.
+        frequency: occurrences in the document.
+        documents: passages of the index that contain it.
+        idf: inverse document frequency. The weight in the query is its count times this.
     """
 
     frequency: int
@@ -90,14 +89,14 @@ class WordStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One shared term's part of a score: query weight times document weight.
+    """The part of a score that one shared term contributes: query weight times document weight.
 
     Attributes:
-        term: as the vocabulary spells it; by BM25, the analyzed word.
-        label: as a person reads it: a piece of a word comes with the word that it stands in.
-        contribution: its part of the score.
+        term: the term as the vocabulary spells it; for BM25 the analyzed word.
+        label: the term for people. A piece of a word is shown with the whole word.
+        contribution: the part of the score.
         query, document: the two sides of the product.
-        statistics: by BM25, what the weights are made of.
+        statistics: for BM25, the numbers behind the weights.
     """
 
     term: str
@@ -119,16 +118,15 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one retriever of a hybrid says of a document.
+    """The part of a hybrid score that one retriever contributes.
 
     Attributes:
         kind: ``splade``, ``bm25`` or ``hybrid``.
-        weight: the part's weight in the sum.
-        rank: the document's place among those that the part ranked; None where it is not among
-            them.
-        share: what fusion makes of it.
-        contribution: weight times share; these of all parts add up to the score.
-        explanation: of the part's own score.
+        weight: the weight of the retriever in the sum.
+        rank: the rank of the document, from 1; None if the retriever did not rank it.
+        share: the retriever's score after fusion has made it comparable.
+        contribution: weight times share. The contributions of all parts sum to the score.
+        explanation: the explanation of the retriever's own score.
     """
 
     kind: str
@@ -141,20 +139,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a document has its score for a query.
+    """The explanation of a document's score for a query.
 
     Attributes:
-        query: the question.
+        query: the query.
         doc_id, title: the document.
-        text: what of it is read: title, one space and text.
-        span: the characters of ``text`` that the score is of: all, or those of the document's best
-            chunk.
-        score: the same to the bit as in search; 0 for a document that is no hit.
-        contributions: every shared term, largest first; their sum is the score up to the rounding
-            of float64. Empty for a hybrid, whose score is the sum of its parts.
+        text: the text that is encoded: title, one space and text.
+        span: the characters of ``text`` that the score belongs to: all of them, or those of the
+            best passage.
+        score: equal to the bit to the score of the search; 0 for a document that is not a hit.
+        contributions: every shared term, largest first. Their sum is the score, up to rounding in
+            float64. Empty for a hybrid, whose score is the sum of its parts.
         unmatched: terms of the query that the document lacks, largest weight first.
-        parts: of a hybrid, what each of its retrievers says.
-        notes: what a reader should know besides: texts that were cut, words that no model knows.
+        parts: for a hybrid, one for each of its retrievers.
+        notes: remarks, such as that a text was truncated or that the model lacks a word.
     """
 
     query: str
@@ -169,11 +167,11 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
     def snippet(self) -> Passage:
-        """The passage of the document that a hit shows (`Hit.snippet`), with the words behind the score marked.
+        """Return the snippet that a hit shows (`Hit.snippet`), with the words behind the score marked.
 
-        At most about 200 characters around most of the query's words; where the document has none,
-        those that have most of the score. The title is left out, unless the document is nothing
-        else; the beginning is taken where no word is known.
+        It has at most about 200 characters, around the most words of the query. If the document
+        has none of them, it has the words that contribute most. If no word is known, it is the
+        beginning of the text. The title is included only if the document has no other text.
         """
         first, end = self.span
         body = len(self.title) + 1 if self.title else 0
@@ -187,7 +185,7 @@ class Explanation:
         return shown_passage(self.text[first:end], self.query, spans)
 
     def word_weights(self, side: Literal["query", "document"]) -> dict[Span, float]:
-        """The contribution of each word of the query or the document: the sum over the terms that it produced.
+        """Return the contribution of each word: the sum over the terms that it produced.
 
         A term with several occurrences is divided among them. The parts of a hybrid count in
         proportion to their contributions.
@@ -196,13 +194,12 @@ class Explanation:
         for scale, contribution in self._all_contributions():
             spans = getattr(contribution, side).spans
             for span in spans:
-                weights[span] = weights.get(span, 0.0) + scale * contribution.contribution / len(
-                    spans
-                )
+                share = scale * contribution.contribution / len(spans)
+                weights[span] = weights.get(span, 0.0) + share
         return weights
 
     def _all_contributions(self) -> list[tuple[float, Contribution]]:
-        """Every contribution with its factor: the factors scale the parts of a hybrid to their contributions."""
+        """Return every contribution with the factor that scales its part to the score."""
         found = [(1.0, part) for part in self.contributions]
         for part in self.parts:
             scale = part.weight / (part.explanation.score or 1.0)
@@ -213,7 +210,7 @@ class Explanation:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold: everything but the document's text; the snippet in its place."""
+        """Return the explanation as JSON values, with the snippet instead of the text."""
         fields = asdict(self)
         del fields["text"]
         fields["parts"] = [
@@ -226,7 +223,7 @@ class Explanation:
         return explanation_text(self)
 
     def to_html(self) -> str:
-        """A page of HTML that needs nothing else: texts with the words marked, and the contributions."""
+        """Return a self-contained HTML page with the contributions and the marked texts."""
         return explanation_page(self)
 
     def _repr_html_(self) -> str:
@@ -234,19 +231,19 @@ class Explanation:
 
 
 class LossKind(StrEnum):
-    """How a term, or a document, was lost."""
+    """The way in which a term or a document was lost."""
 
     PRUNING = "pruning"
-    """Rules of pruning left the term out of the stored vector."""
+    """Static pruning removed the term from the stored vector."""
 
     QUERY_PRUNING = "query pruning"
-    """Rules of pruning left the term out of the query."""
+    """Static pruning removed the term from the query."""
 
     TRUNCATION = "truncation"
-    """The words behind the term are past the length that was read."""
+    """The words behind the term are beyond the length that the model reads."""
 
     QUANTIZATION = "quantization"
-    """Stored weights have 16 bits of the largest; all terms together."""
+    """Impacts have 16 bits. The loss of all terms is reported as one."""
 
     EFFORT = "effort"
     """An approximate search missed the document."""
@@ -257,14 +254,14 @@ class LossKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that the document would have had.
+    """A weight, or a hit, that the document lost.
 
     Attributes:
         kind: how it was lost.
-        term: the term as the vocabulary spells it; empty where it is not a matter of one term.
-        label: the same as a person reads it.
-        gain: what the score would gain by it; below 0 where quantization rounded up. 0 for effort
-            and filter.
+        term: the term as the vocabulary spells it; empty if the loss is not of one term.
+        label: the term for people.
+        gain: what the score would gain without the loss; below 0 if quantization rounded up, 0
+            for effort and filter.
         detail: the loss in words.
     """
 
@@ -277,13 +274,13 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one term does for two documents.
+    """The difference that one term makes between two documents.
 
     Attributes:
-        term: the term as a person reads it.
-        missing, than: its contributions to the two scores; None where the document lacks it.
-        difference: what it does for the one above: ``than`` less ``missing``.
-        lost: how the missing document lost the term, or weight of it; None where it did not.
+        term: the term for people.
+        missing, than: its contributions to the two scores; None if a document lacks it.
+        difference: the contribution to ``than`` minus the contribution to ``missing``.
+        lost: how the missing document lost the term or weight of it; None if it did not.
     """
 
     term: str
@@ -294,7 +291,7 @@ class Difference:
 
     @property
     def reason(self) -> str:
-        """The difference in words; "this one" is the document that is asked about, whatever its rank."""
+        """The difference in words. "This one" is the missing document, whatever its rank."""
         if self.missing is None:
             text = "only the other has it"
         elif self.than is None:
@@ -305,19 +302,19 @@ class Difference:
         return f"{text}; lost to {self.lost}" if self.lost else text
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the difference as JSON values."""
         return {**asdict(self), "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
 class PartDifference:
-    """What one part of a hybrid does for two documents.
+    """The difference that one part of a hybrid makes between two documents.
 
     Attributes:
-        kind: of the part: ``splade``, ``bm25`` or ``hybrid``.
-        missing, than: its contributions to the two scores, after fusion.
-        difference: ``than`` less ``missing``.
-        differences: its terms, by its own scores; empty for a hybrid within a hybrid.
+        kind: ``splade``, ``bm25`` or ``hybrid``.
+        missing, than: the contributions of the part to the two scores, after fusion.
+        difference: ``than`` minus ``missing``.
+        differences: the terms of the part, in its own scores; empty for a hybrid in a hybrid.
     """
 
     kind: str
@@ -329,20 +326,20 @@ class PartDifference:
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """Why a document does not stand where another one does.
+    """The reason why a document is not found, or ranks below another one.
 
     Attributes:
-        k: how many documents were asked for.
-        missing: the score of the document that is asked about.
-        than: the score of the other one; None where nothing else was found.
-        missing_rank, than_rank: their places, from 1, in an exact search of all that the filter
-            lets through (of a hybrid, of all that its parts rank); None where the document is no
-            hit.
+        k: the number of documents that the search returns.
+        missing: the explanation of the missing document.
+        than: the explanation of the other document; None if nothing else was found.
+        missing_rank, than_rank: their ranks, from 1, in an exact search of all documents that the
+            filter lets through (for a hybrid, of all that its parts rank); None if the document is
+            not a hit.
         verdict: the answer in one sentence.
-        differences: the terms by the size of their difference; empty for a hybrid.
-        parts: of a hybrid, by the size of their difference.
-        losses: what the missing document lost by pruning, truncation, quantization, effort or a
-            filter, if the query asks for it; the largest first.
+        differences: the terms, largest difference first; empty for a hybrid.
+        parts: for a hybrid, its parts, largest difference first.
+        losses: what the missing document lost to pruning, truncation, quantization, effort or a
+            filter, as far as it matters for the query, largest first.
     """
 
     k: int
@@ -356,7 +353,7 @@ class WhyNot:
     losses: tuple[Loss, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold; see `Explanation.to_dict`."""
+        """Return the answer as JSON values; see `Explanation.to_dict`."""
         return {
             "k": self.k,
             "missing": self.missing.to_dict(),
@@ -379,7 +376,7 @@ class WhyNot:
         return why_not_text(self)
 
     def to_html(self) -> str:
-        """A page of HTML that needs nothing else."""
+        """Return a self-contained HTML page."""
         return why_not_page(self)
 
     def _repr_html_(self) -> str:
