@@ -58,11 +58,11 @@ bench-encode: $(VENV)/dev .venv-encode/ready ## encoding beside sentence-transfo
 	$(BIN)/python benchmarks/encode.py --quick --json
 
 docs: .venv-docs/ready ## the documentation site in build/site, which loads nothing from elsewhere
-	.venv-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 	.venv-docs/bin/python tools/check_site.py build/site
 
 docs-serve: .venv-docs/ready ## the documentation site at http://127.0.0.1:8000, rebuilt as you write
-	.venv-docs/bin/mkdocs serve --livereload
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve --livereload
 
 reference: $(VENV)/dev ## write docs/cli.md again, from the commands
 	$(BIN)/python tools/write_cli_reference.py docs/cli.md
