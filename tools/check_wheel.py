@@ -2,6 +2,7 @@
 
     check_wheel.py PATH...             check what wheels and sdists contain
     check_wheel.py --install WHEEL...  also install each wheel into a fresh environment, and index and search there
+    check_wheel.py --try-only WHEEL... only that, for wheels that are not published
 
 It needs the standard library alone, so that it runs wherever a wheel is built.
 """
@@ -140,6 +141,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="+", type=Path)
     parser.add_argument("--install", action="store_true")
+    parser.add_argument("--try-only", action="store_true")
     options = parser.parse_args()
     # Windows' shell expands no patterns.
     paths = [path for given in options.packages for path in sorted(given.parent.glob(given.name))]
@@ -147,13 +149,13 @@ def main() -> int:
         sys.exit("no packages found")
     failed = False
     for path in paths:
-        found = problems(path)
+        found = [] if options.try_only else problems(path)
         failed |= bool(found)
         for problem in found:
             print(f"{path.name}: {problem}", file=sys.stderr)
-        if not found:
+        if not found and not options.try_only:
             print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, content as expected")
-        if options.install and path.suffix == ".whl":
+        if (options.install or options.try_only) and path.suffix == ".whl":
             print(f"{path.name}: installed, {try_out(path)}, indexed and searched")
     return failed
 
