@@ -25,10 +25,10 @@ test: $(VENV)/dev ## the tests, without those that take minutes
 test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
-	.venv-train/bin/python -m pytest tests/encode/test_checkpoints_torch.py
+	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
-		'tests/house/test_docs.py::test_python_examples_run[adapters.md]'
+		'tests/architecture/test_docs.py::test_python_examples_run[adapters.md]'
 
 coverage: $(VENV)/dev ## what the tests of `make test` reach in the Python code; a report in build/coverage
 	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term:skip-covered --cov-report=html --cov-report=xml:build/coverage/coverage.xml
@@ -80,9 +80,9 @@ sdist: .venv-release/ready ## a source distribution in dist/, as it is published
 	.venv-release/bin/python tools/check_wheel.py 'dist/*.tar.gz'
 
 model: .venv-train/ready $(VENV)/base ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
-	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/models/splade-tiny
-	$(BIN)/python tools/make_screening.py src/lexpand/encode/models/splade-tiny src/lexpand/data/collections/scifact
-	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/models/splade-tiny \
+	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/packaged/splade-tiny
+	$(BIN)/python tools/make_screening.py src/lexpand/encode/packaged/splade-tiny src/lexpand/data/collections/scifact
+	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/packaged/splade-tiny \
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## everything that is made, the environments too

@@ -2,20 +2,23 @@
 
     python benchmarks/encode.py [--quick] [--documents N] [--threads N] [--nfcorpus FOLDER] [--json]
 
-Systems: Lexpand with its float32 and its int8 body; sentence-transformers on PyTorch, on ONNX Runtime (float32 and
-dynamic int8) and on OpenVINO; fastembed on the float32 graph of that ONNX backend, but not with --quick. Each is a
-process of its own (encoders/), pinned to ``--threads`` cores; one that is absent or fails is named and left out. They
-encode blocks of 64 documents in turn, cut at 256 tokens, the peers in batches of 8; times are taken around the encoding
-call alone. Queries are encoded one at a time.
+Systems: Lexpand with its float32 and its int8 body; sentence-transformers on PyTorch, on ONNX
+Runtime (float32 and dynamic int8) and on OpenVINO; fastembed on the float32 graph of that ONNX
+backend, but not with --quick. Each is a process of its own (encoders/), pinned to ``--threads``
+cores; one that is absent or fails is named and left out. They encode blocks of 64 documents in
+turn, cut at 256 tokens, the peers in batches of 8; times are taken around the encoding call alone.
+Queries are encoded one at a time.
 
-Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a BERT of 6 layers,
-384 wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact scores, of all systems over the same
-documents: those that are judged, and others up to --documents. Memory is the largest resident set of a process.
+Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a
+BERT of 6 layers, 384 wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact
+scores, of all systems over the same documents: those that are judged, and others up to --documents.
+Memory is the largest resident set of a process.
 
-The last line of --json is about SciFact: ``vs_torch`` and ``vs_best_other`` are our documents a second, float32, by
-those of torch and of the quickest other peer; ``vs_torch_int8`` the same of our int8 body; ``mini_...`` the same for
-the wider model; ``rss_vs_torch`` our peak memory by torch's; ``ndcg_delta`` our nDCG@10 less torch's. Everything is in
-build/bench/encode.json. Without --quick, Lexpand's peak memory over 10,000 and 100,000 short texts too.
+The last line of --json is about SciFact: ``vs_torch`` and ``vs_best_other`` are our documents a
+second, float32, by those of torch and of the quickest other peer; ``vs_torch_int8`` the same of our
+int8 body; ``mini_...`` the same for the wider model; ``rss_vs_torch`` our peak memory by torch's;
+``ndcg_delta`` our nDCG@10 less torch's. Everything is in build/bench/encode.json. Without --quick,
+Lexpand's peak memory over 10,000 and 100,000 short texts too.
 """
 
 from __future__ import annotations
@@ -86,18 +89,26 @@ class Texts:
     @classmethod
     def read(cls, name: str, folder: Path, count: int, max_queries: int | None) -> Texts:
         """``count`` documents, in an order that is the same each time and says nothing about lengths."""
-        qrels = Qrels.read(next(path for n in ("test.tsv", "test.tsv.gz") if (path := folder / "qrels" / n).exists()))
-        judged = {doc_id for grades in qrels.judgements.values() for doc_id in grades}
+        qrels = Qrels.read(
+            next(
+                path for n in ("test.tsv", "test.tsv.gz") if (path := folder / "qrels" / n).exists()
+            )
+        )
+        judged = {doc_id for grades in qrels.judgments.values() for doc_id in grades}
         documents = {document.doc_id: document.full_text for document in read_documents(folder)}
         order = sorted(documents)
         random.Random(0).shuffle(order)
         order.sort(key=lambda doc_id: doc_id not in judged)
         chosen = order[:count]
         random.Random(1).shuffle(chosen)
-        judged_queries = (query for query in read_queries(folder) if query.query_id in qrels.judgements)
+        judged_queries = (
+            query for query in read_queries(folder) if query.query_id in qrels.judgments
+        )
         queries = {query.query_id: query.text for query in islice(judged_queries, max_queries)}
-        judgements = {query_id: qrels.judgements[query_id] for query_id in queries}
-        return cls(name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, Qrels(judgements))
+        judgments = {query_id: qrels.judgments[query_id] for query_id in queries}
+        return cls(
+            name, {doc_id: documents[doc_id] for doc_id in chosen}, queries, Qrels(judgments)
+        )
 
 
 @dataclass
@@ -124,7 +135,11 @@ def measure(
                 worker = stack.enter_context(_working(system, options))
                 version = worker.ask("hello")["version"]
                 folder = folders[not system.is_ours]
-                load = {"folder": str(folder), "threads": options.threads, "settings": system.settings}
+                load = {
+                    "folder": str(folder),
+                    "threads": options.threads,
+                    "settings": system.settings,
+                }
                 worker.ask("load", **load, max_tokens=_MAX_TOKENS)
                 worker.ask("documents", texts=list(texts.documents.values())[:16], keep=False)
                 worker.ask("queries", texts=list(texts.queries.values())[:5], keep=False)
@@ -149,7 +164,9 @@ def measure(
 
 def _working(system: System, options: argparse.Namespace) -> Any:
     python = Path(sys.executable) if system.is_ours else options.peers_python.absolute()
-    return working(python, system.module, options.threads, _BUILD / f"{system.module}.log", room="encoders")
+    return working(
+        python, system.module, options.threads, _BUILD / f"{system.module}.log", package="encoders"
+    )
 
 
 def _blocks(texts: list[str]) -> Iterator[list[str]]:
@@ -176,7 +193,9 @@ def _quality(texts: Texts, vectors: Any) -> float:
     for row, query_id in enumerate(texts.queries):
         scores = (documents @ queries[row].T).toarray().ravel()
         best = np.lexsort((np.arange(len(scores)), -scores))[:10]
-        rankings[query_id] = [ScoredDocument(ids[i], float(scores[i])) for i in best if scores[i] > 0]
+        rankings[query_id] = [
+            ScoredDocument(ids[i], float(scores[i])) for i in best if scores[i] > 0
+        ]
     return evaluate(Run(rankings), texts.qrels, ["nDCG@10"])["nDCG@10"]
 
 
@@ -186,17 +205,23 @@ def _matrix(vectors: Any, part: str) -> csr_matrix:
     return csr_matrix((weights, terms, indptr), shape=(len(indptr) - 1, 30_522))
 
 
-def ratios(tiny_on_scifact: dict[str, Timed], mini_on_scifact: dict[str, Timed]) -> dict[str, float]:
+def ratios(
+    tiny_on_scifact: dict[str, Timed], mini_on_scifact: dict[str, Timed]
+) -> dict[str, float]:
     """The figures of the last line; those whose systems are missing are left out."""
     found: dict[str, float] = {}
 
     def add(name: str, timed: dict[str, Timed], ours: str, theirs: str) -> None:
         if ours in timed and theirs in timed:
-            found[name] = timed[ours].figures["documents_per_s"] / timed[theirs].figures["documents_per_s"]
+            found[name] = (
+                timed[ours].figures["documents_per_s"] / timed[theirs].figures["documents_per_s"]
+            )
 
     for prefix, timed in (("", tiny_on_scifact), ("mini_", mini_on_scifact)):
         others = {
-            name: t.figures["documents_per_s"] for name, t in timed.items() if name in ("ONNX", "ONNX int8", "OpenVINO")
+            name: t.figures["documents_per_s"]
+            for name, t in timed.items()
+            if name in ("ONNX", "ONNX int8", "OpenVINO")
         }
         best = max(others, key=others.__getitem__, default="")
         for suffix, ours in (("", "Lexpand"), ("_int8", "Lexpand int8")):
@@ -210,7 +235,9 @@ def ratios(tiny_on_scifact: dict[str, Timed], mini_on_scifact: dict[str, Timed])
             found["rss_vs_torch"] = ours["peak_bytes"] / theirs["peak_bytes"]
             found["ndcg_delta"] = ours["ndcg@10"] - theirs["ndcg@10"]
             if "Lexpand int8" in tiny_on_scifact:
-                found["ndcg_delta_int8"] = tiny_on_scifact["Lexpand int8"].figures["ndcg@10"] - theirs["ndcg@10"]
+                found["ndcg_delta_int8"] = (
+                    tiny_on_scifact["Lexpand int8"].figures["ndcg@10"] - theirs["ndcg@10"]
+                )
     return found
 
 
@@ -218,10 +245,13 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Lexpand's peak over 10,000 and over 100,000 short texts, in slices of 1,000 whose vectors are let go."""
     found: dict[str, float] = {}
     with _working(SYSTEMS[0], options) as worker:
-        worker.ask("load", folder=str(folder), threads=options.threads, settings={}, max_tokens=_MAX_TOKENS)
+        worker.ask(
+            "load", folder=str(folder), threads=options.threads, settings={}, max_tokens=_MAX_TOKENS
+        )
         for slice_number in range(1, 101):
             texts = [
-                f"ticket {slice_number * 1000 + i}: the printer on floor {i % 40} is out of paper" for i in range(1000)
+                f"ticket {slice_number * 1000 + i}: the printer on floor {i % 40} is out of paper"
+                for i in range(1000)
             ]
             worker.ask("documents", texts=texts, keep=False)
             if slice_number in (10, 100):
@@ -230,7 +260,9 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
 
 
 def print_table(console: Console, title: str, timed: dict[str, Timed]) -> None:
-    table = Table("system", "documents/s", "query p50 ms", "p99", "peak MB", "terms", "nDCG@10", title=title)
+    table = Table(
+        "system", "documents/s", "query p50 ms", "p99", "peak MB", "terms", "nDCG@10", title=title
+    )
     for name, each in timed.items():
         f = each.figures
         table.add_row(
@@ -247,12 +279,22 @@ def print_table(console: Console, title: str, timed: dict[str, Timed]) -> None:
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="192 documents, 24 for the wider model: within 5 minutes")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="192 documents, 24 for the wider model: within 5 minutes",
+    )
     parser.add_argument("--documents", type=int, help="of a collection; 2,048 unless told")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--nfcorpus", type=Path, help="a BEIR folder; its licence forbids packaging it")
-    parser.add_argument("--peers-python", type=Path, default=_ROOT / ".venv-encode" / "bin" / "python")
+    parser.add_argument(
+        "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
+    )
+    parser.add_argument(
+        "--peers-python", type=Path, default=_ROOT / ".venv-encode" / "bin" / "python"
+    )
     parser.add_argument("--json", action="store_true", help="one last line with the ratios")
     return parser.parse_args(arguments)
 
@@ -264,11 +306,17 @@ def main() -> None:
     count = options.documents or (192 if options.quick else 2048)
     few = count // 8
 
-    def run(name: str, folder: Path, model: str, folders: tuple[Path, Path], count: int) -> dict[str, Timed]:
+    def run(
+        name: str, folder: Path, model: str, folders: tuple[Path, Path], count: int
+    ) -> dict[str, Timed]:
         texts = Texts.read(name, folder, count, 100 if options.quick else None)
         timed = measure(texts, model, folders, options, console.print)
-        print_table(console, f"{model} on {name}, {count} documents, {options.threads} threads", timed)
-        everything[f"{model}-{name}"] = {system: {**t.figures, "version": t.version} for system, t in timed.items()}
+        print_table(
+            console, f"{model} on {name}, {count} documents, {options.threads} threads", timed
+        )
+        everything[f"{model}-{name}"] = {
+            system: {**t.figures, "version": t.version} for system, t in timed.items()
+        }
         return timed
 
     everything: dict[str, Any] = {"threads": options.threads, "load": list(os.getloadavg())}

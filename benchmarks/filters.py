@@ -1,10 +1,11 @@
 """Filters over a segment's columns, beside pyarrow.compute on the same arrays.
 
-    python benchmarks/filters.py [--units N] [--json]
+    python benchmarks/filters.py [--passages N] [--json]
 
-Both give a boolean a unit and are checked for equality; rounds are interleaved, the median is reported, and a ratio is
-peer / Lexpand. pyarrow works on one thread, as the columns do. A condition on lists has no single call in pyarrow: it
-flattens, compares, and takes parent indices. The last rows ask SQLite for the same by the JSON of a tenth of the units.
+Both give a boolean a passage and are checked for equality; rounds are interleaved, the median is
+reported, and a ratio is peer / Lexpand. pyarrow works on one thread, as the columns do. A condition
+on lists has no single call in pyarrow: it flattens, compares, and takes parent indices. The last
+rows ask SQLite for the same by the JSON of a tenth of the passages.
 """
 
 from __future__ import annotations
@@ -44,17 +45,19 @@ def measured(*actions: Callable[[], Any]) -> list[float]:
 
 def opened(column_type: ColumnType, values: list[list[Any]]) -> Column:
     """The column as a segment would give it."""
-    arrays = {kind: np.frombuffer(raw, np.uint8) for kind, raw in encode_column(column_type, values)}
+    arrays = {
+        kind: np.frombuffer(raw, np.uint8) for kind, raw in encode_column(column_type, values)
+    }
     return open_column(column_type, arrays.get, len(values))
 
 
-def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]:
+def cases(passages: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]:
     """What is asked, of which column, and the same of pyarrow."""
     random = np.random.default_rng(0)
-    years = random.integers(1950, 2025, units)
-    wide = random.integers(-(2**40), 2**40, units)
-    words = [f"word{number}" for number in random.integers(0, 1000, units)]
-    lengths = random.integers(0, 4, units)
+    years = random.integers(1950, 2025, passages)
+    wide = random.integers(-(2**40), 2**40, passages)
+    words = [f"word{number}" for number in random.integers(0, 1000, passages)]
+    lengths = random.integers(0, 4, passages)
     flat = [f"tag{number}" for number in random.integers(0, 1000, int(lengths.sum()))]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     tags = [flat[start:end] for start, end in itertools.pairwise(starts)]
@@ -70,7 +73,7 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
 
     def any_tag() -> NDArray[np.bool_]:
         parents = pc.list_parent_indices(a_tag)
-        found = np.zeros(units, np.bool_)
+        found = np.zeros(passages, np.bool_)
         found[parents.filter(pc.equal(pc.list_flatten(a_tag), "tag7")).to_numpy()] = True
         return found
 
@@ -82,8 +85,18 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
             year,
             lambda: pc.and_(pc.greater_equal(a_year, 2000), pc.less(a_year, 2010)),
         ),
-        ("integer in 5", OneOf(("x",), tuple(decades[:5])), year, lambda: pc.is_in(a_year, pa.array(decades[:5]))),
-        ("integer in 25", OneOf(("x",), tuple(decades)), year, lambda: pc.is_in(a_year, pa.array(decades))),
+        (
+            "integer in 5",
+            OneOf(("x",), tuple(decades[:5])),
+            year,
+            lambda: pc.is_in(a_year, pa.array(decades[:5])),
+        ),
+        (
+            "integer in 25",
+            OneOf(("x",), tuple(decades)),
+            year,
+            lambda: pc.is_in(a_year, pa.array(decades)),
+        ),
         (
             "integer in 50, far apart",
             OneOf(("x",), tuple(wide[:50].tolist())),
@@ -91,43 +104,69 @@ def cases(units: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]
             lambda: pc.is_in(a_number, a_number[:50]),
         ),
         ("keyword =", parse_text("x = word7"), word, lambda: pc.is_in(a_word, pa.array(["word7"]))),
-        ("keyword in 50", OneOf(("x",), tuple(some)), word, lambda: pc.is_in(a_word, pa.array(some))),
+        (
+            "keyword in 50",
+            OneOf(("x",), tuple(some)),
+            word,
+            lambda: pc.is_in(a_word, pa.array(some)),
+        ),
         ("keyword list =", parse_text("x = tag7"), tag, any_tag),
     ]
 
 
-def by_sql(units: int) -> dict[str, float]:
-    """Milliseconds of one condition by SQL, of the twin's parsing alone, over a table of small documents."""
+def by_sql(passages: int) -> dict[str, float]:
+    """Milliseconds of one condition by SQL, of the reference's parsing alone, over a table of small documents."""
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL)")
-    made = ({"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8} for i in range(units))
-    db.executemany("INSERT INTO documents VALUES (?, ?)", ((i, json.dumps(each)) for i, each in enumerate(made)))
+    made = (
+        {"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8}
+        for i in range(passages)
+    )
+    db.executemany(
+        "INSERT INTO documents VALUES (?, ?)",
+        ((i, json.dumps(each)) for i, each in enumerate(made)),
+    )
     expression = parse_text("year >= 2020")
     plain = "SELECT row FROM documents WHERE json_extract(metadata, '$.year') >= 2020"
-    ours, peer = measured(lambda: matching_rows(db, expression), lambda: db.execute(plain).fetchall())
+    ours, peer = measured(
+        lambda: matching_rows(db, expression), lambda: db.execute(plain).fetchall()
+    )
     return {"lexpand_ms": ours, "json_extract_ms": peer, "ratio": peer / ours}
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     pa.set_cpu_count(1)
-    rows = np.arange(options.units, dtype=np.uint32)
+    rows = np.arange(options.passages, dtype=np.uint32)
     figures: dict[str, Any] = {}
-    for name, expression, column, peer in cases(options.units):
+    for name, expression, column, peer in cases(options.passages):
         ask = lambda: evaluate(expression, lambda _: column, rows, lambda _: rows)  # noqa: B023, E731
         assert ask().tolist() == np.asarray(peer()).tolist(), name
         ours, theirs = measured(ask, peer)
         figures[name] = {"lexpand_ms": ours, "pyarrow_ms": theirs, "ratio": theirs / ours}
         print(f"{name:26}{ours:8.2f} ms   pyarrow {theirs:8.2f} ms   ratio {theirs / ours:6.2f}")
-    found = figures["sql, a tenth of the units"] = by_sql(options.units // 10)
-    print(f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)")
+    found = figures["sql, a tenth of the passages"] = by_sql(options.passages // 10)
+    print(
+        f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)"
+    )
     if options.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "pyarrow": pa.__version__}
-        print(json.dumps({"units": options.units, "machine": machine, "sqlite": sqlite3.sqlite_version, **figures}))
+        print(
+            json.dumps(
+                {
+                    "passages": options.passages,
+                    "machine": machine,
+                    "sqlite": sqlite3.sqlite_version,
+                    **figures,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from lexpand.evaluation import evaluate
 
 WAYS = {
     "truncate": LongDocuments(),
-    "chunks as units": LongDocuments(Long.CHUNK, Chunks.UNITS),
+    "chunks as passages": LongDocuments(Long.CHUNK, Chunks.PASSAGES),
     "chunks as one vector": LongDocuments(Long.CHUNK, Chunks.MAX),
 }
 
@@ -46,22 +46,39 @@ def measure(
     start = time.perf_counter()
     encoded = encoder.encode_long(long)
     seconds = time.perf_counter() - start
-    with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", encoder.space) as index:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Index.create(Path(folder) / "i", encoder.space) as index,
+    ):
         index.add(*short)
         index.add(encoded.documents, encoded.vectors, chunks=encoded.spans)
         index.commit()
-        figures = evaluate(SparseRetriever(index, encoder).run(queries, 100), qrels, ["nDCG@10", "R@100"])
+        figures = evaluate(
+            SparseRetriever(index, encoder).run(queries, 100), qrels, ["nDCG@10", "R@100"]
+        )
         info = index.info()
     lost = int(encoded.tokens_lost.sum())
-    return {**figures, "units": info.units, "weights": info.nnz, "tokens_lost": lost, "seconds_long": seconds}
+    return {
+        **figures,
+        "passages": info.passages,
+        "weights": info.nnz,
+        "tokens_lost": lost,
+        "seconds_long": seconds,
+    }
 
 
-def compare(folder: Path, lengths: list[int], overlap: int | None, threads: int | None) -> list[dict[str, Any]]:
+def compare(
+    folder: Path, lengths: list[int], overlap: int | None, threads: int | None
+) -> list[dict[str, Any]]:
     """Every way at every length."""
     documents = list(read_documents(folder))
-    path = next(path for name in ("test.tsv", "test.tsv.gz", "train.tsv") if (path := folder / "qrels" / name).exists())
+    path = next(
+        path
+        for name in ("test.tsv", "test.tsv.gz", "train.tsv")
+        if (path := folder / "qrels" / name).exists()
+    )
     qrels = Qrels.read(path)
-    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgements]
+    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgments]
     rows = []
     for length in lengths:
         plain = Encoder.load(documents=DocumentEncoding(max_tokens=length), threads=threads)
@@ -71,20 +88,41 @@ def compare(folder: Path, lengths: list[int], overlap: int | None, threads: int 
         short = [documents[i] for i in np.flatnonzero(~cut)], found.vectors[~cut]
         for way, policy in WAYS.items():
             policy = LongDocuments(policy.policy, policy.chunks, overlap)
-            encoder = Encoder.load(documents=DocumentEncoding(max_tokens=length, long=policy), threads=threads)
+            encoder = Encoder.load(
+                documents=DocumentEncoding(max_tokens=length, long=policy), threads=threads
+            )
             figures = measure(encoder, short, long, queries, qrels)
-            rows.append({"collection": folder.name, "length": length, "way": way, "long": len(long), **figures})
-            print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1].values()), flush=True)
+            rows.append(
+                {
+                    "collection": folder.name,
+                    "length": length,
+                    "way": way,
+                    "long": len(long),
+                    **figures,
+                }
+            )
+            print(
+                "  ".join(
+                    f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1].values()
+                ),
+                flush=True,
+            )
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=collection_path("scifact"))
     parser.add_argument("--lengths", type=int, nargs="+", default=[512, 256])
-    parser.add_argument("--overlap", type=int, help="tokens that chunks share (an eighth of the length)")
+    parser.add_argument(
+        "--overlap", type=int, help="tokens that chunks share (an eighth of the length)"
+    )
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--json", action="store_true", help="print the figures as one last line of JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one last line of JSON"
+    )
     options = parser.parse_args()
     rows = compare(options.folder, options.lengths, options.overlap, options.threads)
     if options.json:

@@ -2,13 +2,15 @@
 
     python benchmarks/pipelines.py [COLLECTION...] [--passages FILE --queries FILE] [--quick] [--json]
 
-COLLECTION is a BEIR folder with ``qrels/test*``; SciFact comes with Lexpand and is always one. For each collection and
-pipeline: nDCG@10 over all judged queries, and the p value of a paired randomization test against BM25 and against the
-model alone. Where queries have a field ``kind`` (identifiers), also the share of queries of each kind whose first hit
-is relevant. Depth: how often a smaller fusion depth changes the ten best of the default.
+COLLECTION is a BEIR folder with ``qrels/test*``; SciFact comes with Lexpand and is always one. For
+each collection and pipeline: nDCG@10 over all judged queries, and the p value of a paired
+randomization test against BM25 and against the model alone. Where queries have a field ``kind``
+(identifiers), also the share of queries of each kind whose first hit is relevant. Depth: how often
+a smaller fusion depth changes the ten best of the default.
 
-Latency: words to hits with their texts, one query at a time, the pipelines interleaved, over the passages of a JSON
-lines file (or SciFact); p50 and p95 of the second pass. Indexes are kept in ``build/pipelines`` and made once.
+Latency: words to hits with their texts, one query at a time, the pipelines interleaved, over the
+passages of a JSON lines file (or SciFact); p50 and p95 of the second pass. Indexes are kept in
+``build/pipelines`` and made once.
 
 --quick takes SciFact and 100 of its queries alone. The last line of --json has every figure.
 """
@@ -50,7 +52,9 @@ def judged(folder: Path, most: int | None) -> tuple[list[Query], Qrels]:
     """The judged queries of a BEIR folder."""
     (file,) = sorted((folder / "qrels").glob("test*"))
     qrels = Qrels.read(file)
-    return list(islice((q for q in read_queries(folder) if q.query_id in qrels.judgements), most)), qrels
+    return list(
+        islice((q for q in read_queries(folder) if q.query_id in qrels.judgments), most)
+    ), qrels
 
 
 def kinds(folder: Path) -> dict[str, str]:
@@ -70,16 +74,26 @@ def p_value(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
     return float((extreme.sum() + 1) / (ROUNDS + 1))
 
 
-def quality(kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, Any]:
+def quality(
+    kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[str, str]
+) -> dict[str, Any]:
     """nDCG@10 of each pipeline, p values, and top 1 by kind."""
     scores: dict[str, NDArray[np.float64]] = {}
     facts: dict[str, Any] = {}
     for name in ("bm25", "splade", *(n for n in NAMED if n not in ("bm25", "splade"))):
         found = kb.retriever(name).rank([query.text for query in queries], 100)
-        ids = {query.query_id: matches.doc_ids for query, matches in zip(queries, found, strict=True)}
-        scores[name] = np.array([_ndcg(ids[query.query_id], qrels, query.query_id) for query in queries])
+        ids = {
+            query.query_id: matches.doc_ids for query, matches in zip(queries, found, strict=True)
+        }
+        scores[name] = np.array(
+            [_ndcg(ids[query.query_id], qrels, query.query_id) for query in queries]
+        )
         facts[name] = {"nDCG@10": float(scores[name].mean())}
-        against = {other: p_value(scores[name], scores[other]) for other in ("bm25", "splade") if other in scores}
+        against = {
+            other: p_value(scores[name], scores[other])
+            for other in ("bm25", "splade")
+            if other in scores
+        }
         facts[name] |= {f"p against {other}": p for other, p in against.items() if other != name}
         if kind_of:
             facts[name]["top 1"] = _top_one(ids, qrels, kind_of)
@@ -87,14 +101,16 @@ def quality(kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[st
 
 
 def _ndcg(doc_ids: list[str], qrels: Qrels, query_id: str) -> float:
-    run = Run({query_id: [ScoredDocument(doc_id, -float(rank)) for rank, doc_id in enumerate(doc_ids)]})
-    return evaluate(run, Qrels({query_id: qrels.judgements[query_id]}), ["nDCG@10"])["nDCG@10"]
+    run = Run(
+        {query_id: [ScoredDocument(doc_id, -float(rank)) for rank, doc_id in enumerate(doc_ids)]}
+    )
+    return evaluate(run, Qrels({query_id: qrels.judgments[query_id]}), ["nDCG@10"])["nDCG@10"]
 
 
 def _top_one(ids: dict[str, list[str]], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, float]:
     right: defaultdict[str, list[bool]] = defaultdict(list)
     for query_id, found in ids.items():
-        grade = qrels.judgements[query_id].get(found[0], 0) if found else 0
+        grade = qrels.judgments[query_id].get(found[0], 0) if found else 0
         right[kind_of.get(query_id, "")].append(grade > 0)
     return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
 
@@ -120,14 +136,21 @@ def latency(kb: Collection, texts: list[str]) -> dict[str, Any]:
                 kb.retriever(name).search(text, 10)
                 times[name].append((time.perf_counter() - start) * 1e3)
     facts: dict[str, Any] = {
-        name: {"p50": statistics.median(each), "p95": float(np.percentile(each, 95))} for name, each in times.items()
+        name: {"p50": statistics.median(each), "p95": float(np.percentile(each, 95))}
+        for name, each in times.items()
     }
     parts = facts["splade"]["p50"] + facts["bm25"]["p50"]
-    return {**facts, "hybrid by the sum of its parts": facts["hybrid"]["p50"] / parts, "passages": len(kb)}
+    return {
+        **facts,
+        "hybrid by the sum of its parts": facts["hybrid"]["p50"] / parts,
+        "passages": len(kb),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("collections", nargs="*", type=Path)
     parser.add_argument("--passages", type=Path, help="JSON lines of documents, for latency")
     parser.add_argument("--queries", type=Path, help="JSON list of queries, for latency")
@@ -146,7 +169,11 @@ def main() -> None:
                 facts["depth"] = depths(kb, [query.text for query in queries])
                 if options.passages is None or options.quick:
                     facts["latency"] = latency(kb, [query.text for query in queries[:100]])
-        print(name, {each: round(found["nDCG@10"], 4) for each, found in facts["quality"][name].items()}, flush=True)
+        print(
+            name,
+            {each: round(found["nDCG@10"], 4) for each, found in facts["quality"][name].items()},
+            flush=True,
+        )
     for pipeline in NAMED:
         means = [found[pipeline]["nDCG@10"] for found in facts["quality"].values()]
         facts.setdefault("mean", {})[pipeline] = float(np.mean(means))

@@ -2,10 +2,10 @@
 
     python benchmarks/rerank.py [COLLECTION...] [--rerank KIND=MODEL ...] [--depth N] [--queries N] [--quick] [--json]
 
-Collections and their indexes are those of `pipelines.py`. KIND is one of cross-encoder, dense and late-interaction,
-MODEL a folder; each reranks the default pipeline. For time's sake N queries of a collection are asked (50), evenly from
-the judged ones, and N documents of each are reranked (20), on one core. nDCG@10 and R@100; milliseconds of a query,
-first stage included.
+Collections and their indexes are those of `pipelines.py`. KIND is one of cross-encoder, dense and
+late-interaction, MODEL a folder; each reranks the default pipeline. For time's sake N queries of a
+collection are asked (50), evenly from the judged ones, and N documents of each are reranked (20),
+on one core. nDCG@10 and R@100; milliseconds of a query, first stage included.
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ import numpy as np
 
 from lexpand import Qrels, Query, Retriever, evaluate
 from lexpand.data import collection_path
-from lexpand.search import RerankingRetriever
-from lexpand.search.parts import Rerank, RerankerKind
+from lexpand.experiments import DenseReranker, LateInteractionReranker
+from lexpand.search import CrossEncoder, RerankingRetriever
 from pipelines import judged, opened
 
 _K = 100
+
+KINDS = {
+    "cross-encoder": CrossEncoder,
+    "dense": DenseReranker,
+    "late-interaction": LateInteractionReranker,
+}
 
 
 def measured(retriever: Retriever, queries: list[Query], qrels: Qrels) -> dict[str, float]:
@@ -39,12 +45,14 @@ def sampled(queries: list[Query], qrels: Qrels, count: int) -> tuple[list[Query]
     """Some of the queries, evenly, and their judgments alone."""
     places = np.linspace(0, len(queries) - 1, min(count, len(queries))).astype(int)
     chosen = [queries[place] for place in places]
-    return chosen, Qrels({query.query_id: qrels.judgements[query.query_id] for query in chosen})
+    return chosen, Qrels({query.query_id: qrels.judgments[query.query_id] for query in chosen})
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("collections", nargs="*", type=Path, metavar="COLLECTION")
     parser.add_argument("--rerank", action="append", default=[], metavar="KIND=MODEL")
     parser.add_argument("--depth", type=int, default=20)
@@ -55,16 +63,20 @@ def main() -> None:
     if options.quick:
         options.queries, options.depth = 5, 5
     chosen = (text.partition("=") for text in options.rerank)
-    rerankers = {kind: Rerank(model, RerankerKind(kind)).load(1) for kind, _, model in chosen}
+    rerankers = {kind: KINDS[kind].load(model, threads=1) for kind, _, model in chosen}
     rows: list[dict[str, Any]] = []
     for folder in [collection_path("scifact"), *(path.resolve() for path in options.collections)]:
         queries, qrels = sampled(*judged(folder, None), options.queries)
         with opened(folder.name, folder) as kb:
             ways = {name: kb.retriever(name) for name in ("splade", "bm25", "hybrid")}
             for kind, model in rerankers.items():
-                ways[f"hybrid >> {kind}"] = RerankingRetriever(ways["hybrid"], model, depth=options.depth)
+                ways[f"hybrid >> {kind}"] = RerankingRetriever(
+                    ways["hybrid"], model, depth=options.depth
+                )
             for name, retriever in ways.items():
-                rows.append({"collection": folder.name, "way": name} | measured(retriever, queries, qrels))
+                rows.append(
+                    {"collection": folder.name, "way": name} | measured(retriever, queries, qrels)
+                )
                 print(json.dumps(rows[-1]), flush=True)
     if options.json:
         print(json.dumps(rows))

@@ -2,14 +2,16 @@
 
     python benchmarks/splade_like.py FOLDER [--documents N]
 
-A *world* has 30,522 terms, 29,523 of them live, with Zipf popularity; 2,000 topics of 250 terms each, drawn from
-popularity^0.85, each with log-strengths; and 8 subtopics a topic: 6 of its terms and 6 of anywhere. A document has 1 to
-3 topics with mixing weights, one subtopic of each, and 16 to 400 terms (about 116): 58 % of the draws from its topics,
-17 % from its subtopics, the rest from the background; a weight is log1p(exp(x)), at most 3.5. A query has 4 to 8 strong
-terms of a seed document and weak expansions from the same topics: 25 terms on average in set A, 45 in set B.
+A *world* has 30,522 terms, 29,523 of them live, with Zipf popularity; 2,000 topics of 250 terms
+each, drawn from popularity^0.85, each with log-strengths; and 8 subtopics a topic: 6 of its terms
+and 6 of anywhere. A document has 1 to 3 topics with mixing weights, one subtopic of each, and 16 to
+400 terms (about 116): 58 % of the draws from its topics, 17 % from its subtopics, the rest from the
+background; a weight is log1p(exp(x)), at most 3.5. A query has 4 to 8 strong terms of a seed
+document and weak expansions from the same topics: 25 terms on average in set A, 45 in set B.
 
-Documents come in random order. Chunks of 50,000 have seeds of their own, so that a smaller collection is a prefix of a
-larger one. The same seeds give the same terms; the last bit of a weight is that of the platform's exp and log.
+Documents come in random order. Chunks of 50,000 have seeds of their own, so that a smaller
+collection is a prefix of a larger one. The same seeds give the same terms; the last bit of a weight
+is that of the platform's exp and log.
 """
 
 from __future__ import annotations
@@ -103,7 +105,10 @@ class Themes:
     @classmethod
     def concatenate(cls, parts: list[Themes]) -> Themes:
         """One after the other."""
-        joined = (np.concatenate(arrays) for arrays in zip(*(vars(part).values() for part in parts), strict=True))
+        joined = (
+            np.concatenate(arrays)
+            for arrays in zip(*(vars(part).values() for part in parts), strict=True)
+        )
         return cls(*joined)
 
 
@@ -120,7 +125,9 @@ def documents_chunk(world: World, number: int, count: int = CHUNK) -> tuple[Rows
     return (indptr, terms.astype(np.uint32), weights), themes
 
 
-def queries(world: World, documents: Rows, themes: Themes, mean: int, seed: int, count: int = 1_000) -> Rows:
+def queries(
+    world: World, documents: Rows, themes: Themes, mean: int, seed: int, count: int = 1_000
+) -> Rows:
     """Queries (CSR) after ``count`` of the documents, of ``mean`` terms on average."""
     random = np.random.default_rng([99, seed])
     indptr, terms, weights = documents
@@ -196,7 +203,9 @@ def _place(cumulative: Floats, uniform: Floats | float) -> Any:
     return np.minimum(np.searchsorted(cumulative, uniform), len(cumulative) - 1)
 
 
-def _lengths(random: np.random.Generator, count: int, mean: float, sigma: float, low: int, high: int) -> Integers:
+def _lengths(
+    random: np.random.Generator, count: int, mean: float, sigma: float, low: int, high: int
+) -> Integers:
     drawn = random.lognormal(np.log(mean) - sigma * sigma / 2, sigma, count)
     return np.clip(np.rint(drawn), low, high).astype(np.int64)
 
@@ -207,7 +216,8 @@ def _topic_terms(random: np.random.Generator, log_popularity: Floats) -> Integer
     for first in range(0, _TOPICS, 200):
         keys = -np.log(-np.log(random.random((200, _LIVE)))) + 0.85 * log_popularity
         best = np.argpartition(-keys, _TOPIC_TERMS, axis=1)[:, :_TOPIC_TERMS]
-        topics[first : first + 200] = random.permuted(best, axis=1)
+        # Sorted, because the order of a partition differs between processors.
+        topics[first : first + 200] = random.permuted(np.sort(best, axis=1), axis=1)
     return topics
 
 
@@ -217,8 +227,12 @@ def _subtopic_terms(random: np.random.Generator, topics: Integers, popularity: F
     terms = np.empty((_TOPICS, _SUBTOPICS, _SUBTOPIC_TERMS), np.int32)
     for topic in range(_TOPICS):
         for subtopic in range(_SUBTOPICS):
-            terms[topic, subtopic, :half] = topics[topic, random.choice(_TOPIC_TERMS, half, replace=False)]
-    terms[:, :, half:] = _place(np.cumsum(flat / flat.sum()), random.random((_TOPICS, _SUBTOPICS, half)))
+            terms[topic, subtopic, :half] = topics[
+                topic, random.choice(_TOPIC_TERMS, half, replace=False)
+            ]
+    terms[:, :, half:] = _place(
+        np.cumsum(flat / flat.sum()), random.random((_TOPICS, _SUBTOPICS, half))
+    )
     return terms
 
 
@@ -305,7 +319,11 @@ def _query(
 
 
 def _expansion(
-    random: np.random.Generator, world: World, themes: Themes, document: int, terms: NDArray[np.uint32]
+    random: np.random.Generator,
+    world: World,
+    themes: Themes,
+    document: int,
+    terms: NDArray[np.uint32],
 ) -> int:
     source = random.random()
     theme = int(random.choice(3, p=themes.shares[document]))
@@ -324,7 +342,9 @@ def _expansion(
 
 def main() -> None:
     """Write a collection."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--documents", type=int, default=SEED_DOCUMENTS)
     options = parser.parse_args()

@@ -2,14 +2,16 @@
 
     python benchmarks/why_not_pairs.py COLLECTION... [--pairs 5] [--json]
 
-Collections are BEIR folders with judged test queries; SciFact comes with Lexpand and is always the first. Each is
-indexed by the packaged model with words (kept under build/bench/why_not). A pair is a test query and a relevant
-document that one of the two has among its best 3 and the other not among its best 10; of each collection the first are
-taken in the order of the queries, a query once, in turn one that SPLADE finds and one that BM25 finds.
+Collections are BEIR folders with judged test queries; SciFact comes with Lexpand and is always the
+first. Each is indexed by the packaged model with words (kept under build/bench/why_not). A pair is
+a test query and a relevant document that one of the two has among its best 3 and the other not
+among its best 10; of each collection the first are taken in the order of the queries, a query once,
+in turn one that SPLADE finds and one that BM25 finds.
 
-Printed is the table of docs/explain.md. "Found by" are the strongest terms of the finder's score, "above it" those that
-put the other retriever's best hit above the document, as `why_not` names them. Questions are printed of SciFact alone
-(claims: CC BY 4.0): licences of the others forbid passing them on, or say nothing, so they are known by their ids.
+Printed is the table of docs/explain.md. "Found by" are the strongest terms of the finder's score,
+"above it" those that put the other retriever's best hit above the document, as `why_not` names
+them. Questions are printed of SciFact alone (claims: CC BY 4.0): licenses of the others forbid
+passing them on, or say nothing, so they are known by their ids.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class Pair:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("collections", nargs="*", type=Path)
     parser.add_argument("--pairs", type=int, default=5, help="of each collection")
     parser.add_argument("--json", action="store_true")
@@ -59,24 +63,35 @@ def main() -> None:
     for folder in [collection_path("scifact"), *arguments.collections]:
         with _index(folder, encoder) as index:
             sparse, words = Sparse(index, encoder), Words(index)
-            one, other = (_pairs(folder, finder, loser) for finder, loser in ((sparse, words), (words, sparse)))
-            in_turn = (pair for pair in chain.from_iterable(zip_longest(one, other)) if pair is not None)
+            one, other = (
+                _pairs(folder, finder, loser)
+                for finder, loser in ((sparse, words), (words, sparse))
+            )
+            in_turn = (
+                pair for pair in chain.from_iterable(zip_longest(one, other)) if pair is not None
+            )
             pairs += islice(in_turn, arguments.pairs)
     print(json.dumps([asdict(pair) for pair in pairs]) if arguments.json else _table(pairs))
 
 
 def _index(folder: Path, encoder: Encoder) -> Index:
     path = _ROOT / folder.name
-    index = Index.open(path) if Index.exists(path) else Index.create(path, encoder.space, words=WordAnalyzer())
+    index = (
+        Index.open(path)
+        if Index.exists(path)
+        else Index.create(path, encoder.space, words=WordAnalyzer())
+    )
     ingest(index, encoder, read_documents(folder))
     return index
 
 
 def _pairs(folder: Path, finder: Retriever, loser: Retriever) -> Iterator[Pair]:
     plain = folder / "qrels" / "test.tsv"
-    judgements = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz")).judgements
+    judgments = Qrels.read(plain if plain.is_file() else plain.with_suffix(".tsv.gz")).judgments
     for query in read_queries(folder):
-        relevant = {doc_id for doc_id, grade in judgements.get(query.query_id, {}).items() if grade > 0}
+        relevant = {
+            doc_id for doc_id, grade in judgments.get(query.query_id, {}).items() if grade > 0
+        }
         (found,), (others,) = finder.rank([query.text], _FOUND), loser.rank([query.text], _MISSED)
         missed = {match.doc_id for match in others}
         for match in found:
@@ -100,8 +115,14 @@ def _pair(collection: str, query: Query, doc_id: str, finder: Retriever, loser: 
         splade,
         bm25,
         [f"{part.label} {part.contribution:.2f}" for part in contributions[:_TERMS]],
-        [f"{term.term} {term.difference:+.2f}" for term in answer.differences if term.difference > 0][:_TERMS],
-        [f"{loss.kind} {loss.label} {loss.gain:.2f}" for loss in answer.losses if loss.gain > 0.1][:_TERMS],
+        [
+            f"{term.term} {term.difference:+.2f}"
+            for term in answer.differences
+            if term.difference > 0
+        ][:_TERMS],
+        [f"{loss.kind} {loss.label} {loss.gain:.2f}" for loss in answer.losses if loss.gain > 0.1][
+            :_TERMS
+        ],
     )
 
 
@@ -114,7 +135,9 @@ def _table(pairs: Sequence[Pair]) -> str:
     head = "| collection | question | document | SPLADE, BM25 rank | found by | above it | lost |"
     lines = [head, "|---|---|---|---|---|---|---|"]
     for pair in pairs:
-        ranks = ", ".join("none" if rank is None else str(rank) for rank in (pair.splade_rank, pair.bm25_rank))
+        ranks = ", ".join(
+            "none" if rank is None else str(rank) for rank in (pair.splade_rank, pair.bm25_rank)
+        )
         question = f"{pair.query_id} {pair.question}".strip()
         terms = " | ".join(", ".join(terms) for terms in (pair.found_by, pair.above_it, pair.lost))
         lines.append(f"| {pair.collection} | {question} | {pair.doc_id} | {ranks} | {terms} |")

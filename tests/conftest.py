@@ -33,11 +33,32 @@ def scifact() -> list[Document]:
 
 # A small knowledge base: real sentences, so that the model has something to expand.
 PAGES = [
-    Document("recovery", "Open the sign-in page and choose 'I cannot get in'. We send a code.", "Account recovery"),
-    Document("invoice", "Invoices are sent by e-mail on the first day of each month.", "Billing", {"team": "finance"}),
-    Document("printer", "Turn the printer off, wait ten seconds, and turn it on again.", "Printer does not print"),
-    Document("holiday", "Ask your manager for leave at least two weeks before it begins.", "Vacation requests"),
-    Document("crash", "If the application crashes, send us the log file from the settings folder.", "Crash reports"),
+    Document(
+        "recovery",
+        "Open the sign-in page and choose 'I cannot get in'. We send a code.",
+        "Account recovery",
+    ),
+    Document(
+        "invoice",
+        "Invoices are sent by e-mail on the first day of each month.",
+        "Billing",
+        {"team": "finance"},
+    ),
+    Document(
+        "printer",
+        "Turn the printer off, wait ten seconds, and turn it on again.",
+        "Printer does not print",
+    ),
+    Document(
+        "holiday",
+        "Ask your manager for leave at least two weeks before it begins.",
+        "Vacation requests",
+    ),
+    Document(
+        "crash",
+        "If the application crashes, send us the log file from the settings folder.",
+        "Crash reports",
+    ),
 ]
 
 

@@ -2,8 +2,8 @@
 
     make_default_model.py FOLDER
 
-FOLDER holds config.json, model.safetensors, tokenizer.json and tokenizer_config.json; they are left as they
-are. Needs the packages onnx and sentence-transformers.
+FOLDER holds config.json, model.safetensors, tokenizer.json and tokenizer_config.json; they are left
+as they are. Needs the packages onnx and sentence-transformers.
 """
 
 import argparse
@@ -14,13 +14,13 @@ from typing import Any
 from safetensors import safe_open
 
 from lexpand.encode import Role
-from lexpand.encode.checkpoints.golden import Weigh, make_golden
-from lexpand.encode.checkpoints.graphs import make_graph
-from lexpand.encode.checkpoints.json_files import read_json
-from lexpand.encode.checkpoints.shape import describe_architecture
-from lexpand.encode.checkpoints.writing import TOKENIZER, sentence_transformers_files, sha256_of, write_json
 from lexpand.encode.contract import VERSION
+from lexpand.encode.json_files import read_json
+from lexpand.encode.shape import describe_architecture
 from lexpand.encode.tokens import load_tokenizer, read_vocabulary
+from lexpand.models.golden import Weigh, make_golden
+from lexpand.models.graphs import make_graph
+from lexpand.models.writing import TOKENIZER, sentence_transformers_files, sha256_of, write_json
 from torch_reference import Reference
 
 NAME = "splade-tiny"
@@ -36,10 +36,14 @@ ORIGIN = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="the model folder to complete")
     folder = parser.parse_args().folder
-    for name, content in sentence_transformers_files(MAX_TOKENS, "max", "log1p(relu)", 30522).items():
+    for name, content in sentence_transformers_files(
+        MAX_TOKENS, "max", "log1p(relu)", 30522
+    ).items():
         write_json(folder / name, content)
     write_body(folder)
     write_json(folder / "contract.json", make_contract(folder))

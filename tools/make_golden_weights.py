@@ -1,9 +1,9 @@
 """Make the golden weights that encoders are tested against, from a seeded draw of SciFact.
 
-The result (npz) holds `roles` and `ids` (text i is the document or query ids[i]; a document's text is its
-title, a space, and its text), and the vectors as rows: `indptr` int64, `terms` uint32 ascending, `weights`
-float32.
-Needs PyTorch and sentence-transformers; reading the result needs NumPy alone.
+The result (npz) holds `roles` and `ids` (text i is the document or query ids[i]; a document's text
+is its title, a space, and its text), and the vectors as rows: `indptr` int64, `terms` uint32
+ascending, `weights` float32. Needs PyTorch and sentence-transformers; reading the result needs
+NumPy alone.
 """
 
 import argparse
@@ -20,12 +20,20 @@ Text = tuple[str, str, str]  # role, id, text
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, help="the model folder")
-    parser.add_argument("collection", type=Path, help="SciFact: corpus.jsonl.gz, queries.jsonl.gz, qrels/test.tsv")
+    parser.add_argument(
+        "collection", type=Path, help="SciFact: corpus.jsonl.gz, queries.jsonl.gz, qrels/test.tsv"
+    )
     parser.add_argument("out", type=Path, help="the npz file to write")
-    parser.add_argument("--documents", type=int, default=150, help="how many documents to draw (150)")
-    parser.add_argument("--queries", type=int, default=50, help="how many test queries to draw (50)")
+    parser.add_argument(
+        "--documents", type=int, default=150, help="how many documents to draw (150)"
+    )
+    parser.add_argument(
+        "--queries", type=int, default=50, help="how many test queries to draw (50)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="seed of the draw (7)")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
@@ -37,14 +45,19 @@ def main() -> None:
 def read_documents(collection: Path) -> list[Text]:
     """All documents in the order of their ids, so that a draw does not hang on the file's order."""
     records = read_jsonl(collection / "corpus.jsonl.gz")
-    return sorted(("document", record["_id"], f"{record['title']} {record['text']}") for record in records)
+    return sorted(
+        ("document", record["_id"], f"{record['title']} {record['text']}") for record in records
+    )
 
 
 def read_test_queries(collection: Path) -> list[Text]:
-    """The queries that the test judgements name, in the order of their ids."""
-    judgements = (collection / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    judged = {line.split("\t")[0] for line in judgements}
-    queries = [("query", record["_id"], record["text"]) for record in read_jsonl(collection / "queries.jsonl.gz")]
+    """The queries that the test judgments name, in the order of their ids."""
+    judgments = (collection / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    judged = {line.split("\t")[0] for line in judgments}
+    queries = [
+        ("query", record["_id"], record["text"])
+        for record in read_jsonl(collection / "queries.jsonl.gz")
+    ]
     return sorted(query for query in queries if query[1] in judged)
 
 

@@ -2,8 +2,9 @@
 
     make_screening.py MODEL COLLECTION [--documents N] [--kept K]
 
-The basis comes from the hidden states of N documents of COLLECTION (BEIR layout). It changes how fast vectors are made,
-never the vectors. `lexpand model optimize` does the same for models that people import, with fewer documents.
+The basis comes from the hidden states of N documents of COLLECTION (BEIR layout). It changes how
+fast vectors are made, never the vectors. `lexpand model optimize` does the same for models that
+people import, with fewer documents.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from itertools import islice
 from pathlib import Path
 
 from lexpand import read_documents
-from lexpand.encode.checkpoints.screening import write_screening
+from lexpand.models.screening import write_screening
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     parser.add_argument("collection", type=Path)
     parser.add_argument("--documents", type=int, default=300)

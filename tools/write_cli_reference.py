@@ -3,7 +3,8 @@
     write_cli_reference.py OUT        write it
     write_cli_reference.py OUT --check   exit 1 where OUT is not what would be written
 
-It reads the parameters' declarations, not the rendered help, so that another version of Typer changes nothing.
+It reads the parameters' declarations, not the rendered help, so that another version of Typer
+changes nothing.
 """
 
 from __future__ import annotations
@@ -34,22 +35,32 @@ def reference() -> str:
     assert callback is not None and callback.callback is not None
     lines = [_HEAD, f"{app.info.help}\n\n{app.info.epilog}\n\n"]
     lines += ["Before the command:\n\n", *_rows(callback.callback, "option")]
-    lines.append("| `--install-completion`, `--show-completion` | set up or print the completion of your shell |\n")
+    lines.append(
+        "| `--install-completion`, `--show-completion` | set up or print the completion of your shell |\n"
+    )
     for name, function in functions():
         lines += _section(name, function)
     return "".join(lines)
 
 
 def _section(name: str, function: Callable[..., Any]) -> Iterator[str]:
-    arguments = " ".join(names[0] for names, _, kind, _ in _parameters(function) if kind == "argument")
-    yield f"\n## lexpand {name}\n\n    lexpand {name} {arguments} [OPTIONS]\n\n".replace("  [", " [")
+    arguments = " ".join(
+        names[0] for names, _, kind, _ in _parameters(function) if kind == "argument"
+    )
+    yield f"\n## lexpand {name}\n\n    lexpand {name} {arguments} [OPTIONS]\n\n".replace(
+        "  [", " ["
+    )
     yield f"{inspect.getdoc(function)}\n\n"
     yield from _rows(function, "argument")
     yield from _rows(function, "option")
 
 
 def _rows(function: Callable[..., Any], wanted: str) -> Iterator[str]:
-    rows = [(names, text, default) for names, text, kind, default in _parameters(function) if kind == wanted]
+    rows = [
+        (names, text, default)
+        for names, text, kind, default in _parameters(function)
+        if kind == wanted
+    ]
     if rows:
         yield f"| {wanted} | meaning |\n|---|---|\n"
     for names, text, default in rows:
@@ -67,17 +78,29 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[list[str], str, 
         kind, *declared = get_args(parameter.annotation)
         info = declared[0]
         is_option = isinstance(info, typer.models.OptionInfo)
-        # In an Annotated form, Typer's first positional argument, called `default`, is the first name.
-        names = [decl for decl in (info.default, *(info.param_decls or ())) if isinstance(decl, str)]
+        # In an Annotated form, Typer's first positional argument, called `default`, is the first
+        # name.
+        names = [
+            decl for decl in (info.default, *(info.param_decls or ())) if isinstance(decl, str)
+        ]
         names = names or [f"--{name.replace('_', '-')}"]
         if not is_option:
             names = [info.metavar or name.upper()]
         default = info.show_default if isinstance(info.show_default, str) else parameter.default
-        yield names, _text(info.help, kind), "option" if is_option else "argument", _default(default)
+        yield (
+            names,
+            _text(info.help, kind),
+            "option" if is_option else "argument",
+            _default(default),
+        )
 
 
 def _text(text: str | None, kind: Any) -> str:  # noqa: ANN401 - any type that an annotation may hold
-    choices = [member for member in (kind, *get_args(kind)) if inspect.isclass(member) and issubclass(member, Enum)]
+    choices = [
+        member
+        for member in (kind, *get_args(kind))
+        if inspect.isclass(member) and issubclass(member, Enum)
+    ]
     listed = f" One of {', '.join(f'`{value.value}`' for value in choices[0])}." if choices else ""
     return f"{(text or '').replace('|', chr(92) + '|')}{listed}"
 
@@ -89,7 +112,9 @@ def _default(value: object) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()

@@ -1,6 +1,7 @@
 """fastembed's SPLADE class on a graph of another checkpoint: it takes a local folder for a model that it knows by name.
 
-The graph is the one that sentence-transformers exports, so that peer runs first. Batches of eight texts, as there.
+The graph is the one that sentence-transformers exports, so that peer runs first. Batches of eight
+texts, as there.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ class FastEmbed(EncodingPeer):
 
     def version(self) -> str:
         """Of the packages."""
-        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("fastembed", "onnxruntime"))
+        return ", ".join(
+            f"{name} {importlib.metadata.version(name)}" for name in ("fastembed", "onnxruntime")
+        )
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
         """A model folder."""
         local = _laid_out(folder)
-        self._model = SparseTextEmbedding(_NAME, threads=threads, specific_model_path=str(local), cuda=False)
+        self._model = SparseTextEmbedding(
+            _NAME, threads=threads, specific_model_path=str(local), cuda=False
+        )
         self._model.model.tokenizer.enable_truncation(max_tokens)
 
     def documents(self, texts: list[str]) -> Any:
@@ -46,7 +51,11 @@ class FastEmbed(EncodingPeer):
         """As arrays; its terms ascend."""
         starts = np.cumsum([0, *(len(each.indices) for each in found)])
         terms = np.concatenate([np.zeros(0, np.int64), *(each.indices for each in found)])
-        return starts, terms, np.concatenate([np.zeros(0, np.float32), *(each.values for each in found)])
+        return (
+            starts,
+            terms,
+            np.concatenate([np.zeros(0, np.float32), *(each.values for each in found)]),
+        )
 
 
 def _laid_out(folder: Path) -> Path:

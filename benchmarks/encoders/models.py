@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from lexpand.encode.checkpoints import import_model
 from lexpand.encode.folder import find_folder
+from lexpand.models import import_model
 
 _OURS = ("onnx", "contract.json")
-# Share of (position, term) pairs that are active with splade-tiny on abstracts; random decoders get biases that give
-# the same, for their vectors would have half of the vocabulary otherwise.
+# Share of (position, term) pairs that are active with splade-tiny on abstracts; random decoders get
+# biases that give the same, for their vectors would have half of the vocabulary otherwise.
 _ACTIVE = 1e-4
 
 
@@ -52,13 +52,23 @@ def _write_random(folder: Path, width: int, layers: int, heads: int) -> None:
     tensors: dict[str, np.ndarray] = {}
 
     def dense(name: str, out: int, into: int) -> None:
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = normal(out, into), np.zeros(out, np.float32)
+        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = (
+            normal(out, into),
+            np.zeros(out, np.float32),
+        )
 
     def norm(name: str) -> None:
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = np.ones(width, np.float32), np.zeros(width, np.float32)
+        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = (
+            np.ones(width, np.float32),
+            np.zeros(width, np.float32),
+        )
 
     size = config["vocab_size"]
-    rows = {"word": size, "position": config["max_position_embeddings"], "token_type": config["type_vocab_size"]}
+    rows = {
+        "word": size,
+        "position": config["max_position_embeddings"],
+        "token_type": config["type_vocab_size"],
+    }
     for name, count in rows.items():
         tensors[f"bert.embeddings.{name}_embeddings.weight"] = normal(count, width)
     norm("bert.embeddings.LayerNorm")
@@ -72,7 +82,8 @@ def _write_random(folder: Path, width: int, layers: int, heads: int) -> None:
         norm(f"{prefix}.output.LayerNorm")
     dense("cls.predictions.transform.dense", width, width)
     norm("cls.predictions.transform.LayerNorm")
-    # Logits are sums of `width` products of a normalised state: normal, with the norm of the decoder's row.
+    # Logits are sums of `width` products of a normalized state: normal, with the norm of the
+    # decoder's row.
     spread = np.linalg.norm(tensors["bert.embeddings.word_embeddings.weight"], axis=1)
     quantile = 3.719  # of the normal distribution, at 1 - _ACTIVE
     tensors["cls.predictions.bias"] = (-quantile * spread).astype(np.float32)

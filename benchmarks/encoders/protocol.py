@@ -48,7 +48,9 @@ class _Conversation:
     def hello(self) -> dict[str, Any]:
         return {"version": self.peer.version()}
 
-    def load(self, folder: str, threads: int, max_tokens: int, settings: dict[str, Any]) -> dict[str, Any]:
+    def load(
+        self, folder: str, threads: int, max_tokens: int, settings: dict[str, Any]
+    ) -> dict[str, Any]:
         start = time.perf_counter()
         self.peer.load(Path(folder), threads, max_tokens, settings)
         return {"seconds": time.perf_counter() - start}
@@ -76,13 +78,20 @@ class _Conversation:
         for name, parts in self.kept.items():
             lengths = [np.diff(indptr) for indptr, _, _ in parts]
             arrays[f"{name}_lengths"] = np.concatenate([np.zeros(0, np.int64), *lengths])
-            arrays[f"{name}_terms"] = np.concatenate([np.zeros(0, np.int64), *(terms for _, terms, _ in parts)])
-            arrays[f"{name}_weights"] = np.concatenate([np.zeros(0, np.float32), *(weights for *_, weights in parts)])
+            arrays[f"{name}_terms"] = np.concatenate(
+                [np.zeros(0, np.int64), *(terms for _, terms, _ in parts)]
+            )
+            arrays[f"{name}_weights"] = np.concatenate(
+                [np.zeros(0, np.float32), *(weights for *_, weights in parts)]
+            )
         np.savez(path, **arrays)
         return {}
 
     def memory(self) -> dict[str, Any]:
-        return {"peak_bytes": status_bytes("self", "VmHWM"), "anonymous_bytes": status_bytes("self", "RssAnon")}
+        return {
+            "peak_bytes": status_bytes("self", "VmHWM"),
+            "anonymous_bytes": status_bytes("self", "RssAnon"),
+        }
 
 
 def serve(peer: EncodingPeer) -> None:

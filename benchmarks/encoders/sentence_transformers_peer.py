@@ -1,7 +1,7 @@
 """sentence-transformers' SparseEncoder. Settings: ``backend`` and ``quantized`` (dynamic int8, of ``onnx``).
 
-Batches of eight texts, the best of those tried for all of its backends on a CPU; it sorts by length itself. The graph
-for ``onnx`` is exported when a model is first loaded, and kept beside it.
+Batches of eight texts, the best of those tried for all of its backends on a CPU; it sorts by length
+itself. The graph for ``onnx`` is exported when a model is first loaded, and kept beside it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class SentenceTransformers(EncodingPeer):
         elif backend == "openvino":
             config = {"INFERENCE_NUM_THREADS": str(threads), "INFERENCE_PRECISION_HINT": "f32"}
             arguments = {"ov_config": {**config, "PERFORMANCE_HINT": "LATENCY"}}
-        self._model = SparseEncoder(str(folder), device="cpu", backend=backend, model_kwargs=arguments)
+        self._model = SparseEncoder(
+            str(folder), device="cpu", backend=backend, model_kwargs=arguments
+        )
         self._model.max_seq_length = max_tokens
 
     def documents(self, texts: list[str]) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """bmp: block-max pruning over 8-bit impacts, documents in the order given. It rounds the queries' weights too.
 
-Settings of the index: ``bsize``, ``compress_range``; of a search: ``alpha``, ``beta`` (1 and 1 is safe over what it
-stores).
+Settings of the index: ``bsize``, ``compress_range``; of a search: ``alpha``, ``beta`` (1 and 1 is
+safe over what it stores).
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Bmp(Peer[_Query, _Found]):
             starts = indptr.tolist()
             for i in range(len(starts) - 1):
                 row = slice(starts[i], starts[i + 1])
-                indexer.add_document(str(first + i), dict(zip(tokens[row], impacts[row], strict=True)))
+                indexer.add_document(
+                    str(first + i), dict(zip(tokens[row], impacts[row], strict=True))
+                )
         indexer.finish()
 
     def open(self, path: Path, documents: int, threads: int) -> None:
@@ -48,11 +50,15 @@ class Bmp(Peer[_Query, _Found]):
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> _Query:
         """A dictionary of strings."""
-        return {str(term): weight for term, weight in zip(terms.tolist(), weights.tolist(), strict=True)}
+        return {
+            str(term): weight for term, weight in zip(terms.tolist(), weights.tolist(), strict=True)
+        }
 
     def search(self, query: _Query, k: int, settings: Settings) -> _Found:
         """Names and scores."""
-        found: _Found = self._searcher.search(query, k=k, alpha=settings["alpha"], beta=settings["beta"])
+        found: _Found = self._searcher.search(
+            query, k=k, alpha=settings["alpha"], beta=settings["beta"]
+        )
         return found
 
     def rows(self, found: _Found) -> list[int]:

@@ -1,7 +1,8 @@
 """Lexpand itself, asked as its peers are: by its public API, and by the native call beneath that.
 
-Settings of the index: ``commit_every``, documents a commit. Of a search: ``api`` (``index`` is Index.search,
-``native`` is _native.search, which gives rows and no ids), ``effort`` in (0, 1], 1 is exact.
+Settings of the index: ``commit_every``, documents a commit. Of a search: ``api`` (``index`` is
+Index.search, ``native`` is _native.search, which gives rows and no ids), ``effort`` in (0, 1], 1 is
+exact.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Lexpand(Peer[SparseVectors, _Found]):
         with Index.create(path, vector_space(size)) as index:
             for first, rows in documents.slices(_SLICE):
                 end = first + len(rows[0]) - 1
-                index.add([Document(str(i), "") for i in range(first, end)], sparse_vectors(rows, size))
+                index.add(
+                    [Document(str(i), "") for i in range(first, end)], sparse_vectors(rows, size)
+                )
                 if end % every == 0 or end == len(documents):
                     index.commit()
 
@@ -98,17 +101,24 @@ class Lexpand(Peer[SparseVectors, _Found]):
         with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
             numbers, zeros = np.arange(count, dtype=np.uint32), np.zeros(count, np.uint32)
             start = time.process_time()
-            _native.write_segment(Path(folder) / "all.seg", numbers, zeros, np.repeat(zeros, 2), fields)
+            _native.write_segment(
+                Path(folder) / "all.seg", numbers, zeros, np.repeat(zeros, 2), fields
+            )
             return {"cpu_seconds": time.process_time() - start}
 
     def agrees(self, folder: str, first: int, end: int, ks: list[int]) -> dict[str, Any]:
-        """Whether both APIs give the NumPy twin's hits for these queries, scores to the bit."""
+        """Whether both APIs give the NumPy reference's hits for these queries, scores to the bit."""
         assert self._index is not None
         queries = _sliced(Vectors(Path(folder)), first, end)
-        twin = exhaustive.search([(segment, None) for segment in self._segments], _FIELD, queries, max(ks))
+        reference = exhaustive.search(
+            [(segment, None) for segment in self._segments], _FIELD, queries, max(ks)
+        )
         same = True
         for k in ks:
-            wanted = [list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True)) for scores, rows, *_ in twin]
+            wanted = [
+                list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True))
+                for scores, rows, *_ in reference
+            ]
             matches = self._index.search(queries, k)
             same &= [[(match.score, match.row) for match in found] for found in matches] == wanted
             indptr, scores, rows, _, _ = self._native(queries, k, 1.0, 1)
@@ -170,7 +180,10 @@ def _sliced(vectors: Vectors, first: int, end: int) -> SparseVectors:
 
 def _open(path: Path) -> list[_native.Segment]:
     """The segments of an index with commits and no merges: in order of their names."""
-    return [_native.Segment.open(file, verify=False) for file in sorted((path / "segments").glob("*.seg"))]
+    return [
+        _native.Segment.open(file, verify=False)
+        for file in sorted((path / "segments").glob("*.seg"))
+    ]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Lucene with impacts, as Anserini searches learned sparse vectors; exact over weights rounded to hundredths.
 
-LuceneServer.java does it, started with ``java``; the environment variable LUCENE_JAR names lucene-core's jar. Its times
-are taken inside the virtual machine, after all queries were run twice for its compiler.
+LuceneServer.java does it, started with ``java``; the environment variable LUCENE_JAR names
+lucene-core's jar. Its times are taken inside the virtual machine, after all queries were run twice
+for its compiler.
 """
 
 from __future__ import annotations
@@ -24,11 +25,20 @@ class Lucene(Peer[int, list[int]]):
     def __init__(self) -> None:
         jar, java = os.environ.get("LUCENE_JAR", ""), shutil.which("java")
         if not Path(jar).is_file() or java is None:
-            raise FileNotFoundError("Lucene needs java and LUCENE_JAR, the path of lucene-core's jar")
+            raise FileNotFoundError(
+                "Lucene needs java and LUCENE_JAR, the path of lucene-core's jar"
+            )
         self._jar = jar
         source = Path(__file__).with_name("LuceneServer.java")
         heap = f"-Xmx{os.environ.get('LUCENE_HEAP', '4g')}"
-        command = [java, heap, "-XX:ActiveProcessorCount=" + os.environ["OMP_NUM_THREADS"], "-cp", jar, str(source)]
+        command = [
+            java,
+            heap,
+            "-XX:ActiveProcessorCount=" + os.environ["OMP_NUM_THREADS"],
+            "-cp",
+            jar,
+            str(source),
+        ]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         self._index = Path()

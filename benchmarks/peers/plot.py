@@ -37,10 +37,12 @@ def _panel(axis: Any, panel: dict[str, Any]) -> None:
         axis.plot(*values, marker="o", markersize=3, label=name)
     for name, point in panel["points"].items():
         axis.plot(point["recall"], point["mean_ms"], linestyle="", marker="D", label=name)
-    axis.axvline(0.99, color="grey", linewidth=0.7, linestyle=":")
+    axis.axvline(0.99, color="gray", linewidth=0.7, linestyle=":")
     axis.set(yscale="log", xlabel="recall, ties counted", ylabel="ms a query, mean")
     axis.set_xlim(0.85, 1.005)
-    axis.set_title(f"{panel['collection']}, queries {panel['queries']}, k = {panel['k']}", fontsize=10)
+    axis.set_title(
+        f"{panel['collection']}, queries {panel['queries']}, k = {panel['k']}", fontsize=10
+    )
     axis.grid(True, which="both", alpha=0.25)
     axis.legend(fontsize=7)
 

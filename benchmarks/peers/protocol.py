@@ -118,7 +118,12 @@ class _Conversation:
         self.peer.build(vectors, target, settings, threads)
         cpu, wall = self.peer.cpu_seconds() - cpu, time.perf_counter() - wall
         figures = self.peer.figures(target)
-        return {"cpu_seconds": cpu, "wall_seconds": wall, "peak_bytes": self.peer.peak_bytes(), **figures}
+        return {
+            "cpu_seconds": cpu,
+            "wall_seconds": wall,
+            "peak_bytes": self.peer.peak_bytes(),
+            **figures,
+        }
 
     def open(self, path: str, documents: int, threads: int) -> dict[str, Any]:
         start = time.perf_counter()
@@ -132,14 +137,22 @@ class _Conversation:
 
     def search(self, name: str, first: int, end: int, k: int, settings: Settings) -> dict[str, Any]:
         answers = [self.peer.timed(query, k, settings) for query in self.queries[name][first:end]]
-        return {"seconds": [seconds for seconds, _ in answers], "rows": [rows for _, rows in answers]}
+        return {
+            "seconds": [seconds for seconds, _ in answers],
+            "rows": [rows for _, rows in answers],
+        }
 
-    def batch(self, name: str, first: int, end: int, k: int, settings: Settings, threads: int) -> dict[str, Any]:
+    def batch(
+        self, name: str, first: int, end: int, k: int, settings: Settings, threads: int
+    ) -> dict[str, Any]:
         seconds, rows = self.peer.timed_batch(self.queries[name][first:end], k, settings, threads)
         return {"seconds": seconds, "rows": rows}
 
     def memory(self) -> dict[str, Any]:
-        return {"peak_bytes": self.peer.peak_bytes(), "anonymous_bytes": status_bytes("self", "RssAnon")}
+        return {
+            "peak_bytes": self.peer.peak_bytes(),
+            "anonymous_bytes": status_bytes("self", "RssAnon"),
+        }
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """A call that only this peer knows; it returns a dictionary."""

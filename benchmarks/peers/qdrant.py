@@ -46,7 +46,9 @@ class Qdrant(Peer[Any, _Found]):
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> Any:
         """Its query object; the request that holds it also has k, so that is made within the time."""
-        return qdrant.Query.Nearest(qdrant.SparseVector(terms.tolist(), weights.tolist()), using=_NAME)
+        return qdrant.Query.Nearest(
+            qdrant.SparseVector(terms.tolist(), weights.tolist()), using=_NAME
+        )
 
     def search(self, query: Any, k: int, settings: Settings) -> _Found:
         """Scored points, without vectors and payloads."""
@@ -65,7 +67,9 @@ class Qdrant(Peer[Any, _Found]):
 
 def _config(threads: int) -> Any:
     return qdrant.EdgeConfig(
-        sparse_vectors={_NAME: qdrant.EdgeSparseVectorParams(full_scan_threshold=0, memory=qdrant.Memory.Pinned)},
+        sparse_vectors={
+            _NAME: qdrant.EdgeSparseVectorParams(full_scan_threshold=0, memory=qdrant.Memory.Pinned)
+        },
         optimizers=qdrant.EdgeOptimizersConfig(
             default_segment_number=1, max_segment_size=100_000_000, indexing_threshold=1
         ),

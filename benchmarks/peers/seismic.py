@@ -1,7 +1,8 @@
 """pyseismic-lsr, by its class over integer terms: the leanest call that it has (no strings for terms or ids).
 
-Settings of the index: ``n_postings``, ``centroid_fraction``, ``min_cluster_size``, ``summary_energy``,
-``max_fraction``. Of a search: ``query_cut``, ``heap_factor``, ``sorted``. Weights are float16 in the index.
+Settings of the index: ``n_postings``, ``centroid_fraction``, ``min_cluster_size``,
+``summary_energy``, ``max_fraction``. Of a search: ``query_cut``, ``heap_factor``, ``sorted``.
+Weights are float16 in the index.
 """
 
 from __future__ import annotations
@@ -90,7 +91,11 @@ def _source(path: Path) -> Path:
 
 
 def _append(
-    path: Path, indptr: NDArray[Any], terms: NDArray[Any], weights: NDArray[np.float32], count: int | None
+    path: Path,
+    indptr: NDArray[Any],
+    terms: NDArray[Any],
+    weights: NDArray[np.float32],
+    count: int | None,
 ) -> None:
     """Adds rows in its format: a count of all rows at the start of the file, then each row's length, terms, weights."""
     with path.open("ab") as file:

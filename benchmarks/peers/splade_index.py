@@ -1,6 +1,7 @@
 """splade-index, numba backend: exact, over a float32 matrix by columns.
 
-Its ``retrieve`` encodes text by a model and then calls the compiled function below; vectors are given to that directly.
+Its ``retrieve`` encodes text by a model and then calls the compiled function below; vectors are
+given to that directly.
 """
 
 from __future__ import annotations
@@ -77,10 +78,16 @@ class SpladeIndex(Peer[_Query, _Found]):
         start = time.perf_counter()
         scores, rows = self._retrieve(terms, weights, pointers, k)
         seconds = time.perf_counter() - start
-        return seconds, [self.rows((scores[i : i + 1], rows[i : i + 1])) for i in range(len(queries))]
+        return seconds, [
+            self.rows((scores[i : i + 1], rows[i : i + 1])) for i in range(len(queries))
+        ]
 
     def _retrieve(
-        self, terms: NDArray[np.int32], weights: NDArray[np.float32], pointers: NDArray[np.int64], k: int
+        self,
+        terms: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        pointers: NDArray[np.int64],
+        k: int,
     ) -> _Found:
         scores = self._scores
         columns = scores["data"], scores["indptr"], scores["indices"], scores["num_docs"]

@@ -27,7 +27,10 @@ class Collection:
     @property
     def query_sets(self) -> dict[str, Path]:
         """Folders by name."""
-        return {path.name.removeprefix("queries-"): path for path in sorted(self.folder.glob("queries-*"))}
+        return {
+            path.name.removeprefix("queries-"): path
+            for path in sorted(self.folder.glob("queries-*"))
+        }
 
     def truth(self, queries: str, count: int) -> Truth:
         """Exact scores for the first ``count`` queries, computed once."""

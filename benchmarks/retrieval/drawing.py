@@ -11,7 +11,9 @@ def draw(module: str, figures: Path, python: Path) -> str:
     picture = figures.with_suffix(".png")
     command = [str(python), "-m", f"peers.{module}", str(figures), str(picture)]
     try:
-        subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, timeout=300)
+        subprocess.run(
+            command, cwd=Path(__file__).parents[1], check=True, capture_output=True, timeout=300
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{figures}; no plot: {error}"
     return f"{figures}, {picture.name}"

@@ -36,14 +36,18 @@ class Built:
     figures: dict[str, Any]
 
 
-def built(system: System, collection: Collection, settings: Settings, root: Path, pythons: Pythons) -> Built:
+def built(
+    system: System, collection: Collection, settings: Settings, root: Path, pythons: Pythons
+) -> Built:
     """The index of a collection. Lexpand's is always built anew: its version does not say which code wrote it.
 
     Raises:
         WorkerError: the system is not there, or fails.
     """
     threads = os.cpu_count() or 1
-    with working(pythons.of(system), system.module, threads, log_path(root, system.module)) as worker:
+    with working(
+        pythons.of(system), system.module, threads, log_path(root, system.module)
+    ) as worker:
         version = worker.ask("hello")["version"]
         named = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         folder = root / "indexes" / collection.name / f"{system.module}-{version}-{named}"
@@ -52,7 +56,9 @@ def built(system: System, collection: Collection, settings: Settings, root: Path
             return Built(path, {**json.loads(kept.read_text(encoding="utf-8")), "cached": True})
         kept.unlink(missing_ok=True)
         documents = str(collection.folder / "documents")
-        figures = worker.ask("build", documents=documents, path=str(path), settings=settings, threads=threads)
+        figures = worker.ask(
+            "build", documents=documents, path=str(path), settings=settings, threads=threads
+        )
         figures |= {"version": version, "settings": settings}
         kept.write_text(json.dumps(figures), encoding="utf-8")
         return Built(path, figures)

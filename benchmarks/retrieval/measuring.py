@@ -1,4 +1,4 @@
-"""One collection: indexes, answers compared with the twin's, times in turn."""
+"""One collection: indexes, answers compared with the reference's, times in turn."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Plan:
         systems: that are measured, Lexpand first.
         ks: depths.
         queries: of each set, at most.
-        twin: queries of each set that are compared with the NumPy twin; with none, Lexpand's documents need not fit in
-            memory.
+        reference: queries of each set that are compared with the NumPy reference; with none, Lexpand's
+            documents need not fit in memory.
         threads: see `Ask`.
         retune: choose operating points anew.
         points: operating points by system's module.
@@ -43,7 +43,7 @@ class Plan:
     systems: Sequence[System]
     ks: Sequence[int]
     queries: int
-    twin: int
+    reference: int
     threads: int
     retune: bool
     points: dict[str, OperatingPoints]
@@ -60,7 +60,7 @@ class Measured:
     panels: list[dict[str, Any]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     exact: bool | None = None
-    twin_queries: int = 0
+    reference_queries: int = 0
     effort_by_index: bool = False
 
 
@@ -68,8 +68,8 @@ def measure(plan: Plan, collection: Collection) -> Measured:
     """Everything about one collection."""
     measured = Measured(collection.name, len(collection.documents))
     indexes = dict(_indexes(plan, collection, measured))
-    if LEXPAND in indexes and plan.twin:
-        _compare_with_twin(plan, collection, indexes[LEXPAND], measured)
+    if LEXPAND in indexes and plan.reference:
+        _compare_with_reference(plan, collection, indexes[LEXPAND], measured)
     with _opened(plan, collection, indexes, measured) as workers:
         for queries, folder in collection.query_sets.items():
             count = min(plan.queries, len(collection.documents), _rows(folder))
@@ -93,7 +93,9 @@ def _note_memory(worker: Worker, figures: dict[str, Any]) -> None:
         figures["searching"] = worker.ask("memory")
 
 
-def _memory_of_lexpand(plan: Plan, collection: Collection, index: Built, measured: Measured) -> None:
+def _memory_of_lexpand(
+    plan: Plan, collection: Collection, index: Built, measured: Measured
+) -> None:
     """In a process that asks the public API alone: with both, the files are mapped twice."""
     log = log_path(plan.root, LEXPAND.module)
     queries, folder = next(iter(collection.query_sets.items()))
@@ -105,11 +107,19 @@ def _memory_of_lexpand(plan: Plan, collection: Collection, index: Built, measure
         _note_memory(worker, measured.builds[LEXPAND.name])
 
 
-def _indexes(plan: Plan, collection: Collection, measured: Measured) -> Iterator[tuple[System, Built]]:
+def _indexes(
+    plan: Plan, collection: Collection, measured: Measured
+) -> Iterator[tuple[System, Built]]:
     for system in plan.systems:
         plan.say(f"{collection.name}: index of {system.name}")
         try:
-            found = built(system, collection, _build_settings(plan, system, collection), plan.root, plan.pythons)
+            found = built(
+                system,
+                collection,
+                _build_settings(plan, system, collection),
+                plan.root,
+                plan.pythons,
+            )
         except WorkerError as error:
             measured.skipped[system.name] = str(error)
             continue
@@ -121,21 +131,33 @@ def _build_settings(plan: Plan, system: System, collection: Collection) -> Setti
     return plan.points[system.module].of_index(collection.name) or system.build
 
 
-def _compare_with_twin(plan: Plan, collection: Collection, index: Built, measured: Measured) -> None:
-    """In a process of its own, for the twin takes much memory: agreement, and the native writer's CPU time."""
-    plan.say(f"{collection.name}: answers beside the NumPy twin's")
+def _compare_with_reference(
+    plan: Plan, collection: Collection, index: Built, measured: Measured
+) -> None:
+    """In a process of its own, for the reference takes much memory: agreement, and the native writer's CPU time."""
+    plan.say(f"{collection.name}: answers beside the NumPy reference's")
     documents, path = str(collection.folder / "documents"), str(index.path)
     log = log_path(plan.root, LEXPAND.module)
-    with working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker, _noted(measured, "NumPy twin"):
+    with (
+        working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker,
+        _noted(measured, "NumPy reference"),
+    ):
         written = worker.ask("call", name="write_segment", documents=documents, path=path)
         measured.builds[LEXPAND.name]["segment_cpu_seconds"] = written["cpu_seconds"]
         worker.ask("open", path=path, documents=measured.documents, threads=1)
         verdicts = [
-            worker.ask("call", name="agrees", folder=str(folder), first=0, end=plan.twin, ks=list(plan.ks))
+            worker.ask(
+                "call",
+                name="agrees",
+                folder=str(folder),
+                first=0,
+                end=plan.reference,
+                ks=list(plan.ks),
+            )
             for folder in collection.query_sets.values()
         ]
         measured.exact = all(verdict["exact"] for verdict in verdicts)
-        measured.twin_queries = sum(verdict["queries"] for verdict in verdicts)
+        measured.reference_queries = sum(verdict["queries"] for verdict in verdicts)
 
 
 @contextmanager
@@ -157,8 +179,12 @@ def _opened(
         for system, index in indexes.items():
             log = log_path(plan.root, system.module)
             try:
-                worker = stack.enter_context(working(plan.pythons.of(system), system.module, plan.threads, log))
-                opened = worker.ask("open", path=str(index.path), documents=measured.documents, threads=plan.threads)
+                worker = stack.enter_context(
+                    working(plan.pythons.of(system), system.module, plan.threads, log)
+                )
+                opened = worker.ask(
+                    "open", path=str(index.path), documents=measured.documents, threads=plan.threads
+                )
                 for queries, folder in collection.query_sets.items():
                     worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)
             except WorkerError as error:
@@ -179,20 +205,34 @@ def _panel(
     for system, worker in workers.items():
         if ask.threads == 1 or system.batch:
             try:
-                contenders += _contenders(plan, collection, ask, system, worker, measured.effort_by_index)
+                contenders += _contenders(
+                    plan, collection, ask, system, worker, measured.effort_by_index
+                )
             except WorkerError as error:
                 measured.skipped[f"{system.name}, queries {ask.queries}, k = {ask.k}"] = str(error)
     run_rounds(contenders, ask, first=ask.k == plan.ks[0])
     for contender in contenders:
         if contender.failure:
-            measured.skipped[f"{contender.label}, queries {ask.queries}, k = {ask.k}"] = contender.failure
-    facts = {"collection": collection.name, "queries": ask.queries, "k": ask.k, "threads": ask.threads}
+            measured.skipped[f"{contender.label}, queries {ask.queries}, k = {ask.k}"] = (
+                contender.failure
+            )
+    facts = {
+        "collection": collection.name,
+        "queries": ask.queries,
+        "k": ask.k,
+        "threads": ask.threads,
+    }
     points = {each.label: each.figures() for each in contenders if not each.failure}
     return {**facts, "count": ask.count, "points": points, "curves": _curves(ask, workers)}
 
 
 def _contenders(
-    plan: Plan, collection: Collection, ask: Ask, system: System, worker: Worker, effort_by_index: bool
+    plan: Plan,
+    collection: Collection,
+    ask: Ask,
+    system: System,
+    worker: Worker,
+    effort_by_index: bool,
 ) -> list[Contender]:
     if not system.ladders:
         return [Contender(system.name, worker, system.search)]
@@ -227,7 +267,10 @@ def _curves(ask: Ask, workers: dict[System, Worker]) -> dict[str, list[dict[str,
     sample = Ask(ask.queries, min(_SWEEP, ask.count), ask.k, 1, ask.truth)
     fixed: dict[System, Settings] = {LEXPAND: {"api": "native"}, SEISMIC: {}}
     swept = {
-        system: [Contender(system.name, worker, {**fixed.get(system, {}), **settings}) for settings in system.sweep]
+        system: [
+            Contender(system.name, worker, {**fixed.get(system, {}), **settings})
+            for settings in system.sweep
+        ]
         for system, worker in workers.items()
         if system.sweep
     }

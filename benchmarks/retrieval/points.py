@@ -51,7 +51,9 @@ class OperatingPoints:
             return cls()
         file = tomllib.loads(path.read_text(encoding="utf-8"))
         points = {
-            (point["collection"], point["queries"], point["k"]): Point(point["settings"], point["recall"])
+            (point["collection"], point["queries"], point["k"]): Point(
+                point["settings"], point["recall"]
+            )
             for point in file.get("point", [])
         }
         return cls(file.get("build", {}), file.get("build_for", {}), points)
@@ -60,9 +62,18 @@ class OperatingPoints:
         """Sorted, so that a change of one point is a change of one place."""
         lines = ["# Written by benchmarks/search.py --tune.", "", "[build]", *_lines(self.build)]
         for collection in sorted(self.build_for):
-            lines += ["", f"[build_for.{json.dumps(collection)}]", *_lines(self.build_for[collection])]
+            lines += [
+                "",
+                f"[build_for.{json.dumps(collection)}]",
+                *_lines(self.build_for[collection]),
+            ]
         for (collection, queries, k), point in sorted(self.points.items()):
-            names: Settings = {"collection": collection, "queries": queries, "k": k, "recall": round(point.recall, 4)}
+            names: Settings = {
+                "collection": collection,
+                "queries": queries,
+                "k": k,
+                "recall": round(point.recall, 4),
+            }
             settings = ", ".join(_lines(point.settings))
             lines += ["", "[[point]]", *_lines(names), f"settings = {{ {settings} }}"]
         path.parent.mkdir(parents=True, exist_ok=True)

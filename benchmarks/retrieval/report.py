@@ -16,16 +16,26 @@ _PEERS = {"splade_index": ("splade-index", _EXACT), "seismic99": ("Seismic 99 %"
 """Of each ratio: the peer, and which of ours it is compared with: an exact one with exact, a tuned one with tuned."""
 
 
-_BUILDS = ("system", "keeps", "build CPU s", "wall s", "index MB", "all files MB", "peak MB building", "searching")
+_BUILDS = (
+    "system",
+    "keeps",
+    "build CPU s",
+    "wall s",
+    "index MB",
+    "all files MB",
+    "peak MB building",
+    "searching",
+)
 
 
 def ratios(measured: Measured) -> dict[str, Any]:
     """Peer by Lexpand for times and build (larger is better for Lexpand), Lexpand by peer for bytes (smaller is).
 
-    Times are means; of the query sets, the one that is worse for Lexpand counts. Lexpand is asked by Index.search where
-    that can do it (``headline_exact``, ``headline_99``), else by _native.search; names that end in ``_native`` are the
-    native call's, which gives rows and no ids, as these peers do. splade-index is exact, so its ratios with and without
-    ``_exact`` are the same. None: not measured.
+    Times are means; of the query sets, the one that is worse for Lexpand counts. Lexpand is asked
+    by Index.search where that can do it (``headline_exact``, ``headline_99``), else by
+    _native.search; names that end in ``_native`` are the native call's, which gives rows and no
+    ids, as these peers do. splade-index is exact, so its ratios with and without ``_exact`` are the
+    same. None: not measured.
     """
     found: dict[str, Any] = {}
     for short, (peer, ours) in _PEERS.items():
@@ -37,7 +47,9 @@ def ratios(measured: Measured) -> dict[str, Any]:
             found[f"{name}_exact_native"] = _lowest(measured, k, peer, f"{_EXACT}, _native.search")
     ours_built, theirs = measured.builds.get("Lexpand"), measured.builds.get("Seismic")
     found["build_vs_seismic"] = _quotient(theirs, ours_built, "cpu_seconds", "cpu_seconds")
-    found["build_vs_seismic_native"] = _quotient(theirs, ours_built, "cpu_seconds", "segment_cpu_seconds")
+    found["build_vs_seismic_native"] = _quotient(
+        theirs, ours_built, "cpu_seconds", "segment_cpu_seconds"
+    )
     found["bytes_vs_seismic"] = _quotient(ours_built, theirs, "bytes", "bytes")
     return {
         **found,
@@ -45,7 +57,7 @@ def ratios(measured: Measured) -> dict[str, Any]:
         "headline_99": _headline(measured, _TUNED).split(", ")[1],
         "reached_99": all(point["recall"] >= TARGET for point in _tuned(measured)),
         "exact": measured.exact,
-        "twin_queries": measured.twin_queries,
+        "reference_queries": measured.reference_queries,
         "documents": measured.documents,
         "threads": max((panel["threads"] for panel in measured.panels), default=0),
     }
@@ -65,8 +77,12 @@ def print_tables(console: Console, measured: Measured) -> None:
     for name, reason in measured.skipped.items():
         console.print(f"left out: {name}: {reason}", markup=False)
     if measured.exact is not None:
-        verdict = "equal the NumPy twin's to the bit" if measured.exact else "DIFFER from the NumPy twin's"
-        console.print(f"exact answers to {measured.twin_queries} queries {verdict}")
+        verdict = (
+            "equal the NumPy reference's to the bit"
+            if measured.exact
+            else "DIFFER from the NumPy reference's"
+        )
+        console.print(f"exact answers to {measured.reference_queries} queries {verdict}")
 
 
 def _cells(figures: dict[str, Any]) -> Iterator[str]:
@@ -86,8 +102,12 @@ def _search_table(panel: dict[str, Any]) -> Table:
     for heading in ("system", "settings", "recall", "mean ms", "p50", "p99"):
         table.add_column(heading, justify="left" if heading in ("system", "settings") else "right")
     for name, point in sorted(panel["points"].items(), key=lambda item: item[1]["mean_ms"]):
-        settings = ", ".join(f"{key} {value}" for key, value in point["settings"].items() if key != "api")
-        times = (f"{point[key]:.3f}" if key in point else "" for key in ("mean_ms", "p50_ms", "p99_ms"))
+        settings = ", ".join(
+            f"{key} {value}" for key, value in point["settings"].items() if key != "api"
+        )
+        times = (
+            f"{point[key]:.3f}" if key in point else "" for key in ("mean_ms", "p50_ms", "p99_ms")
+        )
         table.add_row(name, settings, f"{point['recall']:.4f}", *times)
     return table
 
@@ -108,7 +128,9 @@ def _lowest(measured: Measured, k: int, peer: str, ours: str) -> float | None:
     return min(found, default=None)
 
 
-def _quotient(above: dict[str, Any] | None, below: dict[str, Any] | None, *names: str) -> float | None:
+def _quotient(
+    above: dict[str, Any] | None, below: dict[str, Any] | None, *names: str
+) -> float | None:
     if not above or not below or names[0] not in above or names[1] not in below:
         return None
     return float(above[names[0]] / below[names[1]])

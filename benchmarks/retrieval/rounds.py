@@ -20,8 +20,8 @@ _LEAST = 25
 
 _WARM = 20
 
-# Before each block: threads of the system before it, which spin or collect garbage for a while, come to rest; all share
-# one core.
+# Before each block: threads of the system before it, which spin or collect garbage for a while,
+# come to rest; all share one core.
 _PAUSE_SECONDS = 0.1
 
 
@@ -33,7 +33,8 @@ class Ask:
         queries: name of the query set.
         count: how many of it.
         k: depth.
-        threads: with more than 1, a block is one batch call, and there are no times of single queries.
+        threads: with more than 1, a block is one batch call, and there are no times of single
+            queries.
         truth: what should be found.
     """
 
@@ -57,7 +58,13 @@ class Contender:
 
     def take_block(self, ask: Ask, first: int, end: int) -> None:
         """Search for a block; a failure is kept, and ends this contender's part."""
-        asked: dict[str, Any] = {"name": ask.queries, "first": first, "end": end, "k": ask.k, "settings": self.settings}
+        asked: dict[str, Any] = {
+            "name": ask.queries,
+            "first": first,
+            "end": end,
+            "k": ask.k,
+            "settings": self.settings,
+        }
         try:
             if ask.threads > 1:
                 answer = self.worker.ask("batch", **asked, threads=ask.threads)
@@ -68,7 +75,9 @@ class Contender:
         except WorkerError as error:
             self.failure = str(error)
             return
-        self.recalls += [ask.truth.recall(first + i, rows, ask.k) for i, rows in enumerate(answer["rows"])]
+        self.recalls += [
+            ask.truth.recall(first + i, rows, ask.k) for i, rows in enumerate(answer["rows"])
+        ]
 
     def warm(self, ask: Ask, count: int = _WARM) -> None:
         """Some queries whose times are thrown away."""
@@ -88,11 +97,12 @@ class Contender:
 def run_rounds(contenders: list[Contender], ask: Ask, *, first: bool = False) -> None:
     """All queries by all contenders, in turn; in another order each round: none always follows the same one.
 
-    And each on other queries: whoever asks what another has just asked of the same index finds it in the processor's
-    caches.
+    And each on other queries: whoever asks what another has just asked of the same index finds it
+    in the processor's caches.
 
-    Where these queries are asked for the ``first`` time, everybody is asked all of them beforehand. Some systems spend
-    a minute on their first query, and the memory of the others, which rest meanwhile, is cold then.
+    Where these queries are asked for the ``first`` time, everybody is asked all of them beforehand.
+    Some systems spend a minute on their first query, and the memory of the others, which rest
+    meanwhile, is cold then.
     """
     for contender in contenders:
         contender.warm(ask)

@@ -1,7 +1,7 @@
 """Exact scores of the documents that may count, and recall against them.
 
-Exact is the float64 sum of products of the float32 weights. A hit counts if its exact score reaches the k-th best less
-one millionth of it, so that ties count whichever of them a system returns.
+Exact is the float64 sum of products of the float32 weights. A hit counts if its exact score reaches
+the k-th best less one millionth of it, so that ties count whichever of them a system returns.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Truth:
         best: list[Candidates] = [(np.zeros(0), np.zeros(0, np.int64))] * len(asked)
         for first, (indptr, terms, weights) in documents.slices(_SLICE):
             shape = (len(indptr) - 1, documents.vocabulary_size)
-            columns = sp.csr_array((weights.astype(np.float64), terms.astype(np.int32), indptr), shape=shape).tocsc()
+            columns = sp.csr_array(
+                (weights.astype(np.float64), terms.astype(np.int32), indptr), shape=shape
+            ).tocsc()
             for i, (query_terms, query_weights) in enumerate(asked):
                 scores = _scores(columns, query_terms, query_weights)
                 found = np.flatnonzero(scores > 0)
@@ -71,7 +73,9 @@ class Truth:
         return cls([(scores[a:b], rows[a:b]) for a, b in itertools.pairwise(starts.tolist())])
 
 
-def _scores(columns: sp.csc_array, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
+def _scores(
+    columns: sp.csc_array, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+) -> NDArray[np.float64]:
     scores = np.zeros(columns.shape[0])
     for term, weight in zip(terms.tolist(), weights.tolist(), strict=True):
         postings = slice(columns.indptr[term], columns.indptr[term + 1])

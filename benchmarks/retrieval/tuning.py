@@ -29,7 +29,8 @@ Try = Callable[[Settings], Trial]
 def tune(worker: Worker, ask: Ask, ladders: Sequence[Ladder], fixed: Settings) -> Point:
     """The cheapest settings of the ladders that reach the target on all queries; else those of the highest recall.
 
-    Ladders are climbed with a sample of the queries, then the cheapest are proved with all, climbing on where needed.
+    Ladders are climbed with a sample of the queries, then the cheapest are proved with all,
+    climbing on where needed.
     """
     sampled = replace(ask, count=min(SAMPLE, ask.count), threads=1)
     everything = replace(ask, threads=1)
@@ -37,7 +38,9 @@ def tune(worker: Worker, ask: Ask, ladders: Sequence[Ladder], fixed: Settings) -
     for candidate in sorted(chosen, key=lambda each: each.mean_ms):
         ladder = next(ladder for ladder in ladders if candidate.settings in ladder)
         rest = ladder[list(ladder).index(candidate.settings) :]
-        proved, tried = climb(rest, lambda settings: trial(worker, everything, settings, fixed), float("inf"))
+        proved, tried = climb(
+            rest, lambda settings: trial(worker, everything, settings, fixed), float("inf")
+        )
         seen += tried
         if proved is not None:
             return Point(proved.settings, proved.recall)

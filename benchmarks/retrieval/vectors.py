@@ -1,6 +1,7 @@
 """Sparse vectors as three raw files, which every process reads as it likes.
 
-``indptr.i64``, ``terms.u32`` and ``weights.f32`` are CSR in the machine's byte order; ``vectors.json`` is written last.
+``indptr.i64``, ``terms.u32`` and ``weights.f32`` are CSR in the machine's byte order;
+``vectors.json`` is written last.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Vectors:
         """Rows ``first`` to ``end`` in memory."""
         start, stop = int(self.indptr[first]), int(self.indptr[end])
         terms = np.fromfile(self.folder / "terms.u32", np.uint32, stop - start, offset=4 * start)
-        weights = np.fromfile(self.folder / "weights.f32", np.float32, stop - start, offset=4 * start)
+        weights = np.fromfile(
+            self.folder / "weights.f32", np.float32, stop - start, offset=4 * start
+        )
         return self.indptr[first : end + 1] - start, terms, weights
 
     def slices(self, step: int) -> Iterator[tuple[int, Rows]]:

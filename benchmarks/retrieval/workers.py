@@ -30,31 +30,44 @@ class Worker:
 
     Args:
         python: the interpreter that has the system installed.
-        module: of the room.
+        module: of the package.
         threads: for its libraries' pools.
         log: a file for what it prints.
         timeout: seconds for one answer.
-        room: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
+        package: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
 
     Raises:
         WorkerError: there is no such interpreter.
     """
 
     def __init__(
-        self, python: Path, module: str, threads: int, log: Path, timeout: float = 7200, room: str = "peers"
+        self,
+        python: Path,
+        module: str,
+        threads: int,
+        log: Path,
+        timeout: float = 7200,
+        package: str = "peers",
     ) -> None:
         self.module = module
         self._log, self._timeout = log, timeout
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
         with log.open("ab") as errors:
-            pipe, command = subprocess.PIPE, [str(python), "-m", f"{room}.{module}"]
+            pipe, command = subprocess.PIPE, [str(python), "-m", f"{package}.{module}"]
             try:
                 self._process = subprocess.Popen(
-                    command, cwd=_BENCHMARKS, env=environment, stdin=pipe, stdout=pipe, stderr=errors
+                    command,
+                    cwd=_BENCHMARKS,
+                    env=environment,
+                    stdin=pipe,
+                    stdout=pipe,
+                    stderr=errors,
                 )
             except OSError as error:
-                raise WorkerError(f"{python} does not start ({error.strerror}): make .venv-bench/ready") from error
+                raise WorkerError(
+                    f"{python} does not start ({error.strerror}): make .venv-bench/ready"
+                ) from error
         with contextlib.suppress(AttributeError, OSError):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-threads:])
 

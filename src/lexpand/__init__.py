@@ -5,9 +5,9 @@
     kb = lexpand.create("kb.index", ["Ask your manager two weeks ahead.", "Invoices go out on the first."])
     print(kb.search("when can I take a holiday?", k=3))
 
-The packages, in the order in which data flows: `lexpand.data`, `lexpand.evaluation`, `lexpand.encode`, `lexpand.index`,
-`lexpand.search`, `lexpand.explanation`, `lexpand.collection`, `lexpand.adapters`, `lexpand.cli`. Errors stand in
-`lexpand.errors`.
+The packages, in the order in which data flows: `lexpand.data`, `lexpand.evaluation`,
+`lexpand.encode`, `lexpand.index`, `lexpand.search`, `lexpand.explanation`, `lexpand.collection`,
+`lexpand.adapters`, `lexpand.cli`. Errors stand in `lexpand.errors`.
 """
 
 from importlib import import_module
@@ -92,8 +92,9 @@ __all__ = [
     "why_not",
 ]
 
-# Packages are imported when a name of theirs is first used (PEP 562), so that `import lexpand` costs nothing. No
-# package has the name of a public function: importing `lexpand.explanation` must not hide `lexpand.explain`.
+# Packages are imported when a name of theirs is first used (PEP 562), so that `import lexpand`
+# costs nothing. No package has the name of a public function: importing `lexpand.explanation` must
+# not hide `lexpand.explain`.
 _PACKAGES = {
     "collection": "Collection CollectionInfo IngestReport create ingest open",
     "data": (
@@ -105,7 +106,9 @@ _PACKAGES = {
     "evaluation": "evaluate",
     "explanation": "Explanation WhyNot explain why_not",
     "index": "Index",
-    "search": ("Hit Hits HybridRetriever Pipeline Retriever SparseRetriever WordRetriever open_retriever"),
+    "search": (
+        "Hit Hits HybridRetriever Pipeline Retriever SparseRetriever WordRetriever open_retriever"
+    ),
 }
 _PACKAGE_OF = {name: package for package, names in _PACKAGES.items() for name in names.split()}
 

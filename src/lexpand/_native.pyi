@@ -141,10 +141,14 @@ class Segment:
     ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint16], NDArray[np.float32]]:
         """The forward index, copied: starts [units + 1], terms [nnz], impacts [nnz], scales [units]."""
 
-    def document_frequencies(self, field: int, units: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
+    def document_frequencies(
+        self, field: int, units: NDArray[np.uint64] | None = None
+    ) -> NDArray[np.uint64]:
         """Of each term, how many units of a set have it (bit i % 64 of word i // 64; None: all): [vocabulary_size]."""
 
-    def vector(self, field: int, ordinal: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16], float]:
+    def vector(
+        self, field: int, ordinal: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint16], float]:
         """One unit: its terms, their impacts, its scale. A stored weight is impact * scale in float64."""
 
 def write_segment(
@@ -192,7 +196,13 @@ def search(
     k: int,
     effort: float = 1.0,
     threads: int = 1,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+]:
     """The best ``k`` units of each query (CSR): indptr, scores, rows, segments, ordinals; best first.
 
     Beside each segment, the ordinals that may be found (bit i % 64 of word i // 64), or None for all. Equal scores are
@@ -200,7 +210,9 @@ def search(
     read, strongest contributions first; at 1 the result is exact.
     """
 
-def strings_at(starts: NDArray[np.uint64], text: NDArray[np.uint8], places: NDArray[np.uint32]) -> list[str]:
+def strings_at(
+    starts: NDArray[np.uint64], text: NDArray[np.uint8], places: NDArray[np.uint32]
+) -> list[str]:
     """Of strings that lie in ``text`` as UTF-8, one after the other, those at some places.
 
     String i is bytes ``starts[i]`` to ``starts[i + 1]``. Raises CorruptIndex where one is past the text, or no UTF-8.
@@ -214,7 +226,9 @@ class WordField:
     """
 
     @staticmethod
-    def from_sections(sections: Mapping[int, bytes], units: int, *, verify: bool = True) -> WordField:
+    def from_sections(
+        sections: Mapping[int, bytes], units: int, *, verify: bool = True
+    ) -> WordField:
         """Copy and check sections of `build_words` or `merge_words`; without ``verify`` not every posting."""
 
     @property
@@ -278,7 +292,10 @@ class WordQuery:
         """Word, frequency, idf and share of a unit's score; summed in this order they are the score."""
 
 def build_words(
-    words: Sequence[str], indptr: NDArray[np.int64], terms: NDArray[np.uint32], counts: NDArray[np.uint32]
+    words: Sequence[str],
+    indptr: NDArray[np.int64],
+    terms: NDArray[np.uint32],
+    counts: NDArray[np.uint32],
 ) -> list[tuple[int, bytes]]:
     """The sections (kind, bytes) of an open field, ascending by kind.
 

@@ -19,7 +19,8 @@
     ├── StorageError             the disk: full, read-only, or failing
     └── MissingExtra             an optional dependency is not installed
 
-A message says what is wrong, with which value, and what to do about it. What is only warned of is a LexpandWarning.
+A message says what is wrong, with which value, and what to do about it. What is only warned of is a
+LexpandWarning.
 """
 
 from __future__ import annotations

@@ -17,9 +17,14 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 @pytest.fixture
 def folder(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:
     """The folder of an index of the five pages, one without a text, and two of the same text."""
-    twins = [Document(name, "Vacation days are sent by e-mail.", metadata={"title": "mine"}) for name in ("a", "b")]
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
-        ingest(index, encoder, [*pages, Document("bare", "", "Invoices by e-mail"), *twins])
+    duplicates = [
+        Document(name, "Vacation days are sent by e-mail.", metadata={"title": "mine"})
+        for name in ("a", "b")
+    ]
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
+        ingest(index, encoder, [*pages, Document("bare", "", "Invoices by e-mail"), *duplicates])
     return tmp_path / "pages.index"
 
 

@@ -13,7 +13,11 @@ from haystack.components.joiners import DocumentJoiner
 
 from lexpand import Document as Page
 from lexpand import DocumentEncoding, Encoder, Retriever
-from lexpand.adapters.haystack import LexpandRetriever, LexpandSparseDocumentEmbedder, LexpandSparseTextEmbedder
+from lexpand.adapters.haystack import (
+    LexpandRetriever,
+    LexpandSparseDocumentEmbedder,
+    LexpandSparseTextEmbedder,
+)
 from lexpand.errors import DataError, FilterError, LexpandError, ModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the framework's own, in several versions
@@ -55,10 +59,14 @@ def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
 
 
 # A filter on a field `type`: as a mapping, Haystack would take it for an object of its own.
-@pytest.mark.parametrize("filters", [None, "not team = finance", {"team": "finance"}, {"type": "env_var"}])
+@pytest.mark.parametrize(
+    "filters", [None, "not team = finance", {"team": "finance"}, {"type": "env_var"}]
+)
 def test_a_pipeline_is_saved_and_loaded(folder: Path, plain: Retriever, filters: Any) -> None:
     pipeline = Pipeline()
-    pipeline.add_component("retriever", LexpandRetriever(folder, "hybrid", top_k=3, filters=filters))
+    pipeline.add_component(
+        "retriever", LexpandRetriever(folder, "hybrid", top_k=3, filters=filters)
+    )
     pipeline.add_component("joiner", DocumentJoiner(sort_by_score=False))
     pipeline.connect("retriever.documents", "joiner.documents")
     again = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
@@ -77,12 +85,18 @@ def test_an_asynchronous_pipeline_finds_the_same(folder: Path, plain: Retriever)
     pipeline.get_component("retriever").close()
 
 
-def test_an_index_is_opened_once_and_again_after_close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_is_opened_once_and_again_after_close(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import lexpand.adapters.haystack.retriever as module
 
     opened = []
     real = module.open_retriever
-    monkeypatch.setattr(module, "open_retriever", lambda *given, **more: opened.append(given) or real(*given, **more))
+    monkeypatch.setattr(
+        module,
+        "open_retriever",
+        lambda *given, **more: opened.append(given) or real(*given, **more),
+    )
     component = LexpandRetriever(folder, "bm25")
     assert opened == []
     component.warm_up()
@@ -115,15 +129,26 @@ def test_errors_come_through(plain: Retriever, folder: Path) -> None:
 
 def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[Page]) -> None:
     query = LexpandSparseTextEmbedder().run(QUERY)["sparse_embedding"]
-    assert dict(zip(query.indices, query.values, strict=True)) == encoder.encode_queries([QUERY]).as_dict(0)
+    assert dict(zip(query.indices, query.values, strict=True)) == encoder.encode_queries(
+        [QUERY]
+    ).as_dict(0)
 
-    given = [Document(id=page.doc_id, content=page.text, meta={"title": page.title}) for page in pages]
-    for fields, texts in (([], [page.text for page in pages]), (["title"], [page.full_text for page in pages])):
+    given = [
+        Document(id=page.doc_id, content=page.text, meta={"title": page.title}) for page in pages
+    ]
+    for fields, texts in (
+        ([], [page.text for page in pages]),
+        (["title"], [page.full_text for page in pages]),
+    ):
         vectors = encoder.encode_documents(texts)
         done = LexpandSparseDocumentEmbedder(meta_fields_to_embed=fields).run(given)["documents"]
-        assert [(one.id, one.content, one.meta) for one in done] == [(one.id, one.content, one.meta) for one in given]
+        assert [(one.id, one.content, one.meta) for one in done] == [
+            (one.id, one.content, one.meta) for one in given
+        ]
         for i, one in enumerate(done):
-            found = dict(zip(one.sparse_embedding.indices, one.sparse_embedding.values, strict=True))
+            found = dict(
+                zip(one.sparse_embedding.indices, one.sparse_embedding.values, strict=True)
+            )
             assert found == vectors.as_dict(i)
     assert all(one.sparse_embedding is None for one in given)
 
@@ -131,8 +156,14 @@ def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[P
 def test_documents_are_cut_where_they_are_told_to_be() -> None:
     given = [Document(content="Invoices are sent by e-mail on the first day of each month.")]
     (cut,) = LexpandSparseDocumentEmbedder(max_tokens=4).run(given)["documents"]
-    first = Encoder.load(documents=DocumentEncoding(max_tokens=4)).encode_documents([given[0].content]).as_dict(0)
-    assert dict(zip(cut.sparse_embedding.indices, cut.sparse_embedding.values, strict=True)) == first
+    first = (
+        Encoder.load(documents=DocumentEncoding(max_tokens=4))
+        .encode_documents([given[0].content])
+        .as_dict(0)
+    )
+    assert (
+        dict(zip(cut.sparse_embedding.indices, cut.sparse_embedding.values, strict=True)) == first
+    )
 
 
 def test_embedders_are_saved_and_loaded_with_their_settings() -> None:
@@ -145,7 +176,10 @@ def test_embedders_are_saved_and_loaded_with_their_settings() -> None:
     pipeline.add_component("documents", documents)
     again = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
     assert again.to_dict() == pipeline.to_dict()
-    given = [Document(content="and it is sent " * 20, meta={"title": None, "page": 0}), Document(content=None)]
+    given = [
+        Document(content="and it is sent " * 20, meta={"title": None, "page": 0}),
+        Document(content=None),
+    ]
     answer = again.run({"text": {"text": QUERY}, "documents": {"documents": given}})
     assert len(answer["text"]["sparse_embedding"].indices) == 2
     assert [len(one.sparse_embedding.indices) for one in answer["documents"]["documents"]] == [3, 0]

@@ -56,15 +56,26 @@ def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) ->
     assert {document.id: document.page_content for document in documents}.items() >= texts.items()
     invoice = next(document for document in documents if document.id == "invoice")
     score = invoice.metadata["score"]
-    assert invoice.metadata == {"doc_id": "invoice", "title": "Billing", "team": "finance", "score": score}
+    assert invoice.metadata == {
+        "doc_id": "invoice",
+        "title": "Billing",
+        "team": "finance",
+        "score": score,
+    }
 
 
-def test_k_and_filter_of_a_call_stand_for_the_retrievers_own(plain: Retriever, pages: list[Page]) -> None:
+def test_k_and_filter_of_a_call_stand_for_the_retrievers_own(
+    plain: Retriever, pages: list[Page]
+) -> None:
     retriever = LexpandRetriever(retriever=plain, k=2, filter="team = finance")
     finance = expected(plain, 2, "team = finance")
     assert found(retriever.invoke(QUERY)) == finance and len(finance) == 1
-    assert found(retriever.invoke(QUERY, filter={"title": "mine"})) == expected(plain, 2, {"title": "mine"})
-    assert found(retriever.invoke(QUERY, k=1, filter="not team = finance")) == expected(plain, 1, "not team = finance")
+    assert found(retriever.invoke(QUERY, filter={"title": "mine"})) == expected(
+        plain, 2, {"title": "mine"}
+    )
+    assert found(retriever.invoke(QUERY, k=1, filter="not team = finance")) == expected(
+        plain, 1, "not team = finance"
+    )
     assert retriever.invoke(QUERY, k=0) == []
     for same in ({"team": "finance"}, parse_filter("team = finance")):
         assert found(LexpandRetriever(retriever=plain, filter=same).invoke(QUERY)) == finance

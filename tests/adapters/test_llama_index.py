@@ -34,7 +34,9 @@ def expected(retriever: Retriever, k: int, filter: Any = None) -> list[tuple[str
 def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) -> None:
     nodes = LexpandRetriever(plain).retrieve(QUERY)
     assert found(nodes) == expected(plain, 10)
-    assert {"a", "b"} <= {node.node_id for node in nodes}, "LlamaIndex drops what it takes for the same node"
+    assert {"a", "b"} <= {node.node_id for node in nodes}, (
+        "LlamaIndex drops what it takes for the same node"
+    )
     texts = {page.doc_id: page.text for page in pages} | {"bare": "Invoices by e-mail"}
     assert {node.node_id: node.text for node in nodes}.items() >= texts.items()
     invoice = next(node for node in nodes if node.node_id == "invoice")
@@ -49,7 +51,9 @@ def test_k_and_filter(plain: Retriever) -> None:
     assert LexpandRetriever(plain, 0).retrieve(QUERY) == []
 
 
-def test_asynchronous_calls_find_the_same_in_a_thread(plain: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asynchronous_calls_find_the_same_in_a_thread(
+    plain: Retriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads, rank = [], plain.rank
 
     def ranked(*args: Any, **settings: Any) -> Any:
@@ -109,7 +113,9 @@ def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page
 
 def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
     embedding = LexpandSparseEmbedding(
-        Encoder.load(documents=DocumentEncoding(pruning="top=4"), queries=QueryEncoding(pruning="top=2"))
+        Encoder.load(
+            documents=DocumentEncoding(pruning="top=4"), queries=QueryEncoding(pruning="top=2")
+        )
     )
     assert len(embedding.get_query_embedding(QUERY)) == 2
     assert len(embedding.get_text_embedding(QUERY)) == 4
@@ -118,5 +124,8 @@ def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
 def test_what_llama_index_writes_of_the_embedding(encoder: Encoder) -> None:
     embedding = LexpandSparseEmbedding(encoder)
     written = embedding.model_dump()
-    assert (written["class_name"], written["model_name"]) == ("LexpandSparseEmbedding", encoder.contract.name)
+    assert (written["class_name"], written["model_name"]) == (
+        "LexpandSparseEmbedding",
+        encoder.contract.name,
+    )
     assert "encoder" not in written

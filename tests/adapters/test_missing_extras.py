@@ -36,14 +36,20 @@ except MissingExtra as error:
         ("haystack", "haystack", "haystack-ai", "haystack"),
     ],
 )
-def test_a_missing_framework_is_named_with_its_extra(module: str, framework: str, package: str, extra: str) -> None:
+def test_a_missing_framework_is_named_with_its_extra(
+    module: str, framework: str, package: str, extra: str
+) -> None:
     code = CODE.format(framework=framework, module=module)
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert f"needs {package}: pip install 'lexpand[{extra}]'" in said
 
 
 def test_the_extras_exist() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(
+        (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     extras = project["optional-dependencies"]
     for extra, package in (
         ("langchain", "langchain-core"),

@@ -35,7 +35,9 @@ class Ran(NamedTuple):
 
 def run_here(*arguments: object, given: str | bytes | None = None, columns: int = 80) -> Ran:
     env = {"COLUMNS": str(columns), "NO_COLOR": None, "FORCE_COLOR": None}
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=given, env=env)
+    result = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], input=given, env=env
+    )
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from cli_runs import COMMAND, Ran, run_here, write_rows
 
 from lexpand import Document, Encoder, Index, ingest
 
-_load_once = cache(Encoder.load)
+# Few, because each holds a copy of the weights.
+_load_once = lru_cache(maxsize=4)(Encoder.load)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +35,13 @@ def shell() -> Callable[..., Ran]:
     def call(*arguments: object, **options: object) -> Ran:
         done = subprocess.run(
             [COMMAND, *map(str, arguments)],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", "timeout": 120, **options},
+            **{
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                "encoding": "utf-8",
+                "timeout": 120,
+                **options,
+            },
         )
         return Ran(done.returncode, done.stdout or "", done.stderr or "")
 
@@ -46,8 +53,17 @@ def pages_index(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> P
     """An index of four pages; tests read it."""
     path = tmp_path_factory.mktemp("pages") / "pages.index"
     pages = [
-        Document("recovery", "Choose 'I cannot get in' and we send a code to your phone.", "Account recovery"),
-        Document("invoice", "Invoices are sent by e-mail each month.", "Billing", {"team": "finance", "page": 3}),
+        Document(
+            "recovery",
+            "Choose 'I cannot get in' and we send a code to your phone.",
+            "Account recovery",
+        ),
+        Document(
+            "invoice",
+            "Invoices are sent by e-mail each month.",
+            "Billing",
+            {"team": "finance", "page": 3},
+        ),
         Document("printer", "Turn the printer off, wait ten seconds, and turn it on again."),
         Document("crash", "If the application crashes, send us the log file.", "Crash reports"),
     ]

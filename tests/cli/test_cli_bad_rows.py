@@ -14,18 +14,54 @@ GOOD = {"id": "good", "text": "good words"}
 BAD = {
     "invalid JSON": ("{bad", None, "invalid JSON at column 2: "),
     "no object": ("[1, 2]", None, "JSON that is no object but of type list"),
-    "no text": ({"id": "x"}, "x", "missing field 'text' (the row has: id); name it with fields / --text-field"),
-    "no id": ({"text": "x"}, None, "missing field 'doc_id' (the row has: text); name it with fields / --id-field"),
+    "no text": (
+        {"id": "x"},
+        "x",
+        "missing field 'text' (the row has: id); name it with fields / --text-field",
+    ),
+    "no id": (
+        {"text": "x"},
+        None,
+        "missing field 'doc_id' (the row has: text); name it with fields / --id-field",
+    ),
     "null text": ({"id": "x", "text": None}, "x", "field 'text' is null"),
     "text of another type": ({"id": "x", "text": 5}, "x", "text is 5 (int): it must be a string"),
     "empty id": ({"id": "", "text": "x"}, None, "id is '': it must be a non-empty string"),
-    "long id": ({"id": "x" * 513, "text": "x"}, None, "id 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 513 bytes"),
-    "NUL in the id": ({"id": "a\0b", "text": "x"}, None, "id 'a\\x00b' holds a NUL character: remove it"),
-    "a raw NUL byte": (b'{"id": "x", "text": "a\0b"}', None, "a raw NUL byte at byte offset 22 of the line"),
-    "lone surrogate": ('{"id": "x", "text": "a\\ud800"}', "x", "text has a lone surrogate, U+D800 at character 1"),
-    "surrogate in a name": ('{"id": "x", "text": "a", "\\ud800": 1}', "x", "a key of metadata has a lone surrogate"),
-    "invalid UTF-8": (b'{"id": "x", "text": "\xff"}', None, "invalid UTF-8 at byte offset 21 of the line (0xff)"),
-    "another content": ({"id": "good", "text": "other"}, "good", "the doc_id is taken by a document with another"),
+    "long id": (
+        {"id": "x" * 513, "text": "x"},
+        None,
+        "id 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 513 bytes",
+    ),
+    "NUL in the id": (
+        {"id": "a\0b", "text": "x"},
+        None,
+        "id 'a\\x00b' holds a NUL character: remove it",
+    ),
+    "a raw NUL byte": (
+        b'{"id": "x", "text": "a\0b"}',
+        None,
+        "a raw NUL byte at byte offset 22 of the line",
+    ),
+    "lone surrogate": (
+        '{"id": "x", "text": "a\\ud800"}',
+        "x",
+        "text has a lone surrogate, U+D800 at character 1",
+    ),
+    "surrogate in a name": (
+        '{"id": "x", "text": "a", "\\ud800": 1}',
+        "x",
+        "a key of metadata has a lone surrogate",
+    ),
+    "invalid UTF-8": (
+        b'{"id": "x", "text": "\xff"}',
+        None,
+        "invalid UTF-8 at byte offset 21 of the line (0xff)",
+    ),
+    "another content": (
+        {"id": "good", "text": "other"},
+        "good",
+        "the doc_id is taken by a document with another",
+    ),
 }
 
 
@@ -65,7 +101,9 @@ def test_the_place_is_printed_as_it_is(run: Callable, rows_file: Callable, tmp_p
     assert f"{source}:100: " in run("index", source, tmp_path / "i", *SMALL).err
 
 
-def test_many_bad_rows_are_not_all_listed(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_many_bad_rows_are_not_all_listed(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file(GOOD, *(["{"] * 30))
     lines = run("index", source, tmp_path / "i", *SMALL).err.splitlines()
     assert len(lines) == 22
@@ -78,7 +116,10 @@ def test_only_bad_rows_make_no_index(run: Callable, rows_file: Callable, tmp_pat
     ran = run("index", source, tmp_path / "i")
     assert ran.code == 1
     assert ran.err.splitlines()[0] == "2 rows refused:"
-    assert ran.err.splitlines()[-1] == f"error: {source} has no row that can be used: nothing was indexed"
+    assert (
+        ran.err.splitlines()[-1]
+        == f"error: {source} has no row that can be used: nothing was indexed"
+    )
     assert not (tmp_path / "i").exists()
 
 
@@ -90,14 +131,21 @@ def test_an_id_in_the_file_twice(run: Callable, rows_file: Callable, tmp_path: P
 
 
 @pytest.mark.parametrize("choice", ["refuse", "skip"])
-def test_an_id_that_the_index_has(run: Callable, rows_file: Callable, tmp_path: Path, choice: str) -> None:
+def test_an_id_that_the_index_has(
+    run: Callable, rows_file: Callable, tmp_path: Path, choice: str
+) -> None:
     run("index", rows_file(GOOD), tmp_path / "i", *SMALL)
-    source = rows_file({"id": "good", "text": "other"}, {"id": "new", "text": "new"}, name="more.jsonl")
+    source = rows_file(
+        {"id": "good", "text": "other"}, {"id": "new", "text": "new"}, name="more.jsonl"
+    )
     ran = run("index", source, tmp_path / "i", "--on-duplicate", choice)
     assert ran.out.startswith("1 document added")
     if choice == "refuse":
         assert ran.code == 3
-        assert f"  {source}:1 (id 'good'): the doc_id is taken by a document with another content" in ran.err
+        assert (
+            f"  {source}:1 (id 'good'): the doc_id is taken by a document with another content"
+            in ran.err
+        )
     else:
         assert (ran.code, ran.err) == (0, "")
         assert "  1 already there with another content: left as they are\n" in ran.out
@@ -106,7 +154,9 @@ def test_an_id_that_the_index_has(run: Callable, rows_file: Callable, tmp_path: 
 
 
 def test_an_empty_text_is_counted(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
-    report = run("index", rows_file(GOOD, {"id": "empty", "text": ""}), tmp_path / "i", "--json").json()
+    report = run(
+        "index", rows_file(GOOD, {"id": "empty", "text": ""}), tmp_path / "i", "--json"
+    ).json()
     assert (report["added"], report["empty"], report["refused"]) == (2, 1, [])
 
 
@@ -118,7 +168,9 @@ def test_a_nul_in_a_text_is_a_character(run: Callable, rows_file: Callable, tmp_
 
 def test_a_text_of_ten_megabytes(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     text = "extraordinarily " + f"{'x' * 199} " * (10_000_000 // 200)
-    report = run("index", rows_file({"id": "big", "text": text}, GOOD), tmp_path / "i", "--json").json()
+    report = run(
+        "index", rows_file({"id": "big", "text": text}, GOOD), tmp_path / "i", "--json"
+    ).json()
     assert (report["added"], report["truncated"]) == (2, 1)
     assert report["tokens"] > 50_000
     hits = run("search", tmp_path / "i", "extraordinarily", "--json").json()["hits"]
@@ -129,7 +181,9 @@ def test_a_text_of_ten_megabytes(run: Callable, rows_file: Callable, tmp_path: P
 def test_rows_of_tables_and_folders_have_their_places(run: Callable, tmp_path: Path) -> None:
     table = tmp_path / "docs.csv"
     table.write_text("id,text\na,x\nb\n")
-    assert f"  {table}:3: 1 columns where the header has 2" in run("index", table, tmp_path / "i").err
+    assert (
+        f"  {table}:3: 1 columns where the header has 2" in run("index", table, tmp_path / "i").err
+    )
     notes = tmp_path / "notes"
     notes.mkdir()
     (notes / "good.txt").write_text("x")

@@ -17,7 +17,10 @@ ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "
 
 def command(*arguments: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
     """Runs a command in a process of its own; arguments may be bytes."""
-    raw = [argument if isinstance(argument, bytes) else str(argument).encode() for argument in arguments]
+    raw = [
+        argument if isinstance(argument, bytes) else str(argument).encode()
+        for argument in arguments
+    ]
     return subprocess.run([*MAIN, *raw], capture_output=True, timeout=120, **options)  # type: ignore[call-overload]
 
 
@@ -36,7 +39,9 @@ def command(*arguments: object, **options: object) -> "subprocess.CompletedProce
         (("encode", "caf\udce9"), "TEXT"),
     ],
 )
-def test_arguments_that_are_no_utf8(run: Callable, pages_index: Path, arguments: tuple[str, ...], label: str) -> None:
+def test_arguments_that_are_no_utf8(
+    run: Callable, pages_index: Path, arguments: tuple[str, ...], label: str
+) -> None:
     ran = run(*(pages_index if each == "INDEX" else each for each in arguments), columns=400)
     assert label in ran.error()
     assert "must be UTF-8, got the bytes b" in ran.error()
@@ -53,7 +58,9 @@ def test_utf8_on_a_terminal_of_ascii(pages_index: Path) -> None:
 def test_standard_output_that_is_closed(pages_index: Path, arguments: tuple[str, ...]) -> None:
     name, *rest = arguments
     line = f'exec "$0" -c "from lexpand.cli import main; main()" {name} "$1" {" ".join(rest)} >&-'
-    ran = subprocess.run(["sh", "-c", line, sys.executable, str(pages_index)], capture_output=True, timeout=120)
+    ran = subprocess.run(
+        ["sh", "-c", line, sys.executable, str(pages_index)], capture_output=True, timeout=120
+    )
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
@@ -83,4 +90,7 @@ def test_titles_on_a_terminal_of_ascii(tmp_path: Path) -> None:
         made.commit()
     ran = command("get", index, "a", env={**os.environ, **ASCII})
     assert ran.stdout.splitlines()[0].split(b"  ") == [b"a", b"Cafe - now"]
-    assert rb"\u00e9 \u2014" in command("get", index, "a", "--json", env={**os.environ, **ASCII}).stdout
+    assert (
+        rb"\u00e9 \u2014"
+        in command("get", index, "a", "--json", env={**os.environ, **ASCII}).stdout
+    )

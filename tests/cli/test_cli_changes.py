@@ -12,8 +12,19 @@ from lexpand.encode import WordAnalyzer
 
 SMALL = ("--max-length", "16")
 PAGES = [
-    {"id": "printer", "text": "Turn the printer off and on again.", "title": "Printers", "year": 2019, "team": "it"},
-    {"id": "paper", "text": "Paper for the printer is in the cupboard.", "year": 2021, "team": "office"},
+    {
+        "id": "printer",
+        "text": "Turn the printer off and on again.",
+        "title": "Printers",
+        "year": 2019,
+        "team": "it",
+    },
+    {
+        "id": "paper",
+        "text": "Paper for the printer is in the cupboard.",
+        "year": 2021,
+        "team": "office",
+    },
     {"id": "invoice", "text": "Invoices are sent by e-mail.", "year": 2022, "team": "finance"},
     {"id": "crash", "text": "Send us the log file of the crash.", "year": 2023, "team": "it"},
 ]
@@ -25,7 +36,10 @@ Run = Callable[..., Ran]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made")
-    assert run_here("index", write_rows(path / "docs.jsonl", PAGES), path / "i", *SMALL, *COLUMNS).code == 0
+    assert (
+        run_here("index", write_rows(path / "docs.jsonl", PAGES), path / "i", *SMALL, *COLUMNS).code
+        == 0
+    )
     return path / "i"
 
 
@@ -67,7 +81,10 @@ def test_get_prints_documents_as_they_were_added(run: Run, index: Path) -> None:
 def test_get_prints_what_it_finds(run: Run, index: Path) -> None:
     """And an error a line for each id that is unknown."""
     ran = run("get", index, "gone", "printer", "none", "paper")
-    said = [f"error: {index} has no document {name!r}: ids are compared letter by letter" for name in ("gone", "none")]
+    said = [
+        f"error: {index} has no document {name!r}: ids are compared letter by letter"
+        for name in ("gone", "none")
+    ]
     assert (ran.code, ran.err.splitlines()) == (1, said)
     assert ran.out == run("get", index, "printer", "paper").out != ""
     ran = run("get", index, "none", "crash", "--json")
@@ -90,7 +107,9 @@ def test_fields_lists_types_and_values(run: Run, index: Path) -> None:
     assert run("fields", index.parent / "absent").code == 1
 
 
-def test_fields_of_documents_without_metadata(run: Run, rows_file: Callable, tmp_path: Path) -> None:
+def test_fields_of_documents_without_metadata(
+    run: Run, rows_file: Callable, tmp_path: Path
+) -> None:
     assert run("index", rows_file({"id": "a", "text": "x"}), tmp_path / "i", *SMALL).code == 0
     assert run("fields", tmp_path / "i").out == "no document has metadata\n"
     assert run("fields", tmp_path / "i", "--json").json() == {"fields": []}
@@ -102,7 +121,10 @@ def test_fields_of_documents_without_metadata(run: Run, rows_file: Callable, tmp
 def test_delete_by_ids(run: Run, index: Path) -> None:
     ran = run("delete", index, "paper", "none", "crash", "crash")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines() == ["2 documents deleted, 1 were not there", f"{index} holds 2 documents"]
+    assert ran.out.splitlines() == [
+        "2 documents deleted, 1 were not there",
+        f"{index} holds 2 documents",
+    ]
     assert ids_in(index) == ["printer", "invoice"]
     assert run("delete", index, "paper", "--json").json() == {
         "deleted": 0,
@@ -118,7 +140,9 @@ def test_delete_by_filter(run: Run, index: Path) -> None:
     assert ran.json() == {"deleted": 1, "missing": 0, "documents": 3, "dry_run": False}
     assert ids_in(index) == ["paper", "invoice", "crash"]
     error = run("delete", index, "--filter", "team = it and year < 2020").error()
-    assert error.endswith("no document of " + f"{index} matches team = it and year < 2020: nothing was deleted")
+    assert error.endswith(
+        "no document of " + f"{index} matches team = it and year < 2020: nothing was deleted"
+    )
 
 
 def test_delete_shows_what_it_would_do(run: Run, index: Path) -> None:
@@ -149,7 +173,10 @@ def test_a_field_that_no_document_has(run: Run, index: Path) -> None:
     for command in (["delete", index], ["search", index, "printer"]):
         error = run(*command, "--filter", "teem = it").error()
         assert "no document of " in error and "has the field teem; fields are " in error
-    assert "has the field teem to group by" in run("search", index, "printer", "--group-by", "teem").error()
+    assert (
+        "has the field teem to group by"
+        in run("search", index, "printer", "--group-by", "teem").error()
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["paper", "--filter", "year > 0"]])
@@ -163,7 +190,10 @@ def test_delete_wants_ids_or_a_filter(run: Run, index: Path, arguments: list[str
 def test_delete_beside_a_writer(run: Run, index: Path) -> None:
     with Index.open(index) as writer:
         writer.delete(["crash"])
-        assert "is being written by another process or object: wait" in run("delete", index, "paper").error()
+        assert (
+            "is being written by another process or object: wait"
+            in run("delete", index, "paper").error()
+        )
 
 
 # sync
@@ -173,7 +203,15 @@ def test_sync_makes_the_index_the_source(run: Run, index: Path, rows_file: Calla
     changed = {**PAGES[1], "text": "Paper is on the second floor."}
     source = rows_file(PAGES[0], changed, {"id": "new", "text": "A new page."}, name="now.jsonl")
     report = run("sync", source, index, "--json").json()
-    wanted = {"added": 2, "replaced": 1, "unchanged": 1, "deleted": 2, "kept": 0, "documents": 3, "refused": []}
+    wanted = {
+        "added": 2,
+        "replaced": 1,
+        "unchanged": 1,
+        "deleted": 2,
+        "kept": 0,
+        "documents": 3,
+        "refused": [],
+    }
     assert {name: report[name] for name in wanted} == wanted
     assert ids_in(index) == ["printer", "paper", "new"]
     with Index.open(index) as opened:
@@ -200,13 +238,23 @@ def test_sync_shows_what_it_would_do(run: Run, index: Path, rows_file: Callable)
         "  delete crash",
     ]
     plan = run("sync", source, index, "--dry-run", "--json").json()
-    counts = {"new": 1, "changed": 1, "unchanged": 1, "kept": 0, "held": 4, "refused": [], "gone": ["invoice", "crash"]}
+    counts = {
+        "new": 1,
+        "changed": 1,
+        "unchanged": 1,
+        "kept": 0,
+        "held": 4,
+        "refused": [],
+        "gone": ["invoice", "crash"],
+    }
     assert plan == counts
     with Index.open(index) as opened:
         assert opened.commit_info == commit
 
 
-def test_sync_deletes_no_more_than_half_without_a_yes(run: Run, index: Path, rows_file: Callable) -> None:
+def test_sync_deletes_no_more_than_half_without_a_yes(
+    run: Run, index: Path, rows_file: Callable
+) -> None:
     source = rows_file(PAGES[0], {"id": "new", "text": "A new page."}, name="now.jsonl")
     error = run("sync", source, index).error()
     assert f"the source lacks 3 of the 4 documents of {index}" in error
@@ -219,8 +267,13 @@ def test_sync_deletes_no_more_than_half_without_a_yes(run: Run, index: Path, row
 FIELDS = ("--id-field", "key", "--text-field", "body", "--title-field", "head")
 
 
-def test_sync_takes_fields_that_the_index_remembers(run: Run, rows_file: Callable, tmp_path: Path) -> None:
-    rows = [{"key": "a", "body": "one", "head": "One"}, {"key": "b", "body": "two", "head": "", "text": "other"}]
+def test_sync_takes_fields_that_the_index_remembers(
+    run: Run, rows_file: Callable, tmp_path: Path
+) -> None:
+    rows = [
+        {"key": "a", "body": "one", "head": "One"},
+        {"key": "b", "body": "two", "head": "", "text": "other"},
+    ]
     source, path = rows_file(*rows), tmp_path / "i"
     assert run("sync", source, path, *SMALL, *FIELDS).code == 0
     with Index.open(path) as index:
@@ -228,17 +281,27 @@ def test_sync_takes_fields_that_the_index_remembers(run: Run, rows_file: Callabl
         assert index.document("b") == Document("b", "two", "", {"text": "other"})
     again = run("sync", source, path, "--json").json()
     assert (again["added"], again["unchanged"], again["deleted"]) == (0, 2, 0)
-    assert run("index", rows_file({"key": "c", "body": "three", "head": ""}, name="more.jsonl"), path).code == 0
+    assert (
+        run(
+            "index", rows_file({"key": "c", "body": "three", "head": ""}, name="more.jsonl"), path
+        ).code
+        == 0
+    )
     assert ids_in(path) == ["a", "b", "c"]
 
 
 def test_sync_makes_an_index(run: Run, rows_file: Callable, tmp_path: Path) -> None:
-    assert run("sync", rows_file(*PAGES), tmp_path / "new", *SMALL, *COLUMNS, "--words", "none").code == 0
+    assert (
+        run("sync", rows_file(*PAGES), tmp_path / "new", *SMALL, *COLUMNS, "--words", "none").code
+        == 0
+    )
     assert len(ids_in(tmp_path / "new")) == 4
 
 
 def test_a_refused_row_keeps_its_document(run: Run, index: Path, rows_file: Callable) -> None:
-    source = rows_file(PAGES[0], {"id": "paper", "text": 5}, {**PAGES[2], "year": "soon"}, name="now.jsonl")
+    source = rows_file(
+        PAGES[0], {"id": "paper", "text": 5}, {**PAGES[2], "year": "soon"}, name="now.jsonl"
+    )
     ran = run("sync", source, index)
     assert ran.code == 3
     assert ran.out.splitlines()[:2] == [
@@ -259,11 +322,16 @@ def test_a_row_without_an_id_keeps_all(run: Run, index: Path, rows_file: Callabl
     assert len(ids_in(index)) == 4
 
 
-def test_sync_with_nothing_usable_deletes_nothing(run: Run, index: Path, rows_file: Callable) -> None:
+def test_sync_with_nothing_usable_deletes_nothing(
+    run: Run, index: Path, rows_file: Callable
+) -> None:
     ran = run("sync", rows_file("{bad", name="now.jsonl"), index)
     assert ran.code == 1
     assert ran.err.splitlines()[-1].endswith("has no row that can be used: nothing was indexed")
-    assert "does not exist: check the path" in run("sync", index.parent / "absent.jsonl", index).error()
+    assert (
+        "does not exist: check the path"
+        in run("sync", index.parent / "absent.jsonl", index).error()
+    )
     assert len(ids_in(index)) == 4
 
 
@@ -285,7 +353,7 @@ def flip_a_bit(file: Path, where: bytes) -> None:
 
 
 def test_check_names_a_document_whose_text_is_damaged(run: Run, index: Path) -> None:
-    flip_a_bit(index / "catalogue.sqlite", b"Invoices are sent")
+    flip_a_bit(index / "catalog.sqlite", b"Invoices are sent")
     ran = run("check", index)
     assert ran.code == 1
     assert ran.out == f"{index} has 1 fault: restore it from a copy, or index again\n"
@@ -310,13 +378,17 @@ def test_check_names_a_damaged_segment(run: Run, index: Path) -> None:
 
 
 def test_compact(run: Run, index: Path, rows_file: Callable) -> None:
-    run("index", rows_file({"id": "more", "text": "More words.", "team": "it"}, name="more.jsonl"), index)
+    run(
+        "index",
+        rows_file({"id": "more", "text": "More words.", "team": "it"}, name="more.jsonl"),
+        index,
+    )
     run("delete", index, "invoice")
     ran = run("compact", index)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("2 segments made 1; ")
     assert run("compact", index, "--json").json()["segments"] == [1, 1]
-    assert b"Invoices are sent" not in (index / "catalogue.sqlite").read_bytes()
+    assert b"Invoices are sent" not in (index / "catalog.sqlite").read_bytes()
     assert ids_in(index) == ["printer", "paper", "crash", "more"]
 
 
@@ -339,7 +411,8 @@ def test_backup_makes_nothing_over(run: Run, index: Path, tmp_path: Path) -> Non
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     assert (
-        "full is not empty and holds no index: choose another folder" in run("backup", index, tmp_path / "full").error()
+        "full is not empty and holds no index: choose another folder"
+        in run("backup", index, tmp_path / "full").error()
     )
     assert run("backup", index, index).error().endswith("open it, or choose another folder")
     assert [entry.name for entry in (tmp_path / "full").iterdir()] == ["notes.txt"]
@@ -367,7 +440,10 @@ def test_search_with_a_filter(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printer", "--filter", "year > 2020", "--json"))[0] == "paper"
     assert hits(run("search", index, "printer", "--filter", "year > 2050", "--json")) == []
     ran = run("search", index, "printer", "--filter", "year > 2050")
-    assert ran.out == "nothing found: no document that the filter lets through shares a term with the query\n"
+    assert (
+        ran.out
+        == "nothing found: no document that the filter lets through shares a term with the query\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -389,8 +465,13 @@ def test_a_filter_that_is_none(run: Run, index: Path, filter: str, said: str) ->
 
 
 def test_search_by_words(run: Run, index: Path) -> None:
-    assert hits(run("search", index, "printers", "--pipeline", "bm25", "--json")) == ["printer", "paper"]
-    found = run("search", index, "printers", "--pipeline", "bm25", "--json", "--filter", "team = office")
+    assert hits(run("search", index, "printers", "--pipeline", "bm25", "--json")) == [
+        "printer",
+        "paper",
+    ]
+    found = run(
+        "search", index, "printers", "--pipeline", "bm25", "--json", "--filter", "team = office"
+    )
     assert hits(found) == ["paper"]
     assert run("search", index, "printer", "--pipeline", "bm25", "--effort", "0.5").code == 2
 
@@ -409,12 +490,19 @@ def test_search_by_groups(run: Run, index: Path) -> None:
     for doc_id in every:
         best.setdefault(teams[doc_id], doc_id)
     assert groups == list(best.values())
-    assert run("search", index, "printer", "--group-by", "").error().startswith("error: '' names no field")
+    assert (
+        run("search", index, "printer", "--group-by", "")
+        .error()
+        .startswith("error: '' names no field")
+    )
 
 
 def test_search_with_less_effort(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printer", "--effort", "0.5", "--json"))[:1] == ["paper"]
-    assert "effort is 0.0: above 0, at most 1" in run("search", index, "printer", "--effort", "0").error()
+    assert (
+        "effort is 0.0: above 0, at most 1"
+        in run("search", index, "printer", "--effort", "0").error()
+    )
     for effort in ("1.5", "-1", "much"):
         assert run("search", index, "printer", "--effort", effort).code == 2
 
@@ -442,7 +530,13 @@ def test_wrong_columns_and_words(
 
 
 @pytest.mark.parametrize(
-    "options", [["--words", "none"], ["--words", "german"], ["--column", "year=integer"], ["--column", "year=keyword"]]
+    "options",
+    [
+        ["--words", "none"],
+        ["--words", "german"],
+        ["--column", "year=integer"],
+        ["--column", "year=keyword"],
+    ],
 )
 def test_other_columns_and_words_than_the_index_has(
     run: Run, index: Path, rows_file: Callable, options: list[str]
@@ -457,15 +551,27 @@ def test_other_columns_and_words_than_the_index_has(
         assert run("index", rows_file(*PAGES), index, *same).code == 0
 
 
-def test_a_value_that_a_column_cannot_hold_is_a_refused_row(run: Run, index: Path, rows_file: Callable) -> None:
-    ran = run("index", rows_file({"id": "x", "text": "y", "year": "soon"}, name="more.jsonl"), index)
+def test_a_value_that_a_column_cannot_hold_is_a_refused_row(
+    run: Run, index: Path, rows_file: Callable
+) -> None:
+    ran = run(
+        "index", rows_file({"id": "x", "text": "y", "year": "soon"}, name="more.jsonl"), index
+    )
     assert ran.code == 3
     assert "'soon'" in ran.err
     assert len(ids_in(index)) == 4
 
 
-def test_the_words_of_the_command_line_are_those_of_the_library(encoder: Encoder, run: Run, tmp_path: Path) -> None:
+def test_the_words_of_the_command_line_are_those_of_the_library(
+    encoder: Encoder, run: Run, tmp_path: Path
+) -> None:
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as made:
-        ingest(made, encoder, [Document("a", "Printers that print."), Document("b", "No such word.")])
+        ingest(
+            made, encoder, [Document("a", "Printers that print."), Document("b", "No such word.")]
+        )
         wanted = [match.doc_id for match in made.search_words(["printer"])[0]]
-    assert hits(run("search", tmp_path / "i", "printer", "--pipeline", "bm25", "--json")) == wanted == ["a"]
+    assert (
+        hits(run("search", tmp_path / "i", "printer", "--pipeline", "bm25", "--json"))
+        == wanted
+        == ["a"]
+    )

@@ -29,7 +29,9 @@ def test_index_says_what_it_did(run: Callable, pages_file: Path, tmp_path: Path)
 
 def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     path = tmp_path / "new.index"
-    source = rows_file({"id": "a", "text": "one"}, {"id": "b", "text": "two words " * 20}, {"id": "c", "text": ""})
+    source = rows_file(
+        {"id": "a", "text": "one"}, {"id": "b", "text": "two words " * 20}, {"id": "c", "text": ""}
+    )
     report = run("index", source, path, *SMALL, "--json").json()
     assert report["added"] == report["documents"] == 3
     assert (report["truncated"], report["empty"], report["refused"]) == (1, 1, [])
@@ -46,14 +48,18 @@ def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_pa
     assert "second encoded" not in text.out
 
 
-def test_index_says_what_was_cut_and_what_has_no_term(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_index_says_what_was_cut_and_what_has_no_term(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file({"id": "b", "text": "two words " * 20}, {"id": "c", "text": " "})
     ran = run("index", source, tmp_path / "i", *SMALL)
     assert "  1 longer than 16 tokens: cut, 26 of 42 tokens not read; --long chunk " in ran.out
     assert "  1 without any term: no query can find them\n" in ran.out
 
 
-def test_index_takes_the_fields_that_are_named(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_index_takes_the_fields_that_are_named(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file({"key": 7, "words": "a printer", "name": "The title", "text": "ignored"})
     fields = ("--id-field", "key", "--text-field", "words", "--title-field", "name")
     assert run("index", source, tmp_path / "i", *fields).code == 0
@@ -86,8 +92,13 @@ def test_index_reads_folders(run: Callable, tmp_path: Path) -> None:
         assert index.document("deep/b.md").title == "Title"
 
 
-def test_paths_with_spaces_and_other_alphabets(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
-    source, path = rows_file({"id": "日本", "text": "x"}, name="dö c.jsonl"), tmp_path / "ein ïndex 漢"
+def test_paths_with_spaces_and_other_alphabets(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
+    source, path = (
+        rows_file({"id": "日本", "text": "x"}, name="dö c.jsonl"),
+        tmp_path / "ein ïndex 漢",
+    )
     assert run("index", source, path).out.endswith(f"{path} holds 1 document\n")
     assert run("info", path, "--json").json()["path"] == str(path)
 
@@ -122,7 +133,18 @@ def test_search_gives_what_the_library_gives(run: Callable, pages_index: Path) -
     assert [hit["score"] for hit in found["hits"]] == [hit.score for hit in hits]
     invoice = next(hit for hit in found["hits"] if hit["doc_id"] == "invoice")
     assert invoice["metadata"] == {"team": "finance", "page": 3}
-    names = {"rank", "score", "doc_id", "title", "text", "span", "snippet", "metadata", "terms", "passages"}
+    names = {
+        "rank",
+        "score",
+        "doc_id",
+        "title",
+        "text",
+        "span",
+        "snippet",
+        "metadata",
+        "terms",
+        "passages",
+    }
     assert set(invoice) == names
     (hit,) = [hit for hit in hits if hit.doc_id == "invoice"]
     assert invoice == json.loads(json.dumps(hit.to_dict()))
@@ -132,22 +154,33 @@ def test_search_leaves_out_low_scores(run: Callable, pages_index: Path) -> None:
     options = ("turn on the printer each month", "--pipeline", "splade")
     every = run("search", pages_index, *options, "--json").json()["hits"]
     least = every[1]["score"]
-    found = run("search", pages_index, *options, "--min-score", repr(least), "--json").json()["hits"]
+    found = run("search", pages_index, *options, "--min-score", repr(least), "--json").json()[
+        "hits"
+    ]
     assert found == every[:2]
     ran = run("search", pages_index, *options, "--min-score", 99)
     assert (ran.code, ran.out) == (0, "nothing found: no document has a score of at least 99\n")
 
 
 def test_search_shows_passages(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
-    text = "Invoices are sent on the first day. " * 4 + "The printer is broken. " + "Nothing here. " * 9
+    text = (
+        "Invoices are sent on the first day. " * 4
+        + "The printer is broken. "
+        + "Nothing here. " * 9
+    )
     source = rows_file({"id": "long", "text": text}, {"id": "short", "text": "The printer."})
     assert run("index", source, tmp_path / "i", *SMALL, "--long", "chunk").code == 0
     hits = run("search", tmp_path / "i", "broken printer", "--passages", 3, "--json").json()["hits"]
     (hit,) = [each for each in hits if each["doc_id"] == "long"]
     assert [len(each["passages"]) for each in hits if each["doc_id"] == "short"] == [0]
-    assert [text[slice(*passage["span"])] for passage in hit["passages"]] == [each["text"] for each in hit["passages"]]
+    assert [text[slice(*passage["span"])] for passage in hit["passages"]] == [
+        each["text"] for each in hit["passages"]
+    ]
     assert (len(hit["passages"]), hit["passages"][0]["text"]) == (3, hit["text"])
-    plain, more = (run("search", tmp_path / "i", "broken printer", "--passages", n).out.splitlines() for n in (1, 3))
+    plain, more = (
+        run("search", tmp_path / "i", "broken printer", "--passages", n).out.splitlines()
+        for n in (1, 3)
+    )
     assert len(more) == len(plain) + 2
 
 
@@ -155,9 +188,17 @@ def test_search_shows_passages(run: Callable, rows_file: Callable, tmp_path: Pat
 def test_search_gives_at_most_k(run: Callable, pages_index: Path, k: int) -> None:
     every = run("search", pages_index, "turn on the printer each month", "--json").json()["hits"]
     assert len(every) >= 3
-    assert run("search", pages_index, "turn on the printer each month", "-k", k, "--json").json()["hits"] == every[:k]
     assert (
-        run("search", pages_index, "turn on the printer each month", "--top", k, "--json").json()["hits"] == every[:k]
+        run("search", pages_index, "turn on the printer each month", "-k", k, "--json").json()[
+            "hits"
+        ]
+        == every[:k]
+    )
+    assert (
+        run("search", pages_index, "turn on the printer each month", "--top", k, "--json").json()[
+            "hits"
+        ]
+        == every[:k]
     )
 
 
@@ -178,10 +219,18 @@ def test_a_query_without_words_finds_nothing(run: Callable, pages_index: Path, q
     assert run("search", pages_index, query, "--json").json()["hits"] == []
 
 
-def test_nothing_found_has_its_reason(run: Callable, pages_index: Path, encoder: Encoder, tmp_path: Path) -> None:
-    assert run("search", pages_index, "\x01\x02").out == "nothing found: no document shares a term with the query\n"
+def test_nothing_found_has_its_reason(
+    run: Callable, pages_index: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    assert (
+        run("search", pages_index, "\x01\x02").out
+        == "nothing found: no document shares a term with the query\n"
+    )
     Index.create(tmp_path / "empty", encoder.space).close()
-    assert run("search", tmp_path / "empty", "printer").out == "nothing found: the index holds no document\n"
+    assert (
+        run("search", tmp_path / "empty", "printer").out
+        == "nothing found: the index holds no document\n"
+    )
 
 
 def test_a_query_may_begin_with_a_dash(run: Callable, pages_index: Path) -> None:
@@ -195,15 +244,23 @@ def test_explain_shows_terms_and_where_they_come_from(run: Callable, pages_index
     assert lines[0].startswith("Account recovery recovery scores ")
     assert lines[0].endswith(" for account recovery code")
     assert lines[1].split() == ["contribution", "term", "query", "document"]
-    assert len([line for line in lines if re.match(r"\d+\.\d{3} +\S", line)]) == 3  # two terms, and the rest
+    assert (
+        len([line for line in lines if re.match(r"\d+\.\d{3} +\S", line)]) == 3
+    )  # two terms, and the rest
     assert re.search(r"^\d+\.\d{3} from \d+ more terms?$", ran.out, re.MULTILINE)
     assert "in the query, not in the document: " in ran.out
 
 
 def test_explain_as_json_has_every_term(run: Callable, pages_index: Path) -> None:
-    found = run("explain", pages_index, "account recovery code", "recovery", "--terms", "1", "--json").json()
+    found = run(
+        "explain", pages_index, "account recovery code", "recovery", "--terms", "1", "--json"
+    ).json()
     score = run("search", pages_index, "account recovery code", "--json").json()["hits"][0]["score"]
-    assert (found["doc_id"], found["title"], found["score"]) == ("recovery", "Account recovery", score)
+    assert (found["doc_id"], found["title"], found["score"]) == (
+        "recovery",
+        "Account recovery",
+        score,
+    )
     assert len(found["contributions"]) > 1
     strongest = found["contributions"][0]
     assert set(strongest) == {"term", "label", "contribution", "query", "document", "statistics"}
@@ -258,7 +315,9 @@ def test_encode_says_which_line_is_not_utf8(run: Callable) -> None:
     ran = run("encode", "-", "--json", given=b"good\nb\xffd\n")
     assert ran.code == 1
     assert json.loads(ran.out)["text"] == "good"
-    assert ran.err == "error: standard input, line 2: invalid UTF-8 (invalid start byte): give UTF-8\n"
+    assert (
+        ran.err == "error: standard input, line 2: invalid UTF-8 (invalid start byte): give UTF-8\n"
+    )
 
 
 # What `small_demo` leaves of the 5,183 abstracts.
@@ -270,7 +329,11 @@ def small_demo(monkeypatch: pytest.MonkeyPatch, scifact: list[Document]) -> None
     """The demo over the answers to its questions and a few other abstracts, measured with a few claims."""
     answers = {"13734012", "12486491", "1180972"}
     few = [page for i, page in enumerate(scifact) if page.doc_id in answers or i % 300 == 0]
-    claims = [claim for claim in read_queries(collection_path("scifact")) if claim.query_id in demo.QUESTIONS]
+    claims = [
+        claim
+        for claim in read_queries(collection_path("scifact"))
+        if claim.query_id in demo.QUESTIONS
+    ]
     monkeypatch.setattr(demo, "read_documents", lambda _: iter(few))
     monkeypatch.setattr(demo, "read_queries", lambda _: iter(claims))
 
@@ -288,10 +351,16 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
     assert ran.code == 0, ran
     assert ran.err == f"indexing {FEW} abstracts of SciFact into {demo_index}\n"
     for name in NAMED:
-        assert re.search(rf"^{name} +[01]\.\d{{3}} +[01]\.\d{{3}} +[\d.]+ ms +[\d.]+ ms *$", ran.out, re.MULTILINE)
+        assert re.search(
+            rf"^{name} +[01]\.\d{{3}} +[01]\.\d{{3}} +[\d.]+ ms +[\d.]+ ms *$",
+            ran.out,
+            re.MULTILINE,
+        )
     assert re.search(r"^documents encoded a second: \d", ran.out, re.MULTILINE)
     assert ran.out.count(" scores ") == len(demo.QUESTIONS)
-    assert re.search(rf"^  \S+ search {re.escape(str(demo_index))} 'does smoking", ran.out, re.MULTILINE)
+    assert re.search(
+        rf"^  \S+ search {re.escape(str(demo_index))} 'does smoking", ran.out, re.MULTILINE
+    )
     again = run("demo", "--index", demo_index, "--json")
     facts = again.json()
     assert again.err == ""
@@ -304,13 +373,17 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_the_demo_leaves_other_indexes_alone(run: Callable, encoder: Encoder, demo_index: Path) -> None:
+def test_the_demo_leaves_other_indexes_alone(
+    run: Callable, encoder: Encoder, demo_index: Path
+) -> None:
     with Index.open(demo_index) as index:
         ingest(index, encoder, [Document("mine", "a page of my own")])
     assert (
         run("demo", "--index", demo_index)
         .error()
-        .endswith(f"{demo_index} holds other documents than the demo's: name another folder with --index")
+        .endswith(
+            f"{demo_index} holds other documents than the demo's: name another folder with --index"
+        )
     )
     assert run("info", demo_index, "--json").json()["documents"] == 1
 

@@ -28,7 +28,10 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     # Asked of umount itself: a bind mount within one file system looks like a plain folder.
     while subprocess.run(["umount", place], capture_output=True).returncode == 0:
         pass
-    assert str(place) not in subprocess.run(["mount"], capture_output=True, text=True, check=True).stdout
+    assert (
+        str(place)
+        not in subprocess.run(["mount"], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_a_read_only_index_is_read_and_not_written(
@@ -50,10 +53,15 @@ def test_a_read_only_index_is_read_and_not_written(
 def test_a_folder_without_permission(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
-    assert "cannot make an index at" in run("index", rows_file({"id": "a", "text": "x"}), folder / "new").error()
+    assert (
+        "cannot make an index at"
+        in run("index", rows_file({"id": "a", "text": "x"}), folder / "new").error()
+    )
 
 
-def test_a_full_disk_keeps_what_is_committed(run: Callable, rows_file: Callable, mounted: Path) -> None:
+def test_a_full_disk_keeps_what_is_committed(
+    run: Callable, rows_file: Callable, mounted: Path
+) -> None:
     mount("-t", "tmpfs", "-o", "size=4m", "none", mounted)
     index = mounted / "i"
     small = [{"id": f"s{i}", "text": f"small {i}"} for i in range(256)]

@@ -32,7 +32,9 @@ def test_ids_titles_and_texts_are_printed_as_they_are(
     run: Callable, rows_file: Callable, tmp_path: Path, odd: str
 ) -> None:
     raw, shown = ODD[odd]
-    source = rows_file({"id": raw, "title": raw, "text": f"{raw} printer"}, {"id": raw, "text": "another"})
+    source = rows_file(
+        {"id": raw, "title": raw, "text": f"{raw} printer"}, {"id": raw, "text": "another"}
+    )
     ran = run("index", source, tmp_path / "i")
     assert f"(id {raw!r})" in ran.err
     lines = run("search", tmp_path / "i", "printer", "--explain").out.split("\n")
@@ -49,23 +51,31 @@ def test_ids_titles_and_texts_are_printed_as_they_are(
     assert run("explain", tmp_path / "i", "printer", f"no {raw}").error()
 
 
-def test_a_line_stays_a_line_without_a_terminal(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_line_stays_a_line_without_a_terminal(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file({"id": "a", "title": "long title " * 30, "text": "printer " * 60})
     run("index", source, tmp_path / "i")
     ran = run("search", tmp_path / "i", "printer", "--explain", columns=40)
     assert len(ran.out.splitlines()) == 4
     parts = run("explain", tmp_path / "i", "printer", "a", "--json").json()["contributions"]
     lines = run("explain", tmp_path / "i", "printer", "a", columns=20).out.splitlines()
-    assert [line.split()[1] for line in lines[2 : 2 + len(parts)]] == [part["term"] for part in parts]
+    assert [line.split()[1] for line in lines[2 : 2 + len(parts)]] == [
+        part["term"] for part in parts
+    ]
 
 
 def in_terminal(*arguments: object, columns: int = 60, **extra: str) -> str:
     """What a terminal of this width is sent."""
     pty = pytest.importorskip("pty")
     mine, theirs = pty.openpty()
-    env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")
+    }
     env |= {"TERM": "xterm-256color", "COLUMNS": str(columns), **extra}
-    with subprocess.Popen([COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as done:
+    with subprocess.Popen(
+        [COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+    ) as done:
         os.close(theirs)
         sent = b""
         try:
@@ -78,8 +88,16 @@ def in_terminal(*arguments: object, columns: int = 60, **extra: str) -> str:
     return sent.decode()
 
 
-def test_a_terminal_gets_colours_and_wrapped_words(pages_index: Path) -> None:
-    sent = in_terminal("search", pages_index, "account recovery code", "--pipeline", "splade", "--explain", columns=40)
+def test_a_terminal_gets_colors_and_wrapped_words(pages_index: Path) -> None:
+    sent = in_terminal(
+        "search",
+        pages_index,
+        "account recovery code",
+        "--pipeline",
+        "splade",
+        "--explain",
+        columns=40,
+    )
     assert "\x1b[1mAccount recovery" in sent
     lines = re.sub(r"\x1b\[[0-9;]*m", "", sent).splitlines()
     assert all(len(line) <= 40 for line in lines)

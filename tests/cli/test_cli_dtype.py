@@ -8,7 +8,10 @@ import pytest
 
 from lexpand import DocumentEncoding, Encoder, Index, QueryEncoding
 
-ROWS = [{"id": "a", "text": "The printer shows an error."}, {"id": "b", "text": "Invoices are sent by e-mail."}]
+ROWS = [
+    {"id": "a", "text": "The printer shows an error."},
+    {"id": "b", "text": "Invoices are sent by e-mail."},
+]
 
 
 @pytest.fixture
@@ -23,12 +26,17 @@ def index(run: Callable, source: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_an_index_remembers_it(run: Callable, index: Path, source: Path, rows_file: Callable) -> None:
+def test_an_index_remembers_it(
+    run: Callable, index: Path, source: Path, rows_file: Callable
+) -> None:
     assert run("info", index, "--json").json()["encoding"] == {"dtype": "int8", "max_tokens": 512}
     more = rows_file(*ROWS, {"id": "c", "text": "Something new."}, name="more.jsonl")
     for command in ("index", "sync"):
         error = run(command, more, index, "--dtype", "float32").error()
-        assert "holds documents encoded with dtype int8, got float32: leave the setting out, since" in error
+        assert (
+            "holds documents encoded with dtype int8, got float32: leave the setting out, since"
+            in error
+        )
         assert error.endswith("or make a new index")
     assert run("index", more, index).code == 0
     assert run("sync", source, index, "--dtype", "int8").code == 0
@@ -39,10 +47,13 @@ def test_an_index_remembers_it(run: Callable, index: Path, source: Path, rows_fi
 def test_it_is_refused_before_the_model_is_loaded(
     run: Callable, index: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Encoder, "load", lambda *_, **__: pytest.fail("bfloat16 may want PyTorch first"))
+    monkeypatch.setattr(
+        Encoder, "load", lambda *_, **__: pytest.fail("bfloat16 may want PyTorch first")
+    )
     for command in ("index", "sync"):
         assert (
-            "encoded with dtype int8, got bfloat16: leave" in run(command, source, index, "--dtype", "bfloat16").error()
+            "encoded with dtype int8, got bfloat16: leave"
+            in run(command, source, index, "--dtype", "bfloat16").error()
         )
         assert (
             "encoded with title_weight 0, got 0.5: leave"
@@ -53,7 +64,8 @@ def test_it_is_refused_before_the_model_is_loaded(
 def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", "--words", "none").code == 0
     assert (
-        "encoded with dtype float32, got int8: leave" in run("sync", source, tmp_path / "i", "--dtype", "int8").error()
+        "encoded with dtype float32, got int8: leave"
+        in run("sync", source, tmp_path / "i", "--dtype", "int8").error()
     )
 
 
@@ -61,7 +73,9 @@ def test_queries_are_in_float32_unless_it_is_said(run: Callable, index: Path) ->
     scores = {}
     for dtype in ("float32", "int8", None):
         options = ("--dtype", dtype) if dtype else ()
-        scores[dtype] = run("search", index, "printer error", *options, "--json").json()["hits"][0]["score"]
+        scores[dtype] = run("search", index, "printer error", *options, "--json").json()["hits"][0][
+            "score"
+        ]
     assert scores[None] == scores["float32"] != scores["int8"]
     assert abs(scores["int8"] - scores["float32"]) < 0.1 * scores["float32"]
     explained = run("explain", index, "printer error", "a", "--dtype", "int8", "--json").json()
@@ -76,8 +90,13 @@ def test_a_file_of_rules_is_tested_in_it(run: Callable, index: Path, tmp_path: P
 
 
 def test_encoding_without_an_index(run: Callable, source: Path, tmp_path: Path) -> None:
-    exact, near = (run("encode", "heart", "--dtype", dtype, "--json").json() for dtype in ("float32", "int8"))
-    assert exact["terms"] != near["terms"] and abs(exact["terms"]["heart"] - near["terms"]["heart"]) < 0.1
+    exact, near = (
+        run("encode", "heart", "--dtype", dtype, "--json").json() for dtype in ("float32", "int8")
+    )
+    assert (
+        exact["terms"] != near["terms"]
+        and abs(exact["terms"]["heart"] - near["terms"]["heart"]) < 0.1
+    )
     assert run("encode", source, "--output", tmp_path / "v.npz", "--dtype", "int8").code == 0
     expected = Encoder.load(
         documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8")

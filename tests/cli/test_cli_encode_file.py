@@ -26,7 +26,9 @@ def source(rows_file: Callable) -> Path:
 
 
 @pytest.mark.parametrize("name", ["v.jsonl", "v.jsonl.gz", "v.npz", "v.parquet"])
-def test_a_file_has_the_vectors_of_the_encoder(run: Callable, source: Path, tmp_path: Path, name: str) -> None:
+def test_a_file_has_the_vectors_of_the_encoder(
+    run: Callable, source: Path, tmp_path: Path, name: str
+) -> None:
     if name.endswith("parquet"):
         pytest.importorskip("pyarrow")
     ran = run("encode", source, "--output", tmp_path / name, *SMALL)
@@ -35,18 +37,36 @@ def test_a_file_has_the_vectors_of_the_encoder(run: Callable, source: Path, tmp_
     assert "1 without any term: void" in ran.out
     found = read_vectors(tmp_path / name)
     assert found.ids == ["a", "b", "void", "c"]
-    wanted, vocabulary = Encoder.load(documents=DocumentEncoding(max_tokens=16)), Encoder.load().vocabulary
-    for row, plain in zip(found.vectors.as_dicts(), wanted.encode_documents(TEXTS).as_dicts(), strict=True):
+    wanted, vocabulary = (
+        Encoder.load(documents=DocumentEncoding(max_tokens=16)),
+        Encoder.load().vocabulary,
+    )
+    for row, plain in zip(
+        found.vectors.as_dicts(), wanted.encode_documents(TEXTS).as_dicts(), strict=True
+    ):
         named = {found.vocabulary.term(term): weight for term, weight in row.items()}
-        assert named == pytest.approx({vocabulary.term(term): weight for term, weight in plain.items()}, abs=1e-4)
+        assert named == pytest.approx(
+            {vocabulary.term(term): weight for term, weight in plain.items()}, abs=1e-4
+        )
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, source.name})
 
 
 def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
-    ran = run("encode", source, "--output", tmp_path / "v.npz", *SMALL, "--stats", tmp_path / "s.json", "--json")
+    ran = run(
+        "encode",
+        source,
+        "--output",
+        tmp_path / "v.npz",
+        *SMALL,
+        "--stats",
+        tmp_path / "s.json",
+        "--json",
+    )
     facts = json.loads((tmp_path / "s.json").read_text())
     assert ran.json() == facts
-    lengths = np.diff(Encoder.load(documents=DocumentEncoding(max_tokens=16)).encode_documents(TEXTS).indptr)
+    lengths = np.diff(
+        Encoder.load(documents=DocumentEncoding(max_tokens=16)).encode_documents(TEXTS).indptr
+    )
     assert facts["documents"] == 4
     assert facts["nnz"]["max"] == lengths.max()
     assert (facts["truncated"], facts["most_cut"]) == (1, [[facts["tokens_lost"], "b"]])
@@ -84,7 +104,12 @@ def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
     assert ran.code == 0
     assert "carrying on from" in ran.err
     assert encoded == [row["text"] for row in ROWS]
-    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["a", "b", "void", "c"]
+    assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == [
+        "a",
+        "b",
+        "void",
+        "c",
+    ]
     assert not list(tmp_path.glob("*.partial*"))
 
 
@@ -104,8 +129,12 @@ def test_a_cache_serves_files_and_indexes(
 
 
 def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
-    source = rows_file(ROWS[0], "{bad", {"id": "a", "text": "twice"}, '{"id": "s", "text": "a\\ud800"}', ROWS[1])
-    ran = run("encode", source, "--output", tmp_path / "v.jsonl", *SMALL, "--long", "refuse", "--json")
+    source = rows_file(
+        ROWS[0], "{bad", {"id": "a", "text": "twice"}, '{"id": "s", "text": "a\\ud800"}', ROWS[1]
+    )
+    ran = run(
+        "encode", source, "--output", tmp_path / "v.jsonl", *SMALL, "--long", "refuse", "--json"
+    )
     assert ran.code == 3
     refused = ran.json()["refused"]
     assert {(row["place"].rsplit(":")[-1], row["doc_id"]) for row in refused} == {
@@ -120,7 +149,7 @@ def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--long", "chunk", "--chunks", "units"), 1, "--chunks max"),
+        (("--long", "chunk", "--chunks", "passages"), 1, "--chunks max"),
         (("--role", "query"), 2, "one source of documents"),
         (("--format", "ciff", "--prune", "top=x"), 1, "top is 'x'"),
     ],
@@ -136,7 +165,10 @@ def test_wishes_that_cannot_be(
 def test_a_file_that_is_there_stays(run: Callable, source: Path, tmp_path: Path) -> None:
     (tmp_path / "v.npz").write_text("mine")
     assert "is there already" in run("encode", source, "--output", tmp_path / "v.npz").error()
-    assert "does not exist" in run("encode", tmp_path / "none.jsonl", "--output", tmp_path / "w.npz").error()
+    assert (
+        "does not exist"
+        in run("encode", tmp_path / "none.jsonl", "--output", tmp_path / "w.npz").error()
+    )
     assert (tmp_path / "v.npz").read_text() == "mine"
     assert not list(tmp_path.glob("w.npz*"))
     assert run("encode", "some text", "--prune", "top=3").code == 2

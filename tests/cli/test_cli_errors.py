@@ -29,14 +29,14 @@ def segment_of(index: Path) -> Path:
 
 
 def newer(index: Path) -> None:
-    db = sqlite3.connect(index / "catalogue.sqlite")
+    db = sqlite3.connect(index / "catalog.sqlite")
     db.execute("PRAGMA user_version = 999")
     db.close()
 
 
 def foreign(index: Path) -> None:
-    (index / "catalogue.sqlite").unlink()
-    db = sqlite3.connect(index / "catalogue.sqlite")
+    (index / "catalog.sqlite").unlink()
+    db = sqlite3.connect(index / "catalog.sqlite")
     db.execute("CREATE TABLE mine (x)")
     db.close()
 
@@ -47,9 +47,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped bit at the start": (lambda index: flip(segment_of(index), 0.0), "segments"),
     "flipped bit in the middle": (lambda index: flip(segment_of(index), 0.5), "segments"),
     "missing segment": (lambda index: segment_of(index).unlink(), "segments"),
-    "damaged catalogue": (lambda index: (index / "catalogue.sqlite").write_bytes(b"x" * 9000), "catalogue.sqlite is"),
-    "another program's catalogue": (foreign, "is no index: its catalogue.sqlite is not one of Lexpand"),
-    "no catalogue": (lambda index: (index / "catalogue.sqlite").unlink(), "is no index: it has no catalogue.sqlite"),
+    "damaged catalog": (
+        lambda index: (index / "catalog.sqlite").write_bytes(b"x" * 9000),
+        "catalog.sqlite is",
+    ),
+    "another program's catalog": (
+        foreign,
+        "is no index: its catalog.sqlite is not one of Lexpand",
+    ),
+    "no catalog": (
+        lambda index: (index / "catalog.sqlite").unlink(),
+        "is no index: it has no catalog.sqlite",
+    ),
 }
 
 
@@ -61,7 +70,12 @@ def test_a_damaged_index_is_one_line(
     shutil.copytree(pages_index, index)
     spoil, said = DAMAGES[damage]
     spoil(index)
-    for arguments in (["info"], ["search", "printer"], ["explain", "printer", "printer"], ["info", "--json"]):
+    for arguments in (
+        ["info"],
+        ["search", "printer"],
+        ["explain", "printer", "printer"],
+        ["info", "--json"],
+    ):
         command, *rest = arguments
         error = run(command, index, *rest).error()
         assert said in error
@@ -76,10 +90,22 @@ def test_a_damaged_index_is_one_line(
         (["index", "empty.jsonl", "i"], "error: empty.jsonl is empty: it needs at least one row"),
         (["index", "header.csv", "i"], "error: header.csv is empty: it needs at least one row"),
         (["index", "folder", "i"], "error: folder is empty: it needs *.txt, *.md, *.markdown,"),
-        (["index", "thing.pdf", "i"], "error: thing.pdf is of an unknown kind (.pdf); known: .jsonl"),
-        (["index", "good.jsonl", "full"], "error: full is not empty and holds no index: choose another folder"),
-        (["index", "good.jsonl", "thing.pdf"], "error: cannot make an index at thing.pdf: File exists"),
-        (["index", "good.jsonl", "i", "--model", "none"], "error: no model 'none': give a model folder's path"),
+        (
+            ["index", "thing.pdf", "i"],
+            "error: thing.pdf is of an unknown kind (.pdf); known: .jsonl",
+        ),
+        (
+            ["index", "good.jsonl", "full"],
+            "error: full is not empty and holds no index: choose another folder",
+        ),
+        (
+            ["index", "good.jsonl", "thing.pdf"],
+            "error: cannot make an index at thing.pdf: File exists",
+        ),
+        (
+            ["index", "good.jsonl", "i", "--model", "none"],
+            "error: no model 'none': give a model folder's path",
+        ),
         (["index", "good.jsonl", "i", "--model", "folder"], "error: folder"),
         (
             ["index", "good.jsonl", "i", "--max-length", "2"],
@@ -89,10 +115,16 @@ def test_a_damaged_index_is_one_line(
             ["index", "good.jsonl", "i", "--max-length", "513"],
             "error: max_tokens must be from 3 to 512 for splade-tiny, got 513",
         ),
-        (["info", "absent"], "error: absent is no index: it has no catalogue.sqlite; `lexpand index SOURCE absent`"),
+        (
+            ["info", "absent"],
+            "error: absent is no index: it has no catalog.sqlite; `lexpand index SOURCE absent`",
+        ),
         (["info", "full"], "error: full is no index"),
         (["info", "thing.pdf"], "error: thing.pdf is no index"),
-        (["info", "x" * 300], f"error: {'x' * 300}/catalogue.sqlite: File name too long: check the path"),
+        (
+            ["info", "x" * 300],
+            f"error: {'x' * 300}/catalog.sqlite: File name too long: check the path",
+        ),
         (["search", "absent", "words", "--json"], "error: absent is no index"),
         (["explain", "absent", "words", "id"], "error: absent is no index"),
         (["encode", "words", "--model", "none"], "error: no model 'none'"),
@@ -116,12 +148,21 @@ def test_what_cannot_be_done_is_one_line(
 
 def test_an_unknown_document(run: Callable, pages_index: Path) -> None:
     error = run("explain", pages_index, "words", "none").error()
-    assert error == f"error: {pages_index} has no document 'none': ids are compared letter by letter"
+    assert (
+        error == f"error: {pages_index} has no document 'none': ids are compared letter by letter"
+    )
 
 
-def test_another_length_than_the_index_has(run: Callable, pages_index: Path, rows_file: Callable) -> None:
-    error = run("index", rows_file({"id": "a", "text": "x"}), pages_index, "--max-length", "16").error()
-    assert " holds documents encoded with max_tokens 512, got 16: leave the setting out, since " in error
+def test_another_length_than_the_index_has(
+    run: Callable, pages_index: Path, rows_file: Callable
+) -> None:
+    error = run(
+        "index", rows_file({"id": "a", "text": "x"}), pages_index, "--max-length", "16"
+    ).error()
+    assert (
+        " holds documents encoded with max_tokens 512, got 16: leave the setting out, since "
+        in error
+    )
     assert error.endswith("encode as the index records, or make a new index")
 
 
@@ -133,7 +174,10 @@ def test_an_index_that_another_process_writes(
     with Index.open(tmp_path / "i") as writer:
         more = rows_file({"id": "b", "text": "y"}, name="more.jsonl")
         writer.add([Document("c", "z")], encoder.encode_documents(["z"]))
-        assert "is being written by another process or object: wait" in run("index", more, tmp_path / "i").error()
+        assert (
+            "is being written by another process or object: wait"
+            in run("index", more, tmp_path / "i").error()
+        )
         assert run("search", tmp_path / "i", "x").code == 0
     assert run("index", more, tmp_path / "i").code == 0
 
@@ -158,7 +202,11 @@ def test_a_source_that_is_cut_short_loses_nothing_before_the_cut(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--verbose", "info", "absent"], ["info", "absent", "--verbose"], ["--verbose", "info", "absent", "--verbose"]],
+    [
+        ["--verbose", "info", "absent"],
+        ["info", "absent", "--verbose"],
+        ["--verbose", "info", "absent", "--verbose"],
+    ],
 )
 def test_verbose_shows_the_traceback(run: Callable, arguments: list[str]) -> None:
     ran = run(*arguments)
@@ -174,7 +222,9 @@ def test_a_word_of_the_query_is_no_option(run: Callable, tmp_path: Path) -> None
     assert error.startswith("error: ")
 
 
-def test_a_system_error_is_one_line_too(run: Callable, pages_index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_error_is_one_line_too(
+    run: Callable, pages_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "some/path")
 
@@ -215,7 +265,9 @@ def test_a_wrong_command_line_has_code_2(run: Callable, arguments: list[str], sa
     assert "Traceback" not in ran.err
 
 
-def test_the_exit_codes_of_the_process(shell: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path) -> None:
+def test_the_exit_codes_of_the_process(
+    shell: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
+) -> None:
     assert shell("info", pages_index).code == 0
     assert shell("info", tmp_path / "absent").error()
     assert shell("search", pages_index).code == 2
@@ -224,14 +276,18 @@ def test_the_exit_codes_of_the_process(shell: Callable, pages_index: Path, rows_
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_an_output_that_takes_nothing(shell: Callable, pages_index: Path, options: list[str]) -> None:
+def test_an_output_that_takes_nothing(
+    shell: Callable, pages_index: Path, options: list[str]
+) -> None:
     with Path("/dev/full").open("w") as full:
         ran = shell("info", pages_index, *options, stdout=full)
     assert ran.error().startswith("error: No space left on device: ")
 
 
 @pytest.mark.parametrize("arguments", [["info", "--json"], ["search", "printer"]])
-def test_an_output_that_nobody_reads(shell: Callable, pages_index: Path, arguments: list[str]) -> None:
+def test_an_output_that_nobody_reads(
+    shell: Callable, pages_index: Path, arguments: list[str]
+) -> None:
     command, *rest = arguments
     reading, writing = os.pipe()
     os.close(reading)
@@ -242,7 +298,9 @@ def test_an_output_that_nobody_reads(shell: Callable, pages_index: Path, argumen
     assert (ran.code, ran.err) == (1, "")
 
 
-def test_an_output_in_another_encoding(run: Callable, shell: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_an_output_in_another_encoding(
+    run: Callable, shell: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     run("index", rows_file({"id": "日本", "title": "é", "text": "printer"}), tmp_path / "i")
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     text = shell("search", tmp_path / "i", "printer", env=env)
@@ -262,7 +320,9 @@ def test_a_path_that_is_not_utf8(shell: Callable, pages_index: Path, tmp_path: P
     assert shell("info", os.fsdecode(path), "--json").json()["path"] == os.fsdecode(path)
 
 
-def test_a_command_without_a_terminal_shows_no_bar(shell: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_command_without_a_terminal_shows_no_bar(
+    shell: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     ran = shell("index", rows_file({"id": "a", "text": "x"}), tmp_path / "i")
     assert (ran.code, ran.err) == (0, "")
     assert "\x1b" not in ran.out

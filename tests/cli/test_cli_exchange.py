@@ -35,7 +35,9 @@ def test_there_and_back(run: Callable, pages_index: Path, tmp_path: Path, name: 
 
 def test_export_in_json_with_a_scale(run: Callable, pages_index: Path, tmp_path: Path) -> None:
     target = tmp_path / "v.txt"
-    report = run("export", pages_index, target, "--format", "jsonl", "--scale", "1", "--json").json()
+    report = run(
+        "export", pages_index, target, "--format", "jsonl", "--scale", "1", "--json"
+    ).json()
     rows = [json.loads(line) for line in target.read_text().splitlines()]
     assert report == {
         "documents": 4,
@@ -50,18 +52,23 @@ def test_export_in_json_with_a_scale(run: Callable, pages_index: Path, tmp_path:
     assert f"{report['dropped']:,} weights dropped that round to 0" in said
 
 
-def test_a_target_is_replaced_only_by_force(run: Callable, pages_index: Path, tmp_path: Path) -> None:
+def test_a_target_is_replaced_only_by_force(
+    run: Callable, pages_index: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "v.ciff"
     target.write_text("mine")
     assert (
-        "is there already: choose another name, or overwrite it (--force)" in run("export", pages_index, target).error()
+        "is there already: choose another name, or overwrite it (--force)"
+        in run("export", pages_index, target).error()
     )
     assert target.read_text() == "mine"
     assert run("export", pages_index, target, "--force").code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["v.ciff"]
 
 
-def test_refused_rows_are_listed_with_their_place(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_refused_rows_are_listed_with_their_place(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     path = rows_file({"id": "a", "vector": {"x": 1}}, {"id": "b", "vector": {"x": -1}})
     ran = run("import", path, tmp_path / "new", columns=400)
     assert ran.code == 3
@@ -71,20 +78,30 @@ def test_refused_rows_are_listed_with_their_place(run: Callable, rows_file: Call
     assert ran.json()["refused"][0]["place"] == f"{path}:2"
 
 
-def test_errors_are_one_line(run: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path) -> None:
+def test_errors_are_one_line(
+    run: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(pages_index, copy)
     path = rows_file({"id": "a", "vector": {"no such token": 1}})
-    assert "terms that the index's vocabulary lacks: 1, the first 'no such token'" in run("import", path, copy).error()
+    assert (
+        "terms that the index's vocabulary lacks: 1, the first 'no such token'"
+        in run("import", path, copy).error()
+    )
     with Index.open(copy) as index:
         assert len(index) == 4
     assert "does not exist" in run("import", tmp_path / "absent.ciff", copy).error()
     assert "does not say its format (.txt)" in run("export", copy, tmp_path / "v.txt").error()
-    assert "npz holds weights as they are" in run("export", copy, tmp_path / "v.npz", "--scale", "2").error()
+    assert (
+        "npz holds weights as they are"
+        in run("export", copy, tmp_path / "v.npz", "--scale", "2").error()
+    )
     assert "is no index" in run("export", tmp_path / "absent", tmp_path / "v.npz").error()
     assert run("export", copy, tmp_path / "v", "--format", "csv").code == 2
 
 
-def test_words_find_nothing_in_vectors_of_an_unknown_model(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_words_find_nothing_in_vectors_of_an_unknown_model(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     run("import", rows_file({"id": "a", "vector": {"x": 1}}), tmp_path / "new")
     assert "holds vectors of imported:docs.jsonl" in run("search", tmp_path / "new", "x").error()

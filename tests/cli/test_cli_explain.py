@@ -10,7 +10,9 @@ from lexpand import Document, Encoder, Index, ingest
 from lexpand.encode import WordAnalyzer
 
 PAGES = [
-    Document("recovery", "Choose 'I cannot get in' and we send a code to your phone.", "Account recovery"),
+    Document(
+        "recovery", "Choose 'I cannot get in' and we send a code to your phone.", "Account recovery"
+    ),
     Document("invoice", "Invoices are sent by e-mail each month.", "Billing", {"team": "finance"}),
     Document("printer", "Turn the printer off, wait ten seconds, and turn it on again."),
 ]
@@ -30,50 +32,92 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     assert lines[0].startswith("printer printer scores ")
     assert lines[1] == "no part has the document among its best 500"
     assert "compared with Account recovery recovery scores " in ran.out
-    found = run("explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json").json()
+    found = run(
+        "explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json"
+    ).json()
     gap = found["than"]["score"] - found["missing"]["score"]
     assert sum(part["difference"] for part in found["parts"]) == pytest.approx(gap, abs=1e-9)
     splade = ("--pipeline", "splade")
-    ran = run("explain", worded_index, "account recovery code", "printer", "--why-not", *splade, columns=200)
+    ran = run(
+        "explain",
+        worded_index,
+        "account recovery code",
+        "printer",
+        "--why-not",
+        *splade,
+        columns=200,
+    )
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
-    assert re.fullmatch(r"the document (stands at rank \d, among the best 10|shares no term with the query)", lines[1])
+    assert re.fullmatch(
+        r"the document (stands at rank \d, among the best 10|shares no term with the query)",
+        lines[1],
+    )
     assert "compared with Account recovery recovery scores " in ran.out
     assert re.search(r"^\+\d\.\d{3} +recovery +only the other has it$", ran.out, re.MULTILINE)
     than = ("printer", "--than", "invoice", *splade)
     found = run("explain", worded_index, "account recovery code", *than, "--json").json()
-    assert (found["missing"]["doc_id"], found["than"]["doc_id"], found["k"]) == ("printer", "invoice", 10)
+    assert (found["missing"]["doc_id"], found["than"]["doc_id"], found["k"]) == (
+        "printer",
+        "invoice",
+        10,
+    )
     gap = found["than"]["score"] - found["missing"]["score"]
     assert sum(part["difference"] for part in found["differences"]) == pytest.approx(gap, abs=1e-9)
     absent = run("explain", worded_index, "printer", "printer", "--than", "absent").error()
     assert absent.startswith(f"error: {worded_index} has no document 'absent'")
-    filtered = run("explain", worded_index, "printer", "printer", "--why-not", "--filter", "team = finance")
-    assert filtered.out.splitlines()[1] == "the filter excludes the document; without it it stands at rank 1"
+    filtered = run(
+        "explain", worded_index, "printer", "printer", "--why-not", "--filter", "team = finance"
+    )
+    assert (
+        filtered.out.splitlines()[1]
+        == "the filter excludes the document; without it it stands at rank 1"
+    )
 
 
 @pytest.mark.parametrize("pipeline", ["splade", "bm25", "hybrid"])
-def test_explain_of_every_pipeline(run: Callable, worded_index: Path, tmp_path: Path, pipeline: str) -> None:
+def test_explain_of_every_pipeline(
+    run: Callable, worded_index: Path, tmp_path: Path, pipeline: str
+) -> None:
     options = ("--pipeline", pipeline)
     hit = run("search", worded_index, "printer off", *options, "--json").json()["hits"][0]
     page = tmp_path / "page.html"
-    found = run("explain", worded_index, "printer off", hit["doc_id"], *options, "--json", "--html", page).json()
+    found = run(
+        "explain", worded_index, "printer off", hit["doc_id"], *options, "--json", "--html", page
+    ).json()
     assert found["score"] == hit["score"]
-    assert {part["kind"] for part in found["parts"]} == ({"splade", "bm25"} if pipeline == "hybrid" else set())
+    assert {part["kind"] for part in found["parts"]} == (
+        {"splade", "bm25"} if pipeline == "hybrid" else set()
+    )
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>\n")
     ran = run("explain", worded_index, "printer off", hit["doc_id"], *options)
     assert ("splade " in ran.out and "bm25 " in ran.out) == (pipeline == "hybrid")
     assert bool(re.search(r"input, \d times?$", ran.out, re.MULTILINE)) == (pipeline != "splade")
-    missing = run("explain", worded_index, "printer off", "invoice", *options, "--why-not", "--html", page, "--force")
+    missing = run(
+        "explain",
+        worded_index,
+        "printer off",
+        "invoice",
+        *options,
+        "--why-not",
+        "--html",
+        page,
+        "--force",
+    )
     assert missing.out.startswith("Billing invoice scores ")
     assert "Why not invoice?" in page.read_text(encoding="utf-8")
-    lines = run("search", worded_index, "printer off", *options, "--explain", "-k", "1").out.splitlines()
+    lines = run(
+        "search", worded_index, "printer off", *options, "--explain", "-k", "1"
+    ).out.splitlines()
     assert "printer" in lines[2]
 
 
 def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path: Path) -> None:
     """With a pruned query, and by a pipeline of a file with its effort and feedback."""
     hit = run("search", worded_index, "printer off", "--prune", "top=1", "--json").json()["hits"][0]
-    found = run("explain", worded_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json").json()
+    found = run(
+        "explain", worded_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json"
+    ).json()
     counts = {part["kind"]: len(part["explanation"]["contributions"]) for part in found["parts"]}
     assert (found["score"], counts["splade"]) == (hit["score"], 1)
     one = ("--prune", "top=1", "--pipeline", "splade")
@@ -83,18 +127,26 @@ def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path
     ran = run("explain", worded_index, "printer off", "printer", *one, "--why-not")
     assert re.search(r"^lost to query pruning \S+ \+", ran.out, re.MULTILINE)
     pipeline = tmp_path / "p.toml"
-    pipeline.write_text("[[parts]]\nfield = 'splade'\neffort = 0.5\nidf = 0.5\n[feedback]\ndocuments = 1\n")
+    pipeline.write_text(
+        "[[parts]]\nfield = 'splade'\neffort = 0.5\nidf = 0.5\n[feedback]\ndocuments = 1\n"
+    )
     options = ("--pipeline", pipeline)
     hit = run("search", worded_index, "printer off", *options, "--json").json()["hits"][0]
     ran = run("explain", worded_index, "printer off", hit["doc_id"], *options, "--json")
     assert ran.json()["score"] == hit["score"]
-    assert re.search(r"\d feedback ", run("explain", worded_index, "printer off", hit["doc_id"], *options).out)
+    assert re.search(
+        r"\d feedback ", run("explain", worded_index, "printer off", hit["doc_id"], *options).out
+    )
 
 
 def test_a_page_that_cannot_be_written(run: Callable, worded_index: Path, tmp_path: Path) -> None:
-    assert run("explain", worded_index, "printer", "printer", "--html", tmp_path / "no" / "page.html").error()
+    assert run(
+        "explain", worded_index, "printer", "printer", "--html", tmp_path / "no" / "page.html"
+    ).error()
     page = tmp_path / "page.html"
     page.write_text("mine")
     error = run("explain", worded_index, "printer", "printer", "--html", page).error()
-    assert error == f"error: {page} is there already: choose another file, or replace it with --force"
+    assert (
+        error == f"error: {page} is there already: choose another file, or replace it with --force"
+    )
     assert page.read_text() == "mine"

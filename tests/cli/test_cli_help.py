@@ -16,8 +16,14 @@ from lexpand.cli.app import app
 
 ROOT: Any = typer.main.get_command(app)
 GROUPS = ("model", "rules")
-COMMANDS: dict[str, Any] = {name: command for name, command in ROOT.commands.items() if name not in GROUPS}
-COMMANDS |= {f"{group} {name}": command for group in GROUPS for name, command in ROOT.commands[group].commands.items()}
+COMMANDS: dict[str, Any] = {
+    name: command for name, command in ROOT.commands.items() if name not in GROUPS
+}
+COMMANDS |= {
+    f"{group} {name}": command
+    for group in GROUPS
+    for name, command in ROOT.commands[group].commands.items()
+}
 
 
 def parameters() -> Iterator[tuple[str, Any]]:
@@ -79,7 +85,9 @@ def test_lexpand_alone_shows_its_help(run: Callable) -> None:
 def completing(shell: str, **variables: str) -> str:
     """What the script prints for a shell that completes."""
     env = {**os.environ, "_LEXPAND_COMPLETE": shell, **variables}
-    return subprocess.run([COMMAND], env=env, capture_output=True, encoding="utf-8", timeout=60).stdout
+    return subprocess.run(
+        [COMMAND], env=env, capture_output=True, encoding="utf-8", timeout=60
+    ).stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -100,12 +108,25 @@ def test_show_and_install_completion(shell: Callable[..., Ran], tmp_path: Path) 
 
 
 def test_commands_and_choices_are_completed() -> None:
-    assert completing("complete_bash", COMP_WORDS="lexpand se", COMP_CWORD="1").split() == ["search"]
-    choices = completing("complete_bash", COMP_WORDS="lexpand index --on-duplicate ", COMP_CWORD="3")
+    assert completing("complete_bash", COMP_WORDS="lexpand se", COMP_CWORD="1").split() == [
+        "search"
+    ]
+    choices = completing(
+        "complete_bash", COMP_WORDS="lexpand index --on-duplicate ", COMP_CWORD="3"
+    )
     assert choices.split() == ["refuse", "skip", "replace"]
 
 
-HEAVY = ["onnxruntime", "tokenizers", "safetensors", "scipy", "ir_measures", "pandas", "pyarrow", "torch"]
+HEAVY = [
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "scipy",
+    "ir_measures",
+    "pandas",
+    "pyarrow",
+    "torch",
+]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["info"], ["index", "--help"]], ids=" ".join)
@@ -116,5 +137,7 @@ def test_the_start_is_light(pages_index: Path, arguments: list[str]) -> None:
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given], capture_output=True, text=True, check=True
+    )
     assert done.stderr.strip() == "[]"

@@ -69,7 +69,12 @@ def content(path: Path) -> dict[str, tuple]:
         rows = index.documents(range(len(index)))
         vectors = {document.doc_id: index.vector(document.doc_id) for document in rows.values()}
         return {
-            document.doc_id: (document, vector.terms.tolist(), vector.impacts.tolist(), vector.scale)
+            document.doc_id: (
+                document,
+                vector.terms.tolist(),
+                vector.impacts.tolist(),
+                vector.scale,
+            )
             for document in rows.values()
             for vector in [vectors[document.doc_id]]
         }
@@ -100,7 +105,9 @@ def test_a_second_run_carries_on(run: Callable, rows: list[dict], tmp_path: Path
     kept = documents_in(path)
     assert 0 < kept <= 290
     assert (ran.code, ran.out) == (130, "")
-    assert ran.err == f"interrupted: {path} has {kept} documents; the same command again carries on\n"
+    assert (
+        ran.err == f"interrupted: {path} has {kept} documents; the same command again carries on\n"
+    )
     with Index.open(path) as index:
         assert index.document(rows[0]["id"]).title == rows[0]["title"]
 
@@ -116,7 +123,7 @@ def test_an_interruption_at_any_time_leaves_a_usable_index(
 ) -> None:
     source, path = write_rows(tmp_path / "docs.jsonl", rows), tmp_path / "i"
     with started("index", source, path, *OPTIONS) as process:
-        wait_until((path / "catalogue.sqlite").exists, process)
+        wait_until((path / "catalog.sqlite").exists, process)
         time.sleep(delay)
         ran = interrupted(process)
     assert ran.code in (0, 130), ran

@@ -9,7 +9,10 @@ from lexpand import Index
 
 ROWS = [
     {"id": "short", "text": "A note on the heart."},
-    {"id": "long", "text": "We speak of invoices. " * 30 + "The printer is broken. " + "Nothing here. " * 30},
+    {
+        "id": "long",
+        "text": "We speak of invoices. " * 30 + "The printer is broken. " + "Nothing here. " * 30,
+    },
     {"id": "longer", "text": "Nothing at all. " * 90},
 ]
 SMALL = ("--max-length", "64", "--words", "none")
@@ -29,7 +32,7 @@ def test_what_is_cut_is_said(run: Callable, source: Path, tmp_path: Path) -> Non
     assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
 
 
-def test_chunks_are_units(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_chunks_are_passages(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     ran = run("index", source, index, *SMALL, "--long", "chunk")
     assert ran.code == 0
@@ -45,25 +48,36 @@ def test_chunks_are_units(run: Callable, source: Path, tmp_path: Path) -> None:
 def test_an_index_remembers_how_its_documents_are_encoded(
     run: Callable, source: Path, rows_file: Callable, tmp_path: Path
 ) -> None:
-    index, way = tmp_path / "i", ("--long", "chunk", "--overlap", "4", "--prune", "top=20,ban=special")
+    index, way = (
+        tmp_path / "i",
+        ("--long", "chunk", "--overlap", "4", "--prune", "top=20,ban=special"),
+    )
     assert run("index", source, index, *SMALL, *way).code == 0
     settings = run("info", index, "--json").json()["encoding"]
-    assert settings["long"] == {"policy": "chunk", "chunks": "units", "overlap": 4}
+    assert settings["long"] == {"policy": "chunk", "chunks": "passages", "overlap": 4}
     assert settings["pruning"]["top"] == 20
     assert run("sync", source, index).code == 0
     assert run("sync", source, index, *way).code == 0
     assert run("sync", source, index, *way[4:]).code == 0
     with Index.open(index) as opened:
-        units = opened.info().units
+        passages = opened.info().passages
         more = [{"id": "new", "text": ROWS[1]["text"] + "Anew."}]
     assert run("index", rows_file(*more), index).code == 0
     with Index.open(index) as opened:
-        assert opened.info().units > units + 3
+        assert opened.info().passages > passages + 3
     chunk = ("--long", "chunk")
-    others = [("--long", "refuse"), chunk, (*chunk, "--overlap", "5"), (*chunk, "--overlap", "4", "--chunks", "max")]
+    others = [
+        ("--long", "refuse"),
+        chunk,
+        (*chunk, "--overlap", "5"),
+        (*chunk, "--overlap", "4", "--chunks", "max"),
+    ]
     for other in (*others, ("--prune", "top=21,ban=special"), ("--prune", "top=20")):
         error = run("index", source, index, *other).error()
-        assert f" holds documents encoded with {'pruning' if other[0] == '--prune' else 'long'} " in error
+        assert (
+            f" holds documents encoded with {'pruning' if other[0] == '--prune' else 'long'} "
+            in error
+        )
         assert "leave the setting out, since" in error
 
 
@@ -107,13 +121,19 @@ def test_wishes_that_cannot_be(
 
 def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", *SMALL).code == 0
-    assert "splade-tiny has no table" in run("search", tmp_path / "i", "heart", "--query-mode", "lookup").error()
+    assert (
+        "splade-tiny has no table"
+        in run("search", tmp_path / "i", "heart", "--query-mode", "lookup").error()
+    )
 
 
 def test_a_weight_for_titles(run: Callable, pages_file: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     assert run("index", pages_file, index, "--title-weight", "0.2").code == 0
-    assert run("info", index, "--json").json()["encoding"] == {"title_weight": 0.2, "max_tokens": 512}
+    assert run("info", index, "--json").json()["encoding"] == {
+        "title_weight": 0.2,
+        "max_tokens": 512,
+    }
     assert run("sync", pages_file, index).code == 0
     error = run("index", pages_file, index, "--title-weight", "0").error()
     assert "holds documents encoded with title_weight 0.2, got 0: leave the setting out" in error
@@ -122,7 +142,9 @@ def test_a_weight_for_titles(run: Callable, pages_file: Path, tmp_path: Path) ->
     assert {part["document"]["origin"] for part in found["contributions"]} <= {"text", "expansion"}
     assert (
         "title_weight must be 0 for long documents in chunks"
-        in run("index", pages_file, tmp_path / "j", "--title-weight", "1", "--long", "chunk").error()
+        in run(
+            "index", pages_file, tmp_path / "j", "--title-weight", "1", "--long", "chunk"
+        ).error()
     )
     assert run("encode", "some text", "--title-weight", "1").code == 2
     output = tmp_path / "v.jsonl"

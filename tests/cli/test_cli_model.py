@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lexpand import Encoder
-from lexpand.encode.checkpoints import importing
 from lexpand.encode.folder import find_folder
+from lexpand.models import importing
 
-ANSWER = ["--name", "mine", "--licence", "MIT", "--origin", "a test"]
+ANSWER = ["--name", "mine", "--license", "MIT", "--origin", "a test"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,17 +40,30 @@ def test_an_import_gives_the_vectors_of_the_packaged_model(
     checked = run("model", "check", made, "--json").json()
     assert checked["pairs"] == 8 and checked["difference"] < 1e-6
     facts = run("model", "info", made, "--json").json()
-    assert (facts["model"], facts["licence"], facts["architecture"]) == ("mine", "MIT", "bert")
+    assert (facts["model"], facts["license"], facts["architecture"]) == ("mine", "MIT", "bert")
     assert facts["origin"] == "imported from checkpoint; a test"
     assert (facts["graph"], facts["screening"], facts["query_mode"]) == (True, True, "encoder")
     again = run("model", "import", checkpoint, made, "--force", "--json")
     assert again.json()["model"] == "my model" and again.json()["optimized"]
-    assert "exists: give another folder, or --force" in run("model", "import", checkpoint, made).error()
+    assert (
+        "exists: give another folder, or --force"
+        in run("model", "import", checkpoint, made).error()
+    )
 
 
 def test_without_a_graph(run: Callable, checkpoint: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    ran = run("model", "import", checkpoint, made, "--no-optimize", "--pooling", "sum", "--max-length", 128)
+    ran = run(
+        "model",
+        "import",
+        checkpoint,
+        made,
+        "--no-optimize",
+        "--pooling",
+        "sum",
+        "--max-length",
+        128,
+    )
     assert f"it has no graph yet: lexpand model optimize {made}" in ran.out
     assert "lexpand model optimize" in run("encode", "heart", "--model", made).error()
     assert run("model", "optimize", made).out == f"{made} has onnx/body.onnx and a screening\n"
@@ -67,7 +80,9 @@ def test_info_of_the_packaged_model(run: Callable) -> None:
     assert "8 golden pairs" in run("model", "check", "default").out
 
 
-def test_what_cannot_be_imported_is_one_line(run: Callable, checkpoint: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_imported_is_one_line(
+    run: Callable, checkpoint: Path, tmp_path: Path
+) -> None:
     assert "no folder 'nowhere'" in run("model", "import", "nowhere", tmp_path / "made").error()
     (checkpoint / "config.json").unlink()
     ran = run("model", "import", checkpoint, tmp_path / "made")
@@ -81,7 +96,9 @@ def test_weights_that_need_torch(
 ) -> None:
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert "pip install 'lexpand[torch]'" in run("model", "import", checkpoint, tmp_path / "made").err
+    assert (
+        "pip install 'lexpand[torch]'" in run("model", "import", checkpoint, tmp_path / "made").err
+    )
 
 
 def test_model_alone_shows_its_help(run: Callable) -> None:

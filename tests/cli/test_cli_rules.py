@@ -11,7 +11,11 @@ Rows = Callable[..., Path]
 Run = Callable[..., Ran]
 
 DOCUMENTS = [
-    {"id": "recovery", "title": "Account recovery", "text": "Choose 'I cannot get in' and we send a code."},
+    {
+        "id": "recovery",
+        "title": "Account recovery",
+        "text": "Choose 'I cannot get in' and we send a code.",
+    },
     {"id": "e-42", "text": "The display shows ERR_42: turn the printer off."},
     {"id": "e-43", "text": "The display shows ERR_43: turn the printer on."},
 ]
@@ -68,13 +72,26 @@ def test_a_term_that_is_not_in_the_vocabulary_is_one_line(run: Run, tmp_path: Pa
     path = tmp_path / "rules.toml"
     path.write_text('version = 1\n[[ban]]\nterm = "login"', encoding="utf-8")
     error = run("rules", "check", path).error()
-    assert f"{path}, [[ban]] 1: the vocabulary has no term 'login': the tokenizer reads it as 'log' '##in'" in error
+    assert (
+        f"{path}, [[ban]] 1: the vocabulary has no term 'login': the tokenizer reads it as 'log' '##in'"
+        in error
+    )
 
 
 def test_tests_pass_or_fail_with_the_rank_found(run: Run, index: Path, rules: Path) -> None:
     ran = run("rules", "test", rules, index, columns=120)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines()[1].split() == ["pass", "sso", "recovery", "in", "the", "top", "1", "rank", "1"]
+    assert ran.out.splitlines()[1].split() == [
+        "pass",
+        "sso",
+        "recovery",
+        "in",
+        "the",
+        "top",
+        "1",
+        "rank",
+        "1",
+    ]
     assert ran.out.splitlines()[-1] == "2 tests, 0 failed"
     rules.write_text(RULES + FAILING, encoding="utf-8")
     ran = run("rules", "test", rules, index)
@@ -83,15 +100,21 @@ def test_tests_pass_or_fail_with_the_rank_found(run: Run, index: Path, rules: Pa
     found = ran.json()
     assert (ran.code, found["failed"], found["documents_have_these_rules"]) == (1, 2, True)
     assert [test["passed"] for test in found["tests"]] == [True, True, False, False]
-    assert [test["rank"] for test in found["tests"]][:2] == [1, 1] and found["tests"][3]["rank"] is None
+    assert [test["rank"] for test in found["tests"]][:2] == [1, 1] and found["tests"][3][
+        "rank"
+    ] is None
 
 
 def test_the_pipeline_is_asked(run: Run, index: Path, rules: Path) -> None:
     found = run("rules", "test", rules, index, "--pipeline", "bm25", "--json").json()
-    assert [test["passed"] for test in found["tests"]] == [False, True], "rules are for the model's vectors"
+    assert [test["passed"] for test in found["tests"]] == [False, True], (
+        "rules are for the model's vectors"
+    )
 
 
-def test_documents_under_other_rules_are_said(run: Run, source: Path, rules: Path, tmp_path: Path) -> None:
+def test_documents_under_other_rules_are_said(
+    run: Run, source: Path, rules: Path, tmp_path: Path
+) -> None:
     run("index", source, tmp_path / "plain")
     ran = run("rules", "test", rules, tmp_path / "plain")
     assert "are under other rules: index again to test all of" in ran.err
@@ -107,9 +130,13 @@ def test_a_file_without_tests_is_refused(run: Run, index: Path, rules: Path) -> 
 def test_an_index_keeps_to_its_rules(
     run: Run, index: Path, source: Path, rules: Path, rows_file: Rows, tmp_path: Path, command: str
 ) -> None:
-    more = rows_file(*DOCUMENTS, {"id": "new", "text": "Nothing but ERR_42 again."}, name="more.jsonl")
+    more = rows_file(
+        *DOCUMENTS, {"id": "new", "text": "Nothing but ERR_42 again."}, name="more.jsonl"
+    )
     assert run(command, more, index).code == 0, "without the option, the index's rules are used"
-    assert run("search", index, "err_42", "--rules", rules, "--json").json()["hits"][0]["doc_id"] in ("new", "e-42")
+    assert run("search", index, "err_42", "--rules", rules, "--json").json()["hits"][0][
+        "doc_id"
+    ] in ("new", "e-42")
     other = tmp_path / "other.toml"
     other.write_text('version = 1\n[[ban]]\nterm = "printer"\n', encoding="utf-8")
     error = run(command, more, index, "--rules", other).error()
@@ -120,7 +147,9 @@ def test_an_index_keeps_to_its_rules(
     assert run(command, more, index, "--rules", query_only).code == 0, "queries' rules may change"
     run("index", source, tmp_path / "plain")
     error = run(command, more, tmp_path / "plain", "--rules", rules).error()
-    assert re.search(" holds documents encoded with rules none, got [0-9a-f]{12}: leave the setting out", error)
+    assert re.search(
+        " holds documents encoded with rules none, got [0-9a-f]{12}: leave the setting out", error
+    )
 
 
 def test_search_and_explain_take_rules_for_queries(run: Run, index: Path, rules: Path) -> None:
@@ -145,9 +174,14 @@ def test_search_and_explain_take_rules_for_queries(run: Run, index: Path, rules:
 
 def test_a_pin_that_moved_is_refused(run: Run, index: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved.toml"
-    moved.write_text('version = 1\n[[pin]]\ntext = "ERR_43"\n[[pin]]\ntext = "ERR_42"\n', encoding="utf-8")
+    moved.write_text(
+        'version = 1\n[[pin]]\ntext = "ERR_43"\n[[pin]]\ntext = "ERR_42"\n', encoding="utf-8"
+    )
     error = run("search", index, "err_43", "--rules", moved).error()
-    assert "[[pin]] 1: 'ERR_43' has the term that stands for 'ERR_42' in the index's documents" in error
+    assert (
+        "[[pin]] 1: 'ERR_43' has the term that stands for 'ERR_42' in the index's documents"
+        in error
+    )
 
 
 def test_encode_takes_rules(run: Run, source: Path, rules: Path, tmp_path: Path) -> None:
@@ -158,7 +192,9 @@ def test_encode_takes_rules(run: Run, source: Path, rules: Path, tmp_path: Path)
 
 
 def test_lint_lists_findings(run: Run, rows_file: Rows, tmp_path: Path) -> None:
-    source = rows_file(*DOCUMENTS, {"id": "copy", "text": DOCUMENTS[1]["text"]}, {"id": "none", "text": " "})
+    source = rows_file(
+        *DOCUMENTS, {"id": "copy", "text": DOCUMENTS[1]["text"]}, {"id": "none", "text": " "}
+    )
     path = tmp_path / "linted"
     run("index", source, path)
     ran = run("lint", path)
@@ -166,26 +202,36 @@ def test_lint_lists_findings(run: Run, rows_file: Rows, tmp_path: Path) -> None:
     assert "error empty: 1 without any term" in ran.out and "duplicates: 1" in ran.out
     found = run("lint", path, "--json", "--hub-share", 0.2).json()
     kinds = [finding["kind"] for finding in found["findings"]]
-    assert {"empty", "duplicates"} <= set(kinds) and found["units"] == 5
+    assert {"empty", "duplicates"} <= set(kinds) and found["passages"] == 5
     assert set(found["findings"][0]) == {"kind", "severity", "count", "what", "examples", "advice"}
     run("delete", path, "none", "copy")
     assert run("lint", path).code == 0
 
 
-def test_lint_without_the_model_says_what_is_left_out(run: Run, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lexpand.cli import doctors
+def test_lint_without_the_model_says_what_is_left_out(
+    run: Run, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lexpand.cli import diagnose
     from lexpand.errors import ModelError
 
     def gone(*_: object, **__: object) -> None:
         raise ModelError("the model has gone: give it back")
 
-    monkeypatch.setattr(doctors, "encoder_of", gone)
+    monkeypatch.setattr(diagnose, "encoder_of", gone)
     ran = run("lint", index)
-    assert ran.code == 0 and "the model has gone" in ran.err and "note unchecked: 2 checks left out" in ran.out
-    assert run("lint", index, "--model", "gone").error().endswith("the model has gone: give it back")
+    assert (
+        ran.code == 0
+        and "the model has gone" in ran.err
+        and "note unchecked: 2 checks left out" in ran.out
+    )
+    assert (
+        run("lint", index, "--model", "gone").error().endswith("the model has gone: give it back")
+    )
 
 
-def test_oov_takes_a_text_or_a_file(run: Run, source: Path, rows_file: Rows, tmp_path: Path) -> None:
+def test_oov_takes_a_text_or_a_file(
+    run: Run, source: Path, rows_file: Rows, tmp_path: Path
+) -> None:
     path = tmp_path / "plain"
     run("index", source, path)
     ran = run("oov", path, "what is err_43")
@@ -195,7 +241,9 @@ def test_oov_takes_a_text_or_a_file(run: Run, source: Path, rows_file: Rows, tmp
         "pieces; 1 document with the word, 0 of them missed by the vectors; by default the first stands at rank 1"
     )
     assert ran.out.splitlines()[-1] == "1 broken word in 1 query"
-    queries = rows_file({"_id": "a", "text": "err_42"}, {"_id": "b", "text": "printer err_42"}, name="q.jsonl")
+    queries = rows_file(
+        {"_id": "a", "text": "err_42"}, {"_id": "b", "text": "printer err_42"}, name="q.jsonl"
+    )
     found = run("oov", path, queries, "--json").json()
     (word,) = found["words"]
     assert (word["queries"], word["query_id"], found["queries"]) == (2, "a", 2)

@@ -29,8 +29,16 @@ class Slow(Reranker):
 
 def page(number: int, version: int) -> dict[str, object]:
     about = "printers" if number % 2 else "invoices"
-    text = f"This is page {number} about {about}, version {version}. " + "More of it. " * (number % 4)
-    return {"id": f"p{number}", "title": f"Page {number}", "text": text, "number": number, "version": version}
+    text = f"This is page {number} about {about}, version {version}. " + "More of it. " * (
+        number % 4
+    )
+    return {
+        "id": f"p{number}",
+        "title": f"Page {number}",
+        "text": text,
+        "number": number,
+        "version": version,
+    }
 
 
 @pytest.fixture
@@ -77,8 +85,8 @@ def export(kb: Collection) -> None:
     searcher = kb.index.searcher()
     ids = list(searcher.doc_ids())
     found = []
-    for batch in searcher.stored_units(batch=7):
-        for document, _ in batch.units:
+    for batch in searcher.stored_passages(batch=7):
+        for document, _ in batch.passages:
             consistent(document.title, document.text, dict(document.metadata), document.doc_id)
             found.append(document.doc_id)
         time.sleep(0.01)
@@ -87,7 +95,9 @@ def export(kb: Collection) -> None:
 
 def write(kb: Collection) -> None:
     number = random.randrange(20)
-    kb.replace([page(number, random.randrange(1000)), page((number + 7) % 20, random.randrange(1000))])
+    kb.replace(
+        [page(number, random.randrange(1000)), page((number + 7) % 20, random.randrange(1000))]
+    )
     if random.random() < 0.5:
         kb.delete([f"p{random.randrange(20)}"])
     if random.random() < 0.3:
@@ -111,7 +121,10 @@ def run_for(seconds: float, kb: Collection) -> dict[str, int]:
             errors.append(error)
         rounds[work.__name__] = rounds.get(work.__name__, 0) + count
 
-    threads = [threading.Thread(target=loop, args=(work,)) for work in (search, search, rerank, explain, export, write)]
+    threads = [
+        threading.Thread(target=loop, args=(work,))
+        for work in (search, search, rerank, explain, export, write)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -123,7 +136,9 @@ def run_for(seconds: float, kb: Collection) -> dict[str, int]:
 
 def test_every_answer_is_of_its_snapshot(kb: Collection) -> None:
     rounds = run_for(4, kb)
-    assert all(rounds[work] >= 2 for work in ("search", "rerank", "explain", "export", "write")), rounds
+    assert all(rounds[work] >= 2 for work in ("search", "rerank", "explain", "export", "write")), (
+        rounds
+    )
     assert kb.index.check() == []
 
 

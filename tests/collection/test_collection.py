@@ -95,7 +95,9 @@ def test_arrow_tables(kb: Collection) -> None:
 
 
 def test_replace_and_delete(kb: Collection) -> None:
-    kb.add([{"id": "a", "text": "first", "team": "red"}, {"id": "b", "text": "second", "team": "blue"}])
+    kb.add(
+        [{"id": "a", "text": "first", "team": "red"}, {"id": "b", "text": "second", "team": "blue"}]
+    )
     assert kb.add([{"id": "a", "text": "other"}]).refused[0].doc_id == "a"
     assert kb.replace([{"id": "a", "text": "other", "team": "red"}]).replaced == 1
     assert kb.get("a").text == "other"
@@ -144,11 +146,15 @@ def test_sync_refuses_the_second_of_two_rows_with_one_id_and_settles(kb: Collect
     for added in (2, 0):
         report = kb.sync(rows, force=True)
         assert report.ingest.added == added
-        assert [(row.doc_id, "came before" in row.reason) for row in report.ingest.refused] == [("a", True)]
+        assert [(row.doc_id, "came before" in row.reason) for row in report.ingest.refused] == [
+            ("a", True)
+        ]
     assert kb.get("a").text == "one"
 
 
-def test_the_default_is_hybrid_and_says_what_it_fell_back_to(kb: Collection, tmp_path: Path) -> None:
+def test_the_default_is_hybrid_and_says_what_it_fell_back_to(
+    kb: Collection, tmp_path: Path
+) -> None:
     assert kb.pipeline == NAMED["hybrid"]
     assert kb.info().pipeline == "hybrid"
     with lexpand.create(tmp_path / "plain", [LEAVE], words="none") as plain:
@@ -164,13 +170,20 @@ def test_the_default_is_hybrid_and_says_what_it_fell_back_to(kb: Collection, tmp
 def test_named_pipelines(kb: Collection, pipeline: str) -> None:
     assert kb.search("invoices", 1, pipeline=pipeline)[0].text == INVOICE
     if pipeline in NAMED:
-        assert kb.explain("invoices", kb.search("invoices", 1)[0].doc_id, pipeline=pipeline).score > 0
+        assert (
+            kb.explain("invoices", kb.search("invoices", 1)[0].doc_id, pipeline=pipeline).score > 0
+        )
 
 
 def test_hits_say_what_was_found(kb: Collection) -> None:
     kb.add([{"id": "leave", "title": "Vacation requests", "text": LEAVE, "team": "people"}])
     hit = kb.search("vacation", 1)[0]
-    assert (hit.doc_id, hit.title, hit.text, hit.metadata) == ("leave", "Vacation requests", LEAVE, {"team": "people"})
+    assert (hit.doc_id, hit.title, hit.text, hit.metadata) == (
+        "leave",
+        "Vacation requests",
+        LEAVE,
+        {"team": "people"},
+    )
     assert kb.get("leave").full_text[slice(*hit.span)] == LEAVE
     assert "vacation" in dict(hit.terms)
     found = kb.search("vacation", 2)
@@ -181,9 +194,13 @@ def test_hits_say_what_was_found(kb: Collection) -> None:
 
 
 def test_passages_of_a_document(tmp_path: Path) -> None:
-    long = " ".join(f"Sentence {i} is about {'printers' if i % 9 == 0 else 'nothing much'}." for i in range(60))
+    long = " ".join(
+        f"Sentence {i} is about {'printers' if i % 9 == 0 else 'nothing much'}." for i in range(60)
+    )
     encoding = {"max_tokens": 64, "long": "chunk"}
-    with lexpand.create(tmp_path / "i", [{"id": "long", "text": long}, INVOICE], encoding=encoding) as kb:
+    with lexpand.create(
+        tmp_path / "i", [{"id": "long", "text": long}, INVOICE], encoding=encoding
+    ) as kb:
         hit = kb.search("printers", 1, passages=3)[0]
         assert len(hit.passages) == 3
         assert hit.passages[0].text == hit.text != long
@@ -194,8 +211,14 @@ def test_passages_of_a_document(tmp_path: Path) -> None:
 def test_notes_on_a_query(kb: Collection) -> None:
     assert kb.search("manager").notes == ()
     assert "no document has a word of the query" in str(kb.search("zzzqqq").notes[0])
-    assert any("tokens, of which the model reads" in str(note) for note in kb.search("manager " * 600).notes)
-    assert any("knows no word of the query" in str(note) for note in kb.search("\U0001f600 \U0001f601").notes)
+    assert any(
+        "tokens, of which the model reads" in str(note)
+        for note in kb.search("manager " * 600).notes
+    )
+    assert any(
+        "knows no word of the query" in str(note)
+        for note in kb.search("\U0001f600 \U0001f601").notes
+    )
     (note,) = kb.search("is the of", pipeline="bm25").notes
     assert note == Note(Reason.QUERY, detail="the query has only stop words, which BM25 leaves out")
 
@@ -216,7 +239,9 @@ def test_fields_that_no_document_has(kb: Collection) -> None:
 
 def test_a_folder_that_holds_an_index(kb: Collection, tmp_path: Path) -> None:
     path = tmp_path / "kb.index"
-    with pytest.raises(IndexStateError, match=r'`lexpand.open` opens it; exist="open" adds to it, exist="replace"'):
+    with pytest.raises(
+        IndexStateError, match=r'`lexpand.open` opens it; exist="open" adds to it, exist="replace"'
+    ):
         lexpand.create(path, ["other"])
     kb.close()
     with lexpand.create(path, ["other"], exist="open") as again:
@@ -274,7 +299,11 @@ def test_rows_that_were_refused_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_unknown_documents(kb: Collection) -> None:
-    for ask in (kb.get, lambda doc_id: kb.explain("x", doc_id), lambda doc_id: kb.why_not("x", doc_id)):
+    for ask in (
+        kb.get,
+        lambda doc_id: kb.explain("x", doc_id),
+        lambda doc_id: kb.why_not("x", doc_id),
+    ):
         with pytest.raises(UnknownDocument):
             ask("nothing")
 

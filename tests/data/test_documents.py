@@ -9,7 +9,11 @@ from lexpand.data import Document, Query, check_id
 from lexpand.errors import DataError
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -142,9 +146,12 @@ def test_any_document_hashes_and_pickles(document):
 @given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3), st.text(max_size=3))
 def test_content_hash_separates_title_and_text(text, title, other_text, other_title):
     same = (text, title) == (other_text, other_title)
-    assert (Document("a", text, title).content_hash == Document("a", other_text, other_title).content_hash) == same
+    assert (
+        Document("a", text, title).content_hash
+        == Document("a", other_text, other_title).content_hash
+    ) == same
 
 
-def test_text_is_not_normalised():
+def test_text_is_not_normalized():
     composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
     assert Document("a", composed).content_hash != Document("a", decomposed).content_hash

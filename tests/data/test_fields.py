@@ -25,10 +25,18 @@ def write(path, *rows):
             Document("b", "u", metadata={"Id": "a", "Text": "t"}),
         ),
         ({"KEY": "a", "text": "t"}, Fields(doc_id="key"), Document("a", "t")),
-        ({"KEY": "a", "key": "b", "text": "t"}, Fields(doc_id="KEY"), Document("a", "t", metadata={"key": "b"})),
+        (
+            {"KEY": "a", "key": "b", "text": "t"},
+            Fields(doc_id="KEY"),
+            Document("a", "t", metadata={"key": "b"}),
+        ),
         ({"id": "a", "STRASSE": "t"}, Fields(text="straße"), Document("a", "t")),
         ({"id": "a", "text": "t", "NAME": "n"}, Fields(title="name"), Document("a", "t", "n")),
-        ({"id": "a", "text": "t", "Title": "n", "title": None}, Fields(), Document("a", "t", metadata={"Title": "n"})),
+        (
+            {"id": "a", "text": "t", "Title": "n", "title": None},
+            Fields(),
+            Document("a", "t", metadata={"Title": "n"}),
+        ),
     ],
 )
 def test_names_match_in_any_case_and_the_exact_one_first(tmp_path, row, fields, expected):
@@ -40,15 +48,25 @@ def test_a_csv_with_capitals(tmp_path):
     assert list(read_documents(tmp_path / "x.csv")) == [Document("7", "words")]
 
 
-@pytest.mark.parametrize("row", [{"ID": "a", "Id": "b", "text": "t"}, {"id": "a", "TEXT": "t", "Text": "u"}])
+@pytest.mark.parametrize(
+    "row", [{"ID": "a", "Id": "b", "text": "t"}, {"id": "a", "TEXT": "t", "Text": "u"}]
+)
 def test_two_names_that_differ_in_case_alone_are_refused(tmp_path, row):
-    with pytest.raises(RowError, match=r"fields '\w+' and '\w+' both match '\w+': rename one, or name the one"):
+    with pytest.raises(
+        RowError, match=r"fields '\w+' and '\w+' both match '\w+': rename one, or name the one"
+    ):
         list(read_documents(write(tmp_path / "x.jsonl", row)))
 
 
 @pytest.mark.parametrize(
     "fields",
-    [Fields(), Fields(doc_id="key"), Fields("a", "b", "c"), Fields(modified=True), Fields(text="é", modified=True)],
+    [
+        Fields(),
+        Fields(doc_id="key"),
+        Fields("a", "b", "c"),
+        Fields(modified=True),
+        Fields(text="é", modified=True),
+    ],
 )
 def test_fields_can_be_recorded(fields):
     settings = fields.to_dict()
@@ -85,7 +103,9 @@ def test_rows_without_ids_get_the_hash_of_their_content(tmp_path):
     ]
     assert documents[2].doc_id == documents[2].content_hash.hex()
     assert len(notes) == 1
-    assert notes[0].startswith(f"{tmp_path / 'x.jsonl'} has no ids (doc_id, id, _id): the id of a document is the hash")
+    assert notes[0].startswith(
+        f"{tmp_path / 'x.jsonl'} has no ids (doc_id, id, _id): the id of a document is the hash"
+    )
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 40])
@@ -93,7 +113,11 @@ def test_a_row_that_lacks_its_id_where_another_has_one_is_refused(tmp_path, plac
     rows = [{"text": f"t{number}"} for number in range(41)]
     rows[place]["Id"] = "here"
     bad, notes = [], []
-    documents = list(read_documents(write(tmp_path / "x.jsonl", *rows), on_bad_row=bad.append, on_note=notes.append))
+    documents = list(
+        read_documents(
+            write(tmp_path / "x.jsonl", *rows), on_bad_row=bad.append, on_note=notes.append
+        )
+    )
     assert documents == [Document("here", f"t{place}")]
     assert len(bad) == 40
     assert "missing field 'doc_id' (the row has: text)" in bad[0].reason
@@ -107,7 +131,9 @@ def test_a_null_id_is_no_missing_field(tmp_path):
 
 def test_an_id_that_is_named_must_be_there(tmp_path):
     with pytest.raises(RowError, match="missing field 'key'"):
-        list(read_documents(write(tmp_path / "x.jsonl", {"text": "a"}), fields=Fields(doc_id="key")))
+        list(
+            read_documents(write(tmp_path / "x.jsonl", {"text": "a"}), fields=Fields(doc_id="key"))
+        )
 
 
 def test_few_rows_are_held_while_an_id_is_looked_for(tmp_path):

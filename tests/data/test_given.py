@@ -36,7 +36,14 @@ def test_texts_get_the_hash_of_their_content():
 
 
 @pytest.mark.parametrize(
-    "make", [list, tuple, iter, lambda items: (item for item in items), lambda items: dict.fromkeys(items).keys()]
+    "make",
+    [
+        list,
+        tuple,
+        iter,
+        lambda items: (item for item in items),
+        lambda items: dict.fromkeys(items).keys(),
+    ],
 )
 def test_any_iterable_of_texts(make):
     assert list(documents_of(make(["one", "two"]))) == [hashed("one"), hashed("two")]
@@ -44,9 +51,19 @@ def test_any_iterable_of_texts(make):
 
 def test_texts_rows_and_documents_may_be_mixed():
     document = Document("a", "t", source="mine")
-    given = [document, "text", {"ID": 7, "Body": "b", "year": 2020}, {"text": "c", "title": "T", "n": [1]}]
+    given = [
+        document,
+        "text",
+        {"ID": 7, "Body": "b", "year": 2020},
+        {"text": "c", "title": "T", "n": [1]},
+    ]
     documents = list(documents_of(given))
-    assert documents == [document, hashed("text"), Document("7", "b", metadata={"year": 2020}), hashed("c", "T", n=[1])]
+    assert documents == [
+        document,
+        hashed("text"),
+        Document("7", "b", metadata={"year": 2020}),
+        hashed("c", "T", n=[1]),
+    ]
     assert documents[0].source == "mine"
 
 
@@ -58,7 +75,9 @@ def test_one_row_and_one_document():
 
 def test_fields_apply_to_rows_and_not_to_texts():
     fields = Fields(doc_id="key", text="words")
-    documents, bad = given_all([{"KEY": 1, "words": "w", "text": "t"}, "text", {"words": "w"}], fields=fields)
+    documents, bad = given_all(
+        [{"KEY": 1, "words": "w", "text": "t"}, "text", {"words": "w"}], fields=fields
+    )
     assert documents == [Document("1", "w", metadata={"text": "t"}), hashed("text")]
     assert bad[0][0] == "documents[2]"
     assert "missing field 'key'" in bad[0][2]
@@ -92,7 +111,9 @@ def test_bad_items_are_named_and_the_good_ones_kept():
     ]
     assert all(word in reason for word, (_, _, reason) in zip(words, bad, strict=True))
     assert bad[4][1] == "x"
-    with pytest.raises(RowError, match=r"documents\[1\]: an item must be a text, a dict or a Document, got None"):
+    with pytest.raises(
+        RowError, match=r"documents\[1\]: an item must be a text, a dict or a Document, got None"
+    ):
         list(documents_of(items))
 
 
@@ -100,7 +121,9 @@ def test_bad_items_are_named_and_the_good_ones_kept():
 def test_a_path_is_a_source(tmp_path, kind):
     (tmp_path / "x.csv").write_text("id;text;n\na;b;3\n")
     notes = []
-    documents = documents_of(kind(tmp_path / "x.csv"), columns={"n": "integer"}, on_note=notes.append)
+    documents = documents_of(
+        kind(tmp_path / "x.csv"), columns={"n": "integer"}, on_note=notes.append
+    )
     assert list(documents) == [Document("a", "b", metadata={"n": 3})]
     assert len(notes) == 1
     (tmp_path / "log").write_text("id,text\na,b\n")
@@ -110,10 +133,13 @@ def test_a_path_is_a_source(tmp_path, kind):
     assert [document.doc_id for document in documents_of(kind(tmp_path))] == ["a.txt"]
 
 
-@pytest.mark.parametrize("text", ["How do I reset my login?", "", "a\0b", "long " * 2000, "two\nlines"])
+@pytest.mark.parametrize(
+    "text", ["How do I reset my login?", "", "a\0b", "long " * 2000, "two\nlines"]
+)
 def test_a_string_that_is_no_path_is_refused_at_once(text):
     with pytest.raises(
-        SourceError, match=r"which does not exist; check the path; to add one text, pass a list: \[text\]"
+        SourceError,
+        match=r"which does not exist; check the path; to add one text, pass a list: \[text\]",
     ) as error:
         documents_of(text)
     assert len(str(error.value)) < 250
@@ -127,7 +153,10 @@ def test_a_path_that_does_not_exist_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (None, "documents must be a path, a list of texts, dicts or Documents, or a data frame, got None"),
+        (
+            None,
+            "documents must be a path, a list of texts, dicts or Documents, or a data frame, got None",
+        ),
         (7, "got 7 \\(int\\); pass a list of texts"),
         (b"text", "got b'text' \\(bytes\\)"),
         (io.StringIO("text"), "got an open file; pass its path"),
@@ -246,7 +275,10 @@ class FakePolars:
 
 
 def test_a_frame_of_pandas_in_slices():
-    rows = [{"id": number, "text": f"t{number}", "n": np.int64(number), "gone": NAType()} for number in range(600)]
+    rows = [
+        {"id": number, "text": f"t{number}", "n": np.int64(number), "gone": NAType()}
+        for number in range(600)
+    ]
     frame = FakePandas(rows)
     documents = documents_of(frame)
     assert next(documents) == Document("0", "t0", metadata={"n": 0})
@@ -260,16 +292,23 @@ def test_a_frame_of_polars():
 
 
 def test_frames_have_one_rule_for_ids():
-    documents, bad = given_all(FakePandas([{"ID": "a", "text": "t"}, {"ID": float("nan"), "text": "u"}]))
+    documents, bad = given_all(
+        FakePandas([{"ID": "a", "text": "t"}, {"ID": float("nan"), "text": "u"}])
+    )
     assert documents == [Document("a", "t")]
     assert bad[0][0] == "documents[1]"
     assert "field 'ID' is null" in bad[0][2]
-    assert list(documents_of(FakePandas([{"text": "t"}, {"text": "t"}]))) == [hashed("t"), hashed("t")]
+    assert list(documents_of(FakePandas([{"text": "t"}, {"text": "t"}]))) == [
+        hashed("t"),
+        hashed("t"),
+    ]
 
 
 def test_a_frame_without_a_text_is_one_error():
     bad = []
-    with pytest.raises(SourceError, match=r"documents: missing field 'text' \(the header has: id, words\)"):
+    with pytest.raises(
+        SourceError, match=r"documents: missing field 'text' \(the header has: id, words\)"
+    ):
         list(documents_of(FakePandas([{"id": 1, "words": "w"}] * 3), on_bad_row=bad.append))
     with pytest.raises(SourceError, match="documents has the column 'text' twice"):
         list(documents_of(FakePandas([{"text": "w"}], ["text", "text"])))
@@ -278,7 +317,11 @@ def test_a_frame_without_a_text_is_one_error():
 
 def test_frames_in_pieces_are_counted_on():
     """As pandas gives a file that is read with a chunk size."""
-    pieces = [FakePandas([{"text": "a"}, {"text": "b"}]), FakePandas([{"text": None}, {"text": "d"}]), "e"]
+    pieces = [
+        FakePandas([{"text": "a"}, {"text": "b"}]),
+        FakePandas([{"text": None}, {"text": "d"}]),
+        "e",
+    ]
     documents, bad = given_all(pieces)
     assert [document.text for document in documents] == ["a", "b", "d", "e"]
     assert [document.source[-3:] for document in documents] == ["[0]", "[1]", "[3]", "[4]"]
@@ -296,17 +339,23 @@ TABLE = pa.table(
 )
 
 
-@pytest.mark.parametrize("make", [lambda: TABLE, lambda: TABLE.to_batches()[0], TABLE.to_reader, TABLE.to_batches])
+@pytest.mark.parametrize(
+    "make", [lambda: TABLE, lambda: TABLE.to_batches()[0], TABLE.to_reader, TABLE.to_batches]
+)
 def test_arrow(make):
     documents = list(documents_of(make()))
     moment = {"moment": "1970-01-01 00:00:00.000000001"}
     assert documents[0] == Document("0", "t0", metadata={"day": "2024-05-01", **moment})
-    assert documents[1:] == [Document(str(number), f"t{number}", metadata=moment) for number in range(1, 600)]
+    assert documents[1:] == [
+        Document(str(number), f"t{number}", metadata=moment) for number in range(1, 600)
+    ]
     assert documents[599].source == "documents[599]"
 
 
 def test_arrow_with_a_text_that_is_not_utf8():
-    documents, bad = given_all(pa.table({"text": pa.array([b"a", b"\xff", b"c"]).view(pa.string())}))
+    documents, bad = given_all(
+        pa.table({"text": pa.array([b"a", b"\xff", b"c"]).view(pa.string())})
+    )
     assert documents == [hashed("a"), hashed("c")]
     assert bad[0][0] == "documents[1]"
     assert "invalid UTF-8" in bad[0][2]
@@ -382,7 +431,9 @@ def test_real_polars():
         }
     )
     assert list(documents_of(frame)) == [
-        Document("a", "t", metadata={"n": 1, "day": "2024-05-01", "tags": ["p"], "inner": {"k": 1}}),
+        Document(
+            "a", "t", metadata={"n": 1, "day": "2024-05-01", "tags": ["p"], "inner": {"k": 1}}
+        ),
         Document("b", "u", metadata={"x": 0.5, "inner": {"k": None}}),
     ]
     assert list(documents_of(frame["text"])) == [hashed("t"), hashed("u")]

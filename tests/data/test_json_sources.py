@@ -22,7 +22,9 @@ DOCUMENTS = [Document("a", "é [1], {2}"), Document("b", "t", metadata={"n": [1,
 @pytest.fixture
 def give_stdin(monkeypatch):
     def give(content):
-        stream = io.BufferedReader(io.BytesIO(content if isinstance(content, bytes) else content.encode()))
+        stream = io.BufferedReader(
+            io.BytesIO(content if isinstance(content, bytes) else content.encode())
+        )
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
 
     return give
@@ -32,7 +34,9 @@ def give_stdin(monkeypatch):
 @pytest.mark.parametrize("head", ["", "\ufeff", " \r\n\t"])
 def test_an_array(tmp_path, indent, head):
     path = tmp_path / "x.json"
-    path.write_text(head + json.dumps(ROWS, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        head + json.dumps(ROWS, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     documents = list(read_documents(path))
     assert documents == DOCUMENTS
     assert [document.source for document in documents] == [f"{path}:item 1", f"{path}:item 2"]
@@ -61,7 +65,11 @@ def test_a_number_that_is_cut_is_one_item(tmp_path, monkeypatch):
     assert [row.place[-6:] for row in bad] == ["item 1"]
 
 
-@given(st.lists(st.fixed_dictionaries({"id": st.integers(0, 9), "text": st.text()}), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"id": st.integers(0, 9), "text": st.text()}), min_size=1, max_size=4
+    )
+)
 def test_array_round_trip(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("json") / "x.json"
     path.write_text(json.dumps(rows))
@@ -70,10 +78,17 @@ def test_array_round_trip(tmp_path_factory, rows):
 
 def test_bad_items_are_named_and_the_good_ones_kept(tmp_path):
     path = tmp_path / "x.json"
-    path.write_bytes(b'[{"id":"a","text":"t"}, 12, "x", {"id":"\xff"}, {"id":"\\udcff"}, [{}], {"id":"b","text":"t"}]')
+    path.write_bytes(
+        b'[{"id":"a","text":"t"}, 12, "x", {"id":"\xff"}, {"id":"\\udcff"}, [{}], {"id":"b","text":"t"}]'
+    )
     bad = []
-    assert [document.doc_id for document in read_documents(path, on_bad_row=bad.append)] == ["a", "b"]
-    assert [row.place.rsplit(":")[-1] for row in bad] == [f"item {number}" for number in range(2, 7)]
+    assert [document.doc_id for document in read_documents(path, on_bad_row=bad.append)] == [
+        "a",
+        "b",
+    ]
+    assert [row.place.rsplit(":")[-1] for row in bad] == [
+        f"item {number}" for number in range(2, 7)
+    ]
     words = ["got int", "got str", "invalid UTF-8", "lone surrogate", "got list"]
     assert all(word in row.reason for word, row in zip(words, bad, strict=True))
 
@@ -83,10 +98,16 @@ def test_bad_items_are_named_and_the_good_ones_kept(tmp_path):
     [
         ("[]", "is empty"),
         ("[ \n", "must end its array"),
-        ('[{"id":"a","text":"t"}', r"must end its array with \]: it is cut short or damaged after item 1"),
+        (
+            '[{"id":"a","text":"t"}',
+            r"must end its array with \]: it is cut short or damaged after item 1",
+        ),
         ('[{"id":"a","text":"t"} {"id":"b"}]', "must end its array"),
         ('[{"id":"a","text":"t"}] {"id":"b"}', r"must end after its array, got more after item 1"),
-        ('[{"id":"a","text":"t"}, {"id" "b"}]', "item 2 is invalid JSON, .*: Expecting ':' delimiter"),
+        (
+            '[{"id":"a","text":"t"}, {"id" "b"}]',
+            "item 2 is invalid JSON, .*: Expecting ':' delimiter",
+        ),
         ('[{"id":"a","text":"t"}, {"id": "b', "item 2 is invalid JSON, .*: Unterminated string"),
         ('[{"id":"a","text":"t"}, ' + "[" * 100_000, "item 2 is invalid JSON, .*nested too deeply"),
     ],
@@ -112,7 +133,10 @@ def test_memory_does_not_grow_with_the_array(tmp_path):
     (tmp_path / "x.json").write_text(f"[{','.join([item] * 30)}]")
     tracemalloc.start()
     try:
-        assert sum(len(document.text) for document in read_documents(tmp_path / "x.json")) == 30_000_000
+        assert (
+            sum(len(document.text) for document in read_documents(tmp_path / "x.json"))
+            == 30_000_000
+        )
         assert tracemalloc.get_traced_memory()[1] < 15_000_000
     finally:
         tracemalloc.stop()
@@ -120,12 +144,15 @@ def test_memory_does_not_grow_with_the_array(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.ndjson"])
 @pytest.mark.parametrize(
-    "content", ['{\n  "id": "a",\n  "text": "t"\n}\n', '{"id": "a",\n "text": "t"}\n', '{"a": [\n1]}']
+    "content",
+    ['{\n  "id": "a",\n  "text": "t"\n}\n', '{"id": "a",\n "text": "t"}\n', '{"a": [\n1]}'],
 )
 def test_an_object_over_several_lines_is_one_clear_error(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     bad = []
-    with pytest.raises(SourceError, match="must have one object a line, got an object over several lines; write it"):
+    with pytest.raises(
+        SourceError, match="must have one object a line, got an object over several lines; write it"
+    ):
         list(read_documents(tmp_path / name, on_bad_row=bad.append))
     assert bad == []
 
@@ -157,7 +184,8 @@ def test_standard_input(give_stdin, source, array):
 
 
 @pytest.mark.parametrize(
-    ("kind", "content"), [("csv", "id;text\na;b\n"), ("TSV", "id\ttext\na\tb\n"), (".jsonl", '{"id":"a","text":"b"}')]
+    ("kind", "content"),
+    [("csv", "id;text\na;b\n"), ("TSV", "id\ttext\na\tb\n"), (".jsonl", '{"id":"a","text":"b"}')],
 )
 def test_the_format_of_standard_input_can_be_named(give_stdin, kind, content):
     give_stdin(content)
@@ -190,14 +218,17 @@ def test_queries_from_standard_input(give_stdin):
 def test_standard_input_of_a_process():
     code = "from lexpand.data import read_documents; print([document.text for document in read_documents('-')])"
     content = "".join(json.dumps({"text": f"t{number}"}) + "\n" for number in range(3))
-    found = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], input=content, capture_output=True, text=True, check=True
+    )
     assert found.stdout == "['t0', 't1', 't2']\n"
 
 
 @pytest.mark.parametrize("kind", ["parquet", "md"])
 def test_standard_input_cannot_hold_every_kind(kind):
     with pytest.raises(
-        DataError, match=f"the format of standard input must be one of jsonl, .* got '{kind}'; name a file"
+        DataError,
+        match=f"the format of standard input must be one of jsonl, .* got '{kind}'; name a file",
     ):
         read_documents("-", format=kind)
 
@@ -207,7 +238,10 @@ def test_the_format_of_a_file_can_be_named(tmp_path):
     (tmp_path / "x.dump.gz").write_bytes(gzip.compress(b'{"id": "a", "text": "b"}'))
     assert list(read_documents(tmp_path / "x.log", format="csv")) == [Document("a", "b")]
     assert list(read_documents(tmp_path / "x.dump.gz", format="jsonl")) == [Document("a", "b")]
-    with pytest.raises(DataError, match=r"format must be one of jsonl, ndjson, json, csv, tsv, parquet, .* got 'xml'"):
+    with pytest.raises(
+        DataError,
+        match=r"format must be one of jsonl, ndjson, json, csv, tsv, parquet, .* got 'xml'",
+    ):
         read_documents(tmp_path / "x.log", format="xml")
     with pytest.raises(DataError, match="format must be left out for a folder, got 'csv'"):
         read_documents(tmp_path, format="csv")

@@ -7,22 +7,26 @@ from lexpand.errors import DataError, RowError, SourceError
 
 plain = st.characters(codec="utf-8", exclude_characters="\0\t\n\r")
 beir_ids = st.text(plain, min_size=1, max_size=9)
-trec_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9)
+trec_ids = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9
+)
 grades = st.integers(-2, 10**12)
 
 
-def judgements(ids):
-    return st.dictionaries(ids, st.dictionaries(ids, grades, min_size=1, max_size=4), min_size=1, max_size=4)
+def judgments(ids):
+    return st.dictionaries(
+        ids, st.dictionaries(ids, grades, min_size=1, max_size=4), min_size=1, max_size=4
+    )
 
 
-@given(judgements(trec_ids))
+@given(judgments(trec_ids))
 def test_trec_round_trip(tmp_path_factory, judged):
     path = tmp_path_factory.mktemp("qrels") / "x.qrels.gz"
     Qrels(judged).write_trec(path)
     assert Qrels.read(path) == Qrels(judged)
 
 
-@given(judgements(beir_ids))
+@given(judgments(beir_ids))
 def test_beir_round_trip(tmp_path_factory, judged):
     path = tmp_path_factory.mktemp("qrels") / "x.tsv.zst"
     Qrels(judged).write_beir(path)
@@ -32,16 +36,16 @@ def test_beir_round_trip(tmp_path_factory, judged):
 def test_scifact(tmp_path):
     path = collection_path("scifact") / "qrels" / "test.tsv"
     qrels = Qrels.read(path)
-    assert len(qrels.judgements) == 300
-    assert sum(map(len, qrels.judgements.values())) == 339
-    assert qrels.judgements["1"] == {"31715818": 1}
+    assert len(qrels.judgments) == 300
+    assert sum(map(len, qrels.judgments.values())) == 339
+    assert qrels.judgments["1"] == {"31715818": 1}
     qrels.write_beir(tmp_path / "again.tsv")
     assert (tmp_path / "again.tsv").read_text() == path.read_text()
 
 
 def test_windows_line_ends_and_blank_lines(tmp_path):
     (tmp_path / "x").write_bytes(b"query-id\tcorpus-id\tscore\r\n\r\na b\tc d\t2\r\n")
-    assert Qrels.read(tmp_path / "x").judgements == {"a b": {"c d": 2}}
+    assert Qrels.read(tmp_path / "x").judgments == {"a b": {"c d": 2}}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +57,14 @@ def test_windows_line_ends_and_blank_lines(tmp_path):
         (b"q 0 a yes", "the grade must be a whole number, got 'yes'"),
         (b"q 0 a 1_0", "got '1_0'"),
         (b"q 0 a .0", "got '.0'"),
-        (b"q 0 a 1\n\nq 0 a 2", r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines"),
-        (b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0", r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'"),
+        (
+            b"q 0 a 1\n\nq 0 a 2",
+            r"x:3 \(id 'a'\): judged 1 and 2 for query 'q': keep one of the lines",
+        ),
+        (
+            b"query-id\tcorpus-id\tscore\nq\ta\t1\nq\ta\t0",
+            r"x:3 \(id 'a'\): judged 1 and 0 for query 'q'",
+        ),
         (b"q # a 1.5", "got '1.5'"),
         (b"q 0 a 1\nquery-id\tcorpus-id\tscore\n", "x:2: 3 columns where 4 are needed"),
         (b"q 0 \xff 1", "x:1: invalid UTF-8 at byte offset 4"),
@@ -70,27 +80,38 @@ def test_bad_lines_are_named(tmp_path, lines, message):
 
 @pytest.mark.parametrize("head", [b"", b"query-id\tcorpus-id\tscore\n"])
 def test_comments_repeated_lines_and_grades_with_a_point(tmp_path, head):
-    lines = [b"# made by hand", b"q 0 a 1.0", b"", b"#q 0 b grade", b"q 0 a 1", b"  ", b"q 0 c -1.", b"q 0 a 1.00"]
+    lines = [
+        b"# made by hand",
+        b"q 0 a 1.0",
+        b"",
+        b"#q 0 b grade",
+        b"q 0 a 1",
+        b"  ",
+        b"q 0 c -1.",
+        b"q 0 a 1.00",
+    ]
     if head:
         lines = [line.replace(b" 0 ", b"\t").replace(b" ", b"\t") for line in lines]
     (tmp_path / "x").write_bytes(head + b"\n".join(lines))
-    assert Qrels.read(tmp_path / "x").judgements == {"q": {"a": 1, "c": -1}}
+    assert Qrels.read(tmp_path / "x").judgments == {"q": {"a": 1, "c": -1}}
 
 
 def test_a_comment_may_stand_before_the_header(tmp_path):
     (tmp_path / "x").write_bytes(b"# ours\nquery-id\tcorpus-id\tscore\nq\ta b\t1\n")
-    assert Qrels.read(tmp_path / "x").judgements == {"q": {"a b": 1}}
+    assert Qrels.read(tmp_path / "x").judgments == {"q": {"a b": 1}}
 
 
 def test_an_id_may_begin_with_the_sign_of_a_comment(tmp_path):
     (tmp_path / "x").write_bytes(b"# judged in June\n#1 0 a 1\n")
-    assert Qrels.read(tmp_path / "x").judgements == {"#1": {"a": 1}}
+    assert Qrels.read(tmp_path / "x").judgments == {"#1": {"a": 1}}
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"# no judgment\n", b"query-id\tcorpus-id\tscore\n"])
-def test_a_file_without_judgements(tmp_path, content):
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"# no judgment\n", b"query-id\tcorpus-id\tscore\n"]
+)
+def test_a_file_without_judgments(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(SourceError, match="holds no judgements"):
+    with pytest.raises(SourceError, match="holds no judgments"):
         Qrels.read(tmp_path / "x")
 
 

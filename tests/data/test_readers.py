@@ -44,7 +44,9 @@ def test_the_packaged_collection_is_small_and_named():
         collection_path("nq")
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".ndjson", ".json", ".JSONL", ".jsonl.gz", ".jsonl.zst"])
+@pytest.mark.parametrize(
+    "suffix", [".jsonl", ".ndjson", ".json", ".JSONL", ".jsonl.gz", ".jsonl.zst"]
+)
 def test_json_suffixes(tmp_path, suffix):
     path = tmp_path / f"docs{suffix}"
     write_lines(path, ['{"id": "a", "text": "b"}'])
@@ -53,7 +55,9 @@ def test_json_suffixes(tmp_path, suffix):
     assert document.source == f"{path}:1"
 
 
-@pytest.mark.parametrize("name", ["docs.xml", "docs", "docs.gz", "docs.parquet.gz", "docs.md.gz", "docs.txt"])
+@pytest.mark.parametrize(
+    "name", ["docs.xml", "docs", "docs.gz", "docs.parquet.gz", "docs.md.gz", "docs.txt"]
+)
 def test_an_unknown_kind_is_refused_at_once(tmp_path, name):
     (tmp_path / name).write_text("x")
     if name != "docs.txt":
@@ -98,7 +102,10 @@ def test_the_first_bad_row_raises_behind_the_good_ones(tmp_path):
         next(documents)
     assert caught.value.place == f"{tmp_path / 'x.jsonl'}:2"
     assert caught.value.doc_id == "c"
-    assert "missing field 'text' (the row has: id); name it with fields / --text-field" in caught.value.reason
+    assert (
+        "missing field 'text' (the row has: id); name it with fields / --text-field"
+        in caught.value.reason
+    )
 
 
 def test_errors_of_the_callback_are_its_own(tmp_path):
@@ -134,7 +141,10 @@ def test_errors_of_the_callback_are_its_own(tmp_path):
             {"id": "a", "text": "t", "metadata": {"y": 1}, "x": 2},
             Document("a", "t", metadata={"x": 2, "y": 1}),
         ),
-        ({"id": "a", "text": "t", "metadata": {"text": "u"}}, Document("a", "t", metadata={"text": "u"})),
+        (
+            {"id": "a", "text": "t", "metadata": {"text": "u"}},
+            Document("a", "t", metadata={"text": "u"}),
+        ),
         ({"id": "a", "text": "t", "metadata": "u"}, Document("a", "t", metadata={"metadata": "u"})),
     ],
 )
@@ -143,15 +153,22 @@ def test_fields_are_found(tmp_path, row, expected):
 
 
 def test_named_fields(tmp_path):
-    path = write(tmp_path / "x.jsonl", {"key": 1, "id": "i", "summary": "s", "text": "t", "name": "n"})
+    path = write(
+        tmp_path / "x.jsonl", {"key": 1, "id": "i", "summary": "s", "text": "t", "name": "n"}
+    )
     fields = Fields(doc_id="key", text="summary", title="name")
-    assert list(read_documents(path, fields=fields)) == [Document("1", "s", "n", {"id": "i", "text": "t"})]
+    assert list(read_documents(path, fields=fields)) == [
+        Document("1", "s", "n", {"id": "i", "text": "t"})
+    ]
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (Fields(doc_id="key"), r"x.jsonl:1: missing field 'key' \(the row has: id, text\).*--id-field"),
+        (
+            Fields(doc_id="key"),
+            r"x.jsonl:1: missing field 'key' \(the row has: id, text\).*--id-field",
+        ),
         (Fields(text="body"), r"x.jsonl:1 \(id 'a'\): missing field 'body' .*--text-field"),
         (Fields(title="name"), r"missing field 'name' .*--title-field"),
     ],
@@ -177,7 +194,10 @@ def test_a_named_field_must_be_there(tmp_path, fields, message):
         ({"id": "a", "text": None}, "(id 'a'): field 'text' is null"),
         ({"id": "a", "text": 5}, "(id 'a'): text is 5 (int)"),
         ({"id": "a", "text": ["t"]}, "(id 'a'): text is ['t'] (list)"),
-        ({"id": "a", "text": "t\udc00"}, "(id 'a'): text has a lone surrogate, U+DC00 at character 1"),
+        (
+            {"id": "a", "text": "t\udc00"},
+            "(id 'a'): text has a lone surrogate, U+DC00 at character 1",
+        ),
         ({"id": "a", "text": "t", "title": 5}, "(id 'a'): title is 5"),
         ({"id": "a", "text": "t", "title": "\ud800"}, "(id 'a'): title has a lone surrogate"),
         ({"id": "a", "text": "t", "x": "\ud800"}, "(id 'a'): metadata['x'] has a lone surrogate"),
@@ -199,7 +219,9 @@ def test_bad_rows_are_named_and_the_good_ones_kept(tmp_path, row, message):
 
 
 def test_messages_can_always_be_printed(tmp_path):
-    _, bad = read_all(write(tmp_path / "x.jsonl", {"\ud800": 1}, {"id": "\ud800"}, {"id": "a", "\ud800": 1}))
+    _, bad = read_all(
+        write(tmp_path / "x.jsonl", {"\ud800": 1}, {"id": "\ud800"}, {"id": "a", "\ud800": 1})
+    )
     assert len(bad) == 3
     "".join(bad).encode()
 
@@ -221,15 +243,23 @@ def test_json_round_trip(tmp_path_factory, text, title, metadata):
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_a_truncated_stream_gives_its_good_rows_first(tmp_path, suffix, kind):
     path = tmp_path / f"x.{kind}{suffix}"
-    rows = [{"id": str(number), "text": f"{number * 7919 % 100_003} " * 20} for number in range(20_000)]
-    lines = map(json.dumps, rows) if kind == "jsonl" else (f"{row['id']},{row['text']}" for row in rows)
+    rows = [
+        {"id": str(number), "text": f"{number * 7919 % 100_003} " * 20} for number in range(20_000)
+    ]
+    lines = (
+        map(json.dumps, rows) if kind == "jsonl" else (f"{row['id']},{row['text']}" for row in rows)
+    )
     write_lines(path, itertools.chain([] if kind == "jsonl" else ["id,text"], lines))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     documents = []
-    with pytest.raises(SourceError, match=r"is damaged or cut short after line \d+ .*make it again"):
+    with pytest.raises(
+        SourceError, match=r"is damaged or cut short after line \d+ .*make it again"
+    ):
         documents.extend(iter_into(documents, read_documents(path)))
     assert 1000 < len(documents) < 20_000
-    assert [document.text for document in documents] == [row["text"] for row in rows[: len(documents)]]
+    assert [document.text for document in documents] == [
+        row["text"] for row in rows[: len(documents)]
+    ]
 
 
 def iter_into(taken, documents):
@@ -285,7 +315,9 @@ def test_the_rest_is_not_read_before_it_is_asked_for(tmp_path):
 
 
 def test_beir_folder(tmp_path):
-    write(tmp_path / "corpus.jsonl", {"_id": "a", "title": "T", "text": "t", "metadata": {"url": "u"}})
+    write(
+        tmp_path / "corpus.jsonl", {"_id": "a", "title": "T", "text": "t", "metadata": {"url": "u"}}
+    )
     write(tmp_path / "queries.jsonl", {"_id": "q", "text": "t", "metadata": {}})
     (tmp_path / "readme.md").write_text("no document")
     assert list(read_documents(tmp_path)) == [Document("a", "t", "T", {"url": "u"})]
@@ -299,7 +331,9 @@ def test_beir_folder_with_zstandard(tmp_path):
         read_queries(tmp_path)
 
 
-@pytest.mark.parametrize("content", ['1\thow many?\r\n\n2\t"what?\n', 'query_id\ttext\n1\thow many?\n2\t"what?'])
+@pytest.mark.parametrize(
+    "content", ['1\thow many?\r\n\n2\t"what?\n', 'query_id\ttext\n1\thow many?\n2\t"what?']
+)
 def test_queries_in_a_table(tmp_path, content):
     (tmp_path / "x.tsv").write_bytes(content.encode())
     assert list(read_queries(tmp_path / "x.tsv")) == [Query("1", "how many?"), Query("2", '"what?')]
@@ -316,7 +350,12 @@ def test_bad_queries_are_named(tmp_path):
 
 
 def test_queries_in_json_lines(tmp_path):
-    rows = [{"qid": 1, "query": "a"}, {"query_id": "2", "text": "b", "other": 1}, {"id": "3"}, {"text": "c"}]
+    rows = [
+        {"qid": 1, "query": "a"},
+        {"query_id": "2", "text": "b", "other": 1},
+        {"id": "3"},
+        {"text": "c"},
+    ]
     bad = []
     queries = list(read_queries(write(tmp_path / "x.jsonl", *rows), on_bad_row=bad.append))
     assert queries == [Query("1", "a"), Query("2", "b")]

@@ -54,7 +54,9 @@ def test_reads_text_and_markdown_in_order(tmp_path):
 def test_titles_of_markdown(tmp_path, markdown, title):
     fill(tmp_path, {"page.md": markdown})
     (document,) = read_documents(tmp_path)
-    assert document == Document("page.md", markdown.removeprefix("\ufeff"), title, {"path": "page.md"})
+    assert document == Document(
+        "page.md", markdown.removeprefix("\ufeff"), title, {"path": "page.md"}
+    )
 
 
 def test_a_text_file_has_no_headings(tmp_path):
@@ -63,7 +65,10 @@ def test_a_text_file_has_no_headings(tmp_path):
 
 
 def test_bad_files_are_named_and_the_good_ones_kept(tmp_path):
-    fill(tmp_path, {"a.txt": "good", "b.txt": b"a\0b", "c.md": b"ab\xff", "z/" + "n" * 240 + ".txt": "good"})
+    fill(
+        tmp_path,
+        {"a.txt": "good", "b.txt": b"a\0b", "c.md": b"ab\xff", "z/" + "n" * 240 + ".txt": "good"},
+    )
     deep = "/".join(["d" * 200] * 3) + "/long.txt"
     fill(tmp_path, {deep: "an id of more than 512 bytes"})
     (tmp_path / "e.txt").symlink_to("nothing")
@@ -118,18 +123,33 @@ def test_links_to_folders_are_not_followed(tmp_path):
     (tmp_path / "b").symlink_to("a")
     (tmp_path / "folder.txt").symlink_to("a")
     (tmp_path / "link.txt").symlink_to("real.txt")
-    assert [document.doc_id for document in read_documents(tmp_path)] == ["a/x.txt", "link.txt", "real.txt"]
+    assert [document.doc_id for document in read_documents(tmp_path)] == [
+        "a/x.txt",
+        "link.txt",
+        "real.txt",
+    ]
 
 
 def test_a_folder_without_texts(tmp_path):
     (tmp_path / "x.png").write_text("x")
-    match = r"is empty: it needs \*\.txt, \*\.md, .* files, or corpus\.jsonl; skipped 1 file: 1 \.png"
+    match = (
+        r"is empty: it needs \*\.txt, \*\.md, .* files, or corpus\.jsonl; skipped 1 file: 1 \.png"
+    )
     with pytest.raises(SourceError, match=match):
         list(read_documents(tmp_path))
 
 
 def test_skipped_files_are_counted_by_suffix(tmp_path):
-    names = ["a.txt", "b.PNG", "c/d.png", "e.pdf", "Makefile", "c/f.csv", ".hidden.pdf", "c/.git/g.pdf"]
+    names = [
+        "a.txt",
+        "b.PNG",
+        "c/d.png",
+        "e.pdf",
+        "Makefile",
+        "c/f.csv",
+        ".hidden.pdf",
+        "c/.git/g.pdf",
+    ]
     fill(tmp_path, dict.fromkeys(names, "x"))
     notes = []
     documents = list(read_documents(tmp_path, on_note=notes.append))
@@ -155,7 +175,11 @@ def test_fields_are_not_ignored(tmp_path, source):
     fill(tmp_path, {"a.txt": "x", "b.txt": "x"})
     match = r"missing field 'body' \(the header has: doc_id, text, title\)"
     with pytest.raises(SourceError, match=match):
-        list(read_documents(tmp_path / source, fields=Fields(text="body"), on_bad_row=lambda row: None))
+        list(
+            read_documents(
+                tmp_path / source, fields=Fields(text="body"), on_bad_row=lambda row: None
+            )
+        )
 
 
 def test_a_touched_file_is_unchanged_unless_its_time_is_asked_for(tmp_path):
@@ -169,7 +193,10 @@ def test_a_touched_file_is_unchanged_unless_its_time_is_asked_for(tmp_path):
     assert read(0).content_hash == read(10**9).content_hash
     assert read(10**9).metadata == {"path": "a.txt"}
     fields = Fields(modified=True)
-    assert read(10**9, fields=fields).metadata == {"path": "a.txt", "modified": "2001-09-09T01:46:40Z"}
+    assert read(10**9, fields=fields).metadata == {
+        "path": "a.txt",
+        "modified": "2001-09-09T01:46:40Z",
+    }
     assert read(0, fields=fields).content_hash != read(10**9, fields=fields).content_hash
 
 

@@ -69,7 +69,9 @@ def test_bad_rows_are_named_and_the_good_ones_kept(tmp_path):
 
 def test_a_column_of_bytes_is_refused_not_guessed(tmp_path):
     bad = []
-    assert not list(read_documents(write(tmp_path / "x.parquet", id=["a"], text=[b"t"]), on_bad_row=bad.append))
+    assert not list(
+        read_documents(write(tmp_path / "x.parquet", id=["a"], text=[b"t"]), on_bad_row=bad.append)
+    )
     assert "text is b't' (bytes)" in bad[0].reason
 
 
@@ -85,7 +87,13 @@ def test_what_is_no_parquet_file(tmp_path):
 def test_an_empty_table_and_columns_of_one_name(tmp_path):
     with pytest.raises(SourceError, match="is empty"):
         list(
-            read_documents(write(tmp_path / "x.parquet", id=pa.array([], pa.string()), text=pa.array([], pa.string())))
+            read_documents(
+                write(
+                    tmp_path / "x.parquet",
+                    id=pa.array([], pa.string()),
+                    text=pa.array([], pa.string()),
+                )
+            )
         )
     pq.write_table(pa.Table.from_arrays([["a"], ["b"]], names=["id", "id"]), tmp_path / "y.parquet")
     with pytest.raises(SourceError, match="the column 'id' twice"):
@@ -95,5 +103,7 @@ def test_an_empty_table_and_columns_of_one_name(tmp_path):
 def test_without_pyarrow(tmp_path, monkeypatch):
     path = write(tmp_path / "x.parquet", id=["a"], text=["t"])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"reading Parquet files needs pyarrow: pip install 'lexpand\[parquet\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"reading Parquet files needs pyarrow: pip install 'lexpand\[parquet\]'"
+    ):
         list(read_documents(path))

@@ -30,7 +30,10 @@ def read_all(path):
         (b'"text"', "2: JSON that is no object but of type str"),
         (b'{"id": "a", "text": "\xff"}', "2: invalid UTF-8 at byte offset 21 of the line (0xff)"),
         (b'{"id": "a", "text": "\xed\xa0\x80"}', "2: invalid UTF-8 at byte offset 21"),
-        (b'{"id": "a", "text": "b\0c"}', "2: a raw NUL byte at byte offset 22 of the line: JSON wants it"),
+        (
+            b'{"id": "a", "text": "b\0c"}',
+            "2: a raw NUL byte at byte offset 22 of the line: JSON wants it",
+        ),
         (b"\0\0\0", "2: a raw NUL byte at byte offset 0"),
         (b'{"id": "a", "text": "b\tc"}', "2: invalid JSON at column 23: Invalid control character"),
         (b"[" * 100_000, "2: JSON nested too deeply"),
@@ -55,7 +58,11 @@ def test_bad_json_lines(tmp_path, line, message):
 
 def test_json_lines_that_are_fine(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + GOOD + b'\r\n\r\n  \n{"id": "b", "id": "c", "text": "\\u0000\\ud83d\\ude00"}')
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + GOOD
+        + b'\r\n\r\n  \n{"id": "b", "id": "c", "text": "\\u0000\\ud83d\\ude00"}'
+    )
     documents, bad = read_all(path)
     assert bad == []
     assert documents == [Document("good", "t"), Document("c", "\0\U0001f600")]
@@ -152,12 +159,21 @@ def test_headers_that_cannot_be_used(tmp_path, name):
         list(read_documents(path))
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=3, max_size=3), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(codec="utf-8")), min_size=3, max_size=3),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_any_csv_that_the_csv_module_writes_is_read(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     buffer = io.StringIO(newline="")
     table = [["id", "text", "extra"], *([str(number), *row[1:]] for number, row in enumerate(rows))]
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows(table)
     path.write_bytes(buffer.getvalue().encode())
-    documents = [[document.doc_id, document.text, document.metadata["extra"]] for document in read_documents(path)]
+    documents = [
+        [document.doc_id, document.text, document.metadata["extra"]]
+        for document in read_documents(path)
+    ]
     assert documents == table[1:]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from lexpand.data import Run, ScoredDocument
 from lexpand.errors import DataError, RowError, SourceError
 
-trec_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9)
+trec_ids = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0 \t\n\r\x0b\x0c"), min_size=1, max_size=9
+)
 scores = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -31,7 +33,10 @@ def test_ranks_by_score_and_keeps_the_order_of_ties():
         ({"q": [("a", math.nan)]}, "query 'q': the score of document 'a' is nan"),
         ({"q": [("a", math.inf)]}, "is inf"),
         ({"q": [("a", "1")]}, "is '1', no finite number"),
-        ({"q": "ab"}, r"query 'q': a ranking must be a list of \(doc_id, score\) pairs, got the item 'a'"),
+        (
+            {"q": "ab"},
+            r"query 'q': a ranking must be a list of \(doc_id, score\) pairs, got the item 'a'",
+        ),
         ({"q": [("a",)]}, r"got the item \('a',\)"),
         ({"q": ["ab"]}, "got the item 'ab'"),
         ({"q": {"a": 1.0}}, r"got {'a': 1.0}; pass its items\(\)"),
@@ -45,7 +50,9 @@ def test_refuses(rankings, message):
         Run(rankings)
 
 
-@given(st.dictionaries(trec_ids, st.dictionaries(trec_ids, scores, min_size=1, max_size=5), max_size=4))
+@given(
+    st.dictionaries(trec_ids, st.dictionaries(trec_ids, scores, min_size=1, max_size=5), max_size=4)
+)
 def test_trec_round_trip(tmp_path_factory, rankings):
     run = Run({query: ranking.items() for query, ranking in rankings.items()})
     path = tmp_path_factory.mktemp("run") / "run.trec"
@@ -62,12 +69,22 @@ def test_compressed(tmp_path, name):
 
 def test_what_is_written(tmp_path):
     Run({"1": [("a", 0.5), ("b", 2)], "2": []}).write_trec(tmp_path / "x.gz", "tag")
-    assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == b"1 Q0 b 1 2.0 tag\n1 Q0 a 2 0.5 tag\n"
+    assert (
+        gzip.decompress((tmp_path / "x.gz").read_bytes()) == b"1 Q0 b 1 2.0 tag\n1 Q0 a 2 0.5 tag\n"
+    )
 
 
 def test_reading_orders_by_score_and_then_by_rank(tmp_path):
-    (tmp_path / "x").write_text("q Q0 a 3 1.0 t\nq Q0 b 2 1.0 t\nq Q0 c 9 5 t\n\nq Q0 d 1 0.5 t\nq Q0 e 2 1 t\n")
-    assert [hit.doc_id for hit in Run.read_trec(tmp_path / "x").rankings["q"]] == ["c", "b", "e", "a", "d"]
+    (tmp_path / "x").write_text(
+        "q Q0 a 3 1.0 t\nq Q0 b 2 1.0 t\nq Q0 c 9 5 t\n\nq Q0 d 1 0.5 t\nq Q0 e 2 1 t\n"
+    )
+    assert [hit.doc_id for hit in Run.read_trec(tmp_path / "x").rankings["q"]] == [
+        "c",
+        "b",
+        "e",
+        "a",
+        "d",
+    ]
 
 
 def test_queries_may_come_in_pieces(tmp_path):

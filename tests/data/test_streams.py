@@ -10,7 +10,11 @@ from lexpand.errors import SourceError, StorageError
 @pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.txt.zst"])
 def test_what_is_written_is_read(tmp_path, name):
     streams.write_lines(tmp_path / name, ["a", "é", ""])
-    assert list(streams.read_lines(tmp_path / name)) == [(1, b"a\n"), (2, "é\n".encode()), (3, b"\n")]
+    assert list(streams.read_lines(tmp_path / name)) == [
+        (1, b"a\n"),
+        (2, "é\n".encode()),
+        (3, b"\n"),
+    ]
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -23,7 +23,10 @@ def read_noting(path, **options):
 
 @pytest.mark.parametrize(("delimiter", "shown"), [(";", "';'"), ("\t", "a tab"), ("|", "'|'")])
 def test_the_delimiter_of_csv_is_recognized_and_noted(tmp_path, delimiter, shown):
-    header, row = delimiter.join(["id", "text", "year"]), delimiter.join(["1", f'"a, b{delimiter} c"', "2020"])
+    header, row = (
+        delimiter.join(["id", "text", "year"]),
+        delimiter.join(["1", f'"a, b{delimiter} c"', "2020"]),
+    )
     path = write(tmp_path / "x.csv", f"{header}\n{row}\n")
     documents, notes = read_noting(path)
     assert documents == [Document("1", f"a, b{delimiter} c", metadata={"year": "2020"})]
@@ -31,7 +34,10 @@ def test_the_delimiter_of_csv_is_recognized_and_noted(tmp_path, delimiter, shown
 
 
 def test_a_comma_is_not_noted(tmp_path):
-    assert read_noting(write(tmp_path / "x.csv", "id,text\n1,a;b;c\n")) == ([Document("1", "a;b;c")], [])
+    assert read_noting(write(tmp_path / "x.csv", "id,text\n1,a;b;c\n")) == (
+        [Document("1", "a;b;c")],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,10 @@ def test_a_declared_column_is_a_known_name():
 
 def test_spaces_around_the_names_of_columns_are_dropped(tmp_path):
     for name in ("x.csv", "x.tsv"):
-        path = write(tmp_path / name, "id, text , year\na, b,2020\n".replace(",", "\t" if name == "x.tsv" else ","))
+        path = write(
+            tmp_path / name,
+            "id, text , year\na, b,2020\n".replace(",", "\t" if name == "x.tsv" else ","),
+        )
         assert list(read_documents(path)) == [Document("a", " b", metadata={"year": "2020"})]
 
 
@@ -80,12 +89,18 @@ def test_places_hold_behind_blank_lines_and_a_mark(tmp_path):
 
 @given(
     st.sampled_from(",;|\t"),
-    st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=2, max_size=2), min_size=1, max_size=3),
+    st.lists(
+        st.lists(st.text(st.characters(codec="utf-8")), min_size=2, max_size=2),
+        min_size=1,
+        max_size=3,
+    ),
 )
 def test_any_delimiter_that_the_csv_module_writes_is_read(tmp_path_factory, delimiter, rows):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     buffer = io.StringIO(newline="")
-    csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows([["text", "extra"], *rows])
+    csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(
+        [["text", "extra"], *rows]
+    )
     documents = list(read_documents(write(path, buffer.getvalue())))
     assert [[document.text, document.metadata["extra"]] for document in documents] == rows
 
@@ -99,7 +114,12 @@ def test_any_delimiter_that_the_csv_module_writes_is_read(tmp_path_factory, deli
             {},
             "x.csv: missing field 'text' (the header has: key, words); name it with",
         ),
-        ("x.tsv", "key\twords\n1\ta\n2\tb\n", {}, "x.tsv: missing field 'text' (the header has: key, words)"),
+        (
+            "x.tsv",
+            "key\twords\n1\ta\n2\tb\n",
+            {},
+            "x.tsv: missing field 'text' (the header has: key, words)",
+        ),
         (
             "x.csv",
             "id,text\n1,a\n2,b\n",
@@ -133,7 +153,12 @@ def test_a_wrong_schema_of_parquet_is_one_error(tmp_path):
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
 def test_cells_of_declared_columns_are_parsed(tmp_path, name):
     delimiter = "," if name == "x.csv" else "\t"
-    lines = ["id,text,n,price,new,kind,other", "1,a, 3 ,1e2,YES,7,7", "2,b,,,,,", "3,c,-4.0,.5,0, x ,"]
+    lines = [
+        "id,text,n,price,new,kind,other",
+        "1,a, 3 ,1e2,YES,7,7",
+        "2,b,,,,,",
+        "3,c,-4.0,.5,0, x ,",
+    ]
     path = write(tmp_path / name, "\n".join(lines).replace(",", delimiter))
     columns = {"n": "integer", "price": "number", "new": "boolean", "kind": "keyword"}
     documents = list(read_documents(path, columns=columns))
@@ -142,7 +167,9 @@ def test_cells_of_declared_columns_are_parsed(tmp_path, name):
         {"other": ""},
         {"n": -4, "price": 0.5, "new": False, "kind": " x ", "other": ""},
     ]
-    assert [type(document.metadata["new"]) for document in documents if "new" in document.metadata] == [bool, bool]
+    assert [
+        type(document.metadata["new"]) for document in documents if "new" in document.metadata
+    ] == [bool, bool]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +231,9 @@ def test_declared_columns_do_not_change_ids_and_texts(tmp_path):
 
 def test_an_unknown_type_is_refused_at_once(tmp_path):
     path = write(tmp_path / "x.csv", "id,text\n1,a\n")
-    with pytest.raises(DataError, match=r"the type of column 'day' must be one of integer, .* got 'date'"):
+    with pytest.raises(
+        DataError, match=r"the type of column 'day' must be one of integer, .* got 'date'"
+    ):
         read_documents(path, columns={"day": "date"})
 
 
@@ -221,7 +250,9 @@ def test_types_may_be_the_names_of_the_index(tmp_path):
 def test_a_table_without_ids_gets_hashes(tmp_path):
     path = write(tmp_path / "x.csv", "text,year\na,1\na,1\na,2\n")
     documents, notes = read_noting(path)
-    assert [document.doc_id for document in documents] == [document.content_hash.hex() for document in documents]
+    assert [document.doc_id for document in documents] == [
+        document.content_hash.hex() for document in documents
+    ]
     assert documents[0] == documents[1] != documents[2]
     assert len(notes) == 1
     assert "has no ids (doc_id, id, _id)" in notes[0]

@@ -42,8 +42,14 @@ def test_front_matter_leaves_the_text_and_becomes_metadata(tmp_path):
         ("'a': 1", {"a": 1}),
         ("last updated : 1", {"last updated": 1}),
         ("url: https://example.org/#top", {"url": "https://example.org/#top"}),
-        ("a: true\nb: False\nc: null\nd: ~\ne:", {"a": True, "b": False, "c": None, "d": None, "e": None}),
-        ("a: 1.5\nb: 1.10\nc: 007\nd: -3\ne: 1e5", {"a": 1.5, "b": "1.10", "c": "007", "d": -3, "e": "1e5"}),
+        (
+            "a: true\nb: False\nc: null\nd: ~\ne:",
+            {"a": True, "b": False, "c": None, "d": None, "e": None},
+        ),
+        (
+            "a: 1.5\nb: 1.10\nc: 007\nd: -3\ne: 1e5",
+            {"a": 1.5, "b": "1.10", "c": "007", "d": -3, "e": "1e5"},
+        ),
         ("a: []\nb: [x]\nc: [x, ]", {"a": [], "b": ["x"], "c": ["x"]}),
         ('a: ["x, y", z]', {"a": ["x, y", "z"]}),
         ("a: [[x], y]", {"a": "[[x], y]"}),
@@ -124,7 +130,9 @@ def test_the_title_of_front_matter_comes_before_the_heading(markdown, title):
 
 
 def test_front_matter_does_not_hide_the_id_or_the_text(tmp_path):
-    (tmp_path / "a.md").write_text("---\nid: intro\ndoc_id: x\ntext: y\npath: /docs/intro\n---\nreal text")
+    (tmp_path / "a.md").write_text(
+        "---\nid: intro\ndoc_id: x\ntext: y\npath: /docs/intro\n---\nreal text"
+    )
     (document,) = read_documents(tmp_path)
     metadata = {"id": "intro", "doc_id": "x", "text": "y", "path": "/docs/intro"}
     assert document == Document("a.md", "real text", "a", metadata)
@@ -140,8 +148,16 @@ def test_front_matter_does_not_hide_the_id_or_the_text(tmp_path):
         ("<title> </title><h1></h1><h1>The <i>H</i></h1>text<h1>I</h1>", "The H", "The H\ntext\nI"),
         ("<title>first</title><svg><title>icon</title></svg>x", "first", "x"),
         ("<title>one</title><p>x</p><title>two</title>", "one", "x"),
-        ("<head><meta charset='utf-8'><style>p {}</style><script>if (a < b) '<p>'</script></head>x", "", "x"),
-        ("<script>'</p>'</script>a<style>b</style>c<template>d</template><noscript>e</noscript>", "", "ac"),
+        (
+            "<head><meta charset='utf-8'><style>p {}</style><script>if (a < b) '<p>'</script></head>x",
+            "",
+            "x",
+        ),
+        (
+            "<script>'</p>'</script>a<style>b</style>c<template>d</template><noscript>e</noscript>",
+            "",
+            "ac",
+        ),
         ("<svg><svg>a</svg>b</svg>c<svg/>d", "", "cd"),
         ("&eacute;&#233;&#x1F600;&nbsp;x &lt;b&gt;", "", "éé\U0001f600\u00a0x <b>"),
         ("<pre>  a\n   b  </pre>c", "", "  a\n   b\nc"),
@@ -162,7 +178,10 @@ def test_html_files_in_a_folder(tmp_path):
     (tmp_path / "a.html").write_text("<title>Reset a login</title><p>words</p>")
     (tmp_path / "b.htm").write_text("<p>words</p>")
     documents = list(read_documents(tmp_path))
-    assert [(document.title, document.text) for document in documents] == [("Reset a login", "words"), ("b", "words")]
+    assert [(document.title, document.text) for document in documents] == [
+        ("Reset a login", "words"),
+        ("b", "words"),
+    ]
 
 
 @given(st.text(st.sampled_from("<>/!-p&;#x='\" \nscript")))
@@ -191,4 +210,6 @@ def test_html_never_fails(html):
 def test_titles_of_restructured_text(tmp_path, text, title):
     assert rst_title(text) == title
     (tmp_path / "page.rst").write_text(text)
-    assert list(read_documents(tmp_path)) == [Document("page.rst", text, title or "page", {"path": "page.rst"})]
+    assert list(read_documents(tmp_path)) == [
+        Document("page.rst", text, title or "page", {"path": "page.rst"})
+    ]

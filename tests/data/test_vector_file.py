@@ -23,7 +23,11 @@ def members(path):
         return dict(archive)
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 99), st.floats(0, 100, width=32), max_size=5), max_size=5))
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 99), st.floats(0, 100, width=32), max_size=5), max_size=5
+    )
+)
 def test_round_trip(tmp_path_factory, rows):
     made = SparseVectors.from_rows(rows, 100)
     path = tmp_path_factory.mktemp("round") / "any name"
@@ -105,7 +109,9 @@ def test_the_checksum_covers_every_array(saved, change):
         SparseVectors.load(saved)
 
 
-@pytest.mark.parametrize("name", ["terms", "weights", "indptr", "vocabulary_size", "sha256", "version"])
+@pytest.mark.parametrize(
+    "name", ["terms", "weights", "indptr", "vocabulary_size", "sha256", "version"]
+)
 def test_a_missing_array(saved, name):
     arrays = members(saved)
     del arrays[name]
@@ -115,7 +121,9 @@ def test_a_missing_array(saved, name):
 
 
 def test_limits_are_checked_behind_a_right_checksum(saved):
-    vector_file.write_arrays(saved, np.array([0, 1]), np.array([9], "u4"), np.array([1], "f4"), 5, None)
+    vector_file.write_arrays(
+        saved, np.array([0, 1]), np.array([9], "u4"), np.array([1], "f4"), 5, None
+    )
     with pytest.raises(VectorError, match="term 9"):
         SparseVectors.load(saved)
 

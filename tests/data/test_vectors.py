@@ -23,8 +23,14 @@ def vectors():
 
 
 def test_holds_the_promised_dtypes():
-    made = SparseVectors(np.array([0, 1], np.int32), np.array([3], np.int16), np.array([1], np.float64), 5)
-    assert (made.indptr.dtype, made.terms.dtype, made.weights.dtype) == (np.int64, np.uint32, np.float32)
+    made = SparseVectors(
+        np.array([0, 1], np.int32), np.array([3], np.int16), np.array([1], np.float64), 5
+    )
+    assert (made.indptr.dtype, made.terms.dtype, made.weights.dtype) == (
+        np.int64,
+        np.uint32,
+        np.float32,
+    )
     assert (len(made), made.nnz, made.vocabulary_size) == (1, 1, 5)
     assert repr(made) == "<SparseVectors: 1 rows, nnz 1, vocabulary 5>"
 
@@ -52,7 +58,10 @@ def test_holds_the_promised_dtypes():
         (([0, 1], [1], [1j], 5), "weights has the dtype complex128"),
         (([], [], [], 5), "indptr runs from nothing"),
         (([1, 1], [1], [1.0], 5), "indptr runs from 1 to 1"),
-        (([0, 2], [1], [1.0], 5), "indptr runs from 0 to 2: it must run from 0 to the number of terms, 1"),
+        (
+            ([0, 2], [1], [1.0], 5),
+            "indptr runs from 0 to 2: it must run from 0 to the number of terms, 1",
+        ),
         (([0, 2, 1, 2], [1, 2], [1.0, 1.0], 5), "row 1: indptr falls from 2 to 1"),
         (([0.0, 1.0], [1], [1.0], 5), "indptr has the dtype float64"),
         (([0], [], [], 0), "vocabulary_size is 0"),
@@ -98,7 +107,14 @@ def test_is_immutable_and_leaves_the_callers_arrays_alone():
     made = SparseVectors(indptr, terms, weights, 5)
     terms[0], weights[0] = 4, 9
     assert made.as_dict(0) == {3: 1.0}
-    for array in (made.indptr, made.terms, made.weights, *made.row(0), *made[:1].row(0), *made[[0]].row(0)):
+    for array in (
+        made.indptr,
+        made.terms,
+        made.weights,
+        *made.row(0),
+        *made[:1].row(0),
+        *made[[0]].row(0),
+    ):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     with pytest.raises(AttributeError):
@@ -126,7 +142,9 @@ def test_copies_are_equal_and_immutable(again):
 
 def test_equality_is_exact():
     assert vectors() == vectors()
-    assert vectors() != SparseVectors([0, 2, 2, 3], [1, 4, 0], [0.5, 1.0, np.nextafter(2, 3, dtype="f4")], 5)
+    assert vectors() != SparseVectors(
+        [0, 2, 2, 3], [1, 4, 0], [0.5, 1.0, np.nextafter(2, 3, dtype="f4")], 5
+    )
     assert vectors() != SparseVectors([0, 2, 2, 3], [1, 4, 1], [0.5, 1.0, 2.0], 5)
     assert vectors() != SparseVectors([0, 2, 3, 3], [1, 4, 0], [0.5, 1.0, 2.0], 5)
     assert vectors() != SparseVectors([0, 2, 2, 3], [1, 4, 0], [0.5, 1.0, 2.0], 6)
@@ -170,7 +188,9 @@ def test_from_dense_and_back(dense):
     assert SparseVectors.from_rows(rows, dense.shape[1]) == made
 
 
-@given(dense_arrays, st.sampled_from(["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]), st.booleans())
+@given(
+    dense_arrays, st.sampled_from(["csr", "csc", "coo", "lil", "dok", "bsr", "dia"]), st.booleans()
+)
 @settings(max_examples=200)
 def test_from_scipy_and_back(dense, kind, as_matrix):
     sparse = (scipy.sparse.csr_matrix if as_matrix else scipy.sparse.csr_array)(dense)
@@ -186,7 +206,9 @@ def test_from_scipy_and_back(dense, kind, as_matrix):
 
 
 def test_from_scipy_sorts_and_refuses_duplicates():
-    unsorted = scipy.sparse.csr_array((np.array([1.0, 0.5]), np.array([4, 1]), np.array([0, 2])), shape=(1, 5))
+    unsorted = scipy.sparse.csr_array(
+        (np.array([1.0, 0.5]), np.array([4, 1]), np.array([0, 2])), shape=(1, 5)
+    )
     assert SparseVectors.from_scipy(unsorted).as_dict(0) == {1: 0.5, 4: 1.0}
     twice = ([1.0, 2.0], ([0, 0], [3, 3]))
     for made in (scipy.sparse.coo_array(twice, shape=(1, 5)), csr_with_duplicates()):
@@ -195,7 +217,9 @@ def test_from_scipy_sorts_and_refuses_duplicates():
 
 
 def csr_with_duplicates():
-    return scipy.sparse.csr_array((np.array([1.0, 2.0]), np.array([3, 3]), np.array([0, 2])), shape=(1, 5))
+    return scipy.sparse.csr_array(
+        (np.array([1.0, 2.0]), np.array([3, 3]), np.array([0, 2])), shape=(1, 5)
+    )
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((2, 2)), [[1]], "csr"])
@@ -223,7 +247,11 @@ def test_empty():
     assert made.to_dense().shape == (3, 5)
 
 
-@given(st.lists(dense_arrays.map(lambda dense: np.resize(dense, (len(dense), 3))), min_size=1, max_size=3))
+@given(
+    st.lists(
+        dense_arrays.map(lambda dense: np.resize(dense, (len(dense), 3))), min_size=1, max_size=3
+    )
+)
 def test_concatenate_is_vstack(parts):
     made = SparseVectors.concatenate([SparseVectors.from_dense(part) for part in parts])
     assert made == SparseVectors.from_dense(np.vstack(parts))
@@ -273,7 +301,9 @@ def test_a_slice_shares_its_terms():
 def test_the_model_goes_along():
     mine, other = ModelId("mine", "a" * 64), ModelId("other", "b" * 64)
     vectors = SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5, mine)
-    assert vectors[1:].model == vectors[[0]].model == pickle.loads(pickle.dumps(vectors)).model == mine
+    assert (
+        vectors[1:].model == vectors[[0]].model == pickle.loads(pickle.dumps(vectors)).model == mine
+    )
     assert SparseVectors.concatenate([vectors, vectors]).model == mine
     assert vectors != SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5)
     for model, name in ((other, "other"), (None, "an unknown model")):
@@ -283,5 +313,7 @@ def test_the_model_goes_along():
 
 @pytest.mark.parametrize(("rows", "name"), [("ab", "str"), ({1: 0.5}, "dict")])
 def test_one_row_is_no_list_of_rows(rows, name):
-    with pytest.raises(VectorError, match=rf"rows must be a list of mappings, got a {name}; pass \[row\]"):
+    with pytest.raises(
+        VectorError, match=rf"rows must be a list of mappings, got a {name}; pass \[row\]"
+    ):
         SparseVectors.from_rows(rows, 10)

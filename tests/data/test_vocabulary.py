@@ -74,5 +74,7 @@ def test_sha256_and_equality_tell_vocabularies_apart(first, second):
 
 
 def test_a_string_is_no_list_of_tokens():
-    with pytest.raises(DataError, match=r"tokens must be a list of strings, got 'abc'; pass \[token\]"):
+    with pytest.raises(
+        DataError, match=r"tokens must be a list of strings, got 'abc'; pass \[token\]"
+    ):
         Vocabulary("abc")

@@ -10,7 +10,9 @@ from lexpand.encode.batches import check_texts, text_of
 from lexpand.errors import DataError
 
 
-@pytest.mark.parametrize("one", ["holiday", b"holiday", bytearray(b"x"), Document("a", text="x"), {"a": 1}, 7, None])
+@pytest.mark.parametrize(
+    "one", ["holiday", b"holiday", bytearray(b"x"), Document("a", text="x"), {"a": 1}, 7, None]
+)
 def test_one_text_is_no_list(one: object) -> None:
     with pytest.raises(DataError, match=r"queries must be a list of texts, got the \w+ "):
         check_texts(one, "queries")
@@ -26,7 +28,10 @@ def test_lists_stay_and_iterators_are_read() -> None:
 
     assert check_texts(generated(), "texts") == ["a", "b"]
     assert sorted(map(str, check_texts({"a", "b"}, "texts"))) == ["a", "b"]
-    assert [text_of(text, i) for i, text in enumerate(check_texts(iter(texts), "texts"))] == ["a", "c"]
+    assert [text_of(text, i) for i, text in enumerate(check_texts(iter(texts), "texts"))] == [
+        "a",
+        "c",
+    ]
 
 
 def test_words_of_one_text_are_refused() -> None:

@@ -24,7 +24,10 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
 
 def counting(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
     """An encoder and the texts that it encodes."""
-    encoder, encoded = Encoder.load(documents=DocumentEncoding(max_tokens=16, **options)).with_cache(cache), list[str]()
+    encoder, encoded = (
+        Encoder.load(documents=DocumentEncoding(max_tokens=16, **options)).with_cache(cache),
+        list[str](),
+    )
     run = encoder._run_window
 
     def noting(texts: list[str], *arguments: Any) -> Any:
@@ -37,7 +40,8 @@ def counting(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
 
 def same(a: Any, b: Any) -> bool:
     return a.vectors == b.vectors and all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("positions", "tokens", "tokens_lost")
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in ("positions", "tokens", "tokens_lost")
     )
 
 
@@ -51,7 +55,9 @@ def test_a_text_is_encoded_once(cache: VectorCache) -> None:
     assert same(encoder.encode(TEXTS, Role.DOCUMENT, on_done=done.append), first)
     assert (len(encoded), sum(done), len(cache)) == (4, 5, 4)
     again, encoded_again = counting(cache)
-    assert same(again.encode([*TEXTS, "new"], Role.DOCUMENT), again.encode([*TEXTS, "new"], Role.DOCUMENT))
+    assert same(
+        again.encode([*TEXTS, "new"], Role.DOCUMENT), again.encode([*TEXTS, "new"], Role.DOCUMENT)
+    )
     assert encoded_again == ["new"]
 
 
@@ -59,7 +65,9 @@ def test_what_decides_a_vector_is_part_of_its_key(cache: VectorCache) -> None:
     encoder, encoded = counting(cache)
     encoder.encode(["heart"], Role.DOCUMENT)
     encoder.encode(["heart"], Role.QUERY)
-    Encoder.load(documents=DocumentEncoding(max_tokens=8)).with_cache(cache).encode(["heart"], Role.DOCUMENT)
+    Encoder.load(documents=DocumentEncoding(max_tokens=8)).with_cache(cache).encode(
+        ["heart"], Role.DOCUMENT
+    )
     assert (len(encoded), len(cache)) == (2, 3)
     pruned, encoded_pruned = counting(cache, pruning=Pruning(top=2))
     assert pruned.encode(["heart"], Role.DOCUMENT).vectors.nnz == 2

@@ -9,7 +9,7 @@ from lexpand.cli import ingesting
 from lexpand.data import LongDocuments
 
 
-@pytest.mark.parametrize("chunks", ["units", "max"])
+@pytest.mark.parametrize("chunks", ["passages", "max"])
 def test_documents_are_told_as_their_chunks_are_encoded(chunks: str) -> None:
     encoder = Encoder.load(
         documents=DocumentEncoding(32, long=LongDocuments("chunk", chunks)),  # type: ignore[arg-type]
@@ -43,6 +43,13 @@ def test_totals_that_are_cheap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "a.json").write_text("[]")
     totals = {
         path.name: ingesting.total_of(path)
-        for path in (folder, beir, tmp_path / "a.csv", tmp_path / "a.tsv", tmp_path / "a.json", Path("-"))
+        for path in (
+            folder,
+            beir,
+            tmp_path / "a.csv",
+            tmp_path / "a.tsv",
+            tmp_path / "a.json",
+            Path("-"),
+        )
     }
     assert totals == {"docs": 2, "beir": 2, "a.csv": 2, "a.tsv": 2, "a.json": None, "-": None}

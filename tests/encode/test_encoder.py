@@ -70,13 +70,18 @@ def test_a_text_without_tokens_has_an_empty_vector(encoder: Encoder, text: str) 
 
 def test_nothing_to_encode(encoder: Encoder) -> None:
     encoding = encoder.encode([], Role.DOCUMENT)
-    assert encoding.vectors == SparseVectors([0], [], [], len(encoder.vocabulary), encoder.contract.model)
+    assert encoding.vectors == SparseVectors(
+        [0], [], [], len(encoder.vocabulary), encoder.contract.model
+    )
     assert (len(encoding.tokens), encoding.truncated, encoding.empty) == (0, 0, 0)
 
 
 def test_title_and_text_are_read_with_a_space_between(encoder: Encoder) -> None:
     document = Document("1", "disease in older people", "heart")
-    assert close(encoder.encode_documents([document]), encoder.encode_documents(["heart disease in older people"]))
+    assert close(
+        encoder.encode_documents([document]),
+        encoder.encode_documents(["heart disease in older people"]),
+    )
 
 
 def test_long_texts_are_cut_and_counted(encoder: Encoder) -> None:
@@ -98,11 +103,15 @@ def test_a_shorter_length_can_be_chosen() -> None:
 
 @pytest.mark.parametrize("length", [2, 513, 0, -1])
 def test_a_length_the_model_cannot_read(length: int) -> None:
-    with pytest.raises(ModelError, match=rf"max_tokens must be from 3 to 512 for splade-tiny, got {length}$"):
+    with pytest.raises(
+        ModelError, match=rf"max_tokens must be from 3 to 512 for splade-tiny, got {length}$"
+    ):
         Encoder.load(documents=DocumentEncoding(max_tokens=length))
 
 
-def test_a_text_in_pieces_has_the_tokens_of_the_whole(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_in_pieces_has_the_tokens_of_the_whole(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lexpand.encode import tokens
 
     text = "Überraschend lange Wörter, kurze Sätze; 3.14 und (Klammern)! " * 20
@@ -129,7 +138,9 @@ _TOKENS: dict = {}
 
 
 @pytest.mark.parametrize("odd", ["\x1f", "\u2028", "\x0b", "\u3000", "\u00a0", "\u200b"])
-def test_odd_spaces_at_the_border_of_a_piece(encoder: Encoder, monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+def test_odd_spaces_at_the_border_of_a_piece(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
     from lexpand.encode import tokens
 
     text = f"0000000000000000{odd}0 and more"
@@ -139,7 +150,9 @@ def test_odd_spaces_at_the_border_of_a_piece(encoder: Encoder, monkeypatch: pyte
 
 
 def test_ten_megabytes(encoder: Encoder) -> None:
-    text = ("x" * 120 + " ") * 90_000  # words too long for the vocabulary, so that tokenizing is quick
+    text = (
+        "x" * 120 + " "
+    ) * 90_000  # words too long for the vocabulary, so that tokenizing is quick
     encoding = encoder.encode([text], Role.DOCUMENT)
     assert len(text) > 10_000_000
     assert encoding.tokens.tolist() == [90_002]
@@ -193,20 +206,28 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder.load(threads=2)
     monkeypatch.setattr(running_module, "CPU_TOKENS", 8)
-    monkeypatch.setattr(encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:]))
+    monkeypatch.setattr(
+        encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:])
+    )
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(["one", "two", "three"])
 
 
 def test_the_int8_body_is_near_the_float32_one(encoder: Encoder) -> None:
-    texts = [text for text in TEXTS if text] + ["Choose the sign-in page; we send a code to your phone."]
+    texts = [text for text in TEXTS if text] + [
+        "Choose the sign-in page; we send a code to your phone."
+    ]
     exact = encoder.encode_documents(texts).to_dense()
     near = (
-        Encoder.load(documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"), threads=1)
+        Encoder.load(
+            documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"), threads=1
+        )
         .encode_documents(texts)
         .to_dense()
     )
-    cosines = (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
+    cosines = (
+        (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
+    )
     assert 0.98 < cosines.min() < 0.999999, "near, and not the same body"
 
 
@@ -214,13 +235,17 @@ def test_weights_are_rounded_row_by_row() -> None:
     weight = np.array([[1.0, -0.5, 0.26], [0.0, 0.0, 0.0], [-3e-4, 1e-4, 2e-4]], np.float32)
     values, scale = rounded(weight)
     assert values.tolist() == [[64, 0, -64], [-32, 0, 21], [17, 0, 43]]
-    assert np.allclose(values.T * scale[:, None], weight, atol=np.abs(weight).max(axis=1, keepdims=True) / 128)
+    assert np.allclose(
+        values.T * scale[:, None], weight, atol=np.abs(weight).max(axis=1, keepdims=True) / 128
+    )
 
 
 def test_a_dtype_that_a_backend_has_not() -> None:
     with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
         Encoder.load(
-            documents=DocumentEncoding(dtype="bfloat16"), queries=QueryEncoding(dtype="bfloat16"), device="onnx"
+            documents=DocumentEncoding(dtype="bfloat16"),
+            queries=QueryEncoding(dtype="bfloat16"),
+            device="onnx",
         )
 
 
@@ -235,7 +260,9 @@ def test_many_short_texts_are_screened_as_a_long_one_is() -> None:
     unscreened = encoder._head._head
     first = encoder.encode_queries(["reset my login"])
     for _ in range(80):
-        encoder.encode_queries(["account recovery for a phone that was lost, with a new number and no second address"])
+        encoder.encode_queries(
+            ["account recovery for a phone that was lost, with a new number and no second address"]
+        )
     assert encoder._head._head is not unscreened
     assert encoder.encode_queries(["reset my login"]) == first
 

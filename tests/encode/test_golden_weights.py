@@ -9,7 +9,8 @@ from lexpand import Document, Encoder, Role, SparseVectors
 from lexpand.data import collection_path, read_queries
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "splade_tiny_200.npz"
-# The smallest golden weights are 1e-5: below this a term may come or go with the rounding of another processor.
+# The smallest golden weights are 1e-5: below this a term may come or go with the rounding of
+# another processor.
 TOLERANCE = 1e-4
 
 
@@ -20,15 +21,21 @@ def assert_same(found: SparseVectors, expected: SparseVectors) -> None:
 
 def test_two_hundred_real_texts(encoder: Encoder, scifact: list[Document]) -> None:
     golden = np.load(GOLDEN)
-    expected = SparseVectors(golden["indptr"], golden["terms"], golden["weights"], len(encoder.vocabulary))
+    expected = SparseVectors(
+        golden["indptr"], golden["terms"], golden["weights"], len(encoder.vocabulary)
+    )
     documents = {document.doc_id: document for document in scifact}
     queries = {query.query_id: query.text for query in read_queries(collection_path("scifact"))}
     is_document = golden["roles"] == "document"
     assert is_document.sum() == 150
     assert (~is_document).sum() == 50
     ids = golden["ids"]
-    assert_same(encoder.encode_documents([documents[i] for i in ids[is_document]]), expected[is_document])
-    assert_same(encoder.encode_queries([queries[i] for i in ids[~is_document]]), expected[~is_document])
+    assert_same(
+        encoder.encode_documents([documents[i] for i in ids[is_document]]), expected[is_document]
+    )
+    assert_same(
+        encoder.encode_queries([queries[i] for i in ids[~is_document]]), expected[~is_document]
+    )
 
 
 def test_the_contract_replays(encoder: Encoder) -> None:
@@ -43,11 +50,21 @@ def test_the_contract_replays(encoder: Encoder) -> None:
 @pytest.mark.parametrize(
     ("text", "terms", "first"),
     [
-        ("automobile accident injury", 20, {"injury": 1.90, "accident": 1.85, "crash": 1.69, "car": 1.55}),
-        ("reset my login", 16, {"reset": 2.41, "log": 2.16, "##in": 1.79, "settlement": 1.47, "my": 1.30}),
+        (
+            "automobile accident injury",
+            20,
+            {"injury": 1.90, "accident": 1.85, "crash": 1.69, "car": 1.55},
+        ),
+        (
+            "reset my login",
+            16,
+            {"reset": 2.41, "log": 2.16, "##in": 1.79, "settlement": 1.47, "my": 1.30},
+        ),
     ],
 )
-def test_known_first_terms(encoder: Encoder, text: str, terms: int, first: dict[str, float]) -> None:
+def test_known_first_terms(
+    encoder: Encoder, text: str, terms: int, first: dict[str, float]
+) -> None:
     weights = encoder.trace(text, Role.QUERY).weights
     strongest = sorted(weights, key=lambda term: -weights[term])[: len(first)]
     assert len(weights) == terms

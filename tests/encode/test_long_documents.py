@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import Document, DocumentEncoding, Encoder, Index, SparseVectors, ingest, open_retriever
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    SparseVectors,
+    ingest,
+    open_retriever,
+)
 from lexpand.collection import IngestReport
 from lexpand.data import Chunks, Long, LongDocuments, Pruning
 from lexpand.encode.chunking import Chunk, Chunker
@@ -26,11 +34,18 @@ def own(encoder: Encoder, text: str) -> list[int]:
     return encoder._tokens.own_ids([text], 10**9)[0]
 
 
-WORDS = st.sampled_from(["heart", "disease.", "Überraschend", "3.14", "(a)", "\n", "Why?", "東京。", "\u00a0", "…"])
+WORDS = st.sampled_from(
+    ["heart", "disease.", "Überraschend", "3.14", "(a)", "\n", "Why?", "東京。", "\u00a0", "…"]
+)
 TITLES = st.sampled_from(["", "A title", "long title " * 9])
 
 
-@given(st.lists(WORDS, min_size=1, max_size=120).map(" ".join), TITLES, st.integers(18, 40), st.integers(0, 10))
+@given(
+    st.lists(WORDS, min_size=1, max_size=120).map(" ".join),
+    TITLES,
+    st.integers(18, 40),
+    st.integers(0, 10),
+)
 def test_chunks_have_the_tokens_of_the_document(
     encoder: Encoder, text: str, title: str, length: int, overlap: int
 ) -> None:
@@ -42,8 +57,15 @@ def test_chunks_have_the_tokens_of_the_document(
     assert read == own(encoder, full)
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400), TITLES, st.integers(8, 40), st.integers(0, 2))
-def test_chunks_are_read_to_their_end(encoder: Encoder, text: str, title: str, length: int, overlap: int) -> None:
+@given(
+    st.text(alphabet=st.characters(codec="utf-8"), max_size=400),
+    TITLES,
+    st.integers(8, 40),
+    st.integers(0, 2),
+)
+def test_chunks_are_read_to_their_end(
+    encoder: Encoder, text: str, title: str, length: int, overlap: int
+) -> None:
     document = Document("d", text, title)
     found = chunks_of(encoder, document, length, overlap)
     counts = encoder._tokens.tokenize([chunk.text for chunk in found], length)
@@ -57,7 +79,9 @@ def test_chunks_are_read_to_their_end(encoder: Encoder, text: str, title: str, l
     assert all(covered[start:end].all() for start, end in zip(starts, ends, strict=True))
 
 
-SENTENCES = "One two three four five. Six seven eight nine ten. Eleven twelve thirteen fourteen fifteen."
+SENTENCES = (
+    "One two three four five. Six seven eight nine ten. Eleven twelve thirteen fourteen fifteen."
+)
 
 
 def test_a_chunk_ends_where_a_sentence_does(encoder: Encoder) -> None:
@@ -66,16 +90,23 @@ def test_a_chunk_ends_where_a_sentence_does(encoder: Encoder) -> None:
         "One two three four five. Six seven eight nine ten.",
         "Eleven twelve thirteen fourteen fifteen.",
     ]
-    assert [SENTENCES[chunk.start : chunk.end] for chunk in found] == [chunk.text for chunk in found]
+    assert [SENTENCES[chunk.start : chunk.end] for chunk in found] == [
+        chunk.text for chunk in found
+    ]
 
 
 def test_else_between_two_words(encoder: Encoder) -> None:
-    found = chunks_of(encoder, Document("d", SENTENCES.replace(".", "").replace("eight", "unbelievably")), 12)
+    found = chunks_of(
+        encoder, Document("d", SENTENCES.replace(".", "").replace("eight", "unbelievably")), 12
+    )
     assert found[0].text.split() == SENTENCES.replace(".", "").split()[: len(found[0].text.split())]
-    assert all(chunk.text.split()[0] in SENTENCES or chunk.text.startswith("unbelievably") for chunk in found)
+    assert all(
+        chunk.text.split()[0] in SENTENCES or chunk.text.startswith("unbelievably")
+        for chunk in found
+    )
 
 
-def test_neighbours_share_tokens(encoder: Encoder) -> None:
+def test_neighbors_share_tokens(encoder: Encoder) -> None:
     found = chunks_of(encoder, Document("d", "word " * 100), 22, overlap=5)
     assert [len(chunk.text.split()) for chunk in found[:3]] == [20, 20, 20]
     assert found[1].start == 15 * len("word ")
@@ -88,7 +119,9 @@ def test_the_title_is_read_with_every_chunk(encoder: Encoder) -> None:
     assert all(chunk.text.startswith("Numbers ") for chunk in found)
     assert document.full_text[: found[0].end] == found[0].text
     assert "Numbers " + document.full_text[found[1].start : found[1].end] == found[1].text
-    assert not chunks_of(encoder, Document("d", SENTENCES, "title " * 9), 16)[1].text.startswith("title")
+    assert not chunks_of(encoder, Document("d", SENTENCES, "title " * 9), 16)[1].text.startswith(
+        "title"
+    )
 
 
 def test_a_word_longer_than_a_chunk_is_cut(encoder: Encoder) -> None:
@@ -98,18 +131,26 @@ def test_a_word_longer_than_a_chunk_is_cut(encoder: Encoder) -> None:
 
 @given(
     st.lists(
-        st.lists(st.dictionaries(st.integers(0, 9), st.floats(0, 9, width=32), max_size=5), min_size=1), max_size=5
+        st.lists(
+            st.dictionaries(st.integers(0, 9), st.floats(0, 9, width=32), max_size=5), min_size=1
+        ),
+        max_size=5,
     )
 )
 def test_the_maximum_of_rows(groups: list[list[dict[int, float]]]) -> None:
     expected = [
-        {term: max(row[term] for row in rows if term in row) for term in sorted(set().union(*rows))} for rows in groups
+        {term: max(row[term] for row in rows if term in row) for term in sorted(set().union(*rows))}
+        for rows in groups
     ]
     vectors = SparseVectors.from_rows([row for rows in groups for row in rows], 10)
     assert maximum(vectors, [len(rows) for rows in groups]) == SparseVectors.from_rows(expected, 10)
 
 
-LONG_TEXT = " ".join(["We speak of invoices and of taxes."] * 20 + ["The printer is broken."] + ["Nothing here."] * 60)
+LONG_TEXT = " ".join(
+    ["We speak of invoices and of taxes."] * 20
+    + ["The printer is broken."]
+    + ["Nothing here."] * 60
+)
 DOCUMENTS = [
     Document("short", "A note on the heart.", "Note"),
     Document("long", LONG_TEXT, "Office", {"team": "a"}, source="d.jsonl:2"),
@@ -117,8 +158,10 @@ DOCUMENTS = [
 ]
 
 
-def test_chunks_as_units(encoder: Encoder) -> None:
-    chunking = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8)))
+def test_chunks_as_passages(encoder: Encoder) -> None:
+    chunking = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8))
+    )
     found = chunking.encode_long(DOCUMENTS)
     assert found.spans is not None
     assert [len(spans) for spans in found.spans] == [1, len(found.vectors) - 2, 1]
@@ -129,24 +172,28 @@ def test_chunks_as_units(encoder: Encoder) -> None:
 
 
 def test_chunks_as_one_vector() -> None:
-    units = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK))).encode_long(
-        DOCUMENTS
-    )
+    passages = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK))
+    ).encode_long(DOCUMENTS)
     rules = Pruning(top=30)
     one = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX))
     ).encode_long(DOCUMENTS)
     pruned = Encoder.load(
-        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), pruning=rules)
+        documents=DocumentEncoding(
+            max_tokens=64, long=LongDocuments(Long.CHUNK, Chunks.MAX), pruning=rules
+        )
     )
-    assert units.spans is not None
+    assert passages.spans is not None
     assert one.spans is None
-    assert one.vectors == maximum(units.vectors, [len(spans) for spans in units.spans])
+    assert one.vectors == maximum(passages.vectors, [len(spans) for spans in passages.spans])
     assert pruned.encode_long(DOCUMENTS).vectors == rules.apply(one.vectors)
 
 
 def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None:
-    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.REFUSE)))
+    encoder = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.REFUSE))
+    )
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, DOCUMENTS)
         assert (report.added, report.truncated, report.empty) == (2, 0, 1)
@@ -168,11 +215,16 @@ def test_what_was_cut_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunks", list(Chunks))
 def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> None:
-    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks)))
-    others = [Document(f"o{i}", f"Printers and invoices, page {i}.", metadata={"team": "b"}) for i in range(4)]
+    encoder = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks))
+    )
+    others = [
+        Document(f"o{i}", f"Printers and invoices, page {i}.", metadata={"team": "b"})
+        for i in range(4)
+    ]
     with Index.create(tmp_path / "i", encoder.space) as index:
         report = ingest(index, encoder, [*DOCUMENTS, *others])
-        assert (report.units > report.added == 7) == (chunks is Chunks.UNITS)
+        assert (report.passages > report.added == 7) == (chunks is Chunks.PASSAGES)
     with open_retriever(tmp_path / "i") as retriever:
         assert retriever.index.space.encoding == encoder.space.encoding
         hits = retriever.search("broken printer", 5)
@@ -183,7 +235,9 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
         for found in hits:
             assert explain(retriever, "broken printer", found.doc_id).score == found.score
         parts = explain(retriever, "broken printer", "long").contributions
-        words = {part.term: part.document.word for part in parts if part.document.origin is Origin.TEXT}
+        words = {
+            part.term: part.document.word for part in parts if part.document.origin is Origin.TEXT
+        }
         assert words["printer"] == "printer"
         assert len(retriever.search("broken printer", 4, filter={"team": "b"})) == 4
 
@@ -199,7 +253,9 @@ def test_a_text_of_a_million_tokens() -> None:
     assert encoder.encode_long([Document("d", text)]).tokens_lost.tolist() == [1_000_002 - 512]
 
 
-@pytest.mark.parametrize("values", [{"policy": "cut"}, {"chunks": "mean"}, {"overlap": -1}, {"overlap": 2.5}])
+@pytest.mark.parametrize(
+    "values", [{"policy": "cut"}, {"chunks": "mean"}, {"overlap": -1}, {"overlap": 2.5}]
+)
 def test_policies_that_are_none(values: dict[str, object]) -> None:
     with pytest.raises(DataError, match="long documents"):
         LongDocuments(**values)  # type: ignore[arg-type]
@@ -207,7 +263,9 @@ def test_policies_that_are_none(values: dict[str, object]) -> None:
 
 def test_an_overlap_that_leaves_no_room() -> None:
     with pytest.raises(DataError, match="give at most 16"):
-        Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17)))
+        Encoder.load(
+            documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17))
+        )
     with pytest.raises(ModelError):
         Encoder.load(documents=DocumentEncoding(max_tokens=2, long=LongDocuments(Long.CHUNK)))
 

@@ -12,10 +12,10 @@ import pytest
 from lexpand import Document, DocumentEncoding, Encoder, Role
 from lexpand.data import LongDocuments
 from lexpand.encode import Contract
-from lexpand.encode.checkpoints import optimize_model
-from lexpand.encode.checkpoints.shape import describe_architecture
 from lexpand.encode.folder import find_folder
+from lexpand.encode.shape import describe_architecture
 from lexpand.errors import ModelError
+from lexpand.models import optimize_model
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def test_name_and_lengths_are_no_part_of_the_hash(folder: Path, encoder: Encoder
 
 
 @pytest.mark.parametrize("change_of", [{"architecture__heads": 4}, {"tokenizer__sha256": "0" * 64}])
-def test_what_decides_vectors_is_part_of_the_hash(folder: Path, encoder: Encoder, change_of: dict[str, Any]) -> None:
+def test_what_decides_vectors_is_part_of_the_hash(
+    folder: Path, encoder: Encoder, change_of: dict[str, Any]
+) -> None:
     change(folder, **change_of)
     assert Contract.load(folder).hash != encoder.contract.hash
 
@@ -92,8 +94,13 @@ def test_an_edited_config_is_noticed(folder: Path) -> None:
 def test_the_packaged_contract_is_what_its_maker_writes() -> None:
     folder = find_folder("default")
     raw = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
-    assert raw["architecture"] == describe_architecture(json.loads((folder / "config.json").read_text()))
-    assert raw["tokenizer"]["sha256"] == hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    assert raw["architecture"] == describe_architecture(
+        json.loads((folder / "config.json").read_text())
+    )
+    assert (
+        raw["tokenizer"]["sha256"]
+        == hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    )
 
 
 def test_an_id_of_the_hub_names_the_import() -> None:
@@ -119,7 +126,10 @@ def test_no_contract(tmp_path: Path) -> None:
         ("", "cannot be read"),
         ("[]", "is no contract"),
         ('{"format": "other"}', "is no contract"),
-        ('{"format": "lexpand-contract", "version": 9}', "must have version 2, got 9: upgrade Lexpand"),
+        (
+            '{"format": "lexpand-contract", "version": 9}',
+            "must have version 2, got 9: upgrade Lexpand",
+        ),
         (
             '{"format": "lexpand-contract", "version": 1}',
             "got 1: made before the first release: import the model again",
@@ -178,10 +188,16 @@ def test_screening_changes_no_bit(folder: Path, encoder: Encoder, scifact: list[
     assert (found.positions == expected.positions).all()
 
 
-@pytest.mark.parametrize("way", ["units", "max", "copies"])
-def test_screening_is_prepared_once(scifact: list[Document], monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+@pytest.mark.parametrize("way", ["passages", "max", "copies"])
+def test_screening_is_prepared_once(
+    scifact: list[Document], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     """After a thousand tokens in all, whichever copy of the encoder reads them."""
-    encoder = Encoder.load(documents=DocumentEncoding(long=LongDocuments("chunk", "units" if way == "copies" else way)))  # type: ignore[arg-type]
+    encoder = Encoder.load(
+        documents=DocumentEncoding(
+            long=LongDocuments("chunk", "passages" if way == "copies" else way)
+        )
+    )  # type: ignore[arg-type]
     head, prepared = encoder._head._head, []
 
     class Counting:
@@ -191,13 +207,17 @@ def test_screening_is_prepared_once(scifact: list[Document], monkeypatch: pytest
 
     monkeypatch.setattr(encoder._head, "_head", Counting())
     for number in range(12):
-        reader = encoder.encoding(DocumentEncoding(title_weight=0.5)) if way == "copies" else encoder
+        reader = (
+            encoder.encoding(DocumentEncoding(title_weight=0.5)) if way == "copies" else encoder
+        )
         reader.encode_long([scifact[number]])
         assert number or not prepared, "one abstract has fewer tokens"
     assert prepared == ["screened"]
 
 
-def test_a_screening_without_a_typical_state(folder: Path, encoder: Encoder, scifact: list[Document]) -> None:
+def test_a_screening_without_a_typical_state(
+    folder: Path, encoder: Encoder, scifact: list[Document]
+) -> None:
     """As folders had it before."""
     path = folder / "onnx" / "screening.npy"
     np.save(path, np.load(path)[:128])
@@ -208,7 +228,13 @@ def test_a_screening_without_a_typical_state(folder: Path, encoder: Encoder, sci
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"nonsense", np.zeros((128, 128), np.float32), np.eye(130, 128, dtype=np.float32), np.eye(12)[:, :9][:4]],
+    [
+        b"",
+        b"nonsense",
+        np.zeros((128, 128), np.float32),
+        np.eye(130, 128, dtype=np.float32),
+        np.eye(12)[:, :9][:4],
+    ],
 )
 def test_a_screening_that_is_no_basis(folder: Path, content: bytes | np.ndarray) -> None:
     path = folder / "onnx" / "screening.npy"

@@ -51,9 +51,13 @@ RULES = st.builds(
 
 
 @given(ROWS, RULES)
-def test_any_rules_keep_what_the_definition_keeps(rows: list[dict[int, float]], rules: Pruning) -> None:
+def test_any_rules_keep_what_the_definition_keeps(
+    rows: list[dict[int, float]], rules: Pruning
+) -> None:
     vectors = SparseVectors.from_rows(rows, 31)
-    assert list(rules.apply(vectors).as_dicts()) == [slowly(row, rules) for row in vectors.as_dicts()]
+    assert list(rules.apply(vectors).as_dicts()) == [
+        slowly(row, rules) for row in vectors.as_dicts()
+    ]
 
 
 @given(RULES)
@@ -105,7 +109,9 @@ def test_a_rule_of_another_name() -> None:
         Pruning.from_dict({"top_k": 3})
 
 
-VOCABULARY = Vocabulary(["[PAD]", "[unused0]", "heart", "[unused17]", "<unused3>", "unused"], frozenset({0}))
+VOCABULARY = Vocabulary(
+    ["[PAD]", "[unused0]", "heart", "[unused17]", "<unused3>", "unused"], frozenset({0})
+)
 
 
 def test_banned_terms() -> None:
@@ -119,7 +125,9 @@ def test_rules_of_a_command_line() -> None:
     assert found == Pruning(top=128, ratio=0.1, banned=frozenset({0, 2}))
 
 
-@pytest.mark.parametrize("text", ["", "top", "top=x", "top=1,top=2", "best=3", "ban=liver", "mass=7"])
+@pytest.mark.parametrize(
+    "text", ["", "top", "top=x", "top=1,top=2", "best=3", "ban=liver", "mass=7"]
+)
 def test_command_lines_that_are_no_rules(text: str) -> None:
     with pytest.raises(DataError):
         parse_pruning(text, VOCABULARY)
@@ -129,8 +137,13 @@ TEXTS = ["heart disease and smoking in older people", "", "reset my login"]
 
 
 def test_an_encoder_prunes_documents_and_queries_by_their_own_rules(encoder: Encoder) -> None:
-    few, fewer = Pruning(top=5), Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"]))
-    pruned = Encoder.load(documents=DocumentEncoding(pruning=few), queries=QueryEncoding(pruning=fewer))
+    few, fewer = (
+        Pruning(top=5),
+        Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"])),
+    )
+    pruned = Encoder.load(
+        documents=DocumentEncoding(pruning=few), queries=QueryEncoding(pruning=fewer)
+    )
     for role, rules in ((Role.DOCUMENT, few), (Role.QUERY, fewer)):
         plain, found = encoder.encode(TEXTS, role), pruned.encode(TEXTS, role)
         assert found.vectors == rules.apply(plain.vectors)

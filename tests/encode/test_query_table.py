@@ -44,10 +44,22 @@ def expected(encoder: Encoder, text: str, max_tokens: int = 512) -> dict[int, fl
     """The slow twin: each token once, special ones never, weights of 0 never."""
     weights = make_table().weights
     ids = [token.term for token in encoder._tokens.places(text, max_tokens)]
-    return {i: float(weights[i]) for i in sorted(set(ids)) if weights[i] > 0 and i not in encoder.vocabulary.special}
+    return {
+        i: float(weights[i])
+        for i in sorted(set(ids))
+        if weights[i] > 0 and i not in encoder.vocabulary.special
+    }
 
 
-TEXTS = ["heart disease", "heart heart heart", "", " \n", "[CLS] [SEP] [MASK]", "zzzz qqqq unbelievably", "word " * 900]
+TEXTS = [
+    "heart disease",
+    "heart heart heart",
+    "",
+    " \n",
+    "[CLS] [SEP] [MASK]",
+    "zzzz qqqq unbelievably",
+    "word " * 900,
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -75,24 +87,35 @@ def test_the_length_of_a_query_holds(folder: Path, lookup: Encoder) -> None:
     encoding = lookup.encode(["word " * 600 + "heart"], Role.QUERY)
     assert (encoding.tokens.tolist(), encoding.tokens_lost.tolist()) == ([603], [91])
     assert lookup.vocabulary.id("heart") not in encoding.vectors.as_dict(0)
-    assert lookup.vocabulary.id("heart") not in lookup.encode_queries(["word " * 600 + "heart"]).as_dict(0)
+    assert lookup.vocabulary.id("heart") not in lookup.encode_queries(
+        ["word " * 600 + "heart"]
+    ).as_dict(0)
 
 
 def test_documents_are_encoded_as_ever(lookup: Encoder, encoder: Encoder) -> None:
-    found, wanted = (model.encode(["heart disease"], Role.DOCUMENT).vectors for model in (lookup, encoder))
+    found, wanted = (
+        model.encode(["heart disease"], Role.DOCUMENT).vectors for model in (lookup, encoder)
+    )
     assert found.as_dict(0) == wanted.as_dict(0)
 
 
-def test_the_mode_is_chosen_by_call_and_by_model(folder: Path, lookup: Encoder, encoder: Encoder) -> None:
+def test_the_mode_is_chosen_by_call_and_by_model(
+    folder: Path, lookup: Encoder, encoder: Encoder
+) -> None:
     both = Encoder.load(folder)
     assert both.query_mode is QueryMode.ENCODER
-    by_model, by_table = both.encode_queries(["heart"]), both.encode_queries(["heart"], mode="lookup")
+    by_model, by_table = (
+        both.encode_queries(["heart"]),
+        both.encode_queries(["heart"], mode="lookup"),
+    )
     assert by_model.as_dict(0) == encoder.encode_queries(["heart"]).as_dict(0)
     assert by_table == lookup.encode_queries(["heart"])
     assert lookup.encode_queries(["heart"], mode="encoder") == by_model
     with pytest.raises(ModelError, match="splade-tiny has no table"):
         encoder.encode_queries(["heart"], mode="lookup")
-    with pytest.raises(ModelError, match="the query mode must be one of encoder, lookup, got 'table'"):
+    with pytest.raises(
+        ModelError, match="the query mode must be one of encoder, lookup, got 'table'"
+    ):
         both.encode_queries(["heart"], mode="table")
 
 
@@ -103,7 +126,9 @@ def test_what_is_no_query(lookup: Encoder) -> None:
         lookup.encode_queries(["ab\ud800"])
 
 
-def test_the_table_and_the_mode_are_part_of_the_hash(folder: Path, encoder: Encoder, tmp_path: Path) -> None:
+def test_the_table_and_the_mode_are_part_of_the_hash(
+    folder: Path, encoder: Encoder, tmp_path: Path
+) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     hashes = {
         encoder.contract.hash,
@@ -140,7 +165,10 @@ def save_table(folder: Path, content: bytes) -> None:
     """Puts a file into the contract unchecked."""
     (folder / "bad.safetensors").write_bytes(content)
     raw = json.loads((folder / "contract.json").read_text())
-    raw["query"]["table"] = {"file": "bad.safetensors", "sha256": hashlib.sha256(content).hexdigest()}
+    raw["query"]["table"] = {
+        "file": "bad.safetensors",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     (folder / "contract.json").write_text(json.dumps(raw))
 
 
@@ -174,13 +202,22 @@ def test_a_file_that_changed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_idf_is_lucenes(encoder: Encoder) -> None:
-    frequencies, documents = encoder.document_frequencies(["heart heart", "heart disease", "", "liver"])
+    frequencies, documents = encoder.document_frequencies(
+        ["heart heart", "heart disease", "", "liver"]
+    )
     term = encoder.vocabulary.id
     assert documents == 4
-    assert [frequencies[term(word)] for word in ("heart", "disease", "liver", "kidney")] == [2, 1, 1, 0]
+    assert [frequencies[term(word)] for word in ("heart", "disease", "liver", "kidney")] == [
+        2,
+        1,
+        1,
+        0,
+    ]
     weights = QueryTable.idf(frequencies, documents).weights
     for word, df in (("heart", 2), ("liver", 1), ("kidney", 0)):
-        assert weights[term(word)] == pytest.approx(math.log(1 + (4 - df + 0.5) / (df + 0.5)), rel=1e-6)
+        assert weights[term(word)] == pytest.approx(
+            math.log(1 + (4 - df + 0.5) / (df + 0.5)), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("frequencies", [[-1, 0], [5, 0]])

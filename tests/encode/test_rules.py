@@ -32,7 +32,9 @@ FREE = 1  # the term of [unused0]
 
 def encoder_with(raw: dict[str, Any], **documents: Any) -> Encoder:
     """The packaged model under rules, with documents encoded as the fields of `DocumentEncoding` say."""
-    return Encoder.load(rules=Rules.from_dict({"version": 1, **raw}), documents=DocumentEncoding(**documents))
+    return Encoder.load(
+        rules=Rules.from_dict({"version": 1, **raw}), documents=DocumentEncoding(**documents)
+    )
 
 
 def has(text: str, phrase: str, *, whole_id: bool) -> bool:
@@ -57,7 +59,9 @@ def is_joined(side: str, joined: str) -> bool:
     return len(side) > 1 and side[0] in joined and word.match(side[1]) is not None
 
 
-def slowly(text: str, row: dict[int, float], raw: dict[str, Any], role: str, term: Any) -> dict[int, float]:
+def slowly(
+    text: str, row: dict[int, float], raw: dict[str, Any], role: str, term: Any
+) -> dict[int, float]:
     """The definition: boosts, synonyms, pins, caps, bans."""
 
     def mine(kind: str) -> list[dict[str, Any]]:
@@ -72,11 +76,15 @@ def slowly(text: str, row: dict[int, float], raw: dict[str, Any], role: str, ter
             for token, weight in entry["add"].items():
                 found[term(token)] = max(found.get(term(token), 0.0), weight)
     for place, entry in enumerate(mine("pin")):
-        found[FREE + place] = entry.get("weight", 3.0) if has(text, entry["text"], whole_id=True) else 0.0
+        found[FREE + place] = (
+            entry.get("weight", 3.0) if has(text, entry["text"], whole_id=True) else 0.0
+        )
     for entry in mine("cap"):
         found[term(entry["term"])] = min(found.get(term(entry["term"]), 0.0), entry["weight"])
     banned = {term(entry["term"]) for entry in mine("ban")}
-    left = sorted((number, weight) for number, weight in found.items() if weight > 0 and number not in banned)
+    left = sorted(
+        (number, weight) for number, weight in found.items() if weight > 0 and number not in banned
+    )
     return {number: float(np.float32(weight)) for number, weight in left}
 
 
@@ -87,7 +95,9 @@ FILES = st.fixed_dictionaries(
     {},
     optional={
         "ban": st.lists(
-            st.fixed_dictionaries({"term": TERMS, "side": SIDES}), max_size=2, unique_by=lambda e: e["term"]
+            st.fixed_dictionaries({"term": TERMS, "side": SIDES}),
+            max_size=2,
+            unique_by=lambda e: e["term"],
         ),
         "cap": st.lists(
             st.fixed_dictionaries({"term": TERMS, "weight": WEIGHTS}, optional={"side": SIDES}),
@@ -111,7 +121,8 @@ FILES = st.fixed_dictionaries(
         ),
         "pin": st.lists(
             st.fixed_dictionaries(
-                {"text": st.sampled_from(["ERR_42", "err_421", "SSO", "sign in"])}, optional={"weight": WEIGHTS}
+                {"text": st.sampled_from(["ERR_42", "err_421", "SSO", "sign in"])},
+                optional={"weight": WEIGHTS},
             ),
             max_size=3,
             unique_by=lambda e: e["text"],
@@ -121,11 +132,14 @@ FILES = st.fixed_dictionaries(
 
 
 @given(raw=FILES, role=st.sampled_from(list(Role)))
-def test_any_rules_do_what_the_definition_does(encoder: Encoder, raw: dict[str, Any], role: Role) -> None:
+def test_any_rules_do_what_the_definition_does(
+    encoder: Encoder, raw: dict[str, Any], role: Role
+) -> None:
     plain = encoder.encode(TEXTS, role).vectors
     rules = Rules.from_dict({"version": 1, **raw}).bind(role, encoder._tokens)
     expected = [
-        slowly(text, row, raw, role, encoder.vocabulary.id) for text, row in zip(TEXTS, plain.as_dicts(), strict=True)
+        slowly(text, row, raw, role, encoder.vocabulary.id)
+        for text, row in zip(TEXTS, plain.as_dicts(), strict=True)
     ]
     if rules is None:
         assert expected == list(plain.as_dicts())
@@ -147,10 +161,16 @@ def test_rules_reach_every_way_to_encode(encoder: Encoder) -> None:
     for role, vectors in (
         (Role.QUERY, edited.encode_queries(TEXTS)),
         (Role.DOCUMENT, edited.encode_documents(TEXTS)),
-        (Role.DOCUMENT, edited.encode_long([Document(str(i), text) for i, text in enumerate(TEXTS)]).vectors),
+        (
+            Role.DOCUMENT,
+            edited.encode_long([Document(str(i), text) for i, text in enumerate(TEXTS)]).vectors,
+        ),
     ):
         plain = encoder.encode(TEXTS, role).vectors.as_dicts()
-        expected = [slowly(text, row, raw, role, encoder.vocabulary.id) for text, row in zip(TEXTS, plain, strict=True)]
+        expected = [
+            slowly(text, row, raw, role, encoder.vocabulary.id)
+            for text, row in zip(TEXTS, plain, strict=True)
+        ]
         assert list(vectors.as_dicts()) == expected
         assert edited.encode(TEXTS, role).vectors == vectors
 
@@ -163,7 +183,9 @@ def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Enco
             "pin": [{"text": "reset"}],
         }
     )
-    account, sign, password = (encoder.vocabulary.id(token) for token in ("account", "sign", "password"))
+    account, sign, password = (
+        encoder.vocabulary.id(token) for token in ("account", "sign", "password")
+    )
     assert account is not None and sign is not None and password is not None
     trace, before = edited.trace(TEXTS[0], Role.DOCUMENT), encoder.trace(TEXTS[0], Role.DOCUMENT)
     assert trace.by_rule == {account, FREE}
@@ -175,14 +197,22 @@ def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Enco
 
 
 def test_rules_come_after_pruning(encoder: Encoder) -> None:
-    raw = {"synonym": [{"when": "sso", "add": {"account": 0.01}}], "pin": [{"text": "sso", "weight": 0.02}]}
+    raw = {
+        "synonym": [{"when": "sso", "add": {"account": 0.01}}],
+        "pin": [{"text": "sso", "weight": 0.02}],
+    }
     vectors = encoder_with(raw, pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
-    pruned = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3))).encode_documents(TEXTS[:1])
+    pruned = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3))).encode_documents(
+        TEXTS[:1]
+    )
     assert vectors.nnz == pruned.nnz + 2
     banned = Encoder.load(
-        documents=DocumentEncoding(pruning="ban=unused"), rules=Rules.from_dict({"version": 1, **raw})
+        documents=DocumentEncoding(pruning="ban=unused"),
+        rules=Rules.from_dict({"version": 1, **raw}),
     )
-    assert FREE in banned.encode_documents(TEXTS[:1]).as_dict(0), "a pin is no place left free any more"
+    assert FREE in banned.encode_documents(TEXTS[:1]).as_dict(0), (
+        "a pin is no place left free any more"
+    )
 
 
 def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) -> None:
@@ -195,9 +225,15 @@ def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) 
     }
     plain = Encoder.load(documents=DocumentEncoding(**options)).encode_long([document]).vectors
     (edited,) = encoder_with(raw, **options).encode_long([document]).vectors.as_dicts()
-    assert edited == slowly(document.full_text, plain.as_dict(0), raw, "document", encoder.vocabulary.id)
-    units = encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK)).encode_long([document]).vectors
-    assert [FREE in row for row in units.as_dicts()] == [False] * (len(units) - 1) + [True]
+    assert edited == slowly(
+        document.full_text, plain.as_dict(0), raw, "document", encoder.vocabulary.id
+    )
+    passages = (
+        encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK))
+        .encode_long([document])
+        .vectors
+    )
+    assert [FREE in row for row in passages.as_dicts()] == [False] * (len(passages) - 1) + [True]
 
 
 def test_a_document_is_pruned_once_by_mass(encoder: Encoder) -> None:
@@ -213,7 +249,9 @@ def test_what_the_model_reads_no_more_is_still_pinned(encoder: Encoder) -> None:
 
 
 def test_the_weight_that_the_model_gives_a_pins_term_is_dropped(encoder: Encoder) -> None:
-    rules = Rules.from_dict({"version": 1, "pin": [{"text": "err_42", "weight": 2}]}).bind(Role.QUERY, encoder._tokens)
+    rules = Rules.from_dict({"version": 1, "pin": [{"text": "err_42", "weight": 2}]}).bind(
+        Role.QUERY, encoder._tokens
+    )
     assert rules is not None
     given = SparseVectors.from_rows([{FREE: 5.0, 2000: 1.0}] * 2, len(encoder.vocabulary))
     vectors, source = rules.apply(["nothing", "ERR_42"], given)
@@ -228,7 +266,9 @@ def test_the_cache_holds_vectors_before_rules(encoder: Encoder, tmp_path: Path) 
         first = edited.encode_documents(TEXTS)
         assert edited.encode_documents(TEXTS) == first
         entries = len(cache)
-        assert Encoder.load().with_cache(cache).encode_documents(TEXTS) == encoder.encode_documents(TEXTS)
+        assert Encoder.load().with_cache(cache).encode_documents(TEXTS) == encoder.encode_documents(
+            TEXTS
+        )
         assert len(cache) == entries, "everything was taken from the cache"
 
 
@@ -240,9 +280,14 @@ def test_queries_that_are_looked_up_are_edited_too(tmp_path: Path, encoder: Enco
     add_query_table(folder, QueryTable(np.ones(len(encoder.vocabulary), np.float32)))
     raw = {"ban": [{"term": "password"}], "pin": [{"text": "sso"}]}
     plain = Encoder.load(folder, queries=QueryEncoding(mode="lookup"))
-    edited = Encoder.load(folder, queries=QueryEncoding(mode="lookup"), rules=Rules.from_dict({"version": 1, **raw}))
+    edited = Encoder.load(
+        folder, queries=QueryEncoding(mode="lookup"), rules=Rules.from_dict({"version": 1, **raw})
+    )
     rows = plain.encode_queries(TEXTS).as_dicts()
-    expected = [slowly(text, row, raw, "query", encoder.vocabulary.id) for text, row in zip(TEXTS, rows, strict=True)]
+    expected = [
+        slowly(text, row, raw, "query", encoder.vocabulary.id)
+        for text, row in zip(TEXTS, rows, strict=True)
+    ]
     assert list(edited.encode_queries(TEXTS).as_dicts()) == expected
     assert edited.trace(TEXTS[0], Role.QUERY).weights == expected[0]
 
@@ -262,16 +307,29 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("phrase", "text", "found"), FOUND)
-def test_phrases_are_spelled_as_the_tokenizer_does(encoder: Encoder, phrase: str, text: str, found: bool) -> None:
-    assert Phrases([phrase], encoder._tokens.normalise).found_in(text) == [0] * found
+def test_phrases_are_spelled_as_the_tokenizer_does(
+    encoder: Encoder, phrase: str, text: str, found: bool
+) -> None:
+    assert Phrases([phrase], encoder._tokens.normalize).found_in(text) == [0] * found
 
 
-IDS = [("err-4", "err-4-2", False), ("1.2", "v 1.2.3", False), ("1.2", "version 1.2.", True), ("b-1", "a-b-1", False)]
+IDS = [
+    ("err-4", "err-4-2", False),
+    ("1.2", "v 1.2.3", False),
+    ("1.2", "version 1.2.", True),
+    ("b-1", "a-b-1", False),
+]
 
 
-@pytest.mark.parametrize(("phrase", "text", "found"), [*IDS, ("AB-1", "(ab-1)", True), ("AB-1", "logs/AB-1", True)])
-def test_an_id_is_no_part_of_a_longer_one(encoder: Encoder, phrase: str, text: str, found: bool) -> None:
-    assert Phrases([phrase], encoder._tokens.normalise, whole_ids=True).found_in(text) == [0] * found
+@pytest.mark.parametrize(
+    ("phrase", "text", "found"), [*IDS, ("AB-1", "(ab-1)", True), ("AB-1", "logs/AB-1", True)]
+)
+def test_an_id_is_no_part_of_a_longer_one(
+    encoder: Encoder, phrase: str, text: str, found: bool
+) -> None:
+    assert (
+        Phrases([phrase], encoder._tokens.normalize, whole_ids=True).found_in(text) == [0] * found
+    )
 
 
 @given(raw=FILES)
@@ -285,10 +343,13 @@ def test_rules_come_back_from_json(raw: dict[str, Any]) -> None:
     assert read == documents
     recorded = Rules.recorded(read)
     edits = bool(rules.of(Role.DOCUMENT))
-    # Where no rule is for documents, nothing is recorded; else all edits are, those of queries too, but no test.
+    # Where no rule is for documents, nothing is recorded; else all edits are, those of queries too,
+    # but no test.
     assert read.rules_hash == (rules.hash(Role.DOCUMENT) if edits else "")
     for role in Role:
-        assert recorded.of(role).to_dict() == (rules.of(role).to_dict() if edits else Rules().to_dict())
+        assert recorded.of(role).to_dict() == (
+            rules.of(role).to_dict() if edits else Rules().to_dict()
+        )
 
 
 def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
@@ -298,7 +359,12 @@ def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
 
     def hashes(**raw: Any) -> list[str]:
         other = Rules.from_dict(
-            {"version": 1, "ban": [{"term": "b"}, {"term": "a"}], "pin": [{"text": "x"}, {"text": "y"}], **raw}
+            {
+                "version": 1,
+                "ban": [{"term": "b"}, {"term": "a"}],
+                "pin": [{"text": "x"}, {"text": "y"}],
+                **raw,
+            }
         )
         return [other.hash(role) for role in (Role.DOCUMENT, Role.QUERY)]
 
@@ -311,9 +377,15 @@ def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
 
 
 def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place() -> None:
-    old = Rules.from_dict({"version": 1, "pin": [{"text": "a-1"}], "cap": [{"term": "x", "weight": 2}]})
+    old = Rules.from_dict(
+        {"version": 1, "pin": [{"text": "a-1"}], "cap": [{"term": "x", "weight": 2}]}
+    )
     new = Rules.from_dict(
-        {"version": 1, "pin": [{"text": "a-1", "weight": 9}, {"text": "b-2"}], "ban": [{"term": "x"}]}
+        {
+            "version": 1,
+            "pin": [{"text": "a-1", "weight": 9}, {"text": "b-2"}],
+            "ban": [{"term": "x"}],
+        }
     )
     old_documents = DocumentEncoding().with_rules(old.record())
     both = Encoder.load(documents=old_documents, rules=new)
@@ -326,7 +398,8 @@ def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place
     assert both.encode([text], Role.DOCUMENT).vectors != both.encode([text], Role.QUERY).vectors
     moved = Rules.from_dict({"version": 1, "pin": [{"text": "b-2"}, {"text": "a-1"}]}, "new.toml")
     with pytest.raises(
-        DataError, match=r"new\.toml, \[\[pin\]\] 1: 'b-2' has the term .* 'a-1' .*: put new pins behind"
+        DataError,
+        match=r"new\.toml, \[\[pin\]\] 1: 'b-2' has the term .* 'a-1' .*: put new pins behind",
     ):
         Encoder.load(documents=old_documents, rules=moved)
 

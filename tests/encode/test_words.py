@@ -16,7 +16,21 @@ from lexpand.errors import DataError, LexpandWarning
 
 PLAIN = WordAnalyzer(None)
 ENGLISH = WordAnalyzer()
-PROSE = ["The", "running", " ", "dogs'", "\u2019s", "ﬁne", "STRASSE", "ß", "東京", "e\u0301", "x" * 300, ",", "\n"]
+PROSE = [
+    "The",
+    "running",
+    " ",
+    "dogs'",
+    "\u2019s",
+    "ﬁne",
+    "STRASSE",
+    "ß",
+    "東京",
+    "e\u0301",
+    "x" * 300,
+    ",",
+    "\n",
+]
 IDENTIFIERS = ["fooBar", "a.b", "CVE", "2023", "1.5", "-", "_", ".", "/", ":", "::", "+~", "\u2011"]
 CONTROLS = ["\u202f", "\u00ad", "\u200d", "İ"]
 pieces = st.sampled_from(PROSE + IDENTIFIERS + CONTROLS)
@@ -34,48 +48,56 @@ texts = st.lists(pieces | st.text(max_size=8), max_size=12).map("".join)
     ],
 )
 def test_english(text: str, words: list[str]) -> None:
-    assert ENGLISH.analyse(text) == words
+    assert ENGLISH.analyze(text) == words
 
 
 def test_other_languages() -> None:
-    assert WordAnalyzer("german").analyse("Die Häuser der großen Straßen, STRASSE") == [
+    assert WordAnalyzer("german").analyze("Die Häuser der großen Straßen, STRASSE") == [
         "haus",
         "gross",
         "strass",
         "strass",
     ]
-    assert WordAnalyzer("french").analyse("L\u2019avion de l'école qu'il prend") == ["avion", "écol", "prend"]
-    assert PLAIN.analyse("The Running DOGS") == ["the", "running", "dogs"]
+    assert WordAnalyzer("french").analyze("L\u2019avion de l'école qu'il prend") == [
+        "avion",
+        "écol",
+        "prend",
+    ]
+    assert PLAIN.analyze("The Running DOGS") == ["the", "running", "dogs"]
     assert WordAnalyzer("polish").stop_words == frozenset()
 
 
 @pytest.mark.parametrize("language", languages())
 def test_every_language_stems(language: str) -> None:
     analyzer = WordAnalyzer(language)
-    assert analyzer.analyse("1234.5") == ["1234.5"]
-    assert all(analyzer.analyse(word) == [] for word in analyzer.stop_words if word.isalpha())
+    assert analyzer.analyze("1234.5") == ["1234.5"]
+    assert all(analyzer.analyze(word) == [] for word in analyzer.stop_words if word.isalpha())
 
 
-@pytest.mark.parametrize(("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")])
+@pytest.mark.parametrize(
+    ("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")]
+)
 def test_a_word_of_which_a_stemmer_leaves_nothing_stays(language: str, word: str) -> None:
     analyzer = WordAnalyzer(language, stop_words=())
-    assert analyzer.analyse(f"1 {word}") == ["1", word]
+    assert analyzer.analyze(f"1 {word}") == ["1", word]
     assert analyzer.counts([f"1 {word}"]).words == ["1", word]
 
 
 def test_an_unknown_language_names_those_there_are() -> None:
-    with pytest.raises(DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"):
+    with pytest.raises(
+        DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"
+    ):
         WordAnalyzer("klingon")
 
 
 def test_long_words_are_cut_at_a_character() -> None:
-    assert PLAIN.analyse("x" * 300) == ["x" * 255]
-    assert PLAIN.analyse("é" * 300) == ["é" * 127]
+    assert PLAIN.analyze("x" * 300) == ["x" * 255]
+    assert PLAIN.analyze("é" * 300) == ["é" * 127]
 
 
 def test_own_stop_words_are_spelled_as_words_are() -> None:
-    assert WordAnalyzer(stop_words=["Foo", "don\u2019t"]).analyse("foo FOO don't the") == ["the"]
-    assert WordAnalyzer(stop_words=()).analyse("the") == ["the"]
+    assert WordAnalyzer(stop_words=["Foo", "don\u2019t"]).analyze("foo FOO don't the") == ["the"]
+    assert WordAnalyzer(stop_words=()).analyze("the") == ["the"]
     with pytest.raises(DataError, match="the string 'the'"):
         WordAnalyzer(stop_words="the")
 
@@ -95,7 +117,10 @@ def test_a_lone_surrogate_is_refused() -> None:
         ("getUserName", ["get", "user", "name", "getusernam"]),
         ("foo_bar", ["foo", "bar", "foobar"]),
         ("std::vector", ["std", "vector", "stdvector"]),
-        ("/etc/ssh/sshd_config", ["etc", "ssh", "sshd", "config", "sshdconfig", "etcsshsshdconfig"]),
+        (
+            "/etc/ssh/sshd_config",
+            ["etc", "ssh", "sshd", "config", "sshdconfig", "etcsshsshdconfig"],
+        ),
         ("python3.11 v1.2.3", ["python", "3.11", "python3.11", "v", "1.2.3", "v1.2.3"]),
         ("a.b.c e.g. U.S.A.", ["abc", "eg", "usa"]),
         ("word.Another", ["word", "anoth", "wordanoth"]),
@@ -110,7 +135,7 @@ def test_a_lone_surrogate_is_refused() -> None:
     ],
 )
 def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) -> None:
-    assert ENGLISH.analyse(text) == words
+    assert ENGLISH.analyze(text) == words
 
 
 @pytest.mark.parametrize(
@@ -129,26 +154,33 @@ def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) ->
     ],
 )
 def test_a_compound_is_found_by_its_other_spellings(query: str, text: str) -> None:
-    assert set(ENGLISH.analyse(query)) <= set(ENGLISH.analyse(text)) or set(ENGLISH.analyse(text)) <= set(
-        ENGLISH.analyse(query)
-    )
+    assert set(ENGLISH.analyze(query)) <= set(ENGLISH.analyze(text)) or set(
+        ENGLISH.analyze(text)
+    ) <= set(ENGLISH.analyze(query))
 
 
 def test_digits_that_meet_are_parted() -> None:
     spellings = ["123", "1.23", "1-23", "12-3", "1\u00ad-23", "x\uff12-3", "x2-3"]
-    joined = [ENGLISH.analyse(spelling)[-1] for spelling in spellings]
+    joined = [ENGLISH.analyze(spelling)[-1] for spelling in spellings]
     assert joined == ["123", "1.23", "1_23", "12_3", "1_23", "x2_3", "x2_3"]
 
 
 def test_the_cost_of_compounds_is_bounded() -> None:
     eight, nine = "-".join("bcdfghjk"), "-".join("bcdfghjkl")
-    assert PLAIN.analyse(eight) == [*"bcdfghjk", "bcdfghjk"]
-    assert PLAIN.analyse(nine) == [*"bcdfghjkl"]
-    assert PLAIN.analyse("x" * 128 + "-" + "y" * 127) == ["x" * 128, "y" * 127]
-    assert PLAIN.analyse("x" * 127 + "-" + "y" * 127)[-1] == "x" * 127 + "y" * 127
-    assert PLAIN.analyse("é" * 100 + "-" + "y" * 60) == ["é" * 100, "y" * 60]
+    assert PLAIN.analyze(eight) == [*"bcdfghjk", "bcdfghjk"]
+    assert PLAIN.analyze(nine) == [*"bcdfghjkl"]
+    assert PLAIN.analyze("x" * 128 + "-" + "y" * 127) == ["x" * 128, "y" * 127]
+    assert PLAIN.analyze("x" * 127 + "-" + "y" * 127)[-1] == "x" * 127 + "y" * 127
+    assert PLAIN.analyze("é" * 100 + "-" + "y" * 60) == ["é" * 100, "y" * 60]
     started = time.perf_counter()
-    for hard in ("a-" * 50_000, "a." * 50_000, "x" * 100_000, "aB" * 50_000, "1," * 50_000, "_" * 100_000 + "a"):
+    for hard in (
+        "a-" * 50_000,
+        "a." * 50_000,
+        "x" * 100_000,
+        "aB" * 50_000,
+        "1," * 50_000,
+        "_" * 100_000 + "a",
+    ):
         PLAIN.counts([hard])
     assert time.perf_counter() - started < 5
 
@@ -172,26 +204,28 @@ INVISIBLE += "\u202e\u2060\u2062\u2066\u2069\ufe00\ufe0f\ufeff\U000e0100\U000e00
 @pytest.mark.parametrize("character", INVISIBLE)
 def test_invisible_characters_change_no_word(character: str) -> None:
     for text in (f"run{character}ning", f"{character}running", f"running{character}"):
-        assert ENGLISH.analyse(text) == ["run"], hex(ord(character))
-        assert ENGLISH.analyse(f"see {text} dogs") == ["see", "run", "dog"]
-    assert ENGLISH.analyse(f"wi{character}-{character}fi")[-1] == "wifi"
+        assert ENGLISH.analyze(text) == ["run"], hex(ord(character))
+        assert ENGLISH.analyze(f"see {text} dogs") == ["see", "run", "dog"]
+    assert ENGLISH.analyze(f"wi{character}-{character}fi")[-1] == "wifi"
 
 
 def test_narrow_spaces_and_joiners() -> None:
     french = WordAnalyzer("french")
-    assert french.analyse("chats\u202f? oui\u202f: 10\u202f000") == ["chat", "oui", "10", "000"]
+    assert french.analyze("chats\u202f? oui\u202f: 10\u202f000") == ["chat", "oui", "10", "000"]
     assert french.places("chats\u202f: 10\u202f000")[-1] == ("000", 11, 14)
-    assert PLAIN.analyse("می\u200cروم می\u200c") == ["می\u200cروم", "می"]
-    assert PLAIN.analyse("Auf\u200clage foo\u200d") == ["auflage", "foo"]
+    assert PLAIN.analyze("می\u200cروم می\u200c") == ["می\u200cروم", "می"]
+    assert PLAIN.analyze("Auf\u200clage foo\u200d") == ["auflage", "foo"]
 
 
 def test_case_of_dotted_and_dotless_i() -> None:
     turkish = WordAnalyzer("turkish")
-    assert turkish.analyse("İstanbul I\u0307stanbul IŞIK") == turkish.analyse("istanbul istanbul \u0131ş\u0131k")
-    assert turkish.analyse("\u0131ş\u0131k") != turkish.analyse("işik")
+    assert turkish.analyze("İstanbul I\u0307stanbul IŞIK") == turkish.analyze(
+        "istanbul istanbul \u0131ş\u0131k"
+    )
+    assert turkish.analyze("\u0131ş\u0131k") != turkish.analyze("işik")
     for analyzer in (PLAIN, ENGLISH):
-        assert analyzer.analyse("İstanbul I\u0307stanbul IT-Team")[:2] == ["istanbul", "istanbul"]
-        assert analyzer.analyse("ISIK") == ["isik"]
+        assert analyzer.analyze("İstanbul I\u0307stanbul IT-Team")[:2] == ["istanbul", "istanbul"]
+        assert analyzer.analyze("ISIK") == ["isik"]
 
 
 @pytest.mark.parametrize("apostrophe", ["'", "\u2019"])
@@ -199,7 +233,11 @@ def test_case_of_dotted_and_dotless_i() -> None:
     ("language", "elided", "plain"),
     [
         ("catalan", "l'illa d'Eivissa", "illa Eivissa"),
-        ("french", "L'école qu'elle jusqu'à lorsqu'Anne puisqu'il d'accord", "école elle à Anne il accord"),
+        (
+            "french",
+            "L'école qu'elle jusqu'à lorsqu'Anne puisqu'il d'accord",
+            "école elle à Anne il accord",
+        ),
         ("french", "aujourd'hui presqu'île", "aujourd'hui presqu'île"),
         ("italian", "dell'arte l'Italia un'altra", "arte Italia altra"),
         ("portuguese", "d'água", "água"),
@@ -208,29 +246,39 @@ def test_case_of_dotted_and_dotless_i() -> None:
 )
 def test_elided_articles_go(language: str, elided: str, plain: str, apostrophe: str) -> None:
     analyzer = WordAnalyzer(language)
-    assert analyzer.analyse(elided.replace("'", apostrophe)) == analyzer.analyse(plain)
-    assert WordAnalyzer(None).analyse("l'arte") == ["l'arte"]
+    assert analyzer.analyze(elided.replace("'", apostrophe)) == analyzer.analyze(plain)
+    assert WordAnalyzer(None).analyze("l'arte") == ["l'arte"]
 
 
-@given(texts, st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]))
+@given(
+    texts,
+    st.sampled_from(
+        [PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]
+    ),
+)
 def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> None:
     places = analyzer.places(text)
-    assert [place.word for place in places] == analyzer.analyse(text)
+    assert [place.word for place in places] == analyzer.analyze(text)
     for place in places:
         assert 0 <= place.first < place.end <= len(text)
         # A span on its own has the word too, as it would be in a query.
-        assert place.word in analyzer.analyse(text[place.first : place.end])
+        assert place.word in analyzer.analyze(text[place.first : place.end])
 
 
-@given(st.lists(texts, max_size=6), st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]))
+@given(
+    st.lists(texts, max_size=6),
+    st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]),
+)
 def test_a_batch_counts_what_each_text_has(batch: list[str], analyzer: WordAnalyzer) -> None:
     counts = analyzer.counts(batch)
     assert len(set(counts.words)) == len(counts.words)
     for i, text in enumerate(batch):
         part = slice(counts.indptr[i], counts.indptr[i + 1])
         words = [counts.words[term] for term in counts.terms[part]]
-        assert dict(zip(words, counts.counts[part].tolist(), strict=True)) == Counter(analyzer.analyse(text))
-        assert counts.lengths[i] == len(analyzer.analyse(text))
+        assert dict(zip(words, counts.counts[part].tolist(), strict=True)) == Counter(
+            analyzer.analyze(text)
+        )
+        assert counts.lengths[i] == len(analyzer.analyze(text))
         assert np.all(np.diff(counts.terms[part].astype(np.int64)) > 0)
     assert len(build_words(counts.words, counts.indptr, counts.terms, counts.counts)) == 11
 
@@ -244,7 +292,9 @@ def test_it_travels() -> None:
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 7})
     with pytest.raises(DataError, match="lacks language, stem, stop_words"):
         WordAnalyzer.from_dict({"analysis": 2})
-    with pytest.raises(DataError, match="must be 2, got 1: made before the first release: index again"):
+    with pytest.raises(
+        DataError, match="must be 2, got 1: made before the first release: index again"
+    ):
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 1})
 
 
@@ -257,13 +307,15 @@ def test_another_stemmer_is_said(recwarn: pytest.WarningsRecorder) -> None:
     assert WordAnalyzer.from_dict(recorded) == ENGLISH
     assert "stemmer" not in PLAIN.to_dict()
     assert not recwarn.list
-    with pytest.warns(LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"):
+    with pytest.warns(
+        LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"
+    ):
         assert WordAnalyzer.from_dict({**recorded, "stemmer": "2.0.1"}) == ENGLISH
 
 
 def test_threads_share_an_analyzer() -> None:
     words = ["running", "houses", "quickly", "nationality", "generously"] * 200
-    expected = ENGLISH.analyse(" ".join(words))
+    expected = ENGLISH.analyze(" ".join(words))
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(ENGLISH.analyse, [" ".join(words)] * 16):
+        for found in pool.map(ENGLISH.analyze, [" ".join(words)] * 16):
             assert found == expected

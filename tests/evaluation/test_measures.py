@@ -9,14 +9,22 @@ from lexpand import Qrels, Run
 from lexpand.errors import DataError
 from lexpand.evaluation import DEFAULT_MEASURES, evaluate
 
-QRELS = Qrels({"one": {"a": 2, "b": 1, "c": 0}, "two": {"x": 1}, "three": {"m": 1, "n": 1, "o": 1, "p": 1}})
+QRELS = Qrels(
+    {"one": {"a": 2, "b": 1, "c": 0}, "two": {"x": 1}, "three": {"m": 1, "n": 1, "o": 1, "p": 1}}
+)
 RUN = Run(
     {
         # Relevant at the ranks 2 (grade 1) and 4 (grade 2).
         "one": [("c", 9.0), ("b", 8.0), ("unjudged", 7.0), ("a", 6.0)],
         # Not "two": it counts as 0.
         # At the ranks 1, 3 and 12; one is missing.
-        "three": [("m", 50.0), ("u0", 49.0), ("n", 48.0), *((f"u{i}", 40.0 - i) for i in range(1, 9)), ("o", 1.0)],
+        "three": [
+            ("m", 50.0),
+            ("u0", 49.0),
+            ("n", 48.0),
+            *((f"u{i}", 40.0 - i) for i in range(1, 9)),
+            ("o", 1.0),
+        ],
         "not judged": [("a", 1.0)],
     }
 )
@@ -25,7 +33,9 @@ RUN = Run(
 def test_ndcg_at_10() -> None:
     one = (1 / log2(3) + 2 / log2(5)) / (2 / log2(2) + 1 / log2(3))
     three = (1 + 1 / log2(4)) / (1 + 1 / log2(3) + 1 / log2(4) + 1 / log2(5))
-    assert evaluate(RUN, QRELS) == pytest.approx({"nDCG@10": (one + 0 + three) / 3, "R@100": (1 + 0 + 3 / 4) / 3})
+    assert evaluate(RUN, QRELS) == pytest.approx(
+        {"nDCG@10": (one + 0 + three) / 3, "R@100": (1 + 0 + 3 / 4) / 3}
+    )
 
 
 def test_other_measures() -> None:
@@ -54,18 +64,29 @@ def test_a_run_without_an_answer(run: Run) -> None:
 
 
 def test_a_perfect_run() -> None:
-    run = Run({query: list(grades.items()) for query, grades in QRELS.judgements.items()})
+    run = Run({query: list(grades.items()) for query, grades in QRELS.judgments.items()})
     assert evaluate(run, QRELS) == {"nDCG@10": 1.0, "R@100": 1.0}
 
 
-def test_no_judgements() -> None:
+def test_no_judgments() -> None:
     with pytest.raises(DataError, match="the qrels hold no judgments"):
         evaluate(RUN, Qrels({}))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "nonsense", "nDCG@", "nDCG@ten", "nDCG@10 R@100", "P", "R@10.5", "nDCG(depth=1)@10", "__import__('os')", "1"],
+    [
+        "",
+        "nonsense",
+        "nDCG@",
+        "nDCG@ten",
+        "nDCG@10 R@100",
+        "P",
+        "R@10.5",
+        "nDCG(depth=1)@10",
+        "__import__('os')",
+        "1",
+    ],
 )
 def test_unknown_measures(name: str) -> None:
     with pytest.raises(DataError, match=r"unknown measure .*nDCG@10") as error:
@@ -73,7 +94,9 @@ def test_unknown_measures(name: str) -> None:
     assert repr(name) in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["nDCG@0", "P@0", "Judged@0", "nDCG@99999999999999999999", "AP(rel=0)"])
+@pytest.mark.parametrize(
+    "name", ["nDCG@0", "P@0", "Judged@0", "nDCG@99999999999999999999", "AP(rel=0)"]
+)
 def test_numbers_that_would_end_the_process(name: str) -> None:
     with pytest.raises(DataError, match="its numbers must be from 1"):
         evaluate(RUN, QRELS, [name])
@@ -88,7 +111,14 @@ def test_all_measures_are_over_the_order_of_the_run() -> None:
     """Equal scores once gave P@1 1.0, RR 1.0 and RR@10 0.5."""
     measures = ["P@1", "RR", "RR@10", "nDCG@10", "AP", "Judged@1"]
     first = evaluate(Run({"1": [("z", 2.0), ("a", 2.0)]}), Qrels({"1": {"z": 1}}), measures)
-    assert first == {"P@1": 1.0, "RR": 1.0, "RR@10": 1.0, "nDCG@10": 1.0, "AP": 1.0, "Judged@1": 1.0}
+    assert first == {
+        "P@1": 1.0,
+        "RR": 1.0,
+        "RR@10": 1.0,
+        "nDCG@10": 1.0,
+        "AP": 1.0,
+        "Judged@1": 1.0,
+    }
     second = evaluate(Run({"1": [("z", 2.0), ("a", 2.0)]}), Qrels({"1": {"a": 1}}), measures)
     half = {"P@1": 0.0, "RR": 0.5, "RR@10": 0.5, "nDCG@10": 1 / log2(3), "AP": 0.5, "Judged@1": 0.0}
     assert second == pytest.approx(half)
@@ -98,7 +128,11 @@ def test_all_measures_are_over_the_order_of_the_run() -> None:
 def test_scores_closer_than_float32_keep_their_order(scores: tuple[float, float]) -> None:
     for first, second in (("a", "b"), ("b", "a")):
         run = Run({"1": [(first, scores[0]), (second, scores[1])]})
-        assert evaluate(run, Qrels({"1": {first: 1}}), ["RR", "RR@10", "P@1"]) == {"RR": 1, "RR@10": 1, "P@1": 1}
+        assert evaluate(run, Qrels({"1": {first: 1}}), ["RR", "RR@10", "P@1"]) == {
+            "RR": 1,
+            "RR@10": 1,
+            "P@1": 1,
+        }
 
 
 def test_ties_as_trec_eval_orders_them() -> None:
@@ -109,8 +143,12 @@ def test_ties_as_trec_eval_orders_them() -> None:
         evaluate(run, qrels, ["P@1"], ties="random")
 
 
-@pytest.mark.skipif(shutil.which("perl") is None, reason="ir-measures computes ERR by a Perl script")
-@pytest.mark.parametrize("ids", [("one", "two"), ("a-1", "b-1"), ("7", "8"), ("two words", "zwölf")])
+@pytest.mark.skipif(
+    shutil.which("perl") is None, reason="ir-measures computes ERR by a Perl script"
+)
+@pytest.mark.parametrize(
+    "ids", [("one", "two"), ("a-1", "b-1"), ("7", "8"), ("two words", "zwölf")]
+)
 def test_err_with_any_query_ids(ids: tuple[str, str]) -> None:
     first, second = ids
     qrels = Qrels({first: {"x": 1, "y": 4}, second: {"x": 0, "y": 1}})
@@ -121,10 +159,14 @@ def test_err_with_any_query_ids(ids: tuple[str, str]) -> None:
 
 
 def test_err_names_a_grade_that_is_too_high() -> None:
-    with pytest.raises(DataError, match="ERR@10 needs grades <= 4, got 5 for query 'q'; map the grades"):
+    with pytest.raises(
+        DataError, match="ERR@10 needs grades <= 4, got 5 for query 'q'; map the grades"
+    ):
         evaluate(RUN, Qrels({"q": {"a": 5}}), ["nDCG@10", "ERR@10"])
 
 
 def test_one_name_is_no_list_of_measures() -> None:
-    with pytest.raises(DataError, match=r"measures must be a list of names, got 'nDCG@10'; pass \['nDCG@10'\]"):
+    with pytest.raises(
+        DataError, match=r"measures must be a list of names, got 'nDCG@10'; pass \['nDCG@10'\]"
+    ):
         evaluate(RUN, QRELS, "nDCG@10")

@@ -21,11 +21,19 @@ from lexpand.evaluation import evaluate
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("max_tokens", "least", "most"), [(512, 0.645, 0.648), (256, 0.643, 0.645)])
-def test_ndcg(scifact: list[Document], tmp_path: Path, max_tokens: int, least: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("max_tokens", "least", "most"), [(512, 0.645, 0.648), (256, 0.643, 0.645)]
+)
+def test_ndcg(
+    scifact: list[Document], tmp_path: Path, max_tokens: int, least: float, most: float
+) -> None:
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=max_tokens))
     qrels = Qrels.read(collection_path("scifact") / "qrels" / "test.tsv")
-    queries = [query for query in read_queries(collection_path("scifact")) if query.query_id in qrels.judgements]
+    queries = [
+        query
+        for query in read_queries(collection_path("scifact"))
+        if query.query_id in qrels.judgments
+    ]
     assert (len(scifact), len(queries)) == (5183, 300)
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, scifact, commit_every=2000)
@@ -35,6 +43,11 @@ def test_ndcg(scifact: list[Document], tmp_path: Path, max_tokens: int, least: f
         found = index.search(vectors, 1000, exhaustive=True)
         assert index.search(vectors, 1000, threads=2) == found
     pairs = zip(queries, found, strict=True)
-    twin = Run({query.query_id: [(match.doc_id, match.score) for match in matches] for query, matches in pairs})
-    assert run == twin
+    reference = Run(
+        {
+            query.query_id: [(match.doc_id, match.score) for match in matches]
+            for query, matches in pairs
+        }
+    )
+    assert run == reference
     assert least < evaluate(run, qrels)["nDCG@10"] < most

@@ -38,9 +38,13 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     notebook = nbformat.read(path, as_version=4)
     work = tmp_path / "work"
     work.mkdir()
-    client = nbclient.NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(work)}})
+    client = nbclient.NotebookClient(
+        notebook, timeout=None, resources={"metadata": {"path": str(work)}}
+    )
     client.execute(env=dict(os.environ))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert "as expected" in "".join(output.get("text", "") for output in code[-1].outputs)
     shown = [output.data for cell in code for output in cell.outputs if "data" in output]
-    assert any("<mark" in data.get("text/html", "") for data in shown), "an explanation shows its words marked"
+    assert any("<mark" in data.get("text/html", "") for data in shown), (
+        "an explanation shows its words marked"
+    )

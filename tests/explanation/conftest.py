@@ -11,7 +11,9 @@ from lexpand.encode import WordAnalyzer
 
 
 @pytest.fixture(scope="session")
-def collection(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+def collection(
+    scifact: list[Document], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collection]:
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=TOKENS))
     documents = scifact[::17][:300]
     queries = list(read_queries(collection_path("scifact")))[:20]

@@ -10,7 +10,11 @@ KINDS = ["splade", "bm25", "hybrid"]
 
 
 def retriever_of(collection: Collection, kind: str) -> Retriever:
-    return {"splade": collection.sparse, "bm25": collection.words, "hybrid": collection.sparse + collection.words}[kind]
+    return {
+        "splade": collection.sparse,
+        "bm25": collection.words,
+        "hybrid": collection.sparse + collection.words,
+    }[kind]
 
 
 def notes(explanation: Explanation) -> str:
@@ -26,7 +30,12 @@ def test_without_a_word(collection: Collection, kind: str, query: str) -> None:
     assert (explanation.score, explanation.contributions, explanation.unmatched) == (0.0, (), ())
     assert "the query has no words" in notes(explanation)
     answer = why_not(retriever, query, doc_id)
-    assert (answer.missing_rank, answer.than, answer.differences, answer.losses) == (None, None, (), ())
+    assert (answer.missing_rank, answer.than, answer.differences, answer.losses) == (
+        None,
+        None,
+        (),
+        (),
+    )
     if kind != "hybrid":
         assert answer.verdict == "the document shares no term with the query"
     assert explanation.to_html() and answer.to_html()
@@ -48,7 +57,9 @@ def test_other_scripts_and_unknown_letters(collection: Collection, query: str) -
 
 
 def test_ten_thousand_words(collection: Collection) -> None:
-    query = " ".join(f"{word} heart" for word in ["liver", "mice", "cells", "protein", "gene"] * 1000)
+    query = " ".join(
+        f"{word} heart" for word in ["liver", "mice", "cells", "protein", "gene"] * 1000
+    )
     explanation = check_as_any_other(collection, query)
     assert "the query has 10,002 tokens, of which the model reads 512" in explanation.notes
     found = collection.words.search(query, 1)[0]

@@ -9,7 +9,16 @@ import pytest
 from explain_cases import TOKENS, Collection
 from tokenizers import Tokenizer
 
-from lexpand import Document, DocumentEncoding, Encoder, Index, Role, SparseRetriever, ingest, read_queries
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    Role,
+    SparseRetriever,
+    ingest,
+    read_queries,
+)
 from lexpand.data import collection_path
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import UnknownDocument
@@ -31,7 +40,11 @@ class PlainText:
         self.words: list[str | None] = []
         self.spans: list[tuple[tuple[int, int], ...]] = []
         for i in keep:
-            span = None if encoding.word_ids[i] is None else encoding.word_to_chars(encoding.word_ids[i])
+            span = (
+                None
+                if encoding.word_ids[i] is None
+                else encoding.word_to_chars(encoding.word_ids[i])
+            )
             self.words.append(None if span is None else self.text[slice(*span)])
             self.spans.append(() if span is None else (span,))
 
@@ -43,7 +56,10 @@ class PlainText:
         """Every logit of every token, float64 [tokens, terms]."""
         hidden, _ = encoder._body_for(Role.DOCUMENT).run([self.ids])
         weights, head = model_folder()._weights, encoder.contract
-        return hidden[0].astype(np.float64) @ weights[head.head_weight].astype(np.float64).T + weights[head.head_bias]
+        return (
+            hidden[0].astype(np.float64) @ weights[head.head_weight].astype(np.float64).T
+            + weights[head.head_bias]
+        )
 
 
 @cache
@@ -67,8 +83,13 @@ def check_sides(collection: Collection, explanation: Explanation, document: Docu
     for part in explanation.contributions:
         term = encoder.vocabulary.id(part.term)
         assert term is not None
-        for side, plain, logits in ((part.query, query, query_logits), (part.document, text, text_logits)):
-            assert side.origin is (Origin.TEXT if term in plain.input_terms else Origin.EXPANSION), part
+        for side, plain, logits in (
+            (part.query, query, query_logits),
+            (part.document, text, text_logits),
+        ):
+            assert side.origin is (
+                Origin.TEXT if term in plain.input_terms else Origin.EXPANSION
+            ), part
             # Where two logits are as good as equal, either word will do.
             best = np.flatnonzero(logits[:, term] > logits[:, term].max() - 1e-4)
             assert side.word in {plain.words[i] for i in best}, part
@@ -78,7 +99,9 @@ def check_sides(collection: Collection, explanation: Explanation, document: Docu
     return expansions
 
 
-def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_those_of_search(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every hit of every query, to the bit; and the parts add up."""
     trace = cache(collection.encoder.trace)  # a text is the same in all its explanations
     monkeypatch.setattr(collection.encoder, "trace", trace)
@@ -87,7 +110,11 @@ def test_scores_are_those_of_search(collection: Collection, monkeypatch: pytest.
         for hit in retriever.search(query.text, 1000):
             explanation = explain(collection.sparse, query.text, hit.doc_id)
             assert explanation.score == hit.score
-            assert (explanation.query, explanation.doc_id, explanation.title) == (query.text, hit.doc_id, hit.title)
+            assert (explanation.query, explanation.doc_id, explanation.title) == (
+                query.text,
+                hit.doc_id,
+                hit.title,
+            )
             parts = [part.contribution for part in explanation.contributions]
             assert sum(parts) == pytest.approx(hit.score, rel=1e-9)
             assert parts == sorted(parts, reverse=True)
@@ -103,7 +130,9 @@ def test_terms_and_words_of_real_hits(collection: Collection) -> None:
     for query in collection.queries[:8]:
         for hit in retriever.search(query.text, 2):
             explanation = explain(collection.sparse, query.text, hit.doc_id)
-            expansions += check_sides(collection, explanation, collection.index.document(hit.doc_id))
+            expansions += check_sides(
+                collection, explanation, collection.index.document(hit.doc_id)
+            )
     assert expansions > 50
 
 
@@ -135,7 +164,9 @@ def test_unmatched_terms(collection: Collection) -> None:
         explanation = explain(collection.sparse, query.text, document.doc_id)
         (asked,) = collection.encoder.encode_queries([query.text]).as_dicts()
         stored = set(collection.index.vector(document.doc_id).terms.tolist())
-        expected = {vocabulary.term(term): weight for term, weight in asked.items() if term not in stored}
+        expected = {
+            vocabulary.term(term): weight for term, weight in asked.items() if term not in stored
+        }
         assert {lacking.term: lacking.weight for lacking in explanation.unmatched} == expected
         weights = [lacking.weight for lacking in explanation.unmatched]
         assert weights == sorted(weights, reverse=True)
@@ -143,8 +174,13 @@ def test_unmatched_terms(collection: Collection) -> None:
 
 
 def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None:
-    explanation = explain(SparseRetriever(small_index, encoder), "quantum chromodynamics", "invoice")
-    found = {hit.doc_id: hit.score for hit in SparseRetriever(small_index, encoder).search("quantum chromodynamics")}
+    explanation = explain(
+        SparseRetriever(small_index, encoder), "quantum chromodynamics", "invoice"
+    )
+    found = {
+        hit.doc_id: hit.score
+        for hit in SparseRetriever(small_index, encoder).search("quantum chromodynamics")
+    }
     assert explanation.score == found.get("invoice", 0.0)
     empty = explain(SparseRetriever(small_index, encoder), "", "invoice")
     assert (empty.score, empty.contributions, empty.unmatched) == (0.0, (), ())
@@ -161,7 +197,9 @@ def test_documents_are_read_as_the_index_records(small_index: Index, encoder: En
     assert Origin.UNKNOWN not in {part.document.origin for part in explanation.contributions}
 
 
-def test_a_document_read_otherwise_than_it_was_stored(tmp_path: Path, pages: list[Document], encoder: Encoder) -> None:
+def test_a_document_read_otherwise_than_it_was_stored(
+    tmp_path: Path, pages: list[Document], encoder: Encoder
+) -> None:
     """The stored weights count; words that today's reading of the text lacks are not made up, and that is said."""
     short = Encoder.load(documents=DocumentEncoding(max_tokens=4))
     with Index.create(tmp_path / "i", short.space) as index:
@@ -181,8 +219,16 @@ def test_a_document_read_otherwise_than_it_was_stored(tmp_path: Path, pages: lis
 def test_provenance_for_a_person(small_index: Index, encoder: Encoder) -> None:
     explanation = explain(SparseRetriever(small_index, encoder), "my printers", "printer")
     (part,) = [part for part in explanation.contributions if part.term == "printer"]
-    assert (part.query.word, part.query.origin, part.query.spans) == ("printers", Origin.EXPANSION, ((3, 11),))
-    assert (part.document.word, part.document.origin, part.document.spans) == ("Printer", Origin.TEXT, ((0, 7),))
+    assert (part.query.word, part.query.origin, part.query.spans) == (
+        "printers",
+        Origin.EXPANSION,
+        ((3, 11),),
+    )
+    assert (part.document.word, part.document.origin, part.document.spans) == (
+        "Printer",
+        Origin.TEXT,
+        ((0, 7),),
+    )
     assert explanation.title == "Printer does not print"
 
 
@@ -195,7 +241,9 @@ def test_roles(collection: Collection) -> None:
     """A document is read as a document, up to its own limit."""
     read = collection.encoder.trace(collection.documents[1].full_text, Role.DOCUMENT)
     assert len(read.tokens) == TOKENS
-    assert PlainText(collection.documents[1].full_text, TOKENS).ids == [token.term for token in read.tokens]
+    assert PlainText(collection.documents[1].full_text, TOKENS).ids == [
+        token.term for token in read.tokens
+    ]
 
 
 def test_a_piece_is_shown_with_its_word(small_index: Index, encoder: Encoder) -> None:
@@ -204,14 +252,17 @@ def test_a_piece_is_shown_with_its_word(small_index: Index, encoder: Encoder) ->
     assert labels["crash"] == "crash"
     pieces = explain(SparseRetriever(small_index, encoder), "forgetful about invoices", "invoice")
     found = {part.term: part.label for part in pieces.contributions if part.term != part.label}
-    # The vocabulary has "in", "##vo", "##ices" for "invoices", and neither "invoice" nor "Invoices".
+    # The vocabulary has "in", "##vo", "##ices" for "invoices", and neither "invoice" nor
+    # "Invoices".
     assert found == {term: f"{term} (in 'Invoices')" for term in found}
     assert "##vo" in found
     assert all(part.document.word for part in pieces.contributions if part.term in found)
 
 
 @pytest.mark.slow
-def test_every_hit_of_every_test_query(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_hit_of_every_test_query(
+    scifact: list[Document], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """All of SciFact at full length: contributions add up to the score, and every term has a known origin."""
     encoder, path = Encoder.load(), tmp_path_factory.mktemp("all") / "i"
     queries = list(read_queries(collection_path("scifact")))
@@ -222,8 +273,15 @@ def test_every_hit_of_every_test_query(scifact: list[Document], tmp_path_factory
             for hit in retriever.search(query.text, 10):
                 explanation = explain(retriever, query.text, hit.doc_id)
                 assert explanation.score == hit.score
-                assert abs(sum(part.contribution for part in explanation.contributions) - hit.score) < 1e-9
-                origins = {side.origin for part in explanation.contributions for side in (part.query, part.document)}
+                assert (
+                    abs(sum(part.contribution for part in explanation.contributions) - hit.score)
+                    < 1e-9
+                )
+                origins = {
+                    side.origin
+                    for part in explanation.contributions
+                    for side in (part.query, part.document)
+                }
                 assert origins <= {Origin.TEXT, Origin.EXPANSION}
                 hits += 1
     assert hits == 10 * len(queries) == 3000

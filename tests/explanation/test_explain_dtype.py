@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from lexpand import Document, DocumentEncoding, Encoder, Index, QueryEncoding, SparseRetriever, ingest, read_queries
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    QueryEncoding,
+    SparseRetriever,
+    ingest,
+    read_queries,
+)
 from lexpand.data import Dtype, collection_path
 from lexpand.encode import Role
 from lexpand.errors import MissingExtra
@@ -18,7 +27,8 @@ from lexpand.search import encoder_of
 @pytest.fixture(scope="module")
 def index(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     encoder = Encoder.load(
-        documents=DocumentEncoding(dtype="int8", max_tokens=128), queries=QueryEncoding(dtype="int8")
+        documents=DocumentEncoding(dtype="int8", max_tokens=128),
+        queries=QueryEncoding(dtype="int8"),
     )
     with Index.create(tmp_path_factory.mktemp("int8") / "i", encoder.space) as index:
         ingest(index, encoder, scifact[:200])
@@ -54,7 +64,8 @@ def test_other_batches_are_no_loss(index: Index) -> None:
 def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> None:
     """Vectors of other words than the document's: their words are unknown, however wide the tolerance is."""
     encoder = Encoder.load(
-        documents=DocumentEncoding(dtype="int8", max_tokens=128), queries=QueryEncoding(dtype="int8")
+        documents=DocumentEncoding(dtype="int8", max_tokens=128),
+        queries=QueryEncoding(dtype="int8"),
     )
     with Index.create(tmp_path / "i", encoder.space) as index:
         index.add(scifact[:1], encoder.encode_documents(scifact[1:2]))

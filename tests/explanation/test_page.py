@@ -6,7 +6,15 @@ from html.parser import HTMLParser
 import pytest
 from explain_cases import Collection
 
-from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
+from lexpand import (
+    Document,
+    Encoder,
+    HybridRetriever,
+    Index,
+    SparseRetriever,
+    WordRetriever,
+    ingest,
+)
 from lexpand.encode import WordAnalyzer
 from lexpand.explanation import Contribution, Explanation, Origin, Side, Unmatched, explain, why_not
 from lexpand.explanation.page import explanation_page
@@ -46,9 +54,20 @@ class Page(HTMLParser):
             self.marks[-1] = (self.marks[-1][0] + data, self.marks[-1][1])
 
 
-ALLOWED = {"html", "head", "meta", "title", "body", "div", "style", "h1", "h2", "p", "mark", "hr"} | {
-    *("table", "thead", "tbody", "tr", "th", "td")
-}
+ALLOWED = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "body",
+    "div",
+    "style",
+    "h1",
+    "h2",
+    "p",
+    "mark",
+    "hr",
+} | {*("table", "thead", "tbody", "tr", "th", "td")}
 NASTY = '</p><script>alert("1")</script> & <img src=x onerror=alert(1)> "printer\' off'
 
 
@@ -73,7 +92,15 @@ def test_texts_are_no_markup(nasty: HybridRetriever) -> None:
         for page in (answer.to_html(), answer._repr_html_()):
             found = Page(page)
             assert found.tags <= ALLOWED
-            assert found.attributes <= {"lang", "charset", "name", "content", "class", "style", "title"}
+            assert found.attributes <= {
+                "lang",
+                "charset",
+                "name",
+                "content",
+                "class",
+                "style",
+                "title",
+            }
             assert NASTY in found.text
             assert "url(" not in page and "@import" not in page and "//" not in page
         assert "prefers-color-scheme:dark" in page
@@ -84,16 +111,28 @@ def test_whatever_it_is_it_is_escaped() -> None:
     """Labels, words, notes and ids that only somebody else's vocabulary has."""
     text = f"{NASTY} word {NASTY}"
     place = (len(NASTY) + 1, len(NASTY) + 5)
-    sides = [Side(1.0, Origin.EXPANSION, NASTY, spans) for spans in ((place,), (place, (0, len(NASTY))))]
+    sides = [
+        Side(1.0, Origin.EXPANSION, NASTY, spans) for spans in ((place,), (place, (0, len(NASTY))))
+    ]
     terms = (Contribution(NASTY, NASTY, 1.0, *sides),)
     explanation = Explanation(
-        text, NASTY, NASTY, text, (0, len(text)), 1.0, terms, (Unmatched(NASTY, NASTY, 1.0),), (), (NASTY,)
+        text,
+        NASTY,
+        NASTY,
+        text,
+        (0, len(text)),
+        1.0,
+        terms,
+        (Unmatched(NASTY, NASTY, 1.0),),
+        (),
+        (NASTY,),
     )
     page = explanation_page(explanation)
     found = Page(page)
     assert found.tags <= ALLOWED
     assert found.attributes <= {"lang", "charset", "name", "content", "class", "style", "title"}
-    # Head, heading (title and id), a note, the question and the text (twice each), a row's three cells, the unmatched.
+    # Head, heading (title and id), a note, the question and the text (twice each), a row's three
+    # cells, the unmatched.
     assert found.text.count(NASTY) == 1 + 2 + 1 + 2 + 2 + 1 + 1
     assert [mark for mark, _ in found.marks] == ["word", NASTY, "word"]
     assert {title for _, title in found.marks} == {f"{NASTY} 1.00"}
@@ -135,7 +174,8 @@ def test_the_snippet_is_where_the_weight_is(small_index: Index, encoder: Encoder
     passage = explain(retriever, "vacation", "holiday").snippet()
     assert passage.text == small_index.document("holiday").text
     marked = {passage.text[first:end] for first, end in passage.marks}
-    # No word of the question stands there: what is marked gave "vacation", or a term that "vacation" gave.
+    # No word of the question stands there: what is marked gave "vacation", or a term that
+    # "vacation" gave.
     assert marked and marked <= set(passage.text.replace(".", "").split())
     filler = "Nothing of interest stands here. " * 40
     document = Document("far", f"{filler}Holidays are asked for here. {filler}", "Leave of absence")

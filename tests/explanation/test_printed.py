@@ -9,9 +9,15 @@ import lexpand
 from lexpand import Collection, Document
 
 PAGES = [
-    Document("leave", "Ask your manager for leave at least two weeks before it begins.", "Vacation requests"),
+    Document(
+        "leave",
+        "Ask your manager for leave at least two weeks before it begins.",
+        "Vacation requests",
+    ),
     Document("invoice", "Invoices are sent by e-mail on the first day of each month.", "Billing"),
-    Document("disk", "ERR_42 means that the disk is full. ERR_42 goes away with a larger disk.", "Errors"),
+    Document(
+        "disk", "ERR_42 means that the disk is full. ERR_42 goes away with a larger disk.", "Errors"
+    ),
     Document("other", "ERR_43 means that nobody is there."),
 ]
 QUERY = "when can I take a holiday from my manager?"
@@ -29,15 +35,15 @@ def test_a_hybrid(kb: Collection) -> None:
     lines = str(explanation).splitlines()
     assert lines[0] == f"Vacation requests leave scores {explanation.score:.3f} for {QUERY}"
     for part in explanation.parts:
-        said = (
-            f"{part.kind} {part.contribution:.3f}: rank 1, score {part.explanation.score:.3f}, share {part.share:.3f}"
-        )
+        said = f"{part.kind} {part.contribution:.3f}: rank 1, score {part.explanation.score:.3f}, share {part.share:.3f}"
         place = lines.index(f"{said} times weight {part.weight:g}")
         assert lines[place + 1].split() == ["contribution", "term", "query", "document"]
         first = part.explanation.contributions[0]
         assert lines[place + 2].split()[:2] == [f"{first.contribution:.3f}", first.label.split()[0]]
     assert any(line.lstrip().startswith("in the query, not in the document: ") for line in lines)
-    assert re.search(r"manag +\d.\d\d input +\d.\d\d input, 1 time$", str(explanation), re.MULTILINE)
+    assert re.search(
+        r"manag +\d.\d\d input +\d.\d\d input, 1 time$", str(explanation), re.MULTILINE
+    )
 
 
 def test_one_retriever(kb: Collection) -> None:
@@ -59,7 +65,10 @@ def test_why_not(kb: Collection, pipeline: str | None) -> None:
     lines = str(answer).splitlines()
     assert lines[0].startswith("Billing invoice scores ")
     assert lines[1] == answer.verdict
-    assert any(re.fullmatch(r"compared with Vacation requests leave scores .*, at rank 1", line) for line in lines)
+    assert any(
+        re.fullmatch(r"compared with Vacation requests leave scores .*, at rank 1", line)
+        for line in lines
+    )
     assert any(line.split() == ["difference", "term", "why"] for line in lines)
     assert "missing" not in str(answer)
     assert "missing" not in answer._repr_html_()
@@ -79,7 +88,11 @@ def test_pins_are_shown_as_their_texts(kb: Collection, pipeline: str | None) -> 
     assert "ERR_42" in dict(hit.terms) or pipeline == "best"  # whose feedback adds other terms
     assert "[unused0]" not in dict(hit.terms)
     explanation = kb.explain("what is ERR_42", "disk", pipeline=pipeline)
-    for shown in (str(explanation), explanation._repr_html_(), str(kb.why_not("what is ERR_42", "other"))):
+    for shown in (
+        str(explanation),
+        explanation._repr_html_(),
+        str(kb.why_not("what is ERR_42", "other")),
+    ):
         assert "[unused0]" not in shown
         assert "ERR_42" in shown
 
@@ -87,6 +100,8 @@ def test_pins_are_shown_as_their_texts(kb: Collection, pipeline: str | None) -> 
 def test_the_texts_of_pins_in_another_collection_object(kb: Collection, tmp_path: Path) -> None:
     retriever = lexpand.SparseRetriever(kb.index, lexpand.Encoder.load())
     assert "ERR_42" not in dict(retriever.search("what is ERR_42", 1)[0].terms)
-    parts = lexpand.explain(lexpand.SparseRetriever(kb.index, kb.encoder), "ERR_42", "disk").contributions
+    parts = lexpand.explain(
+        lexpand.SparseRetriever(kb.index, kb.encoder), "ERR_42", "disk"
+    ).contributions
     assert parts[0].label == "ERR_42"
     assert parts[0].term == "[unused0]"

@@ -21,7 +21,6 @@ from lexpand.data import Chunks, Long, LongDocuments
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.explanation import Explanation, Origin, explain, why_not
-from lexpand.explanation.explanation import weights_by_span
 from lexpand.index import BM25, Matches
 from lexpand.search import Feedback, Fusion, LocalRetriever
 
@@ -34,7 +33,9 @@ def check(retriever: Retriever, query: str, explanation: Explanation, score: flo
     parts = [part.contribution for part in explanation.parts or explanation.contributions]
     assert sum(parts) == pytest.approx(score, abs=1e-9)
     for part in explanation.contributions:
-        assert part.contribution == pytest.approx(part.query.weight * part.document.weight, rel=1e-12)
+        assert part.contribution == pytest.approx(
+            part.query.weight * part.document.weight, rel=1e-12
+        )
         for side, text in ((part.query, query), (part.document, explanation.text)):
             assert side.word is None or side.word == text[slice(*side.spans[0])]
     for part in explanation.parts:
@@ -48,20 +49,47 @@ def makers() -> Iterator[tuple[str, object]]:
     yield "plain", lambda c: c.sparse
     yield "idf", lambda c: SparseRetriever(c.index, c.encoder, idf=0.5)
     yield "effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.1)
-    yield "feedback", lambda c: SparseRetriever(c.index, c.encoder, idf=0.3, feedback=Feedback(3, 40, 0.4))
-    yield "feedback, effort", lambda c: SparseRetriever(c.index, c.encoder, effort=0.01, feedback=Feedback(6, 40, 0.4))
+    yield (
+        "feedback",
+        lambda c: SparseRetriever(c.index, c.encoder, idf=0.3, feedback=Feedback(3, 40, 0.4)),
+    )
+    yield (
+        "feedback, effort",
+        lambda c: SparseRetriever(c.index, c.encoder, effort=0.01, feedback=Feedback(6, 40, 0.4)),
+    )
     yield "bm25", lambda c: WordRetriever(c.index, BM25(0.9, 0.4))
     yield "rounded", lambda c: WordRetriever(c.index, BM25(rounded_lengths=True))
     for fusion in Fusion:
-        yield fusion, lambda c, fusion=fusion: HybridRetriever([0.3 * c.sparse, 0.7 * c.words], fusion=fusion)
-    yield "hybrid feedback", lambda c: HybridRetriever([c.sparse, c.words], feedback=Feedback(4, 30, 0.5), depth=50)
+        yield (
+            fusion,
+            lambda c, fusion=fusion: HybridRetriever(
+                [0.3 * c.sparse, 0.7 * c.words], fusion=fusion
+            ),
+        )
+    yield (
+        "hybrid feedback",
+        lambda c: HybridRetriever([c.sparse, c.words], feedback=Feedback(4, 30, 0.5), depth=50),
+    )
     both = Feedback(4, 30, 0.3, words=True)
-    yield "words feedback", lambda c: WordRetriever(c.index, BM25(0.9, 0.4), feedback=Feedback(3, 20, 0.4))
-    yield "hybrid feedback, words", lambda c: HybridRetriever([c.sparse, c.words], fusion="max", feedback=both)
-    yield "nested", lambda c: HybridRetriever([HybridRetriever([c.sparse, c.words], fusion="max"), c.words], depth=20)
+    yield (
+        "words feedback",
+        lambda c: WordRetriever(c.index, BM25(0.9, 0.4), feedback=Feedback(3, 20, 0.4)),
+    )
+    yield (
+        "hybrid feedback, words",
+        lambda c: HybridRetriever([c.sparse, c.words], fusion="max", feedback=both),
+    )
+    yield (
+        "nested",
+        lambda c: HybridRetriever(
+            [HybridRetriever([c.sparse, c.words], fusion="max"), c.words], depth=20
+        ),
+    )
 
 
-@pytest.mark.parametrize(("name", "make"), list(makers()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "make"), list(makers()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_scores_are_those_of_search(collection: Collection, name: str, make: object) -> None:
     retriever, count = make(collection), 0  # type: ignore[operator]
     for query in collection.queries[:8]:
@@ -79,7 +107,7 @@ def test_what_each_word_brought(collection: Collection) -> None:
             explanation = explain(retriever, query, hit.doc_id)
             for name in ("query", "document"):
                 known = [part for part in explanation.contributions if getattr(part, name).spans]
-                brought = sum(weights_by_span(explanation, name).values())
+                brought = sum(explanation.word_weights(name).values())
                 assert brought == pytest.approx(sum(part.contribution for part in known))
 
 
@@ -87,7 +115,12 @@ def test_feedback_and_fusion_depend_on_the_filter(small_index: Index, encoder: E
     only = {"team": "finance"}
     retriever = SparseRetriever(small_index, encoder, feedback=Feedback(2, 10, 0.5))
     (hit,) = retriever.search("printer invoices", filter=only)
-    check(retriever, "printer invoices", explain(retriever, "printer invoices", "invoice", filter=only), hit.score)
+    check(
+        retriever,
+        "printer invoices",
+        explain(retriever, "printer invoices", "invoice", filter=only),
+        hit.score,
+    )
     assert explain(retriever, "printer invoices", "invoice").score != hit.score
 
 
@@ -95,16 +128,20 @@ def test_terms_of_feedback_are_called_so(small_index: Index, encoder: Encoder) -
     retriever = SparseRetriever(small_index, encoder, feedback=Feedback(1, 50, 0.5))
     explanation = explain(retriever, "crash", "crash")
     asked = {encoder.vocabulary.term(term) for term in encoder.encode_queries(["crash"]).as_dict(0)}
-    by_origin = {part.term for part in explanation.contributions if part.query.origin is Origin.FEEDBACK}
+    by_origin = {
+        part.term for part in explanation.contributions if part.query.origin is Origin.FEEDBACK
+    }
     assert by_origin == {part.term for part in explanation.contributions} - asked
     assert "log" in by_origin
-    assert all(part.query.word is None for part in explanation.contributions if part.term in by_origin)
+    assert all(
+        part.query.word is None for part in explanation.contributions if part.term in by_origin
+    )
 
 
 def test_words_of_feedback_are_called_so(collection: Collection) -> None:
     retriever = WordRetriever(collection.index, feedback=Feedback(2, 30, 0.5))
     query = collection.queries[0].text
-    asked = set(WordAnalyzer().analyse(query))
+    asked = set(WordAnalyzer().analyze(query))
     added = 0
     for hit in retriever.search(query, 3):
         for part in explain(retriever, query, hit.doc_id).contributions:
@@ -118,12 +155,17 @@ def test_words_of_feedback_are_called_so(collection: Collection) -> None:
 def test_bm25_by_its_formula(collection: Collection) -> None:
     """Of real hits, from the texts alone, in float64."""
     analyzer, bm25 = WordAnalyzer(), BM25()
-    texts = {document.doc_id: analyzer.analyse(document.full_text) for document in collection.documents}
+    texts = {
+        document.doc_id: analyzer.analyze(document.full_text) for document in collection.documents
+    }
     average = np.mean([len(words) for words in texts.values()])
     for query in collection.queries:
         asked = analyzer.query_weights(query.text)
         for hit in collection.words.search(query.text, 3):
-            words, explanation = texts[hit.doc_id], explain(collection.words, query.text, hit.doc_id)
+            words, explanation = (
+                texts[hit.doc_id],
+                explain(collection.words, query.text, hit.doc_id),
+            )
             norm = bm25.k1 * (1 - bm25.b + bm25.b * len(words) / average)
             for part in explanation.contributions:
                 having = sum(part.term in others for others in texts.values())
@@ -144,7 +186,10 @@ def test_bm25_by_its_formula(collection: Collection) -> None:
                 having = sum(word in others for others in texts.values())
                 idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
                 assert weight == pytest.approx(asked[word] * idf)
-            assert f"the document has {len(words)} words; the average is {average:.1f}" in explanation.notes
+            assert (
+                f"the document has {len(words)} words; the average is {average:.1f}"
+                in explanation.notes
+            )
 
 
 def test_a_document_that_one_part_lacks(collection: Collection) -> None:
@@ -158,7 +203,9 @@ def test_a_document_that_one_part_lacks(collection: Collection) -> None:
         check(hybrid, query, explanation, score)
         lacking += sum(part.rank is None and part.share == 0 for part in explanation.parts)
     assert lacking
-    nowhere = next(document.doc_id for document in collection.documents if document.doc_id not in hits)
+    nowhere = next(
+        document.doc_id for document in collection.documents if document.doc_id not in hits
+    )
     explanation = explain(hybrid, query, nowhere)
     assert explanation.score == 0.0
     assert explanation.notes == ("no part has the document among its best 5",)
@@ -179,7 +226,11 @@ class UnheardHere(LocalRetriever):
 
 def test_a_retriever_of_another_kind(small_index: Index, encoder: Encoder) -> None:
     sparse = SparseRetriever(small_index, encoder)
-    others = {Unheard(): "Unheard", UnheardHere(small_index): "UnheardHere", sparse + Unheard(): "MixedRetriever"}
+    others = {
+        Unheard(): "Unheard",
+        UnheardHere(small_index): "UnheardHere",
+        sparse + Unheard(): "MixedRetriever",
+    }
     for retriever, name in others.items():
         with pytest.raises(DataError, match=f"a {name} cannot be explained"):
             explain(retriever, "printer", "printer")
@@ -187,7 +238,11 @@ def test_a_retriever_of_another_kind(small_index: Index, encoder: Encoder) -> No
             why_not(retriever, "printer", "printer")
 
 
-LONG = Document("long", "\n".join(f"Page {i} is about nothing at all, like the others." for i in range(30)), "Manual")
+LONG = Document(
+    "long",
+    "\n".join(f"Page {i} is about nothing at all, like the others." for i in range(30)),
+    "Manual",
+)
 TALE = Document("tale", f"{LONG.text} The printer is broken. {LONG.text}", "A tale of machines")
 
 
@@ -195,7 +250,9 @@ TALE = Document("tale", f"{LONG.text} The printer is broken. {LONG.text}", "A ta
 @pytest.mark.parametrize("overlap", [0, 16])
 def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # type: ignore[no-untyped-def]
     """Places are those of the whole text, whichever chunk has them, and the title of a later chunk is the title."""
-    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap)))
+    encoder = Encoder.load(
+        documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap))
+    )
     # A title of more than half a chunk is left out of the later ones.
     titled = Document("titled", TALE.text, "so long a title of words " * 8)
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer()) as index:
@@ -206,7 +263,9 @@ def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # typ
             for hit in retriever.search("broken printer in a tale of machines", 3):
                 explanation = explain(retriever, "broken printer in a tale of machines", hit.doc_id)
                 check(retriever, explanation.query, explanation, hit.score)
-                (match,) = [m for m in retriever.rank([explanation.query], 3)[0] if m.doc_id == hit.doc_id]
+                (match,) = [
+                    m for m in retriever.rank([explanation.query], 3)[0] if m.doc_id == hit.doc_id
+                ]
                 assert match.span in (None, explanation.span)
                 terms = [*explanation.contributions]
                 for part in explanation.parts:
@@ -214,9 +273,23 @@ def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # typ
                 assert {part.document.origin for part in terms} <= {Origin.TEXT, Origin.EXPANSION}
                 for part in terms:
                     for first, end in part.document.spans:
-                        assert explanation.text[first:end].lower().startswith(part.document.word.lower()[:3])
-        (printer,) = [part for part in explain(sparse, "printer", "tale").contributions if part.term == "printer"]
-        assert printer.document.spans == ((TALE.full_text.index("printer"), TALE.full_text.index("printer") + 7),)
-        tale = [part for part in explain(sparse, "printer tale", "tale").contributions if part.term == "tale"]
+                        assert (
+                            explanation.text[first:end]
+                            .lower()
+                            .startswith(part.document.word.lower()[:3])
+                        )
+        (printer,) = [
+            part
+            for part in explain(sparse, "printer", "tale").contributions
+            if part.term == "printer"
+        ]
+        assert printer.document.spans == (
+            (TALE.full_text.index("printer"), TALE.full_text.index("printer") + 7),
+        )
+        tale = [
+            part
+            for part in explain(sparse, "printer tale", "tale").contributions
+            if part.term == "tale"
+        ]
         assert [part.document.word for part in tale] == ["tale"]
         assert tale[0].document.spans == ((2, 6),)

@@ -33,7 +33,9 @@ def test_differences_add_up(collection: Collection) -> None:
             assert (answer.than.doc_id, answer.than_rank) == (ranking[0], 1)
             assert (answer.missing.doc_id, answer.missing_rank) == (ranking[-1], len(ranking))
             gap = answer.than.score - answer.missing.score
-            assert sum(part.difference for part in answer.differences) == pytest.approx(gap, abs=1e-9)
+            assert sum(part.difference for part in answer.differences) == pytest.approx(
+                gap, abs=1e-9
+            )
             sizes = [abs(part.difference) for part in answer.differences]
             assert sizes == sorted(sizes, reverse=True)
             for part in answer.differences:
@@ -44,7 +46,9 @@ def test_differences_add_up(collection: Collection) -> None:
                 elif part.than is None:
                     assert part.reason.startswith("only this one has it")
                 else:
-                    assert part.reason.startswith(f"weighs {part.than.document.weight:.2f} in the other")
+                    assert part.reason.startswith(
+                        f"weighs {part.than.document.weight:.2f} in the other"
+                    )
 
 
 def test_ranks_are_exact(collection: Collection) -> None:
@@ -88,7 +92,9 @@ def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
             asked = encoder.encode_queries([query]).as_dict(0)
             kept = set(index.vector("holiday").terms.tolist())
             term = encoder.vocabulary.term
-            expected = {term(t): asked[t] * w for t, w in whole.items() if t in asked and t not in kept}
+            expected = {
+                term(t): asked[t] * w for t, w in whole.items() if t in asked and t not in kept
+            }
             assert losses(answer, LossKind.PRUNING) == pytest.approx(expected)
             assert len(expected) > 2
             assert not losses(answer, LossKind.TRUNCATION)
@@ -97,7 +103,10 @@ def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
 
 def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
     encoder = Encoder.load(documents=DocumentEncoding(pruning="top=1"))
-    documents = [Document("a", "The zebra sleeps and the printer burns."), Document("b", "printer printer")]
+    documents = [
+        Document("a", "The zebra sleeps and the printer burns."),
+        Document("b", "printer printer"),
+    ]
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, documents)
         answer = why_not(SparseRetriever(index, encoder), "printer", "a")
@@ -138,22 +147,31 @@ def test_lost_to_truncation(tmp_path: Path) -> None:
         assert late.losses[0].kind is LossKind.TRUNCATION
         assert "in the text that was not read, 0.00 in what was" in late.losses[0].detail
         assert any("tokens, of which the model reads 32" in note for note in late.missing.notes)
-        assert [part.lost for part in late.differences if part.term == "volcano"] == [LossKind.TRUNCATION]
+        assert [part.lost for part in late.differences if part.term == "volcano"] == [
+            LossKind.TRUNCATION
+        ]
         assert "volcano" not in losses(why_not(retriever, "volcano", "early"), LossKind.TRUNCATION)
         assert not losses(why_not(retriever, "volcano", "short"), LossKind.TRUNCATION)
 
 
 def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> None:
-    encoder, query = Encoder.load(documents=DocumentEncoding(max_tokens=24)), "a volcano on a page of interest"
+    encoder, query = (
+        Encoder.load(documents=DocumentEncoding(max_tokens=24)),
+        "a volcano on a page of interest",
+    )
     text = (
-        "Pages of interest about a volcano. " + "Nothing of interest stands on this page. " * 9 + "The volcano erupted."
+        "Pages of interest about a volcano. "
+        + "Nothing of interest stands on this page. " * 9
+        + "The volcano erupted."
     )
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, [Document("d", text, "Volcano")])
         answer = why_not(SparseRetriever(index, encoder), query, "d")
     read = encoder.trace(f"Volcano {text}", Role.DOCUMENT)
     rest = Document("rest", f"Volcano {text}"[read.tokens[-2].end :])
-    passages = list(encoder.encode_documents([chunk.text for chunk in encoder.passages(rest)]).as_dicts())
+    passages = list(
+        encoder.encode_documents([chunk.text for chunk in encoder.passages(rest)]).as_dicts()
+    )
     assert len(passages) > 2
     term, expected = encoder.vocabulary.term, {}
     for asked, weight in encoder.encode_queries([query]).as_dict(0).items():
@@ -165,33 +183,37 @@ def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> Non
     assert any(read.weights.get(encoder.vocabulary.id(name)) for name in expected)
 
 
-def test_lost_to_quantisation(small_index: Index, encoder: Encoder) -> None:
+def test_lost_to_quantization(small_index: Index, encoder: Encoder) -> None:
     """What is said to be lost is the score that unrounded weights give."""
     retriever, query = SparseRetriever(small_index, encoder), "printer crashes"
     answer = why_not(retriever, query, "printer")
     asked = encoder.encode_queries([query]).as_dict(0)
     whole = encoder.encode_documents([small_index.document("printer")]).as_dict(0)
     exact = sum(weight * whole.get(term, 0.0) for term, weight in asked.items())
-    ((_, gain),) = losses(answer, LossKind.QUANTISATION).items()
+    ((_, gain),) = losses(answer, LossKind.QUANTIZATION).items()
     assert gain == pytest.approx(exact - answer.missing.score, abs=1e-9)
     assert 0 < abs(gain) < 1e-3
 
 
-def test_nothing_is_called_pruned_where_the_text_reads_otherwise(tmp_path: Path, encoder: Encoder) -> None:
+def test_nothing_is_called_pruned_where_the_text_reads_otherwise(
+    tmp_path: Path, encoder: Encoder
+) -> None:
     """A vector of somebody else's: one weight is a hundredth more, one term is not there."""
     document = Document("d", "The printer burns and the zebra sleeps.")
     (vector,) = encoder.encode_documents([document]).as_dicts()
     printer, zebra = (encoder.vocabulary.id(word) for word in ("printer", "zebra"))
     assert {printer, zebra} <= set(vector)
     for other in (vector[printer], vector[printer] * 1.01):
-        changed = {term: weight for term, weight in vector.items() if term != zebra} | {printer: other}
+        changed = {term: weight for term, weight in vector.items() if term != zebra} | {
+            printer: other
+        }
         with Index.create(tmp_path / f"{other}", encoder.space) as index:
             index.add([document], SparseVectors.from_rows([changed], len(encoder.vocabulary)))
             index.commit()
             answer = why_not(SparseRetriever(index, encoder), "zebra, printer, burns", "d")
         same = other == vector[printer]
         assert bool(losses(answer, LossKind.PRUNING)) == same
-        assert bool(losses(answer, LossKind.QUANTISATION)) == same
+        assert bool(losses(answer, LossKind.QUANTIZATION)) == same
         origins = {part.term: part.document.origin for part in answer.missing.contributions}
         assert origins.pop("printer") is (Origin.TEXT if same else Origin.UNKNOWN)
         assert len(origins) > 3 and Origin.UNKNOWN not in origins.values()
@@ -208,7 +230,10 @@ def test_lost_to_effort(collection: Collection) -> None:
             assert bool(lost) == (rank <= 10 and doc_id not in quick)
             found += bool(lost)
             if lost:
-                assert f"at rank {rank}; the effort 0.02 missed it" in why_not(hasty, query.text, doc_id).verdict
+                assert (
+                    f"at rank {rank}; the effort 0.02 missed it"
+                    in why_not(hasty, query.text, doc_id).verdict
+                )
                 assert not losses(why_not(collection.sparse, query.text, doc_id), LossKind.EFFORT)
                 both = HybridRetriever([hasty, collection.words], depth=10)
                 joined = why_not(both, query.text, doc_id)

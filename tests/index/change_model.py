@@ -33,7 +33,10 @@ def versioned(number: int, version: int) -> Document:
     metadata = {"number": number, "team": TEAMS[(number + version) % 3], "version": version}
     if number % 2:
         metadata["size"] = {"length": number % 5}
-    text = f"paper {TEAMS[(number + version) % 3]} version{version}. " + f"Paper number{number}. " * (1 + number % 3)
+    text = (
+        f"paper {TEAMS[(number + version) % 3]} version{version}. "
+        + f"Paper number{number}. " * (1 + number % 3)
+    )
     return Document(f"d{number}", text, f"Title {number}", metadata)
 
 
@@ -46,7 +49,11 @@ def rows_of(document: Document) -> list[dict[int, float]]:
     """A vector for each chunk."""
     number, version = document.metadata["number"], document.metadata["version"]
     return [
-        {0: 1.0 + place, 1 + (number + 5 * place) % (TERMS - 1): 1 + number / 8 + version, 15 - version: 0.5}
+        {
+            0: 1.0 + place,
+            1 + (number + 5 * place) % (TERMS - 1): 1 + number / 8 + version,
+            15 - version: 0.5,
+        }
         for place, _ in enumerate(chunks_of(document))
     ]
 
@@ -80,7 +87,11 @@ class Changes:
 
     def present(self) -> dict[str, Document]:
         """What the next commit will hold, in order of adding."""
-        kept = {doc_id: document for doc_id, document in self.committed.items() if doc_id not in self._dropped}
+        kept = {
+            doc_id: document
+            for doc_id, document in self.committed.items()
+            if doc_id not in self._dropped
+        }
         return kept | self._added
 
     def put(self, document: Document) -> bool:
@@ -134,8 +145,12 @@ def assert_holds(index: Index, state: State) -> None:
     assert list(documents.values()) == list(state.values())
     for doc_id, document in state.items():
         assert index.document(doc_id) == document
-        assert [vector.terms.tolist() for vector in index.vectors(doc_id)] == [sorted(r) for r in rows_of(document)]
+        assert [vector.terms.tolist() for vector in index.vectors(doc_id)] == [
+            sorted(r) for r in rows_of(document)
+        ]
     for filter in FILTERS:
         expression = parse_filter(filter)
-        wanted = [doc_id for doc_id, document in state.items() if matches(expression, document.metadata)]
+        wanted = [
+            doc_id for doc_id, document in state.items() if matches(expression, document.metadata)
+        ]
         assert index.matching(filter) == wanted, filter

@@ -18,7 +18,9 @@ def real(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> R
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64))
     documents = scifact[::17][:300]
     vectors = encoder.encode(documents, Role.DOCUMENT).vectors
-    queries = encoder.encode_queries([query.text for query in read_queries(collection_path("scifact"))][:50])
+    queries = encoder.encode_queries(
+        [query.text for query in read_queries(collection_path("scifact"))][:50]
+    )
     path = tmp_path_factory.mktemp("real") / "real.index"
     with Index.create(path, encoder.space) as index:
         for part in (slice(0, 120), slice(120, 121), slice(121, 300)):

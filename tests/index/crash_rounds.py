@@ -1,7 +1,8 @@
 """A writer that is killed: for each line of standard input, a child adds and commits until SIGKILL ends it.
 
-The line says how many seconds after it has opened the index. The answer is one line: the numbers of the documents
-whose commit returned, each written by the child as soon as it did. Forks, so that Python starts only once.
+The line says how many seconds after it has opened the index. The answer is one line: the numbers of
+the documents whose commit returned, each written by the child as soon as it did. Forks, so that
+Python starts only once.
 """
 
 import os

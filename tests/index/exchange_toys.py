@@ -49,7 +49,9 @@ def decode_message(data: bytes) -> list[tuple[int, object]]:
     return fields
 
 
-def decode_ciff(data: bytes) -> tuple[dict, list[tuple[str, int, int, list[tuple[int, int]]]], list[dict]]:
+def decode_ciff(
+    data: bytes,
+) -> tuple[dict, list[tuple[str, int, int, list[tuple[int, int]]]], list[dict]]:
     """Header, postings lists (term, df, cf, [(docid, tf)]) and documents."""
     messages = []
     place = 0

@@ -1,9 +1,10 @@
 """A writer that meets a fault: for each line of standard input, a child changes an index by a fixed script.
 
-The line is JSON: the index's path, the number of the call at which the fault comes, the fault, and what the writer does
-when an error is raised (``die``, or ``retry`` the same step). The answer is a line of JSON: the state that the last
-commit promised, the state that was under way, how the child ended, what it raised, and the calls that it made.
-Forks, so that Python starts only once. faults.c is preloaded.
+The line is JSON: the index's path, the number of the call at which the fault comes, the fault, and
+what the writer does when an error is raised (``die``, or ``retry`` the same step). The answer is a
+line of JSON: the state that the last commit promised, the state that was under way, how the child
+ended, what it raised, and the calls that it made. Forks, so that Python starts only once. faults.c
+is preloaded.
 """
 
 import ctypes
@@ -17,7 +18,17 @@ from change_model import put, versioned
 from lexpand import Index
 from lexpand.errors import LexpandError
 
-MODES = ["count", "kill before", "kill after", "fail", "full", "half and kill", "half", "fail from", "full from"]
+MODES = [
+    "count",
+    "kill before",
+    "kill after",
+    "fail",
+    "full",
+    "half and kill",
+    "half",
+    "fail from",
+    "full from",
+]
 
 
 def prepare(path):
@@ -41,7 +52,8 @@ def change(state, added=(), deleted=()):
     return kept | {document.doc_id: document for document in added}
 
 
-# What each commit adds and deletes; the first makes eight segments, which become one; None is `compact`.
+# What each commit adds and deletes; the first makes eight segments, which become one; None is
+# `compact`.
 SCRIPT = [
     ([versioned(0, 1), versioned(10, 0)], ["d1"]),
     ([], ["d20", "d21", "d22", "d23", "d24"]),

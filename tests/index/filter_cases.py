@@ -7,11 +7,64 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lexpand.index.filters import And, Bound, Exists, Expression, Not, OneOf, Range, all_of, any_of, format_field
+from lexpand.index.filters import (
+    And,
+    Bound,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Range,
+    all_of,
+    any_of,
+    format_field,
+)
 
-KEYS = ["a", "b", "2020", "or", "$x", "a.b", 'q"', "it's", "", "é ü", "back\\slash", "nul\0", "tab\t", "[0]", "in"]
-INTEGERS = [0, 1, -1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**30, 10**400, -(10**400)]
-FLOATS = [0.0, -0.0, 1.0, 0.5, 0.1, 0.1 + 2**-56, 1e300, 5e-324, 2.2250738585072014e-308, float(2**53), float(2**63)]
+KEYS = [
+    "a",
+    "b",
+    "2020",
+    "or",
+    "$x",
+    "a.b",
+    'q"',
+    "it's",
+    "",
+    "é ü",
+    "back\\slash",
+    "nul\0",
+    "tab\t",
+    "[0]",
+    "in",
+]
+INTEGERS = [
+    0,
+    1,
+    -1,
+    2**53,
+    2**53 + 1,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    -(2**63) - 1,
+    2**64,
+    10**30,
+    10**400,
+    -(10**400),
+]
+FLOATS = [
+    0.0,
+    -0.0,
+    1.0,
+    0.5,
+    0.1,
+    0.1 + 2**-56,
+    1e300,
+    5e-324,
+    2.2250738585072014e-308,
+    float(2**53),
+    float(2**63),
+]
 FLOATS += [-float(2**63), 1.7976931348623157e308, 123456789.123456789, 8.41e21, 9.5e-21]
 STRINGS = [
     "",
@@ -31,7 +84,11 @@ STRINGS = [
 ]
 STRINGS += ["\uffff", "in", "two words", "\x7f", "\u2028", "$", "%s"]
 
-numbers = st.sampled_from([*INTEGERS, *FLOATS]) | st.integers(-3, 3) | st.floats(allow_nan=False, allow_infinity=False)
+numbers = (
+    st.sampled_from([*INTEGERS, *FLOATS])
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 strings = st.sampled_from(STRINGS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 scalars = st.booleans() | numbers | strings
 keys = st.sampled_from(KEYS[:4]) | st.sampled_from(KEYS)
@@ -75,14 +132,22 @@ def as_mapping(expression: Expression, dollar: str = "") -> dict[str, Any]:
     if isinstance(expression, Not):
         return {f"{dollar}not": as_mapping(expression.part, dollar)}
     if isinstance(expression, OneOf | Range | Exists):
-        return {format_field(expression.field): {dollar + key: value for key, value in operators(expression).items()}}
+        return {
+            format_field(expression.field): {
+                dollar + key: value for key, value in operators(expression).items()
+            }
+        }
     word = "and" if isinstance(expression, And) else "or"
     return {dollar + word: [as_mapping(part, dollar) for part in expression.parts]}  # type: ignore[attr-defined]
 
 
 def operators(condition: Expression) -> dict[str, Any]:
     if isinstance(condition, OneOf):
-        return {"in": list(condition.values)} if len(condition.values) > 1 else {"eq": condition.values[0]}
+        return (
+            {"in": list(condition.values)}
+            if len(condition.values) > 1
+            else {"eq": condition.values[0]}
+        )
     if isinstance(condition, Exists):
         return {"exists": True}
     found = {}
@@ -93,12 +158,17 @@ def operators(condition: Expression) -> dict[str, Any]:
     return found
 
 
-def catalogue_of(documents: Sequence[Mapping[str, Any]], deleted: Sequence[int] = ()) -> sqlite3.Connection:
-    """A database with the columns of the catalogue's table that filters read."""
+def catalog_of(
+    documents: Sequence[Mapping[str, Any]], deleted: Sequence[int] = ()
+) -> sqlite3.Connection:
+    """A database with the columns of the catalog's table that filters read."""
     db = sqlite3.connect(":memory:")
-    db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL, deleted INTEGER)")
+    db.execute(
+        "CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL, deleted INTEGER)"
+    )
     rows = (
-        (row, json.dumps(each, ensure_ascii=False), 1 if row in deleted else None) for row, each in enumerate(documents)
+        (row, json.dumps(each, ensure_ascii=False), 1 if row in deleted else None)
+        for row, each in enumerate(documents)
     )
     db.executemany("INSERT INTO documents VALUES (?, ?, ?)", rows)
     return db

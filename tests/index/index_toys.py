@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lexpand import Document, DocumentEncoding, Index, ModelId, SparseVectors, VectorSpace, Vocabulary
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Index,
+    ModelId,
+    SparseVectors,
+    VectorSpace,
+    Vocabulary,
+)
 from lexpand.index import Matches
 
 TERMS = 16
@@ -24,7 +32,10 @@ class RealCollection:
 
 def space_of(terms: int, name: str = "toy", digit: str = "0") -> VectorSpace:
     return VectorSpace(
-        ModelId(name, digit * 64), Vocabulary([f"t{i}" for i in range(terms)]), "toys", DocumentEncoding(max_tokens=99)
+        ModelId(name, digit * 64),
+        Vocabulary([f"t{i}" for i in range(terms)]),
+        "toys",
+        DocumentEncoding(max_tokens=99),
     )
 
 
@@ -32,7 +43,9 @@ SPACE = space_of(TERMS)
 
 
 def toy_document(number: int, text: str = "a text") -> Document:
-    return Document(f"d{number}", f"{text} {number}", f"title {number}", {"n": number}, f"toys:{number}")
+    return Document(
+        f"d{number}", f"{text} {number}", f"title {number}", {"n": number}, f"toys:{number}"
+    )
 
 
 def toy_vectors(rows: Sequence[Mapping[int, float]], terms: int = TERMS) -> SparseVectors:
@@ -66,18 +79,24 @@ def ids_in(index: Index) -> list[str]:
     return [match.doc_id for match in sorted(found, key=lambda match: match.row)]
 
 
-def same_to_the_bit(index: Index, queries: SparseVectors, k: int, threads: int = 1) -> list[Matches]:
+def same_to_the_bit(
+    index: Index, queries: SparseVectors, k: int, threads: int = 1
+) -> list[Matches]:
     """The native result, after comparing it with the twin's: doc_id, score and row, with ==."""
     found = index.search(queries, k, threads=threads)
     assert found == index.search(queries, k, exhaustive=True)
     return found
 
 
-def random_vectors(random: np.random.Generator, rows: int, vocabulary_size: int, most: int) -> SparseVectors:
+def random_vectors(
+    random: np.random.Generator, rows: int, vocabulary_size: int, most: int
+) -> SparseVectors:
     """Rows of up to `most` terms, with weights that often repeat."""
     lengths = random.integers(0, most + 1, rows)
     terms = [np.sort(random.choice(vocabulary_size, length, replace=False)) for length in lengths]
     weights = random.choice([0.0, 0.25, 0.5, 1.0, 1.5, 3.0], int(lengths.sum()))
     weights = np.where(random.random(len(weights)) < 0.3, random.random(len(weights)), weights)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return SparseVectors(indptr, np.concatenate([[], *terms]).astype(np.int64), weights, vocabulary_size)
+    return SparseVectors(
+        indptr, np.concatenate([[], *terms]).astype(np.int64), weights, vocabulary_size
+    )

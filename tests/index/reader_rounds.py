@@ -1,6 +1,7 @@
 """A reader that asks until its standard input ends: every answer is compared with the twin's on the same snapshot.
 
-Its last line is JSON: rounds, how often there was a newer commit, and its memory after the warm-up and at the end.
+Its last line is JSON: rounds, how often there was a newer commit, and its memory after the warm-up
+and at the end.
 """
 
 import json
@@ -29,7 +30,9 @@ def ask(index: Index, number: int) -> None:
         assert found == index.search(QUERIES, k, filter=filter, exhaustive=True)
     everything = found[0]
     documents = index.documents([match.row for match in everything])
-    assert [documents[match.row].doc_id for match in everything] == [match.doc_id for match in everything]
+    assert [documents[match.row].doc_id for match in everything] == [
+        match.doc_id for match in everything
+    ]
     if filter is None:
         assert len(everything) == len(index)
     else:

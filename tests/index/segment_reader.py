@@ -56,7 +56,10 @@ class PlainSegment:
     def sections(self) -> list[Section]:
         places = range(64, 64 + 32 * number(self.data, 12, 4), 32)
         sizes = ((0, 4), (4, 4), (8, 8), (16, 8), (24, 8))
-        return [Section(*(number(self.data, at + start, size) for start, size in sizes)) for at in places]
+        return [
+            Section(*(number(self.data, at + start, size) for start, size in sizes))
+            for at in places
+        ]
 
     def check_frame(self) -> None:
         """Header, table, checksums, places and padding."""
@@ -128,7 +131,8 @@ class PlainSegment:
         np.maximum.at(most, places, stored)
         assert (steps * 255 >= most).all()
         assert (
-            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most) | (steps == 2**-126)
+            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most)
+            | (steps == 2**-126)
         ).all()
         bounds = smallest_bounds(stored, steps[places])
         self.check_shares(places, bounds)
@@ -162,7 +166,10 @@ class PlainSegment:
             assert row.tolist() == expected.tolist()
             kept &= ~of_term | ((cut > 0) & (bounds >= cut))
         if any((section.kind, section.field) == (32, self.field) for section in self.sections()):
-            assert self.array(32, "u1").tolist() == rows.reshape(-1, 16).max(axis=1, initial=0).tolist()
+            assert (
+                self.array(32, "u1").tolist()
+                == rows.reshape(-1, 16).max(axis=1, initial=0).tolist()
+            )
         return kept
 
     def check_postings(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:
@@ -180,7 +187,10 @@ class PlainSegment:
         expected = np.full(len(counts), NONE, np.int64)
         expected[long] = np.arange(len(long))
         assert split_places.tolist() == expected.tolist()
-        before = [[int((offsets[runs == run] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)] for run in long]
+        before = [
+            [int((offsets[runs == run] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)]
+            for run in long
+        ]
         assert self.array(27, "<u2").reshape(-1, 3).tolist() == before
 
     def check_starts(self, counts: np.ndarray) -> None:
@@ -195,7 +205,10 @@ class PlainSegment:
         _, units, words, postings, total, _ = self.array(48, "<u8", field).tolist()
         starts, text = self.array(49, "<u4", field).tolist(), self.array(50, "u1", field).tobytes()
         pairs, blocks = self.array(51, "<u4", field).tolist(), self.array(52, "<u2", field).tolist()
-        places, offsets = self.array(53, "<u8", field).tolist(), self.array(54, "<u2", field).tolist()
+        places, offsets = (
+            self.array(53, "<u8", field).tolist(),
+            self.array(54, "<u2", field).tolist(),
+        )
         frequencies = self.array(55, "u1", field).astype(np.int64)
         frequencies[self.array(56, "<u8", field).astype(np.int64)] = self.array(57, "<u4", field)
         found: list[dict[str, int]] = [{} for _ in range(units)]
@@ -223,5 +236,8 @@ class PlainSegment:
 def smallest_bounds(stored: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The smallest integers with bound * step >= weight."""
     tried = np.arange(256, dtype=np.float64)
-    bounds = [int(np.searchsorted(tried * step, weight)) for weight, step in zip(stored, steps, strict=True)]
+    bounds = [
+        int(np.searchsorted(tried * step, weight))
+        for weight, step in zip(stored, steps, strict=True)
+    ]
     return np.array(bounds, np.int64)

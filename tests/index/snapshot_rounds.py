@@ -40,8 +40,13 @@ class Facts:
     def wrong(self) -> list[int]:
         """The commits of answers that were not what the writer had made of the documents by then."""
         made = sorted(self.states)
-        # A merge is a commit of its own, and changes no document: the writer notes the last one of a change.
-        return [commit for commit, found in self.seen if found != self.states[made[bisect_left(made, commit)]]]
+        # A merge is a commit of its own, and changes no document: the writer notes the last one of
+        # a change.
+        return [
+            commit
+            for commit, found in self.seen
+            if found != self.states[made[bisect_left(made, commit)]]
+        ]
 
 
 def ask(searcher: Searcher, number: int, facts: Facts) -> None:
@@ -53,14 +58,18 @@ def ask(searcher: Searcher, number: int, facts: Facts) -> None:
     time.sleep(PAUSE)
     assert found == searcher.search(QUERIES, 1000, filter=filter, exhaustive=True)
     documents = searcher.documents([match.row for match in found[0]])
-    assert [documents[match.row].doc_id for match in found[0]] == [match.doc_id for match in found[0]]
+    assert [documents[match.row].doc_id for match in found[0]] == [
+        match.doc_id for match in found[0]
+    ]
     assert {match.row for match in words} <= set(documents)
     assert searcher.commit_info == before
     for match in found[0][:3]:
         assert searcher.document(match.doc_id) == documents[match.row]
         assert len(searcher.vectors(match.doc_id)) > 0
     if filter is None:
-        facts.seen.append((before.commit_id, {document.doc_id: document for document in documents.values()}))
+        facts.seen.append(
+            (before.commit_id, {document.doc_id: document for document in documents.values()})
+        )
 
 
 def export(searcher: Searcher, number: int, facts: Facts) -> None:
@@ -69,9 +78,9 @@ def export(searcher: Searcher, number: int, facts: Facts) -> None:
     wanted = list(searcher.doc_ids())
     ids: list[str] = []
     documents: dict[str, Document] = {}
-    for place, batch in enumerate(searcher.stored_units(batch=16)):
-        ids += dict.fromkeys(document.doc_id for document, _ in batch.units)
-        documents |= {document.doc_id: document for document, _ in batch.units}
+    for place, batch in enumerate(searcher.stored_passages(batch=16)):
+        ids += dict.fromkeys(document.doc_id for document, _ in batch.passages)
+        documents |= {document.doc_id: document for document, _ in batch.passages}
         if place == 0:
             time.sleep(PAUSE)
     assert list(dict.fromkeys(ids)) == wanted
@@ -79,7 +88,9 @@ def export(searcher: Searcher, number: int, facts: Facts) -> None:
     facts.seen.append((searcher.commit_info.commit_id, documents))
 
 
-def read_until(end: float, index: Index, work: Callable[[Searcher, int, Facts], None], facts: Facts) -> None:
+def read_until(
+    end: float, index: Index, work: Callable[[Searcher, int, Facts], None], facts: Facts
+) -> None:
     """Ask again and again, each time in a new snapshot."""
     number = 0
     while time.monotonic() < end and not facts.errors:
@@ -120,7 +131,9 @@ def run_beside_a_writer(index: Index, model: Changes, seconds: float, readers: i
     facts, end = Facts(), time.monotonic() + seconds
     facts.states[index.commit_info.commit_id] = dict(model.committed)
     works = [ask] * (readers - 1) + [export]
-    threads = [threading.Thread(target=read_until, args=(end, index, work, facts)) for work in works]
+    threads = [
+        threading.Thread(target=read_until, args=(end, index, work, facts)) for work in works
+    ]
     threads.append(threading.Thread(target=write_until, args=(end, index, model, facts)))
     for thread in threads:
         thread.start()

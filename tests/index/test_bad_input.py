@@ -26,7 +26,9 @@ def test_chunks_outside_the_text(tmp_path: Path, spans: Sequence[tuple[int, int]
 def test_other_numbers_of_chunks(tmp_path: Path) -> None:
     documents = [Document("x", "a text"), Document("y", "a text")]
     with create_with(tmp_path / "i", STATE) as index:
-        with pytest.raises(DataError, match="2 documents with chunks of 1: one list of chunks for each"):
+        with pytest.raises(
+            DataError, match="2 documents with chunks of 1: one list of chunks for each"
+        ):
             index.add(documents, toy_vectors([{0: 1.0}]), chunks=[[(0, 1)]])
         with pytest.raises(VectorError, match="3 chunks with 2 vectors: one vector for each"):
             index.add(documents, toy_vectors([{0: 1.0}] * 2), chunks=[[(0, 1)], [(0, 1), (1, 2)]])
@@ -55,7 +57,9 @@ def test_no_documents_at_all(tmp_path: Path) -> None:
         assert index.search_words([], 5) == []
 
 
-@pytest.mark.parametrize("filter", ["number = red", "team = 5", "number in (1, two)", {"number": {"gte": "2020"}}])
+@pytest.mark.parametrize(
+    "filter", ["number = red", "team = 5", "number in (1, two)", {"number": {"gte": "2020"}}]
+)
 def test_a_filter_that_a_column_cannot_answer(tmp_path: Path, filter: object) -> None:
     with create_with(tmp_path / "i", STATE) as index:
         for ask in (
@@ -93,7 +97,11 @@ def test_strings_that_should_be_lists(tmp_path: Path) -> None:
 def test_a_second_writer_can_do_nothing_but_read(tmp_path: Path) -> None:
     with create_with(tmp_path / "i", STATE) as first, Index.open(tmp_path / "i") as second:
         first.delete(["d1"])
-        for change in (lambda: put(second, [versioned(9, 0)]), lambda: second.delete(["d2"]), second.compact):
+        for change in (
+            lambda: put(second, [versioned(9, 0)]),
+            lambda: second.delete(["d2"]),
+            second.compact,
+        ):
             with pytest.raises(IndexLocked, match="wait until it is done"):
                 change()
         assert_holds(second, STATE)

@@ -35,7 +35,10 @@ def test_largest_weights(commits: list[list[dict[int, float]]], deleted: set[int
         for number, part in enumerate(commits):
             index.add([toy_document(6 * number + i) for i in range(len(part))], toy_vectors(part))
             index.commit()
-            assert index.largest_weights(every).tolist() == stored(index).max(axis=0, initial=0).tolist()
+            assert (
+                index.largest_weights(every).tolist()
+                == stored(index).max(axis=0, initial=0).tolist()
+            )
         index.delete([f"d{number}" for number in deleted])
         index.commit()
         expected = stored(index).max(axis=0, initial=0)
@@ -56,14 +59,22 @@ def test_word_bounds(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE, words=WordAnalyzer("english")) as index:
         index.add(documents, SparseVectors.empty(len(texts), TERMS))
         index.commit()
-        idf = {word: np.log1p((4 - df + 0.5) / (df + 0.5)) for word, df in (("heart", 3), ("printer", 2), ("valve", 1))}
+        idf = {
+            word: np.log1p((4 - df + 0.5) / (df + 0.5))
+            for word, df in (("heart", 3), ("printer", 2), ("valve", 1))
+        }
         bounds = index.word_bounds(queries)
         expected = [idf["heart"] + idf["printer"], 2 * idf["heart"], 0, 0, 0, idf["valve"]]
         assert bounds == pytest.approx(expected)
         # Without any weight on repetition a score is the bound.
-        for found, bound in zip(index.search_words(queries, 9, bm25=BM25(k1=0)), bounds, strict=True):
+        for found, bound in zip(
+            index.search_words(queries, 9, bm25=BM25(k1=0)), bounds, strict=True
+        ):
             assert max([0.0, *found.scores]) == pytest.approx(bound if found else 0)
         with pytest.raises(DataError, match="is the string"):
             index.word_bounds("heart")
-    with Index.create(tmp_path / "j", SPACE) as index, pytest.raises(IndexStateError, match="without words"):
+    with (
+        Index.create(tmp_path / "j", SPACE) as index,
+        pytest.raises(IndexStateError, match="without words"),
+    ):
         index.word_bounds(["heart"])

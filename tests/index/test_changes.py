@@ -26,14 +26,20 @@ from lexpand import Document, Index, SparseVectors
 from lexpand.errors import DuplicateDocument, UnknownDocument
 
 numbers = st.integers(0, 11)
-documents = st.lists(st.builds(versioned, numbers, st.integers(0, 2)), max_size=6, unique_by=lambda d: d.doc_id)
+documents = st.lists(
+    st.builds(versioned, numbers, st.integers(0, 2)), max_size=6, unique_by=lambda d: d.doc_id
+)
 ids = st.lists(numbers.map("d{}".format), max_size=6)
 steps = st.one_of(
     st.tuples(st.just("add"), documents),
     st.tuples(st.just("replace"), documents),
     st.tuples(st.just("replace"), documents),
     st.tuples(st.just("delete"), ids),
-    st.tuples(st.sampled_from(["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"])),
+    st.tuples(
+        st.sampled_from(
+            ["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"]
+        )
+    ),
 )
 
 
@@ -47,7 +53,7 @@ class Life:
         self.index = create(self.path)
         self.reader = Index.open(self.path)
         self.seen: State = {}
-        self._twins = 0
+        self._rebuilds = 0
         self._bursts = 0
 
     def do(self, name: str, *arguments: list) -> None:
@@ -62,7 +68,9 @@ class Life:
             with pytest.raises(DuplicateDocument):
                 put(self.index, given, replace=False)
         else:
-            assert put(self.index, given, replace=False) == sum([self.model.put(document) for document in given])
+            assert put(self.index, given, replace=False) == sum(
+                [self.model.put(document) for document in given]
+            )
 
     def replace(self, given: list[Document]) -> None:
         assert put(self.index, given) == sum([self.model.put(document) for document in given])
@@ -96,7 +104,7 @@ class Life:
         self.index.compact()
         info = self.index.info()
         assert info.segments == bool(self.model.committed)
-        assert info.units == info.live_units
+        assert info.passages == info.live_passages
 
     def refresh(self) -> None:
         before = self.reader.commit_info
@@ -109,9 +117,9 @@ class Life:
 
     def _compare(self, index: Index, state: State) -> None:
         assert_holds(index, state)
-        self._twins += 1
-        with create_with(self.folder / f"twin{self._twins}", state) as twin:
-            assert all_found(index) == all_found(twin)
+        self._rebuilds += 1
+        with create_with(self.folder / f"rebuilt{self._rebuilds}", state) as rebuilt:
+            assert all_found(index) == all_found(rebuilt)
 
     def end(self) -> None:
         self.look()
@@ -163,7 +171,11 @@ def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
             [("long", (0, 7)), ("short", (0, 4))],
         ]
         assert index.search(queries, 1) == [matches[:1] for matches in found]
-        assert [vector.terms.tolist() for vector in index.vectors("long")] == [[1, 4], [1, 2], [1, 3]]
+        assert [vector.terms.tolist() for vector in index.vectors("long")] == [
+            [1, 4],
+            [1, 2],
+            [1, 3],
+        ]
         assert index.delete(["long"]) == 1
         index.commit()
         assert [match.doc_id for match in index.search(queries, 10)[0]] == ["short"]
@@ -171,7 +183,7 @@ def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
 
 
 def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
-    """More units of one document than k: the search goes on until k documents are found."""
+    """More passages of one document than k: the search goes on until k documents are found."""
     with Index.create(tmp_path / "i", SPACE) as index:
         documents = [Document(f"d{number}", "x" * 100) for number in range(4)]
         spans = [[(place, place + 1) for place in range(50)] for _ in documents]
@@ -189,17 +201,19 @@ def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
 # What a merge leaves
 
 
-def test_many_dead_units_are_merged_away(tmp_path: Path) -> None:
+def test_many_dead_passages_are_merged_away(tmp_path: Path) -> None:
     with create(tmp_path / "i") as index:
-        put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 units
+        put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 passages
         index.commit()
         index.delete(["d1", "d2", "d4", "d5", "d7", "d8"])
         index.commit()
-        assert (index.info().units, index.info().live_units) == (20, 14)
+        assert (index.info().passages, index.info().live_passages) == (20, 14)
         index.delete(["d10"])
         index.commit()
-        assert (index.info().units, index.info().live_units) == (13, 13)
-        assert_holds(index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3})
+        assert (index.info().passages, index.info().live_passages) == (13, 13)
+        assert_holds(
+            index, {f"d{number}": versioned(number, 0) for number in range(11, 31) if number % 3}
+        )
         assert index.check() == []
 
 
@@ -215,7 +229,9 @@ def test_everything_deleted(tmp_path: Path) -> None:
         assert list((tmp_path / "i" / "segments").iterdir()) == []
         put(index, [versioned(3, 1)])
         index.commit()
-        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [30]  # no number is used again
+        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [
+            30
+        ]  # no number is used again
 
 
 def test_an_old_snapshot_finds_what_was_deleted(tmp_path: Path) -> None:
@@ -247,7 +263,9 @@ def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
         ]
 
 
-def test_a_replacement_that_is_interrupted_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_is_interrupted_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever is committed afterwards, as `ingest` does: the old document is there until the new one is."""
 
     def interrupt(*_: object) -> None:

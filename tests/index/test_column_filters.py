@@ -22,7 +22,9 @@ from lexpand.index.columns import (
 )
 from lexpand.index.filters import Expression, OneOf, Range, matches, matching_rows, parse_text
 
-DECLARED = check_columns({"i": "integer", "n": "number", "k": "keyword", "b": "boolean", "o.k": "keyword"})
+DECLARED = check_columns(
+    {"i": "integer", "n": "number", "k": "keyword", "b": "boolean", "o.k": "keyword"}
+)
 
 
 def field_values(column_type: ColumnType) -> st.SearchStrategy[Any]:
@@ -47,7 +49,11 @@ documents = st.lists(
 def compared(name: str) -> st.SearchStrategy[Expression]:
     """Conditions on a column, with values that it holds and of its kind; the others are refused."""
     column_type = DECLARED[name]
-    near = {"number": filter_cases.numbers, "string": filter_cases.strings, "boolean": st.booleans()}
+    near = {
+        "number": filter_cases.numbers,
+        "string": filter_cases.strings,
+        "boolean": st.booleans(),
+    }
     values = column_cases.HELD[column_type] | near[column_type.kind]
     kinds = filter_cases.conditions(st.just(tuple(name.split("."))), values)
     return kinds.filter(lambda condition: accepted(condition) and condition.name == name)
@@ -65,14 +71,20 @@ on_columns = st.one_of([compared(name) for name in DECLARED])
 undeclared = filter_cases.conditions(st.sampled_from([("u",), ("o",), ("o", "u"), ("nowhere",)]))
 
 
-def evaluated(expression: Expression, metadata: list[dict[str, Any]], rows: list[int], sql: Any) -> list[bool]:
-    """The mask of a segment whose units are these rows."""
+def evaluated(
+    expression: Expression, metadata: list[dict[str, Any]], rows: list[int], sql: Any
+) -> list[bool]:
+    """The mask of a segment whose passages are these rows."""
     made = [Document(f"d{row}", "text", metadata=each) for row, each in enumerate(metadata)]
     for document in made:
         check_metadata(DECLARED, document)
     columns = {}
     for name, column_type in DECLARED.items():
-        sections = dict(encode_column(column_type, [column_values(name, column_type, made[row]) for row in rows]))
+        sections = dict(
+            encode_column(
+                column_type, [column_values(name, column_type, made[row]) for row in rows]
+            )
+        )
         columns[name] = column_cases.opened(column_type, sections, len(rows))
     found = evaluate(expression, columns.get, np.array(rows, np.uint32), sql)
     assert found.dtype == np.bool_
@@ -85,9 +97,13 @@ def no_sql(expression: Expression) -> Any:
 
 @settings(max_examples=300)
 @given(filter_cases.joined(on_columns), documents)
-def test_columns_equal_the_definition(expression: Expression, metadata: list[dict[str, Any]]) -> None:
+def test_columns_equal_the_definition(
+    expression: Expression, metadata: list[dict[str, Any]]
+) -> None:
     expected = [matches(expression, each) for each in metadata]
-    assert evaluated(expression, metadata, list(range(len(metadata))), no_sql) == expected, str(expression)
+    assert evaluated(expression, metadata, list(range(len(metadata))), no_sql) == expected, str(
+        expression
+    )
 
 
 @settings(max_examples=200)
@@ -95,8 +111,10 @@ def test_columns_equal_the_definition(expression: Expression, metadata: list[dic
 def test_columns_and_sql_together_equal_the_definition(
     expression: Expression, metadata: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    rows = data.draw(st.permutations(range(len(metadata))))[: data.draw(st.integers(0, len(metadata)))]
-    db = filter_cases.catalogue_of(metadata)
+    rows = data.draw(st.permutations(range(len(metadata))))[
+        : data.draw(st.integers(0, len(metadata)))
+    ]
+    db = filter_cases.catalog_of(metadata)
     expected = [matches(expression, metadata[row]) for row in rows]
     assert evaluated(expression, metadata, rows, lambda part: matching_rows(db, part)) == expected
     db.close()
@@ -112,7 +130,9 @@ def test_columns_and_sql_together_equal_the_definition(
 @example(ColumnType.INTEGER, 2**57, list(range(-60, 60)), [0, 5])
 @example(ColumnType.INTEGER, 1, [2**63 - 1, *range(20)], [-(2**63), 2**63 - 1, 3, 25])
 @example(ColumnType.INTEGER, 1, [-(2**63) + n for n in range(20)], [-(2**63), 2**63 - 1, 3, 25])
-def test_long_lists_of_values(column_type: ColumnType, step: int, wanted: list[int], values: list[int]) -> None:
+def test_long_lists_of_values(
+    column_type: ColumnType, step: int, wanted: list[int], values: list[int]
+) -> None:
     convert = str if column_type is ColumnType.KEYWORD else int
     metadata = [{"i": convert(value * step)} for value in values]
     column = column_cases.column_of(column_type, [each["i"] for each in metadata])
@@ -125,7 +145,10 @@ def test_long_lists_of_values(column_type: ColumnType, step: int, wanted: list[i
 @pytest.mark.parametrize("share", [0, 0.002, 0.01, 0.015, 0.02, 0.3, 1])
 def test_lists_of_which_few_or_many_values_match(share: float) -> None:
     random = np.random.default_rng(7)
-    metadata = [{"i": (random.random(random.integers(0, 4)) < share).astype(int).tolist()} for _ in range(1_000)]
+    metadata = [
+        {"i": (random.random(random.integers(0, 4)) < share).astype(int).tolist()}
+        for _ in range(1_000)
+    ]
     expression = parse_text("i = 1")
     expected = [1 in each["i"] for each in metadata]
     assert any(expected) == (share > 0)
@@ -140,14 +163,21 @@ def test_parts_without_columns_are_asked_together() -> None:
         return np.array([0, 2, 7], np.uint32)
 
     expression = parse_text("i >= 1 and u = 1 and not exists(v) and (u = 2 or w = 3)")
-    assert evaluated(expression, [{"i": 1}, {"i": 1}, {"i": 0}], [2, 1, 0], sql) == [False, False, True]
+    assert evaluated(expression, [{"i": 1}, {"i": 1}, {"i": 0}], [2, 1, 0], sql) == [
+        False,
+        False,
+        True,
+    ]
     assert asked == ["not exists(v) and u = 1 and (u = 2 or w = 3)"]
 
 
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        ({"i": "x"}, r"document 'd': i is 'x' \(str\), and the integer column i holds whole numbers"),
+        (
+            {"i": "x"},
+            r"document 'd': i is 'x' \(str\), and the integer column i holds whole numbers",
+        ),
         ({"i": [1, 2**63]}, "9223372036854775808"),
         ({"i": 1.5}, "1.5"),
         ({"i": True}, "True"),
@@ -168,7 +198,10 @@ def test_metadata_that_a_column_cannot_hold(metadata: dict[str, Any], reason: st
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("i = abc", r"i is an integer column: abc \(string\) cannot match; compare it with a number"),
+        (
+            "i = abc",
+            r"i is an integer column: abc \(string\) cannot match; compare it with a number",
+        ),
         ("u = 1 or not i in (1, true)", "true"),
         ("n < a", "n is a number column"),
         ("k >= 2020", "k is a keyword column"),
@@ -183,7 +216,10 @@ def test_filters_that_a_column_cannot_answer(text: str, reason: str) -> None:
 
 
 def test_declarations() -> None:
-    assert check_columns({"year": "integer", '"a.b".c': "keyword"}) == {"year": "integer", '"a.b".c': "keyword"}
+    assert check_columns({"year": "integer", '"a.b".c': "keyword"}) == {
+        "year": "integer",
+        '"a.b".c': "keyword",
+    }
     with pytest.raises(DataError, match="the types are integer, number, keyword, boolean"):
         check_columns({"year": "int"})
     with pytest.raises(DataError, match="twice"):
@@ -197,4 +233,6 @@ def test_a_range_without_any_value() -> None:
     for text in ("2 < i < 1", "i > 9223372036854775807", "1.2 <= i <= 1.8"):
         expression = parse_text(text)
         assert isinstance(expression, Range)
-        assert not evaluate(expression, {"i": column}.get, np.arange(2, dtype=np.uint32), no_sql).any()
+        assert not evaluate(
+            expression, {"i": column}.get, np.arange(2, dtype=np.uint32), no_sql
+        ).any()

@@ -14,9 +14,11 @@ from lexpand.index.columns import Column, ColumnType, encode_column, merge_colum
 types = st.sampled_from(list(ColumnType))
 
 
-def per_unit(column_type: ColumnType) -> st.SearchStrategy[list[Any]]:
+def per_passage(column_type: ColumnType) -> st.SearchStrategy[list[Any]]:
     value = cases.HELD[column_type]
-    return st.lists(value, max_size=8) | st.lists(value | st.none() | st.lists(value, max_size=3), max_size=8)
+    return st.lists(value, max_size=8) | st.lists(
+        value | st.none() | st.lists(value, max_size=3), max_size=8
+    )
 
 
 def as_lists(values: list[Any]) -> list[list[Any]]:
@@ -26,7 +28,7 @@ def as_lists(values: list[Any]) -> list[list[Any]]:
 
 @given(types, st.data())
 def test_a_column_is_read_back(column_type: ColumnType, data: st.DataObject) -> None:
-    values = data.draw(per_unit(column_type))
+    values = data.draw(per_passage(column_type))
     column = cases.column_of(column_type, values)
     assert cases.values_in(column, len(values)) == as_lists(values)
     assert (column.starts is None) == all(len(each) == 1 for each in as_lists(values))
@@ -34,14 +36,23 @@ def test_a_column_is_read_back(column_type: ColumnType, data: st.DataObject) -> 
 
 @given(types, st.data())
 def test_a_merge_equals_encoding_anew(column_type: ColumnType, data: st.DataObject) -> None:
-    sources = data.draw(st.lists(per_unit(column_type), min_size=1, max_size=3))
+    sources = data.draw(st.lists(per_passage(column_type), min_size=1, max_size=3))
     columns = [cases.column_of(column_type, values) for values in sources]
     order = []
     for _ in range(data.draw(st.integers(0, 4))):
         source = data.draw(st.integers(0, len(sources) - 1))
-        units = range(len(sources[source]))
-        order.append((source, np.array(data.draw(st.lists(st.sampled_from(units))) if units else [], np.uint32)))
-    expected = [as_lists(sources[source])[unit] for source, units in order for unit in units]
+        passages = range(len(sources[source]))
+        order.append(
+            (
+                source,
+                np.array(
+                    data.draw(st.lists(st.sampled_from(passages))) if passages else [], np.uint32
+                ),
+            )
+        )
+    expected = [
+        as_lists(sources[source])[passage] for source, passages in order for passage in passages
+    ]
     found = merge_columns(columns, order)
     again = cases.opened(column_type, dict(found), len(expected))
     assert cases.values_in(again, len(expected)) == expected
@@ -63,18 +74,20 @@ def test_the_bytes_are_those_of_the_format() -> None:
     assert dict(encode_column(ColumnType.BOOLEAN, [[True], [False]]))[82] == b"\1\0"
 
 
-def sound(column: Column, units: int) -> None:
+def sound(column: Column, passages: int) -> None:
     """What a reader relies on."""
-    lists = cases.values_in(column, units)
-    assert len(lists) == units
+    lists = cases.values_in(column, passages)
+    assert len(lists) == passages
     assert sum(map(len, lists)) == len(column.values)
     assert list(column.strings) == sorted(set(column.strings))
 
 
 @settings(max_examples=300)
 @given(types, st.data())
-def test_damage_is_an_error_or_another_sound_column(column_type: ColumnType, data: st.DataObject) -> None:
-    values = data.draw(per_unit(column_type))
+def test_damage_is_an_error_or_another_sound_column(
+    column_type: ColumnType, data: st.DataObject
+) -> None:
+    values = data.draw(per_passage(column_type))
     sections = cases.sections_of(column_type, values)
     kind = data.draw(st.sampled_from(sorted(sections)))
     raw = bytearray(sections[kind])
@@ -106,7 +119,7 @@ def pack(dtype: str, *numbers: float) -> bytes:
     [
         ("keyword", {80: pack("<u4", 1, 1, 3, 3)}, "type is number 1"),
         ("keyword", {80: pack("<u4", 3, 2, 3, 3)}, "layout is 2"),
-        ("keyword", {80: pack("<u4", 3, 0, 3, 3)}, "3 values for 2 units"),
+        ("keyword", {80: pack("<u4", 3, 0, 3, 3)}, "3 values for 2 passages"),
         ("keyword", {81: pack("<u4", 1, 2, 3)}, "places of its values"),
         ("keyword", {81: pack("<u4", 0, 4, 3)}, "places of its values"),
         ("keyword", {81: pack("<u4", 0, 3)}, "section 81 has not 12 bytes"),

@@ -1,4 +1,4 @@
-"""Ids beside the units: the catalogue's, whatever was merged, and never guessed where they are damaged."""
+"""Ids beside the passages: the catalog's, whatever was merged, and never guessed where they are damaged."""
 
 import sqlite3
 from pathlib import Path
@@ -17,15 +17,23 @@ ids = st.lists(st.text(max_size=6).filter(lambda text: text.isprintable()), max_
 
 
 @given(st.lists(ids, max_size=3), st.data())
-def test_what_is_taken_and_joined_is_what_lists_give(lists: list[list[str]], data: st.DataObject) -> None:
+def test_what_is_taken_and_joined_is_what_lists_give(
+    lists: list[list[str]], data: st.DataObject
+) -> None:
     taken, expected = [], []
     for each in lists:
-        kept = data.draw(st.lists(st.sampled_from(range(len(each))), unique=True).map(sorted) if each else st.just([]))
+        kept = data.draw(
+            st.lists(st.sampled_from(range(len(each))), unique=True).map(sorted)
+            if each
+            else st.just([])
+        )
         taken.append(DocIds.of(each).taken(np.array(kept, np.int64)))
         expected += [each[i] for i in kept]
     whole = joined(taken)
     assert whole.at(np.arange(len(expected), dtype=np.uint32)) == expected
-    opened = DocIds.open({kind: np.frombuffer(raw, np.uint8) for kind, raw in whole.sections}.get, len(expected))
+    opened = DocIds.open(
+        {kind: np.frombuffer(raw, np.uint8) for kind, raw in whole.sections}.get, len(expected)
+    )
     assert opened is not None
     assert opened.at(np.arange(len(expected), dtype=np.uint32)[::-1]) == expected[::-1]
 
@@ -42,17 +50,19 @@ def test_hits_are_named_after_replacing_deleting_and_merging(tmp_path: Path) -> 
             (found,) = index.search(toy_vectors([{0: 1.0}]), 10)
             documents = index.documents([match.row for match in found])
             assert {match.doc_id for match in found} == {"d1", "d2", "d4", "dé"}
-            assert [match.doc_id for match in found] == [documents[match.row].doc_id for match in found]
+            assert [match.doc_id for match in found] == [
+                documents[match.row].doc_id for match in found
+            ]
             assert index.matching("not exists(x)") == ["d1", "d4", "d2", "dé"]
             assert index.check() == []
             index.compact()
 
 
-def test_an_id_that_is_not_the_catalogues_is_found(tmp_path: Path) -> None:
+def test_an_id_that_is_not_the_catalogs_is_found(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         add_toys(index, 1, 2)
         index.commit()
-    with sqlite3.connect(tmp_path / "i" / "catalogue.sqlite") as database:
+    with sqlite3.connect(tmp_path / "i" / "catalog.sqlite") as database:
         database.execute("UPDATE documents SET doc_id = 'd9' WHERE doc_id = 'd2'")
     database.close()
     with Index.open(tmp_path / "i") as index:
@@ -62,9 +72,11 @@ def test_an_id_that_is_not_the_catalogues_is_found(tmp_path: Path) -> None:
 def test_sections_of_another_size_are_refused() -> None:
     sections = {STARTS: np.zeros(24, np.uint8), TEXT: np.zeros(0, np.uint8)}
     assert DocIds.open(sections.get, 2) is not None
-    with pytest.raises(CorruptIndex, match="sections 96 and 97, the ids of its documents, are missing"):
+    with pytest.raises(
+        CorruptIndex, match="sections 96 and 97, the ids of its documents, are missing"
+    ):
         DocIds.open({}.get, 2)
-    with pytest.raises(CorruptIndex, match="24 bytes for 3 units"):
+    with pytest.raises(CorruptIndex, match="24 bytes for 3 passages"):
         DocIds.open(sections.get, 3)
 
 

@@ -22,8 +22,13 @@ from index_toys import (
 from lexpand import Index, SparseVectors
 from lexpand.errors import ContractMismatch, DataError, VectorError
 
-# Few different weights, so that scores tie; any weight, so that bounds round; and the ends of float32.
-weights = st.sampled_from([0.5, 1.0, 2.0]) | st.floats(0, 10, width=32) | st.sampled_from([0.0, 1e-45, 3e38])
+# Few different weights, so that scores tie; any weight, so that bounds round; and the ends of
+# float32.
+weights = (
+    st.sampled_from([0.5, 1.0, 2.0])
+    | st.floats(0, 10, width=32)
+    | st.sampled_from([0.0, 1e-45, 3e38])
+)
 rows = st.dictionaries(st.integers(0, TERMS - 1), weights, max_size=TERMS)
 commits = st.lists(st.lists(rows, max_size=12), max_size=4)
 
@@ -43,26 +48,35 @@ def test_any_collection(
         assert len(found) == len(queries)
         for hits in found:
             assert len(hits) <= min(k, count)
-            assert [(-hit.score, hit.row) for hit in hits] == sorted((-hit.score, hit.row) for hit in hits)
+            assert [(-hit.score, hit.row) for hit in hits] == sorted(
+                (-hit.score, hit.row) for hit in hits
+            )
             assert all(hit.score > 0 and hit.doc_id == f"d{hit.row}" for hit in hits)
 
 
 @settings(max_examples=20)
-@given(st.lists(st.lists(st.sampled_from([1.0, 2.0]), max_size=30), min_size=2, max_size=3), st.integers(1, 12))
+@given(
+    st.lists(st.lists(st.sampled_from([1.0, 2.0]), max_size=30), min_size=2, max_size=3),
+    st.integers(1, 12),
+)
 def test_ties_keep_the_order_of_adding(commits: list[list[float]], k: int) -> None:
     """One term, two weights: the expected list is plain sorting."""
     with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", SPACE) as index:
         count = 0
         for part in commits:
             numbers = range(count, count + len(part))
-            index.add([toy_document(n) for n in numbers], toy_vectors([{3: weight} for weight in part]))
+            index.add(
+                [toy_document(n) for n in numbers], toy_vectors([{3: weight} for weight in part])
+            )
             index.commit()
             count += len(part)
         (found,) = same_to_the_bit(index, toy_vectors([{3: 1.0}]), k)
         flat = [weight for part in commits for weight in part]
         expected = sorted(range(count), key=lambda row: (-flat[row], row))[:k]
         assert [hit.row for hit in found] == expected
-        assert [hit.score for hit in found] == pytest.approx([flat[row] for row in expected], rel=1e-6)
+        assert [hit.score for hit in found] == pytest.approx(
+            [flat[row] for row in expected], rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("k", [1, 10, 100, 1000])
@@ -74,7 +88,7 @@ def test_real_texts(real: RealCollection, k: int, threads: int) -> None:
     assert max(map(len, found)) == min(k, 300)
 
 
-def test_scores_are_those_of_the_encoder_up_to_quantising(real: RealCollection) -> None:
+def test_scores_are_those_of_the_encoder_up_to_quantizing(real: RealCollection) -> None:
     queries, vectors = (part.to_dense().astype(np.float64) for part in (real.queries, real.vectors))
     expected = queries @ vectors.T
     # A stored weight is off by at most a scale, and a scale is the largest weight / 65535.
@@ -89,8 +103,8 @@ def test_scores_are_those_of_the_encoder_up_to_quantising(real: RealCollection) 
             assert abs(hit.score - expected[at]) <= allowed[at]
 
 
-def test_more_units_than_a_block_holds(tmp_path: Path) -> None:
-    """A segment of two blocks (2^16 units each) and a small one."""
+def test_more_passages_than_a_block_holds(tmp_path: Path) -> None:
+    """A segment of two blocks (2^16 passages each) and a small one."""
     random = np.random.default_rng(1)
     n = (1 << 16) + 500
     with Index.create(tmp_path / "i", SPACE) as index:
@@ -116,7 +130,10 @@ def test_a_vocabulary_past_two_bytes(tmp_path: Path) -> None:
         index.commit()
         # The first has more terms than are searched by bounds (2^13).
         long = SparseVectors(
-            [0, 10_000], np.sort(random.choice(terms, 10_000, replace=False)), random.random(10_000), terms
+            [0, 10_000],
+            np.sort(random.choice(terms, 10_000, replace=False)),
+            random.random(10_000),
+            terms,
         )
         queries = SparseVectors.concatenate([long, random_vectors(random, 2, terms, 2000), last])
         for k in (5, 200):
@@ -147,6 +164,8 @@ def test_what_cannot_be_searched(tmp_path: Path) -> None:
         with pytest.raises(VectorError, match=f"vectors over 17 terms; .* has {TERMS}"):
             index.search(toy_vectors([{1: 1.0}], 17))
         other = space_of(TERMS, "other", "1").model
-        with pytest.raises(ContractMismatch, match=r"toy \(000000000000\), not of other \(111111111111\)"):
+        with pytest.raises(
+            ContractMismatch, match=r"toy \(000000000000\), not of other \(111111111111\)"
+        ):
             index.search(SparseVectors([0, 1], [1], [1.0], TERMS, other))
         assert index.search(toy_vectors([{0: 1.0}]), 0) == [[]]

@@ -13,7 +13,14 @@ from index_toys import SPACE, toy_document, toy_vectors
 
 from lexpand import Index, ModelId, SparseVectors, VectorSpace, Vocabulary
 from lexpand.data import vector_file
-from lexpand.errors import ContractMismatch, DataError, MissingExtra, RowError, SourceError, VectorError
+from lexpand.errors import (
+    ContractMismatch,
+    DataError,
+    MissingExtra,
+    RowError,
+    SourceError,
+    VectorError,
+)
 from lexpand.index.exchange import export_index, import_vectors, read_vectors
 from lexpand.index.exchange.ciff_messages import Header, doc_record, postings_list
 from lexpand.index.exchange.protobuf import field, varint
@@ -22,12 +29,17 @@ GOOD = {"id": "good", "contents": "text", "vector": {"t1": 1.5}}
 
 
 def write(path: Path, *rows: object) -> Path:
-    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+    path.write_text(
+        "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows)
+    )
     return path
 
 
 BAD_ROWS = {
-    "negative": ({"id": "x", "vector": {"t1": -1}}, "'t1' has the weight -1: it must be a number, finite"),
+    "negative": (
+        {"id": "x", "vector": {"t1": -1}},
+        "'t1' has the weight -1: it must be a number, finite",
+    ),
     "nan": ('{"id": "x", "vector": {"t1": NaN}}', "the weight nan"),
     "infinite": ('{"id": "x", "vector": {"t1": Infinity}}', "the weight inf"),
     "beyond float32": ('{"id": "x", "vector": {"t1": 1e39}}', "the weight 1e+39"),
@@ -39,7 +51,10 @@ BAD_ROWS = {
     "no vector": ({"id": "x"}, "'vector' is null or missing"),
     "no id": ({"vector": {}}, "missing field 'doc_id'"),
     "lone surrogate": ('{"id": "x", "vector": {"\\ud800": 1}}', "surrogates not allowed"),
-    "long": ({"id": "x", "vector": {f"w{i}": 1 for i in range(2**16 + 1)}}, "65537 terms; the limit is 65536"),
+    "long": (
+        {"id": "x", "vector": {f"w{i}": 1 for i in range(2**16 + 1)}},
+        "65537 terms; the limit is 65536",
+    ),
     "same id": ({"id": "good", "vector": {"t1": 9}}, "the id came before in this file"),
     "no json": ("{", "invalid JSON"),
 }
@@ -72,7 +87,9 @@ def test_an_id_with_another_content_is_refused(tmp_path: Path) -> None:
 def test_unknown_terms_are_counted_and_nothing_is_added(tmp_path: Path, commit_every: int) -> None:
     Index.create(tmp_path / "i", SPACE).close()
     path = write(tmp_path / "v.jsonl", GOOD, {"id": "x", "vector": {"zebra": 1, "yak": 1, "t2": 1}})
-    with pytest.raises(VectorError, match="terms that the index's vocabulary lacks: 2, the first 'yak'"):
+    with pytest.raises(
+        VectorError, match="terms that the index's vocabulary lacks: 2, the first 'yak'"
+    ):
         import_vectors(tmp_path / "i", path, commit_every=commit_every)
     with Index.open(tmp_path / "i") as index:
         assert len(index) == 0
@@ -83,12 +100,17 @@ def test_another_models_vectors_are_refused(tmp_path: Path) -> None:
         other = VectorSpace(ModelId("other", "f" * 64), SPACE.vocabulary)
         for name in ("v.npz", "v.parquet"):
             export_index(index, tmp_path / name)
-            with Index.create(tmp_path / f"{name}.index", other) as target, pytest.raises(ContractMismatch):
+            with (
+                Index.create(tmp_path / f"{name}.index", other) as target,
+                pytest.raises(ContractMismatch),
+            ):
                 import_vectors(target, tmp_path / name)
 
 
 def test_terms_are_matched_by_token(tmp_path: Path) -> None:
-    turned = VectorSpace(ModelId("turned", "1" * 64), Vocabulary([f"t{i}" for i in reversed(range(20))]))
+    turned = VectorSpace(
+        ModelId("turned", "1" * 64), Vocabulary([f"t{i}" for i in reversed(range(20))])
+    )
     path = write(tmp_path / "v.jsonl", {"id": "x", "vector": {"t1": 1.0, "t5": 2.0, "t12": 3.0}})
     with Index.create(tmp_path / "i", turned) as index:
         import_vectors(index, path)
@@ -124,8 +146,16 @@ def ciff(*messages: bytes) -> bytes:
 
 def listed(term: str, *pairs: tuple[int, int], df: int | None = None) -> bytes:
     """A list as protobuf writes it: what is 0 is left out, and what is negative is 64 bits long."""
-    postings = b"".join(field(4, b"".join(field(i, v % 2**64) for i, v in enumerate(pair, 1) if v)) for pair in pairs)
-    return field(1, term.encode()) + field(2, len(pairs) if df is None else df) + field(3, 7) + postings
+    postings = b"".join(
+        field(4, b"".join(field(i, v % 2**64) for i, v in enumerate(pair, 1) if v))
+        for pair in pairs
+    )
+    return (
+        field(1, term.encode())
+        + field(2, len(pairs) if df is None else df)
+        + field(3, 7)
+        + postings
+    )
 
 
 DOCS = [doc_record(0, "a", 3), doc_record(1, "b", 5)]
@@ -135,7 +165,10 @@ TWO = listed("x", (0, 3), (1, 5))
 def test_ciff_of_others(tmp_path: Path) -> None:
     """Zeros left out, unknown fields, documents in another order, fields in another order."""
     path = tmp_path / "v.ciff"
-    postings = [TWO + field(99, b"new"), field(4, field(2, 4) + field(1, 1)) + field(2, 1) + field(1, b"y")]
+    postings = [
+        TWO + field(99, b"new"),
+        field(4, field(2, 4) + field(1, 1)) + field(2, 1) + field(1, b"y"),
+    ]
     path.write_bytes(ciff(Header(2, 2).to_bytes() + field(50, 1), *postings, *reversed(DOCS)))
     ids, vectors, vocabulary = read_vectors(path)
     assert (ids, list(vocabulary.tokens)) == (["a", "b"], ["x", "y"])
@@ -155,18 +188,62 @@ DAMAGES = {
     "the version is 2": (ciff(field(1, 2)), 1, "has version 2"),
     "no lists": (ciff(Header(0, 1).to_bytes()), 0, "counts 0 postings lists"),
     "too many lists": (ciff(Header(2**30, 1).to_bytes()), 0, "counts 1073741824 postings lists"),
-    "a list is missing": (ciff(Header(1, 0).to_bytes()), None, "ends where postings list 1 of 1 should be"),
-    "a document is missing": (ciff(Header(1, 2).to_bytes(), TWO, DOCS[0]), None, "where document 2 of 2 should be"),
-    "more follows": (ciff(Header(1, 2).to_bytes(), TWO, *DOCS) + b"xyz", None, "3 bytes follow the last document"),
-    "docids stand": (ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), (0, 1)), *DOCS), None, "do not ascend"),
-    "docids fall": (ciff(Header(1, 2).to_bytes(), listed("x", (1, 1), (-1, 1)), *DOCS), None, "do not ascend"),
-    "docid too large": (ciff(Header(1, 2).to_bytes(), listed("x", (2, 1)), *DOCS), None, "has the docid 2; the header"),
-    "negative tf": (ciff(Header(1, 2).to_bytes(), listed("x", (0, -4)), *DOCS), None, "the tf -4 in its posting 1"),
-    "wrong df": (ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), df=2), *DOCS), None, "1 postings, but its df is 2"),
-    "a document twice": (ciff(Header(1, 2).to_bytes(), TWO, DOCS[0], DOCS[0]), None, "the docid 0 of document 2"),
-    "an unknown document": (ciff(Header(1, 1).to_bytes(), listed("x"), DOCS[1]), None, "not below the header's 1"),
+    "a list is missing": (
+        ciff(Header(1, 0).to_bytes()),
+        None,
+        "ends where postings list 1 of 1 should be",
+    ),
+    "a document is missing": (
+        ciff(Header(1, 2).to_bytes(), TWO, DOCS[0]),
+        None,
+        "where document 2 of 2 should be",
+    ),
+    "more follows": (
+        ciff(Header(1, 2).to_bytes(), TWO, *DOCS) + b"xyz",
+        None,
+        "3 bytes follow the last document",
+    ),
+    "docids stand": (
+        ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), (0, 1)), *DOCS),
+        None,
+        "do not ascend",
+    ),
+    "docids fall": (
+        ciff(Header(1, 2).to_bytes(), listed("x", (1, 1), (-1, 1)), *DOCS),
+        None,
+        "do not ascend",
+    ),
+    "docid too large": (
+        ciff(Header(1, 2).to_bytes(), listed("x", (2, 1)), *DOCS),
+        None,
+        "has the docid 2; the header",
+    ),
+    "negative tf": (
+        ciff(Header(1, 2).to_bytes(), listed("x", (0, -4)), *DOCS),
+        None,
+        "the tf -4 in its posting 1",
+    ),
+    "wrong df": (
+        ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), df=2), *DOCS),
+        None,
+        "1 postings, but its df is 2",
+    ),
+    "a document twice": (
+        ciff(Header(1, 2).to_bytes(), TWO, DOCS[0], DOCS[0]),
+        None,
+        "the docid 0 of document 2",
+    ),
+    "an unknown document": (
+        ciff(Header(1, 1).to_bytes(), listed("x"), DOCS[1]),
+        None,
+        "not below the header's 1",
+    ),
     "no UTF-8": (ciff(Header(1, 0).to_bytes(), field(1, b"\xff")), None, "no UTF-8"),
-    "a long length": (ciff(Header(1, 0).to_bytes()) + varint(2**40), None, "should have 1099511627776 bytes"),
+    "a long length": (
+        ciff(Header(1, 0).to_bytes()) + varint(2**40),
+        None,
+        "should have 1099511627776 bytes",
+    ),
     "an endless length": (ciff(Header(1, 0).to_bytes()) + b"\xff" * 20, None, "more than 64 bits"),
     "empty": (b"", 0, "ends where the header should be"),
     "a text": (b"It is a truth universally acknowledged", 0, "the header"),
@@ -250,8 +327,14 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
         ({"ids": ["a", "b"], "vocabulary": tokens}, "2 ids for 1 vectors"),
         ({"ids": ["a"], "vocabulary": tokens[:-1]}, "15 tokens for 16 terms"),
         ({"ids": ["a"], "vocabulary": ["t"] * 16}, "in the vocabulary twice"),
-        ({"ids": ["a"], "vocabulary": tokens, "documents": [7]}, "how its documents were encoded cannot be read"),
-        ({"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int3"}}, "how its documents were encoded"),
+        (
+            {"ids": ["a"], "vocabulary": tokens, "documents": [7]},
+            "how its documents were encoded cannot be read",
+        ),
+        (
+            {"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int3"}},
+            "how its documents were encoded",
+        ),
         (
             {
                 "ids": ["a"],
@@ -270,9 +353,13 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_npz_with_any_byte_changed(tmp_path: Path) -> None:
-    whole = npz(tmp_path / "v.npz", ids=["a"], vocabulary=list(SPACE.vocabulary.tokens)).read_bytes()
+    whole = npz(
+        tmp_path / "v.npz", ids=["a"], vocabulary=list(SPACE.vocabulary.tokens)
+    ).read_bytes()
     for place in range(0, len(whole), 3):
-        (tmp_path / "w.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        (tmp_path / "w.npz").write_bytes(
+            whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :]
+        )
         with contextlib.suppress(SourceError):
             assert read_vectors(tmp_path / "w.npz").ids == ["a"]
 
@@ -281,7 +368,11 @@ def parquet(path: Path, change: Callable[[dict], object] = lambda _: None) -> Pa
     import pyarrow
     import pyarrow.parquet
 
-    columns = {"id": ["a", "b", "c"], "terms": [[1, 2], [0], []], "weights": [[1.0, 2.0], [3.0], []]}
+    columns = {
+        "id": ["a", "b", "c"],
+        "terms": [[1, 2], [0], []],
+        "weights": [[1.0, 2.0], [3.0], []],
+    }
     change(columns)
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return path
@@ -308,7 +399,9 @@ def test_parquet_of_others(tmp_path: Path) -> None:
         parquet(path, change)
         found = read_vectors(path, vocabulary=SPACE.vocabulary, on_bad_row=refused.append)
         assert len(found.ids) == 2
-        assert [said in row.reason and row.place.startswith(f"{path}:row ") for row in refused] == [True], refused
+        assert [said in row.reason and row.place.startswith(f"{path}:row ") for row in refused] == [
+            True
+        ], refused
     path.write_bytes(b"none")
     with pytest.raises(SourceError, match="no Parquet file"):
         read_vectors(path)
@@ -319,7 +412,8 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         with pytest.raises(
-            MissingExtra, match=r"writing Parquet files needs pyarrow: pip install 'lexpand\[parquet\]'"
+            MissingExtra,
+            match=r"writing Parquet files needs pyarrow: pip install 'lexpand\[parquet\]'",
         ):
             export_index(index, tmp_path / "w.parquet")
     with pytest.raises(MissingExtra, match="reading Parquet files needs pyarrow"):
@@ -329,7 +423,12 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_vectors_are_those_of_the_file_s_model(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
-        for name, model in (("v.npz", SPACE.model), ("v.parquet", SPACE.model), ("v.jsonl", None), ("v.ciff", None)):
+        for name, model in (
+            ("v.npz", SPACE.model),
+            ("v.parquet", SPACE.model),
+            ("v.jsonl", None),
+            ("v.ciff", None),
+        ):
             export_index(index, tmp_path / name)
             vectors = read_vectors(tmp_path / name).vectors
             assert isinstance(vectors, SparseVectors)
@@ -341,9 +440,14 @@ def test_a_weight_too_small_for_a_float32_costs_its_row_alone(tmp_path: Path) ->
         {"id": "a", "contents": "x", "vector": {"t1": 1.5, "t2": 1e-50}},
         {"id": "b", "contents": "y", "vector": {"t1": 1.5, "t3": 2}},
     ]
-    (tmp_path / "v.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "v.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
     report = import_vectors(tmp_path / "i", tmp_path / "v.jsonl")
     assert report.added == 1
     (refused,) = report.refused
     assert (refused.place, refused.doc_id) == (f"{tmp_path / 'v.jsonl'}:1", "a")
-    assert "the term 't2' has the weight 1e-50: too small for a float32; drop the term" in refused.reason
+    assert (
+        "the term 't2' has the weight 1e-50: too small for a float32; drop the term"
+        in refused.reason
+    )

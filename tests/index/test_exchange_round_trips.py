@@ -13,16 +13,34 @@ import pytest
 from exchange_toys import decode_ciff, fill, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from index_toys import SPACE, TERMS, RealCollection, random_vectors, same_to_the_bit, toy_document, toy_vectors
+from index_toys import (
+    SPACE,
+    TERMS,
+    RealCollection,
+    random_vectors,
+    same_to_the_bit,
+    toy_document,
+    toy_vectors,
+)
 
 from lexpand import DocumentEncoding, Index, SparseVectors
 from lexpand.data import Pruning
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index.exchange import export_index, import_vectors, read_vectors
-from lexpand.index.exchange.protobuf import read_varint, read_varints, varint, varint_lengths, varints
+from lexpand.index.exchange.protobuf import (
+    read_varint,
+    read_varints,
+    varint,
+    varint_lengths,
+    varints,
+)
 
 FLOATS = ["v.jsonl", "v.jsonl.gz", "v.jsonl.zst", "v.npz", "v.parquet"]
-ROWS = st.lists(st.dictionaries(st.integers(0, TERMS - 1), st.floats(0.015625, 8, width=32)), min_size=1, max_size=8)
+ROWS = st.lists(
+    st.dictionaries(st.integers(0, TERMS - 1), st.floats(0.015625, 8, width=32)),
+    min_size=1,
+    max_size=8,
+)
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -46,9 +64,13 @@ def test_floats_come_back(real: RealCollection, tmp_path: Path, name: str, made:
                 assert (copy.space.location, copy.space.encoding) == ("", DocumentEncoding())
                 return
             assert copy.space.model == index.space.model
-            for ours, theirs in zip(index.search(real.queries), same_to_the_bit(copy, real.queries, 10), strict=True):
+            for ours, theirs in zip(
+                index.search(real.queries), same_to_the_bit(copy, real.queries, 10), strict=True
+            ):
                 assert [match.doc_id for match in ours] == [match.doc_id for match in theirs]
-                assert [match.score for match in ours] == pytest.approx([match.score for match in theirs])
+                assert [match.score for match in ours] == pytest.approx(
+                    [match.score for match in theirs]
+                )
 
 
 ENCODING = DocumentEncoding(77, pruning=Pruning(top=20), title_weight=0.25, dtype="int8")  # type: ignore[arg-type]
@@ -74,10 +96,15 @@ def test_how_documents_were_encoded_comes_back(tmp_path: Path, name: str) -> Non
         ({"title_weight": 0.5}, "encoded with title_weight 0.5, got 0.25"),
         ({"pruning": Pruning(top=30)}, "encoded with pruning {'top': 30}, got {'top': 20}"),
         ({"max_tokens": 78}, "encoded with max_tokens 78, got 77"),
-        ({"long": "refuse", "max_tokens": 78}, "encoded with long refuse, got truncate; max_tokens 78, got 77"),
+        (
+            {"long": "refuse", "max_tokens": 78},
+            "encoded with long refuse, got truncate; max_tokens 78, got 77",
+        ),
     ],
 )
-def test_what_was_encoded_otherwise_is_refused(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:
+def test_what_was_encoded_otherwise_is_refused(
+    tmp_path: Path, name: str, change: dict[str, Any], message: str
+) -> None:
     for folder, space in {
         "a": replace(SPACE, encoding=ENCODING),
         "b": replace(SPACE, encoding=replace(ENCODING, **change)),
@@ -98,7 +125,9 @@ def test_what_was_encoded_otherwise_is_refused(tmp_path: Path, name: str, change
 def test_any_vectors_come_back(rows: list[dict[int, float]], name: str) -> None:
     with (
         TemporaryDirectory() as folder,
-        fill(Path(folder, "a"), [toy_document(i) for i in range(len(rows))], toy_vectors(rows)) as index,
+        fill(
+            Path(folder, "a"), [toy_document(i) for i in range(len(rows))], toy_vectors(rows)
+        ) as index,
     ):
         path = Path(folder, name)
         export_index(index, path)
@@ -117,12 +146,19 @@ def test_any_vectors_come_back(rows: list[dict[int, float]], name: str) -> None:
 
 
 def test_jsonl_is_what_anserini_reads(tmp_path: Path) -> None:
-    with fill(tmp_path / "a", [toy_document(1), toy_document(2)], toy_vectors([{3: 1.5, 4: 0.001}, {}])) as index:
+    with fill(
+        tmp_path / "a", [toy_document(1), toy_document(2)], toy_vectors([{3: 1.5, 4: 0.001}, {}])
+    ) as index:
         report = export_index(index, tmp_path / "v.jsonl.gz", scale=100)
         assert (report.weights, report.dropped, report.empty) == (1, 1, 1)
     with gzip.open(tmp_path / "v.jsonl.gz", "rt") as file:
         assert [json.loads(line) for line in file] == [
-            {"id": "d1", "contents": "title 1 a text 1", "metadata": {"n": 1}, "vector": {"t3": 150}},
+            {
+                "id": "d1",
+                "contents": "title 1 a text 1",
+                "metadata": {"n": 1},
+                "vector": {"t3": 150},
+            },
             {"id": "d2", "contents": "title 2 a text 2", "metadata": {"n": 2}, "vector": {}},
         ]
     import_vectors(tmp_path / "b", tmp_path / "v.jsonl.gz", scale=100)
@@ -149,7 +185,11 @@ def test_ciff_by_another_decoder(tmp_path: Path) -> None:
     header, lists, documents = decode_ciff((tmp_path / "v.ciff").read_bytes())
     assert [header[i] for i in range(1, 8)] == [1, 3, 4, 3, 4, 800, 200.0]
     assert b"tf is the weight times 100" in header[8]
-    assert lists == [("t1", 1, 200, [(0, 200)]), ("t15", 1, 100, [(3, 100)]), ("t2", 2, 500, [(0, 100), (2, 400)])]
+    assert lists == [
+        ("t1", 1, 200, [(0, 200)]),
+        ("t15", 1, 100, [(3, 100)]),
+        ("t2", 2, 500, [(0, 100), (2, 400)]),
+    ]
     assert [(d.get(1, 0), d[2], d.get(3, 0)) for d in documents] == [
         (0, b"d0", 300),
         (1, b"d1", 0),
@@ -168,8 +208,14 @@ def test_ciff_of_many_documents(tmp_path: Path) -> None:
         expected = stored(index)
     scale = 255 / 3.0
     header, lists, documents = decode_ciff((tmp_path / "v.ciff").read_bytes())
-    tfs = {(documents[docid][2].decode(), term): tf for term, _, _, found in lists for docid, tf in found}
-    whole = {(doc_id, token): w * scale for doc_id, row in expected.items() for token, w in row.items()}
+    tfs = {
+        (documents[docid][2].decode(), term): tf
+        for term, _, _, found in lists
+        for docid, tf in found
+    }
+    whole = {
+        (doc_id, token): w * scale for doc_id, row in expected.items() for token, w in row.items()
+    }
     assert tfs.keys() >= {key for key, weight in whole.items() if weight > 0.51}
     assert all(abs(tf - whole[key]) <= 0.501 for key, tf in tfs.items())
     assert header[6] == sum(tfs.values())
@@ -185,7 +231,9 @@ def test_ciff_of_many_documents(tmp_path: Path) -> None:
 def test_varints_agree_with_their_slow_twin(values: list[int]) -> None:
     slow = b"".join(map(varint, values))
     assert varints(np.array(values, np.int64)) == slow
-    assert varint_lengths(np.array(values, np.int64)).tolist() == [len(varint(value)) for value in values]
+    assert varint_lengths(np.array(values, np.int64)).tolist() == [
+        len(varint(value)) for value in values
+    ]
     read = read_varints(slow)
     assert read is not None and read[0].tolist() == values
     place, found = 0, []

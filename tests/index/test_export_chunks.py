@@ -32,8 +32,13 @@ def test_a_row_a_passage(chunked: Index, tmp_path: Path, name: str) -> None:
     assert (report.documents, report.passages, report.weights) == (2, 3, 3)
     ids, vectors, vocabulary = read_vectors(tmp_path / name)
     assert ids == IDS
-    found = [{vocabulary.term(term): weight for term, weight in row.items()} for row in vectors.as_dicts()]
-    assert found == [pytest.approx(row, rel=0.01) for row in ({"t1": 1.0}, {"t2": 2.0}, {"t3": 1.0})]
+    found = [
+        {vocabulary.term(term): weight for term, weight in row.items()}
+        for row in vectors.as_dicts()
+    ]
+    assert found == [
+        pytest.approx(row, rel=0.01) for row in ({"t1": 1.0}, {"t2": 2.0}, {"t3": 1.0})
+    ]
 
 
 def test_rows_of_passages_as_json(chunked: Index, tmp_path: Path) -> None:
@@ -113,7 +118,11 @@ def test_metadata_and_text_come_back(tmp_path: Path, name: str) -> None:
 def test_an_id_that_looks_like_a_passage(tmp_path: Path) -> None:
     with Index.create(tmp_path / "a", SPACE) as index:
         documents = [Document("x", "one two"), Document("x#1", "three")]
-        index.add(documents, toy_vectors([{1: 1.0}, {2: 1.0}, {3: 1.0}]), chunks=[[(0, 3), (4, 7)], [(0, 5)]])
+        index.add(
+            documents,
+            toy_vectors([{1: 1.0}, {2: 1.0}, {3: 1.0}]),
+            chunks=[[(0, 3), (4, 7)], [(0, 5)]],
+        )
         index.commit()
         export_index(index, tmp_path / "v.npz")
     assert read_vectors(tmp_path / "v.npz").ids == ["x#0", "x##1", "x#1"]

@@ -15,7 +15,7 @@ import pytest
 from change_model import State, assert_holds, put, versioned
 
 from lexpand import Index
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 
 HERE = Path(__file__).parent
 
@@ -33,7 +33,9 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not sys.platform.startswith("linux") or compiler is None:
         pytest.skip("faults are made by a preloaded library: Linux and a C compiler are needed")
     path = tmp_path_factory.mktemp("shim") / "faults.so"
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", path, HERE / "faults.c", "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-O1", "-shared", "-fPIC", "-o", path, HERE / "faults.c", "-ldl"], check=True
+    )
     return path
 
 
@@ -60,7 +62,10 @@ def one_round(shim: Path, prepared: Path, tmp_path: Path) -> Iterator[Round]:
             path = tmp_path / "i"
             shutil.rmtree(path, ignore_errors=True)
             shutil.copytree(prepared, path)
-            stdin.write(json.dumps({"path": str(path), "number": number, "fault": fault, "after": after}) + "\n")
+            stdin.write(
+                json.dumps({"path": str(path), "number": number, "fault": fault, "after": after})
+                + "\n"
+            )
             stdin.flush()
             return json.loads(stdout.readline())
 
@@ -73,10 +78,18 @@ def rounds_of(kinds: str) -> list[tuple[int, str, str]]:
     """Every call, fault, and what the writer does afterwards. Killed before a call is killed after the last one."""
     found = [(1, "kill before", "die")]
     for number, kind in enumerate(kinds, 1):
-        found += [(number, "kill after", "die"), (number, "fail", "die"), (number, "fail from", "die")]
+        found += [
+            (number, "kill after", "die"),
+            (number, "fail", "die"),
+            (number, "fail from", "die"),
+        ]
         found += [(number, "full", "retry")]
         if kind == "w":
-            found += [(number, "half and kill", "die"), (number, "half", "die"), (number, "full from", "die")]
+            found += [
+                (number, "half and kill", "die"),
+                (number, "half", "die"),
+                (number, "full from", "die"),
+            ]
         else:
             found += [(number, "full", "die"), (number, "fail", "retry")]
     return found
@@ -107,11 +120,11 @@ def assert_next_writer_works(path: Path, state: State) -> None:
 
 
 def segment_names(path: Path) -> set[str]:
-    catalogue = Catalogue.open(path)
+    catalog = Catalog.open(path)
     try:
-        return catalogue.segment_files()
+        return catalog.segment_files()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def assert_survives(one_round: Round, path: Path, number: int, fault: str, after: str) -> str:
@@ -158,7 +171,9 @@ def test_a_fault_at_every_call(one_round: Round, tmp_path: Path) -> None:
     found, failed = Counter[str](), []
     for number, fault, after in rounds:
         try:
-            found[f"{fault}, {after}: {assert_survives(one_round, tmp_path / 'i', number, fault, after)}"] += 1
+            found[
+                f"{fault}, {after}: {assert_survives(one_round, tmp_path / 'i', number, fault, after)}"
+            ] += 1
         except AssertionError as error:
             failed.append(f"{error} <- {error.__cause__!r}"[:1500])
     print(len(rounds), "rounds", len(failed), "failed", sorted(found.items()))  # noqa: T201

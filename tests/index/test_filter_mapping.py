@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexpand.errors import FilterError
-from lexpand.index.filters import Expression, OneOf, Range, all_of, parse_filter, parse_mapping, parse_text
+from lexpand.index.filters import (
+    Expression,
+    OneOf,
+    Range,
+    all_of,
+    parse_filter,
+    parse_mapping,
+    parse_text,
+)
 
 
 @given(cases.expressions, st.sampled_from(["", "$"]))
@@ -21,10 +29,16 @@ def test_a_mapping_says_what_the_tree_says(expression: Expression, dollar: str) 
     [
         ({"year": {"gte": 2020, "lt": 2024}}, "2020 <= year < 2024"),
         ({"tags": {"in": ["b", "a", "a"]}, "price": 3}, "price = 3 and tags in (a, b)"),
-        ({"author.name": "x", '"or"': 1, '"a.b".c': 2}, '"a.b".c = 2 and "or" = 1 and author.name = x'),
+        (
+            {"author.name": "x", '"or"': 1, '"a.b".c': 2},
+            '"a.b".c = 2 and "or" = 1 and author.name = x',
+        ),
         ({"doi": {"exists": False}, "public": True}, "not exists(doi) and public = true"),
         ({"or": [{"a": 1, "b": 2}, {"c": {"ne": 3}}], "not": {"d": {"nin": [1, 2]}}}, None),
-        ({"$and": [{"year": {"$gt": 1, "$lte": 2.5, "$exists": True}}]}, "1 < year <= 2.5 and exists(year)"),
+        (
+            {"$and": [{"year": {"$gt": 1, "$lte": 2.5, "$exists": True}}]},
+            "1 < year <= 2.5 and exists(year)",
+        ),
         ({"day": {"gte": "2024-01-31"}}, 'day >= "2024-01-31"'),
     ],
 )
@@ -49,7 +63,10 @@ for _ in range(10_000):
         ({"not": [{"a": 1}]}, "must be a mapping"),
         ({1: 2}, "keys must be strings"),
         ({"year": {}}, "the condition on year"),
-        ({"year": {"after": 2020}}, "year has the operator 'after': the operators are gt, gte, lt, lte, eq, ne, in"),
+        (
+            {"year": {"after": 2020}},
+            "year has the operator 'after': the operators are gt, gte, lt, lte, eq, ne, in",
+        ),
         ({"year": {"gt": 1, "$gt": 2}}, r"both with and without \$: \$gt, gt"),
         ({"year": {"gt": 1, "gte": 2}}, "both 'gt' and 'gte'"),
         ({"year": {"gt": 1, "lt": "b"}}, "two of one type"),

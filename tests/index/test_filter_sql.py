@@ -16,7 +16,7 @@ from lexpand.index.filters import Expression, OneOf, matches, matching_rows, par
 
 def check(expression: Expression, documents: list[dict[str, Any]]) -> None:
     expected = [row for row, metadata in enumerate(documents) if matches(expression, metadata)]
-    db = cases.catalogue_of(documents)
+    db = cases.catalog_of(documents)
     found = matching_rows(db, expression)
     assert found.dtype == "uint32"
     assert found.tolist() == expected, str(expression)
@@ -30,35 +30,52 @@ def check(expression: Expression, documents: list[dict[str, Any]]) -> None:
 @given(cases.expressions, st.lists(cases.metadata, max_size=6))
 @example(parse_text("a = 9007199254740993"), [{"a": 2**53}, {"a": 2**53 + 1}, {"a": float(2**53)}])
 @example(parse_text("a = 1"), [{"a": True}, {"a": 1.0}, {"a": "1"}, {"a": [True, 1]}])
-@example(parse_text("not a > 9223372036854775808"), [{"a": 2**63}, {"a": 2**63 + 1}, {"a": 2**80}, {}])
+@example(
+    parse_text("not a > 9223372036854775808"), [{"a": 2**63}, {"a": 2**63 + 1}, {"a": 2**80}, {}]
+)
 def test_sql_equals_the_definition(expression: Expression, documents: list[dict[str, Any]]) -> None:
     check(expression, documents)
 
 
 @settings(max_examples=300)
-@given(cases.conditions(st.just(("a",))), st.lists(cases.scalars | st.lists(cases.scalars, max_size=3), max_size=8))
+@given(
+    cases.conditions(st.just(("a",))),
+    st.lists(cases.scalars | st.lists(cases.scalars, max_size=3), max_size=8),
+)
 def test_one_field_equals_the_definition(expression: Expression, values: list[Any]) -> None:
     check(expression, [{"a": value} for value in values])
 
 
-def neighbour(value: float, steps: int) -> float:
+def neighbor(value: float, steps: int) -> float:
     for _ in range(abs(steps)):
         value = math.nextafter(value, math.copysign(math.inf, steps))
     return value
 
 
 @settings(max_examples=150)
-@given(st.floats(allow_nan=False, allow_infinity=False), st.lists(st.integers(-2, 2), max_size=5), st.data())
-def test_neighbouring_floats_are_told_apart(value: float, steps: list[int], data: st.DataObject) -> None:
-    near = [each for step in steps if math.isfinite(each := neighbour(value, step))]
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(st.integers(-2, 2), max_size=5),
+    st.data(),
+)
+def test_neighboring_floats_are_told_apart(
+    value: float, steps: list[int], data: st.DataObject
+) -> None:
+    near = [each for step in steps if math.isfinite(each := neighbor(value, step))]
     expression = data.draw(cases.conditions(st.just(("a",)), st.sampled_from([value, *near])))
     check(expression, [{"a": each} for each in [value, *near]])
 
 
 def test_usual_documents_are_left_to_sql() -> None:
     documents = [{"year": 2020 + i, "tags": ["x", "y"], "price": i / 2 + 0.1} for i in range(4)]
-    verdict, parameters = to_sql(parse_text("year >= 2022 and tags = y and not price > 100.5 and exists(tags)"))
-    found = cases.catalogue_of(documents).execute(f"SELECT {verdict} FROM documents", parameters).fetchall()
+    verdict, parameters = to_sql(
+        parse_text("year >= 2022 and tags = y and not price > 100.5 and exists(tags)")
+    )
+    found = (
+        cases.catalog_of(documents)
+        .execute(f"SELECT {verdict} FROM documents", parameters)
+        .fetchall()
+    )
     assert found == [(0,), (0,), (1,), (1,)]
 
 
@@ -79,7 +96,10 @@ def test_the_largest_filter_is_within_the_limits_of_sqlite() -> None:
         check(deep, [{"c": 3}, {"b": 2}, {"a": 1}, {"a": 1, "c": 3}, {}])
     check(
         parse_text(
-            " or ".join(f"(a = {n} and not ({' and '.join(f'b > {n}{i}' for i in range(40))}))" for n in range(20))
+            " or ".join(
+                f"(a = {n} and not ({' and '.join(f'b > {n}{i}' for i in range(40))}))"
+                for n in range(20)
+            )
         ),
         [{"a": 1, "b": 3}, {"a": 1}],
     )
@@ -87,7 +107,9 @@ def test_the_largest_filter_is_within_the_limits_of_sqlite() -> None:
 
 
 def test_deleted_documents_are_found_too() -> None:
-    assert matching_rows(cases.catalogue_of([{"a": 1}, {"a": 1}], deleted=[0]), parse_text("a = 1")).tolist() == [0, 1]
+    assert matching_rows(
+        cases.catalog_of([{"a": 1}, {"a": 1}], deleted=[0]), parse_text("a = 1")
+    ).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("metadata", ["[]", '{"a": 1', "7"])
@@ -104,7 +126,9 @@ def test_damaged_metadata_is_an_error_or_matches_nothing(metadata: str, key: str
 
 
 def test_the_definition_by_examples() -> None:
-    metadata = json.loads('{"n": 1, "f": 2.5, "s": "x", "l": [1, "x", null], "o": {"k": [true]}, "z": null, "e": []}')
+    metadata = json.loads(
+        '{"n": 1, "f": 2.5, "s": "x", "l": [1, "x", null], "o": {"k": [true]}, "z": null, "e": []}'
+    )
     holding = "n = 1 | n = 1.0 | n < 1.5 | s = x | l = 1 | l = x | o.k = true | exists(o) | exists(l) | 2 < f < 3"
     failing = 'n = true | n = "1" | s > 0 | l = n | exists(z) | exists(e) | exists(q) | l.k = 1 | o = k | n.k = 1'
     for text in holding.split(" | "):

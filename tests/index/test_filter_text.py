@@ -90,7 +90,9 @@ def test_what_a_text_says(text: str, expected: Expression) -> None:
 
 
 def test_the_fields_and_kinds_of_a_filter() -> None:
-    expression = parse_text("2020 <= year and not (author.name = x or exists(doi) or year in (a, true, 1))")
+    expression = parse_text(
+        "2020 <= year and not (author.name = x or exists(doi) or year in (a, true, 1))"
+    )
     assert fields_of(expression) == {("year",), ("author", "name"), ("doi",)}
     assert {tuple(sorted(condition.kinds)) for condition in expression.conditions} == {
         ("number",),
@@ -101,8 +103,12 @@ def test_the_fields_and_kinds_of_a_filter() -> None:
 
 
 @given(cases.json_values.filter(lambda value: value is not None), cases.scalars)
-def test_groups_are_equal_as_filters_hold_values_equal(value: object, other: bool | int | float | str) -> None:
-    equal = isinstance(value, bool | int | float | str) and matches(OneOf(("a",), (other,)), {"a": value})
+def test_groups_are_equal_as_filters_hold_values_equal(
+    value: object, other: bool | int | float | str
+) -> None:
+    equal = isinstance(value, bool | int | float | str) and matches(
+        OneOf(("a",), (other,)), {"a": value}
+    )
     assert (group_key(value) == group_key(other)) == equal
     assert hash(group_key(value)) == hash(group_key(value))
 
@@ -112,14 +118,18 @@ def test_groups_of_numbers_and_objects() -> None:
     assert group_key(0.0) == group_key(-0.0)
     assert group_key(2**53 + 1) != group_key(float(2**53))
     assert (
-        group_key({"a": [1, {"b": 0}]}) == group_key({"a": [1.0, {"b": -0.0}]}) != group_key({"a": [1, {"b": False}]})
+        group_key({"a": [1, {"b": 0}]})
+        == group_key({"a": [1.0, {"b": -0.0}]})
+        != group_key({"a": [1, {"b": False}]})
     )
     assert group_key([]) != group_key({})
 
 
 def test_precedence_and_case() -> None:
     a, b, c = (Exists((key,)) for key in "abc")
-    assert parse_text("exists(a) or exists(b) AND NOT exists(c)") == any_of([a, all_of([b, Not(c)])])
+    assert parse_text("exists(a) or exists(b) AND NOT exists(c)") == any_of(
+        [a, all_of([b, Not(c)])]
+    )
     assert parse_text("(Exists(a) Or exists(b)) and exists(c)") == all_of([any_of([a, b]), c])
     assert str(parse_text("(exists(a) or exists(b)) and not (exists(c) and exists(a))")) == (
         "(exists(a) or exists(b)) and not (exists(a) and exists(c))"
@@ -185,9 +195,16 @@ def test_an_error_points_at_the_place() -> None:
 def test_equal_values_are_one_key_and_types_are_told_apart() -> None:
     assert OneOf(YEAR, (1, 1.0)) == OneOf(YEAR, (1,))
     assert OneOf(YEAR, (0.0,)) == OneOf(YEAR, (-0.0,))
-    different = {OneOf(YEAR, (1,)), OneOf(YEAR, (True,)), OneOf(YEAR, ("1",)), OneOf(YEAR, (2**53,))}
+    different = {
+        OneOf(YEAR, (1,)),
+        OneOf(YEAR, (True,)),
+        OneOf(YEAR, ("1",)),
+        OneOf(YEAR, (2**53,)),
+    }
     assert len({*different, OneOf(YEAR, (2**53 + 1,))}) == 5
-    assert all_of([Exists(YEAR), all_of([Exists(TAGS), Exists(YEAR)])]) == all_of([Exists(TAGS), Exists(YEAR)])
+    assert all_of([Exists(YEAR), all_of([Exists(TAGS), Exists(YEAR)])]) == all_of(
+        [Exists(TAGS), Exists(YEAR)]
+    )
     assert Exists(YEAR) != "exists(year)"
 
 

@@ -15,9 +15,19 @@ from lexpand.errors import CorruptIndex, OlderFormat
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "index_v3"
 TOKENS = ("[PAD]", "account", "login", "reset", "café", "東京", "##ing", "cat")
-SPACE = VectorSpace(ModelId("golden", "ab" * 16), Vocabulary(TOKENS), "golden-model", DocumentEncoding(max_tokens=256))
+SPACE = VectorSpace(
+    ModelId("golden", "ab" * 16),
+    Vocabulary(TOKENS),
+    "golden-model",
+    DocumentEncoding(max_tokens=256),
+)
 FIRST = [
-    Document("a", "Recover your account", "Accounts", {"year": 2020, "tags": ["help", "login"], "open": True}),
+    Document(
+        "a",
+        "Recover your account",
+        "Accounts",
+        {"year": 2020, "tags": ["help", "login"], "open": True},
+    ),
     Document("b", "Reset the login. Then wait.", "", {"year": 2021, "tags": "login"}),
     Document("c", "A cat in a café", "", {"note": {"by": "Zoë"}}),
 ]
@@ -30,7 +40,9 @@ WORDS = ["account", "cat"]
 def make_golden(path: Path) -> None:
     """Three commits: added; replaced and added; deleted. A merge, the fourth, follows the last."""
     columns = {"year": "integer", "tags": "keyword", "open": "boolean"}
-    with Index.create(path, SPACE, words=WordAnalyzer("english", stop_words=["a", "the"]), columns=columns) as index:
+    with Index.create(
+        path, SPACE, words=WordAnalyzer("english", stop_words=["a", "the"]), columns=columns
+    ) as index:
         index.add(FIRST, SparseVectors.from_rows(VECTORS, len(TOKENS)), chunks=CHUNKS)
         index.commit()
         index.replace(SECOND, SparseVectors.from_rows([{5: 0.5, 7: 1.0}], len(TOKENS)))
@@ -51,7 +63,10 @@ def check(path: Path) -> None:
         found = same_to_the_bit(index, queries, 10)
         assert [[hit.doc_id for hit in hits] for hits in found] == [["b", "a"], ["c"]]
         assert found[0][0].span == (0, 16)
-        assert [[hit.doc_id for hit in hits] for hits in index.search_words(WORDS)] == [["a"], ["c"]]
+        assert [[hit.doc_id for hit in hits] for hits in index.search_words(WORDS)] == [
+            ["a"],
+            ["c"],
+        ]
         assert index.matching("year >= 2021 and not tags = login") == ["c"]
         assert index.matching('open = true or note.by = "Zoë"') == ["a"]
 
@@ -65,15 +80,17 @@ def test_the_golden_of_format_3_is_read(copy: Path) -> None:
     check(copy)
 
 
-def test_the_golden_of_format_3_is_read_where_nobody_can_write(read_only: Callable[[Path], Path]) -> None:
+def test_the_golden_of_format_3_is_read_where_nobody_can_write(
+    read_only: Callable[[Path], Path],
+) -> None:
     check(read_only(GOLDEN))
 
 
 def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
     with Index.open(copy) as index:
         index.compact()
-        assert (index.info().segments, index.info().live_units) == (1, index.info().units)
-    database = sqlite3.connect(copy / "catalogue.sqlite")
+        assert (index.info().segments, index.info().live_passages) == (1, index.info().passages)
+    database = sqlite3.connect(copy / "catalog.sqlite")
     assert database.execute("SELECT COUNT(*) FROM documents").fetchone() == (3,)
     database.close()
     with Index.open(copy) as index:
@@ -82,7 +99,7 @@ def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
 
 
 def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
-    """Segment by segment, byte by byte; and the same catalogue, but for times and names."""
+    """Segment by segment, byte by byte; and the same catalog, but for times and names."""
     make_golden(tmp_path / "new")
     new, old = (sorted((path / "segments").iterdir()) for path in (tmp_path / "new", GOLDEN))
     assert [file.read_bytes() for file in new] == [file.read_bytes() for file in old]
@@ -93,7 +110,7 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
         # The versions of Lexpand and of the stemmer, and the checksum that covers them, change.
         "settings": "key, CASE WHEN key IN ('created_by', 'checksum') THEN '' "
         "WHEN key = 'words' THEN json_remove(value, '$.stemmer') ELSE value END",
-        "segments": "segment, created, retired, units, bytes, checksum",
+        "segments": "segment, created, retired, passages, bytes, checksum",
         "commits": "commit_id, documents",
     }
     for table, columns in tables.items():
@@ -102,8 +119,8 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
 
 
 def read(path: Path, query: str) -> list[tuple[object, ...]]:
-    # Immutable, because SQLite otherwise makes files beside a catalogue that it reads.
-    database = sqlite3.connect(f"{(path / 'catalogue.sqlite').as_uri()}?immutable=1", uri=True)
+    # Immutable, because SQLite otherwise makes files beside a catalog that it reads.
+    database = sqlite3.connect(f"{(path / 'catalog.sqlite').as_uri()}?immutable=1", uri=True)
     try:
         return database.execute(query).fetchall()
     finally:
@@ -112,10 +129,13 @@ def read(path: Path, query: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_older_format_is_refused(copy: Path, version: int) -> None:
-    database = sqlite3.connect(copy / "catalogue.sqlite")
+    database = sqlite3.connect(copy / "catalog.sqlite")
     database.execute(f"PRAGMA user_version = {version}")
     database.close()
-    with pytest.raises(OlderFormat, match=f"format {version}, made before the first release: index its source again"):
+    with pytest.raises(
+        OlderFormat,
+        match=f"format {version}, made before the first release: index its source again",
+    ):
         Index.open(copy)
 
 
@@ -129,8 +149,10 @@ def test_an_older_format_is_refused(copy: Path, version: int) -> None:
     ],
 )
 def test_settings_and_vocabulary_have_a_checksum(copy: Path, change: str) -> None:
-    database = sqlite3.connect(copy / "catalogue.sqlite", isolation_level=None)
+    database = sqlite3.connect(copy / "catalog.sqlite", isolation_level=None)
     database.execute(change)
     database.close()
-    with pytest.raises(CorruptIndex, match="its settings or its vocabulary are not what was written"):
+    with pytest.raises(
+        CorruptIndex, match="its settings or its vocabulary are not what was written"
+    ):
         Index.open(copy)

@@ -1,8 +1,9 @@
 """Segment files of format 2 as they were first written: every later version must read them to the same answers.
 
-`tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the format: two closed
-fields (a narrow vocabulary with dense, split and rare terms; a wide one), words, and columns. `segment_v2.seg` holds
-the same and was made before dense terms had maxima (kind 32), when fewer terms were dense.
+`tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the
+format: two closed fields (a narrow vocabulary with dense, split and rare terms; a wide one), words,
+and columns. `segment_v2.seg` holds the same and was made before dense terms had maxima (kind 32),
+when fewer terms were dense.
 """
 
 from collections.abc import Iterator
@@ -48,8 +49,13 @@ def words_of(unit: int) -> dict[str, int]:
     )
 
 
-def closed(number: int, vocabulary: int, factor: int) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
-    rows = [{term * factor: weight for term, weight in weights_of(unit).items()} for unit in range(UNITS)]
+def closed(
+    number: int, vocabulary: int, factor: int
+) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
+    rows = [
+        {term * factor: weight for term, weight in weights_of(unit).items()}
+        for unit in range(UNITS)
+    ]
     vectors = SparseVectors.from_rows(rows, vocabulary)
     return number, vocabulary, vectors.indptr, vectors.terms, vectors.weights
 
@@ -84,15 +90,28 @@ FOUND = [
     [(61, 2.5775069736925866), (203, 2.5775069736925866), (345, 2.5775069736925866)],
 ]
 # BM25 depends on the platform's logarithm.
-FOUND_WORDS = [(9, 4.81331394224145), (0, 1.6667285797166007), (581, 1.662123168436778), (294, 1.6484583841478506)]
+FOUND_WORDS = [
+    (9, 4.81331394224145),
+    (0, 1.6667285797166007),
+    (581, 1.662123168436778),
+    (294, 1.6484583841478506),
+]
 
 
 def found_in(
     segment: _native.Segment, field: int, vocabulary: int, factor: int, k: int
 ) -> list[list[tuple[int, float]]]:
-    queries = SparseVectors.from_rows([{t * factor: w for t, w in query.items()} for query in QUERIES], vocabulary)
+    queries = SparseVectors.from_rows(
+        [{t * factor: w for t, w in query.items()} for query in QUERIES], vocabulary
+    )
     indptr, scores, _, _, ordinals = _native.search(
-        [(segment, None)], field, queries.indptr, queries.terms, queries.weights, vocabulary_size=vocabulary, k=k
+        [(segment, None)],
+        field,
+        queries.indptr,
+        queries.terms,
+        queries.weights,
+        vocabulary_size=vocabulary,
+        k=k,
     )
     pairs = list(zip(ordinals.tolist(), scores.tolist(), strict=True))
     return [pairs[start:end] for start, end in pairwise(indptr.tolist())]
@@ -103,7 +122,9 @@ def words_found(segment: _native.Segment) -> list[tuple[int, float]]:
     words = ["seventh", "東京"]
     units, total = field.totals()
     df = _native.document_frequencies([field], [None], words)
-    query = _native.WordQuery([(word, 1.0) for word in words], df, units=units, total_length=total, k1=1.2, b=0.75)
+    query = _native.WordQuery(
+        [(word, 1.0) for word in words], df, units=units, total_length=total, k1=1.2, b=0.75
+    )
     scores, _, _, ordinals = query.search([field], [np.arange(UNITS, dtype=np.uint32)], [None], 4)
     return list(zip(ordinals.tolist(), scores.tolist(), strict=True))
 
@@ -114,13 +135,21 @@ def test_the_golden_is_searched_to_the_same_answers(path: Path) -> None:
     segment.check_deep()
     assert found_in(segment, 0, VOCABULARY, 1, 3) == FOUND
     assert found_in(segment, 7, WIDE, 1093, 3) == FOUND
-    assert [ordinal for ordinal, _ in words_found(segment)] == [ordinal for ordinal, _ in FOUND_WORDS]
-    assert [score for _, score in words_found(segment)] == pytest.approx([score for _, score in FOUND_WORDS], rel=1e-12)
+    assert [ordinal for ordinal, _ in words_found(segment)] == [
+        ordinal for ordinal, _ in FOUND_WORDS
+    ]
+    assert [score for _, score in words_found(segment)] == pytest.approx(
+        [score for _, score in FOUND_WORDS], rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(("field", "factor"), [(0, 1), (7, 1093)])
-@pytest.mark.parametrize(("path", "dense"), [(GOLDEN, [0, 1, 2]), (EARLIER, [0, 1])], ids=["today", "earlier"])
-def test_the_golden_is_the_file_of_the_page(path: Path, dense: list[int], field: int, factor: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "dense"), [(GOLDEN, [0, 1, 2]), (EARLIER, [0, 1])], ids=["today", "earlier"]
+)
+def test_the_golden_is_the_file_of_the_page(
+    path: Path, dense: list[int], field: int, factor: int
+) -> None:
     segment = PlainSegment(PlainSegment.read(path).data, field)
     segment.check_closed()
     assert (segment.version, segment.units) == (2, UNITS)
@@ -156,5 +185,7 @@ def test_todays_writer_still_writes_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [GOLDEN, EARLIER], ids=lambda path: path.name)
 def test_todays_merge_still_writes_the_same(path: Path, tmp_path: Path) -> None:
-    _native.merge_segments(tmp_path / "new.seg", [(_native.Segment.open(path), None)], list(extras()))
+    _native.merge_segments(
+        tmp_path / "new.seg", [(_native.Segment.open(path), None)], list(extras())
+    )
     assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()

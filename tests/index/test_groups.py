@@ -10,7 +10,10 @@ from lexpand import Document, Index
 def test_equal_numbers_are_one_group(tmp_path: Path) -> None:
     values = [1, 1.0, True, "1", 0, -0.0, False, None, None, [1], [1.0]]
     with Index.create(tmp_path / "i", SPACE) as index:
-        documents = [Document(f"d{n}", text="a text", metadata={"v": value}) for n, value in enumerate(values)]
+        documents = [
+            Document(f"d{n}", text="a text", metadata={"v": value})
+            for n, value in enumerate(values)
+        ]
         index.add(documents, toy_vectors([{0: 20.0 - n} for n in range(len(values))]))
         index.commit()
         (found,) = index.search(toy_vectors([{0: 1.0}]), 20, group_by="v")

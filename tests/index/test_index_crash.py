@@ -15,7 +15,7 @@ from index_toys import EVERYTHING, SPACE, add_toys, ids_in, make_toys, same_to_t
 
 from lexpand import Index, _native
 from lexpand.errors import IndexLocked
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 
 HERE = Path(__file__).parent
 
@@ -24,7 +24,9 @@ HERE = Path(__file__).parent
 def killed_writers(path: Path) -> Iterator[Callable[[float], list[int]]]:
     """Gives a function that lets a writer work for some seconds, kills it, and tells what it had committed."""
     command = [sys.executable, str(HERE / "crash_rounds.py"), str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -50,7 +52,8 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             with Index.open(path) as index:
                 found = ids_in(index)
                 assert found == [f"d{number}" for number in range(len(index))]
-                # A commit may be done whose writer did not live to tell; none that was told is missing.
+                # A commit may be done whose writer did not live to tell; none that was told is
+                # missing.
                 assert told <= set(range(len(index)))
                 assert len(index) % 2 == 1
                 documents = index.documents(range(len(index)))
@@ -65,12 +68,12 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 
 def segment_names(path: Path) -> set[str]:
-    """The files that the catalogue names."""
-    catalogue = Catalogue.open(path)
+    """The files that the catalog names."""
+    catalog = Catalog.open(path)
     try:
-        return catalogue.segment_files()
+        return catalog.segment_files()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
 def test_left_overs_are_never_read_and_removed_by_the_next_writer(tmp_path: Path) -> None:
@@ -104,11 +107,11 @@ def test_a_locked_out_writer_removes_nothing(tmp_path: Path) -> None:
 def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) -> None:
     path = tmp_path / "i"
     path.mkdir()
-    catalogue = path / "catalogue.sqlite"
+    catalog = path / "catalog.sqlite"
     if left == "empty file":
-        catalogue.touch()
+        catalog.touch()
     elif left != "nothing":
-        database = sqlite3.connect(catalogue, isolation_level=None)
+        database = sqlite3.connect(catalog, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         if left == "log":
             database.execute("BEGIN")
@@ -123,8 +126,10 @@ def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) ->
         assert ids_in(index) == ["d1"]
 
 
-def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = Catalogue.commit
+def test_interrupted_right_after_the_commit_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Catalog.commit
 
     def commit_and_be_interrupted(*arguments: object) -> None:
         commit(*arguments)  # type: ignore[arg-type]
@@ -134,7 +139,7 @@ def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: p
     with Index.open(path) as index:
         add_toys(index, 2)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Catalogue, "commit", commit_and_be_interrupted)
+            patch.setattr(Catalog, "commit", commit_and_be_interrupted)
             index.commit()
         assert ids_in(index) == ["d1", "d2"]
         assert index.commit().commit_id == 2  # nothing waits
@@ -145,7 +150,9 @@ def test_interrupted_right_after_the_commit_point(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("moment", ["before the segment", "before the commit point"])
-def test_interrupted_before_the_commit_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_interrupted_before_the_commit_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -156,7 +163,7 @@ def test_interrupted_before_the_commit_point(tmp_path: Path, monkeypatch: pytest
             if moment == "before the segment":
                 patch.setattr(_native, "write_segment", interrupt)
             else:
-                patch.setattr(Catalogue, "commit", interrupt)
+                patch.setattr(Catalog, "commit", interrupt)
             index.commit()
         assert ids_in(index) == ["d1"]
         assert len(list((path / "segments").iterdir())) == 1

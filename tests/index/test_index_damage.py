@@ -12,7 +12,14 @@ from index_toys import EVERYTHING, SPACE, RealCollection, add_toys, ids_in, make
 from segment_reader import PlainSegment
 
 from lexpand import Index
-from lexpand.errors import CorruptIndex, IndexStateError, LexpandError, NewerFormat, NotAnIndex, StorageError
+from lexpand.errors import (
+    CorruptIndex,
+    IndexStateError,
+    LexpandError,
+    NewerFormat,
+    NotAnIndex,
+    StorageError,
+)
 
 
 @pytest.fixture
@@ -53,7 +60,9 @@ def test_a_file(tmp_path: Path) -> None:
     file.write_text("text")
     refused(file, NotAnIndex, str(file), "an index is a folder")
     assert not Index.exists(file)
-    with pytest.raises(StorageError, match=r"cannot make an index at .*file: .*; choose another place"):
+    with pytest.raises(
+        StorageError, match=r"cannot make an index at .*file: .*; choose another place"
+    ):
         Index.create(file, SPACE)
     with pytest.raises(StorageError, match="choose another place"):
         Index.create(file / "below", SPACE)
@@ -61,47 +70,53 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [(), ("thesis.txt",), ("segments",)])
-def test_a_folder_without_a_catalogue(tmp_path: Path, files: tuple[str, ...]) -> None:
+def test_a_folder_without_a_catalog(tmp_path: Path, files: tuple[str, ...]) -> None:
     for name in files:
         (tmp_path / name).write_text("text")
-    refused(tmp_path, NotAnIndex, str(tmp_path), "has no catalogue.sqlite", "`lexpand index SOURCE")
+    refused(tmp_path, NotAnIndex, str(tmp_path), "has no catalog.sqlite", "`lexpand index SOURCE")
     assert not Index.exists(tmp_path)
 
 
 def test_an_interrupted_creation_is_no_index(tmp_path: Path) -> None:
-    (tmp_path / "catalogue.sqlite").touch()
+    (tmp_path / "catalog.sqlite").touch()
     refused(tmp_path, NotAnIndex, str(tmp_path), "is no index")
 
 
-def test_a_catalogue_that_is_no_database(tmp_path: Path) -> None:
-    catalogue = tmp_path / "catalogue.sqlite"
-    catalogue.write_text("A list of the things in the cellar. " * 100)
-    refused(tmp_path, CorruptIndex, str(catalogue), "is damaged", "restore it from a copy, or index again")
-    with pytest.raises(IndexStateError, match=r"catalogue\.sqlite"):
+def test_a_catalog_that_is_no_database(tmp_path: Path) -> None:
+    catalog = tmp_path / "catalog.sqlite"
+    catalog.write_text("A list of the things in the cellar. " * 100)
+    refused(
+        tmp_path,
+        CorruptIndex,
+        str(catalog),
+        "is damaged",
+        "restore it from a copy, or index again",
+    )
+    with pytest.raises(IndexStateError, match=r"catalog\.sqlite"):
         Index.create(tmp_path, SPACE)
-    assert catalogue.read_text().startswith("A list")
+    assert catalog.read_text().startswith("A list")
 
 
 def test_a_database_of_somebody_else(tmp_path: Path) -> None:
     """It is not opened, and above all not taken for the left-over of an interrupted creation."""
-    catalogue = tmp_path / "catalogue.sqlite"
-    database = sqlite3.connect(catalogue)
+    catalog = tmp_path / "catalog.sqlite"
+    database = sqlite3.connect(catalog)
     database.execute("CREATE TABLE books (title TEXT)")
     database.execute("INSERT INTO books VALUES ('Moby-Dick')")
     database.commit()
-    refused(tmp_path, NotAnIndex, str(tmp_path), "its catalogue.sqlite is not one of Lexpand")
+    refused(tmp_path, NotAnIndex, str(tmp_path), "its catalog.sqlite is not one of Lexpand")
     with pytest.raises(IndexStateError, match="choose another folder"):
         Index.create(tmp_path, SPACE)
     assert database.execute("SELECT title FROM books").fetchall() == [("Moby-Dick",)]
     database.close()
-    assert catalogue.is_file()
+    assert catalog.is_file()
 
 
-# Catalogues
+# Catalogs
 
 
-def test_a_newer_catalogue(path: Path) -> None:
-    database = sqlite3.connect(path / "catalogue.sqlite")
+def test_a_newer_catalog(path: Path) -> None:
+    database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("PRAGMA user_version = 4")
     database.close()
     refused(path, NewerFormat, str(path), "format 4", "reads up to 3: upgrade lexpand")
@@ -109,25 +124,30 @@ def test_a_newer_catalogue(path: Path) -> None:
         Index.create(path, SPACE)
 
 
-def test_a_catalogue_cut_anywhere(path: Path, tmp_path: Path) -> None:
-    whole = (path / "catalogue.sqlite").read_bytes()
+def test_a_catalog_cut_anywhere(path: Path, tmp_path: Path) -> None:
+    whole = (path / "catalog.sqlite").read_bytes()
     for part in (1, 10, 50, 90, 99):
-        (path / "catalogue.sqlite").write_bytes(whole[: len(whole) * part // 100])
-        refused(path, CorruptIndex, str(path / "catalogue.sqlite"), "restore it from a copy, or index again")
-    (path / "catalogue.sqlite").write_bytes(b"")
+        (path / "catalog.sqlite").write_bytes(whole[: len(whole) * part // 100])
+        refused(
+            path,
+            CorruptIndex,
+            str(path / "catalog.sqlite"),
+            "restore it from a copy, or index again",
+        )
+    (path / "catalog.sqlite").write_bytes(b"")
     refused(path, NotAnIndex, str(path))
 
 
-def test_bits_that_flip_in_the_catalogue(path: Path) -> None:
+def test_bits_that_flip_in_the_catalog(path: Path) -> None:
     """SQLite has no checksums, so not every flip can be seen; one that is seen is an error of ours."""
-    catalogue, places, seen = path / "catalogue.sqlite", random.Random(1), 0
-    whole = catalogue.read_bytes()
+    catalog, places, seen = path / "catalog.sqlite", random.Random(1), 0
+    whole = catalog.read_bytes()
     for _ in range(300):
-        change(catalogue, places.randrange(len(whole)), bit=places.randrange(8))
+        change(catalog, places.randrange(len(whole)), bit=places.randrange(8))
         seen += survives(path, verify=True)
         for name in ("-wal", "-shm"):
-            (path / f"catalogue.sqlite{name}").unlink(missing_ok=True)
-        catalogue.write_bytes(whole)
+            (path / f"catalog.sqlite{name}").unlink(missing_ok=True)
+        catalog.write_bytes(whole)
     assert seen
 
 
@@ -147,14 +167,14 @@ def survives(path: Path, *, verify: bool) -> bool:
     return False
 
 
-def test_a_document_that_the_catalogue_lacks(path: Path) -> None:
-    database = sqlite3.connect(path / "catalogue.sqlite")
+def test_a_document_that_the_catalog_lacks(path: Path) -> None:
+    database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("DELETE FROM documents WHERE doc_id = 'd2'")
     database.commit()
     database.close()
     with (
         Index.open(path) as index,
-        pytest.raises(CorruptIndex, match=r"the catalogue lacks row 1; restore it from a copy"),
+        pytest.raises(CorruptIndex, match=r"the catalog lacks row 1; restore it from a copy"),
     ):
         index.documents([match.row for match in index.search(EVERYTHING)[0]])
 
@@ -171,12 +191,12 @@ def test_a_document_that_the_catalogue_lacks(path: Path) -> None:
         "UPDATE segments SET checksum = 'no number'",
     ],
 )
-def test_a_catalogue_that_lacks_something(path: Path, change: str) -> None:
-    database = sqlite3.connect(path / "catalogue.sqlite")
+def test_a_catalog_that_lacks_something(path: Path, change: str) -> None:
+    database = sqlite3.connect(path / "catalog.sqlite")
     database.execute(change)
     database.commit()
     database.close()
-    with pytest.raises(IndexStateError, match=r"catalogue\.sqlite"):
+    with pytest.raises(IndexStateError, match=r"catalog\.sqlite"):
         Index.open(path)
 
 
@@ -207,12 +227,18 @@ def test_a_missing_segment(path: Path) -> None:
 
 
 def test_a_segment_of_another_index(path: Path, tmp_path: Path) -> None:
-    """It is whole, and as long as its own: only the catalogue knows that it does not belong here."""
+    """It is whole, and as long as its own: only the catalog knows that it does not belong here."""
     other = make_toys(tmp_path / "other", [8, 9])
     file = segment_of(path)
     assert segment_of(other).stat().st_size == file.stat().st_size
     shutil.copy(segment_of(other), file)
-    refused(path, CorruptIndex, str(file), "is not the segment that the catalogue names", "restore it from a copy")
+    refused(
+        path,
+        CorruptIndex,
+        str(file),
+        "is not the segment that the catalog names",
+        "restore it from a copy",
+    )
     with pytest.raises(CorruptIndex):
         Index.open(path, verify=False)
 
@@ -243,7 +269,9 @@ def test_bits_that_flip_in_a_segment(real: RealCollection, tmp_path: Path) -> No
     file = segment_of(path)
     whole, places = file.read_bytes(), random.Random(3)
     # Some in the header and the table, the rest anywhere.
-    chosen = [places.randrange(64 + 13 * 32) for _ in range(15)] + [places.randrange(len(whole)) for _ in range(45)]
+    chosen = [places.randrange(64 + 13 * 32) for _ in range(15)] + [
+        places.randrange(len(whole)) for _ in range(45)
+    ]
     for place in chosen:
         change(file, place, bit=places.randrange(8))
         with pytest.raises((CorruptIndex, NewerFormat)) as error:
@@ -278,14 +306,20 @@ def test_every_bit_of_a_small_segment(path: Path) -> None:
     assert seen > 64
 
 
-@pytest.mark.parametrize("spoil", [lambda path: segment_of(path).unlink(), lambda path: change(segment_of(path), 300)])
+@pytest.mark.parametrize(
+    "spoil", [lambda path: segment_of(path).unlink(), lambda path: change(segment_of(path), 300)]
+)
 def test_a_refused_index_is_not_held(path: Path, spoil: Callable[[Path], object]) -> None:
     """Its files can be replaced at once: no connection, map or lock of a failed opening stays."""
     copy = Path(shutil.copytree(path, path.with_name("copy")))
     spoil(path)
     with pytest.raises(CorruptIndex) as kept:  # the error, and with it the frames that it passed
         Index.open(path)
-    assert {entry.name for entry in path.iterdir()} == {"catalogue.sqlite", "segments", "writer.lock"}
+    assert {entry.name for entry in path.iterdir()} == {
+        "catalog.sqlite",
+        "segments",
+        "writer.lock",
+    }
     assert str(path) in str(kept.value)
     shutil.copytree(copy, path, dirs_exist_ok=True)
     with Index.open(path) as index:

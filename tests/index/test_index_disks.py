@@ -5,7 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from index_toys import EVERYTHING, SPACE, add_toys, ids_in, make_toys, same_to_the_bit, toy_document, toy_vectors
+from index_toys import (
+    EVERYTHING,
+    SPACE,
+    add_toys,
+    ids_in,
+    make_toys,
+    same_to_the_bit,
+    toy_document,
+    toy_vectors,
+)
 
 from lexpand import Index
 from lexpand.errors import StorageError
@@ -19,7 +28,9 @@ def test_a_read_only_index_is_searched(tmp_path: Path, read_only: Callable[[Path
         assert ids_in(index) == ["d1", "d2", "d3"]
         same_to_the_bit(index, EVERYTHING, 2)
         assert index.document("d3") == toy_document(3)
-        with pytest.raises(StorageError, match=r"read only 0 cannot be written .*: choose a folder that can"):
+        with pytest.raises(
+            StorageError, match=r"read only 0 cannot be written .*: choose a folder that can"
+        ):
             add_toys(index, 4)
         assert ids_in(index) == ["d1", "d2", "d3"]
         assert index.commit().commit_id == 2
@@ -35,18 +46,22 @@ def test_a_read_only_empty_index(tmp_path: Path, read_only: Callable[[Path], Pat
             add_toys(index, 4)
 
 
-def test_a_read_only_view_of_an_index_at_work(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_view_of_an_index_at_work(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     """The log is there and in use: what was committed is seen all the same."""
     path = make_toys(tmp_path / "i", [1])
     with Index.open(path) as writer:
         add_toys(writer, 2)
         writer.commit()
-        assert (path / "catalogue.sqlite-wal").stat().st_size > 0
+        assert (path / "catalog.sqlite-wal").stat().st_size > 0
         with Index.open(read_only(path)) as index:
             assert ids_in(index) == ["d1", "d2"]
 
 
-def test_a_read_only_folder_takes_no_index(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_folder_takes_no_index(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     (tmp_path / "empty").mkdir()
     place = read_only(tmp_path / "empty")
     for path in (place, place / "new"):
@@ -84,7 +99,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         committed = fill(index)
         assert committed > 0
         assert len(index) == committed == len(ids_in(index))
-        # The folder holds the files that the catalogue names, and no others.
+        # The folder holds the files that the catalog names, and no others.
         assert len(list((path / "segments").iterdir())) == index.info().segments
         with Index.open(path) as reader:
             assert ids_in(reader) == [f"d{number}" for number in range(committed)]

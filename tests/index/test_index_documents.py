@@ -1,4 +1,4 @@
-"""Documents come back from the catalogue exactly as they went in."""
+"""Documents come back from the catalog exactly as they went in."""
 
 import tempfile
 from pathlib import Path
@@ -13,7 +13,11 @@ from lexpand import Document, Index
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
@@ -38,7 +42,11 @@ def through(path: Path, *given: Document) -> list[Document]:
 
 def same(found: Document, expected: Document) -> bool:
     """Equal, and equal in what Python's == is blind for: 1, 1.0 and True; 0.0 and -0.0; the order of keys."""
-    return found == expected and repr(found) == repr(expected) and found.content_hash == expected.content_hash
+    return (
+        found == expected
+        and repr(found) == repr(expected)
+        and found.content_hash == expected.content_hash
+    )
 
 
 @settings(max_examples=40)
@@ -77,7 +85,9 @@ METADATA: dict[str, Any] = {
         Document("x" * 512, "an id of 512 bytes"),
         Document("'; DROP TABLE documents; --", "an id with an aim"),
         Document("a\tb\nc d", "an id with white space"),
-        Document("scripts", "Ελληνικά עברית العربية हिन्दी 中文 한국어 👩‍👩‍👧‍👦 \U0010ffff e\u0301 é"),
+        Document(
+            "scripts", "Ελληνικά עברית العربية हिन्दी 中文 한국어 👩‍👩‍👧‍👦 \U0010ffff e\u0301 é"
+        ),
     ],
     ids=lambda document: document.doc_id[:12],
 )

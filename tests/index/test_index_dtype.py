@@ -5,21 +5,37 @@ from typing import Any
 
 import pytest
 
-from lexpand import Document, DocumentEncoding, Encoder, Index, QueryEncoding, Role, SparseRetriever, ingest
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    QueryEncoding,
+    Role,
+    SparseRetriever,
+    ingest,
+)
 from lexpand.collection import sync
 from lexpand.data import Chunks, Dtype, Long, LongDocuments
 from lexpand.errors import IndexStateError, ModelError
 from lexpand.search import encoder_of
 
-PAGES = [Document("a", "The printer shows an error."), Document("b", "Invoices are sent by e-mail.")]
+PAGES = [
+    Document("a", "The printer shows an error."),
+    Document("b", "Invoices are sent by e-mail."),
+]
 
 
 @pytest.fixture(scope="module")
 def rounded() -> Encoder:
-    return Encoder.load(documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"))
+    return Encoder.load(
+        documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8")
+    )
 
 
-def test_documents_in_another_dtype_are_refused(encoder: Encoder, rounded: Encoder, tmp_path: Path) -> None:
+def test_documents_in_another_dtype_are_refused(
+    encoder: Encoder, rounded: Encoder, tmp_path: Path
+) -> None:
     with Index.create(tmp_path / "i", rounded.space) as index:
         ingest(index, rounded, PAGES)
         said = "holds documents encoded with dtype int8, got float32: leave the setting out"
@@ -28,13 +44,20 @@ def test_documents_in_another_dtype_are_refused(encoder: Encoder, rounded: Encod
         with pytest.raises(IndexStateError, match=said):
             sync(index, encoder, PAGES, refused=[])
         assert len(index) == 2
-        assert SparseRetriever(index, encoder).search("printer")[0].doc_id == "a", "queries may be in another"
+        assert SparseRetriever(index, encoder).search("printer")[0].doc_id == "a", (
+            "queries may be in another"
+        )
     said = "encoded with dtype float32, got int8: leave the setting out"
-    with Index.create(tmp_path / "j", encoder.space) as index, pytest.raises(IndexStateError, match=said):
+    with (
+        Index.create(tmp_path / "j", encoder.space) as index,
+        pytest.raises(IndexStateError, match=said),
+    ):
         ingest(index, rounded, PAGES)
 
 
-def test_it_is_continued_as_it_was_begun(encoder: Encoder, rounded: Encoder, tmp_path: Path) -> None:
+def test_it_is_continued_as_it_was_begun(
+    encoder: Encoder, rounded: Encoder, tmp_path: Path
+) -> None:
     with Index.create(tmp_path / "i", rounded.space) as index:
         ingest(index, rounded, PAGES[:1])
     with Index.open(tmp_path / "i") as index:
@@ -49,7 +72,11 @@ def test_it_is_continued_as_it_was_begun(encoder: Encoder, rounded: Encoder, tmp
         asked = ["an error of the printer"]
         assert again.encode_queries(asked) == encoder.encode_queries(asked)
         quick = encoder_of(index, queries=QueryEncoding(dtype="int8"))
-        assert quick.encode_queries(asked) == rounded.encode_queries(asked) != encoder.encode_queries(asked)
+        assert (
+            quick.encode_queries(asked)
+            == rounded.encode_queries(asked)
+            != encoder.encode_queries(asked)
+        )
 
 
 def test_an_index_without_a_record_is_in_float32(encoder: Encoder, tmp_path: Path) -> None:
@@ -58,7 +85,9 @@ def test_an_index_without_a_record_is_in_float32(encoder: Encoder, tmp_path: Pat
         assert encoder_of(index).dtypes[Role.DOCUMENT] is Dtype.FLOAT32
 
 
-def test_a_model_in_another_dtype_is_the_same_model_otherwise(encoder: Encoder, rounded: Encoder) -> None:
+def test_a_model_in_another_dtype_is_the_same_model_otherwise(
+    encoder: Encoder, rounded: Encoder
+) -> None:
     other = encoder.encoding(DocumentEncoding(dtype=Dtype.INT8))
     assert other.encode_documents(PAGES) == rounded.encode_documents(PAGES)
     assert other.encode_queries(["printer"]) == encoder.encode_queries(["printer"])
@@ -76,7 +105,9 @@ def test_a_model_in_another_dtype_is_the_same_model_otherwise(encoder: Encoder, 
         ("title_weight", {"title_weight": 0.2}),
     ],
 )
-def test_documents_are_all_encoded_alike(encoder: Encoder, tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
+def test_documents_are_all_encoded_alike(
+    encoder: Encoder, tmp_path: Path, name: str, settings: dict[str, Any]
+) -> None:
     made = Encoder.load(documents=DocumentEncoding(**settings))
     with Index.create(tmp_path / "i", made.space) as index:
         ingest(index, made, PAGES[:1])
@@ -86,7 +117,9 @@ def test_documents_are_all_encoded_alike(encoder: Encoder, tmp_path: Path, name:
         again = encoder_of(index)
         assert again.space == made.space
         assert ingest(index, again, PAGES[1:]).added == 1
-        assert index.vector("b").terms.tolist() == made.encode_long(PAGES[1:]).vectors.terms.tolist()
+        assert (
+            index.vector("b").terms.tolist() == made.encode_long(PAGES[1:]).vectors.terms.tolist()
+        )
     with (
         Index.create(tmp_path / "j", encoder.space) as index,
         pytest.raises(IndexStateError, match="documents encoded with"),
@@ -95,7 +128,9 @@ def test_documents_are_all_encoded_alike(encoder: Encoder, tmp_path: Path, name:
 
 
 def test_a_dtype_that_there_is_not() -> None:
-    with pytest.raises(ModelError, match="dtype must be one of float32, int8, bfloat16, got 'int4'"):
+    with pytest.raises(
+        ModelError, match="dtype must be one of float32, int8, bfloat16, got 'int4'"
+    ):
         Encoder.load(documents=DocumentEncoding(dtype="int4"), queries=QueryEncoding(dtype="int4"))
     with pytest.raises(ModelError, match="got 'half'"):
         Encoder.load(queries=QueryEncoding(dtype="half"))

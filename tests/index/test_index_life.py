@@ -88,7 +88,9 @@ def test_an_index_is_not_made_over(path: Path) -> None:
 def test_a_folder_with_other_files_is_left_alone(path: Path) -> None:
     path.mkdir(parents=True)
     (path / "thesis.txt").write_text("years of work")
-    with pytest.raises(IndexStateError, match="is not empty and holds no index: choose another folder"):
+    with pytest.raises(
+        IndexStateError, match="is not empty and holds no index: choose another folder"
+    ):
         Index.create(path, SPACE)
     assert not Index.exists(path)
     assert [entry.name for entry in path.iterdir()] == ["thesis.txt"]
@@ -110,7 +112,7 @@ def test_additions_are_seen_after_commit(path: Path) -> None:
         add_toys(index, 3)
         assert index.commit().commit_id == 2
         assert ids_in(index) == ["d1", "d2", "d3"]
-        assert (index.info().segments, index.info().units, index.info().nnz) == (2, 3, 6)
+        assert (index.info().segments, index.info().passages, index.info().nnz) == (2, 3, 6)
     with Index.open(path) as index:
         assert ids_in(index) == ["d1", "d2", "d3"]
         assert index.commit_info.commit_id == 2
@@ -153,7 +155,9 @@ def test_the_same_content_again_is_skipped(path: Path) -> None:
         assert ids_in(index) == ["d1", "d2", "d3", "d4"]
         # Each with its own vector, though others were left out before it.
         assert index.vector("d4").terms.tolist() == sorted(toy_rows([4])[0])
-        source = Document("d1", toy_document(1).text, toy_document(1).title, {"n": 1}, "elsewhere:7")
+        source = Document(
+            "d1", toy_document(1).text, toy_document(1).title, {"n": 1}, "elsewhere:7"
+        )
         assert index.presence([source, toy_document(9), toy_document(1, "other")]) == [
             Presence.SAME,
             Presence.NEW,
@@ -167,7 +171,9 @@ def test_another_content_is_refused(path: Path, committed: bool) -> None:
         add_toys(index, 1)
         if committed:
             index.commit()
-        with pytest.raises(DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is there already with another content"):
+        with pytest.raises(
+            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is there already with another content"
+        ):
             index.add([toy_document(2), toy_document(1, "changed")], toy_vectors(toy_rows([2, 1])))
         index.commit()
         assert ids_in(index) == ["d1"]
@@ -177,7 +183,10 @@ def test_another_content_is_refused(path: Path, committed: bool) -> None:
 def test_two_contents_in_one_call(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         with pytest.raises(DuplicateDocument, match="'d2'"):
-            index.add([toy_document(1), toy_document(2), toy_document(2, "changed")], toy_vectors(toy_rows([1, 2, 2])))
+            index.add(
+                [toy_document(1), toy_document(2), toy_document(2, "changed")],
+                toy_vectors(toy_rows([1, 2, 2])),
+            )
         assert index.commit().documents == 0
 
 
@@ -188,7 +197,9 @@ def test_vectors_that_do_not_fit(path: Path) -> None:
         with pytest.raises(VectorError, match=f"vectors over 5 terms; .* has {TERMS}"):
             index.add([toy_document(1)], toy_vectors([{1: 1.0}], 5))
         other = SparseVectors([0, 1], [1], [1.0], TERMS, ModelId("other", "1" * 64))
-        with pytest.raises(ContractMismatch, match=r"holds vectors of toy \(0{12}\), not of other \(1{12}\)"):
+        with pytest.raises(
+            ContractMismatch, match=r"holds vectors of toy \(0{12}\), not of other \(1{12}\)"
+        ):
             index.add([toy_document(1)], other)
         assert index.commit().documents == 0
 
@@ -223,7 +234,11 @@ def test_a_closed_index_says_so(path: Path) -> None:
     index = Index.open(make_toys(path, [1]))
     index.close()
     index.close()
-    for ask in (lambda: index.search(EVERYTHING), lambda: index.document("d1"), lambda: add_toys(index, 2)):
+    for ask in (
+        lambda: index.search(EVERYTHING),
+        lambda: index.document("d1"),
+        lambda: add_toys(index, 2),
+    ):
         with pytest.raises(IndexStateError, match="is closed: open it again"):
             ask()
     with Index.open(path) as again:
@@ -237,7 +252,9 @@ def test_one_writer_in_one_process(path: Path) -> None:
     make_toys(path, [1])
     with Index.open(path) as one, Index.open(path) as two:
         add_toys(one, 2)
-        with pytest.raises(IndexLocked, match="is being written by another process or object: wait"):
+        with pytest.raises(
+            IndexLocked, match="is being written by another process or object: wait"
+        ):
             add_toys(two, 3)
         assert ids_in(two) == ["d1"]
         one.commit()
@@ -281,7 +298,9 @@ def test_a_killed_writer_holds_nothing(path: Path) -> None:
     make_toys(path, [1])
     code = f"import sys; sys.path.insert(0, {str(HERE)!r})\n" + HOLD
     command = [sys.executable, "-c", code, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "holding\n"
         with Index.open(path) as index:
@@ -344,7 +363,9 @@ def test_threads_share_an_index(real: RealCollection) -> None:
             (found,) = index.search(real.queries[i : i + 1], 20)
             documents = index.documents([match.row for match in found])
             vector = index.vector(found[0].doc_id)
-            named = [documents[match.row].doc_id for match in found] == [match.doc_id for match in found]
+            named = [documents[match.row].doc_id for match in found] == [
+                match.doc_id for match in found
+            ]
             return found == expected[i] and named and len(vector.terms) > 0
 
         assert all(pool.map(ask, [i % 50 for i in range(400)]))
@@ -364,7 +385,7 @@ def open_files():
             links.append(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:
             pass
-    return [link for link in links if "catalogue.sqlite" in link]
+    return [link for link in links if "catalog.sqlite" in link]
 
 def child(index, before):
     signal.alarm(20)  # rather than wait for a lock for ever
@@ -420,9 +441,9 @@ def test_what_is_known_of_an_index(path: Path) -> None:
     with Index.open(make_toys(path, [1], [2, 3])) as index:
         info = index.info()
         files = list((path / "segments").iterdir())
-        assert (info.segments, info.units, info.nnz, info.commit.documents) == (2, 3, 6, 3)
+        assert (info.segments, info.passages, info.nnz, info.commit.documents) == (2, 3, 6, 3)
         assert info.segment_bytes == sum(file.stat().st_size for file in files)
-        assert info.catalogue_bytes >= (path / "catalogue.sqlite").stat().st_size > 0
+        assert info.catalog_bytes >= (path / "catalog.sqlite").stat().st_size > 0
         assert info.space == space_of(TERMS)
         assert info.commit == index.commit_info
         assert info.commit.created_at.endswith("+00:00")
@@ -430,5 +451,8 @@ def test_what_is_known_of_an_index(path: Path) -> None:
 
 @pytest.mark.parametrize(("k", "threads"), [(-1, 1), (1, 0), (1, -1)])
 def test_numbers_that_make_no_search(path: Path, k: int, threads: int) -> None:
-    with Index.create(path, SPACE) as index, pytest.raises(DataError, match=f"k is {k} with {threads} threads"):
+    with (
+        Index.create(path, SPACE) as index,
+        pytest.raises(DataError, match=f"k is {k} with {threads} threads"),
+    ):
         index.search(SparseVectors.empty(1, len(SPACE.vocabulary)), k, threads=threads)

@@ -11,7 +11,11 @@ from lexpand.errors import DataError, IndexStateError
 from lexpand.search import encoder_of
 
 RULES = Rules.from_dict(
-    {"version": 1, "cap": [{"term": "printer", "weight": 0.5, "side": "document"}], "pin": [{"text": "err_42"}]}
+    {
+        "version": 1,
+        "cap": [{"term": "printer", "weight": 0.5, "side": "document"}],
+        "pin": [{"text": "err_42"}],
+    }
 )
 PAGES = [Document("a", "The printer shows ERR_42."), Document("b", "The printer is on.")]
 
@@ -28,19 +32,30 @@ def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Pat
             sync(index, encoder, PAGES, refused=[])
         assert len(index) == 2
     with Index.create(tmp_path / "j", encoder.space) as index:
-        with pytest.raises(IndexStateError, match=f"with rules none, got {short}: .* or make a new index"):
+        with pytest.raises(
+            IndexStateError, match=f"with rules none, got {short}: .* or make a new index"
+        ):
             ingest(index, ruled, PAGES)
         ingest(
-            index, Encoder.load(rules=Rules.from_dict({"version": 1, "ban": [{"term": "on", "side": "query"}]})), PAGES
+            index,
+            Encoder.load(
+                rules=Rules.from_dict({"version": 1, "ban": [{"term": "on", "side": "query"}]})
+            ),
+            PAGES,
         )
 
 
 def test_a_pin_in_another_ones_place_is_refused_by_whoever_searches(tmp_path: Path) -> None:
     ruled = Encoder.load(rules=RULES)
     with Index.create(tmp_path / "i", ruled.space) as index:
-        SparseRetriever(index, Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "ERR_42"}]})))
+        SparseRetriever(
+            index, Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "ERR_42"}]}))
+        )
         moved = Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "err_43"}]}))
-        with pytest.raises(DataError, match="'err_43' has the term that stands for 'err_42' in the index's documents"):
+        with pytest.raises(
+            DataError,
+            match="'err_43' has the term that stands for 'err_42' in the index's documents",
+        ):
             SparseRetriever(index, moved)
 
 
@@ -58,6 +73,10 @@ def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
             stored = index.vector(page.doc_id)
             weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
             assert weights[printer] == pytest.approx(0.5, abs=1e-3)  # type: ignore[index]
-        assert again.encode_queries(["printer err_42"]).as_dict(0)[1] == pytest.approx(3), "queries have the pins"
+        assert again.encode_queries(["printer err_42"]).as_dict(0)[1] == pytest.approx(3), (
+            "queries have the pins"
+        )
         plain = encoder_of(index, rules=Rules())
-        assert plain.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, "unless they are told otherwise"
+        assert plain.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, (
+            "unless they are told otherwise"
+        )

@@ -39,7 +39,9 @@ class Spy:
 
 
 def short_documents(count: int, first: int = 0) -> list[Document]:
-    return [Document(f"d{i}", f"note {i}", source=f"notes:{i}") for i in range(first, first + count)]
+    return [
+        Document(f"d{i}", f"note {i}", source=f"notes:{i}") for i in range(first, first + count)
+    ]
 
 
 @pytest.fixture
@@ -61,10 +63,20 @@ def committed(index: Index) -> list[str]:
 
 
 def test_what_is_counted(index: Index, encoder: Encoder) -> None:
-    first = [Document("a", "one"), Document("b", "two"), Document("long", "word " * 600), Document("void", " \n")]
+    first = [
+        Document("a", "one"),
+        Document("b", "two"),
+        Document("long", "word " * 600),
+        Document("void", " \n"),
+    ]
     report = ingest(index, encoder, first)
     assert (report.added, report.unchanged, report.skipped, report.refused) == (4, 0, 0, [])
-    assert (report.truncated, report.tokens, report.tokens_lost, report.empty) == (1, 3 + 3 + 602, 602 - 512, 1)
+    assert (report.truncated, report.tokens, report.tokens_lost, report.empty) == (
+        1,
+        3 + 3 + 602,
+        602 - 512,
+        1,
+    )
     assert report.encode_seconds > 0
     again = [Document("a", "one"), Document("b", "changed", source="b.txt:7"), Document("c", "new")]
     report = ingest(index, encoder, again)
@@ -79,7 +91,9 @@ def test_what_is_counted(index: Index, encoder: Encoder) -> None:
     assert index.document("b").text == "two"
 
 
-def test_documents_get_their_own_vectors(index: Index, encoder: Encoder, pages: list[Document]) -> None:
+def test_documents_get_their_own_vectors(
+    index: Index, encoder: Encoder, pages: list[Document]
+) -> None:
     ingest(index, encoder, [pages[0], pages[0], *pages])
     for page in pages:
         (expected,) = encoder.encode_documents([page]).as_dicts()
@@ -88,11 +102,17 @@ def test_documents_get_their_own_vectors(index: Index, encoder: Encoder, pages: 
         assert stored.weights.tolist() == pytest.approx(list(expected.values()), abs=1e-3)
 
 
-def test_duplicates_within_one_chunk(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicates_within_one_chunk(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spy = Spy(encoder, index, monkeypatch)
     given = [Document("a", "one"), Document("a", "one"), Document("a", "two"), Document("b", "one")]
     report = ingest(index, encoder, given)
-    assert (report.added, report.unchanged, [error.doc_id for error in report.refused]) == (2, 1, ["a"])
+    assert (report.added, report.unchanged, [error.doc_id for error in report.refused]) == (
+        2,
+        1,
+        ["a"],
+    )
     assert report.refused[0].place == "documents"
     assert spy.encoded == ["a", "b"]
     assert index.document("a").text == "one"
@@ -100,7 +120,9 @@ def test_duplicates_within_one_chunk(index: Index, encoder: Encoder, monkeypatch
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9])
-def test_borders_of_chunks(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+def test_borders_of_chunks(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     spy = Spy(encoder, index, monkeypatch)
     done: list[int] = []
     report = ingest(index, encoder, iter(short_documents(count)), on_done=done.append)
@@ -112,7 +134,9 @@ def test_borders_of_chunks(index: Index, encoder: Encoder, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_commits_come_at_intervals(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commits_come_at_intervals(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spy = Spy(encoder, index, monkeypatch)
     report = ingest(index, encoder, short_documents(18), commit_every=8)
     assert spy.events == [4, 4, "commit", 4, 4, "commit", 2, "commit"]
@@ -125,7 +149,9 @@ def test_commits_come_at_intervals(index: Index, encoder: Encoder, monkeypatch: 
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_nothing_is_encoded_twice(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_encoded_twice(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spy = Spy(encoder, index, monkeypatch)
     for given in (short_documents(10), short_documents(15), short_documents(15) * 2):
         ingest(index, encoder, given)
@@ -133,8 +159,12 @@ def test_nothing_is_encoded_twice(index: Index, encoder: Encoder, monkeypatch: p
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("error", [SourceError("the file ends in the middle"), OSError("the disk fails")])
-def test_a_source_that_fails_in_the_middle(index: Index, encoder: Encoder, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [SourceError("the file ends in the middle"), OSError("the disk fails")]
+)
+def test_a_source_that_fails_in_the_middle(
+    index: Index, encoder: Encoder, error: Exception
+) -> None:
     def source() -> Iterator[Document]:
         yield from short_documents(6)
         raise error
@@ -146,7 +176,9 @@ def test_a_source_that_fails_in_the_middle(index: Index, encoder: Encoder, error
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_an_encoder_that_fails_in_the_middle(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_that_fails_in_the_middle(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encode = encoder.encode
 
     def failing(documents: list[Document], role: Role, **options: Any) -> Any:
@@ -204,7 +236,9 @@ def test_another_model_is_refused_before_anything_is_read(tmp_path: Path, encode
         yield Document("a", "one")
 
     with Index.create(tmp_path / "toys", SPACE) as index:
-        with pytest.raises(ContractMismatch, match=r"holds vectors of toy \(0{12}\), not of splade-tiny"):
+        with pytest.raises(
+            ContractMismatch, match=r"holds vectors of toy \(0{12}\), not of splade-tiny"
+        ):
             ingest(index, encoder, source())
         assert read == []
 
@@ -218,7 +252,9 @@ def test_an_index_that_is_being_written(index: Index, encoder: Encoder) -> None:
     assert committed(index) == ["a"]
 
 
-def test_a_small_interval_is_kept(index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_interval_is_kept(
+    index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fewer documents between commits than are encoded at a time otherwise."""
     spy = Spy(encoder, index, monkeypatch)
     ingest(index, encoder, short_documents(7), commit_every=3)
@@ -227,7 +263,11 @@ def test_a_small_interval_is_kept(index: Index, encoder: Encoder, monkeypatch: p
 
 def test_the_report_is_filled_as_the_work_goes_on(index: Index, encoder: Encoder) -> None:
     def failing() -> Iterator[Document]:
-        yield from [Document("a", "one"), Document("a", "two", source="here:2"), Document("b", "three")]
+        yield from [
+            Document("a", "one"),
+            Document("a", "two", source="here:2"),
+            Document("b", "three"),
+        ]
         raise DataError("the source ends here")
 
     report = IngestReport()

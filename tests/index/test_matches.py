@@ -47,7 +47,9 @@ def test_as_columns(found: Matches) -> None:
 
 def test_spans_of_chunks(tmp_path: Path) -> None:
     with Index.open(make_toys(tmp_path / "i", [1])) as index:
-        index.add([Document("x", "one two")], toy_vectors([{5: 1.0}, {5: 2.0}]), chunks=[[(0, 3), (4, 7)]])
+        index.add(
+            [Document("x", "one two")], toy_vectors([{5: 1.0}, {5: 2.0}]), chunks=[[(0, 3), (4, 7)]]
+        )
         index.commit()
         (found,) = index.search(toy_vectors([{5: 1.0}]), 10)
     assert found.spans == [match.span for match in found]

@@ -24,7 +24,9 @@ HERE = Path(__file__).parent
 @contextmanager
 def reader(path: Path, warm_up: float) -> Iterator[subprocess.Popen]:
     command = [sys.executable, str(HERE / "reader_rounds.py"), str(path), str(warm_up)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -41,8 +43,13 @@ def write_for(index: Index, seconds: float) -> int:
             documents = [versioned(choices.randrange(60), choices.randrange(3)) for _ in range(2)]
             for document in dict.fromkeys(document.doc_id for document in documents):
                 assert index.delete([document]) == model.delete(document)
-        versions = {number: versioned(number, choices.randrange(3)) for number in choices.choices(range(60), k=6)}
-        assert put(index, versions.values()) == sum([model.put(document) for document in versions.values()])
+        versions = {
+            number: versioned(number, choices.randrange(3))
+            for number in choices.choices(range(60), k=6)
+        }
+        assert put(index, versions.values()) == sum(
+            [model.put(document) for document in versions.values()]
+        )
         model.commit()
         index.compact() if choices.random() < 0.05 else index.commit()
         time.sleep(0.01)
@@ -74,7 +81,9 @@ def test_readers_beside_a_writer(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_readers_beside_a_writer_for_long(tmp_path: Path) -> None:
-    run_together(tmp_path / "i", readers=8, seconds=float(os.environ.get("LEXPAND_READERS_SECONDS", "600")))
+    run_together(
+        tmp_path / "i", readers=8, seconds=float(os.environ.get("LEXPAND_READERS_SECONDS", "600"))
+    )
 
 
 # Leases
@@ -134,7 +143,9 @@ def test_a_killed_reader_holds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as writer:
         command = [sys.executable, "-c", HOLD, str(path)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "open\n"
             writer.delete(["d1"])
@@ -145,29 +156,31 @@ def test_a_killed_reader_holds_nothing(tmp_path: Path) -> None:
         writer.compact()
         assert len(segments(path)) == 1
         assert len(list((path / "leases").iterdir())) == 1
-        assert b"number1. " not in bytes_of_catalogue(path)
+        assert b"number1. " not in bytes_of_catalog(path)
 
 
 # Deleted texts
 
 
-def bytes_of_catalogue(path: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in path.glob("catalogue.sqlite*") if not file.name.endswith("-shm"))
+def bytes_of_catalog(path: Path) -> bytes:
+    return b"".join(
+        file.read_bytes() for file in path.glob("catalog.sqlite*") if not file.name.endswith("-shm")
+    )
 
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_deleted_texts_leave_the_disk(tmp_path: Path, everything: bool) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as index:
-        assert b"number1. " in bytes_of_catalogue(path)
+        assert b"number1. " in bytes_of_catalog(path)
         index.delete(list(STATE) if everything else ["d1"])
         put(index, [versioned(2, 1)])
         index.compact()
-        found = bytes_of_catalogue(path)
+        found = bytes_of_catalog(path)
         assert b"number1. " not in found
         assert b"paper blue version0. Paper number2. " not in found
         assert (b"number3. " in found) == (not everything)
-    assert b"number1. " not in bytes_of_catalogue(path)
+    assert b"number1. " not in bytes_of_catalog(path)
 
 
 def test_a_text_leaves_the_disk_when_its_last_reader_has_gone(tmp_path: Path) -> None:
@@ -177,10 +190,12 @@ def test_a_text_leaves_the_disk_when_its_last_reader_has_gone(tmp_path: Path) ->
             index.delete(["d1"])
             index.compact()
             assert old.document("d1") == STATE["d1"]
-            (row,) = [match.row for match in old.search(one_term(0), 100)[0] if match.doc_id == "d1"]
+            (row,) = [
+                match.row for match in old.search(one_term(0), 100)[0] if match.doc_id == "d1"
+            ]
             assert old.documents([row])[row] == STATE["d1"]
         index.compact()
-        assert b"number1. " not in bytes_of_catalogue(path)
+        assert b"number1. " not in bytes_of_catalog(path)
         assert index.check() == []
 
 
@@ -198,8 +213,14 @@ def test_a_folder_that_is_gone_under_a_reader(tmp_path: Path) -> None:
     found = reader.search(one_term(0), 3)
     shutil.rmtree(path)
     assert reader.search(one_term(0), 3) == found  # read before
-    for change in (reader.refresh, lambda: put(reader, [versioned(1, 1)]), lambda: reader.delete(["d1"])):
-        with pytest.raises(IndexStateError, match="was removed or replaced since it was opened: open it again"):
+    for change in (
+        reader.refresh,
+        lambda: put(reader, [versioned(1, 1)]),
+        lambda: reader.delete(["d1"]),
+    ):
+        with pytest.raises(
+            IndexStateError, match="was removed or replaced since it was opened: open it again"
+        ):
             change()
     reader.close()
     assert not path.exists()
@@ -214,7 +235,13 @@ def test_an_index_made_anew_under_an_old_one(tmp_path: Path) -> None:
         shutil.rmtree(path)
         create_with(path, STATE).close()
         before = segments(path)
-        for change in (old.refresh, lambda: put(old, [versioned(1, 1)]), old.compact, writer.commit, writer.compact):
+        for change in (
+            old.refresh,
+            lambda: put(old, [versioned(1, 1)]),
+            old.compact,
+            writer.commit,
+            writer.compact,
+        ):
             with pytest.raises(IndexStateError, match="was removed or replaced"):
                 change()
     assert segments(path) == before

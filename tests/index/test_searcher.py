@@ -62,7 +62,9 @@ def test_texts_stay_while_a_searcher_is_held(tmp_path: Path) -> None:
         del searcher
         index.compact()
         assert leases(tmp_path / "i") == 1
-        assert not (tmp_path / "i" / "segments").exists() or not list((tmp_path / "i" / "segments").iterdir())
+        assert not (tmp_path / "i" / "segments").exists() or not list(
+            (tmp_path / "i" / "segments").iterdir()
+        )
 
 
 def test_a_row_that_was_deleted_since_is_no_damage(tmp_path: Path) -> None:
@@ -71,7 +73,8 @@ def test_a_row_that_was_deleted_since_is_no_damage(tmp_path: Path) -> None:
         index.delete(["d3"])
         index.compact()
         with pytest.raises(
-            UnknownDocument, match=r"it was deleted since; read what a search found with the `Index\.sea"
+            UnknownDocument,
+            match=r"it was deleted since; read what a search found with the `Index\.sea",
         ):
             index.documents(rows)
         assert index.check() == []
@@ -91,13 +94,13 @@ def test_a_searcher_outlives_the_refresh_but_not_the_index(tmp_path: Path) -> No
 def test_texts_are_read_by_several_threads_at_once(tmp_path: Path) -> None:
     """Each has a connection of its own: one that holds its connection does not keep the others waiting."""
     with create_with(tmp_path / "i", STATE) as index:
-        catalogue, done = index._catalogue, threading.Event()
+        catalog, done = index._catalog, threading.Event()
 
         def read() -> None:
             assert index.document("d1") == STATE["d1"]
             done.set()
 
-        with catalogue.database.read():
+        with catalog.database.read():
             thread = threading.Thread(target=read)
             thread.start()
             assert done.wait(10), "a reader waits for another reader"

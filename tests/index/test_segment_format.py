@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from index_toys import SPACE, TERMS, RealCollection, add_toys, make_toys, random_vectors, space_of, toy_document
+from index_toys import (
+    SPACE,
+    TERMS,
+    RealCollection,
+    add_toys,
+    make_toys,
+    random_vectors,
+    space_of,
+    toy_document,
+)
 from segment_reader import PlainSegment
 
 from lexpand import Index, SparseVectors, _native
@@ -40,14 +49,20 @@ def check_weights(segment: PlainSegment, vectors: SparseVectors) -> None:
             assert scales[unit] == 0
             continue
         exact = weights.max() / 65535
-        assert exact <= scales[unit] <= max(float(np.nextafter(np.float32(exact), np.float32(np.inf))), 2**-126)
+        assert (
+            exact
+            <= scales[unit]
+            <= max(float(np.nextafter(np.float32(exact), np.float32(np.inf))), 2**-126)
+        )
         weights = weights[weights > 0]
         small = weights < scales[unit] / 2
         assert (np.abs(stored[at] - weights)[~small] <= scales[unit] * 0.5000001).all()
         assert (impacts[at][small] == 1).all()
 
 
-def same_scores(index: Index, segments: list[PlainSegment], queries: SparseVectors) -> Iterator[int]:
+def same_scores(
+    index: Index, segments: list[PlainSegment], queries: SparseVectors
+) -> Iterator[int]:
     """Compares every score of the index with the second reader's; yields the number of hits of each query."""
     found = index.search(queries, 10_000)
     for i, hits in enumerate(found):
@@ -55,7 +70,9 @@ def same_scores(index: Index, segments: list[PlainSegment], queries: SparseVecto
         for segment in segments:
             scores = segment.scores(*queries.row(i))
             expected.update(zip(segment.rows.tolist(), scores.tolist(), strict=True))
-        assert {hit.row: hit.score for hit in hits} == {row: score for row, score in expected.items() if score > 0}
+        assert {hit.row: hit.score for hit in hits} == {
+            row: score for row, score in expected.items() if score > 0
+        }
         yield len(hits)
 
 
@@ -76,8 +93,14 @@ def test_real_texts(real: RealCollection) -> None:
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 40), st.sampled_from([1, 3, TERMS, 1 << 16, (1 << 16) + 1]))
-def test_any_vectors(tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, terms: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 40),
+    st.sampled_from([1, 3, TERMS, 1 << 16, (1 << 16) + 1]),
+)
+def test_any_vectors(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, terms: int
+) -> None:
     path = tmp_path_factory.mktemp("segment") / "a.seg"
     vectors = random_vectors(np.random.default_rng(seed), count, terms, min(terms, 12))
     rows = np.arange(count, dtype=np.uint32) * 3
@@ -118,9 +141,14 @@ def test_two_blocks(tmp_path: Path) -> None:
     n = (1 << 16) + 3
     weights = np.random.default_rng(1).random(2 * n) + 0.01
     terms = np.stack([np.arange(n) % 25, np.arange(n) % 30 + 25], axis=1).reshape(-1)
-    segment = written(tmp_path / "a.seg", SparseVectors(np.arange(0, 2 * n + 1, 2), terms, weights, 55))
+    segment = written(
+        tmp_path / "a.seg", SparseVectors(np.arange(0, 2 * n + 1, 2), terms, weights, 55)
+    )
     check_inside(segment)
-    assert segment.array(22, "<u8").reshape(-1, 3)[[0, 12]].tolist() == [[0, 2622, 2622], [31464, 34085, 34086]]
+    assert segment.array(22, "<u8").reshape(-1, 3)[[0, 12]].tolist() == [
+        [0, 2622, 2622],
+        [31464, 34085, 34086],
+    ]
 
 
 @pytest.mark.parametrize("n", [1023, 1024, 16_383, 16_384, 16_385])
@@ -130,25 +158,33 @@ def test_dense_terms_and_splits(tmp_path: Path, n: int) -> None:
     has = random.random((n, len(shares))) < shares
     weights = np.where(np.arange(len(shares)) == 1, 2.0, random.random(has.shape) ** 3 + 0.001)
     indptr = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
-    segment = written(tmp_path / "a.seg", SparseVectors(indptr, np.nonzero(has)[1], weights[has], len(shares)))
+    segment = written(
+        tmp_path / "a.seg", SparseVectors(indptr, np.nonzero(has)[1], weights[has], len(shares))
+    )
     check_inside(segment)
     assert segment.array(29, "<u4").tolist() == ([0, 1, 2] if n >= 1024 else [])
     assert len(segment.array(27, "<u2")) > 0
 
 
-def test_the_catalogue_names_what_is_there(tmp_path: Path) -> None:
+def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2], [3])
-    database = sqlite3.connect(path / "catalogue.sqlite")
+    database = sqlite3.connect(path / "catalog.sqlite")
     assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
     assert database.execute("PRAGMA user_version").fetchone() == (3,)
-    listed = database.execute("SELECT file, created, retired, units, bytes, checksum FROM segments").fetchall()
+    listed = database.execute(
+        "SELECT file, created, retired, passages, bytes, checksum FROM segments"
+    ).fetchall()
     database.close()
     files = sorted((path / "segments").iterdir())
     assert listed == [
         (file.name, i + 1, None, segment.units, file.stat().st_size, f"{segment.checksum:016x}")
         for i, (file, segment) in enumerate((file, PlainSegment.read(file)) for file in files)
     ]
-    assert {entry.name for entry in path.iterdir()} == {"catalogue.sqlite", "segments", "writer.lock"}
+    assert {entry.name for entry in path.iterdir()} == {
+        "catalog.sqlite",
+        "segments",
+        "writer.lock",
+    }
     assert (path / "writer.lock").stat().st_size == 0
 
 
@@ -160,7 +196,9 @@ def test_no_two_segments_share_a_name(tmp_path: Path) -> None:
             index.commit()
         names |= {file.name for file in (tmp_path / folder / "segments").iterdir()}
     assert len(names) == 2
-    assert all(name.startswith("00000001-") and len(name) == len("00000001-.seg") + 16 for name in names)
+    assert all(
+        name.startswith("00000001-") and len(name) == len("00000001-.seg") + 16 for name in names
+    )
 
 
 def test_a_row_of_zeros_is_a_row_without_terms(tmp_path: Path) -> None:

@@ -40,20 +40,33 @@ def as_extras(found: Sequence[tuple[int, bytes]]) -> list[tuple[int, int, NDArra
 
 def written(path: Path, found: Sequence[tuple[int, bytes]], units: int, first: int = 0) -> Path:
     rows = np.arange(first, first + units, dtype=np.uint32)
-    write_segment(path, rows, np.zeros(units, np.uint32), np.zeros(2 * units, np.uint32), [], as_extras(found))
+    write_segment(
+        path, rows, np.zeros(units, np.uint32), np.zeros(2 * units, np.uint32), [], as_extras(found)
+    )
     return path
 
 
 @pytest.fixture
 def segments(tmp_path: Path) -> list[Segment]:
     first = written(tmp_path / "a.seg", sections(UNITS), len(UNITS))
-    return [Segment.open(first), Segment.open(written(tmp_path / "b.seg", sections(OTHERS), len(OTHERS), 10))]
+    return [
+        Segment.open(first),
+        Segment.open(written(tmp_path / "b.seg", sections(OTHERS), len(OTHERS), 10)),
+    ]
 
 
 def test_they_say_what_those_in_memory_say(segments: list[Segment]) -> None:
-    field, held = segments[0].words(FIELD), WordField.from_sections(dict(sections(UNITS)), len(UNITS))
+    field, held = (
+        segments[0].words(FIELD),
+        WordField.from_sections(dict(sections(UNITS)), len(UNITS)),
+    )
     assert segments[0].word_fields() == [FIELD]
-    assert (field.units, field.terms, field.nnz, field.totals()) == (held.units, held.terms, held.nnz, held.totals())
+    assert (field.units, field.terms, field.nnz, field.totals()) == (
+        held.units,
+        held.terms,
+        held.nnz,
+        held.totals(),
+    )
     assert field.words() == held.words()
     assert [field.unit(i) for i in range(4)] == [held.unit(i) for i in range(4)]
     with pytest.raises(IndexError, match="unit 4 of 4"):
@@ -71,11 +84,20 @@ def test_they_outlive_the_name_of_their_segment(tmp_path: Path) -> None:
 
 def test_search_reads_them_in_place(segments: list[Segment]) -> None:
     fields = [segment.words(FIELD) for segment in segments]
-    units, total = (sum(numbers) for numbers in zip(*(field.totals() for field in fields), strict=True))
+    units, total = (
+        sum(numbers) for numbers in zip(*(field.totals() for field in fields), strict=True)
+    )
     df = document_frequencies(fields, [None, None], ["zug"])
     query = WordQuery([("zug", 1.0)], df, units=units, total_length=total, k1=1.2, b=0.75)
-    _, rows, numbers, ordinals = query.search(fields, [segment.rows() for segment in segments], [None, None], 5)
-    assert (df.tolist(), rows.tolist(), numbers.tolist(), ordinals.tolist()) == ([2], [10, 2], [1, 0], [0, 2])
+    _, rows, numbers, ordinals = query.search(
+        fields, [segment.rows() for segment in segments], [None, None], 5
+    )
+    assert (df.tolist(), rows.tolist(), numbers.tolist(), ordinals.tolist()) == (
+        [2],
+        [10, 2],
+        [1, 0],
+        [0, 2],
+    )
 
 
 def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path: Path) -> None:
@@ -97,7 +119,9 @@ def test_words_of_another_number_of_units_are_refused(tmp_path: Path) -> None:
 
 def test_a_length_that_no_word_explains_is_seen_by_verify(tmp_path: Path) -> None:
     parts = dict(sections(UNITS))
-    path = written(tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(UNITS))
+    path = written(
+        tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(UNITS)
+    )
     segment = Segment.open(path, verify=False)
     with pytest.raises(CorruptIndex, match="a unit's length"):
         Segment.open(path)

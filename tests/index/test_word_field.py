@@ -42,7 +42,9 @@ def query(field: WordField, words: list[str], k1: float = 1.2, b: float = 0.75) 
     )
 
 
-def scores(field: WordField, words: list[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float64]:
+def scores(
+    field: WordField, words: list[str], k1: float = 1.2, b: float = 0.75
+) -> NDArray[np.float64]:
     found, rows, segments, ordinals = query(field, words, k1, b).search(
         [field], [np.arange(field.units, dtype=np.uint32)], [None], field.units
     )
@@ -67,7 +69,10 @@ def known(model: Any, words: list[str]) -> list[str]:
 @pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (2.0, 0.0)])
 def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> None:
     random = np.random.default_rng(7)
-    units = [[f"w{i}" for i in random.zipf(1.4, random.integers(1, 60)) if i < 500] or ["w1"] for _ in range(400)]
+    units = [
+        [f"w{i}" for i in random.zipf(1.4, random.integers(1, 60)) if i < 500] or ["w1"]
+        for _ in range(400)
+    ]
     field, model = build(units), peer(units, k1, b)
     for _ in range(30):
         words = [f"w{i}" for i in random.integers(1, 40, random.integers(1, 8))]
@@ -77,11 +82,13 @@ def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> Non
 
 def test_scores_equal_those_of_bm25s_on_scifact(scifact: list[Document]) -> None:
     analyzer = WordAnalyzer()
-    units = [analyzer.analyse(f"{document.title} {document.text}") for document in scifact]
+    units = [analyzer.analyze(f"{document.title} {document.text}") for document in scifact]
     field, model = build(units), peer(units)
     for document in scifact[::500]:
-        words = analyzer.analyse(document.title)
-        np.testing.assert_allclose(scores(field, words), model.get_scores(known(model, words)), rtol=1e-12, atol=0)
+        words = analyzer.analyze(document.title)
+        np.testing.assert_allclose(
+            scores(field, words), model.get_scores(known(model, words)), rtol=1e-12, atol=0
+        )
 
 
 def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> None:
@@ -89,7 +96,7 @@ def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> Non
     analyzer = WordAnalyzer()
     counts = analyzer.counts(texts)
     built = build_words(counts.words, counts.indptr, counts.terms, counts.counts)
-    assert built == sections([analyzer.analyse(text) for text in texts])
+    assert built == sections([analyzer.analyze(text) for text in texts])
 
 
 UNITS = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
@@ -128,7 +135,9 @@ def test_merging_is_building_what_is_kept() -> None:
     kept = [np.array([0b1101], np.uint64), None]
     assert merge_words(fields, kept) == sections([UNITS[0], UNITS[2], UNITS[3], ["b"], ["c"]])
     order = (np.array([1, 0, 0, 1, 0], np.uint32), np.array([1, 3, 0, 0, 2], np.uint32))
-    assert merge_words(fields, kept, order) == sections([["c"], UNITS[3], UNITS[0], ["b"], UNITS[2]])
+    assert merge_words(fields, kept, order) == sections(
+        [["c"], UNITS[3], UNITS[0], ["b"], UNITS[2]]
+    )
 
 
 def test_errors_are_those_of_lexpand() -> None:
@@ -136,7 +145,9 @@ def test_errors_are_those_of_lexpand() -> None:
     with pytest.raises(CorruptIndex, match="words: section 58 has 3 items, not 4"):
         WordField.from_sections({**parts, 58: parts[58][:12]}, 4)
     with pytest.raises(VectorError, match='"a" is there twice'):
-        build_words(["a", "a"], np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+        build_words(
+            ["a", "a"], np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+        )
     field = build(UNITS)
     with pytest.raises(VectorError, match="k1 is -1"):
         query(field, ["a"], k1=-1.0)

@@ -13,7 +13,14 @@ from lexpand.search import CrossEncoder
 
 pytest.importorskip("onnx")
 
-TEXTS = ["turn the printer off", "", "invoices of the month " * 9, "プリンター", "the", "leave: how, manager?" * 40]
+TEXTS = [
+    "turn the printer off",
+    "",
+    "invoices of the month " * 9,
+    "プリンター",
+    "the",
+    "leave: how, manager?" * 40,
+]
 
 
 def expected(weights: Weights, query: str, texts: list[str], limit: int = 512) -> np.ndarray:
@@ -24,7 +31,9 @@ def expected(weights: Weights, query: str, texts: list[str], limit: int = 512) -
 
 
 @pytest.mark.parametrize("types", [True, False])
-@pytest.mark.parametrize("query", ["how the printer", "", "the of", "☃☃", "не печатает", "turn the account " * 3334])
+@pytest.mark.parametrize(
+    "query", ["how the printer", "", "the of", "☃☃", "не печатает", "turn the account " * 3334]
+)
 def test_scores_are_those_of_a_pair_alone(tmp_path: Path, types: bool, query: str) -> None:
     weights = Weights(types)
     model = CrossEncoder.load(write_model(tmp_path / "model", weights), threads=1)
@@ -35,7 +44,9 @@ def test_scores_are_those_of_a_pair_alone(tmp_path: Path, types: bool, query: st
 
 
 def test_no_texts(tmp_path: Path) -> None:
-    assert CrossEncoder.load(write_model(tmp_path / "model", Weights())).score("x", []).shape == (0,)
+    assert CrossEncoder.load(write_model(tmp_path / "model", Weights())).score("x", []).shape == (
+        0,
+    )
 
 
 def test_a_pair_is_cut_at_the_end_of_the_longer_one(tmp_path: Path) -> None:
@@ -43,9 +54,13 @@ def test_a_pair_is_cut_at_the_end_of_the_longer_one(tmp_path: Path) -> None:
     model = CrossEncoder.load(write_model(tmp_path / "model", weights), max_tokens=16)
     assert model.max_tokens == 16
     found = model.score("the printer", ["turn of leave " * 30])
-    np.testing.assert_allclose(found, expected(weights, "the printer", ["turn of leave " * 30], 16), atol=1e-5)
+    np.testing.assert_allclose(
+        found, expected(weights, "the printer", ["turn of leave " * 30], 16), atol=1e-5
+    )
     # 16 less three special tokens and the query's two.
-    np.testing.assert_allclose(found, expected(weights, "the printer", ["turn of leave " * 3 + "turn of"]), atol=1e-5)
+    np.testing.assert_allclose(
+        found, expected(weights, "the printer", ["turn of leave " * 3 + "turn of"]), atol=1e-5
+    )
 
 
 def test_a_text_of_megabytes_is_read_from_its_beginning(tmp_path: Path) -> None:
@@ -85,7 +100,9 @@ def test_the_exporters_graph_is_taken_before_others(tmp_path: Path) -> None:
 def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: str) -> None:
     weights = Weights()
     model = CrossEncoder.load(write_model(tmp_path / "model", weights, output=output))
-    np.testing.assert_allclose(model.score("the", TEXTS), expected(weights, "the", TEXTS), atol=1e-5)
+    np.testing.assert_allclose(
+        model.score("the", TEXTS), expected(weights, "the", TEXTS), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +119,9 @@ def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: s
 def test_the_length_is_what_the_folder_says(tmp_path: Path, said: dict, most: int) -> None:
     folder = write_model(tmp_path / "model", Weights(), **said)
     if "model_max_length" in said:
-        (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": said["model_max_length"]}))
+        (folder / "tokenizer_config.json").write_text(
+            json.dumps({"model_max_length": said["model_max_length"]})
+        )
     assert CrossEncoder.load(folder).max_tokens == most
     for wanted in (7, most + 1):
         with pytest.raises(ModelError, match=f"reads 8 to {most}"):
@@ -110,7 +129,9 @@ def test_the_length_is_what_the_folder_says(tmp_path: Path, said: dict, most: in
 
 
 def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model 'nowhere': give a model folder's path, or that of an ONNX file"):
+    with pytest.raises(
+        ModelError, match="no model 'nowhere': give a model folder's path, or that of an ONNX file"
+    ):
         CrossEncoder.load("nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
@@ -127,7 +148,9 @@ def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
         CrossEncoder.load(folder)
     for name in ("a.onnx", "onnx/b.onnx"):
         (folder / name).write_bytes(b"")
-    with pytest.raises(ModelError, match=r"several graphs \(a\.onnx, onnx/b\.onnx\): give the path of one"):
+    with pytest.raises(
+        ModelError, match=r"several graphs \(a\.onnx, onnx/b\.onnx\): give the path of one"
+    ):
         CrossEncoder.load(folder)
     (folder / "config.json").write_text("[]")
     with pytest.raises(ModelError, match="no JSON object"):
@@ -141,7 +164,9 @@ def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
 def test_graphs_that_are_no_cross_encoder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="gives 3 labels: a reranker gives one score"):
         CrossEncoder.load(write_model(tmp_path / "labels", Weights(labels=3)))
-    with pytest.raises(ModelError, match=r"gives last_hidden_state \['n', 'm', 6\]: one output of 2 dimensions"):
+    with pytest.raises(
+        ModelError, match=r"gives last_hidden_state \['n', 'm', 6\]: one output of 2 dimensions"
+    ):
         CrossEncoder.load(write_model(tmp_path / "hidden", Weights(), output="hidden"))
 
 

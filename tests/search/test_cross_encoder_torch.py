@@ -14,7 +14,12 @@ sentence_transformers = pytest.importorskip("sentence_transformers")
 # Warnings of torch, transformers and sentence-transformers, in several versions.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+}
 
 
 def save_classifier(folder: Path, family: str, labels: int = 1) -> Path:
@@ -22,7 +27,11 @@ def save_classifier(folder: Path, family: str, labels: int = 1) -> Path:
     from transformers import PreTrainedTokenizerFast
 
     pieces = pair_pieces()
-    sizes = {"vocab_size": pieces.get_vocab_size(), "max_position_embeddings": 66, "pad_token_id": 0}
+    sizes = {
+        "vocab_size": pieces.get_vocab_size(),
+        "max_position_embeddings": 66,
+        "pad_token_id": 0,
+    }
     types = 2 if family == "Bert" else 1
     torch.manual_seed(3)
     config = getattr(transformers, f"{family}Config")(
@@ -42,7 +51,9 @@ def test_scores_are_those_of_sentence_transformers(tmp_path: Path, family: str) 
     folder = save_classifier(tmp_path / "model", family)
     texts = ["turn the printer off", "", "invoices of the month " * 40, "the account"]
     theirs = sentence_transformers.CrossEncoder(str(folder), device="cpu", local_files_only=True)
-    wanted = theirs.predict([("how of the", text) for text in texts], activation_fn=torch.nn.Identity())
+    wanted = theirs.predict(
+        [("how of the", text) for text in texts], activation_fn=torch.nn.Identity()
+    )
     found = CrossEncoder.load(folder, backend="torch").score("how of the", texts)
     assert np.ptp(wanted) > 1e-2
     np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -13,12 +13,21 @@ from lexpand.search.pipeline import NAMED
 from lexpand.search.words import is_identifier
 
 ROWS = [
-    {"id": f"cve{i}", "text": f"CVE-2023-{5000 + i} is an overflow in the kernel. CVE entries of 2023 are listed."}
+    {
+        "id": f"cve{i}",
+        "text": f"CVE-2023-{5000 + i} is an overflow in the kernel. CVE entries of 2023 are listed.",
+    }
     for i in range(12)
 ] + [
-    {"id": "list", "text": "CVE CVE CVE 2023 2023 2023 kernel entries: CVE, 2023, kernel overflow. " * 3},
+    {
+        "id": "list",
+        "text": "CVE CVE CVE 2023 2023 2023 kernel entries: CVE, 2023, kernel overflow. " * 3,
+    },
     {"id": "E0382", "text": "error E0382: use of a moved value"},
-    {"id": "E0381", "text": "error E0381: a variable is used before it has a value, an error of values that are moved"},
+    {
+        "id": "E0381",
+        "text": "error E0381: a variable is used before it has a value, an error of values that are moved",
+    },
     {"id": "plain", "text": "Ask your manager two weeks ahead."},
 ]
 
@@ -31,7 +40,14 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("e0382", True), ("cve2023_5678", True), ("2.36", True), ("2023", False), ("kernel", False), ("_", False)],
+    [
+        ("e0382", True),
+        ("cve2023_5678", True),
+        ("2.36", True),
+        ("2023", False),
+        ("kernel", False),
+        ("_", False),
+    ],
 )
 def test_what_an_identifier_is(word: str, expected: bool) -> None:
     assert is_identifier(word) is expected
@@ -79,7 +95,9 @@ def test_expected_scores(kb: Collection, encoder: Encoder) -> None:
     sums = encoder.encode_queries(queries).to_dense().sum(axis=1)
     assert sparse.ask(searcher, queries).expected() == pytest.approx(sums * typical)
     assert words.ask(searcher, queries).expected() == searcher.word_bounds(queries)
-    nested = HybridRetriever([HybridRetriever([sparse, words], fusion="expected"), words], fusion="expected")
+    nested = HybridRetriever(
+        [HybridRetriever([sparse, words], fusion="expected"), words], fusion="expected"
+    )
     assert nested.search("manager")[0].doc_id == "plain"
     with pytest.raises(DataError, match="has no expected score"):
         HybridRetriever([sparse + words, words], fusion="expected").search("manager")

@@ -16,8 +16,12 @@ from lexpand.search import Fused, Fusion, fuse
 
 scores = st.dictionaries(st.integers(0, 9), st.floats(0.01, 50, allow_nan=False), max_size=8)
 # Few values, so that scores and sums are often equal; sums of hybrids may be below 0.
-tied = st.sampled_from([-1.5, 0.0, 0.1, 0.25, 1.0, 1.0 + 1e-16, 3.0]) | st.floats(-5, 50, allow_nan=False)
-rankings_with_ties = st.lists(st.dictionaries(st.integers(0, 12), tied, max_size=10), min_size=1, max_size=4)
+tied = st.sampled_from([-1.5, 0.0, 0.1, 0.25, 1.0, 1.0 + 1e-16, 3.0]) | st.floats(
+    -5, 50, allow_nan=False
+)
+rankings_with_ties = st.lists(
+    st.dictionaries(st.integers(0, 12), tied, max_size=10), min_size=1, max_size=4
+)
 
 
 def ranked(found: dict[int, float]) -> list[Match]:
@@ -56,12 +60,16 @@ def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
     if row not in found:
         return 0.0
     if fusion is Fusion.MIN_MAX:
-        return (found[row] - values[-1]) / (values[0] - values[-1]) if values[0] > values[-1] else 1.0
+        return (
+            (found[row] - values[-1]) / (values[0] - values[-1]) if values[0] > values[-1] else 1.0
+        )
     return found[row] / values[0] if fusion is Fusion.MAXIMUM else found[row]
 
 
 @given(st.lists(scores, min_size=1, max_size=3), st.sampled_from(Fusion), st.data())
-def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusion, data: st.DataObject) -> None:
+def test_sums_are_those_of_the_table(
+    parts: list[dict[int, float]], fusion: Fusion, data: st.DataObject
+) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 2), min_size=len(parts), max_size=len(parts)))
     bounds = data.draw(st.lists(st.floats(50, 99), min_size=len(parts), max_size=len(parts)))
     rankings = [ranked(part) for part in parts]
@@ -69,7 +77,11 @@ def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusi
     expected = {
         row: sum(
             weight
-            * (part.get(row, 0) / bound if fusion in (Fusion.BOUND, Fusion.EXPECTED) else share(part, row, fusion))
+            * (
+                part.get(row, 0) / bound
+                if fusion in (Fusion.BOUND, Fusion.EXPECTED)
+                else share(part, row, fusion)
+            )
             for weight, part, bound in zip(weights, parts, bounds, strict=True)
         )
         for row in set().union(*parts)
@@ -82,7 +94,9 @@ def test_sums_are_those_of_the_table(parts: list[dict[int, float]], fusion: Fusi
     assert order == sorted(order)
 
 
-@given(rankings_with_ties, st.sampled_from(Fusion), st.sampled_from([np.uint32, np.int64]), st.data())
+@given(
+    rankings_with_ties, st.sampled_from(Fusion), st.sampled_from([np.uint32, np.int64]), st.data()
+)
 def test_as_the_reference_to_the_bit(
     parts: list[dict[int, float]], fusion: Fusion, dtype: type, data: st.DataObject
 ) -> None:
@@ -90,7 +104,10 @@ def test_as_the_reference_to_the_bit(
     weights = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 2), **several))
     bounds = data.draw(st.lists(st.sampled_from([0.0, 1.0, 50.0]), **several))
     # Each ranking has spans of its own, so that a document's says which ranking it was taken from.
-    rankings = [[match._replace(span=(place, match.row)) for match in ranked(part)] for place, part in enumerate(parts)]
+    rankings = [
+        [match._replace(span=(place, match.row)) for match in ranked(part)]
+        for place, part in enumerate(parts)
+    ]
     found = fused(rankings, weights, fusion, bounds, dtype)
     expected = fuse_matches(rankings, weights, fusion, bounds)
     assert as_matches(found, rankings) == expected
@@ -114,7 +131,11 @@ def test_nothing_found_by_anybody(fusion: Fusion) -> None:
 def test_nothing_found_by_one(fusion: Fusion) -> None:
     rankings = [[], [Match("a", 2.0, 4), Match("b", 1.0, 3)]]
     found = fused(rankings, [1, 1], fusion, [1.0, 2.0])
-    assert (found.keys.tolist(), found.rankings.tolist(), found.places.tolist()) == ([4, 3], [1, 1], [0, 1])
+    assert (found.keys.tolist(), found.rankings.tolist(), found.places.tolist()) == (
+        [4, 3],
+        [1, 1],
+        [0, 1],
+    )
     assert as_matches(found, rankings) == fuse_matches(rankings, [1, 1], fusion, [1.0, 2.0])
 
 
@@ -125,4 +146,6 @@ def test_a_bound_that_is_not_given() -> None:
 
 def test_the_span_is_that_of_the_first_that_has_the_document() -> None:
     rankings = [[Match("a", 2.0, 0, (0, 5))], [Match("a", 1.0, 0, (7, 9))]]
-    assert as_matches(fused(rankings, [1, 1], Fusion.NONE), rankings) == [Match("a", 3.0, 0, (0, 5))]
+    assert as_matches(fused(rankings, [1, 1], Fusion.NONE), rankings) == [
+        Match("a", 3.0, 0, (0, 5))
+    ]

@@ -39,7 +39,9 @@ MANUAL = Document(
 
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
         yield index
 
@@ -56,7 +58,9 @@ def chunker() -> Encoder:
 
 @pytest.fixture
 def chunked(tmp_path: Path, chunker: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "chunks.index", chunker.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "chunks.index", chunker.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, chunker, [*pages, MANUAL])
         yield index
 
@@ -78,7 +82,11 @@ def test_of_a_document_in_chunks_it_is_the_best_one(chunked: Index, chunker: Enc
     full = chunked.document("manual").full_text
     for retriever in (sparse, words, sparse + words):
         (hit,) = [hit for hit in retriever.search("turn the printer off") if hit.doc_id == "manual"]
-        (match,) = [match for match in retriever.rank(["turn the printer off"], 9)[0] if match.doc_id == "manual"]
+        (match,) = [
+            match
+            for match in retriever.rank(["turn the printer off"], 9)[0]
+            if match.doc_id == "manual"
+        ]
         assert hit.span == match.span
         assert hit.text == full[slice(*hit.span)]
         assert "turn" in hit.text and len(hit.text) < len(full) / 3
@@ -102,7 +110,10 @@ def test_terms_add_up_to_the_score(index: Index) -> None:
     (query,) = few.encode_queries([QUERY]).as_dicts()
     for hit in SparseRetriever(index, few).search(QUERY):
         weights = stored(index, hit.doc_id)
-        shares = {few.vocabulary.text(term): query[term] * weights[term] for term in query.keys() & weights.keys()}
+        shares = {
+            few.vocabulary.text(term): query[term] * weights[term]
+            for term in query.keys() & weights.keys()
+        }
         assert dict(hit.terms) == pytest.approx(shares)
 
 
@@ -112,7 +123,9 @@ def test_of_many_terms_the_strongest(index: Index, encoder: Encoder) -> None:
     most = 0
     for hit in SparseRetriever(index, encoder).search(asked):
         weights = stored(index, hit.doc_id)
-        shares = sorted((query[term] * weights[term] for term in query.keys() & weights.keys()), reverse=True)
+        shares = sorted(
+            (query[term] * weights[term] for term in query.keys() & weights.keys()), reverse=True
+        )
         assert [share for _, share in hit.terms] == pytest.approx(shares[:TERMS])
         most = max(most, len(shares))
     assert most > TERMS
@@ -150,9 +163,13 @@ def test_passages_are_the_best_first(chunked: Index, chunker: Encoder) -> None:
     sparse, words = SparseRetriever(chunked, chunker), WordRetriever(chunked)
     for retriever, spans in ((sparse, by_vectors), (words, by_words), (sparse + words, by_vectors)):
         for count in (2, 3, 100):
-            (hit,) = [each for each in retriever.search(query, passages=count) if each.doc_id == "manual"]
+            (hit,) = [
+                each for each in retriever.search(query, passages=count) if each.doc_id == "manual"
+            ]
             assert [passage.span for passage in hit.passages] == spans[:count]
-            assert [passage.text for passage in hit.passages] == [full[first:end] for first, end in spans[:count]]
+            assert [passage.text for passage in hit.passages] == [
+                full[first:end] for first, end in spans[:count]
+            ]
             assert hit.passages[0].text == hit.text
         assert all(hit.passages == () for hit in retriever.search(query))
         others = [hit for hit in retriever.search(query, passages=3) if hit.doc_id == "holiday"]
@@ -166,8 +183,13 @@ class ByLength(Reranker):
         return np.array([-len(text) for text in texts], np.float32)
 
 
-def test_under_a_reranker_terms_and_passages_are_those_of_the_first(chunked: Index, chunker: Encoder) -> None:
-    for first in (SparseRetriever(chunked, chunker), SparseRetriever(chunked, chunker) + WordRetriever(chunked)):
+def test_under_a_reranker_terms_and_passages_are_those_of_the_first(
+    chunked: Index, chunker: Encoder
+) -> None:
+    for first in (
+        SparseRetriever(chunked, chunker),
+        SparseRetriever(chunked, chunker) + WordRetriever(chunked),
+    ):
         plain = {hit.doc_id: hit for hit in first.search(QUERY, passages=3)}
         reranking = first >> ByLength()
         hits = reranking.search(QUERY, passages=3)
@@ -210,11 +232,28 @@ def test_hits_are_json(chunked: Index, chunker: Encoder) -> None:
     assert len(read["hits"]) == len(hits) > 1
     for plain, hit in zip(read["hits"], hits, strict=True):
         assert json.loads(json.dumps(hit.to_dict())) == plain
-        names = {"rank", "score", "doc_id", "title", "text", "span", "snippet", "metadata", "terms", "passages"}
+        names = {
+            "rank",
+            "score",
+            "doc_id",
+            "title",
+            "text",
+            "span",
+            "snippet",
+            "metadata",
+            "terms",
+            "passages",
+        }
         assert plain.keys() == names
-        assert (plain["score"], tuple(plain["span"]), plain["text"]) == (hit.score, hit.span, hit.text)
+        assert (plain["score"], tuple(plain["span"]), plain["text"]) == (
+            hit.score,
+            hit.span,
+            hit.text,
+        )
         assert [tuple(pair) for pair in plain["terms"]] == list(hit.terms)
-        assert [passage["text"] for passage in plain["passages"]] == [passage.text for passage in hit.passages]
+        assert [passage["text"] for passage in plain["passages"]] == [
+            passage.text for passage in hit.passages
+        ]
     (manual,) = [plain for plain in read["hits"] if plain["doc_id"] == "manual"]
     assert (manual["metadata"], len(manual["passages"])) == (dict(MANUAL.metadata), 2)
     assert [note["text"] for note in read["notes"]] == [str(note) for note in hits.notes]
@@ -236,7 +275,9 @@ def said(hits: Hits) -> list[str]:
 
 @pytest.mark.parametrize("pipeline", [None, "best", "splade", "bm25"])
 @pytest.mark.parametrize("query", ["printer", QUERY])
-def test_of_an_ordinary_query_there_is_nothing_to_say(kb: Collection, pipeline: str | None, query: str) -> None:
+def test_of_an_ordinary_query_there_is_nothing_to_say(
+    kb: Collection, pipeline: str | None, query: str
+) -> None:
     assert kb.search(query, pipeline=pipeline).notes == ()
 
 
@@ -256,7 +297,9 @@ def test_a_query_that_the_model_cannot_read(kb: Collection) -> None:
     assert said(kb.search("printer 🖨️")) == ["the model does not know 1 of the 2 words of the query"]
 
 
-@pytest.mark.parametrize("query", ["quantum chromodynamics", "प्रिंटर काम नहीं कर रहा", "не печатает принтер"])
+@pytest.mark.parametrize(
+    "query", ["quantum chromodynamics", "प्रिंटर काम नहीं कर रहा", "не печатает принтер"]
+)
 def test_words_that_no_document_has(kb: Collection, query: str) -> None:
     nowhere = "no document has a word of the query"
     assert said(kb.search(query, pipeline="bm25")) == [nowhere]
@@ -266,7 +309,10 @@ def test_words_that_no_document_has(kb: Collection, query: str) -> None:
 
 def test_only_stop_words(kb: Collection) -> None:
     hits = kb.search("the of and", pipeline="bm25")
-    assert (list(hits), said(hits)) == ([], ["the query has only stop words, which BM25 leaves out"])
+    assert (list(hits), said(hits)) == (
+        [],
+        ["the query has only stop words, which BM25 leaves out"],
+    )
     assert said(kb.search("the of and")) == ["the query has only stop words, which BM25 leaves out"]
 
 
@@ -281,7 +327,9 @@ def test_each_query_has_its_own_notes(kb: Collection) -> None:
     assert (one.query, other.query) == ("printer", "quantum")
 
 
-def test_without_words_the_model_searches_alone_and_that_is_said(small_index: Index, encoder: Encoder) -> None:
+def test_without_words_the_model_searches_alone_and_that_is_said(
+    small_index: Index, encoder: Encoder
+) -> None:
     kb = Collection(small_index, encoder=encoder)
     hits = kb.search("printer")
     detail = "the index has no words, so the pipeline splade searched instead of hybrid; index again to have both"
@@ -289,11 +337,15 @@ def test_without_words_the_model_searches_alone_and_that_is_said(small_index: In
     assert str(hits.notes[0]) == detail
     assert hits == kb.search("printer", pipeline="splade")
     assert kb.search("printer", pipeline="splade").notes == ()
-    assert Collection(small_index, encoder=encoder, pipeline=Pipeline()).search("printer").notes == ()
+    assert (
+        Collection(small_index, encoder=encoder, pipeline=Pipeline()).search("printer").notes == ()
+    )
 
 
 @pytest.mark.parametrize("pipeline", ["hybrid", "best", "splade", "bm25"])
-def test_a_search_encodes_once(kb: Collection, pipeline: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_encodes_once(
+    kb: Collection, pipeline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[list[str]] = []
     encode = Encoder.encode_queries
 

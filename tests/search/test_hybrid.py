@@ -32,7 +32,9 @@ QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
 
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
         yield index
 
@@ -60,8 +62,14 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
     for fusion in Fusion:
         hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
         parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
-        both = zip(parts, zip(scales_of(sparse, fusion), scales_of(words, fusion), strict=True), strict=True)
-        expected = [fuse_matches(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both]
+        both = zip(
+            parts,
+            zip(scales_of(sparse, fusion), scales_of(words, fusion), strict=True),
+            strict=True,
+        )
+        expected = [
+            fuse_matches(rankings, [0.3, 0.7], fusion, largest) for rankings, largest in both
+        ]
         assert hybrid.rank(QUERIES, 1000) == expected
         assert hybrid.rank(QUERIES, 2) == [matches[:2] for matches in expected]
         assert expected[3] == []
@@ -96,9 +104,14 @@ def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) 
     assert [hit.doc_id for hit in filtered] == ["invoice"]
     groups = [hit.doc_id for hit in hybrid.search(query, group_by="team")]
     teams = {
-        page.doc_id: page.metadata.get("team", page.doc_id) for page in hybrid.index.documents([0, 1, 2, 3, 4]).values()
+        page.doc_id: page.metadata.get("team", page.doc_id)
+        for page in hybrid.index.documents([0, 1, 2, 3, 4]).values()
     }
-    assert groups == [doc for i, doc in enumerate(every) if teams[doc] not in [teams[other] for other in every[:i]]]
+    assert groups == [
+        doc
+        for i, doc in enumerate(every)
+        if teams[doc] not in [teams[other] for other in every[:i]]
+    ]
     run = hybrid.run([Query("q1", query), Query("q2", "")], 10)
     assert [found.doc_id for found in run.rankings["q1"]] == every
     assert run.rankings["q2"] == ()
@@ -106,7 +119,9 @@ def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) 
         hybrid.search(query, filter="team >")
 
 
-def test_inverse_document_frequencies(index: Index, encoder: Encoder, sparse: SparseRetriever) -> None:
+def test_inverse_document_frequencies(
+    index: Index, encoder: Encoder, sparse: SparseRetriever
+) -> None:
     found = index.inverse_document_frequencies()
     having = np.zeros(len(encoder.vocabulary))
     for doc_id in index.doc_ids():
@@ -117,14 +132,18 @@ def test_inverse_document_frequencies(index: Index, encoder: Encoder, sparse: Sp
     assert weighted.terms.tolist() == plain.terms.tolist()
     # The power of a small index: times N / (N + 1,000).
     power = 0.5 * 5 / 1005
-    np.testing.assert_allclose(weighted.weights, plain.weights * found[plain.terms] ** power, rtol=1e-6)
+    np.testing.assert_allclose(
+        weighted.weights, plain.weights * found[plain.terms] ** power, rtol=1e-6
+    )
     assert weighted.weights.tolist() != plain.weights.tolist()
     index.delete(["printer"])
     index.commit()
     fewer = index.inverse_document_frequencies()
     assert fewer.max() == pytest.approx(np.log1p(4.5 / 0.5))
     weighted = SparseRetriever(index, encoder, idf=0.5).encode(QUERIES)
-    np.testing.assert_allclose(weighted.weights, plain.weights * fewer[plain.terms] ** (0.5 * 4 / 1004), rtol=1e-6)
+    np.testing.assert_allclose(
+        weighted.weights, plain.weights * fewer[plain.terms] ** (0.5 * 4 / 1004), rtol=1e-6
+    )
 
 
 def test_in_a_large_index_frequencies_count_in_full(
@@ -133,12 +152,16 @@ def test_in_a_large_index_frequencies_count_in_full(
     found = index.inverse_document_frequencies()
     plain = SparseRetriever(index, encoder).encode(QUERIES)
     for passages, share in ((1_000, 0.5), (10**9, 1.0)):
-        monkeypatch.setattr(Searcher, "live_units", passages)
+        monkeypatch.setattr(Searcher, "live_passages", passages)
         weighted = SparseRetriever(index, encoder, idf=2.0).encode(QUERIES)
-        np.testing.assert_allclose(weighted.weights, plain.weights * found[plain.terms] ** (2 * share), rtol=1e-5)
+        np.testing.assert_allclose(
+            weighted.weights, plain.weights * found[plain.terms] ** (2 * share), rtol=1e-5
+        )
 
 
-def test_feedback_adds_what_the_best_documents_say(index: Index, encoder: Encoder, sparse: SparseRetriever) -> None:
+def test_feedback_adds_what_the_best_documents_say(
+    index: Index, encoder: Encoder, sparse: SparseRetriever
+) -> None:
     feedback = Feedback(documents=2, terms=7, weight=0.25)
     query = "how do I get into my account?"
     (first,) = sparse.rank([query], 2)
@@ -152,28 +175,43 @@ def test_feedback_adds_what_the_best_documents_say(index: Index, encoder: Encode
     strongest = sorted(said, key=lambda term: (-said[term], term))[:7]
     expected = {term: 0.75 * weight / sum(asked.values()) for term, weight in asked.items()}
     for term in strongest:
-        expected[term] = expected.get(term, 0.0) + 0.25 * said[term] / sum(said[each] for each in strongest)
+        expected[term] = expected.get(term, 0.0) + 0.25 * said[term] / sum(
+            said[each] for each in strongest
+        )
     (found,) = sparse.with_feedback(feedback).rank([query], 5)
     vectors = SparseVectors.from_rows([expected], len(encoder.vocabulary))
     (wanted,) = index.search(vectors, 5)
     assert [match.doc_id for match in found] == [match.doc_id for match in wanted]
-    assert [match.score for match in found] == pytest.approx([match.score for match in wanted], rel=1e-5)
+    assert [match.score for match in found] == pytest.approx(
+        [match.score for match in wanted], rel=1e-5
+    )
     assert sparse.feedback is None
 
 
-def test_feedback_of_a_hybrid_comes_from_its_own_best(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_feedback_of_a_hybrid_comes_from_its_own_best(
+    sparse: SparseRetriever, words: WordRetriever
+) -> None:
     feedback = Feedback(documents=1, terms=10, weight=1.0)
     hybrid = HybridRetriever([0.001 * sparse, words], feedback=feedback)
     (found,) = hybrid.rank(["printer invoices"], 5)
     searcher = sparse.searcher
-    (unit,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).units(1)
-    (again,) = sparse.ask(searcher, ["printer invoices"]).learned([standing(unit, 1)], feedback).matches(1000)
+    (passage,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).passages(1)
+    (again,) = (
+        sparse.ask(searcher, ["printer invoices"])
+        .learned([standing(passage, 1)], feedback)
+        .matches(1000)
+    )
     (by_words,) = words.rank(["printer invoices"], 1000)
     assert found == fuse_matches([again, by_words], [0.001, 1.0], Fusion.Z_SCORE)[:5]
 
 
-def test_queries_that_find_nothing_have_no_feedback(sparse: SparseRetriever, words: WordRetriever) -> None:
-    for retriever in (sparse.with_feedback(Feedback()), HybridRetriever([sparse, words], feedback=Feedback())):
+def test_queries_that_find_nothing_have_no_feedback(
+    sparse: SparseRetriever, words: WordRetriever
+) -> None:
+    for retriever in (
+        sparse.with_feedback(Feedback()),
+        HybridRetriever([sparse, words], feedback=Feedback()),
+    ):
         assert retriever.rank(["", " "], 5) == [[], []]
 
 
@@ -220,7 +258,11 @@ def test_a_pipeline_in_a_file(index: Index, tmp_path: Path, sparse: SparseRetrie
     assert pipeline == Pipeline(parts, Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
     made = pipeline.retriever(index, sparse.encoder)
     assert isinstance(made, HybridRetriever)
-    assert (made.fusion, made.depth, made.feedback) == (Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
+    assert (made.fusion, made.depth, made.feedback) == (
+        Fusion.RECIPROCAL_RANK,
+        20,
+        Feedback(3, 9, 0.2),
+    )
     one, other = made.local
     assert isinstance(one, SparseRetriever)
     assert isinstance(other, WordRetriever)
@@ -253,7 +295,9 @@ def test_files_that_are_no_pipelines(tmp_path: Path, text: str, said: str) -> No
     assert str(path) in str(caught.value)
 
 
-def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_values_that_only_the_retriever_refuses(
+    index: Index, sparse: SparseRetriever, words: WordRetriever
+) -> None:
     with pytest.raises(DataError, match="needs a part of field splade"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
     with pytest.raises(DataError, match="give the model"):
@@ -265,7 +309,8 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
     with pytest.raises(DataError, match="depth must be an integer of at least 1, got 0"):
         HybridRetriever([sparse, words], depth=0)
     with pytest.raises(
-        DataError, match="fusion must be one of rrf, none, max, min-max, z-score, bound, expected, got 'best'"
+        DataError,
+        match="fusion must be one of rrf, none, max, min-max, z-score, bound, expected, got 'best'",
     ):
         HybridRetriever([sparse, words], fusion="best")
     with pytest.raises(DataError, match="feedback changes the query"):
@@ -276,7 +321,9 @@ def test_values_that_only_the_retriever_refuses(index: Index, sparse: SparseRetr
         HybridRetriever([0.5 * (sparse + words), words], fusion="bound").rank(["x"], 5)
     with pytest.raises(DataError, match="got 0 parts of 0 indexes"):
         HybridRetriever([])
-    with pytest.raises(DataError, match="k must be at least 0 and threads at least 1, got -1 and 1"):
+    with pytest.raises(
+        DataError, match="k must be at least 0 and threads at least 1, got -1 and 1"
+    ):
         (sparse + words).rank(["x"], -1)
 
 
@@ -288,7 +335,9 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
         Pipeline.load(tmp_path / "bad.toml")
 
 
-def test_retrievers_of_several_indexes(sparse: SparseRetriever, small_index: Index, encoder: Encoder) -> None:
+def test_retrievers_of_several_indexes(
+    sparse: SparseRetriever, small_index: Index, encoder: Encoder
+) -> None:
     other = SparseRetriever(small_index, encoder)
     with pytest.raises(DataError, match="of one open index, got 2 parts of 2 indexes"):
         HybridRetriever([sparse, other])
@@ -303,9 +352,13 @@ def test_only_numbers_weigh(sparse: Retriever) -> None:
             weight * sparse
 
 
-def test_no_score_is_above_its_bound(sparse: SparseRetriever, words: WordRetriever, encoder: Encoder) -> None:
+def test_no_score_is_above_its_bound(
+    sparse: SparseRetriever, words: WordRetriever, encoder: Encoder
+) -> None:
     for part in (sparse, SparseRetriever(sparse.index, encoder, idf=0.5), words):
-        for query, bound, found in zip(QUERIES, scales_of(part, Fusion.BOUND), part.rank(QUERIES, 9), strict=True):
+        for query, bound, found in zip(
+            QUERIES, scales_of(part, Fusion.BOUND), part.rank(QUERIES, 9), strict=True
+        ):
             assert all(match.score <= bound for match in found), query
             assert bound < 20 * max([match.score for match in found], default=0) or not found
     assert scales_of(sparse, Fusion.BOUND)[3] == scales_of(words, Fusion.BOUND)[3] == 0.0
@@ -316,6 +369,10 @@ def test_a_sum_by_bounds_has_a_bound(sparse: SparseRetriever, words: WordRetriev
     assert list(scales_of(inner, Fusion.BOUND)) == [1.5] * 4
     assert all(match.score <= 1.5 for found in inner.rank(QUERIES, 9) for match in found)
     nested = HybridRetriever([2 * inner, words], fusion="bound")
-    both = zip(inner.rank(QUERIES, 9), words.rank(QUERIES, 9), scales_of(words, Fusion.BOUND), strict=True)
-    expected = [fuse_matches(found, [2.0, 1.0], Fusion.BOUND, [1.5, bound]) for *found, bound in both]
+    both = zip(
+        inner.rank(QUERIES, 9), words.rank(QUERIES, 9), scales_of(words, Fusion.BOUND), strict=True
+    )
+    expected = [
+        fuse_matches(found, [2.0, 1.0], Fusion.BOUND, [1.5, bound]) for *found, bound in both
+    ]
     assert nested.rank(QUERIES, 9) == expected

@@ -12,9 +12,19 @@ from lexpand.errors import DataError
 from lexpand.search import Feedback, Fusion, Pipeline, learn_weights
 from lexpand.search.parts import Rerank, Splade, Words
 
-TEXTS = ["the printer", "a month of leave", "my account", "the invoice of the month", "a crash of the printer", "log"]
+TEXTS = [
+    "the printer",
+    "a month of leave",
+    "my account",
+    "the invoice of the month",
+    "a crash of the printer",
+    "log",
+]
 QUERIES = [Query(f"q{i}", text) for i, text in enumerate(TEXTS)]
-QRELS = Qrels({f"q{i}": {"printer": grade} for i, grade in enumerate([1, 4, 2, 6, 3, 5])} | {"elsewhere": {"crash": 1}})
+QRELS = Qrels(
+    {f"q{i}": {"printer": grade} for i, grade in enumerate([1, 4, 2, 6, 3, 5])}
+    | {"elsewhere": {"crash": 1}}
+)
 BOTH = Pipeline((Splade(), Words()))
 
 
@@ -22,26 +32,33 @@ def judge(run: Run, qrels: Qrels) -> float:
     """How near the best scores are to the grades: five documents' ranks would hardly depend on the weights."""
     far = [
         abs(run.rankings[query][0].score - grades["printer"]) / grades["printer"]
-        for query, grades in qrels.judgements.items()
+        for query, grades in qrels.judgments.items()
     ]
     return 1 - sum(far) / len(far)
 
 
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
         yield index
 
 
-def by_hand(index: Index, encoder: Encoder, pipeline: Pipeline, weights: tuple[float, ...], only: list[int]) -> float:
+def by_hand(
+    index: Index, encoder: Encoder, pipeline: Pipeline, weights: tuple[float, ...], only: list[int]
+) -> float:
     """The measure of some of the queries, with a hybrid of these weights."""
     retriever = pipeline.retriever(index, encoder)
     assert isinstance(retriever, HybridRetriever)
     parts = [weight * part for weight, part in zip(weights, retriever.parts, strict=True)]
     weighted = HybridRetriever(parts, fusion=pipeline.fusion, depth=pipeline.depth)
     queries = [QUERIES[i] for i in only]
-    return judge(weighted.run(queries, 100), Qrels({q.query_id: QRELS.judgements[q.query_id] for q in queries}))
+    return judge(
+        weighted.run(queries, 100),
+        Qrels({q.query_id: QRELS.judgments[q.query_id] for q in queries}),
+    )
 
 
 @pytest.mark.parametrize("fusion", [Fusion.Z_SCORE, Fusion.BOUND, Fusion.NONE])
@@ -49,22 +66,38 @@ def by_hand(index: Index, encoder: Encoder, pipeline: Pipeline, weights: tuple[f
 def test_the_best_of_the_grid(index: Index, encoder: Encoder, fusion: Fusion, parts: int) -> None:
     pipeline = Pipeline((Splade(), Words(), Splade(idf=1.0))[:parts], fusion)
     learned = learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=3)
-    grid = [tuple(n / 8 for n in some) for some in product(range(1, 8), repeat=parts) if sum(some) == 8]
-    every = {weights: by_hand(index, encoder, pipeline, weights, list(range(6))) for weights in grid}
+    grid = [
+        tuple(n / 8 for n in some) for some in product(range(1, 8), repeat=parts) if sum(some) == 8
+    ]
+    every = {
+        weights: by_hand(index, encoder, pipeline, weights, list(range(6))) for weights in grid
+    }
     assert learned.weights in grid
-    assert learned.fitted == pytest.approx(every[learned.weights]) == pytest.approx(max(every.values()))
-    assert learned.equal == pytest.approx(by_hand(index, encoder, pipeline, (1 / parts,) * parts, list(range(6))))
+    assert (
+        learned.fitted
+        == pytest.approx(every[learned.weights])
+        == pytest.approx(max(every.values()))
+    )
+    assert learned.equal == pytest.approx(
+        by_hand(index, encoder, pipeline, (1 / parts,) * parts, list(range(6)))
+    )
     assert learned.fitted > learned.equal or learned.weights == (0.5, 0.5)
     assert len({round(value, 6) for value in every.values()}) > 4
     assert learned.pipeline.fusion is fusion
-    assert [type(part) for part in learned.pipeline.parts] == [type(part) for part in pipeline.parts]
-    assert learned == learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=3)
+    assert [type(part) for part in learned.pipeline.parts] == [
+        type(part) for part in pipeline.parts
+    ]
+    assert learned == learn_weights(
+        pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=3
+    )
 
 
 def test_the_estimate_is_of_queries_that_did_not_choose(index: Index, encoder: Encoder) -> None:
     pipeline = Pipeline((Splade(), Words()), Fusion.NONE)
     learned = learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=6)
-    even = sorted(((n / 8, 1 - n / 8) for n in range(1, 8)), key=lambda some: (abs(some[0] - 0.5), some))
+    even = sorted(
+        ((n / 8, 1 - n / 8) for n in range(1, 8)), key=lambda some: (abs(some[0] - 0.5), some)
+    )
     held_out = []
     for fold in range(6):
         others = [i for i in range(6) if i != fold]
@@ -75,8 +108,15 @@ def test_the_estimate_is_of_queries_that_did_not_choose(index: Index, encoder: E
 
 
 def test_of_equally_good_weights_the_most_even(index: Index, encoder: Encoder) -> None:
-    learned = learn_weights(BOTH, index, encoder, QUERIES, QRELS, lambda run, qrels: 0.5, steps=4, folds=2)
-    assert (learned.weights, learned.fitted, learned.estimate, learned.equal) == ((0.5, 0.5), 0.5, 0.5, 0.5)
+    learned = learn_weights(
+        BOTH, index, encoder, QUERIES, QRELS, lambda run, qrels: 0.5, steps=4, folds=2
+    )
+    assert (learned.weights, learned.fitted, learned.estimate, learned.equal) == (
+        (0.5, 0.5),
+        0.5,
+        0.5,
+        0.5,
+    )
 
 
 def test_the_rest_of_the_pipeline_stays(index: Index, encoder: Encoder, tmp_path: Path) -> None:

@@ -7,11 +7,29 @@ import numpy as np
 import pytest
 from fusion_reference import fuse_matches
 
-from lexpand import Document, Encoder, HybridRetriever, Index, Query, SparseRetriever, WordRetriever, ingest
+from lexpand import (
+    Document,
+    Encoder,
+    HybridRetriever,
+    Index,
+    Query,
+    SparseRetriever,
+    WordRetriever,
+    ingest,
+)
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.index import Match, Matches
-from lexpand.search import Fusion, MixedRetriever, Note, Reason, Reranker, RerankingRetriever, Retriever, Weighted
+from lexpand.search import (
+    Fusion,
+    MixedRetriever,
+    Note,
+    Reason,
+    Reranker,
+    RerankingRetriever,
+    Retriever,
+    Weighted,
+)
 from lexpand.search.hybrid import DEPTH
 
 QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
@@ -37,8 +55,14 @@ class Elsewhere(Retriever):
 
     def _ranked(self, query: str, k: int) -> Matches:
         words = set(query.lower().split())
-        shared = {doc_id: len(words & set(each.full_text.lower().split())) for doc_id, each in self.kept.items()}
-        best = sorted((doc_id for doc_id, count in shared.items() if count), key=lambda doc_id: -shared[doc_id])[:k]
+        shared = {
+            doc_id: len(words & set(each.full_text.lower().split()))
+            for doc_id, each in self.kept.items()
+        }
+        best = sorted(
+            (doc_id for doc_id, count in shared.items() if count),
+            key=lambda doc_id: -shared[doc_id],
+        )[:k]
         scores = np.array([float(shared[doc_id]) for doc_id in best])
         return Matches(best, scores, np.zeros(len(best), np.uint32), None, self.notes)
 
@@ -58,7 +82,10 @@ class Wrapped(Retriever):
     def rank(self, queries, k, **options):  # type: ignore[no-untyped-def]
         found = self.inner.rank(queries, k, **options)
         # Rows mean nothing in another place.
-        return [Matches(each.doc_ids, each.scores, np.zeros(len(each), np.uint32), each.spans) for each in found]
+        return [
+            Matches(each.doc_ids, each.scores, np.zeros(len(each), np.uint32), each.spans)
+            for each in found
+        ]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         return self.inner.documents(doc_ids)
@@ -77,7 +104,9 @@ class ByLength(Reranker):
 
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
         yield index
 
@@ -99,7 +128,10 @@ def pairs(found: Sequence[Match]) -> list[tuple[str, float]]:
 def test_a_foreign_retriever_alone() -> None:
     with Elsewhere(ELSEWHERE) as elsewhere:
         hits = elsewhere.search("the printer invoices", 2)
-        assert [(hit.rank, hit.doc_id, hit.score) for hit in hits] == [(1, "e1", 2.0), (2, "e2", 2.0)]
+        assert [(hit.rank, hit.doc_id, hit.score) for hit in hits] == [
+            (1, "e1", 2.0),
+            (2, "e2", 2.0),
+        ]
         assert [(hit.title, hit.text) for hit in hits] == [
             ("Hall printer", "The printer in the hall is out of paper."),
             ("", "Invoices of the account are printed."),
@@ -143,10 +175,19 @@ def test_a_sum_with_an_index(sparse: SparseRetriever) -> None:
     assert isinstance(mixed, MixedRetriever)
     assert mixed.parts == [Weighted(sparse, 0.4), Weighted(elsewhere, 0.6)]
     query = "the printer invoices"
-    (found,), (here,), (there,) = mixed.rank([query], 9), sparse.rank([query], 1000), elsewhere.rank([query], 1000)
+    (found,), (here,), (there,) = (
+        mixed.rank([query], 9),
+        sparse.rank([query], 1000),
+        elsewhere.rank([query], 1000),
+    )
     # Keys of the reference: documents in the order in which the rankings name them.
-    numbers = {doc_id: place for place, doc_id in enumerate(dict.fromkeys([*here.doc_ids, *there.doc_ids]))}
-    rankings = [[Match(match.doc_id, match.score, numbers[match.doc_id]) for match in each] for each in (here, there)]
+    numbers = {
+        doc_id: place for place, doc_id in enumerate(dict.fromkeys([*here.doc_ids, *there.doc_ids]))
+    }
+    rankings = [
+        [Match(match.doc_id, match.score, numbers[match.doc_id]) for match in each]
+        for each in (here, there)
+    ]
     assert pairs(found) == pairs(fuse_matches(rankings, [0.4, 0.6], Fusion.Z_SCORE)[:9])
     assert elsewhere.depths[0] == DEPTH
     hits = mixed.search(query, 9)
@@ -193,7 +234,9 @@ def test_a_sum_under_a_reranker(sparse: SparseRetriever) -> None:
     assert {"e1", "e2", "printer"} <= {hit.doc_id for hit in both.search("the printer invoices")}
 
 
-def test_spans_and_notes_go_through(sparse: SparseRetriever, tmp_path: Path, encoder: Encoder) -> None:
+def test_spans_and_notes_go_through(
+    sparse: SparseRetriever, tmp_path: Path, encoder: Encoder
+) -> None:
     note = Note(Reason.FAILURE, 0, 3, "out of order")
     (found,) = (sparse + Elsewhere(ELSEWHERE, (note,))).rank(["printer"], 5)
     assert found.notes == (note,)
@@ -223,7 +266,9 @@ def test_several_indexes(sparse: SparseRetriever, tmp_path: Path, encoder: Encod
 
 def test_filters_are_each_parts_own(sparse: SparseRetriever, words: WordRetriever) -> None:
     mixed = sparse + Wrapped(words)
-    assert [hit.doc_id for hit in mixed.search("invoices printer", filter="team = finance")] == ["invoice"]
+    assert [hit.doc_id for hit in mixed.search("invoices printer", filter="team = finance")] == [
+        "invoice"
+    ]
 
 
 def test_what_cannot_be_mixed(sparse: SparseRetriever) -> None:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import lexpand
-from lexpand import Collection, Document, DocumentEncoding, Encoder, HybridRetriever, Pipeline, QueryEncoding, Role
+from lexpand import (
+    Collection,
+    Document,
+    DocumentEncoding,
+    Encoder,
+    HybridRetriever,
+    Pipeline,
+    QueryEncoding,
+    Role,
+)
 from lexpand.encode import Rules, VectorCache
 from lexpand.encode.rules.entries import Ban, Pin
 from lexpand.errors import DataError, ModelError
@@ -18,8 +27,14 @@ from lexpand.search.fusion import Fusion
 from lexpand.search.parts import Rerank, Splade, Words
 
 PAGES = [
-    Document("printer", "Turn the printer off, wait ten seconds, and turn it on again.", "Printer does not print"),
-    Document("holiday", "Ask your manager for leave two weeks before it begins.", "Vacation requests"),
+    Document(
+        "printer",
+        "Turn the printer off, wait ten seconds, and turn it on again.",
+        "Printer does not print",
+    ),
+    Document(
+        "holiday", "Ask your manager for leave two weeks before it begins.", "Vacation requests"
+    ),
     Document("code", "ERR-42 means that the disk is full.", "Errors"),
 ]
 QUERY = "when can I take a holiday?"
@@ -31,7 +46,8 @@ def again(value: Any) -> Any:
 
 def same(first: lexpand.SparseVectors, second: lexpand.SparseVectors) -> bool:
     return all(
-        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("indptr", "terms", "weights")
+        np.array_equal(getattr(first, name), getattr(second, name))
+        for name in ("indptr", "terms", "weights")
     ) and (first.model == second.model)
 
 
@@ -57,7 +73,12 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 def test_an_encoder_is_pickled(encoder: Encoder, make: Callable[[Encoder], Encoder]) -> None:
     made = make(encoder)
     copy = again(made)
-    assert (copy.space, copy.threads, copy.rules, copy.pruning) == (made.space, made.threads, made.rules, made.pruning)
+    assert (copy.space, copy.threads, copy.rules, copy.pruning) == (
+        made.space,
+        made.threads,
+        made.rules,
+        made.pruning,
+    )
     assert same(copy.encode_documents(PAGES), made.encode_documents(PAGES))
     assert same(copy.encode_queries([QUERY, "ERR-42"]), made.encode_queries([QUERY, "ERR-42"]))
 
@@ -151,8 +172,12 @@ def test_generators_of_texts(kb: Collection) -> None:
 
 
 def test_enums_by_their_values(kb: Collection) -> None:
-    encoder = Encoder.load(documents=DocumentEncoding(title_weight=1.0, long="truncate", dtype="float32"))
-    assert same(encoder.encode(PAGES, "document").vectors, encoder.encode(PAGES, Role.DOCUMENT).vectors)
+    encoder = Encoder.load(
+        documents=DocumentEncoding(title_weight=1.0, long="truncate", dtype="float32")
+    )
+    assert same(
+        encoder.encode(PAGES, "document").vectors, encoder.encode(PAGES, Role.DOCUMENT).vectors
+    )
     assert same(encoder.encode_queries(["a"], mode="encoder"), encoder.encode_queries(["a"]))
     assert encoder.trace("a", "query") == encoder.trace("a", Role.QUERY)
     assert encoder.reads("a", "query") == encoder.reads("a", Role.QUERY)
@@ -167,20 +192,24 @@ def test_enums_by_their_values(kb: Collection) -> None:
     assert kb.search(QUERY, pipeline=made)
     keys, scores = [np.array([1, 2])], [np.array([2.0, 1.0])]
     assert fuse(keys, scores, [1.0], "bound", [4.0]).scores.tolist() == [0.5, 0.25]
-    assert Rerank("m", kind="dense").kind == "dense"  # type: ignore[arg-type]
     assert Rules(bans=(Ban("a", "query"),)).bans[0].side.covers(Role.QUERY)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda kb: kb.encoder.encode(["a"], "title"), "role must be one of document, query, got 'title'"),
+        (
+            lambda kb: kb.encoder.encode(["a"], "title"),
+            "role must be one of document, query, got 'title'",
+        ),
         (lambda kb: Pipeline((Splade(),), "sum"), "fusion must be one of rrf, .*, got 'sum'"),  # type: ignore[arg-type]
         (lambda kb: fuse([], [], [], "sum"), "fusion must be one of"),
         (lambda kb: Ban("a", "title"), "side is 'title': it must be one of"),  # type: ignore[arg-type]
         (lambda kb: kb.add(["a text"], on_duplicate="drop"), "on_duplicate must be one of"),
     ],
 )
-def test_names_of_nothing(kb: Collection, call: Callable[[Collection], object], message: str) -> None:
+def test_names_of_nothing(
+    kb: Collection, call: Callable[[Collection], object], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         call(kb)

@@ -12,7 +12,7 @@ from lexpand import Document, Encoder, Index, SparseRetriever, ingest, open_retr
 from lexpand.cli.app import app
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, LexpandWarning, ModelError, StorageError
-from lexpand.search import CrossEncoder, DenseReranker, Feedback, Fusion, LateInteractionReranker, Pipeline
+from lexpand.search import CrossEncoder, Feedback, Fusion, Pipeline
 from lexpand.search.parts import Rerank, Splade, Words
 from lexpand.search.reranking import RerankingRetriever
 
@@ -41,7 +41,9 @@ def _the_model_loaded_once(encoder: Encoder) -> Iterator[None]:
 
 @pytest.fixture
 def path(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
     return tmp_path / "pages.index"
 
@@ -76,18 +78,10 @@ def test_a_file(tmp_path: Path, path: Path, model: Path) -> None:
         sparse = retriever.first.parts[0].retriever  # type: ignore[attr-defined]
         assert isinstance(sparse, SparseRetriever)
         assert sparse.idf == 0.25
-        by_hand = RerankingRetriever(retriever.first, CrossEncoder.load(model, max_tokens=64), depth=3)
+        by_hand = RerankingRetriever(
+            retriever.first, CrossEncoder.load(model, max_tokens=64), depth=3
+        )
         assert retriever.search(QUERY) == by_hand.search(QUERY) != retriever.first.search(QUERY)
-
-
-@pytest.mark.parametrize(("kind", "loaded"), [("dense", DenseReranker), ("late-interaction", LateInteractionReranker)])
-def test_kinds(tmp_path: Path, path: Path, kind: str, loaded: type) -> None:
-    pytest.importorskip("onnx")
-    folder = write_model(tmp_path / "states", Weights(), output="hidden")
-    with open_retriever(path, Pipeline(rerank=Rerank(str(folder), kind))) as retriever:  # type: ignore[arg-type]
-        assert isinstance(retriever, RerankingRetriever)
-        assert type(retriever.reranker) is loaded
-        assert len(retriever.search(QUERY)) == 5
 
 
 @pytest.mark.parametrize(
@@ -95,9 +89,15 @@ def test_kinds(tmp_path: Path, path: Path, kind: str, loaded: type) -> None:
     [
         Pipeline(),
         Pipeline((Words(0.5, 0.9, 0.4),)),
-        Pipeline((Splade(0.25, 0.5, 1e-05), Words(2)), Fusion.RECIPROCAL_RANK, 7, Feedback(3, 9, 0.125)),
-        Pipeline(rerank=Rerank('/a "path"\\\x7f\n\u2028é', depth=5, budget_ms=1.5, max_tokens=99, backend="torch")),
-        Pipeline((Words(),), feedback=Feedback(), rerank=Rerank("/m", "dense")),  # type: ignore[arg-type]
+        Pipeline(
+            (Splade(0.25, 0.5, 1e-05), Words(2)), Fusion.RECIPROCAL_RANK, 7, Feedback(3, 9, 0.125)
+        ),
+        Pipeline(
+            rerank=Rerank(
+                '/a "path"\\\x7f\n\u2028é', depth=5, budget_ms=1.5, max_tokens=99, backend="torch"
+            )
+        ),
+        Pipeline((Words(),), feedback=Feedback(), rerank=Rerank("/m")),
     ],
 )
 def test_what_is_saved_is_loaded(tmp_path: Path, pipeline: Pipeline) -> None:
@@ -120,20 +120,21 @@ def test_a_saved_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("rerank = 3", "rerank is 3: it must be a table with model, kind, depth"),
+        ("rerank = 3", "rerank is 3: it must be a table with model, depth"),
         ("[rerank]\ndepth = 5", "rerank has no model"),
         ("[rerank]\nmodel = ''", "must be a path"),
         ("[rerank]\nmodel = 3", "must be a path"),
         ("[rerank]\nmodel = 'x'\nlayers = 5", "rerank has the key 'layers'"),
-        ("[rerank]\nmodel = 'x'\nkind = 'list'", "no kind of reranker 'list': give one of cross-encoder, dense, late"),
-        ("[rerank]\nmodel = 'x'\nkind = 'dense'\nbackend = 'torch'", "a dense reranker runs on onnx"),
+        ("[rerank]\nmodel = 'x'\nkind = 'dense'", "rerank has the key 'kind'"),
         ("two_step = 4", "a part of field splade has the key 'two_step'"),
     ],
 )
 def test_files_that_are_no_pipelines(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "bad.toml"
     part = "[[parts]]\nfield = 'splade'\n"
-    file.write_text(f"{text}\n{part}" if text.startswith("rerank =") else part + text, encoding="utf-8")
+    file.write_text(
+        f"{text}\n{part}" if text.startswith("rerank =") else part + text, encoding="utf-8"
+    )
     with pytest.raises(DataError, match=said) as caught:
         Pipeline.load(file)
     assert str(file) in str(caught.value)
@@ -146,7 +147,7 @@ def test_what_only_loading_refuses(path: Path, tmp_path: Path, model: Path) -> N
         open_retriever(path, Pipeline(rerank=Rerank(str(model), depth=0)))
     with pytest.raises(DataError, match="finite and above 0"):
         open_retriever(path, Pipeline(rerank=Rerank(str(model), budget_ms=0)))
-    assert not (path / "catalogue.sqlite-wal").exists()
+    assert not (path / "catalog.sqlite-wal").exists()
 
 
 @pytest.fixture
@@ -160,16 +161,22 @@ def test_a_command_reranks(run: Callable, path: Path, model: Path) -> None:
         expected = (first >> CrossEncoder.load(model)).search(QUERY)
         plain = first.search(QUERY)
     assert [hit["doc_id"] for hit in found["hits"]] == [hit.doc_id for hit in expected]
-    assert [hit["score"] for hit in found["hits"]] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+    assert [hit["score"] for hit in found["hits"]] == pytest.approx(
+        [hit.score for hit in expected], abs=1e-5
+    )
     assert [hit.doc_id for hit in expected] != [hit.doc_id for hit in plain]
     assert found["notes"] == []
-    one = json.loads(run("search", path, QUERY, "--rerank", model, "--rerank-depth", 1, "--json").stdout)
+    one = json.loads(
+        run("search", path, QUERY, "--rerank", model, "--rerank-depth", 1, "--json").stdout
+    )
     assert [hit["doc_id"] for hit in one["hits"]] == [hit.doc_id for hit in plain]
     both = run("search", path, QUERY, "--rerank", model, "--pipeline", "hybrid")
     assert both.exit_code == 0, both.output
 
 
-def test_options_stand_for_what_the_file_says(run: Callable, tmp_path: Path, path: Path, model: Path) -> None:
+def test_options_stand_for_what_the_file_says(
+    run: Callable, tmp_path: Path, path: Path, model: Path
+) -> None:
     (tmp_path / "kb.toml").write_text(TOML, encoding="utf-8")
     file = ("search", path, QUERY, "--json", "--pipeline", tmp_path / "kb.toml")
     found = json.loads(run(*file, "--rerank-budget", 1e6).stdout)["hits"]
@@ -179,16 +186,23 @@ def test_options_stand_for_what_the_file_says(run: Callable, tmp_path: Path, pat
     scores = [hit["score"] for hit in deeper]
     assert scores[4] == pytest.approx(scores[3] - 0.5)
     other = write_model(tmp_path / "other", Weights())
-    scores = [hit["score"] for hit in json.loads(run(*file, "--rerank", other, "--rerank-budget", 1e6).stdout)["hits"]]
+    scores = [
+        hit["score"]
+        for hit in json.loads(run(*file, "--rerank", other, "--rerank-budget", 1e6).stdout)["hits"]
+    ]
     assert scores[3] == pytest.approx(scores[2] - 0.5)
     moved = run(*file, "--rerank", "nowhere")
     assert (moved.exit_code, "nowhere" in moved.stderr) == (1, True)
 
 
-def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_a_command_says_what_failed(
+    run: Callable, path: Path, broken: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     ran = run("search", path, QUERY, "--rerank", broken, "--json")
     with open_retriever(path) as first:
-        assert [hit["doc_id"] for hit in json.loads(ran.stdout)["hits"]] == [h.doc_id for h in first.search(QUERY)]
+        assert [hit["doc_id"] for hit in json.loads(ran.stdout)["hits"]] == [
+            h.doc_id for h in first.search(QUERY)
+        ]
     (note,) = json.loads(ran.stdout)["notes"]
     assert note == {
         "reason": "failure",
@@ -199,8 +213,13 @@ def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path, rec
     }
     ran = run("search", path, QUERY, "--rerank", broken)
     assert (ran.exit_code, ran.stderr) == (0, "reranked 0 of 5: RuntimeError: out of memory\n")
-    assert not [said for said in recwarn if said.category is LexpandWarning]  # the note says the same
-    with pytest.warns(LexpandWarning), open_retriever(path, Pipeline(rerank=Rerank(str(broken)))) as retriever:
+    assert not [
+        said for said in recwarn if said.category is LexpandWarning
+    ]  # the note says the same
+    with (
+        pytest.warns(LexpandWarning),
+        open_retriever(path, Pipeline(rerank=Rerank(str(broken)))) as retriever,
+    ):
         retriever.search(QUERY)
 
 
@@ -213,7 +232,9 @@ def test_a_command_says_what_failed(run: Callable, path: Path, broken: Path, rec
         (("--rerank", "x", "--rerank-depth", "0"), "greater than or equal to 1"),
     ],
 )
-def test_options_that_make_no_sense(run: Callable, path: Path, options: tuple[str, ...], said: str) -> None:
+def test_options_that_make_no_sense(
+    run: Callable, path: Path, options: tuple[str, ...], said: str
+) -> None:
     ran = run("search", path, QUERY, *options)
     assert ran.exit_code == 2
     assert said in " ".join(ran.stderr.replace("│", " ").split())
@@ -221,4 +242,7 @@ def test_options_that_make_no_sense(run: Callable, path: Path, options: tuple[st
 
 def test_a_budget_of_nothing(run: Callable, path: Path, model: Path) -> None:
     ran = run("search", path, QUERY, "--rerank", model, "--rerank-budget", 0)
-    assert (ran.exit_code, ran.stderr) == (1, "error: a budget of 0.0 ms: it must be finite and above 0\n")
+    assert (ran.exit_code, ran.stderr) == (
+        1,
+        "error: a budget of 0.0 ms: it must be finite and above 0\n",
+    )

@@ -78,7 +78,9 @@ def test_the_rerankers_order_and_scores(first: SparseRetriever) -> None:
 
 def test_the_rest_stays_below_in_its_order(first: SparseRetriever) -> None:
     (found,) = first.rank([QUERY], 100)
-    reranking = RerankingRetriever(first, Saying(lambda query, texts: np.arange(len(texts)) - 7.5), depth=2)
+    reranking = RerankingRetriever(
+        first, Saying(lambda query, texts: np.arange(len(texts)) - 7.5), depth=2
+    )
     (ranked,) = reranking.rank([QUERY], 100)
     assert [match.row for match in ranked] == [found[i].row for i in (1, 0, *range(2, len(found)))]
     assert [match.score for match in ranked][:4] == [-6.5, -7.5, -8.0, pytest.approx(-7.5 - 2 / 3)]
@@ -148,7 +150,9 @@ def test_a_query_that_finds_nothing_is_not_scored(first: SparseRetriever, query:
     assert reranker.calls == []
 
 
-@pytest.mark.parametrize("query", ["the of and", "☃☃☃", "the printer does not print " * 2000, "не печатает принтер"])
+@pytest.mark.parametrize(
+    "query", ["the of and", "☃☃☃", "the printer does not print " * 2000, "не печатает принтер"]
+)
 def test_unusual_queries_are_scored_like_others(first: SparseRetriever, query: str) -> None:
     (found,) = first.rank([query], 5)
     (ranked,) = (first >> ByLength()).rank([query], 5)
@@ -189,18 +193,27 @@ class Clocked(ByLength):
         return super().score(query, texts)
 
 
-@pytest.mark.parametrize(("budget", "done"), [(1, 2), (30, 2), (31, 4), (60, 4), (61, 5), (1000, 5)])
-def test_a_budget_ends_reranking_between_batches(first: SparseRetriever, budget: float, done: int) -> None:
+@pytest.mark.parametrize(
+    ("budget", "done"), [(1, 2), (30, 2), (31, 4), (60, 4), (61, 5), (1000, 5)]
+)
+def test_a_budget_ends_reranking_between_batches(
+    first: SparseRetriever, budget: float, done: int
+) -> None:
     (found,) = first.rank([QUERY], 100)
     reranker = Clocked()
     reranking = RerankingRetriever(first, reranker, budget_ms=budget, clock=lambda: reranker.now)
     for ranked in reranking.rank([QUERY] * 2, 100):
         assert {match.row for match in ranked[:done]} == {match.row for match in found[:done]}
-        assert [match.score for match in ranked[:done]] == sorted((m.score for m in ranked[:done]), reverse=True)
+        assert [match.score for match in ranked[:done]] == sorted(
+            (m.score for m in ranked[:done]), reverse=True
+        )
         assert [match.row for match in ranked[done:]] == [match.row for match in found[done:]]
         note = Note(Reason.BUDGET, done, 5, f"budget of {budget} ms")
         assert ranked.notes == (() if done == 5 else (note,))
-    assert str(Note(Reason.BUDGET, 37, 100, "budget of 50 ms")) == "reranked 37 of 100: budget of 50 ms"
+    assert (
+        str(Note(Reason.BUDGET, 37, 100, "budget of 50 ms"))
+        == "reranked 37 of 100: budget of 50 ms"
+    )
 
 
 def test_the_first_batch_is_scored_even_if_the_time_is_up(first: SparseRetriever) -> None:
@@ -220,7 +233,9 @@ def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) 
     queries = [QUERY, "the printer", QUERY]
     found = first.rank(queries, 4)
     reranking = first >> Saying(fail)
-    with pytest.warns(LexpandWarning, match=r"2 queries keep their first ranking.*RuntimeError: out of memory") as said:
+    with pytest.warns(
+        LexpandWarning, match=r"2 queries keep their first ranking.*RuntimeError: out of memory"
+    ) as said:
         ranked = reranking.rank(queries, 4)
     assert len(said) == 1
     assert ranked[0] == found[0] == ranked[2]
@@ -236,7 +251,10 @@ def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) 
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        (lambda query, texts: np.where(np.arange(len(texts)) == 1, np.nan, 1.0), "1 of 5 scores are not finite"),
+        (
+            lambda query, texts: np.where(np.arange(len(texts)) == 1, np.nan, 1.0),
+            "1 of 5 scores are not finite",
+        ),
         (lambda query, texts: np.full(len(texts), -np.inf), "5 of 5 scores are not finite"),
         (lambda query, texts: np.ones(len(texts) - 1), r"shape \(4,\) for 5 texts"),
         (lambda query, texts: np.ones((len(texts), 1)), r"shape \(5, 1\) for 5 texts"),
@@ -244,7 +262,9 @@ def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) 
         (lambda query, texts: ["good"] * len(texts), "could not convert"),
     ],
 )
-def test_scores_that_are_none_are_a_failure(first: SparseRetriever, scores: Callable, said: str) -> None:
+def test_scores_that_are_none_are_a_failure(
+    first: SparseRetriever, scores: Callable, said: str
+) -> None:
     with pytest.warns(LexpandWarning, match=said):
         assert (first >> Saying(scores)).rank([QUERY], 9) == first.rank([QUERY], 9)
 

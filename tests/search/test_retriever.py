@@ -54,7 +54,9 @@ def test_hits(retriever: SparseRetriever, encoder: Encoder, pages: list[Document
         assert (hit.title, dict(hit.metadata)) == (page.title, dict(page.metadata))
         assert hit.snippet == make_snippet(page.text, LOGIN) != ""
         weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
-        assert hit.score == pytest.approx(sum(vector[term] * weights.get(term, 0.0) for term in vector))
+        assert hit.score == pytest.approx(
+            sum(vector[term] * weights.get(term, 0.0) for term in vector)
+        )
 
 
 def test_how_many_hits(retriever: SparseRetriever) -> None:
@@ -75,7 +77,9 @@ def test_a_query_of_ten_thousand_words(retriever: SparseRetriever) -> None:
     assert hits[0].doc_id == "printer"
 
 
-@pytest.mark.parametrize("query", ["パスワードを忘れました", "не печатает принтер", "🖨️", "كلمة السر", "x" * 5000])
+@pytest.mark.parametrize(
+    "query", ["パスワードを忘れました", "не печатает принтер", "🖨️", "كلمة السر", "x" * 5000]
+)
 def test_a_query_in_another_script(retriever: SparseRetriever, query: str) -> None:
     """The model knows few of these words: any list will do, if it is one."""
     assert len(retriever.search(query)) <= 5
@@ -105,16 +109,20 @@ def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
                 assert alone[hit.doc_id] == pytest.approx(hit.score, rel=1e-3)
         exact = index.search(short.encode_queries([query.text for query in queries]), 30)
         for query, matches in zip(queries, exact, strict=True):
-            assert list(run.rankings[query.query_id]) == [(match.doc_id, match.score) for match in matches]
-        assert {query: len(ranking) for query, ranking in retriever.run(queries, 3).rankings.items()} == {
-            query.query_id: 3 for query in queries
-        }
+            assert list(run.rankings[query.query_id]) == [
+                (match.doc_id, match.score) for match in matches
+            ]
+        assert {
+            query: len(ranking) for query, ranking in retriever.run(queries, 3).rankings.items()
+        } == {query.query_id: 3 for query in queries}
 
 
 def test_another_models_encoder(small_index: Index, other_model: Path, encoder: Encoder) -> None:
     other = Encoder.load(other_model)
     assert (encoder.space.model.name, other.space.model.name) == ("splade-tiny", "other")
-    said = re.escape(f"holds vectors of {encoder.space.model.label}, not of {other.space.model.label}")
+    said = re.escape(
+        f"holds vectors of {encoder.space.model.label}, not of {other.space.model.label}"
+    )
     with pytest.raises(ContractMismatch, match=said):
         SparseRetriever(small_index, other)
     small_index.close()
@@ -130,7 +138,9 @@ def test_open_finds_the_model(small_index: Index, pages: list[Document]) -> None
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
 
 
-def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages: list[Document]) -> None:
+def test_open_finds_a_model_in_a_folder(
+    tmp_path: Path, other_model: Path, pages: list[Document]
+) -> None:
     other, path = Encoder.load(other_model), tmp_path / "i"
     with Index.create(path, other.space) as index:
         ingest(index, other, pages)
@@ -142,7 +152,7 @@ def test_open_finds_a_model_in_a_folder(tmp_path: Path, other_model: Path, pages
         open_retriever(path)
     with open_retriever(path, model=moved) as retriever:
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
-    assert not (path / "catalogue.sqlite-wal").exists()
+    assert not (path / "catalog.sqlite-wal").exists()
 
 
 def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
@@ -150,7 +160,7 @@ def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
     with pytest.raises(ModelError) as kept:
         open_retriever(small_index.path, model="nowhere")
     assert "nowhere" in str(kept.value)
-    assert not (small_index.path / "catalogue.sqlite-wal").exists()
+    assert not (small_index.path / "catalog.sqlite-wal").exists()
 
 
 def test_no_index(tmp_path: Path) -> None:

@@ -18,14 +18,23 @@ from lexpand.search.snippet import shown_passage, shown_snippet
     [
         ("# A heading #\n\nText.", "A heading Text."),
         ("Heading\n=======\nText\n---\nmore", "Heading Text more"),
-        ("a **bold** and *slanted* _word_, ***both***, ~~gone~~", "a bold and slanted word, both, gone"),
-        ('See [the page](https://example.org/a_(b) "title") and ![a picture](p.png).', "See the page and a picture."),
+        (
+            "a **bold** and *slanted* _word_, ***both***, ~~gone~~",
+            "a bold and slanted word, both, gone",
+        ),
+        (
+            'See [the page](https://example.org/a_(b) "title") and ![a picture](p.png).',
+            "See the page and a picture.",
+        ),
         ("[text][ref], [not a link]", "text, [not a link]"),
         ("Run `pip install *x*` or ``a ` b``.", "Run pip install *x* or ``a ` b``."),
         ("```bash\n# a comment\nx = a*b*c\n```\nend", "# a comment x = a*b*c end"),
         ("| a | b |\n|---|:-:|\n| 1 | `x|y` |", "a b 1 x|y"),
         ("> quoted\n> # heading", "quoted heading"),
-        ("snake_case_name, __init__, 2 * 3 * 4, a*b*c, C#, #1", "snake_case_name, __init__, 2 * 3 * 4, a*b*c, C#, #1"),
+        (
+            "snake_case_name, __init__, 2 * 3 * 4, a*b*c, C#, #1",
+            "snake_case_name, __init__, 2 * 3 * 4, a*b*c, C#, #1",
+        ),
         ("- a point\n- another", "- a point - another"),
         ("__very bold__ text", "very bold text"),
         ("a | b, x > y, 1 - 2", "a | b, x > y, 1 - 2"),
@@ -39,7 +48,25 @@ def test_marks(text: str, shown: str) -> None:
 
 
 pieces = st.sampled_from(
-    ["#", "*", "**", "_", "`", "```", "[", "](", ")", "|", "\n", " ", "word", "> ", "---", "~~", "x"]
+    [
+        "#",
+        "*",
+        "**",
+        "_",
+        "`",
+        "```",
+        "[",
+        "](",
+        ")",
+        "|",
+        "\n",
+        " ",
+        "word",
+        "> ",
+        "---",
+        "~~",
+        "x",
+    ]
 )
 
 
@@ -50,14 +77,19 @@ def test_places_of_any_text(text: str) -> None:
     kept = [place for place in range(len(text)) if place not in gone]
     assert len(plain.text) == len(kept)
     for place in kept:
-        assert plain.text[plain.place(place)] == text[place] or (text[place], plain.text[plain.place(place)]) == (
+        assert plain.text[plain.place(place)] == text[place] or (
+            text[place],
+            plain.text[plain.place(place)],
+        ) == (
             "|",
             " ",
         )
     assert plain.place(len(text)) == len(plain.text)
 
 
-words = st.lists(st.sampled_from(["heart", "**liver**", "zebra", "x", "\n# y", "[z](u)"]), max_size=150).map(" ".join)
+words = st.lists(
+    st.sampled_from(["heart", "**liver**", "zebra", "x", "\n# y", "[z](u)"]), max_size=150
+).map(" ".join)
 
 
 @given(words, st.sampled_from(["heart liver", "heart", "nothing", ""]))
@@ -73,7 +105,9 @@ def test_explanations_show_what_hits_show(tmp_path: Path) -> None:
     filler = " ".join(f"Sentence number {i} is about nothing at all." for i in range(20))
     documents = [
         Document(
-            "a", f"## Leave\n\nTake a **vacation** at the beach. {filler} Ask for a *holiday* in time. {filler}", "A"
+            "a",
+            f"## Leave\n\nTake a **vacation** at the beach. {filler} Ask for a *holiday* in time. {filler}",
+            "A",
         ),
         Document("b", f"{filler} Vacations are days off. {filler}"),
         Document("c", "", "Holiday without a text"),
@@ -91,7 +125,9 @@ def test_explanations_show_what_hits_show(tmp_path: Path) -> None:
 def test_a_passage_has_no_title(tmp_path: Path) -> None:
     text = "One sentence about printers. " * 40
     kb = lexpand.create(
-        tmp_path / "kb", [Document("a", text, "Printer guide")], encoding={"long": "chunk", "max_tokens": 64}
+        tmp_path / "kb",
+        [Document("a", text, "Printer guide")],
+        encoding={"long": "chunk", "max_tokens": 64},
     )
     (hit,) = kb.search("printers")
     assert len(hit.text) < len(text)

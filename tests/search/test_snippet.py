@@ -41,9 +41,13 @@ def check(text: str, query: str) -> str:
     return snippet
 
 
-words = st.text("abcß", min_size=1, max_size=6) | st.sampled_from(["heart", "a" * 60, "b" * 161, "心臓" * 90])
+words = st.text("abcß", min_size=1, max_size=6) | st.sampled_from(
+    ["heart", "a" * 60, "b" * 161, "心臓" * 90]
+)
 spaces = st.sampled_from([" ", " ", "\n", "\t", "  \n", "-", ", ", "\u3000", ""])
-worded = st.lists(st.tuples(words, spaces), max_size=120).map(lambda pairs: "".join(map("".join, pairs)))
+worded = st.lists(st.tuples(words, spaces), max_size=120).map(
+    lambda pairs: "".join(map("".join, pairs))
+)
 
 
 @given(worded, worded)
@@ -81,7 +85,14 @@ def test_a_short_text_is_shown_whole() -> None:
 
 
 def test_the_window_with_most_different_words() -> None:
-    text = "heart heart heart heart " + "x " * 300 + "the heart of a smoker " + "x " * 300 + "a smoker " + "x " * 300
+    text = (
+        "heart heart heart heart "
+        + "x " * 300
+        + "the heart of a smoker "
+        + "x " * 300
+        + "a smoker "
+        + "x " * 300
+    )
     assert "the heart of a smoker" in check(text, "smoker's heart")
 
 
@@ -98,9 +109,13 @@ def test_words_are_whole() -> None:
     assert set(body.split()) == {"abcdefghij", "heart"}
 
 
-@pytest.mark.parametrize("word", ["Straße", "ΣΊΣΥΦΟΣ", "İstanbul", "naïve", "日本語", "snake_case", "3"])
+@pytest.mark.parametrize(
+    "word", ["Straße", "ΣΊΣΥΦΟΣ", "İstanbul", "naïve", "日本語", "snake_case", "3"]
+)
 def test_case_is_folded_in_any_script(word: str) -> None:
-    assert word in check("x " * 200 + word + " x" * 200, word.lower() if word.lower().isalnum() else word)
+    assert word in check(
+        "x " * 200 + word + " x" * 200, word.lower() if word.lower().isalnum() else word
+    )
 
 
 def test_a_long_text_is_looked_through_up_to_a_limit() -> None:
@@ -109,13 +124,17 @@ def test_a_long_text_is_looked_through_up_to_a_limit() -> None:
     assert "heart" not in make_snippet(far, "heart")
 
 
-weighted = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 12), st.floats(0.01, 9)), max_size=12)
+weighted = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(1, 12), st.floats(0.01, 9)), max_size=12
+)
 
 
 @given(worded, weighted)
 def test_passages_of_any_words(text: str, drawn: list[tuple[int, int, float]]) -> None:
     spans = [(first, first + size, weight) for first, size, weight in drawn]
-    spans = [span for span in spans if span[1] <= len(text) and not text[span[0] : span[1]][0].isspace()]
+    spans = [
+        span for span in spans if span[1] <= len(text) and not text[span[0] : span[1]][0].isspace()
+    ]
     passage = make_passage(text, spans)
     body, _, _ = body_of(passage.text)
     folded = " ".join(text.split())
@@ -132,7 +151,9 @@ def test_the_passage_of_most_weight() -> None:
     text = f"zebra {'x ' * 300}heart and\n liver {'y ' * 300}zebra"
     heart, liver = text.index("heart"), text.index("liver")
     last = len(text) - 5
-    passage = make_passage(text, [(0, 5, 2.0), (heart, heart + 5, 1.5), (liver, liver + 5, 1.5), (last, last + 5, 2.0)])
+    passage = make_passage(
+        text, [(0, 5, 2.0), (heart, heart + 5, 1.5), (liver, liver + 5, 1.5), (last, last + 5, 2.0)]
+    )
     assert "heart and liver" in passage.text
     assert [passage.text[first:end] for first, end in passage.marks] == ["heart", "liver"]
     assert make_passage("", []) == ("", ())

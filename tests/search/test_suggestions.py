@@ -54,7 +54,9 @@ def test_an_index_without_words(tmp_path: Path) -> None:
 
 def test_no_time(kb: Collection) -> None:
     ticks = iter(range(100))
-    assert list(did_you_mean(kb.index.searcher(), "pasword chnage", clock=lambda: next(ticks))) == ["pasword"]
+    assert list(did_you_mean(kb.index.searcher(), "pasword chnage", clock=lambda: next(ticks))) == [
+        "pasword"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,16 @@ UNREAD = "the model knows no word of the query"
 @pytest.mark.parametrize(
     ("query", "pipeline", "notes"),
     [
-        ("chnage pasword", "bm25", ["no document has a word of the query", "did you mean 'change password'?"]),
-        ("chnage pasword", None, ["no document has a word of the query: what was", "did you mean 'change password'?"]),
+        (
+            "chnage pasword",
+            "bm25",
+            ["no document has a word of the query", "did you mean 'change password'?"],
+        ),
+        (
+            "chnage pasword",
+            None,
+            ["no document has a word of the query: what was", "did you mean 'change password'?"],
+        ),
         ("zzzqqq", "bm25", ["no document has a word of the query"]),
         ("is the", "bm25", ["the query has only stop words"]),
         ("is the", None, ["the query has only stop words"]),

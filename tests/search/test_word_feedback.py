@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from fusion_reference import fuse_matches
 
-from lexpand import Document, Encoder, HybridRetriever, Index, SparseRetriever, WordRetriever, ingest
+from lexpand import (
+    Document,
+    Encoder,
+    HybridRetriever,
+    Index,
+    SparseRetriever,
+    WordRetriever,
+    ingest,
+)
 from lexpand.data import collection_path, read_documents, read_queries
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.index import Units
+from lexpand.index import RankedPassages
 from lexpand.search import Feedback, Fusion, Pipeline
 from lexpand.search.hybrid import standing
 from lexpand.search.pipeline import Splade, Words
@@ -23,7 +31,9 @@ FEEDBACK = Feedback(documents=2, terms=7, weight=0.25, words=True)
 
 @pytest.fixture
 def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[Index]:
-    with Index.create(tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")) as index:
+    with Index.create(
+        tmp_path / "pages.index", encoder.space, words=WordAnalyzer("english")
+    ) as index:
         ingest(index, encoder, pages)
         yield index
 
@@ -38,7 +48,7 @@ def reference(
 ) -> dict[str, float]:
     """The score of every document, by matrices [documents, words] in float64."""
     analyzer = WordAnalyzer("english")
-    counts = {doc_id: Counter(analyzer.analyse(text)) for doc_id, text in texts.items()}
+    counts = {doc_id: Counter(analyzer.analyze(text)) for doc_id, text in texts.items()}
     vocabulary = sorted(set().union(*counts.values()))
     tf = np.array([[count[word] for word in vocabulary] for count in counts.values()], np.float64)
     df, lengths = (tf > 0).sum(axis=0), tf.sum(axis=1)
@@ -58,13 +68,19 @@ def scores(matches: object) -> dict[str, float]:
     return {match.doc_id: match.score for match in matches}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("query", [QUERY, "printer", "invoice invoice month", "the printer and nowhere"])
-def test_words_of_the_best_documents_join_the_query(index: Index, words: WordRetriever, query: str) -> None:
+@pytest.mark.parametrize(
+    "query", [QUERY, "printer", "invoice invoice month", "the printer and nowhere"]
+)
+def test_words_of_the_best_documents_join_the_query(
+    index: Index, words: WordRetriever, query: str
+) -> None:
     (first,) = words.rank([query], FEEDBACK.documents)
     texts = {doc_id: index.document(doc_id).full_text for doc_id in index.doc_ids()}
     expected = reference(texts, query, scores(first), FEEDBACK)
     (found,) = words.with_feedback(FEEDBACK).rank([query], 9)
-    assert scores(found) == pytest.approx({doc_id: score for doc_id, score in expected.items() if score}, rel=1e-9)
+    assert scores(found) == pytest.approx(
+        {doc_id: score for doc_id, score in expected.items() if score}, rel=1e-9
+    )
     assert words.feedback is None
 
 
@@ -81,29 +97,41 @@ def test_as_the_reference_on_abstracts(tmp_path: Path, encoder: Encoder) -> None
             (first,) = words.rank([query.text], 5)
             expected = reference(texts, query.text, scores(first), feedback)
             (found,) = words.with_feedback(feedback).rank([query.text], 50)
-            assert scores(found) == pytest.approx({match.doc_id: expected[match.doc_id] for match in found}, rel=1e-9)
+            assert scores(found) == pytest.approx(
+                {match.doc_id: expected[match.doc_id] for match in found}, rel=1e-9
+            )
             assert min(scores(found).values()) >= sorted(expected.values())[-len(found)] - 1e-9
 
 
 def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetriever) -> None:
     searcher = index.searcher()
-    relevant = words.ask(searcher, ["printer"]).units(1)
+    relevant = words.ask(searcher, ["printer"]).passages(1)
     (found,) = words.ask(searcher, ["the of"]).learned(relevant, FEEDBACK).matches(9)
     assert found[0].doc_id == "printer"
     # Only where feedback says so: the query stays as it is.
-    assert words.ask(searcher, ["the of"]).learned(relevant, Feedback(2, 7, 0.25)).matches(9) == [[]]
+    assert words.ask(searcher, ["the of"]).learned(relevant, Feedback(2, 7, 0.25)).matches(9) == [
+        []
+    ]
     assert words.with_feedback(FEEDBACK).rank(["", "the", "nowhere"], 9) == [[], [], []]
     assert words.with_feedback(FEEDBACK).rank(["printer"], 0) == [[]]
 
 
-def test_a_hybrid_whose_parts_both_learn(index: Index, words: WordRetriever, encoder: Encoder) -> None:
+def test_a_hybrid_whose_parts_both_learn(
+    index: Index, words: WordRetriever, encoder: Encoder
+) -> None:
     sparse = SparseRetriever(index, encoder, idf=0.5)
     plain = HybridRetriever([0.4 * sparse, 0.6 * words], fusion="max")
     hybrid = HybridRetriever(plain.parts, fusion="max", feedback=FEEDBACK)
     searcher = index.searcher()
-    relevant = [standing(units, FEEDBACK.documents) for units in plain.ask(searcher, [QUERY]).units(1000)]
-    assert [units.scores.tolist() for units in relevant] == [[1.0, 0.5]]
-    again = [part.ask(searcher, [QUERY]).learned(relevant, FEEDBACK).matches(1000)[0] for part in (sparse, words)]
+    relevant = [
+        standing(passages, FEEDBACK.documents)
+        for passages in plain.ask(searcher, [QUERY]).passages(1000)
+    ]
+    assert [passages.scores.tolist() for passages in relevant] == [[1.0, 0.5]]
+    again = [
+        part.ask(searcher, [QUERY]).learned(relevant, FEEDBACK).matches(1000)[0]
+        for part in (sparse, words)
+    ]
     assert hybrid.rank([QUERY], 1000) == [fuse_matches(again, [0.4, 0.6], Fusion.MAXIMUM)]
     assert hybrid.ask(searcher, [QUERY]).resolved().matches(1000) == hybrid.rank([QUERY], 1000)
     model_only = HybridRetriever(plain.parts, fusion="max", feedback=Feedback(2, 7, 0.25))
@@ -115,7 +143,9 @@ def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encode
     spans = [(0, 20), (21, 44)]
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as index:
         index.add(
-            [document, Document("other", "toner")], encoder.encode_documents(["a", "b", "c"]), chunks=[spans, [(0, 5)]]
+            [document, Document("other", "toner")],
+            encoder.encode_documents(["a", "b", "c"]),
+            chunks=[spans, [(0, 5)]],
         )
         index.commit()
         learning = WordRetriever(index, feedback=Feedback(1, 10, 0.5))
@@ -124,7 +154,10 @@ def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encode
         (asked,) = learning.ask(index.searcher(), ["money"]).resolved().words
         assert set(asked) == {"invoic", "financ", "money"}
         # The vector, too, is that of the chunk that was found, here by words: the second one.
-        sparse, found = SparseRetriever(index, encoder), WordRetriever(index).ask(index.searcher(), ["money"]).units(1)
+        sparse, found = (
+            SparseRetriever(index, encoder),
+            WordRetriever(index).ask(index.searcher(), ["money"]).passages(1),
+        )
         learned = sparse.ask(index.searcher(), [""]).learned(found, Feedback(1, 1000, 1.0))
         assert set(learned.vectors.as_dict(0)) == set(index.vectors("long")[1].terms.tolist())
         assert set(learned.vectors.as_dict(0)) != set(index.vectors("long")[0].terms.tolist())
@@ -154,7 +187,10 @@ def test_words_with_weights(index: Index) -> None:
     (weighted,) = index.search_words([{"printer": 2, "invoic": 1.0}])
     assert scores(twice) == scores(weighted)
     assert index.word_bounds(["printer printer"]) == index.word_bounds([{"printer": 2}])
-    assert index.word_score({"printer": 0.5}, "printer").score == index.search_words([{"printer": 0.5}])[0][0].score
+    assert (
+        index.word_score({"printer": 0.5}, "printer").score
+        == index.search_words([{"printer": 0.5}])[0][0].score
+    )
     assert index.search_words([{}, {"nowhere": 3.0}, {"printer": 0}]) == [[], [], []]
     (numpy,) = index.search_words([{"printer": np.int64(2), "invoic": np.float32(1)}])
     assert scores(numpy) == scores(twice)
@@ -163,17 +199,25 @@ def test_words_with_weights(index: Index) -> None:
     assert index.inverse_word_frequencies([]).shape == (0,)
 
 
-def test_relevant_documents_without_scores(index: Index, words: WordRetriever, encoder: Encoder) -> None:
+def test_relevant_documents_without_scores(
+    index: Index, words: WordRetriever, encoder: Encoder
+) -> None:
     searcher = index.searcher()
-    (found,) = words.ask(searcher, ["printer invoice"]).units(2)
+    (found,) = words.ask(searcher, ["printer invoice"]).passages(2)
     for score in (0.0, -1.0, float("nan")):
-        relevant = [Units(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)]
+        relevant = [
+            RankedPassages(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)
+        ]
         for retriever in (words, SparseRetriever(index, encoder)):
-            with pytest.raises(DataError, match="the scores of the relevant documents are their shares"):
+            with pytest.raises(
+                DataError, match="the scores of the relevant documents are their shares"
+            ):
                 retriever.ask(searcher, ["printer"]).learned(relevant, FEEDBACK)
 
 
-@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None])
+@pytest.mark.parametrize(
+    "weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None]
+)
 def test_weights_of_words_that_are_none(index: Index, weight: float) -> None:
     for ask in (index.search_words, index.word_bounds):
         with pytest.raises(DataError, match="a number from 0 to 1e30"):

@@ -11,7 +11,10 @@ from lexpand.index.filters import Expression, Filter
 from lexpand.search import Pipeline, Retriever, open_retriever
 
 try:
-    from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForRetrieverRun,
+        CallbackManagerForRetrieverRun,
+    )
     from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.runnables import run_in_executor
@@ -24,10 +27,10 @@ except ModuleNotFoundError as error:
 class LexpandRetriever(BaseRetriever):
     """Documents of an index as LangChain has them: ``invoke(query)``, and in chains.
 
-    A document's ``page_content`` is its text, or the chunk by which it was found; its ``metadata`` are its own with
-    ``doc_id``, ``title``, ``score`` and, of a chunk, ``span`` (characters in title, space and text). ``invoke`` takes
-    ``k`` and ``filter`` in the place of the retriever's own. Asynchronous calls run in LangChain's executor. Lexpand's
-    errors come through as they are.
+    A document's ``page_content`` is its text, or the chunk by which it was found; its ``metadata``
+    are its own with ``doc_id``, ``title``, ``score`` and, of a chunk, ``span`` (characters in
+    title, space and text). ``invoke`` takes ``k`` and ``filter`` in the place of the retriever's
+    own. Asynchronous calls run in LangChain's executor. Lexpand's errors come through as they are.
 
     Attributes:
         retriever: who is asked; whoever opened it closes it.
@@ -64,7 +67,11 @@ class LexpandRetriever(BaseRetriever):
         Raises:
             LexpandError: see `open_retriever`.
         """
-        return cls(retriever=open_retriever(path, pipeline, model=model, threads=threads), k=k, filter=filter)
+        return cls(
+            retriever=open_retriever(path, pipeline, model=model, threads=threads),
+            k=k,
+            filter=filter,
+        )
 
     def _get_relevant_documents(
         self,
@@ -75,7 +82,10 @@ class LexpandRetriever(BaseRetriever):
         filter: Filter | None = None,
     ) -> list[Document]:
         found = find_passages(
-            self.retriever, query, self.k if k is None else k, self.filter if filter is None else filter
+            self.retriever,
+            query,
+            self.k if k is None else k,
+            self.filter if filter is None else filter,
         )
         return [
             Document(
@@ -96,6 +106,11 @@ class LexpandRetriever(BaseRetriever):
         filter: Filter | None = None,
     ) -> list[Document]:
         found: list[Document] = await run_in_executor(
-            None, self._get_relevant_documents, query, run_manager=run_manager.get_sync(), k=k, filter=filter
+            None,
+            self._get_relevant_documents,
+            query,
+            run_manager=run_manager.get_sync(),
+            k=k,
+            filter=filter,
         )
         return found

@@ -16,7 +16,13 @@ try:
     from llama_index.core.bridge.pydantic import Field
     from llama_index.core.callbacks import CallbackManager
     from llama_index.core.retrievers import BaseRetriever
-    from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
+    from llama_index.core.schema import (
+        NodeRelationship,
+        NodeWithScore,
+        QueryBundle,
+        RelatedNodeInfo,
+        TextNode,
+    )
 except ModuleNotFoundError as error:
     # Other packages live in the namespace `llama_index` too.
     if error.name not in ("llama_index", "llama_index.core"):
@@ -27,9 +33,10 @@ except ModuleNotFoundError as error:
 class LexpandRetriever(BaseRetriever):
     """Documents of an index as LlamaIndex has them: ``retrieve(query)``, and in query engines.
 
-    A node's id is the document's, its text the document's or the chunk by which it was found, its ``start_char_idx``
-    and ``end_char_idx`` the chunk's characters in title, space and text; its ``metadata`` are the document's own with
-    ``doc_id`` and ``title``. Asynchronous calls run in a thread. Lexpand's errors come through as they are.
+    A node's id is the document's, its text the document's or the chunk by which it was found, its
+    ``start_char_idx`` and ``end_char_idx`` the chunk's characters in title, space and text; its
+    ``metadata`` are the document's own with ``doc_id`` and ``title``. Asynchronous calls run in a
+    thread. Lexpand's errors come through as they are.
 
     Args:
         retriever: who is asked; whoever opened it closes it.
@@ -101,8 +108,8 @@ def _node(passage: Passage) -> TextNode:
 class LexpandSparseEmbedding(BaseSparseEmbedding):
     """An encoder as LlamaIndex's vector stores take one: a text's term ids with their weights.
 
-    Its ``similarity`` is LlamaIndex's, a cosine; Lexpand's score is the sum of products. Asynchronous calls run in
-    a thread.
+    Its ``similarity`` is LlamaIndex's, a cosine; Lexpand's score is the sum of products.
+    Asynchronous calls run in a thread.
 
     Args:
         encoder: the model; it decides about pruning, lengths and query modes.
@@ -113,7 +120,9 @@ class LexpandSparseEmbedding(BaseSparseEmbedding):
 
     # Batches of as many texts as the encoder sorts by length together.
     def __init__(self, encoder: Encoder, embed_batch_size: int = 512) -> None:
-        super().__init__(encoder=encoder, model_name=encoder.contract.name, embed_batch_size=embed_batch_size)
+        super().__init__(
+            encoder=encoder, model_name=encoder.contract.name, embed_batch_size=embed_batch_size
+        )
 
     @classmethod
     def class_name(cls) -> str:

@@ -16,7 +16,8 @@ class Passage:
     Attributes:
         document: the document found.
         score: see `Hit.score`.
-        span: the characters of the best chunk in `Document.full_text`; None in an index without chunks.
+        span: the characters of the best chunk in `Document.full_text`; None in an index without
+            chunks.
     """
 
     document: Document
@@ -44,4 +45,8 @@ def find_passages(retriever: Retriever, query: str, k: int, filter: Filter | Non
     reading = retriever.reading()
     (matches,) = reading.rank([query], k, filter=filter)
     documents = reading.documents_of(matches)
-    return [Passage(documents[match.doc_id], match.score, match.span) for match in matches if match.doc_id in documents]
+    return [
+        Passage(documents[match.doc_id], match.score, match.span)
+        for match in matches
+        if match.doc_id in documents
+    ]

@@ -1,7 +1,7 @@
 """The command line's frame: the commands in order, global options, errors in one line, exit codes.
 
-Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3 done, but rows were refused;
-130 interrupted.
+Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3 done, but rows were
+refused; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class _Frame(TyperGroup):
             return super().shell_complete(ctx, incomplete)
         from typer._click.shell_completion import CompletionItem
 
-        return [CompletionItem(name) for name in (*COMMANDS, *GROUPS) if name.startswith(incomplete)]
+        return [
+            CompletionItem(name) for name in (*COMMANDS, *GROUPS) if name.startswith(incomplete)
+        ]
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
         try:
@@ -70,7 +72,9 @@ def _report(ctx: Any, error: Exception) -> None:  # noqa: ANN401 - as above
 def _hint_at_dashes(error: Any) -> None:  # noqa: ANN401 - as above
     """An option that there is not may be a query that begins with a dash."""
     if getattr(error, "option_name", None) and getattr(error, "message", None):
-        error.message += " A query or id that begins with a dash stands behind --: lexpand search INDEX -- '-x'."
+        error.message += (
+            " A query or id that begins with a dash stands behind --: lexpand search INDEX -- '-x'."
+        )
 
 
 def _line(error: Exception, command: str | None) -> str:
@@ -116,11 +120,14 @@ def _note_verbose(context: typer.Context, wanted: bool) -> None:
 @app.callback()
 def _options(
     verbose: Annotated[
-        bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")
+        bool,
+        typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error."),
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None: ...
 
@@ -130,7 +137,9 @@ def run() -> None:
     codecs.register_error("lexpand.readable", readable)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it was closed (`>&-`): what is printed goes nowhere, as Python's own `print` has it
+        if (
+            stream is None
+        ):  # it was closed (`>&-`): what is printed goes nowhere, as Python's own `print` has it
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="lexpand.readable")

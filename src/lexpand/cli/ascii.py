@@ -30,7 +30,9 @@ def stand_in(letter: str) -> str:
         return _STAND_INS[letter]
     if unicodedata.combining(letter):
         return ""
-    parts = [part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)]
+    parts = [
+        part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)
+    ]
     plain = "".join(_STAND_INS.get(part, part) for part in parts)
     if plain.isascii() and plain:
         return plain

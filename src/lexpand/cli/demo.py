@@ -19,7 +19,16 @@ from lexpand.cli.options import DtypeOption, Json, Threads, Verbose
 from lexpand.cli.output import is_watched, print_json, say, show, show_heading, show_table
 from lexpand.cli.search import print_hit
 from lexpand.collection import Collection, Wishes, open_or_create
-from lexpand.data import Document, Qrels, Query, Run, ScoredDocument, collection_path, read_documents, read_queries
+from lexpand.data import (
+    Document,
+    Qrels,
+    Query,
+    Run,
+    ScoredDocument,
+    collection_path,
+    read_documents,
+    read_queries,
+)
 from lexpand.encode.progress import reporting
 from lexpand.errors import IndexStateError
 from lexpand.evaluation import evaluate
@@ -27,7 +36,8 @@ from lexpand.index import Presence
 from lexpand.search import Retriever
 from lexpand.search.pipeline import NAMED
 
-# Claims of SciFact's test set whose first document is relevant, with much of its score from expansion terms.
+# Claims of SciFact's test set whose first document is relevant, with much of its score from
+# expansion terms.
 QUESTIONS = ("921", "873", "1270")
 
 _MEASURES = ("nDCG@10", "R@100")
@@ -35,9 +45,9 @@ _DEPTH = 100
 
 
 def demo(
-    index_path: Annotated[Path, typer.Option("--index", help="Where the demo's index is kept.")] = Path(
-        "lexpand-demo.index"
-    ),
+    index_path: Annotated[
+        Path, typer.Option("--index", help="Where the demo's index is kept.")
+    ] = Path("lexpand-demo.index"),
     dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -55,7 +65,9 @@ def demo(
         if not as_json:
             _answer(kb, [queries[query_id] for query_id in QUESTIONS])
         qrels = Qrels.read(folder / "qrels" / "test.tsv")
-        measured = {name: _measured(kb.retriever(name), list(queries.values()), qrels) for name in NAMED}
+        measured = {
+            name: _measured(kb.retriever(name), list(queries.values()), qrels) for name in NAMED
+        }
     facts |= {"queries": len(queries), "pipelines": measured}
     if as_json:
         print_json(facts)
@@ -67,7 +79,9 @@ def _fill(kb: Collection, documents: list[Document]) -> dict[str, Any]:
     """Add what is not there yet."""
     stored = kb.index.presence(documents).count(Presence.SAME)
     if stored < len(kb):
-        raise IndexStateError(f"{kb.path} holds other documents than the demo's: name another folder with --index")
+        raise IndexStateError(
+            f"{kb.path} holds other documents than the demo's: name another folder with --index"
+        )
     missing = len(documents) - stored
     if missing:
         say(f"indexing {missing:,} abstracts of SciFact into {kb.path}", "dim")
@@ -109,21 +123,29 @@ def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, lis
     return Run(rankings), milliseconds
 
 
-def _print_facts(facts: Mapping[str, Any], measured: Mapping[str, Mapping[str, float]], path: Path) -> None:
+def _print_facts(
+    facts: Mapping[str, Any], measured: Mapping[str, Mapping[str, float]], path: Path
+) -> None:
     show_heading("measured")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in ("pipeline", *_MEASURES, "query p50", "p99"):
         table.add_column(column, justify="left" if column == "pipeline" else "right")
     for name, each in measured.items():
         scores = [f"{each[measure]:.3f}" for measure in _MEASURES]
-        table.add_row(name, *scores, f"{each['query_ms_p50']:.2f} ms", f"{each['query_ms_p99']:.2f} ms")
+        table.add_row(
+            name, *scores, f"{each['query_ms_p50']:.2f} ms", f"{each['query_ms_p99']:.2f} ms"
+        )
     show_table(table)
     if facts["added"]:
         show(f"documents encoded a second: {facts['documents_per_second']:.1f}")
-    show(f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking")
+    show(
+        f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking"
+    )
     show("")
     show("ask it yourself:")
-    command = shlex.join([_command(), "search", str(path), "does smoking cause heart disease", "--explain"])
+    command = shlex.join(
+        [_command(), "search", str(path), "does smoking cause heart disease", "--explain"]
+    )
     show(command, indent=2, wrap=False)
 
 

@@ -13,7 +13,9 @@ from lexpand.data import Document
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import Index
 
-DeleteYes = Annotated[bool, typer.Option("--yes", "-y", help="Delete even if it is more than half of INDEX.")]
+DeleteYes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Delete even if it is more than half of INDEX.")
+]
 
 
 def get(
@@ -58,16 +60,22 @@ def delete(
 ) -> None:
     """Delete documents of INDEX: those with the given ids, or those that match --filter.
 
-    Ids that INDEX lacks are left alone and counted. A filter that matches more than half of INDEX needs --yes. The
-    texts leave the disk with a later merge, or `lexpand compact`.
+    Ids that INDEX lacks are left alone and counted. A filter that matches more than half of INDEX
+    needs --yes. The texts leave the disk with a later merge, or `lexpand compact`.
     """
     if bool(doc_ids) == (filter_text is not None):
         raise typer.BadParameter("give ids, or --filter TEXT")
     with Index.open(index_path) as index:
         index.check_fields(filter_text)
-        wanted = list(dict.fromkeys(doc_ids or ())) if filter_text is None else index.matching(filter_text)
+        wanted = (
+            list(dict.fromkeys(doc_ids or ()))
+            if filter_text is None
+            else index.matching(filter_text)
+        )
         if not wanted and filter_text is not None:
-            raise DataError(f"no document of {index_path} matches {filter_text}: nothing was deleted")
+            raise DataError(
+                f"no document of {index_path} matches {filter_text}: nothing was deleted"
+            )
         there = index.documents_by_id(wanted) if filter_text is None else wanted
         if filter_text is not None and len(wanted) * 2 > len(index) and not (yes or dry_run):
             raise IndexStateError(
@@ -83,7 +91,10 @@ def delete(
         print_json({"deleted": deleted, "missing": missing, "documents": left, "dry_run": dry_run})
         return
     verb = "would be deleted" if dry_run else "deleted"
-    show(f"{count(deleted, 'document')} {verb}" + (f", {missing:,} were not there" if missing else ""))
+    show(
+        f"{count(deleted, 'document')} {verb}"
+        + (f", {missing:,} were not there" if missing else "")
+    )
     if dry_run:
         for doc_id in list(there)[:20]:
             show(doc_id, indent=2)

@@ -39,18 +39,28 @@ def encode(
             "as `lexpand index` reads it.",
         ),
     ],
-    role: Annotated[Role, typer.Option("--role", help="What the texts are encoded as.")] = Role.DOCUMENT,
-    model: Annotated[str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")] = "default",
+    role: Annotated[
+        Role, typer.Option("--role", help="What the texts are encoded as.")
+    ] = Role.DOCUMENT,
+    model: Annotated[
+        str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")
+    ] = "default",
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", help="Write vectors to this file instead: .jsonl (.gz, .zst too), .npz, .parquet, .ciff."
+            "--output",
+            help="Write vectors to this file instead: .jsonl (.gz, .zst too), .npz, .parquet, .ciff.",
         ),
     ] = None,
     file_format: FileFormat = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file if it is there.")
+    ] = False,
     stats: Annotated[
-        Path | None, typer.Option("--stats", help="Write what was made as JSON to this file.", show_default="none")
+        Path | None,
+        typer.Option(
+            "--stats", help="Write what was made as JSON to this file.", show_default="none"
+        ),
     ] = None,
     cache: CacheFile = None,
     id_field: IdField = None,
@@ -70,11 +80,13 @@ def encode(
 ) -> None:
     """Print the terms of each TEXT with their weights, strongest first; an expansion term with the word it came from.
 
-    With --json, each text is one line: {"text": ..., "terms": {term: weight}, "origins": {term: {origin, word}}}.
+    With --json, each text is one line: {"text": ..., "terms": {term: weight}, "origins": {term:
+    {origin, word}}}.
 
-    With --output, the documents of a source are encoded into a file for other systems (docs/exchange.md). After Ctrl-C
-    or a crash the same command again carries on: what was encoded is kept beside the file until it is whole. Chunks of
-    long documents become one vector. Rows that cannot be used are listed (exit code 3).
+    With --output, the documents of a source are encoded into a file for other systems
+    (docs/exchange.md). After Ctrl-C or a crash the same command again carries on: what was encoded
+    is kept beside the file until it is whole. Chunks of long documents become one vector. Rows that
+    cannot be used are listed (exit code 3).
     """
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     encoding = encoding_of(
@@ -93,7 +105,12 @@ def encode(
         wishes = FileWishes(output, file_format, force, cache, stats, fields, encoding, rules)
         encode_file(Path(texts[0]), wishes, model, threads, as_json)
         return
-    if any(option is not None for option in (file_format, stats, cache)) or encoding or fields != Fields() or force:
+    if (
+        any(option is not None for option in (file_format, stats, cache))
+        or encoding
+        or fields != Fields()
+        or force
+    ):
         raise typer.BadParameter("the options of files and documents are for --output")
     arithmetic = dtype or Dtype.FLOAT32
     encoder = Encoder.load(
@@ -113,7 +130,11 @@ def encode(
             continue
         show((text, "bold"))
         for term in ordered:
-            show(f"{trace.weights[term]:.3f}  {_shown(encoder, term)}", *_origin(trace, term), indent=2)
+            show(
+                f"{trace.weights[term]:.3f}  {_shown(encoder, term)}",
+                *_origin(trace, term),
+                indent=2,
+            )
 
 
 def _lines(texts: list[str]) -> Iterator[str]:
@@ -129,14 +150,19 @@ def _standard_input() -> Iterator[str]:
         try:
             yield line.decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise DataError(f"standard input, line {number}: invalid UTF-8 ({error.reason}): give UTF-8") from error
+            raise DataError(
+                f"standard input, line {number}: invalid UTF-8 ({error.reason}): give UTF-8"
+            ) from error
 
 
 def _origin_of(trace: Trace, term: int) -> dict[str, str | None]:
     """Where a term came from: ``text``, ``expansion`` or ``rule``, and the word behind it where there is one."""
     if term in trace.by_rule:
         return {"origin": "rule", "word": None}
-    return {"origin": "text" if term in trace.input_terms else "expansion", "word": trace.word(term)}
+    return {
+        "origin": "text" if term in trace.input_terms else "expansion",
+        "word": trace.word(term),
+    }
 
 
 def _shown(encoder: Encoder, term: int) -> str:

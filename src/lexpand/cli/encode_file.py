@@ -38,15 +38,22 @@ class FileWishes:
     rules: Path | None
 
 
-def encode_file(source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool) -> None:
+def encode_file(
+    source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool
+) -> None:
     """Encode the documents of a source into a file, and say what it has."""
     start, refused = time.perf_counter(), list[RowError]()
     check_target(wishes.output, wishes.file_format, None, wishes.force)
     _check_places(source, wishes)
     with _cache(wishes) as cache:
         encoding = DocumentEncoding(**wishes.encoding)
-        encoder = Encoder.load(model, documents=encoding, rules=wishes.rules, threads=threads).with_cache(cache)
-        with _saying_what_is_kept(cache, refused), reporting(total_of(source), "encoding", is_watched()) as on_done:
+        encoder = Encoder.load(
+            model, documents=encoding, rules=wishes.rules, threads=threads
+        ).with_cache(cache)
+        with (
+            _saying_what_is_kept(cache, refused),
+            reporting(total_of(source), "encoding", is_watched()) as on_done,
+        ):
             statistics = encode_to_file(
                 encoder,
                 documents_of(source, fields=wishes.fields, on_bad_row=refused.append),
@@ -74,7 +81,9 @@ def _check_places(source: Path, wishes: FileWishes) -> None:
     if source.exists() and wishes.output.exists() and source.samefile(wishes.output):
         raise DataError(f"{wishes.output} is the source itself: choose another file for --output")
     if wishes.stats is not None and wishes.stats.exists() and not wishes.force:
-        raise DataError(f"{wishes.stats} is there already: choose another file, or replace it with --force")
+        raise DataError(
+            f"{wishes.stats} is there already: choose another file, or replace it with --force"
+        )
 
 
 @contextmanager
@@ -118,7 +127,9 @@ def _saying_what_is_kept(cache: VectorCache, refused: list[RowError]) -> Iterato
 def _print(facts: dict[str, Any]) -> None:
     nnz = facts["nnz"]
     rate = f"{facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms a second"
-    show(f"{facts['output']} has {count(facts['documents'], 'document')}, {facts['bytes']:,} bytes: {rate}")
+    show(
+        f"{facts['output']} has {count(facts['documents'], 'document')}, {facts['bytes']:,} bytes: {rate}"
+    )
     show(
         f"terms a document: {nnz['mean']:,.1f} on average, {nnz['p50']:,} median, {nnz['p90']:,} for nine of ten, "
         f"{nnz['max']:,} at most",

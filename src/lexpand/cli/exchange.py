@@ -18,14 +18,18 @@ from lexpand.index import COMMIT_EVERY, Index
 from lexpand.index.exchange import Format, ImportReport, export_index, import_vectors
 
 FileFormat = Annotated[
-    Format | None, typer.Option("--format", help="Format of the file.", show_default="what its suffix says")
+    Format | None,
+    typer.Option("--format", help="Format of the file.", show_default="what its suffix says"),
 ]
 
 
 def export(
     index_path: IndexPath,
     target: Annotated[
-        Path, typer.Argument(metavar="TARGET", help="File to write: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.")
+        Path,
+        typer.Argument(
+            metavar="TARGET", help="File to write: .jsonl (.gz, .zst too), .npz, .parquet or .ciff."
+        ),
     ],
     file_format: FileFormat = None,
     scale: Annotated[
@@ -53,16 +57,25 @@ def export(
             del facts["passages"]  # the rows are the documents
         print_json({**facts, "target": target, "bytes": size})
         return
-    show(f"{target} has {count(report.documents, 'document')} with {count(report.weights, 'weight')}, {size:,} bytes")
+    show(
+        f"{target} has {count(report.documents, 'document')} with {count(report.weights, 'weight')}, {size:,} bytes"
+    )
     if report.passages != report.documents:
-        show(f"a row for each of {count(report.passages, 'passage')}: documents are in chunks", indent=2)
+        show(
+            f"a row for each of {count(report.passages, 'passage')}: documents are in chunks",
+            indent=2,
+        )
     if report.dropped:
         show(f"{count(report.dropped, 'weight')} dropped that round to 0", indent=2)
 
 
 def import_command(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="File of vectors: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="File of vectors: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.",
+        ),
     ],
     index_path: IndexPath,
     file_format: FileFormat = None,
@@ -80,12 +93,19 @@ def import_command(
 ) -> None:
     """Add the documents of SOURCE with the vectors that it has to INDEX, which is made if it is not there.
 
-    Nothing is encoded. Rows that cannot be used are listed with their place, and the others added (exit code 3).
-    Documents that are there already with the same text are skipped and counted.
+    Nothing is encoded. Rows that cannot be used are listed with their place, and the others added
+    (exit code 3). Documents that are there already with the same text are skipped and counted.
     """
     start, report = time.perf_counter(), ImportReport()
     try:
-        import_vectors(index_path, source, format=file_format, scale=scale, commit_every=commit_every, report=report)
+        import_vectors(
+            index_path,
+            source,
+            format=file_format,
+            scale=scale,
+            commit_every=commit_every,
+            report=report,
+        )
     except LexpandError:
         print_refused(report.refused)
         raise

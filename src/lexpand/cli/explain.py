@@ -44,12 +44,22 @@ def explain_command(
     ] = False,
     than: Annotated[
         str | None,
-        typer.Option("--than", metavar="OTHER", help="The same beside this document.", show_default="the best hit"),
+        typer.Option(
+            "--than",
+            metavar="OTHER",
+            help="The same beside this document.",
+            show_default="the best hit",
+        ),
     ] = None,
     k: Annotated[
-        int, typer.Option("-k", "--top", min=1, help="With --why-not: how many documents were asked for.")
+        int,
+        typer.Option(
+            "-k", "--top", min=1, help="With --why-not: how many documents were asked for."
+        ),
     ] = 10,
-    terms: Annotated[int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")] = 20,
+    terms: Annotated[
+        int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")
+    ] = 20,
     filter_text: FilterText = None,
     pipeline: PipelineOption = None,
     query_mode: QueryModeOption = None,
@@ -58,9 +68,15 @@ def explain_command(
     dtype: DtypeOption = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page of HTML too: the texts with their words marked."),
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write a page of HTML too: the texts with their words marked.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --html if it is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file of --html if it is there.")
+    ] = False,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,

@@ -9,7 +9,6 @@ from rich.table import Table
 from lexpand.cli.output import Part, count, line, show, show_table
 from lexpand.explanation import Contribution, Difference, Explanation, Origin, WhyNot
 from lexpand.explanation import Part as HybridPart
-from lexpand.explanation.page import describe
 from lexpand.explanation.plain import document_side, part_heading
 from lexpand.search.snippet import Passage
 
@@ -44,7 +43,10 @@ def print_why_not(answer: WhyNot, terms: int) -> None:
     if answer.differences:
         show_table(_difference_table(answer.differences[:terms]))
     for part in answer.parts:
-        show((part.kind, "bold"), f" {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:")
+        show(
+            (part.kind, "bold"),
+            f" {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:",
+        )
         show_table(_difference_table(part.differences[:terms]))
 
 
@@ -71,7 +73,11 @@ def marked(passage: Passage) -> list[Part]:
 
 
 def _short(part: Contribution) -> str:
-    words = [side.word or "the whole text" for side in (part.query, part.document) if side.origin is Origin.EXPANSION]
+    words = [
+        side.word or "the whole text"
+        for side in (part.query, part.document)
+        if side.origin is Origin.EXPANSION
+    ]
     origin = f" (from {' and '.join(dict.fromkeys(words))})" if words else ""
     return f"{part.label} {part.contribution:.2f}{origin}"
 
@@ -100,7 +106,9 @@ def _print_terms(explanation: Explanation, terms: int) -> None:
     if rest:
         show(f"{sum(part.contribution for part in rest):.3f} from {count(len(rest), 'more term')}")
     if explanation.unmatched:
-        names = ", ".join(f"{lacking.label} {lacking.weight:.2f}" for lacking in explanation.unmatched[:10])
+        names = ", ".join(
+            f"{lacking.label} {lacking.weight:.2f}" for lacking in explanation.unmatched[:10]
+        )
         more = len(explanation.unmatched) - 10
         tail = f" and {more} more" if more > 0 else ""
         show((f"in the query, not in the document: {names}{tail}", "dim"))
@@ -109,9 +117,16 @@ def _print_terms(explanation: Explanation, terms: int) -> None:
 
 
 def _table(parts: Sequence[Contribution]) -> Table:
-    table = Table("contribution", "term", "query", "document", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        "contribution", "term", "query", "document", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for part in parts:
-        cells = (f"{part.contribution:.3f}", part.label, describe(part.query), document_side(part))
+        cells = (
+            f"{part.contribution:.3f}",
+            part.label,
+            part.query.described(),
+            document_side(part),
+        )
         table.add_row(*map(line, cells))
     return table
 
@@ -119,5 +134,7 @@ def _table(parts: Sequence[Contribution]) -> Table:
 def _difference_table(differences: Sequence[Difference]) -> Table:
     table = Table("difference", "term", "why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for difference in differences:
-        table.add_row(*map(line, (f"{difference.difference:+.3f}", difference.term, difference.reason)))
+        table.add_row(
+            *map(line, (f"{difference.difference:+.3f}", difference.term, difference.reason))
+        )
     return table

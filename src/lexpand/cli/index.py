@@ -69,8 +69,9 @@ def index(
 ) -> None:
     """Encode the documents of SOURCE and add them to INDEX, which is made if it is not there.
 
-    Rows that cannot be used are listed with their place, and the others indexed (exit code 3). Ctrl-C keeps what is
-    done, and the same command again carries on: documents that are there already are skipped and counted.
+    Rows that cannot be used are listed with their place, and the others indexed (exit code 3).
+    Ctrl-C keeps what is done, and the same command again carries on: documents that are there
+    already are skipped and counted.
     """
     start, report = time.perf_counter(), IngestReport()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
@@ -83,10 +84,15 @@ def index(
         prune=prune,
         dtype=dtype,
     )
-    wishes = wishes_of(encoding, model=model, rules=rules, words=words, columns=columns, fields=fields)
+    wishes = wishes_of(
+        encoding, model=model, rules=rules, words=words, columns=columns, fields=fields
+    )
     stream = begun(source, index_path, fields, columns_of(columns), report.refused)
     with open_or_create(index_path, wishes, threads=threads, cache=cache) as kb:
-        with saying_what_is_kept(kb, report.refused), reporting(stream.total, "indexing", is_watched()) as on_done:
+        with (
+            saying_what_is_kept(kb, report.refused),
+            reporting(stream.total, "indexing", is_watched()) as on_done,
+        ):
             kb.add(
                 stream.documents,
                 on_duplicate=on_duplicate,

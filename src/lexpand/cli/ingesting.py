@@ -36,7 +36,11 @@ class Stream(NamedTuple):
 
 
 def begun(
-    source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str], refused: list[RowError]
+    source: Path,
+    index_path: Path,
+    fields: Fields,
+    columns: Mapping[str, str],
+    refused: list[RowError],
 ) -> Stream:
     """The documents of a source, read as the index at a path records it; a source without any makes no index."""
     recorded, declared = recorded_source(index_path)
@@ -62,7 +66,9 @@ def total_of(source: Path) -> int | None:
     if source.is_dir():
         corpus = find_corpus(source)
         if corpus is None:
-            return sum(1 for path in source.rglob("*") if path.name.lower().endswith(SUFFIXES)) or None
+            return (
+                sum(1 for path in source.rglob("*") if path.name.lower().endswith(SUFFIXES)) or None
+            )
         source = corpus
     kind = split_compression(source)[0]
     if not source.is_file() or kind not in (".jsonl", ".ndjson", ".tsv", ".csv"):
@@ -82,17 +88,31 @@ def saying_what_is_kept(collection: Collection, refused: list[RowError]) -> Iter
     except KeyboardInterrupt:
         print_refused(refused)
         kept = count(len(collection), "document")
-        say(f"interrupted: {collection.path} has {kept}; the same command again carries on", "yellow")
+        say(
+            f"interrupted: {collection.path} has {kept}; the same command again carries on",
+            "yellow",
+        )
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def print_report(report: IngestReport, collection: Collection, seconds: float, as_json: bool, **more: int) -> None:
+def print_report(
+    report: IngestReport, collection: Collection, seconds: float, as_json: bool, **more: int
+) -> None:
     """What became of the documents, and the rows that were refused."""
     if as_json:
-        facts = {**report.to_dict(), **more, "documents": len(collection), "seconds": round(seconds, 3)}
+        facts = {
+            **report.to_dict(),
+            **more,
+            "documents": len(collection),
+            "seconds": round(seconds, 3),
+        }
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
         return
-    rate = f" ({report.added / report.encode_seconds:,.1f} a second encoded)" if report.encode_seconds else ""
+    rate = (
+        f" ({report.added / report.encode_seconds:,.1f} a second encoded)"
+        if report.encode_seconds
+        else ""
+    )
     show(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
     encoder = collection.encoder
     notes = {
@@ -109,7 +129,10 @@ def print_report(report: IngestReport, collection: Collection, seconds: float, a
     if report.most_cut:
         most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
         show(f"most tokens not read, by document: {most}", indent=2)
-    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
-        show(f"{count(report.units, 'passage')} made of them, long documents being in chunks", indent=2)
+    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
+        show(
+            f"{count(report.passages, 'passage')} made of them, long documents being in chunks",
+            indent=2,
+        )
     show(f"{collection.path} holds {count(len(collection), 'document')}")
     print_refused(report.refused)

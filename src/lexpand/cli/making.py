@@ -12,19 +12,32 @@ from lexpand.cli.options import PRUNING_RULES
 from lexpand.collection.making import Wishes
 from lexpand.data import Chunks, Dtype, Fields, Long, LongDocuments
 
-CommitEvery = Annotated[int, typer.Option("--commit-every", min=1, help="Documents between two commits.")]
+CommitEvery = Annotated[
+    int, typer.Option("--commit-every", min=1, help="Documents between two commits.")
+]
 IdField = Annotated[
-    str | None, typer.Option("--id-field", help="Field of the id.", show_default="doc_id, id or _id, else a hash")
+    str | None,
+    typer.Option(
+        "--id-field", help="Field of the id.", show_default="doc_id, id or _id, else a hash"
+    ),
 ]
 TextField = Annotated[
-    str | None, typer.Option("--text-field", help="Field of the text.", show_default="text, contents, content or body")
+    str | None,
+    typer.Option(
+        "--text-field", help="Field of the text.", show_default="text, contents, content or body"
+    ),
 ]
 TitleField = Annotated[
-    str | None, typer.Option("--title-field", help="Field of the title.", show_default="title, if there")
+    str | None,
+    typer.Option("--title-field", help="Field of the title.", show_default="title, if there"),
 ]
 MaxLength = Annotated[
     int | None,
-    typer.Option("--max-length", help="Read at most this many tokens of a document.", show_default="the model's limit"),
+    typer.Option(
+        "--max-length",
+        help="Read at most this many tokens of a document.",
+        show_default="the model's limit",
+    ),
 ]
 Words = Annotated[
     str | None,
@@ -59,15 +72,18 @@ ChunksAs = Annotated[
     Chunks | None,
     typer.Option(
         "--chunks",
-        help="What chunks become: passages of the index, the best of which finds the document (units), or one vector "
+        help="What chunks become: passages of the index, the best of which finds the document (passages), or one vector "
         "with the largest weights (max).",
-        show_default="units",
+        show_default="passages",
     ),
 ]
 Overlap = Annotated[
     int | None,
     typer.Option(
-        "--overlap", min=0, help="Tokens that a chunk may share with the one before.", show_default="an eighth of it"
+        "--overlap",
+        min=0,
+        help="Tokens that a chunk may share with the one before.",
+        show_default="an eighth of it",
     ),
 ]
 TitleWeight = Annotated[
@@ -119,7 +135,7 @@ def encoding_of(
     title_weight: float | None,
     prune: str | None,
     dtype: Dtype | None,
-    plain: LongDocuments = LongDocuments(),  # noqa: B008 - frozen
+    plain: LongDocuments = LongDocuments(),
 ) -> dict[str, Any]:
     """Fields of `DocumentEncoding` that the command line names."""
     if long is not Long.CHUNK and (chunks or overlap is not None):

@@ -13,11 +13,13 @@ from lexpand.cli.options import Json, Verbose
 from lexpand.cli.output import print_json, say, show
 from lexpand.data import ModelId
 from lexpand.encode import Contract, Role
-from lexpand.encode.checkpoints import Choices, check_model, import_model, optimize_model
-from lexpand.encode.checkpoints.json_files import read_json
 from lexpand.encode.folder import find_folder
+from lexpand.encode.json_files import read_json
+from lexpand.models import Choices, check_model, import_model, optimize_model
 
-Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")]
+Folder = Annotated[
+    str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")
+]
 
 
 class Pooling(StrEnum):
@@ -38,13 +40,18 @@ def import_command(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="Folder of the checkpoint, or its id on the Hugging Face Hub (owner/name)."
+            metavar="SOURCE",
+            help="Folder of the checkpoint, or its id on the Hugging Face Hub (owner/name).",
         ),
     ],
     dest: Annotated[Path, typer.Argument(metavar="DEST", help="The model folder to make.")],
     pooling: Annotated[
         Pooling | None,
-        typer.Option("--pooling", help="How a term's weights become one.", show_default="what SOURCE says, else max"),
+        typer.Option(
+            "--pooling",
+            help="How a term's weights become one.",
+            show_default="what SOURCE says, else max",
+        ),
     ] = None,
     activation: Annotated[
         HeadActivation | None,
@@ -74,28 +81,45 @@ def import_command(
     ] = None,
     max_length: Annotated[
         int | None,
-        typer.Option("--max-length", help="The longest text read, in tokens.", show_default="the model's limit"),
+        typer.Option(
+            "--max-length",
+            help="The longest text read, in tokens.",
+            show_default="the model's limit",
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="How the model is called.", show_default="the name of DEST")
+        str | None,
+        typer.Option("--name", help="How the model is called.", show_default="the name of DEST"),
     ] = None,
-    licence: Annotated[
-        str | None, typer.Option("--licence", help="Of the weights.", show_default="what SOURCE's README.md says")
+    license: Annotated[
+        str | None,
+        typer.Option(
+            "--license", help="Of the weights.", show_default="what SOURCE's README.md says"
+        ),
     ] = None,
     origin: Annotated[
-        str | None, typer.Option("--origin", help="What the model was trained on.", show_default="what README.md says")
+        str | None,
+        typer.Option(
+            "--origin", help="What the model was trained on.", show_default="what README.md says"
+        ),
     ] = None,
     optimize: Annotated[
-        bool, typer.Option("--optimize/--no-optimize", help="Make the graph too, as `lexpand model optimize` does.")
+        bool,
+        typer.Option(
+            "--optimize/--no-optimize", help="Make the graph too, as `lexpand model optimize` does."
+        ),
     ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace DEST where it is a model folder.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace DEST where it is a model folder.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Make a model folder, DEST, of a SPLADE checkpoint, SOURCE.
 
-    Read are masked language models (BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT) in Hugging Face's layout, and
-    SparseEncoder folders of sentence-transformers. DEST is both: Lexpand's and sentence-transformers'.
+    Read are masked language models (BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT) in Hugging Face's
+    layout, and SparseEncoder folders of sentence-transformers. DEST is both: Lexpand's and
+    sentence-transformers'.
     """
     choices = Choices(
         pooling=None if pooling is None else pooling.value,
@@ -104,10 +128,12 @@ def import_command(
         query_encoder=query_encoder,
         max_tokens=max_length,
         name=name,
-        license=licence,
+        license=license,
         origin=origin,
     )
-    done = import_model(source, dest, choices, force=force, optimize=optimize, on_step=lambda step: say(step, "dim"))
+    done = import_model(
+        source, dest, choices, force=force, optimize=optimize, on_step=lambda step: say(step, "dim")
+    )
     for note in done.notes:
         say(note, "yellow")
     if as_json:
@@ -143,11 +169,13 @@ def check(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> No
     if as_json:
         print_json(asdict(done) | _named(done.model))
         return
-    show(f"{folder} is sound: {done.pairs} golden pairs, weights differ by {done.difference:.1e} at most")
+    show(
+        f"{folder} is sound: {done.pairs} golden pairs, weights differ by {done.difference:.1e} at most"
+    )
 
 
 def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, licence, origin."""
+    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, license, origin."""
     path = find_folder(folder)
     contract, config = Contract.load(path), read_json(path / "config.json", dict)
     facts = {
@@ -166,7 +194,7 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         "graph": contract.body is not None,
         "screening": contract.screening is not None,
         "golden_pairs": len(contract.golden),
-        "licence": contract.license,
+        "license": contract.license,
         "origin": contract.origin,
     }
     if as_json:

@@ -33,10 +33,15 @@ SourcePath = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete even if more than half of INDEX would go.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Delete even if more than half of INDEX would go.")
+]
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 QueryText = Annotated[
-    str, typer.Argument(metavar="QUERY", help="The question, in words; behind -- if it begins with a dash.")
+    str,
+    typer.Argument(
+        metavar="QUERY", help="The question, in words; behind -- if it begins with a dash."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")]
 Model = Annotated[
@@ -66,12 +71,20 @@ PRUNING_RULES = (
 QueryPrune = Annotated[
     str | None,
     typer.Option(
-        "--prune", metavar="RULES", help="Keep fewer terms of the query: " + PRUNING_RULES, show_default="keep all"
+        "--prune",
+        metavar="RULES",
+        help="Keep fewer terms of the query: " + PRUNING_RULES,
+        show_default="keep all",
     ),
 ]
 TextRules = Annotated[
     Path | None,
-    typer.Option("--rules", metavar="FILE", help="Edit vectors by the rules of this file.", show_default="none"),
+    typer.Option(
+        "--rules",
+        metavar="FILE",
+        help="Edit vectors by the rules of this file.",
+        show_default="none",
+    ),
 ]
 QueryRules = Annotated[
     Path | None,
@@ -112,7 +125,8 @@ QueryModeOption = Annotated[
 ]
 DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores")
+    int | None,
+    typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores"),
 ]
 DtypeOption = Annotated[
     Dtype | None,
@@ -125,7 +139,9 @@ DtypeOption = Annotated[
     ),
 ]
 # Every command takes it; only the frame in app.py acts on it.
-Verbose = Annotated[bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")
+]
 
 
 def query_encoding(mode: QueryMode | None, prune: str | None, dtype: Dtype | None) -> QueryEncoding:

@@ -1,7 +1,8 @@
 """What commands print with: results on standard output, everything else on standard error.
 
-Documents, paths and messages are data: as Rich's `Text` nothing in them is taken for markup or an emoji's name, and
-control characters are written out, so that no document commands the terminal. Whatever is printed is flushed at once.
+Documents, paths and messages are data: as Rich's `Text` nothing in them is taken for markup or an
+emoji's name, and control characters are written out, so that no document commands the terminal.
+Whatever is printed is flushed at once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _errors = Console(stderr=True, highlight=False)
 # Refused rows that are listed; --json lists all.
 _ROWS_SHOWN = 20
 
-# C0, DEL and C1; line and paragraph separators; what overrides the direction of writing; lone surrogates.
+# C0, DEL and C1; line and paragraph separators; what overrides the direction of writing; lone
+# surrogates.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # A table's width where no terminal sets one: a row stays a line.
@@ -37,7 +39,12 @@ Part = str | tuple[str, str]
 
 def line(*parts: Part) -> Text:
     r"""Pieces put together, their control characters written out (``\x1b``)."""
-    return Text.assemble(*(_visible(part) if isinstance(part, str) else (_visible(part[0]), part[1]) for part in parts))
+    return Text.assemble(
+        *(
+            _visible(part) if isinstance(part, str) else (_visible(part[0]), part[1])
+            for part in parts
+        )
+    )
 
 
 def show(*parts: Part, indent: int = 0, wrap: bool = True) -> None:

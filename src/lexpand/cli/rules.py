@@ -10,7 +10,16 @@ import typer
 from rich.table import Table
 
 from lexpand.cli.exit_codes import EXIT_ERROR
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, PipelineOption, Threads, Verbose, query_encoding
+from lexpand.cli.options import (
+    DtypeOption,
+    IndexPath,
+    Json,
+    Model,
+    PipelineOption,
+    Threads,
+    Verbose,
+    query_encoding,
+)
 from lexpand.cli.output import count, line, print_json, say, show, show_table
 from lexpand.collection import open as open_collection
 from lexpand.encode import Encoder, Role, Rules
@@ -22,7 +31,9 @@ RulesPath = Annotated[Path, typer.Argument(metavar="FILE", help="The rules file 
 
 def check(
     rules_path: RulesPath,
-    model: Annotated[str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")] = "default",
+    model: Annotated[
+        str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")
+    ] = "default",
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -45,7 +56,9 @@ def check(
     counts = {kind: len(entries) for kind, entries in kinds.items()}
     hashes = {role.value: rules.hash(role) for role in Role}
     if as_json:
-        print_json({"rules": counts, "pins": pins, "hashes": hashes, "model": encoder.space.model.name})
+        print_json(
+            {"rules": counts, "pins": pins, "hashes": hashes, "model": encoder.space.model.name}
+        )
         return
     listed = ", ".join(count(number, kind) for kind, number in counts.items() if number)
     show(f"{rules_path} is sound for {encoder.space.model.name}: {listed or 'no rule'}")
@@ -69,9 +82,13 @@ def test(
     """
     rules = Rules.load(rules_path)
     if not rules.tests:
-        raise DataError(f'{rules_path} has no [[test]]: add query = "..." and expect = "id of a document"')
+        raise DataError(
+            f'{rules_path} has no [[test]]: add query = "..." and expect = "id of a document"'
+        )
     queries = query_encoding(None, None, dtype)
-    with open_collection(index_path, pipeline, model=model, threads=threads, rules=rules, queries=queries) as kb:
+    with open_collection(
+        index_path, pipeline, model=model, threads=threads, rules=rules, queries=queries
+    ) as kb:
         outcomes = run_expectations(kb.retriever(), rules.tests)
         recorded = Rules.recorded(kb.index.space.encoding)
     same = recorded.hash(Role.DOCUMENT) == rules.hash(Role.DOCUMENT)
@@ -82,7 +99,10 @@ def test(
     else:
         _print(outcomes, failed)
     if not same:
-        say(f"the documents of {index_path} are under other rules: index again to test all of {rules_path}", "yellow")
+        say(
+            f"the documents of {index_path} are under other rules: index again to test all of {rules_path}",
+            "yellow",
+        )
     if failed:
         raise typer.Exit(EXIT_ERROR)
 

@@ -44,8 +44,12 @@ _MOST = 2**32 - 1
 def search(
     index_path: IndexPath,
     query: QueryText,
-    k: Annotated[int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")] = 10,
-    reasons: Annotated[bool, typer.Option("--explain", help="Show the terms that made each hit.")] = False,
+    k: Annotated[
+        int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")
+    ] = 10,
+    reasons: Annotated[
+        bool, typer.Option("--explain", help="Show the terms that made each hit.")
+    ] = False,
     filter_text: FilterText = None,
     group_by: Annotated[
         str | None,
@@ -68,11 +72,18 @@ def search(
     pipeline: PipelineOption = None,
     passages: Annotated[
         int,
-        typer.Option("--passages", min=1, help="Passages shown of a document, where documents are in chunks."),
+        typer.Option(
+            "--passages", min=1, help="Passages shown of a document, where documents are in chunks."
+        ),
     ] = 1,
     min_score: Annotated[
         float | None,
-        typer.Option("--min-score", metavar="S", help="Leave out documents below this score.", show_default="none"),
+        typer.Option(
+            "--min-score",
+            metavar="S",
+            help="Leave out documents below this score.",
+            show_default="none",
+        ),
     ] = None,
     rerank: Annotated[
         str | None,
@@ -85,7 +96,9 @@ def search(
     ] = None,
     rerank_depth: Annotated[
         int | None,
-        typer.Option("--rerank-depth", min=1, max=_MOST, help="How many are reranked.", show_default="100"),
+        typer.Option(
+            "--rerank-depth", min=1, max=_MOST, help="How many are reranked.", show_default="100"
+        ),
     ] = None,
     rerank_budget: Annotated[
         float | None,
@@ -122,11 +135,15 @@ def search(
     ) as kb:
         chosen = _reranking(kb.pipeline, rerank, rerank_depth, rerank_budget)
         if reasons and chosen.rerank is not None:
-            raise typer.BadParameter("--explain shows what a score is made of, and a reranker's has no parts")
+            raise typer.BadParameter(
+                "--explain shows what a score is made of, and a reranker's has no parts"
+            )
         pipeline_asked = chosen if chosen != kb.pipeline else None
         kb.retriever(pipeline_asked)  # the model is loaded before the clock starts
         start = time.perf_counter()
-        with warnings.catch_warnings(category=LexpandWarning, action="ignore"):  # the notes say the same
+        with warnings.catch_warnings(
+            category=LexpandWarning, action="ignore"
+        ):  # the notes say the same
             hits = kb.search(
                 query,
                 k,
@@ -155,14 +172,18 @@ def search(
         say(str(note), "yellow")
 
 
-def _reranking(pipeline: Pipeline, model: str | None, depth: int | None, budget: float | None) -> Pipeline:
+def _reranking(
+    pipeline: Pipeline, model: str | None, depth: int | None, budget: float | None
+) -> Pipeline:
     """The pipeline with what the command line says of reranking in the place of its own."""
     made = pipeline.rerank
     if model is not None:
         made = Rerank(model) if made is None else replace(made, model=model)
     if made is None:
         if depth is not None or budget is not None:
-            raise typer.BadParameter("--rerank-depth and --rerank-budget need --rerank, or a pipeline that reranks")
+            raise typer.BadParameter(
+                "--rerank-depth and --rerank-budget need --rerank, or a pipeline that reranks"
+            )
         return pipeline
     made = replace(
         made,
@@ -185,7 +206,9 @@ def print_hit(hit: Hit, explanation: Explanation | None) -> None:
         show(shown_snippet(passage.text, ""), indent=5)
 
 
-def _why_nothing(kb: Collection, query: str, filter_text: str | None, min_score: float | None) -> str:
+def _why_nothing(
+    kb: Collection, query: str, filter_text: str | None, min_score: float | None
+) -> str:
     if not len(kb):
         return "the index holds no document"
     if not query.strip():

@@ -29,7 +29,17 @@ from lexpand.cli.making import (
     encoding_of,
     wishes_of,
 )
-from lexpand.cli.options import DryRun, DtypeOption, IndexPath, Json, Model, SourcePath, Threads, Verbose, Yes
+from lexpand.cli.options import (
+    DryRun,
+    DtypeOption,
+    IndexPath,
+    Json,
+    Model,
+    SourcePath,
+    Threads,
+    Verbose,
+    Yes,
+)
 from lexpand.cli.output import count, is_watched, print_json, print_refused, show
 from lexpand.collection import SyncPlan, SyncReport, open_or_create, plan_sync
 from lexpand.collection.synchronizing import check_deletions
@@ -69,9 +79,9 @@ def sync_command(
 ) -> None:
     """Make INDEX hold exactly the documents of SOURCE: add what is new, replace what changed, delete what vanished.
 
-    Nothing is encoded twice. Where a row of SOURCE cannot be read, its document stays; where its id cannot be read
-    either, nothing is deleted (exit code 3). If more than half of INDEX would be deleted, nothing is changed without
-    --yes.
+    Nothing is encoded twice. Where a row of SOURCE cannot be read, its document stays; where its id
+    cannot be read either, nothing is deleted (exit code 3). If more than half of INDEX would be
+    deleted, nothing is changed without --yes.
     """
     start, report = time.perf_counter(), SyncReport()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
@@ -84,7 +94,9 @@ def sync_command(
         prune=prune,
         dtype=dtype,
     )
-    wishes = wishes_of(encoding, model=model, rules=rules, words=words, columns=columns, fields=fields)
+    wishes = wishes_of(
+        encoding, model=model, rules=rules, words=words, columns=columns, fields=fields
+    )
     declared = columns_of(columns)
     plan = _plan(source, index_path, fields, declared)
     if dry_run:
@@ -95,8 +107,17 @@ def sync_command(
             check_deletions(kb.index, len(plan.gone), plan.held, yes)
         stream = begun(source, index_path, fields, declared, report.ingest.refused)
         total = None if plan is None else plan.new + plan.changed + plan.unchanged
-        with saying_what_is_kept(kb, report.ingest.refused), reporting(total, "indexing", is_watched()) as on_done:
-            kb.sync(stream.documents, force=yes, commit_every=commit_every, on_done=on_done, report=report)
+        with (
+            saying_what_is_kept(kb, report.ingest.refused),
+            reporting(total, "indexing", is_watched()) as on_done,
+        ):
+            kb.sync(
+                stream.documents,
+                force=yes,
+                commit_every=commit_every,
+                on_done=on_done,
+                report=report,
+            )
         seconds = time.perf_counter() - start
         if not as_json:
             show(f"{count(report.deleted, 'document')} deleted that the source does not have")
@@ -107,7 +128,9 @@ def sync_command(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _plan(source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str]) -> SyncPlan | None:
+def _plan(
+    source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str]
+) -> SyncPlan | None:
     """What the sync would do; None for standard input, which is read once."""
     if str(source) == "-":
         return None

@@ -41,8 +41,8 @@ COMMANDS: dict[str, Entry] = {
     "info": Entry("info", "info"),
     "check": Entry("maintenance", "check"),
     "compact": Entry("maintenance", "compact"),
-    "lint": Entry("doctors", "lint_command"),
-    "oov": Entry("doctors", "oov_command"),
+    "lint": Entry("diagnose", "lint_command"),
+    "oov": Entry("diagnose", "oov_command"),
     "export": Entry("exchange", "export"),
     "import": Entry("exchange", "import_command"),
     "backup": Entry("maintenance", "backup"),
@@ -79,7 +79,9 @@ class Loaded(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - typer's own types differ between its versions
         made = super().__getitem__(name)
         if made is None:
-            made = command_of(name, self._entries[name]) if name in self._entries else group_of(name)
+            made = (
+                command_of(name, self._entries[name]) if name in self._entries else group_of(name)
+            )
             self[name] = made
         return made
 
@@ -113,7 +115,10 @@ class _Command(TyperCommand):
         """
         for param in self.params:
             if param.name in ctx.params and param.name not in self.paths:
-                label = next((name for name in param.opts if name.startswith("--")), getattr(param, "metavar", None))
+                label = next(
+                    (name for name in param.opts if name.startswith("--")),
+                    getattr(param, "metavar", None),
+                )
                 ctx.params[param.name] = _as_utf8(ctx.params[param.name], label or param.name)
         return super().invoke(ctx)
 
@@ -128,7 +133,9 @@ def _as_utf8(value: Any, label: str) -> Any:  # noqa: ANN401 - of any parameter
         return os.fsencode(value).decode()
     except UnicodeDecodeError:
         shown = os.fsencode(value)
-        raise DataError(f"{label} must be UTF-8, got the bytes {shown!r}: check the terminal's encoding") from None
+        raise DataError(
+            f"{label} must be UTF-8, got the bytes {shown!r}: check the terminal's encoding"
+        ) from None
     except UnicodeEncodeError:
         return value  # letters that the terminal's encoding lacks are no bytes of its own
 
@@ -141,14 +148,18 @@ def command_of(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
     alone = typer.Typer(add_completion=False, context_settings=SETTINGS)
     alone.command(name, cls=_Command, help=text)(function)
     made: Any = typer.main.get_command(alone)
-    made.paths = frozenset(each for each, hint in get_type_hints(function).items() if "Path" in str(hint))
+    made.paths = frozenset(
+        each for each, hint in get_type_hints(function).items() if "Path" in str(hint)
+    )
     return made
 
 
 def group_of(name: str) -> Any:  # noqa: ANN401 - as above
     """Typer's group of commands."""
     text, entries = GROUPS[name]
-    group = typer.Typer(name=name, help=text, no_args_is_help=True, add_completion=False, context_settings=SETTINGS)
+    group = typer.Typer(
+        name=name, help=text, no_args_is_help=True, add_completion=False, context_settings=SETTINGS
+    )
     group.callback()(_nothing)
     made: Any = typer.main.get_command(group)
     made.commands = Loaded(entries)

@@ -1,9 +1,11 @@
 """Here are documents: keep them, search them, see why. The front door of Lexpand.
 
-A `Collection` is an index together with its encoder and its pipeline. Begin reading at `collection.py`; `making.py` has
-the settings of an index, `ingestion.py` and `synchronizing.py` bring documents in.
+A `Collection` is an index together with its encoder and its pipeline. Begin reading at
+`collection.py`; `making.py` has the settings of an index, `ingestion.py` and `synchronizing.py`
+bring documents in.
 
-It is not for vectors of other models (`lexpand.index`), nor for judging what is found (`lexpand.evaluation`).
+It is not for vectors of other models (`lexpand.index`), nor for judging what is found
+(`lexpand.evaluation`).
 """
 
 from lexpand.collection.collection import Collection, create, open, open_or_create

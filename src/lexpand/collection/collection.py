@@ -33,13 +33,14 @@ _EXIST = ("error", "open", "replace")
 class Collection:
     """Documents that can be searched: an index, the encoder that made its vectors, and the pipeline that searches it.
 
-    `create` makes one and `open` opens one. The model is loaded when it is first needed. May be shared by threads,
-    and pickled: what reads it opens the index again.
+    `create` makes one and `open` opens one. The model is loaded when it is first needed. May be
+    shared by threads, and pickled: what reads it opens the index again.
 
     Args:
         index: the documents.
         encoder: the model; by default the one that the index names, loaded when it is first needed.
-        pipeline: how to search: a name, the path of a TOML file, or a `Pipeline`; None for the default.
+        pipeline: how to search: a name, the path of a TOML file, or a `Pipeline`; None for the
+            default.
         model: where the model is, if it has moved since.
         queries: how queries are encoded.
         rules: edits of queries; by default those that the index records.
@@ -58,7 +59,7 @@ class Collection:
         encoder: Encoder | None = None,
         pipeline: Pipeline | str | Path | None = None,
         model: str | Path | None = None,
-        queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+        queries: QueryEncoding = QueryEncoding(),
         rules: Rules | str | Path | None = None,
         threads: int | None = None,
         cache: VectorCache | None = None,
@@ -96,7 +97,11 @@ class Collection:
         with self._loading:
             if self._encoder is None:
                 self._encoder = encoder_of(
-                    self.index, model=self._model, queries=self._queries, rules=self._rules, threads=self._threads
+                    self.index,
+                    model=self._model,
+                    queries=self._queries,
+                    rules=self._rules,
+                    threads=self._threads,
                 )
             return self._encoder
 
@@ -116,18 +121,21 @@ class Collection:
         Ctrl-C keeps what is done, and the same call again carries on.
 
         Args:
-            documents: strings, dicts, `Document`s, or an iterable of them; a data frame of pandas, Polars or Arrow; or
-                the path of a source (docs/sources.md). An id that is not given is the hash of the content.
-            on_duplicate: what to do with an id that is there with another content: ``refuse`` it and say so, ``skip``
-                it, or ``replace`` what is there.
+            documents: strings, dicts, `Document`s, or an iterable of them; a data frame of pandas,
+                Polars or Arrow; or the path of a source (docs/sources.md). An id that is not given
+                is the hash of the content.
+            on_duplicate: what to do with an id that is there with another content: ``refuse`` it
+                and say so, ``skip`` it, or ``replace`` what is there.
             fields: which fields of rows make a document; by default those that the index records.
             commit_every: documents between commits.
             show_progress: a bar on standard error.
             on_done: called with the number of documents dealt with since its last call.
-            report: filled as the work goes on, and returned; hand one in to have it where the work ends early.
+            report: filled as the work goes on, and returned; hand one in to have it where the work
+                ends early.
 
         Returns:
-            What became of them. Rows that cannot be used are listed in its ``refused``; the others are added.
+            What became of them. Rows that cannot be used are listed in its ``refused``; the others
+                are added.
 
         Raises:
             SourceError: a source cannot be read; what was read before is added.
@@ -156,7 +164,8 @@ class Collection:
     def delete(self, doc_ids: Sequence[str] | None = None, *, filter: Filter | None = None) -> int:
         """Delete documents by their ids, or those whose metadata match, and commit.
 
-        Ids that the index lacks are left alone. The texts leave the disk with a later merge, or `compact`.
+        Ids that the index lacks are left alone. The texts leave the disk with a later merge, or
+        `compact`.
 
         Returns:
             How many were there.
@@ -170,7 +179,9 @@ class Collection:
             raise DataError("delete takes ids or a filter: give one of them")
         self.index.refresh()
         self.index.check_fields(filter)
-        deleted = self.index.delete(self.index.matching(filter) if filter is not None else doc_ids or ())
+        deleted = self.index.delete(
+            self.index.matching(filter) if filter is not None else doc_ids or ()
+        )
         self.index.commit()
         return deleted
 
@@ -199,8 +210,9 @@ class Collection:
             report: see `add`.
 
         Raises:
-            IndexStateError: more than half of the collection would be deleted, and ``force`` is not given. Nothing was
-                changed where the source is a path or a list; else what is new was added.
+            IndexStateError: more than half of the collection would be deleted, and ``force`` is not
+                given. Nothing was changed where the source is a path or a list; else what is new
+                was added.
         """
         report = report or SyncReport()
         total = None
@@ -249,7 +261,8 @@ class Collection:
             filter: only documents whose metadata match (docs/filters.md).
             group_by: only the best document of each value of this field of metadata.
             pipeline: how to search; the collection's own by default.
-            passages: passages of a document that a hit carries, best first, where documents are in chunks.
+            passages: passages of a document that a hit carries, best first, where documents are in
+                chunks.
             min_score: leave out documents below this score.
 
         Raises:
@@ -292,19 +305,33 @@ class Collection:
             min_score: see `search`.
             threads: that may be used.
         """
-        made, notes = (self._pipeline, self._notes) if pipeline is None else resolve(pipeline, self.index)
+        made, notes = (
+            (self._pipeline, self._notes) if pipeline is None else resolve(pipeline, self.index)
+        )
         self.index.check_fields(filter, group_by)
         reading = self._retriever(made).reading()
         found = reading.search_many(
-            queries, k, filter=filter, group_by=group_by, threads=threads, passages=passages, min_score=min_score
+            queries,
+            k,
+            filter=filter,
+            group_by=group_by,
+            threads=threads,
+            passages=passages,
+            min_score=min_score,
         )
         encoder = self.encoder if made.needs_model else None
-        searcher = reading.searcher if isinstance(reading, LocalRetriever) else self.index.searcher()
-        return [_noted(hits, (*notes, *query_notes(searcher, encoder, hits.query))) for hits in found]
+        searcher = (
+            reading.searcher if isinstance(reading, LocalRetriever) else self.index.searcher()
+        )
+        return [
+            _noted(hits, (*notes, *query_notes(searcher, encoder, hits.query))) for hits in found
+        ]
 
     def retriever(self, pipeline: Pipeline | str | Path | None = None) -> Retriever:
         """What answers the questions, for runs and everything that takes a `Retriever`."""
-        return self._retriever(self._pipeline if pipeline is None else resolve(pipeline, self.index)[0])
+        return self._retriever(
+            self._pipeline if pipeline is None else resolve(pipeline, self.index)[0]
+        )
 
     def explain(
         self,
@@ -374,7 +401,10 @@ class Collection:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -400,7 +430,9 @@ class Collection:
     def __repr__(self) -> str:
         return f"<Collection {str(self.path)!r}: {len(self):,} documents, {self.index.space.model.label}>"
 
-    def _documents(self, documents: Given, fields: Fields | None, refused: list[RowError]) -> Iterable[Document]:
+    def _documents(
+        self, documents: Given, fields: Fields | None, refused: list[RowError]
+    ) -> Iterable[Document]:
         columns = {name: kind.value for name, kind in self.index.schema.columns.items()}
         chosen = fields or Fields.from_dict(self.index.source_fields)
         return documents_of(documents, fields=chosen, on_bad_row=refused.append, columns=columns)
@@ -409,7 +441,9 @@ class Collection:
         with self._loading:
             if pipeline not in self._retrievers:
                 encoder = self.encoder if pipeline.needs_model else None
-                self._retrievers[pipeline] = pipeline.retriever(self.index, encoder, threads=self._threads)
+                self._retrievers[pipeline] = pipeline.retriever(
+                    self.index, encoder, threads=self._threads
+                )
             return self._retrievers[pipeline]
 
 
@@ -438,12 +472,14 @@ def create(
     Args:
         path: the folder.
         documents: see `Collection.add`; None for an empty collection.
-        exist: what to do if the folder holds an index: ``error``, ``open`` it and add to it, or ``replace`` it.
+        exist: what to do if the folder holds an index: ``error``, ``open`` it and add to it, or
+            ``replace`` it.
         model: ``default``, the packaged one, or the path of a model folder.
-        encoding: how documents are encoded: fields of `DocumentEncoding`, e.g. ``{"long": "chunk"}``.
+        encoding: how documents are encoded: fields of `DocumentEncoding`, e.g. ``{"long":
+            "chunk"}``.
         rules: edits of vectors (docs/rules.md), or the path of a rules file.
-        words: the language of the words that are indexed for BM25, ``english`` by default; ``none`` for no words, which
-            leaves the default pipeline with the model alone.
+        words: the language of the words that are indexed for BM25, ``english`` by default; ``none``
+            for no words, which leaves the default pipeline with the model alone.
         columns: metadata fields that filters ask for often, with their types; see `Index.create`.
         fields: which fields of rows make a document; the index records them.
         pipeline: how to search; see `open`.
@@ -452,16 +488,26 @@ def create(
         show_progress: a bar on standard error.
 
     Returns:
-        The collection, open. Rows that could not be used are in its ``report.refused``, and a `LexpandWarning` says so.
+        The collection, open. Rows that could not be used are in its ``report.refused``, and a
+            `LexpandWarning` says so.
 
     Raises:
-        IndexStateError: the folder holds an index (``exist``), one with other settings, or other files.
-        ModelError, DataError, SourceError, StorageError: see `Encoder.load`, `Collection.add` and `Index.create`.
+        IndexStateError: the folder holds an index (``exist``), one with other settings, or other
+            files.
+        ModelError, DataError, SourceError, StorageError: see `Encoder.load`, `Collection.add` and
+            `Index.create`.
     """
     if exist not in _EXIST:
         raise DataError(f"exist must be one of {', '.join(_EXIST)}, got {exist!r}")
     path = Path(path)
-    wishes = Wishes(model=model, encoding=encoding or {}, rules=rules, words=words, columns=columns, fields=fields)
+    wishes = Wishes(
+        model=model,
+        encoding=encoding or {},
+        rules=rules,
+        words=words,
+        columns=columns,
+        fields=fields,
+    )
     if exist == "replace" and Index.exists(path):
         return _replaced(path, wishes, documents, pipeline, threads, cache, show_progress)
     if exist == "error" and Index.exists(path):
@@ -477,7 +523,7 @@ def open(
     pipeline: Pipeline | str | Path | None = None,
     *,
     model: str | Path | None = None,
-    queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+    queries: QueryEncoding = QueryEncoding(),
     rules: Rules | str | Path | None = None,
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -486,8 +532,8 @@ def open(
 
     Args:
         path: the folder.
-        pipeline: how to search: ``hybrid`` (the default), ``best``, ``splade``, ``bm25``, or the path of a TOML file
-            (docs/pipelines.md).
+        pipeline: how to search: ``hybrid`` (the default), ``best``, ``splade``, ``bm25``, or the
+            path of a TOML file (docs/pipelines.md).
         model: where the model is, if it has moved since the index was made.
         queries: how queries are encoded.
         rules: edits of queries; by default those that the index records.
@@ -502,7 +548,13 @@ def open(
     try:
         opened = None if cache is None else VectorCache(Path(cache))
         return Collection(
-            index, pipeline=pipeline, model=model, queries=queries, rules=rules, threads=threads, cache=opened
+            index,
+            pipeline=pipeline,
+            model=model,
+            queries=queries,
+            rules=rules,
+            threads=threads,
+            cache=opened,
         )
     except BaseException:
         index.close()
@@ -539,7 +591,14 @@ def _opened(
         index, encoder = make_index(path, wishes, threads)
     try:
         kept = None if cache is None else VectorCache(Path(cache))
-        return Collection(index, encoder=encoder, pipeline=pipeline, model=wishes.model, threads=threads, cache=kept)
+        return Collection(
+            index,
+            encoder=encoder,
+            pipeline=pipeline,
+            model=wishes.model,
+            threads=threads,
+            cache=kept,
+        )
     except BaseException:
         index.close()
         raise
@@ -594,4 +653,6 @@ def _noted(hits: Hits, notes: tuple[Note, ...]) -> Hits:
 
 
 def _can_be_read_twice(documents: object) -> bool:
-    return (isinstance(documents, str | Path) and str(documents) != "-") or isinstance(documents, list | tuple)
+    return (isinstance(documents, str | Path) and str(documents) != "-") or isinstance(
+        documents, list | tuple
+    )

@@ -29,30 +29,37 @@ def encode_to_file(
 ) -> EncodingStatistics:
     """Write documents' vectors as `export_index` would, in the order of the documents.
 
-    The file is whole or not there. Memory is that of a batch, but for NPZ and CIFF, which are made in memory. With a
-    `VectorCache` in the encoder, the same call after an early end encodes only what is left.
+    The file is whole or not there. Memory is that of a batch, but for NPZ and CIFF, which are made
+    in memory. With a `VectorCache` in the encoder, the same call after an early end encodes only
+    what is left.
 
     Args:
-        encoder: the model; long documents become what it says, but no units.
+        encoder: the model; long documents become what it says, but no passages.
         documents: read a batch at a time.
         target: the file.
         format: see `export_index`.
         scale: see `export_index`.
         overwrite: whether a file that is there is replaced.
-        on_bad_row: called with documents that are too long (`Long.REFUSE`) and those whose id came before.
+        on_bad_row: called with documents that are too long (`Long.REFUSE`) and those whose id came
+            before.
         on_done: called with the number of documents that were finished since the last call.
 
     Raises:
-        DataError: see `export_index`; or the encoder makes units of chunks, for which no format has a place.
+        DataError: see `export_index`; or the encoder makes passages of chunks, for which no format has
+            a place.
         MissingExtra: Parquet needs pyarrow, which is not installed.
         StorageError: the disk refuses.
     """
     path = Path(target)
     chosen = check_target(path, format, scale, overwrite)
-    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.UNITS:
-        raise DataError("a file has one vector a document: let chunks become one vector (--chunks max)")
+    if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
+        raise DataError(
+            "a file has one vector a document: let chunks become one vector (--chunks max)"
+        )
     statistics = EncodingStatistics(encoder.vocabulary)
-    batches = _encoded(encoder, _first_of_each_id(documents, on_bad_row), statistics, on_bad_row, on_done)
+    batches = _encoded(
+        encoder, _first_of_each_id(documents, on_bad_row), statistics, on_bad_row, on_done
+    )
     write_batches(path, chosen, document_rows(batches), encoder.space, scale)
     return statistics
 
@@ -73,7 +80,9 @@ def _encoded(
         yield found.documents, found.vectors
 
 
-def _first_of_each_id(documents: Iterable[Document], on_bad_row: Callable[[RowError], None]) -> Iterator[Document]:
+def _first_of_each_id(
+    documents: Iterable[Document], on_bad_row: Callable[[RowError], None]
+) -> Iterator[Document]:
     seen: set[str] = set()
     for document in documents:
         if document.doc_id in seen:

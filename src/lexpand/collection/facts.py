@@ -16,17 +16,18 @@ class CollectionInfo:
 
     Attributes:
         path: the folder.
-        documents: documents of the commit that searches see; ``passages`` are their units, more where long documents
-            are in chunks.
+        documents: documents of the commit that searches see; ``passages`` are their passages, more
+            where long documents are in chunks.
         commit, committed_at: its number and time (UTC).
         model, contract_hash, model_location: whose vectors.
-        encoding: how documents are encoded, where it is not the plain way (`DocumentEncoding.to_dict`).
+        encoding: how documents are encoded, where it is not the plain way
+            (`DocumentEncoding.to_dict`).
         vocabulary_size: terms of the model.
         words: the language of the words for BM25; None without words.
         columns: metadata fields with a type.
         pipeline: the name of the pipeline that searches, or its parts.
         segments: files of the index; ``stored_weights`` are in them.
-        segment_bytes, catalogue_bytes: on disk; ``bytes_a_weight`` by what segments hold.
+        segment_bytes, catalog_bytes: on disk; ``bytes_a_weight`` by what segments hold.
         deleted_passages: passages whose space a merge or `compact` gives back.
     """
 
@@ -47,7 +48,7 @@ class CollectionInfo:
     stored_weights: int
     deleted_passages: int
     segment_bytes: int
-    catalogue_bytes: int
+    catalog_bytes: int
     bytes_a_weight: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +58,9 @@ class CollectionInfo:
     def __str__(self) -> str:
         rows = {name: _shown(value) for name, value in asdict(self).items()}
         width = max(map(len, rows))
-        return "\n".join(f"{name.replace('_', ' '):<{width}}  {value}" for name, value in rows.items())
+        return "\n".join(
+            f"{name.replace('_', ' '):<{width}}  {value}" for name, value in rows.items()
+        )
 
 
 def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
@@ -65,11 +68,13 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
     found = index.info()
     words = index.schema.words
     language = None if words is None else words.language or "any language"
-    encoding = {name: value for name, value in found.space.encoding.to_dict().items() if name != "rules"}
+    encoding = {
+        name: value for name, value in found.space.encoding.to_dict().items() if name != "rules"
+    }
     return CollectionInfo(
         path=str(index.path),
         documents=found.commit.documents,
-        passages=found.live_units,
+        passages=found.live_passages,
         commit=found.commit.commit_id,
         committed_at=found.commit.created_at,
         model=found.space.model.name,
@@ -82,10 +87,12 @@ def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
         pipeline=_name_of(pipeline),
         segments=found.segments,
         stored_weights=found.nnz,
-        deleted_passages=found.units - found.live_units,
+        deleted_passages=found.passages - found.live_passages,
         segment_bytes=found.segment_bytes,
-        catalogue_bytes=found.catalogue_bytes,
-        bytes_a_weight={name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()},
+        catalog_bytes=found.catalog_bytes,
+        bytes_a_weight={
+            name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()
+        },
     )
 
 

@@ -40,13 +40,14 @@ class IngestReport:
         added: documents committed.
         unchanged: there already, with the same content.
         skipped: there already with another content, and left as they are (`OnDuplicate.SKIP`).
-        refused: there already with another content (`OnDuplicate.REFUSE`), with metadata that a column cannot hold, or
-            too long (`Long.REFUSE`); each names its place.
-        replaced: of those added, the ones that took the place of another content (`OnDuplicate.REPLACE`).
+        refused: there already with another content (`OnDuplicate.REFUSE`), with metadata that a
+            column cannot hold, or too long (`Long.REFUSE`); each names its place.
+        replaced: of those added, the ones that took the place of another content
+            (`OnDuplicate.REPLACE`).
         truncated: documents that were cut, being longer than the model reads.
         tokens, tokens_lost: of the documents encoded; those past the model's length.
         most_cut: of the documents cut, those that lost most: tokens lost and doc_id.
-        units: vectors made; more than documents where long ones are in chunks.
+        passages: vectors made; more than documents where long ones are in chunks.
         empty: vectors without a term, which no query finds.
         encode_seconds: spent in the encoder.
     """
@@ -60,7 +61,7 @@ class IngestReport:
     tokens: int = 0
     tokens_lost: int = 0
     most_cut: list[tuple[int, str]] = field(default_factory=list)
-    units: int = 0
+    passages: int = 0
     empty: int = 0
     encode_seconds: float = 0.0
 
@@ -81,8 +82,9 @@ def ingest(
 ) -> IngestReport:
     """Encode and add documents, with a commit every so often and at the end.
 
-    Whatever ends it early (Ctrl-C, a damaged source, a full disk), what was encoded by then is committed first if that
-    is possible, and the same call again carries on: documents that are there are neither encoded nor added twice.
+    Whatever ends it early (Ctrl-C, a damaged source, a full disk), what was encoded by then is
+    committed first if that is possible, and the same call again carries on: documents that are
+    there are neither encoded nor added twice.
 
     Args:
         index: where to.
@@ -91,7 +93,8 @@ def ingest(
         on_duplicate: what to do with a doc_id that is there with another content.
         commit_every: documents between commits; there is one every `COMMIT_SECONDS` at least.
         on_done: called with the number of documents dealt with since its last call.
-        report: filled as the work goes on, and returned; hand one in to have it where the work ends early.
+        report: filled as the work goes on, and returned; hand one in to have it where the work ends
+            early.
 
     Raises:
         ContractMismatch: the encoder is not the index's model.
@@ -111,7 +114,9 @@ def ingest(
             new = _new_documents(index, chunk, chosen, report)
             done(len(chunk) - len(new))
             _encode_and_add(index, encoder, new, chosen, report, done)
-            if index.waiting >= commit_every or (index.waiting and time.monotonic() - last >= COMMIT_SECONDS):
+            if index.waiting >= commit_every or (
+                index.waiting and time.monotonic() - last >= COMMIT_SECONDS
+            ):
                 _commit(index, report)
                 last = time.monotonic()
     finally:
@@ -128,7 +133,9 @@ def parse_on_duplicate(on_duplicate: OnDuplicate | str) -> OnDuplicate:
     try:
         return OnDuplicate(on_duplicate)
     except ValueError:
-        raise DataError(f"on_duplicate must be one of {', '.join(OnDuplicate)}, got {on_duplicate!r}") from None
+        raise DataError(
+            f"on_duplicate must be one of {', '.join(OnDuplicate)}, got {on_duplicate!r}"
+        ) from None
 
 
 def _commit(index: Index, report: IngestReport) -> None:
@@ -161,22 +168,22 @@ def _new_documents(
     new: dict[str, Document] = {}
     chunk = [document for document in chunk if _fits(index, document, report)]
     for document, presence in zip(chunk, index.presence(chunk), strict=True):
-        twin = new.get(document.doc_id)
-        if twin is not None:
-            presence = Presence.SAME if twin.content_hash == document.content_hash else Presence.OTHER
+        earlier = new.get(document.doc_id)
+        if earlier is not None:
+            presence = (
+                Presence.SAME if earlier.content_hash == document.content_hash else Presence.OTHER
+            )
         if presence is Presence.NEW:
             new[document.doc_id] = document
         elif presence is Presence.SAME:
             report.unchanged += 1
         elif on_duplicate is OnDuplicate.REPLACE:
             new[document.doc_id] = document
-            report.replaced += twin is None  # not where the source has one id twice
+            report.replaced += earlier is None  # not where the source has one id twice
         elif on_duplicate is OnDuplicate.SKIP:
             report.skipped += 1
         else:
-            reason = (
-                "the doc_id is taken by a document with another content: give it another id, replace it, or skip it"
-            )
+            reason = "the doc_id is taken by a document with another content: give it another id, replace it, or skip it"
             report.refused.append(_refusal(document, reason))
     return list(new.values())
 
@@ -219,7 +226,9 @@ def _count(encoded: EncodedDocuments, report: IngestReport) -> None:
     report.tokens += int(encoded.tokens.sum())
     report.tokens_lost += int(lost.sum())
     found = [(int(lost[i]), encoded.documents[i].doc_id) for i in cut]
-    report.most_cut = heapq.nsmallest(_MOST_CUT, report.most_cut + found, key=lambda pair: (-pair[0], pair[1]))
-    report.units += len(encoded.vectors)
+    report.most_cut = heapq.nsmallest(
+        _MOST_CUT, report.most_cut + found, key=lambda pair: (-pair[0], pair[1])
+    )
+    report.passages += len(encoded.vectors)
     report.empty += encoded.empty
     report.refused.extend(encoded.refused)

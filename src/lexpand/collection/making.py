@@ -24,7 +24,8 @@ class Wishes:
         model: ``default`` or the path of a model folder.
         encoding: fields of `DocumentEncoding` with their values.
         rules: edits of vectors, or the path of a rules file.
-        words: the language of the words that are indexed for BM25, or an analyzer; ``none`` for no words.
+        words: the language of the words that are indexed for BM25, or an analyzer; ``none`` for no
+            words.
         columns: metadata fields that become columns, with their types; see `Index.create`.
         fields: which fields of a source make a document; the index records them.
     """
@@ -45,7 +46,10 @@ def make_index(path: Path, wishes: Wishes, threads: int | None) -> tuple[Index, 
         ModelError, DataError, StorageError: see `Encoder.load` and `Index.create`.
     """
     encoder = Encoder.load(
-        wishes.model or "default", documents=DocumentEncoding(**wishes.encoding), rules=wishes.rules, threads=threads
+        wishes.model or "default",
+        documents=DocumentEncoding(**wishes.encoding),
+        rules=wishes.rules,
+        threads=threads,
     )
     index = Index.create(path, encoder.space, words=_analyzer(wishes.words), columns=wishes.columns)
     if wishes.fields is not None and wishes.fields != Fields():
@@ -110,7 +114,9 @@ def _check_schema(index: Index, wishes: Wishes) -> None:
     language = "none" if has is None else has.language
     columns = {name: column_type.value for name, column_type in index.schema.columns.items()}
     other_words = (
-        has != wishes.words if isinstance(wishes.words, WordAnalyzer) else wishes.words not in (None, language)
+        has != wishes.words
+        if isinstance(wishes.words, WordAnalyzer)
+        else wishes.words not in (None, language)
     )
     if other_words or (wishes.columns and dict(wishes.columns) != columns):
         listed = " ".join(f"--column {name}={column_type}" for name, column_type in columns.items())

@@ -28,13 +28,15 @@ def query_notes(searcher: Searcher, encoder: Encoder | None, query: str) -> tupl
 def _of_words(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
     if searcher.schema.words is None:
         return
-    words = searcher.schema.words.analyse(query)
+    words = searcher.schema.words.analyze(query)
     if not words and split_words(query):
         yield "the query has only stop words, which BM25 leaves out"
     elif not words:
         yield "the query has no words"
     elif not searcher.inverse_word_frequencies(words).any():
-        yield "no document has a word of the query" + ("" if alone else ": what was found has related terms alone")
+        yield "no document has a word of the query" + (
+            "" if alone else ": what was found has related terms alone"
+        )
         yield from _suggestions(searcher, query)
 
 

@@ -24,7 +24,8 @@ class SyncReport:
     Attributes:
         ingest: of those in the source; ``added`` has the replaced ones too.
         deleted: documents that the source does not have any more.
-        kept: documents that the source may have in a row that could not be read; they are left alone.
+        kept: documents that the source may have in a row that could not be read; they are left
+            alone.
     """
 
     ingest: IngestReport = field(default_factory=IngestReport)
@@ -67,7 +68,8 @@ def plan_sync(index: Index, documents: Iterable[Document], refused: list[RowErro
     Args:
         index: the index.
         documents: all documents of the source.
-        refused: rows of the source that could not be read, which grows while ``documents`` are read.
+        refused: rows of the source that could not be read, which grows while ``documents`` are
+            read.
     """
     index.refresh()
     plan, seen = SyncPlan(refused=refused, held=len(index)), set[str]()
@@ -94,9 +96,10 @@ def sync(
 ) -> SyncReport:
     """Make the index hold exactly the documents of a source; nothing is encoded twice.
 
-    Deletes last, and only where the source was read to its end. A row that was refused (``refused`` grows while
-    ``documents`` are read) keeps its document if its id could be read; if not, it may be any one, and nothing is
-    deleted. Of two rows with one id and different contents the first is taken and the second refused.
+    Deletes last, and only where the source was read to its end. A row that was refused (``refused``
+    grows while ``documents`` are read) keeps its document if its id could be read; if not, it may
+    be any one, and nothing is deleted. Of two rows with one id and different contents the first is
+    taken and the second refused.
 
     Args:
         index: where to.
@@ -109,8 +112,8 @@ def sync(
         report: filled as the work goes on, and returned.
 
     Raises:
-        IndexStateError: more than half of the index would be deleted, and ``force`` was not given. What the source has
-            was added by then.
+        IndexStateError: more than half of the index would be deleted, and ``force`` was not given.
+            What the source has was added by then.
         ContractMismatch, IndexLocked, StorageError: see `ingest`.
     """
     report = report or SyncReport(IngestReport(refused=refused))
@@ -155,7 +158,9 @@ def _gone(index: Index, seen: set[str], refused: Sequence[RowError]) -> tuple[li
     return gone, len(vanished) - len(gone)
 
 
-def _once_each(documents: Iterable[Document], seen: set[str], refused: list[RowError]) -> Iterator[Document]:
+def _once_each(
+    documents: Iterable[Document], seen: set[str], refused: list[RowError]
+) -> Iterator[Document]:
     """The documents, of each id the first; another one with another content is refused."""
     contents: dict[str, bytes] = {}
     for document in documents:

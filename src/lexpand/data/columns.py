@@ -20,7 +20,9 @@ def read_columns(path: Path) -> Iterator[tuple[str, bytes]]:
             yield f"{path}:{number}", line.rstrip(b"\r\n")
 
 
-def split_columns(place: str, line: bytes, names: Sequence[str], separator: bytes | None = None) -> list[str]:
+def split_columns(
+    place: str, line: bytes, names: Sequence[str], separator: bytes | None = None
+) -> list[str]:
     """Splits a line into exactly the columns named.
 
     Args:
@@ -34,7 +36,9 @@ def split_columns(place: str, line: bytes, names: Sequence[str], separator: byte
     """
     cells = line.split(separator)
     if len(cells) != len(names):
-        raise RowError(place, f"{len(cells)} columns where {len(names)} are needed: {' '.join(names)}")
+        raise RowError(
+            place, f"{len(cells)} columns where {len(names)} are needed: {' '.join(names)}"
+        )
     try:
         line.decode()
     except UnicodeDecodeError as error:
@@ -73,5 +77,7 @@ def check_trec(value: str, name: str) -> str:
         DataError: it is empty or holds white space, which separates the columns there.
     """
     if value.encode().split() != [value.encode()]:
-        raise DataError(f"{name} {value!r} is empty or holds white space, which TREC files cannot: change it")
+        raise DataError(
+            f"{name} {value!r} is empty or holds white space, which TREC files cannot: change it"
+        )
     return value

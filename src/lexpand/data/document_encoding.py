@@ -28,9 +28,9 @@ class Dtype(StrEnum):
     def noise(self) -> float:
         """By how much a weight may differ when its text is encoded again among others; of weights above 1, relative.
 
-        Batches of other shapes add float32 in another order: no difference in 200 abstracts of SciFact. int8 has one
-        scale for a batch: at most 0.204, nine of ten weights by less than 0.046. bfloat16, on a CPU, 60 abstracts: at
-        most 0.042; a GPU was not measured.
+        Batches of other shapes add float32 in another order: no difference in 200 abstracts of
+        SciFact. int8 has one scale for a batch: at most 0.204, nine of ten weights by less than
+        0.046. bfloat16, on a CPU, 60 abstracts: at most 0.042; a GPU was not measured.
         """
         return {Dtype.FLOAT32: 1e-4, Dtype.INT8: 0.25, Dtype.BFLOAT16: 0.1}[self]
 
@@ -57,7 +57,7 @@ class Long(StrEnum):
 class Chunks(StrEnum):
     """What a document's chunks become."""
 
-    UNITS = "units"
+    PASSAGES = "passages"
     """Vectors of their own; the document is found by its best chunk."""
 
     MAX = "max"
@@ -71,15 +71,15 @@ class LongDocuments:
     Attributes:
         policy: cut them, encode them in chunks, or refuse them.
         chunks: with `Long.CHUNK`, what chunks become.
-        overlap: tokens that a chunk may share with the one before it, at most a quarter of what the model reads; None
-            for an eighth.
+        overlap: tokens that a chunk may share with the one before it, at most a quarter of what the
+            model reads; None for an eighth.
 
     Raises:
         DataError: a value is none of these, or the overlap is negative.
     """
 
     policy: Long = Long.TRUNCATE
-    chunks: Chunks = Chunks.UNITS
+    chunks: Chunks = Chunks.PASSAGES
     overlap: int | None = None
 
     def __post_init__(self) -> None:
@@ -87,10 +87,14 @@ class LongDocuments:
             object.__setattr__(self, "policy", Long(self.policy))
             object.__setattr__(self, "chunks", Chunks(self.chunks))
         except ValueError as error:
-            raise DataError(f"long documents: {error}: give truncate, chunk or refuse, and units or max") from None
+            raise DataError(
+                f"long documents: {error}: give truncate, chunk or refuse, and passages or max"
+            ) from None
         overlap = 0 if self.overlap is None else self.overlap
         if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-            raise DataError(f"long documents: an overlap of {self.overlap!r} tokens: it must be an integer from 0")
+            raise DataError(
+                f"long documents: an overlap of {self.overlap!r} tokens: it must be an integer from 0"
+            )
 
     def __str__(self) -> str:
         if self.policy is not Long.CHUNK:
@@ -111,7 +115,8 @@ class LongDocuments:
         return overlap
 
 
-# Products with weights of a model stay far from the ends of a float32, where documents would be refused one by one.
+# Products with weights of a model stay far from the ends of a float32, where documents would be
+# refused one by one.
 _SMALLEST_TITLE, _LARGEST_TITLE = 0.001, 1000
 
 
@@ -120,14 +125,16 @@ class DocumentEncoding:
     """How documents are encoded. All documents of one index are encoded alike, or their scores compare nothing.
 
     Attributes:
-        max_tokens: where documents are cut, in tokens; None for the model's own limit, or where nobody knows.
+        max_tokens: where documents are cut, in tokens; None for the model's own limit, or where
+            nobody knows.
         long: what becomes of documents that are longer; a policy by its name is taken too.
-        pruning: rules that vectors are pruned by, after those of the model's contract; a text as `parse_pruning` takes
-            it is resolved by the encoder, which has the vocabulary.
-        title_weight: times this, the vector of the title alone is added to that of a document with title and text; 0,
-            or 0.001 to 1,000. Not with chunks, which have the title before each.
+        pruning: rules that vectors are pruned by, after those of the model's contract; a text as
+            `parse_pruning` takes it is resolved by the encoder, which has the vocabulary.
+        title_weight: times this, the vector of the title alone is added to that of a document with
+            title and text; 0, or 0.001 to 1,000. Not with chunks, which have the title before each.
         dtype: the arithmetic of the transformer.
-        rules: the edits of vectors (docs/rules.md) as `lexpand.encode.Rules` records them; empty for none.
+        rules: the edits of vectors (docs/rules.md) as `lexpand.encode.Rules` records them; empty
+            for none.
         rules_hash: SHA-256 over those of them that are for documents; empty where there are none.
 
     Raises:
@@ -137,7 +144,7 @@ class DocumentEncoding:
 
     max_tokens: int | None = None
     long: LongDocuments = LongDocuments()
-    pruning: Pruning | str = Pruning()  # noqa: RUF009 - frozen
+    pruning: Pruning | str = Pruning()
     title_weight: float = 0.0
     dtype: Dtype = Dtype.FLOAT32
     rules: str = field(default="", repr=False)
@@ -149,7 +156,9 @@ class DocumentEncoding:
         object.__setattr__(self, "dtype", parse_dtype(self.dtype))
         object.__setattr__(self, "title_weight", check_title_weight(self.title_weight))
         if self.title_weight and long.policy is Long.CHUNK:
-            raise DataError("title_weight must be 0 for long documents in chunks, which have the title before each")
+            raise DataError(
+                "title_weight must be 0 for long documents in chunks, which have the title before each"
+            )
 
     def resolved(self, vocabulary: Vocabulary) -> DocumentEncoding:
         """The same with the text of pruning rules read; tokens that they ban are those of a vocabulary.
@@ -166,7 +175,11 @@ class DocumentEncoding:
     def to_dict(self) -> dict[str, Any]:
         """What an index records, as JSON has it; what is left out is the default."""
         plain, written = DocumentEncoding(), asdict(self) | {"pruning": _pruning_dict(self.pruning)}
-        return {name: value for name, value in written.items() if getattr(self, name) != getattr(plain, name)}
+        return {
+            name: value
+            for name, value in written.items()
+            if getattr(self, name) != getattr(plain, name)
+        }
 
     @classmethod
     def from_dict(cls, recorded: Mapping[str, Any]) -> DocumentEncoding:
@@ -177,7 +190,9 @@ class DocumentEncoding:
         """
         unknown = set(recorded) - {each.name for each in fields(cls)}
         if unknown:
-            raise DataError(f"the encoding of documents has the key {min(unknown)!r}, which this Lexpand does not know")
+            raise DataError(
+                f"the encoding of documents has the key {min(unknown)!r}, which this Lexpand does not know"
+            )
         values = dict(recorded)
         if "long" in values:
             values["long"] = LongDocuments(**values["long"])
@@ -190,10 +205,12 @@ class DocumentEncoding:
 
         Args:
             index: what the message calls the index, whose encoding this is.
-            offered: how the offered documents are encoded; a length that nobody knows is taken for the same.
+            offered: how the offered documents are encoded; a length that nobody knows is taken for
+                the same.
 
         Raises:
-            IndexStateError: they differ; the message names what differs, both values, and what to do.
+            IndexStateError: they differ; the message names what differs, both values, and what to
+                do.
         """
         differing = [
             f"{name} {_shown(mine)}, got {_shown(theirs)}"
@@ -208,7 +225,9 @@ class DocumentEncoding:
 
     def _compared(self, other: DocumentEncoding) -> list[tuple[str, object, object]]:
         names = ("long", "pruning", "title_weight", "dtype")
-        pairs: list[tuple[str, object, object]] = [(name, getattr(self, name), getattr(other, name)) for name in names]
+        pairs: list[tuple[str, object, object]] = [
+            (name, getattr(self, name), getattr(other, name)) for name in names
+        ]
         pairs.append(("rules", self.rules_hash[:12] or None, other.rules_hash[:12] or None))
         if None not in (self.max_tokens, other.max_tokens):
             pairs.append(("max_tokens", self.max_tokens, other.max_tokens))
@@ -240,4 +259,6 @@ def _pruning_dict(pruning: Pruning | str) -> dict[str, Any]:
 def _shown(value: object) -> str:
     if isinstance(value, Pruning):
         return str(value.to_dict()) if value else "none"
-    return "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "none" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+    )

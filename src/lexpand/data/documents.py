@@ -18,10 +18,13 @@ ID_BYTES = 512
 METADATA_DEPTH = 64
 """The deepest nesting of metadata; far below the recursion limit of Python's own JSON encoder."""
 
-# Python refuses to print an integer of more than 4,300 digits (sys.int_info.default_max_str_digits).
+# Python refuses to print an integer of more than 4,300 digits
+# (sys.int_info.default_max_str_digits).
 _INTEGER_BITS = 14_000
 
-JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
 
 
 def utf8(text: str, name: str) -> bytes:
@@ -38,7 +41,9 @@ def utf8(text: str, name: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         code = f"U+{ord(text[error.start]):04X} at character {error.start}"
-        raise DataError(f"{name} has a lone surrogate, {code}, which UTF-8 cannot hold: remove it") from None
+        raise DataError(
+            f"{name} has a lone surrogate, {code}, which UTF-8 cannot hold: remove it"
+        ) from None
 
 
 def check_id(value: object, name: str) -> str:
@@ -55,7 +60,9 @@ def check_id(value: object, name: str) -> str:
         raise DataError(f"{name} is {reprlib.repr(value)}: it must be a non-empty string")
     size = len(value) if value.isascii() else len(utf8(value, name))
     if size > ID_BYTES:
-        raise DataError(f"{name} {reprlib.repr(value)} has {size} bytes; the limit is {ID_BYTES}: shorten it")
+        raise DataError(
+            f"{name} {reprlib.repr(value)} has {size} bytes; the limit is {ID_BYTES}: shorten it"
+        )
     if "\0" in value:
         raise DataError(f"{name} {reprlib.repr(value)} holds a NUL character: remove it")
     return value
@@ -68,7 +75,9 @@ def check_text(value: object, name: str) -> str:
         DataError: it is no string, or has a lone surrogate.
     """
     if not isinstance(value, str):
-        raise DataError(f"{name} is {reprlib.repr(value)} ({type(value).__name__}): it must be a string")
+        raise DataError(
+            f"{name} is {reprlib.repr(value)} ({type(value).__name__}): it must be a string"
+        )
     if not value.isascii():
         utf8(value, name)
     return value
@@ -95,6 +104,7 @@ class Document:
     title: str = ""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     source: str = field(default="", compare=False, repr=False)
+    _content_hash: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_id(self.doc_id, "doc_id")
@@ -106,7 +116,11 @@ class Document:
 
     @classmethod
     def from_content(
-        cls, text: str, title: str = "", metadata: Mapping[str, JsonValue] | None = None, source: str = ""
+        cls,
+        text: str,
+        title: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        source: str = "",
     ) -> Document:
         """Make a document whose id is its `content_hash`, as 32 lower-case hexadecimal digits.
 
@@ -128,15 +142,20 @@ class Document:
     def content_hash(self) -> bytes:
         """The 16-byte BLAKE2b digest of title, text and metadata; doc_id and source have no part in it.
 
-        Each part is UTF-8 behind its length in bytes (8 bytes, little-endian); metadata is JSON with sorted
-        keys, no spaces and nothing escaped that need not be.
+        Each part is UTF-8 behind its length in bytes (8 bytes, little-endian); metadata is JSON
+        with sorted keys, no spaces and nothing escaped that need not be.
         """
-        metadata = json.dumps(self.metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        if self._content_hash is not None:
+            return self._content_hash
+        metadata = json.dumps(
+            self.metadata, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        )
         digest = hashlib.blake2b(digest_size=16)
         for part in (self.title, self.text, metadata):
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
+        object.__setattr__(self, "_content_hash", digest.digest())
         return digest.digest()
 
 
@@ -166,7 +185,8 @@ def _json_copy(value: object, name: str, depth: int) -> JsonValue:
             raise DataError(f"metadata is nested deeper than {METADATA_DEPTH} levels: flatten it")
         if isinstance(value, Mapping):
             return {
-                _check_key(key, name): _json_copy(item, f"{name}[{key!r}]", depth + 1) for key, item in value.items()
+                _check_key(key, name): _json_copy(item, f"{name}[{key!r}]", depth + 1)
+                for key, item in value.items()
             }
         return [_json_copy(item, f"{name}[{place}]", depth + 1) for place, item in enumerate(value)]
     return _check_scalar(value, name)

@@ -73,7 +73,9 @@ def plain(cell: object) -> object:
 
 def _plain_scalar(cell: Any) -> object:  # noqa: ANN401 -- of any library
     kind = type(cell).__name__
-    if kind in ("NAType", "NaTType") or (kind in ("datetime64", "timedelta64") and str(cell) == "NaT"):
+    if kind in ("NAType", "NaTType") or (
+        kind in ("datetime64", "timedelta64") and str(cell) == "NaT"
+    ):
         return None
     if isinstance(cell, Decimal):
         return None if cell.is_nan() else str(cell)
@@ -81,7 +83,9 @@ def _plain_scalar(cell: Any) -> object:  # noqa: ANN401 -- of any library
         return str(cell)
     if hasattr(cell, "isoformat"):
         return cell.isoformat()
-    convert: Callable[[], object] | None = getattr(cell, "tolist", None) or getattr(cell, "item", None)
+    convert: Callable[[], object] | None = getattr(cell, "tolist", None) or getattr(
+        cell, "item", None
+    )
     return cell if convert is None else plain(convert())
 
 

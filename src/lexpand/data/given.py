@@ -69,7 +69,12 @@ def documents_of(
     if isinstance(given, str | os.PathLike):
         path = _path(given)
         return read_documents(
-            path, fields=fields, on_bad_row=on_bad_row, columns=columns, format=format, on_note=on_note
+            path,
+            fields=fields,
+            on_bad_row=on_bad_row,
+            columns=columns,
+            format=format,
+            on_note=on_note,
         )
     return keep_good(_documents(_items(given), fields), on_bad_row)
 
@@ -94,7 +99,9 @@ def _items(given: object) -> Iterable[object]:
     if isinstance(given, Document | Mapping) or frame_of(given) is not None:
         return [given]
     if isinstance(given, io.IOBase):
-        raise DataError("documents must be a path, got an open file; pass its path, or '-' for standard input")
+        raise DataError(
+            "documents must be a path, got an open file; pass its path, or '-' for standard input"
+        )
     if isinstance(given, Iterable) and not isinstance(given, bytes | bytearray | memoryview):
         return given
     remedy = "call its collect() first" if hasattr(given, "collect") else "pass a list of texts"
@@ -108,7 +115,9 @@ def _documents(items: Iterable[object], fields: Fields) -> Iterator[Document | R
     number = 0
     for item in items:
         frame = frame_of(item)
-        results = [_of_item(item, number, fields)] if frame is None else _of_frame(frame, number, fields)
+        results = (
+            [_of_item(item, number, fields)] if frame is None else _of_frame(frame, number, fields)
+        )
         for result in results:
             yield result
             number += 1
@@ -122,10 +131,16 @@ def _of_item(item: object, number: int, fields: Fields) -> Document | RowError:
         return attempt(lambda row: Document.from_content(item, source=row.place), Row(place, {}))
     if isinstance(item, Mapping):
         kept = {name.casefold() for name in known_names(fields)}
-        named = {name for name, cell in item.items() if cell is None or str(name).casefold() in kept}
-        return attempt(partial(to_document, fields=fields, hash_ids=True), Row(place, plain_row(item, named)))
+        named = {
+            name for name, cell in item.items() if cell is None or str(name).casefold() in kept
+        }
+        return attempt(
+            partial(to_document, fields=fields, hash_ids=True), Row(place, plain_row(item, named))
+        )
     shown = f"{reprlib.repr(item)} ({type(item).__name__})"
-    remedy = "pass a path alone" if isinstance(item, os.PathLike) else "drop it, or make a text of it"
+    remedy = (
+        "pass a path alone" if isinstance(item, os.PathLike) else "drop it, or make a text of it"
+    )
     return RowError(place, f"an item must be a text, a dict or a Document, got {shown}; {remedy}")
 
 
@@ -135,6 +150,8 @@ def _of_frame(frame: Frame, number: int, fields: Fields) -> Iterator[Document | 
     convert = partial(to_document, fields=fields, hash_ids=not has_id(frame.columns, fields))
     for place, values in enumerate(frame.rows, number):
         if isinstance(values, UnicodeDecodeError):
-            yield RowError(f"documents[{place}]", f"a string with invalid UTF-8 ({values}): make it again")
+            yield RowError(
+                f"documents[{place}]", f"a string with invalid UTF-8 ({values}): make it again"
+            )
         else:
             yield attempt(convert, Row(f"documents[{place}]", plain_row(values, roles)))

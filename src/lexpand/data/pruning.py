@@ -23,15 +23,17 @@ PLACE_LEFT_FREE = re.compile(r"[\[<]unused_?\d+[\]>]")
 class Pruning:
     """Rules that a term must pass, all of them, to stay in its vector. Weights that stay do not change.
 
-    Banned terms go first: the maximum and the sum are those of what is left. Every other rule keeps the beginning of
-    the same order, weights falling and, of equal weights, terms ascending; so their order does not matter.
+    Banned terms go first: the maximum and the sum are those of what is left. Every other rule keeps
+    the beginning of the same order, weights falling and, of equal weights, terms ascending; so
+    their order does not matter.
 
     Attributes:
         top: at most this many terms; None for any number.
         threshold: weights of at least this.
-        ratio: weights of at least this share of the vector's largest, 0 to 1 (OpenSearch's ``max_ratio``).
-        mass: the fewest terms whose weights make up at least this share of the vector's sum, 0 (excluded) to 1
-            (``alpha_mass``; Formal et al. 2023). Sums are float64.
+        ratio: weights of at least this share of the vector's largest, 0 to 1 (OpenSearch's
+            ``max_ratio``).
+        mass: the fewest terms whose weights make up at least this share of the vector's sum, 0
+            (excluded) to 1 (``alpha_mass``; Formal et al. 2023). Sums are float64.
         banned: terms that are never kept; see `banned_terms`.
 
     Raises:
@@ -46,14 +48,27 @@ class Pruning:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "banned", frozenset(self.banned))
-        if self.top is not None and (isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1):
+        if self.top is not None and (
+            isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1
+        ):
             raise DataError(f"pruning: top is {self.top!r}: it must be an integer of at least 1")
-        _check_number("threshold", self.threshold, 0 <= _number(self.threshold) < math.inf, "finite and at least 0")
+        _check_number(
+            "threshold",
+            self.threshold,
+            0 <= _number(self.threshold) < math.inf,
+            "finite and at least 0",
+        )
         _check_number("ratio", self.ratio, 0 <= _number(self.ratio) <= 1, "from 0 to 1")
         _check_number("mass", self.mass, 0 < _number(self.mass) <= 1, "above 0 and at most 1")
-        wrong = [term for term in self.banned if isinstance(term, bool) or not isinstance(term, int) or term < 0]
+        wrong = [
+            term
+            for term in self.banned
+            if isinstance(term, bool) or not isinstance(term, int) or term < 0
+        ]
         if wrong:
-            raise DataError(f"pruning: the banned term {wrong[0]!r}: terms are integers of at least 0")
+            raise DataError(
+                f"pruning: the banned term {wrong[0]!r}: terms are integers of at least 0"
+            )
 
     def __bool__(self) -> bool:
         """Whether there is any rule."""
@@ -91,7 +106,9 @@ class Pruning:
                 passed[order] &= self._within_mass(weights[order], vectors.indptr)
         return passed
 
-    def _within_mass(self, weights: NDArray[np.float64], indptr: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _within_mass(
+        self, weights: NDArray[np.float64], indptr: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
         """Of weights that fall within each row: whether those before each do not make up the share yet."""
         within = np.zeros(len(weights), np.bool_)
         # Row by row: a running sum over all rows would round each by those before it.
@@ -104,7 +121,12 @@ class Pruning:
 
     def to_dict(self) -> dict[str, Any]:
         """The rules as JSON has them; what is left out has no effect."""
-        rules = {"top": self.top, "threshold": self.threshold, "ratio": self.ratio, "mass": self.mass}
+        rules = {
+            "top": self.top,
+            "threshold": self.threshold,
+            "ratio": self.ratio,
+            "mass": self.mass,
+        }
         plain = Pruning()
         written = {name: value for name, value in rules.items() if value != getattr(plain, name)}
         return written | ({"banned": sorted(self.banned)} if self.banned else {})
@@ -119,12 +141,18 @@ class Pruning:
         if rules is None:
             return cls()
         if not isinstance(rules, Mapping) or (set(rules) - set(cls.__slots__)):
-            raise DataError(f"pruning {rules!r}: it must be an object with keys of {', '.join(cls.__slots__)}")
+            raise DataError(
+                f"pruning {rules!r}: it must be an object with keys of {', '.join(cls.__slots__)}"
+            )
         return cls(**{**rules, "banned": frozenset(rules.get("banned", ()))})
 
 
 def banned_terms(
-    vocabulary: Vocabulary, *, special: bool = False, unused: bool = False, tokens: Iterable[str] = ()
+    vocabulary: Vocabulary,
+    *,
+    special: bool = False,
+    unused: bool = False,
+    tokens: Iterable[str] = (),
 ) -> frozenset[int]:
     """Terms for `Pruning.banned`.
 
@@ -139,7 +167,9 @@ def banned_terms(
     """
     banned = set(vocabulary.special) if special else set()
     if unused:
-        banned |= {term for term, token in enumerate(vocabulary.tokens) if PLACE_LEFT_FREE.fullmatch(token)}
+        banned |= {
+            term for term, token in enumerate(vocabulary.tokens) if PLACE_LEFT_FREE.fullmatch(token)
+        }
     for token in tokens:
         term = vocabulary.id(token)
         if term is None:
@@ -162,7 +192,11 @@ def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
     banned: list[str] = []
     for part in text.split(","):
         name, separator, value = (piece.strip() for piece in part.partition("="))
-        if not separator or name not in ("top", "threshold", "ratio", "mass", "ban") or name in rules:
+        if (
+            not separator
+            or name not in ("top", "threshold", "ratio", "mass", "ban")
+            or name in rules
+        ):
             raise DataError(
                 f"{part.strip()!r} in {text!r}: give top=N, threshold=W, ratio=R, mass=M once, or ban=TOKEN"
             )
@@ -180,7 +214,11 @@ def take(vectors: SparseVectors, kept: NDArray[np.bool_]) -> SparseVectors:
     before = np.zeros(vectors.nnz + 1, np.int64)
     np.cumsum(kept, out=before[1:])
     return SparseVectors(
-        before[vectors.indptr], vectors.terms[kept], vectors.weights[kept], vectors.vocabulary_size, vectors.model
+        before[vectors.indptr],
+        vectors.terms[kept],
+        vectors.weights[kept],
+        vectors.vocabulary_size,
+        vectors.model,
     )
 
 

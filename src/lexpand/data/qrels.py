@@ -1,4 +1,4 @@
-"""Relevance judgements: which documents answer which query, and how well."""
+"""Relevance judgments: which documents answer which query, and how well."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
+from lexpand.data.columns import (
+    check_row_id,
+    check_trec,
+    parse_integer,
+    read_columns,
+    split_columns,
+)
 from lexpand.data.documents import check_id
 from lexpand.data.streams import write_lines
 from lexpand.errors import DataError, RowError, SourceError
@@ -27,13 +33,14 @@ class Qrels:
     """For each query the grades of the documents that were judged for it.
 
     Attributes:
-        judgements: for each query_id its grade for each doc_id; a whole number, 0 or less for not relevant.
+        judgments: for each query_id its grade for each doc_id; a whole number, 0 or less for not
+            relevant.
 
     Raises:
         DataError: an id is no legal id, or a grade no integer.
     """
 
-    judgements: Mapping[str, Mapping[str, int]]
+    judgments: Mapping[str, Mapping[str, int]]
 
     def __post_init__(self) -> None:
         checked = {
@@ -41,24 +48,24 @@ class Qrels:
                 check_id(document, "doc_id"): _check_grade(query, document, grade)
                 for document, grade in _items(grades, f"the grades of query {query!r}")
             }
-            for query, grades in _items(self.judgements, "judgments")
+            for query, grades in _items(self.judgments, "judgments")
         }
-        object.__setattr__(self, "judgements", checked)
+        object.__setattr__(self, "judgments", checked)
 
     @classmethod
     def read(cls, path: str | Path) -> Qrels:
         r"""Reads TREC's ``query_id 0 doc_id grade`` lines, or a BEIR table.
 
         A BEIR table is recognized by its first line, ``query-id\tcorpus-id\tscore``. ``.gz`` and
-        ``.zst`` are decompressed. Blank lines and lines that begin with ``#`` are skipped, unless the
-        latter read as a judgment. A grade may be written ``1.0``. A judgment may be repeated.
+        ``.zst`` are decompressed. Blank lines and lines that begin with ``#`` are skipped, unless
+        the latter read as a judgment. A grade may be written ``1.0``. A judgment may be repeated.
 
         Raises:
             RowError: a line that cannot be used, or that contradicts an earlier one.
             SourceError: the file is missing, damaged or holds no judgment.
         """
         found: dict[str, dict[str, int]] = {}
-        for place, query, document, cell in _read_judgements(Path(path)):
+        for place, query, document, cell in _read_judgments(Path(path)):
             grades = found.setdefault(check_row_id(place, query, "query_id"), {})
             check_row_id(place, document, "doc_id")
             grade = parse_integer(place, cell, "grade")
@@ -66,7 +73,7 @@ class Qrels:
                 reason = f"judged {grades[document]} and {grade} for query {query!r}: keep one of the lines"
                 raise RowError(place, reason, document)
         if not found:
-            raise SourceError(f"{path} holds no judgements: check that it is the right file")
+            raise SourceError(f"{path} holds no judgments: check that it is the right file")
         return cls(found)
 
     def write_trec(self, path: str | Path) -> None:
@@ -96,12 +103,12 @@ class Qrels:
         write_lines(Path(path), itertools.chain([_BEIR_HEADER], lines))
 
     def _flat(self) -> Iterator[tuple[str, str, int]]:
-        for query, grades in self.judgements.items():
+        for query, grades in self.judgments.items():
             for document, grade in grades.items():
                 yield query, document, grade
 
 
-def _read_judgements(path: Path) -> Iterator[tuple[str, str, str, str]]:
+def _read_judgments(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """Yields place, query_id, doc_id and grade, the last three as they stand in the file."""
     beir, begun = False, False
     for place, line in read_columns(path):
@@ -133,7 +140,9 @@ def _check_grade(query: str, document: str, grade: int) -> int:
     try:
         return operator.index(grade)
     except TypeError:
-        raise DataError(f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer") from None
+        raise DataError(
+            f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer"
+        ) from None
 
 
 def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
@@ -145,5 +154,7 @@ def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
 
 def _check_cell(value: str, name: str) -> str:
     if any(character in value for character in "\t\r\n"):
-        raise DataError(f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it")
+        raise DataError(
+            f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it"
+        )
     return value

@@ -10,7 +10,13 @@ from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
-from lexpand.data.columns import check_row_id, check_trec, parse_integer, read_columns, split_columns
+from lexpand.data.columns import (
+    check_row_id,
+    check_trec,
+    parse_integer,
+    read_columns,
+    split_columns,
+)
 from lexpand.data.documents import check_id
 from lexpand.data.streams import write_lines
 from lexpand.errors import DataError, RowError
@@ -33,7 +39,8 @@ class Run:
         rankings: for each query_id its (doc_id, score) pairs in any order.
 
     Attributes:
-        rankings: for each query_id its documents by falling score; equal scores keep the order given.
+        rankings: for each query_id its documents by falling score; equal scores keep the order
+            given.
 
     Raises:
         DataError: an id is no legal id, a document is twice in a ranking, or a score is not finite.
@@ -43,8 +50,12 @@ class Run:
 
     def __init__(self, rankings: Mapping[str, Iterable[tuple[str, float]]]) -> None:
         if not isinstance(rankings, Mapping):
-            raise DataError(f"rankings must be a mapping from query_id to pairs, got {reprlib.repr(rankings)}")
-        ranked = {check_id(query, "query_id"): _ranked(query, pairs) for query, pairs in rankings.items()}
+            raise DataError(
+                f"rankings must be a mapping from query_id to pairs, got {reprlib.repr(rankings)}"
+            )
+        ranked = {
+            check_id(query, "query_id"): _ranked(query, pairs) for query, pairs in rankings.items()
+        }
         object.__setattr__(self, "rankings", ranked)
 
     @classmethod
@@ -62,15 +73,17 @@ class Run:
             query, _, document, rank, score, _ = split_columns(place, line, _COLUMNS)
             documents = found.setdefault(check_row_id(place, query, "query_id"), {})
             if check_row_id(place, document, "doc_id") in documents:
-                raise RowError(place, f"the document is in the ranking of query {query!r} twice", document)
+                raise RowError(
+                    place, f"the document is in the ranking of query {query!r} twice", document
+                )
             documents[document] = (-_parse_score(place, score), parse_integer(place, rank, "rank"))
         return cls({query: _by_score_and_rank(documents) for query, documents in found.items()})
 
     def write_trec(self, path: str | Path, tag: str) -> None:
         """Writes TREC's six columns, ranks from 1, atomically; ``.gz`` and ``.zst`` are compressed.
 
-        Scores are written so that `read_trec` gives the same floats. A query without documents has no line.
-        trec_eval orders equal scores by doc_id, whatever the ranks say.
+        Scores are written so that `read_trec` gives the same floats. A query without documents has
+        no line. trec_eval orders equal scores by doc_id, whatever the ranks say.
 
         Args:
             path: the file.
@@ -96,7 +109,9 @@ def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocum
         if check_id(document, "doc_id") in seen:
             raise DataError(f"query {query!r}: document {document!r} is in the ranking twice")
         if not isinstance(score, Real) or not math.isfinite(score):
-            raise DataError(f"query {query!r}: the score of document {document!r} is {score!r}, no finite number")
+            raise DataError(
+                f"query {query!r}: the score of document {document!r} is {score!r}, no finite number"
+            )
         seen.add(document)
         ranking.append(ScoredDocument(document, float(score)))
     return tuple(sorted(ranking, key=lambda hit: hit.score, reverse=True))

@@ -23,4 +23,4 @@ class VectorSpace:
     model: ModelId
     vocabulary: Vocabulary
     location: str = ""
-    encoding: DocumentEncoding = DocumentEncoding()  # noqa: RUF009 - frozen
+    encoding: DocumentEncoding = DocumentEncoding()

@@ -30,7 +30,11 @@ _CHUNK = 2**20
 
 def name_of(path: Path) -> str:
     """The name of a source for messages; bytes of a path that are not UTF-8 are escaped."""
-    return "standard input" if path == STDIN else str(path).encode("utf-8", "backslashreplace").decode()
+    return (
+        "standard input"
+        if path == STDIN
+        else str(path).encode("utf-8", "backslashreplace").decode()
+    )
 
 
 def split_compression(path: Path) -> tuple[str, str]:
@@ -51,8 +55,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     The suffixes ``.gz`` and ``.zst`` are decompressed; `STDIN` is standard input.
 
     Raises:
-        SourceError: the file cannot be opened, its compressed stream is damaged or cut short (after the
-            lines before the damage), or a line is longer than 64 MiB.
+        SourceError: the file cannot be opened, its compressed stream is damaged or cut short (after
+            the lines before the damage), or a line is longer than 64 MiB.
     """
     damage = _damage(path)
     with _open(path) as stream:
@@ -66,7 +70,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             if not line:
                 return
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                raise SourceError(f"{name_of(path)}:{number}: a line of more than {LONGEST_LINE} bytes: split it")
+                raise SourceError(
+                    f"{name_of(path)}:{number}: a line of more than {LONGEST_LINE} bytes: split it"
+                )
             yield number, line.removeprefix(_BOM) if number == 1 else line
 
 
@@ -138,8 +144,8 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a file that takes its name only when all of it is on the disk.
 
-    A temporary file in the same folder is written, synced and renamed, and the folder synced; if the body
-    raises, nothing is left and a file that had the name before is as it was.
+    A temporary file in the same folder is written, synced and renamed, and the folder synced; if
+    the body raises, nothing is left and a file that had the name before is as it was.
 
     Raises:
         StorageError: the disk refused, or the folder does not exist.
@@ -190,7 +196,9 @@ def _opened(path: Path) -> IO[bytes]:
             case _:
                 return path.open("rb")
     except OSError as error:
-        raise SourceError(f"cannot open {name_of(path)}: {error.strerror or error}; check the path") from error
+        raise SourceError(
+            f"cannot open {name_of(path)}: {error.strerror or error}; check the path"
+        ) from error
 
 
 @contextmanager

@@ -48,17 +48,23 @@ def check_indptr(values: ArrayLike, nnz: int) -> NDArray[np.int64]:
     array = _one_dimensional(values, "indptr", "iu")
     if not array.size or array[0] != 0 or array[-1] != nnz:
         ends = f"{array[0]} to {array[-1]}" if array.size else "nothing"
-        raise VectorError(f"indptr runs from {ends}: it must run from 0 to the number of terms, {nnz}")
+        raise VectorError(
+            f"indptr runs from {ends}: it must run from 0 to the number of terms, {nnz}"
+        )
     if (falls := np.flatnonzero(array[1:] < array[:-1])).size:
         row = falls[0]
         raise VectorError(f"row {row}: indptr falls from {array[row]} to {array[row + 1]}")
     lengths = np.diff(array)
     if (long := np.flatnonzero(lengths > TERMS_LIMIT)).size:
-        raise VectorError(f"row {long[0]} has {lengths[long[0]]} terms; the limit is {TERMS_LIMIT}: prune it")
+        raise VectorError(
+            f"row {long[0]} has {lengths[long[0]]} terms; the limit is {TERMS_LIMIT}: prune it"
+        )
     return _frozen(array, np.int64)
 
 
-def check_terms(values: ArrayLike, indptr: NDArray[np.int64], vocabulary_size: int) -> NDArray[np.uint32]:
+def check_terms(
+    values: ArrayLike, indptr: NDArray[np.int64], vocabulary_size: int
+) -> NDArray[np.uint32]:
     """Checks that the terms are in the vocabulary and ascend strictly within each row.
 
     Args:
@@ -81,7 +87,9 @@ def check_terms(values: ArrayLike, indptr: NDArray[np.int64], vocabulary_size: i
     rises[starts - 1] = True
     if (flat := np.flatnonzero(~rises)).size:
         before, after = array[flat[0]], array[flat[0] + 1]
-        fault = f"holds term {after} twice" if before == after else f"has term {after} behind {before}"
+        fault = (
+            f"holds term {after} twice" if before == after else f"has term {after} behind {before}"
+        )
         raise VectorError(f"row {_row(indptr, flat[0])} {fault}: terms must ascend, each once")
     return _frozen(array, np.uint32)
 
@@ -104,11 +112,15 @@ def check_weights(values: ArrayLike, indptr: NDArray[np.int64]) -> NDArray[np.fl
     with np.errstate(over="ignore", under="ignore"):
         rounded = _frozen(array, np.float32)
     _refuse_weights(array, indptr, ~np.isfinite(rounded), "is infinite as a float32")
-    _refuse_weights(array, indptr, (rounded == 0) & (array != 0), "is too small for a float32: drop the term")
+    _refuse_weights(
+        array, indptr, (rounded == 0) & (array != 0), "is too small for a float32: drop the term"
+    )
     return rounded
 
 
-def _refuse_weights(array: AnyArray, indptr: NDArray[np.int64], bad: NDArray[np.bool_], why: str) -> None:
+def _refuse_weights(
+    array: AnyArray, indptr: NDArray[np.int64], bad: NDArray[np.bool_], why: str
+) -> None:
     if (places := np.flatnonzero(bad)).size:
         raise VectorError(f"row {_row(indptr, places[0])}: the weight {array[places[0]]} {why}")
 

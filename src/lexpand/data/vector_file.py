@@ -20,9 +20,17 @@ from lexpand.errors import SourceError
 FORMAT = "lexpand.sparse-vectors"
 VERSION = 1
 
-_DTYPES = {"vocabulary_size": "<i8", "indptr": "<i8", "terms": "<u4", "weights": "<f4", "model": "|u1"}
+_DTYPES = {
+    "vocabulary_size": "<i8",
+    "indptr": "<i8",
+    "terms": "<u4",
+    "weights": "<f4",
+    "model": "|u1",
+}
 
-_NOT_OURS = "is no file of sparse vectors, or is cut short: give a file that SparseVectors.save wrote"
+_NOT_OURS = (
+    "is no file of sparse vectors, or is cut short: give a file that SparseVectors.save wrote"
+)
 
 # What zipfile and numpy.lib.format were seen to raise over files with any one byte changed.
 _UNREADABLE = (
@@ -63,9 +71,16 @@ def write_arrays(
     """
     sizes = np.array([vocabulary_size])
     maker = np.frombuffer(b"" if model is None else json.dumps(model).encode(), np.uint8)
-    values: dict[str, NDArray[Any]] = dict(zip(_DTYPES, (sizes, indptr, terms, weights, maker), strict=True))
+    values: dict[str, NDArray[Any]] = dict(
+        zip(_DTYPES, (sizes, indptr, terms, weights, maker), strict=True)
+    )
     arrays = {name: values[name].astype(dtype, copy=False) for name, dtype in _DTYPES.items()}
-    members: dict[str, Any] = {"format": FORMAT, "version": VERSION, "sha256": _sha256(arrays), **arrays}
+    members: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "sha256": _sha256(arrays),
+        **arrays,
+    }
     for name, value in (beside or {}).items():
         text = np.frombuffer(json.dumps(value, ensure_ascii=False).encode(), np.uint8)
         members |= {name: text, f"{name}_sha256": _sha256({name: text})}
@@ -77,7 +92,8 @@ def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], i
     """Reads the file and compares its checksum.
 
     Returns:
-        indptr, terms, weights (read-only), vocabulary_size and model, under the limits of SparseVectors not yet
+        indptr, terms, weights (read-only), vocabulary_size and model, under the limits of
+            SparseVectors not yet
         checked.
 
     Raises:
@@ -104,10 +120,14 @@ def read_beside(path: Path, name: str) -> Any:  # noqa: ANN401 - JSON
         return None
     try:
         if not np.array_equal(_sha256({name: members[name]}), members[f"{name}_sha256"]):
-            raise SourceError(f"{path} is damaged (the checksum of {name!r} does not match): copy or make it again")
+            raise SourceError(
+                f"{path} is damaged (the checksum of {name!r} does not match): copy or make it again"
+            )
         return json.loads(members[name].tobytes())
     except (LookupError, ValueError, TypeError) as error:
-        raise SourceError(f"{path}: its member {name!r} cannot be read ({error}): copy or make it again") from error
+        raise SourceError(
+            f"{path}: its member {name!r} cannot be read ({error}): copy or make it again"
+        ) from error
 
 
 def _members(path: Path) -> dict[str, NDArray[Any]]:
@@ -132,11 +152,15 @@ def _checked(
     if str(members.get("format")) != FORMAT:
         raise SourceError(f"{path} {_NOT_OURS}")
     if (version := int(members["version"])) > VERSION:
-        raise SourceError(f"{path} has version {version}; this Lexpand reads up to {VERSION}: upgrade it")
+        raise SourceError(
+            f"{path} has version {version}; this Lexpand reads up to {VERSION}: upgrade it"
+        )
     arrays = {name: members[name] for name in _DTYPES}
     dtypes = {name: array.dtype.str for name, array in arrays.items()}
     if dtypes != _DTYPES or not np.array_equal(_sha256(arrays), members["sha256"]):
-        raise SourceError(f"{path} is damaged (its checksum does not match): encode and save it again")
+        raise SourceError(
+            f"{path} is damaged (its checksum does not match): encode and save it again"
+        )
     for array in arrays.values():
         array.flags.writeable = False
     model = ModelId(*json.loads(arrays["model"].tobytes())) if arrays["model"].size else None

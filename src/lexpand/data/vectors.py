@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from lexpand.data import vector_file
 from lexpand.data.model_id import ModelId
-from lexpand.data.vector_checks import check_indptr, check_terms, check_vocabulary_size, check_weights
+from lexpand.data.vector_checks import (
+    check_indptr,
+    check_terms,
+    check_vocabulary_size,
+    check_weights,
+)
 from lexpand.errors import VectorError
 
 if TYPE_CHECKING:
@@ -63,10 +68,14 @@ class SparseVectors:
         model: ModelId | None = None,
     ) -> None:
         if np.shape(terms) != np.shape(weights):
-            raise VectorError(f"{np.size(terms)} terms with {np.size(weights)} weights: one weight a term")
+            raise VectorError(
+                f"{np.size(terms)} terms with {np.size(weights)} weights: one weight a term"
+            )
         size = check_vocabulary_size(vocabulary_size)
         starts = check_indptr(indptr, np.size(terms))
-        self._set(starts, check_terms(terms, starts, size), check_weights(weights, starts), size, model)
+        self._set(
+            starts, check_terms(terms, starts, size), check_weights(weights, starts), size, model
+        )
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[int, float]], vocabulary_size: int) -> SparseVectors:
@@ -76,7 +85,9 @@ class SparseVectors:
             VectorError: a limit is broken.
         """
         if isinstance(rows, str | Mapping):
-            raise VectorError(f"rows must be a list of mappings, got a {type(rows).__name__}; pass [row]")
+            raise VectorError(
+                f"rows must be a list of mappings, got a {type(rows).__name__}; pass [row]"
+            )
         terms, weights, indptr = [np.zeros(0, np.int64)], [np.zeros(0)], [0]
         for number, row in enumerate(rows):
             keys = _row_terms(row, number)
@@ -95,9 +106,13 @@ class SparseVectors:
         Raises:
             VectorError: a limit is broken.
         """
-        entries: Any = matrix  # SciPy's stubs know the attributes of each format, but of no union of them
+        entries: Any = (
+            matrix  # SciPy's stubs know the attributes of each format, but of no union of them
+        )
         if not hasattr(entries, "tocoo") or len(entries.shape) != 2:
-            raise VectorError(f"a {type(matrix).__name__} is no two-dimensional SciPy sparse matrix")
+            raise VectorError(
+                f"a {type(matrix).__name__} is no two-dimensional SciPy sparse matrix"
+            )
         rows, vocabulary_size = entries.shape
         if entries.format == "csr" and entries.has_sorted_indices:
             return cls(entries.indptr, entries.indices, entries.data, vocabulary_size)
@@ -134,10 +149,14 @@ class SparseVectors:
         """
         sizes = sorted({part.vocabulary_size for part in parts})
         if len(sizes) != 1:
-            raise VectorError(f"cannot concatenate vectors over vocabularies of {sizes or 'no'} terms")
+            raise VectorError(
+                f"cannot concatenate vectors over vocabularies of {sizes or 'no'} terms"
+            )
         models = {part.model for part in parts}
         if len(models) != 1:
-            names = ", ".join(sorted(model.label if model else "an unknown model" for model in models))
+            names = ", ".join(
+                sorted(model.label if model else "an unknown model" for model in models)
+            )
             raise VectorError(f"cannot concatenate vectors of different models: {names}")
         return cls._trusted(
             _indptr_of(np.concatenate([np.diff(part.indptr) for part in parts])),
@@ -152,7 +171,8 @@ class SparseVectors:
         """Reads what `save` wrote, and checks it.
 
         Raises:
-            SourceError: the file is missing, no file of sparse vectors, damaged, or of a newer version.
+            SourceError: the file is missing, no file of sparse vectors, damaged, or of a newer
+                version.
             VectorError: the file is whole, but its vectors break a limit.
         """
         return cls(*vector_file.read_arrays(Path(path)))
@@ -215,19 +235,23 @@ class SparseVectors:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
-    def __getitem__(self, rows: slice | Sequence[int] | NDArray[np.integer | np.bool_]) -> SparseVectors:
+    def __getitem__(
+        self, rows: slice | Sequence[int] | NDArray[np.integer | np.bool_]
+    ) -> SparseVectors:
         """The chosen rows, in the order asked for; a slice of step 1 copies no terms.
 
         Args:
-            rows: a slice, row numbers (negative ones count from the end) or a mask [n]. One row alone is
-                `row` or `as_dict`.
+            rows: a slice, row numbers (negative ones count from the end) or a mask [n]. One row
+                alone is `row` or `as_dict`.
 
         Raises:
             IndexError: a row does not exist.
         """
         chosen = np.arange(len(self))[rows]
         if chosen.ndim != 1:
-            raise TypeError(f"rows are chosen by a slice or an array, not by {rows!r}: use row({rows!r})")
+            raise TypeError(
+                f"rows are chosen by a slice or an array, not by {rows!r}: use row({rows!r})"
+            )
         if isinstance(rows, slice) and rows.step in (None, 1):
             indptr = self.indptr[chosen[0] : chosen[-1] + 2] if len(chosen) else self.indptr[:1]
             entries = slice(indptr[0], indptr[-1])
@@ -241,7 +265,9 @@ class SparseVectors:
         lengths = np.diff(self.indptr)[chosen]
         indptr = _indptr_of(lengths)
         places = np.repeat(self.indptr[chosen] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return self._trusted(indptr, self.terms[places], self.weights[places], self.vocabulary_size, self.model)
+        return self._trusted(
+            indptr, self.terms[places], self.weights[places], self.vocabulary_size, self.model
+        )
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold exactly the same rows of one model, over vocabularies of the same size."""
@@ -258,11 +284,19 @@ class SparseVectors:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<SparseVectors: {len(self)} rows, nnz {self.nnz}, vocabulary {self.vocabulary_size}>"
+        return (
+            f"<SparseVectors: {len(self)} rows, nnz {self.nnz}, vocabulary {self.vocabulary_size}>"
+        )
 
     def __reduce__(self) -> tuple[type[SparseVectors], tuple[object, ...]]:
         # A pickled array forgets that it was read-only; making the object anew sets it again.
-        return SparseVectors, (self.indptr, self.terms, self.weights, self.vocabulary_size, self.model)
+        return SparseVectors, (
+            self.indptr,
+            self.terms,
+            self.weights,
+            self.vocabulary_size,
+            self.model,
+        )
 
     @classmethod
     def _trusted(
@@ -302,5 +336,7 @@ def _row_terms(row: Mapping[int, float], number: int) -> NDArray[np.int64]:
 def _row_weights(row: Mapping[int, float], number: int) -> NDArray[np.float64]:
     weights = np.array(list(row.values()))
     if weights.size and weights.dtype.kind not in "fiu":
-        raise VectorError(f"row {number}: a weight is no number (the weights are a {weights.dtype} array)")
+        raise VectorError(
+            f"row {number}: a weight is no number (the weights are a {weights.dtype} array)"
+        )
     return weights.astype(np.float64)

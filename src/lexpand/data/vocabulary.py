@@ -24,12 +24,12 @@ class Vocabulary:
     Attributes:
         tokens: the tokens in order of their terms: from 1 to 2^18, each once.
         special: the terms that stand for no text, such as those of ``[CLS]`` and ``[PAD]``.
-        sha256: 64 hexadecimal digits over the tokens in order, each as its length in bytes of UTF-8 (4 bytes,
-            little-endian) and those bytes. ``special`` has no part in it.
+        sha256: 64 hexadecimal digits over the tokens in order, each as its length in bytes of UTF-8
+            (4 bytes, little-endian) and those bytes. ``special`` has no part in it.
 
     Raises:
-        DataError: a token is there twice or is no string, there are none or too many, or a special term
-            is outside the vocabulary.
+        DataError: a token is there twice or is no string, there are none or too many, or a special
+            term is outside the vocabulary.
     """
 
     tokens: Sequence[str]
@@ -39,13 +39,19 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if isinstance(self.tokens, str):
-            raise DataError(f"tokens must be a list of strings, got {reprlib.repr(self.tokens)}; pass [token]")
+            raise DataError(
+                f"tokens must be a list of strings, got {reprlib.repr(self.tokens)}; pass [token]"
+            )
         tokens = tuple(self.tokens)
         if not 1 <= len(tokens) <= VOCABULARY_LIMIT:
-            raise DataError(f"a vocabulary of {len(tokens)} tokens: it must have from 1 to {VOCABULARY_LIMIT}")
+            raise DataError(
+                f"a vocabulary of {len(tokens)} tokens: it must have from 1 to {VOCABULARY_LIMIT}"
+            )
         outside = sorted(term for term in self.special if not 0 <= term < len(tokens))
         if outside:
-            raise DataError(f"special term {outside[0]} is outside the vocabulary of {len(tokens)} tokens")
+            raise DataError(
+                f"special term {outside[0]} is outside the vocabulary of {len(tokens)} tokens"
+            )
         values = (tokens, frozenset(self.special), _sha256(tokens), _numbered(tokens))
         for name, value in zip(("tokens", "special", "sha256", "_terms"), values, strict=True):
             object.__setattr__(self, name, value)
@@ -73,7 +79,8 @@ class Vocabulary:
     def text(self, term_id: int) -> str:
         """The token as a person reads it: without the mark for a space before it (of SentencePiece or BPE).
 
-        WordPiece's ``##`` stays, for it tells a piece within a word from a word. Two terms may read the same.
+        WordPiece's ``##`` stays, for it tells a piece within a word from a word. Two terms may read
+        the same.
 
         Raises:
             VectorError: the term is outside the vocabulary.
@@ -86,7 +93,9 @@ def _numbered(tokens: tuple[str, ...]) -> dict[str, int]:
     terms = {token: place for place, token in enumerate(tokens)}
     if len(terms) < len(tokens):
         place, token = next(pair for pair in enumerate(tokens) if terms[pair[1]] != pair[0])
-        raise DataError(f"the token {token!r} is in the vocabulary twice, as terms {place} and {terms[token]}")
+        raise DataError(
+            f"the token {token!r} is in the vocabulary twice, as terms {place} and {terms[token]}"
+        )
     return terms
 
 
@@ -94,7 +103,9 @@ def _sha256(tokens: tuple[str, ...]) -> str:
     try:
         encoded = [token.encode() for token in tokens]
     except (AttributeError, UnicodeEncodeError):
-        encoded = [check_text(token, f"token {place}").encode() for place, token in enumerate(tokens)]
+        encoded = [
+            check_text(token, f"token {place}").encode() for place, token in enumerate(tokens)
+        ]
     parts = [b""] * (2 * len(tokens))
     parts[::2] = [_LENGTH.pack(len(each)) for each in encoded]
     parts[1::2] = encoded

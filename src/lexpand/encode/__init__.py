@@ -1,7 +1,8 @@
 """Here is text: which terms, with which weights?
 
-The room turns texts into sparse vectors: tokenization, truncation, the transformer's body on ONNX Runtime, the SPLADE
-head in the native core, and the model folder that holds them together. Beside it, texts to words for BM25.
+The room turns texts into sparse vectors: tokenization, truncation, the transformer's body on ONNX
+Runtime, the SPLADE head in the native core, and the model folder that holds them together. Beside
+it, texts to words for BM25.
 
 It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
 """

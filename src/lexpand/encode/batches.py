@@ -43,7 +43,9 @@ def check_texts(texts: object, name: str) -> Sequence[str | Document]:
         DataError: it is one text, or cannot be iterated over.
     """
     if isinstance(texts, str | bytes | bytearray | Document | Mapping):
-        raise DataError(f"{name} must be a list of texts, got {_shown(texts)}: put a single text in a list")
+        raise DataError(
+            f"{name} must be a list of texts, got {_shown(texts)}: put a single text in a list"
+        )
     if isinstance(texts, Sequence):
         return texts
     if isinstance(texts, Iterable):
@@ -85,7 +87,9 @@ def text_of(text: object, place: int) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"text {place} has a lone surrogate at character {error.start}: remove it") from None
+        raise DataError(
+            f"text {place} has a lone surrogate at character {error.start}: remove it"
+        ) from None
     return text
 
 

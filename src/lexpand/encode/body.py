@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def pad(texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+def pad(
+    texts: Sequence[Sequence[int]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
     """Token ids [texts, tokens] with 0 behind a text's last, the mask of what is text, and lengths [texts]."""
     lengths = np.array([len(ids) for ids in texts], np.uint32)
     ids = np.zeros((len(texts), int(lengths.max())), np.int64)
@@ -55,7 +57,8 @@ def values_of(graph: bytes, tensors: Mapping[str, NDArray[np.float32]]) -> dict[
 class Body:
     """Sessions over a graph whose weights are handed in: one for a thread alone, one that shares a batch out.
 
-    The second is made when the first batch wants it: who only asks short queries never does. May be shared by threads.
+    The second is made when the first batch wants it: who only asks short queries never does. May be
+    shared by threads.
 
     Args:
         graph: an ONNX model whose initializers are external and named as in `values`.
@@ -67,7 +70,9 @@ class Body:
         ModelError: ONNX Runtime refuses the graph or the weights.
     """
 
-    def __init__(self, graph: bytes, values: Mapping[str, NDArray[Any]], output: str, threads: int) -> None:
+    def __init__(
+        self, graph: bytes, values: Mapping[str, NDArray[Any]], output: str, threads: int
+    ) -> None:
         self._graph, self._values, self._output = graph, values, output
         self._threads = threads
         self._single = self._session(1)
@@ -86,7 +91,9 @@ class Body:
                 self._shared = self._session(self._threads)
         return self._run(self._shared, texts)
 
-    def run_beside_others(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
+    def run_beside_others(
+        self, texts: Sequence[Sequence[int]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
         """The same on the calling thread alone: for short texts, and callers that keep all cores busy with several."""
         return self._run(self._single, texts)
 
@@ -104,9 +111,13 @@ class Body:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # its warnings speak to those who write graphs
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._values.values()]
+        values = [
+            onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._values.values()
+        ]
         try:
             options.add_external_initializers(list(self._values), values)
-            return onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(
+                self._graph, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load the model's body: {error}") from error

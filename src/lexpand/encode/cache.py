@@ -47,11 +47,16 @@ class VectorCache:
         self._alone = threading.Lock()
         with self._reporting():
             # Each statement is its own transaction but where `put` opens one.
-            self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                self.path, timeout=60, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A crash of the machine may lose the last entries, and nothing else: they are encoded again.
+            # A crash of the machine may lose the last entries, and nothing else: they are encoded
+            # again.
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID"
+            )
 
     def __reduce__(self) -> tuple[object, ...]:
         return VectorCache, (self.path,)
@@ -158,5 +163,9 @@ def _unpacked(packed: object) -> Entry | None:
     values = np.frombuffer(content, "<u4")
     count, seen, lost = values[:_HEADER].tolist()
     terms, weights, positions = values[_HEADER:].reshape(3, count)
-    row = terms.astype(np.uint32), weights.view("<f4").astype(np.float32), positions.astype(np.uint32)
+    row = (
+        terms.astype(np.uint32),
+        weights.view("<f4").astype(np.float32),
+        positions.astype(np.uint32),
+    )
     return Entry(row, TokenizedText([], seen, lost))

@@ -12,7 +12,8 @@ from lexpand._native import sentence_starts
 from lexpand.data import Document
 from lexpand.encode.tokens import Tokens
 
-# A chunk may end at the end of a sentence that lies in its last quarter; else it ends between two words.
+# A chunk may end at the end of a sentence that lies in its last quarter; else it ends between two
+# words.
 _REACH = 4
 
 
@@ -27,10 +28,11 @@ class Chunk(NamedTuple):
 class Chunker:
     """Cuts documents into chunks of at most ``max_tokens`` tokens, special ones and the title included.
 
-    A chunk ends where a sentence does (UAX #29, which ends one at every line end) if one ends in the chunk's last
-    quarter, else between two words, and inside a word only where the word is longer than the chunk. The next one
-    begins at most ``overlap`` tokens before that, at a sentence if it can. The title is encoded again with each chunk,
-    unless it would take more than half of it.
+    A chunk ends where a sentence does (UAX #29, which ends one at every line end) if one ends in
+    the chunk's last quarter, else between two words, and inside a word only where the word is
+    longer than the chunk. The next one begins at most ``overlap`` tokens before that, at a sentence
+    if it can. The title is encoded again with each chunk, unless it would take more than half of
+    it.
 
     Args:
         tokens: the model's tokenizer.
@@ -57,11 +59,14 @@ class Chunker:
         start = 0
         while start < body.count:
             end = body.end(start, min(start + room - title_tokens, body.count))
-            # A piece may have other tokens alone than within the text (byte-level BPE sees the space before a word).
+            # A piece may have other tokens alone than within the text (byte-level BPE sees the
+            # space before a word).
             while end > start + 1 and (lost := self._lost(title + body.text(start, end))):
                 end = body.end(start, max(start + 1, end - lost))
             first, last = body.span(start, end)
-            yield Chunk(title + body.text(start, end), first + len(title) if start else 0, last + len(title))
+            yield Chunk(
+                title + body.text(start, end), first + len(title) if start else 0, last + len(title)
+            )
             if end == body.count:
                 return
             start = max(start + 1, body.overlapping(end, self._overlap))

@@ -1,9 +1,10 @@
 """Identifiers and compounds: the parts of a word such as ``getUserName``, and what its parts are when joined.
 
-Two passes find them. A word of Unicode's boundaries may hold a compound itself (``sshd_config``, ``a.b``,
-``getUserName``). A run of several such words, such as ``CVE-2023-5678``, holds one where a delimiter stands between
-two of them. Both are cut along one hierarchy of delimiters, so ``/etc/ssh/sshd_config`` has ``sshd_config`` as a node
-of its own, and each node of two parts or more is also a joined word.
+Two passes find them. A word of Unicode's boundaries may hold a compound itself (``sshd_config``,
+``a.b``, ``getUserName``). A run of several such words, such as ``CVE-2023-5678``, holds one where a
+delimiter stands between two of them. Both are cut along one hierarchy of delimiters, so
+``/etc/ssh/sshd_config`` has ``sshd_config`` as a node of its own, and each node of two parts or
+more is also a joined word.
 """
 
 from __future__ import annotations
@@ -23,19 +24,26 @@ MOST_CHARACTERS = 255
 MOST_CUT = 1024
 """Characters of the longest word or run that is cut at all: longer ones are data, and cutting takes quadratic time."""
 
-# White space, ASCII punctuation but the underscore, and the general, CJK and full-width kinds of punctuation.
-_OUTSIDE = r"\s!-/:-@\[-^`{-~\u00a0-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u2010-\u2029" + (
-    r"\u2030-\u205e\u2190-\u2bff\u3000-\u303f\uff01-\uff0f\uff1a-\uff20"
+# White space, ASCII punctuation but the underscore, and the general, CJK and full-width kinds of
+# punctuation.
+_OUTSIDE = (
+    r"\s!-/:-@\[-^`{-~\u00a0-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u2010-\u2029"
+    + (r"\u2030-\u205e\u2190-\u2bff\u3000-\u303f\uff01-\uff0f\uff1a-\uff20")
 )
 _CHARACTERS = rf"[^{_OUTSIDE}]++"
-_PIECE = re.compile(rf"{_CHARACTERS}(?:(?:(?<=\d),(?=\d)|(?<=[^\W\d_])['\u2019](?=[^\W\d_])){_CHARACTERS})*+")
-# ``://``, ``::``, ``+~`` or one character, before a piece; a class comes first because `re` then skips to it fast.
+_PIECE = re.compile(
+    rf"{_CHARACTERS}(?:(?:(?<=\d),(?=\d)|(?<=[^\W\d_])['\u2019](?=[^\W\d_])){_CHARACTERS})*+"
+)
+# ``://``, ``::``, ``+~`` or one character, before a piece; a class comes first because `re` then
+# skips to it fast.
 _DELIMITER = rf"[-./:+~\u2010\u2011](?:(?<=:)(?://|:)|(?<=\+)~)?+(?=[^{_OUTSIDE}])"
-# What follows the first piece of a run: a delimiter, and (in a group) pieces with delimiters between.
+# What follows the first piece of a run: a delimiter, and (in a group) pieces with delimiters
+# between.
 _REST = re.compile(rf"{_DELIMITER}({_PIECE.pattern}((?:{_DELIMITER}{_PIECE.pattern})*+))")
 
-# Where a compound is cut, one group a level, the strongest first. A point between digits belongs to a number. A capital
-# after two letters begins a part: "mRNA", "PhD" and "iPhone" stay whole. So does a number with points after a letter.
+# Where a compound is cut, one group a level, the strongest first. A point between digits belongs to
+# a number. A capital after two letters begins a part: "mRNA", "PhD" and "iPhone" stay whole. So
+# does a number with points after a letter.
 _CUTS = re.compile(
     r"([/:]+)|((?<!\d)\.|\.(?!\d))|([-+~\u2010\u2011]+)|(_+)"
     r"|((?<=[a-z][a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Za-z])(?=\d+(?:\.\d+)+(?![\w.])))"
@@ -45,7 +53,9 @@ _WEAKEST = 5
 _INNER = re.compile(r"[:._\u202f]|[a-z][a-z0-9][A-Z][A-Za-z]")
 # Runs that need no hierarchy: nearly all. Their pieces are single words of one case.
 _SIMPLE_PIECE = r"(?:[A-Z]?[a-z0-9]++|[A-Z0-9]++|[0-9]++(?:\.[0-9]++)++)"
-_SIMPLE = re.compile(rf"{_SIMPLE_PIECE}(?:(?:[-+~]{_SIMPLE_PIECE}){{1,7}}+|(?:/{_SIMPLE_PIECE}){{1,7}}+)")
+_SIMPLE = re.compile(
+    rf"{_SIMPLE_PIECE}(?:(?:[-+~]{_SIMPLE_PIECE}){{1,7}}+|(?:/{_SIMPLE_PIECE}){{1,7}}+)"
+)
 _SIMPLE_CUT = re.compile(r"[-+~/]")
 
 
@@ -74,7 +84,9 @@ def forms_of_word(word: str) -> list[Form]:
     An abbreviation of single letters, such as ``U.S``, is only its joined form.
     """
     if "\u202f" in word:  # a narrow space, which UAX #29 holds to be a part of words
-        return [form for start, part in _narrow(word) for form in _moved(forms_of_word(part), start)]
+        return [
+            form for start, part in _narrow(word) for form in _moved(forms_of_word(part), start)
+        ]
     leaves, nodes = _cut(word)
     if len(leaves) > 1 and "." in word and all(end - first == 1 for first, end in leaves):
         return [_joined(word, leaves, 0, len(leaves))]
@@ -85,7 +97,8 @@ def forms_of_word(word: str) -> list[Form]:
 def runs_of(text: str) -> list[tuple[str, int]]:
     """The runs of words and inner delimiters in a text, each with its first character."""
     runs = []
-    # Delimiters are rare, so they are looked for, and the piece before each is found by reading backwards.
+    # Delimiters are rare, so they are looked for, and the piece before each is found by reading
+    # backwards.
     end, size, backwards = 0, len(text), ""
     for rest in _REST.finditer(text):
         backwards = backwards or text[::-1]
@@ -121,7 +134,9 @@ def forms_of_run(run: str) -> list[Form]:
         _joined(run, leaves, first, end)
         for first, end in nodes
         # Texts without spaces come apart into single characters: nobody types such parts together.
-        if _may_join(leaves, first, end) and None not in (found := owners[first:end]) and found[0] != found[-1]
+        if _may_join(leaves, first, end)
+        and None not in (found := owners[first:end])
+        and found[0] != found[-1]
     ]
 
 

@@ -94,18 +94,20 @@ class Contract:
     Attributes:
         name: how people call the model.
         vocabulary_size: terms there are.
-        tokenizer: tokenizer.json, all of it: how texts are normalized and cut decides the vectors too.
-        architecture: what the transformer computes with its weights, such as heads and epsilon, from config.json;
-            `describe_architecture` gives it.
-        hash: SHA-256 over what decides the vectors: vocabulary, tokenizer, architecture, weights, head, modes, query
-            table or encoder and pruning. Two models with one hash give the same vectors; name, lengths, license,
-            screening and the body's file have no part.
+        tokenizer: tokenizer.json, all of it: how texts are normalized and cut decides the vectors
+            too.
+        architecture: what the transformer computes with its weights, such as heads and epsilon,
+            from config.json; `describe_architecture` gives it.
+        hash: SHA-256 over what decides the vectors: vocabulary, tokenizer, architecture, weights,
+            head, modes, query table or encoder and pruning. Two models with one hash give the same
+            vectors; name, lengths, license, screening and the body's file have no part.
         body: the graph of the transformer; None in a folder of which none was made yet.
         body_int8: the graph that multiplies integers; None in folders that have none.
         max_tokens: the longest text read, by role, in tokens, special ones included.
         query_mode: how queries are encoded where nobody says otherwise.
         query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
-        query_encoder: what encodes queries in the place of the documents' encoder; None where that does both.
+        query_encoder: what encodes queries in the place of the documents' encoder; None where that
+            does both.
         pruning: the rules of each role; a role without any has a `Pruning` that keeps every term.
     """
 
@@ -144,13 +146,16 @@ class Contract:
         """Read ``contract.json`` of a model folder.
 
         Raises:
-            ModelError: it is missing, no contract, of a newer version, or incomplete; the message names the key.
+            ModelError: it is missing, no contract, of a newer version, or incomplete; the message
+                names the key.
         """
         path = folder / "contract.json"
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ModelError(f"{folder} has no contract.json: it is no model folder of Lexpand") from None
+            raise ModelError(
+                f"{folder} has no contract.json: it is no model folder of Lexpand"
+            ) from None
         except (OSError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
         if not isinstance(raw, dict) or raw.get("format") != "lexpand-contract":
@@ -161,7 +166,9 @@ class Contract:
                 f"{path} must have version {VERSION}, got 1: made before the first release: import the model again"
             )
         if version != VERSION:
-            raise ModelError(f"{path} must have version {VERSION}, got {version!r}: upgrade Lexpand")
+            raise ModelError(
+                f"{path} must have version {VERSION}, got {version!r}: upgrade Lexpand"
+            )
         try:
             return cls._parse(raw)
         except KeyError as error:
@@ -181,7 +188,9 @@ class Contract:
             weights_file=raw["weights"]["file"],
             weights_sha256=raw["weights"]["sha256"],
             body=None if body["file"] is None else File(body["file"], body["sha256"]),
-            body_int8=File(body["int8"]["file"], body["int8"]["sha256"]) if body.get("int8") else None,
+            body_int8=File(body["int8"]["file"], body["int8"]["sha256"])
+            if body.get("int8")
+            else None,
             body_output=body["output"],
             head_weight=head["weight"],
             head_bias=head["bias"],
@@ -223,7 +232,9 @@ def _query_mode(raw: dict[str, Any]) -> QueryMode:
     _one_of("document.mode", raw["document"]["mode"], QueryMode.ENCODER)
     mode = QueryMode(_one_of("query.mode", raw["query"]["mode"], *QueryMode))
     if mode is QueryMode.LOOKUP and raw["query"].get("table") is None:
-        raise ValueError("query.mode is 'lookup', but query.table, the file of the weights, is not there")
+        raise ValueError(
+            "query.mode is 'lookup', but query.table, the file of the weights, is not there"
+        )
     return mode
 
 
@@ -237,7 +248,9 @@ def _query_encoder(raw: dict[str, Any] | None) -> QueryEncoder | None:
 
 def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON
     if raw is not None and (not isinstance(raw, dict) or set(raw) - set(Role)):
-        raise ValueError(f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'")
+        raise ValueError(
+            f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'"
+        )
     return {role: Pruning.from_dict((raw or {}).get(role)) for role in Role}
 
 

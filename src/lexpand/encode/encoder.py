@@ -26,13 +26,12 @@ from lexpand.data import (
     parse_pruning,
 )
 from lexpand.encode.batches import check_documents, check_texts, cores, text_of
-from lexpand.encode.bodies import Bodies
 from lexpand.encode.body import Body
 from lexpand.encode.cache import VectorCache, through_cache
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Contract, QueryMode, Role, parse_role
 from lexpand.encode.encoding import Encoding, Row, Trace, from_rows, join
-from lexpand.encode.folder import ModelFolder, check_backend, find_folder, parse_device
+from lexpand.encode.folder import Bodies, ModelFolder, check_backend, find_folder, parse_device
 from lexpand.encode.head import Head
 from lexpand.encode.long_documents import EncodedDocuments, encode_long
 from lexpand.encode.lookup import Lookup
@@ -92,8 +91,8 @@ class Encoder:
         self,
         folder: ModelFolder,
         *,
-        documents: DocumentEncoding = DocumentEncoding(),  # noqa: B008 - frozen
-        queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+        documents: DocumentEncoding = DocumentEncoding(),
+        queries: QueryEncoding = QueryEncoding(),
         rules: Rules | str | Path | None = None,
         threads: int | None = None,
         device: str | None = None,
@@ -103,11 +102,17 @@ class Encoder:
         self.threads = threads or cores()
         documents, self.rules, self._edits = _with_rules(documents, rules, folder.tokens)
         self.documents = _limited(documents.resolved(self.vocabulary), self.contract)
-        self.space = VectorSpace(self.contract.model, self.vocabulary, folder.location, self.documents)
+        self.space = VectorSpace(
+            self.contract.model, self.vocabulary, folder.location, self.documents
+        )
         self.max_tokens = {**self.contract.max_tokens, Role.DOCUMENT: _length_of(self.documents)}
         asked = {Role.DOCUMENT: self.documents.pruning, Role.QUERY: queries.pruning}
         self.pruning = {
-            role: tuple(filter(None, (self.contract.pruning[role], parse_pruning(asked[role], self.vocabulary))))
+            role: tuple(
+                filter(
+                    None, (self.contract.pruning[role], parse_pruning(asked[role], self.vocabulary))
+                )
+            )
             for role in Role
         }
         self.dtypes = {Role.DOCUMENT: self.documents.dtype, Role.QUERY: queries.dtype}
@@ -123,7 +128,15 @@ class Encoder:
 
     def __reduce__(self) -> tuple[object, ...]:
         queries = QueryEncoding(dtype=self.dtypes[Role.QUERY])
-        made = (self.contract.model, self._location, self.documents, queries, self.rules, self.threads, self._device)
+        made = (
+            self.contract.model,
+            self._location,
+            self.documents,
+            queries,
+            self.rules,
+            self.threads,
+            self._device,
+        )
         return _reload, (*made, self._cache), {name: getattr(self, name) for name in _STATE}
 
     def _load(self, folder: ModelFolder, device: str | None) -> None:
@@ -138,21 +151,26 @@ class Encoder:
         self._for_queries = None
         if queries is not None:
             alike = DocumentEncoding(dtype=self.dtypes[Role.QUERY])
-            self._for_queries = Encoder(queries, documents=alike, threads=self.threads, device=device)
-        # One body at once, so that a bad graph is an error here; the first caller of another dtype loads its body.
+            self._for_queries = Encoder(
+                queries, documents=alike, threads=self.threads, device=device
+            )
+        # One body at once, so that a bad graph is an error here; the first caller of another dtype
+        # loads its body.
         self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         table = folder.load_query_table()
         self._lookup = None
         if table is not None:
-            self._lookup = Lookup(folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY])
+            self._lookup = Lookup(
+                folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY]
+            )
 
     @classmethod
     def load(
         cls,
         model: str | Path = "default",
         *,
-        documents: DocumentEncoding = DocumentEncoding(),  # noqa: B008 - frozen
-        queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+        documents: DocumentEncoding = DocumentEncoding(),
+        queries: QueryEncoding = QueryEncoding(),
         rules: Rules | str | Path | None = None,
         threads: int | None = None,
         device: str | None = None,
@@ -161,21 +179,22 @@ class Encoder:
 
         Args:
             model: ``default`` (the packaged one) or the path of a model folder.
-            documents: how documents are encoded: their length, what becomes of longer ones, pruning, titles, dtype.
-                That of an index is ``index.space.encoding``.
+            documents: how documents are encoded: their length, what becomes of longer ones,
+                pruning, titles, dtype. That of an index is ``index.space.encoding``.
             queries: how queries are encoded.
-            rules: edits of both roles' vectors, after pruning (docs/rules.md), or the path of a rules file; those
-                that ``documents`` records by default. Where it records some, documents keep them, and ``rules`` are
-                for queries.
+            rules: edits of both roles' vectors, after pruning (docs/rules.md), or the path of a
+                rules file; those that ``documents`` records by default. Where it records some,
+                documents keep them, and ``rules`` are for queries.
             threads: that one call may use; all cores of this process by default.
-            device: ``onnx``, the default: ONNX Runtime on the CPU; or the extra ``torch`` for folders without a graph
-                and for GPUs: ``torch`` (a GPU where there is one), ``cpu``, ``cuda`` or ``mps``. bfloat16 runs on
-                PyTorch.
+            device: ``onnx``, the default: ONNX Runtime on the CPU; or the extra ``torch`` for
+                folders without a graph and for GPUs: ``torch`` (a GPU where there is one), ``cpu``,
+                ``cuda`` or ``mps``. bfloat16 runs on PyTorch.
 
         Raises:
-            ModelError: the folder is missing, incomplete or damaged, or has no table for ``lookup``.
-            DataError: rules with a term that the vocabulary lacks, or other pins than those that ``documents``
-                records; an overlap of chunks that is too large.
+            ModelError: the folder is missing, incomplete or damaged, or has no table for
+                ``lookup``.
+            DataError: rules with a term that the vocabulary lacks, or other pins than those that
+                ``documents`` records; an overlap of chunks that is too large.
             SourceError: the rules file cannot be read.
             MissingExtra: the extra ``torch`` is not installed.
         """
@@ -206,7 +225,9 @@ class Encoder:
         """Times this, the vector of a document's title is added to its own."""
         return self.documents.title_weight
 
-    def encode_documents(self, documents: Sequence[str | Document], *, show_progress: bool = False) -> SparseVectors:
+    def encode_documents(
+        self, documents: Sequence[str | Document], *, show_progress: bool = False
+    ) -> SparseVectors:
         """One vector a document, in order; of a `Document`, title and text are read.
 
         A document past the model's length is cut; `encode` tells which and by how much.
@@ -219,7 +240,11 @@ class Encoder:
             return self._encode(texts, Role.DOCUMENT, on_done).vectors
 
     def encode_queries(
-        self, queries: Sequence[str], *, mode: QueryMode | str | None = None, show_progress: bool = False
+        self,
+        queries: Sequence[str],
+        *,
+        mode: QueryMode | str | None = None,
+        show_progress: bool = False,
     ) -> SparseVectors:
         """One vector a query, in order.
 
@@ -241,7 +266,9 @@ class Encoder:
         with reporting(len(checked), "encoding queries", show_progress) as on_done:
             return self._encode(checked, Role.QUERY, on_done).vectors
 
-    def document_frequencies(self, documents: Iterable[str | Document]) -> tuple[NDArray[np.int64], int]:
+    def document_frequencies(
+        self, documents: Iterable[str | Document]
+    ) -> tuple[NDArray[np.int64], int]:
         """Of each term, how many documents have it among the tokens that the model reads; for `QueryTable.idf`.
 
         Returns:
@@ -276,11 +303,13 @@ class Encoder:
         seen, lost = [text.seen for text in counted], [text.lost for text in counted]
         return np.array(seen, np.uint32), np.array(lost, np.uint32)
 
-    def normalise(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
-        return self._tokens.normalise(text)
+        return self._tokens.normalize(text)
 
-    def encode(self, texts: Sequence[str | Document], role: Role | str, *, on_done: OnDone | None = None) -> Encoding:
+    def encode(
+        self, texts: Sequence[str | Document], role: Role | str, *, on_done: OnDone | None = None
+    ) -> Encoding:
         """Vectors with positions and token counts.
 
         Args:
@@ -289,9 +318,14 @@ class Encoder:
             on_done: called after each batch with the number of texts in it.
 
         Raises:
-            DataError: ``texts`` is one text, an element is neither a string nor a Document, or there is no such role.
+            DataError: ``texts`` is one text, an element is neither a string nor a Document, or
+                there is no such role.
         """
-        report, role, texts = on_done or (lambda _: None), parse_role(role), check_texts(texts, "texts")
+        report, role, texts = (
+            on_done or (lambda _: None),
+            parse_role(role),
+            check_texts(texts, "texts"),
+        )
         if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
             checked = [text_of(text, i) for i, text in enumerate(texts)]
             encoding = self._lookup_or_refuse().encode(checked)
@@ -299,7 +333,9 @@ class Encoder:
             return self._finished(encoding, checked, role)
         return self._encode(texts, role, report)
 
-    def encode_long(self, documents: Sequence[Document], *, on_done: OnDone | None = None) -> EncodedDocuments:
+    def encode_long(
+        self, documents: Sequence[Document], *, on_done: OnDone | None = None
+    ) -> EncodedDocuments:
         """Documents to vectors for an index, the long ones as `long` says: cut, in chunks, or refused.
 
         Args:
@@ -312,7 +348,9 @@ class Encoder:
         documents = check_documents(documents)
         joined = self.long.policy is Long.CHUNK and self.long.chunks is Chunks.MAX
         encode = self._unedited().encode if joined else self.encode
-        found = encode_long(documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], encode, on_done)
+        found = encode_long(
+            documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], encode, on_done
+        )
         if not joined:
             return found
         # The maximum over chunks has more terms than each of them, and edits come last.
@@ -361,7 +399,11 @@ class Encoder:
     def pinned(self, role: Role | str) -> dict[str, str]:
         """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
         edits = self._edits[parse_role(role)]
-        return {} if edits is None else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
+        return (
+            {}
+            if edits is None
+            else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
+        )
 
     def readable(self, term: int) -> str:
         """A term as a person reads it: one that rules pinned as its text, another as `Vocabulary.text` has it."""
@@ -402,7 +444,9 @@ class Encoder:
     def passages(self, document: Document, overlap: int | None = None) -> Iterator[Chunk]:
         """A document in chunks as `Long.CHUNK` makes them, whatever `long` says; ``overlap`` is `LongDocuments`'s."""
         max_tokens = self.max_tokens[Role.DOCUMENT]
-        return Chunker(self._tokens, max_tokens, LongDocuments(overlap=overlap).overlap_in(max_tokens)).chunks(document)
+        return Chunker(
+            self._tokens, max_tokens, LongDocuments(overlap=overlap).overlap_in(max_tokens)
+        ).chunks(document)
 
     def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
         if mode is None:
@@ -414,7 +458,9 @@ class Encoder:
 
     def _lookup_or_refuse(self) -> Lookup:
         if self._lookup is None:
-            raise ModelError(f"{self.contract.name} has no table of query weights to look up: see add_query_table")
+            raise ModelError(
+                f"{self.contract.name} has no table of query weights to look up: see add_query_table"
+            )
         return self._lookup
 
     def _reader(self, role: Role) -> Encoder:
@@ -429,7 +475,9 @@ class Encoder:
     def _encode(self, texts: Sequence[str | Document], role: Role, on_done: OnDone) -> Encoding:
         parts: list[Encoding] = []
         for start in range(0, len(texts) or 1, _WINDOW):
-            window = [text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])]
+            window = [
+                text_of(text, start + i) for i, text in enumerate(texts[start : start + _WINDOW])
+            ]
             rows, tokenized = self._encode_window(window, role, on_done)
             encoding = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
             if role is Role.DOCUMENT and self.title_weight:
@@ -472,16 +520,21 @@ class Encoder:
         # Before pruning: other rules find the same vectors.
         made_by = {"model": self.contract.hash, "dtype": self.dtypes[role]}
         settings = {**made_by, "role": role, "max_tokens": self.max_tokens[role]}
-        return through_cache(self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done)
+        return through_cache(
+            self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done
+        )
 
-    def _run_window(self, texts: list[str], role: Role, on_done: OnDone) -> tuple[list[Row], Sequence[TokenizedText]]:
+    def _run_window(
+        self, texts: list[str], role: Role, on_done: OnDone
+    ) -> tuple[list[Row], Sequence[TokenizedText]]:
         tokenized = tokenize(self._tokens, texts, self.max_tokens[role], self.threads)
         body = self._body_for(role)
         head = self._head_for(body, sum(len(text.ids) for text in tokenized))
         return run(body, head, tokenized, self.threads, on_done), tokenized
 
 
-# What `encoding` and its like change, and what a pickle has besides the settings that load the model.
+# What `encoding` and its like change, and what a pickle has besides the settings that load the
+# model.
 _STATE = ("documents", "space", "max_tokens", "pruning", "dtypes", "query_mode", "rules", "_edits")
 
 
@@ -500,9 +553,13 @@ def _reload(
     Raises:
         ModelError: the folder is missing or damaged, or holds another model now.
     """
-    loaded = Encoder.load(location, documents=documents, queries=queries, rules=rules, threads=threads, device=device)
+    loaded = Encoder.load(
+        location, documents=documents, queries=queries, rules=rules, threads=threads, device=device
+    )
     if loaded.contract.hash != model.hash:
-        raise ModelError(f"{location} holds {loaded.contract.model.label} now, not {model.label}, which was pickled")
+        raise ModelError(
+            f"{location} holds {loaded.contract.model.label} now, not {model.label}, which was pickled"
+        )
     return loaded if cache is None else loaded.with_cache(cache)
 
 
@@ -516,7 +573,10 @@ def _with_rules(
     if not documents.rules:
         documents = documents.with_rules(rules.record())
     of_documents = recorded if recorded else rules
-    edits = {Role.DOCUMENT: of_documents.bind(Role.DOCUMENT, tokens), Role.QUERY: rules.bind(Role.QUERY, tokens)}
+    edits = {
+        Role.DOCUMENT: of_documents.bind(Role.DOCUMENT, tokens),
+        Role.QUERY: rules.bind(Role.QUERY, tokens),
+    }
     return documents, rules, edits
 
 
@@ -525,7 +585,9 @@ def _limited(documents: DocumentEncoding, contract: Contract) -> DocumentEncodin
     longest = contract.max_tokens[Role.DOCUMENT]
     length = longest if documents.max_tokens is None else documents.max_tokens
     if not 3 <= length <= longest:
-        raise ModelError(f"max_tokens must be from 3 to {longest} for {contract.name}, got {length}")
+        raise ModelError(
+            f"max_tokens must be from 3 to {longest} for {contract.name}, got {length}"
+        )
     documents.long.overlap_in(length)
     return replace(documents, max_tokens=length)
 

@@ -25,8 +25,10 @@ class Encoding:
 
     Attributes:
         vectors: the vectors.
-        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight, or `BY_RULE`.
-        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without any.
+        positions: uint32 [nnz], beside ``vectors.terms``: the token that gave each term its weight,
+            or `BY_RULE`.
+        tokens: uint32 [n], the tokens of each text, special ones included; 0 for a text without
+            any.
         tokens_lost: uint32 [n], how many of them were past the model's length and not read.
     """
 
@@ -40,7 +42,9 @@ class Encoding:
         if not rules:
             return self
         kept = rules.kept(self.vectors)
-        return Encoding(take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost)
+        return Encoding(
+            take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost
+        )
 
     def edited(self, rules: BoundRules | None, texts: Sequence[str]) -> Encoding:
         """The same as rules have it; ``texts`` are those that were encoded."""
@@ -106,7 +110,9 @@ Row: TypeAlias = "tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint
 _NOTHING: Row = np.zeros(0, np.uint32), np.zeros(0, np.float32), np.zeros(0, np.uint32)
 
 
-def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, model: ModelId) -> Encoding:
+def from_rows(
+    rows: list[Row], tokenized: Sequence[TokenizedText], size: int, model: ModelId
+) -> Encoding:
     """Puts rows of the head together, one a text, over a vocabulary of ``size`` terms.
 
     Raises:
@@ -116,8 +122,11 @@ def from_rows(rows: list[Row], tokenized: Sequence[TokenizedText], size: int, mo
     np.cumsum([len(terms) for terms, _, _ in rows], out=starts[1:])
     columns = zip(_NOTHING, *rows, strict=True)
     terms, weights, positions = (np.concatenate(column) for column in columns)
-    # The head gives ascending terms and weights above zero; checking that again takes a tenth of a short text's time.
-    sound = np.isfinite(weights).all() and max((len(row[0]) for row in rows), default=0) <= TERMS_LIMIT
+    # The head gives ascending terms and weights above zero; checking that again takes a tenth of a
+    # short text's time.
+    sound = (
+        np.isfinite(weights).all() and max((len(row[0]) for row in rows), default=0) <= TERMS_LIMIT
+    )
     make = SparseVectors._trusted if sound else SparseVectors
     return Encoding(
         make(starts, terms, weights, size, model),

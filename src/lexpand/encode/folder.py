@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -20,7 +21,9 @@ from lexpand.data.streams import atomic_write
 from lexpand.encode.body import Body, values_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.decoder import Decoder
+from lexpand.encode.json_files import read_json
 from lexpand.encode.query_table import QueryTable
+from lexpand.encode.shape import describe_architecture
 from lexpand.encode.tokens import Tokens, parse_tokenizer
 from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
@@ -51,7 +54,9 @@ def check_backend(backend: Backend | None, dtype: Dtype) -> None:
         ModelError: it has not, or there is no such backend.
     """
     if backend is not None and backend not in _BACKENDS[dtype]:
-        raise ModelError(f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16")
+        raise ModelError(
+            f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16"
+        )
 
 
 def parse_device(device: str | None) -> tuple[Backend | None, str | None]:
@@ -63,7 +68,7 @@ def parse_device(device: str | None) -> tuple[Backend | None, str | None]:
 
 # An owner and a name, as ids of the Hugging Face Hub are.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_PACKAGED = Path(__file__).parent / "models"
+_PACKAGED = Path(__file__).parent / "packaged"
 
 
 def find_folder(model: str | Path) -> Path:
@@ -97,7 +102,9 @@ def is_packaged(folder: Path) -> bool:
     return folder.parent == _PACKAGED
 
 
-def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = QueryMode.ENCODER) -> Contract:
+def add_query_table(
+    model: str | Path, table: QueryTable, mode: QueryMode = QueryMode.ENCODER
+) -> Contract:
     """Put a table of query weights into a model folder, in the place of one that it has.
 
     The contract's hash takes the table in: this is another model for indexes that were made before.
@@ -105,8 +112,8 @@ def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = Quer
     Args:
         model: the folder; not a packaged one.
         table: a weight for each term of the vocabulary.
-        mode: how queries are encoded where nobody says otherwise. With ``lookup``, golden pairs of queries are dropped:
-            they were the encoder's.
+        mode: how queries are encoded where nobody says otherwise. With ``lookup``, golden pairs of
+            queries are dropped: they were the encoder's.
 
     Raises:
         ModelError: there is no such folder, it is packaged, or the vocabulary has another size.
@@ -116,12 +123,17 @@ def add_query_table(model: str | Path, table: QueryTable, mode: QueryMode = Quer
     contract = Contract.load(folder)
     mode = _query_mode(mode)
     if is_packaged(folder):
-        raise ModelError(f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first")
+        raise ModelError(
+            f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first"
+        )
     if len(table.weights) != contract.vocabulary_size:
-        raise ModelError(f"{len(table.weights)} query weights for a vocabulary of {contract.vocabulary_size} terms")
+        raise ModelError(
+            f"{len(table.weights)} query weights for a vocabulary of {contract.vocabulary_size} terms"
+        )
     content = table.to_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    # Named by its content, so that the old contract and its table hold until the new contract is there.
+    # Named by its content, so that the old contract and its table hold until the new contract is
+    # there.
     name = f"query_weights.{sha256[:12]}.safetensors"
     table.save(folder / name)
     raw = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
@@ -168,10 +180,17 @@ class ModelFolder:
     def tokens(self) -> Tokens:
         """The tokenizer."""
         named = self.contract.tokenizer
-        return Tokens(parse_tokenizer(self._read(named.file, named.sha256), self.path / named.file), self.contract)
+        return Tokens(
+            parse_tokenizer(self._read(named.file, named.sha256), self.path / named.file),
+            self.contract,
+        )
 
     def load_body(
-        self, threads: int, backend: Backend = "onnx", device: str | None = None, dtype: Dtype = Dtype.FLOAT32
+        self,
+        threads: int,
+        backend: Backend = "onnx",
+        device: str | None = None,
+        dtype: Dtype = Dtype.FLOAT32,
     ) -> Body | TorchBody:
         """The transformer, up to the states that the head takes; see `Encoder.load`."""
         check_backend(backend, dtype)
@@ -179,7 +198,9 @@ class ModelFolder:
             self.check_config()
             return TorchBody(self.path, self._decoder(), device, dtype)
         if device is not None:
-            raise ModelError(f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'")
+            raise ModelError(
+                f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'"
+            )
         contract = self.contract
         named = contract.body_int8 if dtype is Dtype.INT8 else contract.body
         if named is None:
@@ -193,17 +214,17 @@ class ModelFolder:
     def check_config(self) -> None:
         """Refuse a config.json that no longer describes what the contract's hash covers.
 
-        For who computes by it: PyTorch, and the making of a graph. A graph that is made needs no config.
+        For who computes by it: PyTorch, and the making of a graph. A graph that is made needs no
+        config.
 
         Raises:
             ModelError: it differs, or cannot be read.
         """
-        from lexpand.encode.checkpoints.json_files import read_json
-        from lexpand.encode.checkpoints.shape import describe_architecture
-
         path = self.path / "config.json"
         described, agreed = describe_architecture(read_json(path, dict)), self.contract.architecture
-        differing = [key for key in {**agreed, **described} if agreed.get(key) != described.get(key)]
+        differing = [
+            key for key in {**agreed, **described} if agreed.get(key) != described.get(key)
+        ]
         if differing:
             key = differing[0]
             raise ModelError(
@@ -233,7 +254,9 @@ class ModelFolder:
             return None
         folder = ModelFolder(self._inside(named.folder))
         if folder.contract.hash != named.hash:
-            raise ModelError(f"{folder.path} differs from the one in contract.json: copy the model folder again")
+            raise ModelError(
+                f"{folder.path} differs from the one in contract.json: copy the model folder again"
+            )
         return folder
 
     def load_screening(self) -> Screening | None:
@@ -249,7 +272,9 @@ class ModelFolder:
                 raise ValueError(f"it has {len(rows)} rows of {width}")
             # Folders of before had no typical state.
             to_basis, typical = rows[:width], rows[width] if len(rows) > width else np.zeros(0)
-            return Screening(to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), named.kept, typical)
+            return Screening(
+                to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), named.kept, typical
+            )
         except (ValueError, IndexError, EOFError, np.linalg.LinAlgError) as error:
             raise ModelError(f"{self.path / named.file} holds no basis: {error}") from error
 
@@ -258,7 +283,9 @@ class ModelFolder:
         named = self.contract.query_table
         if named is None:
             return None
-        table = QueryTable.from_bytes(self._read(named.file, named.sha256), str(self.path / named.file))
+        table = QueryTable.from_bytes(
+            self._read(named.file, named.sha256), str(self.path / named.file)
+        )
         if len(table.weights) != self.contract.vocabulary_size:
             raise ModelError(
                 f"{self.path / named.file} has {len(table.weights)} weights for a vocabulary of "
@@ -271,7 +298,9 @@ class ModelFolder:
         try:
             return self._weights[name]
         except KeyError:
-            raise ModelError(f"{self.path / self.contract.weights_file} has no tensor {name!r}") from None
+            raise ModelError(
+                f"{self.path / self.contract.weights_file} has no tensor {name!r}"
+            ) from None
 
     @cached_property
     def _weights(self) -> dict[str, NDArray[np.float32]]:
@@ -280,7 +309,9 @@ class ModelFolder:
 
         contract = self.contract
         try:
-            arrays: dict[str, NDArray[Any]] = load(self._read(contract.weights_file, contract.weights_sha256))
+            arrays: dict[str, NDArray[Any]] = load(
+                self._read(contract.weights_file, contract.weights_sha256)
+            )
         except SafetensorError as error:
             raise ModelError(f"{self.path / contract.weights_file}: {error}") from error
         return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
@@ -305,3 +336,43 @@ class ModelFolder:
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise ModelError(f"{self.path}: the contract names a file outside the folder: {name}")
         return path
+
+
+class Bodies:
+    """Transformers by dtype, each loaded when it is first asked for. May be shared by threads.
+
+    Args:
+        folder: the model.
+        threads: that a batch alone may use.
+        backend: what runs them where it has the dtype; by default PyTorch for bfloat16, else ONNX
+            Runtime.
+        device: of PyTorch.
+    """
+
+    def __init__(
+        self, folder: ModelFolder, threads: int, backend: Backend | None, device: str | None
+    ) -> None:
+        self._path, self._threads = folder.path, threads
+        self._backend, self._device = backend, device
+        self._loaded: dict[Dtype, Body | TorchBody] = {}
+        self._loading = threading.Lock()
+
+    def get(self, dtype: Dtype, folder: ModelFolder | None = None) -> Body | TorchBody:
+        """The transformer in this dtype.
+
+        Args:
+            dtype: the arithmetic.
+            folder: the model's folder with what was read of it; read anew by default, so that
+                nobody keeps the weights.
+
+        Raises:
+            ModelError, MissingExtra: see `ModelFolder.load_body`.
+        """
+        with self._loading:
+            if dtype not in self._loaded:
+                backend = backend_for(dtype, self._backend)
+                # A device is PyTorch's; who named one without a backend is told so.
+                device = self._device if backend == "torch" or self._backend is None else None
+                folder = folder or ModelFolder(self._path)
+                self._loaded[dtype] = folder.load_body(self._threads, backend, device, dtype)
+            return self._loaded[dtype]

@@ -1,4 +1,4 @@
-"""Languages that words can be analysed in: Snowball's stemmers and stop words."""
+"""Languages that words can be analyzed in: Snowball's stemmers and stop words."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def check_language(language: str | None) -> None:
         DataError: there is no stemmer for it; the message names those there are.
     """
     if language is not None and language not in languages():
-        raise DataError(f"no language {language!r}; there are {', '.join(languages())}, and None for any")
+        raise DataError(
+            f"no language {language!r}; there are {', '.join(languages())}, and None for any"
+        )
 
 
 def stemmer(language: str) -> Stemmer:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Chunks, Document, Long, LongDocuments, SparseVectors
-from lexpand.data.runs import runs_of
+from lexpand.data.weight_groups import group_weights
 from lexpand.encode.chunking import Chunk, Chunker
 from lexpand.encode.contract import Role
 from lexpand.encode.encoding import Encoding
@@ -26,7 +26,8 @@ class EncodedDocuments:
     Attributes:
         documents: those that have vectors: all but the refused.
         vectors: one row a document; with ``spans``, one row a chunk.
-        spans: of each document, the characters of its chunks in `Document.full_text`; None where rows are documents.
+        spans: of each document, the characters of its chunks in `Document.full_text`; None where
+            rows are documents.
         tokens: uint32, of each document, special ones included.
         tokens_lost: uint32, how many of them were not read.
         refused: those that are too long, named by their place.
@@ -103,7 +104,8 @@ def _encode_chunks(
 class _ByDocument:
     """Passages that were encoded, told as documents: as many as the passages make up on average.
 
-    Batches have passages of like length, so that which documents are whole is known only at the end.
+    Batches have passages of like length, so that which documents are whole is known only at the
+    end.
     """
 
     def __init__(self, documents: int, passages: int, report: OnDone) -> None:
@@ -140,20 +142,28 @@ def _without_long(
         for document, count in zip(documents, counts, strict=True)
         if count.lost
     ]
-    return [document for document, count in zip(documents, counts, strict=True) if not count.lost], refused
+    return [
+        document for document, count in zip(documents, counts, strict=True) if not count.lost
+    ], refused
 
 
 def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
-    """One vector for each group of neighbouring rows: of each term the largest weight.
+    """One vector for each group of neighboring rows: of each term the largest weight.
 
     Args:
         vectors: the rows.
         counts: how many rows each group has, at least 1.
     """
     groups = np.repeat(np.arange(len(counts)), counts)
-    runs = runs_of(groups[vectors.owners], vectors.terms, len(counts))
-    weights = np.maximum.reduceat(vectors.weights[runs.order], runs.starts) if len(runs.starts) else vectors.weights
-    return SparseVectors(runs.indptr, vectors.terms[runs.first], weights, vectors.vocabulary_size, vectors.model)
+    runs = group_weights(groups[vectors.owners], vectors.terms, len(counts))
+    weights = (
+        np.maximum.reduceat(vectors.weights[runs.order], runs.starts)
+        if len(runs.starts)
+        else vectors.weights
+    )
+    return SparseVectors(
+        runs.indptr, vectors.terms[runs.first], weights, vectors.vocabulary_size, vectors.model
+    )
 
 
 def _whole(document: Document) -> Chunk:

@@ -51,5 +51,11 @@ def _columns(total: int | None) -> tuple[ProgressColumn, ...]:
 
     what = TextColumn("{task.description}")
     if total is None:
-        return SpinnerColumn(), what, TextColumn("{task.completed:,.0f}"), Rate(), TimeElapsedColumn()
+        return (
+            SpinnerColumn(),
+            what,
+            TextColumn("{task.completed:,.0f}"),
+            Rate(),
+            TimeElapsedColumn(),
+        )
     return what, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()

@@ -16,7 +16,8 @@ class QueryEncoding:
 
     Attributes:
         mode: by the encoder or by the model's table of weights; None for what the contract says.
-        pruning: rules that vectors are pruned by, after those of the contract; or a text, as `parse_pruning` takes it.
+        pruning: rules that vectors are pruned by, after those of the contract; or a text, as
+            `parse_pruning` takes it.
         dtype: the arithmetic of the transformer.
 
     Raises:
@@ -24,7 +25,7 @@ class QueryEncoding:
     """
 
     mode: QueryMode | None = None
-    pruning: Pruning | str = Pruning()  # noqa: RUF009 - frozen
+    pruning: Pruning | str = Pruning()
     dtype: Dtype = Dtype.FLOAT32
 
     def __post_init__(self) -> None:
@@ -41,4 +42,6 @@ def parse_query_mode(mode: QueryMode | str) -> QueryMode:
     try:
         return QueryMode(mode)
     except ValueError:
-        raise ModelError(f"the query mode must be one of {', '.join(QueryMode)}, got {mode!r}") from None
+        raise ModelError(
+            f"the query mode must be one of {', '.join(QueryMode)}, got {mode!r}"
+        ) from None

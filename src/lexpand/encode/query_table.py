@@ -21,7 +21,8 @@ class QueryTable:
     """The weight that each term of the vocabulary has in a query that it occurs in, however often.
 
     Attributes:
-        weights: float32 [vocabulary_size], read-only, finite and >= 0; a term of weight 0 is left out of queries.
+        weights: float32 [vocabulary_size], read-only, finite and >= 0; a term of weight 0 is left
+            out of queries.
 
     Raises:
         VectorError: a weight is negative or not finite, or the array has not one dimension.
@@ -33,12 +34,16 @@ class QueryTable:
     def __post_init__(self) -> None:
         weights = np.array(self.weights)
         if weights.ndim != 1 or weights.dtype.kind not in "fiu":
-            raise VectorError(f"query weights {weights.dtype} {weights.shape}: they must be numbers, one a term")
+            raise VectorError(
+                f"query weights {weights.dtype} {weights.shape}: they must be numbers, one a term"
+            )
         with np.errstate(over="ignore"):
             weights = weights.astype(np.float32)
         bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
         if bad.size:
-            raise VectorError(f"the query weight of term {bad[0]} is {weights[bad[0]]}: it must be finite and >= 0")
+            raise VectorError(
+                f"the query weight of term {bad[0]} is {weights[bad[0]]}: it must be finite and >= 0"
+            )
         weights.flags.writeable = False
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "_positive", frozenset(np.flatnonzero(weights).tolist()))
@@ -47,13 +52,14 @@ class QueryTable:
     def idf(cls, document_frequencies: ArrayLike, documents: int) -> QueryTable:
         """Weights from a corpus: the inverse document frequency log(1 + (N - df + 0.5) / (df + 0.5)).
 
-        It is BM25's as Lucene has it (Robertson and Spärck Jones 1976, with 1 added so that no weight is negative).
-        IDF as the query's side of a learned sparse model: Geng et al. 2024, "Towards Competitive Search Relevance For
-        Inference-Free Learned Sparse Retrievers" (OpenSearch's doc-v models). A term of no document weighs most.
+        It is BM25's as Lucene has it (Robertson and Spärck Jones 1976, with 1 added so that no
+        weight is negative). IDF as the query's side of a learned sparse model: Geng et al. 2024,
+        "Towards Competitive Search Relevance For Inference-Free Learned Sparse Retrievers"
+        (OpenSearch's doc-v models). A term of no document weighs most.
 
         Args:
-            document_frequencies: integers [vocabulary_size], of each term the documents that have it, as
-                `Encoder.document_frequencies` counts them.
+            document_frequencies: integers [vocabulary_size], of each term the documents that have
+                it, as `Encoder.document_frequencies` counts them.
             documents: how many there are (N).
 
         Raises:
@@ -61,8 +67,12 @@ class QueryTable:
         """
         frequencies = np.asarray(document_frequencies, np.float64)
         if np.any((frequencies < 0) | (frequencies > documents)):
-            raise VectorError(f"a document frequency is outside 0 to {documents}, the number of documents")
-        return cls(np.log1p((documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32))
+            raise VectorError(
+                f"a document frequency is outside 0 to {documents}, the number of documents"
+            )
+        return cls(
+            np.log1p((documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+        )
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str) -> QueryTable:
@@ -81,7 +91,9 @@ class QueryTable:
         try:
             tensors = load(content)
             if set(tensors) != {_TENSOR}:
-                raise ModelError(f"{name} has the tensors {sorted(tensors)}: it must have one, {_TENSOR!r}")
+                raise ModelError(
+                    f"{name} has the tensors {sorted(tensors)}: it must have one, {_TENSOR!r}"
+                )
             return cls(tensors[_TENSOR])
         except (SafetensorError, VectorError) as error:
             raise ModelError(f"{name}: {error}") from error

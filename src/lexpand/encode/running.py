@@ -1,7 +1,8 @@
 """Texts through tokenizer, body and head, on all threads that there are.
 
-Several batches at a time, each on a thread of its own, keep all of them busy: a batch on several threads waits at every
-operator of the graph for the slowest. A batch that is alone has all threads, but for the body of a short one.
+Several batches at a time, each on a thread of its own, keep all of them busy: a batch on several
+threads waits at every operator of the graph for the slowest. A batch that is alone has all threads,
+but for the body of a short one.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 # Texts that a thread takes at once: fewer are tokenized sooner than a thread begins.
 _FEW = 16
 
-# Tokens from which a batch is worth a second thread in the body: ONNX Runtime's threads also keep a core busy for a
-# while after each run, which the head then lacks.
+# Tokens from which a batch is worth a second thread in the body: ONNX Runtime's threads also keep a
+# core busy for a while after each run, which the head then lacks.
 _SHARED_TOKENS = 160
 
 
@@ -37,7 +38,11 @@ def tokenize(tokens: Tokens, texts: Sequence[str], limit: int, threads: int) -> 
     size = max(_FEW, -(-len(texts) // threads))
     parts = [texts[start : start + size] for start in range(0, len(texts), size)]
     with _sharing(min(threads, len(parts))) as share:
-        return [text for part in share(lambda part: tokens.tokenize(part, limit), parts) for text in part]
+        return [
+            text
+            for part in share(lambda part: tokens.tokenize(part, limit), parts)
+            for text in part
+        ]
 
 
 def run(
@@ -64,7 +69,9 @@ def run(
     nothing = np.zeros(0, np.uint32)
     rows: list[Row] = [(nothing, np.zeros(0, np.float32), nothing)] * len(tokenized)
     with _sharing(threads if several else 1) as share:
-        for batch, (indptr, terms, weights, positions) in zip(groups, share(encode, groups), strict=True):
+        for batch, (indptr, terms, weights, positions) in zip(
+            groups, share(encode, groups), strict=True
+        ):
             for row, i in enumerate(batch):
                 span = slice(indptr[row], indptr[row + 1])
                 rows[i] = terms[span], weights[span], positions[span]

@@ -12,8 +12,9 @@ Spell = Callable[[str], str]
 # Snowball's rules for possessives know the straight apostrophe alone.
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\uff07"), "'")
 
-# Format controls, variation selectors, tags and fillers: they change how a text looks, never which word it is. The
-# joiners U+200C and U+200D are not here: they part words of Persian and letters of Indic scripts.
+# Format controls, variation selectors, tags and fillers: they change how a text looks, never which
+# word it is. The joiners U+200C and U+200D are not here: they part words of Persian and letters of
+# Indic scripts.
 _INVISIBLE_RANGES = (
     (0x00AD, 0x00AD),  # soft hyphen
     (0x034F, 0x034F),  # combining grapheme joiner
@@ -31,12 +32,15 @@ _INVISIBLE_RANGES = (
     (0x1D173, 0x1D17A),  # musical beams and slurs
     (0xE0000, 0xE0FFF),  # tags, variation selectors supplement
 )
-_INVISIBLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]+")
-# A joiner at a word's end joins nothing; within Latin, Greek, Cyrillic or Hebrew it only guides ligatures.
+_INVISIBLE = re.compile(
+    "[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]+"
+)
+# A joiner at a word's end joins nothing; within Latin, Greek, Cyrillic or Hebrew it only guides
+# ligatures.
 _IDLE_JOINER = re.compile("(?:^|(?<=[\0-\u05ff]))[\u200c\u200d]+|[\u200c\u200d]+$")
 
-# Articles, pronouns and prepositions that lose their vowel before another one; the lists are Lucene's, but for
-# Portuguese, which it has none for.
+# Articles, pronouns and prepositions that lose their vowel before another one; the lists are
+# Lucene's, but for Portuguese, which it has none for.
 _ELIDED = {
     "catalan": "d l m n s t",
     "french": "l m t qu n s j d c jusqu quoiqu lorsqu puisqu",
@@ -50,9 +54,9 @@ _TURKISH = str.maketrans({"\u0130": "i", "I": "\u0131"})
 def speller(language: str | None) -> Spell:
     """The spelling of a language's words; None for texts of any language.
 
-    Words are normalized (NFKC), freed of invisible characters and put in lower case (not case-folded: stemmers expect
-    ``ß``). Turkish has its own two letters I. Of French, Catalan, Italian, Portuguese and Irish words, an elided
-    article goes: ``l'école`` is ``école``.
+    Words are normalized (NFKC), freed of invisible characters and put in lower case (not
+    case-folded: stemmers expect ``ß``). Turkish has its own two letters I. Of French, Catalan,
+    Italian, Portuguese and Irish words, an elided article goes: ``l'école`` is ``école``.
     """
     lower = _lower_turkish if language == "turkish" else _lower
     if language not in _ELIDED:

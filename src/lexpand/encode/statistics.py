@@ -57,16 +57,24 @@ class EncodingStatistics:
             seconds: that it took.
 
         Returns:
-            documents, documents_per_second, terms_per_second; nnz (mean, p50, p90, p99, max); hub_terms, the most
-            frequent terms with the share of documents that have them; empty and empty_ids (the first few); tokens,
+            documents, documents_per_second, terms_per_second; nnz (mean, p50, p90, p99, max);
+                hub_terms, the most
+            frequent terms with the share of documents that have them; empty and empty_ids (the
+                first few); tokens,
             tokens_lost, truncated and most_cut (tokens lost and id).
         """
         lengths = np.concatenate(self._lengths) if self._lengths else np.zeros(0, np.uint32)
         documents, terms = len(lengths), int(lengths.sum())
         nnz = {"mean": round(terms / documents, 2) if documents else 0.0}
-        nnz |= {f"p{q}": int(np.percentile(lengths, q, method="lower")) if documents else 0 for q in (50, 90, 99)}
+        nnz |= {
+            f"p{q}": int(np.percentile(lengths, q, method="lower")) if documents else 0
+            for q in (50, 90, 99)
+        }
         hubs = np.argsort(-self._frequencies, kind="stable")[:_HUBS]
-        shares = {self._vocabulary.term(int(term)): int(self._frequencies[term]) / max(1, documents) for term in hubs}
+        shares = {
+            self._vocabulary.term(int(term)): int(self._frequencies[term]) / max(1, documents)
+            for term in hubs
+        }
         return {
             "documents": documents,
             "seconds": round(seconds, 3),

@@ -20,9 +20,11 @@ from lexpand.errors import ModelError
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-# Longer texts are tokenized in pieces: a text of 10 MB at once takes 1.8 GB of memory (measured, tokenizers 0.23).
+# Longer texts are tokenized in pieces: a text of 10 MB at once takes 1.8 GB of memory (measured,
+# tokenizers 0.23).
 _PIECE = 1 << 16
-# Not `\s`: that takes in separators such as U+001F, which BERT's normalizer drops from the middle of a word.
+# Not `\s`: that takes in separators such as U+001F, which BERT's normalizer drops from the middle
+# of a word.
 _SPACE = re.compile(r"[ \t\r\n]")
 _WORD = re.compile(r"[^ \t\r\n]+")
 # Words whose ids are kept, and the longest of them in characters: some 20 MB at most.
@@ -71,7 +73,8 @@ class Tokens:
         self._tokenizer = tokenizer
         self.special = tokenizer.num_special_tokens_to_add(False)
         self.vocabulary = read_vocabulary(tokenizer)
-        # Of words, where a text's ids are those of its words one after the other; None for other tokenizers.
+        # Of words, where a text's ids are those of its words one after the other; None for other
+        # tokenizers.
         self._ids_of_words: dict[str, list[int]] | None = {} if _is_by_word(tokenizer) else None
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
@@ -82,18 +85,26 @@ class Tokens:
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[TokenizedText]:
         """Ids of each text, cut at ``max_tokens`` (special ones included).
 
-        A text without any token of its own (empty, only spaces or control characters) has no ids at all.
+        A text without any token of its own (empty, only spaces or control characters) has no ids at
+        all.
         """
         heads = [self._head_of(text, max_tokens) for text in texts]
-        encodings = self._tokenizer.encode_batch_fast([head for head, _ in heads], add_special_tokens=False)
-        return [self._cut(encoding, seen, max_tokens) for encoding, (_, seen) in zip(encodings, heads, strict=True)]
+        encodings = self._tokenizer.encode_batch_fast(
+            [head for head, _ in heads], add_special_tokens=False
+        )
+        return [
+            self._cut(encoding, seen, max_tokens)
+            for encoding, (_, seen) in zip(encodings, heads, strict=True)
+        ]
 
     def own_ids(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         """The ids of `tokenize` without the special ones, sooner: for short texts, of which only the ids are asked."""
         limit = max_tokens - self.special
         if self._ids_of_words is not None and all(len(text) <= _PIECE for text in texts):
             return [self._by_word(text, self._ids_of_words)[:limit] for text in texts]
-        heads = [text if len(text) <= _PIECE else self._head_of(text, max_tokens)[0] for text in texts]
+        heads = [
+            text if len(text) <= _PIECE else self._head_of(text, max_tokens)[0] for text in texts
+        ]
         encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
         return [encoding.ids[:limit] for encoding in encodings]
 
@@ -120,7 +131,7 @@ class Tokens:
             ids[bisect(starts, start) - 1].append(one)
         return dict(zip(words, ids, strict=True))
 
-    def normalise(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """A text as the model's normalizer spells it; of a model without one, the text itself."""
         normalizer = self._tokenizer.normalizer
         if normalizer is None:
@@ -131,14 +142,17 @@ class Tokens:
         """Where all of a text's own tokens are, however many.
 
         Returns:
-            Of each token its first character and the one behind its last, int64 [tokens]; and the places, ascending,
+            Of each token its first character and the one behind its last, int64 [tokens]; and the
+                places, ascending,
             of the tokens that begin a word.
         """
         spans, words = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.int64)]
         for start, end in _pieces(text):
             encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
             spans.append(np.array(encoding.offsets, np.int64).reshape(-1, 2) + start)
-            words.append(np.array([-1 if word is None else word for word in encoding.word_ids], np.int64))
+            words.append(
+                np.array([-1 if word is None else word for word in encoding.word_ids], np.int64)
+            )
         begins = [np.diff(numbers, prepend=-2) != 0 for numbers in words]
         both = np.concatenate(spans)
         return both[:, 0], both[:, 1], np.flatnonzero(np.concatenate(begins))
@@ -154,7 +168,9 @@ class Tokens:
         words = _word_spans(encoding)
         return [
             Token(term, start, end, None if word is None else words[word])
-            for term, (start, end), word in zip(encoding.ids, encoding.offsets, encoding.word_ids, strict=True)
+            for term, (start, end), word in zip(
+                encoding.ids, encoding.offsets, encoding.word_ids, strict=True
+            )
         ]
 
     def _cut(self, encoding: Encoding, seen: int | None, max_tokens: int) -> TokenizedText:
@@ -187,7 +203,8 @@ def _is_by_word(tokenizer: Tokenizer) -> bool:
     names = tuple(type(part).__name__ for part in parts)
     added = tokenizer.get_added_tokens_decoder().values()
     return names == ("BertNormalizer", "BertPreTokenizer", "WordPiece") and not any(
-        _SPACE.search(token.content) or token.lstrip or token.rstrip or token.single_word for token in added
+        _SPACE.search(token.content) or token.lstrip or token.rstrip or token.single_word
+        for token in added
     )
 
 
@@ -247,5 +264,7 @@ def read_vocabulary(tokenizer: Tokenizer) -> Vocabulary:
     tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != list(range(len(tokens))):
         raise ModelError("tokenizer.json: token ids must be 0, 1, 2, ... without a gap")
-    special = [term for term, token in tokenizer.get_added_tokens_decoder().items() if token.special]
+    special = [
+        term for term, token in tokenizer.get_added_tokens_decoder().items() if token.special
+    ]
     return Vocabulary(tokens, frozenset(special))

@@ -66,7 +66,7 @@ def evaluate(
 
     if isinstance(measures, str):
         raise DataError(f"measures must be a list of names, got {measures!r}; pass [{measures!r}]")
-    if not qrels.judgements:
+    if not qrels.judgments:
         raise DataError("the qrels hold no judgments: nothing can be measured")
     parsed = {name: _parse(name) for name in measures}
     _check_grades(parsed, qrels)
@@ -89,9 +89,9 @@ def _for_ir_measures(
     run: Run, qrels: Qrels, ties: Ties
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
     """The judgments and scores by query number: gdeval reads no other ids than numbers."""
-    queries = dict.fromkeys([*qrels.judgements, *run.rankings])
+    queries = dict.fromkeys([*qrels.judgments, *run.rankings])
     numbers = {query: str(number) for number, query in enumerate(queries, start=1)}
-    judged = {numbers[query]: dict(grades) for query, grades in qrels.judgements.items()}
+    judged = {numbers[query]: dict(grades) for query, grades in qrels.judgments.items()}
     score = _scores_of_ranks if ties is Ties.RUN else dict
     rankings = {numbers[query]: score(ranking) for query, ranking in run.rankings.items()}
     return judged, rankings
@@ -100,7 +100,9 @@ def _for_ir_measures(
 def _scores_of_ranks(ranking: Sequence[ScoredDocument]) -> dict[str, float]:
     """Scores that fall strictly from rank to rank, each a float32 without rounding."""
     if len(ranking) > _LONGEST_RANKING:
-        raise DataError(f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it")
+        raise DataError(
+            f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it"
+        )
     return {hit.doc_id: float(len(ranking) - place) for place, hit in enumerate(ranking)}
 
 
@@ -108,7 +110,7 @@ def _check_grades(measures: Mapping[str, Measure], qrels: Qrels) -> None:
     err = next((name for name, measure in measures.items() if measure.NAME == "ERR"), None)
     if err is None:
         return
-    for query, grades in qrels.judgements.items():
+    for query, grades in qrels.judgments.items():
         if max(grades.values(), default=0) > _ERR_GRADE:
             raise DataError(
                 f"{err} needs grades <= {_ERR_GRADE}, got {max(grades.values())} for query {query!r}; "
@@ -121,7 +123,9 @@ def _parse(name: str) -> Measure:
         measure = _find(name)
         measure.validate_params()  # type: ignore[no-untyped-call]
     except (ValueError, NameError, SyntaxError, TypeError, AssertionError, AttributeError) as error:
-        raise DataError(f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10") from error
+        raise DataError(
+            f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10"
+        ) from error
     # trec_eval ends the whole process at a cutoff of 0.
     numbers = [value for value in measure.params.values() if type(value) is int]
     if not all(1 <= value < 2**31 for value in numbers):

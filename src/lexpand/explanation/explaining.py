@@ -1,23 +1,35 @@
-"""One question for all retrievers: why has this document its score?"""
+"""Explain the score of a document, with the inquiry that fits the kind of retriever."""
 
 from __future__ import annotations
 
-from lexpand.explanation.explanation import Explanation
-from lexpand.explanation.registry import inquire
+from lexpand.errors import DataError
+from lexpand.explanation.hybrid import HybridInquiry
+from lexpand.explanation.inquiry import Inquiry
+from lexpand.explanation.results import Explanation
+from lexpand.explanation.vectors import VectorInquiry
+from lexpand.explanation.words import WordInquiry
 from lexpand.index.filters import Filter
-from lexpand.search import Retriever
+from lexpand.search import HybridRetriever, Retriever, SparseRetriever, WordRetriever
+from lexpand.search.asked import Asked
+from lexpand.search.hybrid import HybridAsked
+from lexpand.search.retriever import LocalRetriever
+from lexpand.search.sparse import VectorsAsked
+from lexpand.search.words import WordsAsked
 
 
-def explain(retriever: Retriever, query: str, doc_id: str, *, filter: Filter | None = None) -> Explanation:
-    """Explain the score that a retriever gives one document for one question; of a document in chunks, its best one's.
+def explain(
+    retriever: Retriever, query: str, doc_id: str, *, filter: Filter | None = None
+) -> Explanation:
+    """Explain the score that a retriever gives a document. If the document has chunks, its best chunk is explained.
 
-    The text is encoded again to find the words behind the terms of the model.
+    The text is encoded again to find the words that produced the terms of the model.
 
     Args:
-        retriever: who was asked.
+        retriever: the retriever.
         query: the question.
-        doc_id: the document; it need be no hit.
-        filter: that of the search: feedback and fusion depend on which documents could be found.
+        doc_id: the document; it need not be among the hits.
+        filter: the filter of the search. Feedback and fusion depend on the documents that it lets
+            through.
 
     Raises:
         UnknownDocument: the index has no such document.
@@ -25,3 +37,39 @@ def explain(retriever: Retriever, query: str, doc_id: str, *, filter: Filter | N
         FilterError: see `Index.search`.
     """
     return inquire(retriever, query, filter).explanation(doc_id)
+
+
+def inquire(retriever: Retriever, query: str, filter: Filter | None = None) -> Inquiry:
+    """Search one commit of the index of a retriever, ready to be explained.
+
+    Raises:
+        DataError: the retriever is of a kind that cannot be explained.
+        FilterError: see `Index.search`.
+    """
+    if not isinstance(retriever, LocalRetriever):
+        raise _not_explained(retriever)
+    reading = retriever.reading()
+    return _inquiry_of(
+        reading, reading.ask(reading.searcher, [query]).resolved(filter=filter), filter
+    )
+
+
+def _inquiry_of(retriever: Retriever, asked: Asked, filter: Filter | None) -> Inquiry:
+    # Each kind of `lexpand.search.kinds` has its inquiry here.
+    if isinstance(retriever, SparseRetriever) and isinstance(asked, VectorsAsked):
+        return VectorInquiry(retriever, asked, filter)
+    if isinstance(retriever, WordRetriever) and isinstance(asked, WordsAsked):
+        return WordInquiry(retriever, asked, filter)
+    if isinstance(retriever, HybridRetriever) and isinstance(asked, HybridAsked):
+        parts = [
+            _inquiry_of(part, put, filter)
+            for part, put in zip(retriever.local, asked.parts, strict=True)
+        ]
+        return HybridInquiry(retriever, asked, filter, parts)
+    raise _not_explained(retriever)
+
+
+def _not_explained(retriever: Retriever) -> DataError:
+    return DataError(
+        f"a {type(retriever).__name__} cannot be explained: explain the retriever whose documents it ranks"
+    )

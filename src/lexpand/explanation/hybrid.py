@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lexpand.explanation.explanation import Explanation, Part
 from lexpand.explanation.inquiry import Inquiry
-from lexpand.explanation.losses import Loss
-from lexpand.explanation.registry import inquiry_of
+from lexpand.explanation.results import Explanation, Loss, Part
 from lexpand.index import Match, Matches
 from lexpand.index.filters import Filter
 from lexpand.search import HybridRetriever, fuse
@@ -19,17 +17,26 @@ from lexpand.search.hybrid import HybridAsked
 class HybridInquiry(Inquiry):
     """A question to a `HybridRetriever`, as its ``depth`` documents of each part answer it.
 
-    See `Inquiry` for the arguments.
+    See `Inquiry` for the other arguments.
+
+    Args:
+        parts: the inquiry of each part.
     """
 
     kind = "hybrid"
 
-    def __init__(self, retriever: HybridRetriever, asked: HybridAsked, filter: Filter | None) -> None:
+    def __init__(
+        self,
+        retriever: HybridRetriever,
+        asked: HybridAsked,
+        filter: Filter | None,
+        parts: Sequence[Inquiry],
+    ) -> None:
         super().__init__(retriever, asked, filter)
         self._weights = asked.weights_of(0)
         self._fusion, self._depth = retriever.fusion, retriever.depth
         self._bounds = [part.scales(self._fusion)[0] for part in asked.parts]
-        self._parts = [inquiry_of(part, put, filter) for part, put in zip(retriever.local, asked.parts, strict=True)]
+        self._parts = parts
         found = asked.ranked(self._depth, filter=filter)
         self._rankings: list[Matches] = [self.searcher.named(each[0]) for each in found]
         self._fused: Matches = self.searcher.named(asked.fused(found)[0])
@@ -46,7 +53,9 @@ class HybridInquiry(Inquiry):
         """See `Inquiry.explanation`."""
         explained = [part.explanation(doc_id) for part in self._parts]
         # No document has this row: one that no part ranks gets what fusion gives such a one.
-        alone = next((match for match in self._fused if match.doc_id == doc_id), Match(doc_id, 0.0, -1))
+        alone = next(
+            (match for match in self._fused if match.doc_id == doc_id), Match(doc_id, 0.0, -1)
+        )
         first = explained[0]
         return Explanation(
             self.query,
@@ -57,8 +66,12 @@ class HybridInquiry(Inquiry):
             self._share(range(len(explained)), self._weights, alone),
             (),
             (),
-            tuple(self._part(place, explanation, alone) for place, explanation in enumerate(explained)),
-            () if self.rank_of(doc_id) else (f"no part has the document among its best {self._depth:,}",),
+            tuple(
+                self._part(place, explanation, alone) for place, explanation in enumerate(explained)
+            ),
+            ()
+            if self.rank_of(doc_id)
+            else (f"no part has the document among its best {self._depth:,}",),
         )
 
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from lexpand.explanation.explanation import Explanation
-from lexpand.explanation.losses import Loss
+from lexpand.explanation.results import Explanation, Loss
 from lexpand.index import Match
 from lexpand.index.filters import Filter
 from lexpand.search.asked import Asked

@@ -3,69 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 
 from lexpand.data import Document
 from lexpand.encode import Encoder, Role
 from lexpand.explanation.reading import Asked, Found
+from lexpand.explanation.results import Loss, LossKind
 
 # Passages of an unread rest that are encoded: about 30,000 words at 512 tokens.
 _MOST_PASSAGES = 64
 
 
-class LossKind(StrEnum):
-    """How a term, or a document, was lost."""
-
-    PRUNING = "pruning"
-    """Rules of pruning left the term out of the stored vector."""
-
-    QUERY_PRUNING = "query pruning"
-    """Rules of pruning left the term out of the query."""
-
-    TRUNCATION = "truncation"
-    """The words behind the term are past the length that was read."""
-
-    QUANTISATION = "quantisation"
-    """Stored weights have 16 bits of the largest; all terms together."""
-
-    EFFORT = "effort"
-    """An approximate search missed the document."""
-
-    FILTER = "filter"
-    """The filter excludes the document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Something that the document would have had.
-
-    Attributes:
-        kind: how it was lost.
-        term: the term as the vocabulary spells it; empty where it is not a matter of one term.
-        label: the same as a person reads it.
-        gain: what the score would gain by it; below 0 where quantisation rounded up. 0 for effort and filter.
-        detail: the loss in words.
-    """
-
-    kind: LossKind
-    term: str
-    label: str
-    gain: float
-    detail: str
-
-
 def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
-    """A stored document's losses by pruning, truncation and quantisation, the largest first.
+    """A stored document's losses by pruning, truncation and quantization, the largest first.
 
-    A term that is missing among weights that the text does not give is not said to be pruned: nothing is known of it.
+    A term that is missing among weights that the text does not give is not said to be pruned:
+    nothing is known of it.
     """
     losses = [*_pruned_of_query(asked, found)]
     if found.reading.agrees(found.vector):
         losses += _pruned(asked, found)
         if found.reading.exact:  # else another batch makes more of a difference
-            losses += _quantised(asked, found)
+            losses += _quantized(asked, found)
     if found.reading.tokens_lost:
         losses += _truncated(encoder.unpruned(), asked, found)
     return tuple(sorted(losses, key=lambda loss: -abs(loss.gain)))
@@ -83,21 +42,26 @@ def _pruned_of_query(asked: Asked, found: Found) -> Iterator[Loss]:
     for term, weight in asked.reading.weights.items():
         if term in found.weights and term not in asked.weights:
             detail = f"the query's weight {weight:.2f} was pruned"
-            yield _of_term(LossKind.QUERY_PRUNING, term, weight * found.weights[term], detail, asked, found)
+            yield _of_term(
+                LossKind.QUERY_PRUNING, term, weight * found.weights[term], detail, asked, found
+            )
 
 
-def _quantised(asked: Asked, found: Found) -> Iterator[Loss]:
+def _quantized(asked: Asked, found: Found) -> Iterator[Loss]:
     shared = sorted(asked.weights.keys() & found.weights.keys())
-    gain = sum(asked.weights[term] * (found.reading.weights.get(term, 0.0) - found.weights[term]) for term in shared)
+    gain = sum(
+        asked.weights[term] * (found.reading.weights.get(term, 0.0) - found.weights[term])
+        for term in shared
+    )
     if gain:
-        yield Loss(LossKind.QUANTISATION, "", "", gain, "weights have 16 bits; all terms together")
+        yield Loss(LossKind.QUANTIZATION, "", "", gain, "weights have 16 bits; all terms together")
 
 
 def _truncated(encoder: Encoder, asked: Asked, found: Found) -> Iterator[Loss]:
     """Terms that have more weight in the rest of the text, in passages of the model's length, than in what was read.
 
-    A passage is read without what stands before it, so this is what another policy for long documents would store, and
-    not what a longer model would.
+    A passage is read without what stands before it, so this is what another policy for long
+    documents would store, and not what a longer model would.
     """
     rest = Document(found.document.doc_id, found.document.full_text[found.reading.end :])
     passages = [chunk.text for chunk in islice(encoder.passages(rest), _MOST_PASSAGES)]
@@ -109,8 +73,17 @@ def _truncated(encoder: Encoder, asked: Asked, found: Found) -> Iterator[Loss]:
         read = found.reading.weights.get(term, 0.0)
         if weight > read:
             detail = f"weight {weight:.2f} in the text that was not read, {read:.2f} in what was"
-            yield _of_term(LossKind.TRUNCATION, term, asked.weights[term] * (weight - read), detail, asked, found)
+            yield _of_term(
+                LossKind.TRUNCATION,
+                term,
+                asked.weights[term] * (weight - read),
+                detail,
+                asked,
+                found,
+            )
 
 
-def _of_term(kind: LossKind, term: int, gain: float, detail: str, asked: Asked, found: Found) -> Loss:
+def _of_term(
+    kind: LossKind, term: int, gain: float, detail: str, asked: Asked, found: Found
+) -> Loss:
     return Loss(kind, asked.reading.vocabulary.term(term), asked.label(term, found), gain, detail)

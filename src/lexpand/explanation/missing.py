@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from lexpand.errors import DataError
-from lexpand.explanation.differences import Difference, PartDifference, differences_of, part_differences_of
-from lexpand.explanation.explanation import Explanation
+from lexpand.explanation.explaining import inquire
 from lexpand.explanation.inquiry import Inquiry
-from lexpand.explanation.losses import Loss, LossKind
-from lexpand.explanation.registry import inquire
+from lexpand.explanation.results import (
+    Contribution,
+    Difference,
+    Explanation,
+    Loss,
+    LossKind,
+    PartDifference,
+    WhyNot,
+)
 from lexpand.index.filters import Filter
 from lexpand.search import Retriever
-
-
-@dataclass(frozen=True, slots=True)
-class WhyNot:
-    """Why a document does not stand where another one does.
-
-    Attributes:
-        k: how many documents were asked for.
-        missing: the score of the document that is asked about.
-        than: the score of the other one; None where nothing else was found.
-        missing_rank, than_rank: their places, from 1, in an exact search of all that the filter lets through (of a
-            hybrid, of all that its parts rank); None where the document is no hit.
-        verdict: the answer in one sentence.
-        differences: the terms by the size of their difference; empty for a hybrid.
-        parts: of a hybrid, by the size of their difference.
-        losses: what the missing document lost by pruning, truncation, quantisation, effort or a filter, if the query
-            asks for it; the largest first.
-    """
-
-    k: int
-    missing: Explanation
-    than: Explanation | None
-    missing_rank: int | None
-    than_rank: int | None
-    verdict: str
-    differences: tuple[Difference, ...]
-    parts: tuple[PartDifference, ...]
-    losses: tuple[Loss, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold; see `Explanation.to_dict`."""
-        return {
-            "k": self.k,
-            "missing": self.missing.to_dict(),
-            "than": self.than and self.than.to_dict(),
-            "missing_rank": self.missing_rank,
-            "than_rank": self.than_rank,
-            "verdict": self.verdict,
-            "differences": [difference.to_dict() for difference in self.differences],
-            "parts": [
-                {**asdict(part), "differences": [difference.to_dict() for difference in part.differences]}
-                for part in self.parts
-            ],
-            "losses": [asdict(loss) for loss in self.losses],
-        }
-
-    def __str__(self) -> str:
-        from lexpand.explanation.plain import why_not_text
-
-        return why_not_text(self)
-
-    def to_html(self) -> str:
-        """A page of HTML that needs nothing else."""
-        from lexpand.explanation.page import why_not_page
-
-        return why_not_page(self)
-
-    def _repr_html_(self) -> str:
-        from lexpand.explanation.page import why_not_fragment
-
-        return why_not_fragment(self)
 
 
 def why_not(
@@ -88,8 +31,8 @@ def why_not(
 ) -> WhyNot:
     """Explain why a document is not found, or stands below another one.
 
-    A document that was cut is read to its end for this, and a ranking is asked for until the document is in it: this
-    takes longer than `explain`.
+    A document that was cut is read to its end for this, and a ranking is asked for until the
+    document is in it: this takes longer than `explain`.
 
     Args:
         retriever: who was asked.
@@ -109,7 +52,9 @@ def why_not(
     inquiry = inquire(retriever, query, filter)
     mine = inquiry.explanation(missing)
     if than is None:
-        than = next((match.doc_id for match in inquiry.best(max(2, k)) if match.doc_id != missing), None)
+        than = next(
+            (match.doc_id for match in inquiry.best(max(2, k)) if match.doc_id != missing), None
+        )
     other = None if than is None else inquiry.explanation(than)
     rank = inquiry.rank_of(missing)
     losses = (*_filtered(retriever, inquiry, missing), *inquiry.losses(missing, k))
@@ -131,7 +76,9 @@ def _filtered(retriever: Retriever, inquiry: Inquiry, doc_id: str) -> list[Loss]
         return []
     rank = inquire(retriever, inquiry.query).rank_of(doc_id)
     stands = "it is no hit either" if rank is None else f"it stands at rank {rank:,}"
-    return [Loss(LossKind.FILTER, "", "", 0.0, f"the filter excludes the document; without it {stands}")]
+    return [
+        Loss(LossKind.FILTER, "", "", 0.0, f"the filter excludes the document; without it {stands}")
+    ]
 
 
 def _verdict(mine: Explanation, rank: int | None, k: int, losses: Sequence[Loss]) -> str:
@@ -145,3 +92,42 @@ def _verdict(mine: Explanation, rank: int | None, k: int, losses: Sequence[Loss]
     if mine.parts:
         return mine.notes[0]
     return "the document shares no term with the query"
+
+
+def differences_of(
+    missing: Explanation, than: Explanation, losses: Sequence[Loss] = ()
+) -> tuple[Difference, ...]:
+    """The terms that two scores are made of, those that differ most first; they add up to the scores' difference."""
+    mine = {part.term: part for part in missing.contributions}
+    others = {part.term: part for part in than.contributions}
+    lost = {loss.term: loss.kind for loss in reversed(losses) if loss.term}
+    found = [_difference(mine.get(term), others.get(term), lost) for term in {**others, **mine}]
+    return tuple(sorted(found, key=lambda difference: -abs(difference.difference)))
+
+
+def _difference(
+    mine: Contribution | None, other: Contribution | None, lost: Mapping[str, LossKind]
+) -> Difference:
+    shown = mine or other
+    assert shown is not None
+    difference = (other.contribution if other else 0.0) - (mine.contribution if mine else 0.0)
+    return Difference(shown.label, mine, other, difference, lost.get(shown.term))
+
+
+def part_differences_of(
+    mine: Explanation, other: Explanation, losses: Sequence[Loss]
+) -> tuple[PartDifference, ...]:
+    """The parts of a hybrid, those that differ most first; they add up to the scores' difference."""
+    found = [
+        PartDifference(
+            part.kind,
+            part.contribution,
+            above.contribution,
+            above.contribution - part.contribution,
+            differences_of(
+                part.explanation, above.explanation, losses if part.kind == "splade" else ()
+            ),
+        )
+        for part, above in zip(mine.parts, other.parts, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda part: -abs(part.difference)))

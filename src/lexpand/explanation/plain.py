@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lexpand.explanation.explanation import Contribution, Explanation, Part
-from lexpand.explanation.page import describe
+from lexpand.render.text import table
 
 if TYPE_CHECKING:
-    from lexpand.explanation.differences import Difference
-    from lexpand.explanation.missing import WhyNot
+    from lexpand.explanation.results import Contribution, Difference, Explanation, Part, WhyNot
 
 # Terms of a table, and what is listed of terms that the document lacks; the rest is summed up.
 TERMS, _UNMATCHED = 20, 10
@@ -19,23 +17,34 @@ _LOSSES = 10
 
 def explanation_text(explanation: Explanation, terms: int = TERMS) -> str:
     """The score, its parts and their strongest terms, and the query's terms that the document lacks."""
-    return "\n".join([f"{_heading(explanation)} for {explanation.query}", *_body(explanation, terms, 0)])
+    return "\n".join(
+        [f"{_heading(explanation)} for {explanation.query}", *_body(explanation, terms, 0)]
+    )
 
 
 def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
     """The verdict, what was lost, and the terms that tell the two documents apart."""
-    lines = [f"{_heading(answer.missing)} for {answer.missing.query}", answer.verdict, *answer.missing.notes]
+    lines = [
+        f"{_heading(answer.missing)} for {answer.missing.query}",
+        answer.verdict,
+        *answer.missing.notes,
+    ]
     for loss in answer.losses[:_LOSSES]:
         if loss.detail != answer.verdict:
             gain = f"{loss.gain:+.3g}" if loss.gain else ""
-            lines.append(" ".join(filter(None, ("lost to", loss.kind, loss.label, gain))) + f": {loss.detail}")
+            lines.append(
+                " ".join(filter(None, ("lost to", loss.kind, loss.label, gain)))
+                + f": {loss.detail}"
+            )
     if answer.than is None:
         return "\n".join([*lines, "no other document was found"])
     place = "which is no hit" if answer.than_rank is None else f"at rank {answer.than_rank:,}"
     lines.append(f"compared with {_heading(answer.than)}, {place}")
     lines += _difference_table(answer.differences[:terms])
     for part in answer.parts:
-        lines.append(f"{part.kind} {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:")
+        lines.append(
+            f"{part.kind} {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:"
+        )
         lines += _difference_table(part.differences[:terms])
     return "\n".join(lines)
 
@@ -43,9 +52,9 @@ def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
 def document_side(part: Contribution) -> str:
     """The document's side of a contribution; by BM25 with how often the document has the word."""
     if part.statistics is None:
-        return describe(part.document)
+        return part.document.described()
     times = part.statistics.frequency
-    return f"{describe(part.document)}, {times:,} time{'' if times == 1 else 's'}"
+    return f"{part.document.described()}, {times:,} time{'' if times == 1 else 's'}"
 
 
 def part_heading(part: Part) -> str:
@@ -66,13 +75,21 @@ def _body(explanation: Explanation, terms: int, depth: int) -> Iterator[str]:
         yield f"{margin}{part.kind} {part_heading(part)}"
         yield from _body(part.explanation, terms, depth + 1)
     shown, rest = explanation.contributions[:terms], explanation.contributions[terms:]
-    rows = [(f"{part.contribution:.3f}", part.label, describe(part.query), document_side(part)) for part in shown]
-    yield from (margin + line for line in _table(("contribution", "term", "query", "document"), rows))
+    rows = [
+        (f"{part.contribution:.3f}", part.label, part.query.described(), document_side(part))
+        for part in shown
+    ]
+    yield from (
+        margin + line for line in table(("contribution", "term", "query", "document"), rows)
+    )
     if rest:
         total = sum(part.contribution for part in rest)
         yield f"{margin}{total:.3f} from {len(rest):,} more term{'' if len(rest) == 1 else 's'}"
     if explanation.unmatched:
-        names = [f"{lacking.label} {lacking.weight:.2f}" for lacking in explanation.unmatched[:_UNMATCHED]]
+        names = [
+            f"{lacking.label} {lacking.weight:.2f}"
+            for lacking in explanation.unmatched[:_UNMATCHED]
+        ]
         more = len(explanation.unmatched) - _UNMATCHED
         tail = f" and {more:,} more" if more > 0 else ""
         yield f"{margin}in the query, not in the document: {', '.join(names)}{tail}"
@@ -81,13 +98,4 @@ def _body(explanation: Explanation, terms: int, depth: int) -> Iterator[str]:
 
 def _difference_table(differences: Sequence[Difference]) -> list[str]:
     rows = [(f"{each.difference:+.3f}", each.term, each.reason) for each in differences]
-    return _table(("difference", "term", "why"), rows)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows in columns; none without a row."""
-    lines = [header, *rows]
-    if len(lines) == 1:
-        return []
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return table(("difference", "term", "why"), rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lexpand.data import Chunks, Document, Dtype, Long, Vocabulary
 from lexpand.encode import Encoder, Role, Trace
-from lexpand.explanation.explanation import Origin, Side, Span
+from lexpand.explanation.results import Origin, Side, Span
 from lexpand.index import StoredVector
 
 
@@ -17,7 +17,8 @@ class Passage:
 
     Attributes:
         trace: what it gave.
-        title: characters of the title and the space behind it, where it was put before a passage from elsewhere.
+        title: characters of the title and the space behind it, where it was put before a passage
+            from elsewhere.
         start: where the rest of the passage begins in the whole text.
     """
 
@@ -49,14 +50,22 @@ class Reading:
     """
 
     def __init__(
-        self, text: str, passages: Sequence[Passage], vocabulary: Vocabulary, dtype: Dtype = Dtype.FLOAT32
+        self,
+        text: str,
+        passages: Sequence[Passage],
+        vocabulary: Vocabulary,
+        dtype: Dtype = Dtype.FLOAT32,
     ) -> None:
         self.text = text
         self.exact = dtype is Dtype.FLOAT32
         self._noise = dtype.noise
         self.passages = passages
         self.tokens_lost = sum(passage.trace.tokens_lost for passage in passages)
-        ends = [passage.place((token.start, token.end))[1] for passage in passages for token in passage.trace.tokens]
+        ends = [
+            passage.place((token.start, token.end))[1]
+            for passage in passages
+            for token in passage.trace.tokens
+        ]
         self.end = max(ends, default=0)
         self.vocabulary = vocabulary
         self._inputs = frozenset[int]().union(*(passage.trace.input_terms for passage in passages))
@@ -103,7 +112,9 @@ class Reading:
     def unknown_words(self) -> int:
         """Words of which the vocabulary knows nothing."""
         tokens = (token for passage in self.passages for token in passage.trace.tokens)
-        return sum(token.word is not None and token.term in self.vocabulary.special for token in tokens)
+        return sum(
+            token.word is not None and token.term in self.vocabulary.special for token in tokens
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,9 @@ class Asked:
 
 def read_query(encoder: Encoder, query: str) -> Reading:
     """What the model reads in a query, without pruning."""
-    return Reading(query, [Passage(encoder.unpruned().trace(query, Role.QUERY))], encoder.vocabulary)
+    return Reading(
+        query, [Passage(encoder.unpruned().trace(query, Role.QUERY))], encoder.vocabulary
+    )
 
 
 def read_document(encoder: Encoder, document: Document, stored: StoredVector) -> Reading:
@@ -187,6 +200,10 @@ def _read_all(encoder: Encoder, document: Document, overlap: int | None) -> Read
     if alone.tokens_lost:
         passages = []
         for chunk in encoder.passages(document, overlap):
-            title = len(document.title) + 1 if chunk.start and len(chunk.text) > chunk.end - chunk.start else 0
+            title = (
+                len(document.title) + 1
+                if chunk.start and len(chunk.text) > chunk.end - chunk.start
+                else 0
+            )
             passages.append(Passage(encoder.trace(chunk.text, Role.DOCUMENT), title, chunk.start))
     return Reading(document.full_text, passages, encoder.vocabulary, encoder.dtypes[Role.DOCUMENT])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from lexpand.explanation.explanation import Contribution, Explanation, Origin, Side, Unmatched
+from collections.abc import Iterator, Sequence
+
 from lexpand.explanation.inquiry import Inquiry, place_of
-from lexpand.explanation.losses import Loss, LossKind, losses_of
-from lexpand.explanation.notes import document_notes, query_notes
-from lexpand.explanation.reading import Asked, Found, read_document, read_query
+from lexpand.explanation.losses import losses_of
+from lexpand.explanation.reading import Asked, Found, Reading, read_document, read_query
+from lexpand.explanation.results import (
+    Contribution,
+    Explanation,
+    Loss,
+    LossKind,
+    Origin,
+    Side,
+    Unmatched,
+)
 from lexpand.index import StoredVector
 from lexpand.index.filters import Filter
 from lexpand.search.sparse import SparseRetriever, VectorsAsked
@@ -20,17 +29,23 @@ class VectorInquiry(Inquiry):
 
     kind = "splade"
 
-    def __init__(self, retriever: SparseRetriever, asked: VectorsAsked, filter: Filter | None) -> None:
+    def __init__(
+        self, retriever: SparseRetriever, asked: VectorsAsked, filter: Filter | None
+    ) -> None:
         super().__init__(retriever, asked, filter)
         self._effort = retriever.effort
         self._encoder = retriever.encoder.encoding(self.searcher.space.encoding)
         self._vectors = asked.vectors
-        self._asked = Asked(self._vectors.as_dict(0), read_query(self._encoder, self.query), self._encoder.readable)
+        self._asked = Asked(
+            self._vectors.as_dict(0), read_query(self._encoder, self.query), self._encoder.readable
+        )
         self._read: dict[str, Found] = {}
 
     def rank_of(self, doc_id: str) -> int | None:
         """See `Inquiry.rank_of`; with effort 1, whatever the retriever's is."""
-        return place_of(doc_id, lambda k: self.searcher.search(self._vectors, k, filter=self.filter)[0])
+        return place_of(
+            doc_id, lambda k: self.searcher.search(self._vectors, k, filter=self.filter)[0]
+        )
 
     def explanation(self, doc_id: str) -> Explanation:
         """See `Inquiry.explanation`; of a document in chunks, that of its best one."""
@@ -51,7 +66,7 @@ class VectorInquiry(Inquiry):
             self._score(found.vector),
             tuple(sorted(parts, key=lambda part: -part.contribution)),
             tuple(sorted(missing, key=lambda lacking: -lacking.weight)),
-            notes=(*query_notes(asked), *document_notes(found, parts)),
+            notes=(*_query_notes(asked), *_document_notes(found, parts)),
         )
 
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:
@@ -62,7 +77,9 @@ class VectorInquiry(Inquiry):
         rank = self.rank_of(doc_id)
         if rank is None or rank > k or any(match.doc_id == doc_id for match in self.best(k)):
             return found
-        detail = f"exact search has the document at rank {rank}; the effort {self._effort:g} missed it"
+        detail = (
+            f"exact search has the document at rank {rank}; the effort {self._effort:g} missed it"
+        )
         return (Loss(LossKind.EFFORT, "", "", 0.0, detail), *found)
 
     def _found(self, doc_id: str) -> Found:
@@ -87,7 +104,9 @@ class VectorInquiry(Inquiry):
     def _contribution(self, term: int, found: Found) -> Contribution:
         asked, stored = self._asked.weights[term], found.weights[term]
         in_query = term in self._asked.reading.weights
-        in_text = term in found.reading.weights and found.reading.gives(term, stored, found.vector.scale)
+        in_text = term in found.reading.weights and found.reading.gives(
+            term, stored, found.vector.scale
+        )
         return Contribution(
             self._encoder.vocabulary.term(term),
             self._asked.label(term, found),
@@ -95,3 +114,36 @@ class VectorInquiry(Inquiry):
             self._asked.reading.side(term, asked) if in_query else Side(asked, Origin.FEEDBACK),
             found.reading.side(term, stored) if in_text else Side(stored, Origin.UNKNOWN),
         )
+
+
+def _query_notes(asked: Asked) -> Iterator[str]:
+    """Of a query."""
+    if not _tokens_read(asked.reading):
+        yield "the query has no words that the model reads"
+    elif not asked.weights:
+        yield "no term of the query has a weight"
+    yield from _cut("query", asked.reading)
+    unknown = asked.reading.unknown_words()
+    if unknown:
+        yield f"the model's vocabulary lacks {unknown:,} of the query's words"
+
+
+def _document_notes(found: Found, parts: Sequence[Contribution]) -> Iterator[str]:
+    """Of a document and the terms that it shares with the query."""
+    yield from _cut("document", found.reading)
+    unknown = sum(part.document.origin is Origin.UNKNOWN for part in parts)
+    if unknown:
+        yield (
+            f"{unknown:,} of {len(parts):,} terms have no word in the document: its text, read again, does not give "
+            "their stored weights, for it was encoded at another length or with other settings"
+        )
+
+
+def _cut(what: str, reading: Reading) -> Iterator[str]:
+    if reading.tokens_lost:
+        read = _tokens_read(reading)
+        yield f"the {what} has {read + reading.tokens_lost:,} tokens, of which the model reads {read:,}"
+
+
+def _tokens_read(reading: Reading) -> int:
+    return sum(len(passage.trace.tokens) for passage in reading.passages)

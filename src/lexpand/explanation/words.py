@@ -7,22 +7,31 @@ from collections.abc import Mapping
 
 from lexpand._native import split_words
 from lexpand.encode import WordAnalyzer
-from lexpand.explanation.explanation import Contribution, Explanation, Origin, Side, Span, Unmatched, WordStatistics
 from lexpand.explanation.inquiry import Inquiry, place_of
-from lexpand.explanation.losses import Loss
+from lexpand.explanation.results import (
+    Contribution,
+    Explanation,
+    Loss,
+    Origin,
+    Side,
+    Span,
+    Unmatched,
+    WordStatistics,
+)
 from lexpand.index import WordScore, WordShare
 from lexpand.index.filters import Filter
 from lexpand.search.words import WordRetriever, WordsAsked
 
 Places = Mapping[str, "list[Span]"]
-"""Of each analysed word, where it stands in a text."""
+"""Of each analyzed word, where it stands in a text."""
 
 
 class WordInquiry(Inquiry):
     """A question to a `WordRetriever`.
 
-    A word's weight in the query is its count, or what feedback made of it, times its inverse document frequency, in the
-    document the saturated frequency, frequency / (frequency + norm); the norm grows with the document's length.
+    A word's weight in the query is its count, or what feedback made of it, times its inverse
+    document frequency, in the document the saturated frequency, frequency / (frequency + norm); the
+    norm grows with the document's length.
 
     See `Inquiry` for the arguments.
     """
@@ -57,7 +66,10 @@ class WordInquiry(Inquiry):
             found.span,
             found.score,
             tuple(sorted(parts, key=lambda part: -part.contribution)),
-            tuple(Unmatched(word, word, weight) for word, weight in sorted(found.absent, key=lambda pair: -pair[1])),
+            tuple(
+                Unmatched(word, word, weight)
+                for word, weight in sorted(found.absent, key=lambda pair: -pair[1])
+            ),
             notes=self._notes(found),
         )
 
@@ -77,7 +89,9 @@ class WordInquiry(Inquiry):
             _side(asked, tuple(self._asked[share.word]), self.query)
             if share.word in self._asked
             else Side(asked, Origin.FEEDBACK),
-            _side(share.share / asked, spans, text) if known else Side(share.share / asked, Origin.UNKNOWN),
+            _side(share.share / asked, spans, text)
+            if known
+            else Side(share.share / asked, Origin.UNKNOWN),
             WordStatistics(share.frequency, share.documents, share.idf),
         )
 
@@ -85,7 +99,9 @@ class WordInquiry(Inquiry):
         if not self._asked:
             only = "only stop words" if split_words(self.query) else "no words"
             return (f"the query has {only}",)
-        return (f"the document has {found.length:,} words; the average is {found.average_length:,.1f}",)
+        return (
+            f"the document has {found.length:,} words; the average is {found.average_length:,.1f}",
+        )
 
 
 def places_of(analyzer: WordAnalyzer, text: str, offset: int = 0) -> Places:

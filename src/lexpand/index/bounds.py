@@ -13,15 +13,21 @@ from lexpand.index.searching import find_vectors
 from lexpand.index.snapshot import Snapshot
 
 
-def largest_weights(snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int) -> NDArray[np.float64]:
+def largest_weights(
+    snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int
+) -> NDArray[np.float64]:
     """See `Index.largest_weights`."""
     wanted = terms.tolist()
     known = snapshot.largest_weights
     new = sorted(set(wanted).difference(known))
     if new:
-        alone = SparseVectors(np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size)
+        alone = SparseVectors(
+            np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size
+        )
         best = find_vectors(snapshot, snapshot.live, alone, 1.0, 1)(range(len(new)), 1)
-        known.update(zip(new, (float(units.scores.max(initial=0)) for units in best), strict=True))
+        known.update(
+            zip(new, (float(passages.scores.max(initial=0)) for passages in best), strict=True)
+        )
     return np.array([known[term] for term in wanted])
 
 
@@ -29,7 +35,10 @@ def word_bounds(snapshot: Snapshot, queries: Sequence[Mapping[str, float]]) -> l
     """See `Index.word_bounds`; each query by its words with their weights."""
     # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
     return [
-        float(inverse_word_frequencies(snapshot, list(words)) @ np.array(list(words.values()), np.float64))
+        float(
+            inverse_word_frequencies(snapshot, list(words))
+            @ np.array(list(words.values()), np.float64)
+        )
         for words in queries
     ]
 
@@ -38,5 +47,5 @@ def inverse_word_frequencies(snapshot: Snapshot, words: Sequence[str]) -> NDArra
     """See `Index.inverse_word_frequencies`."""
     fields = [segment.words for segment in snapshot.segments]
     having = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
-    units, _ = snapshot.word_totals
-    return np.where(having > 0, np.log1p((units - having + 0.5) / (having + 0.5)), 0.0)
+    passages, _ = snapshot.word_totals
+    return np.where(having > 0, np.log1p((passages - having + 0.5) / (having + 0.5)), 0.0)

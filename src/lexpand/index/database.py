@@ -22,7 +22,8 @@ _IDLE = 8
 class Database:
     """One connection for changes, which threads use in turn, and as many for reading as threads read at a time.
 
-    Each is made when it is first needed. A fork waits until none is in use, and both sides then connect anew.
+    Each is made when it is first needed. A fork waits until none is in use, and both sides then
+    connect anew.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,10 +71,13 @@ class Database:
         """Nothing, where the file at the path is the one that was opened.
 
         Raises:
-            IndexStateError: it was removed, or another one is there: what is written here would be lost.
+            IndexStateError: it was removed, or another one is there: what is written here would be
+                lost.
         """
         if not self._closed and self._opened != self._file_there():
-            raise IndexStateError(f"{self.path.parent} was removed or replaced since it was opened: open it again")
+            raise IndexStateError(
+                f"{self.path.parent} was removed or replaced since it was opened: open it again"
+            )
 
     def _file_there(self) -> tuple[int, int] | None:
         """What tells the file at the path from another one."""
@@ -90,7 +94,11 @@ class Database:
             try:
                 yield db
             except KeyError as error:
-                what = f"it lacks row {error}" if isinstance(error.args[0], int) else f"it lacks {error}"
+                what = (
+                    f"it lacks row {error}"
+                    if isinstance(error.args[0], int)
+                    else f"it lacks {error}"
+                )
                 raise CorruptIndex(f"{self.path} is damaged ({what}); {RESTORE}") from error
             except (DataError, TypeError, ValueError) as error:
                 raise CorruptIndex(f"{self.path} is damaged ({error}); {RESTORE}") from error
@@ -98,7 +106,9 @@ class Database:
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._free:
-            while self._forking:  # else readers that follow one another would never let a fork have its turn
+            while (
+                self._forking
+            ):  # else readers that follow one another would never let a fork have its turn
                 self._free.wait()
             if self._closed:
                 raise IndexStateError(f"{self.path.parent} is closed: open it again")
@@ -135,7 +145,8 @@ class Database:
     def fold_log(self) -> bool:
         """Move SQLite's log into the file; whether nothing is left of it, not even of a commit that failed.
 
-        A commit whose sync failed may stand in the log whole: were the process to end now, the next one would find it.
+        A commit whose sync failed may stand in the log whole: were the process to end now, the next
+        one would find it.
         """
         try:
             with self.use() as db:
@@ -150,8 +161,9 @@ _waiting: list[Database] = []
 
 
 def _before_fork() -> None:
-    # Neither a connection nor SQLite's own record of its locks must cross a fork (sqlite.org/howtocorrupt.html, 2.6),
-    # nor a turn that a thread holds which the child will not have.
+    # Neither a connection nor SQLite's own record of its locks must cross a fork
+    # (sqlite.org/howtocorrupt.html, 2.6), nor a turn that a thread holds which the child will not
+    # have.
     for database in list(_databases):
         database._free.acquire()
         database._forking = True
@@ -172,7 +184,9 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def _connect(path: Path, create: bool) -> sqlite3.Connection:
@@ -229,7 +243,9 @@ def _translating_errors(path: Path) -> Iterator[None]:
         if code in _REFUSED_BY_DISK:
             raise StorageError(f"{path}: {_REFUSED_BY_DISK[code]} ({error})") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise IndexLocked(f"{path} is in use by another process; try again when it has ended") from error
+            raise IndexLocked(
+                f"{path} is in use by another process; try again when it has ended"
+            ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise CorruptIndex(f"{path} is damaged ({error}); {RESTORE}") from error
         raise IndexStateError(f"{path}: SQLite says: {error}") from error

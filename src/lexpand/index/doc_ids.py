@@ -1,6 +1,7 @@
-"""The ids of a segment's documents, beside its units: a search names what it found without asking the catalogue.
+"""The ids of a segment's documents, beside its passages: a search names what it found without asking the catalog.
 
-The catalogue decides who is there; what stands here never changes for a row. "Ids" in docs/format.md specifies it.
+The catalog decides who is there; what stands here never changes for a row. "Ids" in
+docs/format.md specifies it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ STARTS, TEXT = 96, 97
 """The kinds of section."""
 
 NO_FIELD = 2**32 - 1
-"""The field of sections that belong to units."""
+"""The field of sections that belong to passages."""
 
 Sections: TypeAlias = Callable[[int], NDArray[np.uint8] | None]
 """The bytes of a section by its kind; None where there is none."""
@@ -27,10 +28,10 @@ Sections: TypeAlias = Callable[[int], NDArray[np.uint8] | None]
 
 @dataclass(frozen=True, slots=True)
 class DocIds:
-    """The doc_id of each unit.
+    """The doc_id of each passage.
 
     Attributes:
-        starts: uint64 [units + 1]: where each id begins in ``text``.
+        starts: uint64 [passages + 1]: where each id begins in ``text``.
         text: uint8 [bytes], the ids in UTF-8, one after the other.
     """
 
@@ -39,27 +40,29 @@ class DocIds:
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> DocIds:
-        """These ids, one a unit."""
+        """These ids, one a passage."""
         encoded = [doc_id.encode() for doc_id in ids]
         starts = np.cumsum([0, *map(len, encoded)], dtype=np.uint64)
         return cls(starts, np.frombuffer(b"".join(encoded), np.uint8))
 
     @classmethod
-    def open(cls, section: Sections, units: int) -> DocIds:
+    def open(cls, section: Sections, passages: int) -> DocIds:
         """Those of a segment.
 
         Raises:
-            CorruptIndex: it has none, or their sections do not fit ``units``.
+            CorruptIndex: it has none, or their sections do not fit ``passages``.
         """
         starts, text = section(STARTS), section(TEXT)
         if starts is None or text is None:
-            raise CorruptIndex(f"sections {STARTS} and {TEXT}, the ids of its documents, are missing")
-        if starts.size != 8 * (units + 1):
-            raise CorruptIndex(f"section {STARTS} has {starts.size} bytes for {units} units")
+            raise CorruptIndex(
+                f"sections {STARTS} and {TEXT}, the ids of its documents, are missing"
+            )
+        if starts.size != 8 * (passages + 1):
+            raise CorruptIndex(f"section {STARTS} has {starts.size} bytes for {passages} passages")
         return cls(starts.view(np.uint64), text)
 
     def at(self, ordinals: NDArray[np.uint32]) -> list[str]:
-        """The ids of these units.
+        """The ids of these passages.
 
         Raises:
             CorruptIndex: a place is past the text, or what stands there is not UTF-8.
@@ -67,11 +70,13 @@ class DocIds:
         return _native.strings_at(self.starts, self.text, np.ascontiguousarray(ordinals))
 
     def taken(self, ordinals: NDArray[np.int64]) -> DocIds:
-        """Those of these units alone."""
+        """Those of these passages alone."""
         starts = self.starts.astype(np.int64)
         lengths = np.diff(starts)[ordinals]
         ends = np.cumsum(lengths)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[ordinals] - ends + lengths, lengths)
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+            starts[ordinals] - ends + lengths, lengths
+        )
         return DocIds(np.concatenate([[0], ends]).astype(np.uint64), self.text[places])
 
     @property

@@ -1,6 +1,6 @@
 """Search by its definition, in NumPy: slow, simple, and to the bit what the native search gives.
 
-docs/format.md defines the score. Every unit is scored; nothing is skipped.
+docs/format.md defines the score. Every passage is scored; nothing is skipped.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ def search(
 
     Scores descend; where they are equal, rows and then ordinals ascend.
 
-    Beside each segment stand the units that may be found. Scores above zero only.
+    Beside each segment stand the passages that may be found. Scores above zero only.
     """
-    parts = [_Part(segment, units, field) for segment, units in segments]
+    parts = [_Part(segment, passages, field) for segment, passages in segments]
     rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
     owners = np.repeat(np.arange(len(parts), dtype=np.uint32), [len(part.rows) for part in parts])
-    ordinals = np.concatenate([np.zeros(0, np.uint32), *(np.arange(len(part.rows), dtype=np.uint32) for part in parts)])
+    ordinals = np.concatenate(
+        [np.zeros(0, np.uint32), *(np.arange(len(part.rows), dtype=np.uint32) for part in parts)]
+    )
     found = []
     for i in range(len(queries)):
         scores = np.concatenate([np.zeros(0), *(part.scores(*queries.row(i)) for part in parts)])
@@ -38,24 +40,28 @@ def search(
 
 
 class _Part:
-    """One segment's field, its stored weights sorted by term; within a term, by unit."""
+    """One segment's field, its stored weights sorted by term; within a term, by passage."""
 
-    def __init__(self, segment: _native.Segment, units: Set, field: int) -> None:
+    def __init__(self, segment: _native.Segment, passages: Set, field: int) -> None:
         starts, terms, impacts, scales = segment.forward(field)
         order = np.argsort(terms, kind="stable")
         self.rows = segment.rows()
-        self._scales = scales.astype(np.float64) * as_mask(units, segment.units)
+        self._scales = scales.astype(np.float64) * as_mask(passages, segment.units)
         self._terms = terms[order]
         self._impacts = impacts[order].astype(np.float64)
-        self._units = np.repeat(np.arange(segment.units), np.diff(starts).astype(np.int64))[order]
+        self._passages = np.repeat(np.arange(segment.units), np.diff(starts).astype(np.int64))[
+            order
+        ]
 
-    def scores(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores of all units, float64 [units]; 0 for those that may not be found.
+    def scores(
+        self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Scores of all passages, float64 [passages]; 0 for those that may not be found.
 
-        Terms ascend, so each unit's sum grows in the order defined.
+        Terms ascend, so each passage's sum grows in the order defined.
         """
         sums = np.zeros(len(self.rows))
         for term, weight in zip(terms, weights.astype(np.float64), strict=True):
             first, end = np.searchsorted(self._terms, [term, int(term) + 1])
-            sums[self._units[first:end]] += weight * self._impacts[first:end]
+            sums[self._passages[first:end]] += weight * self._impacts[first:end]
         return sums * self._scales

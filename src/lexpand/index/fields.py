@@ -14,7 +14,8 @@ from lexpand.index.filters.names import Path, format_field
 _VALUES = 5
 """Frequent values that are listed of a field."""
 
-# Distinct values that are counted of a field; one with more, such as a path, has no frequent ones to list.
+# Distinct values that are counted of a field; one with more, such as a path, has no frequent ones
+# to list.
 _MOST_VALUES = 1_000
 
 
@@ -26,7 +27,8 @@ class FieldInfo:
         name: as a filter writes it.
         types: of its values: ``string``, ``integer``, ``number``, ``boolean``, ``list``, ``null``.
         documents: how many have it.
-        values: frequent values with the number of documents that have each; empty where most differ.
+        values: frequent values with the number of documents that have each; empty where most
+            differ.
         column: whether it is a declared column.
     """
 
@@ -48,7 +50,9 @@ class _Seen:
     values: Counter[str] = field(default_factory=Counter)
 
 
-def fields_in(metadata: Iterable[Mapping[str, JsonValue]], columns: Iterable[str]) -> list[FieldInfo]:
+def fields_in(
+    metadata: Iterable[Mapping[str, JsonValue]], columns: Iterable[str]
+) -> list[FieldInfo]:
     """The fields of documents, given by their metadata, most frequent first."""
     seen: dict[Path, _Seen] = {}
     for each in metadata:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexpand.errors import IndexStateError, StorageError
-from lexpand.index.catalogue import FILE, Catalogue
+from lexpand.index.catalog import FILE, Catalog
 
 
 def is_unfinished(path: Path) -> bool:
@@ -13,14 +13,14 @@ def is_unfinished(path: Path) -> bool:
     made_by_create = {FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"}
     if not {entry.name for entry in path.iterdir()} <= made_by_create:
         return False
-    catalogue = Catalogue(path)
+    catalog = Catalog(path)
     try:
-        return catalogue.is_blank()
+        return catalog.is_blank()
     finally:
-        catalogue.close()
+        catalog.close()
 
 
-def make_room(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """Make the folder; one that holds more than the left-over of an interrupted `create` is refused.
 
     Raises:
@@ -33,7 +33,9 @@ def make_room(path: Path) -> None:
         if not any(path.iterdir()):
             return
     except OSError as error:
-        raise StorageError(f"cannot make an index at {path}: {error.strerror}; choose another place") from error
+        raise StorageError(
+            f"cannot make an index at {path}: {error.strerror}; choose another place"
+        ) from error
     if (path / FILE).exists() and not is_unfinished(path):
         raise IndexStateError(
             f"{path} holds an index already, or a {FILE} of something else: open it, or choose another folder"
@@ -44,8 +46,20 @@ def make_room(path: Path) -> None:
         entry.unlink()
 
 
-# SQLite's log is shared memory, and the locks of many network file systems do not lock: sqlite.org/wal.html, section 2.
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "glusterfs", "fuse.glusterfs"}
+# SQLite's log is shared memory, and the locks of many network file systems do not lock:
+# sqlite.org/wal.html, section 2.
+_NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "afs",
+    "ceph",
+    "fuse.sshfs",
+    "glusterfs",
+    "fuse.glusterfs",
+}
 
 
 def _refuse_network(path: Path) -> None:
@@ -60,11 +74,18 @@ def _refuse_network(path: Path) -> None:
 def file_system(path: Path, mounts: Path) -> str:
     """The kind of file system of a path, as Linux lists it; empty where nobody knows."""
     try:
-        lines = [line.split() for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines()]
+        lines = [
+            line.split()
+            for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+        ]
     except OSError:
         return ""
     where = path.absolute()
     # A space in a mount point is written as an octal escape.
     points = [(Path(line[1].replace("\\040", " ")), line[2]) for line in lines if len(line) > 2]
-    found = [(len(point.parts), i, kind) for i, (point, kind) in enumerate(points) if where.is_relative_to(point)]
+    found = [
+        (len(point.parts), i, kind)
+        for i, (point, kind) in enumerate(points)
+        if where.is_relative_to(point)
+    ]
     return max(found)[2] if found else ""

@@ -1,4 +1,4 @@
-"""Which documents do the units make that a search found? A document, or a group of them, by its best unit."""
+"""Which documents do the passages make that a search found? A document, or a group of them, by its best passage."""
 
 from __future__ import annotations
 
@@ -8,82 +8,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import JsonValue
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 from lexpand.index.filters import group_key, parse_field
+from lexpand.index.passages import RankedPassages
 from lexpand.index.results import Matches
 from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
-from lexpand.index.units import Units
 
 Key = Callable[[Sequence[int]], Sequence[Hashable]]
 """The groups of documents, given by row."""
 
 
-def best_units(
-    find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalogue: Catalogue
-) -> list[Units]:
-    """The best unit of each of the best ``k`` documents of each query, or of ``k`` values of a field.
+def best_passages(
+    find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalog: Catalog
+) -> list[RankedPassages]:
+    """The best passage of each of the best ``k`` documents of each query, or of ``k`` values of a field.
 
     Raises:
         FilterError: ``group_by`` is no name of a field, or no document has it.
     """
     if group_by is not None:
-        return _best_groups(find, queries, k, _by_value(catalogue, group_by))
+        return _best_groups(find, queries, k, _by_value(catalog, group_by))
     if snapshot.has_chunks:
         return _best_groups(find, queries, k, lambda rows: rows)
     return find(range(queries), k)
 
 
-def named(units: Units, snapshot: Snapshot) -> Matches:
-    """Units with the ids of their documents, and their spans where documents have chunks."""
-    spans = spans_of(units, snapshot) if snapshot.has_chunks else None
-    return Matches(doc_ids_of(units, snapshot), units.scores, units.rows, spans)
+def named(passages: RankedPassages, snapshot: Snapshot) -> Matches:
+    """RankedPassages with the ids of their documents, and their spans where documents have chunks."""
+    spans = spans_of(passages, snapshot) if snapshot.has_chunks else None
+    return Matches(doc_ids_of(passages, snapshot), passages.scores, passages.rows, spans)
 
 
-def places_of_groups(catalogue: Catalogue, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
+def places_of_groups(catalog: Catalog, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
     """The group of each row.
 
     Raises:
         FilterError: ``group_by`` is no name of a field, or no document has it.
     """
-    return _by_value(catalogue, group_by)(rows)
+    return _by_value(catalog, group_by)(rows)
 
 
-def doc_ids_of(units: Units, snapshot: Snapshot) -> list[str]:
-    """The ids of the units' documents, from their segments."""
+def doc_ids_of(passages: RankedPassages, snapshot: Snapshot) -> list[str]:
+    """The ids of the passages' documents, from their segments."""
     if len(snapshot.segments) == 1:
-        return snapshot.segments[0].doc_ids_at(units.ordinals)
-    found = [""] * len(units)
+        return snapshot.segments[0].doc_ids_at(passages.ordinals)
+    found = [""] * len(passages)
     for place, segment in enumerate(snapshot.segments):
-        chosen = np.flatnonzero(units.segments == place)
+        chosen = np.flatnonzero(passages.segments == place)
         if len(chosen):
-            for i, doc_id in zip(chosen.tolist(), segment.doc_ids_at(units.ordinals[chosen]), strict=True):
+            for i, doc_id in zip(
+                chosen.tolist(), segment.doc_ids_at(passages.ordinals[chosen]), strict=True
+            ):
                 found[i] = doc_id
     return found
 
 
-def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[Units]:
-    """The best unit of each of the best ``k`` groups, exact: more units are asked for until they are of k groups."""
-    found: dict[int, Units] = {}
+def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[RankedPassages]:
+    """The best passage of each of the best ``k`` groups, exact: more passages are asked for until they are of k groups."""
+    found: dict[int, RankedPassages] = {}
     missing, wanted = list(range(queries)), k
     while missing:
-        for number, units in zip(missing, find(missing, wanted), strict=True):
+        for number, passages in zip(missing, find(missing, wanted), strict=True):
             best: dict[Hashable, int] = {}
-            for place, group in enumerate(key(units.rows.tolist())):
+            for place, group in enumerate(key(passages.rows.tolist())):
                 best.setdefault(group, place)
-            if len(best) >= k or len(units) < wanted:
-                found[number] = units.at(list(best.values())[:k])
+            if len(best) >= k or len(passages) < wanted:
+                found[number] = passages.at(list(best.values())[:k])
         missing = [number for number in missing if number not in found]
         wanted *= 4
     return [found[number] for number in range(queries)]
 
 
-def _by_value(catalogue: Catalogue, field: str) -> Key:
+def _by_value(catalog: Catalog, field: str) -> Key:
     """A document's value of ``field`` (dots reach into objects), or its row without one."""
     path = parse_field(field)
 
     def groups(rows: Sequence[int]) -> Sequence[Hashable]:
-        documents = catalogue.documents(sorted(set(rows)))
+        documents = catalog.documents(sorted(set(rows)))
         values = {row: _value(document.metadata, path) for row, document in documents.items()}
         return [row if values[row] is None else group_key(values[row]) for row in rows]
 
@@ -99,10 +101,10 @@ def _value(metadata: Mapping[str, JsonValue], path: Sequence[str]) -> JsonValue:
     return value
 
 
-def spans_of(units: Units, snapshot: Snapshot) -> list[tuple[int, int]]:
-    """The characters of each unit, first and end."""
-    spans: NDArray[np.uint32] = np.zeros((len(units), 2), np.uint32)
+def spans_of(passages: RankedPassages, snapshot: Snapshot) -> list[tuple[int, int]]:
+    """The characters of each passage, first and end."""
+    spans: NDArray[np.uint32] = np.zeros((len(passages), 2), np.uint32)
     for place, segment in enumerate(snapshot.segments):
-        chosen = units.segments == place
-        spans[chosen] = segment.spans[units.ordinals[chosen]]
+        chosen = passages.segments == place
+        spans[chosen] = segment.spans[passages.ordinals[chosen]]
     return [(first, end) for first, end in spans.tolist()]

@@ -11,17 +11,16 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.index.catalogue import FILE, Catalogue, Commit
+from lexpand.index.catalog import FILE, Catalog, Commit
 from lexpand.index.columns import check_columns
-from lexpand.index.folder import is_unfinished, make_room
+from lexpand.index.folder import is_unfinished, make_folder
 from lexpand.index.maintenance import back_up, check_index
 from lexpand.index.reading import Reading
 from lexpand.index.results import Presence
 from lexpand.index.schema import Schema
 from lexpand.index.searcher import Searcher
 from lexpand.index.segment_files import Spans
-from lexpand.index.snapshot import Snapshot
-from lexpand.index.snapshots import Snapshots
+from lexpand.index.snapshot import Snapshot, Snapshots
 from lexpand.index.writer import Writer
 
 MEMORY_MIB = 1024
@@ -31,28 +30,29 @@ MEMORY_MIB = 1024
 class Index(Reading):
     """Documents and their sparse vectors in a folder. `create` makes one, `open` opens one.
 
-    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards. Searches see one
-    commit, the newest as of opening, of `refresh`, or of this object's own last commit, whatever others write
-    meanwhile. One object at a time may write; any number read. An open index may be shared by threads for searching;
-    in a forked child it opens its catalogue again, and a pickle of it is its path.
+    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards.
+    Searches see one commit, the newest as of opening, of `refresh`, or of this object's own last
+    commit, whatever others write meanwhile. One object at a time may write; any number read. An
+    open index may be shared by threads for searching; in a forked child it opens its catalog
+    again, and a pickle of it is its path.
 
     Attributes:
         path: the folder.
         schema: what it holds of each document.
     """
 
-    def __init__(self, path: Path, catalogue: Catalogue, *, verify: bool, memory_mib: int) -> None:
+    def __init__(self, path: Path, catalog: Catalog, *, verify: bool, memory_mib: int) -> None:
         self.path = path
         self._verify = verify
         self._memory_mib = memory_mib
-        self._catalogue = catalogue
+        self._catalog = catalog
         try:
-            self.schema = catalogue.schema()
-            self._snapshots = Snapshots(path, catalogue, self.schema, verify=verify)
+            self.schema = catalog.schema()
+            self._snapshots = Snapshots(path, catalog, self.schema, verify=verify)
         except BaseException:
-            catalogue.close()
+            catalog.close()
             raise
-        self._writer = Writer(path, catalogue, self._snapshots, memory_mib << 20)
+        self._writer = Writer(path, catalog, self._snapshots, memory_mib << 20)
 
     @classmethod
     def create(
@@ -70,9 +70,11 @@ class Index(Reading):
             path: the folder.
             space: whose vectors it will hold, e.g. ``encoder.space``.
             words: index the documents' words too, for `search_words` (BM25).
-            columns: metadata fields that become columns, with their types (``integer``, ``number``, ``keyword``,
-                ``boolean``): filters over them are quick, and a document whose field has another type is refused.
-            memory_mib: memory for the postings that are laid out at a time while a segment is written, in MiB.
+            columns: metadata fields that become columns, with their types (``integer``, ``number``,
+                ``keyword``, ``boolean``): filters over them are quick, and a document whose field
+                has another type is refused.
+            memory_mib: memory for the postings that are laid out at a time while a segment is
+                written, in MiB.
 
         Raises:
             IndexStateError: the folder holds an index or other files.
@@ -81,9 +83,9 @@ class Index(Reading):
         """
         schema = Schema(space, words, check_columns(columns or {}))
         path = Path(path)
-        make_room(path)
-        catalogue = Catalogue.create(path, schema, f"lexpand {_native.__version__}")
-        return cls(path, catalogue, verify=True, memory_mib=memory_mib)
+        make_folder(path)
+        catalog = Catalog.create(path, schema, f"lexpand {_native.__version__}")
+        return cls(path, catalog, verify=True, memory_mib=memory_mib)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True, memory_mib: int = MEMORY_MIB) -> Index:
@@ -91,7 +93,8 @@ class Index(Reading):
 
         Args:
             path: the folder.
-            verify: read every segment once and compare checksums; without it only sizes and headers are checked.
+            verify: read every segment once and compare checksums; without it only sizes and headers
+                are checked.
             memory_mib: see `create`.
 
         Raises:
@@ -100,7 +103,7 @@ class Index(Reading):
             CorruptIndex: a file is damaged or gone.
         """
         path = Path(path)
-        return cls(path, Catalogue.open(path), verify=verify, memory_mib=memory_mib)
+        return cls(path, Catalog.open(path), verify=verify, memory_mib=memory_mib)
 
     @staticmethod
     def exists(path: str | Path) -> bool:
@@ -114,7 +117,7 @@ class Index(Reading):
 
     def searcher(self) -> Searcher:
         """The commit that searches see, to be read as long as the searcher is held; see `Searcher`."""
-        return Searcher(self.path, self.schema, self._catalogue, self._snapshot)
+        return Searcher(self.path, self.schema, self._catalog, self._snapshot)
 
     def refresh(self) -> bool:
         """See the newest commit; whether there was a newer one.
@@ -130,7 +133,11 @@ class Index(Reading):
         return self._writer.presence(documents)
 
     def add(
-        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+        self,
+        documents: Sequence[Document],
+        vectors: SparseVectors,
+        *,
+        chunks: Sequence[Spans] | None = None,
     ) -> int:
         """Add documents; they wait for `commit`.
 
@@ -139,30 +146,36 @@ class Index(Reading):
         Args:
             documents: the documents.
             vectors: their vectors, one row a document; with ``chunks``, one row a chunk.
-            chunks: of each document, the characters of its chunks in `Document.full_text`, first and end. A document
-                is found by its best chunk.
+            chunks: of each document, the characters of its chunks in `Document.full_text`, first
+                and end. A document is found by its best chunk.
 
         Returns:
             How many were added.
 
         Raises:
-            DuplicateDocument: a doc_id is there with another content, or twice in ``documents`` with two contents.
-                Nothing of this call is added then.
+            DuplicateDocument: a doc_id is there with another content, or twice in ``documents``
+                with two contents. Nothing of this call is added then.
             ContractMismatch: the vectors are another model's.
             VectorError: there is not one vector a document, or the vocabulary has another size.
-            DataError: a document's metadata cannot be held by a column, or a chunk is not in its text.
+            DataError: a document's metadata cannot be held by a column, or a chunk is not in its
+                text.
             IndexLocked: another writer is at work.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=False)
 
     def replace(
-        self, documents: Sequence[Document], vectors: SparseVectors, *, chunks: Sequence[Spans] | None = None
+        self,
+        documents: Sequence[Document],
+        vectors: SparseVectors,
+        *,
+        chunks: Sequence[Spans] | None = None,
     ) -> int:
         """Add documents, or put them in the place of those with the same doc_id; at `commit`, both at once.
 
-        A document that is there already with the same content is skipped. Arguments, result and errors are those of
-        `add`; a doc_id twice in ``documents`` with two contents is still a DuplicateDocument.
+        A document that is there already with the same content is skipped. Arguments, result and
+        errors are those of `add`; a doc_id twice in ``documents`` with two contents is still a
+        DuplicateDocument.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=True)
@@ -170,7 +183,7 @@ class Index(Reading):
     def delete(self, doc_ids: Sequence[str]) -> int:
         """Delete documents at the next `commit`; ids that the index lacks are left alone.
 
-        The texts stay in the catalogue until a merge or `compact`.
+        The texts stay in the catalog until a merge or `compact`.
 
         Returns:
             How many were there.
@@ -188,7 +201,8 @@ class Index(Reading):
         Segments that have become many are merged afterwards, each merge a commit of its own.
 
         Raises:
-            StorageError: the disk refuses. The changes still wait: free some space and commit again.
+            StorageError: the disk refuses. The changes still wait: free some space and commit
+                again.
         """
         return self._writer.commit()
 
@@ -215,11 +229,12 @@ class Index(Reading):
     def check(self) -> list[str]:
         """What is wrong with the newest commit, in words; nothing, where all is well.
 
-        Reads everything: checksums and values of all segments, postings against the forward index, SQLite's own
-        structures, each document's content against its recorded hash, and that each live document has its units.
+        Reads everything: checksums and values of all segments, postings against the forward index,
+        SQLite's own structures, each document's content against its recorded hash, and that each
+        live document has its passages.
         """
         self.refresh()
-        return check_index(self.path, self._catalogue, self._snapshot)
+        return check_index(self.path, self._catalog, self._snapshot)
 
     def backup(self, target: str | Path) -> Commit:
         """Copy the newest commit to a folder that does not exist or is empty, while others may go on writing.
@@ -232,12 +247,12 @@ class Index(Reading):
             StorageError: the disk refuses; what was copied by then is removed.
         """
         self.refresh()
-        return back_up(self.path, self._catalogue, Path(target))
+        return back_up(self.path, self._catalog, Path(target))
 
     @property
     def source_fields(self) -> dict[str, Any]:
         """Which fields of a source make a document (`lexpand.data.Fields`), as they were given last."""
-        return self._catalogue.source_fields()
+        return self._catalog.source_fields()
 
     def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
         """Record which fields of a source make a document, so that they are given once.
@@ -245,19 +260,22 @@ class Index(Reading):
         Raises:
             StorageError: the disk refuses.
         """
-        self._catalogue.keep_source_fields(fields)
+        self._catalog.keep_source_fields(fields)
 
     def close(self) -> None:
         """Release the files and the writer's lock. Changes without `commit` are forgotten."""
         self._writer.close()
         self._snapshots.close()
-        self._catalogue.close()
+        self._catalog.close()
 
     def __enter__(self) -> Index:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

@@ -1,7 +1,8 @@
 """Which snapshots are being read? A lease is a locked file named after a commit; a process that ends loses its locks.
 
-Only the writer removes files and rows, and nothing that a lease covers. A reader makes its lease and then looks whether
-its commit is still the newest; the writer commits and then looks for leases: one of them always sees the other.
+Only the writer removes files and rows, and nothing that a lease covers. A reader makes its lease
+and then looks whether its commit is still the newest; the writer commits and then looks for leases:
+one of them always sees the other.
 """
 
 from __future__ import annotations
@@ -71,7 +72,11 @@ def oldest_leased(folder: Path, newest: int) -> int:
     leases = folder / FOLDER
     if not leases.is_dir():
         return newest
-    held = [int(path.name[:8]) for path in leases.glob("*.lease") if path.name[:8].isdecimal() and not _is_left(path)]
+    held = [
+        int(path.name[:8])
+        for path in leases.glob("*.lease")
+        if path.name[:8].isdecimal() and not _is_left(path)
+    ]
     return min([newest, *held])
 
 

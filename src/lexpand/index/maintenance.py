@@ -11,8 +11,8 @@ import numpy as np
 
 from lexpand import _native
 from lexpand.errors import LexpandError, StorageError
-from lexpand.index.catalogue import Catalogue, Commit
-from lexpand.index.folder import make_room
+from lexpand.index.catalog import Catalog, Commit
+from lexpand.index.folder import make_folder
 from lexpand.index.grouping import doc_ids_of
 from lexpand.index.segment_files import FOLDER
 from lexpand.index.snapshot import Snapshot
@@ -21,14 +21,14 @@ from lexpand.index.snapshot import Snapshot
 _IDS = 10_000
 
 
-def check_index(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> list[str]:
+def check_index(folder: Path, catalog: Catalog, snapshot: Snapshot) -> list[str]:
     """See `Index.check`."""
-    found = [f"{folder}: {fault}" for fault in catalogue.database.integrity()]
+    found = [f"{folder}: {fault}" for fault in catalog.database.integrity()]
     for segment in snapshot.segments:
         found += _faults_of_segment(segment.path)
     try:
-        found += _faults_of_documents(folder, catalogue, snapshot)
-        found += _faults_of_ids(folder, catalogue, snapshot)
+        found += _faults_of_documents(folder, catalog, snapshot)
+        found += _faults_of_ids(folder, catalog, snapshot)
     except LexpandError as error:
         found.append(str(error))
     return found
@@ -42,13 +42,13 @@ def _faults_of_segment(path: Path) -> list[str]:
     return []
 
 
-def _faults_of_documents(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> Iterator[str]:
+def _faults_of_documents(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterator[str]:
     rows = [np.unique(segment.rows) for segment in snapshot.segments]
     all_rows, times = np.unique(np.concatenate([np.zeros(0, np.uint32), *rows]), return_counts=True)
     for row in all_rows[times > 1].tolist():
         yield f"{folder}: row {row} is in more than one segment"
     waiting, commit, live = set(all_rows.tolist()), snapshot.commit.commit_id, 0
-    for row, created, deleted, document, digest in catalogue.each_document():
+    for row, created, deleted, document, digest in catalog.each_document():
         if created > commit:
             continue
         if document.content_hash != digest:
@@ -64,32 +64,34 @@ def _faults_of_documents(folder: Path, catalogue: Catalogue, snapshot: Snapshot)
         yield f"{folder}: {live} live documents; commit {commit} has {snapshot.commit.documents}"
 
 
-def _faults_of_ids(folder: Path, catalogue: Catalogue, snapshot: Snapshot) -> Iterator[str]:
+def _faults_of_ids(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterator[str]:
     documents = snapshot.documents(snapshot.live)
     for first in range(0, len(documents), _IDS):
-        units = documents.at(slice(first, first + _IDS))
-        rows = units.rows.tolist()
-        recorded = catalogue.doc_ids(rows)
-        for row, doc_id in zip(rows, doc_ids_of(units, snapshot), strict=True):
+        passages = documents.at(slice(first, first + _IDS))
+        rows = passages.rows.tolist()
+        recorded = catalog.doc_ids(rows)
+        for row, doc_id in zip(rows, doc_ids_of(passages, snapshot), strict=True):
             if recorded[row] != doc_id:
-                yield f"{folder}: row {row} is {doc_id!r} in its segment and {recorded[row]!r} in the catalogue"
+                yield f"{folder}: row {row} is {doc_id!r} in its segment and {recorded[row]!r} in the catalog"
 
 
-def back_up(folder: Path, catalogue: Catalogue, target: Path) -> Commit:
+def back_up(folder: Path, catalog: Catalog, target: Path) -> Commit:
     """See `Index.backup`. The caller's snapshot has a lease: no segment of a later commit is removed meanwhile."""
-    make_room(target)
+    make_folder(target)
     try:
-        catalogue.copy_to(target)
+        catalog.copy_to(target)
         return _copy_segments(folder, target)
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
-            raise StorageError(f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept") from error
+            raise StorageError(
+                f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept"
+            ) from error
         raise
 
 
 def _copy_segments(folder: Path, target: Path) -> Commit:
-    copy = Catalogue.open(target)
+    copy = Catalog.open(target)
     try:
         commit = copy.last_commit()
         (target / FOLDER).mkdir()

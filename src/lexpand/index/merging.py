@@ -1,4 +1,4 @@
-"""Which segments should become one? Neighbours of like size: a search meets few, and no unit is rewritten often."""
+"""Which segments should become one? Neighbors of like size: a search meets few, and no passage is rewritten often."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FACTOR = 8
-"""Segments of like size that become one: each unit is rewritten once for every factor of 8 that its segment grows."""
+"""Segments of like size that become one: each passage is rewritten once for every factor of 8 that its segment grows."""
 
 _SMALL = 1_000
-"""Units below which segments count as of like size."""
+"""RankedPassages below which segments count as of like size."""
 
 _DEAD_SHARE = 1 / 3
-"""Of a segment's units: from here on it is rewritten without the dead."""
+"""Of a segment's passages: from here on it is rewritten without the dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a segment: its units, and how many of them are live."""
+    """Of a segment: its passages, and how many of them are live."""
 
-    units: int
+    passages: int
     live: int
 
 
 def choose(sizes: Sequence[Size]) -> slice | None:
-    """The neighbouring segments to make one, or None.
+    """The neighboring segments to make one, or None.
 
-    The policy is that of a log-structured merge: the smallest level that has 8 neighbours, or what has many dead units.
-    Neighbours, so that rows go on ascending within a segment.
+    The policy is that of a log-structured merge: the smallest level that has 8 neighbors, or what
+    has many dead passages. Neighbors, so that rows go on ascending within a segment.
     """
     levels = [_level(size.live) for size in sizes]
     for level in sorted(set(levels)):
@@ -36,7 +36,7 @@ def choose(sizes: Sequence[Size]) -> slice | None:
             if end - start >= _FACTOR:
                 return slice(start, end)
     for i, size in enumerate(sizes):
-        if size.live < size.units * (1 - _DEAD_SHARE) or not size.units:
+        if size.live < size.passages * (1 - _DEAD_SHARE) or not size.passages:
             return slice(i, i + 1)
     return None
 
@@ -46,7 +46,7 @@ def _level(live: int) -> int:
 
 
 def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
-    """Where neighbours are all true: first and end."""
+    """Where neighbors are all true: first and end."""
     runs: list[tuple[int, int]] = []
     for i, flag in enumerate(flags):
         if flag and runs and runs[-1][1] == i:

@@ -1,4 +1,4 @@
-"""One segment as an index reads it: its postings, its words, its columns, and which of its units are live."""
+"""One segment as an index reads it: its postings, its words, its columns, and which of its passages are live."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lexpand import _native
 from lexpand.errors import CorruptIndex
-from lexpand.index.catalogue import SegmentEntry
+from lexpand.index.catalog import SegmentEntry
 from lexpand.index.columns import Column, evaluate, open_column
 from lexpand.index.doc_ids import NO_FIELD, DocIds
 from lexpand.index.filters import Expression
@@ -24,7 +24,7 @@ RowsOf = Callable[[Expression], NDArray[np.uint32]]
 
 # What the sections of a segment hold, by the first kind of each range (docs/format.md).
 _PARTS = {
-    1: "units",
+    1: "passages",
     16: "forward index",
     21: "postings",
     26: "directory",
@@ -36,10 +36,10 @@ _PARTS = {
 
 
 class OpenSegment:
-    """A segment file that is what the catalogue says it is. May be shared by threads.
+    """A segment file that is what the catalog says it is. May be shared by threads.
 
     Attributes:
-        entry: what the catalogue says.
+        entry: what the catalog says.
         native: its postings.
     """
 
@@ -50,17 +50,19 @@ class OpenSegment:
         self._schema = schema
         self._columns: dict[str, Column] = {}
         found = self.native.units, self.native.bytes, self.native.checksum
-        if found != (entry.units, entry.bytes, entry.checksum):
-            raise CorruptIndex(f"{path} is not the segment that the catalogue names: restore it from a copy")
+        if found != (entry.passages, entry.bytes, entry.checksum):
+            raise CorruptIndex(
+                f"{path} is not the segment that the catalog names: restore it from a copy"
+            )
 
     @cached_property
     def rows(self) -> NDArray[np.uint32]:
-        """The row of each unit's document."""
+        """The row of each passage's document."""
         return self.native.rows()
 
     @property
     def first_row(self) -> int:
-        """The row of its first unit."""
+        """The row of its first passage."""
         return int(self.rows[0]) if len(self.rows) else -1
 
     @property
@@ -73,16 +75,16 @@ class OpenSegment:
 
     @cached_property
     def spans(self) -> NDArray[np.uint32]:
-        """First and end character of each unit, [units, 2]."""
+        """First and end character of each passage, [passages, 2]."""
         return self.native.spans().reshape(-1, 2)
 
     @cached_property
     def has_chunks(self) -> bool:
-        """Whether any document has more than one unit."""
+        """Whether any document has more than one passage."""
         return bool(self.native.chunks().any())
 
     def chunk_of(self, ordinal: int) -> int | None:
-        """Which of its document's chunks a unit is, from 0; None for a document of one unit."""
+        """Which of its document's chunks a passage is, from 0; None for a document of one passage."""
         row, around = self.rows[ordinal], self.rows[max(0, ordinal - 1) : ordinal + 2]
         return int(self._chunks[ordinal]) if np.count_nonzero(around == row) > 1 else None
 
@@ -92,12 +94,12 @@ class OpenSegment:
 
     @cached_property
     def doc_ids(self) -> DocIds:
-        """The id of each unit's document."""
+        """The id of each passage's document."""
         with self._naming_file():
-            return DocIds.open(lambda kind: self.native.extra(kind, NO_FIELD), self.entry.units)
+            return DocIds.open(lambda kind: self.native.extra(kind, NO_FIELD), self.entry.passages)
 
     def doc_ids_at(self, ordinals: NDArray[np.uint32]) -> list[str]:
-        """The ids of these units' documents."""
+        """The ids of these passages' documents."""
         with self._naming_file():
             return self.doc_ids.at(ordinals)
 
@@ -119,19 +121,25 @@ class OpenSegment:
         if name not in self._columns:
             with self._naming_file():
                 self._columns[name] = open_column(
-                    self._schema.columns[name], lambda kind: self.native.extra(kind, field), self.entry.units
+                    self._schema.columns[name],
+                    lambda kind: self.native.extra(kind, field),
+                    self.entry.passages,
                 )
         return self._columns[name]
 
     def live(self, deleted: NDArray[np.uint32]) -> Set:
-        """The units whose document is not among the rows ``deleted``, which ascend."""
-        first, end = np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1]) if len(self.rows) else (0, 0)
+        """The passages whose document is not among the rows ``deleted``, which ascend."""
+        first, end = (
+            np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1])
+            if len(self.rows)
+            else (0, 0)
+        )
         if first == end:
             return None
         return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))
 
     def matching(self, expression: Expression, rows_by_sql: RowsOf) -> Set:
-        """The units whose document's metadata match."""
+        """The passages whose document's metadata match."""
         return as_set(evaluate(expression, self.column, self.rows, rows_by_sql))
 
     @contextmanager

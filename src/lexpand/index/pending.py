@@ -24,8 +24,8 @@ class _Place(NamedTuple):
 class Pending:
     """What is to be added and deleted, as a log: of one doc_id, the last entry counts.
 
-    A change is one append, so that Ctrl-C comes before all of it or after: no deletion is left whose document was to
-    take the old one's place.
+    A change is one append, so that Ctrl-C comes before all of it or after: no deletion is left
+    whose document was to take the old one's place.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,15 @@ class Pending:
         self._places: dict[str, _Place | None] = {}
         self._read = 0
 
-    def add(self, documents: Sequence[Document], spans: Sequence[Spans], vectors: SparseVectors) -> None:
+    def add(
+        self, documents: Sequence[Document], spans: Sequence[Spans], vectors: SparseVectors
+    ) -> None:
         """Append documents; ``vectors`` has one row for each of their chunks."""
-        # Without their model, which the index has checked: its name may differ from call to call, or be missing.
-        plain = SparseVectors(vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size)
+        # Without their model, which the index has checked: its name may differ from call to call,
+        # or be missing.
+        plain = SparseVectors(
+            vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size
+        )
         self._log.append(Batch(documents, spans, plain))
 
     def delete(self, doc_ids: Sequence[str]) -> None:
@@ -54,13 +59,23 @@ class Pending:
         if doc_id not in latest:
             return stored
         place = latest[doc_id]
-        return None if place is None else cast("Batch", self._log[place.entry]).documents[place.document].content_hash
+        return (
+            None
+            if place is None
+            else cast("Batch", self._log[place.entry]).documents[place.document].content_hash
+        )
 
     def batch(self) -> Batch:
         """What is to be added. There must be something."""
         latest = self._latest()
         parts = [
-            _only(batch, [latest[document.doc_id] == (entry, i) for i, document in enumerate(batch.documents)])
+            _only(
+                batch,
+                [
+                    latest[document.doc_id] == (entry, i)
+                    for i, document in enumerate(batch.documents)
+                ],
+            )
             for entry, batch in enumerate(self._log)
             if isinstance(batch, Batch)
         ]
@@ -82,7 +97,9 @@ class Pending:
         while self._read < len(self._log):
             entry = self._log[self._read]
             if isinstance(entry, Batch):
-                self._places.update((d.doc_id, _Place(self._read, i)) for i, d in enumerate(entry.documents))
+                self._places.update(
+                    (d.doc_id, _Place(self._read, i)) for i, d in enumerate(entry.documents)
+                )
             else:
                 self._places.update(dict.fromkeys(entry))
             self._read += 1
@@ -94,4 +111,8 @@ def _only(batch: Batch, kept: Sequence[bool]) -> Batch:
     if all(kept):
         return batch
     rows = np.repeat(kept, [len(spans) for spans in batch.spans])
-    return Batch(list(compress(batch.documents, kept)), list(compress(batch.spans, kept)), batch.vectors[rows])
+    return Batch(
+        list(compress(batch.documents, kept)),
+        list(compress(batch.spans, kept)),
+        batch.vectors[rows],
+    )

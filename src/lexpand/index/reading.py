@@ -20,19 +20,25 @@ from lexpand.errors import (
     VectorError,
 )
 from lexpand.index.bounds import inverse_word_frequencies, largest_weights, word_bounds
-from lexpand.index.catalogue import Catalogue, Commit
+from lexpand.index.catalog import Catalog, Commit
 from lexpand.index.columns import check_filter
 from lexpand.index.fields import FieldInfo, fields_in
 from lexpand.index.filters import Expression, Filter, parse_field, parse_filter
 from lexpand.index.filters.expression import Condition
-from lexpand.index.grouping import best_units, doc_ids_of, named
+from lexpand.index.grouping import best_passages, doc_ids_of, named
 from lexpand.index.open_segment import OpenSegment
+from lexpand.index.passages import RankedPassages
 from lexpand.index.results import IndexInfo, Matches, StoredVector, WordScore, describe
 from lexpand.index.schema import SPARSE_FIELD, Schema
-from lexpand.index.searching import BM25, find_vectors, find_vectors_exhaustively, find_words, score_words
+from lexpand.index.searching import (
+    BM25,
+    find_vectors,
+    find_vectors_exhaustively,
+    find_words,
+    score_words,
+)
 from lexpand.index.snapshot import Snapshot
-from lexpand.index.stored import StoredBatch, stored_batches, stored_units
-from lexpand.index.units import Units
+from lexpand.index.stored import StoredBatch, stored_batches, stored_passages
 from lexpand.index.word_queries import WordQuery, weighted_words
 
 _MOST = 2**32 - 1
@@ -51,7 +57,7 @@ class Reading(ABC):
 
     path: Path
     schema: Schema
-    _catalogue: Catalogue
+    _catalog: Catalog
 
     @property
     @abstractmethod
@@ -64,9 +70,9 @@ class Reading(ABC):
         return self.schema.space
 
     @property
-    def live_units(self) -> int:
+    def live_passages(self) -> int:
         """Passages whose documents are not deleted."""
-        return self._snapshot.live_units
+        return self._snapshot.live_passages
 
     @property
     def has_chunks(self) -> bool:
@@ -95,17 +101,20 @@ class Reading(ABC):
     ) -> list[Matches]:
         """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
 
-        Equal scores are ordered by row, which is the order of adding. Documents that share no term with the query are
-        never found, so there may be fewer than ``k``. A document of several chunks is found by its best one.
+        Equal scores are ordered by row, which is the order of adding. Documents that share no term
+        with the query are never found, so there may be fewer than ``k``. A document of several
+        chunks is found by its best one.
 
         Args:
             queries: query vectors.
             k: how many, from 0.
-            filter: only documents whose metadata match: an expression, a mapping or a text (docs/filters.md).
-            effort: about the share of a query's postings that is read, the strongest first, above 0 and at most 1.
-                At 1 the result is exact; less is quicker, and may miss documents (docs/search.md).
-            group_by: a field of metadata; only the best document of each value is found. A document without the field
-                is a group of its own.
+            filter: only documents whose metadata match: an expression, a mapping or a text
+                (docs/filters.md).
+            effort: about the share of a query's postings that is read, the strongest first, above 0
+                and at most 1. At 1 the result is exact; less is quicker, and may miss documents
+                (docs/search.md).
+            group_by: a field of metadata; only the best document of each value is found. A document
+                without the field is a group of its own.
             threads: that may be used, a query on one thread each.
             exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
 
@@ -116,8 +125,10 @@ class Reading(ABC):
             FilterError: the filter is none, or compares a column with a value that it cannot hold.
         """
         snapshot = self._snapshot
-        found = self._vector_units(snapshot, queries, k, filter, effort, group_by, threads, exhaustive=exhaustive)
-        return [named(units, snapshot) for units in found]
+        found = self._vector_passages(
+            snapshot, queries, k, filter, effort, group_by, threads, exhaustive=exhaustive
+        )
+        return [named(passages, snapshot) for passages in found]
 
     def search_words(
         self,
@@ -126,24 +137,27 @@ class Reading(ABC):
         *,
         filter: Filter | None = None,
         group_by: str | None = None,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
         threads: int = 1,
     ) -> list[Matches]:
         """The best ``k`` documents of each query by BM25 over their words, best first; exact.
 
-        Args are those of `search`, but for queries, which are texts, or words as the index's analyzer gives them with
-        a weight each, which stands for how often the query has it. The average length and the words' document
-        frequencies are those of all live documents, filtered out or not.
+        Args are those of `search`, but for queries, which are texts, or words as the index's
+        analyzer gives them with a weight each, which stands for how often the query has it. The
+        average length and the words' document frequencies are those of all live documents, filtered
+        out or not.
 
         Raises:
             IndexStateError: the index was made without words.
             DataError, FilterError: as `search`.
         """
         snapshot = self._snapshot
-        found = self._word_units(snapshot, self.analyzed(queries), k, filter, group_by, bm25, threads)
-        return [named(units, snapshot) for units in found]
+        found = self._word_passages(
+            snapshot, self.analyzed(queries), k, filter, group_by, bm25, threads
+        )
+        return [named(passages, snapshot) for passages in found]
 
-    def _vector_units(
+    def _vector_passages(
         self,
         snapshot: Snapshot,
         queries: SparseVectors,
@@ -154,18 +168,18 @@ class Reading(ABC):
         threads: int,
         *,
         exhaustive: bool = False,
-    ) -> list[Units]:
+    ) -> list[RankedPassages]:
         self._check_space(queries)
         _check_search(k, threads, effort)
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        allowed = snapshot.allowed(self._expression(filter), self._catalog)
         find = (
             find_vectors_exhaustively(snapshot, allowed, queries)
             if exhaustive
             else find_vectors(snapshot, allowed, queries, effort, threads)
         )
-        return best_units(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalogue)
+        return best_passages(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalog)
 
-    def _word_units(
+    def _word_passages(
         self,
         snapshot: Snapshot,
         words: Sequence[Mapping[str, float]],
@@ -174,13 +188,13 @@ class Reading(ABC):
         group_by: str | None,
         bm25: BM25,
         threads: int,
-    ) -> list[Units]:
+    ) -> list[RankedPassages]:
         _check_search(k, threads)
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        allowed = snapshot.allowed(self._expression(filter), self._catalog)
         find = find_words(snapshot, allowed, words, bm25, threads)
-        return best_units(find, len(words), min(k, _MOST), group_by, snapshot, self._catalogue)
+        return best_passages(find, len(words), min(k, _MOST), group_by, snapshot, self._catalog)
 
-    def word_score(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:  # noqa: B008 - frozen
+    def word_score(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:
         """A document's score in `search_words`, taken apart; of one with several chunks, its best one's.
 
         Raises:
@@ -191,14 +205,19 @@ class Reading(ABC):
         snapshot = self._snapshot
         return score_words(snapshot, *self._place(snapshot, doc_id), words, bm25)[0]
 
-    def word_spans(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> list[tuple[int, int]]:  # noqa: B008
+    def word_spans(
+        self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()
+    ) -> list[tuple[int, int]]:
         """The passages of a document by their BM25 scores, best first: characters, first and end.
 
         Raises:
             IndexStateError, UnknownDocument: see `word_score`.
         """
         words, snapshot = self.analyzed([query])[0], self._snapshot
-        return [found.span for found in score_words(snapshot, *self._place(snapshot, doc_id), words, bm25)]
+        return [
+            found.span
+            for found in score_words(snapshot, *self._place(snapshot, doc_id), words, bm25)
+        ]
 
     def analyzed(self, queries: Sequence[WordQuery]) -> list[Mapping[str, float]]:
         """Each query by its words with their weights, as the index's analyzer gives them.
@@ -208,7 +227,9 @@ class Reading(ABC):
             DataError: ``queries`` is one query, or a weight is no number.
         """
         if self.schema.words is None:
-            raise IndexStateError(f"{self.path} was made without words: make a new index with words to search them")
+            raise IndexStateError(
+                f"{self.path} was made without words: make a new index with words to search them"
+            )
         return weighted_words(queries, self.schema.words)
 
     def _expression(self, given: Filter | None) -> Expression | None:
@@ -221,8 +242,8 @@ class Reading(ABC):
     def check_fields(self, filter: Filter | None, group_by: str | None = None) -> None:
         """Raise if a filter or a group names a field that no document has, or a type that no value of it has.
 
-        Such a filter matches nothing, or everything: it is a slip of the pen. A search does not ask for it, since a
-        program may filter by fields that its documents do not have yet.
+        Such a filter matches nothing, or everything: it is a slip of the pen. A search does not ask
+        for it, since a program may filter by fields that its documents do not have yet.
 
         Raises:
             FilterError: the message lists the fields that there are; or the filter cannot be read.
@@ -237,37 +258,42 @@ class Reading(ABC):
         kinds = condition.kinds
         if condition.name in self.schema.columns or not kinds or not self.commit_info.documents:
             return
-        if self._catalogue.has_field(condition.field, kinds):
+        if self._catalog.has_field(condition.field, kinds):
             return
-        if self._catalogue.has_field(condition.field):
+        if self._catalog.has_field(condition.field):
             raise FilterError(
                 f"{condition} compares {condition.name} with a {' or '.join(sorted(kinds))}, and no document of"
                 f" {self.path} has one there; `lexpand fields` lists types and values. To compare text as numbers,"
                 f" declare a column when indexing: --column {condition.name}=number"
             )
         known = [field.name for field in self.fields()]
-        listed = ", ".join(known[:_FIELDS_LISTED]) + (", ..." if len(known) > _FIELDS_LISTED else "")
+        listed = ", ".join(known[:_FIELDS_LISTED]) + (
+            ", ..." if len(known) > _FIELDS_LISTED else ""
+        )
         raise FilterError(
             f"no document of {self.path} has the field {condition.name}; "
             + (f"fields are {listed}" if known else "its documents have no metadata")
         )
 
     def _check_group(self, group_by: str) -> None:
-        if self.commit_info.documents and not self._catalogue.has_field(parse_field(group_by)):
+        if self.commit_info.documents and not self._catalog.has_field(parse_field(group_by)):
             known = ", ".join(field.name for field in self.fields()[:_FIELDS_LISTED])
-            raise FilterError(f"no document of {self.path} has the field {group_by} to group by; fields are {known}")
+            raise FilterError(
+                f"no document of {self.path} has the field {group_by} to group by; fields are {known}"
+            )
 
     def fields(self) -> list[FieldInfo]:
         """The metadata fields of the documents, most frequent first. Reads the metadata of all of them."""
-        return fields_in(self._catalogue.metadata(), self.schema.columns)
+        return fields_in(self._catalog.metadata(), self.schema.columns)
 
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live units; float64 [vocabulary_size].
+        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live passages; float64 [vocabulary_size].
 
-        N are the units, df those whose vector has the term (BM25, as Lucene has it). Worked out once a snapshot.
+        N are the passages, df those whose vector has the term (BM25, as Lucene has it). Worked out
+        once a snapshot.
         """
         snapshot = self._snapshot
-        # Without any unit, the formula gives log 2 for every term.
+        # Without any passage, the formula gives log 2 for every term.
         return (
             snapshot.inverse_document_frequencies
             if snapshot.segments
@@ -282,7 +308,7 @@ class Reading(ABC):
         return self._snapshot.typical_weight
 
     def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """Of each term its largest stored weight over the live units, float64 [terms]; 0 where none has it.
+        """Of each term its largest stored weight over the live passages, float64 [terms]; 0 where none has it.
 
         Each is found by a search for the term alone, once a snapshot.
 
@@ -294,7 +320,7 @@ class Reading(ABC):
     def word_bounds(self, queries: Sequence[WordQuery]) -> list[float]:
         """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
 
-        A word that no live unit has counts nothing, one that a query has twice counts twice.
+        A word that no live passage has counts nothing, one that a query has twice counts twice.
 
         Raises:
             IndexStateError: the index was made without words.
@@ -303,7 +329,7 @@ class Reading(ABC):
         return word_bounds(self._snapshot, self.analyzed(queries))
 
     def inverse_word_frequencies(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each word over the live units, float64 [words]; 0 where none has it.
+        """log(1 + (N - df + 0.5) / (df + 0.5)) of each word over the live passages, float64 [words]; 0 where none has it.
 
         Args:
             words: as the index's analyzer gives them.
@@ -314,7 +340,9 @@ class Reading(ABC):
         """
         self.analyzed([])
         if isinstance(words, str):
-            raise DataError(f"words must be a list of words, got the string {words!r}: put a single word in a list")
+            raise DataError(
+                f"words must be a list of words, got the string {words!r}: put a single word in a list"
+            )
         return inverse_word_frequencies(self._snapshot, words)
 
     def matching(self, filter: Filter) -> list[str]:
@@ -324,7 +352,7 @@ class Reading(ABC):
             FilterError: the filter is none, or compares a column with a value that it cannot hold.
         """
         snapshot = self._snapshot
-        allowed = snapshot.allowed(self._expression(filter), self._catalogue)
+        allowed = snapshot.allowed(self._expression(filter), self._catalog)
         return doc_ids_of(snapshot.documents(allowed), snapshot)
 
     def document(self, doc_id: str) -> Document:
@@ -344,9 +372,11 @@ class Reading(ABC):
             DataError: ``doc_ids`` is a string.
         """
         if isinstance(doc_ids, str):
-            raise DataError(f"doc_ids must be a list of ids, got the string {doc_ids!r}: put a single id in a list")
+            raise DataError(
+                f"doc_ids must be a list of ids, got the string {doc_ids!r}: put a single id in a list"
+            )
         snapshot = self._snapshot
-        found = [self._catalogue.row_of(doc_id, snapshot.commit.commit_id) for doc_id in doc_ids]
+        found = [self._catalog.row_of(doc_id, snapshot.commit.commit_id) for doc_id in doc_ids]
         rows = [row for row in found if row is not None]
         return {document.doc_id: document for document in self._documents(snapshot, rows).values()}
 
@@ -361,16 +391,19 @@ class Reading(ABC):
         """Documents by row, as `Match.row` has it.
 
         Raises:
-            UnknownDocument: the commit that is read has no such row; a `Searcher` keeps those that it found.
+            UnknownDocument: the commit that is read has no such row; a `Searcher` keeps those that
+                it found.
         """
         return self._documents(self._snapshot, rows)
 
     def _documents(self, snapshot: Snapshot, rows: Sequence[int]) -> dict[int, Document]:
-        found = self._catalogue.documents(rows)
+        found = self._catalog.documents(rows)
         for row in rows:
             if row not in found:
                 if snapshot.find(row) is not None:
-                    raise CorruptIndex(f"{self.path} is damaged: the catalogue lacks row {row}; restore it from a copy")
+                    raise CorruptIndex(
+                        f"{self.path} is damaged: the catalog lacks row {row}; restore it from a copy"
+                    )
                 raise UnknownDocument(
                     f"{self.path} has no document of row {row}: it was deleted since; read what a search found"
                     " with the `Index.searcher` that found it"
@@ -407,15 +440,15 @@ class Reading(ABC):
         Raises:
             IndexStateError: a document has several chunks.
         """
-        return stored_batches(self.path, self._catalogue, self._snapshot, self.space, batch)
+        return stored_batches(self.path, self._catalog, self._snapshot, self.space, batch)
 
-    def stored_units(self, batch: int = 1024) -> Iterator[StoredBatch]:
-        """All units with their stored vectors, in order of adding; of a document in chunks each chunk is one.
+    def stored_passages(self, batch: int = 1024) -> Iterator[StoredBatch]:
+        """All passages with their stored vectors, in order of adding; of a document in chunks each chunk is one.
 
         Args:
-            batch: units at a time.
+            batch: passages at a time.
         """
-        return stored_units(self._catalogue, self._snapshot, self.space, batch)
+        return stored_passages(self._catalog, self._snapshot, self.space, batch)
 
     def check_model(self, model: ModelId) -> None:
         """Nothing, where ``model`` is the one whose vectors the index holds.
@@ -450,9 +483,11 @@ class Reading(ABC):
         return place
 
     def _row(self, snapshot: Snapshot, doc_id: str) -> int:
-        row = self._catalogue.row_of(doc_id, snapshot.commit.commit_id)
+        row = self._catalog.row_of(doc_id, snapshot.commit.commit_id)
         if row is None:
-            raise UnknownDocument(f"{self.path} has no document {doc_id!r}: ids are compared letter by letter")
+            raise UnknownDocument(
+                f"{self.path} has no document {doc_id!r}: ids are compared letter by letter"
+            )
         return row
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import VectorSpace
-from lexpand.index.catalogue import FILE, Commit
+from lexpand.index.catalog import FILE, Commit
 from lexpand.index.schema import SPARSE_FIELD, Schema
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Match(NamedTuple):
         doc_id: its id.
         score: over stored weights.
         row: its row, which orders equal scores.
-        span: the characters of its best chunk in `Document.full_text`; None in an index without chunks.
+        span: the characters of its best chunk in `Document.full_text`; None in an index without
+            chunks.
     """
 
     doc_id: str
@@ -48,8 +49,8 @@ class Match(NamedTuple):
 class Matches(Sequence[Match]):
     """The documents found for one query, best first: a sequence of `Match`, each made when it is asked for.
 
-    A thousand objects take longer to make than a thousand documents to find; whoever wants all of one kind takes the
-    arrays. Equal to any sequence of equal matches.
+    A thousand objects take longer to make than a thousand documents to find; whoever wants all of
+    one kind takes the arrays. Equal to any sequence of equal matches.
 
     Attributes:
         doc_ids: the ids.
@@ -86,18 +87,25 @@ class Matches(Sequence[Match]):
         spans = None if self.spans is None else self.spans[place]
         if isinstance(place, slice):
             assert not isinstance(spans, tuple)
-            return Matches(self.doc_ids[place], self.scores[place], self.rows[place], spans, self.notes)
+            return Matches(
+                self.doc_ids[place], self.scores[place], self.rows[place], spans, self.notes
+            )
         assert not isinstance(spans, list)
         return Match(self.doc_ids[place], float(self.scores[place]), int(self.rows[place]), spans)
 
     def __iter__(self) -> Iterator[Match]:
         spans = itertools.repeat(None) if self.spans is None else self.spans
-        return map(Match._make, zip(self.doc_ids, self.scores.tolist(), self.rows.tolist(), spans, strict=False))
+        return map(
+            Match._make,
+            zip(self.doc_ids, self.scores.tolist(), self.rows.tolist(), spans, strict=False),
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
             return NotImplemented
-        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+        return len(self) == len(other) and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
 
     __hash__ = None  # type: ignore[assignment] # as of a list
 
@@ -132,10 +140,10 @@ class WordShare:
     """What one word of a query adds to a document's BM25 score.
 
     Attributes:
-        word: the word, analysed.
+        word: the word, analyzed.
         count: how often the query has it, or its weight there.
         frequency: how often the document has it.
-        documents: live units that have it.
+        documents: live passages that have it.
         idf: log(1 + (N - documents + 0.5) / (documents + 0.5)).
         share: its part of the score: count * idf * frequency / (frequency + norm).
     """
@@ -156,7 +164,8 @@ class WordScore:
         score: the sum of the shares in their order; search's to the bit.
         shares: of the query's words that the document has.
         absent: the query's other words, in its order, with count * idf of each.
-        length: words of the document, or of its best chunk; ``average_length`` is that of all live units.
+        length: words of the document, or of its best chunk; ``average_length`` is that of all live
+            passages.
         span: the characters of `Document.full_text` that it stands for: first and end.
     """
 
@@ -175,9 +184,9 @@ class IndexInfo:
     Attributes:
         commit: the commit that searches see.
         space: whose vectors.
-        segments, units: of that commit; ``live_units`` are those whose documents are not deleted.
+        segments, passages: of that commit; ``live_passages`` are those whose documents are not deleted.
         nnz: stored weights.
-        segment_bytes, catalogue_bytes: on disk.
+        segment_bytes, catalog_bytes: on disk.
         parts: bytes of the segments by what they hold.
         words: whether words are indexed.
         columns: the type of each column.
@@ -186,11 +195,11 @@ class IndexInfo:
     commit: Commit
     space: VectorSpace
     segments: int
-    units: int
-    live_units: int
+    passages: int
+    live_passages: int
     nnz: int
     segment_bytes: int
-    catalogue_bytes: int
+    catalog_bytes: int
     parts: Mapping[str, int]
     words: bool
     columns: Mapping[str, str]
@@ -202,11 +211,11 @@ def describe(path: Path, schema: Schema, snapshot: Snapshot) -> IndexInfo:
         commit=snapshot.commit,
         space=schema.space,
         segments=len(snapshot.segments),
-        units=sum(segment.entry.units for segment in snapshot.segments),
-        live_units=snapshot.live_units,
+        passages=sum(segment.entry.passages for segment in snapshot.segments),
+        live_passages=snapshot.live_passages,
         nnz=sum(segment.native.nnz(SPARSE_FIELD) for segment in snapshot.segments),
         segment_bytes=sum(segment.entry.bytes for segment in snapshot.segments),
-        catalogue_bytes=sum(file.stat().st_size for file in path.glob(f"{FILE}*")),
+        catalog_bytes=sum(file.stat().st_size for file in path.glob(f"{FILE}*")),
         parts=sum((segment.parts for segment in snapshot.segments), Counter()),
         words=schema.words is not None,
         columns={name: column_type.value for name, column_type in schema.columns.items()},

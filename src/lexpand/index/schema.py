@@ -1,4 +1,4 @@
-"""What does an index hold of each document? Fixed when it is made, and recorded in its catalogue."""
+"""What does an index hold of each document? Fixed when it is made, and recorded in its catalog."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Schema:
     Attributes:
         space: whose vectors.
         words: what a word is, where words are indexed for BM25.
-        columns: metadata fields that are columns of the segments, so that filters over them are quick.
+        columns: metadata fields that are columns of the segments, so that filters over them are
+            quick.
     """
 
     space: VectorSpace
@@ -52,7 +53,10 @@ def write_schema(db: sqlite3.Connection, schema: Schema, created_by: str) -> Non
         "columns": {name: column_type.value for name, column_type in schema.columns.items()},
         "words": schema.words.to_dict() if schema.words else None,
     }
-    rows = ((key, json.dumps(value, ensure_ascii=False)) for key, value in {**settings, "next_row": 0}.items())
+    rows = (
+        (key, json.dumps(value, ensure_ascii=False))
+        for key, value in {**settings, "next_row": 0}.items()
+    )
     db.executemany("INSERT INTO settings VALUES (?, ?)", rows)
     vocabulary = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
     db.execute(
@@ -68,12 +72,18 @@ def read_schema(db: sqlite3.Connection) -> Schema:
     """What `write_schema` wrote.
 
     Raises:
-        KeyError, TypeError, ValueError, DataError: it is not there, has not its form, or is not what was written.
+        KeyError, TypeError, ValueError, DataError: it is not there, has not its form, or is not
+            what was written.
     """
-    settings = {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM settings")}
+    settings = {
+        key: json.loads(value) for key, value in db.execute("SELECT key, value FROM settings")
+    }
     if settings["checksum"] != _checksum(db):
         raise DataError("its settings or its vocabulary are not what was written")
-    row = db.execute("SELECT vocabulary, contract_name, contract_hash FROM fields WHERE field = ?", (SPARSE_FIELD,))
+    row = db.execute(
+        "SELECT vocabulary, contract_name, contract_hash FROM fields WHERE field = ?",
+        (SPARSE_FIELD,),
+    )
     vocabulary, name, contract_hash = row.fetchone()
     words = settings["words"]
     return Schema(
@@ -97,12 +107,16 @@ def read_source_fields(db: sqlite3.Connection) -> dict[str, Any]:
 
 def write_source_fields(db: sqlite3.Connection, fields: Mapping[str, Any]) -> None:
     """Which fields of a source make a document, so that they are given once."""
-    db.execute("INSERT OR REPLACE INTO settings VALUES ('source_fields', ?)", (json.dumps(dict(fields)),))
+    db.execute(
+        "INSERT OR REPLACE INTO settings VALUES ('source_fields', ?)", (json.dumps(dict(fields)),)
+    )
     _seal(db)
 
 
 def _seal(db: sqlite3.Connection) -> None:
-    db.execute("INSERT OR REPLACE INTO settings VALUES ('checksum', ?)", (json.dumps(_checksum(db)),))
+    db.execute(
+        "INSERT OR REPLACE INTO settings VALUES ('checksum', ?)", (json.dumps(_checksum(db)),)
+    )
 
 
 def _checksum(db: sqlite3.Connection) -> str:

@@ -9,28 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 from lexpand.index.filters import Filter
 from lexpand.index.grouping import named, places_of_groups, spans_of
+from lexpand.index.passages import RankedPassages
 from lexpand.index.reading import Reading
 from lexpand.index.results import Matches, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.searching import BM25, word_shares
 from lexpand.index.snapshot import Snapshot
-from lexpand.index.units import Units
 
 
 class Searcher(Reading):
     """Reads the commit that was the newest when `Index.searcher` made it, whatever is written meanwhile.
 
-    It owns its snapshot: files and texts of the commit stay in place until the last reference to the searcher is gone,
-    so that what one call found can be read by the next (tantivy's ``Searcher``). May be shared by threads.
+    It owns its snapshot: files and texts of the commit stay in place until the last reference to
+    the searcher is gone, so that what one call found can be read by the next (tantivy's
+    ``Searcher``). May be shared by threads.
     """
 
-    def __init__(self, path: Path, schema: Schema, catalogue: Catalogue, snapshot: Snapshot) -> None:
+    def __init__(self, path: Path, schema: Schema, catalog: Catalog, snapshot: Snapshot) -> None:
         self.path = path
         self.schema = schema
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._owned = snapshot
 
     @property
@@ -38,7 +39,7 @@ class Searcher(Reading):
         self._owned.lease_here(self.path)
         return self._owned
 
-    def vector_units(
+    def vector_passages(
         self,
         queries: SparseVectors,
         k: int,
@@ -47,27 +48,29 @@ class Searcher(Reading):
         effort: float = 1.0,
         group_by: str | None = None,
         threads: int = 1,
-    ) -> list[Units]:
+    ) -> list[RankedPassages]:
         """What `search` finds, as arrays without ids."""
-        return self._vector_units(self._snapshot, queries, k, filter, effort, group_by, threads)
+        return self._vector_passages(self._snapshot, queries, k, filter, effort, group_by, threads)
 
-    def word_units(
+    def word_passages(
         self,
         words: Sequence[Mapping[str, float]],
         k: int,
         *,
         filter: Filter | None = None,
         group_by: str | None = None,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
         threads: int = 1,
-    ) -> list[Units]:
+    ) -> list[RankedPassages]:
         """What `search_words` finds, as arrays without ids; ``words`` are analyzed words with their weights."""
-        return self._word_units(self._snapshot, words, k, filter, group_by, bm25, threads)
+        return self._word_passages(self._snapshot, words, k, filter, group_by, bm25, threads)
 
-    def unit_vectors(self, units: Units) -> list[StoredVector]:
-        """The stored vector of each unit."""
+    def passage_vectors(self, passages: RankedPassages) -> list[StoredVector]:
+        """The stored vector of each passage."""
         segments, found = self._snapshot.segments, []
-        for place, ordinal in zip(units.segments.tolist(), units.ordinals.tolist(), strict=True):
+        for place, ordinal in zip(
+            passages.segments.tolist(), passages.ordinals.tolist(), strict=True
+        ):
             first, end = segments[place].spans[ordinal].tolist()
             terms, impacts, scale = segments[place].native.vector(SPARSE_FIELD, ordinal)
             found.append(StoredVector(terms, impacts, scale, (first, end)))
@@ -76,12 +79,12 @@ class Searcher(Reading):
     def word_shares(
         self,
         words: Mapping[str, float],
-        units: Units,
+        passages: RankedPassages,
         *,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
     ) -> list[dict[str, float]]:
-        """What each of these analyzed words, with their weights, adds to the BM25 scores of units."""
-        return word_shares(self._snapshot, units, words, bm25)
+        """What each of these analyzed words, with their weights, adds to the BM25 scores of passages."""
+        return word_shares(self._snapshot, passages, words, bm25)
 
     def dictionaries(self, most: int) -> list[list[str]]:
         """The words of each segment, ascending; of deleted documents too. None if there are more than ``most``.
@@ -95,17 +98,17 @@ class Searcher(Reading):
             return []
         return [segment.dictionary for segment in segments]
 
-    def unit_texts(self, units: Units) -> list[str]:
-        """The text of each unit: of a document in chunks, that of the chunk."""
+    def passage_texts(self, passages: RankedPassages) -> list[str]:
+        """The text of each passage: of a document in chunks, that of the chunk."""
         snapshot = self._snapshot
-        documents = self._documents(snapshot, units.rows.tolist())
-        texts = [documents[row].full_text for row in units.rows.tolist()]
-        spans = spans_of(units, snapshot)
+        documents = self._documents(snapshot, passages.rows.tolist())
+        texts = [documents[row].full_text for row in passages.rows.tolist()]
+        spans = spans_of(passages, snapshot)
         return [text[first:end] for text, (first, end) in zip(texts, spans, strict=True)]
 
-    def named(self, units: Units) -> Matches:
-        """Units of this searcher with the ids of their documents."""
-        return named(units, self._snapshot)
+    def named(self, passages: RankedPassages) -> Matches:
+        """RankedPassages of this searcher with the ids of their documents."""
+        return named(passages, self._snapshot)
 
     def first_of_groups(self, rows: NDArray[np.uint32], group_by: str) -> NDArray[np.int64]:
         """Places of the first row of each value of a field, ascending; see `Index.search`.
@@ -113,7 +116,7 @@ class Searcher(Reading):
         Raises:
             FilterError: ``group_by`` is no name of a field, or no document has it.
         """
-        groups: Sequence[Hashable] = places_of_groups(self._catalogue, group_by, rows.tolist())
+        groups: Sequence[Hashable] = places_of_groups(self._catalog, group_by, rows.tolist())
         first: dict[Hashable, int] = {}
         for place, group in enumerate(groups):
             first.setdefault(group, place)

@@ -1,4 +1,4 @@
-"""The best units of a snapshot, for vectors and for words."""
+"""The best passages of a snapshot, for vectors and for words."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TypeAlias
 
 from lexpand import _native
 from lexpand.data import SparseVectors
-from lexpand.index import exhaustive as twin
+from lexpand.index import exhaustive
 from lexpand.index.open_segment import OpenSegment
+from lexpand.index.passages import RankedPassages
 from lexpand.index.results import WordScore, WordShare
 from lexpand.index.schema import SPARSE_FIELD
 from lexpand.index.sets import Set
 from lexpand.index.snapshot import Snapshot
-from lexpand.index.units import Units
 
-Find: TypeAlias = Callable[[Sequence[int], int], list[Units]]
-"""The best k units of some of the queries, given by number."""
+Find: TypeAlias = Callable[[Sequence[int], int], list[RankedPassages]]
+"""The best k passages of some of the queries, given by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,12 @@ def find_vectors(
     snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors, effort: float, threads: int
 ) -> Find:
     """Search by query vectors."""
-    segments = [(segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)]
+    segments = [
+        (segment.native, passages)
+        for segment, passages in zip(snapshot.segments, allowed, strict=True)
+    ]
 
-    def find(numbers: Sequence[int], k: int) -> list[Units]:
+    def find(numbers: Sequence[int], k: int) -> list[RankedPassages]:
         wanted = queries if len(numbers) == len(queries) else queries[list(numbers)]
         indptr, scores, rows, places, ordinals = _native.search(
             segments,
@@ -57,30 +60,44 @@ def find_vectors(
             effort=effort,
             threads=threads,
         )
-        units = Units(scores, rows, places, ordinals)
-        return [units.at(slice(start, end)) for start, end in itertools.pairwise(indptr.tolist())]
+        passages = RankedPassages(scores, rows, places, ordinals)
+        return [
+            passages.at(slice(start, end)) for start, end in itertools.pairwise(indptr.tolist())
+        ]
 
     return find
 
 
-def find_vectors_exhaustively(snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors) -> Find:
+def find_vectors_exhaustively(
+    snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors
+) -> Find:
     """The same by the definition, in NumPy."""
-    segments = [(segment.native, units) for segment, units in zip(snapshot.segments, allowed, strict=True)]
-    return lambda numbers, k: [Units(*hits) for hits in twin.search(segments, SPARSE_FIELD, queries[list(numbers)], k)]
+    segments = [
+        (segment.native, passages)
+        for segment, passages in zip(snapshot.segments, allowed, strict=True)
+    ]
+    return lambda numbers, k: [
+        RankedPassages(*hits)
+        for hits in exhaustive.search(segments, SPARSE_FIELD, queries[list(numbers)], k)
+    ]
 
 
 def find_words(
-    snapshot: Snapshot, allowed: Sequence[Set], queries: Sequence[Mapping[str, float]], bm25: BM25, threads: int
+    snapshot: Snapshot,
+    allowed: Sequence[Set],
+    queries: Sequence[Mapping[str, float]],
+    bm25: BM25,
+    threads: int,
 ) -> Find:
     """Search by words with their weights."""
     fields = [segment.words for segment in snapshot.segments]
     rows = [segment.rows for segment in snapshot.segments]
 
-    def one(words: Mapping[str, float], k: int) -> Units:
+    def one(words: Mapping[str, float], k: int) -> RankedPassages:
         query, _ = _word_query(snapshot, words, bm25)
-        return Units(*query.search(fields, rows, allowed, k))
+        return RankedPassages(*query.search(fields, rows, allowed, k))
 
-    def find(numbers: Sequence[int], k: int) -> list[Units]:
+    def find(numbers: Sequence[int], k: int) -> list[RankedPassages]:
         if threads == 1 or len(numbers) == 1:
             return [one(queries[i], k) for i in numbers]
         with ThreadPoolExecutor(threads) as pool:
@@ -90,15 +107,19 @@ def find_words(
 
 
 def score_words(
-    snapshot: Snapshot, segment: OpenSegment, ordinals: Sequence[int], counts: Mapping[str, float], bm25: BM25
+    snapshot: Snapshot,
+    segment: OpenSegment,
+    ordinals: Sequence[int],
+    counts: Mapping[str, float],
+    bm25: BM25,
 ) -> list[WordScore]:
-    """The scores of a document's units for a query, given by segment and ordinals, best first; equal ones in order."""
+    """The scores of a document's passages for a query, given by segment and ordinals, best first; equal ones in order."""
     query, having = _word_query(snapshot, counts, bm25)
-    units, length = snapshot.word_totals
+    passages, length = snapshot.word_totals
     lengths = segment.words.lengths()
 
     def weight(word: str) -> float:
-        return counts[word] * math.log1p((units - having[word] + 0.5) / (having[word] + 0.5))
+        return counts[word] * math.log1p((passages - having[word] + 0.5) / (having[word] + 0.5))
 
     def score_of(ordinal: int) -> WordScore:
         shares = tuple(
@@ -109,30 +130,36 @@ def score_words(
         absent = tuple((word, weight(word)) for word in counts if word not in there)
         first, end = segment.spans[ordinal].tolist()
         total = sum((share.share for share in shares), 0.0)
-        return WordScore(total, shares, absent, int(lengths[ordinal]), length / units, (first, end))
+        return WordScore(
+            total, shares, absent, int(lengths[ordinal]), length / passages, (first, end)
+        )
 
     return sorted(map(score_of, ordinals), key=lambda found: -found.score)
 
 
-def word_shares(snapshot: Snapshot, units: Units, counts: Mapping[str, float], bm25: BM25) -> list[dict[str, float]]:
-    """What each word of a query adds to the scores of units."""
+def word_shares(
+    snapshot: Snapshot, passages: RankedPassages, counts: Mapping[str, float], bm25: BM25
+) -> list[dict[str, float]]:
+    """What each word of a query adds to the scores of passages."""
     query, _ = _word_query(snapshot, counts, bm25)
-    pairs = zip(units.segments.tolist(), units.ordinals.tolist(), strict=True)
-    found = [query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs]
+    pairs = zip(passages.segments.tolist(), passages.ordinals.tolist(), strict=True)
+    found = [
+        query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs
+    ]
     return [{word: share for word, _, _, share in each} for each in found]
 
 
 def _word_query(
     snapshot: Snapshot, counts: Mapping[str, float], bm25: BM25
 ) -> tuple[_native.WordQuery, dict[str, int]]:
-    """The query, and for each of its words the live units that have it."""
+    """The query, and for each of its words the live passages that have it."""
     fields = [segment.words for segment in snapshot.segments]
     frequencies = _native.document_frequencies(fields, snapshot.live, list(counts))
-    units, length = snapshot.word_totals
+    passages, length = snapshot.word_totals
     query = _native.WordQuery(
         [(word, float(count)) for word, count in counts.items()],
         frequencies,
-        units=units,
+        units=passages,
         total_length=length,
         k1=bm25.k1,
         b=bm25.b,

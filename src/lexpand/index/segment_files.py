@@ -16,7 +16,7 @@ from lexpand import _native
 from lexpand.data import Document, SparseVectors
 from lexpand.encode.batches import cores
 from lexpand.errors import CorruptIndex, StorageError
-from lexpand.index.catalogue import SegmentEntry
+from lexpand.index.catalog import SegmentEntry
 from lexpand.index.columns import column_values, encode_column, merge_columns
 from lexpand.index.doc_ids import NO_FIELD, DocIds, joined
 from lexpand.index.open_segment import OpenSegment
@@ -35,7 +35,8 @@ class Batch:
 
     Attributes:
         documents: in the order of their rows.
-        spans: of each document, the characters of its chunks in `Document.full_text`; one chunk or more.
+        spans: of each document, the characters of its chunks in `Document.full_text`; one chunk or
+            more.
         vectors: one row a chunk.
     """
 
@@ -76,21 +77,32 @@ class SegmentFiles:
             (first_row + owner).astype(np.uint32),
             within.astype(np.uint32),
             spans,
-            [(SPARSE_FIELD, vectors.vocabulary_size, vectors.indptr, vectors.terms, vectors.weights)],
+            [
+                (
+                    SPARSE_FIELD,
+                    vectors.vocabulary_size,
+                    vectors.indptr,
+                    vectors.terms,
+                    vectors.weights,
+                )
+            ],
             [*self._words(batch), *self._columns(batch, owner), *_ids(batch, owner)],
             **self._means,
         )
         return SegmentEntry(path.name, len(owner), *written)
 
-    def merge(self, segments: Sequence[OpenSegment], keep: Sequence[Set], commit_id: int) -> SegmentEntry:
-        """One segment of several; units that are not kept are left out.
+    def merge(
+        self, segments: Sequence[OpenSegment], keep: Sequence[Set], commit_id: int
+    ) -> SegmentEntry:
+        """One segment of several; passages that are not kept are left out.
 
         Raises:
             StorageError: the disk refuses.
         """
         path = self._new_path(commit_id)
         ordinals = [
-            np.flatnonzero(as_mask(kept, segment.entry.units)) for segment, kept in zip(segments, keep, strict=True)
+            np.flatnonzero(as_mask(kept, segment.entry.passages))
+            for segment, kept in zip(segments, keep, strict=True)
         ]
         extras = [
             *self._merged_words(segments, keep),
@@ -99,12 +111,15 @@ class SegmentFiles:
         ]
         sources = [(segment.native, kept) for segment, kept in zip(segments, keep, strict=True)]
         written = _native.merge_segments(path, sources, extras, **self._means)
-        units = sum(size(kept, segment.entry.units) for segment, kept in zip(segments, keep, strict=True))
-        return SegmentEntry(path.name, units, *written)
+        passages = sum(
+            size(kept, segment.entry.passages) for segment, kept in zip(segments, keep, strict=True)
+        )
+        return SegmentEntry(path.name, passages, *written)
 
     def remove(self, file: str) -> None:
         """Remove a file that no commit names."""
-        # Windows keeps files that a process has mapped, and a disk may fail: those go with the next writer.
+        # Windows keeps files that a process has mapped, and a disk may fail: those go with the next
+        # writer.
         with contextlib.suppress(OSError):
             (self._folder / file).unlink(missing_ok=True)
 
@@ -130,7 +145,10 @@ class SegmentFiles:
             for first, end in spans
         ]
         counts = self._schema.words.counts(texts)
-        return _extras(WORD_FIELD, _native.build_words(counts.words, counts.indptr, counts.terms, counts.counts))
+        return _extras(
+            WORD_FIELD,
+            _native.build_words(counts.words, counts.indptr, counts.terms, counts.counts),
+        )
 
     def _columns(self, batch: Batch, owner: NDArray[np.int64]) -> list[_Extra]:
         extras = []
@@ -143,25 +161,37 @@ class SegmentFiles:
     def _merged_words(self, segments: Sequence[OpenSegment], keep: Sequence[Set]) -> list[_Extra]:
         if self._schema.words is None:
             return []
-        return _extras(WORD_FIELD, _native.merge_words([segment.words for segment in segments], keep))
+        return _extras(
+            WORD_FIELD, _native.merge_words([segment.words for segment in segments], keep)
+        )
 
-    def _merged_columns(self, segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]) -> list[_Extra]:
+    def _merged_columns(
+        self, segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]
+    ) -> list[_Extra]:
         extras = []
         for name, field in self._schema.column_fields().items():
             columns = [segment.column(name) for segment in segments]
             present = [column for column in columns if column is not None]
             if len(present) < len(columns):
-                raise CorruptIndex(f"a segment of {self._folder} lacks the column {name}: restore it from a copy")
+                raise CorruptIndex(
+                    f"a segment of {self._folder} lacks the column {name}: restore it from a copy"
+                )
             extras += _extras(field, merge_columns(present, list(enumerate(ordinals))))
         return extras
 
 
 def _ids(batch: Batch, owner: NDArray[np.int64]) -> list[_Extra]:
-    return _extras(NO_FIELD, DocIds.of([batch.documents[i].doc_id for i in owner.tolist()]).sections)
+    return _extras(
+        NO_FIELD, DocIds.of([batch.documents[i].doc_id for i in owner.tolist()]).sections
+    )
 
 
-def _merged_ids(segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]) -> list[_Extra]:
-    kept = [segment.doc_ids.taken(chosen) for segment, chosen in zip(segments, ordinals, strict=True)]
+def _merged_ids(
+    segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]
+) -> list[_Extra]:
+    kept = [
+        segment.doc_ids.taken(chosen) for segment, chosen in zip(segments, ordinals, strict=True)
+    ]
     return _extras(NO_FIELD, joined(kept).sections)
 
 

@@ -1,4 +1,4 @@
-"""Sets of a segment's units as bits: bit ``i % 64`` of word ``i // 64`` is ordinal i; None is every unit."""
+"""Sets of a segment's passages as bits: bit ``i % 64`` of word ``i // 64`` is ordinal i; None is every passage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Set: TypeAlias = "NDArray[np.uint64] | None"
 
 
 def as_set(mask: NDArray[np.bool_]) -> Set:
-    """The units where ``mask``, bool [units], is true."""
+    """The passages where ``mask``, bool [passages], is true."""
     if mask.all():
         return None
     packed = np.packbits(mask, bitorder="little")
@@ -20,26 +20,26 @@ def as_set(mask: NDArray[np.bool_]) -> Set:
     return padded.view(np.uint64)
 
 
-def as_mask(units: Set, count: int) -> NDArray[np.bool_]:
+def as_mask(passages: Set, count: int) -> NDArray[np.bool_]:
     """The set as bool [count]."""
-    if units is None:
+    if passages is None:
         return np.ones(count, np.bool_)
-    return np.unpackbits(units.view(np.uint8), count=count, bitorder="little").astype(np.bool_)
+    return np.unpackbits(passages.view(np.uint8), count=count, bitorder="little").astype(np.bool_)
 
 
 def both(first: Set, second: Set) -> Set:
-    """The units of both sets."""
+    """The passages of both sets."""
     if first is None or second is None:
         return second if first is None else first
     return first & second
 
 
-def size(units: Set, count: int) -> int:
-    """How many of ``count`` units are in the set."""
+def size(passages: Set, count: int) -> int:
+    """How many of ``count`` passages are in the set."""
     return (
         count
-        if units is None
-        else int(np.bitwise_count(units).sum())
+        if passages is None
+        else int(np.bitwise_count(passages).sum())
         if hasattr(np, "bitwise_count")
-        else int(as_mask(units, count).sum())
+        else int(as_mask(passages, count).sum())
     )

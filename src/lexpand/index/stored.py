@@ -1,4 +1,4 @@
-"""All that a snapshot holds, a batch at a time: documents or units with their stored vectors."""
+"""All that a snapshot holds, a batch at a time: documents or passages with their stored vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lexpand.data import Document, SparseVectors, VectorSpace
 from lexpand.errors import IndexStateError
-from lexpand.index.catalogue import Catalogue
+from lexpand.index.catalog import Catalog
 from lexpand.index.open_segment import OpenSegment
 from lexpand.index.schema import SPARSE_FIELD
 from lexpand.index.sets import as_mask
@@ -20,53 +20,63 @@ from lexpand.index.snapshot import Snapshot
 
 
 def stored_batches(
-    folder: Path, catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, size: int
+    folder: Path, catalog: Catalog, snapshot: Snapshot, space: VectorSpace, size: int
 ) -> Iterator[tuple[list[Document], SparseVectors]]:
     """See `Index.stored`."""
     if snapshot.has_chunks:
-        raise IndexStateError(f"{folder} has documents of several chunks: their vectors are no single ones to hand out")
-    for batch in stored_units(catalogue, snapshot, space, size):
-        yield [document for document, _ in batch.units], batch.vectors
+        raise IndexStateError(
+            f"{folder} has documents of several chunks: their vectors are no single ones to hand out"
+        )
+    for batch in stored_passages(catalog, snapshot, space, size):
+        yield [document for document, _ in batch.passages], batch.vectors
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """Units with their stored vectors.
+    """RankedPassages with their stored vectors.
 
     Attributes:
-        units: of each its document, and the characters of `Document.full_text` that it stands for: first and end.
-        rows: int64 [units], the row of each one's document, as `Match.row` has it.
-        chunks: of each, which of its document's chunks it is, from 0; None for a document of one unit.
-        vectors: one row a unit, weights rounded to float32.
+        passages: of each its document, and the characters of `Document.full_text` that it stands for:
+            first and end.
+        rows: int64 [passages], the row of each one's document, as `Match.row` has it.
+        chunks: of each, which of its document's chunks it is, from 0; None for a document of one
+            passage.
+        vectors: one row a passage, weights rounded to float32.
     """
 
-    units: list[tuple[Document, tuple[int, int]]]
+    passages: list[tuple[Document, tuple[int, int]]]
     rows: NDArray[np.int64]
     chunks: list[int | None]
     vectors: SparseVectors
 
 
-def stored_units(catalogue: Catalogue, snapshot: Snapshot, space: VectorSpace, size: int) -> Iterator[StoredBatch]:
-    """See `Index.stored_units`."""
+def stored_passages(
+    catalog: Catalog, snapshot: Snapshot, space: VectorSpace, size: int
+) -> Iterator[StoredBatch]:
+    """See `Index.stored_passages`."""
     places = (
         (segment, ordinal)
         for segment, live in zip(snapshot.segments, snapshot.live, strict=True)
-        for ordinal in np.flatnonzero(as_mask(live, segment.entry.units)).tolist()
+        for ordinal in np.flatnonzero(as_mask(live, segment.entry.passages)).tolist()
     )
     while batch := list(islice(places, size)):
         rows = [int(segment.rows[ordinal]) for segment, ordinal in batch]
-        found = catalogue.documents(rows)
+        found = catalog.documents(rows)
         spans = [segment.spans[ordinal].tolist() for segment, ordinal in batch]
         chunks = [segment.chunk_of(ordinal) for segment, ordinal in batch]
-        units = [(found[row], (first, end)) for row, (first, end) in zip(rows, spans, strict=True)]
-        yield StoredBatch(units, np.array(rows, np.int64), chunks, _vectors(batch, space))
+        passages = [
+            (found[row], (first, end)) for row, (first, end) in zip(rows, spans, strict=True)
+        ]
+        yield StoredBatch(passages, np.array(rows, np.int64), chunks, _vectors(batch, space))
 
 
-def _vectors(units: list[tuple[OpenSegment, int]], space: VectorSpace) -> SparseVectors:
+def _vectors(passages: list[tuple[OpenSegment, int]], space: VectorSpace) -> SparseVectors:
     indptr, terms, weights = [0], [np.zeros(0, np.uint32)], [np.zeros(0)]
-    for segment, ordinal in units:
+    for segment, ordinal in passages:
         found, impacts, scale = segment.native.vector(SPARSE_FIELD, ordinal)
         indptr.append(indptr[-1] + len(found))
         terms.append(found)
         weights.append(impacts.astype(np.float64) * scale)
-    return SparseVectors(indptr, np.concatenate(terms), np.concatenate(weights), len(space.vocabulary), space.model)
+    return SparseVectors(
+        indptr, np.concatenate(terms), np.concatenate(weights), len(space.vocabulary), space.model
+    )

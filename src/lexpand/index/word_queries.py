@@ -17,24 +17,33 @@ WordQuery: TypeAlias = str | Mapping[str, float]
 _LARGEST = 1e30
 
 
-def weighted_words(queries: Sequence[WordQuery], analyzer: WordAnalyzer) -> list[Mapping[str, float]]:
+def weighted_words(
+    queries: Sequence[WordQuery], analyzer: WordAnalyzer
+) -> list[Mapping[str, float]]:
     """Of each query its words with their weights; those of a text are counted.
 
     Raises:
-        DataError: queries is one query, or a weight is no number from 0 to 1e30, or a word is no string that UTF-8
-            holds.
+        DataError: queries is one query, or a weight is no number from 0 to 1e30, or a word is no
+            string that UTF-8 holds.
     """
     if isinstance(queries, str):
         raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
     if isinstance(queries, Mapping):
-        raise DataError("queries is a mapping of words to weights, which is one query: it must be a list of queries")
-    return [_checked(query) if isinstance(query, Mapping) else analyzer.query_weights(query) for query in queries]
+        raise DataError(
+            "queries is a mapping of words to weights, which is one query: it must be a list of queries"
+        )
+    return [
+        _checked(query) if isinstance(query, Mapping) else analyzer.query_weights(query)
+        for query in queries
+    ]
 
 
 def _checked(query: Mapping[str, float]) -> Mapping[str, float]:
     for word, weight in query.items():
         number = isinstance(weight, Real) and not isinstance(weight, bool)
         if not isinstance(word, str) or not number or not 0 <= weight <= _LARGEST:
-            raise DataError(f"the word {word!r} with the weight {weight!r}: a string, and a number from 0 to 1e30")
+            raise DataError(
+                f"the word {word!r} with the weight {weight!r}: a string, and a number from 0 to 1e30"
+            )
         check_text(word, f"the word {word!r}")
     return {word: float(weight) for word, weight in query.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from lexpand.data import Document, SparseVectors
 from lexpand.errors import DataError, DuplicateDocument, IndexStateError, StorageError, VectorError
-from lexpand.index.catalogue import Catalogue, Change, Commit, SegmentEntry
+from lexpand.index.catalog import Catalog, Change, Commit, SegmentEntry
 from lexpand.index.columns import check_metadata
 from lexpand.index.database import is_full
 from lexpand.index.leases import oldest_leased
@@ -19,7 +19,7 @@ from lexpand.index.pending import Pending
 from lexpand.index.results import Presence
 from lexpand.index.segment_files import SegmentFiles, Spans
 from lexpand.index.sets import size
-from lexpand.index.snapshots import Snapshots
+from lexpand.index.snapshot import Snapshots
 from lexpand.index.writer_lock import WriterLock
 
 _ROW_LIMIT = 2**32 - 1
@@ -33,16 +33,16 @@ class Writer:
 
     Args:
         folder: the index's folder.
-        catalogue: its catalogue.
+        catalog: its catalog.
         snapshots: they go to each commit that is made here.
         memory: bytes for the postings that are laid out at a time.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, snapshots: Snapshots, memory: int) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, snapshots: Snapshots, memory: int) -> None:
         self._folder = folder
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._snapshots = snapshots
-        self._schema = catalogue.schema()
+        self._schema = catalog.schema()
         self._files = SegmentFiles(folder, self._schema, memory)
         self._lock = WriterLock(folder)
         self._pending = Pending()
@@ -54,7 +54,7 @@ class Writer:
 
     def presence(self, documents: Sequence[Document]) -> list[Presence]:
         """See `Index.presence`."""
-        stored = self._catalogue.content_hashes([document.doc_id for document in documents])
+        stored = self._catalog.content_hashes([document.doc_id for document in documents])
         found = []
         for document in documents:
             _, committed = stored.get(document.doc_id, (None, None))
@@ -62,7 +62,9 @@ class Writer:
             if content_hash is None:
                 found.append(Presence.NEW)
             else:
-                found.append(Presence.SAME if content_hash == document.content_hash else Presence.OTHER)
+                found.append(
+                    Presence.SAME if content_hash == document.content_hash else Presence.OTHER
+                )
         return found
 
     def add(
@@ -77,13 +79,17 @@ class Writer:
         spans = _spans(documents, chunks)
         if sum(map(len, spans)) != len(vectors):
             what = "documents" if chunks is None else "chunks"
-            raise VectorError(f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each")
+            raise VectorError(
+                f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each"
+            )
         for document in documents:
             check_metadata(self._schema.columns, document)
         self._begin()
         chosen = self._chosen(documents, replace)
-        if self._catalogue.next_row() + len(self._pending.doc_ids) + len(chosen) > _ROW_LIMIT:
-            raise IndexStateError(f"an index holds at most {_ROW_LIMIT} units: begin a second one")
+        if self._catalog.next_row() + len(self._pending.doc_ids) + len(chosen) > _ROW_LIMIT:
+            raise IndexStateError(
+                f"an index holds at most {_ROW_LIMIT} passages: begin a second one"
+            )
         if chosen:
             owner = np.repeat(np.arange(len(documents)), [len(s) for s in spans])
             rows = vectors[np.isin(owner, chosen)]
@@ -94,8 +100,12 @@ class Writer:
         """See `Index.delete`."""
         self._begin()
         wanted = list(dict.fromkeys(doc_ids))
-        stored = self._catalogue.content_hashes(wanted)
-        there = [i for i in wanted if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None]
+        stored = self._catalog.content_hashes(wanted)
+        there = [
+            i
+            for i in wanted
+            if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None
+        ]
         self._pending.delete(there)
         return len(there)
 
@@ -103,7 +113,8 @@ class Writer:
         """See `Index.commit`."""
         if self._pending:
             self._commit_pending()
-            # The changes are safe by now; a disk that has no room for a merge may have some at the next commit.
+            # The changes are safe by now; a disk that has no room for a merge may have some at the
+            # next commit.
             with contextlib.suppress(StorageError):
                 self._merge_while_due()
         return self._snapshots.current.commit
@@ -121,7 +132,7 @@ class Writer:
         if segments:
             self._merge(slice(0, segments))
         self._remove_unread()
-        self._catalogue.database.shrink()
+        self._catalog.database.shrink()
         return self._snapshots.current.commit
 
     def _segments_to_merge(self) -> int:
@@ -137,8 +148,9 @@ class Writer:
 
     def _begin(self) -> None:
         """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
-        # Before the lock, which would make a folder that is gone; and before files are removed, of another index maybe.
-        self._catalogue.check_in_place()
+        # Before the lock, which would make a folder that is gone; and before files are removed, of
+        # another index maybe.
+        self._catalog.check_in_place()
         if self._lock.held:
             return
         self._lock.acquire()
@@ -153,24 +165,26 @@ class Writer:
         """Places of the documents to add; raises for a doc_id with two contents."""
         chosen: list[int] = []
         first: dict[str, Document] = {}
-        for i, (document, presence) in enumerate(zip(documents, self.presence(documents), strict=True)):
-            twin = first.setdefault(document.doc_id, document)
-            same = twin is document or twin.content_hash == document.content_hash
+        for i, (document, presence) in enumerate(
+            zip(documents, self.presence(documents), strict=True)
+        ):
+            earlier = first.setdefault(document.doc_id, document)
+            same = earlier is document or earlier.content_hash == document.content_hash
             if not same or (presence is Presence.OTHER and not replace):
                 where = f" ({document.source})" if document.source else ""
                 raise DuplicateDocument(
                     f"doc_id {document.doc_id!r}{where} is there already with another content: "
                     "choose another id, replace it, or leave it out"
                 )
-            if presence is not Presence.SAME and twin is document:
+            if presence is not Presence.SAME and earlier is document:
                 chosen.append(i)
         return chosen
 
     def _commit_pending(self) -> None:
-        self._catalogue.check_in_place()
-        first_row = self._catalogue.next_row()
+        self._catalog.check_in_place()
+        first_row = self._catalog.next_row()
         new = self._snapshots.current.commit.commit_id + 1
-        deleted = [row for row, _ in self._catalogue.content_hashes(self._pending.doc_ids).values()]
+        deleted = [row for row, _ in self._catalog.content_hashes(self._pending.doc_ids).values()]
         if not len(self._pending):
             return self._publish(Change(deleted=deleted)) if deleted else self.rollback()
         batch = self._pending.batch()
@@ -181,17 +195,18 @@ class Writer:
         """Commit, and see the new commit. Where it fails for good, the files of its segments are removed."""
         before, full = self._snapshots.current.commit.commit_id, False
         try:
-            self._catalogue.commit(change)
+            self._catalog.commit(change)
         except StorageError as error:
             full = is_full(error)
             raise
         finally:
-            # Asked of the catalogue, not of the exception: Ctrl-C may come right after the commit point.
-            if self._catalogue.last_commit().commit_id > before:
+            # Asked of the catalog, not of the exception: Ctrl-C may come right after the commit
+            # point.
+            if self._catalog.last_commit().commit_id > before:
                 if change.documents or change.deleted:
                     self._pending = Pending()
                 self._snapshots.refresh()
-            elif full or self._catalogue.database.fold_log():
+            elif full or self._catalog.database.fold_log():
                 self._remove_files(change.segments)
 
     def _remove_files(self, segments: Sequence[SegmentEntry]) -> None:
@@ -209,14 +224,21 @@ class Writer:
     def _due(self) -> slice | None:
         snapshot = self._snapshots.current
         pairs = zip(snapshot.segments, snapshot.live, strict=True)
-        return choose([Size(segment.entry.units, size(live, segment.entry.units)) for segment, live in pairs])
+        return choose(
+            [
+                Size(segment.entry.passages, size(live, segment.entry.passages))
+                for segment, live in pairs
+            ]
+        )
 
     def _merge(self, chosen: slice) -> None:
-        """Neighbouring segments become one, without the units of deleted documents: a commit of its own."""
+        """Neighboring segments become one, without the passages of deleted documents: a commit of its own."""
         snapshot = self._snapshots.current
         segments, live = snapshot.segments[chosen], snapshot.live[chosen]
         entries = [segment.entry for segment in segments]
-        kept = sum(size(units, entry.units) for units, entry in zip(live, entries, strict=True))
+        kept = sum(
+            size(passages, entry.passages) for passages, entry in zip(live, entries, strict=True)
+        )
         new = [self._files.merge(segments, live, snapshot.commit.commit_id + 1)] if kept else []
         self._publish(Change(segments=new, retired=[entry.file for entry in entries]))
 
@@ -224,16 +246,16 @@ class Writer:
         """Remove files and rows that no snapshot reads, and what an interrupted writer left."""
         newest = self._snapshots.current
         oldest = oldest_leased(self._folder, newest.commit.commit_id)
-        self._catalogue.forget_segments(oldest)
-        self._files.remove_all_but(self._catalogue.segment_files())
-        gone = self._catalogue.deleted_rows(oldest)
+        self._catalog.forget_segments(oldest)
+        self._files.remove_all_but(self._catalog.segment_files())
+        gone = self._catalog.deleted_rows(oldest)
         if not len(gone):
             return
         if oldest == newest.commit.commit_id:
             for segment in newest.segments:
                 gone = gone[~np.isin(gone, segment.rows)]
             if len(gone):
-                self._catalogue.forget_documents(gone.tolist())
+                self._catalog.forget_documents(gone.tolist())
 
 
 def _spans(documents: Sequence[Document], chunks: Sequence[Spans] | None) -> Sequence[Spans]:
@@ -241,7 +263,9 @@ def _spans(documents: Sequence[Document], chunks: Sequence[Spans] | None) -> Seq
     if chunks is None:
         return [[(0, len(document.full_text))] for document in documents]
     if len(chunks) != len(documents):
-        raise DataError(f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each")
+        raise DataError(
+            f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each"
+        )
     for document, spans in zip(documents, chunks, strict=True):
         length = len(document.full_text)
         if not spans or any(not 0 <= first <= end <= length for first, end in spans):

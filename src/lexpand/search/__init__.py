@@ -1,9 +1,11 @@
 """Here is a question in words: which documents?
 
-The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`; `sparse.py`, `words.py`,
-`hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their form in a file.
+The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`;
+`sparse.py`, `words.py`, `hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their
+form in a file.
 
-It is not for the reasons of a hit (`lexpand.explanation`) nor for judging a ranking (`lexpand.evaluate`).
+It is not for the reasons of a hit (`lexpand.explanation`) nor for judging a ranking
+(`lexpand.evaluate`).
 """
 
 from lexpand.search.asked import Asked
@@ -16,7 +18,7 @@ from lexpand.search.learning import Learned, learn_weights
 from lexpand.search.mixed import MixedRetriever
 from lexpand.search.notes import Note, Reason
 from lexpand.search.pipeline import Pipeline, open_retriever
-from lexpand.search.rerank import CrossEncoder, DensePooling, DenseReranker, LateInteractionReranker, Reranker
+from lexpand.search.rerank import CrossEncoder, Reranker
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 from lexpand.search.sparse import SparseRetriever, encoder_of
@@ -26,15 +28,12 @@ from lexpand.search.words import WordRetriever
 __all__ = [
     "Asked",
     "CrossEncoder",
-    "DensePooling",
-    "DenseReranker",
     "Feedback",
     "Fused",
     "Fusion",
     "Hit",
     "Hits",
     "HybridRetriever",
-    "LateInteractionReranker",
     "Learned",
     "LocalRetriever",
     "MixedRetriever",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lexpand.index import Matches, Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.fusion import Fusion
 
 Span = tuple[int, int]
@@ -33,10 +33,10 @@ class Asked(ABC):
         return len(self.queries)
 
     @abstractmethod
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """The best ``k`` units of each query; see `Retriever.rank`."""
+    ) -> Sequence[RankedPassages]:
+        """The best ``k`` passages of each query; see `Retriever.rank`."""
 
     @abstractmethod
     def bounds(self) -> Sequence[float]:
@@ -57,11 +57,12 @@ class Asked(ABC):
         del filter, threads
         return self
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> Asked:
-        """The same queries with terms of relevant units added; the queries as they are for kinds that learn nothing.
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> Asked:
+        """The same queries with terms of relevant passages added; the queries as they are for kinds that learn nothing.
 
         Args:
-            relevant: of each query, units of the same searcher with scores above 0, which are their shares.
+            relevant: of each query, passages of the same searcher with scores above 0, which are their
+                shares.
             feedback: how much they add.
         """
         del relevant, feedback
@@ -75,16 +76,18 @@ class Asked(ABC):
         """The share of identifiers in what each query may score, 0 to 1, where this kind can tell."""
         return [0.0] * len(self)
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
-        """What each shared term adds to the scores of units for the query at a place, by terms as people read them.
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
+        """What each shared term adds to the scores of passages for the query at a place, by terms as people read them.
 
         Args:
             place: the query.
-            units: of the searcher.
-            most: how many terms of each unit, largest first; None for all.
+            passages: of the searcher.
+            most: how many terms of each passage, largest first; None for all.
         """
         del place, most
-        return [{}] * len(units)
+        return [{}] * len(passages)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """The passages of a document, the best for the query at a place first: characters, first and end."""
@@ -92,14 +95,17 @@ class Asked(ABC):
         return [stored.span for stored in self.searcher.vectors(doc_id)]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
-        """What there is to say of each query's ranking, once `units` ran."""
+        """What there is to say of each query's ranking, once `passages` ran."""
         return [()] * len(self)
 
     def matches(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> list[Matches]:
-        """`units` with the ids of their documents."""
-        found = [self.searcher.named(each) for each in self.units(k, filter=filter, group_by=group_by, threads=threads)]
+        """`passages` with the ids of their documents."""
+        found = [
+            self.searcher.named(each)
+            for each in self.passages(k, filter=filter, group_by=group_by, threads=threads)
+        ]
         for matches, notes in zip(found, self.notes(), strict=True):
             matches.notes = notes
         return found

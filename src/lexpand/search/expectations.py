@@ -17,8 +17,10 @@ class Outcome:
     """What came of one test.
 
     Attributes:
-        query, expect, top: the test: a question, and the id of a document that it must find among the best ``top``.
-        rank: the document's place, from 1; None where it is not among the best 1,000 (or ``top``, if that is more).
+        query, expect, top: the test: a question, and the id of a document that it must find among
+            the best ``top``.
+        rank: the document's place, from 1; None where it is not among the best 1,000 (or ``top``,
+            if that is more).
         said: the same in words.
     """
 

@@ -103,22 +103,29 @@ def fuse(
     every = np.concatenate([np.asarray(each, np.int64) for each in keys])
     distinct, first, inverse = np.unique(every, return_index=True, return_inverse=True)
     sums = np.full(
-        len(distinct), sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True)), np.float64
+        len(distinct),
+        sum(weight * missing for weight, (_, missing) in zip(weights, shares, strict=True)),
+        np.float64,
     )
     starts = np.cumsum([0, *map(len, keys)])
     for place, (weight, (values, missing)) in enumerate(zip(weights, shares, strict=True)):
-        # One ranking after the other, each document at most once in each: the sums are those of a loop, to the bit.
+        # One ranking after the other, each document at most once in each: the sums are those of a
+        # loop, to the bit.
         sums[inverse[starts[place] : starts[place + 1]]] += weight * (values - missing)
     best = np.lexsort((distinct, -sums))
     rankings = np.searchsorted(starts, first[best], side="right") - 1
     return Fused(distinct[best], sums[best], rankings, first[best] - starts[rankings])
 
 
-def _shares(scores: Sequence[NDArray[np.float64]], fusion: Fusion, bounds: Sequence[float] | None) -> list[Shares]:
+def _shares(
+    scores: Sequence[NDArray[np.float64]], fusion: Fusion, bounds: Sequence[float] | None
+) -> list[Shares]:
     if not fusion.by_query:
         return [_SHARES[fusion](each) for each in scores]
     if bounds is None:
-        raise DataError(f"fusion by {fusion} needs a number for each ranking to divide its scores by")
+        raise DataError(
+            f"fusion by {fusion} needs a number for each ranking to divide its scores by"
+        )
     return [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
 
 

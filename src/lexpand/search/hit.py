@@ -31,15 +31,20 @@ class Hit:
 
     Attributes:
         rank: from 1.
-        score: what the retriever says; only comparable within one ranking unless it is a single field's.
+        score: what the retriever says; only comparable within one ranking unless it is a single
+            field's.
         doc_id: the document's id.
         title: its title.
-        text: the passage that was found: the best chunk of a document in chunks, else the whole text.
-        span: the characters of the passage in `Document.full_text` (title, one space, text): first and end.
+        text: the passage that was found: the best chunk of a document in chunks, else the whole
+            text.
+        span: the characters of the passage in `Document.full_text` (title, one space, text): first
+            and end.
         metadata: whatever else is known of the document.
-        terms: the terms that query and document share, with what each adds to the score, largest first; of a hybrid
-            and of what a reranker scored, with their shares in what was found first.
-        passages: the best passages of the document, this one first, where more than one was asked for.
+        terms: the terms that query and document share, with what each adds to the score, largest
+            first; of a hybrid and of what a reranker scored, with their shares in what was found
+            first.
+        passages: the best passages of the document, this one first, where more than one was asked
+            for.
         query: the question.
     """
 
@@ -77,10 +82,13 @@ class Hits(list[Hit]):
 
     Attributes:
         query: the question.
-        notes: what there is to say of the ranking; none, where every step did what it was asked for.
+        notes: what there is to say of the ranking; none, where every step did what it was asked
+            for.
     """
 
-    def __init__(self, hits: Iterable[Hit] = (), query: str = "", notes: Sequence[Note] = ()) -> None:
+    def __init__(
+        self, hits: Iterable[Hit] = (), query: str = "", notes: Sequence[Note] = ()
+    ) -> None:
         super().__init__(hits)
         self.query = query
         self.notes = tuple(notes)
@@ -94,14 +102,19 @@ class Hits(list[Hit]):
         }
 
     def __str__(self) -> str:
-        lines = [f"{hit.rank}. {hit.title or hit.doc_id} ({hit.score:.3f}): {hit.snippet}" for hit in self]
+        lines = [
+            f"{hit.rank}. {hit.title or hit.doc_id} ({hit.score:.3f}): {hit.snippet}"
+            for hit in self
+        ]
         return "\n".join([*lines, *map(str, self.notes)]) or "nothing found"
 
 
 def make_hits(query: str, matches: Matches, documents: Mapping[str, Document]) -> list[Hit]:
     """Ranked matches with the texts of their documents; a document that is not there any more is left out."""
     found = [match for match in matches if match.doc_id in documents]
-    return [make_hit(rank, query, match, documents[match.doc_id]) for rank, match in enumerate(found, 1)]
+    return [
+        make_hit(rank, query, match, documents[match.doc_id]) for rank, match in enumerate(found, 1)
+    ]
 
 
 def make_hit(rank: int, query: str, match: Match, document: Document) -> Hit:

@@ -10,7 +10,7 @@ import numpy as np
 from lexpand.errors import DataError
 from lexpand.index import Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
@@ -49,10 +49,10 @@ class HybridAsked(Asked):
         self._depth = depth
         self._feedback = feedback
 
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """See `Asked.units`. A group's document is the best one of those that the parts found."""
+    ) -> Sequence[RankedPassages]:
+        """See `Asked.passages`. A group's document is the best one of those that the parts found."""
         _check(k, threads)
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
@@ -60,37 +60,48 @@ class HybridAsked(Asked):
             learned = self.learned(self._relevant(fused, self._feedback), self._feedback)
             fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
         if group_by is not None:
-            fused = [units.at(self.searcher.first_of_groups(units.rows, group_by)) for units in fused]
-        return [units.at(slice(0, k)) for units in fused]
+            fused = [
+                passages.at(self.searcher.first_of_groups(passages.rows, group_by))
+                for passages in fused
+            ]
+        return [passages.at(slice(0, k)) for passages in fused]
 
     def weights_of(self, place: int) -> list[float]:
         """The weight of each part for the query at a place; factors change their ratio, not their sum."""
-        weights = [weight * factors[place] for weight, factors in zip(self.weights, self._factors, strict=True)]
+        weights = [
+            weight * factors[place]
+            for weight, factors in zip(self.weights, self._factors, strict=True)
+        ]
         scale = sum(self.weights) / sum(weights)
         return [weight * scale for weight in weights]
 
-    def _relevant(self, fused: Sequence[Units], feedback: Feedback) -> list[Units]:
-        """What each query learns from: its best units; nothing for a query that asks for identifiers.
+    def _relevant(
+        self, fused: Sequence[RankedPassages], feedback: Feedback
+    ) -> list[RankedPassages]:
+        """What each query learns from: its best passages; nothing for a query that asks for identifiers.
 
-        The documents around the one that has the identifier are of others, and their terms would only hide it.
+        The documents around the one that has the identifier are of others, and their terms would
+        only hide it.
         """
         counts = [0 if share > _MOSTLY else feedback.documents for share in self.identifiers()]
-        return [standing(units, count) for units, count in zip(fused, counts, strict=True)]
+        return [standing(passages, count) for passages, count in zip(fused, counts, strict=True)]
 
     def identifiers(self) -> Sequence[float]:
         """See `Asked.identifiers`."""
         found: list[float] = np.max([part.identifiers() for part in self.parts], axis=0).tolist()
         return found
 
-    def ranked(self, depth: int, *, filter: Filter | None = None, threads: int = 1) -> list[Sequence[Units]]:
+    def ranked(
+        self, depth: int, *, filter: Filter | None = None, threads: int = 1
+    ) -> list[Sequence[RankedPassages]]:
         """What each part finds for each query."""
-        return [part.units(depth, filter=filter, threads=threads) for part in self.parts]
+        return [part.passages(depth, filter=filter, threads=threads) for part in self.parts]
 
-    def fused(self, found: Sequence[Sequence[Units]]) -> list[Units]:
+    def fused(self, found: Sequence[Sequence[RankedPassages]]) -> list[RankedPassages]:
         """The sums of what the parts found, of each query."""
         scales = [part.scales(self._fusion) for part in self.parts]
         return [
-            fused_units(rankings, self.weights_of(i), self._fusion, [each[i] for each in scales])
+            fused_passages(rankings, self.weights_of(i), self._fusion, [each[i] for each in scales])
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
 
@@ -101,17 +112,23 @@ class HybridAsked(Asked):
         fused = self.fused(self.ranked(self._depth, filter=filter, threads=threads))
         return self.learned(self._relevant(fused, self._feedback), self._feedback)
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> HybridAsked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> HybridAsked:
         """See `Asked.learned`: of every part."""
         parts = [part.learned(relevant, feedback) for part in self.parts]
-        return HybridAsked(self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None)
+        return HybridAsked(
+            self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None
+        )
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
         """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
-        terms: list[dict[str, float]] = [{} for _ in range(len(units))]
+        terms: list[dict[str, float]] = [{} for _ in range(len(passages))]
         for part, weight in zip(self.parts, self.weights_of(place), strict=True):
             bound = part.scales(self._fusion)[place] if self._fusion.by_query else 0.0
-            for mine, found in zip(terms, part.terms(place, units, most and 2 * most), strict=True):
+            for mine, found in zip(
+                terms, part.terms(place, passages, most and 2 * most), strict=True
+            ):
                 whole = bound or sum(found.values()) or 1.0
                 for term, share in found.items():
                     mine[term] = mine.get(term, 0.0) + weight * share / whole
@@ -132,7 +149,9 @@ class HybridAsked(Asked):
     def expected(self) -> Sequence[float]:
         """See `Asked.expected`: the sum of the weights."""
         if not self._fusion.by_query:
-            raise DataError(f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected")
+            raise DataError(
+                f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected"
+            )
         return self._largest()
 
     def _largest(self) -> Sequence[float]:
@@ -140,7 +159,9 @@ class HybridAsked(Asked):
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
         """See `Asked.notes`: those of all parts."""
-        return [sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)]
+        return [
+            sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)
+        ]
 
 
 class HybridRetriever(LocalRetriever):
@@ -150,16 +171,17 @@ class HybridRetriever(LocalRetriever):
         parts: retrievers of one index, each weighted (`Weighted`) or with the weight 1.
         fusion: how their scores are made comparable.
         depth: documents that each part ranks for a query, or ``k`` if that is more.
-        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts, and with
-            ``feedback.words`` to those of its `WordRetriever` parts, which then rank again; None for once.
+        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts,
+            and with ``feedback.words`` to those of its `WordRetriever` parts, which then rank
+            again; None for once.
 
     Attributes:
         parts: the retrievers with their weights.
         local: the retrievers alone.
 
     Raises:
-        DataError: there are no parts, or they are of several indexes, the depth is below 1, or fusion by bounds meets
-            feedback, which changes the query.
+        DataError: there are no parts, or they are of several indexes, the depth is below 1, or
+            fusion by bounds meets feedback, which changes the query.
     """
 
     def __init__(
@@ -171,7 +193,9 @@ class HybridRetriever(LocalRetriever):
         feedback: Feedback | None = None,
     ) -> None:
         self.parts = [part if isinstance(part, Weighted) else Weighted(part) for part in parts]
-        self.local = [part.retriever for part in self.parts if isinstance(part.retriever, LocalRetriever)]
+        self.local = [
+            part.retriever for part in self.parts if isinstance(part.retriever, LocalRetriever)
+        ]
         indexes = {id(part.index) for part in self.local}
         if len(self.local) != len(self.parts) or len(indexes) != 1:
             raise DataError(
@@ -183,7 +207,9 @@ class HybridRetriever(LocalRetriever):
         self.depth = check_depth(depth)
         self.feedback = feedback
         if self.fusion is Fusion.BOUND and feedback is not None:
-            raise DataError("fusion by bounds and feedback: feedback changes the query, and its bound is not known")
+            raise DataError(
+                "fusion by bounds and feedback: feedback changes the query, and its bound is not known"
+            )
 
     @property
     def is_plain(self) -> bool:
@@ -194,7 +220,9 @@ class HybridRetriever(LocalRetriever):
         """See `LocalRetriever.ask`."""
         asked = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
-        return HybridAsked(searcher, queries, asked, weights, self.fusion, self.depth, self.feedback)
+        return HybridAsked(
+            searcher, queries, asked, weights, self.fusion, self.depth, self.feedback
+        )
 
 
 def check_depth(depth: int) -> int:
@@ -208,21 +236,29 @@ def check_depth(depth: int) -> int:
     return depth
 
 
-def fused_units(
-    rankings: Sequence[Units], weights: Sequence[float], fusion: Fusion, bounds: Sequence[float] | None
-) -> Units:
-    """The units of several rankings of one query by their fused scores; each document by the first ranking's unit."""
-    rows, scores = [units.rows for units in rankings], [units.scores for units in rankings]
+def fused_passages(
+    rankings: Sequence[RankedPassages],
+    weights: Sequence[float],
+    fusion: Fusion,
+    bounds: Sequence[float] | None,
+) -> RankedPassages:
+    """The passages of several rankings of one query by their fused scores; each document by the first ranking's passage."""
+    rows, scores = (
+        [passages.rows for passages in rankings],
+        [passages.scores for passages in rankings],
+    )
     fused = fuse(rows, scores, weights, fusion, bounds)
     starts = np.cumsum([0, *map(len, rankings)])
-    chosen = Units.concatenate(rankings).at(starts[fused.rankings] + fused.places)
-    return Units(fused.scores, chosen.rows, chosen.segments, chosen.ordinals)
+    chosen = RankedPassages.concatenate(rankings).at(starts[fused.rankings] + fused.places)
+    return RankedPassages(fused.scores, chosen.rows, chosen.segments, chosen.ordinals)
 
 
-def standing(units: Units, count: int) -> Units:
-    """The first units with 1 / rank as their scores: those of a sum may be negative, or say little of distances."""
-    first = units.at(slice(0, count))
-    return Units(1 / np.arange(1.0, len(first) + 1), first.rows, first.segments, first.ordinals)
+def standing(passages: RankedPassages, count: int) -> RankedPassages:
+    """The first passages with 1 / rank as their scores: those of a sum may be negative, or say little of distances."""
+    first = passages.at(slice(0, count))
+    return RankedPassages(
+        1 / np.arange(1.0, len(first) + 1), first.rows, first.segments, first.ordinals
+    )
 
 
 def _check(k: int, threads: int) -> None:

@@ -1,6 +1,7 @@
-"""The kinds of retriever over an index: their names, their form in a file, and what explains them, in one place.
+"""The kinds of retriever over an index: their names, and their form in a pipeline file.
 
-To add a kind, write its retriever, the dataclass of its settings in a file, and its inquiry, and list them here.
+To add a kind, write its retriever and the dataclass of its settings in a file, and list them here.
+Its inquiry, which explains it, is listed in `lexpand.explanation.explaining`.
 """
 
 from __future__ import annotations
@@ -22,19 +23,17 @@ class Kind:
         name: what files and explanations call it.
         retriever: the class.
         part: the class of its settings as a part of a pipeline; None for one that is no part.
-        inquiry: the class that explains it, as ``module:name``; imported when it is needed, from a later package.
     """
 
     name: str
     retriever: type[LocalRetriever]
     part: type[Part] | None
-    inquiry: str
 
 
 KINDS = (
-    Kind("splade", SparseRetriever, Splade, "lexpand.explanation.vectors:VectorInquiry"),
-    Kind("bm25", WordRetriever, Words, "lexpand.explanation.words:WordInquiry"),
-    Kind("hybrid", HybridRetriever, None, "lexpand.explanation.hybrid:HybridInquiry"),
+    Kind("splade", SparseRetriever, Splade),
+    Kind("bm25", WordRetriever, Words),
+    Kind("hybrid", HybridRetriever, None),
 )
 
 

@@ -19,8 +19,15 @@ from lexpand.search.retriever import LocalRetriever, Retriever, Weighted, check_
 
 def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
     """The sum of retrievers: in arrays where all are of one index, else by their doc_ids."""
-    indexes = {id(part.retriever.index) if isinstance(part.retriever, LocalRetriever) else None for part in parts}
-    return HybridRetriever(parts) if len(indexes) == 1 and None not in indexes else MixedRetriever(parts)
+    indexes = {
+        id(part.retriever.index) if isinstance(part.retriever, LocalRetriever) else None
+        for part in parts
+    }
+    return (
+        HybridRetriever(parts)
+        if len(indexes) == 1 and None not in indexes
+        else MixedRetriever(parts)
+    )
 
 
 class MixedRetriever(Retriever):
@@ -38,7 +45,11 @@ class MixedRetriever(Retriever):
     """
 
     def __init__(
-        self, parts: Sequence[Retriever | Weighted], *, fusion: Fusion | str = Fusion.Z_SCORE, depth: int = DEPTH
+        self,
+        parts: Sequence[Retriever | Weighted],
+        *,
+        fusion: Fusion | str = Fusion.Z_SCORE,
+        depth: int = DEPTH,
     ) -> None:
         if not parts:
             raise DataError("a hybrid must have at least one part, got none")
@@ -46,7 +57,9 @@ class MixedRetriever(Retriever):
         self.fusion = parse_fusion(fusion)
         self.depth = check_depth(depth)
         if self.fusion.by_query:
-            raise DataError(f"fusion by {self.fusion} is for parts of one index, which knows what a query can reach")
+            raise DataError(
+                f"fusion by {self.fusion} is for parts of one index, which knows what a query can reach"
+            )
 
     def reading(self) -> Self:
         """See `Retriever.reading`."""
@@ -65,9 +78,14 @@ class MixedRetriever(Retriever):
     ) -> Sequence[Matches]:
         """See `Retriever.rank`."""
         if group_by is not None:
-            raise DataError("group_by is for retrievers of one index: documents of several places have no common field")
+            raise DataError(
+                "group_by is for retrievers of one index: documents of several places have no common field"
+            )
         queries, depth = check_queries(queries), max(k, self.depth)
-        found = [part.retriever.rank(queries, depth, filter=filter, threads=threads) for part in self.parts]
+        found = [
+            part.retriever.rank(queries, depth, filter=filter, threads=threads)
+            for part in self.parts
+        ]
         return [self._fused(rankings, k) for rankings in zip(*found, strict=True)]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
@@ -86,12 +104,17 @@ class MixedRetriever(Retriever):
     def _fused(self, rankings: Sequence[Matches], k: int) -> Matches:
         numbers: dict[str, int] = {}
         keys = [
-            np.array([numbers.setdefault(doc_id, len(numbers)) for doc_id in each.doc_ids], np.int64)
+            np.array(
+                [numbers.setdefault(doc_id, len(numbers)) for doc_id in each.doc_ids], np.int64
+            )
             for each in rankings
         ]
         scores = [np.asarray(each.scores, np.float64) for each in rankings]
         fused = fuse(keys, scores, [part.weight for part in self.parts], self.fusion)
-        chosen = [rankings[i][j] for i, j in zip(fused.rankings[:k].tolist(), fused.places[:k].tolist(), strict=True)]
+        chosen = [
+            rankings[i][j]
+            for i, j in zip(fused.rankings[:k].tolist(), fused.places[:k].tolist(), strict=True)
+        ]
         spans = [match.span for match in chosen]
         return Matches(
             [match.doc_id for match in chosen],

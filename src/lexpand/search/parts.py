@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from lexpand.encode import Encoder
@@ -12,7 +11,7 @@ from lexpand.encode.folder import Backend
 from lexpand.errors import DataError
 from lexpand.index import BM25, Index
 from lexpand.search.feedback import Feedback
-from lexpand.search.rerank import CrossEncoder, DenseReranker, LateInteractionReranker, Reranker
+from lexpand.search.rerank import CrossEncoder, Reranker
 from lexpand.search.reranking import RERANK_DEPTH, RerankingRetriever
 from lexpand.search.retriever import Retriever, Weighted
 from lexpand.search.sparse import SparseRetriever
@@ -37,7 +36,9 @@ class Splade:
         """
         if encoder is None:
             raise DataError("the pipeline encodes queries: give the model")
-        return Weighted(SparseRetriever(index, encoder, effort=self.effort, idf=self.idf), self.weight)
+        return Weighted(
+            SparseRetriever(index, encoder, effort=self.effort, idf=self.idf), self.weight
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +63,22 @@ class Words:
 Part = Splade | Words
 
 
-class RerankerKind(StrEnum):
-    """What a reranker is."""
-
-    CROSS_ENCODER = "cross-encoder"
-    """See `CrossEncoder`."""
-
-    DENSE = "dense"
-    """See `DenseReranker`."""
-
-    LATE_INTERACTION = "late-interaction"
-    """See `LateInteractionReranker`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rerank:
     """Reranking of the best documents; see `RerankingRetriever` and `CrossEncoder.load`.
 
     Attributes:
         model: a model folder or an ONNX file.
-        kind: what it is.
         depth: documents that are reranked.
         budget_ms: milliseconds that a query's reranking may take; None for as long as it takes.
         max_tokens: cut at fewer tokens than the model reads.
-        backend: ``torch`` is for cross-encoders.
+        backend: what runs the model.
 
     Raises:
-        DataError: the kind or the backend is none.
+        DataError: the model is not a path.
     """
 
     model: str
-    kind: RerankerKind = RerankerKind.CROSS_ENCODER
     depth: int = RERANK_DEPTH
     budget_ms: float | None = None
     max_tokens: int | None = None
@@ -101,11 +87,6 @@ class Rerank:
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not self.model:
             raise DataError(f"the reranker's model is {self.model!r}: it must be a path")
-        if self.kind not in list(RerankerKind):
-            raise DataError(f"no kind of reranker {self.kind!r}: give one of {', '.join(RerankerKind)}")
-        object.__setattr__(self, "kind", RerankerKind(self.kind))
-        if self.backend != "onnx" and self.kind is not RerankerKind.CROSS_ENCODER:
-            raise DataError(f"backend {self.backend!r}: a {self.kind} reranker runs on onnx")
 
     def load(self, threads: int | None) -> Reranker:
         """The model.
@@ -113,11 +94,9 @@ class Rerank:
         Raises:
             ModelError, MissingExtra: see `CrossEncoder.load`.
         """
-        if self.kind is RerankerKind.DENSE:
-            return DenseReranker.load(self.model, threads=threads, max_tokens=self.max_tokens)
-        if self.kind is RerankerKind.LATE_INTERACTION:
-            return LateInteractionReranker.load(self.model, threads=threads, max_tokens=self.max_tokens)
-        return CrossEncoder.load(self.model, threads=threads, max_tokens=self.max_tokens, backend=self.backend)
+        return CrossEncoder.load(
+            self.model, threads=threads, max_tokens=self.max_tokens, backend=self.backend
+        )
 
     def retriever(self, first: Retriever, threads: int | None) -> Retriever:
         """The retriever that reranks what ``first`` finds.
@@ -125,14 +104,17 @@ class Rerank:
         Raises:
             DataError, ModelError, MissingExtra: see `RerankingRetriever` and `load`.
         """
-        return RerankingRetriever(first, self.load(threads), depth=self.depth, budget_ms=self.budget_ms)
+        return RerankingRetriever(
+            first, self.load(threads), depth=self.depth, budget_ms=self.budget_ms
+        )
 
 
 def read_table(kind: type[Table], name: str, raw: object) -> Table:
     """A table of TOML as one of these classes.
 
     Raises:
-        DataError: it is no table, a key is unknown or missing, or a value is not one that it may have.
+        DataError: it is no table, a key is unknown or missing, or a value is not one that it may
+            have.
     """
     known = [each.name for each in fields(kind)]
     if not isinstance(raw, Mapping):
@@ -151,4 +133,6 @@ def check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
     """
     unknown = sorted(set(raw) - known)
     if unknown:
-        raise DataError(f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}")
+        raise DataError(
+            f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}"
+        )

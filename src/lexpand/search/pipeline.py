@@ -32,8 +32,10 @@ class Pipeline:
         parts: one, or several for a `HybridRetriever`.
         fusion: of several parts.
         depth: of several parts: documents that each ranks.
-        feedback: the best documents add to the model's query, and to that of the words if it says so; None for once.
-        rerank: the best documents are put in order by a reranker; None for the order in which they are found.
+        feedback: the best documents add to the model's query, and to that of the words if it says
+            so; None for once.
+        rerank: the best documents are put in order by a reranker; None for the order in which they
+            are found.
 
     Raises:
         DataError: there is no such fusion.
@@ -115,7 +117,12 @@ class Pipeline:
         """
         made = self
         if self.rerank is not None:
-            made = replace(self, rerank=replace(self.rerank, model=str(Path(self.rerank.model).expanduser().resolve())))
+            made = replace(
+                self,
+                rerank=replace(
+                    self.rerank, model=str(Path(self.rerank.model).expanduser().resolve())
+                ),
+            )
         with atomic_write(Path(path)) as file:
             file.write(made.to_toml().encode())
 
@@ -124,7 +131,9 @@ class Pipeline:
         """Whether queries are encoded."""
         return any(isinstance(part, Splade) for part in self.parts)
 
-    def retriever(self, index: Index, encoder: Encoder | None, *, threads: int | None = None) -> Retriever:
+    def retriever(
+        self, index: Index, encoder: Encoder | None, *, threads: int | None = None
+    ) -> Retriever:
         """The retriever over an index; without an encoder where none is needed.
 
         Args:
@@ -142,11 +151,15 @@ class Pipeline:
     def _first(self, index: Index, encoder: Encoder | None) -> Retriever:
         parts = [part.retriever(index, encoder) for part in self.parts]
         if len(parts) > 1:
-            return HybridRetriever(parts, fusion=self.fusion, depth=self.depth, feedback=self.feedback)
+            return HybridRetriever(
+                parts, fusion=self.fusion, depth=self.depth, feedback=self.feedback
+            )
         alone = parts[0].retriever
         if self.feedback is None:
             return alone
-        if isinstance(alone, SparseRetriever) or (isinstance(alone, WordRetriever) and self.feedback.words):
+        if isinstance(alone, SparseRetriever) or (
+            isinstance(alone, WordRetriever) and self.feedback.words
+        ):
             return alone.with_feedback(self.feedback)
         raise DataError(
             "feedback adds to the model's query: the pipeline needs a part of field splade, or feedback with words"
@@ -186,10 +199,13 @@ def read_part(raw: object) -> Part:
     return kind(**values)
 
 
-def resolve(pipeline: Pipeline | str | Path | None, index: Index) -> tuple[Pipeline, tuple[Note, ...]]:
+def resolve(
+    pipeline: Pipeline | str | Path | None, index: Index
+) -> tuple[Pipeline, tuple[Note, ...]]:
     """The pipeline to search an index with, and what there is to say of it.
 
-    The default falls back to the model alone in an index without words; one that was asked for by name does not.
+    The default falls back to the model alone in an index without words; one that was asked for by
+    name does not.
 
     Raises:
         SourceError, DataError: see `Pipeline.load`.
@@ -207,7 +223,7 @@ def open_retriever(
     pipeline: Pipeline | str | Path | None = None,
     *,
     model: str | Path | None = None,
-    queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+    queries: QueryEncoding = QueryEncoding(),
     rules: Rules | str | Path | None = None,
     threads: int | None = None,
 ) -> Retriever:
@@ -215,7 +231,8 @@ def open_retriever(
 
     Args:
         path: the index's folder.
-        pipeline: see `Pipeline.load`; None for the default, hybrid, or the model alone in an index without words.
+        pipeline: see `Pipeline.load`; None for the default, hybrid, or the model alone in an index
+            without words.
         model: where the model is, if it has moved since.
         queries: how queries are encoded.
         rules: edits of the model's queries; see `encoder_of`.

@@ -61,7 +61,11 @@ def without_marks(text: str) -> PlainText:
         elif first < end:
             removed.append((first, end))
     merged = _merged(removed)
-    letters = "".join(" " if place in bars else letter for place, letter in enumerate(head)) if bars else head
+    letters = (
+        "".join(" " if place in bars else letter for place, letter in enumerate(head))
+        if bars
+        else head
+    )
     pieces, last = [], 0
     for first, end in merged:
         pieces.append(letters[last:first])
@@ -100,7 +104,9 @@ def _of_line(line: str) -> Iterator[tuple[int, int]]:
         yield from (found.span("a"), found.span("b"))
     for pattern in _INLINE:
         for found in pattern.finditer(line):
-            yield from (span for span in (found.span("a"), found.span("b")) if not _within(span, code))
+            yield from (
+                span for span in (found.span("a"), found.span("b")) if not _within(span, code)
+            )
     if _ROW.fullmatch(line):
         bars = ((place, place + 1) for place, letter in enumerate(line) if letter == "|")
         yield from (span for span in bars if not _within(span, code))

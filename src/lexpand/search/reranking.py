@@ -16,7 +16,7 @@ from lexpand.data import Document
 from lexpand.errors import DataError, LexpandWarning, ModelError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
@@ -29,20 +29,24 @@ RERANK_DEPTH = 100
 class RerankingRetriever(Retriever):
     """Finds with one retriever and lets a reranker put the best documents in order; ``first >> reranker``.
 
-    What is scored of a document is its title and text, or, where it was found by one of several chunks, that chunk.
-    Documents that were reranked stand first, by the reranker's scores, equal ones in the first retriever's order. The
-    others keep that order below them: the p-th of them, from 1, has the least of those scores minus p / (p + 1).
+    What is scored of a document is its title and text, or, where it was found by one of several
+    chunks, that chunk. Documents that were reranked stand first, by the reranker's scores, equal
+    ones in the first retriever's order. The others keep that order below them: the p-th of them,
+    from 1, has the least of those scores minus p / (p + 1).
 
-    Nothing that a reranker does loses the first ranking. Where it raises an error or gives scores that are not finite,
-    a query keeps the first retriever's ranking and scores; a LexpandWarning says so once a call. Where its time is up,
-    what it reached stands first. Both leave a `Note` on the ranking.
+    Nothing that a reranker does loses the first ranking. Where it raises an error or gives scores
+    that are not finite, a query keeps the first retriever's ranking and scores; a LexpandWarning
+    says so once a call. Where its time is up, what it reached stands first. Both leave a `Note` on
+    the ranking.
 
     Args:
-        first: the retriever; its filters and groups hold, and a group's document is the one that it finds.
+        first: the retriever; its filters and groups hold, and a group's document is the one that it
+            finds.
         reranker: scores texts.
         depth: documents of each query that are reranked.
-        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes. The clock is looked at
-            between batches, best documents first: the first batch is always scored, and one begun is finished.
+        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes. The
+            clock is looked at between batches, best documents first: the first batch is always
+            scored, and one begun is finished.
         clock: seconds that never go back.
 
     Raises:
@@ -86,7 +90,9 @@ class RerankingRetriever(Retriever):
         """See `Retriever.rank`; ``threads`` are the first retriever's."""
         queries = check_queries(queries)
         first = self.first.reading()
-        found = first.rank(queries, self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        found = first.rank(
+            queries, self._deep(k), filter=filter, group_by=group_by, threads=threads
+        )
         ranked = self._all_reranked(first, queries, found, k)
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
         return ranked
@@ -116,12 +122,16 @@ class RerankingRetriever(Retriever):
             )
         queries = check_queries(queries)
         asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
-        units = asked.units(self._deep(k), filter=filter, group_by=group_by, threads=threads)
-        ranked = self._all_reranked(first, queries, [first.searcher.named(each) for each in units], k)
+        found = asked.passages(self._deep(k), filter=filter, group_by=group_by, threads=threads)
+        ranked = self._all_reranked(
+            first, queries, [first.searcher.named(each) for each in found], k
+        )
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
         return [
             Hits(
-                first.hits_of(asked, place, _units_of(above(matches, min_score), units[place]), passages),
+                first.hits_of(
+                    asked, place, _passages_of(above(matches, min_score), found[place]), passages
+                ),
                 query,
                 matches.notes,
             )
@@ -149,7 +159,10 @@ class RerankingRetriever(Retriever):
     ) -> Sequence[Matches]:
         if k == 0:
             return found
-        return [self._reranked(first, query, matches)[:k] for query, matches in zip(queries, found, strict=True)]
+        return [
+            self._reranked(first, query, matches)[:k]
+            for query, matches in zip(queries, found, strict=True)
+        ]
 
     def _reranked(self, first: Retriever, query: str, matches: Matches) -> Matches:
         top = matches[: self.depth]
@@ -160,11 +173,15 @@ class RerankingRetriever(Retriever):
             texts = _texts(first, top)
             scores = self._scores(query, texts, begun)
         except Exception as error:  # noqa: BLE001 - anybody's model: whatever it raises, the first ranking stands
-            return _noted(matches, Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}"))
+            return _noted(
+                matches, Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}")
+            )
         ordered = _in_order(matches, scores)
         if len(scores) == len(top):
             return ordered
-        return _noted(ordered, Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms"))
+        return _noted(
+            ordered, Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms")
+        )
 
     def _scores(self, query: str, texts: Sequence[str], begun: float) -> NDArray[np.float64]:
         """Scores of the texts, float64; where there is a budget, of as many as it reached."""
@@ -179,11 +196,11 @@ class RerankingRetriever(Retriever):
         return np.concatenate(parts)
 
 
-def _units_of(matches: Matches, found: Units) -> Units:
-    """The units that were found first, in the order and with the scores that they have now."""
+def _passages_of(matches: Matches, found: RankedPassages) -> RankedPassages:
+    """The passages that were found first, in the order and with the scores that they have now."""
     places = {row: place for place, row in enumerate(found.rows.tolist())}
     chosen = found.at([places[row] for row in matches.rows.tolist()])
-    return Units(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
+    return RankedPassages(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
 
 
 def _texts(first: Retriever, matches: Matches) -> list[str]:
@@ -208,7 +225,9 @@ def _in_order(matches: Matches, scores: NDArray[np.float64]) -> Matches:
 
 
 def _noted(matches: Matches, note: Note) -> Matches:
-    return Matches(matches.doc_ids, matches.scores, matches.rows, matches.spans, (*matches.notes, note))
+    return Matches(
+        matches.doc_ids, matches.scores, matches.rows, matches.spans, (*matches.notes, note)
+    )
 
 
 def _failed(matches: Matches) -> bool:
@@ -218,7 +237,9 @@ def _failed(matches: Matches) -> bool:
 def _checked(scores: NDArray[np.float32], count: int) -> NDArray[np.float64]:
     found = np.asarray(scores, np.float64)
     if found.shape != (count,):
-        raise ModelError(f"scores of the shape {found.shape} for {count} texts: there must be one a text")
+        raise ModelError(
+            f"scores of the shape {found.shape} for {count} texts: there must be one a text"
+        )
     wrong = int(np.count_nonzero(~np.isfinite(found)))
     if wrong:
         raise ModelError(f"{wrong} of {count} scores are not finite")
@@ -228,9 +249,12 @@ def _checked(scores: NDArray[np.float32], count: int) -> NDArray[np.float64]:
 def _warn_of_failures(failures: Sequence[Note]) -> None:
     if failures:
         some = "a query keeps its" if len(failures) == 1 else f"{len(failures)} queries keep their"
-        # 3: the caller of `rank`, or of `search` and `run` one further up, which cannot be told apart here.
+        # 3: the caller of `rank`, or of `search` and `run` one further up, which cannot be told
+        # apart here.
         warnings.warn(
-            f"{some} first ranking, for the reranker failed: {failures[0].detail}", LexpandWarning, stacklevel=3
+            f"{some} first ranking, for the reranker failed: {failures[0].detail}",
+            LexpandWarning,
+            stacklevel=3,
         )
 
 

@@ -16,7 +16,7 @@ from lexpand.data.documents import check_text
 from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked
 from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 class Retriever(ABC):
     """Answers questions in words with ranked documents, which it names by their doc_ids.
 
-    `LocalRetriever` is the kind over an index of Lexpand. A retriever over something else, an engine or a server,
-    implements `rank` and `documents`, and everything else works with it: ``retriever + other`` is their hybrid,
-    ``0.4 * retriever`` gives it a weight in one, ``retriever >> reranker`` reranks what it finds.
+    `LocalRetriever` is the kind over an index of Lexpand. A retriever over something else, an
+    engine or a server, implements `rank` and `documents`, and everything else works with it:
+    ``retriever + other`` is their hybrid, ``0.4 * retriever`` gives it a weight in one, ``retriever
+    >> reranker`` reranks what it finds.
     """
 
     @abstractmethod
@@ -113,13 +114,18 @@ class Retriever(ABC):
             filter: see `rank`.
             group_by: see `rank`.
             threads: see `rank`.
-            passages: passages of a document that a hit carries, best first, where documents are in chunks.
+            passages: passages of a document that a hit carries, best first, where documents are in
+                chunks.
             min_score: leave out documents below this score.
         """
         queries, reading = check_queries(queries), self.reading()
         found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)
         return [
-            Hits(make_hits(query, above(matches, min_score), reading.documents_of(matches)), query, matches.notes)
+            Hits(
+                make_hits(query, above(matches, min_score), reading.documents_of(matches)),
+                query,
+                matches.notes,
+            )
             for query, matches in zip(queries, found, strict=True)
         ]
 
@@ -140,7 +146,10 @@ class Retriever(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -154,7 +163,9 @@ class Retriever(ABC):
         from lexpand.search.rerank import Reranker
         from lexpand.search.reranking import RerankingRetriever
 
-        return RerankingRetriever(self, reranker) if isinstance(reranker, Reranker) else NotImplemented
+        return (
+            RerankingRetriever(self, reranker) if isinstance(reranker, Reranker) else NotImplemented
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +181,11 @@ class Weighted:
 
     def __post_init__(self) -> None:
         weight = self.weight
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+        if (
+            isinstance(weight, bool)
+            or not isinstance(weight, int | float)
+            or not 0 < weight < float("inf")
+        ):
             raise DataError(f"the weight of a retriever must be finite and above 0, got {weight!r}")
         object.__setattr__(self, "weight", float(weight))
 
@@ -267,23 +282,31 @@ class LocalRetriever(Retriever):
         asked = reading.ask(reading.searcher, queries)
         if k:
             asked = asked.resolved(filter=filter, threads=threads)
-        found = asked.units(k, filter=filter, group_by=group_by, threads=threads)
+        found = asked.passages(k, filter=filter, group_by=group_by, threads=threads)
         notes = asked.notes()
         return [
-            Hits(reading.hits_of(asked, place, _above(units, min_score), passages), query, notes[place])
-            for place, (query, units) in enumerate(zip(queries, found, strict=True))
+            Hits(
+                reading.hits_of(asked, place, _above(best, min_score), passages),
+                query,
+                notes[place],
+            )
+            for place, (query, best) in enumerate(zip(queries, found, strict=True))
         ]
 
-    def hits_of(self, asked: Asked, place: int, units: Units, passages: int) -> list[Hit]:
-        """Units with the texts of their documents, their terms, and passages where several are asked for."""
-        matches = self.searcher.named(units)
-        documents, terms = self.documents_of(matches), asked.terms(place, units, TERMS)
+    def hits_of(self, asked: Asked, place: int, found: RankedPassages, passages: int) -> list[Hit]:
+        """RankedPassages with the texts of their documents, their terms, and passages where several are asked for."""
+        matches = self.searcher.named(found)
+        documents, terms = self.documents_of(matches), asked.terms(place, found, TERMS)
         hits = make_hits(asked.queries[place], matches, documents)
         best = [tuple(sorted(each.items(), key=lambda pair: -pair[1])[:TERMS]) for each in terms]
         if passages == 1:
             return [replace(hit, terms=mine) for hit, mine in zip(hits, best, strict=True)]
         return [
-            replace(hit, terms=mine, passages=_passages(hit, asked.spans(place, hit.doc_id)[:passages], documents))
+            replace(
+                hit,
+                terms=mine,
+                passages=_passages(hit, asked.spans(place, hit.doc_id)[:passages], documents),
+            )
             for hit, mine in zip(hits, best, strict=True)
         ]
 
@@ -301,20 +324,30 @@ class LocalRetriever(Retriever):
         self.index.close()
 
 
-def _passages(hit: Hit, spans: Sequence[tuple[int, int]], documents: Mapping[str, Document]) -> tuple[PassageHit, ...]:
+def _passages(
+    hit: Hit, spans: Sequence[tuple[int, int]], documents: Mapping[str, Document]
+) -> tuple[PassageHit, ...]:
     """The passages at these spans; none where the hit is the only one."""
     text = documents[hit.doc_id].full_text
     found = tuple(PassageHit(text[slice(*span)], span) for span in spans)
     return found if len(found) > 1 else ()
 
 
-def _above(units: Units, min_score: float | None) -> Units:
-    return units if min_score is None else units.at(slice(0, int(np.count_nonzero(units.scores >= min_score))))
+def _above(passages: RankedPassages, min_score: float | None) -> RankedPassages:
+    return (
+        passages
+        if min_score is None
+        else passages.at(slice(0, int(np.count_nonzero(passages.scores >= min_score))))
+    )
 
 
 def above(matches: Matches, min_score: float | None) -> Matches:
     """The matches of at least this score."""
-    return matches if min_score is None else matches[: int(np.count_nonzero(matches.scores >= min_score))]
+    return (
+        matches
+        if min_score is None
+        else matches[: int(np.count_nonzero(matches.scores >= min_score))]
+    )
 
 
 def check_queries(queries: object) -> Sequence[str]:
@@ -324,7 +357,9 @@ def check_queries(queries: object) -> Sequence[str]:
         DataError: one query is handed in instead of a list of them, or an element is no string.
     """
     if isinstance(queries, str | bytes):
-        raise DataError(f"queries must be a list of strings, got the string {queries!r}: write [{queries!r}]")
+        raise DataError(
+            f"queries must be a list of strings, got the string {queries!r}: write [{queries!r}]"
+        )
     if isinstance(queries, Mapping) or not isinstance(queries, Iterable):
         raise DataError(f"queries must be a list of strings, got a {type(queries).__name__}")
     checked = queries if isinstance(queries, Sequence) else list(queries)

@@ -56,8 +56,13 @@ def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]
     plain = without_marks(text)
     stripped = plain.text.strip()
     before = len(plain.text) - len(plain.text.lstrip())
-    moved = [(plain.place(first) - before, plain.place(end) - before, weight) for first, end, weight in spans]
-    return make_passage(stripped, [span for span in moved if span[0] >= 0], _window_of(stripped, query))
+    moved = [
+        (plain.place(first) - before, plain.place(end) - before, weight)
+        for first, end, weight in spans
+    ]
+    return make_passage(
+        stripped, [span for span in moved if span[0] >= 0], _window_of(stripped, query)
+    )
 
 
 def _window_of(text: str, query: str) -> tuple[int, int] | None:
@@ -65,7 +70,11 @@ def _window_of(text: str, query: str) -> tuple[int, int] | None:
     wanted = frozenset(word.lower() for word in _WORD.findall(query))
     if not wanted:
         return None
-    found = [match for match in _pattern_of(wanted).finditer(text, 0, _LOOK) if match.group().lower() in wanted]
+    found = [
+        match
+        for match in _pattern_of(wanted).finditer(text, 0, _LOOK)
+        if match.group().lower() in wanted
+    ]
     return _best_window(found) if found else None
 
 
@@ -77,7 +86,9 @@ def _pattern_of(words: frozenset[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.IGNORECASE)
 
 
-def make_passage(text: str, spans: Sequence[tuple[int, int, float]], window: tuple[int, int] | None = None) -> Passage:
+def make_passage(
+    text: str, spans: Sequence[tuple[int, int, float]], window: tuple[int, int] | None = None
+) -> Passage:
     """At most about 200 characters, cut at words, that hold most weight; the beginning where nothing has any.
 
     Args:
@@ -94,7 +105,9 @@ def make_passage(text: str, spans: Sequence[tuple[int, int, float]], window: tup
         for first, last, _ in spans
         if start <= first and last <= end
     ]
-    return Passage(f"{prefix}{folded}{' …' if text[end:].strip() else ''}", tuple(dict.fromkeys(marks)))
+    return Passage(
+        f"{prefix}{folded}{' …' if text[end:].strip() else ''}", tuple(dict.fromkeys(marks))
+    )
 
 
 def _heaviest_window(spans: Sequence[tuple[int, int, float]]) -> tuple[int, int]:
@@ -155,5 +168,7 @@ def _cut_around(text: str, first: int, last: int) -> tuple[int, int]:
     if start > 0 and (space := _SPACE.search(text, start, first)):
         start = space.end()
     if end < len(text):
-        end = max((space.start() for space in _SPACE.finditer(text, max(start, last), end)), default=end)
+        end = max(
+            (space.start() for space in _SPACE.finditer(text, max(start, last), end)), default=end
+        )
     return start, end

@@ -15,7 +15,7 @@ from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded
 from lexpand.search.retriever import LocalRetriever
@@ -47,16 +47,16 @@ class VectorsAsked(Asked):
         self._effort = effort
         self._feedback = feedback
 
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """See `Asked.units`."""
+    ) -> Sequence[RankedPassages]:
+        """See `Asked.passages`."""
         # Nothing asked for needs no feedback, which would search.
         if self._feedback is not None and k:
-            return self.resolved(filter=filter, threads=threads).units(
+            return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
             )
-        return self.searcher.vector_units(
+        return self.searcher.vector_passages(
             self.vectors, k, filter=filter, effort=self._effort, group_by=group_by, threads=threads
         )
 
@@ -64,21 +64,33 @@ class VectorsAsked(Asked):
         """The queries as they are searched for, the terms of their own best documents added."""
         if self._feedback is None:
             return self
-        plain = VectorsAsked(self.searcher, self.queries, self.vectors, self._effort, None, self._readable)
-        return plain.learned(plain.units(self._feedback.documents, filter=filter, threads=threads), self._feedback)
+        plain = VectorsAsked(
+            self.searcher, self.queries, self.vectors, self._effort, None, self._readable
+        )
+        return plain.learned(
+            plain.passages(self._feedback.documents, filter=filter, threads=threads), self._feedback
+        )
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> VectorsAsked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> VectorsAsked:
         """See `Asked.learned`."""
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
-        return VectorsAsked(self.searcher, self.queries, vectors, self._effort, None, self._readable)
+        return VectorsAsked(
+            self.searcher, self.queries, vectors, self._effort, None, self._readable
+        )
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         terms, weights = self.vectors.row(place)
         found = []
-        for stored in self.searcher.unit_vectors(units):
+        for stored in self.searcher.passage_vectors(passages):
             places = np.minimum(np.searchsorted(stored.terms, terms), max(0, len(stored.terms) - 1))
-            shared = np.flatnonzero(stored.terms[places] == terms) if len(stored.terms) else np.zeros(0, np.int64)
+            shared = (
+                np.flatnonzero(stored.terms[places] == terms)
+                if len(stored.terms)
+                else np.zeros(0, np.int64)
+            )
             shares = weights[shared] * (stored.impacts[places[shared]] * stored.scale)
             chosen = np.argsort(-shares, kind="stable")[:most]
             labels = [self._label(term) for term in terms[shared[chosen]].tolist()]
@@ -101,14 +113,22 @@ class VectorsAsked(Asked):
     def bounds(self) -> Sequence[float]:
         """See `Asked.bounds`: query weights times the largest stored weights of their terms, summed up."""
         if self._feedback is not None:
-            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+            raise DataError(
+                "with feedback, a query is known only when it has been searched for: no fusion by bounds"
+            )
         products = self.vectors.weights * self.searcher.largest_weights(self.vectors.terms)
-        return [float(products[start:end].sum()) for start, end in pairwise(self.vectors.indptr.tolist())]
+        return [
+            float(products[start:end].sum())
+            for start, end in pairwise(self.vectors.indptr.tolist())
+        ]
 
     def expected(self) -> Sequence[float]:
         """See `Asked.expected`: query weights times a large stored weight of a typical passage, summed up."""
         weight = self.searcher.typical_weight()
-        return [float(self.vectors.weights[a:b].sum()) * weight for a, b in pairwise(self.vectors.indptr.tolist())]
+        return [
+            float(self.vectors.weights[a:b].sum()) * weight
+            for a, b in pairwise(self.vectors.indptr.tolist())
+        ]
 
 
 def _score(query: Mapping[int, float], stored: StoredVector) -> float:
@@ -123,15 +143,16 @@ class SparseRetriever(LocalRetriever):
         index: the documents.
         encoder: the model.
         effort: see `Index.search`.
-        idf: query weights are multiplied by this power of the term's inverse document frequency in the index; 0 for
-            the model's own weights. It fits a model to a corpus without training. In a small index, whose frequencies
-            say little, the power is smaller: it is times N / (N + 1,000) for N passages.
+        idf: query weights are multiplied by this power of the term's inverse document frequency in
+            the index; 0 for the model's own weights. It fits a model to a corpus without training.
+            In a small index, whose frequencies say little, the power is smaller: it is times N / (N
+            + 1,000) for N passages.
         feedback: add terms of the best documents to the query and search again; None for once.
 
     Raises:
         ContractMismatch: the index holds another model's vectors.
-        DataError: ``idf`` is negative or not finite, or one term stands for two pinned texts, the encoder's and the
-            documents'.
+        DataError: ``idf`` is negative or not finite, or one term stands for two pinned texts, the
+            encoder's and the documents'.
     """
 
     def __init__(
@@ -147,7 +168,9 @@ class SparseRetriever(LocalRetriever):
         index.check_model(encoder.space.model)
         encoder.rules.check_pins(Rules.recorded(index.space.encoding))
         if not 0 <= idf < float("inf"):
-            raise DataError(f"the power of inverse document frequencies must be finite and at least 0, got {idf!r}")
+            raise DataError(
+                f"the power of inverse document frequencies must be finite and at least 0, got {idf!r}"
+            )
         self.encoder = encoder
         self.effort = effort
         self.idf = idf
@@ -158,7 +181,9 @@ class SparseRetriever(LocalRetriever):
         vectors, encoder = self.encode(queries, searcher), self.encoder
         if Rules.recorded(searcher.space.encoding) and encoder.documents != searcher.space.encoding:
             encoder = encoder.encoding(searcher.space.encoding)  # whose pins are the documents'
-        return VectorsAsked(searcher, queries, vectors, self.effort, self.feedback, encoder.readable)
+        return VectorsAsked(
+            searcher, queries, vectors, self.effort, self.feedback, encoder.readable
+        )
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
         """The same retriever with feedback."""
@@ -172,10 +197,14 @@ class SparseRetriever(LocalRetriever):
         if not self.idf:
             return vectors
         searcher = searcher or self.searcher
-        power = self.idf * searcher.live_units / (searcher.live_units + _FEW_PASSAGES)
+        power = self.idf * searcher.live_passages / (searcher.live_passages + _FEW_PASSAGES)
         weights = vectors.weights * searcher.inverse_document_frequencies()[vectors.terms] ** power
         return SparseVectors(
-            vectors.indptr, vectors.terms, weights.astype(np.float32), vectors.vocabulary_size, vectors.model
+            vectors.indptr,
+            vectors.terms,
+            weights.astype(np.float32),
+            vectors.vocabulary_size,
+            vectors.model,
         )
 
 
@@ -183,7 +212,7 @@ def encoder_of(
     index: Index,
     *,
     model: str | Path | None = None,
-    queries: QueryEncoding = QueryEncoding(),  # noqa: B008 - frozen
+    queries: QueryEncoding = QueryEncoding(),
     rules: Rules | str | Path | None = None,
     threads: int | None = None,
     device: str | None = None,
@@ -194,13 +223,15 @@ def encoder_of(
         index: the documents.
         model: where the model is, if it has moved since.
         queries: how queries are encoded.
-        rules: edits of queries (docs/rules.md); by default those that the index records. Documents keep the index's.
+        rules: edits of queries (docs/rules.md); by default those that the index records. Documents
+            keep the index's.
         threads: that the encoder may use.
         device: see `Encoder.load`.
 
     Raises:
         ModelError: the model cannot be loaded.
-        SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two pinned texts.
+        SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two
+            pinned texts.
     """
     return Encoder.load(
         model or index.space.location or "default",

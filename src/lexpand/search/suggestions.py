@@ -27,8 +27,9 @@ def did_you_mean(
 ) -> dict[str, list[str]]:
     """For each word of a query that no document has, up to three near words that documents have, most frequent first.
 
-    Near is one edit (a letter more, less or other, or two neighbors swapped); if no word is, two edits behind the same
-    first letter. Words with digits and words of less than four letters get no suggestions.
+    Near is one edit (a letter more, less or other, or two neighbors swapped); if no word is, two
+    edits behind the same first letter. Words with digits and words of less than four letters get no
+    suggestions.
 
     Args:
         searcher: the commit; without words in the index nothing is suggested.
@@ -37,7 +38,8 @@ def did_you_mean(
         clock: seconds that never go back.
 
     Returns:
-        Suggestions as documents spell them, in lower case, by the query's words; without words that have none.
+        Suggestions as documents spell them, in lower case, by the query's words; without words that
+            have none.
     """
     end = clock() + seconds
     found: dict[str, list[str]] = {}
@@ -58,10 +60,16 @@ def _missing(searcher: Searcher, query: str) -> list[tuple[str, str]]:
     analyzer = searcher.schema.words
     if analyzer is None:
         return []
-    places = [place for place in analyzer.places(query) if place.word.isalpha() and len(place.word) >= _SHORTEST]
+    places = [
+        place
+        for place in analyzer.places(query)
+        if place.word.isalpha() and len(place.word) >= _SHORTEST
+    ]
     known = searcher.inverse_word_frequencies([place.word for place in places]).tolist()
     pairs = zip(places, known, strict=True)
-    missing = {query[place.first : place.end]: place.word for place, frequency in pairs if not frequency}
+    missing = {
+        query[place.first : place.end]: place.word for place, frequency in pairs if not frequency
+    }
     return list(missing.items())[:_MOST_WORDS]
 
 
@@ -89,7 +97,10 @@ def _one_edit(word: str) -> Iterator[str]:
 def _two_edits(searcher: Searcher, word: str, end: float, clock: _Clock) -> Iterator[str]:
     """The words of the index at two edits that begin with the same letter, as far as time allows."""
     for dictionary in searcher.dictionaries(_MOST_IN_MEMORY):
-        first, last = bisect_left(dictionary, word[0]), bisect_left(dictionary, chr(ord(word[0]) + 1))
+        first, last = (
+            bisect_left(dictionary, word[0]),
+            bisect_left(dictionary, chr(ord(word[0]) + 1)),
+        )
         for place in range(first, last):
             other = dictionary[place]
             if abs(len(other) - len(word)) <= 2 and within_two_edits(word, other):
@@ -118,8 +129,8 @@ def within_two_edits(word: str, other: str) -> bool:
 def _as_written(searcher: Searcher, word: str) -> str | None:
     """A word of the index as the document that has it most spells it."""
     analyzer = searcher.schema.words
-    units = searcher.word_units([{word: 1.0}], 1)[0]
-    for text in searcher.unit_texts(units) if analyzer and len(units) else ():
+    passages = searcher.word_passages([{word: 1.0}], 1)[0]
+    for text in searcher.passage_texts(passages) if analyzer and len(passages) else ():
         for place in analyzer.places(text) if analyzer else ():
             if place.word == word:
                 return text[place.first : place.end].lower()

@@ -15,11 +15,16 @@ _FIELDS = {kind: field for field, kind in PARTS.items()}
 
 
 def write_toml(
-    settings: Mapping[str, Any], parts: tuple[Part, ...], feedback: Feedback | None, rerank: Rerank | None
+    settings: Mapping[str, Any],
+    parts: tuple[Part, ...],
+    feedback: Feedback | None,
+    rerank: Rerank | None,
 ) -> str:
     """The text: settings of the whole, then a table for each part, feedback and reranking."""
     blocks = [_lines(settings)] if settings else []
-    blocks += [f"[[parts]]\n{_lines({'field': _FIELDS[type(part)]} | _changed(part))}" for part in parts]
+    blocks += [
+        f"[[parts]]\n{_lines({'field': _FIELDS[type(part)]} | _changed(part))}" for part in parts
+    ]
     if feedback is not None:
         blocks.append(f"[feedback]\n{_lines(_changed(feedback))}")
     if rerank is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
-from lexpand.index.units import Units
+from lexpand.index.passages import RankedPassages
 from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded_words
 from lexpand.search.retriever import LocalRetriever
@@ -32,7 +32,9 @@ def identifier_share(searcher: Searcher, words: Mapping[str, float]) -> float:
     listed = list(words)
     weights = searcher.inverse_word_frequencies(listed) * np.array([words[word] for word in listed])
     whole = float(weights.sum())
-    return float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
+    return (
+        float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
+    )
 
 
 class WordsAsked(Asked):
@@ -60,16 +62,16 @@ class WordsAsked(Asked):
         self._identifiers = identifiers
         self._expected: Sequence[float] | None = None
 
-    def units(
+    def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
-    ) -> Sequence[Units]:
-        """See `Asked.units`."""
+    ) -> Sequence[RankedPassages]:
+        """See `Asked.passages`."""
         # Nothing asked for needs no feedback, which would search.
         if self._feedback is not None and k:
-            return self.resolved(filter=filter, threads=threads).units(
+            return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
             )
-        return self.searcher.word_units(
+        return self.searcher.word_passages(
             self.words, k, filter=filter, group_by=group_by, bm25=self._bm25, threads=threads
         )
 
@@ -78,18 +80,20 @@ class WordsAsked(Asked):
         if self._feedback is None:
             return self
         plain = self._with(self.words)
-        relevant = plain.units(self._feedback.documents, filter=filter, threads=threads)
+        relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
         return plain._with_words_of(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[Units], feedback: Feedback) -> WordsAsked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
         """See `Asked.learned`; only where ``feedback.words`` says so."""
         return self._with_words_of(relevant, feedback) if feedback.words else self
 
-    def _with_words_of(self, relevant: Sequence[Units], feedback: Feedback) -> WordsAsked:
+    def _with_words_of(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
     def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
-        return WordsAsked(self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers)
+        return WordsAsked(
+            self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers
+        )
 
     def factors(self) -> Sequence[float]:
         """See `Asked.factors`: 1 + ``exact`` times the share of identifiers in what the query may score."""
@@ -99,10 +103,12 @@ class WordsAsked(Asked):
         """See `Asked.identifiers`."""
         return self._identifiers
 
-    def terms(self, place: int, units: Units, most: int | None = None) -> list[dict[str, float]]:
+    def terms(
+        self, place: int, passages: RankedPassages, most: int | None = None
+    ) -> list[dict[str, float]]:
         """See `Asked.terms`."""
         del most  # a query has few words
-        return self.searcher.word_shares(self.words[place], units, bm25=self._bm25)
+        return self.searcher.word_shares(self.words[place], passages, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
         """See `Asked.spans`."""
@@ -111,7 +117,9 @@ class WordsAsked(Asked):
     def bounds(self) -> Sequence[float]:
         """See `Asked.bounds`: the sum of the words' inverse document frequencies, which no repetition exceeds."""
         if self._feedback is not None:
-            raise DataError("with feedback, a query is known only when it has been searched for: no fusion by bounds")
+            raise DataError(
+                "with feedback, a query is known only when it has been searched for: no fusion by bounds"
+            )
         return self.expected()
 
     def expected(self) -> Sequence[float]:
@@ -127,11 +135,11 @@ class WordRetriever(LocalRetriever):
     Args:
         index: the documents; it must have been made with words.
         bm25: its parameters.
-        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share of identifiers
-            (`is_identifier`) in what the query may score: pieces of words, which is all that a model's vocabulary has
-            of them, do not outvote an exact rare word.
-        feedback: add words of the best documents to the query and search again, whatever its ``words`` says, which is
-            for hybrids and pipelines; None for once.
+        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share
+            of identifiers (`is_identifier`) in what the query may score: pieces of words, which is
+            all that a model's vocabulary has of them, do not outvote an exact rare word.
+        feedback: add words of the best documents to the query and search again, whatever its
+            ``words`` says, which is for hybrids and pipelines; None for once.
 
     Raises:
         IndexStateError: the index has no words.
@@ -141,7 +149,7 @@ class WordRetriever(LocalRetriever):
     def __init__(
         self,
         index: Index,
-        bm25: BM25 = BM25(),  # noqa: B008 - frozen
+        bm25: BM25 = BM25(),
         *,
         exact: float = 0.0,
         feedback: Feedback | None = None,
@@ -150,7 +158,9 @@ class WordRetriever(LocalRetriever):
         if not 0 <= exact < float("inf"):
             raise DataError(f"exact must be finite and at least 0, got {exact!r}")
         if index.schema.words is None:
-            raise IndexStateError(f"{index.path} was made without words: make a new index with words to search them")
+            raise IndexStateError(
+                f"{index.path} was made without words: make a new index with words to search them"
+            )
         self.bm25 = bm25
         self.exact = exact
         self.feedback = feedback

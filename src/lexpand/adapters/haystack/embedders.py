@@ -44,9 +44,12 @@ class _Embedder:
             self._encoder = Encoder.load(
                 asked["model"],
                 documents=DocumentEncoding(
-                    max_tokens=asked.get("max_tokens"), pruning=asked.get("document_pruning") or Pruning()
+                    max_tokens=asked.get("max_tokens"),
+                    pruning=asked.get("document_pruning") or Pruning(),
                 ),
-                queries=QueryEncoding(asked.get("query_mode"), asked.get("query_pruning") or Pruning()),
+                queries=QueryEncoding(
+                    asked.get("query_mode"), asked.get("query_pruning") or Pruning()
+                ),
                 threads=asked["threads"],
             )
         return self._encoder
@@ -72,7 +75,13 @@ class LexpandSparseTextEmbedder(_Embedder):
     ) -> None:
         # `component` makes the class anew, which `super()` does not see.
         _Embedder.__init__(
-            self, {"model": model, "query_mode": query_mode, "query_pruning": query_pruning, "threads": threads}
+            self,
+            {
+                "model": model,
+                "query_mode": query_mode,
+                "query_pruning": query_pruning,
+                "threads": threads,
+            },
         )
 
     @component.output_types(sparse_embedding=SparseEmbedding)
@@ -94,8 +103,8 @@ class LexpandSparseDocumentEmbedder(_Embedder):
 
     Args:
         model: ``default`` or the path of a model folder; loaded when it is first needed.
-        meta_fields_to_embed: fields of ``meta`` that are read before the content, with a space between; ``["title"]``
-            for what Lexpand's own index reads.
+        meta_fields_to_embed: fields of ``meta`` that are read before the content, with a space
+            between; ``["title"]`` for what Lexpand's own index reads.
         max_tokens: cut documents at fewer tokens than the model reads.
         document_pruning: rules as `parse_pruning` takes them.
         threads: that a call may use; all cores by default.
@@ -110,7 +119,13 @@ class LexpandSparseDocumentEmbedder(_Embedder):
         threads: int | None = None,
     ) -> None:
         _Embedder.__init__(
-            self, {"model": model, "max_tokens": max_tokens, "document_pruning": document_pruning, "threads": threads}
+            self,
+            {
+                "model": model,
+                "max_tokens": max_tokens,
+                "document_pruning": document_pruning,
+                "threads": threads,
+            },
         )
         self.meta_fields_to_embed = meta_fields_to_embed or []
 
@@ -127,13 +142,16 @@ class LexpandSparseDocumentEmbedder(_Embedder):
         vectors = self._loaded().encode_documents([self._text(document) for document in documents])
         return {
             "documents": [
-                replace(document, sparse_embedding=_embedding(vectors, i)) for i, document in enumerate(documents)
+                replace(document, sparse_embedding=_embedding(vectors, i))
+                for i, document in enumerate(documents)
             ]
         }
 
     def to_dict(self) -> dict[str, Any]:
         """What Haystack saves."""
-        saved: dict[str, Any] = default_to_dict(self, meta_fields_to_embed=self.meta_fields_to_embed, **self._settings)
+        saved: dict[str, Any] = default_to_dict(
+            self, meta_fields_to_embed=self.meta_fields_to_embed, **self._settings
+        )
         return saved
 
     def _text(self, document: Document) -> str:

@@ -18,10 +18,13 @@ class LexpandRetriever:
     """Finds documents in an index: a Lexpand pipeline as one component of Haystack's.
 
     Args:
-        index: the index's folder, opened when it is first needed; or an open retriever, which cannot be saved.
-        pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default. An open retriever is asked as it is.
+        index: the index's folder, opened when it is first needed; or an open retriever, which
+            cannot be saved.
+        pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default. An open retriever
+            is asked as it is.
         top_k: how many documents, from 0.
-        filters: only documents whose metadata match: Lexpand's filters (docs/filters.md), not Haystack's.
+        filters: only documents whose metadata match: Lexpand's filters (docs/filters.md), not
+            Haystack's.
         model: where the model is, if it has moved since.
 
     Raises:
@@ -63,8 +66,10 @@ class LexpandRetriever:
             top_k: in the place of the component's own.
 
         Returns:
-            ``documents``: ``content`` is a document's text, or the chunk by which it was found; ``meta`` its metadata
-            with ``doc_id``, ``title`` and, of a chunk, ``span`` (characters in title, space and text).
+            ``documents``: ``content`` is a document's text, or the chunk by which it was found;
+                ``meta`` its metadata
+            with ``doc_id``, ``title`` and, of a chunk, ``span`` (characters in title, space and
+                text).
 
         Raises:
             LexpandError: see `open_retriever` and `Retriever.rank`.
@@ -76,7 +81,12 @@ class LexpandRetriever:
             self.filters if filters is None else filters,
         )
         documents = [
-            Document(id=passage.document.doc_id, content=passage.text, meta=passage.metadata, score=passage.score)
+            Document(
+                id=passage.document.doc_id,
+                content=passage.text,
+                meta=passage.metadata,
+                score=passage.score,
+            )
             for passage in found
         ]
         return {"documents": documents}
@@ -94,11 +104,19 @@ class LexpandRetriever:
             DataError: the component was given an open retriever.
         """
         if isinstance(self.index, Retriever):
-            raise DataError("an open retriever cannot be saved: give the component the index's folder and a pipeline")
-        # A filter is saved as its text: Haystack takes a mapping with a field `type` for an object of its own.
+            raise DataError(
+                "an open retriever cannot be saved: give the component the index's folder and a pipeline"
+            )
+        # A filter is saved as its text: Haystack takes a mapping with a field `type` for an object
+        # of its own.
         filters = None if self.filters is None else str(self.filters)
         saved: dict[str, Any] = default_to_dict(
-            self, index=str(self.index), pipeline=self.pipeline, top_k=self.top_k, filters=filters, model=self.model
+            self,
+            index=str(self.index),
+            pipeline=self.pipeline,
+            top_k=self.top_k,
+            filters=filters,
+            model=self.model,
         )
         return saved
 

@@ -19,5 +19,7 @@ def collection_path(name: str) -> Path:
         SourceError: no collection of that name is packaged.
     """
     if name not in COLLECTIONS:
-        raise SourceError(f"no collection {name!r} is packaged; there are: {', '.join(COLLECTIONS)}")
+        raise SourceError(
+            f"no collection {name!r} is packaged; there are: {', '.join(COLLECTIONS)}"
+        )
     return Path(__file__).parent / name

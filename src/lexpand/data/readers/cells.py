@@ -29,7 +29,9 @@ def check_types(columns: Mapping[str, str]) -> None:
     for name, type_name in columns.items():
         if type_name not in _PARSERS:
             known = ", ".join(_PARSERS)
-            raise DataError(f"the type of column {name!r} must be one of {known}, got {type_name!r}")
+            raise DataError(
+                f"the type of column {name!r} must be one of {known}, got {type_name!r}"
+            )
 
 
 def parse_cell(name: str, type_name: str, cell: str) -> JsonValue:

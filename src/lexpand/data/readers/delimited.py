@@ -18,9 +18,9 @@ from lexpand.errors import RowError, SourceError
 Record: TypeAlias = tuple[str, list[str]]
 """The place where it starts, and its cells."""
 
-# The csv module has one limit for the whole process, 128 KiB unless raised. It is raised for the length of
-# one call and put back, so that other users of the module keep theirs; the lock keeps our threads from
-# putting back each other's.
+# The csv module has one limit for the whole process, 128 KiB unless raised. It is raised for the
+# length of one call and put back, so that other users of the module keep theirs; the lock keeps our
+# threads from putting back each other's.
 _FIELD_LIMIT = LONGEST_LINE
 _field_limit_lock = threading.Lock()
 
@@ -37,7 +37,8 @@ def read_csv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     The header decides the delimiter; one other than the comma is noted.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot be used.
+        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot
+            be used.
     """
     lines = _TextLines(path)
     delimiter = find_delimiter(lines.peek(), reading)
@@ -51,7 +52,8 @@ def read_tsv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     """Yields a row a line; the first names the columns. Quotes are characters like any other, as in MS MARCO.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot be used.
+        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot
+            be used.
     """
     return _rows(path, tsv_records(path), reading)
 
@@ -95,7 +97,9 @@ def tsv_records(path: Path) -> Iterator[Record | RowError]:
             yield RowError(place, bad_utf8(error))
 
 
-def _rows(path: Path, records: Iterable[Record | RowError], reading: Reading) -> Iterator[Row | RowError]:
+def _rows(
+    path: Path, records: Iterable[Record | RowError], reading: Reading
+) -> Iterator[Row | RowError]:
     table: Table | None = None
     for record in records:
         if table is None:
@@ -115,8 +119,8 @@ def _table(path: Path, record: Record | RowError, reading: Reading) -> Table:
 class _TextLines:
     """The lines of a file as text; `defect` tells of the first that is not UTF-8 since it was last cleared.
 
-    Such a line is handed on with its bad bytes escaped: its quotes and separators still count, so that the
-    records behind it are cut where they should be.
+    Such a line is handed on with its bad bytes escaped: its quotes and separators still count, so
+    that the records behind it are cut where they should be.
     """
 
     def __init__(self, path: Path) -> None:
@@ -161,7 +165,9 @@ def _csv_records(path: Path, lines: _TextLines, delimiter: str) -> Iterator[Reco
         try:
             cells = _next_record(records)
         except csv.Error as error:
-            yield RowError(place, f"invalid CSV: {error}; look for a quote that is not closed or not doubled")
+            yield RowError(
+                place, f"invalid CSV: {error}; look for a quote that is not closed or not doubled"
+            )
             continue
         if cells is None:
             return

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lexpand.data.documents import Document, Query
-from lexpand.data.readers import beir, delimited, folder, json_file, jsonl, parquet, query_table, text_file
+from lexpand.data.readers import (
+    beir,
+    delimited,
+    folder,
+    json_file,
+    jsonl,
+    parquet,
+    query_table,
+    text_file,
+)
 from lexpand.data.readers.fields import Fields, to_document, to_query
 from lexpand.data.readers.ids import without_ids
 from lexpand.data.readers.reading import Reading
@@ -25,7 +34,11 @@ def _without_options(read: Reader) -> _DocumentReader:
     return lambda path, reading: read(path)
 
 
-_JSON: dict[str, Reader] = {".jsonl": jsonl.read_rows, ".ndjson": jsonl.read_rows, ".json": json_file.read_rows}
+_JSON: dict[str, Reader] = {
+    ".jsonl": jsonl.read_rows,
+    ".ndjson": jsonl.read_rows,
+    ".json": json_file.read_rows,
+}
 
 # Kinds that may be compressed, and may come from standard input.
 _STREAMS: dict[str, _DocumentReader] = {
@@ -72,11 +85,12 @@ def read_documents(
     Args:
         source: a file or a folder, or ``"-"``.
         fields: which fields make a document; the others become metadata.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the first.
-        columns: type by column name (``integer``, ``number``, ``boolean``, ``keyword``): cells of CSV
-            and TSV in these columns are parsed, and empty ones left out.
-        format: how to read a file, if its suffix does not tell: ``jsonl``, ``json``, ``csv``, ``tsv``,
-            ``parquet``, ``md``, ``txt``, ``rst``, ``html``.
+        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
+            first.
+        columns: type by column name (``integer``, ``number``, ``boolean``, ``keyword``): cells of
+            CSV and TSV in these columns are parsed, and empty ones left out.
+        format: how to read a file, if its suffix does not tell: ``jsonl``, ``json``, ``csv``,
+            ``tsv``, ``parquet``, ``md``, ``txt``, ``rst``, ``html``.
         on_note: takes a line about each thing that was taken for granted or left out, such as the
             delimiter or the files skipped.
 
@@ -85,12 +99,16 @@ def read_documents(
 
     Raises:
         DataError: at once, a type of a column or the format is unknown.
-        SourceError: at once, the source is missing or of an unknown kind; while reading, it is empty or
-            damaged (after the good rows before the damage), or its header cannot be used.
+        SourceError: at once, the source is missing or of an unknown kind; while reading, it is
+            empty or damaged (after the good rows before the damage), or its header cannot be used.
         RowError: while reading, a row that cannot be used, where on_bad_row is None.
         MissingExtra: while reading, pyarrow is needed and not installed.
     """
-    reading = Reading(fields, columns or {}) if on_note is None else Reading(fields, columns or {}, on_note)
+    reading = (
+        Reading(fields, columns or {})
+        if on_note is None
+        else Reading(fields, columns or {}, on_note)
+    )
     path = _existing(source)
     rows = refuse_empty(name_of(path), _document_reader(path, format)(path, reading))
     return _documents(name_of(path), rows, reading, on_bad_row)
@@ -100,9 +118,11 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
     r"""Reads queries as a stream: JSON, lines of ``query_id\ttext``, or a folder in BEIR's layout.
 
     Args:
-        source: a ``.jsonl``, ``.ndjson``, ``.json`` or ``.tsv`` file, or one of these with ``.gz`` or
-            ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"``, JSON from standard input.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the first.
+        source: a ``.jsonl``, ``.ndjson``, ``.json`` or ``.tsv`` file, or one of these with ``.gz``
+            or ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"``, JSON from
+            standard input.
+        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
+            first.
 
     Returns:
         The queries, read as they are asked for.
@@ -115,7 +135,9 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
     if path.is_dir():
         queries = beir.find_queries(path)
         if queries is None:
-            raise SourceError(f"{path} holds no queries.jsonl (nor .gz, .zst): name the file of queries")
+            raise SourceError(
+                f"{path} holds no queries.jsonl (nor .gz, .zst): name the file of queries"
+            )
         path = queries
     kind, _ = split_compression(path)
     reader = json_file.read_rows if path == STDIN else _QUERIES.get(kind)
@@ -152,7 +174,9 @@ def _existing(source: str | Path) -> Path:
 def _document_reader(path: Path, named: str | None) -> _DocumentReader:
     if path != STDIN and path.is_dir():
         if named is not None:
-            raise DataError(f"format must be left out for a folder, got {named!r} for {name_of(path)}")
+            raise DataError(
+                f"format must be left out for a folder, got {named!r} for {name_of(path)}"
+            )
         return _read_folder
     kind, compression = split_compression(path)
     if named is not None:
@@ -163,7 +187,9 @@ def _document_reader(path: Path, named: str | None) -> _DocumentReader:
         kind = ".json"
     reader = _STREAMS.get(kind) or (None if compression or path == STDIN else _FILES.get(kind))
     if reader is None and path == STDIN:
-        raise DataError(f"the format of standard input must be one of {_kinds(_STREAMS)}, got {named!r}; name a file")
+        raise DataError(
+            f"the format of standard input must be one of {_kinds(_STREAMS)}, got {named!r}; name a file"
+        )
     if reader is None:
         raise _unknown(path, f"{' '.join(_STREAMS)} (also with .gz or .zst) {' '.join(_FILES)}")
     return reader
@@ -175,7 +201,9 @@ def _read_folder(path: Path, reading: Reading) -> Iterator[Row | RowError]:
 
 
 def _unknown(path: Path, known: str) -> SourceError:
-    return SourceError(f"{name_of(path)} is of an unknown kind ({path.suffix or 'no suffix'}); known: {known}")
+    return SourceError(
+        f"{name_of(path)} is of an unknown kind ({path.suffix or 'no suffix'}); known: {known}"
+    )
 
 
 def _kinds(*readers: Iterable[str]) -> str:

@@ -32,9 +32,9 @@ class Fields:
         doc_id: of ``doc_id``, ``id``, ``_id``.
         text: of ``text``, ``contents``, ``content``, ``body``.
         title: of ``title``; a row without is a document without a title.
-        modified: for files that are one document each: add ``modified``, the time of the last change
-            (ISO 8601, UTC, in seconds), to the metadata. It is part of the content: a file that is
-            only touched counts as changed.
+        modified: for files that are one document each: add ``modified``, the time of the last
+            change (ISO 8601, UTC, in seconds), to the metadata. It is part of the content: a file
+            that is only touched counts as changed.
     """
 
     doc_id: str | None = None
@@ -45,7 +45,9 @@ class Fields:
     def to_dict(self) -> dict[str, JsonValue]:
         """The settings that differ from the defaults, as JSON; `from_dict` reads them."""
         named = {"doc_id": self.doc_id, "text": self.text, "title": self.title}
-        settings: dict[str, JsonValue] = {key: name for key, name in named.items() if name is not None}
+        settings: dict[str, JsonValue] = {
+            key: name for key, name in named.items() if name is not None
+        }
         return {**settings, "modified": True} if self.modified else settings
 
     @classmethod
@@ -57,7 +59,9 @@ class Fields:
         """
         for key, value in settings.items():
             if key not in ("doc_id", "text", "title", "modified"):
-                raise DataError(f"a key of fields must be doc_id, text, title or modified, got {key!r}")
+                raise DataError(
+                    f"a key of fields must be doc_id, text, title or modified, got {key!r}"
+                )
             if not isinstance(value, bool if key == "modified" else str | None):
                 wanted = "true or false" if key == "modified" else "the name of a field"
                 raise DataError(f"{key} of fields must be {wanted}, got {value!r}")
@@ -72,7 +76,9 @@ def known_names(fields: Fields) -> list[str]:
 
 def has_id(names: Iterable[object], fields: Fields) -> bool:
     """Whether a row or header has an id, or must have one because its field is named."""
-    return fields.doc_id is not None or any(isinstance(name, str) and name.casefold() in DOC_ID for name in names)
+    return fields.doc_id is not None or any(
+        isinstance(name, str) and name.casefold() in DOC_ID for name in names
+    )
 
 
 class Roles(NamedTuple):
@@ -97,14 +103,16 @@ def check_header(source: str, names: Sequence[str], fields: Fields) -> Roles:
             _title_field(header, fields.title),
         )
     except DataError as error:
-        raise SourceError(f"{source}: {str(error).replace('the row has', 'the header has')}") from error
+        raise SourceError(
+            f"{source}: {str(error).replace('the row has', 'the header has')}"
+        ) from error
 
 
 def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document:
     """Makes a document of a row.
 
-    A whole number as id becomes its decimal digits. An object named ``metadata``, as BEIR has it, is merged
-    with the other fields.
+    A whole number as id becomes its decimal digits. An object named ``metadata``, as BEIR has it,
+    is merged with the other fields.
 
     Args:
         row: the row.
@@ -125,7 +133,9 @@ def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document
         # The casts promise nothing: Document checks what the row really holds.
         text, title = cast("str", row.values[text_field]), row.values.get(title_field)
         title = "" if title is None else cast("str", title)
-        metadata = cast("Mapping[str, JsonValue]", _metadata(row.values, {id_field, text_field, title_field}))
+        metadata = cast(
+            "Mapping[str, JsonValue]", _metadata(row.values, {id_field, text_field, title_field})
+        )
         if doc_id is None:
             return Document.from_content(text, title, metadata, row.place)
         return Document(doc_id, text, title, metadata, row.place)
@@ -136,8 +146,8 @@ def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document
 def to_query(row: Row) -> Query:
     """Makes a query of a row.
 
-    The id is the first of ``query_id``, ``qid``, ``id``, ``_id``, the text that of ``text``, ``query``,
-    ``question``, in any case; other fields are not kept.
+    The id is the first of ``query_id``, ``qid``, ``id``, ``_id``, the text that of ``text``,
+    ``query``, ``question``, in any case; other fields are not kept.
 
     Raises:
         DataError: the row has no id that can be used.
@@ -152,7 +162,9 @@ def to_query(row: Row) -> Query:
         raise RowError(row.place, str(error), query_id) from error
 
 
-def _find(values: Mapping[str, object], named: str | None, known: Sequence[str], option: str = "") -> str:
+def _find(
+    values: Mapping[str, object], named: str | None, known: Sequence[str], option: str = ""
+) -> str:
     """The field to take; it is there and not null."""
     wanted = known if named is None else (named,)
     for name in wanted:
@@ -162,7 +174,9 @@ def _find(values: Mapping[str, object], named: str | None, known: Sequence[str],
         other = _in_other_case(values, name)
         if other is not None and values[other] is not None:
             return other
-    remedy = f"; name it with fields / {option}" if option else f"; it may be called {', '.join(wanted)}"
+    remedy = (
+        f"; name it with fields / {option}" if option else f"; it may be called {', '.join(wanted)}"
+    )
     for name in wanted:
         null = name if name in values else _in_other_case(values, name)
         if null is not None:
@@ -173,10 +187,16 @@ def _find(values: Mapping[str, object], named: str | None, known: Sequence[str],
 def _in_other_case(values: Mapping[str, object], wanted: str) -> str | None:
     """The one field whose name differs from the one wanted in case alone."""
     folded = wanted.casefold()
-    found = [name for name in values if isinstance(name, str) and name != wanted and name.casefold() == folded]
+    found = [
+        name
+        for name in values
+        if isinstance(name, str) and name != wanted and name.casefold() == folded
+    ]
     if len(found) > 1:
         names = " and ".join(map(repr, found[:2]))
-        raise DataError(f"fields {names} both match {wanted!r}: rename one, or name the one to take")
+        raise DataError(
+            f"fields {names} both match {wanted!r}: rename one, or name the one to take"
+        )
     return found[0] if found else None
 
 
@@ -210,5 +230,8 @@ def _as_id(value: object, name: str) -> str:
 def listed(names: Iterable[object]) -> str:
     """The first names of a row's fields, printable whatever they hold."""
     first = list(itertools.islice(names, 13))
-    shown = [reprlib.repr(name)[1:-1] if isinstance(name, str) else reprlib.repr(name) for name in first[:12]]
+    shown = [
+        reprlib.repr(name)[1:-1] if isinstance(name, str) else reprlib.repr(name)
+        for name in first[:12]
+    ]
     return ", ".join(shown) + (", ..." if len(first) > len(shown) else "") if shown else "no fields"

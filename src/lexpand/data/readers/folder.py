@@ -24,7 +24,8 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     are counted by suffix, which is noted at the end.
 
     Raises:
-        SourceError: there is no file that can be read, or a field is named, which such files do not have.
+        SourceError: there is no file that can be read, or a field is named, which such files do not
+            have.
     """
     check_fields(path, reading)
     skipped: Counter[str] = Counter()
@@ -40,11 +41,15 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
         reading.on_note(f"{name_of(path)}: {note}")
 
 
-def _walk(root: Path, folder: Path, reading: Reading, skipped: Counter[str]) -> Iterator[Row | RowError]:
+def _walk(
+    root: Path, folder: Path, reading: Reading, skipped: Counter[str]
+) -> Iterator[Row | RowError]:
     try:
         with os.scandir(folder) as scan:
             # With its slash a folder sorts among the files as its files' paths do.
-            entries = sorted(scan, key=lambda entry: f"{entry.name}/" if _is_folder(entry) else entry.name)
+            entries = sorted(
+                scan, key=lambda entry: f"{entry.name}/" if _is_folder(entry) else entry.name
+            )
     except OSError as error:
         yield RowError(name_of(folder), f"the folder cannot be read: {error.strerror or error}")
         return
@@ -71,4 +76,6 @@ def _counted(skipped: Counter[str]) -> str:
     if rest := sum(number for _, number in kinds[_NAMED:]):
         named.append(f"{rest} of other kinds")
     total = skipped.total()
-    return f"{total} file{'s' if total != 1 else ''}: {', '.join(named)}".encode("utf-8", "backslashreplace").decode()
+    return f"{total} file{'s' if total != 1 else ''}: {', '.join(named)}".encode(
+        "utf-8", "backslashreplace"
+    ).decode()

@@ -20,7 +20,9 @@ _ENTRY = re.compile(
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,15}")
 _COMMENT = re.compile(r"(?:^|[ \t])#.*")
-_ITEM = re.compile(r"""[ \t]*(?:"(?:[^"\\]|\\.)*"[ \t]*|'(?:[^']|'')*'[ \t]*|[^\s"',\[\]{}#][^,\[\]{}#]*)(?:,|$)""")
+_ITEM = re.compile(
+    r"""[ \t]*(?:"(?:[^"\\]|\\.)*"[ \t]*|'(?:[^']|'')*'[ \t]*|[^\s"',\[\]{}#][^,\[\]{}#]*)(?:,|$)"""
+)
 _WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _ESCAPES = {"n": "\n", "t": "\t"}
 
@@ -66,7 +68,9 @@ def _parse(lines: list[str]) -> dict[str, JsonValue]:
 
 def _end_of_entry(lines: list[str], at: int) -> int:
     """The line behind those that are indented, blank or items of a list."""
-    while at < len(lines) and (not lines[at].strip() or lines[at][0] in " \t" or _is_item(lines[at])):
+    while at < len(lines) and (
+        not lines[at].strip() or lines[at][0] in " \t" or _is_item(lines[at])
+    ):
         at += 1
     return at
 

@@ -20,16 +20,18 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 def parse_html(html: str) -> tuple[str, str]:
     """Title and text of a page.
 
-    The title is that of ``<title>``, or else the first ``<h1>``, which stays in the text; it is empty
-    if there is neither. Scripts, styles and other parts that are not shown are left out. A block
-    element begins and ends a line; white space is kept in ``<pre>`` alone.
+    The title is that of ``<title>``, or else the first ``<h1>``, which stays in the text; it is
+    empty if there is neither. Scripts, styles and other parts that are not shown are left out. A
+    block element begins and ends a line; white space is kept in ``<pre>`` alone.
     """
     page = _Page()
     page.feed(html)
     page.close()
     lines = "".join(page.pieces).split("\n")
     text = "\n".join(line.rstrip() for line in lines if line.strip())
-    titles = (_SPACE.sub(" ", title).strip() for title in [*page.titles["title"], *page.titles["h1"]])
+    titles = (
+        _SPACE.sub(" ", title).strip() for title in [*page.titles["title"], *page.titles["h1"]]
+    )
     return next(filter(None, titles), ""), text
 
 

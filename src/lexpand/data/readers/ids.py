@@ -14,11 +14,13 @@ from lexpand.errors import LexpandError, RowError
 _ROWS = 64
 
 
-def without_ids(name: str, rows: Iterator[Row | RowError], reading: Reading) -> tuple[bool, Iterator[Row | RowError]]:
+def without_ids(
+    name: str, rows: Iterator[Row | RowError], reading: Reading
+) -> tuple[bool, Iterator[Row | RowError]]:
     """Look at the first rows of a source for an id.
 
-    One row that has an id is enough: the source has ids, and a row without one is a mistake. A field
-    of the id that is named must be in every row.
+    One row that has an id is enough: the source has ids, and a row without one is a mistake. A
+    field of the id that is named must be in every row.
 
     Args:
         name: the source, for the note.
@@ -40,7 +42,9 @@ def without_ids(name: str, rows: Iterator[Row | RowError], reading: Reading) -> 
     return lacking, itertools.chain(begun, rows if error is None else _raising(error))
 
 
-def _until_id(rows: Iterator[Row | RowError], fields: Fields) -> tuple[list[Row | RowError], LexpandError | None]:
+def _until_id(
+    rows: Iterator[Row | RowError], fields: Fields
+) -> tuple[list[Row | RowError], LexpandError | None]:
     """The rows up to the first with an id, and the error that ended the source before."""
     begun: list[Row | RowError] = []
     try:

@@ -42,20 +42,28 @@ def _items(path: Path) -> Iterator[Row | RowError]:
             value, is_utf8 = text.value()
         except (ValueError, RecursionError) as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise SourceError(f"{place} is invalid JSON, so no item from there can be read: {reason}") from error
+            raise SourceError(
+                f"{place} is invalid JSON, so no item from there can be read: {reason}"
+            ) from error
         if not is_utf8:
             yield RowError(place, "invalid UTF-8: save the file as UTF-8")
         elif isinstance(value, dict):
             yield Row(place, value)
         else:
-            yield RowError(place, f"an item must be an object, got {type(value).__name__}; write {{...}}")
+            yield RowError(
+                place, f"an item must be an object, got {type(value).__name__}; write {{...}}"
+            )
         if not text.take(","):
             break
         number += 1
     if not text.take("]"):
-        raise SourceError(f"{name} must end its array with ]: it is cut short or damaged after item {number}")
+        raise SourceError(
+            f"{name} must end its array with ]: it is cut short or damaged after item {number}"
+        )
     if text.following():
-        raise SourceError(f"{name} must end after its array, got more after item {number}; write one object a line")
+        raise SourceError(
+            f"{name} must end after its array, got more after item {number}; write one object a line"
+        )
 
 
 class _Text:

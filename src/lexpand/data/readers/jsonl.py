@@ -18,7 +18,11 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
         SourceError: the file cannot be opened, is damaged from some line on, or its first two lines
             show that objects do not stand one a line.
     """
-    lines = ((f"{name_of(path)}:{number}", line) for number, line in read_lines(path) if not line.isspace())
+    lines = (
+        (f"{name_of(path)}:{number}", line)
+        for number, line in read_lines(path)
+        if not line.isspace()
+    )
     for place, line in lines:
         row = _parse(place, line)
         if isinstance(row, RowError) and (found := _several_lines(line)):
@@ -30,7 +34,9 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
         yield _parse(place, line)
 
 
-def _with_next(path: Path, first: RowError, found: str, lines: Iterator[tuple[str, bytes]]) -> Iterator[Row | RowError]:
+def _with_next(
+    path: Path, first: RowError, found: str, lines: Iterator[tuple[str, bytes]]
+) -> Iterator[Row | RowError]:
     """Yields a first line that may go on in the next one, and the next one, unless it does."""
     for place, line in lines:
         second = _parse(place, line)
@@ -71,5 +77,7 @@ def _parse(place: str, line: bytes) -> Row | RowError:
 
 def _invalid(line: bytes, error: json.JSONDecodeError) -> str:
     if (offset := line.find(b"\0")) >= 0:
-        return f"a raw NUL byte at byte offset {offset} of the line: JSON wants it written as \\u0000"
+        return (
+            f"a raw NUL byte at byte offset {offset} of the line: JSON wants it written as \\u0000"
+        )
     return f"invalid JSON at column {error.colno}: {error.msg}"

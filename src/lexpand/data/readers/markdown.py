@@ -32,7 +32,12 @@ def _first_heading(markdown: str) -> str:
     for line in markdown.splitlines():
         mark = _FENCE.match(line)
         if fence:
-            closes = mark and mark[1][0] == fence[0] and len(mark[1]) >= len(fence) and not mark[2].strip()
+            closes = (
+                mark
+                and mark[1][0] == fence[0]
+                and len(mark[1]) >= len(fence)
+                and not mark[2].strip()
+            )
             fence = "" if closes else fence
         elif mark:
             fence = mark[1]

@@ -19,8 +19,8 @@ BATCH_ROWS = 256
 def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowError]:
     """Yields a row a record; a place is ``file:row N``, from 1.
 
-    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns must
-    make documents.
+    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns
+    must make documents.
 
     Raises:
         MissingExtra: pyarrow is not installed.
@@ -32,7 +32,9 @@ def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowE
             number += 1
             place = f"{name_of(path)}:row {number}"
             if isinstance(values, UnicodeDecodeError):
-                yield RowError(place, f"a string with invalid UTF-8 ({values}): write the file again")
+                yield RowError(
+                    place, f"a string with invalid UTF-8 ({values}): write the file again"
+                )
             else:
                 yield Row(place, values)
 

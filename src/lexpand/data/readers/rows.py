@@ -49,7 +49,9 @@ def convert_rows(
     Raises:
         RowError: a bad row, where on_bad_row is None.
     """
-    yield from keep_good((row if isinstance(row, RowError) else attempt(convert, row) for row in rows), on_bad_row)
+    yield from keep_good(
+        (row if isinstance(row, RowError) else attempt(convert, row) for row in rows), on_bad_row
+    )
 
 
 def keep_good(results: Iterable[T | RowError], on_bad_row: OnBadRow | None) -> Iterator[T]:

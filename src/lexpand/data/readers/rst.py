@@ -10,8 +10,8 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+")
 def rst_title(text: str) -> str:
     """The first section title: a line with a line of punctuation under it; empty if there is none.
 
-    The line under it must be at least as long as the title, as docutils requires. A title that has a
-    line above as well may be indented.
+    The line under it must be at least as long as the title, as docutils requires. A title that has
+    a line above as well may be indented.
     """
     above, title = "", ""
     for line in text.splitlines():

@@ -29,10 +29,14 @@ class Table:
         roles = check_header(name, header, reading.fields)
         for column in reading.columns:
             if column not in header:
-                reading.on_note(f"{name} has no column {column!r}, which is declared; it has {listed(header)}")
+                reading.on_note(
+                    f"{name} has no column {column!r}, which is declared; it has {listed(header)}"
+                )
         self._header, self._id = header, roles.doc_id
         self._types = {
-            column: str(kind) for column, kind in reading.columns.items() if column in header and column not in roles
+            column: str(kind)
+            for column, kind in reading.columns.items()
+            if column in header and column not in roles
         }
 
     def row(self, place: str, cells: Sequence[str]) -> Row | RowError:

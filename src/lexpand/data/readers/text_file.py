@@ -54,9 +54,13 @@ def read_file(path: Path, doc_id: str, reading: Reading) -> Row | RowError:
         check_id(doc_id, "doc_id")
         text = _read_text(path)
         title, text, metadata = _parse(path.suffix.lower(), text)
-        times: Mapping[str, JsonValue] = {"modified": _modified(path)} if reading.fields.modified else {}
+        times: Mapping[str, JsonValue] = (
+            {"modified": _modified(path)} if reading.fields.modified else {}
+        )
     except OSError as error:
-        return RowError(place, f"the file cannot be read: {error.strerror or error}", _printable(doc_id))
+        return RowError(
+            place, f"the file cannot be read: {error.strerror or error}", _printable(doc_id)
+        )
     except DataError as error:
         return RowError(place, str(error), _printable(doc_id))
     values = {"doc_id": doc_id, "text": text, "title": title or path.stem}
@@ -70,7 +74,9 @@ def _read_text(path: Path) -> str:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
-        raise DataError(f"invalid UTF-8 at byte offset {error.start} (0x{byte:02x}): save it as UTF-8") from None
+        raise DataError(
+            f"invalid UTF-8 at byte offset {error.start} (0x{byte:02x}): save it as UTF-8"
+        ) from None
     if "\0" in text:
         raise DataError("a binary file (it has NUL bytes): remove or rename it")
     return text

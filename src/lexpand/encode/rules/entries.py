@@ -148,7 +148,9 @@ def check_terms(*terms: object) -> None:
         if not isinstance(term, str) or not term:
             raise DataError(f"the term {term!r}: it must be a token of the vocabulary, as a text")
         if PLACE_LEFT_FREE.fullmatch(term):
-            raise DataError(f"the term {term!r} is a place that the vocabulary leaves free: these are for [[pin]]")
+            raise DataError(
+                f"the term {term!r} is a place that the vocabulary leaves free: these are for [[pin]]"
+            )
 
 
 def _check_phrase(name: str, phrase: object) -> None:
@@ -159,4 +161,6 @@ def _check_phrase(name: str, phrase: object) -> None:
 def _check_weight(name: str, weight: object) -> None:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not number or not 0 < float(weight) <= _LARGEST:  # type: ignore[arg-type]
-        raise DataError(f"{name} is {weight!r}: it must be a number above 0 and at most {_LARGEST:g}")
+        raise DataError(
+            f"{name} is {weight!r}: it must be a number above 0 and at most {_LARGEST:g}"
+        )

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym, check_terms, parse_side
+from lexpand.encode.rules.entries import (
+    Ban,
+    Boost,
+    Cap,
+    Expectation,
+    Pin,
+    Side,
+    Synonym,
+    check_terms,
+    parse_side,
+)
 from lexpand.errors import DataError
 
 VERSION = 1
@@ -43,10 +53,13 @@ def parse_entries(kind: type[Entry], section: str, raw: object, name: str) -> tu
     """The entries of one section.
 
     Raises:
-        DataError: one is none; the message names the file, the section and the entry's number from 1.
+        DataError: one is none; the message names the file, the section and the entry's number from
+            1.
     """
     if not isinstance(raw, list):
-        raise DataError(f"{name}: {section} is {raw!r}: write each entry below a line [[{section}]]")
+        raise DataError(
+            f"{name}: {section} is {raw!r}: write each entry below a line [[{section}]]"
+        )
     places = [f"{name}, [[{section}]] {number}" for number in range(1, len(raw) + 1)]
     entries = []
     for slot, (table, place) in enumerate(zip(raw, places, strict=True)):
@@ -83,7 +96,9 @@ def _entry(kind: type[Entry], table: object, slot: int, place: str) -> Entry:
     return kind(**values)
 
 
-def check_no_twins(entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Sequence[Pin]) -> None:
+def check_no_duplicates(
+    entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Sequence[Pin],
+) -> None:
     """Nothing, where no two entries of a kind are for one term or text and one side.
 
     Raises:
@@ -94,7 +109,9 @@ def check_no_twins(entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Se
         named = entry.text.lower() if isinstance(entry, Pin) else entry.term
         for other in seen.setdefault(named, []):
             if Side.BOTH in (entry.side, other.side) or entry.side is other.side:
-                raise DataError(f"{entry.place}: {named!r} is there already, by {other.place}: leave one out")
+                raise DataError(
+                    f"{entry.place}: {named!r} is there already, by {other.place}: leave one out"
+                )
         seen[named].append(entry)
 
 

@@ -14,18 +14,22 @@ _BEFORE, _AFTER = r"(?<!\w)(?<!\w[-.])", r"(?!\w)(?![-.]\w)"
 class Phrases:
     """Phrases that are looked for in texts, in the spelling that the tokenizer's normalizer gives, in lower case.
 
-    A phrase is found where no letter, digit or underscore stands beside it; spaces in it stand for any white space.
+    A phrase is found where no letter, digit or underscore stands beside it; spaces in it stand for
+    any white space.
 
     Args:
         phrases: each with a letter or a digit.
-        normalise: the tokenizer's normalizer.
+        normalize: the tokenizer's normalizer.
         whole_ids: they are ids: one that is joined to more by a hyphen or a dot is another id.
     """
 
-    def __init__(self, phrases: Sequence[str], normalise: Callable[[str], str], *, whole_ids: bool = False) -> None:
-        self._normalise = normalise
+    def __init__(
+        self, phrases: Sequence[str], normalize: Callable[[str], str], *, whole_ids: bool = False
+    ) -> None:
+        self._normalize = normalize
         before, after = (_BEFORE, _AFTER) if whole_ids else (r"(?<!\w)", r"(?!\w)")
-        # By a phrase's first run of letters, which is one of the text's too: few are then looked for.
+        # By a phrase's first run of letters, which is one of the text's too: few are then looked
+        # for.
         self._by_run: dict[str, list[tuple[int, re.Pattern[str]]]] = {}
         for number, phrase in enumerate(phrases):
             spelled = self._spelled(phrase).strip()
@@ -42,8 +46,11 @@ class Phrases:
         spelled = self._spelled(text)
         runs = self._by_run.keys() & set(_RUN.findall(spelled))
         return sorted(
-            number for run in runs for number, pattern in self._by_run[run] if pattern.search(spelled) is not None
+            number
+            for run in runs
+            for number, pattern in self._by_run[run]
+            if pattern.search(spelled) is not None
         )
 
     def _spelled(self, text: str) -> str:
-        return unicodedata.normalize("NFKC", self._normalise(text)).lower()
+        return unicodedata.normalize("NFKC", self._normalize(text)).lower()

@@ -14,7 +14,7 @@ from lexpand.data import DocumentEncoding
 from lexpand.encode.contract import Role
 from lexpand.encode.rules.bound import BoundRules, Entries
 from lexpand.encode.rules.entries import Ban, Boost, Cap, Expectation, Pin, Side, Synonym
-from lexpand.encode.rules.parsing import VERSION, check_no_twins, check_whole, parse_entries
+from lexpand.encode.rules.parsing import VERSION, check_no_duplicates, check_whole, parse_entries
 from lexpand.encode.tokens import Tokens
 from lexpand.errors import DataError, SourceError
 
@@ -44,7 +44,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         for entries in (self.bans, self.caps, self.boosts, self.pins):
-            check_no_twins(entries)
+            check_no_duplicates(entries)
 
     def __bool__(self) -> bool:
         """Whether there is any edit."""
@@ -56,11 +56,14 @@ class Rules:
 
         Raises:
             SourceError: there is no such file, or it is no TOML.
-            DataError: its version is another one, a section or key is unknown, or a value is not one that it may have;
-                the message names the file, the section and the entry's number.
+            DataError: its version is another one, a section or key is unknown, or a value is not
+                one that it may have; the message names the file, the section and the entry's
+                number.
         """
         try:
-            raw = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # editors on Windows add a byte order mark
+            raw = tomllib.loads(
+                Path(path).read_text(encoding="utf-8-sig")
+            )  # editors on Windows add a byte order mark
         except FileNotFoundError:
             raise SourceError(f"no rules file {path}: check the path") from None
         except (OSError, ValueError) as error:
@@ -104,7 +107,11 @@ class Rules:
             "boost": self.boosts,
             "synonym": self.synonyms,
         }
-        written = {kind: sorted(map(_plain, entries), key=_canonical) for kind, entries in kinds.items() if entries}
+        written = {
+            kind: sorted(map(_plain, entries), key=_canonical)
+            for kind, entries in kinds.items()
+            if entries
+        }
         pins = [{"text": pin.text, "weight": pin.weight} for pin in self.pins]
         return {"version": VERSION, **written, **({"pin": pins} if pins else {})}
 
@@ -117,7 +124,11 @@ class Rules:
     @classmethod
     def recorded(cls, encoding: DocumentEncoding) -> Rules:
         """The rules that `record` recorded; none where nothing is recorded."""
-        return cls.from_dict(json.loads(encoding.rules), "the index's rules") if encoding.rules else cls()
+        return (
+            cls.from_dict(json.loads(encoding.rules), "the index's rules")
+            if encoding.rules
+            else cls()
+        )
 
     def hash(self, role: Role) -> str:
         """SHA-256 over the edits for texts of one role: with the same, texts get the same vectors."""
@@ -132,7 +143,9 @@ class Rules:
         mine = self.of(role)
         if not mine:
             return None
-        return BoundRules(Entries(mine.bans, mine.caps, mine.boosts, mine.synonyms, mine.pins), tokens)
+        return BoundRules(
+            Entries(mine.bans, mine.caps, mine.boosts, mine.synonyms, mine.pins), tokens
+        )
 
     def check_pins(self, documents: Rules) -> None:
         """Nothing, where each place left free stands for the same text as in the rules of ``documents``.
@@ -155,7 +168,11 @@ def _of(role: Role, entries: tuple[_Sided, ...]) -> tuple[_Sided, ...]:
 
 
 def _plain(entry: Ban | Cap | Boost | Synonym) -> dict[str, Any]:
-    return {name: str(value) if name == "side" else value for name, value in asdict(entry).items() if name != "place"}
+    return {
+        name: str(value) if name == "side" else value
+        for name, value in asdict(entry).items()
+        if name != "place"
+    }
 
 
 def _canonical(value: object) -> str:

@@ -29,7 +29,8 @@ class TorchBody:
         dtype: ``float32``, or ``bfloat16``: sooner on a GPU, and weights differ in the third digit.
 
     Attributes:
-        head: takes what `states` gives; None on a CPU, where the native head is faster, and takes what `run` gives.
+        head: takes what `states` gives; None on a CPU, where the native head is faster, and takes
+            what `run` gives.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
@@ -57,7 +58,9 @@ class TorchBody:
         except Exception as error:
             raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
         way = way_on(torch.device(self._device).type)
-        self.head = None if way is None else TorchHead(decoder, self._device, getattr(torch, dtype), way)
+        self.head = (
+            None if way is None else TorchHead(decoder, self._device, getattr(torch, dtype), way)
+        )
 
     def run(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
         """Hidden states [texts, tokens, width], padded at the end, and each text's length uint32 [texts].
@@ -73,5 +76,7 @@ class TorchBody:
         ids, mask, lengths = pad(texts)
         with torch.inference_mode():
             inputs = {"input_ids": ids, "attention_mask": mask}
-            given = {name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()}
+            given = {
+                name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()
+            }
             return self._model(**given).logits, lengths

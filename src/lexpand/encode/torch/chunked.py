@@ -17,9 +17,11 @@ class Pooled(NamedTuple):
     """What the positions of each text come to, [texts, vocabulary], where the states are.
 
     Attributes:
-        best: float32, the largest logit, the bias included; minus infinity for a text without positions.
+        best: float32, the largest logit, the bias included; minus infinity for a text without
+            positions.
         position: int32, the first that has it.
-        value: float32, what becomes the weight: ``best``, or with sum pooling the sum of the activations.
+        value: float32, what becomes the weight: ``best``, or with sum pooling the sum of the
+            activations.
     """
 
     best: Tensor
@@ -59,7 +61,9 @@ def pool(
         logits = (states @ weight[tile].float().T).masked_fill_(padding, -torch.inf)
         best, position = logits.max(dim=1)
         best += bias[tile]
-        value = _activated(logits.add_(bias[tile]), activation).sum(dim=1) if pooling == "sum" else best
+        value = (
+            _activated(logits.add_(bias[tile]), activation).sum(dim=1) if pooling == "sum" else best
+        )
         parts.append((best, position.to(torch.int32), value))
     return Pooled(*(torch.cat(column, dim=1) for column in zip(*parts, strict=True)))
 

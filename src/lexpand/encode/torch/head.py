@@ -18,10 +18,13 @@ from lexpand.errors import LexpandWarning, VectorError
 if TYPE_CHECKING:
     import torch
 
-Csr: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]"
+Csr: TypeAlias = (
+    "tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]"
+)
 """indptr, terms, weights and positions, as `_native.Head.encode` gives them."""
 
-# Of a logit or a sum, or of 1 for smaller ones; float32 sums of 1,024 products in another order differ by some 1e-5.
+# Of a logit or a sum, or of 1 for smaller ones; float32 sums of 1,024 products in another order
+# differ by some 1e-5.
 _TOLERANCE = 1e-3
 
 
@@ -54,10 +57,12 @@ class TorchHead:
     Args:
         decoder: the model's.
         device: where the states will be.
-        dtype: what they will be in, float32 or bfloat16; products are summed in float32. With float32 chunked sums
-            are as `torch.set_float32_matmul_precision` says, exact by torch's default.
-        way: how. Triton's kernel is tried first, and where it fails or is wrong, a warning says so, and the other way
-            is taken: Triton compiles on the machine, and needs a C compiler there.
+        dtype: what they will be in, float32 or bfloat16; products are summed in float32. With
+            float32 chunked sums are as `torch.set_float32_matmul_precision` says, exact by torch's
+            default.
+        way: how. Triton's kernel is tried first, and where it fails or is wrong, a warning says so,
+            and the other way is taken: Triton compiles on the machine, and needs a C compiler
+            there.
 
     Attributes:
         way: that was taken.
@@ -79,7 +84,8 @@ class TorchHead:
         """Sparse rows of hidden states; see `_native.Head.encode`.
 
         Args:
-            hidden: [texts, positions, width] on the device; text i fills its first ``lengths[i]`` positions.
+            hidden: [texts, positions, width] on the device; text i fills its first ``lengths[i]``
+                positions.
             lengths: [texts].
 
         Raises:
@@ -92,7 +98,9 @@ class TorchHead:
             _check(hidden, counts)
             pooled = self._pooled(hidden, counts)
             rows, terms = (pooled.best > 0).nonzero(as_tuple=True)
-            values, positions = (array[rows, terms].cpu().numpy() for array in (pooled.value, pooled.position))
+            values, positions = (
+                array[rows, terms].cpu().numpy() for array in (pooled.value, pooled.position)
+            )
             sizes = torch.bincount(rows, minlength=len(hidden)).cpu().numpy()
             active = terms.cpu().numpy().astype(np.uint32)
         weights = values if self._pooling == "sum" else _activated(values, self._activation)
@@ -112,15 +120,27 @@ class TorchHead:
 
         # The decoder's own rows stand for states: two texts, one of them short.
         rows = torch.arange(2 * 40) % len(self._weight)
-        weight, bias, lengths = self._weight.cpu(), self._bias.cpu(), torch.tensor([3, 40], dtype=torch.int32)
+        weight, bias, lengths = (
+            self._weight.cpu(),
+            self._bias.cpu(),
+            torch.tensor([3, 40], dtype=torch.int32),
+        )
         hidden = weight[rows].reshape(2, 40, -1)
         expected = chunked.pool(hidden, lengths, weight, bias, self._pooling, self._activation)
         try:
-            found = self._pooled(hidden.to(self._weight.device), lengths.to(self._weight.device)).value.cpu()
+            found = self._pooled(
+                hidden.to(self._weight.device), lengths.to(self._weight.device)
+            ).value.cpu()
         except Exception as error:  # noqa: BLE001 - Triton's own errors, the compiler's and the driver's
             return f"it does not run here ({type(error).__name__}: {error})"
-        difference = ((found - expected.value).abs() / expected.value.abs().clamp(min=1)).max().item()
-        return None if difference < _TOLERANCE else f"it differs by {difference:.2g} from PyTorch on the CPU"
+        difference = (
+            ((found - expected.value).abs() / expected.value.abs().clamp(min=1)).max().item()
+        )
+        return (
+            None
+            if difference < _TOLERANCE
+            else f"it differs by {difference:.2g} from PyTorch on the CPU"
+        )
 
 
 def _check(hidden: torch.Tensor, lengths: torch.Tensor) -> None:

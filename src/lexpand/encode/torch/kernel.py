@@ -1,7 +1,7 @@
 """Pooled logits by a Triton kernel: a matrix product whose maximum is taken in registers, so that no logit is stored.
 
-A program has one text and one tile of the vocabulary. Neighbouring programs have the same tile, whose weights then
-come from the L2 cache. Importing this module needs Triton.
+A program has one text and one tile of the vocabulary. Neighboring programs have the same tile,
+whose weights then come from the L2 cache. Importing this module needs Triton.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def pool(
     best = torch.empty((texts, len(bias)), dtype=torch.float32, device=hidden.device)
     place = torch.empty((texts, len(bias)), dtype=torch.int32, device=hidden.device)
     value = torch.empty_like(best) if pooling == "sum" else best
-    with torch.cuda.device_of(hidden):  # Triton launches on the current device, whatever the tensors' is
+    with torch.cuda.device_of(
+        hidden
+    ):  # Triton launches on the current device, whatever the tensors' is
         _pool[texts, triton.cdiv(len(bias), _TERMS)](
             hidden.contiguous(),
             lengths,
@@ -63,7 +65,7 @@ def _rows(positions: int) -> int:
 
 @triton.jit
 def _log1p(x):
-    # Kahan's: exact to some units in the last place, where log(1 + x) loses all of a small x.
+    # Kahan's: exact to some passages in the last place, where log(1 + x) loses all of a small x.
     shifted = 1.0 + x
     change = shifted - 1.0
     return tl.where(change == 0.0, x, tl.log(shifted) * (x / tl.where(change == 0.0, 1.0, change)))
@@ -110,7 +112,8 @@ def _pool(
                 mask=(terms[None, :] < vocabulary) & inside[:, None],
                 other=0.0,
             )
-            # "ieee": the default, tf32, keeps 10 bits of a float32, and weights would differ in the fourth digit.
+            # "ieee": the default, tf32, keeps 10 bits of a float32, and weights would differ in the
+            # fourth digit.
             logits = tl.dot(states, weights, logits, input_precision="ieee")
         if SUM:
             active = logits + added[None, :]

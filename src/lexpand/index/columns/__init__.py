@@ -1,6 +1,7 @@
-"""Which units of a segment match a filter? Declared fields of metadata, as typed arrays beside the postings.
+"""Which passages of a segment match a filter? Declared fields of metadata, as typed arrays beside the postings.
 
-`encode_column` writes a column, `open_column` checks it, `merge_columns` makes one of several, `evaluate` answers.
+`encode_column` writes a column, `open_column` checks it, `merge_columns` makes one of several,
+`evaluate` answers.
 
 The room is not for fields that nobody declared: `lexpand.index.filters` finds those by SQL.
 """
@@ -9,7 +10,13 @@ from lexpand.index.columns.layout import Column, encode_column
 from lexpand.index.columns.mask import evaluate
 from lexpand.index.columns.merge import merge_columns
 from lexpand.index.columns.opening import open_column
-from lexpand.index.columns.types import ColumnType, check_columns, check_filter, check_metadata, column_values
+from lexpand.index.columns.types import (
+    ColumnType,
+    check_columns,
+    check_filter,
+    check_metadata,
+    column_values,
+)
 
 __all__ = [
     "Column",

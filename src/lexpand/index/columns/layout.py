@@ -38,7 +38,8 @@ class Column:
 
     Attributes:
         type: its type.
-        starts: uint32 [n + 1]: where each unit's values begin; None where each unit has exactly one.
+        starts: uint32 [n + 1]: where each passage's values begin; None where each passage has exactly
+            one.
         values: [nnz], of the type's dtype.
         strings: of a keyword column, ascending, each once; values are places in it.
     """
@@ -49,12 +50,14 @@ class Column:
     strings: Sequence[str] = ()
 
 
-def encode_column(column_type: ColumnType, values: Sequence[Sequence[Scalar]]) -> list[tuple[int, bytes]]:
+def encode_column(
+    column_type: ColumnType, values: Sequence[Sequence[Scalar]]
+) -> list[tuple[int, bytes]]:
     """The sections of a column.
 
     Args:
         column_type: its type.
-        values: of each unit its values, from `column_values`.
+        values: of each passage its values, from `column_values`.
 
     Returns:
         Kind and bytes of each section, the kinds ascending.
@@ -74,7 +77,7 @@ def encode_column(column_type: ColumnType, values: Sequence[Sequence[Scalar]]) -
 
 
 def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.uint32] | None:
-    """Where each unit's values begin; None where each unit has exactly one.
+    """Where each passage's values begin; None where each passage has exactly one.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -83,13 +86,20 @@ def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.uint32] | None:
         return None
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if starts[-1] > VALUES_LIMIT:
-        raise DataError(f"a column has {starts[-1]} values in one commit; the limit is {VALUES_LIMIT}: commit earlier")
+        raise DataError(
+            f"a column has {starts[-1]} values in one commit; the limit is {VALUES_LIMIT}: commit earlier"
+        )
     return starts.astype(np.uint32)
 
 
 def sections(arrays: Column) -> list[tuple[int, bytes]]:
     """Kind and bytes of each section, the kinds ascending."""
-    header = [TYPES[arrays.type], int(arrays.starts is not None), len(arrays.values), len(arrays.strings)]
+    header = [
+        TYPES[arrays.type],
+        int(arrays.starts is not None),
+        len(arrays.values),
+        len(arrays.strings),
+    ]
     found = [(HEADER, np.array(header, "<u4").tobytes())]
     if arrays.starts is not None:
         found.append((STARTS, arrays.starts.astype("<u4").tobytes()))

@@ -19,26 +19,30 @@ RowsOf: TypeAlias = Callable[[Expression], NDArray[np.uint32]]
 """The rows of the documents that match, ascending; asked with the same expressions for every segment."""
 
 
-def evaluate(expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf) -> Mask:
-    """Whether each unit of a segment matches.
+def evaluate(
+    expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf
+) -> Mask:
+    """Whether each passage of a segment matches.
 
     Parts without a declared field are asked of SQL whole, and those of one `and` or `or` together.
 
     Args:
         expression: the filter, which `check_filter` accepts.
         column_of: the segment's column of a field.
-        rows: uint32 [units], the row of each unit's document.
+        rows: uint32 [passages], the row of each passage's document.
         rows_by_sql: never called where every field is declared.
 
     Returns:
-        bool [units].
+        bool [passages].
     """
     if not _is_declared(expression, column_of):
         return _among(rows, rows_by_sql(expression))
     if isinstance(expression, Not):
         return ~evaluate(expression.part, column_of, rows, rows_by_sql)
     if isinstance(expression, And | Or):
-        masks = [evaluate(part, column_of, rows, rows_by_sql) for part in _grouped(expression, column_of)]
+        masks = [
+            evaluate(part, column_of, rows, rows_by_sql) for part in _grouped(expression, column_of)
+        ]
         return (np.logical_and if isinstance(expression, And) else np.logical_or).reduce(masks)  # type: ignore[no-any-return]
     assert isinstance(expression, Condition)
     column = column_of(expression.name)

@@ -1,4 +1,4 @@
-"""A condition over a column: which of its units fulfil it. `filters.matches` is the slow twin."""
+"""A condition over a column: which of its passages fulfill it. `filters.matches` is the slow twin."""
 
 from __future__ import annotations
 
@@ -21,23 +21,28 @@ Mask: TypeAlias = NDArray[np.bool_]
 # Up to here, comparing with each value in turn is the fastest; a million int64 take 0.2 ms a value.
 _FEW = 16
 
-# Where at most one value in so many fulfils a condition, finding the units of these is quicker than counting along all.
+# Where at most one value in so many fulfills a condition, finding the passages of these is quicker than
+# counting along all.
 _RARE = 64
 
 # The widest table of wanted integers, in bytes: a processor's second cache.
 _TABLE = 2**19
 
 
-def match_column(column: Column, condition: Condition, units: int) -> Mask:
-    """Whether each unit fulfils a condition, bool [units]; a value of another type fulfils none."""
+def match_column(column: Column, condition: Condition, passages: int) -> Mask:
+    """Whether each passage fulfills a condition, bool [passages]; a value of another type fulfills none."""
     if isinstance(condition, Exists):
-        return np.ones(units, np.bool_) if column.starts is None else np.greater(column.starts[1:], column.starts[:-1])
+        return (
+            np.ones(passages, np.bool_)
+            if column.starts is None
+            else np.greater(column.starts[1:], column.starts[:-1])
+        )
     assert isinstance(condition, OneOf | Range)
-    return _any_of_unit(column, _match_values(column, condition))
+    return _any_of_passage(column, _match_values(column, condition))
 
 
-def _any_of_unit(column: Column, fulfilled: Mask) -> Mask:
-    """Whether any value of each unit is: bool [nnz] to bool [units]."""
+def _any_of_passage(column: Column, fulfilled: Mask) -> Mask:
+    """Whether any value of each passage is: bool [nnz] to bool [passages]."""
     if column.starts is None:
         return fulfilled
     if np.count_nonzero(fulfilled) * _RARE <= len(fulfilled):
@@ -68,7 +73,11 @@ def _interval(column: Column, condition: Range) -> tuple[int, int] | tuple[float
     """The range as first and last stored value; the first is above the last where none can lie in it."""
     if column.type is ColumnType.KEYWORD:
         return _code_interval(column.strings, condition)
-    return integer_interval(condition) if column.type is ColumnType.INTEGER else float_interval(condition)
+    return (
+        integer_interval(condition)
+        if column.type is ColumnType.INTEGER
+        else float_interval(condition)
+    )
 
 
 def _code_interval(strings: Sequence[str], condition: Range) -> tuple[int, int]:
@@ -99,7 +108,9 @@ def _equals_any(column: Column, wanted: Sequence[Scalar]) -> Mask:
 
 def _codes(strings: Sequence[str], wanted: Sequence[Scalar]) -> AnyArray:
     found = ((bisect_left(strings, str(value)), value) for value in wanted)
-    return np.array([code for code, value in found if code < len(strings) and strings[code] == value], np.uint32)
+    return np.array(
+        [code for code, value in found if code < len(strings) and strings[code] == value], np.uint32
+    )
 
 
 def _equals_few(values: AnyArray, wanted: AnyArray) -> Mask:
@@ -117,7 +128,8 @@ def _is_listed(values: AnyArray, wanted: AnyArray, first: int, span: int) -> Mas
     table[wanted - first] = True
     if values.dtype == np.uint32:
         return table.take(values)
-    # Below `first`, the difference wraps round to a large number, which like all past the span meets the last entry.
+    # Below `first`, the difference wraps round to a large number, which like all past the span
+    # meets the last entry.
     places = np.minimum((values - first).view(np.uint64), np.uint64(span))
     return table.take(places.view(np.int64))
 
@@ -140,4 +152,6 @@ def _is_scattered(values: NDArray[np.int64], wanted: NDArray[np.int64]) -> Mask:
 
 def _hashes(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """The 16 highest bits of the product with 2^64 / the golden ratio (Knuth, volume 3, section 6.4)."""
-    return ((values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)).view(np.int64)
+    return ((values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(48)).view(
+        np.int64
+    )

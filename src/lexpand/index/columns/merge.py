@@ -15,11 +15,11 @@ from lexpand.index.columns.types import ColumnType
 def merge_columns(
     columns: Sequence[Column], order: Sequence[tuple[int, NDArray[np.integer]]]
 ) -> list[tuple[int, bytes]]:
-    """The sections of the column whose units are those of others, in an order.
+    """The sections of the column whose passages are those of others, in an order.
 
     Args:
         columns: at least one, all of one type.
-        order: pieces of the new sequence: the number of a column, and ordinals of its units.
+        order: pieces of the new sequence: the number of a column, and ordinals of its passages.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -39,13 +39,15 @@ def merge_columns(
 
 
 def _take(column: Column, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], AnyArray]:
-    """How many values each of these units has, and the values."""
+    """How many values each of these passages has, and the values."""
     if column.starts is None:
         return np.ones(len(ordinals), np.int64), column.values[ordinals]
     starts = column.starts.astype(np.int64)
     lengths = np.diff(starts)[ordinals]
     ends = np.cumsum(lengths)
-    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[ordinals] - ends + lengths, lengths)
+    places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+        starts[ordinals] - ends + lengths, lengths
+    )
     return lengths, column.values[places]
 
 
@@ -54,9 +56,13 @@ def _codes_in(all_strings: Sequence[str], strings: Sequence[str]) -> NDArray[np.
     return np.array([places[string] for string in strings], np.uint32)
 
 
-def _without_unused(strings: Sequence[str], codes: NDArray[np.uint32]) -> tuple[list[str], NDArray[np.uint32]]:
+def _without_unused(
+    strings: Sequence[str], codes: NDArray[np.uint32]
+) -> tuple[list[str], NDArray[np.uint32]]:
     """The strings that occur, so that a deleted document leaves none behind, and the codes among them."""
     used = np.zeros(len(strings), np.bool_)
     used[codes] = True
     shifted = (np.cumsum(used) - 1).astype(np.uint32)
-    return [string for string, kept in zip(strings, used.tolist(), strict=True) if kept], shifted[codes]
+    return [string for string, kept in zip(strings, used.tolist(), strict=True) if kept], shifted[
+        codes
+    ]

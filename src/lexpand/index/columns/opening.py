@@ -11,20 +11,29 @@ from numpy.typing import DTypeLike, NDArray
 
 from lexpand.data.vector_checks import AnyArray
 from lexpand.errors import CorruptIndex
-from lexpand.index.columns.layout import DTYPES, HEADER, STARTS, STRING_STARTS, STRINGS, TYPES, VALUES, Column
+from lexpand.index.columns.layout import (
+    DTYPES,
+    HEADER,
+    STARTS,
+    STRING_STARTS,
+    STRINGS,
+    TYPES,
+    VALUES,
+    Column,
+)
 from lexpand.index.columns.types import ColumnType
 
 Sections: TypeAlias = Callable[[int], NDArray[np.uint8] | None]
 """The bytes of a section by its kind; None where there is none."""
 
 
-def open_column(column_type: ColumnType, section: Sections, units: int) -> Column:
+def open_column(column_type: ColumnType, section: Sections, passages: int) -> Column:
     """The column that lies in these sections. Column are views of them, not copies.
 
     Args:
         column_type: the type that was declared.
         section: uint8 [bytes] of a kind; aligned to 8 bytes.
-        units: of the segment, n.
+        passages: of the segment, n.
 
     Raises:
         CorruptIndex: the sections are no such column.
@@ -33,8 +42,8 @@ def open_column(column_type: ColumnType, section: Sections, units: int) -> Colum
     layout, count, strings = (int(number) for number in header[1:])
     _require(header[0] == TYPES[column_type], f"its type is number {header[0]}, not {column_type}")
     _require(layout in (0, 1), f"its layout is {layout}")
-    starts = _open_starts(section, units, count) if layout else None
-    _require(layout == 1 or count == units, f"it has {count} values for {units} units")
+    starts = _open_starts(section, passages, count) if layout else None
+    _require(layout == 1 or count == passages, f"it has {count} values for {passages} passages")
     values = _view(section, VALUES, DTYPES[column_type], count)
     opened = _open_strings(section, strings) if column_type is ColumnType.KEYWORD else ()
     _require(len(opened) == strings, "it has strings, and is no keyword column")
@@ -42,8 +51,8 @@ def open_column(column_type: ColumnType, section: Sections, units: int) -> Colum
     return Column(column_type, starts, values, opened)
 
 
-def _open_starts(section: Sections, units: int, count: int) -> NDArray[np.uint32]:
-    starts = _view(section, STARTS, "<u4", units + 1)
+def _open_starts(section: Sections, passages: int, count: int) -> NDArray[np.uint32]:
+    starts = _view(section, STARTS, "<u4", passages + 1)
     _check_starts(starts, count, "values")
     return starts
 
@@ -69,7 +78,10 @@ def _check_starts(starts: AnyArray, count: int, what: str) -> None:
 def _check_values(column_type: ColumnType, values: AnyArray, strings: int) -> None:
     match column_type:
         case ColumnType.KEYWORD:
-            _require(not values.size or int(values.max()) < strings, f"a value is past its {strings} strings")
+            _require(
+                not values.size or int(values.max()) < strings,
+                f"a value is past its {strings} strings",
+            )
         case ColumnType.BOOLEAN:
             _require(not values.size or int(values.max()) <= 1, "a value is neither 0 nor 1")
         case ColumnType.NUMBER:
@@ -86,4 +98,6 @@ def _view(section: Sections, kind: int, dtype: DTypeLike, count: int) -> AnyArra
 
 def _require(holds: bool | np.bool_, fault: str) -> None:
     if not holds:
-        raise CorruptIndex(f"a column is damaged: {fault}; restore the index from a copy, or index again")
+        raise CorruptIndex(
+            f"a column is damaged: {fault}; restore the index from a copy, or index again"
+        )

@@ -2,7 +2,8 @@
 
 Begin reading at `exporting.py` and `importing.py`; `source.py` is what every format is read as.
 
-It is not for text without vectors (`lexpand.data.readers` and `lexpand.encode`), nor for runs and qrels.
+It is not for text without vectors (`lexpand.data.readers` and `lexpand.encode`), nor for runs and
+qrels.
 """
 
 from lexpand.index.exchange.exporting import ExportReport, check_target, export_index

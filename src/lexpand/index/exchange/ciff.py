@@ -1,8 +1,8 @@
 """CIFF, the Common Index File Format (Lin et al. 2020): a Header, PostingsLists, DocRecords, each behind its length.
 
-What Lexpand writes: tf = weight * scale, rounded, and postings whose tf is 0 left out; terms in order of their UTF-8,
-those without postings left out; docids in order of adding; doclength the sum of a document's tf; the scale in the
-header's description.
+What Lexpand writes: tf = weight * scale, rounded, and postings whose tf is 0 left out; terms in
+order of their UTF-8, those without postings left out; docids in order of adding; doclength the sum
+of a document's tf; the scale in the header's description.
 """
 
 from __future__ import annotations
@@ -56,12 +56,18 @@ def write(
         StorageError: the disk refuses.
     """
     ids, lengths, terms, weights = _collected(batches)
-    scale = IMPACTS / float(weights.max()) if scale is None and len(weights) and weights.max() > 0 else scale or 1.0
+    scale = (
+        IMPACTS / float(weights.max())
+        if scale is None and len(weights) and weights.max() > 0
+        else scale or 1.0
+    )
     tfs = np.rint(weights.astype(np.float64) * scale)
     docids = np.repeat(np.arange(len(ids)), lengths)
     doclengths = np.bincount(docids, tfs, len(ids))
     if tfs.max(initial=0) > messages.LARGEST or doclengths.max(initial=0) > messages.LARGEST:
-        raise DataError(f"scale {scale} makes a tf or the sum of a document's beyond 2^31 - 1: give a smaller one")
+        raise DataError(
+            f"scale {scale} makes a tf or the sum of a document's beyond 2^31 - 1: give a smaller one"
+        )
     kept = np.flatnonzero(tfs)
     order = kept[np.argsort(terms[kept], kind="stable")]
     postings = docids[order], terms[order], tfs[order].astype(np.int64)
@@ -77,10 +83,12 @@ def open_source(path: Path, scale: float | None) -> Source:
 
     Args:
         path: the file.
-        scale: what tf are divided by; None for the one in the description of Lexpand's own files, else 1.
+        scale: what tf are divided by; None for the one in the description of Lexpand's own files,
+            else 1.
 
     Raises:
-        SourceError: the file is missing, cut short or damaged; the message has the offset of the byte.
+        SourceError: the file is missing, cut short or damaged; the message has the offset of the
+            byte.
         DataError: the scale is none.
     """
     if scale is not None:
@@ -93,21 +101,29 @@ def open_source(path: Path, scale: float | None) -> Source:
             f"{path} is no CIFF file, cut short or damaged, at byte {error.offset}: {error.why}"
         ) from None
     except OSError as error:
-        raise SourceError(f"cannot open {path}: {error.strerror or error}; check the path") from error
+        raise SourceError(
+            f"cannot open {path}: {error.strerror or error}; check the path"
+        ) from error
     try:
         vocabulary = Vocabulary(tokens)
         divisor = _divisor(header.description) if scale is None else scale
         vectors = _turned(postings, len(ids), len(tokens), divisor)
     except DataError as error:
         raise SourceError(f"{path}: {error}") from error
-    return Source(vocabulary, None, None, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row))
+    return Source(
+        vocabulary, None, None, lambda on_bad_row: _chunks(path, ids, vectors, on_bad_row)
+    )
 
 
 def _collected(
     batches: Iterable[RowBatch],
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
     ids: list[str] = []
-    lengths, terms, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.uint32)], [np.zeros(0, np.float32)]
+    lengths, terms, weights = (
+        [np.zeros(0, np.int64)],
+        [np.zeros(0, np.uint32)],
+        [np.zeros(0, np.float32)],
+    )
     for rows, vectors in batches:
         ids += [row.row_id for row in rows]
         lengths.append(np.diff(vectors.indptr))
@@ -117,15 +133,25 @@ def _collected(
 
 
 def _write_all(
-    file: IO[bytes], ids: list[str], postings: _Postings, lengths: list[int], vocabulary: Vocabulary, scale: float
+    file: IO[bytes],
+    ids: list[str],
+    postings: _Postings,
+    lengths: list[int],
+    vocabulary: Vocabulary,
+    scale: float,
 ) -> None:
     docids, terms, tfs = postings
     present, starts = np.unique(terms, return_index=True)
     ends = [*starts.tolist()[1:], len(terms)] if len(starts) else []
-    lists = sorted(zip(map(vocabulary.term, present.tolist()), starts.tolist(), ends, strict=True), key=_by_utf8)
+    lists = sorted(
+        zip(map(vocabulary.term, present.tolist()), starts.tolist(), ends, strict=True),
+        key=_by_utf8,
+    )
     total = int(tfs.sum())
     description = f"lexpand {_native.__version__}: tf is the weight times {scale!r}, rounded"
-    header = messages.Header(len(lists), len(ids), total, total / len(ids) if ids else 0.0, description)
+    header = messages.Header(
+        len(lists), len(ids), total, total / len(ids) if ids else 0.0, description
+    )
     _put(file, header.to_bytes())
     for term, start, end in lists:
         _put(file, messages.postings_list(term, docids[start:end], tfs[start:end]))
@@ -158,7 +184,9 @@ class _Messages:
         length, used = read_varint(ahead, 0, start)
         base = start + used
         if length > self._size - base:
-            raise WireError(start, f"{what} should have {length} bytes, and {self._size - base} are left")
+            raise WireError(
+                start, f"{what} should have {length} bytes, and {self._size - base} are left"
+            )
         self._place = base + length
         if used + length <= len(ahead):
             self._file.seek(self._place)
@@ -168,14 +196,17 @@ class _Messages:
     def check_end(self) -> None:
         """WireError where something is left."""
         if self._place != self._size:
-            raise WireError(self._place, f"{self._size - self._place} bytes follow the last document")
+            raise WireError(
+                self._place, f"{self._size - self._place} bytes follow the last document"
+            )
 
 
 def _read_all(reader: _Messages) -> tuple[messages.Header, list[str], _Postings, list[str]]:
     header = messages.read_header(*reader.next("the header"))
     if not 1 <= header.num_postings_lists <= VOCABULARY_LIMIT:
         raise WireError(
-            0, f"the header counts {header.num_postings_lists} postings lists: from 1 to {VOCABULARY_LIMIT} can be held"
+            0,
+            f"the header counts {header.num_postings_lists} postings lists: from 1 to {VOCABULARY_LIMIT} can be held",
         )
     tokens, docids, tfs = [], [], []
     for i in range(header.num_postings_lists):
@@ -196,7 +227,9 @@ def _read_ids(reader: _Messages, count: int) -> list[str]:
         data, base = reader.next(f"document {i + 1} of {count}")
         docid, name = messages.read_doc_record(data, base)
         if docid in ids or not docid < count:
-            why = "is there twice" if docid in ids else f"is not below the header's {count} documents"
+            why = (
+                "is there twice" if docid in ids else f"is not below the header's {count} documents"
+            )
             raise WireError(base, f"the docid {docid} of document {i + 1} ({name!r}) {why}")
         ids[docid] = name
     return [ids[docid] for docid in range(count)]
@@ -219,7 +252,12 @@ def _turned(postings: _Postings, documents: int, terms: int, scale: float) -> Sp
     return SparseVectors(indptr, numbers[order], tfs[order] / scale, terms)
 
 
-def _chunks(path: Path, ids: list[str], vectors: SparseVectors, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+def _chunks(
+    path: Path, ids: list[str], vectors: SparseVectors, on_bad_row: OnBadRow
+) -> Iterator[Chunk]:
     for start in range(0, len(ids), ROWS):
-        named = [(f"{path}:document {start + i}", doc_id) for i, doc_id in enumerate(ids[start : start + ROWS])]
+        named = [
+            (f"{path}:document {start + i}", doc_id)
+            for i, doc_id in enumerate(ids[start : start + ROWS])
+        ]
         yield named_rows(named, vectors[start : start + ROWS], on_bad_row)

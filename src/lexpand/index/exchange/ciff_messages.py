@@ -1,12 +1,14 @@
 """CIFF's messages (CommonIndexFileFormat.proto of osirrc/ciff) as bytes, and back.
 
-=============  =====================================================================================================
-Header         version 1, num_postings_lists 2, num_doc_records 3, total_postings_lists 4, total_docs 5,
+=============
+=====================================================================================================
+Header         version 1, num_postings_lists 2, num_doc_records 3, total_postings_lists 4,
+total_docs 5,
                total_terms_in_collection 6, average_doclength 7 (double), description 8 (string)
-PostingsList   term 1 (string), df 2, cf 3, postings 4 (repeated Posting)
-Posting        docid 1 (less the one before it in the list), tf 2
-DocRecord      docid 1, collection_docid 2 (string), doclength 3
-=============  =====================================================================================================
+PostingsList   term 1 (string), df 2, cf 3, postings 4 (repeated Posting) Posting        docid 1
+(less the one before it in the list), tf 2 DocRecord      docid 1, collection_docid 2 (string),
+doclength 3 =============
+=====================================================================================================
 
 As protobuf has it, a field that is 0 or empty may be missing, and unknown fields are passed over.
 """
@@ -49,8 +51,17 @@ class Header:
 
     def to_bytes(self) -> bytes:
         """The message; the totals are those of the file."""
-        numbers = (1, self.num_postings_lists, self.num_doc_records, self.num_postings_lists, self.num_doc_records)
-        parts = [field(i, number) for i, number in enumerate((*numbers, self.total_terms_in_collection), 1)]
+        numbers = (
+            1,
+            self.num_postings_lists,
+            self.num_doc_records,
+            self.num_postings_lists,
+            self.num_doc_records,
+        )
+        parts = [
+            field(i, number)
+            for i, number in enumerate((*numbers, self.total_terms_in_collection), 1)
+        ]
         average = varint(7 << 3 | EIGHT) + struct.pack("<d", self.average_doclength)
         return b"".join([*parts, average, field(8, self.description.encode())])
 
@@ -84,11 +95,22 @@ def read_header(data: bytes, base: int) -> Header:
         raise WireError(base, "the header's average_doclength is no double")
     lists, records = (_number(found, i, base) for i in (2, 3))
     if lists > LARGEST or records > LARGEST:
-        raise WireError(base, f"the header counts {_signed(lists)} postings lists and {_signed(records)} documents")
-    return Header(lists, records, _number(found, 6, base), struct.unpack("<d", average)[0], _text(found, 8, base))
+        raise WireError(
+            base,
+            f"the header counts {_signed(lists)} postings lists and {_signed(records)} documents",
+        )
+    return Header(
+        lists,
+        records,
+        _number(found, 6, base),
+        struct.unpack("<d", average)[0],
+        _text(found, 8, base),
+    )
 
 
-def read_postings_list(data: bytes, base: int, documents: int) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
+def read_postings_list(
+    data: bytes, base: int, documents: int
+) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
     """A term, the docids of its documents and their tf.
 
     Args:
@@ -97,7 +119,8 @@ def read_postings_list(data: bytes, base: int, documents: int) -> tuple[str, NDA
         documents: docids are below it.
 
     Raises:
-        WireError: it is none, its docids do not ascend or are too large, a tf is negative, or df is not their number.
+        WireError: it is none, its docids do not ascend or are too large, a tf is negative, or df is
+            not their number.
     """
     head: dict[int, int | bytes] = {}
     parts: list[NDArray[np.int64]] = []
@@ -151,12 +174,18 @@ def _posting(data: bytes, base: int) -> tuple[int, int]:
 def _checked(term: str, pairs: NDArray[np.int64], base: int, documents: int) -> NDArray[np.int64]:
     gaps, tfs = pairs[:, 0], pairs[:, 1]
     if (bad := np.flatnonzero((tfs < 0) | (tfs > LARGEST))).size:
-        raise WireError(base, f"the term {term!r} has the tf {tfs[bad[0]]} in its posting {bad[0] + 1}: from 0 to 2^31")
+        raise WireError(
+            base,
+            f"the term {term!r} has the tf {tfs[bad[0]]} in its posting {bad[0] + 1}: from 0 to 2^31",
+        )
     if (gaps > LARGEST).any() or (gaps < 0).any() or (gaps[1:] == 0).any():
         raise WireError(base, f"the docids of the term {term!r} do not ascend")
     docids = np.cumsum(gaps)
     if len(docids) and docids[-1] >= documents:
-        raise WireError(base, f"the term {term!r} has the docid {docids[-1]}; the header has {documents} documents")
+        raise WireError(
+            base,
+            f"the term {term!r} has the docid {docids[-1]}; the header has {documents} documents",
+        )
     return docids
 
 
@@ -174,7 +203,9 @@ def _text(found: dict[int, int | bytes], number: int, base: int) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise WireError(base, f"the string in field {number} of a message is no UTF-8 ({error})") from error
+        raise WireError(
+            base, f"the string in field {number} of a message is no UTF-8 ({error})"
+        ) from error
 
 
 def _signed(value: int) -> int:

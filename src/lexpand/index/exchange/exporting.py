@@ -46,7 +46,8 @@ def export_index(
 ) -> ExportReport:
     """Write the documents of the commit that searches see, with their stored weights (docs/exchange.md).
 
-    If a document is in chunks, there is a row a passage, whose id is ``doc_id#n`` where a document has several.
+    If a document is in chunks, there is a row a passage, whose id is ``doc_id#n`` where a document
+    has several.
 
     The file is written beside its place and renamed, so that it is whole or not there.
 
@@ -54,12 +55,14 @@ def export_index(
         index: what to write.
         target: the file; ``.jsonl`` may have ``.gz`` or ``.zst`` added.
         format: jsonl, npz, parquet or ciff; None for what the name says.
-        scale: for jsonl and ciff, what weights are multiplied by before they are rounded to integers. Without it jsonl
-            has floats, and ciff the scale that makes the largest weight 255.
+        scale: for jsonl and ciff, what weights are multiplied by before they are rounded to
+            integers. Without it jsonl has floats, and ciff the scale that makes the largest weight
+            255.
         overwrite: whether a file that is there is replaced.
 
     Raises:
-        DataError: the target is there already, its format is unknown, or the scale is none or not for this format.
+        DataError: the target is there already, its format is unknown, or the scale is none or not
+            for this format.
         MissingExtra: Parquet needs pyarrow, which is not installed.
         StorageError: the disk refuses.
     """
@@ -68,7 +71,9 @@ def export_index(
     report = ExportReport()
     report.documents = len(index)
     batches = _counted(index_rows(index), report)
-    report.dropped = write_batches(path, chosen, batches, index.space, scale, in_passages=index.has_chunks)
+    report.dropped = write_batches(
+        path, chosen, batches, index.space, scale, in_passages=index.has_chunks
+    )
     report.weights -= report.dropped
     return report
 
@@ -77,7 +82,8 @@ def check_target(path: Path, format: str | None, scale: float | None, overwrite:
     """The format of a file that may be written.
 
     Raises:
-        DataError: the file is there already, its format is unknown, or the scale is none or not for this format.
+        DataError: the file is there already, its format is unknown, or the scale is none or not for
+            this format.
     """
     chosen = format_of(path, format, scale)
     if scale is not None:

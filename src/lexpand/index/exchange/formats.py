@@ -41,7 +41,9 @@ def format_of(path: Path, given: str | None, scale: float | None) -> Format:
     except ValueError:
         raise DataError(f"no format {given!r}: it is one of {known}") from None
     if chosen is None:
-        raise DataError(f"{path} does not say its format ({path.suffix or 'no suffix'}): give one of {known}")
+        raise DataError(
+            f"{path} does not say its format ({path.suffix or 'no suffix'}): give one of {known}"
+        )
     if compression and chosen is not Format.JSONL:
         raise DataError(
             f"{path}: only jsonl is read and written compressed, not {chosen}: use a name without {compression}"

@@ -69,7 +69,8 @@ def read_vectors(
         format: jsonl, npz, parquet or ciff; None for what the name says.
         scale: for jsonl and ciff, what weights are divided by; a CIFF file of Lexpand says its own.
         vocabulary: for a Parquet file that names none.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the first.
+        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
+            first.
 
     Raises:
         SourceError: the file is missing, damaged or cut short.
@@ -79,9 +80,14 @@ def read_vectors(
     """
     opened = _open(Path(source), format, scale, vocabulary)
     chunks = list(opened.chunks(on_bad_row or _raise))
-    parts = [SparseVectors.empty(0, len(opened.vocabulary)), *(_of_model(chunk.vectors, None) for chunk in chunks)]
+    parts = [
+        SparseVectors.empty(0, len(opened.vocabulary)),
+        *(_of_model(chunk.vectors, None) for chunk in chunks),
+    ]
     ids = [document.doc_id for chunk in chunks for document in chunk.documents]
-    return ReadVectors(ids, _of_model(SparseVectors.concatenate(parts), opened.model), opened.vocabulary)
+    return ReadVectors(
+        ids, _of_model(SparseVectors.concatenate(parts), opened.model), opened.vocabulary
+    )
 
 
 def import_vectors(
@@ -96,20 +102,24 @@ def import_vectors(
 ) -> ImportReport:
     """Add the documents of a file with their vectors, with a commit every so often and at the end.
 
-    Terms are matched by their tokens. Rows that cannot be used are listed in the report, and the others added.
+    Terms are matched by their tokens. Rows that cannot be used are listed in the report, and the
+    others added.
 
     Args:
-        index: where to; a path that has no index is made one, over the file's vocabulary. Its model is the file's where
-            the file names one, else ``imported:<file name>`` with the vocabulary's hash.
+        index: where to; a path that has no index is made one, over the file's vocabulary. Its model
+            is the file's where the file names one, else ``imported:<file name>`` with the
+            vocabulary's hash.
         source: as `read_vectors` takes it.
         format: as there.
         scale: as there.
         commit_every: documents between commits.
         on_done: called with the number of documents dealt with since its last call.
-        report: filled as the work goes on, and returned; hand one in to have it where the work ends early.
+        report: filled as the work goes on, and returned; hand one in to have it where the work ends
+            early.
 
     Raises:
-        SourceError: the file is missing, damaged or cut short; rows before the damage are committed.
+        SourceError: the file is missing, damaged or cut short; rows before the damage are
+            committed.
         VectorError: the file has terms that the index's vocabulary lacks; nothing is added then.
         ContractMismatch: the file names another model than the index's.
         IndexStateError: the file says that its documents were encoded otherwise than the index's.
@@ -132,7 +142,11 @@ def import_vectors(
             target.space.encoding.check_same(target.path, opened.encoding)
         try:
             for documents, vectors in chain([first], chunks):
-                mapped = _of_model(vectors, None) if numbers is None else _mapped(vectors, numbers, target.space)
+                mapped = (
+                    _of_model(vectors, None)
+                    if numbers is None
+                    else _mapped(vectors, numbers, target.space)
+                )
                 _add(target, Chunk(documents, mapped), report)
                 (on_done or (lambda _: None))(len(documents))
                 if target.waiting >= commit_every:
@@ -142,7 +156,9 @@ def import_vectors(
     return report
 
 
-def _open(path: Path, format: str | None, scale: float | None, vocabulary: Vocabulary | None) -> Source:
+def _open(
+    path: Path, format: str | None, scale: float | None, vocabulary: Vocabulary | None
+) -> Source:
     chosen = format_of(path, format, scale)
     if not path.is_file():
         raise SourceError(f"{path} does not exist, or is no file: check the path")
@@ -199,26 +215,36 @@ def _numbers(path: Path, theirs: Vocabulary, ours: Vocabulary) -> NDArray[np.int
     return np.array(found, np.int64)
 
 
-def _mapped(vectors: SparseVectors, numbers: NDArray[np.int64], space: VectorSpace) -> SparseVectors:
+def _mapped(
+    vectors: SparseVectors, numbers: NDArray[np.int64], space: VectorSpace
+) -> SparseVectors:
     terms = numbers[vectors.terms]
     order = np.lexsort((terms, vectors.owners))
-    return SparseVectors(vectors.indptr, terms[order], vectors.weights[order], len(space.vocabulary))
+    return SparseVectors(
+        vectors.indptr, terms[order], vectors.weights[order], len(space.vocabulary)
+    )
 
 
 def _of_model(vectors: SparseVectors, model: ModelId | None) -> SparseVectors:
-    return SparseVectors(vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size, model)
+    return SparseVectors(
+        vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size, model
+    )
 
 
 def _add(index: Index, chunk: Chunk, report: ImportReport) -> None:
     kept = []
-    for i, (document, presence) in enumerate(zip(chunk.documents, index.presence(chunk.documents), strict=True)):
+    for i, (document, presence) in enumerate(
+        zip(chunk.documents, index.presence(chunk.documents), strict=True)
+    ):
         if presence is Presence.SAME:
             report.unchanged += 1
             continue
         try:
             check_metadata(index.schema.columns, document)
             if presence is Presence.OTHER:
-                raise DataError("the id is taken by a document with another content: delete that, or leave this out")
+                raise DataError(
+                    "the id is taken by a document with another content: delete that, or leave this out"
+                )
             kept.append(i)
         except DataError as error:
             report.refused.append(RowError(document.source, str(error), document.doc_id))

@@ -1,6 +1,7 @@
 """Anserini's JsonVectorCollection: lines of ``{"id": ..., "contents": text, "vector": {term: weight}}``.
 
-``metadata`` is an object that documents with metadata have; a file of passages has ``doc_id`` and ``span`` too.
+``metadata`` is an object that documents with metadata have; a file of passages has ``doc_id`` and
+``span`` too.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ _OF_PASSAGES = ("doc_id", "span")
 _Read = tuple[Document, dict[str, float]]
 
 
-def write(path: Path, batches: Iterable[RowBatch], vocabulary: Vocabulary, scale: float | None) -> int:
+def write(
+    path: Path, batches: Iterable[RowBatch], vocabulary: Vocabulary, scale: float | None
+) -> int:
     """Write a line a row, atomically.
 
     Args:
         path: where to; ``.gz`` and ``.zst`` are compressed.
         batches: the rows.
         vocabulary: the terms.
-        scale: weights are multiplied by it and rounded to integers, and what rounds to 0 is left out; None for floats.
+        scale: weights are multiplied by it and rounded to integers, and what rounds to 0 is left
+            out; None for floats.
 
     Returns:
         How many weights were left out.
@@ -46,8 +50,15 @@ def write(path: Path, batches: Iterable[RowBatch], vocabulary: Vocabulary, scale
         nonlocal dropped
         for rows, vectors in batches:
             for row, weights in zip(rows, vectors.as_dicts(), strict=True):
-                vector = {vocabulary.term(term): _written(weight, scale) for term, weight in weights.items()}
-                kept = vector if scale is None else {term: weight for term, weight in vector.items() if weight}
+                vector = {
+                    vocabulary.term(term): _written(weight, scale)
+                    for term, weight in weights.items()
+                }
+                kept = (
+                    vector
+                    if scale is None
+                    else {term: weight for term, weight in vector.items() if weight}
+                )
                 dropped += len(vector) - len(kept)
                 yield json.dumps({**_fields(row), "vector": kept}, ensure_ascii=False)
 
@@ -65,7 +76,10 @@ def open_source(path: Path, scale: float | None) -> Source:
     divisor = check_scale(scale)
     vocabulary = _vocabulary(path, divisor)
     return Source(
-        vocabulary, None, None, lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row)
+        vocabulary,
+        None,
+        None,
+        lambda on_bad_row: chunked(_by_term(path, divisor, vocabulary), vocabulary, on_bad_row),
     )
 
 
@@ -88,9 +102,13 @@ def _vocabulary(path: Path, scale: float) -> Vocabulary:
         if not isinstance(read, RowError):
             tokens.update(read[1])
         if len(tokens) > VOCABULARY_LIMIT:
-            raise SourceError(f"{path} has more than {VOCABULARY_LIMIT} terms, the most that a vocabulary may have")
+            raise SourceError(
+                f"{path} has more than {VOCABULARY_LIMIT} terms, the most that a vocabulary may have"
+            )
     if not tokens:
-        raise SourceError(f"{path} has no row with a term: it needs lines of {{id, contents, vector}}")
+        raise SourceError(
+            f"{path} has no row with a term: it needs lines of {{id, contents, vector}}"
+        )
     return Vocabulary(sorted(tokens))
 
 
@@ -102,7 +120,10 @@ def _by_term(
             yield read
         else:
             document, weights = read
-            yield document, {cast("int", vocabulary.id(token)): weight for token, weight in weights.items()}
+            yield (
+                document,
+                {cast("int", vocabulary.id(token)): weight for token, weight in weights.items()},
+            )
 
 
 def _rows(path: Path, scale: float) -> Iterator[_Read | RowError]:
@@ -124,13 +145,24 @@ def _read(row: Row, scale: float) -> _Read:
         rest["contents"] = ""
     inner = rest.get("metadata")
     if isinstance(inner, Mapping):
-        # A file of passages says of which document, whose own metadata may have fields of these names.
-        rest = {name: value for name, value in rest.items() if name not in _OF_PASSAGES or name not in inner}
-    document = to_document(Row(row.place, rest), Fields(doc_id="id") if rest.get("id") is not None else Fields())
+        # A file of passages says of which document, whose own metadata may have fields of these
+        # names.
+        rest = {
+            name: value
+            for name, value in rest.items()
+            if name not in _OF_PASSAGES or name not in inner
+        }
+    document = to_document(
+        Row(row.place, rest), Fields(doc_id="id") if rest.get("id") is not None else Fields()
+    )
     vector = row.values.get("vector")
     if not isinstance(vector, Mapping):
         what = "null or missing" if vector is None else f"of type {type(vector).__name__}"
-        raise RowError(row.place, f"'vector' is {what}: it must be an object of weights by term", document.doc_id)
+        raise RowError(
+            row.place,
+            f"'vector' is {what}: it must be an object of weights by term",
+            document.doc_id,
+        )
     try:
         for token in vector:
             token.encode()

@@ -17,7 +17,9 @@ from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, encodin
 _IDS, _VOCABULARY, _SETTINGS, _PASSAGES = "ids", "vocabulary", "documents", "passages"
 
 
-def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False) -> None:
+def write(
+    path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False
+) -> None:
     """Write the file, atomically; all vectors are in memory meanwhile.
 
     Raises:
@@ -35,7 +37,13 @@ def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_pas
     if in_passages:
         beside[_PASSAGES] = passages
     vector_file.write_arrays(
-        path, whole.indptr, whole.terms, whole.weights, whole.vocabulary_size, whole.model, beside=beside
+        path,
+        whole.indptr,
+        whole.terms,
+        whole.weights,
+        whole.vocabulary_size,
+        whole.model,
+        beside=beside,
     )
 
 
@@ -50,7 +58,9 @@ def open_source(path: Path) -> Source:
     ids, tokens = vector_file.read_beside(path, _IDS), vector_file.read_beside(path, _VOCABULARY)
     if not isinstance(ids, list) or not isinstance(tokens, list):
         missing = _VOCABULARY if isinstance(ids, list) else _IDS
-        raise SourceError(f"{path} has no {missing!r} beside its vectors: give a file that `lexpand export` wrote")
+        raise SourceError(
+            f"{path} has no {missing!r} beside its vectors: give a file that `lexpand export` wrote"
+        )
     if len(ids) != len(vectors) or len(tokens) != vectors.vocabulary_size:
         raise SourceError(
             f"{path} has {len(ids)} ids for {len(vectors)} vectors, "
@@ -63,7 +73,10 @@ def open_source(path: Path) -> Source:
     encoding = encoding_of(vector_file.read_beside(path, _SETTINGS), path)
     metadata = _metadata(path, len(ids))
     return Source(
-        vocabulary, vectors.model, encoding, lambda on_bad_row: _chunks(path, ids, metadata, vectors, on_bad_row)
+        vocabulary,
+        vectors.model,
+        encoding,
+        lambda on_bad_row: _chunks(path, ids, metadata, vectors, on_bad_row),
     )
 
 
@@ -81,7 +94,9 @@ def _metadata(path: Path, rows: int) -> list[dict[str, JsonValue]]:
     except (TypeError, ValueError):
         found = []
     if len(found) != rows:
-        raise SourceError(f"{path}: {_PASSAGES!r} must have a document and a span for each of {rows} rows")
+        raise SourceError(
+            f"{path}: {_PASSAGES!r} must have a document and a span for each of {rows} rows"
+        )
     return found
 
 

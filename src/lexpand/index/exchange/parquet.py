@@ -1,10 +1,11 @@
 """Parquet: a row a document or passage, by pyarrow.
 
-``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents`` string, ``metadata`` string of JSON; a
-file of passages has ``doc_id`` string and ``span`` list<uint32> too.
+``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents`` string, ``metadata``
+string of JSON; a file of passages has ``doc_id`` string and ``span`` list<uint32> too.
 
 The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the model
-(``lexpand.model``, the JSON list [name, hash]) and how documents were encoded (``lexpand.documents``, a JSON object).
+(``lexpand.model``, the JSON list [name, hash]) and how documents were encoded
+(``lexpand.documents``, a JSON object).
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _VOCABULARY, _MODEL, _SETTINGS = b"lexpand.vocabulary", b"lexpand.model", b"lexp
 _Read = tuple[Document, dict[int, float]]
 
 
-def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False) -> None:
+def write(
+    path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False
+) -> None:
     """Write the file, atomically, a row group a batch.
 
     Raises:
@@ -47,11 +50,18 @@ def write(path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_pas
     with atomic_write(path) as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for rows, vectors in batches:
             starts = pyarrow.array(vectors.indptr, pyarrow.int32())
-            lists = [pyarrow.ListArray.from_arrays(starts, values) for values in (vectors.terms, vectors.weights)]
+            lists = [
+                pyarrow.ListArray.from_arrays(starts, values)
+                for values in (vectors.terms, vectors.weights)
+            ]
             values = {"id": [row.row_id for row in rows], **_texts(rows)}
-            arrays = {name: pyarrow.array(each, schema.field(name).type) for name, each in values.items()}
+            arrays = {
+                name: pyarrow.array(each, schema.field(name).type) for name, each in values.items()
+            }
             arrays |= dict(zip(("terms", "weights"), lists, strict=True))
-            writer.write_batch(pyarrow.record_batch([arrays[name] for name in schema.names], schema=schema))
+            writer.write_batch(
+                pyarrow.record_batch([arrays[name] for name in schema.names], schema=schema)
+            )
 
 
 def _columns(pyarrow: Any, in_passages: bool) -> list[tuple[str, Any]]:  # noqa: ANN401 - pyarrow has no types
@@ -90,11 +100,17 @@ def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
         settings = json.loads(metadata[_SETTINGS]) if _SETTINGS in metadata else None
         named = vocabulary if tokens is None else Vocabulary(tokens)
     except (ValueError, TypeError, DataError) as error:
-        raise SourceError(f"{path}: what it says of its vectors cannot be read ({error}): write it again") from error
+        raise SourceError(
+            f"{path}: what it says of its vectors cannot be read ({error}): write it again"
+        ) from error
     if named is None:
-        raise SourceError(f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one")
+        raise SourceError(
+            f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one"
+        )
     how = encoding_of(settings, path)
-    return Source(named, model, how, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row))
+    return Source(
+        named, model, how, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row)
+    )
 
 
 def _pyarrow(doing: str) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -115,13 +131,16 @@ def _metadata(path: Path) -> Mapping[bytes, bytes]:
 
 
 def _rows(path: Path, vocabulary: Vocabulary) -> Iterator[_Read | RowError]:
-    return (row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_rows(path))
+    return (
+        row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_rows(path)
+    )
 
 
 def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
     doc_id = row.values.get("id")
     try:
-        document = Document(doc_id, row.values.get("contents") or "", "", _metadata_of(row), row.place)  # type: ignore[arg-type]
+        text = row.values.get("contents") or ""
+        document = Document(doc_id, text, "", _metadata_of(row), row.place)  # type: ignore[arg-type]
     except DataError as error:
         return RowError(row.place, str(error))
     try:
@@ -143,7 +162,9 @@ def _metadata_of(row: Row) -> dict[str, JsonValue]:
         raise DataError(f"'metadata' must be a JSON object: {error}") from None
     if not isinstance(found, Mapping):
         raise DataError(f"'metadata' must be a JSON object, got {type(found).__name__}")
-    passage = {name: row.values[name] for name in ("doc_id", "span") if row.values.get(name) is not None}
+    passage = {
+        name: row.values[name] for name in ("doc_id", "span") if row.values.get(name) is not None
+    }
     return {**passage, **found}
 
 
@@ -152,7 +173,9 @@ def _vector(terms: object, weights: object, vocabulary: Vocabulary) -> dict[int,
         raise VectorError("'terms' and 'weights' must be lists, a weight for each term")
     for term in terms:
         if not isinstance(term, int) or not 0 <= term < len(vocabulary):
-            raise VectorError(f"the term {term!r} is outside the vocabulary of {len(vocabulary)} tokens")
+            raise VectorError(
+                f"the term {term!r} is outside the vocabulary of {len(vocabulary)} tokens"
+            )
     row = dict(zip(terms, weights, strict=True))
     if len(row) < len(terms):
         twice = next(term for i, term in enumerate(terms) if term in terms[:i])

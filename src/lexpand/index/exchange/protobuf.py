@@ -1,7 +1,8 @@
 """The tiny part of protobuf's wire format that CIFF needs: varints, and fields behind their tags.
 
-A varint holds 7 bits a byte, lowest first; bit 7 says that another byte follows. A tag is field number * 8 + wire type;
-type 0 is a varint, 1 are 8 bytes, 2 is a length and as many bytes, 5 are 4 bytes.
+A varint holds 7 bits a byte, lowest first; bit 7 says that another byte follows. A tag is field
+number * 8 + wire type; type 0 is a varint, 1 are 8 bytes, 2 is a length and as many bytes, 5 are 4
+bytes.
 """
 
 from __future__ import annotations
@@ -114,9 +115,13 @@ def read_field(data: bytes, place: int, base: int = 0) -> tuple[int, int | bytes
     elif kind in (EIGHT, FOUR):
         size = 8 if kind == EIGHT else 4
     else:
-        raise WireError(base + place, f"a field has the wire type {kind}, which is none of 0, 1, 2, 5")
+        raise WireError(
+            base + place, f"a field has the wire type {kind}, which is none of 0, 1, 2, 5"
+        )
     if value_at + size > len(data):
-        raise WireError(base + value_at, f"a field of {size} bytes where {len(data) - value_at} are left")
+        raise WireError(
+            base + value_at, f"a field of {size} bytes where {len(data) - value_at} are left"
+        )
     return number, data[value_at : value_at + size], value_at + size
 
 

@@ -41,24 +41,33 @@ RowBatch: TypeAlias = tuple[list[FileRow], SparseVectors]
 def document_rows(batches: Iterable[tuple[list[Document], SparseVectors]]) -> Iterator[RowBatch]:
     """A row a document."""
     for documents, vectors in batches:
-        yield [FileRow(document.doc_id, document.full_text, document.metadata) for document in documents], vectors
+        yield (
+            [
+                FileRow(document.doc_id, document.full_text, document.metadata)
+                for document in documents
+            ],
+            vectors,
+        )
 
 
 def index_rows(index: Index) -> Iterator[RowBatch]:
     """A row a document of an index, or where any is in chunks, a row a passage; in order of adding."""
     in_passages = index.has_chunks
-    for batch in index.stored_units():
+    for batch in index.stored_passages():
         yield _passages(index, batch) if in_passages else _wholes(batch), batch.vectors
 
 
 def _wholes(batch: StoredBatch) -> list[FileRow]:
-    return [FileRow(document.doc_id, document.full_text, document.metadata) for document, _ in batch.units]
+    return [
+        FileRow(document.doc_id, document.full_text, document.metadata)
+        for document, _ in batch.passages
+    ]
 
 
 def _passages(index: Index, batch: StoredBatch) -> list[FileRow]:
     names = [
         document.doc_id if number is None else f"{document.doc_id}#{number}"
-        for (document, _), number in zip(batch.units, batch.chunks, strict=True)
+        for (document, _), number in zip(batch.passages, batch.chunks, strict=True)
     ]
     made = [name for name, number in zip(names, batch.chunks, strict=True) if number is not None]
     taken = index.documents_by_id(made)
@@ -70,5 +79,5 @@ def _passages(index: Index, batch: StoredBatch) -> list[FileRow]:
             document.doc_id,
             span,
         )
-        for name, (document, span), number in zip(names, batch.units, batch.chunks, strict=True)
+        for name, (document, span), number in zip(names, batch.passages, batch.chunks, strict=True)
     ]

@@ -42,7 +42,9 @@ def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
     try:
         return DocumentEncoding.from_dict(cast("dict[str, Any]", value))
     except (LexpandError, TypeError, ValueError) as error:
-        raise SourceError(f"{path}: how its documents were encoded cannot be read ({error}): write it again") from None
+        raise SourceError(
+            f"{path}: how its documents were encoded cannot be read ({error}): write it again"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Source:
         """The chunks, without rows whose id came before; chunks of no rows are left out."""
         seen: set[str] = set()
         for documents, vectors in self.read(on_bad_row):
-            kept = [i for i, document in enumerate(documents) if _is_first(document, seen, on_bad_row)]
+            kept = [
+                i for i, document in enumerate(documents) if _is_first(document, seen, on_bad_row)
+            ]
             if len(kept) == len(documents) > 0:
                 yield Chunk(documents, vectors)
             elif kept:
@@ -89,7 +93,9 @@ def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
     return True
 
 
-def chunked(rows: Iterable[_Row | RowError], vocabulary: Vocabulary, on_bad_row: OnBadRow) -> Iterator[Chunk]:
+def chunked(
+    rows: Iterable[_Row | RowError], vocabulary: Vocabulary, on_bad_row: OnBadRow
+) -> Iterator[Chunk]:
     """Chunks of `ROWS` documents with their weights by term; bad rows are handed on."""
     good = _without_bad(rows, on_bad_row)
     while found := list(islice(good, ROWS)):
@@ -101,19 +107,26 @@ def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]
     """The weights of one row, divided by the scale.
 
     Raises:
-        VectorError: one is no number, negative, not finite or beyond float32, or there are more than 2^16.
+        VectorError: one is no number, negative, not finite or beyond float32, or there are more
+            than 2^16.
     """
     if len(row) > TERMS_LIMIT:
         raise VectorError(f"the vector has {len(row)} terms; the limit is {TERMS_LIMIT}: prune it")
     weights = {}
     for term, value in row.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 <= value <= _LARGEST
+        ):
             raise VectorError(
                 f"the term {term!r} has the weight {_shown(value)}: it must be a number, finite and at least 0"
             )
         weights[term] = value / scale
         if weights[term] > _LARGEST:
-            raise VectorError(f"the term {term!r} has the weight {value} / {scale}, which is beyond float32")
+            raise VectorError(
+                f"the term {term!r} has the weight {value} / {scale}, which is beyond float32"
+            )
         if weights[term] > 0 and not np.float32(weights[term]):
             raise VectorError(
                 f"the term {term!r} has the weight {_shown(value)}: too small for a float32; drop the term"

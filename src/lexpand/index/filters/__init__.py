@@ -1,8 +1,10 @@
 """Which documents may be found? Conditions on their metadata, as a mapping, as a text, and as a tree.
 
-`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the page for users.
+`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the
+page for users.
 
-The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a segment's units.
+The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a
+segment's passages.
 """
 
 from lexpand.index.filters.expression import (
@@ -24,9 +26,9 @@ from lexpand.index.filters.expression import (
 from lexpand.index.filters.given import Filter, parse_filter
 from lexpand.index.filters.mapping import parse_mapping
 from lexpand.index.filters.names import format_field, parse_field
+from lexpand.index.filters.reference import matches
 from lexpand.index.filters.sql import matching_rows, to_sql
 from lexpand.index.filters.text import parse_text
-from lexpand.index.filters.twin import matches
 from lexpand.index.filters.values import group_key
 
 __all__ = [

@@ -52,7 +52,7 @@ class Expression:
 
 @dataclass(frozen=True, eq=False)
 class Condition(Expression):
-    """What one field must fulfil.
+    """What one field must fulfill.
 
     Attributes:
         field: the keys that lead to it.
@@ -106,8 +106,13 @@ class OneOf(Condition):
 
     def __post_init__(self) -> None:
         if not self.values:
-            raise FilterError(f"{self.name} in an empty list matches nothing: name a value, or leave it out")
-        by_text = {format_value(value): value for value in (check_value(value, self.name) for value in self.values)}
+            raise FilterError(
+                f"{self.name} in an empty list matches nothing: name a value, or leave it out"
+            )
+        by_text = {
+            format_value(value): value
+            for value in (check_value(value, self.name) for value in self.values)
+        }
         object.__setattr__(self, "values", tuple(by_text[text] for text in sorted(by_text)))
 
     @property
@@ -150,12 +155,16 @@ class Range(Condition):
                 object.__setattr__(self, end, self._check_bound(bound))
         kinds = {kind_of(bound.value) for bound in self.bounds}
         if len(kinds) != 1:
-            raise FilterError(f"the range of {self.name} needs one bound, or two of one type: numbers or strings")
+            raise FilterError(
+                f"the range of {self.name} needs one bound, or two of one type: numbers or strings"
+            )
 
     def _check_bound(self, bound: Bound) -> Bound:
         value = check_value(bound.value, self.name)
         if isinstance(value, bool):
-            raise FilterError(f"{self.name} is compared with {value}, which has no order: ask for equality")
+            raise FilterError(
+                f"{self.name} is compared with {value}, which has no order: ask for equality"
+            )
         return Bound(value, bool(bound.inclusive))
 
     @property
@@ -194,7 +203,9 @@ class _Joined(Expression):
     @cached_property
     def text(self) -> str:
         """The canonical text."""
-        return f" {type(self).__name__.lower()} ".join(_within(type(self), part) for part in self.parts)
+        return f" {type(self).__name__.lower()} ".join(
+            _within(type(self), part) for part in self.parts
+        )
 
     @cached_property
     def depth(self) -> int:
@@ -282,4 +293,6 @@ def _check_limits(expression: Expression) -> None:
     if expression.depth > DEPTH:
         raise FilterError(f"a filter is nested deeper than {DEPTH} levels: flatten it")
     if sum(1 for _ in expression.conditions) > CONDITIONS:
-        raise FilterError(f"a filter has more than {CONDITIONS} conditions: join values of one field by 'in'")
+        raise FilterError(
+            f"a filter has more than {CONDITIONS} conditions: join values of one field by 'in'"
+        )

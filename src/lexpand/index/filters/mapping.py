@@ -27,7 +27,8 @@ def parse_mapping(given: Mapping[str, object]) -> Expression:
     """The filter that a mapping says; docs/filters.md has the operators. A ``$`` before one is allowed.
 
     Raises:
-        FilterError: it has an unknown operator, a value of a wrong type, is empty or nested too deep.
+        FilterError: it has an unknown operator, a value of a wrong type, is empty or nested too
+            deep.
     """
     return _all(given, 0)
 
@@ -54,7 +55,9 @@ def _entry(key: str, condition: object, depth: int) -> Expression:
             return Not(_all(condition, depth + 1))
         case "and" | "or" as word:
             if not isinstance(condition, list | tuple):
-                raise FilterError(f"{key!r} has {shown(condition)}: it must have a list of mappings")
+                raise FilterError(
+                    f"{key!r} has {shown(condition)}: it must have a list of mappings"
+                )
             join = all_of if word == "and" else any_of
             return join([_all(part, depth + 1) for part in condition])
     return _condition(parse_field(key), condition)
@@ -63,13 +66,17 @@ def _entry(key: str, condition: object, depth: int) -> Expression:
 def _condition(field: Path, condition: object) -> Expression:
     name = format_field(field)
     if isinstance(condition, list | tuple):
-        raise FilterError(f"{name} is compared with a list: write {{'in': [...]}} for any of its values")
+        raise FilterError(
+            f"{name} is compared with a list: write {{'in': [...]}} for any of its values"
+        )
     if not isinstance(condition, Mapping):
         return _equal(field, condition)
     entries = _entries(condition, f"the condition on {name}")
     asked = {word.removeprefix("$"): value for word, value in entries.items()}
     if len(asked) < len(entries):
-        raise FilterError(f"{name} has an operator both with and without $: {', '.join(sorted(entries))}")
+        raise FilterError(
+            f"{name} has an operator both with and without $: {', '.join(sorted(entries))}"
+        )
     if unknown := sorted(asked.keys() - _OPERATORS.keys() - _LOWER.keys() - _UPPER.keys()):
         known = ", ".join([*_LOWER, *_UPPER, *_OPERATORS])
         raise FilterError(f"{name} has the operator {unknown[0]!r}: the operators are {known}")
@@ -88,7 +95,9 @@ def _bound(name: str, asked: Mapping[str, object], signs: Mapping[str, bool]) ->
 
 def _one_of(field: Path, values: object) -> Expression:
     if not isinstance(values, list | tuple | set | frozenset):
-        raise FilterError(f"{format_field(field)} is in {shown(values)}: it must be a list of values")
+        raise FilterError(
+            f"{format_field(field)} is in {shown(values)}: it must be a list of values"
+        )
     return OneOf(field, tuple(values))
 
 
@@ -98,7 +107,9 @@ def _equal(field: Path, value: object) -> Expression:
 
 def _exists(field: Path, wanted: object) -> Expression:
     if not isinstance(wanted, bool):
-        raise FilterError(f"{format_field(field)} exists: {shown(wanted)}: it must be True or False")
+        raise FilterError(
+            f"{format_field(field)} exists: {shown(wanted)}: it must be True or False"
+        )
     return Exists(field) if wanted else Not(Exists(field))
 
 

@@ -34,7 +34,8 @@ def parse_field(name: str) -> Path:
     Within quotes, a backslash means what it means in JSON.
 
     Raises:
-        FilterError: a key is empty without being quoted, a quote is not closed, or the name is no UTF-8.
+        FilterError: a key is empty without being quoted, a quote is not closed, or the name is no
+            UTF-8.
     """
     try:
         check_text(name, "the name of a field")
@@ -50,7 +51,9 @@ def parse_field(name: str) -> Path:
         if name[place] != ".":
             break
         place += 1
-    raise FilterError(f'{name!r} names no field: write keys with dots between, and an odd key in quotes: author."a.b"')
+    raise FilterError(
+        f'{name!r} names no field: write keys with dots between, and an odd key in quotes: author."a.b"'
+    )
 
 
 def format_field(path: Path) -> str:
@@ -70,7 +73,9 @@ def unquote_single(quoted: str) -> str:
     Raises:
         FilterError: as `unquote` does.
     """
-    return unquote(f'"{_ESCAPED.sub(lambda found: _IN_JSON.get(found[0], found[0]), quoted[1:-1])}"')
+    return unquote(
+        f'"{_ESCAPED.sub(lambda found: _IN_JSON.get(found[0], found[0]), quoted[1:-1])}"'
+    )
 
 
 def quote_single(value: str) -> str:

@@ -1,7 +1,8 @@
-"""Conditions on fields that are no columns, answered by SQLite from the JSON of the catalogue.
+"""Conditions on fields that are no columns, answered by SQLite from the JSON of the catalog.
 
-Where SQLite reads JSON otherwise than Python (integers beyond 64 bits, the last bit of a float, NUL in a string), the
-verdict is NULL: SQL's own logic of three values carries it through and, or, not, and the twin judges those documents.
+Where SQLite reads JSON otherwise than Python (integers beyond 64 bits, the last bit of a float, NUL
+in a string), the verdict is NULL: SQL's own logic of three values carries it through and, or, not,
+and the twin judges those documents.
 """
 
 from __future__ import annotations
@@ -17,22 +18,33 @@ from numpy.typing import NDArray
 
 from lexpand.data import JsonValue
 from lexpand.errors import CorruptIndex
-from lexpand.index.filters.expression import And, Condition, Exists, Expression, Not, OneOf, Or, Range
+from lexpand.index.filters.expression import (
+    And,
+    Condition,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Or,
+    Range,
+)
 from lexpand.index.filters.intervals import INT64, as_number, integer_interval, nearest_float
 from lexpand.index.filters.names import Path
-from lexpand.index.filters.twin import matches
+from lexpand.index.filters.reference import matches
 from lexpand.index.filters.values import format_value, kind_of
 
 Parameter: TypeAlias = str | int | float
 Clause: TypeAlias = tuple[str, list[Parameter]]
 
-# SQLite rounds a decimal number to a float with an error of a few units in the last place of 53 bits.
+# SQLite rounds a decimal number to a float with an error of a few passages in the last place of 53
+# bits.
 _ROUNDING = 1e-14
 _SMALLEST = 1e-300
 
-_RESTORE = "restore the catalogue from a copy"
+_RESTORE = "restore the catalog from a copy"
 
-# SQLite's parser has a stack of 100 places, and a level takes three; a chain of clauses may be 1,000 long.
+# SQLite's parser has a stack of 100 places, and a level takes three; a chain of clauses may be
+# 1,000 long.
 _NESTING = 16
 _CHAIN = 32
 
@@ -45,8 +57,8 @@ _HAS_NUL = r"instr(metadata, '\u0000')"
 def to_sql(expression: Expression) -> tuple[str, list[Parameter]]:
     """The verdict on a row of the table ``documents`` as an SQL expression over ``metadata``, and its parameters.
 
-    It is 1 or 0 where SQLite can tell that the document matches or does not, and NULL where `matches` must judge. What
-    the user wrote is in the parameters alone.
+    It is 1 or 0 where SQLite can tell that the document matches or does not, and NULL where
+    `matches` must judge. What the user wrote is in the parameters alone.
     """
     clause, parameters = _clause(expression) if expression.depth <= _NESTING else ("NULL", [])
     return f"CASE WHEN {_HAS_NUL} THEN NULL ELSE {clause} END", parameters
@@ -111,7 +123,8 @@ def _condition(condition: Condition) -> Clause:
         return "NULL", []
     test, parameters = _element(condition)
     of_object = 1 if isinstance(condition, Exists) else 0
-    # An object is one value; json_each would take it apart. Of a list's elements the best verdict counts: 2, 1, 0.
+    # An object is one value; json_each would take it apart. Of a list's elements the best verdict
+    # counts: 2, 1, 0.
     return (
         f"CASE json_type(metadata, ?) WHEN 'object' THEN {of_object} ELSE"
         f" CASE (SELECT max({test}) FROM json_each(metadata, ?)) WHEN 2 THEN 1 WHEN 1 THEN NULL ELSE 0 END END",
@@ -137,10 +150,18 @@ def _element(condition: Condition) -> Clause:
 
 
 def _one_of(condition: OneOf) -> Clause:
-    numbers = [value for value in condition.values if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [
+        value
+        for value in condition.values
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     # Documents that hold a NUL never come here, so that a value with one matches none.
     strings = [value for value in condition.values if isinstance(value, str) and "\0" not in value]
-    cases = [f"WHEN type = '{format_value(value)}' THEN 2" for value in condition.values if isinstance(value, bool)]
+    cases = [
+        f"WHEN type = '{format_value(value)}' THEN 2"
+        for value in condition.values
+        if isinstance(value, bool)
+    ]
     parameters: list[Parameter] = []
     if strings:
         cases.append(f"WHEN type = 'text' THEN 2 * {_IS_LISTED}")
@@ -150,7 +171,9 @@ def _one_of(condition: OneOf) -> Clause:
             f"WHEN type IN ('integer', 'real') THEN"
             f" CASE typeof(atom) WHEN 'integer' THEN 2 * {_IS_LISTED} ELSE atom BETWEEN ? AND ? END"
         )
-        integers = [value for value in numbers if isinstance(value, int) and INT64[0] <= value <= INT64[1]]
+        integers = [
+            value for value in numbers if isinstance(value, int) and INT64[0] <= value <= INT64[1]
+        ]
         near = [_below(nearest_float(min(numbers))), _above(nearest_float(max(numbers)))]
         parameters += [json.dumps(integers), *near]
     return (f"CASE {' '.join(cases)} ELSE 0 END", parameters) if cases else ("0", [])
@@ -166,7 +189,9 @@ def _string_range(condition: Range) -> Clause:
 
 
 def _number_range(condition: Range) -> Clause:
-    lower = -math.inf if condition.lower is None else nearest_float(as_number(condition.lower.value))
+    lower = (
+        -math.inf if condition.lower is None else nearest_float(as_number(condition.lower.value))
+    )
     upper = math.inf if condition.upper is None else nearest_float(as_number(condition.upper.value))
     return (
         "CASE WHEN type NOT IN ('integer', 'real') THEN 0"

@@ -10,8 +10,8 @@ It is read by recursive descent, one function a rule:
               | value ("<" | "<=") field ("<" | "<=") value
     sign      = "=" | "!=" | "<" | "<=" | ">" | ">="
 
-A field or a value is a word of `tokens`, which may be in double quotes. A literal is a value that cannot be a field: a
-boolean, a string in single quotes, and what looks like a number or a date.
+A field or a value is a word of `tokens`, which may be in double quotes. A literal is a value that
+cannot be a field: a boolean, a string in single quotes, and what looks like a number or a date.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ from lexpand.index.filters.expression import (
     all_of,
     any_of,
 )
-from lexpand.index.filters.names import QUOTED, SINGLE_QUOTED, Path, parse_field, unquote, unquote_single
+from lexpand.index.filters.names import (
+    QUOTED,
+    SINGLE_QUOTED,
+    Path,
+    parse_field,
+    unquote,
+    unquote_single,
+)
 from lexpand.index.filters.tokens import Token, fail, tokenize
 from lexpand.index.filters.values import Scalar, check_value
 
@@ -98,7 +105,10 @@ class _Parser:
         return self._joined("and", self._negation, all_of)
 
     def _joined(
-        self, word: str, part: Callable[[], Expression], join: Callable[[list[Expression]], Expression]
+        self,
+        word: str,
+        part: Callable[[], Expression],
+        join: Callable[[list[Expression]], Expression],
     ) -> Expression:
         place = self._peek.place
         parts = [part()]
@@ -203,7 +213,10 @@ class _Parser:
         if token.keyword in _CONSTANTS:
             return _CONSTANTS[token.keyword]
         if token.keyword == "null":
-            self._fail("nothing equals null: to find where a field is missing, write not exists(field)", token)
+            self._fail(
+                "nothing equals null: to find where a field is missing, write not exists(field)",
+                token,
+            )
         if token.sign or not token.text or token.keyword:
             self._fail("expected a value (in quotes, if it is such a word)", token)
         return self._checked(token.place, lambda: check_value(_read_value(token.text), "the field"))
@@ -216,7 +229,9 @@ def _read_value(word: str) -> Scalar:
         try:
             return int(word)
         except ValueError:  # more digits than Python reads
-            raise FilterError(f"a number of {len(word)} digits: write it as a string, in quotes") from None
+            raise FilterError(
+                f"a number of {len(word)} digits: write it as a string, in quotes"
+            ) from None
     if word[0] == "'":
         if not _SINGLE_QUOTED.fullmatch(word):
             raise FilterError(f"{word} is half in quotes: put all of it in quotes")

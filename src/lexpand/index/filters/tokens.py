@@ -33,7 +33,11 @@ class Token(NamedTuple):
     @property
     def is_literal(self) -> bool:
         """Whether it can only be a value: true, false, a string in single quotes, what looks like a number or date."""
-        return self.keyword in ("true", "false") or self.text[:1] == "'" or looks_like_number(self.text)
+        return (
+            self.keyword in ("true", "false")
+            or self.text[:1] == "'"
+            or looks_like_number(self.text)
+        )
 
     @property
     def quotes_literal(self) -> bool:
@@ -75,4 +79,6 @@ def fail(text: str, place: int, reason: str) -> NoReturn:
     """
     start = max(0, place - _AROUND)
     shown = re.sub(r"\s", " ", text[start : place + _AROUND])
-    raise FilterError(f"the filter is wrong at character {place + 1}: {reason}\n  {shown}\n  {' ' * (place - start)}^")
+    raise FilterError(
+        f"the filter is wrong at character {place + 1}: {reason}\n  {shown}\n  {' ' * (place - start)}^"
+    )

@@ -46,7 +46,9 @@ def check_value(value: object, name: str) -> Scalar:
         return _check_string(str.__str__(value), name)
     if value is None:
         raise FilterError(f"{name} is compared with null, which nothing equals: ask for not exists")
-    raise FilterError(f"{name} is compared with {shown(value)}: a value is a boolean, a finite number or a string")
+    raise FilterError(
+        f"{name} is compared with {shown(value)}: a value is a boolean, a finite number or a string"
+    )
 
 
 def shown(value: object) -> str:
@@ -74,8 +76,8 @@ def format_value(value: Scalar) -> str:
 def group_key(value: JsonValue) -> Hashable:
     """What is equal for two values that filters hold to be equal, and differs for any others.
 
-    So 1 and 1.0 are one, as are 0 and -0.0; ``true``, 1 and ``"1"`` are three. Lists and objects are equal if what they
-    hold is.
+    So 1 and 1.0 are one, as are 0 and -0.0; ``true``, 1 and ``"1"`` are three. Lists and objects
+    are equal if what they hold is.
     """
     if isinstance(value, Mapping):
         return "object", frozenset((key, group_key(inner)) for key, inner in value.items())

@@ -21,9 +21,10 @@ from lexpand.search.rerank.torch_classifier import TorchClassifier
 class CrossEncoder(Reranker):
     """Scores by a model that was trained to tell relevant texts from others (Nogueira and Cho 2019); see `load`.
 
-    A score is the model's logit, before the activation that its ``config.json`` may name: sentence-transformers'
-    ``predict`` gives the same or its sigmoid, which has the same order and fewer different values. A graph of dynamic
-    int8 rounds by what else is in the batch: its scores may differ by a tenth from call to call.
+    A score is the model's logit, before the activation that its ``config.json`` may name:
+    sentence-transformers' ``predict`` gives the same or its sigmoid, which has the same order and
+    fewer different values. A graph of dynamic int8 rounds by what else is in the batch: its scores
+    may differ by a tenth from call to call.
 
     Args:
         inputs: its tokenizer.
@@ -46,8 +47,9 @@ class CrossEncoder(Reranker):
         """Load a model.
 
         Args:
-            model: a folder as Hugging Face or sentence-transformers (CrossEncoder) saves it, with ``tokenizer.json``
-                and ``onnx/model.onnx`` or ``model.onnx``; or an ONNX file, the tokenizer beside it or one folder up.
+            model: a folder as Hugging Face or sentence-transformers (CrossEncoder) saves it, with
+                ``tokenizer.json`` and ``onnx/model.onnx`` or ``model.onnx``; or an ONNX file, the
+                tokenizer beside it or one folder up.
             threads: that one call may use; all cores of this process by default.
             max_tokens: cut pairs at fewer tokens than the model reads.
             backend: ``onnx``, or ``torch`` (extra ``torch``) for a folder without a graph.
@@ -64,7 +66,9 @@ class CrossEncoder(Reranker):
             raise ModelError(f"backend {backend!r}: give 'onnx' or 'torch'")
         graph = Graph(files.graph, 2, ("logits",), threads or cores())
         if isinstance(graph.width, int) and graph.width != 1:
-            raise ModelError(f"{files.graph} gives {graph.width} labels: a reranker gives one score")
+            raise ModelError(
+                f"{files.graph} gives {graph.width} labels: a reranker gives one score"
+            )
         return cls(inputs, graph)
 
     @property
@@ -79,6 +83,8 @@ class CrossEncoder(Reranker):
         for places in in_batches(encodings):
             logits, _ = self._model.run([encodings[place] for place in places])
             if logits.size != len(places):
-                raise ModelError(f"the model gives {logits.shape} for {len(places)} pairs: one score a pair is wanted")
+                raise ModelError(
+                    f"the model gives {logits.shape} for {len(places)} pairs: one score a pair is wanted"
+                )
             scores[places] = logits.reshape(len(places))
         return scores

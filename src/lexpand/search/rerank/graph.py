@@ -24,14 +24,16 @@ class Graph:
     Args:
         path: the file.
         rank: dimensions of the output that is wanted.
-        names: of outputs, the first that the graph has is taken; without any, its only one of that rank.
+        names: of outputs, the first that the graph has is taken; without any, its only one of that
+            rank.
         threads: that the session may use.
 
     Attributes:
         width: the last dimension of the output; a name where the graph leaves it open.
 
     Raises:
-        ModelError: ONNX Runtime refuses the file, it asks for other inputs than texts give, or has no such output.
+        ModelError: ONNX Runtime refuses the file, it asks for other inputs than texts give, or has
+            no such output.
     """
 
     def __init__(self, path: Path, rank: int, names: Sequence[str], threads: int) -> None:
@@ -43,15 +45,21 @@ class Graph:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # its warnings speak to those who write graphs
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
         self._inputs = [given.name for given in self._session.get_inputs()]
         unknown = sorted(set(self._inputs) - _INPUTS)
         if unknown:
-            raise ModelError(f"{path} asks for {', '.join(unknown)}: a text gives {', '.join(sorted(_INPUTS))}")
+            raise ModelError(
+                f"{path} asks for {', '.join(unknown)}: a text gives {', '.join(sorted(_INPUTS))}"
+            )
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
-        fitting = [name for name in names if name in shapes] or [n for n, s in shapes.items() if len(s) == rank]
+        fitting = [name for name in names if name in shapes] or [
+            n for n, s in shapes.items() if len(s) == rank
+        ]
         if len(fitting) != 1 and not (fitting and fitting[0] in names):
             listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ModelError(f"{path} gives {listed}: one output of {rank} dimensions is wanted")

@@ -12,8 +12,8 @@ from lexpand.search.rerank.model_files import ModelFiles
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-# Of a longer text only the beginning is looked at: its tokens are more than any of these models reads, and tokenizing
-# 10 MB takes gigabytes.
+# Of a longer text only the beginning is looked at: its tokens are more than any of these models
+# reads, and tokenizing 10 MB takes gigabytes.
 _LOOK = 1 << 16
 
 
@@ -45,4 +45,6 @@ class Inputs:
 
 def in_batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
     """Places of inputs of like length; see `encode.batches`."""
-    return batches([TokenizedText(encoding.ids, len(encoding.ids), 0) for encoding in encodings], CPU_TOKENS)
+    return batches(
+        [TokenizedText(encoding.ids, len(encoding.ids), 0) for encoding in encodings], CPU_TOKENS
+    )

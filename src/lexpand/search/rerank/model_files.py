@@ -11,13 +11,15 @@ from typing import Any
 
 from lexpand.errors import ModelError
 
-# Where exporters put the graph, in the order in which they are tried; sentence-transformers writes the first two names.
+# Where exporters put the graph, in the order in which they are tried; sentence-transformers writes
+# the first two names.
 _GRAPHS = ("onnx/model.onnx", "model.onnx")
 
 # What the models of this kind read where nothing in the folder says it.
 _MAX_TOKENS = 512
 
-# Families whose first place for a token is that of padding plus one: two places of `max_position_embeddings` are lost.
+# Families whose first place for a token is that of padding plus one: two places of
+# `max_position_embeddings` are lost.
 _OFFSET_FAMILIES = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
 
@@ -45,9 +47,16 @@ class ModelFiles:
             found = cls(path)
         elif path.is_file():
             up = (path.parent, path.parent.parent)
-            found = cls(next((folder for folder in up if (folder / "tokenizer.json").is_file()), path.parent), path)
+            found = cls(
+                next(
+                    (folder for folder in up if (folder / "tokenizer.json").is_file()), path.parent
+                ),
+                path,
+            )
         else:
-            raise ModelError(f"no model {str(model)!r}: give a model folder's path, or that of an ONNX file")
+            raise ModelError(
+                f"no model {str(model)!r}: give a model folder's path, or that of an ONNX file"
+            )
         if not found.tokenizer.is_file():
             raise ModelError(
                 f"{found.folder} has no tokenizer.json: save the model's fast tokenizer there "
@@ -112,14 +121,19 @@ class ModelFiles:
             wanted: fewer, by choice.
 
         Raises:
-            ModelError: ``wanted`` is more than the model reads, or too few for a pair's special tokens.
+            ModelError: ``wanted`` is more than the model reads, or too few for a pair's special
+                tokens.
         """
         places = self.config.get("max_position_embeddings")
         if isinstance(places, int) and self.config.get("model_type") in _OFFSET_FAMILIES:
             places -= 2
         said = [self.json("tokenizer_config.json").get("model_max_length"), places]
         # transformers writes 10^30 for "nobody knows".
-        known = [int(number) for number in said if isinstance(number, int | float) and 0 < number < 1_000_000]
+        known = [
+            int(number)
+            for number in said
+            if isinstance(number, int | float) and 0 < number < 1_000_000
+        ]
         most = min(known, default=_MAX_TOKENS)
         if wanted is not None and not 8 <= wanted <= most:
             raise ModelError(f"max_tokens is {wanted}: {self.folder} reads 8 to {most}")

@@ -41,13 +41,17 @@ class TorchClassifier:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(threads)
         try:
-            model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True
+            )
             self._model = model.to(self._device).eval()
         # Both raise what they like; the folder or the device is at fault.
         except Exception as error:
             raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
         if self._model.config.num_labels != 1:
-            raise ModelError(f"{folder} has {self._model.config.num_labels} labels: a reranker gives one score")
+            raise ModelError(
+                f"{folder} has {self._model.config.num_labels} labels: a reranker gives one score"
+            )
 
     def __reduce__(self) -> tuple[object, ...]:
         return TorchClassifier, self._made
@@ -60,6 +64,8 @@ class TorchClassifier:
         if getattr(self._model.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = pad([encoding.type_ids for encoding in encodings])[0]
         with torch.inference_mode():
-            given = {name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()}
+            given = {
+                name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()
+            }
             logits = self._model(**given).logits.float().cpu().numpy()
         return logits, lengths

@@ -1,0 +1,187 @@
+"""A graph in the making, and the parts that transformers share.
+
+Only standard operators are used, but for products of integers: when a session is made, ONNX Runtime
+folds the transposes and fuses bias with GELU and scale with the matrix product by itself, and forms
+with its own fused operators were measured to be no faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from lexpand.encode.body import INT8, SCALE
+
+OPSET = 20  # the first with Gelu; LayerNormalization came with 17
+IR_VERSION = 9  # the one that opset 20 was released with
+
+# A name that no file has: without the loader's values a session must fail, never read other bytes
+# as weights.
+NO_FILE = "values-come-from-model.safetensors"
+
+# ONNX Runtime's own operators. The standard has no product of rounded states by rounded weights
+# with a bias.
+MICROSOFT = "com.microsoft"
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+class Graph:
+    """Nodes and initializers in the making; every call of `op` appends one node.
+
+    Args:
+        shapes: of the tensors that there are, by name.
+        int8: whether `linear` multiplies integers.
+    """
+
+    def __init__(self, shapes: Shapes, int8: bool = False) -> None:
+        self.shapes = shapes
+        self.int8 = int8
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
+
+    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401
+        """Append a node with one output and return that output's name; an input "" is left out."""
+        name = output or f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def split(self, states: str, parts: int) -> list[str]:
+        """Split the last axis into equal parts."""
+        name = f"Split_{len(self.nodes)}"
+        outputs = [f"{name}_{part}" for part in range(parts)]
+        self.nodes.append(
+            helper.make_node("Split", [states], outputs, name=name, axis=-1, num_outputs=parts)
+        )
+        return outputs
+
+    def weight(self, name: str) -> str:
+        """Declare the safetensors tensor `name` as an external initializer."""
+        return self._external(name, TensorProto.FLOAT, self.shapes[name])
+
+    def rounded_weight(self, name: str) -> tuple[str, str]:
+        """Declare what `encode.body.rounded` makes of the tensor `name` [out, in]: int8 [in, out] and scales [out]."""
+        out, into = self.shapes[name]
+        return (
+            self._external(f"{name}{INT8}", TensorProto.INT8, (into, out)),
+            self._external(f"{name}{SCALE}", TensorProto.FLOAT, (out,)),
+        )
+
+    def _external(self, name: str, kind: int, dims: Sequence[int]) -> str:
+        if name not in self.initializers:
+            tensor = TensorProto(name=name, data_type=kind, dims=dims)
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=NO_FILE)
+            self.initializers[name] = tensor
+        return name
+
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
+        """Declare a small value that stays inside the graph."""
+        self.initializers.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def additive_mask(graph: Graph) -> str:
+    """0 where a token is, the lowest float32 where padding is: its softmax is exactly 0. [batch, 1, 1, tokens]."""
+    mask = graph.op(
+        "Unsqueeze", "attention_mask", graph.constant("mask_axes", np.array([1, 2], np.int64))
+    )
+    absent = graph.op(
+        "Sub", graph.constant("one", np.float32(1)), graph.op("Cast", mask, to=TensorProto.FLOAT)
+    )
+    return graph.op("Mul", absent, graph.constant("lowest", np.finfo(np.float32).min))
+
+
+def linear(graph: Graph, states: str, prefix: str) -> str:
+    """The product states @ weight.T, the weight in PyTorch's layout [out, in]; plus the bias where there is one.
+
+    With integers, the states are rounded to 8 bits when the graph runs, by one scale for all texts
+    of a batch.
+    """
+    if graph.int8:
+        weight, scale = graph.rounded_weight(f"{prefix}.weight")
+        bias = graph.weight(f"{prefix}.bias") if f"{prefix}.bias" in graph.shapes else ""
+        return graph.op("DynamicQuantizeMatMul", states, weight, scale, "", bias, domain=MICROSOFT)
+    transposed = graph.op("Transpose", graph.weight(f"{prefix}.weight"), perm=[1, 0])
+    product = graph.op("MatMul", states, transposed)
+    return (
+        graph.op("Add", product, graph.weight(f"{prefix}.bias"))
+        if f"{prefix}.bias" in graph.shapes
+        else product
+    )
+
+
+def layer_norm(
+    graph: Graph, states: str, prefix: str, epsilon: float, output: str | None = None
+) -> str:
+    """Layer normalization, with or without a bias; checkpoints from TensorFlow call its tensors gamma and beta."""
+    names = ("gamma", "beta") if f"{prefix}.gamma" in graph.shapes else ("weight", "bias")
+    # Without a bias in the model there is none in the graph; without a weight the lookup says so.
+    inputs = [graph.weight(f"{prefix}.{names[0]}")]
+    if f"{prefix}.{names[1]}" in graph.shapes:
+        inputs.append(graph.weight(f"{prefix}.{names[1]}"))
+    return graph.op("LayerNormalization", states, *inputs, output=output, axis=-1, epsilon=epsilon)
+
+
+def activation(graph: Graph, kind: str, states: str) -> str:
+    """The activation of a feed-forward layer, by the name that transformers has for it."""
+    if kind == "relu":
+        return graph.op("Relu", states)
+    return (
+        graph.op("Gelu", states) if kind == "gelu" else graph.op("Gelu", states, approximate="tanh")
+    )
+
+
+def attention_shares(graph: Graph, query: str, key: str, mask: str, width: int) -> str:
+    """Softmax of the scaled products, [batch, heads, tokens, tokens].
+
+    Args:
+        graph: is added to.
+        query: [batch, heads, tokens, width].
+        key: [batch, heads, width, tokens].
+        mask: is added to the products; [batch, 1, 1 or tokens, tokens].
+        width: of a head.
+    """
+    products = graph.op("MatMul", query, key)
+    products = graph.op("Mul", products, graph.constant("scale", np.float32(width**-0.5)))
+    return graph.op("Softmax", graph.op("Add", products, mask), axis=-1)
+
+
+def attended(graph: Graph, shares: str, value: str) -> str:
+    """The values [batch, heads, tokens, width] by their shares, heads joined."""
+    context = graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+    return graph.op("Reshape", context, "join_heads")
+
+
+def declare_heads(graph: Graph, heads: int, width: int) -> str:
+    """Declare the shapes with which heads are split and joined; the name of the first."""
+    # A 0 in Reshape keeps the input's own size: batch and tokens stay free.
+    split = graph.constant("split_heads", np.array([0, 0, heads, width], np.int64))
+    graph.constant("join_heads", np.array([0, 0, heads * width], np.int64))
+    return split
+
+
+def serialize(graph: Graph, width: int) -> bytes:
+    """The finished model, the same bytes each time."""
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    outputs = [
+        helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["batch", "tokens", width])
+    ]
+    opsets = [helper.make_opsetid("", OPSET)]
+    if graph.int8:
+        opsets.append(helper.make_opsetid(MICROSOFT, 1))
+    made = helper.make_graph(
+        graph.nodes, "body", inputs, outputs, initializer=list(graph.initializers.values())
+    )
+    model = helper.make_model(
+        made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lexpand"
+    )
+    return bytes(model.SerializeToString(deterministic=True))

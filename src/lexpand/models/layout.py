@@ -1,0 +1,155 @@
+"""How a checkpoint's folder is laid out: plain Hugging Face, or modules of sentence-transformers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lexpand.encode.contract import Activation, Pooling
+from lexpand.encode.json_files import read_json
+from lexpand.errors import ModelError
+
+_POOLINGS: dict[str, Pooling] = {"max": "max", "sum": "sum"}
+_ACTIVATIONS: dict[str, Activation] = {"relu": "log1p(relu)", "log1p_relu": "log1p(log1p(relu))"}
+
+_Value = TypeVar("_Value")
+
+# Names that versions of sentence-transformers had for one file.
+_TRANSFORMER_CONFIGS = [
+    f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "xlm-roberta")
+]
+
+# Files of OpenSearch's models that hold the weights of query tokens.
+_TABLES = ("idf.json", "query_token_weights.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the parts lie, and what is said of them.
+
+    Attributes:
+        transformer: the folder of the masked language model and its tokenizer.
+        pooling, activation: of the head.
+        max_tokens: the longest text read; None where only the transformer's own limit counts.
+        query_table: a file or folder with the weights of query tokens; None where queries are
+            encoded.
+        queries: the layout of another encoder for queries; None where one does both.
+    """
+
+    transformer: Path
+    pooling: Pooling = "max"
+    activation: Activation = "log1p(relu)"
+    max_tokens: int | None = None
+    query_table: Path | None = None
+    queries: Layout | None = None
+
+
+def read_layout(folder: Path) -> Layout:
+    """The layout of a checkpoint's folder.
+
+    Raises:
+        ModelError: a module of sentence-transformers is not supported; the message names it.
+    """
+    if not (folder / "modules.json").is_file():
+        tables = [folder / name for name in _TABLES if (folder / name).is_file()]
+        return Layout(folder, query_table=tables[0] if tables else None)
+    _refuse_prompts(folder)
+    try:
+        modules = [
+            (_class(module["type"]), folder / module["path"])
+            for module in read_json(folder / "modules.json", list)
+        ]
+        if [kind for kind, _ in modules] in (["Router"], ["Asym"]):
+            return _routed(folder, modules[0][1])
+        return _encoder(folder, modules)
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{folder / 'modules.json'} is incomplete: {error!r}") from error
+
+
+def _class(name: str) -> str:
+    return str(name).rpartition(".")[2]
+
+
+def _encoder(folder: Path, modules: list[tuple[str, Path]]) -> Layout:
+    """A transformer and SpladePooling."""
+    kinds = [kind for kind, _ in modules]
+    if (
+        len(kinds) != 2
+        or kinds[0] not in ("MLMTransformer", "Transformer")
+        or kinds[1] != "SpladePooling"
+    ):
+        raise ModelError(
+            f"{folder} has the modules {', '.join(kinds)}: "
+            "only a masked language model with SpladePooling can be imported"
+        )
+    transformer, config = modules[0][1], _transformer_config(modules[0][1])
+    if kinds[0] == "Transformer" and config.get("transformer_task") != "fill-mask":
+        task = config.get("transformer_task")
+        raise ModelError(
+            f"{transformer}: its transformer_task is {task!r}, not 'fill-mask': it has no vocabulary to weigh"
+        )
+    if config.get("do_lower_case"):
+        raise ModelError(
+            f"{transformer} has do_lower_case: let the tokenizer do it (normalizer of tokenizer.json)"
+        )
+    pooling = read_json(modules[1][1] / "config.json", dict)
+    length = config.get("max_seq_length")
+    return Layout(
+        transformer,
+        _known(
+            modules[1][1], "pooling_strategy", pooling.get("pooling_strategy", "max"), _POOLINGS
+        ),
+        _known(
+            modules[1][1],
+            "activation_function",
+            pooling.get("activation_function", "relu"),
+            _ACTIVATIONS,
+        ),
+        None if length is None else int(length),
+    )
+
+
+def _known(folder: Path, key: str, value: str, known: dict[str, _Value]) -> _Value:
+    if value not in known:
+        raise ModelError(
+            f"{folder / 'config.json'} has {key} {value!r}: it must be one of {', '.join(known)}"
+        )
+    return known[value]
+
+
+def _transformer_config(folder: Path) -> dict[str, Any]:
+    found = [folder / name for name in _TRANSFORMER_CONFIGS if (folder / name).is_file()]
+    return dict(read_json(found[0], dict)) if found else {}
+
+
+def _routed(folder: Path, router: Path) -> Layout:
+    """A Router: documents through an encoder, queries through the same, another, or a table."""
+    names = [name for name in ("router_config.json", "config.json") if (router / name).is_file()]
+    if not names:
+        raise ModelError(f"{router} has no router_config.json: copy the checkpoint again")
+    config = read_json(router / names[0], dict)
+    routes: dict[str, list[tuple[str, Path]]] = {
+        route: [(_class(config["types"][module]), router / module) for module in modules]
+        for route, modules in config["structure"].items()
+    }
+    if not {"query", "document"} <= set(routes):
+        raise ModelError(
+            f"{folder} has the routes {', '.join(routes)}: 'query' and 'document' are needed"
+        )
+    layout = _encoder(folder, routes["document"])
+    if routes["query"] == routes["document"]:
+        return layout
+    if [kind for kind, _ in routes["query"]] == ["SparseStaticEmbedding"]:
+        return replace(layout, query_table=routes["query"][0][1])
+    return replace(layout, queries=_encoder(folder, routes["query"]))
+
+
+def _refuse_prompts(folder: Path) -> None:
+    path = folder / "config_sentence_transformers.json"
+    prompts = read_json(path, dict).get("prompts") or {} if path.is_file() else {}
+    used = [name for name, prompt in prompts.items() if prompt]
+    if used:
+        raise ModelError(
+            f"{path} puts a prompt before texts ({', '.join(used)}): prompts are not supported"
+        )

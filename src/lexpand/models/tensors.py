@@ -1,0 +1,115 @@
+"""The weights of a checkpoint as float32, whatever file they are in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.errors import MissingExtra, ModelError
+
+Tensors = dict[str, NDArray[np.float32]]
+
+_FLOATS: dict[str, type[np.floating[Any]]] = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+}
+
+
+def read_tensors(folder: Path) -> Tensors:
+    """All floating-point tensors of a folder, float32.
+
+    ``model.safetensors`` is read before ``pytorch_model.bin``; either may be in shards that an
+    index names.
+
+    Raises:
+        ModelError: there are no weights, a file is missing or damaged, or they are of a type that
+            is not read.
+        MissingExtra: they are in ``.bin`` files, and torch is not installed.
+    """
+    for name, read in (
+        ("model.safetensors", read_safetensors),
+        ("pytorch_model.bin", _read_pickle),
+    ):
+        files = _files(folder, name)
+        if files:
+            return {tensor: array for file in files for tensor, array in read(file)}
+    raise ModelError(
+        f"{folder} has neither model.safetensors nor pytorch_model.bin: it is no checkpoint"
+    )
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    if (folder / name).is_file():
+        return [folder / name]
+    index = folder / f"{name}.index.json"
+    if not index.is_file():
+        return []
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index} cannot be read: {error!r}") from error
+    outside = [shard for shard in shards if Path(shard).name != shard]
+    if outside:
+        raise ModelError(f"{index} names a file outside the folder: {outside[0]}")
+    missing = [shard for shard in shards if not (folder / shard).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} lacks {missing[0]}, which {index.name} names: copy the checkpoint again"
+        )
+    return [folder / shard for shard in shards]
+
+
+def read_safetensors(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Names and float32 arrays of one file; tensors of integers are left out.
+
+    Raises:
+        ModelError: the file is damaged, or a tensor is of a type that is not read.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    try:
+        tensors = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ModelError(f"{path}: {error}: copy the checkpoint again") from error
+    for name, tensor in tensors:
+        kind = str(tensor["dtype"])
+        if kind.startswith(("I", "U", "BOOL")):
+            continue
+        yield name, _as_float32(path, name, kind, tensor["data"]).reshape(tensor["shape"])
+
+
+def _as_float32(path: Path, name: str, kind: str, data: bytes) -> NDArray[np.float32]:
+    if kind == "BF16":  # the upper half of a float32
+        return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32)
+    if kind not in _FLOATS:
+        raise ModelError(
+            f"{path}: tensor {name} is of type {kind}: save the checkpoint in float32, float16 or bfloat16"
+        )
+    return np.frombuffer(data, _FLOATS[kind]).astype(np.float32)
+
+
+def _read_pickle(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            "torch", "torch", f"reading {path.name}, which is no safetensors file,"
+        ) from None
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    # torch raises what pickle and zip files raise; the reader's way out is the same.
+    except Exception as error:
+        raise ModelError(
+            f"{path} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
+        ) from error
+    if not isinstance(tensors, dict):
+        raise ModelError(f"{path} holds a {type(tensors).__name__}, not tensors by name")
+    for name, tensor in tensors.items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+            yield name, tensor.float().numpy()

@@ -1,0 +1,120 @@
+"""HTML that needs nothing else: no script, no font, no image; for light and dark displays.
+
+Callers pass plain text, which is escaped here and nowhere else. Only the results of these functions
+are markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import NamedTuple
+
+Span = tuple[int, int]
+"""Characters of a text: the first, and the end (exclusive)."""
+
+_STYLE = """
+.lexpand{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem;
+color:#1b1f24;background:#fff;overflow-wrap:anywhere}
+.lexpand h1{font-size:1.2rem}.lexpand h2{font-size:1rem;margin-top:1.5rem}
+.lexpand table{border-collapse:collapse;width:100%;color:inherit}
+.lexpand th,.lexpand td{text-align:left;padding:.15rem .7rem .15rem 0;background:none;color:inherit}
+.lexpand .n{text-align:right;font-variant-numeric:tabular-nums}
+.lexpand .bar{width:30%}.lexpand .bar div{height:.7rem;background:#2f7d5b;border-radius:2px}
+.lexpand .bar .minus{background:#b3541e}
+.lexpand mark{color:inherit;background:rgba(47,158,100,var(--heat));border-radius:2px}
+.lexpand .note{color:#5b6670}.lexpand .text{white-space:pre-wrap;border-left:3px solid #d0d7de;padding-left:.8rem}
+@media (prefers-color-scheme:dark){.lexpand{color:#e3e7eb;background:#15191e}.lexpand .note{color:#9aa5b1}
+.lexpand .bar div{background:#5cc795}.lexpand .bar .minus{background:#e08a52}.lexpand .text{border-color:#3a424b}}
+"""
+
+
+class Bar(float):
+    """The value of a table cell that is drawn as a bar, from -1 to 1."""
+
+
+class Mark(NamedTuple):
+    """A marked span of a text.
+
+    Attributes:
+        heat: how strongly it is marked, >= 0, relative to the other marks.
+        title: the text that appears under the pointer.
+    """
+
+    heat: float
+    title: str
+
+
+def page(title: str, fragment: str) -> str:
+    """Return a whole page with the markup ``fragment`` as its body."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" '
+        f'content="light dark"><title>{escape(title)}</title></head><body>{fragment}</body></html>\n'
+    )
+
+
+def fragment(parts: Iterable[str]) -> str:
+    """Join pieces of markup into a block with its style sheet, for a page that exists, such as a notebook."""
+    return f'<div class="lexpand"><style>{_STYLE}</style>{"".join(parts)}</div>'
+
+
+def heading(text: str, level: int = 2) -> str:
+    """Return a heading of level 1 or 2."""
+    return f"<h{level}>{escape(text)}</h{level}>"
+
+
+def paragraph(text: str) -> str:
+    """Return a paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def note(text: str) -> str:
+    """Return a paragraph in subdued type."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def rule() -> str:
+    """Return a horizontal rule."""
+    return "<hr>"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str | Bar]]) -> str:
+    """Return a table of text and bars."""
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def marked(text: str, marks: Mapping[Span, Mark], *, start: int = 0, quoted: bool = False) -> str:
+    """Return a paragraph with some of its words marked.
+
+    Args:
+        text: the text.
+        marks: by their spans, which count from the beginning of a longer text. Of marks that
+            overlap, the first counts.
+        start: where ``text`` begins in that longer text. Marks outside ``text`` are left out.
+        quoted: whether the text is set off as a quotation that keeps its line breaks.
+    """
+    shown = {span: mark for span, mark in marks.items() if span[1] <= start + len(text)}
+    hottest = max((mark.heat for mark in shown.values()), default=1.0) or 1.0
+    pieces, end = [], start
+    for first, last in sorted(shown):
+        if first < end:
+            continue
+        mark = shown[first, last]
+        pieces.append(escape(text[end - start : first - start]))
+        pieces.append(
+            f'<mark style="--heat:{0.15 + 0.6 * mark.heat / hottest:.2f}" title="{escape(mark.title)}">'
+            f"{escape(text[first - start : last - start])}</mark>"
+        )
+        end = last
+    body = "".join([*pieces, escape(text[end - start :])])
+    return f'<p class="text">{body}</p>' if quoted else f"<p>{body}</p>"
+
+
+def _cell(value: str | Bar) -> str:
+    if isinstance(value, Bar):
+        minus = ' class="minus"' if value < 0 else ""
+        return f'<td class="bar"><div{minus} style="width:{100 * abs(value):.1f}%"></div></td>'
+    return f"<td>{escape(value)}</td>"

@@ -1,0 +1,41 @@
+"""What tools/install.sh says where the install fails."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+INSTALL = Path(__file__).parents[2] / "tools" / "install.sh"
+
+
+def program(path: Path, body: str) -> None:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("cargo", "pip", "said"),
+    [
+        (
+            "echo 'error: rustup could not choose a version of cargo to run' >&2; exit 1",
+            "cargo metadata failed",
+            "rustup is installed without a default toolchain: run 'rustup default stable', then run make again",
+        ),
+        ("echo 'cargo 1.90.0'", "no space left", "the install failed; pip's lines above say why"),
+    ],
+)
+def test_what_is_missing(tmp_path: Path, cargo: str, pip: str, said: str) -> None:
+    program(tmp_path / "python", f"echo '{pip}' >&2; exit 1")
+    program(tmp_path / "cargo", cargo)
+    program(tmp_path / "rustup", "exit 0")
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(
+        ["sh", INSTALL, tmp_path / "python", "."],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [pip, f"lexpand: {said}"]

@@ -1,0 +1,116 @@
+"""Dense and late-interaction rerankers against reference implementations, a text at a time in NumPy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reranker_makers import Weights, pair_pieces, write_model
+
+from lexpand.errors import ModelError
+from lexpand.experiments import DenseReranker, LateInteractionReranker
+
+pytest.importorskip("onnx")
+
+QUERY = "how the printer"
+TEXTS = [
+    "turn the printer off",
+    "",
+    "invoices of the month " * 9,
+    "プリンター",
+    "leave: how, manager?" * 40,
+]
+
+
+def states(weights: Weights, text: str) -> np.ndarray:
+    """Of the tokens of one text, cut as the model's tokenizer cuts it."""
+    tokenizer = pair_pieces()
+    tokenizer.enable_truncation(512)
+    encoding = tokenizer.encode(text)
+    return weights.hidden(encoding.ids, encoding.type_ids)
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+@pytest.mark.parametrize("output", ["hidden", "both"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_dense(tmp_path: Path, output: str, pooling: str) -> None:
+    weights = Weights()
+    model = DenseReranker.load(
+        write_model(tmp_path / "model", weights, output=output), pooling=pooling, threads=1
+    )
+    pool = (lambda rows: rows[0]) if pooling == "cls" else (lambda rows: rows.mean(axis=0))
+    asked = pool(states(weights, QUERY))
+    found = model.score(QUERY, TEXTS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(
+        found, [cosine(asked, pool(states(weights, text))) for text in TEXTS], atol=1e-5
+    )
+    assert model.score(QUERY, []).shape == (0,)
+    assert model.score("", ["printer"]).shape == (1,)
+
+
+def test_prefixes(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", Weights(), output="hidden")
+    plain = DenseReranker.load(folder)
+    model = DenseReranker.load(folder, query_prefix="the ", document_prefix="month ")
+    expected = plain.score("the " + QUERY, ["month " + text for text in TEXTS])
+    np.testing.assert_allclose(model.score(QUERY, TEXTS), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"embedding_dimension": 6, "pooling_mode": "cls"}, "cls"),
+    ],
+)
+def test_the_pooling_is_what_the_folder_says(tmp_path: Path, settings: dict, said: str) -> None:
+    folder = write_model(tmp_path / "model", Weights(), output="hidden")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings))
+    assert DenseReranker.load(folder).pooling == said
+    assert DenseReranker.load(folder, pooling="cls").pooling == "cls"
+
+
+def test_poolings_that_are_none(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", Weights(), output="hidden")
+    with pytest.raises(ModelError, match="no pooling 'best': give one of cls, mean"):
+        DenseReranker.load(folder, pooling="best")
+    (folder / "1_Pooling").mkdir()
+    modes = {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    with pytest.raises(ModelError, match="no pooling 'pooling_mode_max_tokens and mean'"):
+        DenseReranker.load(folder)
+
+
+def test_late_interaction(tmp_path: Path) -> None:
+    weights = Weights(types=False)
+    model = LateInteractionReranker.load(
+        write_model(tmp_path / "model", weights, output="hidden"), threads=1
+    )
+    asked = states(weights, QUERY)
+    expected = [
+        sum(max(cosine(q, d) for d in states(weights, text)) for q in asked) for text in TEXTS
+    ]
+    found = model.score(QUERY, TEXTS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert model.score(QUERY, []).shape == (0,)
+    np.testing.assert_allclose(
+        model.score("", [""]), [2.0], atol=1e-5
+    )  # [CLS] and [SEP], each its own best
+
+
+@pytest.mark.parametrize("kind", [DenseReranker, LateInteractionReranker])
+def test_a_graph_without_states(
+    tmp_path: Path, kind: type[DenseReranker | LateInteractionReranker]
+) -> None:
+    with pytest.raises(
+        ModelError, match=r"gives logits \['n', 1\]: one output of 3 dimensions is wanted"
+    ):
+        kind.load(write_model(tmp_path / "model", Weights()))
