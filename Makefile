@@ -31,7 +31,8 @@ test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .v
 		'tests/architecture/test_docs.py::test_python_examples_run[adapters.md]'
 
 coverage: $(VENV)/dev ## what the tests of `make test` reach in the Python code; a report in build/coverage
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term:skip-covered --cov-report=html --cov-report=xml:build/coverage/coverage.xml
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term:skip-covered --cov-report=html \
+		--cov-report=xml
 
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
@@ -70,7 +71,7 @@ reference: $(VENV)/dev ## write docs/cli.md again, from the commands
 wheel: $(VENV)/base ## a wheel in dist/
 	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-# Zig links against the C library of glibc 2.17, the oldest that Rust supports, on any Linux and without a container.
+# Zig links against glibc 2.17, the oldest that Rust supports, on any Linux and without a container.
 wheel-manylinux: .venv-release/ready ## a wheel in dist/ for glibc 2.17 and later, as it is published
 	.venv-release/bin/python tools/build_release.py --zig --compatibility manylinux_2_17
 	.venv-release/bin/python tools/check_wheel.py 'dist/*manylinux*.whl'

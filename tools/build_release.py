@@ -3,8 +3,9 @@
     build_release.py [MATURIN OPTION]...   a wheel
     build_release.py --sdist               an sdist
 
-Panic messages in the native module name source files. Their absolute paths are replaced at compile time, so that a
-wheel does not depend on the folder it was built in. Needs maturin in the environment, and cargo.
+Panic messages in the native module name source files. Their absolute paths are replaced at compile
+time, so that a wheel does not depend on the folder it was built in. Needs maturin in the
+environment, and cargo.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment() -> dict[str, str]:
-    """The environment of the build: tools of this Python first, then cargo, and flags that replace paths."""
+    """The environment of the build: this Python's tools, then cargo; flags that replace paths."""
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     path = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), str(cargo_home / "bin")]
     flags = [f"--remap-path-prefix={cargo_home}=cargo", f"--remap-path-prefix={ROOT}=lexpand"]
     # Encoded flags are separated by U+001F, so that a path may contain spaces.
-    return {**os.environ, "PATH": os.pathsep.join(path), "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags)}
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(path),
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
+    }
 
 
 def main(arguments: list[str]) -> int:

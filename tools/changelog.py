@@ -21,7 +21,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 
-HEADING = re.compile(r"## \[(?P<version>Unreleased|\d+\.\d+\.\d+)\](?: - (?P<date>\d{4}-\d{2}-\d{2}))?")
+HEADING = re.compile(
+    r"## \[(?P<version>Unreleased|\d+\.\d+\.\d+)\](?: - (?P<date>\d{4}-\d{2}-\d{2}))?"
+)
 
 
 @dataclass
@@ -48,7 +50,10 @@ class Release:
     @property
     def notes(self) -> str:
         """The text, without links' definitions."""
-        return "\n".join(line for line in self.lines if not re.match(r"\[[^\]]+\]: ", line)).strip() + "\n"
+        return (
+            "\n".join(line for line in self.lines if not re.match(r"\[[^\]]+\]: ", line)).strip()
+            + "\n"
+        )
 
 
 def parse(text: str) -> list[Release]:
@@ -72,7 +77,9 @@ def parse(text: str) -> list[Release]:
 def _release(number: int, line: str) -> Release:
     match = HEADING.fullmatch(line)
     if match is None or (match["version"] == "Unreleased") != (match["date"] is None):
-        raise ValueError(f"line {number}: must be '## [Unreleased]' or '## [x.y.z] - YYYY-MM-DD', got {line!r}")
+        raise ValueError(
+            f"line {number}: must be '## [Unreleased]' or '## [x.y.z] - YYYY-MM-DD', got {line!r}"
+        )
     try:
         date = datetime.date.fromisoformat(match["date"]) if match["date"] else None
     except ValueError:
@@ -85,7 +92,9 @@ def _add(release: Release, number: int, line: str) -> None:
     if line.startswith("### "):
         kind = line.removeprefix("### ")
         if kind not in KINDS:
-            raise ValueError(f"line {number}: section must be one of {', '.join(KINDS)}, got {kind!r}")
+            raise ValueError(
+                f"line {number}: section must be one of {', '.join(KINDS)}, got {kind!r}"
+            )
         if kind in release.kinds:
             raise ValueError(f"line {number}: {release.version} has {kind} twice")
         release.kinds[kind] = []
@@ -109,7 +118,9 @@ def _check(releases: list[Release]) -> None:
 
 def _check_order(newer: Release, older: Release) -> None:
     if newer.numbers <= older.numbers:
-        raise ValueError(f"{newer.version} must be above {older.version}: the newest release is first")
+        raise ValueError(
+            f"{newer.version} must be above {older.version}: the newest release is first"
+        )
     if newer.date and older.date and newer.date < older.date:
         raise ValueError(f"{newer.version} is dated before {older.version}")
 
@@ -130,7 +141,9 @@ def cargo_version() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check")
     section = commands.add_parser("section")

@@ -2,8 +2,8 @@
 
     check_site.py FOLDER
 
-Links in the text may lead anywhere. Scripts, styles, images, fonts and frames must come from the folder. The standard
-library is enough to run it.
+Links in the text may lead anywhere. Scripts, styles, images, fonts and frames must come from the
+folder. The standard library is enough to run it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class _Page(HTMLParser):
             urls.append(values.get("href", ""))
         if tag == "meta" and values.get("http-equiv", "").lower() == "refresh":
             urls.append(values.get("content", "").lower().partition("url=")[2])
-        self.found += [f"<{tag}> {url}" for url in urls for part in url.split(",") if EXTERNAL.match(part)]
+        self.found += [
+            f"<{tag}> {url}" for url in urls for part in url.split(",") if EXTERNAL.match(part)
+        ]
         self.found += [f"style {url}" for url in IN_STYLE.findall(values.get("style", ""))]
 
     def handle_endtag(self, tag: str) -> None:
@@ -75,7 +77,9 @@ class _Page(HTMLParser):
         if self._inside == "style":
             self.found += [f"style {url}" for url in IN_STYLE.findall(data)]
         elif self._inside == "script":
-            self.found += [f"script {url}" for url in IN_SCRIPT.findall(data) if not url.startswith(NAMESPACE)]
+            self.found += [
+                f"script {url}" for url in IN_SCRIPT.findall(data) if not url.startswith(NAMESPACE)
+            ]
 
 
 def in_page(text: str) -> list[str]:
@@ -105,7 +109,11 @@ def external(folder: Path) -> Iterator[str]:
         if path.suffix == ".js" and "lunr" not in path.parts:
             found += [f"script {url}" for url in in_script(text)]
         if path.suffix == ".html":
-            met = [url for url, condition in CONDITIONAL.items() if condition and condition.search(text)]
+            met = [
+                url
+                for url, condition in CONDITIONAL.items()
+                if condition and condition.search(text)
+            ]
             found += [f"script {url}" for url in met]
         for what in found:
             yield f"{path.relative_to(folder)}: {what}"

@@ -2,8 +2,8 @@
 
     check_text.py FILE...
 
-Each ends with one newline, its lines end without blanks and with a line feed, there is no conflict marker, and it is
-not larger than a megabyte. Two blanks at the end of a line of Markdown break the line there: they are no fault.
+A file ends with one newline. Its lines end with a line feed and without blanks. It has no conflict
+marker and at most a megabyte. Two blanks at the end of a line of Markdown are a line break.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Check built packages before they are published.
 
-    check_wheel.py PATH...             check what wheels and sdists contain
-    check_wheel.py --install WHEEL...  also install each wheel into a fresh environment, and index and search there
-    check_wheel.py --try-only WHEEL... only that, for wheels that are not published
+    check_wheel.py PATH...              check what wheels and sdists contain
+    check_wheel.py --install WHEEL...   also install it in a fresh environment and search there
+    check_wheel.py --try-only WHEEL...  only install and search, for wheels that are not published
 
 It needs the standard library alone, so that it runs wherever a wheel is built.
 """
@@ -57,11 +57,21 @@ IN_SDIST = (
 NOT_IN_ANY = r".*(__pycache__|\.pyc$|\.DS_Store|/\.venv|/target/|\.hypothesis)"
 
 # A home folder, or the cargo registry in a folder that was not replaced.
-BUILD_PATH = re.compile(rb"(?:/root/|/home/[\w.-]+/|/Users/[\w.-]+/|[A-Za-z]:\\+Users\\+)|[\w.-]*/\.cargo/registry")
+BUILD_PATH = re.compile(
+    rb"(?:/root/|/home/[\w.-]+/|/Users/[\w.-]+/|[A-Za-z]:\\+Users\\+)|[\w.-]*/\.cargo/registry"
+)
 
 PAGES = [
-    {"id": "leave", "title": "Vacation requests", "text": "Ask your manager at least two weeks before it begins."},
-    {"id": "invoice", "title": "Billing", "text": "Invoices are sent by e-mail on the first day of each month."},
+    {
+        "id": "leave",
+        "title": "Vacation requests",
+        "text": "Ask your manager at least two weeks before it begins.",
+    },
+    {
+        "id": "invoice",
+        "title": "Billing",
+        "text": "Invoices are sent by e-mail on the first day of each month.",
+    },
 ]
 
 
@@ -76,7 +86,9 @@ def problems(path: Path) -> list[str]:
     """What is wrong with the content of a wheel or an sdist."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
-            files = {info.filename: wheel.read(info) for info in wheel.infolist() if not info.is_dir()}
+            files = {
+                info.filename: wheel.read(info) for info in wheel.infolist() if not info.is_dir()
+            }
         wanted, found = IN_WHEEL, _wheel_problems(path, files)
     else:
         with tarfile.open(path) as sdist:
@@ -90,7 +102,11 @@ def problems(path: Path) -> list[str]:
         found.append(f"size must be <= {MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
     if not path.name.startswith(f"lexpand-{version()}"):
         found.append(f"version must be {version()}, as in Cargo.toml")
-    found += [f"no file {pattern}" for pattern in wanted if not any(re.fullmatch(pattern, name) for name in files)]
+    found += [
+        f"no file {pattern}"
+        for pattern in wanted
+        if not any(re.fullmatch(pattern, name) for name in files)
+    ]
     found += [f"{name} must not be packaged" for name in files if re.match(NOT_IN_ANY, f"/{name}")]
     return found
 
@@ -100,10 +116,16 @@ def _wheel_problems(path: Path, files: dict[str, bytes]) -> list[str]:
     if "-cp311-abi3-" not in path.name:
         found.append("the tag must be cp311-abi3")
     for name, content in files.items():
-        leak = BUILD_PATH.search(content) or re.search(re.escape(str(ROOT)).encode() + rb"[/\\]", content)
-        # The model's tokenizer and the packaged collection are data of others, in which any text may stand.
-        if leak and name.endswith((".so", ".pyd", ".py", ".pyi", ".json", "METADATA", "RECORD", "WHEEL")):
-            found.append(f"{name} contains a path of the build machine: {leak[0].decode(errors='replace')}")
+        leak = BUILD_PATH.search(content) or re.search(
+            re.escape(str(ROOT)).encode() + rb"[/\\]", content
+        )
+        # Not the model's weights and the collection: any bytes may stand in the data of others.
+        if leak and name.endswith(
+            (".so", ".pyd", ".py", ".pyi", ".json", "METADATA", "RECORD", "WHEEL")
+        ):
+            found.append(
+                f"{name} contains a path of the build machine: {leak[0].decode(errors='replace')}"
+            )
     return found
 
 
@@ -122,23 +144,37 @@ def try_out(wheel: Path) -> str:
 
         def run(program: str, *arguments: str | Path) -> str:
             command = [programs / program, *arguments]
-            return subprocess.run(command, cwd=home, env=clean, check=True, stdout=subprocess.PIPE, text=True).stdout
+            return subprocess.run(
+                command, cwd=home, env=clean, check=True, stdout=subprocess.PIPE, text=True
+            ).stdout
 
-        run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel.resolve())
+        run(
+            "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            wheel.resolve(),
+        )
         said = run("lexpand", "--version").strip()
         if version() not in said:
             raise ValueError(f"`lexpand --version` must print {version()}, got {said}")
         rows = "\n".join(json.dumps(page) for page in PAGES)
         (home / "pages.jsonl").write_text(rows, encoding="utf-8")
         run("lexpand", "index", "pages.jsonl", "pages.index")
-        hits = run("lexpand", "search", "pages.index", "when can I take a holiday", "-k", "1", "--json")
+        hits = run(
+            "lexpand", "search", "pages.index", "when can I take a holiday", "-k", "1", "--json"
+        )
         if "leave" not in hits:
             raise ValueError(f"the first hit must be 'leave', got {hits}")
         return said
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("packages", nargs="+", type=Path)
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--try-only", action="store_true")

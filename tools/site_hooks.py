@@ -2,7 +2,8 @@
 
 * The root's Markdown files that the navigation names become pages under project/.
 * The API reference has a page for each package with an `__all__`. Its text is the docstrings.
-* Links that leave docs/ in the repository lead to these pages, or to the repository where the site has no page.
+* Links that leave docs/ in the repository lead to these pages, or to the repository where the site
+  has no page.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ SOURCE = ROOT / "src" / "lexpand"
 
 PROJECT = "project/"
 REFERENCE = "reference/"
-# Not libraries: the command line has a page of its own, and the adapters' modules are listed one by one.
+# The command line is no library: it has a page of its own.
 NOT_LISTED = {"lexpand.cli"}
 
 LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
@@ -49,7 +50,7 @@ def public_names(path: Path) -> list[str]:
 
 
 def modules() -> Iterator[str]:
-    """The modules of the reference: packages with an `__all__`, the errors, and an adapter for each extra."""
+    """The reference's modules: packages with an `__all__`, the errors, an adapter an extra."""
     yield "lexpand"
     for path in sorted(SOURCE.rglob("__init__.py")):
         name = ".".join(path.parent.relative_to(SOURCE.parent).parts)
@@ -75,18 +76,25 @@ def reference_page(module: str) -> str:
         return f"# {module}\n\n::: {module}\n"
     # Name by name, so that one without a docstring, such as an alias of a type, is there too.
     blocks = [
-        f"::: {module}.{name}\n    options: {{show_root_heading: true, show_root_toc_entry: true}}" for name in names
+        f"::: {module}.{name}\n    options: {{show_root_heading: true, show_root_toc_entry: true}}"
+        for name in names
     ]
-    return "\n\n".join([f"# {module}", f"::: {module}\n    options: {{members: false}}", *blocks, ""])
+    return "\n\n".join(
+        [f"# {module}", f"::: {module}\n    options: {{members: false}}", *blocks, ""]
+    )
 
 
 def top_page() -> str:
     """The page of `lexpand`: its names, which the packages' pages describe."""
     rows = ["| name | package |", "|---|---|"]
     for name, package in top():
-        rows.append(f"| [`{name}`][lexpand.{package}.{name}] | [`lexpand.{package}`](lexpand.{package}.md) |")
+        rows.append(
+            f"| [`{name}`][lexpand.{package}.{name}] "
+            f"| [`lexpand.{package}`](lexpand.{package}.md) |"
+        )
     table = "\n".join(rows)
-    return f"# lexpand\n\nImport these names from `lexpand` itself. Each links to its description.\n\n{table}\n"
+    intro = "Import these names from `lexpand` itself. Each links to its description."
+    return f"# lexpand\n\n{intro}\n\n{table}\n"
 
 
 def top() -> Iterator[tuple[str, str]]:
@@ -125,9 +133,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             content = "# License\n\n```text\n{}```\n\n## Notice\n\n```text\n{}```\n".format(*texts)
             files.append(File.generated(config, PROJECT + name, content=content))
         elif (ROOT / name).is_file():
-            files.append(File.generated(config, PROJECT + name, content=(ROOT / name).read_text(encoding="utf-8")))
+            files.append(
+                File.generated(
+                    config, PROJECT + name, content=(ROOT / name).read_text(encoding="utf-8")
+                )
+            )
         else:
-            raise PluginError(f"mkdocs.yml: the navigation has {PROJECT}{name}, and the root has no {name}")
+            raise PluginError(
+                f"mkdocs.yml: the navigation has {PROJECT}{name}, and the root has no {name}"
+            )
     for module in modules():
         files.append(File.generated(config, file_of(module), content=reference_page(module)))
     return files
@@ -164,7 +178,9 @@ def project_files(nav: Any) -> Iterator[str]:  # noqa: ANN401 - nested lists and
 def destination(linked: str, site_path: str, config: MkDocsConfig, files: Files) -> str:
     """The link from a page of the site to a path of the repository."""
     names = {"LICENSE": f"{PROJECT}LICENSE.md", "NOTICE": f"{PROJECT}LICENSE.md"}
-    wanted = names.get(linked) or (linked.removeprefix("docs/") if linked.startswith("docs/") else PROJECT + linked)
+    wanted = names.get(linked) or (
+        linked.removeprefix("docs/") if linked.startswith("docs/") else PROJECT + linked
+    )
     if files.get_file_from_path(wanted) is not None:
         return posixpath.relpath(wanted, posixpath.dirname(site_path) or ".")
     if not (ROOT / linked).exists():
@@ -173,7 +189,9 @@ def destination(linked: str, site_path: str, config: MkDocsConfig, files: Files)
     return f"{config.extra['repository']}/{kind}/main/{linked}"
 
 
-def outside_code(pattern: re.Pattern[str], replace: Any, text: str) -> str:  # noqa: ANN401 - what re.sub takes
+def outside_code(
+    pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str
+) -> str:
     """`re.sub` that leaves fenced code as it is."""
     done, parts = 0, []
     for fence in FENCE.finditer(text):

@@ -1,4 +1,4 @@
-"""What the tests of the release share: the scripts under tools/, and environments that may be missing."""
+"""Helpers of the release's tests: scripts under tools/, and environments that may be missing."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""Files that a host of repositories reads: the citation, issue forms, hooks, and the one URL that stands in them."""
+"""Files that a host of repositories reads: citation, issue forms, hooks, and their one URL."""
 
 import re
 import subprocess
@@ -14,7 +14,9 @@ from release_tools import ROOT, load
 changelog = load("changelog")
 check_text = load("check_text")
 
-FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
+FORMS = sorted(
+    path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config"
+)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -24,7 +26,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def test_the_citation_is_complete_and_of_this_version() -> None:
     citation = read(ROOT / "CITATION.cff")
-    assert {"cff-version", "message", "title", "authors", "license", "repository-code"} <= set(citation)
+    assert {"cff-version", "message", "title", "authors", "license", "repository-code"} <= set(
+        citation
+    )
     assert citation["cff-version"] == "1.2.0"
     assert citation["version"] == changelog.cargo_version()
     for author in citation["authors"]:
@@ -36,7 +40,9 @@ def form_problems(form: dict[str, Any]) -> list[str]:
     found = [f"no {key}" for key in ("name", "description", "body") if not form.get(key)]
     fields = [field for field in form.get("body", []) if field["type"] != "markdown"]
     ids = [field.get("id", "") for field in fields]
-    found += [f"id {name!r}" for name in ids if ids.count(name) > 1 or not re.fullmatch(r"[\w-]+", name)]
+    found += [
+        f"id {name!r}" for name in ids if ids.count(name) > 1 or not re.fullmatch(r"[\w-]+", name)
+    ]
     for field in form.get("body", []):
         if field["type"] not in ("checkboxes", "dropdown", "input", "markdown", "textarea"):
             found.append(f"type {field['type']}")
@@ -44,7 +50,11 @@ def form_problems(form: dict[str, Any]) -> list[str]:
         if not field["attributes"].get(required):
             found.append(f"{field.get('id')}: no {required}")
         # YAML reads a bare yes or no as a boolean, which GitHub refuses.
-        found += [f"option {one!r}" for one in field["attributes"].get("options", []) if not isinstance(one, str)]
+        found += [
+            f"option {one!r}"
+            for one in field["attributes"].get("options", [])
+            if not isinstance(one, str)
+        ]
     return found
 
 
@@ -61,7 +71,14 @@ def test_a_broken_form_is_found() -> None:
         {"type": "dropdown", "id": "c", "attributes": {"options": [True]}},
     ]
     found = form_problems({"name": "a", "body": body})
-    assert found == ["no description", "id 'a'", "id 'a'", "a: no label", "type text", "option True"]
+    assert found == [
+        "no description",
+        "id 'a'",
+        "id 'a'",
+        "a: no label",
+        "type text",
+        "option True",
+    ]
 
 
 def test_a_ranking_surprise_brings_its_reasons() -> None:
@@ -75,19 +92,26 @@ def test_the_repository_has_one_address() -> None:
     """RELEASE.md lists the files; none has another owner or name."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         address = tomllib.load(file)["project"]["urls"]["Repository"]
-    named = re.findall(r"^\* `([^`]+)`: .*address", (ROOT / "RELEASE.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(
+        r"^\* `([^`]+)`: .*address", (ROOT / "RELEASE.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert named, "RELEASE.md lists no file with the address"
     for name in named:
         assert address in (ROOT / name).read_text(encoding="utf-8"), name
     found = subprocess.run(
-        ["git", "grep", "-lF", address, "--", ":!RELEASE.md"], cwd=ROOT, capture_output=True, text=True
+        ["git", "grep", "-lF", address, "--", ":!RELEASE.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if found.returncode <= 1:  # elsewhere, the checkout is no git repository
         assert set(found.stdout.split()) <= set(named)
 
 
 def test_hooks_call_what_is_there() -> None:
-    hooks = [hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    hooks = [
+        hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]
+    ]
     assert len({hook["id"] for hook in hooks}) == len(hooks)
     for hook in hooks:
         assert hook["language"] == "system"

@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, loads nothing from elsewhere, and has every public name."""
+"""The documentation site: no warnings, nothing loaded from elsewhere, every public name."""
 
 import importlib
 import importlib.util
@@ -19,10 +19,21 @@ check_site = load("check_site")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built by this Python or by the one of `make docs`."""
-    installed = all(importlib.util.find_spec(name) for name in ("mkdocs", "material", "mkdocstrings"))
+    installed = all(
+        importlib.util.find_spec(name) for name in ("mkdocs", "material", "mkdocstrings")
+    )
     python = Path(sys.executable) if installed else environment(".venv-docs", "make docs")
     folder = tmp_path_factory.mktemp("site")
-    command: list[Any] = [python, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    command: list[Any] = [
+        python,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        folder,
+    ]
     settings = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "SITE_URL": ""}
     built = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -43,7 +54,10 @@ def test_every_page_of_the_docs_is_in_the_site(site: Path) -> None:
 
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
-    packages = {path.parent.name for path in (ROOT / "src" / "lexpand").glob("*/__init__.py")} - {"adapters", "cli"}
+    packages = {path.parent.name for path in (ROOT / "src" / "lexpand").glob("*/__init__.py")} - {
+        "adapters",
+        "cli",
+    }
     assert len(packages) >= 7
     for package in packages:
         module = importlib.import_module(f"lexpand.{package}")
@@ -91,13 +105,21 @@ def test_what_a_page_loads_is_found(text: str) -> None:
 
 
 def test_links_load_nothing() -> None:
-    text = '<a href="https://arxiv.org/abs/2107.05720">SPLADE</a><link rel="canonical" href="https://example.com/">'
-    assert check_site.in_page(text + '<script src="assets/a.js"></script><img src="data:image/png;base64,AA//">') == []
+    text = '<a href="https://arxiv.org/abs/2107.05720">SPLADE</a>'
+    text += '<link rel="canonical" href="https://example.com/">'
+    assert (
+        check_site.in_page(
+            text + '<script src="assets/a.js"></script><img src="data:image/png;base64,AA//">'
+        )
+        == []
+    )
 
 
 def test_a_script_that_loads_is_found(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text('<pre class="mermaid">a</pre>')
-    (tmp_path / "a.js").write_text('load("https://unpkg.com/mermaid@11/a.js"); load("https://example.com/b.js")')
+    (tmp_path / "a.js").write_text(
+        'load("https://unpkg.com/mermaid@11/a.js"); load("https://example.com/b.js")'
+    )
     (tmp_path / "a.css").write_text("a { background: url(//example.com/c.png) }")
     assert [line.partition(": ")[2] for line in check_site.external(tmp_path)] == [
         "style //example.com/c.png",

@@ -1,4 +1,4 @@
-"""The workflows: what actionlint finds, their permissions, and the versions of Python that they test."""
+"""The workflows: what actionlint finds, permissions, and the tested versions of Python."""
 
 import os
 import re
@@ -29,7 +29,9 @@ def read(path: Path) -> dict[Any, Any]:
 def actionlint(*arguments: Path) -> subprocess.CompletedProcess[str]:
     if sys.platform != "linux":
         pytest.skip("the workflows are the same on every platform: they are linted on Linux")
-    ran = subprocess.run(["sh", ROOT / "tools" / "actionlint.sh", *arguments], capture_output=True, text=True)
+    ran = subprocess.run(
+        ["sh", ROOT / "tools" / "actionlint.sh", *arguments], capture_output=True, text=True
+    )
     if ran.returncode == UNAVAILABLE:
         missing(ran.stderr.strip())
     return ran
@@ -43,7 +45,8 @@ def test_actionlint_finds_nothing() -> None:
 def test_actionlint_can_find_something(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(
-        "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo ${{ nothing.b }}\n"
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n"
+        "      - run: echo ${{ nothing.b }}\n"
     )
     ran = actionlint(wrong)
     assert ran.returncode == 1
@@ -56,9 +59,13 @@ def test_a_missing_actionlint_is_told(tmp_path: Path) -> None:
     script = shutil.copy(ROOT / "tools" / "actionlint.sh", tmp_path / "tools")
     (tmp_path / "bin").mkdir()
     for program in ("sh", "dirname"):
-        (tmp_path / "bin" / program).symlink_to(shutil.which(program) or pytest.skip(f"there is no {program}"))
+        (tmp_path / "bin" / program).symlink_to(
+            shutil.which(program) or pytest.skip(f"there is no {program}")
+        )
     env = {**os.environ, "PATH": str(tmp_path / "bin")}
-    ran = subprocess.run([str(tmp_path / "bin" / "sh"), script], env=env, capture_output=True, text=True)
+    ran = subprocess.run(
+        [str(tmp_path / "bin" / "sh"), script], env=env, capture_output=True, text=True
+    )
     assert ran.returncode == UNAVAILABLE
     assert "install one of them" in ran.stderr
 
@@ -75,7 +82,9 @@ def test_permissions_timeouts_and_concurrency_are_set(path: Path) -> None:
     for name, job in workflow["jobs"].items():
         assert job.get("timeout-minutes", 0) > 0, name
         # Only what the job needs may be written.
-        writes = {scope for scope, access in job.get("permissions", {}).items() if access == "write"}
+        writes = {
+            scope for scope, access in job.get("permissions", {}).items() if access == "write"
+        }
         allowed = {("docs", "deploy"): {"pages", "id-token"}, ("release", "pypi"): {"id-token"}}
         allowed[("release", "github")] = {"contents"}
         assert writes == allowed.get((path.stem, name), set()), name
@@ -86,7 +95,9 @@ def test_actions_are_pinned_and_keep_no_credentials(path: Path) -> None:
     for job in read(path)["jobs"].values():
         for step in job["steps"]:
             action = step.get("uses", "")
-            assert not action or re.fullmatch(r"[\w.-]+/[\w.-]+@(v\d+|release/v\d+|[0-9a-f]{40})", action), action
+            assert not action or re.fullmatch(
+                r"[\w.-]+/[\w.-]+@(v\d+|release/v\d+|[0-9a-f]{40})", action
+            ), action
             if action.startswith("actions/checkout@"):
                 assert step["with"]["persist-credentials"] is False
 
@@ -111,7 +122,9 @@ def test_make_targets_exist(path: Path) -> None:
 
 def test_the_tested_versions_of_python_are_those_of_the_package() -> None:
     matrix = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]
-    listed = [name.removeprefix("Programming Language :: Python :: ") for name in PROJECT["classifiers"]]
+    listed = [
+        name.removeprefix("Programming Language :: Python :: ") for name in PROJECT["classifiers"]
+    ]
     assert matrix["python"] == [name for name in listed if re.fullmatch(r"3\.\d+", name)]
     assert PROJECT["requires-python"] == f">={matrix['python'][0]}"
 
@@ -123,11 +136,15 @@ def test_the_matrix_leaves_no_platform_and_no_version_out() -> None:
     assert excluded <= every, "an entry excludes nothing"
     kept = every - excluded
     assert {system for system, _ in kept} == set(matrix["os"])
-    assert {version for system, version in kept if system == "ubuntu-24.04"} == set(matrix["python"])
+    assert {version for system, version in kept if system == "ubuntu-24.04"} == set(
+        matrix["python"]
+    )
 
 
 def test_wheels_are_built_where_tests_run() -> None:
-    tested = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"]["os"]
+    tested = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["test"]["strategy"]["matrix"][
+        "os"
+    ]
     release = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
     built = [entry["os"] for entry in release["wheel"]["strategy"]["matrix"]["include"]]
     assert built == tested
