@@ -43,7 +43,7 @@ from retrieval.indexes import Pythons
 from retrieval.measuring import Measured, Plan, measure
 from retrieval.points import OperatingPoints
 from retrieval.report import print_tables, ratios
-from retrieval.systems import LEXPAND, PEERS, SEISMIC
+from retrieval.systems import LEXPAND, PEERS
 
 _ROOT = Path(__file__).parents[1]
 _POINTS = Path(__file__).parent / "operating_points"

@@ -1,7 +1,11 @@
-"""The native core: the SPLADE head, segment files, top-k search, words and BM25.
+"""The native core: the SPLADE head, segment files, top-k search, and the lexical field with BM25.
 
-Arrays are C-contiguous and of exactly the dtype stated; another dtype is a TypeError, never a silent conversion. Long
-calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat and StorageError of `lexpand.errors`.
+Arrays are C-contiguous and of exactly the stated dtype; another dtype raises TypeError and is never
+converted. Long calls release the GIL. Raises VectorError, CorruptIndex, NewerFormat, OlderFormat
+and StorageError of `lexpand.errors`.
+
+A set of passages is uint64 words: bit ``i % 64`` of word ``i // 64`` stands for ordinal i. None is
+every passage.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 __version__: str
 SEGMENT_FORMAT: int
-"""The segment format that this build writes; it reads this one and earlier ones."""
+"""The segment format that this build reads and writes."""
 
 __all__ = [
     "SEGMENT_FORMAT",
@@ -42,7 +46,8 @@ class Head:
         weights: float32 [vocabulary_size, width], the decoder.
         bias: float32 [vocabulary_size].
         pooling: over the positions of a text.
-        activation: of a logit. (sentence-transformers calls the first ``relu``, the second ``log1p_relu``.)
+        activation: of a logit. (sentence-transformers calls the first ``relu``, the second
+            ``log1p_relu``.)
     """
 
     def __new__(
@@ -53,10 +58,6 @@ class Head:
         pooling: Literal["max", "sum"],
         activation: Literal["log1p(relu)", "log1p(log1p(relu))"],
     ) -> Head: ...
-    @property
-    def vocabulary_size(self) -> int: ...
-    @property
-    def width(self) -> int: ...
     def screened(
         self,
         to_basis: NDArray[np.float64],
@@ -66,90 +67,99 @@ class Head:
         *,
         threads: int = 1,
     ) -> Head:
-        """A head over the same weights that proves most pairs of position and term inactive from ``kept`` dimensions.
+        """A head over the same weights with safe pruning by ``kept`` leading dimensions.
 
-        ``to_basis`` T and ``back`` S are [width, width] with T S' = I: a hidden state h becomes h T, a decoder row w
-        becomes w S. ``typical`` is a hidden state [width] as they usually are, or empty. Any of them give the same
-        vectors to the bit; good ones are quick.
+        They prove most pairs of a position and a term inactive. ``to_basis`` T and ``back`` S are
+        [width, width] with T S' = I: a hidden state h becomes h T, a decoder row w becomes w S.
+        ``typical`` is a typical hidden state [width], or empty. The vectors are the same to the bit
+        for any of them; good ones are fast.
         """
 
     def encode(
         self, hidden: NDArray[np.float32], lengths: NDArray[np.uint32], *, threads: int = 1
     ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]:
-        """Hidden states [texts, positions, width] to CSR: indptr, terms, weights, positions.
+        """Encode hidden states [texts, positions, width] to CSR: indptr, terms, weights, positions.
 
-        Text i fills its first ``lengths[i]`` positions; the rest is never read. Terms ascend within a text and
-        their weights are above zero; a term's position is the first that has its largest logit. The result does
-        not depend on ``threads``. Raises VectorError where a state is not finite.
+        Text i fills its first ``lengths[i]`` positions; the rest is never read. Terms ascend within
+        a text and their weights are above zero. A term's position is the first that has its largest
+        logit. The result does not depend on ``threads``. Raises VectorError if a state is not
+        finite.
         """
 
 @final
 class Segment:
-    """An open segment file (docs/format.md). May be shared by threads."""
+    """An open segment file (docs/format.md). Threads may share it."""
 
     @staticmethod
     def open(path: str | PathLike[str], *, verify: bool = True) -> Segment:
-        """Map a file and check it: with ``verify`` every byte, else sizes, places and the header's checksums."""
+        """Map and check a file.
+
+        With ``verify`` every byte, otherwise sizes, places and the checksums of header and table.
+        """
 
     def check_deep(self) -> None:
-        """Every byte, and that the postings are the forward index turned over: exact search relies on it.
+        """Verify every byte, and compare the postings with the forward index.
 
-        No checksum shows the work of a broken writer. Takes time in proportion to the file, and memory to the weights
-        of 2^14 units. Raises CorruptIndex.
+        Exact search relies on it. No checksum shows the work of a broken writer. The time is linear
+        in the size of the file, the memory in the weights of 2^14 passages. Raises CorruptIndex.
         """
 
     @property
-    def units(self) -> int: ...
+    def passages(self) -> int:
+        """The number of passages."""
+
     @property
-    def bytes(self) -> int: ...
+    def bytes(self) -> int:
+        """The length of the file."""
+
     @property
     def checksum(self) -> int:
         """The header's checksum, which covers the rest."""
 
     def nnz(self, field: int) -> int:
-        """Stored weights of a field."""
-
-    def ordinal(self, row: int) -> int | None:
-        """The first unit of a document, by its row; None where the segment has none."""
+        """The number of stored weights of a field."""
 
     def rows(self) -> NDArray[np.uint32]:
-        """The row of each unit's document; a copy."""
+        """The row of each passage's document; a copy."""
 
     def chunks(self) -> NDArray[np.uint32]:
-        """The number of each unit within its document, from 0; a copy."""
+        """The number of each passage within its document, from 0; a copy."""
 
     def spans(self) -> NDArray[np.uint32]:
-        """First and end character of each unit, in turn: [2 * units]; a copy."""
+        """The first and end character of each passage, in turn: [2 * passages]; a copy."""
 
     def parts(self) -> list[tuple[int, int, int]]:
         """Every section: kind, field (2^32 - 1 for none), bytes."""
 
     def extra(self, kind: int, field: int) -> NDArray[np.uint8] | None:
-        """A section of kind 48 or more as it lies in the file: read-only, at a multiple of 64 bytes, no copy."""
-
-    def word_fields(self) -> list[int]:
-        """The numbers of the open fields, ascending."""
+        """A section of kind 48 or more, in place: read-only, at a multiple of 64 bytes, no copy."""
 
     def words(self, field: int) -> WordField:
-        """The words of an open field, in place: no copy, and the segment stays open as long as they are used.
+        """An open field, in place: no copy, and the segment stays open while it is used.
 
-        They were checked with the segment. Raises KeyError where it has none.
+        It was checked with the segment. Raises KeyError if the segment has none.
         """
 
     def forward(
         self, field: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint16], NDArray[np.float32]]:
-        """The forward index, copied: starts [units + 1], terms [nnz], impacts [nnz], scales [units]."""
+        """A copy of the forward index.
+
+        Starts [passages + 1], terms [nnz], impacts [nnz], scales [passages].
+        """
 
     def document_frequencies(
-        self, field: int, units: NDArray[np.uint64] | None = None
+        self, field: int, passages: NDArray[np.uint64] | None = None
     ) -> NDArray[np.uint64]:
-        """Of each term, how many units of a set have it (bit i % 64 of word i // 64; None: all): [vocabulary_size]."""
+        """For each term, the number of passages in the set that have it: [vocabulary_size]."""
 
     def vector(
         self, field: int, ordinal: int
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint16], float]:
-        """One unit: its terms, their impacts, its scale. A stored weight is impact * scale in float64."""
+        """One passage: its terms, their impacts, its scale.
+
+        A stored weight is impact * scale in float64.
+        """
 
 def write_segment(
     path: str | PathLike[str],
@@ -162,11 +172,12 @@ def write_segment(
     memory: int = ...,
     threads: int = 1,
 ) -> tuple[int, int]:
-    """Write a segment durably; returns its length in bytes and its checksum.
+    """Write a segment durably; return its length in bytes and its checksum.
 
-    ``spans`` is [2 * units], first and end in turn. A field is (number, vocabulary_size, indptr, terms, weights), CSR
-    with one row a unit. An extra is (kind, field, bytes), kind at least 48, kept as it is. ``memory``: bytes for the
-    postings that are laid out at a time; 1 GiB unless told.
+    ``spans`` is [2 * passages], first and end in turn. A field is (number, vocabulary_size, indptr,
+    terms, weights), CSR with one row per passage. An extra is (kind, field, bytes), of kind 48 or
+    more, stored as it is. ``memory`` is the number of bytes for the postings that are laid out at a
+    time, by default 1 GiB.
     """
 
 def merge_segments(
@@ -177,12 +188,12 @@ def merge_segments(
     memory: int = ...,
     threads: int = 1,
 ) -> tuple[int, int]:
-    """Write the units of several segments, in their order, as one; the stored weights are copied as they are.
+    """Write the passages of several segments, in their order, as one.
 
-    Beside each source, the ordinals to keep (bit i % 64 of word i // 64), or None for all. ``extras`` are those of
-    the new segment (for words, those that `merge_words` gives of ``segment.words(field)`` and the same sets); those of
-    the sources are not looked at. A source that was opened without ``verify`` is verified first. Returns as
-    `write_segment`.
+    Stored weights are copied as they are. Each source has the set of passages to keep. ``extras``
+    are those of the new segment; those of the sources are ignored. For words, pass what
+    `merge_words` returns for ``segment.words(field)`` and the same sets. A source that was opened
+    without ``verify`` is verified first. Returns what `write_segment` returns.
     """
 
 def search(
@@ -203,66 +214,70 @@ def search(
     NDArray[np.uint32],
     NDArray[np.uint32],
 ]:
-    """The best ``k`` units of each query (CSR): indptr, scores, rows, segments, ordinals; best first.
+    """Find the best ``k`` passages of each query (CSR), best first.
 
-    Beside each segment, the ordinals that may be found (bit i % 64 of word i // 64), or None for all. Equal scores are
-    ordered by row. Units that score zero are no hits. ``effort``, in (0, 1]: the share of a query's postings that is
-    read, strongest contributions first; at 1 the result is exact.
+    Returns indptr, scores, rows, segments and ordinals. Each segment has the set of passages that
+    may be found. Equal scores are ordered by row. Passages that score zero are not hits.
+    ``effort``, in (0, 1], is the share of a query's postings that is read, highest impacts first;
+    at 1 the result is exact.
     """
 
 def strings_at(
     starts: NDArray[np.uint64], text: NDArray[np.uint8], places: NDArray[np.uint32]
 ) -> list[str]:
-    """Of strings that lie in ``text`` as UTF-8, one after the other, those at some places.
+    """Decode the strings at ``places`` of ``text``, which has them in UTF-8, one after the other.
 
-    String i is bytes ``starts[i]`` to ``starts[i + 1]``. Raises CorruptIndex where one is past the text, or no UTF-8.
+    String i is bytes ``starts[i]`` to ``starts[i + 1]``. Raises CorruptIndex if one exceeds the
+    text or is not UTF-8.
     """
 
 @final
 class WordField:
-    """An open field of a segment: which words its units have, and how often (docs/format.md). May be shared by threads.
+    """An open field of a segment: which words its passages have, and how often (docs/format.md).
 
-    A set of units is uint64 words, bit ``i % 64`` of word ``i // 64`` for ordinal i; None is every unit.
+    Threads may share it.
     """
 
     @staticmethod
-    def from_sections(
-        sections: Mapping[int, bytes], units: int, *, verify: bool = True
-    ) -> WordField:
-        """Copy and check sections of `build_words` or `merge_words`; without ``verify`` not every posting."""
+    def from_sections(sections: Mapping[int, bytes], passages: int) -> WordField:
+        """Copy and check sections of `build_words` or `merge_words`, of ``passages`` passages."""
 
     @property
-    def units(self) -> int: ...
+    def passages(self) -> int:
+        """The number of passages."""
+
     @property
     def terms(self) -> int:
-        """Distinct words."""
-
-    @property
-    def nnz(self) -> int:
-        """Pairs of a word and a unit that has it."""
+        """The number of distinct words."""
 
     def words(self) -> list[str]:
         """The dictionary, ascending by code points; a copy."""
 
     def lengths(self) -> NDArray[np.uint32]:
-        """Words in each unit, repetitions counted; a copy."""
+        """The number of words in each passage, repetitions counted; a copy."""
 
     def totals(self, live: NDArray[np.uint64] | None = None) -> tuple[int, int]:
-        """Number of units and sum of their lengths, of those in the set."""
+        """The number of passages in the set, and the sum of their lengths."""
 
-    def unit(self, ordinal: int) -> list[tuple[str, int]]:
-        """One unit's words with their frequencies, ascending. Looks every word of the dictionary up."""
+    def passage(self, ordinal: int) -> list[tuple[str, int]]:
+        """One passage's words with their frequencies, ascending.
+
+        Looks up every word of the dictionary.
+        """
 
 @final
 class WordQuery:
-    """Weighted words, BM25's parameters, and what it knows of the collection.
+    """Weighted words with BM25's parameters and the statistics of the collection.
 
     Args:
         words: each word once, with its weight in the query, finite and >= 0.
-        document_frequencies: uint64, of each word, over the same live units as ``units`` and ``total_length``.
+        document_frequencies: uint64, of each word, over the same live passages as ``passages`` and
+            ``total_length``.
+        passages: number of live passages.
+        total_length: sum of their lengths.
         k1: finite and >= 0; how soon repetition stops to count.
         b: 0 to 1; how much length counts.
-        rounded_lengths: take the lengths that Lucene's norms keep.
+        rounded_lengths: round lengths as Lucene's norms do.
     """
 
     def __new__(
@@ -270,7 +285,7 @@ class WordQuery:
         words: Sequence[tuple[str, float]],
         document_frequencies: NDArray[np.uint64],
         *,
-        units: int,
+        passages: int,
         total_length: int,
         k1: float,
         b: float,
@@ -283,13 +298,17 @@ class WordQuery:
         allowed: Sequence[NDArray[np.uint64] | None],
         k: int,
     ) -> tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
-        """The best ``k`` of the allowed units, exact: scores, rows, segments, ordinals; best first.
+        """Find the best ``k`` of the allowed passages, exactly, best first.
 
-        Equal scores are ordered by row. Units that score zero are no hits.
+        Returns scores, rows, segments and ordinals. Equal scores are ordered by row. Passages that
+        score zero are not hits.
         """
 
     def contributions(self, field: WordField, ordinal: int) -> list[tuple[str, int, float, float]]:
-        """Word, frequency, idf and share of a unit's score; summed in this order they are the score."""
+        """Word, frequency, idf and share of a passage's score.
+
+        The shares, summed in this order, are the score.
+        """
 
 def build_words(
     words: Sequence[str],
@@ -297,35 +316,38 @@ def build_words(
     terms: NDArray[np.uint32],
     counts: NDArray[np.uint32],
 ) -> list[tuple[int, bytes]]:
-    """The sections (kind, bytes) of an open field, ascending by kind.
+    """Build the sections (kind, bytes) of an open field, ascending by kind.
 
-    CSR with one row a unit: ``terms`` are places in ``words``, each once a unit, in any order. Words are distinct, 1 to
-    255 bytes of UTF-8; one that no unit has is not stored.
+    CSR with one row per passage: ``terms`` are indices into ``words``, each once per passage, in
+    any order. Words are distinct, 1 to 255 bytes of UTF-8. A word that no passage has is not
+    stored.
     """
 
 def merge_words(
-    fields: Sequence[WordField],
-    kept: Sequence[NDArray[np.uint64] | None],
-    order: tuple[NDArray[np.uint32], NDArray[np.uint32]] | None = None,
+    fields: Sequence[WordField], kept: Sequence[NDArray[np.uint64] | None]
 ) -> list[tuple[int, bytes]]:
-    """The sections of the kept units, one field after the other, or in ``order``: sources, ordinals.
+    """Build the sections of the kept passages, one field after the other.
 
-    An order has each kept unit once. The bytes are those that `build_words` gives for these units.
+    The bytes are those that `build_words` returns for these passages.
     """
 
 def document_frequencies(
     fields: Sequence[WordField], live: Sequence[NDArray[np.uint64] | None], words: Sequence[str]
 ) -> NDArray[np.uint64]:
-    """For each word, the live units that have it."""
+    """For each word, the number of live passages that have it."""
 
 def split_words(text: str) -> list[str]:
-    """The words of a text as they stand in it: Unicode's default word boundaries (UAX #29)."""
+    """The words of a text, unchanged: Unicode's default word boundaries (UAX #29)."""
 
 def sentence_starts(text: str) -> NDArray[np.uint64]:
-    """Where the sentences of a text begin, in characters, ascending from 0: Unicode's default boundaries (UAX #29).
+    """Where the sentences of a text begin, in characters, ascending from 0.
 
-    White space behind a sentence belongs to it, and every line end is a border. Nothing for an empty text.
+    Boundaries are Unicode's default ones (UAX #29). White space after a sentence belongs to it, and
+    every line end is a boundary. Empty for an empty text.
     """
 
 def number_words(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32]]:
-    """Texts split and their words numbered: distinct words by first occurrence, indptr, and a number for each word."""
+    """Split texts and number their words.
+
+    Returns the distinct words by first occurrence, indptr, and a number for each word.
+    """

@@ -1,4 +1,4 @@
-"""A reader of segment files written from docs/format.md alone: NumPy and xxhash, nothing of Lexpand."""
+"""A reader of segment files, written from docs/format.md alone, with NumPy and xxhash."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,11 @@ class Section:
 
 @dataclass
 class PlainSegment:
-    """Every array of a segment, checked against the page; of format 1 what format 2 has unchanged."""
+    """Every array of a segment, checked against docs/format.md."""
 
     data: bytes
     field: int = 0
-    """The closed field that is read."""
+    """The closed field to read."""
 
     @classmethod
     def read(cls, path: Path) -> "PlainSegment":
@@ -50,7 +50,7 @@ class PlainSegment:
         return number(self.data, 56, 8)
 
     @property
-    def units(self) -> int:
+    def passages(self) -> int:
         return number(self.data, 24, 8)
 
     def sections(self) -> list[Section]:
@@ -62,11 +62,11 @@ class PlainSegment:
         ]
 
     def check_frame(self) -> None:
-        """Header, table, checksums, places and padding."""
+        """Check the header, the table, checksums, places and padding."""
         data, sections = self.data, self.sections()
         table_end = 64 + 32 * len(sections)
         assert data[:8] == MAGIC
-        assert self.version in (1, 2)
+        assert self.version == 2
         assert number(data, 16, 8) == len(data)
         assert number(data, 32, 8) == xxhash.xxh3_64_intdigest(data[64:table_end])
         assert data[40:56] == bytes(16)
@@ -107,22 +107,22 @@ class PlainSegment:
         return self.header[1]
 
     def forward(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Unit, term, impact and stored weight of every entry of the forward index."""
+        """Passage, term, impact and stored weight of every entry of the forward index."""
         starts = self.array(18, "<u8").astype(np.int64)
         terms = self.array(19, "<u2" if self.vocabulary_size <= 1 << 16 else "<u4")
         impacts = self.array(20, "<u2")
         assert starts[0] == 0
         assert starts[-1] == self.nnz == len(terms) == len(impacts)
         assert (np.diff(starts) >= 0).all()
-        units = np.repeat(np.arange(self.units), np.diff(starts))
-        stored = impacts.astype(np.float64) * self.array(17, "<f4").astype(np.float64)[units]
-        return units, terms.astype(np.int64), impacts, stored
+        passages = np.repeat(np.arange(self.passages), np.diff(starts))
+        stored = impacts.astype(np.float64) * self.array(17, "<f4").astype(np.float64)[passages]
+        return passages, terms.astype(np.int64), impacts, stored
 
     def check_closed(self) -> None:
-        """Everything that a closed field says beside its forward index, against what the forward index makes it."""
-        units, terms, impacts, stored = self.forward()
-        same_unit = units[1:] == units[:-1]
-        assert (terms[1:][same_unit] > terms[:-1][same_unit]).all()
+        """Compare all sections of a closed field with what its forward index implies."""
+        passages, terms, impacts, stored = self.forward()
+        same_passage = passages[1:] == passages[:-1]
+        assert (terms[1:][same_passage] > terms[:-1][same_passage]).all()
         assert (impacts >= 1).all()
         assert (terms < self.vocabulary_size).all()
         places = self.check_terms(terms)
@@ -136,8 +136,8 @@ class PlainSegment:
         ).all()
         bounds = smallest_bounds(stored, steps[places])
         self.check_shares(places, bounds)
-        kept = self.check_rows(units, places, bounds)
-        self.check_postings(units[kept], places[kept], bounds[kept])
+        kept = self.check_rows(passages, places, bounds)
+        self.check_postings(passages[kept], places[kept], bounds[kept])
 
     def check_terms(self, terms: np.ndarray) -> np.ndarray:
         """The place of each term among the terms that occur."""
@@ -152,17 +152,23 @@ class PlainSegment:
             reach = (of_term[:, None] >= LEVELS).sum(axis=0)
             assert share.tolist() == [-(-255 * int(part) // len(of_term)) for part in reach]
 
-    def check_rows(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-        """Which weights have postings."""
-        dense, cuts, width = self.array(29, "<u4"), self.array(30, "u1"), -(-self.units // 64) * 64
+    def check_rows(
+        self, passages: np.ndarray, places: np.ndarray, bounds: np.ndarray
+    ) -> np.ndarray:
+        """Check the dense impact rows and block maxima; return which weights have postings."""
+        dense, cuts, width = (
+            self.array(29, "<u4"),
+            self.array(30, "u1"),
+            -(-self.passages // 64) * 64,
+        )
         rows = self.array(31, "u1").reshape(len(dense), width)
-        kept = np.ones(len(units), bool)
+        kept = np.ones(len(passages), bool)
         assert (np.diff(dense.astype(np.int64)) > 0).all()
         for place, cut, row in zip(dense.tolist(), cuts.tolist(), rows, strict=True):
             assert cut in {0, *LEVELS.tolist()}
             of_term = places == place
             expected = np.zeros(width, np.uint8)
-            expected[units[of_term]] = bounds[of_term]
+            expected[passages[of_term]] = bounds[of_term]
             assert row.tolist() == expected.tolist()
             kept &= ~of_term | ((cut > 0) & (bounds >= cut))
         if any((section.kind, section.field) == (32, self.field) for section in self.sections()):
@@ -172,37 +178,37 @@ class PlainSegment:
             )
         return kept
 
-    def check_postings(self, units: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:
-        """In runs, by sub-block, falling bound and ordinal; with splits."""
-        blocks, offsets = np.divmod(units, BLOCK)
-        runs = places * -(-self.units // BLOCK) + blocks
-        order = np.lexsort((offsets, -bounds, offsets // SUB_BLOCK, runs))
+    def check_postings(self, passages: np.ndarray, places: np.ndarray, bounds: np.ndarray) -> None:
+        """Check the order of postings: block, sub-block, descending bound, ordinal; and splits."""
+        blocks, offsets = np.divmod(passages, BLOCK)
+        numbers = places * -(-self.passages // BLOCK) + blocks
+        order = np.lexsort((offsets, -bounds, offsets // SUB_BLOCK, numbers))
         assert self.array(23, "<u2").tolist() == offsets[order].tolist()
         assert self.array(24, "u1").tolist() == bounds[order].tolist()
         assert self.header[6] | self.header[7] << 32 == len(order)
         split_places = self.array(26, "<u4")
-        counts = np.bincount(runs, minlength=len(split_places))
+        counts = np.bincount(numbers, minlength=len(split_places))
         self.check_starts(counts)
         long = np.flatnonzero(counts >= 64)
         expected = np.full(len(counts), NONE, np.int64)
         expected[long] = np.arange(len(long))
         assert split_places.tolist() == expected.tolist()
         before = [
-            [int((offsets[runs == run] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)]
-            for run in long
+            [int((offsets[numbers == block] < sub * SUB_BLOCK).sum()) for sub in range(1, 4)]
+            for block in long
         ]
         assert self.array(27, "<u2").reshape(-1, 3).tolist() == before
 
     def check_starts(self, counts: np.ndarray) -> None:
-        blocks = -(-self.units // BLOCK)
+        blocks = -(-self.passages // BLOCK)
         starts = self.array(22, "<u8").astype(np.int64).reshape(-1, blocks + 1)
         ends = np.cumsum(counts)
         assert starts[:, 1:].reshape(-1).tolist() == ends.tolist()
         assert starts[:, 0].tolist() == [0, *starts[:-1, -1].tolist()][: len(starts)]
 
     def words(self, field: int) -> list[dict[str, int]]:
-        """How often each unit of an open field has its words."""
-        _, units, words, postings, total, _ = self.array(48, "<u8", field).tolist()
+        """The words of each passage of an open field, with their frequencies."""
+        _, passages, words, postings, total, _ = self.array(48, "<u8", field).tolist()
         starts, text = self.array(49, "<u4", field).tolist(), self.array(50, "u1", field).tobytes()
         pairs, blocks = self.array(51, "<u4", field).tolist(), self.array(52, "<u2", field).tolist()
         places, offsets = (
@@ -211,25 +217,27 @@ class PlainSegment:
         )
         frequencies = self.array(55, "u1", field).astype(np.int64)
         frequencies[self.array(56, "<u8", field).astype(np.int64)] = self.array(57, "<u4", field)
-        found: list[dict[str, int]] = [{} for _ in range(units)]
+        found: list[dict[str, int]] = [{} for _ in range(passages)]
         for word in range(words):
             name = text[starts[word] : starts[word + 1]].decode()
             for pair in range(pairs[word], pairs[word + 1]):
                 for place in range(places[pair], places[pair + 1]):
                     found[blocks[pair] * BLOCK + offsets[place]][name] = int(frequencies[place])
         assert sum(map(len, found)) == postings
-        assert [sum(unit.values()) for unit in found] == self.array(58, "<u4", field).tolist()
-        assert sum(sum(unit.values()) for unit in found) == total
+        assert [sum(passage.values()) for passage in found] == self.array(58, "<u4", field).tolist()
+        assert sum(sum(passage.values()) for passage in found) == total
         return found
 
     def scores(self, terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(sum of q[t] * impact[t]) * scale, added up one term after the other."""
+        """(sum of q[t] * impact[t]) * scale, one term after the other."""
         query = dict(zip(terms.tolist(), weights.astype(np.float64).tolist(), strict=True))
-        sums = [0.0] * self.units
-        units, of, impacts, _ = self.forward()
-        for unit, term, impact in zip(units.tolist(), of.tolist(), impacts.tolist(), strict=True):
+        sums = [0.0] * self.passages
+        passages, of, impacts, _ = self.forward()
+        for passage, term, impact in zip(
+            passages.tolist(), of.tolist(), impacts.tolist(), strict=True
+        ):
             if term in query:
-                sums[unit] += query[term] * float(impact)
+                sums[passage] += query[term] * float(impact)
         return np.array(sums) * self.array(17, "<f4").astype(np.float64)
 
 

@@ -20,32 +20,32 @@ from lexpand.index.columns import ColumnType, encode_column, open_column
 GOLDEN = Path(__file__).parents[1] / "golden" / "segment_v2_maxima.seg"
 EARLIER = GOLDEN.with_name("segment_v2.seg")
 
-UNITS = 1100
+PASSAGES = 1100
 VOCABULARY = 64
 WIDE = 70_000
 WORDS = ["all", "seventh", "süß", "東京"]
-KEYWORDS = [[["red"], [], ["blue", "red"]][unit % 3] for unit in range(UNITS)]
-PRICES: list[list[float]] = [[unit / 4] for unit in range(UNITS)]
+KEYWORDS = [[["red"], [], ["blue", "red"]][passage % 3] for passage in range(PASSAGES)]
+PRICES: list[list[float]] = [[passage / 4] for passage in range(PASSAGES)]
 
 
-def weights_of(unit: int) -> dict[int, float]:
-    """Terms 0 and 2 dense with postings (0 with splits), 1 dense without, 3 and above rare; a unit without any."""
-    if unit == 5:
+def weights_of(passage: int) -> dict[int, float]:
+    """Terms 0 and 2 dense with postings (0 with splits), 1 dense without, 3 and above rare; a passage without any."""
+    if passage == 5:
         return {}
-    mixed = unit * 2_654_435_761 % 2**32 >> 8
+    mixed = passage * 2_654_435_761 % 2**32 >> 8
     found = {0: 0.125 + (mixed % 64 / 32) ** 3}
-    if unit % 2:
+    if passage % 2:
         found[1] = 2.5
-    if unit % 15 == 0:
-        found[2] = 0.25 + unit % 7 / 4
+    if passage % 15 == 0:
+        found[2] = 0.25 + passage % 7 / 4
     return found | {3 + mixed % 61: 1 + mixed % 5 / 8}
 
 
-def words_of(unit: int) -> dict[str, int]:
+def words_of(passage: int) -> dict[str, int]:
     return (
-        {"all": 1 + unit % 290}
-        | ({"seventh": 2, "süß": 1} if unit % 7 == 0 else {})
-        | ({"東京": 1} if unit == 9 else {})
+        {"all": 1 + passage % 290}
+        | ({"seventh": 2, "süß": 1} if passage % 7 == 0 else {})
+        | ({"東京": 1} if passage == 9 else {})
     )
 
 
@@ -53,18 +53,18 @@ def closed(
     number: int, vocabulary: int, factor: int
 ) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
     rows = [
-        {term * factor: weight for term, weight in weights_of(unit).items()}
-        for unit in range(UNITS)
+        {term * factor: weight for term, weight in weights_of(passage).items()}
+        for passage in range(PASSAGES)
     ]
     vectors = SparseVectors.from_rows(rows, vocabulary)
     return number, vocabulary, vectors.indptr, vectors.terms, vectors.weights
 
 
 def extras() -> Iterator[tuple[int, int, np.ndarray]]:
-    counted = [words_of(unit) for unit in range(UNITS)]
+    counted = [words_of(passage) for passage in range(PASSAGES)]
     indptr = np.cumsum([0, *map(len, counted)], dtype=np.int64)
-    terms = np.array([WORDS.index(word) for unit in counted for word in unit], np.uint32)
-    counts = np.array([count for unit in counted for count in unit.values()], np.uint32)
+    terms = np.array([WORDS.index(word) for passage in counted for word in passage], np.uint32)
+    counts = np.array([count for passage in counted for count in passage.values()], np.uint32)
     for field, sections in {
         1: _native.build_words(WORDS, indptr, terms, counts),
         2: encode_column(ColumnType.KEYWORD, KEYWORDS),
@@ -75,10 +75,12 @@ def extras() -> Iterator[tuple[int, int, np.ndarray]]:
 
 def make_golden(path: Path) -> None:
     """Two chunks a document."""
-    units = np.arange(UNITS, dtype=np.uint32)
-    spans = np.stack([units % 2 * 50, units % 2 * 50 + 80], axis=1).reshape(-1).astype(np.uint32)
+    passages = np.arange(PASSAGES, dtype=np.uint32)
+    spans = (
+        np.stack([passages % 2 * 50, passages % 2 * 50 + 80], axis=1).reshape(-1).astype(np.uint32)
+    )
     fields = [closed(0, VOCABULARY, 1), closed(7, WIDE, 1093)]
-    _native.write_segment(path, units // 2, units % 2, spans, fields, list(extras()))
+    _native.write_segment(path, passages // 2, passages % 2, spans, fields, list(extras()))
 
 
 QUERIES = [{0: 1.0, 2: 0.5}, {1: 0.25, 2: 2.0, 17: 3.0}, {2: 1.0}, {0: 0.01, 1: 1.0, 63: 8.0}]
@@ -120,12 +122,14 @@ def found_in(
 def words_found(segment: _native.Segment) -> list[tuple[int, float]]:
     field = segment.words(1)
     words = ["seventh", "東京"]
-    units, total = field.totals()
+    passages, total = field.totals()
     df = _native.document_frequencies([field], [None], words)
     query = _native.WordQuery(
-        [(word, 1.0) for word in words], df, units=units, total_length=total, k1=1.2, b=0.75
+        [(word, 1.0) for word in words], df, passages=passages, total_length=total, k1=1.2, b=0.75
     )
-    scores, _, _, ordinals = query.search([field], [np.arange(UNITS, dtype=np.uint32)], [None], 4)
+    scores, _, _, ordinals = query.search(
+        [field], [np.arange(PASSAGES, dtype=np.uint32)], [None], 4
+    )
     return list(zip(ordinals.tolist(), scores.tolist(), strict=True))
 
 
@@ -152,29 +156,31 @@ def test_the_golden_is_the_file_of_the_page(
 ) -> None:
     segment = PlainSegment(PlainSegment.read(path).data, field)
     segment.check_closed()
-    assert (segment.version, segment.units) == (2, UNITS)
-    assert segment.rows.tolist() == [unit // 2 for unit in range(UNITS)]
-    units, terms, _, stored = segment.forward()
-    for unit in range(UNITS):
-        weights = weights_of(unit)
-        assert terms[units == unit].tolist() == [term * factor for term in weights]
-        assert stored[units == unit].tolist() == pytest.approx(list(weights.values()), rel=1e-3)
+    assert (segment.version, segment.passages) == (2, PASSAGES)
+    assert segment.rows.tolist() == [passage // 2 for passage in range(PASSAGES)]
+    passages, terms, _, stored = segment.forward()
+    for passage in range(PASSAGES):
+        weights = weights_of(passage)
+        assert terms[passages == passage].tolist() == [term * factor for term in weights]
+        assert stored[passages == passage].tolist() == pytest.approx(
+            list(weights.values()), rel=1e-3
+        )
     assert segment.array(29, "<u4").tolist() == dense
     assert segment.array(30, "u1").tolist()[1] == 0 < segment.array(30, "u1").tolist()[0]
     assert len(segment.array(27, "<u2")) >= 3
 
 
 def test_the_words_of_the_golden_are_those_of_the_page() -> None:
-    assert PlainSegment.read(GOLDEN).words(1) == [words_of(unit) for unit in range(UNITS)]
+    assert PlainSegment.read(GOLDEN).words(1) == [words_of(passage) for passage in range(PASSAGES)]
 
 
 def test_the_columns_of_the_golden_are_read() -> None:
     segment = _native.Segment.open(GOLDEN)
-    keywords = open_column(ColumnType.KEYWORD, lambda kind: segment.extra(kind, 2), UNITS)
+    keywords = open_column(ColumnType.KEYWORD, lambda kind: segment.extra(kind, 2), PASSAGES)
     assert list(keywords.strings) == ["blue", "red"]
     assert keywords.starts is not None
     assert keywords.starts.tolist() == np.cumsum([0, *map(len, KEYWORDS)]).tolist()
-    prices = open_column(ColumnType.NUMBER, lambda kind: segment.extra(kind, 3), UNITS)
+    prices = open_column(ColumnType.NUMBER, lambda kind: segment.extra(kind, 3), PASSAGES)
     assert prices.values.tolist() == [price for (price,) in PRICES]
 
 

@@ -18,6 +18,7 @@ from lexpand.errors import (
     LexpandError,
     NewerFormat,
     NotAnIndex,
+    OlderFormat,
     StorageError,
 )
 
@@ -86,11 +87,7 @@ def test_a_catalog_that_is_no_database(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.sqlite"
     catalog.write_text("A list of the things in the cellar. " * 100)
     refused(
-        tmp_path,
-        CorruptIndex,
-        str(catalog),
-        "is damaged",
-        "restore it from a copy, or index again",
+        tmp_path, CorruptIndex, str(catalog), "is damaged", "restore it from a copy, or index again"
     )
     with pytest.raises(IndexStateError, match=r"catalog\.sqlite"):
         Index.create(tmp_path, SPACE)
@@ -212,6 +209,15 @@ def test_a_newer_segment(path: Path) -> None:
     refused(path, NewerFormat, str(file), "upgrade lexpand")
 
 
+def test_an_older_segment(path: Path) -> None:
+    file = segment_of(path)
+    data = bytearray(file.read_bytes())
+    data[8] = 1
+    data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
+    file.write_bytes(data)
+    refused(path, OlderFormat, str(file), "format 1, made before the first release: index again")
+
+
 def test_a_file_of_another_kind(path: Path) -> None:
     file = segment_of(path)
     file.write_bytes(b"PK\x03\x04" + bytes(1000))
@@ -297,7 +303,7 @@ def test_every_bit_of_a_small_segment(path: Path) -> None:
     """Without `verify`: whatever one flipped bit makes of it, the answer is a list or an error of ours."""
     file = segment_of(path)
     whole = file.read_bytes()
-    assert PlainSegment.read(file).units == 2
+    assert PlainSegment.read(file).passages == 2
     seen = 0
     for place in range(0, len(whole), 3):
         change(file, place, bit=place % 8)
@@ -315,11 +321,7 @@ def test_a_refused_index_is_not_held(path: Path, spoil: Callable[[Path], object]
     spoil(path)
     with pytest.raises(CorruptIndex) as kept:  # the error, and with it the frames that it passed
         Index.open(path)
-    assert {entry.name for entry in path.iterdir()} == {
-        "catalog.sqlite",
-        "segments",
-        "writer.lock",
-    }
+    assert {entry.name for entry in path.iterdir()} == {"catalog.sqlite", "segments", "writer.lock"}
     assert str(path) in str(kept.value)
     shutil.copytree(copy, path, dirs_exist_ok=True)
     with Index.open(path) as index:

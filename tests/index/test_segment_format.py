@@ -32,31 +32,31 @@ def check_inside(segment: PlainSegment) -> None:
     assert segment.version == _native.SEGMENT_FORMAT
     assert [segment.header[0], *segment.header[4:6]] == [0, 16, 14]
     spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2)
-    assert len(spans) == len(segment.rows) == segment.units
-    assert segment.array(2, "<u4", 0xFFFFFFFF).tolist() == [0] * segment.units
+    assert len(spans) == len(segment.rows) == segment.passages
+    assert segment.array(2, "<u4", 0xFFFFFFFF).tolist() == [0] * segment.passages
 
 
 def check_weights(segment: PlainSegment, vectors: SparseVectors) -> None:
     """Impacts and scales are what the page says that the writer makes of the vectors."""
-    units, terms, impacts, stored = segment.forward()
+    passages, terms, impacts, stored = segment.forward()
     scales = segment.array(17, "<f4").astype(np.float64)
-    for unit in range(segment.units):
-        given_terms, weights = vectors.row(unit)
+    for passage in range(segment.passages):
+        given_terms, weights = vectors.row(passage)
         weights = weights.astype(np.float64)
-        at = units == unit
+        at = passages == passage
         assert terms[at].tolist() == given_terms[weights > 0].tolist()
         if not at.any():
-            assert scales[unit] == 0
+            assert scales[passage] == 0
             continue
         exact = weights.max() / 65535
         assert (
             exact
-            <= scales[unit]
+            <= scales[passage]
             <= max(float(np.nextafter(np.float32(exact), np.float32(np.inf))), 2**-126)
         )
         weights = weights[weights > 0]
-        small = weights < scales[unit] / 2
-        assert (np.abs(stored[at] - weights)[~small] <= scales[unit] * 0.5000001).all()
+        small = weights < scales[passage] / 2
+        assert (np.abs(stored[at] - weights)[~small] <= scales[passage] * 0.5000001).all()
         assert (impacts[at][small] == 1).all()
 
 
@@ -78,15 +78,15 @@ def same_scores(
 
 def test_real_texts(real: RealCollection) -> None:
     segments = segments_of(real.path)
-    assert [segment.units for segment in segments] == [120, 1, 179]
+    assert [segment.passages for segment in segments] == [120, 1, 179]
     first = 0
     for segment in segments:
         check_inside(segment)
-        check_weights(segment, real.vectors[first : first + segment.units])
-        documents = real.documents[first : first + segment.units]
+        check_weights(segment, real.vectors[first : first + segment.passages])
+        documents = real.documents[first : first + segment.passages]
         spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2).tolist()
         assert spans == [[0, len(document.full_text)] for document in documents]
-        first += segment.units
+        first += segment.passages
     with Index.open(real.path) as index:
         assert sum(same_scores(index, segments, real.queries[:8])) > 800
         assert sum(segment.nnz for segment in segments) == index.info().nnz
@@ -137,7 +137,7 @@ def written(path: Path, vectors: SparseVectors) -> PlainSegment:
 
 
 def test_two_blocks(tmp_path: Path) -> None:
-    """Postings of a term are cut at 2^16 units."""
+    """Postings of a term are cut at 2^16 passages."""
     n = (1 << 16) + 3
     weights = np.random.default_rng(1).random(2 * n) + 0.01
     terms = np.stack([np.arange(n) % 25, np.arange(n) % 30 + 25], axis=1).reshape(-1)
@@ -177,7 +177,7 @@ def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
     database.close()
     files = sorted((path / "segments").iterdir())
     assert listed == [
-        (file.name, i + 1, None, segment.units, file.stat().st_size, f"{segment.checksum:016x}")
+        (file.name, i + 1, None, segment.passages, file.stat().st_size, f"{segment.checksum:016x}")
         for i, (file, segment) in enumerate((file, PlainSegment.read(file)) for file in files)
     ]
     assert {entry.name for entry in path.iterdir()} == {

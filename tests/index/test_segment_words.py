@@ -20,17 +20,17 @@ from lexpand._native import (
 )
 from lexpand.errors import CorruptIndex
 
-UNITS = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
+PASSAGES = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
 OTHERS = [["zug"] * 300, ["c", "a"]]
 FIELD = 4
 
 
-def sections(units: Sequence[Sequence[str]]) -> list[tuple[int, bytes]]:
-    words = sorted({word for unit in units for word in unit})
-    counted = [Counter(unit) for unit in units]
+def sections(passages: Sequence[Sequence[str]]) -> list[tuple[int, bytes]]:
+    words = sorted({word for passage in passages for word in passage})
+    counted = [Counter(passage) for passage in passages]
     indptr = np.cumsum([0, *map(len, counted)], dtype=np.int64)
-    terms = np.array([words.index(word) for unit in counted for word in unit], np.uint32)
-    counts = np.array([count for unit in counted for count in unit.values()], np.uint32)
+    terms = np.array([words.index(word) for passage in counted for word in passage], np.uint32)
+    counts = np.array([count for passage in counted for count in passage.values()], np.uint32)
     return build_words(words, indptr, terms, counts)
 
 
@@ -38,17 +38,22 @@ def as_extras(found: Sequence[tuple[int, bytes]]) -> list[tuple[int, int, NDArra
     return [(kind, FIELD, np.frombuffer(raw, np.uint8)) for kind, raw in found]
 
 
-def written(path: Path, found: Sequence[tuple[int, bytes]], units: int, first: int = 0) -> Path:
-    rows = np.arange(first, first + units, dtype=np.uint32)
+def written(path: Path, found: Sequence[tuple[int, bytes]], passages: int, first: int = 0) -> Path:
+    rows = np.arange(first, first + passages, dtype=np.uint32)
     write_segment(
-        path, rows, np.zeros(units, np.uint32), np.zeros(2 * units, np.uint32), [], as_extras(found)
+        path,
+        rows,
+        np.zeros(passages, np.uint32),
+        np.zeros(2 * passages, np.uint32),
+        [],
+        as_extras(found),
     )
     return path
 
 
 @pytest.fixture
 def segments(tmp_path: Path) -> list[Segment]:
-    first = written(tmp_path / "a.seg", sections(UNITS), len(UNITS))
+    first = written(tmp_path / "a.seg", sections(PASSAGES), len(PASSAGES))
     return [
         Segment.open(first),
         Segment.open(written(tmp_path / "b.seg", sections(OTHERS), len(OTHERS), 10)),
@@ -58,25 +63,23 @@ def segments(tmp_path: Path) -> list[Segment]:
 def test_they_say_what_those_in_memory_say(segments: list[Segment]) -> None:
     field, held = (
         segments[0].words(FIELD),
-        WordField.from_sections(dict(sections(UNITS)), len(UNITS)),
+        WordField.from_sections(dict(sections(PASSAGES)), len(PASSAGES)),
     )
-    assert segments[0].word_fields() == [FIELD]
-    assert (field.units, field.terms, field.nnz, field.totals()) == (
-        held.units,
+    assert (field.passages, field.terms, field.totals()) == (
+        held.passages,
         held.terms,
-        held.nnz,
         held.totals(),
     )
     assert field.words() == held.words()
-    assert [field.unit(i) for i in range(4)] == [held.unit(i) for i in range(4)]
-    with pytest.raises(IndexError, match="unit 4 of 4"):
-        field.unit(4)
+    assert [field.passage(i) for i in range(4)] == [held.passage(i) for i in range(4)]
+    with pytest.raises(IndexError, match="passage 4 of 4"):
+        field.passage(4)
     with pytest.raises(KeyError, match="no words of field 5"):
         segments[0].words(5)
 
 
 def test_they_outlive_the_name_of_their_segment(tmp_path: Path) -> None:
-    segment = Segment.open(written(tmp_path / "c.seg", sections(UNITS), len(UNITS)))
+    segment = Segment.open(written(tmp_path / "c.seg", sections(PASSAGES), len(PASSAGES)))
     field = segment.words(FIELD)
     del segment
     assert field.words() == ["a", "b", "zug", "東"]
@@ -84,11 +87,11 @@ def test_they_outlive_the_name_of_their_segment(tmp_path: Path) -> None:
 
 def test_search_reads_them_in_place(segments: list[Segment]) -> None:
     fields = [segment.words(FIELD) for segment in segments]
-    units, total = (
+    passages, total = (
         sum(numbers) for numbers in zip(*(field.totals() for field in fields), strict=True)
     )
     df = document_frequencies(fields, [None, None], ["zug"])
-    query = WordQuery([("zug", 1.0)], df, units=units, total_length=total, k1=1.2, b=0.75)
+    query = WordQuery([("zug", 1.0)], df, passages=passages, total_length=total, k1=1.2, b=0.75)
     _, rows, numbers, ordinals = query.search(
         fields, [segment.rows() for segment in segments], [None, None], 5
     )
@@ -107,25 +110,27 @@ def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path
     merged = Segment.open(tmp_path / "m.seg")
     merged.check_deep()
     assert merged.rows().tolist() == [0, 2, 3, 10, 11]
-    expected = sections([UNITS[0], *UNITS[2:], *OTHERS])
+    expected = sections([PASSAGES[0], *PASSAGES[2:], *OTHERS])
     assert [(kind, bytes(merged.extra(kind, FIELD))) for kind, _ in expected] == expected
 
 
-def test_words_of_another_number_of_units_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "d.seg", sections(UNITS), len(UNITS) + 1)
-    with pytest.raises(CorruptIndex, match=r"d\.seg: words of field 4: field kind 1, 4 units of 5"):
+def test_words_of_another_number_of_passages_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.seg", sections(PASSAGES), len(PASSAGES) + 1)
+    with pytest.raises(
+        CorruptIndex, match=r"d\.seg: words of field 4: field kind 1, 4 passages of 5"
+    ):
         Segment.open(path, verify=False)
 
 
 def test_a_length_that_no_word_explains_is_seen_by_verify(tmp_path: Path) -> None:
-    parts = dict(sections(UNITS))
+    parts = dict(sections(PASSAGES))
     path = written(
-        tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(UNITS)
+        tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(PASSAGES)
     )
     segment = Segment.open(path, verify=False)
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         Segment.open(path)
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         segment.check_deep()
-    with pytest.raises(CorruptIndex, match="a unit's length"):
+    with pytest.raises(CorruptIndex, match="a passage's length"):
         merge_segments(tmp_path / "n.seg", [(segment, None)])

@@ -14,28 +14,28 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import CorruptIndex, VectorError
 
 
-def build(units: list[list[str]]) -> WordField:
-    return WordField.from_sections(dict(sections(units)), len(units))
+def build(passages: list[list[str]]) -> WordField:
+    return WordField.from_sections(dict(sections(passages)), len(passages))
 
 
-def sections(units: list[list[str]]) -> list[tuple[int, bytes]]:
-    words = sorted({word for unit in units for word in unit}, reverse=True)
+def sections(passages: list[list[str]]) -> list[tuple[int, bytes]]:
+    words = sorted({word for passage in passages for word in passage}, reverse=True)
     place = {word: i for i, word in enumerate(words)}
-    counted = [Counter(unit) for unit in units]
+    counted = [Counter(passage) for passage in passages]
     indptr = np.cumsum([0, *map(len, counted)], dtype=np.int64)
-    terms = np.array([place[word] for unit in counted for word in unit], np.uint32)
-    counts = np.array([count for unit in counted for count in unit.values()], np.uint32)
+    terms = np.array([place[word] for passage in counted for word in passage], np.uint32)
+    counts = np.array([count for passage in counted for count in passage.values()], np.uint32)
     return build_words(words, indptr, terms, counts)
 
 
 def query(field: WordField, words: list[str], k1: float = 1.2, b: float = 0.75) -> WordQuery:
     weights = Counter(words)
     df = document_frequencies([field], [None], list(weights))
-    units, total_length = field.totals()
+    passages, total_length = field.totals()
     return WordQuery(
         [(word, float(weight)) for word, weight in weights.items()],
         df,
-        units=units,
+        passages=passages,
         total_length=total_length,
         k1=k1,
         b=b,
@@ -46,19 +46,19 @@ def scores(
     field: WordField, words: list[str], k1: float = 1.2, b: float = 0.75
 ) -> NDArray[np.float64]:
     found, rows, segments, ordinals = query(field, words, k1, b).search(
-        [field], [np.arange(field.units, dtype=np.uint32)], [None], field.units
+        [field], [np.arange(field.passages, dtype=np.uint32)], [None], field.passages
     )
     assert np.array_equal(rows, ordinals)
     assert not segments.any()
     assert np.all(np.diff(found) <= 0)
-    full = np.zeros(field.units)
+    full = np.zeros(field.passages)
     full[rows] = found
     return full
 
 
-def peer(units: list[list[str]], k1: float = 1.2, b: float = 0.75) -> Any:
+def peer(passages: list[list[str]], k1: float = 1.2, b: float = 0.75) -> Any:
     model = bm25s.BM25(method="lucene", k1=k1, b=b, dtype="float64")
-    model.index(units, show_progress=False)
+    model.index(passages, show_progress=False)
     return model
 
 
@@ -69,11 +69,11 @@ def known(model: Any, words: list[str]) -> list[str]:
 @pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (2.0, 0.0)])
 def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> None:
     random = np.random.default_rng(7)
-    units = [
+    passages = [
         [f"w{i}" for i in random.zipf(1.4, random.integers(1, 60)) if i < 500] or ["w1"]
         for _ in range(400)
     ]
-    field, model = build(units), peer(units, k1, b)
+    field, model = build(passages), peer(passages, k1, b)
     for _ in range(30):
         words = [f"w{i}" for i in random.integers(1, 40, random.integers(1, 8))]
         ours, theirs = scores(field, words, k1, b), model.get_scores(known(model, words))
@@ -82,8 +82,8 @@ def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> Non
 
 def test_scores_equal_those_of_bm25s_on_scifact(scifact: list[Document]) -> None:
     analyzer = WordAnalyzer()
-    units = [analyzer.analyze(f"{document.title} {document.text}") for document in scifact]
-    field, model = build(units), peer(units)
+    passages = [analyzer.analyze(f"{document.title} {document.text}") for document in scifact]
+    field, model = build(passages), peer(passages)
     for document in scifact[::500]:
         words = analyzer.analyze(document.title)
         np.testing.assert_allclose(
@@ -99,15 +99,15 @@ def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> Non
     assert built == sections([analyzer.analyze(text) for text in texts])
 
 
-UNITS = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
+PASSAGES = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
 
 
 def test_a_field_says_what_is_in_it() -> None:
-    field = build(UNITS)
-    assert (field.units, field.terms, field.nnz) == (4, 4, 6)
+    field = build(PASSAGES)
+    assert (field.passages, field.terms) == (4, 4)
     assert field.words() == ["a", "b", "zug", "東"]
     assert field.lengths().tolist() == [3, 0, 2, 2]
-    assert field.unit(0) == [("a", 1), ("b", 2)]
+    assert field.passage(0) == [("a", 1), ("b", 2)]
     assert field.totals() == (4, 7)
     assert field.totals(np.array([0b1001], np.uint64)) == (2, 5)
     live = [np.array([0b1100], np.uint64)]
@@ -115,14 +115,14 @@ def test_a_field_says_what_is_in_it() -> None:
 
 
 def test_contributions_add_up_to_the_score() -> None:
-    field = build(UNITS)
+    field = build(PASSAGES)
     parts = query(field, ["b", "a", "b", "none"]).contributions(field, 0)
     assert [(word, frequency) for word, frequency, _, _ in parts] == [("a", 1), ("b", 2)]
     assert sum(share for *_, share in parts) == scores(field, ["b", "a", "b"])[0]
 
 
-def test_only_allowed_units_are_hits() -> None:
-    field = build(UNITS)
+def test_only_allowed_passages_are_hits() -> None:
+    field = build(PASSAGES)
     rows = np.array([9, 8, 7, 6], np.uint32)
     allowed = np.array([0b1100], np.uint64)
     _, found, _, ordinals = query(field, ["b"]).search([field], [rows], [allowed], 5)
@@ -131,29 +131,27 @@ def test_only_allowed_units_are_hits() -> None:
 
 
 def test_merging_is_building_what_is_kept() -> None:
-    fields = [build(UNITS), build([["b"], ["c"]])]
+    fields = [build(PASSAGES), build([["b"], ["c"]])]
     kept = [np.array([0b1101], np.uint64), None]
-    assert merge_words(fields, kept) == sections([UNITS[0], UNITS[2], UNITS[3], ["b"], ["c"]])
-    order = (np.array([1, 0, 0, 1, 0], np.uint32), np.array([1, 3, 0, 0, 2], np.uint32))
-    assert merge_words(fields, kept, order) == sections(
-        [["c"], UNITS[3], UNITS[0], ["b"], UNITS[2]]
+    assert merge_words(fields, kept) == sections(
+        [PASSAGES[0], PASSAGES[2], PASSAGES[3], ["b"], ["c"]]
     )
 
 
 def test_errors_are_those_of_lexpand() -> None:
-    parts = dict(sections(UNITS))
+    parts = dict(sections(PASSAGES))
     with pytest.raises(CorruptIndex, match="words: section 58 has 3 items, not 4"):
         WordField.from_sections({**parts, 58: parts[58][:12]}, 4)
-    with pytest.raises(VectorError, match='"a" is there twice'):
+    with pytest.raises(VectorError, match='"a" occurs twice'):
         build_words(
             ["a", "a"], np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
         )
-    field = build(UNITS)
-    with pytest.raises(VectorError, match="k1 is -1"):
+    field = build(PASSAGES)
+    with pytest.raises(VectorError, match="k1 must be finite and >= 0, got -1"):
         query(field, ["a"], k1=-1.0)
-    with pytest.raises(IndexError, match="unit 4 of 4"):
-        field.unit(4)
-    with pytest.raises(VectorError, match="source 0: 3 rows for 4 units"):
+    with pytest.raises(IndexError, match="passage 4 of 4"):
+        field.passage(4)
+    with pytest.raises(VectorError, match="source 0: 3 rows for 4 passages"):
         query(field, ["b"]).search([field], [np.zeros(3, np.uint32)], [None], 1)
     with pytest.raises(ValueError, match="1 fields, rows of 0"):
         query(field, ["b"]).search([field], [], [None], 1)

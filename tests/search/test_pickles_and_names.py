@@ -24,7 +24,7 @@ from lexpand.encode.rules.entries import Ban, Pin
 from lexpand.errors import DataError, ModelError
 from lexpand.search import Reranker, RerankingRetriever, fuse
 from lexpand.search.fusion import Fusion
-from lexpand.search.parts import Rerank, Splade, Words
+from lexpand.search.parts import Splade, Words
 
 PAGES = [
     Document(

@@ -1,4 +1,4 @@
-//! Why an operation of the core failed, in words for the person who meets it.
+//! The errors of the core.
 
 use std::fmt;
 use std::io;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 /// The result of an operation of the core.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Every failure that the core reports; it never panics on input.
+/// Every failure that the core reports. Invalid input never makes it panic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Arguments that break a stated limit.
+    /// An argument breaks a limit.
     #[error("{0}")]
     Invalid(String),
-    /// A file whose bytes break the format.
+    /// The bytes of a file break the format.
     #[error("{}: {what}", path.display())]
     Corrupt {
         /// The file.
@@ -21,7 +21,7 @@ pub enum Error {
         /// The invariant that does not hold, with the value found.
         what: String,
     },
-    /// A file of a later format than this version reads.
+    /// The file has a later format than this version reads.
     #[error("{}: segment format {found}; this version reads up to {supported}", path.display())]
     NewerFormat {
         /// The file.
@@ -31,12 +31,23 @@ pub enum Error {
         /// The newest version that can be read.
         supported: u32,
     },
-    /// The operating system refused.
+    /// The file has a format from before the first release, which this version does not read.
+    #[error(
+        "{}: segment format {found}, made before the first release: index again",
+        path.display()
+    )]
+    OlderFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+    },
+    /// The operating system refused an operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: a verb.
+        /// The operation: a verb.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -52,7 +63,7 @@ impl Error {
         Error::Corrupt { path: path.to_owned(), what: what.to_string() }
     }
 
-    /// Names the action and the file of an I/O error, for `map_err`.
+    /// Adds the operation and the file to an I/O error, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Error::Io { action, path, source }

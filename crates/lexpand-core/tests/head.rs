@@ -1,4 +1,4 @@
-//! The head kernel against its definition, evaluated slowly in float64.
+//! The head kernel against its definition, evaluated in float64.
 
 use lexpand_core::head::{Activation, Activations, Head, HiddenBatch, Pooling};
 use proptest::prelude::*;
@@ -40,7 +40,8 @@ fn cases() -> impl Strategy<Value = Case> {
 impl Case {
     fn run(&self, pooling: Pooling, activation: Activation) -> Activations {
         let head = Head::new(&self.weights, &self.bias, self.width, pooling, activation).unwrap();
-        let batch = HiddenBatch::new(&self.states, &self.lengths, self.positions, self.width).unwrap();
+        let batch =
+            HiddenBatch::new(&self.states, &self.lengths, self.positions, self.width).unwrap();
         head.encode(batch, self.threads).unwrap()
     }
 
@@ -63,7 +64,7 @@ impl Case {
     }
 }
 
-/// Dense view of one text of the result: term -> (weight, position).
+/// One text of the result: term -> (weight, position).
 fn row(result: &Activations, text: usize) -> std::collections::BTreeMap<u32, (f32, u32)> {
     let range = result.indptr[text] as usize..result.indptr[text + 1] as usize;
     assert!(result.terms[range.clone()].is_sorted_by(|a, b| a < b), "terms ascend");
@@ -78,7 +79,8 @@ proptest! {
         double_log in any::<bool>(),
     ) {
         let pooling = if sum { Pooling::Sum } else { Pooling::Max };
-        let activation = if double_log { Activation::Log1pLog1pRelu } else { Activation::Log1pRelu };
+        let activation =
+            if double_log { Activation::Log1pLog1pRelu } else { Activation::Log1pRelu };
         let result = case.run(pooling, activation);
         prop_assert_eq!(result.indptr.len(), case.lengths.len() + 1);
         for text in 0..case.lengths.len() {
@@ -86,7 +88,8 @@ proptest! {
             for term in 0..case.bias.len() {
                 let expected = case.weight(text, term, pooling, activation);
                 let (weight, position) = row.get(&(term as u32)).copied().unwrap_or((0.0, 0));
-                prop_assert!((f64::from(weight) - expected).abs() < 1e-4, "{weight} is not {expected}");
+                let error = (f64::from(weight) - expected).abs();
+                prop_assert!(error < 1e-4, "{weight} is not {expected}");
                 if weight > 0.0 {
                     let best = (0..case.lengths[text] as usize)
                         .map(|p| case.logit(text, p, term))
@@ -123,19 +126,27 @@ fn padding_is_never_read() {
 #[test]
 fn bad_input_is_refused_with_its_place() {
     let head = |weights: &[f32], bias: &[f32], width| {
-        Head::new(weights, bias, width, Pooling::Max, Activation::Log1pRelu).map(|_| ()).unwrap_err().to_string()
+        Head::new(weights, bias, width, Pooling::Max, Activation::Log1pRelu)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
     };
-    assert!(head(&[1.0; 3], &[0.0; 2], 2).contains("3 weights are not [2, 2]"));
-    assert!(head(&[1.0, f32::NAN], &[0.0; 2], 1).contains("weight of term 1 is NaN"));
-    assert!(head(&[1.0; 2], &[0.0, f32::INFINITY], 1).contains("bias of term 1 is inf"));
+    assert!(head(&[1.0; 3], &[0.0; 2], 2).contains("weights must be [2, 2], got 3 values"));
+    assert!(
+        head(&[1.0, f32::NAN], &[0.0; 2], 1).contains("weights of term 1 must be finite, got NaN")
+    );
+    assert!(
+        head(&[1.0; 2], &[0.0, f32::INFINITY], 1)
+            .contains("bias of term 1 must be finite, got inf")
+    );
     assert!(head(&[], &[], 4).contains("0 terms"));
     let batch = |states: &[f32], lengths: &[u32], positions| {
         HiddenBatch::new(states, lengths, positions, 2).map(|_| ()).unwrap_err().to_string()
     };
-    assert!(batch(&[0.0; 5], &[1], 2).contains("5 values are not [1, 2, 2]"));
-    assert!(batch(&[0.0; 4], &[3], 2).contains("length 3 of 2 positions"));
+    assert!(batch(&[0.0; 5], &[1], 2).contains("5 values do not fit [1, 2, 2]"));
+    assert!(batch(&[0.0; 4], &[3], 2).contains("at most 2 positions, got 3"));
     assert!(batch(&[0.0, f32::NAN], &[1], 1).contains("text 0: a hidden state is not finite"));
     let wide = Head::new(&[1.0; 4], &[0.0], 4, Pooling::Max, Activation::Log1pRelu).unwrap();
     let error = wide.encode(HiddenBatch::new(&[0.0; 2], &[1], 1, 2).unwrap(), 1).unwrap_err();
-    assert!(error.to_string().contains("2 wide, the head 4"));
+    assert!(error.to_string().contains("width 2, the head has 4"));
 }

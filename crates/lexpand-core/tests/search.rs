@@ -1,9 +1,11 @@
-//! Search against its definition: every unit scored, to the bit.
+//! Search against its definition, which scores every passage, to the bit.
 
 mod common;
 
-use common::{MEANS, Rows, all, csr, exact, exhaustive, plain, rows, write};
-use lexpand_core::search::{Knobs, Queries, Searched, search};
+use std::collections::HashMap;
+
+use common::{BUDGET, Rows, all, csr, exact, exhaustive, plain, rows, write};
+use lexpand_core::search::{Queries, SearchOptions, Searched, search};
 use lexpand_core::segment::{MergeSource, Segment, merge};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -45,7 +47,7 @@ proptest! {
     }
 }
 
-/// Rows that a plain generator gives; enough of them for two blocks.
+/// Pseudo-random rows, enough for two blocks.
 fn many(n: u32, vocabulary: u32) -> Rows {
     let mut x = 1_u32;
     let mut next = move || {
@@ -68,7 +70,7 @@ fn several_blocks_and_a_wide_vocabulary() {
     let folder = TempDir::new().unwrap();
     let vocabulary = 200_000;
     let mut part = many(70_000, vocabulary);
-    // Terms that many units share, so that the scan crosses the block border with work to do.
+    // Many passages share these terms, so the scan has work on both sides of the block border.
     for (i, row) in part.iter_mut().enumerate() {
         row.retain(|pair| pair.0 > 2);
         row.insert(0, ((i % 3) as u32, 0.5 + (i % 7) as f32 / 8.0));
@@ -91,7 +93,8 @@ fn a_query_of_thousands_of_terms() {
     let vocabulary = 60_000;
     let segments = build(&folder, &[many(500, vocabulary)], vocabulary);
     for length in [2_000, 8_192, 8_193, 60_000] {
-        let query: Vec<(u32, f32)> = (0..length).map(|term| (term, 0.01 + (term % 13) as f32)).collect();
+        let query: Vec<(u32, f32)> =
+            (0..length).map(|term| (term, 0.01 + (term % 13) as f32)).collect();
         let (indptr, terms, weights) = csr(&vec![query.clone()]);
         let queries = Queries::new(&indptr, &terms, &weights, vocabulary).unwrap();
         let found = search(&all(&[&segments[0]]), 0, queries, exact(20, 1)).unwrap();
@@ -104,7 +107,8 @@ fn a_query_of_thousands_of_terms() {
 #[test]
 fn extreme_weights_keep_their_order() {
     let folder = TempDir::new().unwrap();
-    let part: Rows = vec![vec![(0, 1e-38)], vec![(0, f32::MAX)], vec![(0, 1.0), (1, 1e-30)], vec![]];
+    let part: Rows =
+        vec![vec![(0, 1e-38)], vec![(0, f32::MAX)], vec![(0, 1.0), (1, 1e-30)], vec![]];
     let segments = build(&folder, &[part], VOCABULARY);
     for weight in [1e-45, 1.0, f32::MAX] {
         let query = vec![(0, weight), (1, weight)];
@@ -117,7 +121,7 @@ fn extreme_weights_keep_their_order() {
 }
 
 #[test]
-fn no_segments_no_hits() {
+fn no_segments_give_no_hits() {
     let queries = Queries::new(&[0, 1], &[3], &[1.0], VOCABULARY).unwrap();
     assert_eq!(search(&[], 0, queries, exact(10, 2)).unwrap(), vec![vec![]]);
 }
@@ -127,19 +131,34 @@ fn bad_queries_are_refused_with_their_number() {
     let refused = |indptr: &[i64], terms: &[u32], weights: &[f32]| {
         Queries::new(indptr, terms, weights, VOCABULARY).map(|_| ()).unwrap_err().to_string()
     };
-    assert!(refused(&[0, 1, 2], &[1, 40], &[1.0; 2]).contains("query 1: term 40 is outside the vocabulary of 40"));
-    assert!(refused(&[0, 2], &[2, 2], &[1.0; 2]).contains("query 0: term 2 follows 2"));
-    assert!(refused(&[0, 1], &[2], &[f32::NAN]).contains("the weight of term 2 is NaN"));
-    assert!(refused(&[0, 1], &[2], &[-1.0]).contains("the weight of term 2 is -1"));
-    assert!(refused(&[0, 1], &[2], &[f32::INFINITY]).contains("is inf"));
+    assert!(
+        refused(&[0, 1, 2], &[1, 40], &[1.0; 2])
+            .contains("query 1: term 40 is outside the vocabulary of 40")
+    );
+    assert!(
+        refused(&[0, 2], &[2, 2], &[1.0; 2])
+            .contains("query 0: terms must ascend, each once, got 2 after 2")
+    );
+    assert!(
+        refused(&[0, 1], &[2], &[f32::NAN])
+            .contains("the weight of term 2 must be finite and >= 0, got NaN")
+    );
+    assert!(refused(&[0, 1], &[2], &[-1.0]).contains("got -1"));
+    assert!(refused(&[0, 1], &[2], &[f32::INFINITY]).contains("got inf"));
     assert!(refused(&[0, 2], &[2], &[1.0]).contains("do not fit together"));
     let folder = TempDir::new().unwrap();
     let segments = build(&folder, &[vec![vec![(0, 1.0)]]], VOCABULARY);
     let queries = Queries::new(&[0], &[], &[], VOCABULARY).unwrap();
-    assert!(search(&all(&[&segments[0]]), 7, queries, exact(1, 1)).unwrap_err().to_string().contains("field 7"));
+    assert!(
+        search(&all(&[&segments[0]]), 7, queries, exact(1, 1))
+            .unwrap_err()
+            .to_string()
+            .contains("field 7")
+    );
 }
 
-/// Thousands of units over few terms: most terms are dense, in every block, and the last sub-block is short.
+/// Thousands of passages over few terms: most terms are dense, in every block, and the last
+/// sub-block is short.
 fn crowded(n: u32, seed: u32) -> Rows {
     let mut rows = many(n, 30);
     for (i, row) in rows.iter_mut().enumerate() {
@@ -153,27 +172,32 @@ fn crowded(n: u32, seed: u32) -> Rows {
     rows
 }
 
-/// Units whose scores fall or rise with their number, over several sub-blocks: the first promise more, or less, than the others keep.
+/// Passages whose scores descend or ascend with their ordinals, over several sub-blocks, so that
+/// the threshold estimate is wrong.
 fn in_order(n: u32, falling: bool) -> Rows {
     let weight = |i: u32| 0.1 + if falling { n - i } else { i } as f32 / n as f32;
     (0..n).map(|i| vec![(0, weight(i)), (1 + i % 3, weight(i) / 2.0), (4 + i % 40, 1.0)]).collect()
 }
 
 #[test]
-fn units_in_order_of_their_scores() {
+fn passages_in_order_of_their_scores() {
     let folder = TempDir::new().unwrap();
     for falling in [true, false] {
         let path = folder.path().join(falling.to_string());
         write(&path, &in_order(70_000, falling), 44, 0);
         let segment = Segment::open(&path, true).unwrap();
-        for query in [vec![(0, 1.0)], vec![(1, 1.0), (7, 0.4)], vec![(0, 0.3), (2, 1.0), (3, 0.5), (20, 2.0)]] {
+        for query in [
+            vec![(0, 1.0)],
+            vec![(1, 1.0), (7, 0.4)],
+            vec![(0, 0.3), (2, 1.0), (3, 0.5), (20, 2.0)],
+        ] {
             let (indptr, terms, weights) = csr(&vec![query.clone()]);
             let queries = Queries::new(&indptr, &terms, &weights, 44).unwrap();
             let all_hits = exhaustive(&[&segment], &query);
             for k in [1, 10, 1_000, 30_000] {
                 let found = search(&all(&[&segment]), 0, queries, exact(k, 1)).unwrap();
                 assert_eq!(plain(&found[0]), all_hits[..k.min(all_hits.len())]);
-                let half = Knobs { effort: 0.5, ..exact(k, 1) };
+                let half = SearchOptions { effort: 0.5, ..exact(k, 1) };
                 let found = search(&all(&[&segment]), 0, queries, half).unwrap();
                 assert!(found[0].len() >= k.min(all_hits.len() / 2), "{falling} {k}");
             }
@@ -181,55 +205,74 @@ fn units_in_order_of_their_scores() {
     }
 }
 
-/// Fewer units are seen than would be kept: all of them count, although each score is far above the sum of what was read.
+/// Fewer passages are read than would be kept. All of them count, although each score is far above
+/// the sum of what was read.
 #[test]
-fn a_search_that_reads_little_gives_what_it_saw() {
+fn a_search_that_reads_little_returns_what_it_read() {
     let folder = TempDir::new().unwrap();
-    let weight = |i: u32, term: u32| 0.1 + ((i * 100 + term).wrapping_mul(2_654_435_761) >> 22) as f32 / 500.0;
-    // Each term in 4 % of the units, so none in dense rows.
+    let weight = |i: u32, term: u32| {
+        0.1 + ((i * 100 + term).wrapping_mul(2_654_435_761) >> 22) as f32 / 500.0
+    };
+    // Each term is in 4 % of the passages, so none is dense.
     let terms = |i: u32| (0..4).map(move |j| i % 25 + 25 * j);
-    let rows: Rows = (0..4_000).map(|i| terms(i).map(|term| (term, weight(i, term))).collect()).collect();
+    let rows: Rows =
+        (0..4_000).map(|i| terms(i).map(|term| (term, weight(i, term))).collect()).collect();
     let segments = build(&folder, &[rows], 100);
     let query: Vec<u32> = (0..100).collect();
     let queries = Queries::new(&[0, 100], &query, &[1.0; 100], 100).unwrap();
-    let knobs = Knobs { effort: 0.03, ..exact(50, 1) };
-    assert_eq!(search(&all(&[&segments[0]]), 0, queries, knobs).unwrap()[0].len(), 50);
+    let options = SearchOptions { effort: 0.03, ..exact(50, 1) };
+    assert_eq!(search(&all(&[&segments[0]]), 0, queries, options).unwrap()[0].len(), 50);
 }
 
-/// A number in [0, 1) that looks random.
+/// A pseudo-random number in [0, 1).
 fn part(i: u32, j: u32) -> f32 {
-    let mixed = (i.wrapping_mul(2_654_435_761) ^ j.wrapping_mul(2_246_822_519)).wrapping_mul(3_266_489_917);
+    let mixed =
+        (i.wrapping_mul(2_654_435_761) ^ j.wrapping_mul(2_246_822_519)).wrapping_mul(3_266_489_917);
     ((mixed ^ mixed >> 15).wrapping_mul(668_265_263) >> 8) as f32 / (1 << 24) as f32
 }
 
-/// Most of what a query can add is in rows of frequent terms, of whose postings only the largest are stored.
+/// Dense terms, of which only the postings of highest impact are stored, contribute most of each
+/// score.
 #[test]
-fn recall_rises_with_effort_and_the_least_finds_something() {
+fn recall_rises_with_effort_and_the_smallest_effort_finds_hits() {
     let folder = TempDir::new().unwrap();
     let has = |i, term: u32| part(i, term) < 0.4 / (1 + term / 4) as f32;
-    let unit =
-        |i| (0..40).filter(move |&term| has(i, term)).map(move |term| (term, 0.01 + part(i, 100 + term).powi(2)));
-    let segments = build(&folder, &[(0..20_000).map(|i| unit(i).collect()).collect()], 40);
+    let passage = |i| {
+        (0..40)
+            .filter(move |&term| has(i, term))
+            .map(move |term| (term, 0.01 + part(i, 100 + term).powi(2)))
+    };
+    let segments = build(&folder, &[(0..20_000).map(|i| passage(i).collect()).collect()], 40);
     let queries: Rows = (0..30)
-        .map(|i| (0..40).filter(|&t| part(i, 200 + t) < 0.4).map(|t| (t, 0.1 + part(i, 300 + t))).collect())
+        .map(|i| {
+            (0..40)
+                .filter(|&t| part(i, 200 + t) < 0.4)
+                .map(|t| (t, 0.1 + part(i, 300 + t)))
+                .collect()
+        })
         .collect();
     let (indptr, terms, weights) = csr(&queries);
     let queries = Queries::new(&indptr, &terms, &weights, 40).unwrap();
     let rows_at = |effort| -> Vec<Vec<u32>> {
-        let found = search(&all(&[&segments[0]]), 0, queries, Knobs { effort, ..exact(10, 1) }).unwrap();
+        let found =
+            search(&all(&[&segments[0]]), 0, queries, SearchOptions { effort, ..exact(10, 1) })
+                .unwrap();
         found.iter().map(|hits| hits.iter().map(|hit| hit.row).collect()).collect()
     };
     let exact = rows_at(1.0);
     let recalls = [0.05, 0.2, 0.5, 0.8, 0.99].map(|effort| {
         let found = rows_at(effort);
-        let right = |(found, exact): (&Vec<u32>, &Vec<u32>)| exact.iter().filter(|row| found.contains(row)).count();
+        let right = |(found, exact): (&Vec<u32>, &Vec<u32>)| {
+            exact.iter().filter(|row| found.contains(row)).count()
+        };
         found.iter().zip(&exact).map(right).sum::<usize>()
     });
     assert!(recalls.is_sorted() && recalls[1] > 220 && recalls[4] == 300, "{recalls:?} of 300");
     assert!(rows_at(1e-9).iter().all(|rows| !rows.is_empty()));
 }
 
-/// A thread keeps a query's weights by term for its next search: here of a larger vocabulary, then of a smaller one.
+/// A thread reuses its query weights for the next search: here of a larger vocabulary, then of a
+/// smaller one.
 #[test]
 fn a_thread_searches_vocabularies_of_several_sizes() {
     for size in [10, 1_000, 10] {
@@ -244,15 +287,37 @@ fn a_thread_searches_vocabularies_of_several_sizes() {
 }
 
 fn as_set(bits: &[bool]) -> Vec<u64> {
-    let word = |bits: &[bool]| bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
+    let word = |bits: &[bool]| {
+        bits.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i)
+    };
     bits.chunks(64).map(word).collect()
 }
 
-/// The definition over those units that a set allows.
-fn exhaustive_among(segments: &[&Segment], sets: &[Vec<u64>], query: &[(u32, f32)], k: usize) -> Vec<(f64, u32)> {
+/// A pseudo-random number.
+fn mixed(i: u32) -> u32 {
+    i.wrapping_mul(2_246_822_519).rotate_left(9)
+}
+
+/// For each segment, the set of passages whose row has the property.
+fn sets_of(segments: &[&Segment], has: impl Fn(u32) -> bool) -> Vec<Vec<u64>> {
+    let bits = |segment: &&Segment| segment.rows().iter().map(|&row| has(row)).collect::<Vec<_>>();
+    segments.iter().map(|segment| as_set(&bits(segment))).collect()
+}
+
+/// The definition over the passages that a set allows.
+fn exhaustive_among(
+    segments: &[&Segment],
+    sets: &[Vec<u64>],
+    query: &[(u32, f32)],
+    k: usize,
+) -> Vec<(f64, u32)> {
     let allowed = |row: u32| {
         segments.iter().zip(sets).any(|(segment, set)| {
-            segment.rows().iter().position(|&other| other == row).is_some_and(|i| set[i / 64] >> (i % 64) & 1 == 1)
+            segment
+                .rows()
+                .iter()
+                .position(|&other| other == row)
+                .is_some_and(|i| set[i / 64] >> (i % 64) & 1 == 1)
         })
     };
     let mut hits = exhaustive(segments, query);
@@ -265,7 +330,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn dense_terms_and_sets_of_allowed_units(
+    fn dense_terms_and_sets_of_allowed_passages(
         sizes in prop::collection::vec(1_u32..3_000, 1..3),
         large in 8_000_u32..20_000,
         queries in rows(1..4, 34),
@@ -276,14 +341,16 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let parts: Vec<Rows> = sizes.iter().chain([&large]).map(|&n| crowded(n, seed)).collect();
         let segments = build(&folder, &parts, 34);
-        prop_assert!(!segments.last().unwrap().field(0).unwrap().postings.unwrap().dense.terms.is_empty());
+        prop_assert!(!segments.last().unwrap().field(0).unwrap().postings.dense.terms.is_empty());
         let segments: Vec<&Segment> = segments.iter().collect();
-        let bit = |i: u32| (i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9).is_multiple_of(one_in);
-        let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
-        let searched: Vec<Searched> =
-            segments.iter().zip(&sets).map(|(&segment, set)| Searched { segment, allowed: Some(set) }).collect();
+        let bit = |i: u32| mixed(i ^ seed).is_multiple_of(one_in);
+        let sets = sets_of(&segments, bit);
+        let searched = |(&segment, set)| Searched { segment, allowed: Some(set) };
+        let sets_of_words = sets.iter().map(Vec::as_slice);
+        let searched: Vec<Searched> = segments.iter().zip(sets_of_words).map(searched).collect();
         let (indptr, terms, weights) = csr(&queries);
-        let found = search(&searched, 0, Queries::new(&indptr, &terms, &weights, 34).unwrap(), exact(k, 1)).unwrap();
+        let csr_queries = Queries::new(&indptr, &terms, &weights, 34).unwrap();
+        let found = search(&searched, 0, csr_queries, exact(k, 1)).unwrap();
         for (query, hits) in queries.iter().zip(&found) {
             prop_assert_eq!(plain(hits), exhaustive_among(&segments, &sets, query, k));
         }
@@ -300,20 +367,20 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let segments = build(&folder, &[crowded(n, seed)], 34);
         let (indptr, terms, weights) = csr(&queries);
-        let knobs = Knobs { k, effort, threads: 2 };
+        let options = SearchOptions { k, effort, threads: 2 };
         let queries_csr = Queries::new(&indptr, &terms, &weights, 34).unwrap();
-        let found = search(&all(&[&segments[0]]), 0, queries_csr, knobs).unwrap();
+        let found = search(&all(&[&segments[0]]), 0, queries_csr, options).unwrap();
         for (query, hits) in queries.iter().zip(&found) {
             let hits = plain(hits);
-            let scores: std::collections::HashMap<u32, f64> =
-                exhaustive(&[&segments[0]], query).into_iter().map(|(score, row)| (row, score)).collect();
+            let all_hits = exhaustive(&[&segments[0]], query).into_iter();
+            let scores: HashMap<u32, f64> = all_hits.map(|(score, row)| (row, score)).collect();
             prop_assert!(hits.is_sorted_by(|a, b| (-a.0, a.1) < (-b.0, b.1)) && hits.len() <= k);
             prop_assert!(hits.iter().all(|(score, row)| scores[row] == *score));
         }
     }
 
     #[test]
-    fn merging_changes_no_score_and_leaves_out_what_is_not_kept(
+    fn merging_changes_no_score_and_drops_what_is_not_kept(
         sizes in prop::collection::vec(0_u32..2_500, 1..4),
         queries in rows(1..4, 34),
         k in 1_usize..60,
@@ -323,12 +390,12 @@ proptest! {
         let parts: Vec<Rows> = sizes.iter().map(|&n| crowded(n, seed)).collect();
         let segments = build(&folder, &parts, 34);
         let segments: Vec<&Segment> = segments.iter().collect();
-        let bit = |i: u32| !(i ^ seed).wrapping_mul(2_246_822_519).rotate_left(9).is_multiple_of(4);
-        let sets: Vec<Vec<u64>> = segments.iter().map(|s| as_set(&s.rows().iter().map(|&r| bit(r)).collect::<Vec<_>>())).collect();
-        let sources: Vec<MergeSource> =
-            segments.iter().zip(&sets).map(|(&segment, set)| MergeSource { segment, keep: Some(set) }).collect();
+        let sets = sets_of(&segments, |i| !mixed(i ^ seed).is_multiple_of(4));
+        let source = |(&segment, set)| MergeSource { segment, keep: Some(set) };
+        let sets_of_words = sets.iter().map(Vec::as_slice);
+        let sources: Vec<MergeSource> = segments.iter().zip(sets_of_words).map(source).collect();
         let path = folder.path().join("merged.seg");
-        merge(&path, &sources, &[], MEANS).unwrap();
+        merge(&path, &sources, &[], BUDGET).unwrap();
         let merged = Segment::open(&path, true).unwrap();
         let (indptr, terms, weights) = csr(&queries);
         let queries_csr = Queries::new(&indptr, &terms, &weights, 34).unwrap();
@@ -345,9 +412,13 @@ fn an_effort_outside_its_range_and_a_short_set_are_refused() {
     let segments = build(&folder, &[many(100, VOCABULARY)], VOCABULARY);
     let queries = Queries::new(&[0, 1], &[3], &[1.0], VOCABULARY).unwrap();
     for effort in [0.0, -1.0, 1.5, f64::NAN] {
-        let error = search(&all(&[&segments[0]]), 0, queries, Knobs { k: 1, effort, threads: 1 }).unwrap_err();
+        let error =
+            search(&all(&[&segments[0]]), 0, queries, SearchOptions { k: 1, effort, threads: 1 })
+                .unwrap_err();
         assert!(error.to_string().contains("effort"), "{error}");
     }
     let searched = [Searched { segment: &segments[0], allowed: Some(&[u64::MAX]) }];
-    assert!(search(&searched, 0, queries, exact(1, 1)).unwrap_err().to_string().contains("shorter"));
+    assert!(
+        search(&searched, 0, queries, exact(1, 1)).unwrap_err().to_string().contains("shorter")
+    );
 }

@@ -1,4 +1,4 @@
-//! Segment files: what is written is read; what is damaged is noticed; what cannot be written is refused.
+//! Segment files: reading gives what was written, damage is detected, and invalid input is refused.
 
 mod common;
 
@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use common::{Rows, rows, write};
 use lexpand_core::Error;
-use lexpand_core::segment::{self, FieldVectors, Segment, Units};
+use lexpand_core::search::{Queries, search};
+use lexpand_core::segment::{self, FieldVectors, Passages, Segment};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -31,28 +32,33 @@ proptest! {
         prop_assert_eq!(segment.bytes(), fs::metadata(&path).unwrap().len());
         prop_assert_eq!(segment.rows().to_vec(), (3..3 + rows.len() as u32).collect::<Vec<_>>());
         let field = segment.field(0).unwrap();
-        for (unit, row) in rows.iter().enumerate() {
+        for (passage, row) in rows.iter().enumerate() {
+            let scale = f64::from(field.scales[passage]);
             let stored: Vec<(u32, f64)> = field
-                .unit(unit as u32)
-                .map(|i| (field.forward_terms.at(i), f64::from(field.forward_impacts[i]) * f64::from(field.scales[unit])))
+                .passage(passage as u32)
+                .map(|i| (field.forward_terms.at(i), f64::from(field.forward_impacts[i]) * scale))
                 .collect();
             let kept: Vec<&(u32, f32)> = row.iter().filter(|pair| pair.1 > 0.0).collect();
             prop_assert_eq!(stored.len(), kept.len());
             for (&(term, weight), &&(expected_term, expected)) in stored.iter().zip(&kept) {
                 prop_assert_eq!(term, expected_term);
-                prop_assert!((weight - f64::from(expected)).abs() <= f64::from(field.scales[unit]));
+                prop_assert!((weight - f64::from(expected)).abs() <= scale);
             }
         }
-        // Postings are the forward index turned over, with bounds that are not below the weights.
+        // Postings are the inverse of the forward index, with bounds that are not below the
+        // weights.
         let mut seen = 0;
-        let postings = field.postings.unwrap();
+        let postings = field.postings;
         for (i, (&term, &step)) in postings.terms.iter().zip(postings.steps).enumerate() {
-            for p in postings.run(i, 0) {
-                let unit = postings.offsets[p] as u32;
-                let at = field.unit(unit).find(|&j| field.forward_terms.at(j) == term).unwrap();
-                let weight = f64::from(field.forward_impacts[at]) * f64::from(field.scales[unit as usize]);
+            for p in postings.block(i, 0) {
+                let passage = postings.offsets[p] as u32;
+                let mut weights = field.passage(passage);
+                let at = weights.find(|&j| field.forward_terms.at(j) == term).unwrap();
+                let scale = f64::from(field.scales[passage as usize]);
+                let weight = f64::from(field.forward_impacts[at]) * scale;
                 let bound = f64::from(postings.bounds[p]);
-                prop_assert!(bound * f64::from(step) >= weight && (bound - 1.0) * f64::from(step) < weight);
+                let step = f64::from(step);
+                prop_assert!(bound * step >= weight && (bound - 1.0) * step < weight);
                 seen += 1;
             }
         }
@@ -61,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn any_changed_byte_is_noticed(place in any::<prop::sample::Index>(), bit in 0_u32..8) {
+    fn any_changed_byte_is_detected(place in any::<prop::sample::Index>(), bit in 0_u32..8) {
         let folder = TempDir::new().unwrap();
         let path = sample(&folder);
         let mut bytes = fs::read(&path).unwrap();
@@ -69,15 +75,15 @@ proptest! {
         bytes[at] ^= 1_u8 << bit;
         fs::write(&path, bytes).unwrap();
         prop_assert!(Segment::open(&path, true).is_err(), "byte {at}");
-        // Unverified it may open; then it may answer wrongly, but never crash.
+        // Unverified it may open. Then it may answer wrongly, but never crashes.
         if let Ok(segment) = Segment::open(&path, false) {
-            let queries = lexpand_core::search::Queries::new(&[0, 2], &[1, 7], &[1.0; 2], VOCABULARY).unwrap();
-            let _ = lexpand_core::search::search(&common::all(&[&segment]), 0, queries, common::exact(5, 1));
+            let queries = Queries::new(&[0, 2], &[1, 7], &[1.0; 2], VOCABULARY).unwrap();
+            let _ = search(&common::all(&[&segment]), 0, queries, common::exact(5, 1));
         }
     }
 
     #[test]
-    fn any_cut_is_noticed(place in any::<prop::sample::Index>()) {
+    fn any_truncation_is_detected(place in any::<prop::sample::Index>()) {
         let folder = TempDir::new().unwrap();
         let path = sample(&folder);
         let bytes = fs::read(&path).unwrap();
@@ -91,35 +97,48 @@ fn bad_vectors_are_refused_and_leave_no_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.seg");
     let refused = |indptr: &[i64], terms: &[u32], weights: &[f32], vocabulary_size| {
-        let units = Units { rows: &[0], chunks: &[0], spans: &[0, 0] };
+        let passages = Passages { rows: &[0], chunks: &[0], spans: &[0, 0] };
         let field = FieldVectors { field: 0, vocabulary_size, indptr, terms, weights };
-        let error = segment::write(&path, units, &[field], &[], common::MEANS).unwrap_err().to_string();
+        let error =
+            segment::write(&path, passages, &[field], &[], common::BUDGET).unwrap_err().to_string();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         error
     };
-    assert!(refused(&[0, 1], &[9], &[1.0], 9).contains("unit 0: term 9 is outside the vocabulary of 9"));
-    assert!(refused(&[0, 2], &[3, 3], &[1.0; 2], 9).contains("term 3 follows 3"));
-    assert!(refused(&[0, 2], &[4, 3], &[1.0; 2], 9).contains("term 3 follows 4"));
-    assert!(refused(&[0, 1], &[3], &[f32::NAN], 9).contains("weight of term 3 is NaN"));
-    assert!(refused(&[0, 1], &[3], &[-0.5], 9).contains("weight of term 3 is -0.5"));
-    assert!(refused(&[0, 1], &[3], &[f32::INFINITY], 9).contains("is inf"));
+    assert!(
+        refused(&[0, 1], &[9], &[1.0], 9)
+            .contains("passage 0: term 9 is outside the vocabulary of 9")
+    );
+    assert!(refused(&[0, 2], &[3, 3], &[1.0; 2], 9).contains("got 3 after 3"));
+    assert!(refused(&[0, 2], &[4, 3], &[1.0; 2], 9).contains("got 3 after 4"));
+    assert!(
+        refused(&[0, 1], &[3], &[f32::NAN], 9)
+            .contains("weight of term 3 must be finite and >= 0, got NaN")
+    );
+    assert!(refused(&[0, 1], &[3], &[-0.5], 9).contains("got -0.5"));
+    assert!(refused(&[0, 1], &[3], &[f32::INFINITY], 9).contains("got inf"));
     assert!(refused(&[0], &[], &[], 9).contains("do not fit together"));
     assert!(refused(&[1, 0], &[], &[], 9).contains("do not fit together"));
-    assert!(refused(&[0, 0], &[], &[], 0).contains("a vocabulary of 0"));
-    assert!(refused(&[0, 0], &[], &[], (1 << 18) + 1).contains("1 to 262144"));
+    assert!(refused(&[0, 0], &[], &[], 0).contains("1 to 262144 terms, got 0"));
+    assert!(refused(&[0, 0], &[], &[], (1 << 18) + 1).contains("got 262145"));
     let long: Vec<u32> = (0..(1 << 16) + 1).collect();
     let weights = vec![1.0; long.len()];
-    assert!(refused(&[0, long.len() as i64], &long, &weights, 1 << 18).contains("65537 terms; at most 65536"));
+    assert!(
+        refused(&[0, long.len() as i64], &long, &weights, 1 << 18)
+            .contains("at most 65536 terms, got 65537")
+    );
 }
 
 #[test]
-fn a_segment_is_never_written_again() {
+fn a_segment_is_never_overwritten() {
     let folder = TempDir::new().unwrap();
     let path = sample(&folder);
     let before = fs::read(&path).unwrap();
-    let units = Units { rows: &[], chunks: &[], spans: &[] };
+    let passages = Passages { rows: &[], chunks: &[], spans: &[] };
     assert!(
-        segment::write(&path, units, &[], &[], common::MEANS).unwrap_err().to_string().contains("never written again")
+        segment::write(&path, passages, &[], &[], common::BUDGET)
+            .unwrap_err()
+            .to_string()
+            .contains("never overwritten")
     );
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -128,8 +147,8 @@ fn a_segment_is_never_written_again() {
 fn a_missing_folder_is_an_io_error_with_the_path() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("gone").join("a.seg");
-    let units = Units { rows: &[], chunks: &[], spans: &[] };
-    let error = segment::write(&path, units, &[], &[], common::MEANS).unwrap_err();
+    let passages = Passages { rows: &[], chunks: &[], spans: &[] };
+    let error = segment::write(&path, passages, &[], &[], common::BUDGET).unwrap_err();
     assert!(matches!(&error, Error::Io { action: "create", .. }), "{error}");
     assert!(Segment::open(&path, true).unwrap_err().to_string().starts_with("cannot open"));
 }

@@ -1,14 +1,21 @@
 //! The SPLADE head.
 
 use lexpand_core::head::{self, Activation, Basis, HiddenBatch, Pooling};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArrayMethods};
+use numpy::{
+    IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArray3,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
 
-type Sparse<'py> =
-    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<u32>>);
+type Sparse<'py> = (
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray1<f32>>,
+    Bound<'py, PyArray1<u32>>,
+);
 
 fn pooling(name: &str) -> PyResult<Pooling> {
     match name {
@@ -22,7 +29,9 @@ fn activation(name: &str) -> PyResult<Activation> {
     match name {
         "log1p(relu)" => Ok(Activation::Log1pRelu),
         "log1p(log1p(relu))" => Ok(Activation::Log1pLog1pRelu),
-        _ => Err(PyValueError::new_err(format!("unknown activation {name:?}: 'log1p(relu)' or 'log1p(log1p(relu))'"))),
+        _ => Err(PyValueError::new_err(format!(
+            "unknown activation {name:?}: 'log1p(relu)' or 'log1p(log1p(relu))'"
+        ))),
     }
 }
 
@@ -41,17 +50,9 @@ impl Head {
     ) -> PyResult<Self> {
         let (pooling, activation) = (self::pooling(pooling)?, self::activation(activation)?);
         let width = weights.shape()[1];
-        head::Head::new(weights.as_slice()?, bias.as_slice()?, width, pooling, activation).map(Head).map_err(to_python)
-    }
-
-    #[getter]
-    fn vocabulary_size(&self) -> usize {
-        self.0.vocabulary_size()
-    }
-
-    #[getter]
-    fn width(&self) -> usize {
-        self.0.width()
+        head::Head::new(weights.as_slice()?, bias.as_slice()?, width, pooling, activation)
+            .map(Head)
+            .map_err(to_python)
     }
 
     #[pyo3(signature = (to_basis, back, kept, typical, *, threads = 1))]
@@ -64,8 +65,11 @@ impl Head {
         typical: PyReadonlyArray1<'_, f64>,
         threads: usize,
     ) -> PyResult<Self> {
-        let (to_basis, back, typical) = (to_basis.as_slice()?, back.as_slice()?, typical.as_slice()?);
-        py.detach(|| self.0.screened(Basis { to_basis, back, kept, typical }, threads)).map(Head).map_err(to_python)
+        let (to_basis, back, typical) =
+            (to_basis.as_slice()?, back.as_slice()?, typical.as_slice()?);
+        py.detach(|| self.0.screened(Basis { to_basis, back, kept, typical }, threads))
+            .map(Head)
+            .map_err(to_python)
     }
 
     #[pyo3(signature = (hidden, lengths, *, threads = 1))]

@@ -1,6 +1,6 @@
-//! `lexpand._native`: what Python sees of lexpand-core. Conversions, errors and the GIL; no logic.
+//! `lexpand._native`, the Python API of lexpand-core: conversions, errors and the GIL; no logic.
 //!
-//! `_native.pyi` documents every name; a test holds the two together.
+//! `_native.pyi` documents every name, and a test compares the two.
 
 mod errors;
 mod head;
@@ -20,8 +20,8 @@ mod _native {
     use super::segment::{Segment, merge_segments, search, strings_at, write_segment};
     #[pymodule_export]
     use super::words::{
-        WordField, WordQuery, build_words, document_frequencies, merge_words, number_words, sentence_starts,
-        split_words,
+        WordField, WordQuery, build_words, document_frequencies, merge_words, number_words,
+        sentence_starts, split_words,
     };
 
     #[pymodule_init]

@@ -1,4 +1,4 @@
-//! Open fields: built, opened, merged, searched by BM25.
+//! Open fields: build, open, merge, search by BM25.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,14 @@ use crate::segment::Segment;
 
 type SectionBytes<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
 type Set<'py> = Option<PyReadonlyArray1<'py, u64>>;
-type Hits<'py> =
-    (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<u32>>);
+type Hits<'py> = (
+    Bound<'py, PyArray1<f64>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray1<u32>>,
+    Bound<'py, PyArray1<u32>>,
+);
 
-/// Bytes of a section, aligned as in a mapped file.
+/// The bytes of a section, aligned as in a mapped file.
 struct Aligned {
     words: Vec<u64>,
     length: usize,
@@ -35,7 +39,7 @@ impl Aligned {
     }
 }
 
-/// Where the sections of a field are kept.
+/// Where the sections of a field are.
 enum Kept {
     Held(HashMap<u32, Aligned>, u32),
     In(Py<Segment>, u32),
@@ -45,7 +49,7 @@ enum Kept {
 pub(crate) struct WordField(Kept);
 
 impl WordField {
-    /// The words of an open segment, in place; None where it has none.
+    /// The words of an open segment, in place; None if it has none.
     pub(crate) fn of(segment: Py<Segment>, field: u32) -> Option<Self> {
         segment.get().0.words(field)?;
         Some(WordField(Kept::In(segment, field)))
@@ -53,7 +57,9 @@ impl WordField {
 
     fn view(&self) -> words::WordField<'_> {
         let view = match &self.0 {
-            Kept::Held(sections, units) => words::WordField::view(|kind| section(sections, kind), *units).ok(),
+            Kept::Held(sections, passages) => {
+                words::WordField::view(|kind| section(sections, kind), *passages).ok()
+            }
             Kept::In(segment, field) => segment.get().0.words(*field),
         };
         view.expect("checked when it was opened")
@@ -67,27 +73,22 @@ fn section(sections: &HashMap<u32, Aligned>, kind: u32) -> Option<&[u8]> {
 #[pymethods]
 impl WordField {
     #[staticmethod]
-    #[pyo3(signature = (sections, units, *, verify = true))]
-    fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, units: u32, verify: bool) -> PyResult<Self> {
-        let sections = sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
-        words::WordField::open(|kind| section(&sections, kind), units, verify)
+    fn from_sections(sections: HashMap<u32, Bound<'_, PyBytes>>, passages: u32) -> PyResult<Self> {
+        let sections =
+            sections.iter().map(|(&kind, bytes)| (kind, Aligned::new(bytes.as_bytes()))).collect();
+        words::WordField::open(|kind| section(&sections, kind), passages, true)
             .map_err(|what| CorruptIndex::new_err(format!("words: {what}")))?;
-        Ok(WordField(Kept::Held(sections, units)))
+        Ok(WordField(Kept::Held(sections, passages)))
     }
 
     #[getter]
-    fn units(&self) -> u32 {
-        self.view().units()
+    fn passages(&self) -> u32 {
+        self.view().passages()
     }
 
     #[getter]
     fn terms(&self) -> u32 {
         self.view().terms()
-    }
-
-    #[getter]
-    fn nnz(&self) -> usize {
-        self.view().nnz()
     }
 
     fn words(&self) -> Vec<&str> {
@@ -104,18 +105,22 @@ impl WordField {
         Ok(self.view().totals(bits(&live)?))
     }
 
-    fn unit(&self, py: Python<'_>, ordinal: u32) -> PyResult<Vec<(&str, u32)>> {
+    fn passage(&self, py: Python<'_>, ordinal: u32) -> PyResult<Vec<(&str, u32)>> {
         self.check_unit(ordinal)?;
         let field = self.view();
-        let found = py.detach(|| field.unit(ordinal));
+        let found = py.detach(|| field.passage(ordinal));
         Ok(found.into_iter().map(|(term, frequency)| (field.word(term), frequency)).collect())
     }
 }
 
 impl WordField {
     fn check_unit(&self, ordinal: u32) -> PyResult<()> {
-        let units = self.view().units();
-        if ordinal < units { Ok(()) } else { Err(PyIndexError::new_err(format!("unit {ordinal} of {units}"))) }
+        let passages = self.view().passages();
+        if ordinal < passages {
+            Ok(())
+        } else {
+            Err(PyIndexError::new_err(format!("passage {ordinal} of {passages}")))
+        }
     }
 }
 
@@ -123,10 +128,17 @@ fn bits<'a>(set: &'a Set<'_>) -> PyResult<Option<&'a [u64]>> {
     Ok(set.as_ref().map(PyReadonlyArray1::as_slice).transpose()?)
 }
 
-/// Each field with its set of units.
-fn with_sets<'a>(fields: &'a [Bound<'_, WordField>], sets: &'a [Set<'_>]) -> PyResult<Vec<Live<'a>>> {
+/// Each field with its set of passages.
+fn with_sets<'a>(
+    fields: &'a [Bound<'_, WordField>],
+    sets: &'a [Set<'_>],
+) -> PyResult<Vec<Live<'a>>> {
     if fields.len() != sets.len() {
-        return Err(PyValueError::new_err(format!("{} fields, {} sets of units", fields.len(), sets.len())));
+        return Err(PyValueError::new_err(format!(
+            "{} fields, {} sets of passages",
+            fields.len(),
+            sets.len()
+        )));
     }
     fields.iter().zip(sets).map(|(field, set)| Ok((field.get().view(), bits(set)?))).collect()
 }
@@ -148,29 +160,24 @@ pub(crate) fn build_words<'py>(
     counts: PyReadonlyArray1<'py, u32>,
 ) -> PyResult<SectionBytes<'py>> {
     let words = strs(&words);
-    let batch =
-        Batch { words: &words, indptr: indptr.as_slice()?, terms: terms.as_slice()?, counts: counts.as_slice()? };
+    let batch = Batch {
+        words: &words,
+        indptr: indptr.as_slice()?,
+        terms: terms.as_slice()?,
+        counts: counts.as_slice()?,
+    };
     let sections = py.detach(|| batch.build()).map_err(to_python)?;
     Ok(to_bytes(py, &sections))
 }
 
 #[pyfunction]
-#[pyo3(signature = (fields, kept, order = None))]
 pub(crate) fn merge_words<'py>(
     py: Python<'py>,
     fields: Vec<Bound<'py, WordField>>,
     kept: Vec<Set<'py>>,
-    order: Option<(PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, u32>)>,
 ) -> PyResult<SectionBytes<'py>> {
     let sources = with_sets(&fields, &kept)?;
-    let order = match &order {
-        None => None,
-        Some((sources, ordinals)) => {
-            let (sources, ordinals) = (sources.as_slice()?, ordinals.as_slice()?);
-            Some(sources.iter().copied().zip(ordinals.iter().copied()).collect::<Vec<_>>())
-        }
-    };
-    let merged = py.detach(|| words::merge(&sources, order.as_deref())).map_err(to_python)?;
+    let merged = py.detach(|| words::merge(&sources)).map_err(to_python)?;
     Ok(to_bytes(py, &merged))
 }
 
@@ -194,7 +201,8 @@ pub(crate) struct WordQuery {
 
 impl WordQuery {
     fn query(&self) -> PyResult<Query<'_>> {
-        let words: Vec<(&str, f64)> = self.words.iter().map(|(word, weight)| (&**word, *weight)).collect();
+        let words: Vec<(&str, f64)> =
+            self.words.iter().map(|(word, weight)| (&**word, *weight)).collect();
         Query::new(&words, self.bm25, &self.statistics).map_err(to_python)
     }
 }
@@ -202,11 +210,13 @@ impl WordQuery {
 #[pymethods]
 impl WordQuery {
     #[new]
-    #[pyo3(signature = (words, document_frequencies, *, units, total_length, k1, b, rounded_lengths = false))]
+    #[pyo3(signature = (
+        words, document_frequencies, *, passages, total_length, k1, b, rounded_lengths = false
+    ))]
     fn new(
         words: Vec<(PyBackedStr, f64)>,
         document_frequencies: PyReadonlyArray1<'_, u64>,
-        units: u64,
+        passages: u64,
         total_length: u64,
         k1: f64,
         b: f64,
@@ -214,8 +224,15 @@ impl WordQuery {
     ) -> PyResult<Self> {
         let bm25 = Bm25::new(k1, b, rounded_lengths).map_err(to_python)?;
         let document_frequencies = document_frequencies.as_slice()?.to_vec();
-        let query =
-            WordQuery { words, bm25, statistics: words::Statistics { units, total_length, document_frequencies } };
+        let query = WordQuery {
+            words,
+            bm25,
+            statistics: words::Statistics {
+                passages: passages,
+                total_length,
+                document_frequencies,
+            },
+        };
         query.query()?;
         Ok(query)
     }
@@ -234,7 +251,11 @@ impl WordQuery {
             sources.push(Source { field, rows: rows.as_slice()?, allowed });
         }
         if rows.len() != fields.len() {
-            return Err(PyValueError::new_err(format!("{} fields, rows of {}", fields.len(), rows.len())));
+            return Err(PyValueError::new_err(format!(
+                "{} fields, rows of {}",
+                fields.len(),
+                rows.len()
+            )));
         }
         let hits = py.detach(|| words::search(&sources, &query, k)).map_err(to_python)?;
         Ok((
@@ -245,7 +266,11 @@ impl WordQuery {
         ))
     }
 
-    fn contributions(&self, field: &Bound<'_, WordField>, ordinal: u32) -> PyResult<Vec<(String, u32, f64, f64)>> {
+    fn contributions(
+        &self,
+        field: &Bound<'_, WordField>,
+        ordinal: u32,
+    ) -> PyResult<Vec<(String, u32, f64, f64)>> {
         field.get().check_unit(ordinal)?;
         let found = self.query()?.contributions(field.get().view(), ordinal);
         Ok(found.into_iter().map(|c| (c.word.to_owned(), c.frequency, c.idf, c.score)).collect())
@@ -258,7 +283,10 @@ pub(crate) fn split_words(text: &str) -> Vec<&str> {
 }
 
 #[pyfunction]
-pub(crate) fn sentence_starts<'py>(py: Python<'py>, text: PyBackedStr) -> Bound<'py, PyArray1<u64>> {
+pub(crate) fn sentence_starts<'py>(
+    py: Python<'py>,
+    text: PyBackedStr,
+) -> Bound<'py, PyArray1<u64>> {
     py.detach(|| words::sentence_starts(&text)).into_pyarray(py)
 }
 

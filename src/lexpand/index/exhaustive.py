@@ -46,10 +46,10 @@ class _Part:
         starts, terms, impacts, scales = segment.forward(field)
         order = np.argsort(terms, kind="stable")
         self.rows = segment.rows()
-        self._scales = scales.astype(np.float64) * as_mask(passages, segment.units)
+        self._scales = scales.astype(np.float64) * as_mask(passages, segment.passages)
         self._terms = terms[order]
         self._impacts = impacts[order].astype(np.float64)
-        self._passages = np.repeat(np.arange(segment.units), np.diff(starts).astype(np.int64))[
+        self._passages = np.repeat(np.arange(segment.passages), np.diff(starts).astype(np.int64))[
             order
         ]
 

@@ -49,7 +49,7 @@ class OpenSegment:
         self.native = _native.Segment.open(path, verify=verify)
         self._schema = schema
         self._columns: dict[str, Column] = {}
-        found = self.native.units, self.native.bytes, self.native.checksum
+        found = self.native.passages, self.native.bytes, self.native.checksum
         if found != (entry.passages, entry.bytes, entry.checksum):
             raise CorruptIndex(
                 f"{path} is not the segment that the catalog names: restore it from a copy"

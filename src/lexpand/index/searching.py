@@ -159,7 +159,7 @@ def _word_query(
     query = _native.WordQuery(
         [(word, float(count)) for word, count in counts.items()],
         frequencies,
-        units=passages,
+        passages=passages,
         total_length=length,
         k1=bm25.k1,
         b=bm25.b,

@@ -1,8 +1,9 @@
-//! Any bytes as a segment file: opened or refused, searched, checked; never a crash.
+//! Opens any bytes as a segment file. They are accepted or refused, searched and checked, and never
+//! crash.
 //!
 //!     cargo +nightly fuzz run --fuzz-dir crates/lexpand-core/fuzz segment CORPUS tests/golden
 //!
-//! Checksums would stop nearly every input, so they are made right first.
+//! Checksums would reject nearly every input, so they are corrected first.
 
 #![no_main]
 
@@ -10,7 +11,7 @@
 #[allow(dead_code, reason = "the tests use more of it")]
 mod forge;
 
-use lexpand_core::search::{Knobs, Queries, Searched, search};
+use lexpand_core::search::{SearchOptions, Queries, Searched, search};
 use lexpand_core::segment::Segment;
 use lexpand_core::words::{Bm25, Query, Source, Statistics, search as search_words};
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// With the magic number, the length and the checksums that let it pass.
+/// Sets the magic number, the length and the checksums to valid ones.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = bytes.to_vec();
     let sections = u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?);
@@ -45,10 +46,11 @@ fn search_closed(segment: &Segment) {
         let terms: Vec<u32> = (0..view.vocabulary_size.min(8)).collect();
         let weights = vec![1.0; terms.len()];
         let indptr = [0, terms.len() as i64];
-        let Ok(queries) = Queries::new(&indptr, &terms, &weights, view.vocabulary_size) else { continue };
+        let queries = Queries::new(&indptr, &terms, &weights, view.vocabulary_size);
+        let Ok(queries) = queries else { continue };
         for (k, effort) in [(3, 1.0), (3, 0.2), (usize::MAX, 1.0)] {
             let searched = [Searched { segment, allowed: None }];
-            let _ = search(&searched, field, queries, Knobs { k, effort, threads: 1 });
+            let _ = search(&searched, field, queries, SearchOptions { k, effort, threads: 1 });
         }
     }
 }
@@ -57,7 +59,8 @@ fn search_open(segment: &Segment) {
     for field in segment.word_fields() {
         let field = segment.words(field).expect("checked when it was opened");
         let word = if field.terms() > 0 { field.word(field.terms() / 2) } else { "none" };
-        let statistics = Statistics { units: 9, total_length: 90, document_frequencies: vec![3] };
+        let document_frequencies = vec![3];
+        let statistics = Statistics { passages: 9, total_length: 90, document_frequencies };
         let Ok(bm25) = Bm25::new(1.2, 0.75, false) else { return };
         let Ok(query) = Query::new(&[(word, 1.0)], bm25, &statistics) else { return };
         let _ = search_words(&[Source { field, rows: segment.rows(), allowed: None }], &query, 5);

@@ -1,23 +1,24 @@
-//! A batch through the kernels: work in blocks of the vocabulary, shared out to threads, put together in order.
+//! Runs a batch through the kernels: threads share blocks of the vocabulary, and the results are
+//! joined in order.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
+use super::decoder::Head;
 use super::pack::PANEL;
 use super::screen::{GroupDots, PANELS, Passed, ScreenedText};
 use super::tile::{self, PanelResult, PanelTask};
-use super::{Activations, Head, HiddenBatch, Pooling};
+use super::types::{Activations, HiddenBatch, Pooling};
+use crate::parallel::in_parallel;
+use crate::{Error, Result};
 
-/// Panels that a thread takes at once: 512 terms of width 128 are 256 KiB, which stay in its L2 cache from text to text.
-/// Whole groups of those that are screened together.
+/// Panels that a thread takes at once. 512 terms of width 128 take 256 KiB, which stay in its L2
+/// cache from text to text. A multiple of the panels that are screened together.
 const BLOCK: usize = 16 * PANELS;
 
-/// Shorter texts are not worth turning into the screening basis.
+/// Shorter texts are not worth transforming into the screening basis.
 const SCREEN_POSITIONS: usize = 4;
 
-/// One text's terms within one block.
+/// One text's (term, weight, position) within one block.
 type BlockTerms = Vec<(u32, f32, u32)>;
 
 /// A text as the kernels take it.
@@ -28,25 +29,51 @@ struct Prepared<'a> {
     screened: Option<ScreenedText>,
 }
 
-pub(super) fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
+impl Head {
+    /// Encodes a batch on `threads` threads (at least one). The result does not depend on their
+    /// number.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the batch has another width than the head.
+    pub fn encode(&self, batch: HiddenBatch<'_>, threads: usize) -> Result<Activations> {
+        if batch.width != self.width() {
+            return Err(Error::invalid(format!(
+                "hidden states have width {}, the head has {}",
+                batch.width,
+                self.width()
+            )));
+        }
+        Ok(encode(self, batch, threads.max(1)))
+    }
+}
+
+fn encode(head: &Head, batch: HiddenBatch<'_>, threads: usize) -> Activations {
     let positions = (0..batch.len()).map(|i| batch.text(i).len() / head.width()).sum();
     let texts = in_parallel(batch.len(), threads, |i| prepare(head, batch.text(i), positions));
     let blocks = in_parallel(head.panels.len().div_ceil(BLOCK), threads, |block| {
         let panels = block * BLOCK..head.panels.len().min((block + 1) * BLOCK);
         let means = mean_dots(head, &texts, panels.clone());
-        texts.iter().zip(&means).map(|(text, means)| encode_text(head, text, panels.clone(), means)).collect()
+        texts
+            .iter()
+            .zip(&means)
+            .map(|(text, means)| encode_text(head, text, panels.clone(), means))
+            .collect()
     });
     assemble(batch.len(), blocks)
 }
 
-/// For each text, the dot products of its mean with the terms of each group; nothing where it has none of its own.
+/// For each text, the dot products of its mean with the terms of each group; empty for a text
+/// without its own mean.
 fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<Vec<GroupDots>> {
     let dots = tile::dots();
     let mut found = vec![Vec::new(); texts.len()];
-    let screened: Vec<_> =
-        texts.iter().enumerate().filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?))).collect();
+    let screened: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .filter_map(|(i, t)| Some((i, t.screened.as_ref()?.mean()?)))
+        .collect();
     for some in screened.chunks(tile::ROWS) {
-        // Past the end the last text's is computed again, and not looked at.
+        // The last row fills the tile up; its repeated results are not used.
         let rows = std::array::from_fn(|r| some[r.min(some.len() - 1)].1);
         for (place, panel) in panels.clone().enumerate() {
             let dots = dots(&rows, head.panels.panel(panel).0);
@@ -61,30 +88,6 @@ fn mean_dots(head: &Head, texts: &[Prepared<'_>], panels: Range<usize>) -> Vec<V
     found
 }
 
-/// `work` for 0, 1, ..., n - 1 on several threads; the results in order.
-pub(super) fn in_parallel<T: Send>(n: usize, threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Option<T>>> = Mutex::new((0..n).map(|_| None).collect());
-    let take = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n {
-                return;
-            }
-            let result = work(i);
-            done.lock().expect("no thread panics while it holds the lock")[i] = Some(result);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(n) {
-            scope.spawn(take);
-        }
-        take();
-    });
-    let done = done.into_inner().expect("no thread panics while it holds the lock");
-    done.into_iter().map(|result| result.expect("every number was taken")).collect()
-}
-
 fn prepare<'a>(head: &Head, states: &'a [f32], batch: usize) -> Prepared<'a> {
     let positions: Vec<u32> = (0..(states.len() / head.width()) as u32).collect();
     let screened = match &head.screen {
@@ -94,7 +97,12 @@ fn prepare<'a>(head: &Head, states: &'a [f32], batch: usize) -> Prepared<'a> {
     Prepared { states, positions, screened }
 }
 
-fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[GroupDots]) -> BlockTerms {
+fn encode_text(
+    head: &Head,
+    text: &Prepared<'_>,
+    panels: Range<usize>,
+    means: &[GroupDots],
+) -> BlockTerms {
     let mut terms = Vec::new();
     let (Some(screen), Some(screened)) = (&head.screen, &text.screened) else {
         panels.for_each(|panel| refine(head, text, panel, &text.positions, &mut terms));
@@ -110,7 +118,7 @@ fn encode_text(head: &Head, text: &Prepared<'_>, panels: Range<usize>, means: &[
     terms
 }
 
-/// The terms that some positions of a text activate in a panel.
+/// Adds the terms of a panel that some positions of a text activate.
 fn refine(head: &Head, text: &Prepared<'_>, i: usize, positions: &[u32], out: &mut BlockTerms) {
     if positions.is_empty() {
         return;
@@ -129,7 +137,13 @@ fn refine(head: &Head, text: &Prepared<'_>, i: usize, positions: &[u32], out: &m
 }
 
 /// Keeps the terms of a panel whose weight is above zero.
-fn collect(head: &Head, result: &PanelResult, bias: &[f32; PANEL], first: usize, out: &mut BlockTerms) {
+fn collect(
+    head: &Head,
+    result: &PanelResult,
+    bias: &[f32; PANEL],
+    first: usize,
+    out: &mut BlockTerms,
+) {
     for (j, &bias) in bias.iter().enumerate() {
         let logit = result.best[j] + bias;
         if logit > 0.0 {
@@ -142,7 +156,7 @@ fn collect(head: &Head, result: &PanelResult, bias: &[f32; PANEL], first: usize,
     }
 }
 
-/// Joins the blocks of each text, terms ascending: `[block][text]` to CSR.
+/// Joins the blocks `[block][text]` to CSR, terms ascending.
 fn assemble(texts: usize, blocks: Vec<Vec<BlockTerms>>) -> Activations {
     let mut out = Activations { indptr: vec![0], ..Activations::default() };
     for text in 0..texts {

@@ -1,14 +1,15 @@
 //! The decoder's weights in the order in which the kernel reads them.
 
-/// Terms in a panel: two AVX2 registers, one AVX-512 register, four NEON registers of float32.
+/// Terms in a panel: two AVX2 registers, one AVX-512 register, or four NEON registers of float32.
 pub(super) const PANEL: usize = 16;
 
-/// Panels of [`PANEL`] terms, each stored `[width, PANEL]`; the last one is filled with terms that never fire.
+/// Panels of [`PANEL`] terms, each stored `[width, PANEL]`. The last one is padded with terms that
+/// are never active.
 #[derive(Debug)]
 pub(super) struct Panels {
     values: Vec<f32>,
     bias: Vec<f32>,
-    /// The term in each place.
+    /// The term at each place.
     terms: Vec<u32>,
     width: usize,
 }
@@ -17,20 +18,31 @@ impl Panels {
     /// Packs `weights` `[bias.len(), width]`, terms in ascending order.
     pub(super) fn pack(weights: &[f32], bias: &[f32], width: usize) -> Self {
         let terms = (0..bias.len() as u32).collect();
-        Self::place(terms, width, |term| (weights[term * width..].iter().copied().take(width), bias[term]))
+        Self::place(terms, width, |term| {
+            (weights[term * width..].iter().copied().take(width), bias[term])
+        })
     }
 
     /// The same terms in another order: `places` of these panels, each once.
     pub(super) fn reordered(&self, places: &[u32]) -> Self {
-        let mut moved = Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));
+        let mut moved =
+            Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));
         moved.terms.iter_mut().for_each(|place| *place = self.terms[*place as usize]);
         moved
     }
 
-    fn place<R: Iterator<Item = f32>>(terms: Vec<u32>, width: usize, row: impl Fn(usize) -> (R, f32)) -> Self {
+    fn place<R: Iterator<Item = f32>>(
+        terms: Vec<u32>,
+        width: usize,
+        row: impl Fn(usize) -> (R, f32),
+    ) -> Self {
         let filled = terms.len().next_multiple_of(PANEL);
-        let mut packed =
-            Panels { values: vec![0.0; filled * width], bias: vec![f32::NEG_INFINITY; filled], terms, width };
+        let mut packed = Panels {
+            values: vec![0.0; filled * width],
+            bias: vec![f32::NEG_INFINITY; filled],
+            terms,
+            width,
+        };
         for (place, &term) in packed.terms.iter().enumerate() {
             let (values, bias) = row(term as usize);
             let start = (place / PANEL) * PANEL * width + place % PANEL;
@@ -42,18 +54,18 @@ impl Panels {
         packed
     }
 
-    /// The weights of the term in a place, `[width]`.
+    /// The weights of the term at a place, `[width]`.
     pub(super) fn row(&self, place: usize) -> impl Iterator<Item = f32> {
         let start = (place / PANEL) * PANEL * self.width + place % PANEL;
         self.values[start..].iter().copied().step_by(PANEL).take(self.width)
     }
 
-    /// The bias of the term in a place.
+    /// The bias of the term at a place.
     pub(super) fn bias(&self, place: usize) -> f32 {
         self.bias[place]
     }
 
-    /// The term in each place.
+    /// The term at each place.
     pub(super) fn terms(&self) -> &[u32] {
         &self.terms
     }
@@ -62,7 +74,7 @@ impl Panels {
         self.width
     }
 
-    /// Number of panels.
+    /// The number of panels.
     pub(super) fn len(&self) -> usize {
         self.bias.len() / PANEL
     }

@@ -1,22 +1,22 @@
 //! One panel of terms against positions of one text, in float32.
 //!
-//! The code is written once and compiled for several instruction sets; each variant is the same Rust under other
-//! target features. Accumulators of [`ROWS`] positions x [`PANEL`] terms stay in registers (12 of 16 on AVX2).
+//! The code is written once and compiled for several instruction sets. The accumulators of [`ROWS`]
+//! positions x [`PANEL`] terms stay in registers (12 of 16 on AVX2).
 
 use super::pack::PANEL;
-use super::{Activation, Pooling};
+use super::types::{Activation, Pooling};
 
 /// Positions in a tile.
 pub(super) const ROWS: usize = 6;
 
-/// What a panel's terms got from the positions seen so far.
+/// The results of a panel's terms over the positions seen so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PanelResult {
-    /// Largest logit before the bias.
+    /// The largest logit, before the bias.
     pub(super) best: [f32; PANEL],
     /// The first position that has it.
     pub(super) position: [u32; PANEL],
-    /// Sum of the activations; only filled under [`Pooling::Sum`].
+    /// The sum of the activations; only filled with [`Pooling::Sum`].
     pub(super) sum: [f32; PANEL],
 }
 
@@ -25,8 +25,12 @@ impl PanelResult {
         PanelResult { best: [f32::NEG_INFINITY; PANEL], position: [0; PANEL], sum: [0.0; PANEL] }
     }
 
-    /// Takes in one position's dot products. Strictly greater: of equal logits the first position stays.
-    #[expect(clippy::needless_range_loop, reason = "three arrays in step, in the form that becomes SIMD")]
+    /// Adds one position's dot products. The comparison is strict, so of equal logits the first
+    /// position stays.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "three arrays in step, in the form that becomes SIMD"
+    )]
     #[inline(always)]
     fn take_best(&mut self, dots: &[f32; PANEL], position: u32) {
         for j in 0..PANEL {
@@ -46,12 +50,12 @@ impl PanelResult {
     }
 }
 
-/// What one call of a kernel works on.
+/// The input of a kernel.
 #[derive(Clone, Copy)]
 pub(super) struct PanelTask<'a> {
     /// `[positions, width]`
     pub(super) text: &'a [f32],
-    /// The positions to look at, ascending; at least one.
+    /// The positions to read, ascending; at least one.
     pub(super) positions: &'a [u32],
     /// `[width, PANEL]`
     pub(super) panel: &'a [f32],
@@ -67,7 +71,7 @@ pub(super) type Kernel = fn(PanelTask<'_>) -> PanelResult;
 /// The dot products of six rows with a panel's terms, for some instruction set.
 pub(super) type Dots = fn(&[&[f32]; ROWS], &[f32]) -> [[f32; PANEL]; ROWS];
 
-/// The fastest kernel that this processor runs.
+/// The fastest kernel of this processor.
 pub(super) fn kernel() -> Kernel {
     #[cfg(target_arch = "x86_64")]
     {
@@ -76,14 +80,14 @@ pub(super) fn kernel() -> Kernel {
             return |task| unsafe { x86::run_avx512(task) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: as above.
+            // SAFETY: both features that the function is compiled for were just detected.
             return |task| unsafe { x86::run_avx2(task) };
         }
     }
     run_portable
 }
 
-/// The fastest dot products that this processor has.
+/// The fastest dot products of this processor.
 pub(super) fn dots() -> Dots {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -95,7 +99,7 @@ pub(super) fn dots() -> Dots {
 
 /// The kernel for any processor.
 pub(super) fn run_portable(task: PanelTask<'_>) -> PanelResult {
-    // NEON has fused multiply-add in its base set; elsewhere `mul_add` may be a slow call of the C library.
+    // NEON always has fused multiply-add. Elsewhere `mul_add` may be a slow call of the C library.
     run::<{ cfg!(target_arch = "aarch64") }>(task)
 }
 
@@ -123,7 +127,7 @@ mod x86 {
 fn run<const FUSED: bool>(task: PanelTask<'_>) -> PanelResult {
     let mut result = PanelResult::new();
     for positions in task.positions.chunks(ROWS) {
-        // Past the end the last position is computed again, and not looked at.
+        // The last position fills the tile up; its repeated results are not used.
         let rows: [&[f32]; ROWS] = std::array::from_fn(|r| {
             let at = positions[r.min(positions.len() - 1)] as usize * task.width;
             &task.text[at..at + task.width]
@@ -146,11 +150,15 @@ fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f3
     let mut sums = [[0.0_f32; PANEL]; ROWS];
     for (i, column) in columns.iter().enumerate() {
         for r in 0..ROWS {
-            // SAFETY: i < columns.len(), which was asserted to be the row's length. Checked at each step instead,
-            // the loop takes 1.75 times as long (LOG.md, head kernel).
+            // SAFETY: i < columns.len(), which was asserted to be the row's length. With a bounds
+            // check at each step, the loop takes 1.75 times as long (measured).
             let state = unsafe { *rows[r].get_unchecked(i) };
             for j in 0..PANEL {
-                sums[r][j] = if FUSED { state.mul_add(column[j], sums[r][j]) } else { sums[r][j] + state * column[j] };
+                sums[r][j] = if FUSED {
+                    state.mul_add(column[j], sums[r][j])
+                } else {
+                    sums[r][j] + state * column[j]
+                };
             }
         }
     }
@@ -161,7 +169,12 @@ fn dot_products<const FUSED: bool>(rows: &[&[f32]; ROWS], panel: &[f32]) -> [[f3
 mod tests {
     use super::*;
 
-    fn task<'a>(text: &'a [f32], positions: &'a [u32], panel: &'a [f32], width: usize) -> PanelTask<'a> {
+    fn task<'a>(
+        text: &'a [f32],
+        positions: &'a [u32],
+        panel: &'a [f32],
+        width: usize,
+    ) -> PanelTask<'a> {
         let (pooling, activation) = (Pooling::Max, Activation::Log1pRelu);
         PanelTask { text, positions, panel, bias: &[0.0; PANEL], width, pooling, activation }
     }

@@ -1,72 +1,60 @@
-//! What a query reads of each segment, decided before anything is read.
+//! Decides what a query reads of each segment, before anything is read.
 
 use super::bounds::{Bounds, multiplier};
+use super::cost::{SCORE_COST, Share, cost};
 use super::effort::Reading;
-use super::rescore::View;
-use super::{Knobs, Query, SCAN_TERMS};
-use crate::segment::Postings;
-
-/// Scoring a unit from the forward index costs about as much as adding so many postings (measured, LOG.md).
-const SCORE_COST: usize = 200;
-
-/// A bound of a dense row costs about as much as this part of a posting (measured, LOG.md).
-const ROW_COST: usize = 16;
+use super::query::{Query, SCAN_TERMS, SearchOptions};
+use super::view::View;
 
 /// A query term that a segment has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TermPlan {
-    /// Its place among the posting terms.
+    /// The place among the posting terms.
     pub(super) place: usize,
     pub(super) multiplier: u16,
-    /// Postings with smaller bounds are not read; from 1.
+    /// Postings with smaller bounds are not read; at least 1.
     pub(super) least: u8,
-    /// Whether its dense row is read instead.
+    /// Whether the dense impact row is read instead.
     pub(super) row: bool,
 }
 
-/// One segment's part.
+/// One segment's part of the plan.
 #[derive(Debug)]
 enum SegmentPlan {
-    /// Score every allowed unit.
+    /// Score every allowed passage.
     Direct,
     Scan(Vec<TermPlan>),
 }
 
-/// A query's plan.
+/// The plan of a query.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) bounds: Bounds,
-    /// Candidates that are kept: those that can be among the best `keep`, if `exact`, else those with the largest sums.
+    /// How many candidates are wanted. An exact search keeps those that can be among the best
+    /// `keep`, others those with the largest sums.
     pub(super) keep: usize,
     pub(super) exact: bool,
     segments: Vec<SegmentPlan>,
 }
 
-/// A query term before the quantum is known.
-#[derive(Debug)]
-pub(super) struct Share {
-    /// Its place among the posting terms.
-    pub(super) place: usize,
-    /// What a bound of 1 adds to a score.
-    pub(super) share: f64,
-}
-
 impl Plan {
-    pub(super) fn new(views: &[View<'_>], query: Query<'_>, knobs: Knobs) -> Self {
-        let shares: Vec<Option<Vec<Share>>> = views.iter().map(|view| scanned(view, query)).collect();
-        let plain = |shares: &Option<Vec<Share>>| shares.iter().flatten().map(|s| s.share).collect();
+    pub(super) fn new(views: &[View<'_>], query: Query<'_>, options: SearchOptions) -> Self {
+        let shares: Vec<Option<Vec<Share>>> =
+            views.iter().map(|view| scanned(view, query)).collect();
+        let plain =
+            |shares: &Option<Vec<Share>>| shares.iter().flatten().map(|s| s.share).collect();
         let bounds = Bounds::new(&shares.iter().map(plain).collect::<Vec<_>>());
         let segment = |(view, shares): (&View<'_>, Option<Vec<Share>>)| match shares {
-            Some(shares) => SegmentPlan::Scan(terms(view, &shares, &bounds, knobs.effort)),
+            Some(shares) => SegmentPlan::Scan(terms(view, &shares, &bounds, options.effort)),
             None => SegmentPlan::Direct,
         };
         let segments = views.iter().zip(shares).map(segment).collect();
-        let exact = knobs.effort >= 1.0;
-        let keep = if exact { knobs.k } else { window(knobs) };
+        let exact = options.effort >= 1.0;
+        let keep = if exact { options.k } else { window(options) };
         Plan { bounds, keep, exact, segments }
     }
 
-    /// Whether every allowed unit of the segment is scored.
+    /// Whether every allowed passage of the segment is scored.
     pub(super) fn is_direct(&self, view: &View<'_>) -> bool {
         matches!(self.segments[view.segment as usize], SegmentPlan::Direct)
     }
@@ -80,15 +68,20 @@ impl Plan {
     }
 }
 
-/// Units that an approximate search scores: the less it has read, the more. For k = 10 and effort .2, 60; for k = 1000, 1,500.
-fn window(knobs: Knobs) -> usize {
-    let k = knobs.k as f64;
-    (k + (10.0 * k).sqrt() / knobs.effort).ceil() as usize
+/// How many passages an approximate search scores: more if it reads less. 60 for k = 10 and effort
+/// 0.2; 1,500 for k = 1,000.
+fn window(options: SearchOptions) -> usize {
+    let k = options.k as f64;
+    (k + (10.0 * k).sqrt() / options.effort).ceil() as usize
 }
 
-/// The query's terms in a segment; None where it is cheaper, or the only way, to score its units one by one.
+/// The query's terms in a segment. None if its passages are scored one by one, because that is
+/// cheaper or the query has too many terms.
 fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
-    let postings = view.field.postings.filter(|_| query.terms.len() <= SCAN_TERMS)?;
+    if query.terms.len() > SCAN_TERMS {
+        return None;
+    }
+    let postings = view.field.postings;
     let share = |(&term, &weight): (&u32, &f32)| {
         let place = postings.terms.binary_search(&term).ok()?;
         let share = f64::from(weight) * f64::from(postings.steps[place]);
@@ -96,26 +89,21 @@ fn scanned(view: &View<'_>, query: Query<'_>) -> Option<Vec<Share>> {
     };
     let shares: Vec<Share> = query.terms.iter().zip(query.weights).filter_map(share).collect();
     let cost: usize = shares.iter().map(|s| cost(&postings, s.place)).sum();
-    (view.allowed_units.saturating_mul(SCORE_COST) >= cost).then_some(shares)
-}
-
-/// Of reading a term whole, in postings.
-fn cost(postings: &Postings<'_>, place: usize) -> usize {
-    postings.dense.term(place).map_or_else(|| postings.stored(place), |dense| row_cost(dense.row))
-}
-
-/// Of reading a row, in postings.
-pub(super) fn row_cost(row: &[u8]) -> usize {
-    row.len() / ROW_COST
+    (view.allowed_passages.saturating_mul(SCORE_COST) >= cost).then_some(shares)
 }
 
 fn terms(view: &View<'_>, shares: &[Share], bounds: &Bounds, effort: f64) -> Vec<TermPlan> {
-    let postings = view.field.postings.expect("a segment that is scanned has postings");
+    let postings = view.field.postings;
     let part = (effort < 1.0).then(|| Reading::new(postings, shares, bounds, effort));
     let term = |s: &Share| {
         let whole = || Some((1, postings.dense.term(s.place).is_some_and(|dense| dense.cut != 1)));
         let (least, row) = part.as_ref().map_or_else(whole, |part| part.of(s, bounds))?;
-        Some(TermPlan { place: s.place, multiplier: multiplier(bounds.unit(s.share)), least, row })
+        Some(TermPlan {
+            place: s.place,
+            multiplier: multiplier(bounds.quanta(s.share)),
+            least,
+            row,
+        })
     };
     shares.iter().filter_map(term).collect()
 }

@@ -1,14 +1,14 @@
-//! The bytes of a segment file, wherever they are kept.
+//! The bytes of a segment file, mapped or in memory.
 
 use std::ops::Deref;
 
 use memmap2::Mmap;
 
-/// Begins at a multiple of 8, so that every section can be read as its numbers.
+/// Starts at a multiple of 8, so that every section can be read as an array of its numbers.
 #[derive(Debug)]
 pub(super) enum Bytes {
     Mapped(Mmap),
-    /// Words that hold so many bytes.
+    /// 64-bit words, and the number of bytes that they hold.
     Held(Vec<u64>, usize),
 }
 

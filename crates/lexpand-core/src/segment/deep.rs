@@ -1,42 +1,44 @@
-//! Whether a segment's postings are its forward index turned over: what exact search relies on and no checksum shows.
+//! Checks that a segment's postings are the inverse of its forward index. Exact search relies on
+//! this, and no checksum shows it.
 //!
-//! Only a broken writer makes such a file, so nothing here is shared with [`super::census`] and [`super::postings`], and
-//! an open does not pay for it. A sub-block of units is turned over at a time: 4 bytes for each of their weights, beside
-//! 60 for each term.
+//! Only a broken writer makes such a file. So this module shares no code with [`super::census`] and
+//! [`super::postings`], and opening a segment does not run it. It inverts one sub-block of passages
+//! at a time, which takes 4 bytes per weight in the sub-block and 60 bytes per term.
 
-use super::field::{DenseTerm, Field, Postings};
+use super::field::{DenseTerm, Field};
 use super::read::Segment;
-use super::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
-use crate::{MAX_VOCABULARY, Result};
+use super::sizes::{GROUP, LEVELS, SUB_BLOCK, SUB_BLOCKS};
+use crate::Result;
+use crate::limits::MAX_VOCABULARY;
 
 type Check = std::result::Result<(), String>;
 
-/// The weights of a sub-block's units by term.
+/// The weights of a sub-block's passages, by term.
 #[derive(Default)]
-struct Turned {
+struct Inverted {
     starts: Vec<usize>,
-    /// Ordinals less the sub-block's first.
+    /// Ordinals minus the sub-block's first ordinal.
     offsets: Vec<u16>,
     impacts: Vec<u16>,
 }
 
-/// One field under examination.
+/// A field under examination.
 struct Examined<'a> {
     field: Field<'a>,
-    postings: Postings<'a>,
-    /// By term of the vocabulary; `u32::MAX` where it has no postings.
+    /// Places by term of the vocabulary; `u32::MAX` for a term without postings.
     places: Vec<u32>,
-    /// By place: how many units have the term, and how many of their bounds reach each level.
+    /// By place: how many passages have the term, and how many of their bounds reach each level.
     counts: Vec<[u32; LEVELS.len() + 1]>,
     /// By place: where the postings of the next sub-block begin.
     next: Vec<u64>,
-    /// The impact of a term in each unit of a sub-block; zeros between terms.
+    /// The impact of a term in each passage of a sub-block; all zero between terms.
     impacts: Vec<u16>,
 }
 
 impl Segment {
-    /// Verifies every byte, and that postings, dense rows and shares of levels say what the forward index says. Takes time
-    /// in proportion to the file, and memory to the weights of 2^14 units.
+    /// Verifies every byte, then compares postings, dense impact rows and level shares with the
+    /// forward index. The time is linear in the size of the file, the memory in the weights of 2^14
+    /// passages.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) with the first field and term that do not agree.
@@ -44,35 +46,37 @@ impl Segment {
         self.verify()?;
         for number in self.fields() {
             let field = self.field(number).expect("one of its fields");
-            if let Some(postings) = field.postings {
-                let named = |what| self.corrupt(format!("field {number}: {what}"));
-                Examined::new(field, postings).check().map_err(named)?;
-            }
+            let named = |what| self.corrupt(format!("field {number}: {what}"));
+            Examined::new(field).check().map_err(named)?;
         }
         Ok(())
     }
 }
 
 impl<'a> Examined<'a> {
-    fn new(field: Field<'a>, postings: Postings<'a>) -> Self {
+    fn new(field: Field<'a>) -> Self {
+        let postings = field.postings;
         let mut places = vec![u32::MAX; MAX_VOCABULARY];
         postings.terms.iter().zip(0..).for_each(|(&term, place)| places[term as usize] = place);
         let counts = vec![[0; LEVELS.len() + 1]; postings.terms.len()];
         let next = vec![0; postings.terms.len()];
-        Examined { field, postings, places, counts, next, impacts: vec![0; SUB_BLOCK] }
+        Examined { field, places, counts, next, impacts: vec![0; SUB_BLOCK] }
     }
 
     fn check(mut self) -> Check {
-        let units = self.field.scales.len();
-        for (number, first) in (0..units).step_by(SUB_BLOCK).enumerate() {
-            let turned = self.turn_over(first, (units - first).min(SUB_BLOCK))?;
-            for place in 0..self.postings.terms.len() {
+        let passages = self.field.scales.len();
+        for (number, first) in (0..passages).step_by(SUB_BLOCK).enumerate() {
+            let inverted = self.invert(first, (passages - first).min(SUB_BLOCK))?;
+            for place in 0..self.field.postings.terms.len() {
                 let named = |what| {
-                    let term = self.postings.terms[place];
-                    format!("term {term} in the units from {first} on: {what}; a broken writer made the file")
+                    let term = self.field.postings.terms[place];
+                    format!(
+                        "term {term} in the passages from {first} on: {what}: \
+                         a broken writer made the file"
+                    )
                 };
                 let (block, sub) = (number / SUB_BLOCKS, number % SUB_BLOCKS);
-                self.check_term(place, block, sub, first, &turned).map_err(named)?;
+                self.check_term(place, block, sub, first, &inverted).map_err(named)?;
             }
         }
         self.check_maxima()?;
@@ -80,39 +84,56 @@ impl<'a> Examined<'a> {
     }
 
     /// A counting sort by term.
-    fn turn_over(&self, first: usize, units: usize) -> std::result::Result<Turned, String> {
-        let range = self.field.forward_starts[first] as usize..self.field.forward_starts[first + units] as usize;
-        let mut starts = vec![0; self.postings.terms.len() + 1];
+    fn invert(&self, first: usize, passages: usize) -> std::result::Result<Inverted, String> {
+        let range = self.field.forward_starts[first] as usize
+            ..self.field.forward_starts[first + passages] as usize;
+        let mut starts = vec![0; self.field.postings.terms.len() + 1];
         for i in range.clone() {
             let term = self.field.forward_terms.at(i);
             match self.places[term as usize] {
-                u32::MAX => return Err(format!("term {term} has no postings; a broken writer made the file")),
+                u32::MAX => {
+                    return Err(format!(
+                        "term {term} has no postings: a broken writer made the file"
+                    ));
+                }
                 place => starts[place as usize + 1] += 1,
             }
         }
         (1..starts.len()).for_each(|i| starts[i] += starts[i - 1]);
         let mut next = starts.clone();
-        let mut turned = Turned { starts, offsets: vec![0; range.len()], impacts: vec![0; range.len()] };
-        for offset in 0..units {
-            for i in self.field.unit((first + offset) as u32) {
+        let mut inverted =
+            Inverted { starts, offsets: vec![0; range.len()], impacts: vec![0; range.len()] };
+        for offset in 0..passages {
+            for i in self.field.passage((first + offset) as u32) {
                 let next = &mut next[self.places[self.field.forward_terms.at(i) as usize] as usize];
-                turned.offsets[*next] = offset as u16;
-                turned.impacts[*next] = self.field.forward_impacts[i];
+                inverted.offsets[*next] = offset as u16;
+                inverted.impacts[*next] = self.field.forward_impacts[i];
                 *next += 1;
             }
         }
-        Ok(turned)
+        Ok(inverted)
     }
 
-    /// One term in one sub-block.
-    fn check_term(&mut self, place: usize, block: usize, sub: usize, first: usize, turned: &Turned) -> Check {
-        let entries = turned.starts[place]..turned.starts[place + 1];
-        let pairs = || turned.offsets[entries.clone()].iter().zip(&turned.impacts[entries.clone()]);
+    /// Checks one term in one sub-block.
+    fn check_term(
+        &mut self,
+        place: usize,
+        block: usize,
+        sub: usize,
+        first: usize,
+        inverted: &Inverted,
+    ) -> Check {
+        let entries = inverted.starts[place]..inverted.starts[place + 1];
+        let pairs =
+            || inverted.offsets[entries.clone()].iter().zip(&inverted.impacts[entries.clone()]);
         pairs().for_each(|(&offset, &impact)| self.impacts[usize::from(offset)] = impact);
-        let dense = self.postings.dense.term(place);
+        let dense = self.field.postings.dense.term(place);
         let mut left = entries.len();
-        for p in self.sub_run(place, block, sub) {
-            let (offset, bound) = (usize::from(self.postings.offsets[p]) % SUB_BLOCK, self.postings.bounds[p]);
+        for p in self.postings_of_sub_block(place, block, sub) {
+            let (offset, bound) = (
+                usize::from(self.field.postings.offsets[p]) % SUB_BLOCK,
+                self.field.postings.bounds[p],
+            );
             let impact = std::mem::take(&mut self.impacts[offset]);
             self.check_bound(place, first + offset, impact, bound)?;
             left -= 1;
@@ -121,34 +142,50 @@ impl<'a> Examined<'a> {
             }
         }
         match dense {
-            Some(DenseTerm { row, cut, .. }) => self.check_row(place, first, &row[first..], cut, pairs()),
-            None if left > 0 => Err(format!("{left} units that have it lack a posting")),
+            Some(DenseTerm { row, cut, .. }) => {
+                self.check_row(place, first, &row[first..], cut, pairs())
+            }
+            None if left > 0 => Err(format!("{left} passages lack a posting")),
             None => Ok(()),
         }
     }
 
-    /// Places of a term's postings in a sub-block, which are asked for in order; splits are checked elsewhere.
-    fn sub_run(&mut self, place: usize, block: usize, sub: usize) -> std::ops::Range<usize> {
-        let run = self.postings.run(place, block);
-        let start = if sub == 0 { run.start } else { self.next[place] as usize };
+    /// The range of a term's postings in a sub-block. Callers pass sub-blocks in order; splits are
+    /// checked elsewhere.
+    fn postings_of_sub_block(
+        &mut self,
+        place: usize,
+        block: usize,
+        sub: usize,
+    ) -> std::ops::Range<usize> {
+        let block = self.field.postings.block(place, block);
+        let start = if sub == 0 { block.start } else { self.next[place] as usize };
         let of_sub = |&&offset: &&u16| usize::from(offset) / SUB_BLOCK == sub;
-        let end = start + self.postings.offsets[start..run.end].iter().take_while(of_sub).count();
+        let end =
+            start + self.field.postings.offsets[start..block.end].iter().take_while(of_sub).count();
         self.next[place] = end as u64;
         start..end
     }
 
-    /// `bound` is the smallest that is not below the weight; an impact of zero is that of a unit without the term.
-    fn check_bound(&self, place: usize, unit: usize, impact: u16, bound: u8) -> Check {
+    /// Checks that `bound` is the smallest one that is not below the weight. An impact of zero
+    /// means that the passage lacks the term.
+    fn check_bound(&self, place: usize, passage: usize, impact: u16, bound: u8) -> Check {
         if impact == 0 {
-            return Err(format!("unit {unit} lacks it or has it twice"));
+            return Err(format!("passage {passage} lacks the term or has two postings"));
         }
-        let weight = f64::from(impact) * f64::from(self.field.scales[unit]);
-        let step = f64::from(self.postings.steps[place]);
-        let encloses = f64::from(bound) * step >= weight && (f64::from(bound) - 1.0) * step < weight;
-        if encloses { Ok(()) } else { Err(format!("the bound {bound} of unit {unit} does not enclose {weight}")) }
+        let weight = f64::from(impact) * f64::from(self.field.scales[passage]);
+        let step = f64::from(self.field.postings.steps[place]);
+        let encloses =
+            f64::from(bound) * step >= weight && (f64::from(bound) - 1.0) * step < weight;
+        if encloses {
+            Ok(())
+        } else {
+            Err(format!("the bound {bound} of passage {passage} does not enclose {weight}"))
+        }
     }
 
-    /// A dense row has every unit and no other; what the postings leave out, and so left in `impacts`, is below the cut.
+    /// Checks that a dense impact row has exactly the passages that have the term. The impacts that
+    /// remain after the postings were read must have bounds below the cut.
     fn check_row<'b>(
         &mut self,
         place: usize,
@@ -164,45 +201,59 @@ impl<'a> Examined<'a> {
             self.check_bound(place, first + usize::from(offset), impact, bound)?;
             let has_posting = std::mem::take(&mut self.impacts[usize::from(offset)]) == 0;
             if has_posting != (cut > 0 && bound >= cut) {
-                return Err(format!("a posting for the bound {bound}, where the cut is {cut}: {has_posting}"));
+                return Err(format!(
+                    "bound {bound} has a posting: {has_posting}, although the cut is {cut}"
+                ));
             }
             self.count(place, bound);
             left -= 1;
         }
-        if left == 0 { Ok(()) } else { Err(format!("its row has {left} units that lack it")) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(format!("its row has {left} passages that lack the term"))
+        }
     }
 
     fn count(&mut self, place: usize, bound: u8) {
         let counts = &mut self.counts[place];
         counts[0] += 1;
-        counts[1..].iter_mut().zip(LEVELS).for_each(|(count, level)| *count += u32::from(bound >= level));
+        counts[1..]
+            .iter_mut()
+            .zip(LEVELS)
+            .for_each(|(count, level)| *count += u32::from(bound >= level));
     }
 
     fn check_maxima(&self) -> Check {
-        for &place in self.postings.dense.terms {
-            let dense = self.postings.dense.term(place as usize).expect("one of the dense terms");
-            let most = dense.row.chunks(GROUP).map(|group| group.iter().copied().max().unwrap_or(0));
+        for &place in self.field.postings.dense.terms {
+            let dense =
+                self.field.postings.dense.term(place as usize).expect("one of the dense terms");
+            let most =
+                dense.row.chunks(GROUP).map(|group| group.iter().copied().max().unwrap_or(0));
             if dense.maxima.is_some_and(|found| !most.eq(found.iter().copied())) {
-                let term = self.postings.terms[place as usize];
+                let term = self.field.postings.terms[place as usize];
                 return Err(format!(
-                    "the maxima of term {term} are not those of its row; a broken writer made the file"
+                    "the block maxima of term {term} are not those of its row: \
+                     a broken writer made the file"
                 ));
             }
         }
         Ok(())
     }
 
-    /// Shares are in 1/255, rounded up; a term without units has no place in the file.
+    /// Shares are in 1/255 and rounded up. A term that no passage has is not in the file.
     fn check_shares(&self) -> Check {
         for (place, &[whole, parts @ ..]) in self.counts.iter().enumerate() {
             let right = |(&share, part): (&u8, u32)| {
-                let (share, whole, part) = (u64::from(share), u64::from(whole), u64::from(part) * 255);
+                let (share, whole, part) =
+                    (u64::from(share), u64::from(whole), u64::from(part) * 255);
                 share * whole >= part && (share == 0 || (share - 1) * whole < part)
             };
-            if whole == 0 || !self.postings.shares(place).iter().zip(parts).all(right) {
-                let term = self.postings.terms[place];
+            if whole == 0 || !self.field.postings.shares(place).iter().zip(parts).all(right) {
+                let term = self.field.postings.terms[place];
                 return Err(format!(
-                    "the shares of term {term}, which {whole} units have; a broken writer made the file"
+                    "the level shares of term {term} are not those of its {whole} passages: \
+                     a broken writer made the file"
                 ));
             }
         }

@@ -1,18 +1,19 @@
 //! The arrays of one field, named as in docs/format.md.
 
-use super::{BLOCK, GROUP, LEVELS, SUB_BLOCKS, has};
+use super::sizes::{GROUP, LEVELS, SUB_BLOCKS};
+use crate::bit_set::contains;
 
 /// The terms of a forward index, in the width that the vocabulary needs.
 #[derive(Debug, Clone, Copy)]
 pub enum Terms<'a> {
-    /// Vocabularies up to 2^16.
+    /// Terms of a vocabulary of up to 2^16.
     Narrow(&'a [u16]),
-    /// Larger ones.
+    /// Terms of a larger vocabulary.
     Wide(&'a [u32]),
 }
 
 impl Terms<'_> {
-    /// Stored weights.
+    /// The number of stored weights.
     pub fn len(&self) -> usize {
         match self {
             Terms::Narrow(terms) => terms.len(),
@@ -20,12 +21,12 @@ impl Terms<'_> {
         }
     }
 
-    /// Whether nothing is stored.
+    /// Whether no weight is stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The term at place i.
+    /// The i-th term.
     pub fn at(&self, i: usize) -> u32 {
         match self {
             Terms::Narrow(terms) => u32::from(terms[i]),
@@ -39,73 +40,78 @@ impl Terms<'_> {
 pub struct Field<'a> {
     /// Terms are below this.
     pub vocabulary_size: u32,
-    /// One a unit.
+    /// The scale of each passage.
     pub scales: &'a [f32],
-    /// Where each unit's terms begin; one more than there are units.
+    /// Where the terms of each passage begin; one more entry than there are passages.
     pub forward_starts: &'a [u64],
-    /// Ascending within a unit.
+    /// The terms, ascending within a passage.
     pub forward_terms: Terms<'a>,
-    /// Beside the terms.
+    /// The impact of each term.
     pub forward_impacts: &'a [u16],
-    /// None in a segment of format 1, whose postings are not read any more.
-    pub postings: Option<Postings<'a>>,
+    /// Where to look for the passages that have a term.
+    pub postings: Postings<'a>,
 }
 
-/// The forward index turned over.
+/// The posting lists: the inverse of the forward index.
 #[derive(Debug, Clone, Copy)]
 pub struct Postings<'a> {
-    /// Blocks of 2^16 units.
+    /// The number of blocks of 2^16 passages.
     pub blocks: usize,
     /// The terms that occur, ascending.
     pub terms: &'a [u32],
-    /// One a term.
+    /// The step of each term.
     pub steps: &'a [f32],
-    /// `[terms.len(), blocks + 1]`
+    /// Where each block of each posting list begins, `[terms.len(), blocks + 1]`.
     pub starts: &'a [u64],
-    /// Ordinals less their block's first; ascending sub-blocks, in each descending bounds.
+    /// Ordinals minus the block's first ordinal. Within a block of a posting list sub-blocks
+    /// ascend, and within a sub-block bounds descend.
     pub offsets: &'a [u16],
-    /// Beside the offsets; `bound * step` is not below the stored weight, `(bound - 1) * step` is.
+    /// The bound of each posting: `bound * step` is not below the stored weight,
+    /// `(bound - 1) * step` is.
     pub bounds: &'a [u8],
-    /// `[terms.len(), blocks]`: which splits are the run's; `u32::MAX` where it has none.
+    /// The splits of each block of each posting list, `[terms.len(), blocks]`; `u32::MAX` for none.
     pub split_places: &'a [u32],
-    /// `[.., SUB_BLOCKS - 1]`: postings of a run that lie before each sub-block but the first.
+    /// How many postings of a block lie before each sub-block but the first,
+    /// `[.., SUB_BLOCKS - 1]`.
     pub splits: &'a [u16],
-    /// `[terms.len(), LEVELS.len()]`: share of a term's postings whose bound reaches a level, in 1/255, rounded up.
+    /// The share of a term's postings whose bound reaches each level, in 1/255, rounded up:
+    /// `[terms.len(), LEVELS.len()]`.
     pub level_shares: &'a [u8],
-    /// The frequent terms.
+    /// The dense terms.
     pub dense: Dense<'a>,
 }
 
-/// The frequent terms as one bound a unit; their postings hold only the largest.
+/// The dense terms: frequent ones, which have a dense impact row (one bound per passage) and
+/// postings for the largest bounds only.
 #[derive(Debug, Clone, Copy)]
 pub struct Dense<'a> {
-    /// Places of the terms among the posting terms, ascending.
+    /// The places of the terms in [`Postings::terms`], ascending.
     pub terms: &'a [u32],
-    /// The least bound that their postings hold; 0 where they hold none.
+    /// The smallest bound that has a posting; 0 if none has.
     pub cuts: &'a [u8],
-    /// `[terms.len(), width]`: bounds by ordinal, 0 where a unit lacks the term.
+    /// The dense impact rows, `[terms.len(), width]`: bounds by ordinal, 0 for a passage that lacks
+    /// the term.
     pub rows: &'a [u8],
-    /// Units, rounded up to a multiple of 64.
+    /// The number of passages, rounded up to a multiple of 64.
     pub width: usize,
-    /// `[terms.len(), width / GROUP]`: the largest bound of each group of [`GROUP`] units; empty in a segment that was written without.
-    ///
-    /// [`GROUP`]: super::GROUP
+    /// The block maxima: the largest bound of each group of 16 passages,
+    /// `[terms.len(), width / 16]`. Empty in a segment that has none.
     pub maxima: &'a [u8],
 }
 
 impl Field<'_> {
-    /// Where a unit's terms lie in the forward index.
-    pub fn unit(&self, ordinal: u32) -> std::ops::Range<usize> {
+    /// The range of a passage's terms in the forward index.
+    pub fn passage(&self, ordinal: u32) -> std::ops::Range<usize> {
         let i = ordinal as usize;
         self.forward_starts[i] as usize..self.forward_starts[i + 1] as usize
     }
 
-    /// Of each term, the units of a set (bit i of word i / 64; all without one) that have it.
-    pub fn document_frequencies(&self, units: Option<&[u64]>) -> Vec<u64> {
+    /// The number of passages in a set that have each term; without a set, of all passages.
+    pub fn document_frequencies(&self, passages: Option<&[u64]>) -> Vec<u64> {
         let mut counts = vec![0; self.vocabulary_size as usize];
-        for ordinal in (0..self.scales.len()).filter(|&ordinal| has(units, ordinal)) {
-            for place in self.unit(ordinal as u32) {
-                // A term outside the vocabulary is a damaged file's, opened unverified.
+        for ordinal in (0..self.scales.len()).filter(|&ordinal| contains(passages, ordinal)) {
+            for place in self.passage(ordinal as u32) {
+                // Only a damaged file that was opened unverified has a term outside the vocabulary.
                 if let Some(count) = counts.get_mut(self.forward_terms.at(place) as usize) {
                     *count += 1;
                 }
@@ -116,62 +122,54 @@ impl Field<'_> {
 }
 
 impl<'a> Postings<'a> {
-    /// Where the postings of the i-th term in a block lie.
-    pub fn run(&self, i: usize, block: usize) -> std::ops::Range<usize> {
+    /// The range of the i-th term's postings in a block.
+    pub fn block(&self, i: usize, block: usize) -> std::ops::Range<usize> {
         let at = i * (self.blocks + 1) + block;
         self.starts[at] as usize..self.starts[at + 1] as usize
     }
 
-    /// The splits of the i-th term's run in a block, where it is long enough to have any.
+    /// The splits of the i-th term's postings in a block, if there are enough postings to have
+    /// them.
     pub fn splits_of(&self, i: usize, block: usize) -> Option<&'a [u16]> {
         let place = self.split_places[i * self.blocks + block];
-        (place != u32::MAX).then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
+        (place != u32::MAX)
+            .then(|| &self.splits[place as usize * (SUB_BLOCKS - 1)..][..SUB_BLOCKS - 1])
     }
 
-    /// Of the i-th term's postings, the share whose bound reaches each of [`LEVELS`].
+    /// The share of the i-th term's postings whose bound reaches each of `LEVELS`.
     pub fn shares(&self, i: usize) -> &'a [u8] {
         &self.level_shares[i * LEVELS.len()..][..LEVELS.len()]
     }
 
-    /// Where all postings of the i-th term lie.
-    pub fn whole(&self, i: usize) -> std::ops::Range<usize> {
+    /// The range of the i-th term's posting list.
+    pub fn list(&self, i: usize) -> std::ops::Range<usize> {
         let at = i * (self.blocks + 1);
         self.starts[at] as usize..self.starts[at + self.blocks] as usize
     }
 
-    /// Postings of the i-th term that are stored as such.
+    /// The length of the i-th term's posting list.
     pub fn stored(&self, i: usize) -> usize {
-        self.whole(i).len()
+        self.list(i).len()
     }
 }
 
-/// What a segment says of one dense term.
+/// The arrays of one dense term.
 #[derive(Debug, Clone, Copy)]
 pub struct DenseTerm<'a> {
-    /// A bound a unit.
+    /// The dense impact row: one bound per passage.
     pub row: &'a [u8],
-    /// The largest bound of each group; None in a segment that was written without.
+    /// The block maxima; None in a segment that has none.
     pub maxima: Option<&'a [u8]>,
-    /// The least bound of its postings; 0 where it has none.
+    /// The smallest bound that has a posting; 0 if none has.
     pub cut: u8,
 }
 
 impl<'a> Dense<'a> {
-    /// A term, by its place among the posting terms.
+    /// The arrays of a term, by its place; None for a term that is not dense.
     pub fn term(&self, place: usize) -> Option<DenseTerm<'a>> {
         let i = self.terms.binary_search(&(place as u32)).ok()?;
         let part = |all: &'a [u8], width: usize| &all[i * width..][..width];
         let maxima = (!self.maxima.is_empty()).then(|| part(self.maxima, self.width / GROUP));
         Some(DenseTerm { row: part(self.rows, self.width), maxima, cut: self.cuts[i] })
     }
-}
-
-/// Blocks of so many units.
-pub(super) fn blocks(units: usize) -> usize {
-    units.div_ceil(BLOCK)
-}
-
-/// Bounds in a row of a dense term.
-pub(super) fn row_width(units: usize) -> usize {
-    units.next_multiple_of(64)
 }

@@ -1,4 +1,4 @@
-//! Header and section table of a segment file, as docs/format.md has them.
+//! The header and the section table of a segment file; see docs/format.md.
 
 use std::path::Path;
 
@@ -7,21 +7,21 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{Error, Result};
 
 pub(super) const MAGIC: [u8; 8] = *b"LXSEG\r\n\x1a";
-/// The newest format that is read, and the one that is written.
+/// The format that is read and written.
 pub const VERSION: u32 = 2;
 pub(super) const HEADER: usize = 64;
 pub(super) const ENTRY: usize = 32;
 pub(super) const ALIGN: usize = 64;
 /// The `field` of sections that belong to no field.
 pub(super) const NO_FIELD: u32 = u32::MAX;
-/// More sections than any writer makes; stops a table that would not fit in memory.
+/// More sections than any writer makes. Keeps a damaged count from allocating a huge table.
 const MAX_SECTIONS: u32 = 1 << 16;
 
 /// Section kinds.
 pub(super) mod kind {
-    pub const UNIT_ROWS: u32 = 1;
-    pub const UNIT_CHUNKS: u32 = 2;
-    pub const UNIT_SPANS: u32 = 3;
+    pub const PASSAGE_ROWS: u32 = 1;
+    pub const PASSAGE_CHUNKS: u32 = 2;
+    pub const PASSAGE_SPANS: u32 = 3;
     pub const FIELD: u32 = 16;
     pub const SCALES: u32 = 17;
     pub const FORWARD_STARTS: u32 = 18;
@@ -39,11 +39,11 @@ pub(super) mod kind {
     pub const DENSE_CUTS: u32 = 30;
     pub const DENSE_ROWS: u32 = 31;
     pub const DENSE_MAXIMA: u32 = 32;
-    /// From here on the sections are those of other modules, which this one only keeps.
+    /// Sections from here on belong to other modules; this one only stores them.
     pub const FIRST_EXTRA: u32 = 48;
 }
 
-/// Where a section lies.
+/// The place and checksum of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) kind: u32,
@@ -53,11 +53,10 @@ pub(super) struct Section {
     pub(super) checksum: u64,
 }
 
-/// Everything before the first section.
+/// The header and the section table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    pub(super) version: u32,
-    pub(super) units: u32,
+    pub(super) passages: u32,
     pub(super) length: u64,
     pub(super) sections: Vec<Section>,
 }
@@ -76,8 +75,9 @@ pub(super) fn align(offset: u64) -> u64 {
 }
 
 impl Layout {
-    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other. Checksums are still to come.
-    pub(super) fn place(units: u32, parts: &[(u32, u32, u64)]) -> Self {
+    /// Places sections `(kind, field, bytes)`, which ascend by (field, kind), one after the other.
+    /// Their checksums are set later.
+    pub(super) fn place(passages: u32, parts: &[(u32, u32, u64)]) -> Self {
         let mut end = (HEADER + ENTRY * parts.len()) as u64;
         let sections = parts
             .iter()
@@ -87,22 +87,22 @@ impl Layout {
                 Section { kind, field, offset, length, checksum: 0 }
             })
             .collect();
-        Layout { version: VERSION, units, length: end, sections }
+        Layout { passages, length: end, sections }
     }
 
-    /// The place of a section in the table.
+    /// The index of a section in the table.
     pub(super) fn find(&self, kind: u32, field: u32) -> Option<usize> {
         self.sections.binary_search_by_key(&(field, kind), |s| (s.field, s.kind)).ok()
     }
 
-    /// Header and table; the last eight bytes of the header are its checksum.
+    /// The header and the table as bytes. The last eight bytes of the header are its checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let table = self.sections.iter().flat_map(|section| section.to_bytes()).collect::<Vec<_>>();
         let mut out = MAGIC.to_vec();
-        out.extend(self.version.to_le_bytes());
+        out.extend(VERSION.to_le_bytes());
         out.extend((self.sections.len() as u32).to_le_bytes());
         out.extend(self.length.to_le_bytes());
-        out.extend(u64::from(self.units).to_le_bytes());
+        out.extend(u64::from(self.passages).to_le_bytes());
         out.extend(xxh3_64(&table).to_le_bytes());
         out.resize(HEADER - 8, 0);
         out.extend(xxh3_64(&out).to_le_bytes());
@@ -110,47 +110,74 @@ impl Layout {
         out
     }
 
-    /// Reads and checks header and table against the file's bytes.
+    /// Reads the header and the table, and checks them against the file's bytes.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let corrupt = |what: String| Error::corrupt(path, what);
         if bytes.len() < HEADER || bytes[..8] != MAGIC {
-            return Err(corrupt("not a segment file (its first bytes are not the magic number)".into()));
+            return Err(corrupt(
+                "not a segment file (its first bytes are not the magic number)".into(),
+            ));
         }
         let version = u32_at(bytes, 8);
         if version > VERSION {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: version, supported: VERSION });
+            return Err(Error::NewerFormat {
+                path: path.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
         }
-        if xxh3_64(&bytes[..HEADER - 8]) != u64_at(bytes, HEADER - 8) || version == 0 {
-            return Err(corrupt("the header's checksum does not match: the file is damaged".into()));
+        if xxh3_64(&bytes[..HEADER - 8]) != u64_at(bytes, HEADER - 8) {
+            return Err(corrupt(
+                "the header's checksum does not match: the file is damaged".into(),
+            ));
         }
-        let (count, length, units) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
+        if version < VERSION {
+            return Err(Error::OlderFormat { path: path.to_owned(), found: version });
+        }
+        let (count, length, passages) = (u32_at(bytes, 12), u64_at(bytes, 16), u64_at(bytes, 24));
         if length != bytes.len() as u64 {
-            return Err(corrupt(format!("{} bytes long, not {length}: cut off or added to", bytes.len())));
+            return Err(corrupt(format!(
+                "the file has {} bytes, not {length}: it was cut off or appended to",
+                bytes.len()
+            )));
         }
-        let units = u32::try_from(units).map_err(|_| corrupt(format!("{units} units are too many")))?;
+        let passages = u32::try_from(passages)
+            .map_err(|_| corrupt(format!("{passages} passages are too many")))?;
         let table = HEADER + ENTRY * count.min(MAX_SECTIONS) as usize;
         if count > MAX_SECTIONS || table > bytes.len() {
-            return Err(corrupt(format!("a table of {count} sections does not fit")));
+            return Err(corrupt(format!("a table of {count} sections does not fit in the file")));
         }
         if xxh3_64(&bytes[HEADER..table]) != u64_at(bytes, 32) {
-            return Err(corrupt("the section table's checksum does not match: the file is damaged".into()));
+            return Err(corrupt(
+                "the section table's checksum does not match: the file is damaged".into(),
+            ));
         }
         let sections = bytes[HEADER..table].chunks_exact(ENTRY).map(Section::from_bytes).collect();
-        let layout = Layout { version, units, length, sections };
+        let layout = Layout { passages, length, sections };
         layout.check_places(table as u64).map_err(corrupt)?;
         Ok(layout)
     }
 
-    /// Sections ascend, are aligned, do not overlap and fill the file.
+    /// Checks that sections ascend, are aligned, do not overlap and fill the file.
     fn check_places(&self, table_end: u64) -> std::result::Result<(), String> {
         let mut end = table_end;
         for (i, section) in self.sections.iter().enumerate() {
             if section.offset != align(end) {
-                return Err(format!("section {i} begins at {}, not at {}", section.offset, align(end)));
+                return Err(format!(
+                    "section {i} begins at {}, not at {}",
+                    section.offset,
+                    align(end)
+                ));
             }
-            end =
-                section.offset.checked_add(section.length).filter(|&e| e <= self.length).ok_or_else(|| {
-                    format!("section {i} ends past the file: {} + {}", section.offset, section.length)
+            end = section
+                .offset
+                .checked_add(section.length)
+                .filter(|&e| e <= self.length)
+                .ok_or_else(|| {
+                    format!(
+                        "section {i} ends past the file: {} + {}",
+                        section.offset, section.length
+                    )
                 })?;
         }
         if end != self.length {

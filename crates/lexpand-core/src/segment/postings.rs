@@ -1,4 +1,5 @@
-//! The forward index turned over, a range of terms at a time, so that memory stays within a budget.
+//! Inverts the forward index into posting lists, a range of terms at a time, within a memory
+//! budget.
 
 use std::ops::Range;
 use std::thread;
@@ -9,17 +10,15 @@ use super::census::{Census, bound};
 use super::forward::ForwardParts;
 use super::layout::kind;
 use super::sink::Sink;
-use super::write::Means;
-use super::{BLOCK, GROUP, SUB_BLOCK, SUB_BLOCKS, field};
+use super::sizes::{GROUP, SPLIT_POSTINGS, SUB_BLOCK, SUB_BLOCKS, row_width};
+use super::types::Budget;
 use crate::Result;
+use crate::limits::BLOCK;
 
-/// Runs at least this long have splits: shorter ones are walked to find the next sub-block.
-pub(super) const SPLIT_RUN: u32 = 64;
-
-/// Memory for a posting while it is sorted and laid out.
+/// The memory per posting while postings are sorted and laid out.
 const BYTES_A_POSTING: usize = 8;
 
-/// A range of terms laid out.
+/// The posting lists of a range of terms, as they are written.
 #[derive(Debug, Default)]
 struct Laid {
     offsets: Vec<u16>,
@@ -27,21 +26,22 @@ struct Laid {
     splits: Vec<u16>,
 }
 
-/// Everything of a census that needs no pass over the weights.
+/// Writes the sections that a census alone determines.
 pub(super) fn write_directory(census: &Census, field: u32, sink: &mut Sink) -> Result<()> {
     let (mut starts, mut places) = (Vec::new(), Vec::new());
     let (mut at, mut splits) = (0_u64, 0_u32);
-    for runs in census.counts.chunks(census.blocks.max(1)) {
+    for counts_of_term in census.counts.chunks(census.blocks.max(1)) {
         starts.push(at);
-        for &count in runs {
+        for &count in counts_of_term {
             at += u64::from(count);
             starts.push(at);
-            let has_splits = count >= SPLIT_RUN;
+            let has_splits = count >= SPLIT_POSTINGS;
             places.push(if has_splits { splits } else { u32::MAX });
             splits += u32::from(has_splits);
         }
     }
-    let dense_cuts: Vec<u8> = census.dense.iter().map(|&place| census.cuts[place as usize]).collect();
+    let dense_cuts: Vec<u8> =
+        census.dense.iter().map(|&place| census.cuts[place as usize]).collect();
     sink.push(kind::POSTING_TERMS, field, cast_slice(&census.terms))?;
     sink.push(kind::POSTING_STEPS, field, cast_slice(&census.steps))?;
     sink.push(kind::POSTING_STARTS, field, cast_slice(&starts))?;
@@ -51,21 +51,26 @@ pub(super) fn write_directory(census: &Census, field: u32, sink: &mut Sink) -> R
     sink.push(kind::DENSE_CUTS, field, &dense_cuts)
 }
 
-/// Offsets, bounds and splits, in as many passes over the weights as the memory asks for.
+/// Writes offsets, bounds and splits, in as many passes over the weights as the memory budget
+/// requires.
 pub(super) fn write_postings(
     forward: &ForwardParts<'_>,
     census: &Census,
     field: u32,
-    means: Means,
+    budget: Budget,
     sink: &mut Sink,
 ) -> Result<()> {
-    let threads = means.threads.max(1);
-    let shares = ranges(census, (means.memory / BYTES_A_POSTING / threads).max(1));
+    let threads = budget.threads.max(1);
+    let shares = ranges(census, (budget.memory / BYTES_A_POSTING / threads).max(1));
     for pass in shares.chunks(threads) {
         let laid: Vec<Laid> = thread::scope(|scope| {
-            let work: Vec<_> =
-                pass.iter().map(|range| scope.spawn(|| lay_out(forward, census, range.clone()))).collect();
-            work.into_iter().map(|thread| thread.join().expect("a thread that lays out postings")).collect()
+            let work: Vec<_> = pass
+                .iter()
+                .map(|range| scope.spawn(|| lay_out(forward, census, range.clone())))
+                .collect();
+            work.into_iter()
+                .map(|thread| thread.join().expect("a thread that lays out postings"))
+                .collect()
         });
         for part in laid {
             sink.push(kind::POSTING_OFFSETS, field, cast_slice(&part.offsets))?;
@@ -76,11 +81,11 @@ pub(super) fn write_postings(
     Ok(())
 }
 
-/// Ranges of places with at most `most` postings each, or a single term.
+/// Ranges of places with at most `most` postings each; a term with more has a range of its own.
 fn ranges(census: &Census, most: usize) -> Vec<Range<usize>> {
     let (mut ranges, mut first, mut held) = (Vec::new(), 0, 0);
-    for (place, runs) in census.counts.chunks(census.blocks.max(1)).enumerate() {
-        let count = runs.iter().map(|&count| count as usize).sum::<usize>();
+    for (place, counts_of_term) in census.counts.chunks(census.blocks.max(1)).enumerate() {
+        let count = counts_of_term.iter().map(|&count| count as usize).sum::<usize>();
         if held + count > most && place > first {
             ranges.push(first..place);
             (first, held) = (place, 0);
@@ -91,7 +96,7 @@ fn ranges(census: &Census, most: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// A posting as one number whose order is that of the file: sub-block, falling bound, offset.
+/// A posting as a number that sorts as the file does: by sub-block, descending bound, offset.
 fn key(offset: usize, bound: u8) -> u32 {
     ((offset / SUB_BLOCK) as u32) << 24 | u32::from(255 - bound) << 16 | offset as u32
 }
@@ -104,40 +109,45 @@ fn lay_out(forward: &ForwardParts<'_>, census: &Census, range: Range<usize>) -> 
         at + count as usize
     });
     let mut keys = vec![0_u32; total];
-    forward.each(|unit, term, weight| {
+    forward.each(|passage, term, weight| {
         let place = census.places[term] as usize;
         if !range.contains(&place) || census.cuts[place] == 0 {
             return;
         }
         let bound = bound(weight, census.steps[place]);
         if bound >= census.cuts[place] {
-            let next = &mut next[(place - range.start) * census.blocks + unit / BLOCK];
-            keys[*next] = key(unit % BLOCK, bound);
+            let next = &mut next[(place - range.start) * census.blocks + passage / BLOCK];
+            keys[*next] = key(passage % BLOCK, bound);
             *next += 1;
         }
     });
-    let mut laid = Laid { offsets: Vec::with_capacity(total), bounds: Vec::with_capacity(total), splits: Vec::new() };
+    let mut laid = Laid {
+        offsets: Vec::with_capacity(total),
+        bounds: Vec::with_capacity(total),
+        splits: Vec::new(),
+    };
     let mut rest = &mut keys[..];
     for &count in counts {
-        let run = rest.split_off_mut(..count as usize).expect("counted above");
-        run.sort_unstable();
-        laid.push(run);
+        let block = rest.split_off_mut(..count as usize).expect("counted above");
+        block.sort_unstable();
+        laid.push(block);
     }
     laid
 }
 
 impl Laid {
-    fn push(&mut self, run: &[u32]) {
-        self.offsets.extend(run.iter().map(|&key| key as u16));
-        self.bounds.extend(run.iter().map(|&key| 255 - (key >> 16) as u8));
-        if run.len() >= SPLIT_RUN as usize {
-            let before = |sub: usize| run.partition_point(|&key| ((key >> 24) as usize) < sub) as u16;
+    fn push(&mut self, block: &[u32]) {
+        self.offsets.extend(block.iter().map(|&key| key as u16));
+        self.bounds.extend(block.iter().map(|&key| 255 - (key >> 16) as u8));
+        if block.len() >= SPLIT_POSTINGS as usize {
+            let before =
+                |sub: usize| block.partition_point(|&key| ((key >> 24) as usize) < sub) as u16;
             self.splits.extend((1..SUB_BLOCKS).map(before));
         }
     }
 }
 
-/// The rows of the dense terms and their maxima, as many at a time as the memory holds.
+/// Writes the dense impact rows and their block maxima, as many at a time as fit in the memory.
 pub(super) fn write_rows(
     forward: &ForwardParts<'_>,
     census: &Census,
@@ -145,15 +155,15 @@ pub(super) fn write_rows(
     memory: usize,
     sink: &mut Sink,
 ) -> Result<()> {
-    let width = field::row_width(census.units);
+    let width = row_width(census.passages);
     for group in census.dense.chunks((memory / width.max(1)).max(1)) {
         let mut row_of = vec![usize::MAX; census.terms.len()];
         group.iter().enumerate().for_each(|(row, &place)| row_of[place as usize] = row);
         let mut rows = vec![0_u8; group.len() * width];
-        forward.each(|unit, term, weight| {
+        forward.each(|passage, term, weight| {
             let place = census.places[term] as usize;
             if row_of[place] != usize::MAX {
-                rows[row_of[place] * width + unit] = bound(weight, census.steps[place]);
+                rows[row_of[place] * width + passage] = bound(weight, census.steps[place]);
             }
         });
         sink.push(kind::DENSE_ROWS, field, &rows)?;
@@ -162,7 +172,7 @@ pub(super) fn write_rows(
     Ok(())
 }
 
-/// The largest bound of each group; rows are whole groups.
+/// The largest bound of each group of a dense impact row; rows consist of whole groups.
 pub(crate) fn maxima(rows: &[u8]) -> impl Iterator<Item = u8> {
     let (groups, _) = rows.as_chunks::<GROUP>();
     groups.iter().map(|group| group.iter().copied().max().unwrap_or(0))

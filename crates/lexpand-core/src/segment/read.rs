@@ -1,31 +1,29 @@
-//! A segment file opened, checked once, and read in place.
+//! The arrays of a segment, read in place.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytemuck::{AnyBitPattern, try_cast_slice};
-use memmap2::Mmap;
 
 use super::bytes::Bytes;
-use super::field::{Dense, Field, Postings, Terms, blocks, row_width};
+use super::field::{Dense, Field, Postings, Terms};
 use super::layout::{HEADER, Layout, NO_FIELD, Section, kind};
-use super::write::is_narrow;
+use super::sizes::{blocks, is_narrow, row_width};
+use crate::Error;
 use crate::words::{self, WordField};
-use crate::{Error, Result};
 
-/// A segment that passed its checks. May be shared by threads.
+/// A segment that passed its checks. Threads may share it.
 #[derive(Debug)]
 pub struct Segment {
     pub(super) map: Bytes,
     pub(super) layout: Layout,
-    path: PathBuf,
-    verified: bool,
+    pub(super) path: PathBuf,
+    pub(super) verified: bool,
 }
 
-/// A section, for reports.
+/// The kind and size of a section, for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// What it holds (docs/format.md).
+    /// What the section holds; see docs/format.md.
     pub kind: u32,
     /// The field that it belongs to; `u32::MAX` for none.
     pub field: u32,
@@ -34,44 +32,9 @@ pub struct Part {
 }
 
 impl Segment {
-    /// Opens and checks a file; with `verify` every byte, else only sizes, places and the header's checksums.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::NewerFormat`], or [`Error::Corrupt`] with the first invariant that does not hold.
-    pub fn open(path: &Path, verify: bool) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: a segment is written once, renamed into place and never changed (docs/format.md); whoever truncates
-        // it under a reader breaks that contract, as with any mapped file.
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        Self::check_and_keep(Bytes::Mapped(map), path, verify)
-    }
-
-    /// Opens a copy of a file's bytes; errors call it `<memory>`.
-    ///
-    /// # Errors
-    /// As [`Segment::open`], but for [`Error::Io`].
-    pub fn from_bytes(bytes: &[u8], verify: bool) -> Result<Self> {
-        Self::check_and_keep(Bytes::copy(bytes), Path::new("<memory>"), verify)
-    }
-
-    fn check_and_keep(map: Bytes, path: &Path, verify: bool) -> Result<Self> {
-        let layout = Layout::parse(&map, path)?;
-        let segment = Segment { map, layout, path: path.to_owned(), verified: verify };
-        segment.check(verify)?;
-        Ok(segment)
-    }
-
-    /// Checks every byte, where that was not done when it was opened.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] with the first invariant that does not hold.
-    pub fn verify(&self) -> Result<()> {
-        if self.verified { Ok(()) } else { self.check(true) }
-    }
-
-    /// Units in the segment.
-    pub fn units(&self) -> u32 {
-        self.layout.units
+    /// The number of passages.
+    pub fn passages(&self) -> u32 {
+        self.layout.passages
     }
 
     /// The header's checksum, which the catalogue records too.
@@ -79,24 +42,24 @@ impl Segment {
         u64::from_le_bytes(self.map[HEADER - 8..HEADER].try_into().expect("eight bytes"))
     }
 
-    /// Length of the file.
+    /// The length of the file.
     pub fn bytes(&self) -> u64 {
         self.layout.length
     }
 
-    /// The row of each unit's document.
+    /// The row of each passage's document.
     pub fn rows(&self) -> &[u32] {
-        self.array(kind::UNIT_ROWS, NO_FIELD)
+        self.array(kind::PASSAGE_ROWS, NO_FIELD)
     }
 
-    /// The chunk's number of each unit within its document.
+    /// The number of each passage within its document, from 0.
     pub fn chunks(&self) -> &[u32] {
-        self.array(kind::UNIT_CHUNKS, NO_FIELD)
+        self.array(kind::PASSAGE_CHUNKS, NO_FIELD)
     }
 
-    /// First and end character of each unit, in turn.
+    /// The first and end character of each passage, in turn.
     pub fn spans(&self) -> &[u32] {
-        self.array(kind::UNIT_SPANS, NO_FIELD)
+        self.array(kind::PASSAGE_SPANS, NO_FIELD)
     }
 
     /// The numbers of the closed fields, ascending.
@@ -106,28 +69,38 @@ impl Segment {
 
     /// The numbers of the open fields, ascending.
     pub fn word_fields(&self) -> Vec<u32> {
-        self.layout.sections.iter().filter(|s| s.kind == words::kind::HEADER).map(|s| s.field).collect()
+        self.layout
+            .sections
+            .iter()
+            .filter(|s| s.kind == words::kind::HEADER)
+            .map(|s| s.field)
+            .collect()
     }
 
-    /// The words of an open field, where the segment has it.
+    /// An open field; None if the segment lacks it.
     pub fn words(&self, field: u32) -> Option<WordField<'_>> {
         self.find(words::kind::HEADER, field)?;
-        WordField::view(|kind| self.extra(kind, field), self.layout.units).ok()
+        WordField::view(|kind| self.extra(kind, field), self.layout.passages).ok()
     }
 
-    /// Every section with its length.
+    /// The kind and length of every section.
     pub fn parts(&self) -> Vec<Part> {
-        self.layout.sections.iter().map(|s| Part { kind: s.kind, field: s.field, bytes: s.length }).collect()
+        self.layout
+            .sections
+            .iter()
+            .map(|s| Part { kind: s.kind, field: s.field, bytes: s.length })
+            .collect()
     }
 
-    /// A section of another module (see [`super::Extra`]); it begins at a multiple of 64 bytes.
+    /// A section of another module (see [`super::Extra`]). It begins at a multiple of 64 bytes.
     pub fn extra(&self, kind: u32, field: u32) -> Option<&[u8]> {
         self.find(kind, field).filter(|s| s.kind >= kind::FIRST_EXTRA).map(|s| self.bytes_of(s))
     }
 
-    /// The arrays of a field, where the segment has it.
+    /// The arrays of a closed field; None if the segment lacks it.
     pub fn field(&self, field: u32) -> Option<Field<'_>> {
-        let header: &[u32] = self.find(kind::FIELD, field).map(|_| self.array(kind::FIELD, field))?;
+        let header: &[u32] =
+            self.find(kind::FIELD, field).map(|_| self.array(kind::FIELD, field))?;
         let vocabulary_size = header[1];
         let forward_terms = if is_narrow(vocabulary_size) {
             Terms::Narrow(self.array(kind::FORWARD_TERMS, field))
@@ -140,14 +113,14 @@ impl Segment {
             forward_starts: self.array(kind::FORWARD_STARTS, field),
             forward_terms,
             forward_impacts: self.array(kind::FORWARD_IMPACTS, field),
-            postings: (self.layout.version >= 2).then(|| self.postings(field)),
+            postings: self.postings(field),
         })
     }
 
     fn postings(&self, field: u32) -> Postings<'_> {
-        let units = self.layout.units as usize;
+        let passages = self.layout.passages as usize;
         Postings {
-            blocks: blocks(units),
+            blocks: blocks(passages),
             terms: self.array(kind::POSTING_TERMS, field),
             steps: self.array(kind::POSTING_STEPS, field),
             starts: self.array(kind::POSTING_STARTS, field),
@@ -160,7 +133,7 @@ impl Segment {
                 terms: self.array(kind::DENSE_TERMS, field),
                 cuts: self.array(kind::DENSE_CUTS, field),
                 rows: self.array(kind::DENSE_ROWS, field),
-                width: row_width(units),
+                width: row_width(passages),
                 maxima: self.array(kind::DENSE_MAXIMA, field),
             },
         }
@@ -170,7 +143,8 @@ impl Segment {
         self.layout.find(kind, field).map(|i| &self.layout.sections[i])
     }
 
-    /// A section as numbers; empty where it is missing or no whole number of them (which `open` refuses).
+    /// A section as numbers. Empty if it is missing or not a whole number of them, which `open`
+    /// refuses.
     pub(super) fn array<T: AnyBitPattern>(&self, kind: u32, field: u32) -> &[T] {
         let bytes = self.find(kind, field).map(|s| self.bytes_of(s)).unwrap_or_default();
         try_cast_slice(bytes).unwrap_or_default()

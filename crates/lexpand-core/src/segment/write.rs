@@ -1,72 +1,19 @@
-//! A segment file written so that it is either whole and named, or not there.
+//! Writes a segment file, so that it is either whole and named or does not exist.
 
 use std::path::Path;
 
 use bytemuck::cast_slice;
 
 use super::census::Census;
+use super::field::Terms;
 use super::forward::{ForwardPart, ForwardParts};
 use super::layout::{NO_FIELD, kind};
-use super::postings::{self, SPLIT_RUN};
-use super::quantise::Forward;
+use super::postings;
+use super::quantize::Forward;
 use super::sink::Sink;
-use super::{GROUP, SUB_BLOCK, SUB_BLOCKS, Terms, field};
+use super::sizes::{GROUP, SPLIT_POSTINGS, SUB_BLOCK, SUB_BLOCKS, is_narrow, row_width};
+use super::types::{Budget, Extra, FieldVectors, Passages, Written};
 use crate::{Error, Result};
-
-/// What is scored: one entry a unit.
-#[derive(Debug, Clone, Copy)]
-pub struct Units<'a> {
-    /// The row of the unit's document.
-    pub rows: &'a [u32],
-    /// The chunk's number within the document.
-    pub chunks: &'a [u32],
-    /// First and end character of the chunk, in turn.
-    pub spans: &'a [u32],
-}
-
-/// Sparse vectors of one closed field, CSR, one row a unit.
-#[derive(Debug, Clone, Copy)]
-pub struct FieldVectors<'a> {
-    /// The field's number in the catalogue.
-    pub field: u32,
-    /// Terms are below this.
-    pub vocabulary_size: u32,
-    /// Where each unit's terms begin; one more than there are units.
-    pub indptr: &'a [i64],
-    /// Strictly ascending within a unit.
-    pub terms: &'a [u32],
-    /// Finite, at least zero.
-    pub weights: &'a [f32],
-}
-
-/// A finished segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Length of the file.
-    pub bytes: u64,
-    /// The header's checksum, which covers the table and, through it, every section.
-    pub checksum: u64,
-}
-
-/// A section of another module: kept and checksummed as it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Extra<'a> {
-    /// From 48.
-    pub kind: u32,
-    /// The field that it belongs to.
-    pub field: u32,
-    /// What it holds.
-    pub bytes: &'a [u8],
-}
-
-/// What building may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Means {
-    /// Bytes for postings that are being laid out; beside them stand at most 24 bytes a term and block, and 28 a unit.
-    pub memory: usize,
-    /// Threads that lay them out.
-    pub threads: usize,
-}
 
 /// One closed field, ready to be written.
 pub(super) struct StoredField<'a> {
@@ -75,21 +22,23 @@ pub(super) struct StoredField<'a> {
     pub(super) forward: ForwardParts<'a>,
 }
 
-/// Writes a segment to `path`: to a `.tmp` beside it, synced, renamed, and the folder synced.
+/// Writes a segment to `path`: first to a `.tmp` next to it, which is synced and renamed; then the
+/// folder is synced.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the arrays break a limit or `path` exists; [`Error::Io`] where the disk refuses: what may be
-/// left then is a file that no catalogue names.
+/// [`Error::Invalid`] if the arrays break a limit or `path` exists; [`Error::Io`] if the disk
+/// refuses. The latter may leave a file that no catalogue names.
 pub fn write(
     path: &Path,
-    units: Units<'_>,
+    passages: Passages<'_>,
     fields: &[FieldVectors<'_>],
     extras: &[Extra<'_>],
-    means: Means,
+    budget: Budget,
 ) -> Result<Written> {
-    let n = check_units(units)?;
+    let n = check_passages(passages)?;
     let built = fields.iter().map(|f| Forward::build(f, n as usize)).collect::<Result<Vec<_>>>()?;
-    let narrow: Vec<Vec<u16>> = fields.iter().zip(&built).map(|(f, b)| narrow(f.vocabulary_size, &b.terms)).collect();
+    let narrow: Vec<Vec<u16>> =
+        fields.iter().zip(&built).map(|(f, b)| narrow(f.vocabulary_size, &b.terms)).collect();
     let stored = fields
         .iter()
         .zip(built.iter().zip(&narrow))
@@ -109,55 +58,56 @@ pub fn write(
             }]),
         })
         .collect();
-    write_stored(path, units, stored, extras, means)
-}
-
-/// Whether terms take two bytes.
-pub(super) fn is_narrow(vocabulary_size: u32) -> bool {
-    vocabulary_size <= 1 << 16
+    write_stored(path, passages, stored, extras, budget)
 }
 
 fn narrow(vocabulary_size: u32, terms: &[u32]) -> Vec<u16> {
-    if is_narrow(vocabulary_size) { terms.iter().map(|&term| term as u16).collect() } else { Vec::new() }
+    if is_narrow(vocabulary_size) {
+        terms.iter().map(|&term| term as u16).collect()
+    } else {
+        Vec::new()
+    }
 }
 
-/// Writes fields whose weights are stored ones already.
+/// Writes fields whose weights are already quantized.
 pub(super) fn write_stored(
     path: &Path,
-    units: Units<'_>,
+    passages: Passages<'_>,
     fields: Vec<StoredField<'_>>,
     extras: &[Extra<'_>],
-    means: Means,
+    budget: Budget,
 ) -> Result<Written> {
     check_places(&fields, extras)?;
-    let n = check_units(units)?;
-    let censuses: Vec<Census> = fields.iter().map(|f| Census::take(&f.forward, f.vocabulary_size as usize)).collect();
-    let mut parts: Vec<_> = fields.iter().zip(&censuses).flat_map(|(f, census)| f.parts(census)).collect();
+    let n = check_passages(passages)?;
+    let censuses: Vec<Census> =
+        fields.iter().map(|f| Census::take(&f.forward, f.vocabulary_size as usize)).collect();
+    let mut parts: Vec<_> =
+        fields.iter().zip(&censuses).flat_map(|(f, census)| f.parts(census)).collect();
     parts.extend(extras.iter().map(|extra| (extra.kind, extra.field, extra.bytes.len() as u64)));
     let n64 = u64::from(n);
     parts.extend([
-        (kind::UNIT_ROWS, NO_FIELD, 4 * n64),
-        (kind::UNIT_CHUNKS, NO_FIELD, 4 * n64),
-        (kind::UNIT_SPANS, NO_FIELD, 8 * n64),
+        (kind::PASSAGE_ROWS, NO_FIELD, 4 * n64),
+        (kind::PASSAGE_CHUNKS, NO_FIELD, 4 * n64),
+        (kind::PASSAGE_SPANS, NO_FIELD, 8 * n64),
     ]);
     let mut sink = Sink::create(path, n, parts)?;
     for (field, census) in fields.iter().zip(&censuses) {
-        field.write(census, means, &mut sink)?;
+        field.write(census, budget, &mut sink)?;
     }
     extras.iter().try_for_each(|extra| sink.push(extra.kind, extra.field, extra.bytes))?;
-    sink.push(kind::UNIT_ROWS, NO_FIELD, cast_slice(units.rows))?;
-    sink.push(kind::UNIT_CHUNKS, NO_FIELD, cast_slice(units.chunks))?;
-    sink.push(kind::UNIT_SPANS, NO_FIELD, cast_slice(units.spans))?;
+    sink.push(kind::PASSAGE_ROWS, NO_FIELD, cast_slice(passages.rows))?;
+    sink.push(kind::PASSAGE_CHUNKS, NO_FIELD, cast_slice(passages.chunks))?;
+    sink.push(kind::PASSAGE_SPANS, NO_FIELD, cast_slice(passages.spans))?;
     sink.finish()
 }
 
 impl StoredField<'_> {
-    /// Every section with its length.
+    /// The kind, field and length of every section.
     fn parts(&self, census: &Census) -> Vec<(u32, u32, u64)> {
-        let (n, terms) = (census.units as u64, census.terms.len() as u64);
+        let (n, terms) = (census.passages as u64, census.terms.len() as u64);
         let nnz: u64 = self.forward.nnz();
         let stored: u64 = census.counts.iter().map(|&count| u64::from(count)).sum();
-        let split = census.counts.iter().filter(|&&count| count >= SPLIT_RUN).count() as u64;
+        let split = census.counts.iter().filter(|&&count| count >= SPLIT_POSTINGS).count() as u64;
         let dense = census.dense.len() as u64;
         let blocks = census.blocks as u64;
         let width = if is_narrow(self.vocabulary_size) { 2 } else { 4 };
@@ -177,20 +127,25 @@ impl StoredField<'_> {
             (kind::LEVEL_SHARES, census.shares.len() as u64),
             (kind::DENSE_TERMS, 4 * dense),
             (kind::DENSE_CUTS, dense),
-            (kind::DENSE_ROWS, dense * field::row_width(census.units) as u64),
+            (kind::DENSE_ROWS, dense * row_width(census.passages) as u64),
         ];
-        let maxima = dense * (field::row_width(census.units) / GROUP) as u64;
-        // A section that would say nothing is left out: files without dense terms are those of earlier writers.
+        let maxima = dense * (row_width(census.passages) / GROUP) as u64;
+        // Without dense terms the section would be empty, so it is left out.
         let maxima = (dense > 0).then_some((kind::DENSE_MAXIMA, maxima));
         lengths.into_iter().chain(maxima).map(|(kind, length)| (kind, self.field, length)).collect()
     }
 
-    fn write(&self, census: &Census, means: Means, sink: &mut Sink) -> Result<()> {
+    fn write(&self, census: &Census, budget: Budget, sink: &mut Sink) -> Result<()> {
         let (scales, starts) = self.forward.scales_and_starts();
-        let (nnz, stored) = (self.forward.nnz(), census.counts.iter().map(|&count| u64::from(count)).sum::<u64>());
+        let (nnz, stored) =
+            (self.forward.nnz(), census.counts.iter().map(|&count| u64::from(count)).sum::<u64>());
         let halves = |number: u64| [number as u32, (number >> 32) as u32];
         let ([a, b], [c, d]) = (halves(nnz), halves(stored));
-        sink.push(kind::FIELD, self.field, cast_slice(&[0, self.vocabulary_size, a, b, 16, SUB_BLOCK.ilog2(), c, d]))?;
+        sink.push(
+            kind::FIELD,
+            self.field,
+            cast_slice(&[0, self.vocabulary_size, a, b, 16, SUB_BLOCK.ilog2(), c, d]),
+        )?;
         sink.push(kind::SCALES, self.field, cast_slice(&scales))?;
         sink.push(kind::FORWARD_STARTS, self.field, cast_slice(&starts))?;
         self.forward.copy(|terms, impacts| {
@@ -198,34 +153,43 @@ impl StoredField<'_> {
             sink.push(kind::FORWARD_IMPACTS, self.field, impacts)
         })?;
         postings::write_directory(census, self.field, sink)?;
-        postings::write_postings(&self.forward, census, self.field, means, sink)?;
-        postings::write_rows(&self.forward, census, self.field, means.memory, sink)
+        postings::write_postings(&self.forward, census, self.field, budget, sink)?;
+        postings::write_rows(&self.forward, census, self.field, budget.memory, sink)
     }
 }
 
 fn check_places(fields: &[StoredField<'_>], extras: &[Extra<'_>]) -> Result<()> {
-    if !fields.is_sorted_by(|a, b| a.field < b.field) || fields.iter().any(|f| f.field == NO_FIELD) {
-        return Err(Error::invalid("fields ascend by number, each once"));
+    if !fields.is_sorted_by(|a, b| a.field < b.field) || fields.iter().any(|f| f.field == NO_FIELD)
+    {
+        return Err(Error::invalid("fields must ascend by number, each once"));
     }
     if let Some(extra) = extras.iter().find(|extra| extra.kind < kind::FIRST_EXTRA) {
-        return Err(Error::invalid(format!("section {} is not one of another module", extra.kind)));
+        return Err(Error::invalid(format!(
+            "an extra section must have kind 48 or more, got {}",
+            extra.kind
+        )));
     }
     let mut places: Vec<_> = extras.iter().map(|extra| (extra.field, extra.kind)).collect();
     places.sort_unstable();
     match places.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Error::invalid(format!("section {} of field {} is there twice", pair[0].1, pair[0].0))),
+        Some(pair) => Err(Error::invalid(format!(
+            "section {} of field {} occurs twice",
+            pair[0].1, pair[0].0
+        ))),
         None => Ok(()),
     }
 }
 
-fn check_units(units: Units<'_>) -> Result<u32> {
-    let n = units.rows.len();
-    if units.chunks.len() != n || units.spans.len() != 2 * n {
+fn check_passages(passages: Passages<'_>) -> Result<u32> {
+    let n = passages.rows.len();
+    if passages.chunks.len() != n || passages.spans.len() != 2 * n {
         return Err(Error::invalid(format!(
-            "units: {n} rows, {} chunks, {} span ends do not fit together",
-            units.chunks.len(),
-            units.spans.len()
+            "passages: {n} rows, {} chunks, {} span ends do not fit together",
+            passages.chunks.len(),
+            passages.spans.len()
         )));
     }
-    u32::try_from(n).map_err(|_| Error::invalid(format!("{n} units; at most 2^32 - 1")))
+    u32::try_from(n).map_err(|_| {
+        Error::invalid(format!("a segment must have at most 2^32 - 1 passages, got {n}"))
+    })
 }

@@ -1,14 +1,15 @@
-//! BM25 in float64, in a stated order: the definition that every search and its twin give to the bit.
+//! BM25 in float64, in a fixed order of operations, which every search reproduces to the bit.
 //!
-//! Of the variants that Kamphuis et al. tell apart ("Which BM25 Do You Mean?", ECIR 2020) this is Lucene's since 8.0: an
-//! idf that is never negative, and no factor k1 + 1, which changes no order. Lucene rounds lengths to four significant
-//! bits; the paper measures no significant difference to exact ones, which are kept here unless asked otherwise.
+//! Of the variants in Kamphuis et al. ("Which BM25 Do You Mean?", ECIR 2020) this is the one of
+//! Lucene since 8.0. Its idf is never negative, and it has no factor k1 + 1, which changes no
+//! order. Lucene rounds lengths to four significant bits; the paper measures no significant
+//! difference to exact lengths. Lengths are exact here unless `rounded_lengths` is set.
 
 use super::field::WordField;
 use super::statistics::Statistics;
 use crate::{Error, Result};
 
-/// Norms of units shorter than this are computed once a query.
+/// Norms of shorter passages are computed once per query.
 const TABLE: u32 = 1024;
 
 /// The parameters of BM25.
@@ -20,30 +21,31 @@ pub struct Bm25 {
 }
 
 impl Bm25 {
-    /// `k1 >= 0` says how soon repetition stops to count, `b` from 0 to 1 how much length does. With `rounded_lengths`
-    /// lengths are those that Lucene's norms keep.
+    /// `k1 >= 0` sets how soon repetition stops to count, `b` from 0 to 1 how much length counts.
+    /// With `rounded_lengths`, lengths are rounded as in Lucene's norms.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the parameter that is out of range.
     pub fn new(k1: f64, b: f64, rounded_lengths: bool) -> Result<Self> {
         if !(k1.is_finite() && k1 >= 0.0) {
-            return Err(Error::invalid(format!("BM25: k1 is {k1}; finite and >= 0")));
+            return Err(Error::invalid(format!("BM25: k1 must be finite and >= 0, got {k1}")));
         }
         if !(0.0..=1.0).contains(&b) {
-            return Err(Error::invalid(format!("BM25: b is {b}; 0 to 1")));
+            return Err(Error::invalid(format!("BM25: b must be from 0 to 1, got {b}")));
         }
         Ok(Bm25 { k1, b, rounded_lengths })
     }
 
-    /// What stands beside the frequency in the denominator.
+    /// What is added to the frequency in the denominator.
     fn norm(&self, length: u32, average: f64) -> f64 {
         let length = if self.rounded_lengths { rounded(length) } else { length };
         self.k1 * (1.0 - self.b + self.b * (f64::from(length) / average))
     }
 }
 
-/// The length that Lucene's norms keep: `SmallFloat.byte4ToInt(SmallFloat.intToByte4(length))` of Lucene 7 and later.
-/// Below 24 it is exact, above it keeps the four leading bits of what exceeds 24; so the first that changes is 41.
+/// The length as Lucene's norms keep it: `SmallFloat.byte4ToInt(SmallFloat.intToByte4(length))` of
+/// Lucene 7 and later. Up to 24 it is exact; of the excess over 24 it keeps the four leading bits.
+/// The first length that changes is 41.
 fn rounded(length: u32) -> u32 {
     const EXACT: u32 = 24;
     let Some(rest) = length.checked_sub(EXACT) else { return length };
@@ -51,21 +53,21 @@ fn rounded(length: u32) -> u32 {
     EXACT + (rest >> shift << shift)
 }
 
-/// A query's word, ready to score.
+/// A word of a query, ready to score.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term<'q> {
     pub(super) word: &'q str,
     idf: f64,
-    /// Query weight times idf.
+    /// The query weight times the idf.
     weight: f64,
 }
 
-/// What one word of a query adds to a unit's score.
+/// What one word of a query adds to a passage's score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution<'q> {
     /// The word.
     pub word: &'q str,
-    /// How often the unit has it.
+    /// How often the passage has it.
     pub frequency: u32,
     /// ln(1 + (N - df + 0.5) / (df + 0.5))
     pub idf: f64,
@@ -73,7 +75,7 @@ pub struct Contribution<'q> {
     pub score: f64,
 }
 
-/// Weighted words with what BM25 knows of the collection.
+/// Weighted words with the statistics of the collection.
 #[derive(Debug)]
 pub struct Query<'q> {
     pub(super) terms: Vec<Term<'q>>,
@@ -83,45 +85,56 @@ pub struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// `statistics` count these words, in their order.
+    /// `statistics` has counts of these words, in their order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a word is there twice, a weight is not finite and >= 0, or the statistics cannot be those
-    /// of a collection.
+    /// [`Error::Invalid`] if a word occurs twice, a weight is not finite and >= 0, or the
+    /// statistics are impossible.
     pub fn new(words: &[(&'q str, f64)], bm25: Bm25, statistics: &Statistics) -> Result<Self> {
-        let Statistics { units, total_length, document_frequencies } = statistics;
+        let Statistics { passages, total_length, document_frequencies } = statistics;
         if words.len() != document_frequencies.len() {
             let found = document_frequencies.len();
-            return Err(Error::invalid(format!("query: {} words, {found} document frequencies", words.len())));
+            return Err(Error::invalid(format!(
+                "query: {} words have {found} document frequencies",
+                words.len()
+            )));
         }
-        let terms = words.iter().zip(document_frequencies).map(|(&word, &df)| term(word, *units, df));
+        let terms =
+            words.iter().zip(document_frequencies).map(|(&word, &df)| term(word, *passages, df));
         let mut terms = terms.collect::<Result<Vec<_>>>()?;
         terms.sort_unstable_by_key(|term| term.word);
         if let Some(pair) = terms.windows(2).find(|pair| pair[0].word == pair[1].word) {
             return Err(Error::invalid(format!(
-                "query: the word {:?} is there twice; add its weights up",
+                "query: the word {:?} occurs twice: add its weights up",
                 pair[0].word
             )));
         }
-        // Without a word in the collection nothing is scored; 1 keeps the norms finite.
-        let average = if *total_length == 0 { 1.0 } else { *total_length as f64 / *units as f64 };
+        // Without any word in the collection nothing is scored; 1 keeps the norms finite.
+        let average =
+            if *total_length == 0 { 1.0 } else { *total_length as f64 / *passages as f64 };
         let norms = (0..TABLE).map(|length| bm25.norm(length, average)).collect();
         Ok(Query { terms, bm25, average, norms })
     }
 
-    /// What each word of the query that a unit has adds to its score, in the order in which they are summed. None where
-    /// there is no such unit.
+    /// What each word of the query adds to a passage's score, in the order of summation. Empty if
+    /// the passage does not exist.
     pub fn contributions(&self, field: WordField<'_>, ordinal: u32) -> Vec<Contribution<'q>> {
         let Some(&length) = field.lengths().get(ordinal as usize) else { return Vec::new() };
         let of = |term: &Term<'q>| {
-            let frequency = field.term(term.word).map_or(0, |found| field.frequency_in(found, ordinal));
+            let frequency =
+                field.term(term.word).map_or(0, |found| field.frequency_in(found, ordinal));
             let score = self.share(*term, frequency, length);
-            (frequency > 0).then_some(Contribution { word: term.word, frequency, idf: term.idf, score })
+            (frequency > 0).then_some(Contribution {
+                word: term.word,
+                frequency,
+                idf: term.idf,
+                score,
+            })
         };
         self.terms.iter().filter_map(of).collect()
     }
 
-    /// A term's share of the score of a unit of this length.
+    /// A term's share of the score of a passage of this length.
     pub(super) fn share(&self, term: Term<'_>, frequency: u32, length: u32) -> f64 {
         let norm = match self.norms.get(length as usize) {
             Some(&norm) => norm,
@@ -132,17 +145,19 @@ impl<'q> Query<'q> {
     }
 }
 
-fn term((word, weight): (&str, f64), units: u64, df: u64) -> Result<Term<'_>> {
+fn term((word, weight): (&str, f64), passages: u64, df: u64) -> Result<Term<'_>> {
     if !(weight.is_finite() && weight >= 0.0) {
-        return Err(Error::invalid(format!("query: the weight of {word:?} is {weight}; finite and >= 0")));
-    }
-    if df > units {
         return Err(Error::invalid(format!(
-            "query: {df} of {units} units have {word:?}; count both over the same units"
+            "query: the weight of {word:?} must be finite and >= 0, got {weight}"
         )));
     }
-    let (units, df) = (units as f64, df as f64);
-    let idf = (1.0 + (units - df + 0.5) / (df + 0.5)).ln();
+    if df > passages {
+        return Err(Error::invalid(format!(
+            "query: {df} of {passages} passages have {word:?}: count both over the same passages"
+        )));
+    }
+    let (passages, df) = (passages as f64, df as f64);
+    let idf = (1.0 + (passages - df + 0.5) / (df + 0.5)).ln();
     Ok(Term { word, idf, weight: weight * idf })
 }
 
@@ -150,23 +165,38 @@ fn term((word, weight): (&str, f64), units: u64, df: u64) -> Result<Term<'_>> {
 mod tests {
     use super::*;
 
-    /// Values and the sum of a polynomial over 5 million lengths, printed by SmallFloat of Lucene 9.12.1.
+    /// The expected values, and a polynomial hash over 5 million lengths, are from SmallFloat of
+    /// Lucene 9.12.1.
     #[test]
     fn lengths_are_rounded_as_lucene_does() {
         assert!((0..=40).all(|length| rounded(length) == length));
-        let known = [(41, 40), (42, 42), (43, 42), (55, 54), (58, 56), (100, 96), (1000, 984), (65_535, 61_464)];
+        let known = [
+            (41, 40),
+            (42, 42),
+            (43, 42),
+            (55, 54),
+            (58, 56),
+            (100, 96),
+            (1000, 984),
+            (65_535, 61_464),
+        ];
         let larger = [(1_000_000, 983_064), (2_147_483_647, 2_013_265_944)];
         for (length, expected) in known.into_iter().chain(larger) {
             assert_eq!(rounded(length), expected);
         }
-        let sum = (0..5_000_000).fold(0_i64, |sum, i| sum.wrapping_mul(31).wrapping_add(i64::from(rounded(i))));
+        let sum = (0..5_000_000)
+            .fold(0_i64, |sum, i| sum.wrapping_mul(31).wrapping_add(i64::from(rounded(i))));
         assert_eq!(sum, 4_849_730_319_254_110_996);
         assert_eq!(rounded(u32::MAX), 24 + (0xF << 28));
     }
 
     #[test]
     fn parameters_out_of_range_are_refused() {
-        for (k1, b, reason) in [(-1.0, 0.5, "k1 is -1"), (f64::NAN, 0.5, "k1 is NaN"), (1.2, 1.5, "b is 1.5")] {
+        for (k1, b, reason) in [
+            (-1.0, 0.5, "k1 must be finite and >= 0, got -1"),
+            (f64::NAN, 0.5, "got NaN"),
+            (1.2, 1.5, "b must be from 0 to 1, got 1.5"),
+        ] {
             assert!(Bm25::new(k1, b, false).unwrap_err().to_string().contains(reason));
         }
     }

@@ -1,34 +1,34 @@
-//! Open fields of several segments into one, over their postings: a word at a time, in the order of the dictionaries.
+//! Merges the open fields of several segments, a word at a time, in the order of the dictionaries.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::bits::contains;
 use super::field::Live;
 use super::sections::Sections;
 use super::writer::Writer;
+use crate::bit_set::contains;
 use crate::{Error, Result};
 
-/// No unit of the merged field: the old one is dropped.
+/// The new ordinal of a passage that is dropped.
 const DROPPED: u32 = u32::MAX;
 
-/// The live units as one field: one source after the other, or as `order` has them, pairs of (source, ordinal).
-///
-/// The sections are those that a [`Batch`](super::Batch) of the kept units builds.
+/// The live passages as one field, one source after the other. The sections equal those that a
+/// [`Batch`](super::Batch) of the kept passages builds.
 ///
 /// # Errors
-/// [`Error::Invalid`] where `order` is not every kept unit once, or the result would break a limit of one segment.
-pub fn merge(sources: &[Live<'_>], order: Option<&[(u32, u32)]>) -> Result<Sections> {
-    let mut ordinals = in_sequence(sources)?;
-    if let Some(order) = order {
-        reorder(&mut ordinals, order)?;
-    }
+/// [`Error::Invalid`] if the result would break a limit of one segment.
+pub fn merge(sources: &[Live<'_>]) -> Result<Sections> {
+    let ordinals = in_sequence(sources)?;
     let mut writer = Writer::new(lengths(sources, &ordinals));
-    let mut heap: BinaryHeap<_> = (0..sources.len()).filter_map(|source| next(sources, source, 0)).collect();
+    let mut heap: BinaryHeap<_> =
+        (0..sources.len()).filter_map(|source| next(sources, source, 0)).collect();
     let mut postings: Vec<(u32, u32)> = Vec::new();
     while let Some(Reverse((word, source, term))) = heap.pop() {
-        let new = |old: u32| ordinals[source].get(old as usize).copied().filter(|&new| new != DROPPED);
-        postings.extend(sources[source].0.postings(term).filter_map(|(old, count)| Some((new(old)?, count))));
+        let new =
+            |old: u32| ordinals[source].get(old as usize).copied().filter(|&new| new != DROPPED);
+        postings.extend(
+            sources[source].0.postings(term).filter_map(|(old, count)| Some((new(old)?, count))),
+        );
         heap.extend(next(sources, source, term + 1));
         if heap.peek().is_none_or(|Reverse((other, ..))| *other != word) {
             postings.sort_unstable();
@@ -39,46 +39,34 @@ pub fn merge(sources: &[Live<'_>], order: Option<&[(u32, u32)]>) -> Result<Secti
     Ok(writer.finish())
 }
 
-/// A source's term as an entry of the heap, least word first; none past its last.
-fn next<'a>(sources: &[Live<'a>], source: usize, term: u32) -> Option<Reverse<(&'a [u8], usize, u32)>> {
+/// A source's term as an entry of the heap, smallest word first; None past the last term.
+fn next<'a>(
+    sources: &[Live<'a>],
+    source: usize,
+    term: u32,
+) -> Option<Reverse<(&'a [u8], usize, u32)>> {
     let field = sources[source].0;
     (term < field.terms()).then(|| Reverse((field.word_bytes_of(term), source, term)))
 }
 
-/// The new ordinal of each unit of each source, counted on over the kept ones.
+/// The new ordinal of each passage of each source.
 fn in_sequence(sources: &[Live<'_>]) -> Result<Vec<Vec<u32>>> {
     let mut count = 0_u64;
     let mut ordinal = |live: Option<&[u64]>, old: u32| {
-        let new = if contains(live, old) { count } else { return DROPPED };
+        let new = if contains(live, old as usize) { count } else { return DROPPED };
         count += 1;
         new as u32
     };
-    let ordinals = sources.iter().map(|(field, live)| (0..field.units()).map(|old| ordinal(*live, old)).collect());
+    let ordinals = sources
+        .iter()
+        .map(|(field, live)| (0..field.passages()).map(|old| ordinal(*live, old)).collect());
     let ordinals = ordinals.collect();
     match count > u64::from(u32::MAX) {
-        true => Err(Error::invalid(format!("{count} units in one segment; at most 2^32 - 1: merge fewer"))),
+        true => Err(Error::invalid(format!(
+            "a segment must have at most 2^32 - 1 passages, got {count}: merge fewer segments"
+        ))),
         false => Ok(ordinals),
     }
-}
-
-/// Replaces the sequence by `order`.
-fn reorder(ordinals: &mut [Vec<u32>], order: &[(u32, u32)]) -> Result<()> {
-    let kept: usize = ordinals.iter().map(|of| of.iter().filter(|&&new| new != DROPPED).count()).sum();
-    if kept != order.len() {
-        return Err(Error::invalid(format!("merge: an order of {} units, but {kept} are kept", order.len())));
-    }
-    let mut seen: Vec<Vec<bool>> = ordinals.iter().map(|of| vec![false; of.len()]).collect();
-    for (new, &(source, old)) in order.iter().enumerate() {
-        let place = ordinals.get_mut(source as usize).and_then(|of| of.get_mut(old as usize));
-        let Some(place) = place.filter(|place| **place != DROPPED) else {
-            return Err(Error::invalid(format!("merge: unit {old} of source {source} is not kept")));
-        };
-        if std::mem::replace(&mut seen[source as usize][old as usize], true) {
-            return Err(Error::invalid(format!("merge: unit {old} of source {source} is in the order twice")));
-        }
-        *place = new as u32;
-    }
-    Ok(())
 }
 
 fn lengths(sources: &[Live<'_>], ordinals: &[Vec<u32>]) -> Vec<u32> {

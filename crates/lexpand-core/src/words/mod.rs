@@ -1,13 +1,13 @@
-//! Words of an open vocabulary: how do they lie on disk, and which units score best by BM25?
+//! The lexical (BM25) field: how is it stored, and which passages score best?
 //!
-//! Each segment has a dictionary of its own. What is stored is how often a word occurs in a unit and how long units are;
-//! average length and document frequencies are counted over live units when a query runs, so that deleting or merging
-//! never leaves a stale one. docs/format.md specifies the sections.
+//! Each segment has its own dictionary of an open vocabulary. It stores how often a word occurs in
+//! a passage and how long passages are. Average length and document frequencies are counted over
+//! live passages when a query runs, so no deletion or merge leaves stale statistics. docs/format.md
+//! specifies the sections.
 //!
-//! Not here: what a word is (stop words, stems); only [`split`] finds where words begin and end.
+//! Stop words and stems are not here; `split` only finds where words begin and end.
 
 mod batch;
-mod bits;
 mod bm25;
 mod field;
 mod merge;
@@ -25,6 +25,3 @@ pub use search::{Source, search};
 pub use sections::{Sections, kind};
 pub use split::{Numbered, number_words, sentence_starts, split_words};
 pub use statistics::{Statistics, document_frequencies};
-
-/// A word has from 1 to this many bytes of UTF-8.
-pub const MAX_WORD: usize = 255;

@@ -1,10 +1,20 @@
-//! The arrays of an open field, by the kinds of docs/format.md.
+//! The arrays of an open field, by the section kinds of docs/format.md.
 
 use bytemuck::cast_slice;
 
-/// Kinds of section of an open field; those of closed fields are below 48.
+use crate::limits::BLOCK;
+
+/// The largest number of bytes of a word, in UTF-8.
+pub(super) const MAX_WORD: usize = 255;
+
+/// The field kind in the header of an open field; a closed one has 0.
+pub(super) const OPEN: u64 = 1;
+/// The block size as a power of two.
+pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
+
+/// Section kinds of an open field. Those of closed fields are below 48.
 pub mod kind {
-    /// Field kind, units, words, postings, total length, block size.
+    /// Field kind, passages, words, postings, total length, block size.
     pub const HEADER: u32 = 48;
     /// Where each word begins.
     pub const WORD_STARTS: u32 = 49;
@@ -12,19 +22,19 @@ pub mod kind {
     pub const WORD_BYTES: u32 = 50;
     /// Where each word's blocks begin.
     pub const BLOCK_STARTS: u32 = 51;
-    /// Numbers of the blocks that a word occurs in.
+    /// The blocks that a word occurs in.
     pub const BLOCKS: u32 = 52;
     /// Where the postings of a word in a block begin.
     pub const POSTING_STARTS: u32 = 53;
-    /// Ordinals less their block's first.
+    /// Ordinals minus the block's first ordinal.
     pub const OFFSETS: u32 = 54;
-    /// How often the word occurs in the unit; 0 where that is more than 255.
+    /// How often the word occurs in the passage; 0 if more than 255 times.
     pub const FREQUENCIES: u32 = 55;
     /// The postings whose frequency is more than 255.
     pub const HIGH_PLACES: u32 = 56;
     /// Their frequencies.
     pub const HIGH_FREQUENCIES: u32 = 57;
-    /// Words in each unit.
+    /// The number of words in each passage.
     pub const LENGTHS: u32 = 58;
 }
 

@@ -1,20 +1,21 @@
 //! Where words and sentences begin and end: Unicode's default boundaries (UAX #29).
 //!
-//! Segments without a letter or a digit (spaces, punctuation, emoji) are no words. Text without spaces between words
-//! comes apart into single ideographs and hiragana; katakana stays together.
+//! Segments without a letter or a digit (spaces, punctuation, emoji) are not words. Text without
+//! spaces between words is split into single ideographs and hiragana; katakana stays together.
 
 use std::collections::HashMap;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The words of a text as they stand in it.
+/// The words of a text, unchanged.
 pub fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.unicode_words()
 }
 
-/// Where the sentences of a text begin, in characters (not bytes), ascending from 0; nothing for an empty text.
+/// Where the sentences of a text begin, in characters (not bytes), ascending from 0. Empty for an
+/// empty text.
 ///
-/// White space behind a sentence belongs to it; every line end is a border, as UAX #29 has it.
+/// White space after a sentence belongs to it, and every line end is a boundary, as in UAX #29.
 pub fn sentence_starts(text: &str) -> Vec<u64> {
     let lengths = text.split_sentence_bounds().map(|sentence| sentence.chars().count() as u64);
     lengths
@@ -29,18 +30,18 @@ pub fn sentence_starts(text: &str) -> Vec<u64> {
 /// Texts as numbers of distinct words.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Numbered<'t> {
-    /// Each distinct word, in order of its first occurrence.
+    /// The distinct words, in order of first occurrence.
     pub words: Vec<&'t str>,
-    /// Where each text's numbers begin; one more than there are texts.
+    /// Where each text's numbers begin; one more entry than there are texts.
     pub indptr: Vec<i64>,
-    /// Places in `words`, in the order of the texts.
+    /// Indices into `words`, in the order of the texts.
     pub numbers: Vec<u32>,
 }
 
-/// Splits texts and numbers their words, so that what is done to a word (stemming) need be done once a batch.
+/// Splits texts and numbers their words, so that a caller stems each distinct word once per batch.
 ///
 /// # Panics
-/// At 2^32 distinct words, which no memory holds.
+/// If there are 2^32 distinct words, which no memory holds.
 pub fn number_words<'t>(texts: impl IntoIterator<Item = &'t str>) -> Numbered<'t> {
     let mut places: HashMap<&str, u32> = HashMap::new();
     let mut out = Numbered { indptr: vec![0], ..Numbered::default() };

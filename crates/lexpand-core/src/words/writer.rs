@@ -1,34 +1,37 @@
-//! Words in ascending order to the arrays of an open field. Building and merging both end here.
+//! Writes words, in ascending order, into the arrays of an open field. Building and merging share
+//! it.
 
-use super::MAX_WORD;
-use super::sections::Sections;
-use crate::segment::BLOCK;
+use super::sections::{BLOCK_BITS, MAX_WORD, OPEN, Sections};
+use crate::limits::BLOCK;
 use crate::{Error, Result};
 
-/// The kind of field that the header states; 0 is a closed one.
-pub(super) const OPEN: u64 = 1;
-/// Units of a block, as a power of two.
-pub(super) const BLOCK_BITS: u64 = BLOCK.ilog2() as u64;
-
-/// Takes one word after the other, ascending by its bytes.
+/// Takes words one after the other, ascending by their bytes.
 #[derive(Debug)]
 pub(super) struct Writer {
     out: Sections,
 }
 
 impl Writer {
-    /// `lengths` has one entry a unit: the sum of its words' frequencies.
+    /// `lengths` has the sum of the frequencies of each passage.
     pub(super) fn new(lengths: Vec<u32>) -> Self {
-        let out = Sections { word_starts: vec![0], block_starts: vec![0], lengths, ..Sections::default() };
+        let out = Sections {
+            word_starts: vec![0],
+            block_starts: vec![0],
+            lengths,
+            ..Sections::default()
+        };
         Writer { out }
     }
 
-    /// A word with its postings (ordinal, frequency >= 1), ascending by ordinal. One without postings is left out.
+    /// Appends a word with its postings (ordinal, frequency >= 1), ascending by ordinal. A word
+    /// without postings is left out.
     pub(super) fn push(&mut self, word: &[u8], postings: &[(u32, u32)]) -> Result<()> {
         if postings.is_empty() {
             return Ok(());
         }
-        debug_assert!((1..=MAX_WORD).contains(&word.len()) && postings.is_sorted_by(|a, b| a.0 < b.0));
+        debug_assert!(
+            (1..=MAX_WORD).contains(&word.len()) && postings.is_sorted_by(|a, b| a.0 < b.0)
+        );
         self.out.word_bytes.extend_from_slice(word);
         let mut block = None;
         for &(ordinal, frequency) in postings {
@@ -59,9 +62,9 @@ impl Writer {
         let out = &mut self.out;
         let postings = out.offsets.len() as u64;
         out.posting_starts.push(postings);
-        let (units, words) = (out.lengths.len() as u64, out.word_starts.len() as u64 - 1);
+        let (passages, words) = (out.lengths.len() as u64, out.word_starts.len() as u64 - 1);
         let total = out.lengths.iter().map(|&length| u64::from(length)).sum();
-        out.header = [OPEN, units, words, postings, total, BLOCK_BITS];
+        out.header = [OPEN, passages, words, postings, total, BLOCK_BITS];
         self.out
     }
 }
@@ -69,7 +72,8 @@ impl Writer {
 fn narrow(count: usize, what: &str) -> Result<u32> {
     u32::try_from(count).map_err(|_| {
         Error::invalid(format!(
-            "{count} {what} in one segment; at most 2^32 - 1: commit in smaller batches, or merge less"
+            "a segment must have at most 2^32 - 1 {what}, got {count}: \
+             commit smaller batches, or merge fewer segments"
         ))
     })
 }

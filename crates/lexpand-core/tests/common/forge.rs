@@ -1,17 +1,18 @@
-//! Segment files with the wrong content under the right checksums, so that only an invariant itself is left to object.
+//! Segment files with invalid content under valid checksums, so that only the invariant itself can
+//! fail.
 
 use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The `field` of sections that belong to none.
+/// The `field` of sections that belong to no field.
 pub const NO_FIELD: u32 = u32::MAX;
 
-/// A file taken apart, to be changed and put together again.
+/// A file split into sections, to be changed and joined again.
 #[derive(Clone)]
 pub struct Forged {
     pub version: u32,
-    pub units: u64,
+    pub passages: u64,
     /// By (field, kind), the order of the file.
     pub sections: BTreeMap<(u32, u32), Vec<u8>>,
 }
@@ -33,7 +34,7 @@ impl Forged {
             ((u32_at(entry, 4), u32_at(entry, 0)), bytes[offset..][..length].to_vec())
         };
         let sections = (0..u32_at(bytes, 12) as usize).map(section).collect();
-        Forged { version: u32_at(bytes, 8), units: u64_at(bytes, 24), sections }
+        Forged { version: u32_at(bytes, 8), passages: u64_at(bytes, 24), sections }
     }
 
     pub fn section(&mut self, kind: u32, field: u32) -> &mut Vec<u8> {
@@ -53,19 +54,23 @@ impl Forged {
         bytes.resize(64 + 32 * self.sections.len(), 0);
         for (i, (&(field, kind), section)) in self.sections.iter().enumerate() {
             bytes.resize(bytes.len().next_multiple_of(64), 0);
-            let numbers = [u64::from(kind) | u64::from(field) << 32, bytes.len() as u64, section.len() as u64];
+            let numbers = [
+                u64::from(kind) | u64::from(field) << 32,
+                bytes.len() as u64,
+                section.len() as u64,
+            ];
             bytes[64 + 32 * i..][..24].copy_from_slice(bytemuck::cast_slice(&numbers));
             bytes.extend(section);
         }
         let length = bytes.len() as u64;
         bytes[16..24].copy_from_slice(&length.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.units.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.passages.to_le_bytes());
         seal(&mut bytes);
         bytes
     }
 }
 
-/// Makes the checksums of a file right again, where its table says anything that can be.
+/// Corrects the checksums of a file, as far as its table permits.
 pub fn seal(bytes: &mut [u8]) {
     let count = u32_at(bytes, 12) as usize;
     for at in (0..count).map(|i| 64 + 32 * i) {

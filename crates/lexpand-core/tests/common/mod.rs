@@ -2,31 +2,32 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod forge;
+pub mod words;
 
 use std::path::Path;
 
-use lexpand_core::search::{Hit, Knobs, Searched};
-use lexpand_core::segment::{self, Extra, FieldVectors, Means, Segment, Units};
+use lexpand_core::search::{Hit, SearchOptions, Searched};
+use lexpand_core::segment::{self, Budget, Extra, FieldVectors, Passages, Segment};
 use lexpand_core::words::{Batch, Sections};
 use proptest::prelude::*;
 
-/// Sparse vectors, one map a row.
+/// Sparse vectors, one list of (term, weight) per row.
 pub type Rows = Vec<Vec<(u32, f32)>>;
 
 /// Little memory, so that postings are laid out in several passes.
-pub const MEANS: Means = Means { memory: 4096, threads: 2 };
+pub const BUDGET: Budget = Budget { memory: 4096, threads: 2 };
 
 /// Exact search for the best k.
-pub fn exact(k: usize, threads: usize) -> Knobs {
-    Knobs { k, effort: 1.0, threads }
+pub fn exact(k: usize, threads: usize) -> SearchOptions {
+    SearchOptions { k, effort: 1.0, threads }
 }
 
-/// Segments, every unit of which may be found.
+/// Segments with every passage allowed.
 pub fn all<'a>(segments: &[&'a Segment]) -> Vec<Searched<'a>> {
     segments.iter().map(|&segment| Searched { segment, allowed: None }).collect()
 }
 
-/// CSR arrays of rows.
+/// The CSR arrays of rows.
 pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
     let mut indptr = vec![0];
     let (mut terms, mut weights) = (Vec::new(), Vec::new());
@@ -40,8 +41,12 @@ pub fn csr(rows: &Rows) -> (Vec<i64>, Vec<u32>, Vec<f32>) {
     (indptr, terms, weights)
 }
 
-/// Rows with distinct ascending terms below `vocabulary`; weights in few steps, so that ties are common.
-pub fn rows(count: impl Into<prop::collection::SizeRange>, vocabulary: u32) -> impl Strategy<Value = Rows> {
+/// Rows with distinct ascending terms below `vocabulary`. Weights have few distinct values, so that
+/// ties are common.
+pub fn rows(
+    count: impl Into<prop::collection::SizeRange>,
+    vocabulary: u32,
+) -> impl Strategy<Value = Rows> {
     let weight = prop_oneof![
         4 => (1_u32..8).prop_map(|i| i as f32 / 4.0),
         2 => 1e-6_f32..4.0,
@@ -57,24 +62,35 @@ pub fn write(path: &Path, rows: &Rows, vocabulary_size: u32, first_row: u32) -> 
     let numbers: Vec<u32> = (first_row..first_row + n).collect();
     let (chunks, spans) = (vec![0; rows.len()], vec![0; 2 * rows.len()]);
     let (indptr, terms, weights) = csr(rows);
-    let units = Units { rows: &numbers, chunks: &chunks, spans: &spans };
-    let field = FieldVectors { field: 0, vocabulary_size, indptr: &indptr, terms: &terms, weights: &weights };
-    segment::write(path, units, &[field], &[], MEANS).unwrap()
+    let passages = Passages { rows: &numbers, chunks: &chunks, spans: &spans };
+    let field = FieldVectors {
+        field: 0,
+        vocabulary_size,
+        indptr: &indptr,
+        terms: &terms,
+        weights: &weights,
+    };
+    segment::write(path, passages, &[field], &[], BUDGET).unwrap()
 }
 
-/// (score, row) of every unit that scores above zero, best first.
+/// (score, row) of every passage that scores above zero, best first.
 pub fn exhaustive(segments: &[&Segment], query: &[(u32, f32)]) -> Vec<(f64, u32)> {
     let mut hits = Vec::new();
     for segment in segments {
         let field = segment.field(0).unwrap();
-        for ordinal in 0..segment.units() {
+        for ordinal in 0..segment.passages() {
             let mut sum = 0.0;
-            for i in field.unit(ordinal) {
-                if let Some((_, weight)) = query.iter().find(|(term, _)| *term == field.forward_terms.at(i)) {
+            for i in field.passage(ordinal) {
+                if let Some((_, weight)) =
+                    query.iter().find(|(term, _)| *term == field.forward_terms.at(i))
+                {
                     sum += f64::from(*weight) * f64::from(field.forward_impacts[i]);
                 }
             }
-            hits.push((sum * f64::from(field.scales[ordinal as usize]), segment.rows()[ordinal as usize]));
+            hits.push((
+                sum * f64::from(field.scales[ordinal as usize]),
+                segment.rows()[ordinal as usize],
+            ));
         }
     }
     hits.retain(|hit| hit.0 > 0.0);
@@ -82,18 +98,19 @@ pub fn exhaustive(segments: &[&Segment], query: &[(u32, f32)]) -> Vec<(f64, u32)
     hits
 }
 
-/// A hit's score and row, for comparison.
+/// The score and row of each hit, for comparison.
 pub fn plain(hits: &[Hit]) -> Vec<(f64, u32)> {
     hits.iter().map(|hit| (hit.score, hit.row)).collect()
 }
 
-/// Units of [`every_section`]: two sub-blocks, the second short and no multiple of 64.
-pub const UNITS: u32 = 8_300;
+/// Passages of [`every_section`]: two sub-blocks, the second one short and not a multiple of 64.
+pub const PASSAGES: u32 = 8_300;
 
 /// Terms of its field 0.
 pub const TERMS: u32 = 40;
 
-/// Term 3 is in every unit but one with one weight, 5 with many (dense, without and with postings), 9 in 260 units (split), 20 in 5.
+/// Term 3 is in every passage but one, with one weight. Term 5 has many weights. Both are dense: 3
+/// without and 5 with postings. Term 9 is in 260 passages (with splits), term 20 in 5.
 pub fn every_section_rows() -> Rows {
     let row = |i: u32| {
         let mixed = i.wrapping_mul(2_654_435_761) >> 8;
@@ -106,14 +123,14 @@ pub fn every_section_rows() -> Rows {
         }
         row
     };
-    (0..UNITS).map(|i| if i == 7 { vec![] } else { row(i) }).collect()
+    (0..PASSAGES).map(|i| if i == 7 { vec![] } else { row(i) }).collect()
 }
 
-/// Words of so many units.
-pub fn word_sections(units: u32) -> Sections {
+/// The words of so many passages.
+pub fn word_sections(passages: u32) -> Sections {
     let words = ["all", "few", "Maß"];
     let (mut indptr, mut terms, mut counts) = (vec![0], Vec::new(), Vec::new());
-    for i in 0..units {
+    for i in 0..passages {
         terms.push(0);
         counts.push(1 + i % 300);
         if i.is_multiple_of(9) {
@@ -130,13 +147,20 @@ pub fn every_section() -> Vec<u8> {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("a.seg");
     let rows = every_section_rows();
-    let numbers: Vec<u32> = (0..UNITS).collect();
+    let numbers: Vec<u32> = (0..PASSAGES).collect();
     let (chunks, spans) = (vec![0; rows.len()], vec![0; 2 * rows.len()]);
     let (indptr, terms, weights) = csr(&rows);
-    let units = Units { rows: &numbers, chunks: &chunks, spans: &spans };
-    let field = FieldVectors { field: 0, vocabulary_size: TERMS, indptr: &indptr, terms: &terms, weights: &weights };
-    let words = word_sections(UNITS);
-    let extras: Vec<Extra> = words.parts().iter().map(|&(kind, bytes)| Extra { kind, field: 1, bytes }).collect();
-    segment::write(&path, units, &[field], &extras, MEANS).unwrap();
+    let passages = Passages { rows: &numbers, chunks: &chunks, spans: &spans };
+    let field = FieldVectors {
+        field: 0,
+        vocabulary_size: TERMS,
+        indptr: &indptr,
+        terms: &terms,
+        weights: &weights,
+    };
+    let words = word_sections(PASSAGES);
+    let extras: Vec<Extra> =
+        words.parts().iter().map(|&(kind, bytes)| Extra { kind, field: 1, bytes }).collect();
+    segment::write(&path, passages, &[field], &extras, BUDGET).unwrap();
     std::fs::read(&path).unwrap()
 }

@@ -1,46 +1,48 @@
 //! The decoder's side of the bound: one group of terms.
 
-use super::super::pack::{PANEL, Panels};
-use super::super::tile;
-use super::{
-    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, ScreenedText, TERMS, WEIGHT_LEVELS, divisor, least_scale,
-    norm, provable, round, round_up, stages, transform,
+use super::rounding::{
+    Layout, MARGIN, PANELS, PRODUCTS, ROUNDING, SHIFT, STAGE, TERMS, WEIGHT_LEVELS, divisor,
+    least_scale, norm, provable, round, round_up, stages, transform,
 };
+use super::text::ScreenedText;
+use crate::head::pack::{PANEL, Panels};
+use crate::head::tile;
 
-/// Past every bound.
+/// Below every bound that can pass.
 const NEVER: f32 = -1e20;
 
 /// The float32 dot products of a state with a group's terms.
 pub(in crate::head) type GroupDots = [[f32; PANEL]; PANELS];
 
-/// At the end of a stage, each term's side of each product, / s_w.
+/// Each term's factor of each product at the end of a stage, divided by s_w.
 pub(super) type StageProducts = [[f32; TERMS]; PRODUCTS];
 
-/// One group's terms: integers in the kernel's order and the numbers of their thresholds.
+/// One group's terms: integers in the kernel's order, and the numbers for their thresholds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group<'a> {
     pub(super) numbers: &'a GroupNumbers,
-    /// `q_w + SHIFT`, `[dimensions / n, TERMS, n]` for n dimensions that lie together; nothing past the kept ones.
+    /// `q_w + SHIFT`, `[dimensions / n, TERMS, n]` for n dimensions that lie together; zeros past
+    /// the kept dimensions.
     pub(super) weights: &'a [u8],
-    /// Of each stage.
+    /// One entry per stage.
     pub(super) products: &'a [StageProducts],
     pub(super) layout: Layout,
 }
 
-/// What a threshold needs once a text.
+/// What a threshold needs once per text.
 #[derive(Debug)]
 pub(super) struct GroupNumbers {
     bias: [f32; TERMS],
     /// 1 / s_w.
     inverse_scale: [f32; TERMS],
-    /// |w|, and |w'| / s_w, which is divided by and never zero.
+    /// |w|, and |w'| / s_w, which is a divisor and never zero.
     norm: [f32; TERMS],
     pub(super) length: [f32; TERMS],
     /// The dot products with the typical state.
     pub(super) typical_dots: GroupDots,
 }
 
-/// What groups are made of.
+/// What groups are built from.
 pub(super) struct Packing<'a> {
     pub(super) panels: &'a Panels,
     pub(super) back: &'a [f64],
@@ -49,7 +51,7 @@ pub(super) struct Packing<'a> {
     pub(super) layout: Layout,
 }
 
-/// A group on its own.
+/// One group with its own memory.
 pub(super) struct PackedGroup {
     pub(super) numbers: GroupNumbers,
     pub(super) weights: Vec<u8>,
@@ -57,7 +59,7 @@ pub(super) struct PackedGroup {
 }
 
 impl Packing<'_> {
-    /// Group i; places past the last panel hold terms that never pass.
+    /// Builds group i. Places past the last panel hold terms that never pass.
     pub(super) fn group(&self, i: usize) -> PackedGroup {
         let stages = stages(self.kept);
         let mut packed = PackedGroup {
@@ -73,10 +75,12 @@ impl Packing<'_> {
         };
         for panel in 0..PANELS.min(self.panels.len() - i * PANELS) {
             let (weights, bias) = self.panels.panel(i * PANELS + panel);
-            packed.numbers.typical_dots[panel] = tile::dots()(&[self.typical; tile::ROWS], weights)[0];
-            // Terms that fill up the last panel never pass; minus infinity would make their bound a NaN.
+            packed.numbers.typical_dots[panel] =
+                tile::dots()(&[self.typical; tile::ROWS], weights)[0];
+            // Padding terms never pass; their bias of minus infinity would make a bound NaN.
             for j in (0..PANEL).filter(|&j| bias[j].is_finite()) {
-                let row: Vec<f64> = weights.iter().skip(j).step_by(PANEL).map(|&x| f64::from(x)).collect();
+                let row: Vec<f64> =
+                    weights.iter().skip(j).step_by(PANEL).map(|&x| f64::from(x)).collect();
                 self.put(&mut packed, panel * PANEL + j, &row, bias[j]);
             }
         }
@@ -97,7 +101,7 @@ impl Packing<'_> {
             packed.weights[place(self.layout, i, j)] = (q + SHIFT) as u8;
         }
         for (products, norms) in packed.products.iter_mut().zip(&rounded.stages) {
-            // In the order of `ScreenedText`'s sides.
+            // In the order of `ScreenedText::sides`.
             for (products, side) in products.iter_mut().zip([norms.kept, norms.rest, norms.tail]) {
                 products[j] = round_up(side / scale);
             }
@@ -105,25 +109,27 @@ impl Packing<'_> {
     }
 }
 
-/// Where a dimension of a term lies among a group's integers.
+/// The index of a term's dimension among a group's integers.
 fn place(layout: Layout, i: usize, j: usize) -> usize {
     let n = layout.dimensions();
     (i / n * TERMS + j) * n + i % n
 }
 
 impl Group<'_> {
-    /// q_w of a dimension of a term.
+    /// q_w of a term's dimension.
     pub(super) fn weight(&self, i: usize, j: usize) -> i32 {
         i32::from(self.weights[place(self.layout, i, j)]) - SHIFT
     }
 
-    /// `m . w + b`, upwards by what float arithmetic may be off and by the margin, / (s_d s_w).
+    /// `m . w + b`, increased by the float error and the margin, divided by s_d s_w.
     #[inline(always)]
     pub(super) fn base(&self, text: &ScreenedText, dots: &GroupDots) -> [f32; TERMS] {
         let (slack, inverse_scale, numbers) = (text.slack(), text.inverse_scale(), self.numbers);
         let dots: &[f32] = dots.as_flattened();
         std::array::from_fn(|j| {
-            let base = (dots[j] + numbers.bias[j] + slack * numbers.norm[j]) * inverse_scale * numbers.inverse_scale[j];
+            let base = (dots[j] + numbers.bias[j] + slack * numbers.norm[j])
+                * inverse_scale
+                * numbers.inverse_scale[j];
             base + base.abs() * ROUNDING as f32 + MARGIN as f32
         })
     }

@@ -1,18 +1,20 @@
-//! One text against one group of terms: thresholds, what passes them, and the twin in plain integers.
+//! One text against one group of terms: thresholds, what passes them, and the reference
+//! implementation.
 
 use std::cmp::Ordering;
 
-use super::super::pack::PANEL;
 use super::group::{Group, GroupDots};
-use super::{Layout, PANELS, RANGE, ROWS, STAGE, ScreenedText, TERMS, round_down};
+use super::rounding::{Layout, PANELS, RANGE, ROWS, STAGE, TERMS, round_down};
+use super::text::ScreenedText;
+use crate::head::pack::PANEL;
 
-/// Of each panel of a group, positions that can activate a term; ascending.
+/// The positions that can activate a term, ascending, for each panel of a group.
 pub(in crate::head) type Passed = [Vec<u32>; PANELS];
 
 /// Finds what passes, given the dot products of the text's m with the terms.
 pub(super) type Screen = fn(&ScreenedText, Group<'_>, &GroupDots, &mut Passed);
 
-/// A kernel, and how it wants the integers.
+/// A kernel, and the layout of its integers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Screener {
     pub(super) screen: Screen,
@@ -23,23 +25,14 @@ impl Screener {
     pub(super) const PORTABLE: Self = Screener { screen: screen_portable, layout: Layout::Pairs };
 }
 
-/// The screener for this processor; none where the float32 kernel alone is as fast.
-pub(super) fn screener() -> Option<Screener> {
-    #[cfg(target_arch = "x86_64")]
-    return super::x86::screener();
-    #[cfg(target_arch = "aarch64")]
-    return Some(Screener { screen: super::neon::screen, layout: Layout::Pairs });
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    None
-}
-
 #[derive(Clone, Copy)]
 pub(super) struct Pairing<'a> {
     pub(super) text: &'a ScreenedText,
     pub(super) group: Group<'a>,
-    /// `m . w + b`, upwards by the slack and the margin, / (s_d s_w).
+    /// `m . w + b`, increased by the slack and the margin, divided by s_d s_w.
     pub(super) base: [f32; TERMS],
-    /// Tiles that must be looked at: the others have so small a |d'| that |d'| |w'| proves them.
+    /// The number of tiles to test. The others have so small a |d'| that |d'| |w'| proves them
+    /// inactive.
     pub(super) tiles: usize,
 }
 
@@ -47,23 +40,33 @@ impl<'a> Pairing<'a> {
     #[inline(always)]
     pub(super) fn new(text: &'a ScreenedText, group: Group<'a>, dots: &GroupDots) -> Self {
         let base = group.base(text, dots);
-        // |d'| |w'| + base < 0 where |d'| is below the least of -base / |w'|. All are looked at, which takes a few vectors.
+        // |d'| |w'| + base < 0 if |d'| is below the smallest -base / |w'|. Computing all of them
+        // takes a few vectors.
         let ratios: [f32; TERMS] = std::array::from_fn(|j| base[j] / group.numbers.length[j]);
-        let most = ratios.iter().fold(f32::NEG_INFINITY, |most, &ratio| if ratio > most { ratio } else { most });
-        // A NaN, of infinities of extreme scales, is no proof.
-        let limit = if ratios.iter().fold(false, |any, ratio| any | ratio.is_nan()) { 0.0 } else { round_down(-most) };
-        let tiles = text.lengths().partition_point(|longest| longest.partial_cmp(&limit) != Some(Ordering::Less));
+        let most = ratios
+            .iter()
+            .fold(f32::NEG_INFINITY, |most, &ratio| if ratio > most { ratio } else { most });
+        // A NaN, from infinities of extreme scales, proves nothing.
+        let limit = if ratios.iter().fold(false, |any, ratio| any | ratio.is_nan()) {
+            0.0
+        } else {
+            round_down(-most)
+        };
+        let tiles = text
+            .lengths()
+            .partition_point(|longest| longest.partial_cmp(&limit) != Some(Ordering::Less));
         Pairing { text, group, base, tiles }
     }
 
-    /// What the integer dot product of each term must exceed at the end of a stage for a pair to stay. Where that is not a
-    /// number, of infinities of extreme scales, all pairs stay.
+    /// What the integer dot product of each term must exceed at the end of a stage for a pair to
+    /// stay. If it is NaN, from infinities of extreme scales, all pairs stay.
     #[inline(always)]
     pub(super) fn integer_thresholds(&self, tile: usize, stage: usize) -> [i32; TERMS] {
         let sides = self.text.sides(tile, stage);
         std::array::from_fn(|j| {
             let products = self.group.products[stage].iter().zip(sides);
-            let threshold = products.fold(-self.base[j], |left, (product, side)| left - side * product[j]);
+            let threshold =
+                products.fold(-self.base[j], |left, (product, side)| left - side * product[j]);
             if threshold.is_nan() { i32::MIN } else { threshold.min(RANGE) as i32 }
         })
     }
@@ -73,12 +76,14 @@ impl<'a> Pairing<'a> {
     pub(super) fn take(&self, tile: usize, passed: [u32; PANELS], out: &mut Passed) {
         for (passed, out) in passed.into_iter().zip(out) {
             let positions = self.text.positions(tile).iter().enumerate();
-            out.extend(positions.filter(|(r, _)| passed >> r & 1 != 0).map(|(_, &position)| position));
+            out.extend(
+                positions.filter(|(r, _)| passed >> r & 1 != 0).map(|(_, &position)| position),
+            );
         }
     }
 }
 
-/// All tiles of a text that a group's terms are not far from; `passing` looks at one.
+/// Tests the tiles of a text that are near enough to a group's terms; `passing` tests one.
 #[inline(always)]
 pub(super) fn screen_tiles(
     pairing: &Pairing<'_>,
@@ -95,24 +100,32 @@ pub(super) fn screen_tiles(
     out.iter_mut().for_each(|out| out.sort_unstable());
 }
 
-/// The twin that the fast ones are tested against.
-pub(super) fn screen_portable(text: &ScreenedText, group: Group<'_>, dots: &GroupDots, out: &mut Passed) {
+/// The reference implementation, which the fast ones are tested against.
+pub(super) fn screen_portable(
+    text: &ScreenedText,
+    group: Group<'_>,
+    dots: &GroupDots,
+    out: &mut Passed,
+) {
     screen_tiles(&Pairing::new(text, group, dots), out, passing);
 }
 
-/// Of each panel a bit a position: whether the tile is left at every stage, and the position at the last.
+/// One bit per position and panel: whether the tile stays at every stage, and the position at the
+/// last.
 fn passing(pairing: &Pairing<'_>, tile: usize) -> [u32; PANELS] {
     let mut passed = [0; PANELS];
     for stage in 0..pairing.group.products.len() {
         let thresholds = pairing.integer_thresholds(tile, stage);
         let exceeds = |row: usize, j: usize| {
-            let products =
-                (0..(stage + 1) * STAGE).map(|i| pairing.text.state(tile, row, i) * pairing.group.weight(i, j));
+            let products = (0..(stage + 1) * STAGE)
+                .map(|i| pairing.text.state(tile, row, i) * pairing.group.weight(i, j));
             products.sum::<i32>() > thresholds[j]
         };
         passed = std::array::from_fn(|panel| {
             let terms = panel * PANEL..(panel + 1) * PANEL;
-            (0..ROWS).filter(|&row| terms.clone().any(|j| exceeds(row, j))).fold(0, |bits, row| bits | 1 << row)
+            (0..ROWS)
+                .filter(|&row| terms.clone().any(|j| exceeds(row, j)))
+                .fold(0, |bits, row| bits | 1 << row)
         });
         if passed == [0; PANELS] {
             break;

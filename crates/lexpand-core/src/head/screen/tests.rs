@@ -1,10 +1,20 @@
-//! Screening against its portable twin, and against no screening, to the bit.
+//! Screening against its reference implementation, and against no screening, to the bit.
 
-use super::*;
-use crate::head::{Activation, Head, HiddenBatch, Pooling, tile};
+use super::build::Screen;
+use super::group::GroupDots;
+use super::pairing::{Passed, Screener};
+use super::rounding::PANELS;
+use super::select::screener;
+use super::text::ScreenedText;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+use crate::head::pack::{PANEL, Panels};
+use crate::head::{Activation, Basis, Head, HiddenBatch, Pooling, tile};
+use crate::limits::MAX_VOCABULARY;
 use proptest::prelude::*;
 
-/// An upper triangular T with its S: T S' = I, solved by substitution. Ill-conditioned where `skew` is large.
+/// An upper triangular T and its S with T S' = I, by substitution. Ill-conditioned if `skew` is
+/// large.
 fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     let mut to_basis = vec![0.0; width * width];
     for i in 0..width {
@@ -16,16 +26,17 @@ fn basis(width: usize, skew: f64) -> (Vec<f64>, Vec<f64>) {
     let mut inverse = vec![0.0; width * width];
     for column in 0..width {
         for i in (0..width).rev() {
-            let rest: f64 = (i + 1..width).map(|k| to_basis[i * width + k] * inverse[k * width + column]).sum();
-            let unit = if i == column { 1.0 } else { 0.0 };
-            inverse[i * width + column] = (unit - rest) / to_basis[i * width + i];
+            let rest: f64 =
+                (i + 1..width).map(|k| to_basis[i * width + k] * inverse[k * width + column]).sum();
+            let one = if i == column { 1.0 } else { 0.0 };
+            inverse[i * width + column] = (one - rest) / to_basis[i * width + i];
         }
     }
     let back = (0..width * width).map(|at| inverse[at % width * width + at / width]).collect();
     (to_basis, back)
 }
 
-/// What passes of group i.
+/// The positions of group i that pass.
 fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Passed {
     let own = text.mean().map(|mean| {
         let mut own = GroupDots::default();
@@ -39,26 +50,28 @@ fn passed(screen: &Screen, text: &ScreenedText, panels: &Panels, i: usize) -> Pa
     passed
 }
 
-/// All that this processor can run.
+/// All screeners that this processor can run.
 fn screeners() -> Vec<Screener> {
     #[cfg(target_arch = "x86_64")]
-    return pairing::screener().into_iter().chain(x86::quads_on_avx2()).collect();
+    return screener().into_iter().chain(x86::quads_on_avx2()).collect();
     #[cfg(not(target_arch = "x86_64"))]
-    pairing::screener().into_iter().collect()
+    screener().into_iter().collect()
 }
 
 fn cases() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, Vec<f32>, usize, usize, f64)> {
-    (1_usize..70, 1_usize..40, 1_usize..60, 0.0_f64..1.0).prop_flat_map(|(width, terms, positions, skew)| {
-        let value = prop_oneof![8 => -1.0_f32..1.0, 1 => -30.0_f32..30.0, 1 => Just(0.0_f32)];
-        (
-            prop::collection::vec(value.clone(), width * terms),
-            prop::collection::vec(-9.0_f32..1.0, terms),
-            prop::collection::vec(value, width * positions),
-            Just(width),
-            1..=width,
-            Just(skew),
-        )
-    })
+    (1_usize..70, 1_usize..40, 1_usize..60, 0.0_f64..1.0).prop_flat_map(
+        |(width, terms, positions, skew)| {
+            let value = prop_oneof![8 => -1.0_f32..1.0, 1 => -30.0_f32..30.0, 1 => Just(0.0_f32)];
+            (
+                prop::collection::vec(value.clone(), width * terms),
+                prop::collection::vec(-9.0_f32..1.0, terms),
+                prop::collection::vec(value, width * positions),
+                Just(width),
+                1..=width,
+                Just(skew),
+            )
+        },
+    )
 }
 
 proptest! {
@@ -72,7 +85,8 @@ proptest! {
         let plain = Head::new(&weights, &bias, width, pooling, Activation::Log1pRelu).unwrap();
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x)).collect();
-        let screened = plain.screened(Basis { to_basis: &to_basis, back: &back, kept, typical: &typical }, 2).unwrap();
+        let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
+        let screened = plain.screened(basis, 2).unwrap();
         // In a batch of some hundred positions, texts have their own means.
         let lengths = vec![(states.len() / width) as u32; copies];
         let states = states.repeat(copies);
@@ -81,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn the_fast_screener_passes_what_the_portable_one_does(
+    fn the_fast_screeners_equal_the_portable_one(
         (weights, bias, states, width, kept, skew) in cases(),
         batch in prop_oneof![Just(1), Just(1000)],
     ) {
@@ -89,22 +103,24 @@ proptest! {
         let (to_basis, back) = basis(width, skew);
         let typical: Vec<f64> = states[..width].iter().map(|&x| f64::from(x) * 0.7).collect();
         let basis = Basis { to_basis: &to_basis, back: &back, kept, typical: &typical };
-        let twin = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
-        let fast: Vec<Screen> =
-            screeners().into_iter().map(|screener| Screen::new(&panels, basis, screener, 1).unwrap()).collect();
-        let text = twin.text(&states, batch);
+        let reference = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
+        let screen = |fast| Screen::new(&panels, basis, fast, 1).unwrap();
+        let fast: Vec<Screen> = screeners().into_iter().map(screen).collect();
+        let text = reference.text(&states, batch);
         for i in 0..panels.len() {
-            let slow = passed(&twin, &text, &panels, i / PANELS);
+            let slow = passed(&reference, &text, &panels, i / PANELS);
             for fast in &fast {
-                prop_assert_eq!(&passed(fast, &fast.text(&states, batch), &panels, i / PANELS), &slow);
+                let text = fast.text(&states, batch);
+                prop_assert_eq!(&passed(fast, &text, &panels, i / PANELS), &slow);
             }
             let slow = &slow[i % PANELS];
-            // Every position with an active term passes: the twin in float64.
+            // Every position with an active term, computed in float64, passes.
             let (panel, bias) = panels.panel(i);
             for (position, state) in states.chunks_exact(width).enumerate() {
                 let logit = |j: usize| -> f64 {
                     let row = panel.iter().skip(j).step_by(PANEL);
-                    state.iter().zip(row).map(|(&h, &w)| f64::from(h) * f64::from(w)).sum::<f64>() + f64::from(bias[j])
+                    let product = |(&h, &w): (&f32, &f32)| f64::from(h) * f64::from(w);
+                    state.iter().zip(row).map(product).sum::<f64>() + f64::from(bias[j])
                 };
                 if (0..PANEL).any(|j| logit(j) > 0.0) {
                     prop_assert!(slow.contains(&(position as u32)), "position {position}");
@@ -115,14 +131,18 @@ proptest! {
 }
 
 #[test]
-fn products_that_overflow_on_the_way_are_not_left_out() {
-    // In float32 the sum of the first two products is infinite and stays so; the exact one of all four is -2e38. Every
-    // second position is turned round, so that the mean is zero.
+fn products_that_overflow_are_not_skipped() {
+    // In float32 the sum of the first two products is infinite and stays so; the exact sum of all
+    // four is -2e38. Every second position is negated, so that the mean is zero.
     let (width, terms) = (4, 16);
     let weights: Vec<f32> = (0..terms).flat_map(|_| [2e19, 2e19, -2e19, -2e19]).collect();
-    let states: Vec<f32> =
-        (0..40).flat_map(|position| [1e19, 1e19, 2e19, 1e19].map(|h| if position % 2 == 0 { h } else { -h })).collect();
-    let plain = Head::new(&weights, &[-1.0; 16], width, Pooling::Max, Activation::Log1pRelu).unwrap();
+    let states: Vec<f32> = (0..40)
+        .flat_map(|position| {
+            [1e19, 1e19, 2e19, 1e19].map(|h| if position % 2 == 0 { h } else { -h })
+        })
+        .collect();
+    let plain =
+        Head::new(&weights, &[-1.0; 16], width, Pooling::Max, Activation::Log1pRelu).unwrap();
     let (to_basis, back) = basis(width, 0.0);
     let basis = Basis { to_basis: &to_basis, back: &back, kept: width, typical: &[] };
     let batch = HiddenBatch::new(&states, &[40], 40, width).unwrap();
@@ -132,7 +152,7 @@ fn products_that_overflow_on_the_way_are_not_left_out() {
 }
 
 #[test]
-fn a_basis_that_concentrates_leaves_most_out() {
+fn a_concentrating_basis_skips_most_pairs() {
     // The first dimension carries everything; one position of 60 is active.
     let (width, terms) = (16, 64);
     let mut weights = vec![0.0; width * terms];
@@ -143,27 +163,30 @@ fn a_basis_that_concentrates_leaves_most_out() {
     let (to_basis, back) = basis(width, 0.0);
     let basis = Basis { to_basis: &to_basis, back: &back, kept: 8, typical: &[] };
     let screen = Screen::new(&panels, basis, Screener::PORTABLE, 1).unwrap();
-    // Only the first tile is looked at: the states are alike but for one.
+    // Only the first tile is tested: all states but one are alike.
     assert_eq!(passed(&screen, &screen.text(&states, 1000), &panels, 0), [[7], [7]]);
 }
 
 #[test]
-fn a_basis_that_is_none_is_refused() {
+fn an_invalid_basis_is_refused() {
     let head = Head::new(&[1.0; 8], &[0.0; 2], 4, Pooling::Max, Activation::Log1pRelu).unwrap();
     let refused = |to_basis: &[f64], back: &[f64], kept| {
-        head.screened(Basis { to_basis, back, kept, typical: &[] }, 1).map(|_| ()).unwrap_err().to_string()
+        head.screened(Basis { to_basis, back, kept, typical: &[] }, 1)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
     };
     let (to_basis, mut back) = basis(4, 0.3);
-    assert!(refused(&to_basis, &back, 0).contains("0 dimensions kept of 4"));
-    assert!(refused(&to_basis, &back, 5).contains("5 dimensions kept of 4"));
+    assert!(refused(&to_basis, &back, 0).contains("0 dimensions of 4 are kept"));
+    assert!(refused(&to_basis, &back, 5).contains("5 dimensions of 4 are kept"));
     assert!(refused(&to_basis[1..], &back, 2).contains("matrices of 15 and 16 values"));
     back[3] += 0.1;
-    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+    assert!(refused(&to_basis, &back, 2).contains("must be the identity"));
     back[3] = f64::NAN;
-    assert!(refused(&to_basis, &back, 2).contains("is not inverted"));
+    assert!(refused(&to_basis, &back, 2).contains("must be the identity"));
 }
 
-/// Numbers from -1 to 1 that look like nothing.
+/// Pseudo-random numbers from -1 to 1.
 fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut x = seed;
     let next = |_| {
@@ -175,17 +198,22 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
 
 #[test]
 fn wide_heads_and_the_largest_vocabulary() {
-    for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, crate::MAX_VOCABULARY, 8)] {
+    for (width, terms, kept) in [(1024, 70, 700), (64, 5000, 48), (8, MAX_VOCABULARY, 8)] {
         let (weights, states) = (noise(width * terms, 1), noise(width * 260, 2));
         let bias = vec![-(width as f32).sqrt(); terms];
         let plain = Head::new(&weights, &bias, width, Pooling::Max, Activation::Log1pRelu).unwrap();
-        let identity: Vec<f64> = (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
+        let identity: Vec<f64> =
+            (0..width * width).map(|at| f64::from(u8::from(at % (width + 1) == 0))).collect();
         let basis = Basis { to_basis: &identity, back: &identity, kept, typical: &[] };
         let screened = plain.screened(basis, 2).unwrap();
         let lengths = [260];
         let batch = HiddenBatch::new(&states, &lengths, 260, width).unwrap();
         let found = plain.encode(batch, 2).unwrap();
-        assert!(found.terms.len() > terms / 10 && found.terms.len() < terms, "{}", found.terms.len());
+        assert!(
+            found.terms.len() > terms / 10 && found.terms.len() < terms,
+            "{}",
+            found.terms.len()
+        );
         assert_eq!(found, screened.encode(batch, 2).unwrap());
     }
 }

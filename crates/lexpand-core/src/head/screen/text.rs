@@ -1,30 +1,33 @@
 //! The text's side of the bound.
 
-use super::{
-    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Screen, divisor, least_scale, norm, provable, round, round_up,
-    stages,
+use super::rounding::{
+    Layout, PRODUCTS, ROWS, SHIFT, STAGE, STATE_LEVELS, Space, divisor, least_scale, norm,
+    provable, round, round_up, stages,
 };
 
-/// Positions from which a text's own mean is worth its products with all terms, and positions of its batch from which it is
-/// worth reading the float32 weights for them, which a short text seldom does otherwise.
+/// From this many positions, a text's own mean is worth its products with all terms. And from this
+/// many positions in the batch, it is worth reading the float32 weights for them, which short texts
+/// seldom need otherwise.
 const OWN_MEAN: usize = 36;
 const OWN_MEANS: usize = 256;
 
 /// A text in the screening basis.
 #[derive(Debug)]
 pub(in crate::head) struct ScreenedText {
-    /// m, the mean of its states; none where the typical state stands for it.
+    /// m, the mean of its states; None if the typical state replaces it.
     mean: Option<Vec<f32>>,
-    /// q_d, `[tiles, dimensions / n, ROWS]` groups of n dimensions that lie together, two of them twice; positions in the
-    /// order of `order`.
+    /// q_d, `[tiles, dimensions / n, ROWS]` groups of n dimensions that lie together; pairs are
+    /// stored twice. Positions are in the order of `order`.
     states: Vec<[i8; 4]>,
-    /// For each tile and stage, `-SHIFT * sum of q_d` over the stage's dimensions, which takes the shift of weights off.
+    /// For each tile and stage, `-SHIFT * sum of q_d` over the stage's dimensions, which removes
+    /// the shift of the weights.
     shifts: Vec<[i32; ROWS]>,
-    /// Positions by falling |d'|.
+    /// Positions by descending |d'|.
     order: Vec<u32>,
-    /// For each tile and stage, the largest of its positions' side of each product, / s_d.
+    /// For each tile and stage, the largest factor of its positions in each product, divided by
+    /// s_d.
     sides: Vec<[f32; PRODUCTS]>,
-    /// For each tile, the largest |d'| / s_d; falling.
+    /// For each tile, the largest |d'| / s_d; descending.
     lengths: Vec<f32>,
     inverse_scale: f32,
     slack: f32,
@@ -33,32 +36,33 @@ pub(in crate::head) struct ScreenedText {
 }
 
 impl ScreenedText {
-    /// `text` is `[positions, width]`, of a batch of so many positions.
-    pub(super) fn new(text: &[f32], screen: &Screen, batch: usize) -> Self {
+    /// `text` is `[positions, width]`; `batch` is the number of positions in its batch.
+    pub(super) fn new(text: &[f32], space: &Space, batch: usize) -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the features that the function is compiled for were just detected.
-            return unsafe { Self::new_avx2(text, screen, batch) };
+            return unsafe { Self::new_avx2(text, space, batch) };
         }
-        Self::new_portable::<{ cfg!(target_arch = "aarch64") }>(text, screen, batch)
+        Self::new_portable::<{ cfg!(target_arch = "aarch64") }>(text, space, batch)
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
-    fn new_avx2(text: &[f32], screen: &Screen, batch: usize) -> Self {
-        Self::new_portable::<true>(text, screen, batch)
+    fn new_avx2(text: &[f32], space: &Space, batch: usize) -> Self {
+        Self::new_portable::<true>(text, space, batch)
     }
 
     #[inline(always)]
-    fn new_portable<const FUSED: bool>(text: &[f32], screen: &Screen, batch: usize) -> Self {
-        let (width, kept, layout) = (screen.width, screen.kept, screen.screener.layout);
+    fn new_portable<const FUSED: bool>(text: &[f32], space: &Space, batch: usize) -> Self {
+        let (width, kept, layout) = (space.width, space.kept, space.layout);
         let positions = text.len() / width;
         let mean = (positions >= OWN_MEAN && batch >= OWN_MEANS).then(|| mean_of(text, width));
-        let middle = mean.as_ref().unwrap_or(&screen.typical);
-        let turned = turn::<FUSED>(text, middle, &screen.to_basis);
+        let middle = mean.as_ref().unwrap_or(&space.typical);
+        let turned = turn::<FUSED>(text, middle, &space.to_basis);
         let scales = turned.chunks_exact(width).map(|row| least_scale(&row[..kept], STATE_LEVELS));
         let scale = divisor(scales.fold(0.0, f64::max));
-        let lengths: Vec<f64> = turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
+        let lengths: Vec<f64> =
+            turned.chunks_exact(width).map(|row| norm(row.iter().copied())).collect();
         let mut order: Vec<u32> = (0..positions as u32).collect();
         order.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
 
@@ -67,10 +71,15 @@ impl ScreenedText {
             states: vec![[0; 4]; tiles * ROWS * stages * STAGE / layout.dimensions()],
             shifts: vec![[0; ROWS]; tiles * stages],
             sides: vec![[0.0; PRODUCTS]; tiles * stages],
-            lengths: order.iter().step_by(ROWS).map(|&p| round_up(lengths[p as usize] / scale)).collect(),
+            lengths: order
+                .iter()
+                .step_by(ROWS)
+                .map(|&p| round_up(lengths[p as usize] / scale))
+                .collect(),
             inverse_scale: (1.0 / scale) as f32,
-            // Of h, of m, and of d = h - m, which is not above |h| + |m|.
-            slack: (screen.slack * 4.0) as f32 * provable(longest(text, width) + longest(middle, width)),
+            // Covers h, m and d = h - m, whose norm is at most |h| + |m|.
+            slack: (space.slack * 4.0) as f32
+                * provable(longest(text, width) + longest(middle, width)),
             mean,
             order,
             stages,
@@ -97,31 +106,31 @@ impl ScreenedText {
         }
         let first = rank / ROWS * self.stages;
         for (most, norms) in self.sides[first..].iter_mut().zip(&rounded.stages) {
-            // In the order of `ScreenPanel`'s products.
+            // In the order of `Group::products`.
             for (most, side) in most.iter_mut().zip([norms.rest, norms.rounded, norms.tail]) {
                 *most = most.max(round_up(side / scale));
             }
         }
     }
 
-    /// Where a dimension of a position lies among the states: the group, and the place in it.
+    /// The index of a position's dimension among the states: the group, and the lane in it.
     fn place(&self, tile: usize, row: usize, i: usize) -> (usize, usize) {
         let n = self.layout.dimensions();
         ((tile * self.stages * STAGE / n + i / n) * ROWS + row, i % n)
     }
 
-    /// m, where the text has its own.
+    /// m, if the text has its own.
     pub(in crate::head) fn mean(&self) -> Option<&[f32]> {
         self.mean.as_deref()
     }
 
-    /// q_d of a dimension of a position.
+    /// q_d of a position's dimension.
     pub(super) fn state(&self, tile: usize, row: usize, i: usize) -> i32 {
         let (at, lane) = self.place(tile, row, i);
         i32::from(self.states[at][lane])
     }
 
-    /// The states of a tile, of all its rows for each group of dimensions.
+    /// The states of a tile: all rows of each group of dimensions.
     #[inline(always)]
     pub(super) fn tile(&self, tile: usize) -> &[[[i8; 4]; ROWS]] {
         let size = ROWS * self.stages * STAGE / self.layout.dimensions();
@@ -139,7 +148,7 @@ impl ScreenedText {
         &self.sides[tile * self.stages + stage]
     }
 
-    /// The positions of a tile; fewer than [`ROWS`] in the last.
+    /// The positions of a tile; fewer than [`ROWS`] in the last one.
     #[inline(always)]
     pub(super) fn positions(&self, tile: usize) -> &[u32] {
         &self.order[tile * ROWS..self.order.len().min((tile + 1) * ROWS)]
@@ -153,13 +162,13 @@ impl ScreenedText {
         self.inverse_scale
     }
 
-    /// What float arithmetic may be off, / |w|.
+    /// The error of float arithmetic, divided by |w|.
     pub(super) fn slack(&self) -> f32 {
         self.slack
     }
 }
 
-/// The mean of rows; any vector would do for the bound.
+/// The mean of the rows. The bound holds for any vector.
 fn mean_of(text: &[f32], width: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f64; width];
     for row in text.chunks_exact(width) {
@@ -188,8 +197,9 @@ fn turn<const FUSED: bool>(text: &[f32], middle: &[f32], to_basis: &[f64]) -> Ve
     let mut turned = vec![0.0; text.len()];
     for first in (0..width).step_by(TURN_COLUMNS) {
         let n = TURN_COLUMNS.min(width - first);
-        let column =
-            |row: &[f64]| -> [f64; TURN_COLUMNS] { std::array::from_fn(|j| if j < n { row[first + j] } else { 0.0 }) };
+        let column = |row: &[f64]| -> [f64; TURN_COLUMNS] {
+            std::array::from_fn(|j| if j < n { row[first + j] } else { 0.0 })
+        };
         let columns: Vec<[f64; TURN_COLUMNS]> = to_basis.chunks_exact(width).map(column).collect();
         for (tile, turned) in tiles.chunks_exact(width).zip(turned.chunks_mut(TURN_ROWS * width)) {
             let sums = tile_sums::<FUSED>(tile, &columns);
@@ -201,7 +211,7 @@ fn turn<const FUSED: bool>(text: &[f32], middle: &[f32], to_basis: &[f64]) -> Ve
     turned
 }
 
-/// What is left of each row, `[tiles, width]` of [`TURN_ROWS`] rows; zero for rows past the last.
+/// `row - middle` of each row, `[tiles, width]` of [`TURN_ROWS`] rows; zeros past the last row.
 #[inline(always)]
 fn subtracted(text: &[f32], middle: &[f32]) -> Vec<[f64; TURN_ROWS]> {
     let width = middle.len();

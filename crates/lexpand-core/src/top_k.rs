@@ -3,20 +3,21 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A unit that scored above zero.
+/// A passage that scored above zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// Over stored weights, in float64.
+    /// The score over stored weights, in float64.
     pub score: f64,
     /// The row of its document.
     pub row: u32,
     /// The segment's place in the list that was searched.
     pub segment: u32,
-    /// The unit's place in the segment.
+    /// The passage's number in the segment.
     pub ordinal: u32,
 }
 
-/// Ordered so that the greatest is the worst: lowest score, then highest row, then, of one document's units, highest ordinal.
+/// A hit, ordered so that the greatest is the worst: lowest score, then highest row, then highest
+/// ordinal.
 #[derive(Debug, Clone)]
 struct Worst(Hit);
 
@@ -41,7 +42,7 @@ impl PartialEq for Worst {
 
 impl Eq for Worst {}
 
-/// Keeps the k best of the hits that it is shown, in any order.
+/// Keeps the k best of the hits that it is offered, in any order.
 #[derive(Debug, Clone)]
 pub(crate) struct TopK {
     heap: BinaryHeap<Worst>,
@@ -53,9 +54,13 @@ impl TopK {
         TopK { heap: BinaryHeap::new(), k }
     }
 
-    /// A hit below this score cannot get in; one that equals it may, by its row.
+    /// A hit below this score cannot get in. One that equals it may, by its row.
     pub(crate) fn threshold(&self) -> f64 {
-        if self.heap.len() < self.k { 0.0 } else { self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score) }
+        if self.heap.len() < self.k {
+            0.0
+        } else {
+            self.heap.peek().map_or(f64::INFINITY, |worst| worst.0.score)
+        }
     }
 
     pub(crate) fn offer(&mut self, hit: Hit) {
@@ -67,7 +72,7 @@ impl TopK {
         }
     }
 
-    /// Best first.
+    /// The hits, best first.
     pub(crate) fn into_sorted(self) -> Vec<Hit> {
         let mut hits = self.heap.into_vec();
         hits.sort_unstable();

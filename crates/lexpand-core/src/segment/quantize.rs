@@ -1,11 +1,11 @@
-//! Float weights to stored impacts: the forward index of a field.
+//! Quantizes float weights to impacts, which make up the forward index of a field.
 
-use super::write::FieldVectors;
-use crate::{Error, MAX_TERMS, MAX_VOCABULARY, Result};
+use super::sizes::MAX_IMPACT;
+use super::types::FieldVectors;
+use crate::limits::{MAX_VOCABULARY, check_vector};
+use crate::{Error, Result};
 
-pub(super) const MAX_IMPACT: f64 = 65535.0;
-
-/// A field's units in order, each its terms in ascending order.
+/// The forward index: passages in order, the terms of each ascending.
 #[derive(Debug, Default)]
 pub(super) struct Forward {
     pub(super) scales: Vec<f32>,
@@ -14,25 +14,25 @@ pub(super) struct Forward {
     pub(super) impacts: Vec<u16>,
 }
 
-/// The smallest float32 that is not below `x` (x >= 0 and in float32's range).
+/// The smallest float32 that is not below `x`, which is >= 0 and in the range of float32.
 pub(super) fn round_up(x: f64) -> f32 {
     let near = x as f32;
     if f64::from(near) < x { near.next_up() } else { near }
 }
 
 impl Forward {
-    /// Quantises `vectors`, which must have `units` rows.
+    /// Quantizes `vectors`, which must have `passages` rows.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the unit, where a limit is broken.
-    pub(super) fn build(vectors: &FieldVectors<'_>, units: usize) -> Result<Self> {
-        check_shape(vectors, units)?;
+    /// [`Error::Invalid`], naming the passage that breaks a limit.
+    pub(super) fn build(vectors: &FieldVectors<'_>, passages: usize) -> Result<Self> {
+        check_shape(vectors, passages)?;
         let mut forward = Forward { starts: vec![0], ..Forward::default() };
-        for (unit, bounds) in vectors.indptr.windows(2).enumerate() {
+        for (passage, bounds) in vectors.indptr.windows(2).enumerate() {
             let range = bounds[0] as usize..bounds[1] as usize;
             let (terms, weights) = (&vectors.terms[range.clone()], &vectors.weights[range]);
-            check_unit(terms, weights, vectors.vocabulary_size)
-                .map_err(|what| Error::invalid(format!("unit {unit}: {what}")))?;
+            check_vector(terms, weights, vectors.vocabulary_size)
+                .map_err(|what| Error::invalid(format!("passage {passage}: {what}")))?;
             forward.push(terms, weights);
         }
         Ok(forward)
@@ -40,8 +40,10 @@ impl Forward {
 
     fn push(&mut self, terms: &[u32], weights: &[f32]) {
         let most = f64::from(weights.iter().copied().fold(0.0, f32::max));
-        // At least the smallest normal number: a scale that underflows would make every stored weight zero.
-        let scale = if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
+        // At least the smallest normal number: a scale that underflows would make all stored
+        // weights zero.
+        let scale =
+            if most > 0.0 { round_up(most / MAX_IMPACT).max(f32::MIN_POSITIVE) } else { 0.0 };
         for (&term, &weight) in terms.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let impact = (f64::from(weight) / f64::from(scale)).round();
             self.terms.push(term);
@@ -52,38 +54,25 @@ impl Forward {
     }
 }
 
-fn check_shape(vectors: &FieldVectors<'_>, units: usize) -> Result<()> {
+fn check_shape(vectors: &FieldVectors<'_>, passages: usize) -> Result<()> {
     let FieldVectors { indptr, terms, weights, vocabulary_size, .. } = vectors;
     if *vocabulary_size == 0 || *vocabulary_size as usize > MAX_VOCABULARY {
-        return Err(Error::invalid(format!("a vocabulary of {vocabulary_size} terms; 1 to {MAX_VOCABULARY}")));
+        return Err(Error::invalid(format!(
+            "a vocabulary must have 1 to {MAX_VOCABULARY} terms, got {vocabulary_size}"
+        )));
     }
     let whole = indptr.first() == Some(&0) && indptr.last() == Some(&(terms.len() as i64));
-    if indptr.len() != units + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len() {
+    if indptr.len() != passages + 1 || !whole || !indptr.is_sorted() || terms.len() != weights.len()
+    {
         return Err(Error::invalid(format!(
-            "vectors: indptr of {} for {units} units, {} terms, {} weights do not fit together",
+            "vectors: indptr of {} for {passages} passages, {} terms and {} weights \
+             do not fit together",
             indptr.len(),
             terms.len(),
             weights.len()
         )));
     }
     Ok(())
-}
-
-/// The limits of one sparse vector.
-pub(crate) fn check_unit(terms: &[u32], weights: &[f32], vocabulary_size: u32) -> std::result::Result<(), String> {
-    if terms.len() > MAX_TERMS {
-        return Err(format!("{} terms; at most {MAX_TERMS}", terms.len()));
-    }
-    if let Some(pair) = terms.windows(2).find(|pair| pair[0] >= pair[1]) {
-        return Err(format!("term {} follows {}: terms ascend, each once", pair[1], pair[0]));
-    }
-    if let Some(&term) = terms.last().filter(|&&term| term >= vocabulary_size) {
-        return Err(format!("term {term} is outside the vocabulary of {vocabulary_size}"));
-    }
-    match terms.iter().zip(weights).find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0)) {
-        Some((term, weight)) => Err(format!("the weight of term {term} is {weight}; finite and >= 0")),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -93,7 +82,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stored_weight_is_within_half_a_scale(weights in prop::collection::vec(1e-30_f32..1e6, 1..50)) {
+        fn stored_weight_is_within_half_a_scale(
+            weights in prop::collection::vec(1e-30_f32..1e6, 1..50),
+        ) {
             let terms: Vec<u32> = (0..weights.len() as u32).collect();
             let mut forward = Forward::default();
             forward.push(&terms, &weights);
@@ -113,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_are_kept_apart_from_zero() {
+    fn extreme_weights_stay_above_zero() {
         let mut forward = Forward::default();
         forward.push(&[1, 2, 3], &[f32::MAX, 1e-45, 0.0]);
         forward.push(&[4], &[1e-45]);
