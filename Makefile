@@ -9,11 +9,11 @@ RUST := $(shell find crates -name '*.rs') $(wildcard crates/*/Cargo.toml) Cargo.
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-all lint format bench bench-search bench-encode docs wheel model clean
+.PHONY: help demo test test-all coverage lint lint-workflows format bench bench-search bench-encode docs docs-serve reference wheel wheel-manylinux sdist model clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: $(VENV)/base ## index SciFact, answer three questions with reasons, measure quality and speed
 	@$(BIN)/lexpand demo --index build/demo.index
@@ -22,7 +22,7 @@ test: $(VENV)/dev ## the tests, without those that take minutes
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest -m 'not slow'
 
-test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready ## every test; those beside sentence-transformers bring torch (5 GB)
+test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest
 	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
@@ -30,12 +30,19 @@ test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready ## every test; thos
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
 		'tests/architecture/test_docs.py::test_python_examples_run[adapters.md]'
 
+coverage: $(VENV)/dev ## what the tests of `make test` reach in the Python code; a report in build/coverage
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term:skip-covered --cov-report=html \
+		--cov-report=xml
+
 lint: $(VENV)/dev ## ruff, mypy --strict, clippy, rustfmt; warnings are errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	tools/cargo.sh $(BIN)/python fmt --all --check
 	tools/cargo.sh $(BIN)/python clippy --quiet --workspace --all-targets -- -D warnings
+
+lint-workflows: ## actionlint over .github/workflows; Go builds it where it is not installed
+	tools/actionlint.sh
 
 format: $(VENV)/dev ## what lint would ask for, done
 	$(BIN)/ruff check --fix-only --quiet .
@@ -51,11 +58,27 @@ bench-search: $(VENV)/dev .venv-bench/ready ## search beside its peers, 100,000 
 bench-encode: $(VENV)/dev .venv-encode/ready ## encoding beside sentence-transformers on each of its backends, and fastembed (6 GB)
 	$(BIN)/python benchmarks/encode.py --quick --json
 
-docs: $(VENV)/dev ## write the generated pages again
+docs: .venv-docs/ready ## the documentation site in build/site, which loads nothing from elsewhere
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	.venv-docs/bin/python tools/check_site.py build/site
+
+docs-serve: .venv-docs/ready ## the documentation site at http://127.0.0.1:8000, rebuilt as you write
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve --livereload
+
+reference: $(VENV)/dev ## write docs/cli.md again, from the commands
 	$(BIN)/python tools/write_cli_reference.py docs/cli.md
 
 wheel: $(VENV)/base ## a wheel in dist/
 	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# Zig links against glibc 2.17, the oldest that Rust supports, on any Linux and without a container.
+wheel-manylinux: .venv-release/ready ## a wheel in dist/ for glibc 2.17 and later, as it is published
+	.venv-release/bin/python tools/build_release.py --zig --compatibility manylinux_2_17
+	.venv-release/bin/python tools/check_wheel.py 'dist/*manylinux*.whl'
+
+sdist: .venv-release/ready ## a source distribution in dist/, as it is published
+	.venv-release/bin/python tools/build_release.py --sdist
+	.venv-release/bin/python tools/check_wheel.py 'dist/*.tar.gz'
 
 model: .venv-train/ready $(VENV)/base ## make the added files of the packaged model and the golden weights again (torch, 5 GB)
 	.venv-train/bin/python tools/make_default_model.py src/lexpand/encode/packaged/splade-tiny
@@ -64,7 +87,7 @@ model: .venv-train/ready $(VENV)/base ## make the added files of the packaged mo
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## everything that is made, the environments too
-	rm -rf $(VENV) .venv-train .venv-adapters .venv-bench .venv-encode target build dist src/lexpand/_native*.so
+	rm -rf $(VENV) .venv-train .venv-adapters .venv-bench .venv-encode .venv-docs .venv-release target build dist src/lexpand/_native*.so
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -105,4 +128,16 @@ $(VENV)/dev: $(VENV)/base
 	@tools/install.sh .venv-adapters/bin/python '.[langchain,llama-index,haystack]'
 	$(QUIET_PIP) .venv-adapters/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'langchain-tests>=1,<2' \
 		'nbclient>=0.10' 'nbformat>=5.10' 'ipykernel>=6.29'
+	@touch $@
+
+.venv-docs/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	$(QUIET_PIP) .venv-docs/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(QUIET_PIP) .venv-docs/bin/python -m pip install --quiet --group docs
+	@touch $@
+
+.venv-release/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-release
+	$(QUIET_PIP) .venv-release/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(QUIET_PIP) .venv-release/bin/python -m pip install --quiet --group release
 	@touch $@

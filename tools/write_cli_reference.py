@@ -24,7 +24,7 @@ from lexpand.cli.table import functions
 
 _HEAD = """# The command line
 
-Made from the commands by `make docs`; `lexpand COMMAND --help` says the same.
+Made from the commands by `make reference`; `lexpand COMMAND --help` says the same.
 
 """
 
@@ -121,7 +121,7 @@ def main() -> None:
     page = reference()
     if options.check:
         if options.out.read_text(encoding="utf-8") != page:
-            sys.exit(f"{options.out} is not what the commands say: run `make docs`")
+            sys.exit(f"{options.out} is not what the commands say: run `make reference`")
         return
     options.out.write_text(page, encoding="utf-8", newline="\n")
 
