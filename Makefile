@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUST := $(shell find crates -name '*.rs') $(wildcard crates/*/Cargo.toml) Cargo.toml Cargo.lock
+# Two processes of pytest use two cores and at most 3 GB.
+PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 # langchain-tests has tests that pytest-asyncio must run, which warns unless it is told both; pytest elsewhere does not know them.
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -20,11 +22,11 @@ demo: $(VENV)/base ## index SciFact, answer three questions with reasons, measur
 
 test: $(VENV)/dev ## the tests, without those that take minutes
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## every test; those beside sentence-transformers bring torch (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
