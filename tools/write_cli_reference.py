@@ -20,7 +20,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer.models
 
 from lexpand.cli.app import app
-from lexpand.cli.table import functions
+from lexpand.cli.table import Entry, entries
 
 _HEAD = """# The command line
 
@@ -38,12 +38,13 @@ def reference() -> str:
     lines.append(
         "| `--install-completion`, `--show-completion` | set up or print the completion of your shell |\n"
     )
-    for name, function in functions():
-        lines += _section(name, function)
+    for name, entry in entries():
+        lines += _section(name, entry)
     return "".join(lines)
 
 
-def _section(name: str, function: Callable[..., Any]) -> Iterator[str]:
+def _section(name: str, entry: Entry) -> Iterator[str]:
+    function = entry.load()
     arguments = " ".join(
         names[0] for names, _, kind, _ in _parameters(function) if kind == "argument"
     )
@@ -51,6 +52,7 @@ def _section(name: str, function: Callable[..., Any]) -> Iterator[str]:
         "  [", " ["
     )
     yield f"{inspect.getdoc(function)}\n\n"
+    yield "".join(("```sh\n", *(f"{line}\n" for line in entry.examples), "```\n\n"))
     yield from _rows(function, "argument")
     yield from _rows(function, "option")
 

@@ -1,6 +1,7 @@
 """Help of every command and option, completion, and a start that loads no model."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import typer.main
 from cli_runs import COMMAND, Ran
 
 from lexpand.cli.app import app
+from lexpand.cli.table import Entry, entries
 
 ROOT: Any = typer.main.get_command(app)
 GROUPS = ("model", "rules")
@@ -32,11 +34,32 @@ def parameters() -> Iterator[tuple[str, Any]]:
             yield f"{name} {parameter.opts[0]}", parameter
 
 
-def test_the_commands_stand_in_the_order_of_their_use() -> None:
-    order = "index search explain sync get delete fields info check compact lint oov export import backup encode demo"
+def test_commands_are_listed_by_task(run: Callable) -> None:
+    order = (
+        "index sync delete search explain get demo info fields lint oov check compact backup encode"
+        " export import"
+    )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == ["import", "optimize", "check", "info"]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]
+    shown = run("--help").out
+    panels = ["Put documents in", "Find and explain", "Inspect", "Maintain", "Vectors, models"]
+    assert [shown.index(panel) for panel in panels] == sorted(map(shown.index, panels))
+
+
+@pytest.mark.parametrize(("name", "entry"), dict(entries()).items(), ids=dict(entries()))
+def test_every_command_has_examples_that_parse(run: Callable, name: str, entry: Entry) -> None:
+    assert entry.examples
+    shown = " ".join(run(*name.split(), "--help", columns=200).out.split())
+    options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    for example in entry.examples:
+        assert " ".join(example.split()) in shown
+        words = shlex.split(example)
+        command = words[words.index("lexpand") + 1 :]
+        if command[: len(name.split())] == name.split():
+            assert {word for word in command if word.startswith("-") and len(word) > 1} <= options
+        else:
+            assert command[0] in COMMANDS  # what to do next with the result
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

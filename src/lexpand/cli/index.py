@@ -28,7 +28,16 @@ from lexpand.cli.making import (
     encoding_of,
     wishes_of,
 )
-from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, SourcePath, Threads, Verbose
+from lexpand.cli.options import (
+    INDEX,
+    DtypeOption,
+    IndexPath,
+    Json,
+    Model,
+    SourcePath,
+    Threads,
+    Verbose,
+)
 from lexpand.cli.output import is_watched
 from lexpand.collection import IngestReport, OnDuplicate, open_or_create
 from lexpand.data import Fields
@@ -50,6 +59,7 @@ def index(
             "--on-duplicate",
             help="What to do with a doc_id that is there with another content: refuse it and say so, skip it, or "
             "replace what is there.",
+            rich_help_panel=INDEX,
         ),
     ] = OnDuplicate.REFUSE,
     commit_every: CommitEvery = COMMIT_EVERY,

@@ -8,28 +8,42 @@ from typing import Annotated, Any
 
 import typer
 
-from lexpand.cli.options import PRUNING_RULES
+from lexpand.cli.options import ENCODING, INDEX, PRUNING_RULES, SOURCE
 from lexpand.collection.making import Wishes
 from lexpand.data import Chunks, Dtype, Fields, Long, LongDocuments
 
 CommitEvery = Annotated[
-    int, typer.Option("--commit-every", min=1, help="Documents between two commits.")
+    int,
+    typer.Option(
+        "--commit-every", min=1, help="Documents between two commits.", rich_help_panel=INDEX
+    ),
 ]
 IdField = Annotated[
     str | None,
     typer.Option(
-        "--id-field", help="Field of the id.", show_default="doc_id, id or _id, else a hash"
+        "--id-field",
+        help="Field of the id.",
+        show_default="doc_id, id or _id, else a hash",
+        rich_help_panel=SOURCE,
     ),
 ]
 TextField = Annotated[
     str | None,
     typer.Option(
-        "--text-field", help="Field of the text.", show_default="text, contents, content or body"
+        "--text-field",
+        help="Field of the text.",
+        show_default="text, contents, content or body",
+        rich_help_panel=SOURCE,
     ),
 ]
 TitleField = Annotated[
     str | None,
-    typer.Option("--title-field", help="Field of the title.", show_default="title, if there"),
+    typer.Option(
+        "--title-field",
+        help="Field of the title.",
+        show_default="title, if there",
+        rich_help_panel=SOURCE,
+    ),
 ]
 MaxLength = Annotated[
     int | None,
@@ -37,6 +51,7 @@ MaxLength = Annotated[
         "--max-length",
         help="Read at most this many tokens of a document.",
         show_default="the model's limit",
+        rich_help_panel=ENCODING,
     ),
 ]
 Words = Annotated[
@@ -47,6 +62,7 @@ Words = Annotated[
         help="Language of the words that are indexed next to the vectors, for the pipelines hybrid, best and bm25; "
         "'none' for no words.",
         show_default="english",
+        rich_help_panel=INDEX,
     ),
 ]
 Columns = Annotated[
@@ -57,6 +73,7 @@ Columns = Annotated[
         help="Metadata field that filters ask for often, with its type: integer, number, keyword or boolean. "
         "May be given several times.",
         show_default="none",
+        rich_help_panel=INDEX,
     ),
 ]
 LongPolicy = Annotated[
@@ -66,6 +83,7 @@ LongPolicy = Annotated[
         help="What becomes of documents longer than that: truncate them, encode them in chunks, or refuse them as rows "
         "that cannot be used.",
         show_default="truncate",
+        rich_help_panel=ENCODING,
     ),
 ]
 ChunksAs = Annotated[
@@ -75,6 +93,7 @@ ChunksAs = Annotated[
         help="What chunks become: passages of the index, the best of which finds the document (passages), or one vector "
         "with the largest weights (max).",
         show_default="passages",
+        rich_help_panel=ENCODING,
     ),
 ]
 Overlap = Annotated[
@@ -84,6 +103,7 @@ Overlap = Annotated[
         min=0,
         help="Tokens that a chunk may share with the one before.",
         show_default="an eighth of it",
+        rich_help_panel=ENCODING,
     ),
 ]
 TitleWeight = Annotated[
@@ -95,6 +115,7 @@ TitleWeight = Annotated[
         help="Add the vector of a document's title to its own, times W: 0.2 is good where titles say what documents "
         "are about. Not with --long chunk.",
         show_default="0",
+        rich_help_panel=ENCODING,
     ),
 ]
 Prune = Annotated[
@@ -104,6 +125,7 @@ Prune = Annotated[
         metavar="RULES",
         help="Keep fewer terms of a document: " + PRUNING_RULES,
         show_default="keep all",
+        rich_help_panel=ENCODING,
     ),
 ]
 RulesFile = Annotated[
@@ -113,6 +135,7 @@ RulesFile = Annotated[
         metavar="FILE",
         help="Edit vectors by the rules of this file (docs/rules.md): terms banned, capped, boosted, added, pinned.",
         show_default="those that the index records",
+        rich_help_panel=ENCODING,
     ),
 ]
 CacheFile = Annotated[
@@ -122,6 +145,7 @@ CacheFile = Annotated[
         metavar="FILE",
         help="Keep vectors in FILE and take from it those of texts that this model has encoded before.",
         show_default="none",
+        rich_help_panel=ENCODING,
     ),
 ]
 

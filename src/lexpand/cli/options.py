@@ -13,6 +13,16 @@ from lexpand.encode.contract import QueryMode
 
 _VERBOSE = "lexpand.verbose"
 
+# Panels of options in the help of a command.
+SOURCE, ENCODING, INDEX, SEARCH, RERANKING, OUTPUT = (
+    "Source",
+    "Encoding",
+    "Index",
+    "Search",
+    "Reranking",
+    "Output",
+)
+
 
 def _note_verbose(context: typer.Context, wanted: bool) -> None:
     if wanted:
@@ -43,13 +53,17 @@ QueryText = Annotated[
         metavar="QUERY", help="The question, in words; behind -- if it begins with a dash."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one line of JSON instead of text.", rich_help_panel=OUTPUT),
+]
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         help="Model folder, or 'default'.",
         show_default="the one that the index names, else the packaged one",
+        rich_help_panel=ENCODING,
     ),
 ]
 FilterText = Annotated[
@@ -59,6 +73,7 @@ FilterText = Annotated[
         metavar="TEXT",
         help="Only documents whose metadata match, e.g. 'year >= 2020 and tags in (a, b)'; see docs/filters.md.",
         show_default="all documents",
+        rich_help_panel=SEARCH,
     ),
 ]
 PRUNING_RULES = (
@@ -75,6 +90,7 @@ QueryPrune = Annotated[
         metavar="RULES",
         help="Keep fewer terms of the query: " + PRUNING_RULES,
         show_default="keep all",
+        rich_help_panel=ENCODING,
     ),
 ]
 TextRules = Annotated[
@@ -84,6 +100,7 @@ TextRules = Annotated[
         metavar="FILE",
         help="Edit vectors by the rules of this file.",
         show_default="none",
+        rich_help_panel=ENCODING,
     ),
 ]
 QueryRules = Annotated[
@@ -93,6 +110,7 @@ QueryRules = Annotated[
         metavar="FILE",
         help="Edit the query's vector by the rules of this file (docs/rules.md).",
         show_default="those that the index records",
+        rich_help_panel=ENCODING,
     ),
 ]
 PIPELINES = ("hybrid", "best", "splade", "bm25")
@@ -113,6 +131,7 @@ PipelineOption = Annotated[
         "(docs/pipelines.md).",
         show_default="hybrid; splade in an index without words",
         autocompletion=_complete_pipeline,
+        rich_help_panel=SEARCH,
     ),
 ]
 QueryModeOption = Annotated[
@@ -121,12 +140,20 @@ QueryModeOption = Annotated[
         "--query-mode",
         help="How queries are encoded: by the model, or looked up in its table of weights.",
         show_default="what the model's contract says",
+        rich_help_panel=ENCODING,
     ),
 ]
 DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=1024, help="Threads to use.", show_default="all cores"),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=1024,
+        help="Threads to use.",
+        show_default="all cores",
+        rich_help_panel=ENCODING,
+    ),
 ]
 DtypeOption = Annotated[
     Dtype | None,
@@ -136,11 +163,18 @@ DtypeOption = Annotated[
         "optimize` makes its graph); bfloat16 (on PyTorch, for GPUs). An index's documents are all in one, which it "
         "records; queries may be in another.",
         show_default="float32; for documents of an index, what it records",
+        rich_help_panel=ENCODING,
     ),
 ]
 # Every command takes it; only the frame in app.py acts on it.
 Verbose = Annotated[
-    bool, typer.Option("--verbose", callback=_note_verbose, help="Show the traceback of an error.")
+    bool,
+    typer.Option(
+        "--verbose",
+        callback=_note_verbose,
+        help="Show the traceback of an error.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

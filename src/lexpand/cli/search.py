@@ -11,6 +11,9 @@ import typer
 
 from lexpand.cli.explain_tables import marked, shortly
 from lexpand.cli.options import (
+    OUTPUT,
+    RERANKING,
+    SEARCH,
     DtypeOption,
     FilterText,
     IndexPath,
@@ -48,7 +51,10 @@ def search(
         int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")
     ] = 10,
     reasons: Annotated[
-        bool, typer.Option("--explain", help="Show the terms that made each hit.")
+        bool,
+        typer.Option(
+            "--explain", help="Show the terms that made each hit.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     filter_text: FilterText = None,
     group_by: Annotated[
@@ -58,6 +64,7 @@ def search(
             metavar="FIELD",
             help="Of the documents with one value of this metadata field, only the best.",
             show_default="no groups",
+            rich_help_panel=SEARCH,
         ),
     ] = None,
     effort: Annotated[
@@ -67,13 +74,17 @@ def search(
             min=0.0,
             max=1.0,
             help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
+            rich_help_panel=SEARCH,
         ),
     ] = 1.0,
     pipeline: PipelineOption = None,
     passages: Annotated[
         int,
         typer.Option(
-            "--passages", min=1, help="Passages shown of a document, where documents are in chunks."
+            "--passages",
+            min=1,
+            help="Passages shown of a document, where documents are in chunks.",
+            rich_help_panel=OUTPUT,
         ),
     ] = 1,
     min_score: Annotated[
@@ -83,6 +94,7 @@ def search(
             metavar="S",
             help="Leave out documents below this score.",
             show_default="none",
+            rich_help_panel=SEARCH,
         ),
     ] = None,
     rerank: Annotated[
@@ -92,12 +104,18 @@ def search(
             metavar="MODEL",
             help="Put the best documents in order by a cross-encoder: a model folder or an ONNX file.",
             show_default="as the pipeline says",
+            rich_help_panel=RERANKING,
         ),
     ] = None,
     rerank_depth: Annotated[
         int | None,
         typer.Option(
-            "--rerank-depth", min=1, max=_MOST, help="How many are reranked.", show_default="100"
+            "--rerank-depth",
+            min=1,
+            max=_MOST,
+            help="How many are reranked.",
+            show_default="100",
+            rich_help_panel=RERANKING,
         ),
     ] = None,
     rerank_budget: Annotated[
@@ -108,6 +126,7 @@ def search(
             metavar="MS",
             help="Milliseconds that reranking may take; what is not reached stays below in its order.",
             show_default="as long as it takes",
+            rich_help_panel=RERANKING,
         ),
     ] = None,
     query_mode: QueryModeOption = None,

@@ -15,54 +15,143 @@ from lexpand.errors import DataError
 
 
 class Entry(NamedTuple):
-    """Where a command's function is.
+    """The place of a command's function, and what its help says.
 
     Attributes:
-        module: within `lexpand.cli`.
-        function: its name there.
+        module: the module in `lexpand.cli`.
+        function: the name of the function there.
+        panel: the panel that lists the command in the help of its group.
+        examples: command lines for the end of its help.
     """
 
     module: str
     function: str
+    panel: str = "Commands"
+    examples: tuple[str, ...] = ()
 
     def load(self) -> Any:  # noqa: ANN401 - a function of any signature
-        """The function."""
+        """Import the module and return the function."""
         return getattr(import_module(f"lexpand.cli.{self.module}"), self.function)
 
 
+DOCUMENTS, SEARCH = "Put documents in", "Find and explain"
+INSPECT, MAINTAIN = "Inspect", "Maintain"
+VECTORS = "Vectors, models and rules"
+
 COMMANDS: dict[str, Entry] = {
-    "index": Entry("index", "index"),
-    "search": Entry("search", "search"),
-    "explain": Entry("explain", "explain_command"),
-    "sync": Entry("sync", "sync_command"),
-    "get": Entry("documents", "get"),
-    "delete": Entry("documents", "delete"),
-    "fields": Entry("documents", "fields"),
-    "info": Entry("info", "info"),
-    "check": Entry("maintenance", "check"),
-    "compact": Entry("maintenance", "compact"),
-    "lint": Entry("diagnose", "lint_command"),
-    "oov": Entry("diagnose", "oov_command"),
-    "export": Entry("exchange", "export"),
-    "import": Entry("exchange", "import_command"),
-    "backup": Entry("maintenance", "backup"),
-    "encode": Entry("encode", "encode"),
-    "demo": Entry("demo", "demo"),
+    "index": Entry(
+        "index",
+        "index",
+        DOCUMENTS,
+        (
+            "lexpand index pages.jsonl pages.index",
+            "lexpand index docs/ docs.index --long chunk --column year=integer",
+            "zcat dump.jsonl.gz | lexpand index - dump.index --id-field url",
+        ),
+    ),
+    "sync": Entry(
+        "sync",
+        "sync_command",
+        DOCUMENTS,
+        (
+            "lexpand sync pages.jsonl pages.index --dry-run",
+            "lexpand sync pages.jsonl pages.index",
+        ),
+    ),
+    "delete": Entry(
+        "documents",
+        "delete",
+        DOCUMENTS,
+        (
+            "lexpand delete pages.index invoice printer",
+            "lexpand delete pages.index --filter 'year < 2015' --dry-run",
+        ),
+    ),
+    "search": Entry(
+        "search",
+        "search",
+        SEARCH,
+        (
+            'lexpand search pages.index "how do I get a day off" --explain',
+            "lexpand search pages.index invoice --filter \"team = 'finance'\" -k 3",
+            'lexpand search pages.index "CVE-2023-5678" --pipeline bm25 --json',
+        ),
+    ),
+    "explain": Entry(
+        "explain",
+        "explain_command",
+        SEARCH,
+        (
+            'lexpand explain pages.index "day off" leave',
+            'lexpand explain pages.index "day off" invoice --why-not',
+            'lexpand explain pages.index "day off" leave --html leave.html',
+        ),
+    ),
+    "get": Entry("documents", "get", SEARCH, ("lexpand get pages.index leave invoice",)),
+    "demo": Entry("demo", "demo", SEARCH, ("lexpand demo",)),
+    "info": Entry("info", "info", INSPECT, ("lexpand info pages.index",)),
+    "fields": Entry("documents", "fields", INSPECT, ("lexpand fields pages.index",)),
+    "lint": Entry("diagnose", "lint_command", INSPECT, ("lexpand lint pages.index",)),
+    "oov": Entry(
+        "diagnose",
+        "oov_command",
+        INSPECT,
+        (
+            "lexpand oov pages.index queries.txt",
+            'lexpand oov pages.index "reset my wifi"',
+        ),
+    ),
+    "check": Entry("maintenance", "check", MAINTAIN, ("lexpand check pages.index",)),
+    "compact": Entry("maintenance", "compact", MAINTAIN, ("lexpand compact pages.index",)),
+    "backup": Entry("maintenance", "backup", MAINTAIN, ("lexpand backup pages.index copy.index",)),
+    "encode": Entry(
+        "encode",
+        "encode",
+        VECTORS,
+        (
+            'lexpand encode "a car accident"',
+            "lexpand encode pages.jsonl --output pages.parquet",
+        ),
+    ),
+    "export": Entry(
+        "exchange",
+        "export",
+        VECTORS,
+        ("lexpand export pages.index pages.jsonl",),
+    ),
+    "import": Entry(
+        "exchange",
+        "import_command",
+        VECTORS,
+        ("lexpand import vectors.npz pages.index",),
+    ),
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "model": (
-        "Model folders: imported from a checkpoint, made fast, checked and described.",
+        "Import checkpoints as model folders; optimize, check and describe them.",
         {
-            "import": Entry("model", "import_command"),
-            "optimize": Entry("model", "optimize_command"),
-            "check": Entry("model", "check"),
-            "info": Entry("model", "info"),
+            "import": Entry(
+                "model",
+                "import_command",
+                examples=(
+                    "lexpand model import checkpoint/ my-model",
+                    "lexpand index pages.jsonl pages.index --model my-model",
+                ),
+            ),
+            "optimize": Entry(
+                "model", "optimize_command", examples=("lexpand model optimize my-model",)
+            ),
+            "check": Entry("model", "check", examples=("lexpand model check my-model",)),
+            "info": Entry("model", "info", examples=("lexpand model info default",)),
         },
     ),
     "rules": (
-        "Rules files: what people edit in the vectors of queries and documents, checked and tested.",
-        {"check": Entry("rules", "check"), "test": Entry("rules", "test")},
+        "Check and test rules files, which edit the vectors of queries and documents.",
+        {
+            "check": Entry("rules", "check", examples=("lexpand rules check rules.toml",)),
+            "test": Entry("rules", "test", examples=("lexpand rules test rules.toml pages.index",)),
+        },
     ),
 }
 
@@ -146,8 +235,10 @@ def command_of(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
     # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
     text = "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
     alone = typer.Typer(add_completion=False, context_settings=SETTINGS)
-    alone.command(name, cls=_Command, help=text)(function)
+    epilog = "\n\n".join(("Examples:", *entry.examples)) if entry.examples else None
+    alone.command(name, cls=_Command, help=text, epilog=epilog)(function)
     made: Any = typer.main.get_command(alone)
+    made.rich_help_panel = entry.panel
     made.paths = frozenset(
         each for each, hint in get_type_hints(function).items() if "Path" in str(hint)
     )
@@ -163,16 +254,16 @@ def group_of(name: str) -> Any:  # noqa: ANN401 - as above
     group.callback()(_nothing)
     made: Any = typer.main.get_command(group)
     made.commands = Loaded(entries)
+    made.rich_help_panel = VECTORS
     return made
 
 
-def functions() -> Iterator[tuple[str, Any]]:
-    """Every command's whole name and function, for the reference."""
-    for name, entry in sorted(COMMANDS.items()):
-        yield name, entry.load()
-    for group, (_, entries) in GROUPS.items():
-        for name, entry in sorted(entries.items()):
-            yield f"{group} {name}", entry.load()
+def entries() -> Iterator[tuple[str, Entry]]:
+    """Yield the full name and the entry of every command, for the reference."""
+    yield from sorted(COMMANDS.items())
+    for group, (_, members) in GROUPS.items():
+        for name, entry in sorted(members.items()):
+            yield f"{group} {name}", entry
 
 
 def _nothing() -> None: ...
