@@ -116,10 +116,7 @@ def test_only_bad_rows_make_no_index(run: Callable, rows_file: Callable, tmp_pat
     ran = run("index", source, tmp_path / "i")
     assert ran.code == 1
     assert ran.err.splitlines()[0] == "2 rows refused:"
-    assert (
-        ran.err.splitlines()[-1]
-        == f"error: {source} has no row that can be used: nothing was indexed"
-    )
+    assert ran.err.splitlines()[-1] == f"error: {source} has no usable row: nothing was indexed"
     assert not (tmp_path / "i").exists()
 
 
@@ -148,7 +145,7 @@ def test_an_id_that_the_index_has(
         )
     else:
         assert (ran.code, ran.err) == (0, "")
-        assert "  1 already there with another content: left as they are\n" in ran.out
+        assert "  1 skipped: in the index with other content\n" in ran.out
     with Index.open(tmp_path / "i") as index:
         assert index.document("good").text == "good words"
 

@@ -162,7 +162,7 @@ def test_delete_shows_what_it_would_do(run: Run, index: Path) -> None:
 def test_a_filter_that_matches_more_than_half_wants_a_yes(run: Run, index: Path) -> None:
     error = run("delete", index, "--filter", "year > 2020").error()
     assert f"year > 2020 matches 3 of the 4 documents of {index}: nothing was deleted" in error
-    assert error.endswith("then give --yes")
+    assert error.endswith("then add --yes")
     assert len(ids_in(index)) == 4
     assert run("delete", index, "--filter", "team = it").code == 0, "half is not more than half"
     assert run("delete", index, "--filter", "year > 2020", "--yes").code == 0
@@ -183,7 +183,7 @@ def test_a_field_that_no_document_has(run: Run, index: Path) -> None:
 def test_delete_wants_ids_or_a_filter(run: Run, index: Path, arguments: list[str]) -> None:
     ran = run("delete", index, *arguments)
     assert (ran.code, ran.out) == (2, "")
-    assert "give ids, or --filter TEXT" in ran.err
+    assert "give either ids or --filter TEXT" in ran.err
     assert len(ids_in(index)) == 4
 
 
@@ -220,7 +220,7 @@ def test_sync_makes_the_index_the_source(run: Run, index: Path, rows_file: Calla
         commit = opened.commit_info
     ran = run("sync", source, index)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines()[0] == "0 documents deleted that the source does not have"
+    assert ran.out.splitlines()[0] == "0 documents deleted, which the source lacks"
     with Index.open(index) as opened:
         assert opened.commit_info == commit  # nothing was to be done
 
@@ -258,7 +258,7 @@ def test_sync_deletes_no_more_than_half_without_a_yes(
     source = rows_file(PAGES[0], {"id": "new", "text": "A new page."}, name="now.jsonl")
     error = run("sync", source, index).error()
     assert f"the source lacks 3 of the 4 documents of {index}" in error
-    assert "give --yes" in error
+    assert "add --yes" in error
     assert len(ids_in(index)) == 4
     assert run("sync", source, index, "--yes").code == 0
     assert ids_in(index) == ["printer", "new"]
@@ -305,8 +305,8 @@ def test_a_refused_row_keeps_its_document(run: Run, index: Path, rows_file: Call
     ran = run("sync", source, index)
     assert ran.code == 3
     assert ran.out.splitlines()[:2] == [
-        "1 document deleted that the source does not have",
-        "  1 kept that may be in the rows refused",
+        "1 document deleted, which the source lacks",
+        "  1 kept, because refused rows may hold them",
     ]
     assert f"{source}:2 (id 'paper')" in ran.err
     assert f"{source}:3 (id 'invoice')" in ran.err
@@ -327,7 +327,7 @@ def test_sync_with_nothing_usable_deletes_nothing(
 ) -> None:
     ran = run("sync", rows_file("{bad", name="now.jsonl"), index)
     assert ran.code == 1
-    assert ran.err.splitlines()[-1].endswith("has no row that can be used: nothing was indexed")
+    assert ran.err.splitlines()[-1].endswith("has no usable row: nothing was indexed")
     assert (
         "does not exist: check the path"
         in run("sync", index.parent / "absent.jsonl", index).error()
@@ -386,7 +386,7 @@ def test_compact(run: Run, index: Path, rows_file: Callable) -> None:
     run("delete", index, "invoice")
     ran = run("compact", index)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("2 segments made 1; ")
+    assert ran.out.startswith("2 segments became 1; ")
     assert run("compact", index, "--json").json()["segments"] == [1, 1]
     assert b"Invoices are sent" not in (index / "catalog.sqlite").read_bytes()
     assert ids_in(index) == ["printer", "paper", "crash", "more"]
@@ -513,7 +513,7 @@ def test_search_with_less_effort(run: Run, index: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--column", "year"], 2, "'year' is no NAME=TYPE"),
+        (["--column", "year"], 2, "a column must be NAME=TYPE, got 'year'"),
         (["--column", "year=date"], 1, "date"),
         (["--column", "=integer"], 1, "'' names no field: write keys with dots between"),
         (["--words", "klingon"], 1, "klingon"),

@@ -42,7 +42,7 @@ def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_pa
     assert (again["added"], again["unchanged"], again["documents"]) == (0, 3, 3)
     text = run("index", source, path)
     assert text.out.splitlines()[1:] == [
-        "  3 already there with the same content: skipped",
+        "  3 skipped: already in the index with the same content",
         f"{path} holds 3 documents",
     ]
     assert "second encoded" not in text.out
@@ -53,8 +53,8 @@ def test_index_says_what_was_cut_and_what_has_no_term(
 ) -> None:
     source = rows_file({"id": "b", "text": "two words " * 20}, {"id": "c", "text": " "})
     ran = run("index", source, tmp_path / "i", *SMALL)
-    assert "  1 longer than 16 tokens: cut, 26 of 42 tokens not read; --long chunk " in ran.out
-    assert "  1 without any term: no query can find them\n" in ran.out
+    assert "  1 truncated at 16 tokens: 26 of 42 tokens were not read; --long chunk " in ran.out
+    assert "  1 without a term: no query can find them\n" in ran.out
 
 
 def test_index_takes_the_fields_that_are_named(
@@ -382,7 +382,7 @@ def test_the_demo_leaves_other_indexes_alone(
         run("demo", "--index", demo_index)
         .error()
         .endswith(
-            f"{demo_index} holds other documents than the demo's: name another folder with --index"
+            f"{demo_index} holds documents that are not of the demo: name another folder with --index"
         )
     )
     assert run("info", demo_index, "--json").json()["documents"] == 1

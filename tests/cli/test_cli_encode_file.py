@@ -96,13 +96,13 @@ def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
     target = tmp_path / "v.jsonl"
     ran = run("encode", source, "--output", target, *SMALL)
     assert ran.code == 130
-    assert "has 2 texts encoded; the same command again carries on" in ran.err
+    assert "has 2 texts; run the same command again to continue" in ran.err
     assert not target.exists()
     assert encoded == [row["text"] for row in ROWS[:2]]
     monkeypatch.setattr(Encoder, "_run_window", noting)
     ran = run("encode", source, "--output", target, *SMALL)
     assert ran.code == 0
-    assert "carrying on from" in ran.err
+    assert "continuing from" in ran.err
     assert encoded == [row["text"] for row in ROWS]
     assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == [
         "a",

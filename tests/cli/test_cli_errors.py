@@ -229,7 +229,7 @@ def test_a_system_error_is_one_line_too(
         raise PermissionError(13, "Permission denied", "some/path")
 
     monkeypatch.setattr(Index, "open", fail)
-    said = "error: some/path: Permission denied: check the path, its permissions and the space on the disk"
+    said = "error: some/path: Permission denied: check the path, its permissions and the free disk space"
     assert run("info", pages_index).error() == said
     assert run("info", pages_index, "--verbose").err.startswith("Traceback")
 

@@ -49,7 +49,7 @@ def test_export_in_json_with_a_scale(run: Callable, pages_index: Path, tmp_path:
     }
     assert report["dropped"] > 0
     said = run("export", pages_index, target, "--format", "jsonl", "--scale", "1", "--force").out
-    assert f"{report['dropped']:,} weights dropped that round to 0" in said
+    assert f"{report['dropped']:,} weights dropped, which round to 0" in said
 
 
 def test_a_target_is_replaced_only_by_force(

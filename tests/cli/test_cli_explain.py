@@ -146,7 +146,5 @@ def test_a_page_that_cannot_be_written(run: Callable, worded_index: Path, tmp_pa
     page = tmp_path / "page.html"
     page.write_text("mine")
     error = run("explain", worded_index, "printer", "printer", "--html", page).error()
-    assert (
-        error == f"error: {page} is there already: choose another file, or replace it with --force"
-    )
+    assert error == f"error: {page} exists: choose another file, or replace it with --force"
     assert page.read_text() == "mine"

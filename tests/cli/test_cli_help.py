@@ -100,7 +100,7 @@ def test_help_fits_a_narrow_terminal(run: Callable) -> None:
 def test_lexpand_alone_shows_its_help(run: Callable) -> None:
     ran = run()
     assert ran.code == 2
-    assert "Exit codes: 0 done" in ran.out
+    assert "Exit codes: 0 success" in ran.out
     for name in ROOT.commands:
         assert f" {name} " in ran.out
 

@@ -106,7 +106,8 @@ def test_a_second_run_carries_on(run: Callable, rows: list[dict], tmp_path: Path
     assert 0 < kept <= 290
     assert (ran.code, ran.out) == (130, "")
     assert (
-        ran.err == f"interrupted: {path} has {kept} documents; the same command again carries on\n"
+        ran.err
+        == f"interrupted: {path} has {kept} documents; run the same command again to continue\n"
     )
     with Index.open(path) as index:
         assert index.document(rows[0]["id"]).title == rows[0]["title"]

@@ -64,7 +64,7 @@ def test_without_a_graph(run: Callable, checkpoint: Path, tmp_path: Path) -> Non
         "--max-length",
         128,
     )
-    assert f"it has no graph yet: lexpand model optimize {made}" in ran.out
+    assert f"it has no graph yet: run lexpand model optimize {made}" in ran.out
     assert "lexpand model optimize" in run("encode", "heart", "--model", made).error()
     assert run("model", "optimize", made).out == f"{made} has onnx/body.onnx and a screening\n"
     facts = run("model", "info", made, "--json").json()

@@ -117,7 +117,7 @@ def test_documents_under_other_rules_are_said(
 ) -> None:
     run("index", source, tmp_path / "plain")
     ran = run("rules", "test", rules, tmp_path / "plain")
-    assert "are under other rules: index again to test all of" in ran.err
+    assert "were indexed with other rules: index again to test all of" in ran.err
     assert "without tests" not in ran.out
 
 
@@ -238,9 +238,9 @@ def test_oov_takes_a_text_or_a_file(
     assert ran.code == 0
     assert "err_43 is read as er ##r _ 43, in 1 query: what is err_43" in ran.out
     assert ran.out.splitlines()[1].endswith(
-        "pieces; 1 document with the word, 0 of them missed by the vectors; by default the first stands at rank 1"
+        "pieces; 1 document with the word, 0 of them missed by the vectors; by default the first has rank 1"
     )
-    assert ran.out.splitlines()[-1] == "1 broken word in 1 query"
+    assert ran.out.splitlines()[-1] == "1 split word in 1 query"
     queries = rows_file(
         {"_id": "a", "text": "err_42"}, {"_id": "b", "text": "printer err_42"}, name="q.jsonl"
     )

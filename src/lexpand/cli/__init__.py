@@ -1,6 +1,9 @@
-"""The same from a shell: `lexpand COMMAND`, a file a command.
+"""The same from a shell: `lexpand COMMAND`.
 
-The package reads arguments and prints; what is done stands in the packages above it, not here.
+Commands parse, call and print. `table.py` lists them, `app.py` runs them, and `options.py` and
+`making.py` hold shared options.
+
+It is not for logic, which belongs in the packages above.
 """
 
 
@@ -11,7 +14,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        # In the first second, while modules are imported, no frame of ours has the turn yet.
+        # While modules are imported, the handler in app.py is not active yet.
         import sys
 
         sys.stderr.write("interrupted\n")

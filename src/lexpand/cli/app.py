@@ -1,7 +1,7 @@
-"""The command line's frame: the commands in order, global options, errors in one line, exit codes.
+"""The main command: global options, errors in one line, exit codes.
 
-Exit codes: 0 done; 1 an error, said in one line; 2 the command line is wrong; 3 done, but rows were
-refused; 130 interrupted.
+Exit codes: 0 success; 1 error; 2 wrong command line; 3 success, but rows were refused; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _ISSUES = "https://github.com/lexpand/lexpand/issues"
 
 
 class _Frame(TyperGroup):
-    """Runs a command; what ends it early becomes one line on standard error and an exit code."""
+    """Run a command, and turn every exception into one line on standard error and an exit code."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's own types differ between its versions
         super().__init__(**settings)
         self.commands = Loaded(COMMANDS)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:  # noqa: ANN401 - as above
-        """The names of commands, without importing what they need."""
+        """Complete command names without importing the commands."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         from typer._click.shell_completion import CompletionItem
@@ -49,7 +49,7 @@ class _Frame(TyperGroup):
             _say("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader has gone (`| head`): nothing to say.
+            # The reader of the output is gone, as in `| head`.
             raise typer.Exit(EXIT_ERROR) from None
         except Exception as error:  # noqa: BLE001 - no traceback reaches a user who does not ask for one
             _report(ctx, error)
@@ -57,7 +57,7 @@ class _Frame(TyperGroup):
 
 
 def _report(ctx: Any, error: Exception) -> None:  # noqa: ANN401 - as above
-    """Say in one line what went wrong; errors of Typer's own go on to Typer."""
+    """Print the error in one line. Typer handles its own errors."""
     from lexpand.cli.options import is_verbose
     from lexpand.cli.output import print_error
 
@@ -70,10 +70,10 @@ def _report(ctx: Any, error: Exception) -> None:  # noqa: ANN401 - as above
 
 
 def _hint_at_dashes(error: Any) -> None:  # noqa: ANN401 - as above
-    """An option that there is not may be a query that begins with a dash."""
+    """Add a hint to an unknown option, which may be a query that begins with a dash."""
     if getattr(error, "option_name", None) and getattr(error, "message", None):
         error.message += (
-            " A query or id that begins with a dash stands behind --: lexpand search INDEX -- '-x'."
+            " Put -- before a query or id that begins with a dash: lexpand search INDEX -- '-x'."
         )
 
 
@@ -82,10 +82,12 @@ def _line(error: Exception, command: str | None) -> str:
         return str(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk"
+        reason = error.strerror or error
+        return f"{where}{reason}: check the path, its permissions and the free disk space"
     return (
-        f"this is a bug in lexpand {__version__}: `lexpand {command}` ended with {type(error).__name__}: {error}."
-        f" Run it again with --verbose and report the traceback at {_ISSUES}"
+        f"this is a bug in lexpand {__version__}: `lexpand {command}` raised"
+        f" {type(error).__name__}: {error}. Run it again with --verbose and report the traceback at"
+        f" {_ISSUES}"
     )
 
 
@@ -98,8 +100,10 @@ def _say(message: str) -> None:
 app = typer.Typer(
     name="lexpand",
     cls=_Frame,
-    help="Learned sparse retrieval (SPLADE): index documents, search them in words, see why a document was found.",
-    epilog="Exit codes: 0 done; 1 error; 2 wrong command line; 3 done, but rows were refused; 130 interrupted.",
+    help="Learned sparse retrieval (SPLADE): index documents, search them, and see why a document "
+    "was found.",
+    epilog="Exit codes: 0 success; 1 error; 2 wrong command line; 3 success, but rows were "
+    "refused; 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
@@ -137,9 +141,7 @@ def run() -> None:
     codecs.register_error("lexpand.readable", readable)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if (
-            stream is None
-        ):  # it was closed (`>&-`): what is printed goes nowhere, as Python's own `print` has it
+        if stream is None:  # closed, as by `>&-`
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="lexpand.readable")

@@ -1,4 +1,4 @@
-"""`lexpand demo`: a real collection, indexed, asked, explained and measured."""
+"""`lexpand demo`: index, search, explain and measure a real collection."""
 
 from __future__ import annotations
 
@@ -46,16 +46,17 @@ _DEPTH = 100
 
 def demo(
     index_path: Annotated[
-        Path, typer.Option("--index", help="Where the demo's index is kept.")
+        Path, typer.Option("--index", help="Folder of the index of the demo.")
     ] = Path("lexpand-demo.index"),
     dtype: DtypeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Index 5,183 scientific abstracts (SciFact), answer three questions with reasons, measure quality and speed.
+    """Index SciFact (5,183 abstracts), explain three answers, and measure quality and speed.
 
-    It needs no network: model and collection come with Lexpand. A second run starts from the index.
+    The model and the collection come with Lexpand, so no network is needed. A second run uses the
+    existing index.
     """
     folder = collection_path("scifact")
     wishes = Wishes(encoding={} if dtype is None else {"dtype": dtype})
@@ -76,11 +77,11 @@ def demo(
 
 
 def _fill(kb: Collection, documents: list[Document]) -> dict[str, Any]:
-    """Add what is not there yet."""
+    """Add the documents that the index lacks."""
     stored = kb.index.presence(documents).count(Presence.SAME)
     if stored < len(kb):
         raise IndexStateError(
-            f"{kb.path} holds other documents than the demo's: name another folder with --index"
+            f"{kb.path} holds documents that are not of the demo: name another folder with --index"
         )
     missing = len(documents) - stored
     if missing:
@@ -113,7 +114,7 @@ def _measured(retriever: Retriever, queries: Sequence[Query], qrels: Qrels) -> d
 
 
 def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, list[float]]:
-    """Each query by itself, from words to a ranking, and the milliseconds that it took."""
+    """Run the queries one by one, and return the milliseconds of each."""
     rankings, milliseconds = {}, []
     for query in queries:
         start = time.perf_counter()
@@ -142,7 +143,7 @@ def _print_facts(
         f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking"
     )
     show("")
-    show("ask it yourself:")
+    show("try it:")
     command = shlex.join(
         [_command(), "search", str(path), "does smoking cause heart disease", "--explain"]
     )
@@ -150,7 +151,7 @@ def _print_facts(
 
 
 def _command() -> str:
-    """The command as it can be typed: by its path, where the shell does not find this one by its name."""
+    """Return the command as a user can type it: by its path if it is not on PATH."""
     mine = Path(sys.argv[0])
     found = shutil.which("lexpand")
     if found is not None and mine.exists() and Path(found).samefile(mine):

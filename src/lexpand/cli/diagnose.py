@@ -1,4 +1,4 @@
-"""`lexpand lint` and `lexpand oov`: what is wrong with an index or with queries, and what mends it."""
+"""`lexpand lint` and `lexpand oov`: problems of an index or of queries, and their fixes."""
 
 from __future__ import annotations
 
@@ -43,26 +43,29 @@ def lint_command(
             min=0.0,
             max=1.0,
             help="List terms in more than this share of the documents.",
-            show_default="not looked for",
+            show_default="not checked",
         ),
     ] = None,
     sample: Annotated[
         int,
-        typer.Option("--sample", min=0, help="Documents that are looked at for near duplicates."),
+        typer.Option(
+            "--sample", min=0, help="The number of documents that are checked for near duplicates."
+        ),
     ] = SAMPLE,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Look through INDEX for what makes searching bad: empty vectors, boilerplate, duplicates, cut documents and so on.
+    """Check INDEX for empty vectors, boilerplate, duplicates, truncated documents and more.
 
-    Each finding says what to do (docs/diagnostics.md). Exit code 1 where documents cannot be found.
+    Each finding comes with advice (docs/diagnostics.md). The exit code is 1 if some documents
+    cannot be found.
     """
     with Index.open(index_path) as index:
         encoder = _encoder_if_there(index, model, threads)
         passages = index.info().live_passages
-        with reporting(passages + min(passages, sample), "looking", is_watched()) as on_done:
+        with reporting(passages + min(passages, sample), "checking", is_watched()) as on_done:
             findings = lint(index, encoder, hub_share=hub_share, sample=sample, on_done=on_done)
     if as_json:
         print_json({"findings": findings, "passages": passages})
@@ -80,12 +83,12 @@ def oov_command(
         str,
         typer.Argument(
             metavar="QUERIES",
-            help="File of queries (.jsonl, .tsv) or BEIR folder, or one query's text.",
+            help="A file of queries (.jsonl, .tsv), a BEIR folder, or the text of one query.",
         ),
     ],
     k: Annotated[
         int,
-        typer.Option("-k", "--top", min=1, help="How many documents of a ranking are looked at."),
+        typer.Option("-k", "--top", min=1, help="The depth of the rankings that are checked."),
     ] = 10,
     rules: QueryRules = None,
     dtype: DtypeOption = None,
@@ -94,9 +97,9 @@ def oov_command(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the identifiers, rare and misspelled words of QUERIES that the tokenizer breaks up, and what mends them.
+    """Show the words of QUERIES that the model's tokenizer splits, and how to fix their searches.
 
-    The documents that have a word itself are known by the words of INDEX (docs/diagnostics.md).
+    The BM25 field of INDEX shows which documents have the whole word (docs/diagnostics.md).
     """
     with Index.open(index_path) as index:
         encoder = encoder_of(
@@ -107,20 +110,19 @@ def oov_command(
             queries=query_encoding(None, None, dtype),
         )
         asked = _queries(queries)
-        with reporting(len(asked), "looking", is_watched()) as on_done:
+        with reporting(len(asked), "checking", is_watched()) as on_done:
             words = find_broken_words(index, encoder, asked, k=k, on_done=on_done)
     if as_json:
         print_json({"words": words, "queries": len(asked)})
         return
     for word in words:
         _print_word(word)
-    show(
-        f"{count(len(words), 'broken word')} in {len(asked):,} {'query' if len(asked) == 1 else 'queries'}"
-    )
+    noun = "query" if len(asked) == 1 else "queries"
+    show(f"{count(len(words), 'split word')} in {len(asked):,} {noun}")
 
 
 def _encoder_if_there(index: Index, model: str | None, threads: int | None) -> Encoder | None:
-    """The index's model; one that has gone leaves out some checks, but one that was asked for must be there."""
+    """Return the encoder of the index; None if its model is gone and none was named."""
     try:
         return encoder_of(index, model=model, threads=threads)
     except ModelError as error:
@@ -158,7 +160,7 @@ def _print_word(word: BrokenWord) -> None:
         known += f", of which BM25 finds {word.by_words:,}"
     if word.documents:
         known += "; by default " + (
-            f"the first stands at rank {word.rank:,}" if word.rank else "none is found"
+            f"the first has rank {word.rank:,}" if word.rank else "none is found"
         )
     show(known, indent=2)
     show((word.advice, "green"), indent=2)

@@ -1,4 +1,4 @@
-"""`lexpand get`, `lexpand delete` and `lexpand fields`: documents by their ids, and what is known of them."""
+"""`lexpand get`, `lexpand delete` and `lexpand fields`: documents and their metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lexpand.errors import DataError, IndexStateError
 from lexpand.index import Index
 
 DeleteYes = Annotated[
-    bool, typer.Option("--yes", "-y", help="Delete even if it is more than half of INDEX.")
+    bool, typer.Option("--yes", "-y", help="Allow the deletion of more than half of INDEX.")
 ]
 
 
@@ -24,7 +24,7 @@ def get(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print documents of INDEX as they were added. Exit code 1 where an id is unknown; the others are printed."""
+    """Print documents of INDEX. If an id is unknown, the others are printed (exit code 1)."""
     with Index.open(index_path) as index:
         found = index.documents_by_id(doc_ids)
     for doc_id in doc_ids:
@@ -60,11 +60,11 @@ def delete(
 ) -> None:
     """Delete documents of INDEX: those with the given ids, or those that match --filter.
 
-    Ids that INDEX lacks are left alone and counted. A filter that matches more than half of INDEX
-    needs --yes. The texts leave the disk with a later merge, or `lexpand compact`.
+    Ids that INDEX lacks are counted. A filter that matches more than half of INDEX needs --yes. The
+    texts leave the disk at the next merge, or with `lexpand compact`.
     """
     if bool(doc_ids) == (filter_text is not None):
-        raise typer.BadParameter("give ids, or --filter TEXT")
+        raise typer.BadParameter("give either ids or --filter TEXT")
     with Index.open(index_path) as index:
         index.check_fields(filter_text)
         wanted = (
@@ -79,8 +79,9 @@ def delete(
         there = index.documents_by_id(wanted) if filter_text is None else wanted
         if filter_text is not None and len(wanted) * 2 > len(index) and not (yes or dry_run):
             raise IndexStateError(
-                f"{filter_text} matches {len(wanted):,} of the {len(index):,} documents of {index_path}: nothing was"
-                " deleted; look at them with `lexpand delete --dry-run`, then give --yes"
+                f"{filter_text} matches {len(wanted):,} of the {len(index):,} documents of"
+                f" {index_path}: nothing was deleted; check them with `lexpand delete --dry-run`,"
+                " then add --yes"
             )
         deleted = len(there) if dry_run else index.delete(wanted)
         if not dry_run:
@@ -102,7 +103,7 @@ def delete(
 
 
 def fields(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
-    """List the metadata fields of INDEX: their types, how many documents have them, and frequent values."""
+    """List the metadata fields of INDEX with their types, counts and frequent values."""
     with Index.open(index_path) as index:
         found = index.fields()
     if as_json:

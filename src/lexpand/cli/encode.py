@@ -1,4 +1,4 @@
-"""`lexpand encode`: texts to terms and weights."""
+"""`lexpand encode`: encode texts as terms with weights."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def encode(
         list[str],
         typer.Argument(
             metavar="TEXT",
-            help="The texts; '-' stands for standard input, a text a line. With --output, the one source of documents, "
-            "as `lexpand index` reads it.",
+            help="Texts, or '-' for one text a line on standard input. With --output, a source of "
+            "documents as for `lexpand index`.",
         ),
     ],
     role: Annotated[
-        Role, typer.Option("--role", help="What the texts are encoded as.")
+        Role, typer.Option("--role", help="Encode the texts as documents or as queries.")
     ] = Role.DOCUMENT,
     model: Annotated[
         str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")
@@ -49,18 +49,15 @@ def encode(
         Path | None,
         typer.Option(
             "--output",
-            help="Write vectors to this file instead: .jsonl (.gz, .zst too), .npz, .parquet, .ciff.",
+            help="Write the vectors to this file: .jsonl (also .gz and .zst), .npz, .parquet or "
+            ".ciff.",
         ),
     ] = None,
     file_format: FileFormat = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the file if it is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     stats: Annotated[
         Path | None,
-        typer.Option(
-            "--stats", help="Write what was made as JSON to this file.", show_default="none"
-        ),
+        typer.Option("--stats", help="Write statistics as JSON to this file.", show_default="none"),
     ] = None,
     cache: CacheFile = None,
     id_field: IdField = None,
@@ -78,15 +75,15 @@ def encode(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print the terms of each TEXT with their weights, strongest first; an expansion term with the word it came from.
+    """Print the terms of each TEXT with their weights, and the word behind each expansion term.
 
     With --json, each text is one line: {"text": ..., "terms": {term: weight}, "origins": {term:
     {origin, word}}}.
 
     With --output, the documents of a source are encoded into a file for other systems
-    (docs/exchange.md). After Ctrl-C or a crash the same command again carries on: what was encoded
-    is kept beside the file until it is whole. Chunks of long documents become one vector. Rows that
-    cannot be used are listed (exit code 3).
+    (docs/exchange.md). After Ctrl-C or a crash, run the same command again to continue: encoded
+    vectors are kept next to the file until it is complete. Chunks of long documents become one
+    vector. Rows that cannot be used are listed (exit code 3).
     """
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     encoding = encoding_of(
@@ -101,7 +98,7 @@ def encode(
     )
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
-            raise typer.BadParameter("--output is for one source of documents")
+            raise typer.BadParameter("--output needs exactly one source of documents")
         wishes = FileWishes(output, file_format, force, cache, stats, fields, encoding, rules)
         encode_file(Path(texts[0]), wishes, model, threads, as_json)
         return
@@ -111,7 +108,7 @@ def encode(
         or fields != Fields()
         or force
     ):
-        raise typer.BadParameter("the options of files and documents are for --output")
+        raise typer.BadParameter("options for files and documents need --output")
     arithmetic = dtype or Dtype.FLOAT32
     encoder = Encoder.load(
         model,
@@ -156,7 +153,7 @@ def _standard_input() -> Iterator[str]:
 
 
 def _origin_of(trace: Trace, term: int) -> dict[str, str | None]:
-    """Where a term came from: ``text``, ``expansion`` or ``rule``, and the word behind it where there is one."""
+    """Return the origin of a term (text, expansion or rule) and the word behind it, if any."""
     if term in trace.by_rule:
         return {"origin": "rule", "word": None}
     return {
@@ -166,7 +163,7 @@ def _origin_of(trace: Trace, term: int) -> dict[str, str | None]:
 
 
 def _shown(encoder: Encoder, term: int) -> str:
-    """A term as the vocabulary spells it; one that rules pinned as its text."""
+    """Return a term as the vocabulary spells it, or the text of a pinned term."""
     pinned = encoder.vocabulary.text(term) != encoder.readable(term)
     return encoder.readable(term) if pinned else encoder.vocabulary.term(term)
 

@@ -1,4 +1,4 @@
-"""`lexpand encode SOURCE --output OUT`: documents to a file of vectors."""
+"""`lexpand encode SOURCE --output OUT`: encode documents into a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lexpand.index.exchange import Format, check_target
 
 @dataclass(frozen=True, slots=True)
 class FileWishes:
-    """What the command line says of the file and of the documents' encoding."""
+    """The options for the file and for the encoding of the documents."""
 
     output: Path
     file_format: Format | None
@@ -41,7 +41,7 @@ class FileWishes:
 def encode_file(
     source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool
 ) -> None:
-    """Encode the documents of a source into a file, and say what it has."""
+    """Encode the documents of a source into a file, and print statistics."""
     start, refused = time.perf_counter(), list[RowError]()
     check_target(wishes.output, wishes.file_format, None, wishes.force)
     _check_places(source, wishes)
@@ -77,21 +77,19 @@ def encode_file(
 
 
 def _check_places(source: Path, wishes: FileWishes) -> None:
-    """Raise if a file would be replaced that must not be."""
+    """Raise an error if the output would replace the source or an existing file."""
     if source.exists() and wishes.output.exists() and source.samefile(wishes.output):
         raise DataError(f"{wishes.output} is the source itself: choose another file for --output")
     if wishes.stats is not None and wishes.stats.exists() and not wishes.force:
-        raise DataError(
-            f"{wishes.stats} is there already: choose another file, or replace it with --force"
-        )
+        raise DataError(f"{wishes.stats} exists: choose another file, or replace it with --force")
 
 
 @contextmanager
 def _cache(wishes: FileWishes) -> Iterator[VectorCache]:
-    """The cache that was asked for, else one beside the file, which an early end leaves for the next run."""
+    """Open the requested cache, or one next to the output that is kept if the run is cut short."""
     path = wishes.cache or wishes.output.with_name(f"{wishes.output.name}.partial")
     if wishes.cache is None and path.exists():
-        say(f"carrying on from {path}", "yellow")
+        say(f"continuing from {path}", "yellow")
     useless = False
     try:
         with VectorCache(path) as cache:
@@ -119,20 +117,24 @@ def _saying_what_is_kept(cache: VectorCache, refused: list[RowError]) -> Iterato
         raise
     except KeyboardInterrupt:
         print_refused(refused)
-        kept = f"{cache.path} has {count(len(cache), 'text')} encoded; the same command again carries on"
+        kept = (
+            f"{cache.path} has {count(len(cache), 'text')}; run the same command again to continue"
+        )
         say(f"interrupted: {kept if len(cache) else 'nothing was encoded yet'}", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _print(facts: dict[str, Any]) -> None:
     nnz = facts["nnz"]
-    rate = f"{facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms a second"
+    documents = count(facts["documents"], "document")
     show(
-        f"{facts['output']} has {count(facts['documents'], 'document')}, {facts['bytes']:,} bytes: {rate}"
+        f"{facts['output']} has {documents}, {facts['bytes']:,} bytes:"
+        f" {facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms"
+        " a second"
     )
     show(
-        f"terms a document: {nnz['mean']:,.1f} on average, {nnz['p50']:,} median, {nnz['p90']:,} for nine of ten, "
-        f"{nnz['max']:,} at most",
+        f"terms a document: mean {nnz['mean']:,.1f}, median {nnz['p50']:,}, 90th percentile"
+        f" {nnz['p90']:,}, maximum {nnz['max']:,}",
         indent=2,
     )
     hubs = ", ".join(f"{term} {share:.0%}" for term, share in facts["hub_terms"].items())

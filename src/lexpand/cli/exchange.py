@@ -1,4 +1,4 @@
-"""`lexpand export` and `lexpand import`: vectors to and from other systems."""
+"""`lexpand export` and `lexpand import`: exchange vectors with other systems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lexpand.index.exchange import Format, ImportReport, export_index, import_ve
 
 FileFormat = Annotated[
     Format | None,
-    typer.Option("--format", help="Format of the file.", show_default="what its suffix says"),
+    typer.Option("--format", help="Format of the file.", show_default="by its suffix"),
 ]
 
 
@@ -28,7 +28,8 @@ def export(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="TARGET", help="File to write: .jsonl (.gz, .zst too), .npz, .parquet or .ciff."
+            metavar="TARGET",
+            help="File to write: .jsonl (also .gz and .zst), .npz, .parquet or .ciff.",
         ),
     ],
     file_format: FileFormat = None,
@@ -36,17 +37,18 @@ def export(
         float | None,
         typer.Option(
             "--scale",
-            help="Multiply weights by this and round them, for jsonl and ciff; what rounds to 0 is dropped.",
-            show_default="floats in jsonl; in ciff, the largest weight becomes 255",
+            help="Multiply weights by this factor and round them (jsonl, ciff). Weights that round "
+            "to 0 are dropped.",
+            show_default="jsonl: floats; ciff: the largest weight becomes 255",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace TARGET if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing TARGET.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the documents of INDEX and their stored vectors to TARGET, for other systems (docs/exchange.md).
+    """Write the stored vectors of INDEX to TARGET, for other systems (docs/exchange.md).
 
-    Where documents are in chunks, there is a row a passage.
+    If documents are in chunks, TARGET has one row a passage.
     """
     with Index.open(index_path) as index:
         report = export_index(index, target, format=file_format, scale=scale, overwrite=force)
@@ -57,16 +59,15 @@ def export(
             del facts["passages"]  # the rows are the documents
         print_json({**facts, "target": target, "bytes": size})
         return
-    show(
-        f"{target} has {count(report.documents, 'document')} with {count(report.weights, 'weight')}, {size:,} bytes"
-    )
+    documents, weights = count(report.documents, "document"), count(report.weights, "weight")
+    show(f"{target} has {documents} with {weights}, {size:,} bytes")
     if report.passages != report.documents:
         show(
-            f"a row for each of {count(report.passages, 'passage')}: documents are in chunks",
+            f"one row for each of {count(report.passages, 'passage')}: documents are in chunks",
             indent=2,
         )
     if report.dropped:
-        show(f"{count(report.dropped, 'weight')} dropped that round to 0", indent=2)
+        show(f"{count(report.dropped, 'weight')} dropped, which round to 0", indent=2)
 
 
 def import_command(
@@ -74,7 +75,7 @@ def import_command(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="File of vectors: .jsonl (.gz, .zst too), .npz, .parquet or .ciff.",
+            help="File of vectors: .jsonl (also .gz and .zst), .npz, .parquet or .ciff.",
         ),
     ],
     index_path: IndexPath,
@@ -83,18 +84,18 @@ def import_command(
         float | None,
         typer.Option(
             "--scale",
-            help="Divide weights by this, for jsonl and ciff.",
-            show_default="1; for a ciff file of lexpand, the scale that it names",
+            help="Divide weights by this number (jsonl, ciff).",
+            show_default="1; for a ciff file by lexpand, the scale that it records",
         ),
     ] = None,
     commit_every: CommitEvery = COMMIT_EVERY,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Add the documents of SOURCE with the vectors that it has to INDEX, which is made if it is not there.
+    """Add the documents and vectors of SOURCE to INDEX, which is created if needed.
 
-    Nothing is encoded. Rows that cannot be used are listed with their place, and the others added
-    (exit code 3). Documents that are there already with the same text are skipped and counted.
+    Nothing is encoded. Rows that cannot be used are listed with file and line, and the others are
+    added (exit code 3). Documents that INDEX has with the same text are skipped and counted.
     """
     start, report = time.perf_counter(), ImportReport()
     try:
@@ -124,8 +125,8 @@ def import_command(
 def _print(report: ImportReport, index_path: Path, documents: int, seconds: float) -> None:
     show(f"{count(report.added, 'document')} added in {seconds:,.1f} s")
     if report.unchanged:
-        show(f"{report.unchanged:,} already there with the same text: skipped", indent=2)
+        show(f"{report.unchanged:,} skipped: already in the index with the same text", indent=2)
     if report.empty:
-        show(f"{report.empty:,} without any term: no query can find them", indent=2)
+        show(f"{report.empty:,} without a term: no query can find them", indent=2)
     show(f"{index_path} holds {count(documents, 'document')}")
     print_refused(report.refused)

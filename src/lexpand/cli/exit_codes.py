@@ -1,4 +1,4 @@
-"""How a command ended, as a number; 0 (done) and 2 (the command line is wrong) are Typer's."""
+"""Exit codes. Typer adds 0 (success) and 2 (wrong command line)."""
 
 EXIT_ERROR = 1
 EXIT_REFUSED = 3

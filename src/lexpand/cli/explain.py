@@ -1,4 +1,4 @@
-"""`lexpand explain`: why a document has its score, or why it stands below another one."""
+"""`lexpand explain`: explain the score of a document, or why it ranks below another one."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def explain_command(
         bool,
         typer.Option(
             "--why-not",
-            help="Show why the document is not found or not higher: its rank, what it lost, what the best hit has over "
-            "it.",
+            help="Show why the document is not found, or not ranked higher: its rank, its losses, "
+            "and the terms that put the best hit above it.",
         ),
     ] = False,
     than: Annotated[
@@ -47,18 +47,18 @@ def explain_command(
         typer.Option(
             "--than",
             metavar="OTHER",
-            help="The same beside this document.",
+            help="Compare with this document.",
             show_default="the best hit",
         ),
     ] = None,
     k: Annotated[
         int,
         typer.Option(
-            "-k", "--top", min=1, help="With --why-not: how many documents were asked for."
+            "-k", "--top", min=1, help="With --why-not: the number of documents of the search."
         ),
     ] = 10,
     terms: Annotated[
-        int, typer.Option("--terms", min=1, help="How many terms to show; --json has all.")
+        int, typer.Option("--terms", min=1, help="The number of terms to show. --json has all.")
     ] = 20,
     filter_text: FilterText = None,
     pipeline: PipelineOption = None,
@@ -71,20 +71,20 @@ def explain_command(
         typer.Option(
             "--html",
             metavar="FILE",
-            help="Write a page of HTML too: the texts with their words marked.",
+            help="Also write an HTML page with the marked texts.",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the file of --html if it is there.")
+        bool, typer.Option("--force", help="Replace an existing file of --html.")
     ] = False,
     model: Model = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show which terms make the score of document DOC_ID for QUERY, and which words they came from."""
+    """Show the terms behind the score of document DOC_ID for QUERY, and the words behind them."""
     if html is not None and html.exists() and not force:
-        raise DataError(f"{html} is there already: choose another file, or replace it with --force")
+        raise DataError(f"{html} exists: choose another file, or replace it with --force")
     with open_collection(
         index_path,
         pipeline,

@@ -16,14 +16,14 @@ _LOSSES = 10
 
 
 def print_explanation(explanation: Explanation, terms: int) -> None:
-    """A table of the strongest contributions, their sum, and the query's terms that the document lacks."""
+    """Print the largest contributions, their sum, and query terms that the document lacks."""
     show(*_heading(explanation), " for ", (explanation.query, "bold"))
     _print_parts(explanation.parts, terms, 0)
     _print_terms(explanation, terms)
 
 
 def print_why_not(answer: WhyNot, terms: int) -> None:
-    """The verdict, what was lost, and the terms that put the other document above."""
+    """Print the verdict, the losses, and the terms that put the other document above."""
     show(*_heading(answer.missing), " for ", (answer.missing.query, "bold"))
     show(answer.verdict)
     for note in answer.missing.notes:
@@ -51,7 +51,7 @@ def print_why_not(answer: WhyNot, terms: int) -> None:
 
 
 def shortly(explanation: Explanation, terms: int) -> str:
-    """The strongest terms in a line, each expansion with the words that it came from, query's and document's."""
+    """Return the strongest terms in a line, each expansion term with the words behind it."""
     if explanation.parts:
         return "; ".join(
             f"{part.kind} {part.contribution:.2f}: {shortly(part.explanation, terms) or 'nothing'}"
@@ -63,7 +63,7 @@ def shortly(explanation: Explanation, terms: int) -> str:
 
 
 def marked(passage: Passage) -> list[Part]:
-    """A passage as pieces of a line, its marks bold."""
+    """Return a passage as pieces of a line, with its marks in bold."""
     pieces: list[Part] = []
     end = 0
     for first, last in passage.marks:

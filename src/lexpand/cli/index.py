@@ -1,4 +1,4 @@
-"""`lexpand index`: documents into an index."""
+"""`lexpand index`: add documents to an index."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def index(
         OnDuplicate,
         typer.Option(
             "--on-duplicate",
-            help="What to do with a doc_id that is there with another content: refuse it and say so, skip it, or "
-            "replace what is there.",
+            help="If INDEX has a document of this id with other content: refuse the new one and "
+            "report it, skip it, or replace the old one.",
             rich_help_panel=INDEX,
         ),
     ] = OnDuplicate.REFUSE,
@@ -77,11 +77,11 @@ def index(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Encode the documents of SOURCE and add them to INDEX, which is made if it is not there.
+    """Encode the documents of SOURCE and add them to INDEX, which is created if needed.
 
-    Rows that cannot be used are listed with their place, and the others indexed (exit code 3).
-    Ctrl-C keeps what is done, and the same command again carries on: documents that are there
-    already are skipped and counted.
+    Rows that cannot be used are listed with file and line, and the others are indexed (exit code
+    3). After Ctrl-C, run the same command again to continue: documents that are already in INDEX
+    are skipped and counted.
     """
     start, report = time.perf_counter(), IngestReport()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)

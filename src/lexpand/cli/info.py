@@ -1,4 +1,4 @@
-"""`lexpand info`: what an index holds."""
+"""`lexpand info`: describe an index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lexpand.collection import open as open_collection
 
 
 def info(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Describe INDEX: documents, model, how it was made, size."""
+    """Describe INDEX: documents, model, settings and size."""
     with open_collection(index_path) as kb:
         found = kb.info()
     if as_json:

@@ -1,4 +1,4 @@
-"""What commands that put documents into an index share: a first document, an early end, a report."""
+"""Parts of the commands that put documents into an index: source, interruption, report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stream(NamedTuple):
 
     Attributes:
         documents: the documents.
-        total: how many rows there are; None where nobody watches, or counting takes long.
+        total: the number of rows; None if no progress bar is shown, or counting would take long.
     """
 
     documents: Iterator[Document]
@@ -42,7 +42,7 @@ def begun(
     columns: Mapping[str, str],
     refused: list[RowError],
 ) -> Stream:
-    """The documents of a source, read as the index at a path records it; a source without any makes no index."""
+    """Open a source with the fields that the index records, and read its first document."""
     recorded, declared = recorded_source(index_path)
     documents = documents_of(
         source,
@@ -53,13 +53,13 @@ def begun(
     for first in documents:
         return Stream(itertools.chain([first], documents), total_of(source))
     print_refused(refused)
-    raise DataError(f"{source} has no row that can be used: nothing was indexed")
+    raise DataError(f"{source} has no usable row: nothing was indexed")
 
 
 def total_of(source: Path) -> int | None:
-    """The rows of a source, where somebody watches and they are quickly counted: lines, files of a folder.
+    """Count the rows of a source (lines, or files of a folder) for a progress bar.
 
-    A CSV file may have fewer rows than lines: then it is done before the bar is full.
+    A CSV file may have fewer rows than lines, so its bar may end early.
     """
     if not is_watched():
         return None
@@ -79,7 +79,7 @@ def total_of(source: Path) -> int | None:
 
 @contextmanager
 def saying_what_is_kept(collection: Collection, refused: list[RowError]) -> Iterator[None]:
-    """Where the work ends early, list the rows refused by then; after Ctrl-C say what the index has."""
+    """If the work ends early, list the refused rows; after Ctrl-C also print what is kept."""
     try:
         yield
     except LexpandError:
@@ -89,7 +89,7 @@ def saying_what_is_kept(collection: Collection, refused: list[RowError]) -> Iter
         print_refused(refused)
         kept = count(len(collection), "document")
         say(
-            f"interrupted: {collection.path} has {kept}; the same command again carries on",
+            f"interrupted: {collection.path} has {kept}; run the same command again to continue",
             "yellow",
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -98,7 +98,7 @@ def saying_what_is_kept(collection: Collection, refused: list[RowError]) -> Iter
 def print_report(
     report: IngestReport, collection: Collection, seconds: float, as_json: bool, **more: int
 ) -> None:
-    """What became of the documents, and the rows that were refused."""
+    """Print what was done with the documents, and the refused rows."""
     if as_json:
         facts = {
             **report.to_dict(),
@@ -116,22 +116,22 @@ def print_report(
     show(f"{count(report.added, 'document')} added in {seconds:,.1f} s{rate}")
     encoder = collection.encoder
     notes = {
-        "already there with the same content: skipped": report.unchanged,
-        "already there with another content: left as they are": report.skipped,
-        "of them in place of another content": report.replaced,
-        f"longer than {encoder.max_tokens[Role.DOCUMENT]} tokens: cut, {report.tokens_lost:,} of "
-        f"{report.tokens:,} tokens not read; --long chunk reads all of them": report.truncated,
-        "without any term: no query can find them": report.empty,
+        "skipped: already in the index with the same content": report.unchanged,
+        "skipped: in the index with other content": report.skipped,
+        "of them replaced other content": report.replaced,
+        f"truncated at {encoder.max_tokens[Role.DOCUMENT]} tokens: {report.tokens_lost:,} of "
+        f"{report.tokens:,} tokens were not read; --long chunk reads all": report.truncated,
+        "without a term: no query can find them": report.empty,
     }
     for note, number in notes.items():
         if number:
             show(f"{number:,} {note}", indent=2)
     if report.most_cut:
         most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
-        show(f"most tokens not read, by document: {most}", indent=2)
+        show(f"most unread tokens, by document: {most}", indent=2)
     if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         show(
-            f"{count(report.passages, 'passage')} made of them, long documents being in chunks",
+            f"{count(report.passages, 'passage')} in all: long documents are in chunks",
             indent=2,
         )
     show(f"{collection.path} holds {count(len(collection), 'document')}")

@@ -1,4 +1,4 @@
-"""`lexpand check`, `compact` and `backup`: the care of an index."""
+"""`lexpand check`, `compact` and `backup`: maintain an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lexpand.index import Index
 
 
 def check(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Read everything in INDEX and verify it: checksums, postings, texts, the catalog.
+    """Read and verify all of INDEX: checksums, postings, texts and catalog.
 
-    Exit code 1 where something is wrong; each fault is a line.
+    Each fault is one line, and the exit code is then 1.
     """
     start = time.perf_counter()
     with Index.open(index_path, verify=False) as index:
@@ -29,21 +29,19 @@ def check(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False
             {"faults": faults, "documents": documents, "bytes": size, "seconds": round(seconds, 3)}
         )
     elif not faults:
-        show(
-            f"{index_path} is sound: {count(documents, 'document')}, {size:,} bytes read in {seconds:.1f} s"
-        )
+        read = f"{count(documents, 'document')}, {size:,} bytes read in {seconds:.1f} s"
+        show(f"{index_path} is sound: {read}")
     else:
         for fault in faults:
             say(fault, "red")
-        show(
-            f"{index_path} has {count(len(faults), 'fault')}: restore it from a copy, or index again"
-        )
+        found = count(len(faults), "fault")
+        show(f"{index_path} has {found}: restore it from a copy, or index again")
     if faults:
         raise typer.Exit(EXIT_ERROR)
 
 
 def compact(index_path: IndexPath, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Make the segments of INDEX one, without deleted documents, and give their space back to the disk."""
+    """Merge the segments of INDEX into one, and free the space of deleted documents."""
     with Index.open(index_path) as index:
         before = index.info()
         index.compact()
@@ -52,9 +50,8 @@ def compact(index_path: IndexPath, as_json: Json = False, verbose: Verbose = Fal
     if as_json:
         print_json({"segments": [before.segments, after.segments], "bytes": sizes})
         return
-    show(
-        f"{count(before.segments, 'segment')} made {after.segments:,}; {sizes[0]:,} bytes made {sizes[1]:,}"
-    )
+    segments = count(before.segments, "segment")
+    show(f"{segments} became {after.segments:,}; {sizes[0]:,} bytes became {sizes[1]:,}")
 
 
 def backup(
@@ -65,12 +62,11 @@ def backup(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Copy the newest commit of INDEX to TARGET; others may go on writing meanwhile."""
+    """Copy the newest commit of INDEX to TARGET, even while others write to INDEX."""
     with Index.open(index_path, verify=False) as index:
         commit = index.backup(target)
     if as_json:
         print_json({"target": target, "commit": commit.commit_id, "documents": commit.documents})
         return
-    show(
-        f"{target} holds {count(commit.documents, 'document')}, commit {commit.commit_id} of {commit.created_at}"
-    )
+    documents = count(commit.documents, "document")
+    show(f"{target} holds {documents}, commit {commit.commit_id} of {commit.created_at}")

@@ -1,4 +1,4 @@
-"""Options of commands that put documents into an index, and the wishes that they make."""
+"""Options of commands that put documents into an index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lexpand.data import Chunks, Dtype, Fields, Long, LongDocuments
 CommitEvery = Annotated[
     int,
     typer.Option(
-        "--commit-every", min=1, help="Documents between two commits.", rich_help_panel=INDEX
+        "--commit-every", min=1, help="Commit after this many documents.", rich_help_panel=INDEX
     ),
 ]
 IdField = Annotated[
@@ -23,7 +23,7 @@ IdField = Annotated[
     typer.Option(
         "--id-field",
         help="Field of the id.",
-        show_default="doc_id, id or _id, else a hash",
+        show_default="doc_id, id or _id; otherwise a hash of the content",
         rich_help_panel=SOURCE,
     ),
 ]
@@ -41,7 +41,7 @@ TitleField = Annotated[
     typer.Option(
         "--title-field",
         help="Field of the title.",
-        show_default="title, if there",
+        show_default="title, if present",
         rich_help_panel=SOURCE,
     ),
 ]
@@ -49,7 +49,7 @@ MaxLength = Annotated[
     int | None,
     typer.Option(
         "--max-length",
-        help="Read at most this many tokens of a document.",
+        help="The most tokens of a document that are encoded.",
         show_default="the model's limit",
         rich_help_panel=ENCODING,
     ),
@@ -59,8 +59,8 @@ Words = Annotated[
     typer.Option(
         "--words",
         metavar="LANGUAGE",
-        help="Language of the words that are indexed next to the vectors, for the pipelines hybrid, best and bm25; "
-        "'none' for no words.",
+        help="Language of the BM25 field, which the pipelines hybrid, best and bm25 need; 'none' "
+        "for an index without one.",
         show_default="english",
         rich_help_panel=INDEX,
     ),
@@ -70,8 +70,8 @@ Columns = Annotated[
     typer.Option(
         "--column",
         metavar="NAME=TYPE",
-        help="Metadata field that filters ask for often, with its type: integer, number, keyword or boolean. "
-        "May be given several times.",
+        help="Declare a metadata field that filters use often as integer, number, keyword or "
+        "boolean. Repeat the option for several fields.",
         show_default="none",
         rich_help_panel=INDEX,
     ),
@@ -80,8 +80,7 @@ LongPolicy = Annotated[
     Long | None,
     typer.Option(
         "--long",
-        help="What becomes of documents longer than that: truncate them, encode them in chunks, or refuse them as rows "
-        "that cannot be used.",
+        help="Truncate documents that are longer than that, encode them in chunks, or refuse them.",
         show_default="truncate",
         rich_help_panel=ENCODING,
     ),
@@ -90,8 +89,8 @@ ChunksAs = Annotated[
     Chunks | None,
     typer.Option(
         "--chunks",
-        help="What chunks become: passages of the index, the best of which finds the document (passages), or one vector "
-        "with the largest weights (max).",
+        help="Index chunks as passages, so that the best passage finds the document, or combine "
+        "them into one vector of maximum weights (max).",
         show_default="passages",
         rich_help_panel=ENCODING,
     ),
@@ -101,7 +100,7 @@ Overlap = Annotated[
     typer.Option(
         "--overlap",
         min=0,
-        help="Tokens that a chunk may share with the one before.",
+        help="The most tokens that a chunk shares with the previous one.",
         show_default="an eighth of it",
         rich_help_panel=ENCODING,
     ),
@@ -112,8 +111,8 @@ TitleWeight = Annotated[
         "--title-weight",
         min=0,
         metavar="W",
-        help="Add the vector of a document's title to its own, times W: 0.2 is good where titles say what documents "
-        "are about. Not with --long chunk.",
+        help="Add W times the vector of the title to the vector of the document. Try 0.2 if titles "
+        "are informative. Not with --long chunk.",
         show_default="0",
         rich_help_panel=ENCODING,
     ),
@@ -133,7 +132,8 @@ RulesFile = Annotated[
     typer.Option(
         "--rules",
         metavar="FILE",
-        help="Edit vectors by the rules of this file (docs/rules.md): terms banned, capped, boosted, added, pinned.",
+        help="Apply the rules of this file to the vectors: ban, cap, boost, add or pin terms "
+        "(docs/rules.md).",
         show_default="those that the index records",
         rich_help_panel=ENCODING,
     ),
@@ -143,7 +143,7 @@ CacheFile = Annotated[
     typer.Option(
         "--cache",
         metavar="FILE",
-        help="Keep vectors in FILE and take from it those of texts that this model has encoded before.",
+        help="Store vectors in FILE, and reuse those of texts that this model has encoded before.",
         show_default="none",
         rich_help_panel=ENCODING,
     ),
@@ -161,7 +161,7 @@ def encoding_of(
     dtype: Dtype | None,
     plain: LongDocuments = LongDocuments(),
 ) -> dict[str, Any]:
-    """Fields of `DocumentEncoding` that the command line names."""
+    """Return the fields of `DocumentEncoding` that the command line sets."""
     if long is not Long.CHUNK and (chunks or overlap is not None):
         raise typer.BadParameter("--chunks and --overlap are for --long chunk")
     policy = None if long is None else LongDocuments(long, chunks or plain.chunks, overlap)
@@ -184,7 +184,7 @@ def wishes_of(
     columns: list[str] | None,
     fields: Fields,
 ) -> Wishes:
-    """What the command line says of the index."""
+    """Return the settings of the index that the command line sets."""
     return Wishes(
         model=model,
         encoding=encoding,
@@ -196,11 +196,13 @@ def wishes_of(
 
 
 def columns_of(given: list[str] | None) -> dict[str, str]:
-    """The columns that were declared, with their types."""
+    """Return the declared columns with their types."""
     columns = {}
     for column in given or ():
         name, separator, column_type = column.rpartition("=")
         if not separator:
-            raise typer.BadParameter(f"{column!r} is no NAME=TYPE", param_hint="'--column'")
+            raise typer.BadParameter(
+                f"a column must be NAME=TYPE, got {column!r}", param_hint="'--column'"
+            )
         columns[name] = column_type
     return columns

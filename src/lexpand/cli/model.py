@@ -1,4 +1,4 @@
-"""`lexpand model`: a checkpoint becomes a model folder; the folder is made fast, checked and described."""
+"""`lexpand model`: import, optimize, check and describe model folders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Folder = Annotated[
 
 
 class Pooling(StrEnum):
-    """How the weights of all tokens become one."""
+    """Pooling over the positions of a text."""
 
     MAX = "max"
     SUM = "sum"
 
 
 class HeadActivation(StrEnum):
-    """What makes a logit a weight."""
+    """Activation of the logits."""
 
     ONCE = "log1p(relu)"
     TWICE = "log1p(log1p(relu))"
@@ -44,30 +44,30 @@ def import_command(
             help="Folder of the checkpoint, or its id on the Hugging Face Hub (owner/name).",
         ),
     ],
-    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The model folder to make.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The model folder to create.")],
     pooling: Annotated[
         Pooling | None,
         typer.Option(
             "--pooling",
-            help="How a term's weights become one.",
-            show_default="what SOURCE says, else max",
+            help="Pooling over the positions of a text.",
+            show_default="as SOURCE says, or max",
         ),
     ] = None,
     activation: Annotated[
         HeadActivation | None,
         typer.Option(
             "--activation",
-            help="What makes a logit a weight; OpenSearch's v3 models take the logarithm twice.",
-            show_default="what SOURCE says, else log1p(relu)",
+            help="Activation of the logits. OpenSearch's v3 models take the logarithm twice.",
+            show_default="as SOURCE says, or log1p(relu)",
         ),
     ] = None,
     query: Annotated[
         Path | None,
         typer.Option(
             "--query",
-            help="Weights of query tokens, for queries without the model: idf.json, query_token_weights.txt, a "
-            "safetensors file, or a folder with one of them.",
-            show_default="what SOURCE has",
+            help="Weights of query tokens, for inference-free queries: idf.json, "
+            "query_token_weights.txt, a safetensors file, or a folder with one of them.",
+            show_default="those of SOURCE",
         ),
     ] = None,
     query_encoder: Annotated[
@@ -75,51 +75,57 @@ def import_command(
         typer.Option(
             "--query-encoder",
             metavar="SOURCE",
-            help="Another checkpoint that encodes the queries (efficient SPLADE has two): a folder, or a Hub id.",
-            show_default="what SOURCE has",
+            help="A second checkpoint that encodes queries, as in efficient SPLADE: a folder, or a "
+            "Hub id.",
+            show_default="that of SOURCE",
         ),
     ] = None,
     max_length: Annotated[
         int | None,
         typer.Option(
             "--max-length",
-            help="The longest text read, in tokens.",
+            help="The most tokens of a text that are encoded.",
             show_default="the model's limit",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="How the model is called.", show_default="the name of DEST"),
+        typer.Option("--name", help="Name of the model.", show_default="the name of DEST"),
     ] = None,
     license: Annotated[
         str | None,
         typer.Option(
-            "--license", help="Of the weights.", show_default="what SOURCE's README.md says"
+            "--license",
+            help="License of the weights.",
+            show_default="as in SOURCE's README.md",
         ),
     ] = None,
     origin: Annotated[
         str | None,
         typer.Option(
-            "--origin", help="What the model was trained on.", show_default="what README.md says"
+            "--origin",
+            help="Data and models that it was trained on.",
+            show_default="as in README.md",
         ),
     ] = None,
     optimize: Annotated[
         bool,
         typer.Option(
-            "--optimize/--no-optimize", help="Make the graph too, as `lexpand model optimize` does."
+            "--optimize/--no-optimize",
+            help="Also write the graph, as `lexpand model optimize` does.",
         ),
     ] = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace DEST where it is a model folder.")
+        bool, typer.Option("--force", help="Replace DEST if it is a model folder.")
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make a model folder, DEST, of a SPLADE checkpoint, SOURCE.
+    """Import the SPLADE checkpoint SOURCE as the model folder DEST.
 
-    Read are masked language models (BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT) in Hugging Face's
-    layout, and SparseEncoder folders of sentence-transformers. DEST is both: Lexpand's and
-    sentence-transformers'.
+    SOURCE is a masked language model (BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT) in Hugging
+    Face's layout, or a SparseEncoder folder of sentence-transformers. DEST loads in Lexpand and in
+    sentence-transformers.
     """
     choices = Choices(
         pooling=None if pooling is None else pooling.value,
@@ -142,17 +148,17 @@ def import_command(
     show(f"{dest} is the model {done.model.name}, {done.model.hash[:12]}")
     if not done.optimized:
         way = "pip install 'lexpand[onnx]', then " if optimize else ""
-        show(f"it has no graph yet: {way}lexpand model optimize {dest}")
+        show(f"it has no graph yet: run {way}lexpand model optimize {dest}")
     if done.reference is None:
-        show("it has no golden pairs: with lexpand[torch] or lexpand[onnx] an import makes them")
+        show("it has no golden pairs: install lexpand[torch] or lexpand[onnx] and import again")
     elif done.difference is not None:
-        show(f"checked against PyTorch: weights differ by {done.difference:.1e} at most")
+        show(f"checked against PyTorch: weights differ by at most {done.difference:.1e}")
 
 
 def optimize_command(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Make what runs FOLDER fast: its graph for ONNX Runtime, and for small models the basis of the head's screening.
+    """Write the ONNX graph of FOLDER, and for small models the basis of the head's safe pruning.
 
-    No vector changes. If there are golden pairs, the graph is checked against them.
+    No vector changes. The graph is checked against the golden pairs, if there are any.
     """
     done = optimize_model(folder)
     if as_json:
@@ -160,22 +166,23 @@ def optimize_command(folder: Folder, as_json: Json = False, verbose: Verbose = F
         return
     show(f"{folder} has {done.body}{' and a screening' if done.screening else ''}")
     if done.difference is not None:
-        show(f"golden pairs: weights differ by {done.difference:.1e} at most")
+        show(f"golden pairs: weights differ by at most {done.difference:.1e}")
 
 
 def check(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Verify FOLDER: every file by its checksum, and the vectors of its golden pairs."""
+    """Verify the checksums of FOLDER and the vectors of its golden pairs."""
     done = check_model(folder)
     if as_json:
         print_json(asdict(done) | _named(done.model))
         return
     show(
-        f"{folder} is sound: {done.pairs} golden pairs, weights differ by {done.difference:.1e} at most"
+        f"{folder} is sound: {done.pairs} golden pairs, weights differ by at most"
+        f" {done.difference:.1e}"
     )
 
 
 def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, license, origin."""
+    """Describe FOLDER: architecture, vocabulary, lengths, head, queries, license and origin."""
     path = find_folder(folder)
     contract, config = Contract.load(path), read_json(path / "config.json", dict)
     facts = {

@@ -30,7 +30,7 @@ def _note_verbose(context: typer.Context, wanted: bool) -> None:
 
 
 def is_verbose(context: Any) -> bool:  # noqa: ANN401 - a click.Context, whichever click Typer has
-    """Whether --verbose was given, before the command's name or behind it: both contexts share their `meta`."""
+    """Return whether --verbose was given, before or after the name of the command."""
     return _VERBOSE in context.meta
 
 
@@ -38,19 +38,21 @@ SourcePath = Annotated[
     Path,
     typer.Argument(
         metavar="SOURCE",
-        help="JSONL, JSON, CSV, TSV (.gz, .zst too) or Parquet file, BEIR folder, folder of text, Markdown, HTML and "
-        "RST files, one such file, or - for JSON lines on standard input.",
+        help="JSONL, JSON, CSV or TSV file (also .gz and .zst), Parquet file, BEIR folder, text, "
+        "Markdown, HTML or RST file or a folder of them, or - for JSON lines on standard input.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Report what would change, and change nothing.")
+]
 Yes = Annotated[
-    bool, typer.Option("--yes", "-y", help="Delete even if more than half of INDEX would go.")
+    bool, typer.Option("--yes", "-y", help="Allow the deletion of more than half of INDEX.")
 ]
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 QueryText = Annotated[
     str,
     typer.Argument(
-        metavar="QUERY", help="The question, in words; behind -- if it begins with a dash."
+        metavar="QUERY", help="The query in words. Put -- before a query that begins with a dash."
     ),
 ]
 Json = Annotated[
@@ -62,7 +64,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="Model folder, or 'default'.",
-        show_default="the one that the index names, else the packaged one",
+        show_default="the model that the index names, or the packaged one",
         rich_help_panel=ENCODING,
     ),
 ]
@@ -71,17 +73,18 @@ FilterText = Annotated[
     typer.Option(
         "--filter",
         metavar="TEXT",
-        help="Only documents whose metadata match, e.g. 'year >= 2020 and tags in (a, b)'; see docs/filters.md.",
+        help="Consider only documents with matching metadata, such as "
+        "'year >= 2020 and tags in (a, b)' (docs/filters.md).",
         show_default="all documents",
         rich_help_panel=SEARCH,
     ),
 ]
 PRUNING_RULES = (
-    "top=N (the largest), threshold=W (weights of at least W), ratio=R (at least R times the largest), mass=M (the "
-    "largest that make up the share M of the sum), ban=special, ban=unused, ban=TOKEN; several with commas: "
-    "top=128,ratio=0.1."
+    "top=N (the N largest), threshold=W (weights >= W), ratio=R (>= R times the largest), mass=M "
+    "(the largest, up to the share M of their sum), ban=special, ban=unused, ban=TOKEN. Combine "
+    "rules with commas: top=128,ratio=0.1."
 )
-"""What --prune takes."""
+"""The rules that --prune accepts."""
 
 QueryPrune = Annotated[
     str | None,
@@ -98,7 +101,7 @@ TextRules = Annotated[
     typer.Option(
         "--rules",
         metavar="FILE",
-        help="Edit vectors by the rules of this file.",
+        help="Apply the rules of this file to the vectors.",
         show_default="none",
         rich_help_panel=ENCODING,
     ),
@@ -108,13 +111,13 @@ QueryRules = Annotated[
     typer.Option(
         "--rules",
         metavar="FILE",
-        help="Edit the query's vector by the rules of this file (docs/rules.md).",
-        show_default="those that the index records",
+        help="Apply the rules of this file to the query (docs/rules.md).",
+        show_default="the rules that the index records",
         rich_help_panel=ENCODING,
     ),
 ]
 PIPELINES = ("hybrid", "best", "splade", "bm25")
-"""The names that completion offers; a test compares them with `lexpand.search.pipeline.NAMED`."""
+"""The names that completion offers. A test compares them with `lexpand.search.pipeline.NAMED`."""
 
 
 def _complete_pipeline(incomplete: str) -> list[str]:
@@ -126,10 +129,10 @@ PipelineOption = Annotated[
     typer.Option(
         "--pipeline",
         metavar="NAME|FILE",
-        help="How to search: hybrid (the model's vectors and the documents' words), best (hybrid, and again with terms "
-        "of the best documents), splade (the vectors alone), bm25 (the words alone), or a TOML file that says it "
+        help="How to search: hybrid (model and BM25), best (hybrid with relevance feedback), "
+        "splade (the model alone), bm25 (the words alone), or a TOML file "
         "(docs/pipelines.md).",
-        show_default="hybrid; splade in an index without words",
+        show_default="hybrid; splade if the index has no words",
         autocompletion=_complete_pipeline,
         rich_help_panel=SEARCH,
     ),
@@ -138,8 +141,8 @@ QueryModeOption = Annotated[
     QueryMode | None,
     typer.Option(
         "--query-mode",
-        help="How queries are encoded: by the model, or looked up in its table of weights.",
-        show_default="what the model's contract says",
+        help="Encode queries with the model, or look them up in its table of weights.",
+        show_default="as the model's contract says",
         rich_help_panel=ENCODING,
     ),
 ]
@@ -159,14 +162,14 @@ DtypeOption = Annotated[
     Dtype | None,
     typer.Option(
         "--dtype",
-        help="Arithmetic of the model: float32; int8 (quicker, other weights in the second digit; `lexpand model "
-        "optimize` makes its graph); bfloat16 (on PyTorch, for GPUs). An index's documents are all in one, which it "
-        "records; queries may be in another.",
-        show_default="float32; for documents of an index, what it records",
+        help="Arithmetic of the model: float32, int8 (faster; weights differ in the second digit; "
+        "needs `lexpand model optimize`) or bfloat16 (PyTorch, for GPUs). An index records the "
+        "dtype of its documents; queries may use another.",
+        show_default="float32; for documents, the dtype that the index records",
         rich_help_panel=ENCODING,
     ),
 ]
-# Every command takes it; only the frame in app.py acts on it.
+# Every command accepts it, and app.py acts on it.
 Verbose = Annotated[
     bool,
     typer.Option(
@@ -179,5 +182,5 @@ Verbose = Annotated[
 
 
 def query_encoding(mode: QueryMode | None, prune: str | None, dtype: Dtype | None) -> QueryEncoding:
-    """How the command line wants queries to be encoded."""
+    """Return the encoding of queries that the command line describes."""
     return QueryEncoding(mode, prune or Pruning(), dtype or Dtype.FLOAT32)

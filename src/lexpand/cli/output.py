@@ -1,8 +1,8 @@
-"""What commands print with: results on standard output, everything else on standard error.
+"""Printing: results on standard output, everything else on standard error.
 
-Documents, paths and messages are data: as Rich's `Text` nothing in them is taken for markup or an
-emoji's name, and control characters are written out, so that no document commands the terminal.
-Whatever is printed is flushed at once.
+Documents, paths and messages are data. Rich's `Text` keeps them from being read as markup or emoji
+names, and control characters are escaped, so a document cannot control the terminal. All output is
+flushed at once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from lexpand.errors import RowError
 _results = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
-# Refused rows that are listed; --json lists all.
+# Refused rows to list. --json lists all.
 _ROWS_SHOWN = 20
 
-# C0, DEL and C1; line and paragraph separators; what overrides the direction of writing; lone
+# C0, DEL and C1; line and paragraph separators; overrides of the writing direction; lone
 # surrogates.
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-# A table's width where no terminal sets one: a row stays a line.
+# The width of a table without a terminal, so that each row is one line.
 _UNLIMITED = 10_000
 
 Part = str | tuple[str, str]
@@ -38,7 +38,7 @@ Part = str | tuple[str, str]
 
 
 def line(*parts: Part) -> Text:
-    r"""Pieces put together, their control characters written out (``\x1b``)."""
+    r"""Join pieces of a line, with control characters escaped (``\x1b``)."""
     return Text.assemble(
         *(
             _visible(part) if isinstance(part, str) else (_visible(part[0]), part[1])
@@ -48,7 +48,7 @@ def line(*parts: Part) -> Text:
 
 
 def show(*parts: Part, indent: int = 0, wrap: bool = True) -> None:
-    """Print a line of results: wrapped under its indentation on a terminal if it may be, elsewhere never wrapped."""
+    """Print a line of results; on a terminal it may be wrapped, at its indentation."""
     if wrap and _results.is_terminal:
         _results.print(Padding(line(*parts), (0, 0, 0, indent), expand=False))
     else:
@@ -56,13 +56,13 @@ def show(*parts: Part, indent: int = 0, wrap: bool = True) -> None:
 
 
 def show_text(text: str, indent: int = 0) -> None:
-    """Print a text of several lines as it is; only what could control a terminal is written out."""
+    """Print a text of several lines, with control characters escaped."""
     for each in text.splitlines() or [""]:
         show(each.expandtabs(4), indent=indent)
 
 
 def show_table(table: Table) -> None:
-    """Print a table of results, as wide as it needs where there is no terminal."""
+    """Print a table of results, in its natural width if there is no terminal."""
     console = _results if _results.is_terminal else Console(width=_UNLIMITED)
     console.print(table)
 
@@ -73,7 +73,7 @@ def show_heading(text: str) -> None:
 
 
 def say(message: str, style: str = "") -> None:
-    """Print a line about the work on standard error."""
+    """Print a line about progress on standard error."""
     _errors.print(line((message, style)), soft_wrap=True)
 
 
@@ -81,17 +81,17 @@ def print_error(message: str) -> None:
     """Print the one line of an error."""
     first, *rest = message.splitlines() or [""]
     _errors.print(line(("error:", "bold red"), f" {first}"), soft_wrap=True)
-    for each in rest:  # a filter with a caret under it
+    for each in rest:  # such as a filter with a caret under it
         _errors.print(line(each), soft_wrap=True)
 
 
 def is_watched() -> bool:
-    """Whether standard error is a terminal, where a progress bar can move."""
+    """Return whether standard error is a terminal, which can show a progress bar."""
     return _errors.is_terminal
 
 
 def print_json(value: object) -> None:
-    """Print `json_line`, or where the terminal lacks a letter, its number."""
+    """Print `json_line`, with characters escaped that the encoding of the terminal lacks."""
     text = json_line(value)
     try:
         text.encode(sys.stdout.encoding)
@@ -102,13 +102,13 @@ def print_json(value: object) -> None:
 
 
 def json_line(value: object) -> str:
-    """One line of JSON, control characters escaped; dataclasses become objects, errors their text."""
+    """Return one line of JSON. Dataclasses become objects, and errors become texts."""
     text = json.dumps(value, ensure_ascii=False, default=_plain)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_refused(rows: Sequence[RowError]) -> None:
-    """The rows that were refused, with their places, on standard error."""
+    """List refused rows with file and line on standard error."""
     if not rows:
         return
     say(f"{count(len(rows), 'row')} refused:", "yellow")
@@ -119,7 +119,7 @@ def print_refused(rows: Sequence[RowError]) -> None:
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun: ``1 row``, ``2,000 rows``."""
+    """Return a number with its noun: ``1 row``, ``2,000 rows``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

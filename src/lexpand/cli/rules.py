@@ -1,4 +1,4 @@
-"""`lexpand rules`: a rules file is checked, and its tests are run."""
+"""`lexpand rules`: check a rules file, and run its tests."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def check(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read the rules of FILE, look up their terms in a model's vocabulary, and say what they are.
+    """Read the rules of FILE, and look up their terms in the vocabulary of a model.
 
-    A term that the vocabulary lacks is an error, which names the terms that are near.
+    A term that the vocabulary lacks is an error, which suggests similar terms.
     """
     rules = Rules.load(rules_path)
     encoder = Encoder.load(model, rules=rules)
@@ -76,9 +76,9 @@ def test(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run the tests of FILE against INDEX, its queries under the rules of FILE.
+    """Run the tests of FILE against INDEX, with the rules of FILE applied to the queries.
 
-    Exit code 1 where a test fails.
+    The exit code is 1 if a test fails.
     """
     rules = Rules.load(rules_path)
     if not rules.tests:
@@ -100,7 +100,8 @@ def test(
         _print(outcomes, failed)
     if not same:
         say(
-            f"the documents of {index_path} are under other rules: index again to test all of {rules_path}",
+            f"the documents of {index_path} were indexed with other rules: index again to test all"
+            f" of {rules_path}",
             "yellow",
         )
     if failed:

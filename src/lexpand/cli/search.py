@@ -1,4 +1,4 @@
-"""`lexpand search`: a question to documents."""
+"""`lexpand search`: find documents."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from lexpand.search import Hit, Pipeline
 from lexpand.search.parts import Rerank, Splade
 from lexpand.search.snippet import shown_snippet
 
-# Terms shown for a hit; `lexpand explain` shows all.
+# Terms shown for a hit. `lexpand explain` shows more.
 _TERMS = 6
 
-# As many as an index can hold.
+# The most documents that an index can hold.
 _MOST = 2**32 - 1
 
 
@@ -48,13 +48,11 @@ def search(
     index_path: IndexPath,
     query: QueryText,
     k: Annotated[
-        int, typer.Option("-k", "--top", min=1, max=_MOST, help="How many documents.")
+        int, typer.Option("-k", "--top", min=1, max=_MOST, help="The number of documents.")
     ] = 10,
     reasons: Annotated[
         bool,
-        typer.Option(
-            "--explain", help="Show the terms that made each hit.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--explain", help="Show the terms behind each hit.", rich_help_panel=OUTPUT),
     ] = False,
     filter_text: FilterText = None,
     group_by: Annotated[
@@ -62,8 +60,8 @@ def search(
         typer.Option(
             "--group-by",
             metavar="FIELD",
-            help="Of the documents with one value of this metadata field, only the best.",
-            show_default="no groups",
+            help="Return only the best document for each value of this metadata field.",
+            show_default="no grouping",
             rich_help_panel=SEARCH,
         ),
     ] = None,
@@ -73,7 +71,8 @@ def search(
             "--effort",
             min=0.0,
             max=1.0,
-            help="Share of the query's postings that is read, strongest first: below 1 quicker, but not exact.",
+            help="Share of the query's postings that is read, highest impacts first. Below 1 the "
+            "search is approximate and faster.",
             rich_help_panel=SEARCH,
         ),
     ] = 1.0,
@@ -83,7 +82,7 @@ def search(
         typer.Option(
             "--passages",
             min=1,
-            help="Passages shown of a document, where documents are in chunks.",
+            help="Passages to show of each document that is in chunks.",
             rich_help_panel=OUTPUT,
         ),
     ] = 1,
@@ -102,8 +101,8 @@ def search(
         typer.Option(
             "--rerank",
             metavar="MODEL",
-            help="Put the best documents in order by a cross-encoder: a model folder or an ONNX file.",
-            show_default="as the pipeline says",
+            help="Rerank the best documents with a cross-encoder: a model folder or an ONNX file.",
+            show_default="as in the pipeline",
             rich_help_panel=RERANKING,
         ),
     ] = None,
@@ -113,7 +112,7 @@ def search(
             "--rerank-depth",
             min=1,
             max=_MOST,
-            help="How many are reranked.",
+            help="The number of documents to rerank.",
             show_default="100",
             rich_help_panel=RERANKING,
         ),
@@ -124,8 +123,9 @@ def search(
             "--rerank-budget",
             min=0.0,
             metavar="MS",
-            help="Milliseconds that reranking may take; what is not reached stays below in its order.",
-            show_default="as long as it takes",
+            help="Time limit of reranking in milliseconds. Documents that are not reached keep "
+            "their order, below the others.",
+            show_default="no limit",
             rich_help_panel=RERANKING,
         ),
     ] = None,
@@ -155,14 +155,13 @@ def search(
         chosen = _reranking(kb.pipeline, rerank, rerank_depth, rerank_budget)
         if reasons and chosen.rerank is not None:
             raise typer.BadParameter(
-                "--explain shows what a score is made of, and a reranker's has no parts"
+                "--explain cannot take the score of a reranker apart: leave out one of the two"
             )
         pipeline_asked = chosen if chosen != kb.pipeline else None
-        kb.retriever(pipeline_asked)  # the model is loaded before the clock starts
+        kb.retriever(pipeline_asked)  # load the model before the clock starts
         start = time.perf_counter()
-        with warnings.catch_warnings(
-            category=LexpandWarning, action="ignore"
-        ):  # the notes say the same
+        # The notes on the hits repeat what warnings say.
+        with warnings.catch_warnings(category=LexpandWarning, action="ignore"):
             hits = kb.search(
                 query,
                 k,
@@ -194,7 +193,7 @@ def search(
 def _reranking(
     pipeline: Pipeline, model: str | None, depth: int | None, budget: float | None
 ) -> Pipeline:
-    """The pipeline with what the command line says of reranking in the place of its own."""
+    """Return the pipeline with the reranking options of the command line."""
     made = pipeline.rerank
     if model is not None:
         made = Rerank(model) if made is None else replace(made, model=model)
@@ -213,7 +212,7 @@ def _reranking(
 
 
 def print_hit(hit: Hit, explanation: Explanation | None) -> None:
-    """One hit, with its strongest terms where they are explained."""
+    """Print a hit, and its strongest terms if it is explained."""
     title = ((hit.title, "bold"), "  ") if hit.title else ()
     show(f"{hit.rank:>3}. ", *title, (hit.doc_id, "dim"), "  ", (f"{hit.score:.3f}", "cyan"))
     if explanation is None:

@@ -1,4 +1,4 @@
-"""`lexpand sync`: an index made the same as a source."""
+"""`lexpand sync`: make an index equal to a source."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from lexpand.encode.progress import reporting
 from lexpand.errors import RowError
 from lexpand.index import COMMIT_EVERY, Index
 
-# Ids that a plan lists.
+# The most ids that a plan lists.
 _GONE_SHOWN = 20
 
 
@@ -77,11 +77,11 @@ def sync_command(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make INDEX hold exactly the documents of SOURCE: add what is new, replace what changed, delete what vanished.
+    """Make INDEX hold exactly the documents of SOURCE: add, replace and delete as needed.
 
-    Nothing is encoded twice. Where a row of SOURCE cannot be read, its document stays; where its id
-    cannot be read either, nothing is deleted (exit code 3). If more than half of INDEX would be
-    deleted, nothing is changed without --yes.
+    Unchanged documents are not encoded again. If a row of SOURCE cannot be read, its document stays
+    in INDEX. If the id of a row cannot be read either, nothing is deleted (exit code 3). If more
+    than half of INDEX would be deleted, nothing changes without --yes.
     """
     start, report = time.perf_counter(), SyncReport()
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
@@ -120,9 +120,9 @@ def sync_command(
             )
         seconds = time.perf_counter() - start
         if not as_json:
-            show(f"{count(report.deleted, 'document')} deleted that the source does not have")
+            show(f"{count(report.deleted, 'document')} deleted, which the source lacks")
             if report.kept:
-                show(f"{report.kept:,} kept that may be in the rows refused", indent=2)
+                show(f"{report.kept:,} kept, because refused rows may hold them", indent=2)
         print_report(report.ingest, kb, seconds, as_json, deleted=report.deleted, kept=report.kept)
     if report.ingest.refused:
         raise typer.Exit(EXIT_REFUSED)
@@ -131,7 +131,7 @@ def sync_command(
 def _plan(
     source: Path, index_path: Path, fields: Fields, columns: Mapping[str, str]
 ) -> SyncPlan | None:
-    """What the sync would do; None for standard input, which is read once."""
+    """Return what the sync would do; None for standard input, which can be read only once."""
     if str(source) == "-":
         return None
     refused: list[RowError] = []
@@ -144,17 +144,20 @@ def _plan(
 
 def _print_plan(plan: SyncPlan | None, as_json: bool) -> None:
     if plan is None:
-        raise typer.BadParameter("--dry-run reads the source twice, which standard input cannot be")
+        raise typer.BadParameter(
+            "--dry-run needs a source that can be read twice, not standard input: name a file"
+        )
     if as_json:
         print_json(plan.to_dict())
         return
     show(
-        f"{plan.new:,} to add, {plan.changed:,} to replace, {plan.unchanged:,} unchanged, {len(plan.gone):,} to delete"
+        f"{plan.new:,} to add, {plan.changed:,} to replace, {plan.unchanged:,} unchanged, "
+        f"{len(plan.gone):,} to delete"
     )
     for doc_id in plan.gone[:_GONE_SHOWN]:
         show(f"delete {doc_id}", indent=2)
     if len(plan.gone) > _GONE_SHOWN:
         show(f"... and {len(plan.gone) - _GONE_SHOWN:,} more (--json lists all)", indent=2)
     if plan.kept:
-        show(f"{plan.kept:,} kept that may be in the rows refused", indent=2)
+        show(f"{plan.kept:,} kept, because refused rows may hold them", indent=2)
     print_refused(plan.refused)

@@ -1,4 +1,4 @@
-"""The commands, and the modules that they stand in: a module is imported when its command runs."""
+"""The table of commands. A module is imported when its command runs."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class Loaded(dict[str, Any]):
-    """Commands by name, each made by the first caller."""
+    """Commands by name, each created on first use."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         super().__init__(dict.fromkeys([*entries, *(GROUPS if entries is COMMANDS else ())]))
@@ -175,23 +175,23 @@ class Loaded(dict[str, Any]):
         return made
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as above
-        """The command, or the default."""
+        """Return the command, or the default."""
         return self[name] if name in self else default  # noqa: SIM401 - this is `get`
 
     def items(self) -> Any:  # noqa: ANN401 - as above
-        """Names and commands, all made."""
+        """Return names and commands, all created."""
         return [(name, self[name]) for name in self]
 
     def values(self) -> Any:  # noqa: ANN401 - as above
-        """The commands, all made."""
+        """Return the commands, all created."""
         return [self[name] for name in self]
 
 
 class _Command(TyperCommand):
-    """A command whose texts are UTF-8, whatever the encoding of the terminal is.
+    """A command that reads its texts as UTF-8, whatever the encoding of the terminal is.
 
     Attributes:
-        paths: parameters that are paths, which may be any bytes.
+        paths: names of the parameters that are paths, which may have any bytes.
     """
 
     paths: frozenset[str] = frozenset()
@@ -200,7 +200,7 @@ class _Command(TyperCommand):
         """Run the command.
 
         Raises:
-            DataError: an argument is no UTF-8.
+            DataError: an argument is not UTF-8.
         """
         for param in self.params:
             if param.name in ctx.params and param.name not in self.paths:
@@ -213,7 +213,7 @@ class _Command(TyperCommand):
 
 
 def _as_utf8(value: Any, label: str) -> Any:  # noqa: ANN401 - of any parameter
-    """A text of the command line read as UTF-8; Python reads it in the terminal's encoding."""
+    """Decode a text as UTF-8; Python decoded it with the encoding of the terminal."""
     if isinstance(value, list | tuple):
         return type(value)(_as_utf8(each, label) for each in value)
     if not isinstance(value, str) or value.isascii():
@@ -226,13 +226,13 @@ def _as_utf8(value: Any, label: str) -> Any:  # noqa: ANN401 - of any parameter
             f"{label} must be UTF-8, got the bytes {shown!r}: check the terminal's encoding"
         ) from None
     except UnicodeEncodeError:
-        return value  # letters that the terminal's encoding lacks are no bytes of its own
+        return value  # the terminal's encoding lacks a letter, so Python did not decode it
 
 
 def command_of(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
-    """Typer's command for a function."""
+    """Create the Typer command of a function."""
     function = entry.load()
-    # Typer keeps the line ends of all paragraphs but the first: a paragraph is made one line.
+    # Typer joins the lines of the first paragraph only, so all paragraphs are joined here.
     text = "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
     alone = typer.Typer(add_completion=False, context_settings=SETTINGS)
     epilog = "\n\n".join(("Examples:", *entry.examples)) if entry.examples else None
@@ -246,7 +246,7 @@ def command_of(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
 
 
 def group_of(name: str) -> Any:  # noqa: ANN401 - as above
-    """Typer's group of commands."""
+    """Create the Typer group of commands."""
     text, entries = GROUPS[name]
     group = typer.Typer(
         name=name, help=text, no_args_is_help=True, add_completion=False, context_settings=SETTINGS

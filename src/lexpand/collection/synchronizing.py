@@ -144,7 +144,7 @@ def check_deletions(index: Index, gone: int, held: int, force: bool) -> None:
     if gone * 2 > held and not force:
         raise IndexStateError(
             f"the source lacks {gone:,} of the {held:,} documents of {index.path}, and no more than half are deleted"
-            " without asking: check that it is the right source, then give --yes (force=True)"
+            " without asking: check that it is the right source, then add --yes (force=True)"
         )
 
 
