@@ -54,11 +54,7 @@ def write(
                     vocabulary.term(term): _format_weight(weight, scale)
                     for term, weight in weights.items()
                 }
-                kept = (
-                    vector
-                    if scale is None
-                    else {term: weight for term, weight in vector.items() if weight}
-                )
+                kept = {term: weight for term, weight in vector.items() if scale is None or weight}
                 dropped += len(vector) - len(kept)
                 yield json.dumps({**_fields(row), "vector": kept}, ensure_ascii=False)
 

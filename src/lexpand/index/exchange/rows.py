@@ -42,13 +42,11 @@ RowBatch: TypeAlias = tuple[list[FileRow], SparseVectors]
 def document_rows(batches: Iterable[tuple[list[Document], SparseVectors]]) -> Iterator[RowBatch]:
     """Yield a row per document."""
     for documents, vectors in batches:
-        yield (
-            [
-                FileRow(document.doc_id, document.full_text, document.metadata)
-                for document in documents
-            ],
-            vectors,
-        )
+        rows = [
+            FileRow(document.doc_id, document.full_text, document.metadata)
+            for document in documents
+        ]
+        yield rows, vectors
 
 
 def index_rows(index: Index) -> Iterator[RowBatch]:

@@ -90,8 +90,8 @@ def _without_bad(rows: Iterable[_Row | RowError], on_bad_row: OnBadRow) -> Itera
 def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
     if document.doc_id in seen:
         reason = (
-            "the id must be unique in this file, but an earlier row has it, which is kept:"
-            " give each document an id of its own"
+            "the id must be unique in this file, and an earlier row with it was kept:"
+            " give each document its own id"
         )
         on_bad_row(RowError(document.source, reason, document.doc_id))
         return False

@@ -103,7 +103,7 @@ def _bound(name: str, operators: Mapping[str, object], ends: Mapping[str, bool])
 def _one_of(field: Path, values: object) -> Expression:
     if not isinstance(values, list | tuple | set | frozenset):
         raise FilterError(
-            f"'in' and 'nin' of {format_field(field)} must have a list of values,"
+            f"{format_field(field)} must be compared with a list of values by 'in' and 'nin',"
             f" got {shown(values)}"
         )
     return OneOf(field, tuple(values))
