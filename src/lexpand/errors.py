@@ -1,26 +1,26 @@
-"""Every error that Lexpand raises on purpose.
+"""The errors that Lexpand raises on purpose.
 
-    LexpandError                 the root: `except LexpandError` catches all below
-    ├── DataError                what was handed in cannot be used
-    │   ├── SourceError          a whole source: missing, empty, of an unknown kind
-    │   ├── RowError             one row of a source; knows its place and its reason
-    │   ├── VectorError          a sparse vector outside its limits
-    │   └── FilterError          a filter that cannot be read, or that its columns cannot answer
-    ├── ModelError               a model folder that cannot be used
-    │   └── ContractMismatch     the vectors of one model offered to the index of another
-    ├── IndexStateError          an index that cannot do what was asked
+    LexpandError                 the root: `except LexpandError` catches all of them
+    ├── DataError                the input is invalid
+    │   ├── SourceError          a whole source is missing, empty or of an unknown kind
+    │   ├── RowError             one row of a source is invalid; has its place and the reason
+    │   ├── VectorError          a sparse vector is outside its limits
+    │   └── FilterError          a filter is invalid, or compares a column with a wrong type
+    ├── ModelError               a model folder is invalid
+    │   └── ContractMismatch     vectors of one model meet the index of another
+    ├── IndexStateError          the index is not in a state for this operation
     │   ├── NotAnIndex           the folder holds no index
     │   ├── NewerFormat          written by a version of Lexpand newer than this one
     │   ├── OlderFormat          written by a version of Lexpand before the first release
-    │   ├── CorruptIndex         a file of the index is damaged or gone
-    │   ├── DuplicateDocument    the doc_id is taken by another content
+    │   ├── CorruptIndex         a file of the index is damaged or missing
+    │   ├── DuplicateDocument    the doc_id is taken by other content
     │   ├── UnknownDocument      no document has that doc_id
-    │   └── IndexLocked          another writer is at work
-    ├── StorageError             the disk: full, read-only, or failing
+    │   └── IndexLocked          another writer holds the index
+    ├── StorageError             the disk is full, read-only or failing
     └── MissingExtra             an optional dependency is not installed
 
-A message says what is wrong, with which value, and what to do about it. What is only warned of is a
-LexpandWarning.
+A message gives what is wrong, the value, and the remedy. Failures that Lexpand can work around are
+warnings, of class LexpandWarning.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ class LexpandError(Exception):
 
 
 class LexpandWarning(UserWarning):
-    """Something failed that Lexpand can do without: the answer is another than was asked for."""
+    """A step failed that Lexpand can do without, so the result differs from the requested one."""
 
 
 class DataError(LexpandError):
-    """What was handed in cannot be used."""
+    """The input is invalid."""
 
 
 class SourceError(DataError):
-    """A whole source cannot be read: it is missing, empty or of an unknown kind."""
+    """A whole source cannot be read, because it is missing, empty or of an unknown kind."""
 
 
 class RowError(DataError):
-    """One row of a source cannot be used.
+    """One row of a source is invalid.
 
     Attributes:
-        place: where the row is, e.g. ``docs.jsonl:12`` (file and line, from 1).
-        reason: what is wrong with it, with the value.
-        doc_id: the row's id, where it could be read.
+        place: the place of the row, e.g. ``docs.jsonl:12`` (file and line, from 1).
+        reason: what is wrong with the row, with the value.
+        doc_id: the id of the row; None if it could not be read.
     """
 
     def __init__(self, place: str, reason: str, doc_id: str | None = None) -> None:
@@ -58,7 +58,7 @@ class RowError(DataError):
         super().__init__(place, reason, doc_id)
 
     def to_dict(self) -> dict[str, str | None]:
-        """What JSON can hold."""
+        """Return the error as values that JSON can hold."""
         return {"place": self.place, "doc_id": self.doc_id, "reason": self.reason}
 
     def __str__(self) -> str:
@@ -67,23 +67,26 @@ class RowError(DataError):
 
 
 class VectorError(DataError):
-    """A sparse vector breaks a limit: weights finite and >= 0, terms ascending and in the vocabulary."""
+    """A sparse vector breaks a limit.
+
+    Weights must be finite and >= 0. Terms must ascend and be in the vocabulary.
+    """
 
 
 class FilterError(DataError):
-    """A filter over metadata cannot be read, or compares a declared column with what it cannot hold."""
+    """A filter is invalid, or compares a declared column with a type that it cannot hold."""
 
 
 class ModelError(LexpandError):
-    """A model folder cannot be used."""
+    """A model folder is invalid."""
 
 
 class ContractMismatch(ModelError):
-    """The vectors of one model were offered to an index that holds another's."""
+    """Vectors of one model were used with an index that holds those of another."""
 
 
 class IndexStateError(LexpandError):
-    """An index cannot do what was asked of it."""
+    """The index is not in a state for this operation."""
 
 
 class NotAnIndex(IndexStateError):
@@ -99,11 +102,11 @@ class OlderFormat(IndexStateError):
 
 
 class CorruptIndex(IndexStateError):
-    """A file of the index is damaged or gone."""
+    """A file of the index is damaged or missing."""
 
 
 class DuplicateDocument(IndexStateError):
-    """The doc_id is in the index already, with another content."""
+    """The doc_id is already in the index, with other content."""
 
 
 class UnknownDocument(IndexStateError):
@@ -115,16 +118,16 @@ class IndexLocked(IndexStateError):
 
 
 class StorageError(LexpandError):
-    """The disk refused: it is full, read-only, or failing."""
+    """The disk is full, read-only or failing."""
 
 
 class MissingExtra(LexpandError):
     """An optional dependency is not installed.
 
     Args:
-        package: the import that failed.
-        extra: the extra of Lexpand that brings it.
-        purpose: what it is needed for, e.g. ``reading Parquet files``.
+        package: the package that could not be imported.
+        extra: the extra of Lexpand that installs it.
+        purpose: what needs it, e.g. ``reading Parquet files``.
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:

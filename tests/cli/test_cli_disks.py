@@ -44,8 +44,8 @@ def test_a_read_only_index_is_read_and_not_written(
     assert run("info", index, "--json").json()["documents"] == 4
     assert run("search", index, "printer", "--json").json()["hits"][0]["doc_id"] == "printer"
     assert run("explain", index, "printer", "printer").code == 0
-    assert f"{index} cannot be written" in run("index", source, index).error()
-    assert "cannot make an index at" in run("index", source, mounted / "new").error()
+    assert f"{index} is not writable" in run("index", source, index).error()
+    assert "cannot create an index at" in run("index", source, mounted / "new").error()
     assert sorted(path.name for path in index.rglob("*")) == before
 
 
@@ -54,7 +54,7 @@ def test_a_folder_without_permission(run: Callable, rows_file: Callable, tmp_pat
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     assert (
-        "cannot make an index at"
+        "cannot create an index at"
         in run("index", rows_file({"id": "a", "text": "x"}), folder / "new").error()
     )
 

@@ -164,7 +164,7 @@ def test_wishes_that_cannot_be(
 
 def test_a_file_that_is_there_stays(run: Callable, source: Path, tmp_path: Path) -> None:
     (tmp_path / "v.npz").write_text("mine")
-    assert "is there already" in run("encode", source, "--output", tmp_path / "v.npz").error()
+    assert "already exists" in run("encode", source, "--output", tmp_path / "v.npz").error()
     assert (
         "does not exist"
         in run("encode", tmp_path / "none.jsonl", "--output", tmp_path / "w.npz").error()

@@ -42,7 +42,7 @@ def foreign(index: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "newer version": (newer, "format 999; this version of Lexpand reads up to 3: upgrade lexpand"),
+    "newer version": (newer, "format 999, but this version of Lexpand reads up to 3: upgrade"),
     "truncated segment": (lambda index: truncate(segment_of(index)), "segments"),
     "flipped bit at the start": (lambda index: flip(segment_of(index), 0.0), "segments"),
     "flipped bit in the middle": (lambda index: flip(segment_of(index), 0.5), "segments"),
@@ -53,11 +53,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "another program's catalog": (
         foreign,
-        "is no index: its catalog.sqlite is not one of Lexpand",
+        "is not an index, because Lexpand did not write its catalog.sqlite",
     ),
     "no catalog": (
         lambda index: (index / "catalog.sqlite").unlink(),
-        "is no index: it has no catalog.sqlite",
+        "is not an index, because it has no catalog.sqlite",
     ),
 }
 
@@ -100,7 +100,7 @@ def test_a_damaged_index_is_one_line(
         ),
         (
             ["index", "good.jsonl", "thing.pdf"],
-            "error: cannot make an index at thing.pdf: File exists",
+            "error: cannot create an index at thing.pdf (File exists)",
         ),
         (
             ["index", "good.jsonl", "i", "--model", "none"],
@@ -117,16 +117,16 @@ def test_a_damaged_index_is_one_line(
         ),
         (
             ["info", "absent"],
-            "error: absent is no index: it has no catalog.sqlite; `lexpand index SOURCE absent`",
+            "error: absent is not an index, because it has no catalog.sqlite: create one with ",
         ),
-        (["info", "full"], "error: full is no index"),
-        (["info", "thing.pdf"], "error: thing.pdf is no index"),
+        (["info", "full"], "error: full is not an index"),
+        (["info", "thing.pdf"], "error: thing.pdf is a file, not an index"),
         (
             ["info", "x" * 300],
             f"error: {'x' * 300}/catalog.sqlite: File name too long: check the path",
         ),
-        (["search", "absent", "words", "--json"], "error: absent is no index"),
-        (["explain", "absent", "words", "id"], "error: absent is no index"),
+        (["search", "absent", "words", "--json"], "error: absent is not an index"),
+        (["explain", "absent", "words", "id"], "error: absent is not an index"),
         (["encode", "words", "--model", "none"], "error: no model 'none'"),
         (["encode", "\ud800"], "error: text 0 has a lone surrogate at character 0: remove it"),
     ],
@@ -148,9 +148,7 @@ def test_what_cannot_be_done_is_one_line(
 
 def test_an_unknown_document(run: Callable, pages_index: Path) -> None:
     error = run("explain", pages_index, "words", "none").error()
-    assert (
-        error == f"error: {pages_index} has no document 'none': ids are compared letter by letter"
-    )
+    assert error == f"error: {pages_index} has no document 'none': ids must match exactly"
 
 
 def test_another_length_than_the_index_has(
@@ -213,8 +211,8 @@ def test_verbose_shows_the_traceback(run: Callable, arguments: list[str]) -> Non
     assert (ran.code, ran.out) == (1, "")
     lines = ran.err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert lines[-2].startswith("lexpand.errors.NotAnIndex: absent is no index")
-    assert lines[-1].startswith("error: absent is no index")
+    assert lines[-2].startswith("lexpand.errors.NotAnIndex: absent is not an index")
+    assert lines[-1].startswith("error: absent is not an index")
 
 
 def test_a_word_of_the_query_is_no_option(run: Callable, tmp_path: Path) -> None:

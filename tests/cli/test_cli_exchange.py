@@ -58,7 +58,7 @@ def test_a_target_is_replaced_only_by_force(
     target = tmp_path / "v.ciff"
     target.write_text("mine")
     assert (
-        "is there already: choose another name, or overwrite it (--force)"
+        "already exists: choose another name, or overwrite it (--force)"
         in run("export", pages_index, target).error()
     )
     assert target.read_text() == "mine"
@@ -72,7 +72,7 @@ def test_refused_rows_are_listed_with_their_place(
     path = rows_file({"id": "a", "vector": {"x": 1}}, {"id": "b", "vector": {"x": -1}})
     ran = run("import", path, tmp_path / "new", columns=400)
     assert ran.code == 3
-    assert f"{path}:2 (id 'b'): the term 'x' has the weight -1" in ran.err
+    assert f"{path}:2 (id 'b'): the weight of the term 'x' must be a finite number" in ran.err
     ran = run("import", path, tmp_path / "newer", "--json")
     assert (ran.code, ran.json()["added"]) == (3, 1)
     assert ran.json()["refused"][0]["place"] == f"{path}:2"
@@ -85,18 +85,18 @@ def test_errors_are_one_line(
     shutil.copytree(pages_index, copy)
     path = rows_file({"id": "a", "vector": {"no such token": 1}})
     assert (
-        "terms that the index's vocabulary lacks: 1, the first 'no such token'"
+        "has terms that the index's vocabulary lacks (1, the first 'no such token')"
         in run("import", path, copy).error()
     )
     with Index.open(copy) as index:
         assert len(index) == 4
     assert "does not exist" in run("import", tmp_path / "absent.ciff", copy).error()
-    assert "does not say its format (.txt)" in run("export", copy, tmp_path / "v.txt").error()
+    assert "unknown from its suffix (.txt)" in run("export", copy, tmp_path / "v.txt").error()
     assert (
-        "npz holds weights as they are"
+        "npz stores weights unscaled"
         in run("export", copy, tmp_path / "v.npz", "--scale", "2").error()
     )
-    assert "is no index" in run("export", tmp_path / "absent", tmp_path / "v.npz").error()
+    assert "is not an index" in run("export", tmp_path / "absent", tmp_path / "v.npz").error()
     assert run("export", copy, tmp_path / "v", "--format", "csv").code == 2
 
 

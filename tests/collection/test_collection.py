@@ -226,8 +226,8 @@ def test_notes_on_a_query(kb: Collection) -> None:
 def test_fields_that_no_document_has(kb: Collection) -> None:
     kb.add([{"id": "a", "text": "text", "n": "3", "kind": "man"}])
     for filter, said in (
-        ("nosuch = 1", "no document of .* has the field nosuch; fields are kind, n"),
-        ("n > 2", r"compares n with a number, and no document .* has one there"),
+        ("nosuch = 1", "no document of .* has the field nosuch: the fields are kind, n"),
+        ("n > 2", r"compares n with a number, but no document .* has one there"),
         ("2020 <= nosuch", "has the field nosuch"),
     ):
         with pytest.raises(FilterError, match=said):

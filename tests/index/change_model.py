@@ -1,4 +1,4 @@
-"""What an index should hold after any changes: a dictionary, and an index made anew from it."""
+"""A model of an index under changes: a dictionary, and an index that is rebuilt from it."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,7 +29,10 @@ State = Mapping[str, Document]
 
 
 def versioned(number: int, version: int) -> Document:
-    """A document; those of another version have another text and other metadata. Every third has two chunks."""
+    """Return a document whose text and metadata depend on the version.
+
+    Every third document has two chunks.
+    """
     metadata = {"number": number, "team": TEAMS[(number + version) % 3], "version": version}
     if number % 2:
         metadata["size"] = {"length": number % 5}
@@ -46,7 +49,7 @@ def chunks_of(document: Document) -> list[tuple[int, int]]:
 
 
 def rows_of(document: Document) -> list[dict[int, float]]:
-    """A vector for each chunk."""
+    """Return a vector per chunk."""
     number, version = document.metadata["number"], document.metadata["version"]
     return [
         {
@@ -70,7 +73,7 @@ def create(path: Path) -> Index:
 
 
 def create_with(path: Path, state: State) -> Index:
-    """An index that was given these documents at once, and nothing else ever."""
+    """Create an index with these documents in one commit."""
     index = create(path)
     put(index, state.values())
     index.commit()
@@ -78,7 +81,7 @@ def create_with(path: Path, state: State) -> Index:
 
 
 class Changes:
-    """What was committed, and the changes that wait."""
+    """The committed documents, and the uncommitted changes."""
 
     def __init__(self) -> None:
         self.committed: dict[str, Document] = {}
@@ -86,7 +89,7 @@ class Changes:
         self._dropped: set[str] = set()
 
     def present(self) -> dict[str, Document]:
-        """What the next commit will hold, in order of adding."""
+        """Return the documents of the next commit, in order of insertion."""
         kept = {
             doc_id: document
             for doc_id, document in self.committed.items()
@@ -102,11 +105,11 @@ class Changes:
         return True
 
     def delete(self, doc_id: str) -> bool:
-        was_there = doc_id in self.present()
+        was_present = doc_id in self.present()
         self._added.pop(doc_id, None)
         if doc_id in self.committed:
             self._dropped.add(doc_id)
-        return was_there
+        return was_present
 
     def commit(self) -> None:
         self.committed = self.present()
@@ -116,27 +119,29 @@ class Changes:
         self._added, self._dropped = {}, set()
 
 
-def shown(found: list[Matches]) -> list[list[tuple]]:
-    """Results without rows, which are numbered otherwise in an index made anew, but ascend alike."""
+def without_rows(found: list[Matches]) -> list[list[tuple]]:
+    """Return results without rows, which a rebuilt index numbers differently but in one order."""
     return [[(match.doc_id, match.score, match.span) for match in matches] for matches in found]
 
 
-def all_found(index: Index) -> list[list[tuple]]:
-    """The results of many searches."""
+def all_results(index: Index) -> list[list[tuple]]:
+    """Return the results of many searches."""
     found = []
     for filter in (None, *FILTERS):
         for k in (3, 1000):
             vectors = index.search(QUERIES, k, filter=filter)
             assert vectors == index.search(QUERIES, k, filter=filter, exhaustive=True)
-            found += shown(vectors) + shown(index.search_words(WORD_QUERIES, k, filter=filter))
-    found += shown(index.search(QUERIES, 3, group_by="team"))
-    found += shown(index.search(QUERIES, 3, group_by="team", exhaustive=True))
-    found += shown(index.search_words(WORD_QUERIES, 2, group_by="size.length"))
+            found += without_rows(vectors) + without_rows(
+                index.search_words(WORD_QUERIES, k, filter=filter)
+            )
+    found += without_rows(index.search(QUERIES, 3, group_by="team"))
+    found += without_rows(index.search(QUERIES, 3, group_by="team", exhaustive=True))
+    found += without_rows(index.search_words(WORD_QUERIES, 2, group_by="size.length"))
     return found
 
 
 def assert_holds(index: Index, state: State) -> None:
-    """The index's snapshot is exactly this: ids, order, documents, vectors, what filters let through."""
+    """Assert that the index has exactly this state: ids, order, documents, vectors, filters."""
     assert len(index) == len(state)
     (found,) = index.search(QUERIES[0:1], 10_000)
     in_order = sorted(found, key=lambda match: match.row)
@@ -150,7 +155,7 @@ def assert_holds(index: Index, state: State) -> None:
         ]
     for filter in FILTERS:
         expression = parse_filter(filter)
-        wanted = [
+        expected = [
             doc_id for doc_id, document in state.items() if matches(expression, document.metadata)
         ]
-        assert index.matching(filter) == wanted, filter
+        assert index.matching(filter) == expected, filter

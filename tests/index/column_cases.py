@@ -1,4 +1,4 @@
-"""Columns made from lists, and read back."""
+"""Columns that are encoded from lists and read back."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def column_of(column_type: ColumnType, values: Sequence[Any]) -> Column:
 
 
 def values_in(column: Column, passages: int) -> list[list[Any]]:
-    """The values of each passage."""
+    """Return the values of each passage."""
     flat = column.values.tolist()
     if column.type is ColumnType.KEYWORD:
         flat = [column.strings[code] for code in flat]

@@ -1,4 +1,4 @@
-"""Fixtures of the index's tests: real vectors, encoded once, and places that cannot be written."""
+"""Fixtures for tests of the index: vectors of real texts, read-only mounts and small disks."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from lexpand.data import collection_path
 
 @pytest.fixture(scope="session")
 def real(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> RealCollection:
-    # The first tokens of each text are enough for vectors of real shape, and quicker.
+    # The first tokens of each text give vectors of realistic shape in less time.
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=64))
     documents = scifact[::17][:300]
     vectors = encoder.encode(documents, Role.DOCUMENT).vectors
@@ -38,7 +38,7 @@ def mount(*arguments: str) -> None:
 
 @pytest.fixture
 def unmounted() -> Iterator[list[Path]]:
-    """Places that are unmounted at the end, the last one first."""
+    """Yield a list of mount points that are unmounted at the end, the last one first."""
     places: list[Path] = []
     yield places
     for place in reversed(places):
@@ -47,7 +47,7 @@ def unmounted() -> Iterator[list[Path]]:
 
 @pytest.fixture
 def read_only(unmounted: list[Path], tmp_path: Path) -> Callable[[Path], Path]:
-    """Shows a folder at a second place that nobody can write, not even root."""
+    """Return a function that mounts a folder at a second place, read-only even for root."""
 
     def show(folder: Path) -> Path:
         if os.geteuid() != 0:
@@ -64,7 +64,7 @@ def read_only(unmounted: list[Path], tmp_path: Path) -> Callable[[Path], Path]:
 
 @pytest.fixture
 def small_disk(unmounted: list[Path], tmp_path: Path) -> Path:
-    """A file system of 2 MB."""
+    """Return the mount point of a file system of 2 MB."""
     if os.geteuid() != 0:
         pytest.skip("a file system of its own needs root")
     place = tmp_path / "small disk"

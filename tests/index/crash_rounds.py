@@ -1,8 +1,8 @@
-"""A writer that is killed: for each line of standard input, a child adds and commits until SIGKILL ends it.
+"""A writer process that is killed: for each input line, a child commits until SIGKILL ends it.
 
-The line says how many seconds after it has opened the index. The answer is one line: the numbers of
-the documents whose commit returned, each written by the child as soon as it did. Forks, so that
-Python starts only once.
+An input line is the number of seconds between opening the index and the kill. The output line has
+the numbers of the documents whose commit returned, which the child writes after each commit. The
+process forks, so that Python starts only once.
 """
 
 import os
@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-import filelock  # noqa: F401  (else each child would spend its life importing it)
+import filelock  # noqa: F401  (imported here, because a child may live too briefly to import it)
 from index_toys import add_toys
 
 from lexpand import Index

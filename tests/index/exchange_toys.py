@@ -1,4 +1,4 @@
-"""Indexes to hand out, and a decoder of CIFF that shares no code with Lexpand's."""
+"""Small indexes for exports, and a CIFF decoder that shares no code with Lexpand's."""
 
 import struct
 from pathlib import Path
@@ -9,13 +9,13 @@ from lexpand import Index
 
 
 def stored(index: Index) -> dict[str, dict[str, float]]:
-    """The stored weights of all documents, by id and token, in order of adding."""
-    found = {}
+    """Return the stored weights of all documents, by id and token, in order of insertion."""
+    weights = {}
     for doc_id in index.doc_ids():
         vector = index.vector(doc_id)
         tokens = [index.space.vocabulary.term(int(term)) for term in vector.terms]
-        found[doc_id] = dict(zip(tokens, vector.weights.tolist(), strict=True))
-    return found
+        weights[doc_id] = dict(zip(tokens, vector.weights.tolist(), strict=True))
+    return weights
 
 
 def fill(path: Path, documents: list, vectors: object) -> Index:
@@ -26,7 +26,7 @@ def fill(path: Path, documents: list, vectors: object) -> Index:
 
 
 def decode_message(data: bytes) -> list[tuple[int, object]]:
-    """Fields of a protobuf message, one byte at a time."""
+    """Decode the fields of a protobuf message, one byte at a time."""
     stream, fields = iter(data), []
 
     def number() -> int:
@@ -36,7 +36,7 @@ def decode_message(data: bytes) -> list[tuple[int, object]]:
             shift += 7
             if byte < 128:
                 return value
-        raise AssertionError("cut")
+        raise AssertionError("truncated")
 
     for first in stream:
         assert first < 128
@@ -52,7 +52,7 @@ def decode_message(data: bytes) -> list[tuple[int, object]]:
 def decode_ciff(
     data: bytes,
 ) -> tuple[dict, list[tuple[str, int, int, list[tuple[int, int]]]], list[dict]]:
-    """Header, postings lists (term, df, cf, [(docid, tf)]) and documents."""
+    """Decode a file into its header, posting lists (term, df, cf, [(docid, tf)]) and documents."""
     messages = []
     place = 0
     while place < len(data):

@@ -1,10 +1,11 @@
-"""A writer that meets a fault: for each line of standard input, a child changes an index by a fixed script.
+"""A writer process with injected faults: for each input line, a child changes an index by a script.
 
-The line is JSON: the index's path, the number of the call at which the fault comes, the fault, and
-what the writer does when an error is raised (``die``, or ``retry`` the same step). The answer is a
-line of JSON: the state that the last commit promised, the state that was under way, how the child
-ended, what it raised, and the calls that it made. Forks, so that Python starts only once. faults.c
-is preloaded.
+An input line is JSON: the path of the index, the number of the call with the fault, the fault, and
+what the writer does after an error (``die``, or ``retry`` the same step). The output line is JSON:
+the last committed state, the state in progress, the exit code of the child, the errors it raised,
+and the calls that it made.
+
+The process forks, so that Python starts only once. faults.c is preloaded.
 """
 
 import ctypes
@@ -32,7 +33,7 @@ MODES = [
 
 
 def prepare(path):
-    """The index that each script begins with, in seven commits."""
+    """Create the initial index of the script, in seven commits."""
     from change_model import create
 
     with create(path) as index:
@@ -46,14 +47,14 @@ def start():
 
 
 def change(state, added=(), deleted=()):
-    """What `steps` does to a state."""
-    gone = {*deleted, *(document.doc_id for document in added)}
-    kept = {doc_id: document for doc_id, document in state.items() if doc_id not in gone}
+    """Return the state after a step of the script."""
+    removed = {*deleted, *(document.doc_id for document in added)}
+    kept = {doc_id: document for doc_id, document in state.items() if doc_id not in removed}
     return kept | {document.doc_id: document for document in added}
 
 
-# What each commit adds and deletes; the first makes eight segments, which become one; None is
-# `compact`.
+# The additions and deletions of each commit; None is `compact`. The first commit makes the eighth
+# segment, so that all are merged.
 SCRIPT = [
     ([versioned(0, 1), versioned(10, 0)], ["d1"]),
     ([], ["d20", "d21", "d22", "d23", "d24"]),
@@ -64,14 +65,14 @@ SCRIPT = [
 
 
 def states():
-    """The state after each step, that at the beginning first."""
+    """Return the initial state and the state after each step."""
     found = [start()]
     for step in SCRIPT:
         found.append(change(found[-1], *step) if step else found[-1])
     return found
 
 
-def take(index, step):
+def do_step(index, step):
     if step is None:
         index.compact()
         return
@@ -83,21 +84,21 @@ def take(index, step):
     index.commit()
 
 
-def run(path, after, tell):
+def run(path, after, report):
     with Index.open(path) as index:
         for number, step in enumerate(SCRIPT, 1):
-            tell({"under way": number})
+            report({"in progress": number})
             try:
-                take(index, step)
+                do_step(index, step)
             except LexpandError as error:
-                tell({"raised": f"{type(error).__name__}: {error}"})
+                report({"raised": f"{type(error).__name__}: {error}"})
                 if after == "die":
                     os.kill(os.getpid(), signal.SIGKILL)
                 if index.waiting:
                     index.commit()
                 else:
-                    take(index, step)
-            tell({"promised": number})
+                    do_step(index, step)
+            report({"committed": number})
 
 
 def child(order, out):
@@ -106,16 +107,16 @@ def child(order, out):
     shim.fault_kinds.restype = ctypes.c_char_p
     shim.fault_arm(order["path"].encode(), order["number"], MODES.index(order["fault"]))
 
-    def tell(fact):
+    def report(fact):
         os.write(out, json.dumps(fact).encode() + b"\n")
 
     try:
-        run(order["path"], order["after"], tell)
+        run(order["path"], order["after"], report)
     except LexpandError as error:
-        tell({"gave up": f"{type(error).__name__}: {error}"})
-    except Exception as error:  # noqa: BLE001 - it is told
-        tell({"unexpected": repr(error)})
-    tell({"kinds": shim.fault_kinds().decode()})
+        report({"gave up": f"{type(error).__name__}: {error}"})
+    except Exception as error:  # noqa: BLE001 - it is reported
+        report({"unexpected": repr(error)})
+    report({"kinds": shim.fault_kinds().decode()})
 
 
 def one_round(order):
@@ -128,12 +129,12 @@ def one_round(order):
         finally:
             os._exit(0)
     os.close(write)
-    facts = {"promised": 0, "under way": 0}
+    outcome = {"committed": 0, "in progress": 0}
     with os.fdopen(read) as told:
         for line in told:
-            facts |= json.loads(line)
-    facts["code"] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return facts
+            outcome |= json.loads(line)
+    outcome["code"] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return outcome
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-/* Preloaded into a process: counts the calls that change files under a folder, and at the n-th does harm.
+/* A preloaded library that counts the calls that change files under a folder, and injects a fault
+   at the n-th.
 
-   fault_arm(folder, n, mode) begins to count; fault_calls() and fault_kinds() tell what was counted, a letter a call:
-   w write, s sync, r rename, t truncate, u unlink, o open that may create. */
+   fault_arm(folder, n, mode) starts counting. fault_calls() returns the number of calls, and
+   fault_kinds() a letter per call: w write, s sync, r rename, t truncate, u unlink, o open that may
+   create. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -53,13 +55,14 @@ static int fd_under(int fd) {
     return under(path);
 }
 
-/* Counts a call. What shall become of it: 0 nothing, FAIL with errno set, KILL_AFTER, HALF_AND_KILL, HALF. */
-static enum mode fate(char kind) {
+/* Count a call, and return its fault: COUNT for none, FAIL with errno set, KILL_AFTER,
+   HALF_AND_KILL or HALF. */
+static enum mode next_fault(char kind) {
     long number = __sync_add_and_fetch(&calls, 1);
     if ((size_t)number < sizeof kinds) kinds[number - 1] = kind;
-    int takes_room = kind == 'w' || kind == 'o' || kind == 't';
+    int needs_space = kind == 'w' || kind == 'o' || kind == 't';
     if (mode == FAIL_FROM && number >= chosen) { errno = EIO; return FAIL; }
-    if (mode == FULL_FROM && number >= chosen && takes_room) { errno = ENOSPC; return FAIL; }
+    if (mode == FULL_FROM && number >= chosen && needs_space) { errno = ENOSPC; return FAIL; }
     if (number != chosen) return COUNT;
     switch (mode) {
         case KILL_BEFORE: die(); return COUNT;
@@ -75,7 +78,7 @@ static enum mode fate(char kind) {
 #define CALL(concerns, kind, type, call)                    \
     do {                                                    \
         if (!(concerns)) return call;                       \
-        enum mode what = fate(kind);                        \
+        enum mode what = next_fault(kind);                        \
         if (what == FAIL) return -1;                        \
         type result = call;                                 \
         if (what == KILL_AFTER) die();                      \
@@ -85,7 +88,7 @@ static enum mode fate(char kind) {
 #define WRITE(size, call)                                   \
     do {                                                    \
         if (!fd_under(fd)) return call;                     \
-        enum mode what = fate('w');                         \
+        enum mode what = next_fault('w');                         \
         if (what == FAIL) return -1;                        \
         if (what == HALF_AND_KILL || (what == HALF && size > 1)) size /= 2; \
         ssize_t result = call;                              \
@@ -94,8 +97,12 @@ static enum mode fate(char kind) {
     } while (0)
 
 ssize_t write(int fd, const void *data, size_t size) { WRITE(size, REAL(write)(fd, data, size)); }
-ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { WRITE(size, REAL(pwrite)(fd, data, size, at)); }
-ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { WRITE(size, REAL(pwrite64)(fd, data, size, at)); }
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
+    WRITE(size, REAL(pwrite)(fd, data, size, at));
+}
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
+    WRITE(size, REAL(pwrite64)(fd, data, size, at));
+}
 
 int fsync(int fd) { CALL(fd_under(fd), 's', int, REAL(fsync)(fd)); }
 int fdatasync(int fd) { CALL(fd_under(fd), 's', int, REAL(fdatasync)(fd)); }

@@ -1,4 +1,4 @@
-"""Random metadata and filters, close enough to each other that they meet; and the filters written as mappings."""
+"""Random metadata and filters that often match, and filters written as mappings."""
 
 import json
 import sqlite3
@@ -128,7 +128,7 @@ expressions = joined(conditions(paths))
 
 
 def as_mapping(expression: Expression, dollar: str = "") -> dict[str, Any]:
-    """The mapping that says the same."""
+    """Return the equivalent mapping."""
     if isinstance(expression, Not):
         return {f"{dollar}not": as_mapping(expression.part, dollar)}
     if isinstance(expression, OneOf | Range | Exists):
@@ -150,18 +150,18 @@ def operators(condition: Expression) -> dict[str, Any]:
         )
     if isinstance(condition, Exists):
         return {"exists": True}
-    found = {}
+    bounds = {}
     if condition.lower:
-        found["gte" if condition.lower.inclusive else "gt"] = condition.lower.value
+        bounds["gte" if condition.lower.inclusive else "gt"] = condition.lower.value
     if condition.upper:
-        found["lte" if condition.upper.inclusive else "lt"] = condition.upper.value
-    return found
+        bounds["lte" if condition.upper.inclusive else "lt"] = condition.upper.value
+    return bounds
 
 
 def catalog_of(
     documents: Sequence[Mapping[str, Any]], deleted: Sequence[int] = ()
 ) -> sqlite3.Connection:
-    """A database with the columns of the catalog's table that filters read."""
+    """Return a database with the columns of the catalog that filters read."""
     db = sqlite3.connect(":memory:")
     db.execute(
         "CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL, deleted INTEGER)"

@@ -1,4 +1,4 @@
-"""Small collections made by hand or at random, for tests of the index."""
+"""Small hand-made and random collections for tests of the index."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ TERMS = 16
 
 @dataclass
 class RealCollection:
-    """Abstracts with their vectors, an index of them in three commits, and real questions."""
+    """Abstracts with their vectors, an index of them in three commits, and real queries."""
 
     path: Path
     documents: list[Document]
@@ -53,7 +53,7 @@ def toy_vectors(rows: Sequence[Mapping[int, float]], terms: int = TERMS) -> Spar
 
 
 def toy_rows(numbers: Sequence[int]) -> list[dict[int, float]]:
-    """Vectors that tell documents apart: term 0 in all, another by the number, a weight by the number."""
+    """Return distinct vectors: term 0 is in all, and another term and its weight vary by number."""
     return [{0: 1.0, 1 + number % (TERMS - 1): 1 + number / 8} for number in numbers]
 
 
@@ -62,7 +62,7 @@ def add_toys(index: Index, *numbers: int) -> int:
 
 
 def make_toys(path: Path, *commits: Sequence[int]) -> Path:
-    """An index of toy documents with a commit for each sequence, closed."""
+    """Create and close an index of toy documents, with a commit for each sequence."""
     with Index.create(path, SPACE) as index:
         for numbers in commits:
             add_toys(index, *numbers)
@@ -74,7 +74,7 @@ EVERYTHING = toy_vectors([{0: 1.0}])
 
 
 def ids_in(index: Index) -> list[str]:
-    """The ids that a query for the term that all toys share finds, in order of adding."""
+    """Return the ids that a query for the common term of all toys finds, in order of insertion."""
     (found,) = index.search(EVERYTHING, 10_000)
     return [match.doc_id for match in sorted(found, key=lambda match: match.row)]
 
@@ -82,17 +82,17 @@ def ids_in(index: Index) -> list[str]:
 def same_to_the_bit(
     index: Index, queries: SparseVectors, k: int, threads: int = 1
 ) -> list[Matches]:
-    """The native result, after comparing it with the twin's: doc_id, score and row, with ==."""
+    """Return the native result, after comparing it by == with the reference implementation's."""
     found = index.search(queries, k, threads=threads)
     assert found == index.search(queries, k, exhaustive=True)
     return found
 
 
 def random_vectors(
-    random: np.random.Generator, rows: int, vocabulary_size: int, most: int
+    random: np.random.Generator, rows: int, vocabulary_size: int, max_terms: int
 ) -> SparseVectors:
-    """Rows of up to `most` terms, with weights that often repeat."""
-    lengths = random.integers(0, most + 1, rows)
+    """Return rows of up to `max_terms` terms, with weights that often repeat."""
+    lengths = random.integers(0, max_terms + 1, rows)
     terms = [np.sort(random.choice(vocabulary_size, length, replace=False)) for length in lengths]
     weights = random.choice([0.0, 0.25, 0.5, 1.0, 1.5, 3.0], int(lengths.sum()))
     weights = np.where(random.random(len(weights)) < 0.3, random.random(len(weights)), weights)

@@ -1,7 +1,8 @@
-"""A reader that asks until its standard input ends: every answer is compared with the twin's on the same snapshot.
+"""A reader process that searches until its standard input ends.
 
-Its last line is JSON: rounds, how often there was a newer commit, and its memory after the warm-up
-and at the end.
+It compares every result with that of the reference implementation on the same snapshot. Its last
+line is JSON: the number of rounds, the number of newer commits it saw, and its memory after the
+warm-up and at the end.
 """
 
 import json
@@ -18,28 +19,26 @@ from lexpand.index.filters import matches, parse_filter
 
 
 def resident() -> int:
-    """Bytes of memory; 0 where the system does not tell."""
+    """Return the resident memory in bytes; 0 if the system does not report it."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") if statm.exists() else 0
 
 
-def ask(index: Index, number: int) -> None:
+def check_round(index: Index, number: int) -> None:
     filter = (None, *FILTERS)[number % (len(FILTERS) + 1)]
     for k in (3, 1000):
         found = index.search(QUERIES, k, filter=filter)
         assert found == index.search(QUERIES, k, filter=filter, exhaustive=True)
-    everything = found[0]
-    documents = index.documents([match.row for match in everything])
-    assert [documents[match.row].doc_id for match in everything] == [
-        match.doc_id for match in everything
-    ]
+    hits = found[0]
+    documents = index.documents([match.row for match in hits])
+    assert [documents[match.row].doc_id for match in hits] == [match.doc_id for match in hits]
     if filter is None:
-        assert len(everything) == len(index)
+        assert len(hits) == len(index)
     else:
         expression = parse_filter(filter)
         assert all(matches(expression, document.metadata) for document in documents.values())
-        assert sorted(index.matching(filter)) == sorted(match.doc_id for match in everything)
-    for match in everything[:3]:
+        assert sorted(index.matching(filter)) == sorted(match.doc_id for match in hits)
+    for match in hits[:3]:
         assert index.document(match.doc_id) == documents[match.row]
         assert len(index.vectors(match.doc_id)) > 0
     (words, *_) = index.search_words(WORD_QUERIES, 1000, filter=filter)
@@ -47,18 +46,18 @@ def ask(index: Index, number: int) -> None:
 
 
 def read(path: str, warm_up: float) -> dict:
-    facts = {"rounds": 0, "newer": 0}
+    counts = {"rounds": 0, "newer": 0}
     end_of_warm_up, warm = time.monotonic() + warm_up, 0
     with Index.open(path) as index:
         while not select.select([sys.stdin], [], [], 0)[0]:
             before = index.commit_info
-            ask(index, facts["rounds"])
+            check_round(index, counts["rounds"])
             assert index.commit_info == before
-            facts["rounds"] += 1
-            facts["newer"] += index.refresh()
+            counts["rounds"] += 1
+            counts["newer"] += index.refresh()
             if not warm and time.monotonic() > end_of_warm_up:
                 warm = resident()
-    return {**facts, "warm": warm, "end": resident()}
+    return {**counts, "warm": warm, "end": resident()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A reader of segment files, written from docs/format.md alone, with NumPy and xxhash."""
+"""A reader of segment files that follows docs/format.md only, with NumPy and xxhash."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Section:
 
 @dataclass
 class PlainSegment:
-    """Every array of a segment, checked against docs/format.md."""
+    """The arrays of a segment, checked against docs/format.md."""
 
     data: bytes
     field: int = 0
@@ -107,7 +107,7 @@ class PlainSegment:
         return self.header[1]
 
     def forward(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Passage, term, impact and stored weight of every entry of the forward index."""
+        """Return the passage, term, impact and stored weight of each forward-index entry."""
         starts = self.array(18, "<u8").astype(np.int64)
         terms = self.array(19, "<u2" if self.vocabulary_size <= 1 << 16 else "<u4")
         impacts = self.array(20, "<u2")
@@ -127,11 +127,11 @@ class PlainSegment:
         assert (terms < self.vocabulary_size).all()
         places = self.check_terms(terms)
         steps = self.array(25, "<f4").astype(np.float64)
-        most = np.zeros(len(steps))
-        np.maximum.at(most, places, stored)
-        assert (steps * 255 >= most).all()
+        largest = np.zeros(len(steps))
+        np.maximum.at(largest, places, stored)
+        assert (steps * 255 >= largest).all()
         assert (
-            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < most)
+            (np.nextafter(np.float32(steps), np.float32(0)).astype(np.float64) * 255 < largest)
             | (steps == 2**-126)
         ).all()
         bounds = smallest_bounds(stored, steps[places])
@@ -140,7 +140,7 @@ class PlainSegment:
         self.check_postings(passages[kept], places[kept], bounds[kept])
 
     def check_terms(self, terms: np.ndarray) -> np.ndarray:
-        """The place of each term among the terms that occur."""
+        """Return the position of each term among the terms that occur."""
         found, places = np.unique(terms, return_inverse=True)
         assert self.array(21, "<u4").tolist() == found.tolist()
         return places.astype(np.int64).reshape(-1)
@@ -149,8 +149,8 @@ class PlainSegment:
         shares = self.array(28, "u1").reshape(-1, len(LEVELS))
         for place, share in enumerate(shares):
             of_term = bounds[places == place]
-            reach = (of_term[:, None] >= LEVELS).sum(axis=0)
-            assert share.tolist() == [-(-255 * int(part) // len(of_term)) for part in reach]
+            reaching = (of_term[:, None] >= LEVELS).sum(axis=0)
+            assert share.tolist() == [-(-255 * int(part) // len(of_term)) for part in reaching]
 
     def check_rows(
         self, passages: np.ndarray, places: np.ndarray, bounds: np.ndarray
@@ -207,7 +207,7 @@ class PlainSegment:
         assert starts[:, 0].tolist() == [0, *starts[:-1, -1].tolist()][: len(starts)]
 
     def words(self, field: int) -> list[dict[str, int]]:
-        """The words of each passage of an open field, with their frequencies."""
+        """Return the words of each passage of an open field, with their frequencies."""
         _, passages, words, postings, total, _ = self.array(48, "<u8", field).tolist()
         starts, text = self.array(49, "<u4", field).tolist(), self.array(50, "u1", field).tobytes()
         pairs, blocks = self.array(51, "<u4", field).tolist(), self.array(52, "<u2", field).tolist()
@@ -229,7 +229,7 @@ class PlainSegment:
         return found
 
     def scores(self, terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(sum of q[t] * impact[t]) * scale, one term after the other."""
+        """Return (sum of q[t] * impact[t]) * scale of each passage, summed term by term."""
         query = dict(zip(terms.tolist(), weights.astype(np.float64).tolist(), strict=True))
         sums = [0.0] * self.passages
         passages, of, impacts, _ = self.forward()
@@ -242,10 +242,10 @@ class PlainSegment:
 
 
 def smallest_bounds(stored: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The smallest integers with bound * step >= weight."""
-    tried = np.arange(256, dtype=np.float64)
+    """Return the smallest integers with bound * step >= weight."""
+    integers = np.arange(256, dtype=np.float64)
     bounds = [
-        int(np.searchsorted(tried * step, weight))
+        int(np.searchsorted(integers * step, weight))
         for weight, step in zip(stored, steps, strict=True)
     ]
     return np.array(bounds, np.int64)

@@ -1,4 +1,4 @@
-"""Threads that read beside one that writes, in one process: every answer must be that of its own snapshot."""
+"""Threads that read while one thread writes: every result must be that of its own snapshot."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from lexpand.index import Searcher
 
 NUMBERS = 60
 PAUSE = 0.05
-"""Seconds between ranking and reading, as a reranker takes them."""
+"""The seconds between ranking and reading, as with a reranker."""
 
 
 @dataclass
-class Facts:
-    """What the threads saw.
+class Observations:
+    """The observations of all threads.
 
     Attributes:
-        rounds: answers that were compared.
-        commits: different commits that answers came from.
-        errors: what went wrong.
-        seen: commits, each with all documents as a reader found them.
-        states: the documents after each of the writer's changes, by commit.
+        rounds: the number of compared results.
+        commits: the distinct commits of the results.
+        errors: the errors.
+        seen: commits with all documents as a reader found them.
+        states: the documents after each change of the writer, by commit.
     """
 
     rounds: int = 0
@@ -38,19 +38,19 @@ class Facts:
     states: dict[int, dict[str, Document]] = field(default_factory=dict)
 
     def wrong(self) -> list[int]:
-        """The commits of answers that were not what the writer had made of the documents by then."""
-        made = sorted(self.states)
-        # A merge is a commit of its own, and changes no document: the writer notes the last one of
-        # a change.
+        """Return the commits of results that differ from the state that the writer recorded."""
+        recorded = sorted(self.states)
+        # A merge is a commit of its own that changes no document. The writer records the last
+        # commit of a change.
         return [
             commit
             for commit, found in self.seen
-            if found != self.states[made[bisect_left(made, commit)]]
+            if found != self.states[recorded[bisect_left(recorded, commit)]]
         ]
 
 
-def ask(searcher: Searcher, number: int, facts: Facts) -> None:
-    """Search, wait as a reranker does, and read everything that was found, in one snapshot."""
+def check_round(searcher: Searcher, number: int, observed: Observations) -> None:
+    """Search, wait as with a reranker, and read everything that was found, in one snapshot."""
     filter = (None, *FILTERS)[number % (len(FILTERS) + 1)]
     found = searcher.search(QUERIES, 1000, filter=filter)
     (words, *_) = searcher.search_words(WORD_QUERIES, 1000, filter=filter)
@@ -67,15 +67,15 @@ def ask(searcher: Searcher, number: int, facts: Facts) -> None:
         assert searcher.document(match.doc_id) == documents[match.row]
         assert len(searcher.vectors(match.doc_id)) > 0
     if filter is None:
-        facts.seen.append(
+        observed.seen.append(
             (before.commit_id, {document.doc_id: document for document in documents.values()})
         )
 
 
-def export(searcher: Searcher, number: int, facts: Facts) -> None:
-    """Read the whole snapshot with a pause in the middle: its ids, texts and vectors are of one commit."""
+def check_export(searcher: Searcher, number: int, observed: Observations) -> None:
+    """Read the whole snapshot with a pause: ids, texts and vectors must be of one commit."""
     del number
-    wanted = list(searcher.doc_ids())
+    expected = list(searcher.doc_ids())
     ids: list[str] = []
     documents: dict[str, Document] = {}
     for place, batch in enumerate(searcher.stored_passages(batch=16)):
@@ -83,35 +83,38 @@ def export(searcher: Searcher, number: int, facts: Facts) -> None:
         documents |= {document.doc_id: document for document, _ in batch.passages}
         if place == 0:
             time.sleep(PAUSE)
-    assert list(dict.fromkeys(ids)) == wanted
-    assert len(wanted) == len(searcher)
-    facts.seen.append((searcher.commit_info.commit_id, documents))
+    assert list(dict.fromkeys(ids)) == expected
+    assert len(expected) == len(searcher)
+    observed.seen.append((searcher.commit_info.commit_id, documents))
 
 
 def read_until(
-    end: float, index: Index, work: Callable[[Searcher, int, Facts], None], facts: Facts
+    end: float,
+    index: Index,
+    work: Callable[[Searcher, int, Observations], None],
+    observed: Observations,
 ) -> None:
-    """Ask again and again, each time in a new snapshot."""
+    """Read until the end, each time in a new snapshot."""
     number = 0
-    while time.monotonic() < end and not facts.errors:
+    while time.monotonic() < end and not observed.errors:
         try:
             searcher = index.searcher()
-            work(searcher, number, facts)
-            facts.commits.add(searcher.commit_info.commit_id)
+            work(searcher, number, observed)
+            observed.commits.add(searcher.commit_info.commit_id)
         except BaseException as error:  # noqa: BLE001 - the test shows it
-            facts.errors.append(error)
+            observed.errors.append(error)
             return
-        facts.rounds += 1
+        observed.rounds += 1
         number += 1
 
 
-def write_until(end: float, index: Index, model: Changes, facts: Facts) -> None:
+def write_until(end: float, index: Index, model: Changes, observed: Observations) -> None:
     """Add, replace, delete, commit, compact and refresh."""
     choices = random.Random(7)
-    while time.monotonic() < end and not facts.errors:
+    while time.monotonic() < end and not observed.errors:
         for _ in range(choices.randrange(4)):
-            gone = versioned(choices.randrange(NUMBERS), 0).doc_id
-            assert index.delete([gone]) == model.delete(gone)
+            doc_id = versioned(choices.randrange(NUMBERS), 0).doc_id
+            assert index.delete([doc_id]) == model.delete(doc_id)
         changed: dict[str, Document] = {}
         for number in choices.choices(range(NUMBERS), k=6):
             document = versioned(number, choices.randrange(3))
@@ -122,21 +125,23 @@ def write_until(end: float, index: Index, model: Changes, facts: Facts) -> None:
         model.commit()
         index.compact() if choices.random() < 0.3 else index.commit()
         index.refresh()
-        facts.states[index.commit_info.commit_id] = dict(model.committed)
+        observed.states[index.commit_info.commit_id] = dict(model.committed)
         time.sleep(0.002)
 
 
-def run_beside_a_writer(index: Index, model: Changes, seconds: float, readers: int = 6) -> Facts:
-    """Read in several threads while one writes; see `Facts`."""
-    facts, end = Facts(), time.monotonic() + seconds
-    facts.states[index.commit_info.commit_id] = dict(model.committed)
-    works = [ask] * (readers - 1) + [export]
+def read_during_writes(
+    index: Index, model: Changes, seconds: float, readers: int = 6
+) -> Observations:
+    """Read in several threads while one thread writes."""
+    observed, end = Observations(), time.monotonic() + seconds
+    observed.states[index.commit_info.commit_id] = dict(model.committed)
+    works = [check_round] * (readers - 1) + [check_export]
     threads = [
-        threading.Thread(target=read_until, args=(end, index, work, facts)) for work in works
+        threading.Thread(target=read_until, args=(end, index, work, observed)) for work in works
     ]
-    threads.append(threading.Thread(target=write_until, args=(end, index, model, facts)))
+    threads.append(threading.Thread(target=write_until, args=(end, index, model, observed)))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return facts
+    return observed

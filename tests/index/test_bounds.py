@@ -1,4 +1,4 @@
-"""The largest weights and scores against a look at everything."""
+"""Largest weights and score bounds, compared with an exhaustive computation."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ rows = st.dictionaries(st.integers(0, TERMS - 1), st.floats(0, 10, width=32), ma
 
 
 def stored(index: Index) -> np.ndarray:
-    """The stored weights of all live documents, [documents, terms]."""
+    """Return the stored weights of all live documents, [documents, terms]."""
     dense = np.zeros((len(index), TERMS))
     for place, doc_id in enumerate(index.doc_ids()):
         vector = index.vector(doc_id)
@@ -28,7 +28,9 @@ def stored(index: Index) -> np.ndarray:
 
 @settings(max_examples=30)
 @given(st.lists(st.lists(rows, max_size=6), max_size=3), st.sets(st.integers(0, 5)))
-def test_largest_weights(commits: list[list[dict[int, float]]], deleted: set[int]) -> None:
+def test_largest_weights_equal_those_of_all_vectors(
+    commits: list[list[dict[int, float]]], deleted: set[int]
+) -> None:
     with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", SPACE) as index:
         every = np.arange(TERMS, dtype=np.uint32)
         assert index.largest_weights(every).tolist() == [0.0] * TERMS
@@ -47,12 +49,12 @@ def test_largest_weights(commits: list[list[dict[int, float]]], deleted: set[int
         assert index.largest_weights(every[:0]).shape == (0,)
 
 
-def test_a_term_that_is_none(tmp_path: Path) -> None:
+def test_a_term_outside_the_vocabulary_is_refused(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index, pytest.raises(VectorError):
         index.largest_weights(np.array([TERMS], np.uint32))
 
 
-def test_word_bounds(tmp_path: Path) -> None:
+def test_word_bounds_are_the_scores_without_saturation(tmp_path: Path) -> None:
     texts = ["heart attack", "heart heart valve", "printer " * 50, "the heart of the printer"]
     documents = [Document(str(i), text) for i, text in enumerate(texts)]
     queries = ["heart printer", "heart heart", "nowhere", "", "the", "valve nowhere"]
@@ -66,12 +68,12 @@ def test_word_bounds(tmp_path: Path) -> None:
         bounds = index.word_bounds(queries)
         expected = [idf["heart"] + idf["printer"], 2 * idf["heart"], 0, 0, 0, idf["valve"]]
         assert bounds == pytest.approx(expected)
-        # Without any weight on repetition a score is the bound.
+        # With k1 = 0, repetitions do not count, and the best score equals the bound.
         for found, bound in zip(
             index.search_words(queries, 9, bm25=BM25(k1=0)), bounds, strict=True
         ):
             assert max([0.0, *found.scores]) == pytest.approx(bound if found else 0)
-        with pytest.raises(DataError, match="is the string"):
+        with pytest.raises(DataError, match="got the string"):
             index.word_bounds("heart")
     with (
         Index.create(tmp_path / "j", SPACE) as index,

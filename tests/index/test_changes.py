@@ -1,4 +1,4 @@
-"""Any sequence of changes leaves what a dictionary says, and is searched like an index made of it at once."""
+"""Random sequences of changes, compared with a dictionary and with an index built at once."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from change_model import (
     QUERIES,
     Changes,
     State,
-    all_found,
+    all_results,
     assert_holds,
     chunks_of,
     create,
@@ -37,14 +37,14 @@ steps = st.one_of(
     st.tuples(st.just("delete"), ids),
     st.tuples(
         st.sampled_from(
-            ["commit", "commit", "rollback", "reopen", "compact", "refresh", "look", "burst"]
+            ["commit", "commit", "rollback", "reopen", "compact", "refresh", "compare", "burst"]
         )
     ),
 )
 
 
-class Life:
-    """An index and a second reader, beside what they should hold."""
+class IndexHistory:
+    """An index and a second reader, with their expected content."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,28 +62,29 @@ class Life:
         assert len(self.index) == len(self.model.committed)
         assert len(self.reader) == len(self.seen)
 
-    def add(self, given: list[Document]) -> None:
+    def add(self, documents: list[Document]) -> None:
         present = self.model.present()
-        if any(present.get(document.doc_id, document) != document for document in given):
+        if any(present.get(document.doc_id, document) != document for document in documents):
             with pytest.raises(DuplicateDocument):
-                put(self.index, given, replace=False)
+                put(self.index, documents, replace=False)
         else:
-            assert put(self.index, given, replace=False) == sum(
-                [self.model.put(document) for document in given]
-            )
+            expected = sum([self.model.put(document) for document in documents])
+            assert put(self.index, documents, replace=False) == expected
 
-    def replace(self, given: list[Document]) -> None:
-        assert put(self.index, given) == sum([self.model.put(document) for document in given])
+    def replace(self, documents: list[Document]) -> None:
+        expected = sum([self.model.put(document) for document in documents])
+        assert put(self.index, documents) == expected
 
-    def delete(self, given: list[str]) -> None:
-        assert self.index.delete(given) == sum([self.model.delete(doc_id) for doc_id in given])
+    def delete(self, doc_ids: list[str]) -> None:
+        expected = sum([self.model.delete(doc_id) for doc_id in doc_ids])
+        assert self.index.delete(doc_ids) == expected
 
     def commit(self) -> None:
         self.model.commit()
         assert self.index.commit().documents == len(self.model.committed)
 
     def burst(self) -> None:
-        """So many small commits that segments are merged."""
+        """Make so many small commits that segments are merged."""
         self._bursts += 1
         for number in range(8):
             self.replace([versioned(number, (self._bursts + number) % 3)])
@@ -111,18 +112,18 @@ class Life:
         assert self.reader.refresh() == (self.index.commit_info != before)
         self.seen = self.model.committed
 
-    def look(self) -> None:
-        self._compare(self.index, self.model.committed)
-        self._compare(self.reader, self.seen)
+    def compare(self) -> None:
+        self._compare_with_rebuild(self.index, self.model.committed)
+        self._compare_with_rebuild(self.reader, self.seen)
 
-    def _compare(self, index: Index, state: State) -> None:
+    def _compare_with_rebuild(self, index: Index, state: State) -> None:
         assert_holds(index, state)
         self._rebuilds += 1
         with create_with(self.folder / f"rebuilt{self._rebuilds}", state) as rebuilt:
-            assert all_found(index) == all_found(rebuilt)
+            assert all_results(index) == all_results(rebuilt)
 
     def end(self) -> None:
-        self.look()
+        self.compare()
         for index in (self.index, self.reader):
             assert index.check() == []
             index.close()
@@ -131,23 +132,23 @@ class Life:
 
 
 @settings(max_examples=40)
-@given(given=st.lists(steps, max_size=25))
-def test_any_changes(given: list[tuple]) -> None:
+@given(sequence=st.lists(steps, max_size=25))
+def test_changes_match_the_model(sequence: list[tuple]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
-        life = Life(folder)
-        for step in given:
-            life.do(*step)
-        life.end()
+        history = IndexHistory(folder)
+        for step in sequence:
+            history.do(*step)
+        history.end()
     finally:
         shutil.rmtree(folder)
 
 
 @pytest.mark.slow
 @settings(max_examples=1000)
-@given(given=st.lists(steps, max_size=60))
-def test_any_changes_for_long(given: list[tuple]) -> None:
-    test_any_changes.hypothesis.inner_test(given)
+@given(sequence=st.lists(steps, max_size=60))
+def test_long_sequences_of_changes_match_the_model(sequence: list[tuple]) -> None:
+    test_changes_match_the_model.hypothesis.inner_test(sequence)
 
 
 # Chunks
@@ -182,8 +183,8 @@ def test_a_document_is_found_by_its_best_chunk(tmp_path: Path) -> None:
         assert index.check() == []
 
 
-def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
-    """More passages of one document than k: the search goes on until k documents are found."""
+def test_k_documents_are_found_among_many_chunks(tmp_path: Path) -> None:
+    """A document has more passages than k, so the search continues until it has k documents."""
     with Index.create(tmp_path / "i", SPACE) as index:
         documents = [Document(f"d{number}", "x" * 100) for number in range(4)]
         spans = [[(place, place + 1) for place in range(50)] for _ in documents]
@@ -198,10 +199,10 @@ def test_many_chunks_of_few_documents(tmp_path: Path) -> None:
             assert [found] == index.search(toy_vectors([{1: 1.0}]), k, exhaustive=True)
 
 
-# What a merge leaves
+# Merges
 
 
-def test_many_dead_passages_are_merged_away(tmp_path: Path) -> None:
+def test_a_merge_removes_many_dead_passages(tmp_path: Path) -> None:
     with create(tmp_path / "i") as index:
         put(index, [versioned(number, 0) for number in range(31) if number % 3])  # 20 passages
         index.commit()
@@ -217,7 +218,7 @@ def test_many_dead_passages_are_merged_away(tmp_path: Path) -> None:
         assert index.check() == []
 
 
-def test_everything_deleted(tmp_path: Path) -> None:
+def test_an_index_can_be_emptied_and_filled_again(tmp_path: Path) -> None:
     with create(tmp_path / "i") as index:
         put(index, [versioned(number, 0) for number in range(30)])
         index.commit()
@@ -229,20 +230,19 @@ def test_everything_deleted(tmp_path: Path) -> None:
         assert list((tmp_path / "i" / "segments").iterdir()) == []
         put(index, [versioned(3, 1)])
         index.commit()
-        assert [match.row for match in index.search(QUERIES[0:1])[0]] == [
-            30
-        ]  # no number is used again
+        (found,) = index.search(QUERIES[0:1])
+        assert [match.row for match in found] == [30]  # row numbers are never reused
 
 
-def test_an_old_snapshot_finds_what_was_deleted(tmp_path: Path) -> None:
+def test_an_old_snapshot_finds_deleted_documents(tmp_path: Path) -> None:
     state = {f"d{number}": versioned(number, 0) for number in range(12)}
     with create_with(tmp_path / "i", state) as index, Index.open(tmp_path / "i") as reader:
-        before = all_found(reader)
+        before = all_results(reader)
         put(index, [versioned(number, 1) for number in range(6)])
         index.delete(["d9"])
         index.compact()
         assert_holds(reader, state)
-        assert all_found(reader) == before
+        assert all_results(reader) == before
         with pytest.raises(UnknownDocument):
             index.document("d9")
         assert reader.refresh()
@@ -253,7 +253,7 @@ def test_an_old_snapshot_finds_what_was_deleted(tmp_path: Path) -> None:
 def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
     with create(tmp_path / "i") as index:
         put(index, [versioned(3, 0), versioned(4, 0)])
-        put(index, [versioned(3, 1)])  # while it waits
+        put(index, [versioned(3, 1)])  # replaces a document that is not committed yet
         index.commit()
         put(index, [versioned(3, 2)])
         index.commit()
@@ -263,10 +263,10 @@ def test_a_replacement_has_its_own_chunks(tmp_path: Path) -> None:
         ]
 
 
-def test_a_replacement_that_is_interrupted_deletes_nothing(
+def test_an_interrupted_replacement_deletes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is committed afterwards, as `ingest` does: the old document is there until the new one is."""
+    """`ingest` commits after an interruption, which must keep the old document."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

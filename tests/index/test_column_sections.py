@@ -1,4 +1,4 @@
-"""Columns on disk: round trips, merges, and what damage does."""
+"""Columns on disk: round trips, merges and damage."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_a_column_is_read_back(column_type: ColumnType, data: st.DataObject) -> 
 
 
 @given(types, st.data())
-def test_a_merge_equals_encoding_anew(column_type: ColumnType, data: st.DataObject) -> None:
+def test_a_merge_equals_a_new_encoding(column_type: ColumnType, data: st.DataObject) -> None:
     sources = data.draw(st.lists(per_passage(column_type), min_size=1, max_size=3))
     columns = [cases.column_of(column_type, values) for values in sources]
     order = []
@@ -59,7 +59,7 @@ def test_a_merge_equals_encoding_anew(column_type: ColumnType, data: st.DataObje
     assert found == encode_column(column_type, expected)
 
 
-def test_the_bytes_are_those_of_the_format() -> None:
+def test_the_bytes_follow_the_format() -> None:
     found = dict(encode_column(ColumnType.KEYWORD, [["b", "a"], [], ["é"]]))
     assert np.frombuffer(found[80], "<u4").tolist() == [3, 1, 3, 3]
     assert np.frombuffer(found[81], "<u4").tolist() == [0, 2, 2, 3]
@@ -74,8 +74,8 @@ def test_the_bytes_are_those_of_the_format() -> None:
     assert dict(encode_column(ColumnType.BOOLEAN, [[True], [False]]))[82] == b"\1\0"
 
 
-def sound(column: Column, passages: int) -> None:
-    """What a reader relies on."""
+def assert_sound(column: Column, passages: int) -> None:
+    """Check the invariants that a reader relies on."""
     lists = cases.values_in(column, passages)
     assert len(lists) == passages
     assert sum(map(len, lists)) == len(column.values)
@@ -84,7 +84,7 @@ def sound(column: Column, passages: int) -> None:
 
 @settings(max_examples=300)
 @given(types, st.data())
-def test_damage_is_an_error_or_another_sound_column(
+def test_damage_raises_an_error_or_gives_a_sound_column(
     column_type: ColumnType, data: st.DataObject
 ) -> None:
     values = data.draw(per_passage(column_type))
@@ -107,7 +107,7 @@ def test_damage_is_an_error_or_another_sound_column(
     except CorruptIndex as error:
         assert "damaged" in str(error)
     else:
-        sound(column, len(values))
+        assert_sound(column, len(values))
 
 
 def pack(dtype: str, *numbers: float) -> bytes:
@@ -117,25 +117,27 @@ def pack(dtype: str, *numbers: float) -> bytes:
 @pytest.mark.parametrize(
     ("column_type", "changes", "reason"),
     [
-        ("keyword", {80: pack("<u4", 1, 1, 3, 3)}, "type is number 1"),
-        ("keyword", {80: pack("<u4", 3, 2, 3, 3)}, "layout is 2"),
-        ("keyword", {80: pack("<u4", 3, 0, 3, 3)}, "3 values for 2 passages"),
-        ("keyword", {81: pack("<u4", 1, 2, 3)}, "places of its values"),
-        ("keyword", {81: pack("<u4", 0, 4, 3)}, "places of its values"),
-        ("keyword", {81: pack("<u4", 0, 3)}, "section 81 has not 12 bytes"),
-        ("keyword", {82: pack("<u4", 0, 1, 3)}, "past its 3 strings"),
-        ("keyword", {83: pack("<u8", 0, 1, 2, 2**63)}, "places of its strings"),
+        ("keyword", {80: pack("<u4", 1, 1, 3, 3)}, r"type must be 3 \(keyword\), got 1"),
+        ("keyword", {80: pack("<u4", 3, 2, 3, 3)}, "layout must be 0 or 1, got 2"),
+        ("keyword", {80: pack("<u4", 3, 0, 3, 3)}, "must have 2 values, one per passage, got 3"),
+        ("keyword", {81: pack("<u4", 1, 2, 3)}, "starts of its values"),
+        ("keyword", {81: pack("<u4", 0, 4, 3)}, "starts of its values"),
+        ("keyword", {81: pack("<u4", 0, 3)}, "section 81 must have 12 bytes, got 8 bytes"),
+        ("keyword", {82: pack("<u4", 0, 1, 3)}, "must be numbers of its 3 strings"),
+        ("keyword", {83: pack("<u8", 0, 1, 2, 2**63)}, "starts of its strings"),
         ("keyword", {83: pack("<u8", 0, 1, 3, 4)}, "UTF-8"),
-        ("keyword", {84: b"baxx"}, "do not ascend"),
-        ("keyword", {84: b"aaxx"}, "do not ascend"),
-        ("boolean", {82: b"\2\1\0"}, "neither 0 nor 1"),
-        ("boolean", {80: pack("<u4", 4, 1, 3, 1)}, "no keyword column"),
-        ("number", {82: pack("<f8", 1, 2, np.inf)}, "not finite"),
-        ("number", {82: pack("<f8", 1, 2, np.nan)}, "not finite"),
-        ("integer", {82: b""}, "section 82 has not 24 bytes"),
+        ("keyword", {84: b"baxx"}, "strings must ascend"),
+        ("keyword", {84: b"aaxx"}, "strings must ascend"),
+        ("boolean", {82: b"\2\1\0"}, "must be 0 or 1"),
+        ("boolean", {80: pack("<u4", 4, 1, 3, 1)}, "not a keyword column"),
+        ("number", {82: pack("<f8", 1, 2, np.inf)}, "must be finite"),
+        ("number", {82: pack("<f8", 1, 2, np.nan)}, "must be finite"),
+        ("integer", {82: b""}, "section 82 must have 24 bytes, got 0 bytes"),
     ],
 )
-def test_each_rule_is_checked(column_type: str, changes: dict[int, bytes], reason: str) -> None:
+def test_each_invariant_is_checked(
+    column_type: str, changes: dict[int, bytes], reason: str
+) -> None:
     values: dict[str, list[Any]] = {
         "keyword": [["a", "b"], ["é"]],
         "boolean": [[True, False], [True]],

@@ -1,4 +1,4 @@
-"""Ids beside the passages: the catalog's, whatever was merged, and never guessed where they are damaged."""
+"""Ids in segments: equal to those of the catalog after merges, and refused if damaged."""
 
 import sqlite3
 from pathlib import Path
@@ -11,25 +11,23 @@ from index_toys import SPACE, add_toys, make_toys, toy_vectors
 
 from lexpand import Document, Index
 from lexpand.errors import CorruptIndex
-from lexpand.index.doc_ids import STARTS, TEXT, DocIds, joined
+from lexpand.index.doc_ids import STARTS, TEXT, DocIds, concatenate
 
 ids = st.lists(st.text(max_size=6).filter(lambda text: text.isprintable()), max_size=8)
 
 
 @given(st.lists(ids, max_size=3), st.data())
-def test_what_is_taken_and_joined_is_what_lists_give(
-    lists: list[list[str]], data: st.DataObject
-) -> None:
-    taken, expected = [], []
+def test_take_and_concatenate_agree_with_lists(lists: list[list[str]], data: st.DataObject) -> None:
+    parts, expected = [], []
     for each in lists:
         kept = data.draw(
             st.lists(st.sampled_from(range(len(each))), unique=True).map(sorted)
             if each
             else st.just([])
         )
-        taken.append(DocIds.of(each).taken(np.array(kept, np.int64)))
+        parts.append(DocIds.of(each).take(np.array(kept, np.int64)))
         expected += [each[i] for i in kept]
-    whole = joined(taken)
+    whole = concatenate(parts)
     assert whole.at(np.arange(len(expected), dtype=np.uint32)) == expected
     opened = DocIds.open(
         {kind: np.frombuffer(raw, np.uint8) for kind, raw in whole.sections}.get, len(expected)
@@ -38,7 +36,7 @@ def test_what_is_taken_and_joined_is_what_lists_give(
     assert opened.at(np.arange(len(expected), dtype=np.uint32)[::-1]) == expected[::-1]
 
 
-def test_hits_are_named_after_replacing_deleting_and_merging(tmp_path: Path) -> None:
+def test_hits_have_their_ids_after_replacements_deletions_and_merges(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2, 3], [4])
     with Index.open(path) as index:
         index.replace([Document("d2", "Zoë's")], toy_vectors([{0: 1.0, 5: 2.0}]))
@@ -58,7 +56,7 @@ def test_hits_are_named_after_replacing_deleting_and_merging(tmp_path: Path) -> 
             index.compact()
 
 
-def test_an_id_that_is_not_the_catalogs_is_found(tmp_path: Path) -> None:
+def test_check_reports_an_id_that_differs_from_the_catalog(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         add_toys(index, 1, 2)
         index.commit()
@@ -76,12 +74,12 @@ def test_sections_of_another_size_are_refused() -> None:
         CorruptIndex, match="sections 96 and 97, the ids of its documents, are missing"
     ):
         DocIds.open({}.get, 2)
-    with pytest.raises(CorruptIndex, match="24 bytes for 3 passages"):
+    with pytest.raises(CorruptIndex, match="section 96 must have 32 bytes, got 24"):
         DocIds.open(sections.get, 3)
 
 
 @pytest.mark.parametrize("starts", [[0, 5], [3, 1], [2**63, 2**64 - 1], [0, 2]])
-def test_a_place_past_the_text_and_what_is_no_utf_8_are_refused(starts: list[int]) -> None:
+def test_ids_outside_the_text_or_not_in_utf_8_are_refused(starts: list[int]) -> None:
     damaged = DocIds(np.array(starts, np.uint64), np.frombuffer(b"\xc3\xff\xff", np.uint8))
     with pytest.raises(CorruptIndex, match="string 0 is damaged"):
         damaged.at(np.zeros(1, np.uint32))

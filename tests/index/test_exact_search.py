@@ -1,4 +1,4 @@
-"""The native search against its slow twin in NumPy: equal to the bit, on any collection."""
+"""Native search, compared to the bit with the reference implementation in NumPy."""
 
 import tempfile
 from pathlib import Path
@@ -22,8 +22,8 @@ from index_toys import (
 from lexpand import Index, SparseVectors
 from lexpand.errors import ContractMismatch, DataError, VectorError
 
-# Few different weights, so that scores tie; any weight, so that bounds round; and the ends of
-# float32.
+# A few distinct weights make ties, arbitrary weights make bounds that are rounded, and extreme
+# weights test the limits of float32.
 weights = (
     st.sampled_from([0.5, 1.0, 2.0])
     | st.floats(0, 10, width=32)
@@ -35,7 +35,7 @@ commits = st.lists(st.lists(rows, max_size=12), max_size=4)
 
 @settings(max_examples=40)
 @given(commits, st.lists(rows, min_size=1, max_size=5), st.integers(0, 60), st.integers(1, 4))
-def test_any_collection(
+def test_native_search_equals_exhaustive_search(
     commits: list[list[dict[int, float]]], queries: list[dict[int, float]], k: int, threads: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", SPACE) as index:
@@ -59,8 +59,8 @@ def test_any_collection(
     st.lists(st.lists(st.sampled_from([1.0, 2.0]), max_size=30), min_size=2, max_size=3),
     st.integers(1, 12),
 )
-def test_ties_keep_the_order_of_adding(commits: list[list[float]], k: int) -> None:
-    """One term, two weights: the expected list is plain sorting."""
+def test_ties_are_in_order_of_insertion(commits: list[list[float]], k: int) -> None:
+    """With one term and two weights, the expected result is a stable sort."""
     with tempfile.TemporaryDirectory() as folder, Index.create(Path(folder) / "i", SPACE) as index:
         count = 0
         for part in commits:
@@ -81,17 +81,19 @@ def test_ties_keep_the_order_of_adding(commits: list[list[float]], k: int) -> No
 
 @pytest.mark.parametrize("k", [1, 10, 100, 1000])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_real_texts(real: RealCollection, k: int, threads: int) -> None:
+def test_native_search_equals_exhaustive_search_on_real_texts(
+    real: RealCollection, k: int, threads: int
+) -> None:
     with Index.open(real.path) as index:
         assert index.info().segments == 3
         found = same_to_the_bit(index, real.queries, k, threads)
     assert max(map(len, found)) == min(k, 300)
 
 
-def test_scores_are_those_of_the_encoder_up_to_quantizing(real: RealCollection) -> None:
+def test_scores_equal_those_of_the_encoder_up_to_quantization(real: RealCollection) -> None:
     queries, vectors = (part.to_dense().astype(np.float64) for part in (real.queries, real.vectors))
     expected = queries @ vectors.T
-    # A stored weight is off by at most a scale, and a scale is the largest weight / 65535.
+    # A stored weight differs by at most a scale, and a scale is the largest weight / 65535.
     allowed = np.outer(queries.sum(axis=1), vectors.max(axis=1)) / 65_000
     place = {document.doc_id: i for i, document in enumerate(real.documents)}
     with Index.open(real.path) as index:
@@ -103,8 +105,8 @@ def test_scores_are_those_of_the_encoder_up_to_quantizing(real: RealCollection) 
             assert abs(hit.score - expected[at]) <= allowed[at]
 
 
-def test_more_passages_than_a_block_holds(tmp_path: Path) -> None:
-    """A segment of two blocks (2^16 passages each) and a small one."""
+def test_segments_of_several_blocks_are_searched_exactly(tmp_path: Path) -> None:
+    """There is a segment of two blocks (of 2^16 passages) and a small one."""
     random = np.random.default_rng(1)
     n = (1 << 16) + 500
     with Index.create(tmp_path / "i", SPACE) as index:
@@ -118,7 +120,7 @@ def test_more_passages_than_a_block_holds(tmp_path: Path) -> None:
         assert max(hit.row for hits in found for hit in hits) > 1 << 16
 
 
-def test_a_vocabulary_past_two_bytes(tmp_path: Path) -> None:
+def test_terms_of_more_than_two_bytes_are_searched_exactly(tmp_path: Path) -> None:
     random, terms = np.random.default_rng(2), (1 << 16) + 1000
     with Index.create(tmp_path / "i", space_of(terms)) as index:
         for start in (0, 40):
@@ -128,7 +130,7 @@ def test_a_vocabulary_past_two_bytes(tmp_path: Path) -> None:
         last = SparseVectors.from_rows([{terms - 1: 2.0, 1 << 16: 1.0}], terms)
         index.add([toy_document(80)], last)
         index.commit()
-        # The first has more terms than are searched by bounds (2^13).
+        # The first query has more terms than a search by bounds allows (2^13).
         long = SparseVectors(
             [0, 10_000],
             np.sort(random.choice(terms, 10_000, replace=False)),
@@ -146,7 +148,7 @@ def test_an_empty_index_has_no_hits(tmp_path: Path) -> None:
         assert index.search(toy_vectors([]), 10) == []
 
 
-def test_documents_without_terms_are_never_found(tmp_path: Path) -> None:
+def test_documents_without_terms_are_not_found(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         index.add([toy_document(0), toy_document(1)], toy_vectors([{}, {5: 1.0}]))
         index.commit()
@@ -155,13 +157,13 @@ def test_documents_without_terms_are_never_found(tmp_path: Path) -> None:
         assert index.vector("d0").weights.tolist() == []
 
 
-def test_what_cannot_be_searched(tmp_path: Path) -> None:
+def test_invalid_searches_are_refused(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         add_toys(index, 1)
         index.commit()
-        with pytest.raises(DataError, match="k is -1"):
+        with pytest.raises(DataError, match="k must be >= 0, got -1"):
             index.search(toy_vectors([{1: 1.0}]), -1)
-        with pytest.raises(VectorError, match=f"vectors over 17 terms; .* has {TERMS}"):
+        with pytest.raises(VectorError, match=f"over the {TERMS} terms of .*, got 17 terms"):
             index.search(toy_vectors([{1: 1.0}], 17))
         other = space_of(TERMS, "other", "1").model
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""Files that are not what they should be: the good rows are kept, the bad named, and damage has its place."""
+"""Bad files: valid rows are added, bad rows are reported, and damage is reported with its place."""
 
 import contextlib
 import json
@@ -38,36 +38,39 @@ def write(path: Path, *rows: object) -> Path:
 BAD_ROWS = {
     "negative": (
         {"id": "x", "vector": {"t1": -1}},
-        "'t1' has the weight -1: it must be a number, finite",
+        "the weight of the term 't1' must be a finite number >= 0, got -1",
     ),
-    "nan": ('{"id": "x", "vector": {"t1": NaN}}', "the weight nan"),
-    "infinite": ('{"id": "x", "vector": {"t1": Infinity}}', "the weight inf"),
-    "beyond float32": ('{"id": "x", "vector": {"t1": 1e39}}', "the weight 1e+39"),
-    "huge integer": ('{"id": "x", "vector": {"t1": 1' + "0" * 400 + "}}", "the weight 1000"),
-    "string": ({"id": "x", "vector": {"t1": "2"}}, "the weight '2'"),
-    "boolean": ({"id": "x", "vector": {"t1": True}}, "the weight True"),
-    "null": ({"id": "x", "vector": {"t1": None}}, "the weight None"),
-    "a list": ({"id": "x", "vector": [1, 2]}, "'vector' is of type list: it must be an object"),
-    "no vector": ({"id": "x"}, "'vector' is null or missing"),
+    "nan": ('{"id": "x", "vector": {"t1": NaN}}', ">= 0, got nan"),
+    "infinite": ('{"id": "x", "vector": {"t1": Infinity}}', ">= 0, got inf"),
+    "beyond float32": ('{"id": "x", "vector": {"t1": 1e39}}', ">= 0, got 1e+39"),
+    "huge integer": ('{"id": "x", "vector": {"t1": 1' + "0" * 400 + "}}", ">= 0, got 1000"),
+    "string": ({"id": "x", "vector": {"t1": "2"}}, ">= 0, got '2'"),
+    "boolean": ({"id": "x", "vector": {"t1": True}}, ">= 0, got True"),
+    "null": ({"id": "x", "vector": {"t1": None}}, ">= 0, got None"),
+    "a list": (
+        {"id": "x", "vector": [1, 2]},
+        "'vector' must be an object of weights by term, but is of type list",
+    ),
+    "no vector": ({"id": "x"}, "weights by term, but is null or missing"),
     "no id": ({"vector": {}}, "missing field 'doc_id'"),
     "lone surrogate": ('{"id": "x", "vector": {"\\ud800": 1}}', "surrogates not allowed"),
     "long": (
         {"id": "x", "vector": {f"w{i}": 1 for i in range(2**16 + 1)}},
-        "65537 terms; the limit is 65536",
+        "must have at most 65536 terms, got 65537",
     ),
-    "same id": ({"id": "good", "vector": {"t1": 9}}, "the id came before in this file"),
+    "same id": ({"id": "good", "vector": {"t1": 9}}, "the id must be unique in this file"),
     "no json": ("{", "invalid JSON"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_bad_row_is_named_and_the_others_kept(tmp_path: Path, name: str) -> None:
-    row, said = BAD_ROWS[name]
+def test_a_bad_row_is_reported_and_the_others_are_added(tmp_path: Path, name: str) -> None:
+    row, message = BAD_ROWS[name]
     path = write(tmp_path / "v.jsonl", GOOD, row, {**GOOD, "id": "last"})
     report = import_vectors(tmp_path / "new", path)
     (refused,) = report.refused
     assert (report.added, refused.place) == (2, f"{path}:2")
-    assert said in refused.reason
+    assert message in refused.reason
     with Index.open(tmp_path / "new") as index:
         assert stored(index) == {doc_id: {"t1": pytest.approx(1.5)} for doc_id in ("good", "last")}
         assert index.document("good").text == "text"
@@ -75,7 +78,7 @@ def test_a_bad_row_is_named_and_the_others_kept(tmp_path: Path, name: str) -> No
         read_vectors(path)
 
 
-def test_an_id_with_another_content_is_refused(tmp_path: Path) -> None:
+def test_an_id_with_other_content_is_refused(tmp_path: Path) -> None:
     import_vectors(tmp_path / "new", write(tmp_path / "v.jsonl", GOOD))
     path = write(tmp_path / "w.jsonl", {**GOOD, "contents": "other"}, {**GOOD, "id": "b"})
     report = import_vectors(tmp_path / "new", path)
@@ -88,14 +91,14 @@ def test_unknown_terms_are_counted_and_nothing_is_added(tmp_path: Path, commit_e
     Index.create(tmp_path / "i", SPACE).close()
     path = write(tmp_path / "v.jsonl", GOOD, {"id": "x", "vector": {"zebra": 1, "yak": 1, "t2": 1}})
     with pytest.raises(
-        VectorError, match="terms that the index's vocabulary lacks: 2, the first 'yak'"
+        VectorError, match=r"terms that the index's vocabulary lacks \(2, the first 'yak'\)"
     ):
         import_vectors(tmp_path / "i", path, commit_every=commit_every)
     with Index.open(tmp_path / "i") as index:
         assert len(index) == 0
 
 
-def test_another_models_vectors_are_refused(tmp_path: Path) -> None:
+def test_vectors_of_another_model_are_refused(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         other = VectorSpace(ModelId("other", "f" * 64), SPACE.vocabulary)
         for name in ("v.npz", "v.parquet"):
@@ -108,16 +111,16 @@ def test_another_models_vectors_are_refused(tmp_path: Path) -> None:
 
 
 def test_terms_are_matched_by_token(tmp_path: Path) -> None:
-    turned = VectorSpace(
-        ModelId("turned", "1" * 64), Vocabulary([f"t{i}" for i in reversed(range(20))])
+    reversed_space = VectorSpace(
+        ModelId("reversed", "1" * 64), Vocabulary([f"t{i}" for i in reversed(range(20))])
     )
     path = write(tmp_path / "v.jsonl", {"id": "x", "vector": {"t1": 1.0, "t5": 2.0, "t12": 3.0}})
-    with Index.create(tmp_path / "i", turned) as index:
+    with Index.create(tmp_path / "i", reversed_space) as index:
         import_vectors(index, path)
         assert stored(index) == {"x": pytest.approx({"t12": 3.0, "t5": 2.0, "t1": 1.0}, abs=1e-4)}
 
 
-def test_no_index_is_made_of_nothing(tmp_path: Path) -> None:
+def test_a_file_without_valid_rows_creates_no_index(tmp_path: Path) -> None:
     for rows in ([], ["{"], [{"id": "", "vector": {"a": 1}}]):
         with pytest.raises(DataError):
             import_vectors(tmp_path / "new", write(tmp_path / "v.jsonl", *rows))
@@ -126,17 +129,17 @@ def test_no_index_is_made_of_nothing(tmp_path: Path) -> None:
         import_vectors(tmp_path / "new", tmp_path / "absent.jsonl")
 
 
-def test_formats_that_nobody_knows(tmp_path: Path) -> None:
-    for arguments, said in (
-        (("v.txt", {}), r"does not say its format \(\.txt\)"),
-        (("v.npz", {"format": "csv"}), "no format 'csv'"),
-        (("v.ciff.gz", {}), "only jsonl is read and written compressed"),
-        (("v.npz", {"scale": 2}), "npz holds weights as they are"),
+def test_unknown_formats_and_invalid_scales_are_refused(tmp_path: Path) -> None:
+    for arguments, message in (
+        (("v.txt", {}), r"is unknown from its suffix \(\.txt\)"),
+        (("v.npz", {"format": "csv"}), "must be one of .*, got 'csv'"),
+        (("v.ciff.gz", {}), "only jsonl can be compressed, not ciff"),
+        (("v.npz", {"scale": 2}), "npz stores weights unscaled"),
     ):
-        with pytest.raises(DataError, match=said):
+        with pytest.raises(DataError, match=message):
             read_vectors(tmp_path / arguments[0], **arguments[1])
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(DataError, match="scale is"):
+        with pytest.raises(DataError, match="scale must be finite and > 0, got"):
             read_vectors(write(tmp_path / "v.jsonl", GOOD), scale=scale)
 
 
@@ -144,8 +147,8 @@ def ciff(*messages: bytes) -> bytes:
     return b"".join(varint(len(message)) + message for message in messages)
 
 
-def listed(term: str, *pairs: tuple[int, int], df: int | None = None) -> bytes:
-    """A list as protobuf writes it: what is 0 is left out, and what is negative is 64 bits long."""
+def encode_list(term: str, *pairs: tuple[int, int], df: int | None = None) -> bytes:
+    """Encode a list like protobuf: without zeros, and with negative numbers of 64 bits."""
     postings = b"".join(
         field(4, b"".join(field(i, v % 2**64) for i, v in enumerate(pair, 1) if v))
         for pair in pairs
@@ -159,11 +162,11 @@ def listed(term: str, *pairs: tuple[int, int], df: int | None = None) -> bytes:
 
 
 DOCS = [doc_record(0, "a", 3), doc_record(1, "b", 5)]
-TWO = listed("x", (0, 3), (1, 5))
+TWO = encode_list("x", (0, 3), (1, 5))
 
 
-def test_ciff_of_others(tmp_path: Path) -> None:
-    """Zeros left out, unknown fields, documents in another order, fields in another order."""
+def test_a_ciff_file_of_another_program_is_read(tmp_path: Path) -> None:
+    """Zeros are left out, fields are unknown, and documents and fields are in another order."""
     path = tmp_path / "v.ciff"
     postings = [
         TWO + field(99, b"new"),
@@ -176,22 +179,22 @@ def test_ciff_of_others(tmp_path: Path) -> None:
     assert next(iter(read_vectors(path, scale=2).vectors.as_dicts())) == {0: 1.5}
 
 
-def test_the_quick_way_through_postings_is_the_slow_one() -> None:
+def test_vectorized_posting_encoding_equals_the_simple_one() -> None:
     docids, tfs = np.array([0, 1, 300, 70_000]), np.array([1, 200, 70_000, 3])
     written = postings_list("x", docids, tfs)
-    assert written == listed("x", (0, 1), (1, 200), (299, 70_000), (69_700, 3)).replace(
+    assert written == encode_list("x", (0, 1), (1, 200), (299, 70_000), (69_700, 3)).replace(
         field(3, 7), field(3, int(tfs.sum()))
     ).replace(field(4, field(2, 1)), field(4, field(1, 0) + field(2, 1)))
 
 
-DAMAGES = {
-    "the version is 2": (ciff(field(1, 2)), 1, "has version 2"),
-    "no lists": (ciff(Header(0, 1).to_bytes()), 0, "counts 0 postings lists"),
-    "too many lists": (ciff(Header(2**30, 1).to_bytes()), 0, "counts 1073741824 postings lists"),
+DAMAGED_FILES = {
+    "the version is 2": (ciff(field(1, 2)), 1, "version in the header must be 1, got 2"),
+    "no lists": (ciff(Header(0, 1).to_bytes()), 0, "posting lists, got 0"),
+    "too many lists": (ciff(Header(2**30, 1).to_bytes()), 0, "posting lists, got 1073741824"),
     "a list is missing": (
         ciff(Header(1, 0).to_bytes()),
         None,
-        "ends where postings list 1 of 1 should be",
+        "ends where posting list 1 of 1 should be",
     ),
     "a document is missing": (
         ciff(Header(1, 2).to_bytes(), TWO, DOCS[0]),
@@ -203,28 +206,28 @@ DAMAGES = {
         None,
         "3 bytes follow the last document",
     ),
-    "docids stand": (
-        ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), (0, 1)), *DOCS),
+    "docids repeat": (
+        ciff(Header(1, 2).to_bytes(), encode_list("x", (0, 1), (0, 1)), *DOCS),
         None,
-        "do not ascend",
+        "must ascend",
     ),
-    "docids fall": (
-        ciff(Header(1, 2).to_bytes(), listed("x", (1, 1), (-1, 1)), *DOCS),
+    "docids descend": (
+        ciff(Header(1, 2).to_bytes(), encode_list("x", (1, 1), (-1, 1)), *DOCS),
         None,
-        "do not ascend",
+        "must ascend",
     ),
     "docid too large": (
-        ciff(Header(1, 2).to_bytes(), listed("x", (2, 1)), *DOCS),
+        ciff(Header(1, 2).to_bytes(), encode_list("x", (2, 1)), *DOCS),
         None,
-        "has the docid 2; the header",
+        "below the header's 2 documents, got 2",
     ),
     "negative tf": (
-        ciff(Header(1, 2).to_bytes(), listed("x", (0, -4)), *DOCS),
+        ciff(Header(1, 2).to_bytes(), encode_list("x", (0, -4)), *DOCS),
         None,
-        "the tf -4 in its posting 1",
+        r"the tf in posting 1 of the term 'x' must be from 0 to 2\^31 - 1, got -4",
     ),
     "wrong df": (
-        ciff(Header(1, 2).to_bytes(), listed("x", (0, 1), df=2), *DOCS),
+        ciff(Header(1, 2).to_bytes(), encode_list("x", (0, 1), df=2), *DOCS),
         None,
         "1 postings, but its df is 2",
     ),
@@ -234,11 +237,11 @@ DAMAGES = {
         "the docid 0 of document 2",
     ),
     "an unknown document": (
-        ciff(Header(1, 1).to_bytes(), listed("x"), DOCS[1]),
+        ciff(Header(1, 1).to_bytes(), encode_list("x"), DOCS[1]),
         None,
         "not below the header's 1",
     ),
-    "no UTF-8": (ciff(Header(1, 0).to_bytes(), field(1, b"\xff")), None, "no UTF-8"),
+    "not UTF-8": (ciff(Header(1, 0).to_bytes(), field(1, b"\xff")), None, "must be UTF-8"),
     "a long length": (
         ciff(Header(1, 0).to_bytes()) + varint(2**40),
         None,
@@ -250,20 +253,20 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_ciff_has_its_byte(tmp_path: Path, name: str) -> None:
-    data, offset, said = DAMAGES[name]
+@pytest.mark.parametrize("name", DAMAGED_FILES)
+def test_the_error_of_a_damaged_ciff_file_has_the_offset(tmp_path: Path, name: str) -> None:
+    data, offset, message = DAMAGED_FILES[name]
     path = tmp_path / "v.ciff"
     path.write_bytes(data)
     with pytest.raises(
-        SourceError, match=rf"v\.ciff is no CIFF file, cut short or damaged, at byte \d+: .*{said}"
-    ) as e:
+        SourceError, match=rf"v\.ciff is not a CIFF file, .*, at byte \d+: .*{message}"
+    ) as error:
         read_vectors(path)
     if offset is not None:
-        assert f"at byte {offset}:" in str(e.value)
+        assert f"at byte {offset}:" in str(error.value)
 
 
-def test_a_term_twice_and_bad_ids(tmp_path: Path) -> None:
+def test_repeated_terms_and_bad_ids_in_ciff_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.ciff"
     path.write_bytes(ciff(Header(2, 2).to_bytes(), TWO, TWO, *DOCS))
     with pytest.raises(SourceError, match="'x' is in the vocabulary twice"):
@@ -281,9 +284,9 @@ def small_ciff(folder: Path) -> bytes:
     return (folder / "v.ciff").read_bytes()
 
 
-def test_ciff_cut_at_every_byte(tmp_path: Path) -> None:
+def test_a_ciff_file_truncated_at_any_byte_is_refused(tmp_path: Path) -> None:
     whole = small_ciff(tmp_path)
-    path = tmp_path / "cut.ciff"
+    path = tmp_path / "truncated.ciff"
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(SourceError, match=r"at byte \d+: "):
@@ -293,7 +296,7 @@ def test_ciff_cut_at_every_byte(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_ciff_with_any_byte_changed_raises_nothing_else(tmp_path: Path) -> None:
+def test_a_changed_byte_in_ciff_raises_only_source_errors(tmp_path: Path) -> None:
     whole = small_ciff(tmp_path)
     path = tmp_path / "changed.ciff"
     for place in range(len(whole)):
@@ -303,13 +306,13 @@ def test_ciff_with_any_byte_changed_raises_nothing_else(tmp_path: Path) -> None:
                 read_vectors(path, on_bad_row=lambda _: None)
 
 
-def test_damaged_jsonl_keeps_what_came_before(tmp_path: Path) -> None:
+def test_a_truncated_jsonl_file_is_refused(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         export_index(index, tmp_path / "v.jsonl.gz")
-    cut = tmp_path / "cut.jsonl.gz"
-    cut.write_bytes((tmp_path / "v.jsonl.gz").read_bytes()[:-9])
+    truncated = tmp_path / "truncated.jsonl.gz"
+    truncated.write_bytes((tmp_path / "v.jsonl.gz").read_bytes()[:-9])
     with pytest.raises(SourceError, match="damaged or cut short"):
-        import_vectors(tmp_path / "new", cut)
+        import_vectors(tmp_path / "new", truncated)
 
 
 def npz(path: Path, **beside: object) -> Path:
@@ -319,21 +322,21 @@ def npz(path: Path, **beside: object) -> Path:
     return path
 
 
-def test_npz_without_what_it_needs(tmp_path: Path) -> None:
+def test_npz_files_with_missing_members_are_refused(tmp_path: Path) -> None:
     tokens = list(SPACE.vocabulary.tokens)
-    for beside, said in (
-        ({}, "has no 'ids' beside"),
-        ({"ids": ["a"]}, "has no 'vocabulary' beside"),
+    for beside, message in (
+        ({}, "must have the member 'ids'"),
+        ({"ids": ["a"]}, "must have the member 'vocabulary'"),
         ({"ids": ["a", "b"], "vocabulary": tokens}, "2 ids for 1 vectors"),
         ({"ids": ["a"], "vocabulary": tokens[:-1]}, "15 tokens for 16 terms"),
         ({"ids": ["a"], "vocabulary": ["t"] * 16}, "in the vocabulary twice"),
         (
             {"ids": ["a"], "vocabulary": tokens, "documents": [7]},
-            "how its documents were encoded cannot be read",
+            "how its documents were encoded is invalid",
         ),
         (
             {"ids": ["a"], "vocabulary": tokens, "documents": {"dtype": "int3"}},
-            "how its documents were encoded",
+            "how its documents were encoded is invalid",
         ),
         (
             {
@@ -341,10 +344,10 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
                 "vocabulary": tokens,
                 "documents": {"long": {"policy": "x"}},
             },
-            "how its documents were encoded cannot be read",
+            "how its documents were encoded is invalid",
         ),
     ):
-        with pytest.raises(SourceError, match=said):
+        with pytest.raises(SourceError, match=message):
             read_vectors(npz(tmp_path / "v.npz", **beside))
     refused: list[RowError] = []
     path = npz(tmp_path / "v.npz", ids=[3], vocabulary=tokens)
@@ -352,7 +355,7 @@ def test_npz_without_what_it_needs(tmp_path: Path) -> None:
     assert [row.place for row in refused] == [f"{path}:row 1"]
 
 
-def test_npz_with_any_byte_changed(tmp_path: Path) -> None:
+def test_a_changed_byte_in_npz_raises_only_source_errors(tmp_path: Path) -> None:
     whole = npz(
         tmp_path / "v.npz", ids=["a"], vocabulary=list(SPACE.vocabulary.tokens)
     ).read_bytes()
@@ -378,36 +381,38 @@ def parquet(path: Path, change: Callable[[dict], object] = lambda _: None) -> Pa
     return path
 
 
-def test_parquet_of_others(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="names no vocabulary"):
+def test_a_parquet_file_of_another_program_is_read(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="has no vocabulary"):
         import_vectors(tmp_path / "new", parquet(tmp_path / "v.parquet"))
     with Index.create(tmp_path / "i", SPACE) as index:
         assert import_vectors(index, parquet(tmp_path / "v.parquet")).added == 3
         assert stored(index)["a"] == pytest.approx({"t1": 1.0, "t2": 2.0}, abs=1e-4)
     path = tmp_path / "w.parquet"
-    for change, said in (
-        (lambda c: c["terms"].__setitem__(1, [16]), "the term 16 is outside"),
-        (lambda c: c["terms"].__setitem__(0, [1, 1]), "the term 1 is there twice"),
+    for change, message in (
+        (lambda c: c["terms"].__setitem__(1, [16]), "the size of the vocabulary, 16, got 16"),
+        (lambda c: c["terms"].__setitem__(0, [1, 1]), "the term 1 occurs twice"),
         (lambda c: c["terms"].__setitem__(1, None), "must be lists"),
-        (lambda c: c["weights"].__setitem__(0, [1.0]), "a weight for each term"),
-        (lambda c: c["weights"].__setitem__(1, [-3.0]), "'t0' has the weight -3.0"),
-        (lambda c: c["weights"].__setitem__(1, [float("nan")]), "'t0' has the weight nan"),
-        (lambda c: c["id"].__setitem__(1, "a"), "the id came before"),
+        (lambda c: c["weights"].__setitem__(0, [1.0]), "lists of the same length"),
+        (lambda c: c["weights"].__setitem__(1, [-3.0]), "'t0' must be a finite number >= 0"),
+        (lambda c: c["weights"].__setitem__(1, [float("nan")]), ">= 0, got nan"),
+        (lambda c: c["id"].__setitem__(1, "a"), "the id must be unique"),
         (lambda c: c["id"].__setitem__(1, ""), "must be a non-empty string"),
     ):
         refused: list[RowError] = []
         parquet(path, change)
         found = read_vectors(path, vocabulary=SPACE.vocabulary, on_bad_row=refused.append)
         assert len(found.ids) == 2
-        assert [said in row.reason and row.place.startswith(f"{path}:row ") for row in refused] == [
-            True
-        ], refused
+        assert [
+            message in row.reason and row.place.startswith(f"{path}:row ") for row in refused
+        ] == [True], refused
     path.write_bytes(b"none")
-    with pytest.raises(SourceError, match="no Parquet file"):
+    with pytest.raises(SourceError, match="not a Parquet file"):
         read_vectors(path)
 
 
-def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_without_pyarrow_raises_missing_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parquet(tmp_path / "v.parquet")
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -421,7 +426,7 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not (tmp_path / "w.parquet").exists()
 
 
-def test_vectors_are_those_of_the_file_s_model(tmp_path: Path) -> None:
+def test_vectors_have_the_model_of_the_file(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         for name, model in (
             ("v.npz", SPACE.model),
@@ -435,7 +440,7 @@ def test_vectors_are_those_of_the_file_s_model(tmp_path: Path) -> None:
             assert vectors.model == model
 
 
-def test_a_weight_too_small_for_a_float32_costs_its_row_alone(tmp_path: Path) -> None:
+def test_a_weight_too_small_for_a_float32_refuses_only_its_row(tmp_path: Path) -> None:
     rows = [
         {"id": "a", "contents": "x", "vector": {"t1": 1.5, "t2": 1e-50}},
         {"id": "b", "contents": "y", "vector": {"t1": 1.5, "t3": 2}},
@@ -447,7 +452,4 @@ def test_a_weight_too_small_for_a_float32_costs_its_row_alone(tmp_path: Path) ->
     assert report.added == 1
     (refused,) = report.refused
     assert (refused.place, refused.doc_id) == (f"{tmp_path / 'v.jsonl'}:1", "a")
-    assert (
-        "the term 't2' has the weight 1e-50: too small for a float32; drop the term"
-        in refused.reason
-    )
+    assert "'t2' is too small for a float32, got 1e-50: drop the term" in refused.reason

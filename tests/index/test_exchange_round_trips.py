@@ -1,4 +1,4 @@
-"""Index -> file -> index: the same stored weights within the format's precision, the same ranking."""
+"""Export and import: equal weights within the precision of the format, and equal rankings."""
 
 import gzip
 import json
@@ -44,32 +44,34 @@ ROWS = st.lists(
 
 
 @pytest.mark.parametrize("name", FLOATS)
-@pytest.mark.parametrize("made", [False, True], ids=["new index", "same space"])
-def test_floats_come_back(real: RealCollection, tmp_path: Path, name: str, made: bool) -> None:
+@pytest.mark.parametrize("same_space", [False, True], ids=["new index", "same space"])
+def test_float_weights_are_restored(
+    real: RealCollection, tmp_path: Path, name: str, same_space: bool
+) -> None:
     with Index.open(real.path) as index:
         report = export_index(index, tmp_path / name)
         assert (report.documents, report.dropped) == (300, 0)
-        if made:
+        if same_space:
             Index.create(tmp_path / "new", index.space).close()
         found = import_vectors(tmp_path / "new", tmp_path / name)
         assert (found.added, found.refused, found.unchanged) == (300, [], 0)
         with Index.open(tmp_path / "new") as copy:
             assert copy.check() == []
-            expected, there = stored(index), stored(copy)
-            assert list(expected) == list(there)
+            expected, restored = stored(index), stored(copy)
+            assert list(expected) == list(restored)
             for doc_id, weights in expected.items():
-                assert there[doc_id] == pytest.approx(weights, rel=1e-6)
-            if not made and "jsonl" in name:
+                assert restored[doc_id] == pytest.approx(weights, rel=1e-6)
+            if not same_space and "jsonl" in name:
                 assert copy.space.model == (f"imported:{name}", copy.space.vocabulary.sha256)
                 assert (copy.space.location, copy.space.encoding) == ("", DocumentEncoding())
                 return
             assert copy.space.model == index.space.model
-            for ours, theirs in zip(
+            for own, copied in zip(
                 index.search(real.queries), same_to_the_bit(copy, real.queries, 10), strict=True
             ):
-                assert [match.doc_id for match in ours] == [match.doc_id for match in theirs]
-                assert [match.score for match in ours] == pytest.approx(
-                    [match.score for match in theirs]
+                assert [match.doc_id for match in own] == [match.doc_id for match in copied]
+                assert [match.score for match in own] == pytest.approx(
+                    [match.score for match in copied]
                 )
 
 
@@ -77,7 +79,7 @@ ENCODING = DocumentEncoding(77, pruning=Pruning(top=20), title_weight=0.25, dtyp
 
 
 @pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
-def test_how_documents_were_encoded_comes_back(tmp_path: Path, name: str) -> None:
+def test_the_document_encoding_is_restored(tmp_path: Path, name: str) -> None:
     space = replace(SPACE, encoding=ENCODING)
     with Index.create(tmp_path / "a", space) as index:
         index.add([toy_document(1)], toy_vectors([{3: 1.5}]))
@@ -102,7 +104,7 @@ def test_how_documents_were_encoded_comes_back(tmp_path: Path, name: str) -> Non
         ),
     ],
 )
-def test_what_was_encoded_otherwise_is_refused(
+def test_documents_encoded_differently_are_refused(
     tmp_path: Path, name: str, change: dict[str, Any], message: str
 ) -> None:
     for folder, space in {
@@ -122,7 +124,7 @@ def test_what_was_encoded_otherwise_is_refused(
 
 @given(rows=ROWS, name=st.sampled_from([*FLOATS, "v.ciff"]))
 @settings(max_examples=60)
-def test_any_vectors_come_back(rows: list[dict[int, float]], name: str) -> None:
+def test_random_vectors_are_restored(rows: list[dict[int, float]], name: str) -> None:
     with (
         TemporaryDirectory() as folder,
         fill(
@@ -145,7 +147,7 @@ def test_any_vectors_come_back(rows: list[dict[int, float]], name: str) -> None:
                 assert found.get(token, 0.0) == pytest.approx(weight, abs=largest / 255 / 2 * 1.001)
 
 
-def test_jsonl_is_what_anserini_reads(tmp_path: Path) -> None:
+def test_jsonl_is_in_the_format_of_anserini(tmp_path: Path) -> None:
     with fill(
         tmp_path / "a", [toy_document(1), toy_document(2)], toy_vectors([{3: 1.5, 4: 0.001}, {}])
     ) as index:
@@ -167,7 +169,7 @@ def test_jsonl_is_what_anserini_reads(tmp_path: Path) -> None:
         assert copy.document("d1").text == "title 1 a text 1"
 
 
-def test_deleted_documents_stay_behind(tmp_path: Path) -> None:
+def test_deleted_documents_are_not_exported(tmp_path: Path) -> None:
     documents = [toy_document(i) for i in range(4)]
     with fill(tmp_path / "a", documents, toy_vectors([{i: 1.0} for i in range(4)])) as index:
         index.delete(["d1"])
@@ -177,7 +179,7 @@ def test_deleted_documents_stay_behind(tmp_path: Path) -> None:
             assert read_vectors(tmp_path / name).ids == ["d0", "d2", "d3"]
 
 
-def test_ciff_by_another_decoder(tmp_path: Path) -> None:
+def test_ciff_is_read_by_another_decoder(tmp_path: Path) -> None:
     rows = [{1: 2.0, 2: 1.0}, {}, {2: 4.0, 3: 0.001}, {15: 1.0}]
     with fill(tmp_path / "a", [toy_document(i) for i in range(4)], toy_vectors(rows)) as index:
         report = export_index(index, tmp_path / "v.ciff", scale=100)
@@ -201,7 +203,7 @@ def test_ciff_by_another_decoder(tmp_path: Path) -> None:
         assert stored(copy)["d2"] == pytest.approx({"t2": 4.0})
 
 
-def test_ciff_of_many_documents(tmp_path: Path) -> None:
+def test_ciff_of_many_documents_is_read_by_another_decoder(tmp_path: Path) -> None:
     vectors = random_vectors(np.random.default_rng(5), 3000, TERMS, 9)
     with fill(tmp_path / "a", [toy_document(i) for i in range(3000)], vectors) as index:
         export_index(index, tmp_path / "v.ciff")
@@ -228,22 +230,22 @@ def test_ciff_of_many_documents(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=20))
-def test_varints_agree_with_their_slow_twin(values: list[int]) -> None:
-    slow = b"".join(map(varint, values))
-    assert varints(np.array(values, np.int64)) == slow
+def test_vectorized_varints_equal_the_simple_ones(values: list[int]) -> None:
+    expected = b"".join(map(varint, values))
+    assert varints(np.array(values, np.int64)) == expected
     assert varint_lengths(np.array(values, np.int64)).tolist() == [
         len(varint(value)) for value in values
     ]
-    read = read_varints(slow)
+    read = read_varints(expected)
     assert read is not None and read[0].tolist() == values
     place, found = 0, []
-    while place < len(slow):
-        value, place = read_varint(slow, place)
+    while place < len(expected):
+        value, place = read_varint(expected, place)
         found.append(value)
     assert found == values
 
 
-def test_again_adds_nothing(tmp_path: Path) -> None:
+def test_a_repeated_import_adds_nothing(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         export_index(index, tmp_path / "v.npz")
     assert import_vectors(tmp_path / "b", tmp_path / "v.npz").added == 1
@@ -251,21 +253,21 @@ def test_again_adds_nothing(tmp_path: Path) -> None:
     assert (again.added, again.unchanged, again.refused) == (0, 1, [])
 
 
-def test_the_npz_is_a_file_of_sparse_vectors(tmp_path: Path) -> None:
+def test_an_npz_export_is_a_file_of_sparse_vectors(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         export_index(index, tmp_path / "v.npz")
     loaded = SparseVectors.load(tmp_path / "v.npz")
     assert (loaded.as_dict(0), loaded.model) == ({3: pytest.approx(1.5)}, SPACE.model)
 
 
-def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{3: 1.5}])) as index:
         (tmp_path / "v.ciff").write_text("mine")
-        with pytest.raises(DataError, match="is there already"):
+        with pytest.raises(DataError, match="already exists"):
             export_index(index, tmp_path / "v.ciff")
         assert (tmp_path / "v.ciff").read_text() == "mine"
         export_index(index, tmp_path / "v.ciff", overwrite=True)
         assert read_vectors(tmp_path / "v.ciff").ids == ["d1"]
-        with pytest.raises(DataError, match="beyond 2"):
+        with pytest.raises(DataError, match=r"larger than 2\^31 - 1"):
             export_index(index, tmp_path / "w.ciff", scale=1e30)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "v.ciff"]

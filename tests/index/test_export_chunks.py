@@ -1,4 +1,4 @@
-"""Exports of indexes whose documents are in chunks, with their metadata, and of indexes without postings."""
+"""Exports of documents in chunks, with their metadata, and of indexes without postings."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ def chunked(tmp_path: Path) -> Index:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_a_passage(chunked: Index, tmp_path: Path, name: str) -> None:
+def test_an_export_has_a_row_per_passage(chunked: Index, tmp_path: Path, name: str) -> None:
     report = export_index(chunked, tmp_path / name)
     assert (report.documents, report.passages, report.weights) == (2, 3, 3)
     ids, vectors, vocabulary = read_vectors(tmp_path / name)
@@ -41,7 +41,7 @@ def test_a_row_a_passage(chunked: Index, tmp_path: Path, name: str) -> None:
     ]
 
 
-def test_rows_of_passages_as_json(chunked: Index, tmp_path: Path) -> None:
+def test_jsonl_rows_of_passages_have_all_fields(chunked: Index, tmp_path: Path) -> None:
     export_index(chunked, tmp_path / "v.jsonl.gz", scale=10)
     with gzip.open(tmp_path / "v.jsonl.gz", "rt") as file:
         rows = [json.loads(line) for line in file]
@@ -74,7 +74,7 @@ def test_rows_of_passages_as_json(chunked: Index, tmp_path: Path) -> None:
     ]
 
 
-def test_rows_of_passages_as_parquet(chunked: Index, tmp_path: Path) -> None:
+def test_parquet_rows_of_passages_have_all_columns(chunked: Index, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     export_index(chunked, tmp_path / "v.parquet")
     rows = parquet.read_table(tmp_path / "v.parquet").to_pylist()
@@ -104,7 +104,7 @@ def test_passages_are_imported_as_documents(chunked: Index, tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", ["v.jsonl", "v.parquet"])
-def test_metadata_and_text_come_back(tmp_path: Path, name: str) -> None:
+def test_metadata_and_text_are_restored(tmp_path: Path, name: str) -> None:
     document = Document("a", "a text", "", {"n": 1, "metadata": {"deep": [True]}, "span": "x"})
     with fill(tmp_path / "a", [document, Document("b", "")], toy_vectors([{1: 1.0}, {}])) as index:
         export_index(index, tmp_path / name)
@@ -115,7 +115,7 @@ def test_metadata_and_text_come_back(tmp_path: Path, name: str) -> None:
         assert copy.document("b") == Document("b", "")
 
 
-def test_an_id_that_looks_like_a_passage(tmp_path: Path) -> None:
+def test_a_passage_id_that_is_taken_gets_a_second_hash_sign(tmp_path: Path) -> None:
     with Index.create(tmp_path / "a", SPACE) as index:
         documents = [Document("x", "one two"), Document("x#1", "three")]
         index.add(
@@ -129,7 +129,7 @@ def test_an_id_that_looks_like_a_passage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_index_without_postings(tmp_path: Path, name: str) -> None:
+def test_an_index_without_postings_can_be_exported(tmp_path: Path, name: str) -> None:
     with fill(tmp_path / "a", [toy_document(1)], toy_vectors([{}])) as index:
         report = export_index(index, tmp_path / name)
         assert (report.documents, report.weights, report.empty) == (1, 0, 1)

@@ -1,4 +1,4 @@
-"""A fault at every single call that changes a file: the index holds what was promised, or the commit under way."""
+"""Faults at every call that changes a file: the index holds the last commit or the next one."""
 
 import json
 import os
@@ -22,16 +22,15 @@ HERE = Path(__file__).parent
 Round = Callable[..., dict]
 
 KILLED = -9
-# Those that end the process at once; those that it is told of, which it may survive.
+# The faults that end the process.
 KILLS = ["kill before", "kill after"]
-ERRORS = ["fail", "full"]
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc")
     if not sys.platform.startswith("linux") or compiler is None:
-        pytest.skip("faults are made by a preloaded library: Linux and a C compiler are needed")
+        pytest.skip("faults need a preloaded library, and so Linux and a C compiler")
     path = tmp_path_factory.mktemp("shim") / "faults.so"
     subprocess.run(
         [compiler, "-O1", "-shared", "-fPIC", "-o", path, HERE / "faults.c", "-ldl"], check=True
@@ -48,7 +47,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def one_round(shim: Path, prepared: Path, tmp_path: Path) -> Iterator[Round]:
-    """Gives a function that lets a writer meet a fault, in a fresh copy of the index at `tmp_path / "i"`."""
+    """Yield a function that runs a writer with a fault on a fresh index at `tmp_path / "i"`."""
     command = [sys.executable, str(HERE / "fault_rounds.py")]
     environment = {**os.environ, "LD_PRELOAD": str(shim)}
     with subprocess.Popen(
@@ -75,7 +74,11 @@ def one_round(shim: Path, prepared: Path, tmp_path: Path) -> Iterator[Round]:
 
 
 def rounds_of(kinds: str) -> list[tuple[int, str, str]]:
-    """Every call, fault, and what the writer does afterwards. Killed before a call is killed after the last one."""
+    """Return every combination of call, fault and reaction of the writer.
+
+    A kill before a call equals a kill after the previous one, so it is tried only at the first
+    call.
+    """
     found = [(1, "kill before", "die")]
     for number, kind in enumerate(kinds, 1):
         found += [
@@ -95,18 +98,21 @@ def rounds_of(kinds: str) -> list[tuple[int, str, str]]:
     return found
 
 
-def outcome(path: Path, facts: dict) -> str:
-    """Which of the two states there is. What is neither, and what the next writer cannot use, is an error."""
+def surviving_state(path: Path, outcome: dict) -> str:
+    """Return which of the two allowed states the index has, after checking the next writer."""
     states = fault_rounds.states()
-    allowed = {"under way": states[facts["under way"]], "promised": states[facts["promised"]]}
+    allowed = {
+        "in progress": states[outcome["in progress"]],
+        "committed": states[outcome["committed"]],
+    }
     with Index.open(path) as index:
         found = list(index.doc_ids())
-        which = [name for name, state in allowed.items() if list(state) == found]
-        assert which, found
-        assert_holds(index, allowed[which[0]])
+        names = [name for name, state in allowed.items() if list(state) == found]
+        assert names, found
+        assert_holds(index, allowed[names[0]])
         assert index.check() == []
-    assert_next_writer_works(path, allowed[which[0]])
-    return which[0]
+    assert_next_writer_works(path, allowed[names[0]])
+    return names[0]
 
 
 def assert_next_writer_works(path: Path, state: State) -> None:
@@ -127,52 +133,52 @@ def segment_names(path: Path) -> set[str]:
         catalog.close()
 
 
-def assert_survives(one_round: Round, path: Path, number: int, fault: str, after: str) -> str:
-    facts = one_round(number, fault, after)
-    where = f"call {number}, {fault}, then {after}: {facts}"
+def assert_round(one_round: Round, path: Path, number: int, fault: str, after: str) -> str:
+    outcome = one_round(number, fault, after)
+    where = f"call {number}, {fault}, then {after}: {outcome}"
     try:
-        assert "unexpected" not in facts
-        assert (facts["code"] == KILLED) == (
-            fault in [*KILLS, "half and kill"] or (after == "die" and "raised" in facts)
+        assert "unexpected" not in outcome
+        assert (outcome["code"] == KILLED) == (
+            fault in [*KILLS, "half and kill"] or (after == "die" and "raised" in outcome)
         )
-        if after == "retry" and "gave up" not in facts:
-            assert facts["promised"] == len(fault_rounds.SCRIPT)
-        return outcome(path, facts)
+        if after == "retry" and "gave up" not in outcome:
+            assert outcome["committed"] == len(fault_rounds.SCRIPT)
+        return surviving_state(path, outcome)
     except Exception as error:
         raise AssertionError(where) from error
 
 
 def all_rounds(one_round: Round, tmp_path: Path) -> list[tuple[int, str, str]]:
-    facts = one_round()
-    assert (facts["code"], facts["promised"]) == (0, len(fault_rounds.SCRIPT)), facts
-    assert outcome(tmp_path / "i", facts) == "under way"
-    assert set(facts["kinds"]) == set("wsruo") | ({"t"} & set(facts["kinds"]))
-    return rounds_of(facts["kinds"])
+    outcome = one_round()
+    assert (outcome["code"], outcome["committed"]) == (0, len(fault_rounds.SCRIPT)), outcome
+    assert surviving_state(tmp_path / "i", outcome) == "in progress"
+    assert set(outcome["kinds"]) == set("wsruo") | ({"t"} & set(outcome["kinds"]))
+    return rounds_of(outcome["kinds"])
 
 
-def test_a_fault_at_some_calls(one_round: Round, tmp_path: Path) -> None:
+def test_faults_at_some_calls_keep_a_consistent_index(one_round: Round, tmp_path: Path) -> None:
     for number, fault, after in random.Random(11).sample(all_rounds(one_round, tmp_path), 60):
-        assert_survives(one_round, tmp_path / "i", number, fault, after)
+        assert_round(one_round, tmp_path / "i", number, fault, after)
 
 
-def test_a_sync_that_fails(one_round: Round, tmp_path: Path) -> None:
-    """What could not be synced may stand in SQLite's log all the same, and be found after a crash."""
+def test_failed_syncs_keep_a_consistent_index(one_round: Round, tmp_path: Path) -> None:
+    """A commit that could not be synced may still be in SQLite's log after a crash."""
     rounds = all_rounds(one_round, tmp_path)
     syncs = {number for number, kind in enumerate(one_round()["kinds"], 1) if kind == "s"}
     for number, fault, after in rounds:
         if number in syncs and (fault, after) == ("fail", "die"):
-            assert_survives(one_round, tmp_path / "i", number, fault, after)
+            assert_round(one_round, tmp_path / "i", number, fault, after)
 
 
 @pytest.mark.slow
-def test_a_fault_at_every_call(one_round: Round, tmp_path: Path) -> None:
+def test_faults_at_every_call_keep_a_consistent_index(one_round: Round, tmp_path: Path) -> None:
     rounds = all_rounds(one_round, tmp_path)
     assert len(rounds) >= 1000
     found, failed = Counter[str](), []
     for number, fault, after in rounds:
         try:
             found[
-                f"{fault}, {after}: {assert_survives(one_round, tmp_path / 'i', number, fault, after)}"
+                f"{fault}, {after}: {assert_round(one_round, tmp_path / 'i', number, fault, after)}"
             ] += 1
         except AssertionError as error:
             failed.append(f"{error} <- {error.__cause__!r}"[:1500])

@@ -1,4 +1,4 @@
-"""Filters by SQL against their definition in plain Python."""
+"""Filters by SQL, compared with the reference implementation."""
 
 import json
 import math
@@ -33,7 +33,9 @@ def check(expression: Expression, documents: list[dict[str, Any]]) -> None:
 @example(
     parse_text("not a > 9223372036854775808"), [{"a": 2**63}, {"a": 2**63 + 1}, {"a": 2**80}, {}]
 )
-def test_sql_equals_the_definition(expression: Expression, documents: list[dict[str, Any]]) -> None:
+def test_sql_agrees_with_the_reference(
+    expression: Expression, documents: list[dict[str, Any]]
+) -> None:
     check(expression, documents)
 
 
@@ -42,7 +44,9 @@ def test_sql_equals_the_definition(expression: Expression, documents: list[dict[
     cases.conditions(st.just(("a",))),
     st.lists(cases.scalars | st.lists(cases.scalars, max_size=3), max_size=8),
 )
-def test_one_field_equals_the_definition(expression: Expression, values: list[Any]) -> None:
+def test_conditions_on_one_field_agree_with_the_reference(
+    expression: Expression, values: list[Any]
+) -> None:
     check(expression, [{"a": value} for value in values])
 
 
@@ -58,7 +62,7 @@ def neighbor(value: float, steps: int) -> float:
     st.lists(st.integers(-2, 2), max_size=5),
     st.data(),
 )
-def test_neighboring_floats_are_told_apart(
+def test_neighboring_floats_are_distinguished(
     value: float, steps: list[int], data: st.DataObject
 ) -> None:
     near = [each for step in steps if math.isfinite(each := neighbor(value, step))]
@@ -66,7 +70,7 @@ def test_neighboring_floats_are_told_apart(
     check(expression, [{"a": each} for each in [value, *near]])
 
 
-def test_usual_documents_are_left_to_sql() -> None:
+def test_sql_decides_ordinary_documents() -> None:
     documents = [{"year": 2020 + i, "tags": ["x", "y"], "price": i / 2 + 0.1} for i in range(4)]
     verdict, parameters = to_sql(
         parse_text("year >= 2022 and tags = y and not price > 100.5 and exists(tags)")
@@ -79,12 +83,12 @@ def test_usual_documents_are_left_to_sql() -> None:
     assert found == [(0,), (0,), (1,), (1,)]
 
 
-def test_what_the_user_wrote_is_in_the_parameters_alone() -> None:
-    odd = "x'); DROP TABLE documents; --"
+def test_user_input_is_only_in_the_parameters() -> None:
+    injection = "x'); DROP TABLE documents; --"
     plain, _ = to_sql(OneOf(("a",), ("b",)))
-    hostile, parameters = to_sql(OneOf((odd,), (odd,)))
+    hostile, parameters = to_sql(OneOf((injection,), (injection,)))
     assert plain == hostile
-    assert sum(odd in str(parameter) for parameter in parameters) == 3
+    assert sum(injection in str(parameter) for parameter in parameters) == 3
 
 
 def test_the_largest_filter_is_within_the_limits_of_sqlite() -> None:
@@ -121,17 +125,23 @@ def test_damaged_metadata_is_an_error_or_matches_nothing(metadata: str, key: str
     if key == "a" and not metadata.startswith("{"):
         assert not matching_rows(db, OneOf((key,), (1,))).size
         return
-    with pytest.raises(CorruptIndex, match="no JSON"):
+    with pytest.raises(CorruptIndex, match=r"are not (a )?JSON"):
         matching_rows(db, OneOf((key,), (1,)))
 
 
-def test_the_definition_by_examples() -> None:
+def test_the_reference_on_examples() -> None:
     metadata = json.loads(
         '{"n": 1, "f": 2.5, "s": "x", "l": [1, "x", null], "o": {"k": [true]}, "z": null, "e": []}'
     )
-    holding = "n = 1 | n = 1.0 | n < 1.5 | s = x | l = 1 | l = x | o.k = true | exists(o) | exists(l) | 2 < f < 3"
-    failing = 'n = true | n = "1" | s > 0 | l = n | exists(z) | exists(e) | exists(q) | l.k = 1 | o = k | n.k = 1'
-    for text in holding.split(" | "):
+    matching = (
+        "n = 1 | n = 1.0 | n < 1.5 | s = x | l = 1 | l = x | o.k = true | exists(o) | exists(l)"
+        " | 2 < f < 3"
+    )
+    failing = (
+        'n = true | n = "1" | s > 0 | l = n | exists(z) | exists(e) | exists(q) | l.k = 1 | o = k'
+        " | n.k = 1"
+    )
+    for text in matching.split(" | "):
         assert matches(parse_text(text), metadata), text
         assert not matches(parse_text(f"not {text}"), metadata), text
     for text in failing.split(" | "):

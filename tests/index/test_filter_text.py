@@ -1,4 +1,4 @@
-"""Filters as texts: what they say, and what is refused, with its place."""
+"""Filters as texts: parsing, canonical texts, and errors with their places."""
 
 from enum import Enum, IntEnum
 
@@ -44,7 +44,7 @@ def test_names_of_fields_are_read_back(path: tuple[str, ...]) -> None:
 
 
 @given(st.text() | st.text('abin 01."\\()<>=!,tdo\n').map(lambda text: f"a {text}"))
-def test_any_text_is_a_filter_or_an_error(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_its_place(text: str) -> None:
     try:
         expression = parse_text(text)
     except FilterError as error:
@@ -85,11 +85,11 @@ def test_any_text_is_a_filter_or_an_error(text: str) -> None:
         ('"or"."a.b".c = x', OneOf(("or", "a.b", "c"), ("x",))),
     ],
 )
-def test_what_a_text_says(text: str, expected: Expression) -> None:
+def test_a_text_is_parsed_to_its_expression(text: str, expected: Expression) -> None:
     assert parse_text(text) == expected
 
 
-def test_the_fields_and_kinds_of_a_filter() -> None:
+def test_a_filter_has_fields_and_kinds() -> None:
     expression = parse_text(
         "2020 <= year and not (author.name = x or exists(doi) or year in (a, true, 1))"
     )
@@ -103,7 +103,7 @@ def test_the_fields_and_kinds_of_a_filter() -> None:
 
 
 @given(cases.json_values.filter(lambda value: value is not None), cases.scalars)
-def test_groups_are_equal_as_filters_hold_values_equal(
+def test_group_keys_are_equal_if_values_are_equal_in_filters(
     value: object, other: bool | int | float | str
 ) -> None:
     equal = isinstance(value, bool | int | float | str) and matches(
@@ -113,7 +113,7 @@ def test_groups_are_equal_as_filters_hold_values_equal(
     assert hash(group_key(value)) == hash(group_key(value))
 
 
-def test_groups_of_numbers_and_objects() -> None:
+def test_group_keys_of_numbers_and_objects() -> None:
     assert group_key(1) == group_key(1.0) != group_key(True)
     assert group_key(0.0) == group_key(-0.0)
     assert group_key(2**53 + 1) != group_key(float(2**53))
@@ -125,7 +125,7 @@ def test_groups_of_numbers_and_objects() -> None:
     assert group_key([]) != group_key({})
 
 
-def test_precedence_and_case() -> None:
+def test_and_binds_more_tightly_than_or_and_case_does_not_matter() -> None:
     a, b, c = (Exists((key,)) for key in "abc")
     assert parse_text("exists(a) or exists(b) AND NOT exists(c)") == any_of(
         [a, all_of([b, Not(c)])]
@@ -152,7 +152,7 @@ def test_precedence_and_case() -> None:
         ("2020 > year > 3", "with '<' or '<=' twice", 13),
         ("year = null", r"write not exists\(field\)", 8),
         ("and = 3", "expected a field", 1),
-        ("lang = or", "in quotes, if it is such a word", 8),
+        ("lang = or", "a string like this needs quotes", 8),
         ("1 < year < b", "two of one type", 1),
         ("year < true", "has no order", 8),
         ("2020 <= 2021", "'2020' and '2021' are two values", 1),
@@ -163,11 +163,11 @@ def test_precedence_and_case() -> None:
         ("exists(2020)", "expected a field", 8),
         ("1 < 2 < 3", "expected a field", 5),
         ("a = 'x", "this quote is not closed", 5),
-        ("a = 'x'y", "half in quotes", 5),
-        ("a..b = 1", "names no field", 1),
-        ('a = "\\q"', "escapes are those of JSON", 5),
+        ("a = 'x'y", "only partly in quotes", 5),
+        ("a..b = 1", "is not a valid field name", 1),
+        ('a = "\\q"', "use the escapes of JSON", 5),
         ('a = "\\ud800"', "lone surrogate", 5),
-        ('a = x"y"', "half in quotes", 5),
+        ('a = x"y"', "only partly in quotes", 5),
         ("a = 1e999", "a finite number", 5),
         ("a = " + "9" * 5000, "5000 digits", 5),
         ("not " * 65 + "a = 1", "deeper than 64", 261),
@@ -175,13 +175,13 @@ def test_precedence_and_case() -> None:
         (" or ".join(f"a = {n}" for n in range(1025)), "more than 1024 conditions", 1),
     ],
 )
-def test_what_is_refused(text: str, reason: str, place: int) -> None:
+def test_an_invalid_text_is_refused_with_its_place(text: str, reason: str, place: int) -> None:
     with pytest.raises(FilterError, match=reason) as caught:
         parse_text(text)
     assert f"at character {place}:" in str(caught.value)
 
 
-def test_an_error_points_at_the_place() -> None:
+def test_an_error_has_a_line_that_points_at_the_place() -> None:
     with pytest.raises(FilterError) as caught:
         parse_text("year >= 2020\nand )")
     assert str(caught.value).splitlines()[1:] == ["  year >= 2020 and )", "                   ^"]
@@ -192,7 +192,7 @@ def test_an_error_points_at_the_place() -> None:
     assert shown[len(pointer) - 1] == ")"
 
 
-def test_equal_values_are_one_key_and_types_are_told_apart() -> None:
+def test_equal_values_are_merged_and_types_are_distinguished() -> None:
     assert OneOf(YEAR, (1, 1.0)) == OneOf(YEAR, (1,))
     assert OneOf(YEAR, (0.0,)) == OneOf(YEAR, (-0.0,))
     different = {
@@ -208,7 +208,7 @@ def test_equal_values_are_one_key_and_types_are_told_apart() -> None:
     assert Exists(YEAR) != "exists(year)"
 
 
-def test_enums_and_numbers_of_numpy_are_what_they_stand_for() -> None:
+def test_enums_and_numpy_numbers_become_plain_values() -> None:
     class Language(str, Enum):  # noqa: UP042
         ENGLISH = "en"
 

@@ -1,4 +1,7 @@
-"""The golden index of format 3: words, columns, a replaced and a deleted document, chunks. Made by `make_golden`."""
+"""The golden index of format 3, made by `make_golden`.
+
+It has words, columns, chunks, a replaced document and a deleted one.
+"""
 
 import shutil
 import sqlite3
@@ -38,7 +41,10 @@ WORDS = ["account", "cat"]
 
 
 def make_golden(path: Path) -> None:
-    """Three commits: added; replaced and added; deleted. A merge, the fourth, follows the last."""
+    """Write three commits: additions, a replacement with an addition, and a deletion.
+
+    A merge follows as the fourth commit.
+    """
     columns = {"year": "integer", "tags": "keyword", "open": "boolean"}
     with Index.create(
         path, SPACE, words=WordAnalyzer("english", stop_words=["a", "the"]), columns=columns
@@ -76,17 +82,17 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(GOLDEN, tmp_path / "golden.index"))
 
 
-def test_the_golden_of_format_3_is_read(copy: Path) -> None:
+def test_the_golden_index_is_read(copy: Path) -> None:
     check(copy)
 
 
-def test_the_golden_of_format_3_is_read_where_nobody_can_write(
+def test_the_golden_index_is_read_from_a_read_only_folder(
     read_only: Callable[[Path], Path],
 ) -> None:
     check(read_only(GOLDEN))
 
 
-def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
+def test_the_golden_index_can_be_compacted(copy: Path) -> None:
     with Index.open(copy) as index:
         index.compact()
         assert (index.info().segments, index.info().live_passages) == (1, index.info().passages)
@@ -98,8 +104,8 @@ def test_the_golden_of_format_3_can_be_compacted(copy: Path) -> None:
         assert [hits[0].doc_id for hits in index.search_words(WORDS)] == ["a", "c"]
 
 
-def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
-    """Segment by segment, byte by byte; and the same catalog, but for times and names."""
+def test_the_writer_reproduces_the_golden_index(tmp_path: Path) -> None:
+    """Segments are equal byte by byte, and catalogs are equal except for times and names."""
     make_golden(tmp_path / "new")
     new, old = (sorted((path / "segments").iterdir()) for path in (tmp_path / "new", GOLDEN))
     assert [file.read_bytes() for file in new] == [file.read_bytes() for file in old]
@@ -107,7 +113,7 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
         "documents": "*",
         "texts": "*",
         "fields": "*",
-        # The versions of Lexpand and of the stemmer, and the checksum that covers them, change.
+        # The versions of Lexpand and the stemmer change, and with them the checksum.
         "settings": "key, CASE WHEN key IN ('created_by', 'checksum') THEN '' "
         "WHEN key = 'words' THEN json_remove(value, '$.stemmer') ELSE value END",
         "segments": "segment, created, retired, passages, bytes, checksum",
@@ -119,7 +125,7 @@ def test_todays_writer_makes_the_golden_of_format_3(tmp_path: Path) -> None:
 
 
 def read(path: Path, query: str) -> list[tuple[object, ...]]:
-    # Immutable, because SQLite otherwise makes files beside a catalog that it reads.
+    # Immutable, because SQLite otherwise creates files next to a catalog that it reads.
     database = sqlite3.connect(f"{(path / 'catalog.sqlite').as_uri()}?immutable=1", uri=True)
     try:
         return database.execute(query).fetchall()
@@ -140,7 +146,7 @@ def test_an_older_format_is_refused(copy: Path, version: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    "statement",
     [
         "UPDATE fields SET vocabulary = replace(vocabulary, 'account', 'accoumt')",
         "UPDATE settings SET value = '\"another model\"' WHERE key = 'model'",
@@ -148,11 +154,11 @@ def test_an_older_format_is_refused(copy: Path, version: int) -> None:
         "DELETE FROM settings WHERE key = 'columns'",
     ],
 )
-def test_settings_and_vocabulary_have_a_checksum(copy: Path, change: str) -> None:
+def test_settings_and_vocabulary_have_a_checksum(copy: Path, statement: str) -> None:
     database = sqlite3.connect(copy / "catalog.sqlite", isolation_level=None)
-    database.execute(change)
+    database.execute(statement)
     database.close()
     with pytest.raises(
-        CorruptIndex, match="its settings or its vocabulary are not what was written"
+        CorruptIndex, match="its settings or vocabulary do not match their checksum"
     ):
         Index.open(copy)

@@ -1,9 +1,9 @@
-"""Segment files of format 2 as they were first written: every later version must read them to the same answers.
+"""Golden segment files of format 2, which every later version must search with the same results.
 
 `tests/golden/segment_v2_maxima.seg` was made by `make_golden` below. It has every section of the
-format: two closed fields (a narrow vocabulary with dense, split and rare terms; a wide one), words,
-and columns. `segment_v2.seg` holds the same and was made before dense terms had maxima (kind 32),
-when fewer terms were dense.
+format: a closed field over a small vocabulary with dense, split and rare terms, one over a large
+vocabulary, words, and columns. `segment_v2.seg` has the same content. It was made before dense
+terms had block maxima (kind 32), when fewer terms were dense.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,11 @@ PRICES: list[list[float]] = [[passage / 4] for passage in range(PASSAGES)]
 
 
 def weights_of(passage: int) -> dict[int, float]:
-    """Terms 0 and 2 dense with postings (0 with splits), 1 dense without, 3 and above rare; a passage without any."""
+    """Return the weights of a passage.
+
+    Terms 0 and 2 are dense with postings (0 with splits), term 1 is dense without postings, and
+    terms from 3 on are rare. Passage 5 has no terms.
+    """
     if passage == 5:
         return {}
     mixed = passage * 2_654_435_761 % 2**32 >> 8
@@ -74,7 +78,7 @@ def extras() -> Iterator[tuple[int, int, np.ndarray]]:
 
 
 def make_golden(path: Path) -> None:
-    """Two chunks a document."""
+    """Write the golden segment, with two chunks per document."""
     passages = np.arange(PASSAGES, dtype=np.uint32)
     spans = (
         np.stack([passages % 2 * 50, passages % 2 * 50 + 80], axis=1).reshape(-1).astype(np.uint32)
@@ -84,7 +88,7 @@ def make_golden(path: Path) -> None:
 
 
 QUERIES = [{0: 1.0, 2: 0.5}, {1: 0.25, 2: 2.0, 17: 3.0}, {2: 1.0}, {0: 0.01, 1: 1.0, 63: 8.0}]
-# Ordinals, and scores to the bit, written down when the golden was made.
+# Ordinals, and scores to the bit, recorded when the golden segment was made.
 FOUND = [
     [(690, 8.380816414253786), (1035, 8.2731976412324), (345, 8.130809711317852)],
     [(1035, 4.125027677993785), (825, 4.125002410321031), (195, 4.124982247520165)],
@@ -134,7 +138,7 @@ def words_found(segment: _native.Segment) -> list[tuple[int, float]]:
 
 
 @pytest.mark.parametrize("path", [GOLDEN, EARLIER], ids=lambda path: path.name)
-def test_the_golden_is_searched_to_the_same_answers(path: Path) -> None:
+def test_a_golden_segment_gives_the_recorded_results(path: Path) -> None:
     segment = _native.Segment.open(path)
     segment.check_deep()
     assert found_in(segment, 0, VOCABULARY, 1, 3) == FOUND
@@ -151,7 +155,7 @@ def test_the_golden_is_searched_to_the_same_answers(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "dense"), [(GOLDEN, [0, 1, 2]), (EARLIER, [0, 1])], ids=["today", "earlier"]
 )
-def test_the_golden_is_the_file_of_the_page(
+def test_a_golden_segment_matches_the_specification(
     path: Path, dense: list[int], field: int, factor: int
 ) -> None:
     segment = PlainSegment(PlainSegment.read(path).data, field)
@@ -170,11 +174,11 @@ def test_the_golden_is_the_file_of_the_page(
     assert len(segment.array(27, "<u2")) >= 3
 
 
-def test_the_words_of_the_golden_are_those_of_the_page() -> None:
+def test_the_words_of_the_golden_segment_are_read() -> None:
     assert PlainSegment.read(GOLDEN).words(1) == [words_of(passage) for passage in range(PASSAGES)]
 
 
-def test_the_columns_of_the_golden_are_read() -> None:
+def test_the_columns_of_the_golden_segment_are_read() -> None:
     segment = _native.Segment.open(GOLDEN)
     keywords = open_column(ColumnType.KEYWORD, lambda kind: segment.extra(kind, 2), PASSAGES)
     assert list(keywords.strings) == ["blue", "red"]
@@ -184,13 +188,13 @@ def test_the_columns_of_the_golden_are_read() -> None:
     assert prices.values.tolist() == [price for (price,) in PRICES]
 
 
-def test_todays_writer_still_writes_the_same(tmp_path: Path) -> None:
+def test_the_writer_reproduces_the_golden_segment(tmp_path: Path) -> None:
     make_golden(tmp_path / "new.seg")
     assert (tmp_path / "new.seg").read_bytes() == GOLDEN.read_bytes()
 
 
 @pytest.mark.parametrize("path", [GOLDEN, EARLIER], ids=lambda path: path.name)
-def test_todays_merge_still_writes_the_same(path: Path, tmp_path: Path) -> None:
+def test_a_merge_reproduces_the_golden_segment(path: Path, tmp_path: Path) -> None:
     _native.merge_segments(
         tmp_path / "new.seg", [(_native.Segment.open(path), None)], list(extras())
     )

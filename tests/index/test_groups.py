@@ -1,4 +1,4 @@
-"""Groups of search results: values that filters hold to be equal are one group."""
+"""Groups of search results: values that are equal in filters are one group."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from index_toys import SPACE, toy_vectors
 from lexpand import Document, Index
 
 
-def test_equal_numbers_are_one_group(tmp_path: Path) -> None:
+def test_values_equal_in_filters_are_one_group(tmp_path: Path) -> None:
     values = [1, 1.0, True, "1", 0, -0.0, False, None, None, [1], [1.0]]
     with Index.create(tmp_path / "i", SPACE) as index:
         documents = [

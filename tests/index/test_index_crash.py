@@ -1,4 +1,4 @@
-"""Writers that end in the middle: what was committed is there, the rest was never there."""
+"""Writers that are killed or interrupted: commits are complete or absent."""
 
 import os
 import random
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def killed_writers(path: Path) -> Iterator[Callable[[float], list[int]]]:
-    """Gives a function that lets a writer work for some seconds, kills it, and tells what it had committed."""
+    """Yield a function that runs a writer for some seconds, kills it, and returns its commits."""
     command = [sys.executable, str(HERE / "crash_rounds.py"), str(path)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -42,25 +42,25 @@ def killed_writers(path: Path) -> Iterator[Callable[[float], list[int]]]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_killed_at_any_moment(tmp_path: Path) -> None:
+def test_a_killed_writer_keeps_its_commits(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [0])
     moments = random.Random(7)
-    told = {0}
+    reported = {0}
     with killed_writers(path) as one_round:
         for _ in range(30):
-            told.update(one_round(moments.uniform(0.0, 0.1)))
+            reported.update(one_round(moments.uniform(0.0, 0.1)))
             with Index.open(path) as index:
                 found = ids_in(index)
                 assert found == [f"d{number}" for number in range(len(index))]
-                # A commit may be done whose writer did not live to tell; none that was told is
-                # missing.
-                assert told <= set(range(len(index)))
+                # No reported commit is missing. A writer may be killed before it reports its last
+                # commit.
+                assert reported <= set(range(len(index)))
                 assert len(index) % 2 == 1
                 documents = index.documents(range(len(index)))
                 assert documents == {number: toy_document(number) for number in range(len(index))}
                 assert index.vector(f"d{len(index) - 1}").terms.tolist()[0] == 0
                 same_to_the_bit(index, EVERYTHING, 1000)
-    assert len(told) > 30
+    assert len(reported) > 30
     with Index.open(path) as index:
         add_toys(index, 1_000_000)
         index.commit()
@@ -68,7 +68,7 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
 
 
 def segment_names(path: Path) -> set[str]:
-    """The files that the catalog names."""
+    """Return the files that the catalog names."""
     catalog = Catalog.open(path)
     try:
         return catalog.segment_files()
@@ -76,7 +76,7 @@ def segment_names(path: Path) -> set[str]:
         catalog.close()
 
 
-def test_left_overs_are_never_read_and_removed_by_the_next_writer(tmp_path: Path) -> None:
+def test_the_next_writer_removes_unnamed_files(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1])
     other = make_toys(tmp_path / "other", [2])
     segments = path / "segments"
@@ -92,8 +92,8 @@ def test_left_overs_are_never_read_and_removed_by_the_next_writer(tmp_path: Path
         assert ids_in(index) == ["d1", "d3"]
 
 
-def test_a_locked_out_writer_removes_nothing(tmp_path: Path) -> None:
-    """What looks like a left-over may be what the other writer is about to commit."""
+def test_a_writer_without_the_lock_removes_nothing(tmp_path: Path) -> None:
+    """A file that the catalog does not name may belong to a commit of the other writer."""
     path = make_toys(tmp_path / "i", [1])
     with Index.open(path) as writer, Index.open(path) as other:
         add_toys(writer, 2)
@@ -104,7 +104,7 @@ def test_a_locked_out_writer_removes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["nothing", "empty file", "empty database", "log"])
-def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) -> None:
+def test_an_interrupted_creation_can_be_repeated(tmp_path: Path, left: str) -> None:
     path = tmp_path / "i"
     path.mkdir()
     catalog = path / "catalog.sqlite"
@@ -126,7 +126,7 @@ def test_an_interrupted_creation_can_be_made_again(tmp_path: Path, left: str) ->
         assert ids_in(index) == ["d1"]
 
 
-def test_interrupted_right_after_the_commit_point(
+def test_an_interruption_after_the_commit_point_keeps_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = Catalog.commit
@@ -142,7 +142,7 @@ def test_interrupted_right_after_the_commit_point(
             patch.setattr(Catalog, "commit", commit_and_be_interrupted)
             index.commit()
         assert ids_in(index) == ["d1", "d2"]
-        assert index.commit().commit_id == 2  # nothing waits
+        assert index.commit().commit_id == 2  # no change is waiting
         assert add_toys(index, 2, 3) == 1
         index.commit()
     with Index.open(path) as index:
@@ -150,7 +150,7 @@ def test_interrupted_right_after_the_commit_point(
 
 
 @pytest.mark.parametrize("moment", ["before the segment", "before the commit point"])
-def test_interrupted_before_the_commit_point(
+def test_an_interruption_before_the_commit_point_keeps_the_changes_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Folders that are no index, and indexes that are damaged: each says which file and what to do."""
+"""Folders without an index, and damaged indexes: the error names the file and the remedy."""
 
 import random
 import shutil
@@ -29,40 +29,43 @@ def path(tmp_path: Path) -> Path:
 
 
 def segment_of(path: Path) -> Path:
-    """The file of the first segment."""
+    """Return the file of the first segment."""
     return min((path / "segments").iterdir())
 
 
-def change(file: Path, at: int, *, bit: int = 0) -> None:
+def flip_bit(file: Path, at: int, *, bit: int = 0) -> None:
     data = bytearray(file.read_bytes())
     data[at] ^= 1 << bit
     file.write_bytes(data)
 
 
-def refused(path: Path, error: type[LexpandError], *said: str) -> None:
+def assert_refused(path: Path, error: type[LexpandError], *parts: str) -> None:
+    """Assert that opening raises this error, with a message that has all parts."""
     with pytest.raises(error) as raised:
         Index.open(path)
     assert type(raised.value) is error
-    for words in said:
-        assert words in str(raised.value), raised.value
+    for part in parts:
+        assert part in str(raised.value), raised.value
 
 
-# Folders that are no index
+# Folders without an index
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    refused(tmp_path / "nowhere", NotAnIndex, str(tmp_path / "nowhere"), "`lexpand index SOURCE")
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    assert_refused(
+        tmp_path / "nowhere", NotAnIndex, str(tmp_path / "nowhere"), "`lexpand index SOURCE"
+    )
     assert not (tmp_path / "nowhere").exists()
     assert not Index.exists(tmp_path / "nowhere")
 
 
-def test_a_file(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("text")
-    refused(file, NotAnIndex, str(file), "an index is a folder")
+    assert_refused(file, NotAnIndex, str(file), "an index is a folder")
     assert not Index.exists(file)
     with pytest.raises(
-        StorageError, match=r"cannot make an index at .*file: .*; choose another place"
+        StorageError, match=r"cannot create an index at .*file \(.*\): choose another place"
     ):
         Index.create(file, SPACE)
     with pytest.raises(StorageError, match="choose another place"):
@@ -71,22 +74,24 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [(), ("thesis.txt",), ("segments",)])
-def test_a_folder_without_a_catalog(tmp_path: Path, files: tuple[str, ...]) -> None:
+def test_a_folder_without_a_catalog_is_refused(tmp_path: Path, files: tuple[str, ...]) -> None:
     for name in files:
         (tmp_path / name).write_text("text")
-    refused(tmp_path, NotAnIndex, str(tmp_path), "has no catalog.sqlite", "`lexpand index SOURCE")
+    assert_refused(
+        tmp_path, NotAnIndex, str(tmp_path), "has no catalog.sqlite", "`lexpand index SOURCE"
+    )
     assert not Index.exists(tmp_path)
 
 
-def test_an_interrupted_creation_is_no_index(tmp_path: Path) -> None:
+def test_an_interrupted_creation_leaves_no_index(tmp_path: Path) -> None:
     (tmp_path / "catalog.sqlite").touch()
-    refused(tmp_path, NotAnIndex, str(tmp_path), "is no index")
+    assert_refused(tmp_path, NotAnIndex, str(tmp_path), "is not an index")
 
 
-def test_a_catalog_that_is_no_database(tmp_path: Path) -> None:
+def test_a_catalog_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.sqlite"
     catalog.write_text("A list of the things in the cellar. " * 100)
-    refused(
+    assert_refused(
         tmp_path, CorruptIndex, str(catalog), "is damaged", "restore it from a copy, or index again"
     )
     with pytest.raises(IndexStateError, match=r"catalog\.sqlite"):
@@ -94,14 +99,14 @@ def test_a_catalog_that_is_no_database(tmp_path: Path) -> None:
     assert catalog.read_text().startswith("A list")
 
 
-def test_a_database_of_somebody_else(tmp_path: Path) -> None:
-    """It is not opened, and above all not taken for the left-over of an interrupted creation."""
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    """It is neither opened nor mistaken for the rest of an interrupted creation."""
     catalog = tmp_path / "catalog.sqlite"
     database = sqlite3.connect(catalog)
     database.execute("CREATE TABLE books (title TEXT)")
     database.execute("INSERT INTO books VALUES ('Moby-Dick')")
     database.commit()
-    refused(tmp_path, NotAnIndex, str(tmp_path), "its catalog.sqlite is not one of Lexpand")
+    assert_refused(tmp_path, NotAnIndex, str(tmp_path), "Lexpand did not write its catalog.sqlite")
     with pytest.raises(IndexStateError, match="choose another folder"):
         Index.create(tmp_path, SPACE)
     assert database.execute("SELECT title FROM books").fetchall() == [("Moby-Dick",)]
@@ -112,44 +117,44 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
 # Catalogs
 
 
-def test_a_newer_catalog(path: Path) -> None:
+def test_a_newer_catalog_is_refused(path: Path) -> None:
     database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("PRAGMA user_version = 4")
     database.close()
-    refused(path, NewerFormat, str(path), "format 4", "reads up to 3: upgrade lexpand")
+    assert_refused(path, NewerFormat, str(path), "format 4", "reads up to 3: upgrade lexpand")
     with pytest.raises(IndexStateError):
         Index.create(path, SPACE)
 
 
-def test_a_catalog_cut_anywhere(path: Path, tmp_path: Path) -> None:
+def test_a_truncated_catalog_is_refused(path: Path, tmp_path: Path) -> None:
     whole = (path / "catalog.sqlite").read_bytes()
     for part in (1, 10, 50, 90, 99):
         (path / "catalog.sqlite").write_bytes(whole[: len(whole) * part // 100])
-        refused(
+        assert_refused(
             path,
             CorruptIndex,
             str(path / "catalog.sqlite"),
             "restore it from a copy, or index again",
         )
     (path / "catalog.sqlite").write_bytes(b"")
-    refused(path, NotAnIndex, str(path))
+    assert_refused(path, NotAnIndex, str(path))
 
 
-def test_bits_that_flip_in_the_catalog(path: Path) -> None:
-    """SQLite has no checksums, so not every flip can be seen; one that is seen is an error of ours."""
+def test_flipped_bits_in_the_catalog_raise_only_our_errors(path: Path) -> None:
+    """SQLite has no checksums, so some flips go unnoticed; the others raise a LexpandError."""
     catalog, places, seen = path / "catalog.sqlite", random.Random(1), 0
     whole = catalog.read_bytes()
     for _ in range(300):
-        change(catalog, places.randrange(len(whole)), bit=places.randrange(8))
-        seen += survives(path, verify=True)
+        flip_bit(catalog, places.randrange(len(whole)), bit=places.randrange(8))
+        seen += raises_an_error(path, verify=True)
         for name in ("-wal", "-shm"):
             (path / f"catalog.sqlite{name}").unlink(missing_ok=True)
         catalog.write_bytes(whole)
     assert seen
 
 
-def survives(path: Path, *, verify: bool) -> bool:
-    """Opens and uses a damaged index; whether an error was seen, which must be one of ours."""
+def raises_an_error(path: Path, *, verify: bool) -> bool:
+    """Open and use a damaged index; return whether that raised a LexpandError."""
     try:
         with Index.open(path, verify=verify) as index:
             for exhaustive in (False, True):
@@ -164,20 +169,20 @@ def survives(path: Path, *, verify: bool) -> bool:
     return False
 
 
-def test_a_document_that_the_catalog_lacks(path: Path) -> None:
+def test_a_document_missing_from_the_catalog_is_damage(path: Path) -> None:
     database = sqlite3.connect(path / "catalog.sqlite")
     database.execute("DELETE FROM documents WHERE doc_id = 'd2'")
     database.commit()
     database.close()
     with (
         Index.open(path) as index,
-        pytest.raises(CorruptIndex, match=r"the catalog lacks row 1; restore it from a copy"),
+        pytest.raises(CorruptIndex, match=r"the catalog of .* lacks row 1: restore it from a copy"),
     ):
         index.documents([match.row for match in index.search(EVERYTHING)[0]])
 
 
 @pytest.mark.parametrize(
-    "change",
+    "statement",
     [
         "DELETE FROM fields",
         "DELETE FROM settings",
@@ -188,9 +193,9 @@ def test_a_document_that_the_catalog_lacks(path: Path) -> None:
         "UPDATE segments SET checksum = 'no number'",
     ],
 )
-def test_a_catalog_that_lacks_something(path: Path, change: str) -> None:
+def test_an_incomplete_catalog_is_refused(path: Path, statement: str) -> None:
     database = sqlite3.connect(path / "catalog.sqlite")
-    database.execute(change)
+    database.execute(statement)
     database.commit()
     database.close()
     with pytest.raises(IndexStateError, match=r"catalog\.sqlite"):
@@ -200,45 +205,47 @@ def test_a_catalog_that_lacks_something(path: Path, change: str) -> None:
 # Segments
 
 
-def test_a_newer_segment(path: Path) -> None:
+def test_a_newer_segment_is_refused(path: Path) -> None:
     file = segment_of(path)
     data = bytearray(file.read_bytes())
     data[8] = 3
     data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
     file.write_bytes(data)
-    refused(path, NewerFormat, str(file), "upgrade lexpand")
+    assert_refused(path, NewerFormat, str(file), "upgrade lexpand")
 
 
-def test_an_older_segment(path: Path) -> None:
+def test_an_older_segment_is_refused(path: Path) -> None:
     file = segment_of(path)
     data = bytearray(file.read_bytes())
     data[8] = 1
     data[56:64] = xxhash.xxh3_64_intdigest(bytes(data[:56])).to_bytes(8, "little")
     file.write_bytes(data)
-    refused(path, OlderFormat, str(file), "format 1, made before the first release: index again")
+    assert_refused(
+        path, OlderFormat, str(file), "format 1, made before the first release: index again"
+    )
 
 
-def test_a_file_of_another_kind(path: Path) -> None:
+def test_a_segment_of_another_file_type_is_refused(path: Path) -> None:
     file = segment_of(path)
     file.write_bytes(b"PK\x03\x04" + bytes(1000))
-    refused(path, CorruptIndex, str(file))
+    assert_refused(path, CorruptIndex, str(file))
 
 
-def test_a_missing_segment(path: Path) -> None:
+def test_a_missing_segment_is_refused(path: Path) -> None:
     file = segment_of(path)
     file.unlink()
-    refused(path, CorruptIndex, str(file), "is gone")
+    assert_refused(path, CorruptIndex, str(file), "is gone")
     shutil.rmtree(path / "segments")
-    refused(path, CorruptIndex, str(file))
+    assert_refused(path, CorruptIndex, str(file))
 
 
-def test_a_segment_of_another_index(path: Path, tmp_path: Path) -> None:
-    """It is whole, and as long as its own: only the catalog knows that it does not belong here."""
+def test_a_segment_of_another_index_is_refused(path: Path, tmp_path: Path) -> None:
+    """The file is sound and of the right length, but its checksum differs from the catalog's."""
     other = make_toys(tmp_path / "other", [8, 9])
     file = segment_of(path)
     assert segment_of(other).stat().st_size == file.stat().st_size
     shutil.copy(segment_of(other), file)
-    refused(
+    assert_refused(
         path,
         CorruptIndex,
         str(file),
@@ -250,7 +257,7 @@ def test_a_segment_of_another_index(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_segment_of_another_length(path: Path, verify: bool) -> None:
+def test_a_segment_of_another_length_is_refused(path: Path, verify: bool) -> None:
     file = segment_of(path)
     whole = file.read_bytes()
     for data in (
@@ -269,17 +276,17 @@ def test_a_segment_of_another_length(path: Path, verify: bool) -> None:
         assert str(file) in str(error.value)
 
 
-def test_bits_that_flip_in_a_segment(real: RealCollection, tmp_path: Path) -> None:
-    """Every bit is under a checksum, so every flip is seen; without `verify`, none ends the process."""
+def test_flipped_bits_in_a_segment_are_found(real: RealCollection, tmp_path: Path) -> None:
+    """Checksums cover every bit; without `verify`, no flip ends the process."""
     path = Path(shutil.copytree(real.path, tmp_path / "copy"))
     file = segment_of(path)
     whole, places = file.read_bytes(), random.Random(3)
-    # Some in the header and the table, the rest anywhere.
+    # Some are in the header and the table, the others anywhere.
     chosen = [places.randrange(64 + 13 * 32) for _ in range(15)] + [
         places.randrange(len(whole)) for _ in range(45)
     ]
     for place in chosen:
-        change(file, place, bit=places.randrange(8))
+        flip_bit(file, place, bit=places.randrange(8))
         with pytest.raises((CorruptIndex, NewerFormat)) as error:
             Index.open(path)
         assert str(file) in str(error.value)
@@ -296,30 +303,30 @@ def search_unverified(path: Path, real: RealCollection) -> None:
             for document in real.documents[:3]:
                 index.vector(document.doc_id)
     except LexpandError:
-        pass  # seen after all
+        pass  # a LexpandError is allowed, a crash is not
 
 
-def test_every_bit_of_a_small_segment(path: Path) -> None:
-    """Without `verify`: whatever one flipped bit makes of it, the answer is a list or an error of ours."""
+def test_flipped_bits_without_verify_raise_only_our_errors(path: Path) -> None:
+    """Without `verify`, a flipped bit leads to a result or to a LexpandError."""
     file = segment_of(path)
     whole = file.read_bytes()
     assert PlainSegment.read(file).passages == 2
     seen = 0
     for place in range(0, len(whole), 3):
-        change(file, place, bit=place % 8)
-        seen += survives(path, verify=False)
+        flip_bit(file, place, bit=place % 8)
+        seen += raises_an_error(path, verify=False)
         file.write_bytes(whole)
     assert seen > 64
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda path: segment_of(path).unlink(), lambda path: change(segment_of(path), 300)]
+    "damage", [lambda path: segment_of(path).unlink(), lambda path: flip_bit(segment_of(path), 300)]
 )
-def test_a_refused_index_is_not_held(path: Path, spoil: Callable[[Path], object]) -> None:
-    """Its files can be replaced at once: no connection, map or lock of a failed opening stays."""
+def test_a_refused_index_is_released(path: Path, damage: Callable[[Path], object]) -> None:
+    """A failed opening leaves no connection, map or lock, so the files can be replaced at once."""
     copy = Path(shutil.copytree(path, path.with_name("copy")))
-    spoil(path)
-    with pytest.raises(CorruptIndex) as kept:  # the error, and with it the frames that it passed
+    damage(path)
+    with pytest.raises(CorruptIndex) as kept:  # keeps the error, and with it its frames
         Index.open(path)
     assert {entry.name for entry in path.iterdir()} == {"catalog.sqlite", "segments", "writer.lock"}
     assert str(path) in str(kept.value)
@@ -328,14 +335,14 @@ def test_a_refused_index_is_not_held(path: Path, spoil: Callable[[Path], object]
         assert ids_in(index) == ["d1", "d2", "d3"]
 
 
-def test_a_writer_that_finds_damage_gives_its_lock_back(path: Path) -> None:
+def test_a_writer_that_finds_damage_releases_its_lock(path: Path) -> None:
     with Index.open(path) as late:
         with Index.open(path) as writer:
             add_toys(writer, 4)
             writer.commit()
             new = max((path / "segments").iterdir())
         data = new.read_bytes()
-        change(new, 300)
+        flip_bit(new, 300)
         with pytest.raises(CorruptIndex, match=new.name):
             add_toys(late, 5)
         new.write_bytes(data)

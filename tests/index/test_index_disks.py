@@ -1,4 +1,4 @@
-"""Disks that refuse: read-only ones, and full ones."""
+"""Read-only and full disks."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,9 @@ from lexpand import Index
 from lexpand.errors import StorageError
 
 
-def test_a_read_only_index_is_searched(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_index_can_be_searched(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     place = read_only(make_toys(tmp_path / "i", [1, 2], [3]))
     before = {entry.name for entry in place.iterdir()}
     assert Index.exists(place)
@@ -29,7 +31,7 @@ def test_a_read_only_index_is_searched(tmp_path: Path, read_only: Callable[[Path
         same_to_the_bit(index, EVERYTHING, 2)
         assert index.document("d3") == toy_document(3)
         with pytest.raises(
-            StorageError, match=r"read only 0 cannot be written .*: choose a folder that can"
+            StorageError, match=r"read only 0 is not writable .*: choose a writable folder"
         ):
             add_toys(index, 4)
         assert ids_in(index) == ["d1", "d2", "d3"]
@@ -37,19 +39,21 @@ def test_a_read_only_index_is_searched(tmp_path: Path, read_only: Callable[[Path
     assert {entry.name for entry in place.iterdir()} == before
 
 
-def test_a_read_only_empty_index(tmp_path: Path, read_only: Callable[[Path], Path]) -> None:
+def test_a_read_only_empty_index_can_be_opened(
+    tmp_path: Path, read_only: Callable[[Path], Path]
+) -> None:
     place = read_only(make_toys(tmp_path / "i"))
     assert Index.exists(place)
     with Index.open(place) as index:
         assert ids_in(index) == []
-        with pytest.raises(StorageError, match="cannot be written"):
+        with pytest.raises(StorageError, match="is not writable"):
             add_toys(index, 4)
 
 
-def test_a_read_only_view_of_an_index_at_work(
+def test_a_read_only_mount_shows_commits_of_a_writer(
     tmp_path: Path, read_only: Callable[[Path], Path]
 ) -> None:
-    """The log is there and in use: what was committed is seen all the same."""
+    """SQLite's log is in use, and its commits are visible."""
     path = make_toys(tmp_path / "i", [1])
     with Index.open(path) as writer:
         add_toys(writer, 2)
@@ -59,7 +63,7 @@ def test_a_read_only_view_of_an_index_at_work(
             assert ids_in(index) == ["d1", "d2"]
 
 
-def test_a_read_only_folder_takes_no_index(
+def test_creating_an_index_in_a_read_only_folder_is_refused(
     tmp_path: Path, read_only: Callable[[Path], Path]
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -80,18 +84,18 @@ def add_big(index: Index, first: int) -> None:
 
 
 def fill(index: Index) -> int:
-    """Commits twenty documents at a time until the disk refuses; returns how many are committed."""
+    """Commit twenty documents at a time until the disk is full; return the number committed."""
     for number in range(0, 2000, 20):
         add_big(index, number)
         try:
             index.commit()
         except StorageError as error:
-            assert "free some space and run it again: what was committed is safe" in str(error)
+            assert "free some space and run it again; earlier commits are safe" in str(error)
             return number
     raise AssertionError("the disk never filled")
 
 
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk_keeps_earlier_commits(small_disk: Path) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(700_000))
     path = small_disk / "i"
@@ -99,7 +103,7 @@ def test_a_full_disk(small_disk: Path) -> None:
         committed = fill(index)
         assert committed > 0
         assert len(index) == committed == len(ids_in(index))
-        # The folder holds the files that the catalog names, and no others.
+        # The folder holds no files other than those that the catalog names.
         assert len(list((path / "segments").iterdir())) == index.info().segments
         with Index.open(path) as reader:
             assert ids_in(reader) == [f"d{number}" for number in range(committed)]
@@ -116,7 +120,9 @@ def test_a_full_disk(small_disk: Path) -> None:
         assert reader.documents([committed + 5])[committed + 5] == big_documents(committed)[5]
 
 
-def test_what_a_full_disk_has_is_whole_elsewhere(small_disk: Path, tmp_path: Path) -> None:
+def test_an_index_of_a_full_disk_can_be_copied_and_continued(
+    small_disk: Path, tmp_path: Path
+) -> None:
     (small_disk / "filler").write_bytes(bytes(1_000_000))
     with Index.create(small_disk / "i", SPACE) as index:
         committed = fill(index)
@@ -127,7 +133,7 @@ def test_what_a_full_disk_has_is_whole_elsewhere(small_disk: Path, tmp_path: Pat
         assert index.commit().documents == committed + 20
 
 
-def test_a_disk_that_is_full_from_the_start(small_disk: Path) -> None:
+def test_creating_an_index_on_a_full_disk_is_refused(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
         while True:

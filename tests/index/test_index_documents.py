@@ -1,4 +1,4 @@
-"""Documents come back from the catalog exactly as they went in."""
+"""Documents that are read back from the catalog equal those that were added."""
 
 import tempfile
 from pathlib import Path
@@ -30,18 +30,21 @@ documents = st.builds(
 )
 
 
-def through(path: Path, *given: Document) -> list[Document]:
-    """The documents after they were committed, closed and opened again."""
+def round_trip(path: Path, *documents: Document) -> list[Document]:
+    """Return documents from an index that was committed, closed and opened again."""
     with Index.create(path, SPACE) as index:
-        index.add(given, toy_vectors([{0: 1.0}] * len(given)))
+        index.add(documents, toy_vectors([{0: 1.0}] * len(documents)))
         index.commit()
     with Index.open(path) as index:
-        assert set(ids_in(index)) == {document.doc_id for document in given}
-        return [index.document(document.doc_id) for document in given]
+        assert set(ids_in(index)) == {document.doc_id for document in documents}
+        return [index.document(document.doc_id) for document in documents]
 
 
-def same(found: Document, expected: Document) -> bool:
-    """Equal, and equal in what Python's == is blind for: 1, 1.0 and True; 0.0 and -0.0; the order of keys."""
+def identical(found: Document, expected: Document) -> bool:
+    """Return whether documents are equal, also in what == ignores.
+
+    These are the types of 1, 1.0 and True, the sign of 0.0, and the order of keys.
+    """
     return (
         found == expected
         and repr(found) == repr(expected)
@@ -51,10 +54,10 @@ def same(found: Document, expected: Document) -> bool:
 
 @settings(max_examples=40)
 @given(st.lists(documents, min_size=1, max_size=8, unique_by=lambda document: document.doc_id))
-def test_any_documents(given: list[Document]) -> None:
+def test_random_documents_are_restored(expected: list[Document]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = through(Path(folder) / "i", *given)
-    assert all(same(*pair) for pair in zip(found, given, strict=True))
+        found = round_trip(Path(folder) / "i", *expected)
+    assert all(identical(*pair) for pair in zip(found, expected, strict=True))
 
 
 METADATA: dict[str, Any] = {
@@ -83,7 +86,7 @@ METADATA: dict[str, Any] = {
         Document("empty", "", ""),
         Document("é" * 256, "an id of 512 bytes"),
         Document("x" * 512, "an id of 512 bytes"),
-        Document("'; DROP TABLE documents; --", "an id with an aim"),
+        Document("'; DROP TABLE documents; --", "an id with SQL"),
         Document("a\tb\nc d", "an id with white space"),
         Document(
             "scripts", "Ελληνικά עברית العربية हिन्दी 中文 한국어 👩‍👩‍👧‍👦 \U0010ffff e\u0301 é"
@@ -91,31 +94,31 @@ METADATA: dict[str, Any] = {
     ],
     ids=lambda document: document.doc_id[:12],
 )
-def test_odd_documents(tmp_path: Path, document: Document) -> None:
-    (found,) = through(tmp_path / "i", document)
-    assert same(found, document)
+def test_unusual_documents_are_restored(tmp_path: Path, document: Document) -> None:
+    (found,) = round_trip(tmp_path / "i", document)
+    assert identical(found, document)
 
 
-def test_ids_that_look_alike_are_different(tmp_path: Path) -> None:
+def test_similar_ids_are_distinct(tmp_path: Path) -> None:
     ids = ["a", "A", "é", "e\u0301", " a", "a ", "1", "01", "1.0"]
-    found = through(tmp_path / "i", *(Document(doc_id, f"of {doc_id}") for doc_id in ids))
+    found = round_trip(tmp_path / "i", *(Document(doc_id, f"of {doc_id}") for doc_id in ids))
     assert [document.text for document in found] == [f"of {doc_id}" for doc_id in ids]
 
 
-def test_a_text_of_ten_megabytes(tmp_path: Path) -> None:
+def test_a_text_of_ten_megabytes_is_restored(tmp_path: Path) -> None:
     document = Document("long", "ten megabytes \0 " * 655_360, "a title")
     assert len(document.text) > 10_000_000
-    (found,) = through(tmp_path / "i", document)
+    (found,) = round_trip(tmp_path / "i", document)
     assert found == document
 
 
-def test_the_source_is_not_kept(tmp_path: Path) -> None:
-    (found,) = through(tmp_path / "i", Document("a", "b", source="docs.jsonl:1"))
+def test_the_source_of_a_document_is_not_stored(tmp_path: Path) -> None:
+    (found,) = round_trip(tmp_path / "i", Document("a", "b", source="docs.jsonl:1"))
     assert found.source == ""
 
 
-def test_thousands_of_documents_at_once(tmp_path: Path) -> None:
-    """More than SQLite takes variables in one statement."""
+def test_more_documents_than_sql_variables_are_read_and_added(tmp_path: Path) -> None:
+    """There are more documents than SQLite allows variables in a statement."""
     many = [Document(f"d{i}", f"text {i}") for i in range(2500)]
     with Index.create(tmp_path / "i", SPACE) as index:
         index.add(many, toy_vectors([{0: 1.0}] * 2500))

@@ -1,4 +1,4 @@
-"""An index and how its documents were encoded: dtype, long ones, pruning, titles."""
+"""The document encoding that an index records: dtype, long documents, pruning, titles."""
 
 from pathlib import Path
 from typing import Any
@@ -38,24 +38,24 @@ def test_documents_in_another_dtype_are_refused(
 ) -> None:
     with Index.create(tmp_path / "i", rounded.space) as index:
         ingest(index, rounded, PAGES)
-        said = "holds documents encoded with dtype int8, got float32: leave the setting out"
-        with pytest.raises(IndexStateError, match=said):
+        message = "holds documents encoded with dtype int8, got float32: leave the setting out"
+        with pytest.raises(IndexStateError, match=message):
             ingest(index, encoder, PAGES)
-        with pytest.raises(IndexStateError, match=said):
+        with pytest.raises(IndexStateError, match=message):
             sync(index, encoder, PAGES, refused=[])
         assert len(index) == 2
         assert SparseRetriever(index, encoder).search("printer")[0].doc_id == "a", (
-            "queries may be in another"
+            "queries may have another dtype"
         )
-    said = "encoded with dtype float32, got int8: leave the setting out"
+    message = "encoded with dtype float32, got int8: leave the setting out"
     with (
         Index.create(tmp_path / "j", encoder.space) as index,
-        pytest.raises(IndexStateError, match=said),
+        pytest.raises(IndexStateError, match=message),
     ):
         ingest(index, rounded, PAGES)
 
 
-def test_it_is_continued_as_it_was_begun(
+def test_an_opened_index_encodes_documents_in_its_dtype(
     encoder: Encoder, rounded: Encoder, tmp_path: Path
 ) -> None:
     with Index.create(tmp_path / "i", rounded.space) as index:
@@ -69,25 +69,23 @@ def test_it_is_continued_as_it_was_begun(
         stored, expected = index.vector("b"), rounded.encode_documents(PAGES[1:])
         exact = encoder.encode_documents(PAGES[1:])
         assert stored.terms.tolist() == expected.terms.tolist() != exact.terms.tolist()
-        asked = ["an error of the printer"]
-        assert again.encode_queries(asked) == encoder.encode_queries(asked)
-        quick = encoder_of(index, queries=QueryEncoding(dtype="int8"))
+        query = ["an error of the printer"]
+        assert again.encode_queries(query) == encoder.encode_queries(query)
+        int8_encoder = encoder_of(index, queries=QueryEncoding(dtype="int8"))
         assert (
-            quick.encode_queries(asked)
-            == rounded.encode_queries(asked)
-            != encoder.encode_queries(asked)
+            int8_encoder.encode_queries(query)
+            == rounded.encode_queries(query)
+            != encoder.encode_queries(query)
         )
 
 
-def test_an_index_without_a_record_is_in_float32(encoder: Encoder, tmp_path: Path) -> None:
+def test_an_index_without_a_recorded_dtype_is_in_float32(encoder: Encoder, tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", encoder.space) as index:
         assert "dtype" not in index.space.encoding.to_dict()
         assert encoder_of(index).dtypes[Role.DOCUMENT] is Dtype.FLOAT32
 
 
-def test_a_model_in_another_dtype_is_the_same_model_otherwise(
-    encoder: Encoder, rounded: Encoder
-) -> None:
+def test_an_encoder_can_switch_the_dtype_of_documents(encoder: Encoder, rounded: Encoder) -> None:
     other = encoder.encoding(DocumentEncoding(dtype=Dtype.INT8))
     assert other.encode_documents(PAGES) == rounded.encode_documents(PAGES)
     assert other.encode_queries(["printer"]) == encoder.encode_queries(["printer"])
@@ -105,7 +103,7 @@ def test_a_model_in_another_dtype_is_the_same_model_otherwise(
         ("title_weight", {"title_weight": 0.2}),
     ],
 )
-def test_documents_are_all_encoded_alike(
+def test_documents_encoded_differently_are_refused(
     encoder: Encoder, tmp_path: Path, name: str, settings: dict[str, Any]
 ) -> None:
     made = Encoder.load(documents=DocumentEncoding(**settings))
@@ -127,7 +125,7 @@ def test_documents_are_all_encoded_alike(
         ingest(index, made, PAGES[:1])
 
 
-def test_a_dtype_that_there_is_not() -> None:
+def test_an_unknown_dtype_is_refused() -> None:
     with pytest.raises(
         ModelError, match="dtype must be one of float32, int8, bfloat16, got 'int4'"
     ):

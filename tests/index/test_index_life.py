@@ -1,4 +1,4 @@
-"""An index from its creation to its closing: what is seen when, and by whom."""
+"""An index from creation to closing: what its readers and writers see."""
 
 import os
 import pickle
@@ -45,12 +45,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def run_python(code: str, *arguments: object) -> str:
-    """Runs code in another process that can import the toys; returns what it prints."""
-    begin = f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
-    command = [sys.executable, "-c", begin + code, *map(str, arguments)]
-    found = subprocess.run(command, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    return found.stdout.strip()
+    """Run code in another process that can import `index_toys`; return what it prints."""
+    header = f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+    command = [sys.executable, "-c", header + code, *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
 # Creation
@@ -67,21 +67,21 @@ def test_a_new_index_is_empty(path: Path) -> None:
         assert (len(index), index.space) == (0, SPACE)
 
 
-def test_an_empty_folder_will_do(path: Path) -> None:
+def test_an_empty_folder_becomes_an_index(path: Path) -> None:
     path.mkdir(parents=True)
     Index.create(path, SPACE).close()
     assert Index.exists(path)
 
 
-def test_an_index_is_not_made_over(path: Path) -> None:
+def test_an_existing_index_is_not_overwritten(path: Path) -> None:
     make_toys(path, [1])
-    with pytest.raises(IndexStateError, match="holds an index already"):
+    with pytest.raises(IndexStateError, match="already holds an index"):
         Index.create(path, SPACE)
     with Index.open(path) as index:
         assert ids_in(index) == ["d1"]
     (path.parent / "empty").mkdir()
     Index.create(path.parent / "empty index", SPACE).close()
-    with pytest.raises(IndexStateError, match="holds an index already"):
+    with pytest.raises(IndexStateError, match="already holds an index"):
         Index.create(path.parent / "empty index", SPACE)
 
 
@@ -99,7 +99,7 @@ def test_a_folder_with_other_files_is_left_alone(path: Path) -> None:
 # Adding and committing
 
 
-def test_additions_are_seen_after_commit(path: Path) -> None:
+def test_additions_are_visible_after_commit(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         assert add_toys(index, 1, 2) == 2
         assert (len(index), ids_in(index)) == (0, [])
@@ -121,7 +121,7 @@ def test_additions_are_seen_after_commit(path: Path) -> None:
         assert {hit.doc_id: hit.row for hit in same_to_the_bit(index, EVERYTHING, 10)[0]}["d4"] == 3
 
 
-def test_a_commit_of_nothing_is_none(path: Path) -> None:
+def test_a_commit_without_changes_does_nothing(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         assert index.commit().commit_id == 0
         add_toys(index, 1)
@@ -132,7 +132,7 @@ def test_a_commit_of_nothing_is_none(path: Path) -> None:
         assert len(list((path / "segments").iterdir())) == 1
 
 
-def test_what_is_not_committed_is_forgotten(path: Path) -> None:
+def test_uncommitted_changes_are_discarded(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         add_toys(index, 1)
         index.commit()
@@ -145,15 +145,15 @@ def test_what_is_not_committed_is_forgotten(path: Path) -> None:
         assert add_toys(index, 2, 3) == 2
 
 
-def test_the_same_content_again_is_skipped(path: Path) -> None:
+def test_equal_content_is_skipped(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         assert add_toys(index, 1, 2) == 2
-        assert add_toys(index, 2, 3) == 1  # among those that wait
+        assert add_toys(index, 2, 3) == 1  # 2 is not committed yet
         index.commit()
-        assert add_toys(index, 1, 4, 3, 4) == 1  # in the index; twice in one call
+        assert add_toys(index, 1, 4, 3, 4) == 1  # 1 and 3 are committed, 4 is repeated
         index.commit()
         assert ids_in(index) == ["d1", "d2", "d3", "d4"]
-        # Each with its own vector, though others were left out before it.
+        # A document has its own vector, although others before it were skipped.
         assert index.vector("d4").terms.tolist() == sorted(toy_rows([4])[0])
         source = Document(
             "d1", toy_document(1).text, toy_document(1).title, {"n": 1}, "elsewhere:7"
@@ -166,13 +166,13 @@ def test_the_same_content_again_is_skipped(path: Path) -> None:
 
 
 @pytest.mark.parametrize("committed", [True, False])
-def test_another_content_is_refused(path: Path, committed: bool) -> None:
+def test_other_content_for_an_id_is_refused(path: Path, committed: bool) -> None:
     with Index.create(path, SPACE) as index:
         add_toys(index, 1)
         if committed:
             index.commit()
         with pytest.raises(
-            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is there already with another content"
+            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is already taken by other content"
         ):
             index.add([toy_document(2), toy_document(1, "changed")], toy_vectors(toy_rows([2, 1])))
         index.commit()
@@ -180,7 +180,7 @@ def test_another_content_is_refused(path: Path, committed: bool) -> None:
         assert index.document("d1").text == "a text 1"
 
 
-def test_two_contents_in_one_call(path: Path) -> None:
+def test_two_contents_for_an_id_in_one_call_are_refused(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         with pytest.raises(DuplicateDocument, match="'d2'"):
             index.add(
@@ -190,11 +190,11 @@ def test_two_contents_in_one_call(path: Path) -> None:
         assert index.commit().documents == 0
 
 
-def test_vectors_that_do_not_fit(path: Path) -> None:
+def test_vectors_that_do_not_fit_the_index_are_refused(path: Path) -> None:
     with Index.create(path, SPACE) as index:
-        with pytest.raises(VectorError, match="2 documents with 1 vectors"):
+        with pytest.raises(VectorError, match="got 1 rows for 2 documents"):
             index.add([toy_document(1), toy_document(2)], toy_vectors([{1: 1.0}]))
-        with pytest.raises(VectorError, match=f"vectors over 5 terms; .* has {TERMS}"):
+        with pytest.raises(VectorError, match=f"over the {TERMS} terms of .*, got 5 terms"):
             index.add([toy_document(1)], toy_vectors([{1: 1.0}], 5))
         other = SparseVectors([0, 1], [1], [1.0], TERMS, ModelId("other", "1" * 64))
         with pytest.raises(
@@ -204,8 +204,8 @@ def test_vectors_that_do_not_fit(path: Path) -> None:
         assert index.commit().documents == 0
 
 
-def test_the_name_of_a_model_is_no_part_of_it(path: Path) -> None:
-    """Vectors of an unknown model, and of the index's under another name, wait side by side."""
+def test_models_are_compared_by_hash(path: Path) -> None:
+    """Vectors of an unknown model, and of a renamed model, can be added together."""
     with Index.create(path, SPACE) as index:
         for number, model in enumerate([None, SPACE.model, ModelId("renamed", SPACE.model.hash)]):
             index.add([toy_document(number)], SparseVectors([0, 1], [0], [1.0], TERMS, model))
@@ -213,14 +213,14 @@ def test_the_name_of_a_model_is_no_part_of_it(path: Path) -> None:
         assert ids_in(index) == ["d0", "d1", "d2"]
 
 
-def test_unknown_documents(path: Path) -> None:
+def test_unknown_documents_are_refused(path: Path) -> None:
     with Index.open(make_toys(path, [1])) as index:
-        for ask in (index.document, index.vector):
+        for call in (index.document, index.vector):
             with pytest.raises(UnknownDocument, match="has no document 'd2'"):
-                ask("d2")
+                call("d2")
 
 
-def test_stored_vectors(path: Path) -> None:
+def test_stored_vectors_are_returned(path: Path) -> None:
     with Index.create(path, SPACE) as index:
         index.add([toy_document(1)], toy_vectors([{2: 3.0, 7: 1.5, 9: 0.0}]))
         index.commit()
@@ -230,17 +230,17 @@ def test_stored_vectors(path: Path) -> None:
         assert (stored.impacts * float(stored.scale)).tolist() == stored.weights.tolist()
 
 
-def test_a_closed_index_says_so(path: Path) -> None:
+def test_a_closed_index_is_refused(path: Path) -> None:
     index = Index.open(make_toys(path, [1]))
     index.close()
     index.close()
-    for ask in (
+    for call in (
         lambda: index.search(EVERYTHING),
         lambda: index.document("d1"),
         lambda: add_toys(index, 2),
     ):
         with pytest.raises(IndexStateError, match="is closed: open it again"):
-            ask()
+            call()
     with Index.open(path) as again:
         assert add_toys(again, 2) == 1
 
@@ -248,7 +248,7 @@ def test_a_closed_index_says_so(path: Path) -> None:
 # Writers
 
 
-def test_one_writer_in_one_process(path: Path) -> None:
+def test_a_process_has_one_writer(path: Path) -> None:
     make_toys(path, [1])
     with Index.open(path) as one, Index.open(path) as two:
         add_toys(one, 2)
@@ -277,7 +277,7 @@ except IndexLocked as error:
 """
 
 
-def test_one_writer_among_processes(path: Path) -> None:
+def test_processes_share_one_writer(path: Path) -> None:
     make_toys(path, [1])
     with Index.open(path) as index:
         add_toys(index, 2)
@@ -294,7 +294,7 @@ sys.stdin.read()
 """
 
 
-def test_a_killed_writer_holds_nothing(path: Path) -> None:
+def test_a_killed_writer_releases_its_lock(path: Path) -> None:
     make_toys(path, [1])
     code = f"import sys; sys.path.insert(0, {str(HERE)!r})\n" + HOLD
     command = [sys.executable, "-c", code, str(path)]
@@ -313,7 +313,7 @@ def test_a_killed_writer_holds_nothing(path: Path) -> None:
             assert ids_in(index) == ["d1", "d2"]
 
 
-def test_a_lock_taken_in_one_thread_is_given_back_in_another(path: Path) -> None:
+def test_a_lock_taken_in_one_thread_is_released_in_another(path: Path) -> None:
     index = Index.create(path, SPACE)
     thread = Thread(target=add_toys, args=(index, 1))
     thread.start()
@@ -327,7 +327,7 @@ def test_a_lock_taken_in_one_thread_is_given_back_in_another(path: Path) -> None
 # Readers
 
 
-def test_a_reader_keeps_its_view(path: Path) -> None:
+def test_a_reader_keeps_its_commit(path: Path) -> None:
     make_toys(path, [1])
     with Index.open(path) as reader:
         with Index.open(path) as writer:
@@ -336,9 +336,9 @@ def test_a_reader_keeps_its_view(path: Path) -> None:
             assert ids_in(writer) == ["d1", "d2"]
         assert ids_in(reader) == ["d1"]
         assert len(reader) == 1
-        for ask in (reader.document, reader.vector):
+        for call in (reader.document, reader.vector):
             with pytest.raises(UnknownDocument, match="'d2'"):
-                ask("d2")
+                call("d2")
         assert reader.document("d1") == toy_document(1)
     with Index.open(path) as reader:
         assert ids_in(reader) == ["d1", "d2"]
@@ -355,11 +355,11 @@ def test_a_reader_that_writes_sees_the_newest_commit(path: Path) -> None:
         assert ids_in(late) == ["d1", "d2", "d3"]
 
 
-def test_threads_share_an_index(real: RealCollection) -> None:
+def test_threads_can_share_an_index(real: RealCollection) -> None:
     with Index.open(real.path) as index, ThreadPoolExecutor(8) as pool:
         expected = index.search(real.queries, 20)
 
-        def ask(i: int) -> bool:
+        def call(i: int) -> bool:
             (found,) = index.search(real.queries[i : i + 1], 20)
             documents = index.documents([match.row for match in found])
             vector = index.vector(found[0].doc_id)
@@ -368,7 +368,7 @@ def test_threads_share_an_index(real: RealCollection) -> None:
             ]
             return found == expected[i] and named and len(vector.terms) > 0
 
-        assert all(pool.map(ask, [i % 50 for i in range(400)]))
+        assert all(pool.map(call, [i % 50 for i in range(400)]))
 
 
 FORK = """
@@ -378,7 +378,7 @@ from index_toys import *
 from lexpand.errors import IndexLocked
 
 def open_files():
-    # SQLite's, by name; nothing where the system does not list them.
+    # The open files of SQLite; none if the system does not list them.
     links = []
     for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         try:
@@ -388,11 +388,12 @@ def open_files():
     return [link for link in links if "catalog.sqlite" in link]
 
 def child(index, before):
-    signal.alarm(20)  # rather than wait for a lock for ever
-    found = open_files() == [] and ids_in(index) == before and index.document("d1") == toy_document(1)
-    found = found and index.vector("d2").terms.tolist() == [0, 3]
+    signal.alarm(20)  # limits the wait for a lock
+    passed = open_files() == [] and ids_in(index) == before
+    passed = passed and index.document("d1") == toy_document(1)
+    passed = passed and index.vector("d2").terms.tolist() == [0, 3]
     index.close()
-    os._exit(0 if found else 1)
+    os._exit(0 if passed else 1)
 
 index = Index.open(sys.argv[1])
 before = ids_in(index)
@@ -416,7 +417,7 @@ thread.join()
 print(codes, ids_in(index) == before)
 try:
     add_toys(Index.open(sys.argv[1]), 71)
-    print("a child gave back its parent's lock")
+    print("a child released the lock of its parent")
 except IndexLocked:
     print(index.commit().documents)
 """
@@ -428,7 +429,7 @@ def test_a_forked_child_searches(path: Path) -> None:
     assert run_python(FORK, path).split() == ["{0}", "True", "3"]
 
 
-def test_a_pickle_is_the_path(path: Path) -> None:
+def test_a_pickle_opens_the_path(path: Path) -> None:
     with Index.open(make_toys(path, [1], [2]), verify=False) as index:
         add_toys(index, 3)
         with pickle.loads(pickle.dumps(index)) as again:
@@ -437,7 +438,7 @@ def test_a_pickle_is_the_path(path: Path) -> None:
             assert ids_in(again) == ["d1", "d2"]
 
 
-def test_what_is_known_of_an_index(path: Path) -> None:
+def test_info_has_the_counts_and_sizes(path: Path) -> None:
     with Index.open(make_toys(path, [1], [2, 3])) as index:
         info = index.info()
         files = list((path / "segments").iterdir())
@@ -449,10 +450,14 @@ def test_what_is_known_of_an_index(path: Path) -> None:
         assert info.commit.created_at.endswith("+00:00")
 
 
-@pytest.mark.parametrize(("k", "threads"), [(-1, 1), (1, 0), (1, -1)])
-def test_numbers_that_make_no_search(path: Path, k: int, threads: int) -> None:
-    with (
-        Index.create(path, SPACE) as index,
-        pytest.raises(DataError, match=f"k is {k} with {threads} threads"),
-    ):
+@pytest.mark.parametrize(
+    ("k", "threads", "message"),
+    [
+        (-1, 1, "k must be >= 0, got -1"),
+        (1, 0, "threads must be >= 1, got 0"),
+        (1, -1, "threads must be >= 1, got -1"),
+    ],
+)
+def test_invalid_numbers_are_refused(path: Path, k: int, threads: int, message: str) -> None:
+    with Index.create(path, SPACE) as index, pytest.raises(DataError, match=message):
         index.search(SparseVectors.empty(1, len(SPACE.vocabulary)), k, threads=threads)

@@ -1,4 +1,4 @@
-"""An index and the rules that its documents were encoded with."""
+"""The rules that an index records for its documents."""
 
 from pathlib import Path
 
@@ -24,16 +24,16 @@ def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Pat
     ruled = Encoder.load(rules=RULES)
     with Index.create(tmp_path / "i", ruled.space) as index:
         ingest(index, ruled, PAGES)
-        short = RULES.hash(Role.DOCUMENT)[:12]
-        said = f"encoded with rules {short}, got none: leave the setting out"
-        with pytest.raises(IndexStateError, match=said):
+        rules_hash = RULES.hash(Role.DOCUMENT)[:12]
+        message = f"encoded with rules {rules_hash}, got none: leave the setting out"
+        with pytest.raises(IndexStateError, match=message):
             ingest(index, encoder, PAGES)
-        with pytest.raises(IndexStateError, match=said):
+        with pytest.raises(IndexStateError, match=message):
             sync(index, encoder, PAGES, refused=[])
         assert len(index) == 2
     with Index.create(tmp_path / "j", encoder.space) as index:
         with pytest.raises(
-            IndexStateError, match=f"with rules none, got {short}: .* or make a new index"
+            IndexStateError, match=f"with rules none, got {rules_hash}: .* or make a new index"
         ):
             ingest(index, ruled, PAGES)
         ingest(
@@ -45,7 +45,7 @@ def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Pat
         )
 
 
-def test_a_pin_in_another_ones_place_is_refused_by_whoever_searches(tmp_path: Path) -> None:
+def test_a_search_refuses_a_pin_that_takes_the_term_of_another(tmp_path: Path) -> None:
     ruled = Encoder.load(rules=RULES)
     with Index.create(tmp_path / "i", ruled.space) as index:
         SparseRetriever(
@@ -59,7 +59,7 @@ def test_a_pin_in_another_ones_place_is_refused_by_whoever_searches(tmp_path: Pa
             SparseRetriever(index, moved)
 
 
-def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
+def test_an_opened_index_has_its_rules(tmp_path: Path) -> None:
     ruled = Encoder.load(rules=RULES)
     with Index.create(tmp_path / "i", ruled.space) as index:
         ingest(index, ruled, PAGES[:1])
@@ -78,5 +78,5 @@ def test_the_rules_are_there_when_it_is_opened_again(tmp_path: Path) -> None:
         )
         plain = encoder_of(index, rules=Rules())
         assert plain.encode_queries(["printer err_42"]).as_dict(0).get(1) is None, (
-            "unless they are told otherwise"
+            "unless other rules are given"
         )

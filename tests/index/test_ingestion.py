@@ -1,4 +1,4 @@
-"""Documents in: what is counted, what is committed when, and what an early end costs."""
+"""Ingestion: its report, its commits, and the cost of an early end."""
 
 import signal
 from collections.abc import Iterator
@@ -15,27 +15,27 @@ from lexpand.errors import ContractMismatch, DataError, IndexLocked, RowError, S
 
 
 class Spy:
-    """Notes what is encoded, and commits, in order."""
+    """Records encoded documents and commits, in order."""
 
     def __init__(self, encoder: Encoder, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         self.encoded: list[str] = []
         self.events: list[int | str] = []
         encode, commit = encoder.encode, index.commit
 
-        def noting_encode(documents: list[Document], *arguments: Any, **options: Any) -> Any:
+        def recording_encode(documents: list[Document], *arguments: Any, **options: Any) -> Any:
             self.encoded.extend(document.doc_id for document in documents)
             self.events.append(len(documents))
             return encode(documents, *arguments, **options)
 
-        def noting_commit() -> Any:
+        def recording_commit() -> Any:
             before = len(index)
             found = commit()
             if len(index) > before:
                 self.events.append("commit")
             return found
 
-        monkeypatch.setattr(encoder, "encode", noting_encode)
-        monkeypatch.setattr(index, "commit", noting_commit)
+        monkeypatch.setattr(encoder, "encode", recording_encode)
+        monkeypatch.setattr(index, "commit", recording_commit)
 
 
 def short_documents(count: int, first: int = 0) -> list[Document]:
@@ -56,13 +56,13 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def committed(index: Index) -> list[str]:
-    """The ids that another reader finds, in order."""
+    """Return the ids that another reader finds, in order."""
     with Index.open(index.path) as reader:
         documents = reader.documents(range(len(reader)))
     return [documents[row].doc_id for row in sorted(documents)]
 
 
-def test_what_is_counted(index: Index, encoder: Encoder) -> None:
+def test_the_report_counts_documents_and_tokens(index: Index, encoder: Encoder) -> None:
     first = [
         Document("a", "one"),
         Document("b", "two"),
@@ -102,7 +102,7 @@ def test_documents_get_their_own_vectors(
         assert stored.weights.tolist() == pytest.approx(list(expected.values()), abs=1e-3)
 
 
-def test_duplicates_within_one_chunk(
+def test_duplicates_within_one_chunk_are_not_encoded(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(encoder, index, monkeypatch)
@@ -120,7 +120,7 @@ def test_duplicates_within_one_chunk(
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9])
-def test_borders_of_chunks(
+def test_documents_are_encoded_in_chunks(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     spy = Spy(encoder, index, monkeypatch)
@@ -141,7 +141,7 @@ def test_commits_come_at_intervals(
     report = ingest(index, encoder, short_documents(18), commit_every=8)
     assert spy.events == [4, 4, "commit", 4, 4, "commit", 2, "commit"]
     assert (report.added, index.info().segments) == (18, 3)
-    # What is there already brings no commit nearer.
+    # Documents that are already in the index do not count for the interval.
     spy.events.clear()
     report = ingest(index, encoder, short_documents(26), commit_every=6)
     assert spy.events == [2, 4, "commit", 2, "commit"]
@@ -149,7 +149,7 @@ def test_commits_come_at_intervals(
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_nothing_is_encoded_twice(
+def test_no_document_is_encoded_twice(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(encoder, index, monkeypatch)
@@ -162,7 +162,7 @@ def test_nothing_is_encoded_twice(
 @pytest.mark.parametrize(
     "error", [SourceError("the file ends in the middle"), OSError("the disk fails")]
 )
-def test_a_source_that_fails_in_the_middle(
+def test_a_failing_source_keeps_earlier_documents(
     index: Index, encoder: Encoder, error: Exception
 ) -> None:
     def source() -> Iterator[Document]:
@@ -176,7 +176,7 @@ def test_a_source_that_fails_in_the_middle(
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_an_encoder_that_fails_in_the_middle(
+def test_a_failing_encoder_keeps_earlier_chunks(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode = encoder.encode
@@ -194,10 +194,10 @@ def test_an_encoder_that_fails_in_the_middle(
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("where", ["source", "encoder", "progress"])
-def test_interrupted_and_carried_on(
+def test_an_interrupted_ingestion_is_resumed(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """Ctrl-C costs the chunk at hand; the same call again encodes only that and what follows."""
+    """Ctrl-C loses the current chunk; the next call encodes only that chunk and later ones."""
     documents = short_documents(14)
 
     def interrupted() -> Iterator[Document]:
@@ -228,7 +228,9 @@ def test_interrupted_and_carried_on(
     assert committed(index) == [f"d{i}" for i in range(14)]
 
 
-def test_another_model_is_refused_before_anything_is_read(tmp_path: Path, encoder: Encoder) -> None:
+def test_another_model_is_refused_before_the_source_is_read(
+    tmp_path: Path, encoder: Encoder
+) -> None:
     read = []
 
     def source() -> Iterator[Document]:
@@ -243,7 +245,7 @@ def test_another_model_is_refused_before_anything_is_read(tmp_path: Path, encode
         assert read == []
 
 
-def test_an_index_that_is_being_written(index: Index, encoder: Encoder) -> None:
+def test_an_index_with_another_writer_is_refused(index: Index, encoder: Encoder) -> None:
     with Index.open(index.path) as other:
         index.add([Document("a", "one")], SparseVectors.empty(1, len(index.space.vocabulary)))
         with pytest.raises(IndexLocked):
@@ -252,16 +254,16 @@ def test_an_index_that_is_being_written(index: Index, encoder: Encoder) -> None:
     assert committed(index) == ["a"]
 
 
-def test_a_small_interval_is_kept(
+def test_a_commit_interval_below_the_chunk_size_is_kept(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fewer documents between commits than are encoded at a time otherwise."""
+    """The interval is smaller than the number of documents that are encoded at a time."""
     spy = Spy(encoder, index, monkeypatch)
     ingest(index, encoder, short_documents(7), commit_every=3)
     assert spy.events == [3, "commit", 3, "commit", 1, "commit"]
 
 
-def test_the_report_is_filled_as_the_work_goes_on(index: Index, encoder: Encoder) -> None:
+def test_the_report_is_filled_during_the_work(index: Index, encoder: Encoder) -> None:
     def failing() -> Iterator[Document]:
         yield from [
             Document("a", "one"),

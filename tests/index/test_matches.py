@@ -1,4 +1,4 @@
-"""What a search gives behaves as a list of its matches, and knows its columns."""
+"""`Matches` behaves as a list of `Match`, and gives access to its arrays."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def found(tmp_path: Path) -> Matches:
     return found
 
 
-def test_as_a_list(found: Matches) -> None:
+def test_matches_behave_as_a_list(found: Matches) -> None:
     plain = list(found)
     assert len(plain) == len(found) == 3
     assert all(type(match) is Match for match in plain)
@@ -36,7 +36,7 @@ def test_as_a_list(found: Matches) -> None:
         hash(found)
 
 
-def test_as_columns(found: Matches) -> None:
+def test_matches_have_arrays(found: Matches) -> None:
     assert found.doc_ids == [match.doc_id for match in found]
     assert found.scores.tolist() == [match.score for match in found]
     assert found.rows.tolist() == [match.row for match in found]
@@ -45,7 +45,7 @@ def test_as_columns(found: Matches) -> None:
     assert type(found[0].row) is int
 
 
-def test_spans_of_chunks(tmp_path: Path) -> None:
+def test_matches_have_the_spans_of_chunks(tmp_path: Path) -> None:
     with Index.open(make_toys(tmp_path / "i", [1])) as index:
         index.add(
             [Document("x", "one two")], toy_vectors([{5: 1.0}, {5: 2.0}]), chunks=[[(0, 3), (4, 7)]]

@@ -1,4 +1,4 @@
-"""Readers in processes of their own beside a writer, and what their leases keep."""
+"""Reader processes during writes, and the files and texts that their leases keep."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from change_model import Changes, all_found, assert_holds, create, create_with, put, versioned
+from change_model import Changes, all_results, assert_holds, create, create_with, put, versioned
 from index_toys import ids_in, make_toys
 
 from lexpand import Index, SparseVectors
@@ -36,13 +36,13 @@ def reader(path: Path, warm_up: float) -> Iterator[subprocess.Popen]:
 
 
 def write_for(index: Index, seconds: float) -> int:
-    """Random changes; returns the number of commits."""
+    """Make random changes; return the number of commits."""
     model, choices, end = Changes(), random.Random(5), time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(choices.randrange(4)):
             documents = [versioned(choices.randrange(60), choices.randrange(3)) for _ in range(2)]
-            for document in dict.fromkeys(document.doc_id for document in documents):
-                assert index.delete([document]) == model.delete(document)
+            for doc_id in dict.fromkeys(document.doc_id for document in documents):
+                assert index.delete([doc_id]) == model.delete(doc_id)
         versions = {
             number: versioned(number, choices.randrange(3))
             for number in choices.choices(range(60), k=6)
@@ -57,31 +57,31 @@ def write_for(index: Index, seconds: float) -> int:
     return index.commit_info.commit_id
 
 
-def run_together(path: Path, readers: int, seconds: float) -> None:
+def check_readers_during_writes(path: Path, readers: int, seconds: float) -> None:
     with create(path) as index, ExitStack() as stack:
         processes = [stack.enter_context(reader(path, seconds / 4)) for _ in range(readers)]
         commits = write_for(index, seconds)
         assert commits > 10
         for process in processes:
-            told, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=60)
             assert process.returncode == 0
-            facts = json.loads(told)
-            assert facts["rounds"] >= 3, facts
-            assert facts["newer"] >= 2, facts
-            assert facts["end"] <= facts["warm"] * 1.2 + 20e6, facts
+            counts = json.loads(output)
+            assert counts["rounds"] >= 3, counts
+            assert counts["newer"] >= 2, counts
+            assert counts["end"] <= counts["warm"] * 1.2 + 20e6, counts
         assert index.check() == []
         index.compact()
         assert len(list((path / "segments").iterdir())) == 1
-        assert len(list((path / "leases").iterdir())) == 1  # its own
+        assert len(list((path / "leases").iterdir())) == 1  # that of the index
 
 
-def test_readers_beside_a_writer(tmp_path: Path) -> None:
-    run_together(tmp_path / "i", readers=3, seconds=5)
+def test_readers_see_consistent_commits_during_writes(tmp_path: Path) -> None:
+    check_readers_during_writes(tmp_path / "i", readers=3, seconds=5)
 
 
 @pytest.mark.slow
-def test_readers_beside_a_writer_for_long(tmp_path: Path) -> None:
-    run_together(
+def test_readers_see_consistent_commits_during_long_writes(tmp_path: Path) -> None:
+    check_readers_during_writes(
         tmp_path / "i", readers=8, seconds=float(os.environ.get("LEXPAND_READERS_SECONDS", "600"))
     )
 
@@ -96,10 +96,10 @@ def segments(path: Path) -> set[str]:
     return {file.name for file in (path / "segments").iterdir()}
 
 
-def test_a_retired_segment_stays_while_it_is_read(tmp_path: Path) -> None:
+def test_a_retired_segment_stays_while_it_is_in_use(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as writer, Index.open(path) as old:
-        before, found = segments(path), all_found(old)
+        before, found = segments(path), all_results(old)
         writer.delete(["d1"])
         writer.compact()
         assert before < segments(path)
@@ -107,7 +107,7 @@ def test_a_retired_segment_stays_while_it_is_read(tmp_path: Path) -> None:
             put(writer, [versioned(70, 0)])
             writer.compact()
             assert before < segments(path)
-            assert all_found(old) == found
+            assert all_results(old) == found
             old.refresh()
             writer.compact()
             assert not before & segments(path)
@@ -118,7 +118,7 @@ def test_a_retired_segment_stays_while_it_is_read(tmp_path: Path) -> None:
     assert not (path / "leases").exists()
 
 
-def test_a_closed_reader_holds_nothing(tmp_path: Path) -> None:
+def test_a_closed_reader_releases_its_lease(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as writer:
         old = Index.open(path)
@@ -139,7 +139,7 @@ sys.stdin.read()
 """
 
 
-def test_a_killed_reader_holds_nothing(tmp_path: Path) -> None:
+def test_a_killed_reader_releases_its_lease(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as writer:
         command = [sys.executable, "-c", HOLD, str(path)]
@@ -169,7 +169,7 @@ def bytes_of_catalog(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("everything", [False, True])
-def test_deleted_texts_leave_the_disk(tmp_path: Path, everything: bool) -> None:
+def test_compact_removes_deleted_texts_from_the_disk(tmp_path: Path, everything: bool) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as index:
         assert b"number1. " in bytes_of_catalog(path)
@@ -183,7 +183,7 @@ def test_deleted_texts_leave_the_disk(tmp_path: Path, everything: bool) -> None:
     assert b"number1. " not in bytes_of_catalog(path)
 
 
-def test_a_text_leaves_the_disk_when_its_last_reader_has_gone(tmp_path: Path) -> None:
+def test_a_deleted_text_stays_until_its_last_reader_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "i"
     with create_with(path, STATE) as index:
         with Index.open(path) as old:
@@ -203,16 +203,16 @@ def one_term(term: int) -> SparseVectors:
     return SparseVectors.from_rows([{term: 1.0}], 16)
 
 
-# What happens to the folder
+# Removed and replaced folders
 
 
-def test_a_folder_that_is_gone_under_a_reader(tmp_path: Path) -> None:
+def test_a_reader_refuses_to_write_to_a_removed_folder(tmp_path: Path) -> None:
     path = tmp_path / "i"
     create_with(path, STATE).close()
     reader = Index.open(path)
     found = reader.search(one_term(0), 3)
     shutil.rmtree(path)
-    assert reader.search(one_term(0), 3) == found  # read before
+    assert reader.search(one_term(0), 3) == found  # the mapped segments stay readable
     for change in (
         reader.refresh,
         lambda: put(reader, [versioned(1, 1)]),
@@ -226,8 +226,8 @@ def test_a_folder_that_is_gone_under_a_reader(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_an_index_made_anew_under_an_old_one(tmp_path: Path) -> None:
-    """The old one neither removes files of the new one nor writes to where nobody reads."""
+def test_an_open_index_does_not_touch_its_replacement(tmp_path: Path) -> None:
+    """It neither removes files of the new index nor writes to the removed one."""
     path = tmp_path / "i"
     create_with(path, STATE).close()
     with Index.open(path) as old, Index.open(path) as writer:
@@ -250,7 +250,7 @@ def test_an_index_made_anew_under_an_old_one(tmp_path: Path) -> None:
         assert index.check() == []
 
 
-def test_a_forked_child_keeps_the_snapshot_by_a_lease_of_its_own(tmp_path: Path) -> None:
+def test_a_forked_child_takes_its_own_lease(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2])
     with Index.open(path) as index:
         child = os.fork()

@@ -1,4 +1,4 @@
-"""A searcher owns its snapshot: what it found can be read as long as it is held, whatever is written meanwhile."""
+"""A searcher owns its snapshot: its results stay readable as long as it exists."""
 
 import gc
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from change_model import QUERIES, Changes, create, create_with, put, versioned
-from snapshot_rounds import run_beside_a_writer
+from snapshot_rounds import read_during_writes
 
 from lexpand import Index
 from lexpand.errors import IndexStateError, UnknownDocument
@@ -15,12 +15,12 @@ from lexpand.errors import IndexStateError, UnknownDocument
 STATE = {f"d{number}": versioned(number, 0) for number in range(12)}
 
 
-def leases(path: Path) -> int:
+def lease_count(path: Path) -> int:
     folder = path / "leases"
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-def beside_a_writer(path: Path, seconds: float) -> None:
+def check_reads_during_writes(path: Path, seconds: float) -> None:
     model = Changes()
     with create(path) as index:
         for document in STATE.values():
@@ -28,27 +28,31 @@ def beside_a_writer(path: Path, seconds: float) -> None:
         put(index, STATE.values())
         index.commit()
         model.commit()
-        facts = run_beside_a_writer(index, model, seconds)
-        assert facts.errors == []
-        assert facts.wrong() == []
-        assert facts.rounds > 20 and len(facts.commits) > 5 and len(facts.states) > 20, facts.rounds
+        observed = read_during_writes(index, model, seconds)
+        assert observed.errors == []
+        assert observed.wrong() == []
+        assert observed.rounds > 20 and len(observed.commits) > 5 and len(observed.states) > 20, (
+            observed.rounds
+        )
         assert index.check() == []
         gc.collect()
         index.compact()
-        assert leases(path) == 1, "the index's own"
+        assert lease_count(path) == 1, "the index's own"
         assert len(list((path / "segments").iterdir())) == 1
 
 
-def test_threads_beside_a_writer_in_one_process(tmp_path: Path) -> None:
-    beside_a_writer(tmp_path / "i", 4)
+def test_threads_read_their_snapshot_during_writes(tmp_path: Path) -> None:
+    check_reads_during_writes(tmp_path / "i", 4)
 
 
 @pytest.mark.slow
-def test_threads_beside_a_writer_in_one_process_for_a_minute(tmp_path: Path) -> None:
-    beside_a_writer(tmp_path / "i", float(os.environ.get("LEXPAND_SEARCHER_SECONDS", "60")))
+def test_threads_read_their_snapshot_during_a_minute_of_writes(tmp_path: Path) -> None:
+    check_reads_during_writes(
+        tmp_path / "i", float(os.environ.get("LEXPAND_SEARCHER_SECONDS", "60"))
+    )
 
 
-def test_texts_stay_while_a_searcher_is_held(tmp_path: Path) -> None:
+def test_texts_stay_while_a_searcher_exists(tmp_path: Path) -> None:
     with create_with(tmp_path / "i", STATE) as index:
         searcher = index.searcher()
         (found,) = searcher.search(QUERIES[0:1], 100)
@@ -61,26 +65,26 @@ def test_texts_stay_while_a_searcher_is_held(tmp_path: Path) -> None:
         assert len(searcher) == 12
         del searcher
         index.compact()
-        assert leases(tmp_path / "i") == 1
+        assert lease_count(tmp_path / "i") == 1
         assert not (tmp_path / "i" / "segments").exists() or not list(
             (tmp_path / "i" / "segments").iterdir()
         )
 
 
-def test_a_row_that_was_deleted_since_is_no_damage(tmp_path: Path) -> None:
+def test_a_deleted_row_is_not_reported_as_damage(tmp_path: Path) -> None:
     with create_with(tmp_path / "i", STATE) as index:
         rows = [match.row for match in index.search(QUERIES[0:1], 100)[0]]
         index.delete(["d3"])
         index.compact()
         with pytest.raises(
             UnknownDocument,
-            match=r"it was deleted since; read what a search found with the `Index\.sea",
+            match=r"deleted since: read the results of a search through the `Index\.sea",
         ):
             index.documents(rows)
         assert index.check() == []
 
 
-def test_a_searcher_outlives_the_refresh_but_not_the_index(tmp_path: Path) -> None:
+def test_a_searcher_survives_a_refresh_but_not_close(tmp_path: Path) -> None:
     index = create_with(tmp_path / "i", STATE)
     searcher = index.searcher()
     put(index, [versioned(70, 0)])
@@ -91,8 +95,8 @@ def test_a_searcher_outlives_the_refresh_but_not_the_index(tmp_path: Path) -> No
         searcher.document("d1")
 
 
-def test_texts_are_read_by_several_threads_at_once(tmp_path: Path) -> None:
-    """Each has a connection of its own: one that holds its connection does not keep the others waiting."""
+def test_threads_read_texts_concurrently(tmp_path: Path) -> None:
+    """Each thread has a connection of its own, so that no reader waits for another."""
     with create_with(tmp_path / "i", STATE) as index:
         catalog, done = index._catalog, threading.Event()
 
@@ -107,7 +111,7 @@ def test_texts_are_read_by_several_threads_at_once(tmp_path: Path) -> None:
             thread.join()
 
 
-def test_a_fork_while_threads_read(tmp_path: Path) -> None:
+def test_a_child_reads_after_a_fork_during_reads(tmp_path: Path) -> None:
     with create_with(tmp_path / "i", STATE) as index:
         stop = threading.Event()
 
@@ -130,7 +134,7 @@ def test_a_fork_while_threads_read(tmp_path: Path) -> None:
                 thread.join()
 
 
-def test_a_pickled_index_opens_its_path(tmp_path: Path) -> None:
+def test_a_reopened_index_has_a_searcher(tmp_path: Path) -> None:
     create_with(tmp_path / "i", STATE).close()
     with Index.open(tmp_path / "i") as index:
         assert list(index.searcher().doc_ids()) == list(STATE)

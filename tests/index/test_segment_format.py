@@ -1,4 +1,4 @@
-"""Segment files read by a second reader, written from docs/format.md alone."""
+"""Segment files, read by a second implementation that follows docs/format.md only."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def segments_of(path: Path) -> list[PlainSegment]:
     return [PlainSegment.read(file) for file in sorted((path / "segments").iterdir())]
 
 
-def check_inside(segment: PlainSegment) -> None:
+def check_sections(segment: PlainSegment) -> None:
     segment.check_closed()
     assert segment.version == _native.SEGMENT_FORMAT
     assert [segment.header[0], *segment.header[4:6]] == [0, 16, 14]
@@ -37,14 +37,14 @@ def check_inside(segment: PlainSegment) -> None:
 
 
 def check_weights(segment: PlainSegment, vectors: SparseVectors) -> None:
-    """Impacts and scales are what the page says that the writer makes of the vectors."""
+    """Compare impacts and scales with those that docs/format.md defines for the vectors."""
     passages, terms, impacts, stored = segment.forward()
     scales = segment.array(17, "<f4").astype(np.float64)
     for passage in range(segment.passages):
-        given_terms, weights = vectors.row(passage)
+        vector_terms, weights = vectors.row(passage)
         weights = weights.astype(np.float64)
         at = passages == passage
-        assert terms[at].tolist() == given_terms[weights > 0].tolist()
+        assert terms[at].tolist() == vector_terms[weights > 0].tolist()
         if not at.any():
             assert scales[passage] == 0
             continue
@@ -60,10 +60,10 @@ def check_weights(segment: PlainSegment, vectors: SparseVectors) -> None:
         assert (impacts[at][small] == 1).all()
 
 
-def same_scores(
+def compare_scores(
     index: Index, segments: list[PlainSegment], queries: SparseVectors
 ) -> Iterator[int]:
-    """Compares every score of the index with the second reader's; yields the number of hits of each query."""
+    """Compare every score with that of the second reader; yield the number of hits per query."""
     found = index.search(queries, 10_000)
     for i, hits in enumerate(found):
         expected = {}
@@ -76,19 +76,19 @@ def same_scores(
         yield len(hits)
 
 
-def test_real_texts(real: RealCollection) -> None:
+def test_segments_of_real_texts_match_the_specification(real: RealCollection) -> None:
     segments = segments_of(real.path)
     assert [segment.passages for segment in segments] == [120, 1, 179]
     first = 0
     for segment in segments:
-        check_inside(segment)
+        check_sections(segment)
         check_weights(segment, real.vectors[first : first + segment.passages])
         documents = real.documents[first : first + segment.passages]
         spans = segment.array(3, "<u4", 0xFFFFFFFF).reshape(-1, 2).tolist()
         assert spans == [[0, len(document.full_text)] for document in documents]
         first += segment.passages
     with Index.open(real.path) as index:
-        assert sum(same_scores(index, segments, real.queries[:8])) > 800
+        assert sum(compare_scores(index, segments, real.queries[:8])) > 800
         assert sum(segment.nnz for segment in segments) == index.info().nnz
 
 
@@ -98,7 +98,7 @@ def test_real_texts(real: RealCollection) -> None:
     st.integers(0, 40),
     st.sampled_from([1, 3, TERMS, 1 << 16, (1 << 16) + 1]),
 )
-def test_any_vectors(
+def test_segments_of_random_vectors_match_the_specification(
     tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, terms: int
 ) -> None:
     path = tmp_path_factory.mktemp("segment") / "a.seg"
@@ -114,11 +114,11 @@ def test_any_vectors(
     segment = PlainSegment.read(path)
     assert segment.rows.tolist() == rows.tolist()
     assert segment.vocabulary_size == terms
-    check_inside(segment)
+    check_sections(segment)
     check_weights(segment, vectors)
 
 
-def test_rows_go_on_from_commit_to_commit(tmp_path: Path) -> None:
+def test_rows_continue_across_commits(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [5, 6], [7], [8, 9])
     assert [segment.rows.tolist() for segment in segments_of(path)] == [[0, 1], [2], [3, 4]]
 
@@ -136,15 +136,15 @@ def written(path: Path, vectors: SparseVectors) -> PlainSegment:
     return PlainSegment.read(path)
 
 
-def test_two_blocks(tmp_path: Path) -> None:
-    """Postings of a term are cut at 2^16 passages."""
+def test_posting_lists_are_split_into_blocks(tmp_path: Path) -> None:
+    """A block of a posting list has 2^16 passages."""
     n = (1 << 16) + 3
     weights = np.random.default_rng(1).random(2 * n) + 0.01
     terms = np.stack([np.arange(n) % 25, np.arange(n) % 30 + 25], axis=1).reshape(-1)
     segment = written(
         tmp_path / "a.seg", SparseVectors(np.arange(0, 2 * n + 1, 2), terms, weights, 55)
     )
-    check_inside(segment)
+    check_sections(segment)
     assert segment.array(22, "<u8").reshape(-1, 3)[[0, 12]].tolist() == [
         [0, 2622, 2622],
         [31464, 34085, 34086],
@@ -152,7 +152,7 @@ def test_two_blocks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1023, 1024, 16_383, 16_384, 16_385])
-def test_dense_terms_and_splits(tmp_path: Path, n: int) -> None:
+def test_dense_terms_and_splits_match_the_specification(tmp_path: Path, n: int) -> None:
     random = np.random.default_rng(n)
     shares = np.array([1.0, 0.5, 0.1, 0.03, 0.03, 0.02, 0.001])
     has = random.random((n, len(shares))) < shares
@@ -161,12 +161,12 @@ def test_dense_terms_and_splits(tmp_path: Path, n: int) -> None:
     segment = written(
         tmp_path / "a.seg", SparseVectors(indptr, np.nonzero(has)[1], weights[has], len(shares))
     )
-    check_inside(segment)
+    check_sections(segment)
     assert segment.array(29, "<u4").tolist() == ([0, 1, 2] if n >= 1024 else [])
     assert len(segment.array(27, "<u2")) > 0
 
 
-def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
+def test_the_catalog_lists_the_segments(tmp_path: Path) -> None:
     path = make_toys(tmp_path / "i", [1, 2], [3])
     database = sqlite3.connect(path / "catalog.sqlite")
     assert database.execute("PRAGMA application_id").fetchone() == (0x4C585044,)
@@ -188,7 +188,7 @@ def test_the_catalog_names_what_is_there(tmp_path: Path) -> None:
     assert (path / "writer.lock").stat().st_size == 0
 
 
-def test_no_two_segments_share_a_name(tmp_path: Path) -> None:
+def test_segment_names_are_unique(tmp_path: Path) -> None:
     names = set()
     for folder in ("a", "b"):
         with Index.create(tmp_path / folder, space_of(TERMS)) as index:
@@ -201,10 +201,12 @@ def test_no_two_segments_share_a_name(tmp_path: Path) -> None:
     )
 
 
-def test_a_row_of_zeros_is_a_row_without_terms(tmp_path: Path) -> None:
+def test_a_vector_of_zeros_has_no_terms(tmp_path: Path) -> None:
     with Index.create(tmp_path / "i", SPACE) as index:
         index.add([toy_document(0)], SparseVectors([0, 2], [3, 4], [0.0, 0.0], TERMS))
         index.commit()
         (segment,) = segments_of(index.path)
         assert (segment.nnz, segment.array(17, "<f4").tolist()) == (0, [0.0])
-        assert list(same_scores(index, [segment], SparseVectors([0, 1], [3], [1.0], TERMS))) == [0]
+        assert list(compare_scores(index, [segment], SparseVectors([0, 1], [3], [1.0], TERMS))) == [
+            0
+        ]

@@ -1,4 +1,4 @@
-"""Words within a segment file: read in place, merged with it, checked with it."""
+"""The lexical field in a segment file: reading in place, merging and checks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def sections(passages: Sequence[Sequence[str]]) -> list[tuple[int, bytes]]:
     return build_words(words, indptr, terms, counts)
 
 
-def as_extras(found: Sequence[tuple[int, bytes]]) -> list[tuple[int, int, NDArray[np.uint8]]]:
+def to_extras(found: Sequence[tuple[int, bytes]]) -> list[tuple[int, int, NDArray[np.uint8]]]:
     return [(kind, FIELD, np.frombuffer(raw, np.uint8)) for kind, raw in found]
 
 
@@ -46,7 +46,7 @@ def written(path: Path, found: Sequence[tuple[int, bytes]], passages: int, first
         np.zeros(passages, np.uint32),
         np.zeros(2 * passages, np.uint32),
         [],
-        as_extras(found),
+        to_extras(found),
     )
     return path
 
@@ -60,32 +60,27 @@ def segments(tmp_path: Path) -> list[Segment]:
     ]
 
 
-def test_they_say_what_those_in_memory_say(segments: list[Segment]) -> None:
-    field, held = (
-        segments[0].words(FIELD),
-        WordField.from_sections(dict(sections(PASSAGES)), len(PASSAGES)),
-    )
-    assert (field.passages, field.terms, field.totals()) == (
-        held.passages,
-        held.terms,
-        held.totals(),
-    )
-    assert field.words() == held.words()
-    assert [field.passage(i) for i in range(4)] == [held.passage(i) for i in range(4)]
+def test_words_in_a_file_equal_words_in_memory(segments: list[Segment]) -> None:
+    field = segments[0].words(FIELD)
+    memory = WordField.from_sections(dict(sections(PASSAGES)), len(PASSAGES))
+    assert (field.passages, field.terms) == (memory.passages, memory.terms)
+    assert field.totals() == memory.totals()
+    assert field.words() == memory.words()
+    assert [field.passage(i) for i in range(4)] == [memory.passage(i) for i in range(4)]
     with pytest.raises(IndexError, match="passage 4 of 4"):
         field.passage(4)
     with pytest.raises(KeyError, match="no words of field 5"):
         segments[0].words(5)
 
 
-def test_they_outlive_the_name_of_their_segment(tmp_path: Path) -> None:
+def test_words_keep_their_segment_open(tmp_path: Path) -> None:
     segment = Segment.open(written(tmp_path / "c.seg", sections(PASSAGES), len(PASSAGES)))
     field = segment.words(FIELD)
     del segment
     assert field.words() == ["a", "b", "zug", "東"]
 
 
-def test_search_reads_them_in_place(segments: list[Segment]) -> None:
+def test_a_search_reads_words_of_several_segments(segments: list[Segment]) -> None:
     fields = [segment.words(FIELD) for segment in segments]
     passages, total = (
         sum(numbers) for numbers in zip(*(field.totals() for field in fields), strict=True)
@@ -103,10 +98,12 @@ def test_search_reads_them_in_place(segments: list[Segment]) -> None:
     )
 
 
-def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path: Path) -> None:
+def test_a_merged_segment_has_the_words_of_its_sources(
+    segments: list[Segment], tmp_path: Path
+) -> None:
     kept = [np.array([0b1101], np.uint64), None]
     words = merge_words([segment.words(FIELD) for segment in segments], kept)
-    merge_segments(tmp_path / "m.seg", list(zip(segments, kept, strict=True)), as_extras(words))
+    merge_segments(tmp_path / "m.seg", list(zip(segments, kept, strict=True)), to_extras(words))
     merged = Segment.open(tmp_path / "m.seg")
     merged.check_deep()
     assert merged.rows().tolist() == [0, 2, 3, 10, 11]
@@ -114,7 +111,7 @@ def test_a_merged_segment_has_the_merged_words(segments: list[Segment], tmp_path
     assert [(kind, bytes(merged.extra(kind, FIELD))) for kind, _ in expected] == expected
 
 
-def test_words_of_another_number_of_passages_are_refused(tmp_path: Path) -> None:
+def test_words_for_another_number_of_passages_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "d.seg", sections(PASSAGES), len(PASSAGES) + 1)
     with pytest.raises(
         CorruptIndex, match=r"d\.seg: words of field 4: field kind 1, 4 passages of 5"
@@ -122,7 +119,7 @@ def test_words_of_another_number_of_passages_are_refused(tmp_path: Path) -> None
         Segment.open(path, verify=False)
 
 
-def test_a_length_that_no_word_explains_is_seen_by_verify(tmp_path: Path) -> None:
+def test_verify_finds_a_length_that_is_no_sum_of_frequencies(tmp_path: Path) -> None:
     parts = dict(sections(PASSAGES))
     path = written(
         tmp_path / "e.seg", list({**parts, 58: bytes([4]) + parts[58][1:]}.items()), len(PASSAGES)

@@ -1,4 +1,4 @@
-"""The open field from Python: scores are bm25s', merging and damage behave, limits are named."""
+"""The lexical field from Python: scores equal to those of bm25s, merges, damage and limits."""
 
 from collections import Counter
 from typing import Any
@@ -62,7 +62,7 @@ def peer(passages: list[list[str]], k1: float = 1.2, b: float = 0.75) -> Any:
     return model
 
 
-def known(model: Any, words: list[str]) -> list[str]:
+def in_vocabulary(model: Any, words: list[str]) -> list[str]:
     return [word for word in words if word in model.vocab_dict]
 
 
@@ -76,8 +76,8 @@ def test_scores_equal_those_of_bm25s_on_random_words(k1: float, b: float) -> Non
     field, model = build(passages), peer(passages, k1, b)
     for _ in range(30):
         words = [f"w{i}" for i in random.integers(1, 40, random.integers(1, 8))]
-        ours, theirs = scores(field, words, k1, b), model.get_scores(known(model, words))
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=0)
+        own, expected = scores(field, words, k1, b), model.get_scores(in_vocabulary(model, words))
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=0)
 
 
 def test_scores_equal_those_of_bm25s_on_scifact(scifact: list[Document]) -> None:
@@ -87,11 +87,11 @@ def test_scores_equal_those_of_bm25s_on_scifact(scifact: list[Document]) -> None
     for document in scifact[::500]:
         words = analyzer.analyze(document.title)
         np.testing.assert_allclose(
-            scores(field, words), model.get_scores(known(model, words)), rtol=1e-12, atol=0
+            scores(field, words), model.get_scores(in_vocabulary(model, words)), rtol=1e-12, atol=0
         )
 
 
-def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> None:
+def test_batch_counting_builds_the_same_sections(scifact: list[Document]) -> None:
     texts = [document.text for document in scifact[:200]]
     analyzer = WordAnalyzer()
     counts = analyzer.counts(texts)
@@ -102,7 +102,7 @@ def test_the_batch_path_builds_the_same_sections(scifact: list[Document]) -> Non
 PASSAGES = [["a", "b", "b"], [], ["b", "zug"], ["東", "b"]]
 
 
-def test_a_field_says_what_is_in_it() -> None:
+def test_a_field_has_words_lengths_and_frequencies() -> None:
     field = build(PASSAGES)
     assert (field.passages, field.terms) == (4, 4)
     assert field.words() == ["a", "b", "zug", "東"]
@@ -121,7 +121,7 @@ def test_contributions_add_up_to_the_score() -> None:
     assert sum(share for *_, share in parts) == scores(field, ["b", "a", "b"])[0]
 
 
-def test_only_allowed_passages_are_hits() -> None:
+def test_only_allowed_passages_are_found() -> None:
     field = build(PASSAGES)
     rows = np.array([9, 8, 7, 6], np.uint32)
     allowed = np.array([0b1100], np.uint64)
@@ -130,7 +130,7 @@ def test_only_allowed_passages_are_hits() -> None:
     assert query(field, ["b"]).search([field], [rows], [None], 0)[0].size == 0
 
 
-def test_merging_is_building_what_is_kept() -> None:
+def test_a_merge_equals_a_field_of_the_kept_passages() -> None:
     fields = [build(PASSAGES), build([["b"], ["c"]])]
     kept = [np.array([0b1101], np.uint64), None]
     assert merge_words(fields, kept) == sections(
@@ -138,7 +138,7 @@ def test_merging_is_building_what_is_kept() -> None:
     )
 
 
-def test_errors_are_those_of_lexpand() -> None:
+def test_invalid_arguments_and_damage_are_refused() -> None:
     parts = dict(sections(PASSAGES))
     with pytest.raises(CorruptIndex, match="words: section 58 has 3 items, not 4"):
         WordField.from_sections({**parts, 58: parts[58][:12]}, 4)

@@ -163,7 +163,7 @@ def test_no_hits_wanted(first: SparseRetriever) -> None:
     reranker = ByLength()
     assert (first >> reranker).rank([QUERY], 0) == [[]]
     assert reranker.calls == []
-    with pytest.raises(DataError, match="k is -1"):
+    with pytest.raises(DataError, match="k must be >= 0, got -1"):
         (first >> reranker).rank([QUERY], -1)
 
 

@@ -164,7 +164,7 @@ def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
 
 
 def test_no_index(tmp_path: Path) -> None:
-    with pytest.raises(NotAnIndex, match="is no index"):
+    with pytest.raises(NotAnIndex, match="is not an index"):
         open_retriever(tmp_path)
 
 

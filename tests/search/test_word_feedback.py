@@ -220,16 +220,16 @@ def test_relevant_documents_without_scores(
 )
 def test_weights_of_words_that_are_none(index: Index, weight: float) -> None:
     for ask in (index.search_words, index.word_bounds):
-        with pytest.raises(DataError, match="a number from 0 to 1e30"):
+        with pytest.raises(DataError, match="to numbers from 0 to 1e30"):
             ask([{"printer": weight}])  # type: ignore[operator]
 
 
 def test_words_that_are_no_queries(index: Index) -> None:
-    with pytest.raises(DataError, match="a string, and a number"):
+    with pytest.raises(DataError, match="must map strings to numbers"):
         index.search_words([{3: 1.0}])  # type: ignore[dict-item]
     with pytest.raises(DataError, match=r"has a lone surrogate, U\+D800"):
         index.search_words([{"printer\ud800": 1.0}])
     # Its keys, words already, would be read as texts, and the weights be lost.
     for ask in (index.search_words, index.word_bounds):
-        with pytest.raises(DataError, match="one query: it must be a list of queries"):
+        with pytest.raises(DataError, match="must be a list of queries, got one mapping"):
             ask({"printer": 2.0})  # type: ignore[operator]

@@ -1,10 +1,11 @@
-"""Here are sparse vectors: keep them, and find the best k for a query vector.
+"""Storage of sparse vectors, and exact top-k search for query vectors.
 
-The room holds a catalog of documents (SQLite) beside immutable segments of postings, and searches
-them exactly. Begin reading at `index.py`; `snapshot.py` is what a reader sees, `writer.py` what a
-writer does, and `catalog.py` the commit point.
+An index is a catalog of documents (SQLite) and immutable segment files with posting lists. Start
+reading at `index.py`. `snapshot.py` is the state that a reader sees, `writer.py` makes changes, and
+`catalog.py` holds the commit point.
 
-It is not for text: `lexpand.encode` makes the vectors, `lexpand.search` answers questions in words.
+The package does not encode text: `lexpand.encode` makes the vectors, and `lexpand.search` answers
+text queries.
 """
 
 from lexpand.index.catalog import Commit

@@ -1,4 +1,4 @@
-"""How large can a score be? What no document of a snapshot exceeds."""
+"""Upper bounds of the scores of a snapshot."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def largest_weights(
     snapshot: Snapshot, terms: NDArray[np.uint32], vocabulary_size: int
 ) -> NDArray[np.float64]:
     """See `Index.largest_weights`."""
-    wanted = terms.tolist()
-    known = snapshot.largest_weights
-    new = sorted(set(wanted).difference(known))
-    if new:
-        alone = SparseVectors(
-            np.arange(len(new) + 1), new, np.ones(len(new), np.float32), vocabulary_size
+    requested = terms.tolist()
+    cache = snapshot.largest_weights
+    missing = sorted(set(requested).difference(cache))
+    if missing:
+        queries = SparseVectors(
+            np.arange(len(missing) + 1), missing, np.ones(len(missing), np.float32), vocabulary_size
         )
-        best = find_vectors(snapshot, snapshot.live, alone, 1.0, 1)(range(len(new)), 1)
-        known.update(
-            zip(new, (float(passages.scores.max(initial=0)) for passages in best), strict=True)
-        )
-    return np.array([known[term] for term in wanted])
+        best = find_vectors(snapshot, snapshot.live, queries, 1.0, 1)(range(len(missing)), 1)
+        largest = (float(passages.scores.max(initial=0)) for passages in best)
+        cache.update(zip(missing, largest, strict=True))
+    return np.array([cache[term] for term in requested])
 
 
 def word_bounds(snapshot: Snapshot, queries: Sequence[Mapping[str, float]]) -> list[float]:
-    """See `Index.word_bounds`; each query by its words with their weights."""
-    # docs/format.md: the score is this times tf / (tf + norm), which is below 1.
+    """See `Index.word_bounds`; a query maps words to weights."""
+    # The score of a word is its weighted IDF times tf / (tf + norm), which is below 1
+    # (docs/format.md).
     return [
         float(
             inverse_word_frequencies(snapshot, list(words))
@@ -46,6 +46,6 @@ def word_bounds(snapshot: Snapshot, queries: Sequence[Mapping[str, float]]) -> l
 def inverse_word_frequencies(snapshot: Snapshot, words: Sequence[str]) -> NDArray[np.float64]:
     """See `Index.inverse_word_frequencies`."""
     fields = [segment.words for segment in snapshot.segments]
-    having = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
+    df = _native.document_frequencies(fields, snapshot.live, words).astype(np.float64)
     passages, _ = snapshot.word_totals
-    return np.where(having > 0, np.log1p((passages - having + 0.5) / (having + 0.5)), 0.0)
+    return np.where(df > 0, np.log1p((passages - df + 0.5) / (df + 0.5)), 0.0)

@@ -1,6 +1,7 @@
-"""The catalog: documents, texts, commits and the list of segments, in SQLite. docs/format.md is its specification.
+"""The catalog: documents, texts, commits and the list of segments, in SQLite.
 
-Its transaction is the commit point of the whole index.
+docs/format.md is the specification. The transaction of the catalog is the commit point of the
+whole index.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ FILE = "catalog.sqlite"
 _SCHEMA = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE fields (
-    field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, vocabulary_size INTEGER NOT NULL,
-    vocabulary TEXT NOT NULL, contract_name TEXT NOT NULL, contract_hash TEXT NOT NULL
+    field INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    vocabulary_size INTEGER NOT NULL, vocabulary TEXT NOT NULL, contract_name TEXT NOT NULL,
+    contract_hash TEXT NOT NULL
 );
-CREATE TABLE commits (commit_id INTEGER PRIMARY KEY, created_at TEXT NOT NULL, documents INTEGER NOT NULL);
+CREATE TABLE commits (
+    commit_id INTEGER PRIMARY KEY, created_at TEXT NOT NULL, documents INTEGER NOT NULL
+);
 CREATE TABLE documents (
     row INTEGER PRIMARY KEY, doc_id TEXT NOT NULL, title TEXT NOT NULL, metadata TEXT NOT NULL,
     content_hash BLOB NOT NULL, created INTEGER NOT NULL, deleted INTEGER
@@ -47,21 +51,21 @@ CREATE UNIQUE INDEX live_documents ON documents (doc_id) WHERE deleted IS NULL;
 CREATE INDEX deleted_documents ON documents (deleted) WHERE deleted IS NOT NULL;
 CREATE TABLE texts (row INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE segments (
-    segment INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, retired INTEGER,
-    passages INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum TEXT NOT NULL
+    segment INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, created INTEGER NOT NULL,
+    retired INTEGER, passages INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum TEXT NOT NULL
 );
 """
 
-# The names of SQLite's `json_type` for what a filter can compare with.
+# SQLite's `json_type` names for the kinds of value that a filter compares with.
 _JSON_TYPES = {"number": ("integer", "real"), "string": ("text",), "boolean": ("true", "false")}
 
-# SQLite's default limit of variables in a statement is 32,766 since 3.32 and was 999 before.
+# SQLite's default limit of variables per statement is 32,766 since 3.32, and was 999 before.
 _VARIABLES = 900
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEntry:
-    """A segment as the catalog names it."""
+    """A segment as the catalog records it."""
 
     file: str
     passages: int
@@ -71,7 +75,13 @@ class SegmentEntry:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: its number, its time (UTC, ISO 8601), the live documents after it. Number 0 is the empty index."""
+    """A commit of an index. Number 0 is the empty index.
+
+    Attributes:
+        commit_id: the number, ascending.
+        created_at: the time (UTC, ISO 8601).
+        documents: the number of live documents after the commit.
+    """
 
     commit_id: int = 0
     created_at: str = ""
@@ -80,14 +90,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one commit does.
+    """The changes of one commit.
 
     Attributes:
-        documents: new ones, in the order of their rows.
-        first_row: the row of the first.
-        deleted: rows that are deleted.
-        segments: new ones.
-        retired: files that later snapshots do not read.
+        documents: the new documents, in the order of their rows.
+        first_row: the row of the first new document.
+        deleted: the rows of deleted documents.
+        segments: the new segments.
+        retired: the segment files that later snapshots do not read.
     """
 
     documents: Sequence[Document] = ()
@@ -98,7 +108,7 @@ class Change:
 
 
 class Catalog:
-    """An open catalog; it may be shared by threads.
+    """An open catalog. Threads may share it.
 
     Attributes:
         database: the SQLite file.
@@ -110,10 +120,10 @@ class Catalog:
 
     @classmethod
     def create(cls, folder: Path, schema: Schema, created_by: str) -> Catalog:
-        """Make the file, in one transaction.
+        """Create the file, in one transaction.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk is full, read-only or failing.
         """
         catalog = cls(folder)
         try:
@@ -128,16 +138,17 @@ class Catalog:
         """Open the catalog of an index.
 
         Raises:
-            NotAnIndex: the folder has none.
-            NewerFormat, OlderFormat: a version wrote it whose format this one does not read.
-            CorruptIndex: SQLite cannot read it.
+            NotAnIndex: the folder has no catalog.
+            NewerFormat, OlderFormat: this version does not read the format of the catalog.
+            CorruptIndex: SQLite cannot read the catalog.
         """
         catalog = cls(folder)
         if not catalog._path.is_file():
             if folder.is_file():
-                raise NotAnIndex(f"{folder} is no index but a file: an index is a folder")
+                raise NotAnIndex(f"{folder} is a file, not an index: an index is a folder")
             raise NotAnIndex(
-                f"{folder} is no index: it has no {FILE}; `lexpand index SOURCE {folder}` makes one"
+                f"{folder} is not an index, because it has no {FILE}:"
+                f" create one with `lexpand index SOURCE {folder}`"
             )
         try:
             catalog._check_identity(folder)
@@ -147,7 +158,7 @@ class Catalog:
         return catalog
 
     def is_blank(self) -> bool:
-        """Whether the file is a database that nobody has written anything to."""
+        """Return whether the file is a database without any content."""
         with self.database.use() as db:
             return (
                 _value(db, "PRAGMA application_id") == 0
@@ -156,25 +167,28 @@ class Catalog:
 
     def _check_identity(self, folder: Path) -> None:
         with self.database.use() as db:
-            application, version = (
-                _value(db, "PRAGMA application_id"),
-                _value(db, "PRAGMA user_version"),
-            )
-            page = _value(db, "PRAGMA page_size")
+            application = _value(db, "PRAGMA application_id")
+            version = _value(db, "PRAGMA user_version")
+            page_size = _value(db, "PRAGMA page_size")
         if application != APPLICATION_ID:
-            raise NotAnIndex(f"{folder} is no index: its {FILE} is not one of Lexpand")
+            raise NotAnIndex(
+                f"{folder} is not an index, because Lexpand did not write its {FILE}:"
+                " check the path"
+            )
         if version > FORMAT:
             raise NewerFormat(
-                f"{folder} has format {version}; this version of Lexpand reads up to {FORMAT}: upgrade lexpand"
+                f"{folder} has format {version}, but this version of Lexpand reads up to {FORMAT}:"
+                " upgrade lexpand"
             )
         if version < FORMAT:
             raise OlderFormat(
-                f"{folder} has format {version}, made before the first release: index its source again into a new"
-                f" folder; its texts are in the tables documents and texts of {FILE}"
+                f"{folder} has format {version}, made before the first release:"
+                " index its source again into a new folder;"
+                f" its texts are in the tables documents and texts of {FILE}"
             )
-        # SQLite misses whole pages by itself, but reads a page that is cut as if it ended in zeros.
-        if self._path.stat().st_size % page:
-            raise CorruptIndex(f"{self._path} is cut short; {RESTORE}")
+        # SQLite notices missing pages, but reads a truncated page as if it ended in zeros.
+        if self._path.stat().st_size % page_size:
+            raise CorruptIndex(f"{self._path} is truncated: {RESTORE}")
 
     def _write_tables(self, schema: Schema, created_by: str) -> None:
         with self.database.use(writable=True) as db:
@@ -187,35 +201,35 @@ class Catalog:
                 db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def schema(self) -> Schema:
-        """What the index holds of a document."""
+        """Return the schema of the index."""
         with self.database.read() as db:
             return read_schema(db)
 
     def source_fields(self) -> dict[str, Any]:
-        """Which fields of a source make a document, as they were given last; empty for the usual ones."""
+        """Return the recorded source fields that make a document; empty for the default ones."""
         with self.database.read() as db:
             return read_source_fields(db)
 
     def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
-        """Record them."""
+        """Record which fields of a source make a document."""
         with self.database.use(writable=True) as db, transaction(db):
             write_source_fields(db, fields)
 
     def check_in_place(self) -> None:
-        """Nothing, where this catalog is still the one in its folder.
+        """Check that this catalog is still the one in its folder.
 
         Raises:
-            IndexStateError: the folder was removed, or holds another index by now.
+            IndexStateError: the folder was removed, or now holds another index.
         """
         self.database.check_in_place()
 
     def last_commit(self) -> Commit:
-        """The newest commit."""
+        """Return the newest commit."""
         with self.database.use() as db:
             return _last_commit(db)
 
     def segments(self, commit_id: int) -> list[SegmentEntry]:
-        """The segments that a snapshot reads, oldest rows first."""
+        """Return the segments that a snapshot reads, by segment number."""
         with self.database.read() as db:
             rows = db.execute(
                 "SELECT file, passages, bytes, checksum FROM segments"
@@ -228,12 +242,12 @@ class Catalog:
             ]
 
     def segment_files(self) -> set[str]:
-        """The file of every segment that any commit names."""
+        """Return the file names of all segments in the catalog."""
         with self.database.use() as db:
             return {file for (file,) in db.execute("SELECT file FROM segments")}
 
-    def forget_segments(self, oldest: int) -> None:
-        """Drop the rows of segments that no snapshot from commit ``oldest`` on reads."""
+    def drop_segments(self, oldest: int) -> None:
+        """Delete the rows of segments that snapshots of commit ``oldest`` and later do not read."""
         with self.database.use() as db:
             if db.execute(
                 "SELECT 1 FROM segments WHERE retired <= ? LIMIT 1", (oldest,)
@@ -241,23 +255,23 @@ class Catalog:
                 with transaction(db):
                     db.execute("DELETE FROM segments WHERE retired <= ?", (oldest,))
 
-    def forget_documents(self, rows: Sequence[int]) -> None:
-        """Drop deleted documents with their texts; no segment may have a passage of them."""
+    def drop_documents(self, rows: Sequence[int]) -> None:
+        """Delete the rows and texts of deleted documents, of which no segment has a passage."""
         with self.database.use() as db, transaction(db):
-            # A number is never used again, so the largest ever given must be known when its row is
-            # gone.
+            # Row numbers are never reused, so the largest one must be recorded before its row is
+            # deleted.
             _set(db, "next_row", _next_row(db))
-            gone = [(int(row),) for row in rows]
-            db.executemany("DELETE FROM texts WHERE row = ?", gone)
-            db.executemany("DELETE FROM documents WHERE row = ? AND deleted IS NOT NULL", gone)
+            keys = [(int(row),) for row in rows]
+            db.executemany("DELETE FROM texts WHERE row = ?", keys)
+            db.executemany("DELETE FROM documents WHERE row = ? AND deleted IS NOT NULL", keys)
 
     def next_row(self) -> int:
-        """The number of the next document."""
+        """Return the row of the next document."""
         with self.database.use() as db:
             return _next_row(db)
 
     def deleted_rows(self, commit_id: int) -> NDArray[np.uint32]:
-        """The rows of documents that are deleted in a snapshot, ascending."""
+        """Return the rows of documents that are deleted in a snapshot, ascending."""
         with self.database.read() as db:
             rows = db.execute(
                 "SELECT row FROM documents WHERE deleted <= ? ORDER BY row", (commit_id,)
@@ -265,36 +279,38 @@ class Catalog:
             return np.array([row for (row,) in rows], np.uint32)
 
     def matching_rows(self, expression: Expression) -> NDArray[np.uint32]:
-        """The rows whose metadata matches, ascending; those of deleted documents too."""
+        """Return the rows whose metadata match, ascending; rows of deleted documents included."""
         with self.database.read() as db:
             return matching_rows(db, expression)
 
     def has_field(self, path: Sequence[str], kinds: Collection[str] = ()) -> bool:
-        """Whether any live document has a metadata field, given by its keys.
+        """Return whether any live document has a metadata field.
 
         Args:
-            path: the keys.
-            kinds: of ``number``, ``string`` and ``boolean``, those that its value, or a value in
-                its list, may have; any by default.
+            path: the keys of the field.
+            kinds: the kinds of value that count (``number``, ``string``, ``boolean``); all if
+                empty. A list counts for every kind.
         """
         types = [name for kind in kinds for name in _JSON_TYPES[kind]]
-        if any(
-            character in key for key in path for character in '"\\\0'
-        ):  # SQLite's paths cannot spell these
+        # SQLite's JSON paths cannot contain these characters.
+        if any(character in key for key in path for character in '"\\\0'):
             return any(_has(metadata, path) for metadata in self.metadata())
-        where = "$" + "".join(f'."{key}"' for key in path)
-        there = (
-            f"json_type(metadata, ?1) IN ({', '.join(map(repr, [*types, 'array']))})"
-            if types
-            else "1"
+        json_path = "$" + "".join(f'."{key}"' for key in path)
+        query = (
+            "SELECT 1 FROM documents WHERE deleted IS NULL AND json_type(metadata, ?1) IS NOT NULL"
         )
-        query = f"SELECT 1 FROM documents WHERE deleted IS NULL AND json_type(metadata, ?1) IS NOT NULL AND {there} LIMIT 1"
+        if types:
+            names = ", ".join(map(repr, [*types, "array"]))
+            query += f" AND json_type(metadata, ?1) IN ({names})"
         with self.database.read() as db:
-            return db.execute(query, (where,)).fetchone() is not None
+            return db.execute(f"{query} LIMIT 1", (json_path,)).fetchone() is not None
 
     def metadata(self) -> Iterator[dict[str, Any]]:
-        """The metadata of every live document, in order of adding, some thousands at a time."""
-        query = "SELECT row, metadata FROM documents WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
+        """Yield the metadata of every live document, in order of insertion."""
+        query = (
+            "SELECT row, metadata FROM documents"
+            " WHERE deleted IS NULL AND row > ? ORDER BY row LIMIT 10000"
+        )
         last = -1
         while True:
             with self.database.read() as db:
@@ -306,39 +322,36 @@ class Catalog:
             yield from parsed
 
     def content_hashes(self, doc_ids: Collection[str]) -> dict[str, tuple[int, bytes]]:
-        """Row and content hash of each of these documents that is live."""
+        """Return the row and content hash of each of these documents that is live, by doc_id."""
         query = "SELECT doc_id, row, content_hash FROM documents WHERE deleted IS NULL AND doc_id"
         with self.database.use() as db:
-            found = _select_in(db, query, [doc_id for doc_id in doc_ids if _can_be_there(doc_id)])
+            found = _select_in(db, query, [doc_id for doc_id in doc_ids if _is_valid_utf8(doc_id)])
             return {doc_id: (row, digest) for doc_id, row, digest in found}
 
     def doc_ids(self, rows: Collection[int]) -> dict[int, str]:
-        """The doc_id of each row.
+        """Return the doc_id of each row.
 
         Raises:
-            CorruptIndex: there is no such row.
+            CorruptIndex: a row does not exist.
         """
         with self.database.read() as db:
             found = dict(_select_in(db, "SELECT row, doc_id FROM documents WHERE row", rows))
             return {row: found[row] for row in rows}
 
     def row_of(self, doc_id: str, commit_id: int) -> int | None:
-        """The row of a document that is live in a snapshot."""
-        if not _can_be_there(doc_id):
+        """Return the row of a document that is live in a snapshot; None if there is none."""
+        if not _is_valid_utf8(doc_id):
             return None
-        query = (
-            "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND (deleted IS NULL OR deleted > ?2)"
-            " ORDER BY row DESC LIMIT 1"
+        since_deleted = (
+            "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2"
+            " AND (deleted IS NULL OR deleted > ?2) ORDER BY row DESC LIMIT 1"
         )
         live = "SELECT row FROM documents WHERE doc_id = ?1 AND created <= ?2 AND deleted IS NULL"
         with self.database.read() as db:
-            # The first has an index to go by; only documents deleted since the snapshot need the
-            # other.
-            found = db.execute(live, (doc_id, commit_id)).fetchone() or (
-                db.execute(query, (doc_id, commit_id)).fetchone()
-                if self._has_newer(db, commit_id)
-                else None
-            )
+            found = db.execute(live, (doc_id, commit_id)).fetchone()
+            # A full scan, needed only for documents that were deleted since the snapshot.
+            if found is None and self._has_newer(db, commit_id):
+                found = db.execute(since_deleted, (doc_id, commit_id)).fetchone()
         return None if found is None else int(found[0])
 
     @staticmethod
@@ -346,8 +359,11 @@ class Catalog:
         return _last_commit(db).commit_id > commit_id
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
-        """The document of each row that there is."""
-        query = "SELECT row, doc_id, text, title, metadata FROM documents JOIN texts USING (row) WHERE row"
+        """Return the documents of these rows, without rows that do not exist."""
+        query = (
+            "SELECT row, doc_id, text, title, metadata"
+            " FROM documents JOIN texts USING (row) WHERE row"
+        )
         with self.database.read() as db:
             return {
                 row: Document(doc_id, text, title, json.loads(metadata))
@@ -355,7 +371,12 @@ class Catalog:
             }
 
     def each_document(self) -> Iterator[tuple[int, int, int | None, Document, bytes]]:
-        """Row, commits of creation and deletion, document and recorded content hash of every document, by row."""
+        """Yield all documents by row, deleted ones included.
+
+        Yields:
+            The row, the commits of creation and deletion (None while live), the document, and its
+            recorded content hash.
+        """
         query = (
             "SELECT row, created, deleted, doc_id, text, title, metadata, content_hash"
             " FROM documents LEFT JOIN texts USING (row) WHERE row > ? ORDER BY row LIMIT 1000"
@@ -380,10 +401,10 @@ class Catalog:
             yield from parts
 
     def commit(self, change: Change) -> Commit:
-        """Insert a commit with all that it does, or nothing.
+        """Insert a commit with its changes, in one transaction.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk is full, read-only or failing.
             IndexLocked: another process holds the catalog.
         """
         with self.database.use(writable=True) as db, transaction(db):
@@ -402,7 +423,7 @@ class Catalog:
         return commit
 
     def copy_to(self, folder: Path) -> None:
-        """Write the newest commit's catalog into another folder, while others may write here."""
+        """Copy the catalog of the newest commit to a folder, while others may write to this one."""
         target = Database(folder / FILE)
         try:
             with self.database.use() as db, target.use(writable=True) as copy:
@@ -414,7 +435,7 @@ class Catalog:
             target.close()
 
     def close(self) -> None:
-        """Close the connection for good."""
+        """Close all connections for good."""
         self.database.close()
 
 
@@ -469,7 +490,7 @@ def _value(db: sqlite3.Connection, query: str) -> int:
 def _select_in(
     db: sqlite3.Connection, query: str, values: Iterable[str | int]
 ) -> Iterator[tuple[Any, ...]]:
-    """Rows of ``query IN (values)``, as many values at a time as SQLite takes."""
+    """Yield the rows of ``query IN (values)``, with as many values at a time as SQLite takes."""
     values = list(values)
     for start in range(0, len(values), _VARIABLES):
         part = values[start : start + _VARIABLES]
@@ -492,6 +513,6 @@ def _has(metadata: Mapping[str, Any], path: Sequence[str]) -> bool:
     return True
 
 
-def _can_be_there(doc_id: str) -> bool:
-    """Whether an id is UTF-8, as all ids are: bytes of a command line may be none."""
+def _is_valid_utf8(doc_id: str) -> bool:
+    """Return whether an id can be UTF-8, as all stored ids are; a command line may pass others."""
     return doc_id.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in doc_id)

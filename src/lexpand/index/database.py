@@ -1,4 +1,4 @@
-"""One SQLite file: connections that survive forks and threads, transactions, errors in words."""
+"""One SQLite file: connections for threads and forks, transactions, and readable errors."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from lexpand.errors import CorruptIndex, DataError, IndexLocked, IndexStateError
 RESTORE = "restore it from a copy, or index again"
 
 
-# Connections for reading that are kept for the next reader.
+# Idle read connections that are kept open for the next reader.
 _IDLE = 8
 
 
 class Database:
-    """One connection for changes, which threads use in turn, and as many for reading as threads read at a time.
+    """A shared write connection, and one read connection per thread that is reading.
 
-    Each is made when it is first needed. A fork waits until none is in use, and both sides then
-    connect anew.
+    Connections are opened on first use. A fork waits until none is in use, and both processes then
+    connect again.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._free = threading.Condition()
+        self._available = threading.Condition()
         self._idle: list[sqlite3.Connection] = []
         self._reading = 0
         self._forking = False
         self._closed = False
-        self._opened: tuple[int, int] | None = None
+        self._file_id: tuple[int, int] | None = None
         _databases.add(self)
 
     def close(self) -> None:
-        """Close the connections for good; SQLite then folds its log into the file where it can."""
-        with self._free, self._turn:
+        """Close all connections for good; SQLite then checkpoints its log into the file."""
+        with self._available, self._lock:
             self._closed = True
             self._disconnect()
 
     def _disconnect(self) -> None:
-        """Close what is open; the caller holds `_free` and `_turn`, taken in this order."""
+        """Close the open connections; the caller holds `_available` and `_lock`, in this order."""
         while self._idle:
             self._idle.pop().close()
         if self._connection is not None:
@@ -54,99 +54,103 @@ class Database:
 
     @contextmanager
     def use(self, *, writable: bool = False) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread. ``writable`` makes the file where there is none.
+        """Yield the shared connection to one thread at a time.
+
+        Args:
+            writable: whether to create the file if it does not exist.
 
         Raises:
-            StorageError, IndexLocked, CorruptIndex, IndexStateError: what SQLite says, in words.
+            StorageError, IndexLocked, CorruptIndex, IndexStateError: SQLite reports an error.
         """
-        with self._turn, _translating_errors(self.path):
+        with self._lock, _translating_errors(self.path):
             if self._closed:
                 raise IndexStateError(f"{self.path.parent} is closed: open it again")
             if self._connection is None:
                 self._connection = _connect(self.path, writable)
-                self._opened = self._opened or self._file_there()
+                self._file_id = self._file_id or self._current_file_id()
             yield self._connection
 
     def check_in_place(self) -> None:
-        """Nothing, where the file at the path is the one that was opened.
+        """Check that the file at the path is still the one that was opened.
 
         Raises:
-            IndexStateError: it was removed, or another one is there: what is written here would be
-                lost.
+            IndexStateError: the file was removed or replaced, so changes to it would be lost.
         """
-        if not self._closed and self._opened != self._file_there():
+        if not self._closed and self._file_id != self._current_file_id():
             raise IndexStateError(
                 f"{self.path.parent} was removed or replaced since it was opened: open it again"
             )
 
-    def _file_there(self) -> tuple[int, int] | None:
-        """What tells the file at the path from another one."""
+    def _current_file_id(self) -> tuple[int, int] | None:
+        """Return the device and inode of the file at the path; None if there is none."""
         try:
-            found = self.path.stat()
+            stat = self.path.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        return stat.st_dev, stat.st_ino
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this thread's own, for reading what must be there and have its form: else CorruptIndex."""
+        """Yield a read connection of this thread's own.
+
+        Raises:
+            CorruptIndex: the block raised KeyError, TypeError, ValueError or DataError, because a
+                row or value is missing or malformed.
+        """
         with self._reader() as db, _translating_errors(self.path):
             try:
                 yield db
             except KeyError as error:
-                what = (
-                    f"it lacks row {error}"
-                    if isinstance(error.args[0], int)
-                    else f"it lacks {error}"
-                )
-                raise CorruptIndex(f"{self.path} is damaged ({what}); {RESTORE}") from error
+                kind = "row " if isinstance(error.args[0], int) else ""
+                raise CorruptIndex(
+                    f"{self.path} is damaged (it lacks {kind}{error}): {RESTORE}"
+                ) from error
             except (DataError, TypeError, ValueError) as error:
-                raise CorruptIndex(f"{self.path} is damaged ({error}); {RESTORE}") from error
+                raise CorruptIndex(f"{self.path} is damaged ({error}): {RESTORE}") from error
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        with self._free:
-            while (
-                self._forking
-            ):  # else readers that follow one another would never let a fork have its turn
-                self._free.wait()
+        with self._available:
+            # Without this, a steady stream of readers would keep a fork waiting for ever.
+            while self._forking:
+                self._available.wait()
             if self._closed:
                 raise IndexStateError(f"{self.path.parent} is closed: open it again")
             db = self._idle.pop() if self._idle else None
             self._reading += 1
         try:
             if db is None:
-                with self.use():  # the first connection notes which file it opened
+                with self.use():  # the first connection records which file it opened
                     self.check_in_place()
                 with _translating_errors(self.path):
                     db = _connect(self.path, create=False)
             yield db
         finally:
-            with self._free:
+            with self._available:
                 self._reading -= 1
                 if db is not None and not self._closed and len(self._idle) < _IDLE:
                     self._idle.append(db)
                 elif db is not None:
                     db.close()
-                self._free.notify_all()
+                self._available.notify_all()
 
     def integrity(self) -> list[str]:
-        """What SQLite finds wrong with the file."""
+        """Return the faults that SQLite's integrity check finds, at most 20."""
         with self.use() as db:
             found = [str(line) for (line,) in db.execute("PRAGMA integrity_check(20)")]
         return [] if found == ["ok"] else found
 
     def shrink(self) -> None:
-        """Give pages that are not used any more back to the disk."""
+        """Return unused pages to the file system."""
         with self.use(writable=True) as db:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def fold_log(self) -> bool:
-        """Move SQLite's log into the file; whether nothing is left of it, not even of a commit that failed.
+        """Checkpoint SQLite's log into the file; return whether the log is empty afterwards.
 
-        A commit whose sync failed may stand in the log whole: were the process to end now, the next
-        one would find it.
+        A commit whose sync failed may be complete in the log. If the process ended now, the next
+        one would find that commit.
         """
         try:
             with self.use() as db:
@@ -161,15 +165,14 @@ _waiting: list[Database] = []
 
 
 def _before_fork() -> None:
-    # Neither a connection nor SQLite's own record of its locks must cross a fork
-    # (sqlite.org/howtocorrupt.html, 2.6), nor a turn that a thread holds which the child will not
-    # have.
+    # A connection and SQLite's record of its locks must not cross a fork
+    # (sqlite.org/howtocorrupt.html, 2.6). Nor must a lock held by a thread that the child lacks.
     for database in list(_databases):
-        database._free.acquire()
+        database._available.acquire()
         database._forking = True
         while database._reading:
-            database._free.wait()
-        database._turn.acquire()
+            database._available.wait()
+        database._lock.acquire()
         database._disconnect()
         _waiting.append(database)
 
@@ -177,10 +180,10 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _waiting:
         database = _waiting.pop()
-        database._turn.release()
+        database._lock.release()
         database._forking = False
-        database._free.notify_all()
-        database._free.release()
+        database._available.notify_all()
+        database._available.release()
 
 
 if hasattr(os, "register_at_fork"):
@@ -193,13 +196,14 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection:
     if os.access(path.parent, os.W_OK):
         mode = "mode=rwc" if create else "mode=rw"
     elif path.with_name(path.name + "-wal").exists():
-        mode = "mode=ro"  # another process is at work, or one ended without closing
+        mode = "mode=ro"  # another process has the database open, or ended without closing it
     else:
-        mode = "immutable=1"  # SQLite's log needs a folder that can be written; without a log the file is whole
+        # SQLite's log needs a writable folder; without a log the file is complete.
+        mode = "immutable=1"
     uri = f"{path.absolute().as_uri()}?{mode}"
     db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None, timeout=10)
     try:
-        # A commit returns when it is on the disk: a power cut after it loses nothing.
+        # A commit returns once it is on the disk, so a later power failure loses nothing.
         db.execute("PRAGMA synchronous = FULL")
     except BaseException:
         db.close()
@@ -209,28 +213,30 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of it, or nothing."""
+    """Run the block in a transaction; roll it back if the block raises."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        # After some errors, a full disk among them, SQLite has rolled back itself.
+        # After some errors, such as a full disk, SQLite has already rolled back.
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
 
 
-_REFUSED_BY_DISK = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space and run it again: what was committed is safe",
-    sqlite3.SQLITE_READONLY: "it cannot be written; choose a folder that can",
-    sqlite3.SQLITE_IOERR: "the disk fails; what was committed is as safe as the disk",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
+_DISK_ERRORS = {
+    sqlite3.SQLITE_FULL: (
+        "the disk is full: free some space and run it again; earlier commits are safe"
+    ),
+    sqlite3.SQLITE_READONLY: "the file is not writable: choose a writable folder",
+    sqlite3.SQLITE_IOERR: "the disk reports an I/O error: earlier commits are as safe as the disk",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check the folder and its permissions",
 }
 
 
 def is_full(error: StorageError) -> bool:
-    """Whether SQLite found no room for what it had to write, so that nothing of it stands."""
+    """Return whether SQLite ran out of disk space, in which case it wrote nothing of the commit."""
     return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
@@ -239,13 +245,13 @@ def _translating_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code; the rest says where
-        if code in _REFUSED_BY_DISK:
-            raise StorageError(f"{path}: {_REFUSED_BY_DISK[code]} ({error})") from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
+        if code in _DISK_ERRORS:
+            raise StorageError(f"{path}: {_DISK_ERRORS[code]} ({error})") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise IndexLocked(
-                f"{path} is in use by another process; try again when it has ended"
+                f"{path} is in use by another process: try again when that process has ended"
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise CorruptIndex(f"{path} is damaged ({error}); {RESTORE}") from error
-        raise IndexStateError(f"{path}: SQLite says: {error}") from error
+            raise CorruptIndex(f"{path} is damaged ({error}): {RESTORE}") from error
+        raise IndexStateError(f"{path}: SQLite reports an error: {error}") from error

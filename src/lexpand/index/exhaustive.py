@@ -1,6 +1,7 @@
-"""Search by its definition, in NumPy: slow, simple, and to the bit what the native search gives.
+"""Exhaustive search in NumPy: the reference implementation of the native search.
 
-docs/format.md defines the score. Every passage is scored; nothing is skipped.
+It scores every passage by the definition in docs/format.md. The results of the native search are
+the same to the bit.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ from lexpand.index.sets import Set, as_mask
 def search(
     segments: Sequence[tuple[_native.Segment, Set]], field: int, queries: SparseVectors, k: int
 ) -> list[tuple[NDArray[np.float64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]]:
-    """Scores, rows, segments and ordinals of the best ``k`` of each query.
+    """Find the best ``k`` passages of each query with a score above zero.
 
-    Scores descend; where they are equal, rows and then ordinals ascend.
+    Args:
+        segments: each segment with the passages that may be found.
+        field: the closed field.
+        queries: the query vectors.
+        k: the number of passages.
 
-    Beside each segment stand the passages that may be found. Scores above zero only.
+    Returns:
+        The scores, rows, segments and ordinals of each query. Scores descend. If they are equal,
+        rows and then ordinals ascend.
     """
-    parts = [_Part(segment, passages, field) for segment, passages in segments]
+    parts = [_SegmentField(segment, passages, field) for segment, passages in segments]
     rows = np.concatenate([np.zeros(0, np.uint32), *(part.rows for part in parts)])
     owners = np.repeat(np.arange(len(parts), dtype=np.uint32), [len(part.rows) for part in parts])
     ordinals = np.concatenate(
@@ -39,8 +46,8 @@ def search(
     return found
 
 
-class _Part:
-    """One segment's field, its stored weights sorted by term; within a term, by passage."""
+class _SegmentField:
+    """A field of one segment, with its stored weights sorted by term, then by passage."""
 
     def __init__(self, segment: _native.Segment, passages: Set, field: int) -> None:
         starts, terms, impacts, scales = segment.forward(field)
@@ -56,9 +63,9 @@ class _Part:
     def scores(
         self, terms: NDArray[np.uint32], weights: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Scores of all passages, float64 [passages]; 0 for those that may not be found.
+        """Return the scores of all passages, float64 [passages]; 0 for those not allowed.
 
-        Terms ascend, so each passage's sum grows in the order defined.
+        Terms ascend, so each sum is computed in the defined order.
         """
         sums = np.zeros(len(self.rows))
         for term, weight in zip(terms, weights.astype(np.float64), strict=True):

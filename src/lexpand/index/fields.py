@@ -1,4 +1,4 @@
-"""Which metadata fields do documents have, of which types, with which values?"""
+"""The metadata fields of documents, with their types and frequent values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from lexpand.data import JsonValue
 from lexpand.index.filters.names import Path, format_field
 
-_VALUES = 5
-"""Frequent values that are listed of a field."""
+_VALUES_LISTED = 5
+"""The number of frequent values that are listed per field."""
 
-# Distinct values that are counted of a field; one with more, such as a path, has no frequent ones
-# to list.
-_MOST_VALUES = 1_000
+# The number of distinct values that are counted per field. A field with more of them, such as a
+# path, has no frequent values to list.
+_VALUES_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class FieldInfo:
     """A metadata field.
 
     Attributes:
-        name: as a filter writes it.
-        types: of its values: ``string``, ``integer``, ``number``, ``boolean``, ``list``, ``null``.
-        documents: how many have it.
-        values: frequent values with the number of documents that have each; empty where most
-            differ.
-        column: whether it is a declared column.
+        name: the name, as a filter writes it.
+        types: the types of its values, most frequent first: ``string``, ``integer``, ``number``,
+            ``boolean``, ``list``, ``object``, ``null``.
+        documents: the number of documents with the field.
+        values: frequent values with their numbers of documents; empty if most values differ.
+        column: whether the field is a column.
     """
 
     name: str
@@ -39,12 +39,12 @@ class FieldInfo:
     column: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the field as values that JSON can hold."""
         return asdict(self)
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Counts:
     documents: int = 0
     types: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
@@ -53,26 +53,28 @@ class _Seen:
 def fields_in(
     metadata: Iterable[Mapping[str, JsonValue]], columns: Iterable[str]
 ) -> list[FieldInfo]:
-    """The fields of documents, given by their metadata, most frequent first."""
-    seen: dict[Path, _Seen] = {}
-    for each in metadata:
-        for path, value in _leaves(each, ()):
-            known = seen.setdefault(path, _Seen())
-            known.documents += 1
-            for one in value if isinstance(value, list | tuple) else [value]:
-                known.types["list" if isinstance(value, list | tuple) else _type_of(one)] += 1
-                if len(known.values) <= _MOST_VALUES:
-                    known.values[one if isinstance(one, str) else json.dumps(one)] += 1
+    """Return the fields in the metadata of documents, most frequent first."""
+    counts: dict[Path, _Counts] = {}
+    for document in metadata:
+        for path, value in _leaves(document, ()):
+            field_counts = counts.setdefault(path, _Counts())
+            field_counts.documents += 1
+            is_list = isinstance(value, list | tuple)
+            for element in value if isinstance(value, list | tuple) else [value]:
+                field_counts.types["list" if is_list else _type_of(element)] += 1
+                if len(field_counts.values) <= _VALUES_COUNTED:
+                    text = element if isinstance(element, str) else json.dumps(element)
+                    field_counts.values[text] += 1
     declared = set(columns)
-    found = [_info(format_field(path), known, declared) for path, known in seen.items()]
-    return sorted(found, key=lambda info: (-info.documents, info.name))
+    infos = [_info(format_field(path), each, declared) for path, each in counts.items()]
+    return sorted(infos, key=lambda info: (-info.documents, info.name))
 
 
-def _info(name: str, known: _Seen, declared: set[str]) -> FieldInfo:
-    repeated = len(known.values) <= _MOST_VALUES and len(known.values) < known.documents
-    values = tuple(known.values.most_common(_VALUES)) if repeated else ()
-    types = tuple(kind for kind, _ in known.types.most_common())
-    return FieldInfo(name, types, known.documents, values, name in declared)
+def _info(name: str, counts: _Counts, declared: set[str]) -> FieldInfo:
+    repeated = len(counts.values) <= _VALUES_COUNTED and len(counts.values) < counts.documents
+    values = tuple(counts.values.most_common(_VALUES_LISTED)) if repeated else ()
+    types = tuple(kind for kind, _ in counts.types.most_common())
+    return FieldInfo(name, types, counts.documents, values, name in declared)
 
 
 def _leaves(value: Mapping[str, JsonValue], path: Path) -> Iterator[tuple[Path, JsonValue]]:

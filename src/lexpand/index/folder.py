@@ -1,4 +1,4 @@
-"""The folder of an index before it is one: is there room, and what did an interrupted start leave?"""
+"""The folder of an index: creation, and the files that an interrupted creation leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lexpand.index.catalog import FILE, Catalog
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether the folder holds nothing but what an interrupted `create` leaves."""
+    """Return whether the folder holds only files of an interrupted `create`."""
     made_by_create = {FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-journal"}
     if not {entry.name for entry in path.iterdir()} <= made_by_create:
         return False
@@ -21,11 +21,11 @@ def is_unfinished(path: Path) -> bool:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder; one that holds more than the left-over of an interrupted `create` is refused.
+    """Create the folder, or empty it if it holds only files of an interrupted `create`.
 
     Raises:
         IndexStateError: the folder holds an index or other files.
-        StorageError: the disk refuses.
+        StorageError: the folder cannot be created, or is on a network file system.
     """
     _refuse_network(path)
     try:
@@ -34,11 +34,12 @@ def make_folder(path: Path) -> None:
             return
     except OSError as error:
         raise StorageError(
-            f"cannot make an index at {path}: {error.strerror}; choose another place"
+            f"cannot create an index at {path} ({error.strerror}): choose another place"
         ) from error
     if (path / FILE).exists() and not is_unfinished(path):
         raise IndexStateError(
-            f"{path} holds an index already, or a {FILE} of something else: open it, or choose another folder"
+            f"{path} already holds an index, or a {FILE} of another program:"
+            " open it, or choose another folder"
         )
     if not (path / FILE).exists():
         raise IndexStateError(f"{path} is not empty and holds no index: choose another folder")
@@ -46,9 +47,9 @@ def make_folder(path: Path) -> None:
         entry.unlink()
 
 
-# SQLite's log is shared memory, and the locks of many network file systems do not lock:
+# SQLite's log needs shared memory, and locks of many network file systems do not work:
 # sqlite.org/wal.html, section 2.
-_NETWORK = {
+_NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
     "cifs",
@@ -64,15 +65,15 @@ _NETWORK = {
 
 def _refuse_network(path: Path) -> None:
     kind = file_system(path, Path("/proc/self/mounts"))
-    if kind in _NETWORK:
+    if kind in _NETWORK_FILE_SYSTEMS:
         raise StorageError(
-            f"{path} is on a network file system ({kind}), where locks and shared memory fail: choose a local disk, "
-            "and copy the finished index"
+            f"{path} is on a network file system ({kind}), where locks and shared memory fail:"
+            " choose a local disk, and copy the finished index"
         )
 
 
 def file_system(path: Path, mounts: Path) -> str:
-    """The kind of file system of a path, as Linux lists it; empty where nobody knows."""
+    """Return the kind of file system of a path, from Linux's mount table; empty if unknown."""
     try:
         lines = [
             line.split()
@@ -80,12 +81,13 @@ def file_system(path: Path, mounts: Path) -> str:
         ]
     except OSError:
         return ""
-    where = path.absolute()
+    absolute = path.absolute()
     # A space in a mount point is written as an octal escape.
     points = [(Path(line[1].replace("\\040", " ")), line[2]) for line in lines if len(line) > 2]
-    found = [
+    # The innermost mount point counts; of equal ones, the last.
+    candidates = [
         (len(point.parts), i, kind)
         for i, (point, kind) in enumerate(points)
-        if where.is_relative_to(point)
+        if absolute.is_relative_to(point)
     ]
-    return max(found)[2] if found else ""
+    return max(candidates)[2] if candidates else ""

@@ -1,4 +1,4 @@
-"""Which documents do the passages make that a search found? A document, or a group of them, by its best passage."""
+"""From ranked passages to documents, or to groups of documents, by their best passage."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from lexpand.index.searching import Find
 from lexpand.index.snapshot import Snapshot
 
 Key = Callable[[Sequence[int]], Sequence[Hashable]]
-"""The groups of documents, given by row."""
+"""Maps the rows of documents to the keys of their groups."""
 
 
 def best_passages(
     find: Find, queries: int, k: int, group_by: str | None, snapshot: Snapshot, catalog: Catalog
 ) -> list[RankedPassages]:
-    """The best passage of each of the best ``k`` documents of each query, or of ``k`` values of a field.
+    """Return the best passage of each of the best ``k`` documents of each query.
+
+    With ``group_by``, return that of each of the best ``k`` values of the field.
 
     Raises:
-        FilterError: ``group_by`` is no name of a field, or no document has it.
+        FilterError: ``group_by`` is not a valid field name.
     """
     if group_by is not None:
         return _best_groups(find, queries, k, _by_value(catalog, group_by))
@@ -35,22 +37,22 @@ def best_passages(
 
 
 def named(passages: RankedPassages, snapshot: Snapshot) -> Matches:
-    """RankedPassages with the ids of their documents, and their spans where documents have chunks."""
+    """Return passages with the ids of their documents, and their spans if documents have chunks."""
     spans = spans_of(passages, snapshot) if snapshot.has_chunks else None
     return Matches(doc_ids_of(passages, snapshot), passages.scores, passages.rows, spans)
 
 
-def places_of_groups(catalog: Catalog, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
-    """The group of each row.
+def group_keys(catalog: Catalog, group_by: str, rows: Sequence[int]) -> Sequence[Hashable]:
+    """Return the group of each row.
 
     Raises:
-        FilterError: ``group_by`` is no name of a field, or no document has it.
+        FilterError: ``group_by`` is not a valid field name.
     """
     return _by_value(catalog, group_by)(rows)
 
 
 def doc_ids_of(passages: RankedPassages, snapshot: Snapshot) -> list[str]:
-    """The ids of the passages' documents, from their segments."""
+    """Return the ids of the passages' documents, from their segments."""
     if len(snapshot.segments) == 1:
         return snapshot.segments[0].doc_ids_at(passages.ordinals)
     found = [""] * len(passages)
@@ -65,23 +67,26 @@ def doc_ids_of(passages: RankedPassages, snapshot: Snapshot) -> list[str]:
 
 
 def _best_groups(find: Find, queries: int, k: int, key: Key) -> list[RankedPassages]:
-    """The best passage of each of the best ``k`` groups, exact: more passages are asked for until they are of k groups."""
+    """Return the best passage of each of the best ``k`` groups; exact.
+
+    The search is repeated with four times as many passages until they are of k groups.
+    """
     found: dict[int, RankedPassages] = {}
-    missing, wanted = list(range(queries)), k
+    missing, limit = list(range(queries)), k
     while missing:
-        for number, passages in zip(missing, find(missing, wanted), strict=True):
+        for number, passages in zip(missing, find(missing, limit), strict=True):
             best: dict[Hashable, int] = {}
             for place, group in enumerate(key(passages.rows.tolist())):
                 best.setdefault(group, place)
-            if len(best) >= k or len(passages) < wanted:
+            if len(best) >= k or len(passages) < limit:
                 found[number] = passages.at(list(best.values())[:k])
         missing = [number for number in missing if number not in found]
-        wanted *= 4
+        limit *= 4
     return [found[number] for number in range(queries)]
 
 
 def _by_value(catalog: Catalog, field: str) -> Key:
-    """A document's value of ``field`` (dots reach into objects), or its row without one."""
+    """Return a function that maps rows to values of a field, or to the row itself without one."""
     path = parse_field(field)
 
     def groups(rows: Sequence[int]) -> Sequence[Hashable]:
@@ -102,7 +107,7 @@ def _value(metadata: Mapping[str, JsonValue], path: Sequence[str]) -> JsonValue:
 
 
 def spans_of(passages: RankedPassages, snapshot: Snapshot) -> list[tuple[int, int]]:
-    """The characters of each passage, first and end."""
+    """Return the (first, end) characters of each passage."""
     spans: NDArray[np.uint32] = np.zeros((len(passages), 2), np.uint32)
     for place, segment in enumerate(snapshot.segments):
         chosen = passages.segments == place

@@ -1,4 +1,4 @@
-"""An index: a folder of documents and their sparse vectors, searched by query vectors and by words."""
+"""An index: a folder of documents with sparse vectors and, optionally, a lexical (BM25) field."""
 
 from __future__ import annotations
 
@@ -24,21 +24,25 @@ from lexpand.index.snapshot import Snapshot, Snapshots
 from lexpand.index.writer import Writer
 
 MEMORY_MIB = 1024
-"""Memory for the postings that are laid out at a time while a segment is written."""
+"""The default memory for building posting lists while a segment is written, in MiB."""
 
 
 class Index(Reading):
-    """Documents and their sparse vectors in a folder. `create` makes one, `open` opens one.
+    """An index folder, open for reading and writing. Made by `create` or `open`.
 
-    Changes wait in memory until `commit`; what was committed survives whatever happens afterwards.
-    Searches see one commit, the newest as of opening, of `refresh`, or of this object's own last
-    commit, whatever others write meanwhile. One object at a time may write; any number read. An
-    open index may be shared by threads for searching; in a forked child it opens its catalog
-    again, and a pickle of it is its path.
+    Changes wait in memory until `commit`. Committed changes survive a crash of the process or of
+    the machine.
+
+    Searches see one commit: the newest one when the index was opened, when `refresh` was last
+    called, or when this object last committed. Commits of other writers do not change it.
+
+    One object at a time may write, and any number may read. Threads may share an open index for
+    searching. A forked child opens the catalog again. A pickle holds the path and opens the index
+    again.
 
     Attributes:
         path: the folder.
-        schema: what it holds of each document.
+        schema: what the index holds of each document.
     """
 
     def __init__(self, path: Path, catalog: Catalog, *, verify: bool, memory_mib: int) -> None:
@@ -64,22 +68,21 @@ class Index(Reading):
         columns: Mapping[str, str] | None = None,
         memory_mib: int = MEMORY_MIB,
     ) -> Index:
-        """Make an empty index in a folder that does not exist or is empty.
+        """Create an empty index in a folder that does not exist or is empty.
 
         Args:
             path: the folder.
-            space: whose vectors it will hold, e.g. ``encoder.space``.
-            words: index the documents' words too, for `search_words` (BM25).
+            space: the vector space of the vectors, e.g. ``encoder.space``.
+            words: the analyzer of a lexical field for `search_words` (BM25); None for none.
             columns: metadata fields that become columns, with their types (``integer``, ``number``,
-                ``keyword``, ``boolean``): filters over them are quick, and a document whose field
-                has another type is refused.
-            memory_mib: memory for the postings that are laid out at a time while a segment is
-                written, in MiB.
+                ``keyword``, ``boolean``). Filters over columns are fast. A document with a value of
+                another type is refused.
+            memory_mib: memory for building posting lists while a segment is written, in MiB.
 
         Raises:
             IndexStateError: the folder holds an index or other files.
-            StorageError: the disk refuses, or the folder is on a network file system.
-            DataError: a column's name or type is none.
+            StorageError: the folder cannot be written, or is on a network file system.
+            DataError: the name or type of a column is invalid.
         """
         schema = Schema(space, words, check_columns(columns or {}))
         path = Path(path)
@@ -93,21 +96,22 @@ class Index(Reading):
 
         Args:
             path: the folder.
-            verify: read every segment once and compare checksums; without it only sizes and headers
-                are checked.
+            verify: whether to read every segment once and compare checksums. If False, only sizes
+                and headers are checked.
             memory_mib: see `create`.
 
         Raises:
-            NotAnIndex: the folder holds none.
-            NewerFormat: a newer version of Lexpand wrote it.
-            CorruptIndex: a file is damaged or gone.
+            NotAnIndex: the folder holds no index.
+            NewerFormat: a newer version of Lexpand wrote the index.
+            OlderFormat: a version before the first release wrote the index.
+            CorruptIndex: a file is damaged or missing.
         """
         path = Path(path)
         return cls(path, Catalog.open(path), verify=verify, memory_mib=memory_mib)
 
     @staticmethod
     def exists(path: str | Path) -> bool:
-        """Whether the folder holds a finished index; the left-over of an interrupted `create` is none."""
+        """Return whether the folder holds an index that was completely created."""
         path = Path(path)
         return (path / FILE).is_file() and not is_unfinished(path)
 
@@ -116,20 +120,20 @@ class Index(Reading):
         return self._snapshots.current
 
     def searcher(self) -> Searcher:
-        """The commit that searches see, to be read as long as the searcher is held; see `Searcher`."""
+        """Return a reader that owns the commit that searches see now; see `Searcher`."""
         return Searcher(self.path, self.schema, self._catalog, self._snapshot)
 
     def refresh(self) -> bool:
-        """See the newest commit; whether there was a newer one.
+        """Make searches see the newest commit; return whether there was a newer one.
 
         Raises:
-            CorruptIndex: one of its files is damaged or gone.
+            CorruptIndex: a file of that commit is damaged or missing.
             IndexStateError: the folder was removed or replaced since it was opened.
         """
         return self._snapshots.refresh()
 
     def presence(self, documents: Sequence[Document]) -> list[Presence]:
-        """Of each document, whether it is in the newest commit or among the changes that wait for `commit`."""
+        """Return whether each document is in the newest commit or in the uncommitted changes."""
         return self._writer.presence(documents)
 
     def add(
@@ -139,27 +143,26 @@ class Index(Reading):
         *,
         chunks: Sequence[Spans] | None = None,
     ) -> int:
-        """Add documents; they wait for `commit`.
+        """Add documents at the next `commit`.
 
-        A document that is there already with the same content is skipped.
+        A document that is already in the index with the same content is skipped.
 
         Args:
             documents: the documents.
-            vectors: their vectors, one row a document; with ``chunks``, one row a chunk.
-            chunks: of each document, the characters of its chunks in `Document.full_text`, first
-                and end. A document is found by its best chunk.
+            vectors: the vectors, one row per document, or one row per chunk with ``chunks``.
+            chunks: the chunks of each document, as (first, end) characters in `Document.full_text`.
+                A document is found by its best chunk.
 
         Returns:
-            How many were added.
+            The number of documents added.
 
         Raises:
-            DuplicateDocument: a doc_id is there with another content, or twice in ``documents``
-                with two contents. Nothing of this call is added then.
-            ContractMismatch: the vectors are another model's.
-            VectorError: there is not one vector a document, or the vocabulary has another size.
-            DataError: a document's metadata cannot be held by a column, or a chunk is not in its
-                text.
-            IndexLocked: another writer is at work.
+            DuplicateDocument: a doc_id is taken by other content, or occurs in ``documents`` with
+                different contents. Nothing of this call is added.
+            ContractMismatch: the vectors are of another model.
+            VectorError: the number of vectors or the size of the vocabulary is wrong.
+            DataError: a column cannot hold a value of a document, or a chunk is outside its text.
+            IndexLocked: another writer holds the index.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=False)
@@ -171,99 +174,106 @@ class Index(Reading):
         *,
         chunks: Sequence[Spans] | None = None,
     ) -> int:
-        """Add documents, or put them in the place of those with the same doc_id; at `commit`, both at once.
+        """Add documents, or replace those with the same doc_id, at the next `commit`.
 
-        A document that is there already with the same content is skipped. Arguments, result and
-        errors are those of `add`; a doc_id twice in ``documents`` with two contents is still a
+        The commit deletes the old document and adds the new one in one step. A document that is
+        already in the index with the same content is skipped. Arguments, result and errors are
+        those of `add`. A doc_id that occurs in ``documents`` with different contents is still a
         DuplicateDocument.
         """
         self._check_space(vectors)
         return self._writer.add(documents, vectors, chunks, replace=True)
 
     def delete(self, doc_ids: Sequence[str]) -> int:
-        """Delete documents at the next `commit`; ids that the index lacks are left alone.
+        """Delete documents at the next `commit`; ids that the index lacks are ignored.
 
         The texts stay in the catalog until a merge or `compact`.
 
         Returns:
-            How many were there.
+            The number of documents that will be deleted.
 
         Raises:
-            IndexLocked: another writer is at work.
+            DataError: ``doc_ids`` is a string.
+            IndexLocked: another writer holds the index.
         """
         if isinstance(doc_ids, str):
-            raise DataError(f"doc_ids is the string {doc_ids!r}: it must be a list of ids")
+            raise DataError(
+                f"doc_ids must be a list of ids, got the string {doc_ids!r}:"
+                " put a single id in a list"
+            )
         return self._writer.delete(doc_ids)
 
     def commit(self) -> Commit:
-        """Make all changes durable and visible, at once. Without any, nothing happens.
+        """Make all changes durable and visible in one step; do nothing if there are none.
 
-        Segments that have become many are merged afterwards, each merge a commit of its own.
+        If there are many segments, some are merged afterwards. Each merge is a commit of its own.
 
         Raises:
-            StorageError: the disk refuses. The changes still wait: free some space and commit
-                again.
+            StorageError: the disk is full or failing. The changes still wait: free some space and
+                commit again.
         """
         return self._writer.commit()
 
     @property
     def waiting(self) -> int:
-        """Documents that were added and wait for `commit`."""
+        """The number of added documents that wait for `commit`."""
         return self._writer.waiting
 
     def rollback(self) -> None:
-        """Forget the changes that wait."""
+        """Discard the uncommitted changes."""
         self._writer.rollback()
 
     def compact(self) -> Commit:
-        """Commit, make all segments one without deleted documents, and give their texts' space back to the disk.
+        """Commit, merge all segments into one, and remove deleted documents from the disk.
 
-        What another reader's snapshot needs stays until a later merge.
+        Segments and texts that another reader's snapshot needs stay until a later merge.
 
         Raises:
-            StorageError: the disk refuses; it needs room for a second copy.
-            IndexLocked: another writer is at work.
+            StorageError: the disk is full or failing; it needs space for a second copy.
+            IndexLocked: another writer holds the index.
         """
         return self._writer.compact()
 
     def check(self) -> list[str]:
-        """What is wrong with the newest commit, in words; nothing, where all is well.
+        """Check the newest commit; return a message per fault, and none if it is sound.
 
-        Reads everything: checksums and values of all segments, postings against the forward index,
-        SQLite's own structures, each document's content against its recorded hash, and that each
-        live document has its passages.
+        Reads everything: the checksums and values of all segments, the postings against the forward
+        index, and SQLite's own structures. It compares the content of each document with its
+        recorded hash, and requires that each live document has its passages.
         """
         self.refresh()
         return check_index(self.path, self._catalog, self._snapshot)
 
     def backup(self, target: str | Path) -> Commit:
-        """Copy the newest commit to a folder that does not exist or is empty, while others may go on writing.
+        """Copy the newest commit to a folder that does not exist or is empty.
+
+        Other processes may write to the index meanwhile.
 
         Returns:
-            The commit that the copy has.
+            The commit of the copy.
 
         Raises:
-            IndexStateError: the folder holds something.
-            StorageError: the disk refuses; what was copied by then is removed.
+            IndexStateError: the folder is not empty.
+            StorageError: the disk is full or failing. The incomplete copy is removed.
         """
         self.refresh()
         return back_up(self.path, self._catalog, Path(target))
 
     @property
     def source_fields(self) -> dict[str, Any]:
-        """Which fields of a source make a document (`lexpand.data.Fields`), as they were given last."""
+        """The recorded source fields that make a document (`lexpand.data.Fields`)."""
         return self._catalog.source_fields()
 
     def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
-        """Record which fields of a source make a document, so that they are given once.
+        """Record which fields of a source make a document, for later calls.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk is full, read-only or failing.
         """
         self._catalog.keep_source_fields(fields)
 
     def close(self) -> None:
-        """Release the files and the writer's lock. Changes without `commit` are forgotten."""
+        """Release the files and the writer lock. Uncommitted changes are discarded."""
         self._writer.close()
         self._snapshots.close()
         self._catalog.close()

@@ -1,8 +1,10 @@
-"""Which snapshots are being read? A lease is a locked file named after a commit; a process that ends loses its locks.
+"""Leases: locked files that mark the commits in use.
 
-Only the writer removes files and rows, and nothing that a lease covers. A reader makes its lease
-and then looks whether its commit is still the newest; the writer commits and then looks for leases:
-one of them always sees the other.
+A lease is named after its commit. Its lock ends with the process. Only the writer removes files and
+rows, and none that a lease covers.
+
+A reader takes its lease and then checks that its commit is still the newest. The writer commits and
+then reads the leases. So one side always sees the other.
 """
 
 from __future__ import annotations
@@ -21,19 +23,24 @@ FOLDER = "leases"
 
 
 class Lease:
-    """Keeps what a snapshot reads in place, until `release`, the last reference to it, or the end of the process.
+    """Keeps the files and rows of a snapshot in place.
+
+    A lease ends with `release`, with the last reference to it, or with the process.
 
     Attributes:
-        pid: the process that took it.
+        pid: the process that took the lease.
     """
 
     def __init__(self, lock: FileLock | None) -> None:
         self.pid = os.getpid()
-        self._finalizer = weakref.finalize(self, _give_back, lock, self.pid)
+        self._finalizer = weakref.finalize(self, _release, lock, self.pid)
 
     @classmethod
     def take(cls, folder: Path, commit_id: int) -> Lease:
-        """Lease a commit. Without the right to write in the folder, the lease is empty: a merge may take the files."""
+        """Lease a commit.
+
+        In a folder that is not writable the lease has no effect, and a merge may remove the files.
+        """
         from filelock import FileLock, Timeout
 
         while True:
@@ -45,7 +52,8 @@ class Lease:
             except (Timeout, FileNotFoundError):
                 if not folder.is_dir():
                     return cls(None)
-                continue  # a writer looked at the file before it was locked, or the folder went with its last lease
+                # A writer locked the file first, or the folder was removed with its last lease.
+                continue
             except OSError:
                 return cls(None)
             if path.exists():
@@ -53,35 +61,35 @@ class Lease:
             lock.release()
 
     def release(self) -> None:
-        """Give it back; a forked child leaves its parent's alone."""
+        """Release the lease; in a forked child, do nothing to the lease of the parent."""
         self._finalizer()
 
 
-def _give_back(lock: FileLock | None, pid: int) -> None:
+def _release(lock: FileLock | None, pid: int) -> None:
     if lock is None or os.getpid() != pid:
         return
     path = Path(lock.lock_file)
-    # Removed while it is held: whoever finds the file either sees it locked or does not see it.
+    # The file is removed while it is locked, so other processes see it locked or not at all.
     _remove(path)
     lock.release()
     _remove_if_empty(path.parent)
 
 
 def oldest_leased(folder: Path, newest: int) -> int:
-    """The smallest commit that any snapshot reads, at most ``newest``; leases of ended processes are removed."""
+    """Return the smallest commit in use, at most ``newest``; remove leases of ended processes."""
     leases = folder / FOLDER
     if not leases.is_dir():
         return newest
     held = [
         int(path.name[:8])
         for path in leases.glob("*.lease")
-        if path.name[:8].isdecimal() and not _is_left(path)
+        if path.name[:8].isdecimal() and not _remove_if_stale(path)
     ]
     return min([newest, *held])
 
 
-def _is_left(path: Path) -> bool:
-    """Whether nobody holds a lease; then its file is removed."""
+def _remove_if_stale(path: Path) -> bool:
+    """Remove the file of a lease that no process holds; return whether it was removed."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, thread_local=False)
@@ -95,12 +103,12 @@ def _is_left(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    # A file that a failing disk keeps is one that nobody holds.
+    # If the disk fails, the file stays. It is not locked, so the next writer removes it.
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def _remove_if_empty(folder: Path) -> None:
-    # Another lease may be there, or the folder gone.
+    # The folder may hold another lease, or be gone.
     with contextlib.suppress(OSError):
         folder.rmdir()

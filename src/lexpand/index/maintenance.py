@@ -1,4 +1,4 @@
-"""Is everything there and right? And a copy of it, taken while others write."""
+"""Checks of an index, and backups that are taken while others write."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from lexpand.index.grouping import doc_ids_of
 from lexpand.index.segment_files import FOLDER
 from lexpand.index.snapshot import Snapshot
 
-# Ids that are compared at a time.
+# The number of ids compared at a time.
 _IDS = 10_000
 
 
 def check_index(folder: Path, catalog: Catalog, snapshot: Snapshot) -> list[str]:
     """See `Index.check`."""
-    found = [f"{folder}: {fault}" for fault in catalog.database.integrity()]
+    faults = [f"{folder}: {fault}" for fault in catalog.database.integrity()]
     for segment in snapshot.segments:
-        found += _faults_of_segment(segment.path)
+        faults += _faults_of_segment(segment.path)
     try:
-        found += _faults_of_documents(folder, catalog, snapshot)
-        found += _faults_of_ids(folder, catalog, snapshot)
+        faults += _faults_of_documents(folder, catalog, snapshot)
+        faults += _faults_of_ids(folder, catalog, snapshot)
     except LexpandError as error:
-        found.append(str(error))
-    return found
+        faults.append(str(error))
+    return faults
 
 
 def _faults_of_segment(path: Path) -> list[str]:
@@ -44,24 +44,28 @@ def _faults_of_segment(path: Path) -> list[str]:
 
 def _faults_of_documents(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterator[str]:
     rows = [np.unique(segment.rows) for segment in snapshot.segments]
-    all_rows, times = np.unique(np.concatenate([np.zeros(0, np.uint32), *rows]), return_counts=True)
-    for row in all_rows[times > 1].tolist():
+    all_rows, counts = np.unique(
+        np.concatenate([np.zeros(0, np.uint32), *rows]), return_counts=True
+    )
+    for row in all_rows[counts > 1].tolist():
         yield f"{folder}: row {row} is in more than one segment"
-    waiting, commit, live = set(all_rows.tolist()), snapshot.commit.commit_id, 0
+    unmatched, commit, live = set(all_rows.tolist()), snapshot.commit.commit_id, 0
     for row, created, deleted, document, digest in catalog.each_document():
         if created > commit:
             continue
+        name = f"{document.doc_id!r} (row {row})"
         if document.content_hash != digest:
-            yield f"{folder}: the text, title or metadata of {document.doc_id!r} (row {row}) is not what was added"
+            yield f"{folder}: the text, title or metadata of {name} differs from what was added"
         is_live = deleted is None or deleted > commit
         live += is_live
-        if is_live and row not in waiting:
-            yield f"{folder}: document {document.doc_id!r} (row {row}) is in no segment"
-        waiting.discard(row)
-    for row in sorted(waiting):
+        if is_live and row not in unmatched:
+            yield f"{folder}: document {name} is in no segment"
+        unmatched.discard(row)
+    for row in sorted(unmatched):
         yield f"{folder}: a segment has row {row}, which no document has"
-    if live != snapshot.commit.documents:
-        yield f"{folder}: {live} live documents; commit {commit} has {snapshot.commit.documents}"
+    recorded = snapshot.commit.documents
+    if live != recorded:
+        yield f"{folder}: {live} documents are live, but commit {commit} records {recorded}"
 
 
 def _faults_of_ids(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterator[str]:
@@ -72,11 +76,17 @@ def _faults_of_ids(folder: Path, catalog: Catalog, snapshot: Snapshot) -> Iterat
         recorded = catalog.doc_ids(rows)
         for row, doc_id in zip(rows, doc_ids_of(passages, snapshot), strict=True):
             if recorded[row] != doc_id:
-                yield f"{folder}: row {row} is {doc_id!r} in its segment and {recorded[row]!r} in the catalog"
+                yield (
+                    f"{folder}: row {row} is {doc_id!r} in its segment,"
+                    f" but {recorded[row]!r} in the catalog"
+                )
 
 
 def back_up(folder: Path, catalog: Catalog, target: Path) -> Commit:
-    """See `Index.backup`. The caller's snapshot has a lease: no segment of a later commit is removed meanwhile."""
+    """See `Index.backup`.
+
+    The lease of the caller's snapshot keeps the segments of later commits in place meanwhile.
+    """
     make_folder(target)
     try:
         catalog.copy_to(target)
@@ -85,7 +95,7 @@ def back_up(folder: Path, catalog: Catalog, target: Path) -> Commit:
         shutil.rmtree(target, ignore_errors=True)
         if isinstance(error, OSError):
             raise StorageError(
-                f"cannot copy {folder} to {target}: {error.strerror}; nothing was kept"
+                f"cannot copy {folder} to {target} ({error.strerror}): the copy was removed"
             ) from error
         raise
 

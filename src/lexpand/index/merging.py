@@ -1,4 +1,7 @@
-"""Which segments should become one? Neighbors of like size: a search meets few, and no passage is rewritten often."""
+"""The merge policy: which neighboring segments become one.
+
+Segments of similar size are merged, which keeps their number low and rewrites passages rarely.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FACTOR = 8
-"""Segments of like size that become one: each passage is rewritten once for every factor of 8 that its segment grows."""
+"""The number of segments of one level that are merged.
+
+A passage is rewritten once each time that its segment grows by this factor.
+"""
 
 _SMALL = 1_000
-"""RankedPassages below which segments count as of like size."""
+"""The number of passages below which all segments are of the lowest level."""
 
 _DEAD_SHARE = 1 / 3
-"""Of a segment's passages: from here on it is rewritten without the dead."""
+"""The share of dead passages above which a segment is rewritten without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a segment: its passages, and how many of them are live."""
+    """The number of passages of a segment, and the number of live ones."""
 
     passages: int
     live: int
 
 
-def choose(sizes: Sequence[Size]) -> slice | None:
-    """The neighboring segments to make one, or None.
+def choose_merge(sizes: Sequence[Size]) -> slice | None:
+    """Return the neighboring segments to merge, or None.
 
-    The policy is that of a log-structured merge: the smallest level that has 8 neighbors, or what
-    has many dead passages. Neighbors, so that rows go on ascending within a segment.
+    The policy is that of a log-structured merge. It takes the lowest level that 8 neighboring
+    segments do not exceed, or else a segment with many dead passages. Only neighbors are merged, so
+    that rows ascend within a segment.
     """
     levels = [_level(size.live) for size in sizes]
     for level in sorted(set(levels)):
-        for start, end in _runs([other <= level for other in levels]):
+        for start, end in _true_ranges([other <= level for other in levels]):
             if end - start >= _FACTOR:
                 return slice(start, end)
     for i, size in enumerate(sizes):
@@ -45,8 +52,8 @@ def _level(live: int) -> int:
     return int(math.log(max(live, _SMALL) / _SMALL, _FACTOR))
 
 
-def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
-    """Where neighbors are all true: first and end."""
+def _true_ranges(flags: Sequence[bool]) -> list[tuple[int, int]]:
+    """Return the ranges of consecutive true flags, as (first, end)."""
     runs: list[tuple[int, int]] = []
     for i, flag in enumerate(flags):
         if flag and runs and runs[-1][1] == i:

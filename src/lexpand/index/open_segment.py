@@ -1,4 +1,4 @@
-"""One segment as an index reads it: its postings, its words, its columns, and which of its passages are live."""
+"""An open segment: its postings, lexical field, columns and ids."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lexpand.index.filters import Expression
 from lexpand.index.schema import WORD_FIELD, Schema
 from lexpand.index.sets import Set, as_set
 
-RowsOf = Callable[[Expression], NDArray[np.uint32]]
+RowsBySql = Callable[[Expression], NDArray[np.uint32]]
 
-# What the sections of a segment hold, by the first kind of each range (docs/format.md).
+# The content of a segment's sections, by the first kind of each range (docs/format.md).
 _PARTS = {
     1: "passages",
     16: "forward index",
@@ -36,11 +36,12 @@ _PARTS = {
 
 
 class OpenSegment:
-    """A segment file that is what the catalog says it is. May be shared by threads.
+    """A segment file that matches its entry in the catalog. Threads may share it.
 
     Attributes:
-        entry: what the catalog says.
-        native: its postings.
+        entry: the entry of the catalog.
+        path: the file.
+        native: the native segment, with the postings.
     """
 
     def __init__(self, path: Path, entry: SegmentEntry, schema: Schema, *, verify: bool) -> None:
@@ -62,12 +63,12 @@ class OpenSegment:
 
     @property
     def first_row(self) -> int:
-        """The row of its first passage."""
+        """The row of the first passage; -1 if the segment is empty."""
         return int(self.rows[0]) if len(self.rows) else -1
 
     @property
     def parts(self) -> Counter[str]:
-        """Its bytes, by what they hold."""
+        """The number of bytes by content: passages, forward index, postings and so on."""
         parts: Counter[str] = Counter()
         for kind, _, size in self.native.parts():
             parts[_PARTS[max(first for first in _PARTS if first <= kind)]] += size
@@ -75,7 +76,7 @@ class OpenSegment:
 
     @cached_property
     def spans(self) -> NDArray[np.uint32]:
-        """First and end character of each passage, [passages, 2]."""
+        """The first and end character of each passage, uint32 [passages, 2]."""
         return self.native.spans().reshape(-1, 2)
 
     @cached_property
@@ -84,7 +85,7 @@ class OpenSegment:
         return bool(self.native.chunks().any())
 
     def chunk_of(self, ordinal: int) -> int | None:
-        """Which of its document's chunks a passage is, from 0; None for a document of one passage."""
+        """Return a passage's number in its document, from 0; None if it is the only passage."""
         row, around = self.rows[ordinal], self.rows[max(0, ordinal - 1) : ordinal + 2]
         return int(self._chunks[ordinal]) if np.count_nonzero(around == row) > 1 else None
 
@@ -99,22 +100,22 @@ class OpenSegment:
             return DocIds.open(lambda kind: self.native.extra(kind, NO_FIELD), self.entry.passages)
 
     def doc_ids_at(self, ordinals: NDArray[np.uint32]) -> list[str]:
-        """The ids of these passages' documents."""
+        """Return the ids of these passages' documents."""
         with self._naming_file():
             return self.doc_ids.at(ordinals)
 
     @cached_property
     def words(self) -> _native.WordField:
-        """The field of words; the index must have one."""
+        """The lexical field, which the index must have."""
         return self.native.words(WORD_FIELD)
 
     @cached_property
     def dictionary(self) -> list[str]:
-        """Its words, ascending; a copy, made by the first caller."""
+        """The words of the lexical field, ascending; copied on first use."""
         return self.words.words()
 
     def column(self, name: str) -> Column | None:
-        """A declared field of metadata; None where it is not declared."""
+        """Return the column of a metadata field; None if the field is not a column."""
         field = self._schema.column_fields().get(name)
         if field is None:
             return None
@@ -128,7 +129,7 @@ class OpenSegment:
         return self._columns[name]
 
     def live(self, deleted: NDArray[np.uint32]) -> Set:
-        """The passages whose document is not among the rows ``deleted``, which ascend."""
+        """Return the passages whose row is not in ``deleted``, which ascends."""
         first, end = (
             np.searchsorted(deleted, [self.rows.min(), int(self.rows.max()) + 1])
             if len(self.rows)
@@ -138,8 +139,8 @@ class OpenSegment:
             return None
         return as_set(~np.isin(self.rows, deleted[first:end], kind="table"))
 
-    def matching(self, expression: Expression, rows_by_sql: RowsOf) -> Set:
-        """The passages whose document's metadata match."""
+    def matching(self, expression: Expression, rows_by_sql: RowsBySql) -> Set:
+        """Return the passages whose documents match a filter."""
         return as_set(evaluate(expression, self.column, self.rows, rows_by_sql))
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""RankedPassages that a search found, as arrays: a thousand of them cost little more than ten do."""
+"""Ranked passages as arrays, which makes a thousand results about as cheap as ten."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class RankedPassages:
-    """RankedPassages, best first.
+    """Passages of a search, best first.
 
     Attributes:
         scores: float64 [n].
-        rows: uint32 [n], of their documents.
-        segments: uint32 [n], places in `Snapshot.segments`.
-        ordinals: uint32 [n], places in the segment.
+        rows: uint32 [n], the rows of their documents.
+        segments: uint32 [n], positions in `Snapshot.segments`.
+        ordinals: uint32 [n], positions in the segment.
     """
 
     scores: NDArray[np.float64]
@@ -27,22 +27,22 @@ class RankedPassages:
 
     @classmethod
     def concatenate(cls, parts: Sequence[RankedPassages]) -> RankedPassages:
-        """One after the other."""
+        """Return the passages of all parts, in order."""
         if len(parts) == 1:
             return parts[0]
-        none = np.zeros(0, np.uint32)
+        empty = np.zeros(0, np.uint32)
         return cls(
             np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
-            np.concatenate([none, *(part.rows for part in parts)]),
-            np.concatenate([none, *(part.segments for part in parts)]),
-            np.concatenate([none, *(part.ordinals for part in parts)]),
+            np.concatenate([empty, *(part.rows for part in parts)]),
+            np.concatenate([empty, *(part.segments for part in parts)]),
+            np.concatenate([empty, *(part.ordinals for part in parts)]),
         )
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def at(self, places: slice | Sequence[int] | NDArray[np.int64]) -> RankedPassages:
-        """Those at these places."""
+        """Return the passages at these positions."""
         return RankedPassages(
             self.scores[places], self.rows[places], self.segments[places], self.ordinals[places]
         )

@@ -1,4 +1,4 @@
-"""Changes that wait for a commit."""
+"""Uncommitted changes, in memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _Deletion: TypeAlias = "tuple[str, ...]"
 
 
 class _Place(NamedTuple):
-    """Where a document to add stands: an entry of the log, and its place in that batch."""
+    """The place of a document to add: an entry of the log, and a position in that batch."""
 
     entry: int
     document: int
 
 
 class Pending:
-    """What is to be added and deleted, as a log: of one doc_id, the last entry counts.
+    """A log of additions and deletions; the last entry of each doc_id counts.
 
-    A change is one append, so that Ctrl-C comes before all of it or after: no deletion is left
-    whose document was to take the old one's place.
+    A change is a single append, so that Ctrl-C cannot split it. A replacement never leaves its
+    deletion without its addition.
     """
 
     def __init__(self) -> None:
@@ -36,37 +36,44 @@ class Pending:
     def add(
         self, documents: Sequence[Document], spans: Sequence[Spans], vectors: SparseVectors
     ) -> None:
-        """Append documents; ``vectors`` has one row for each of their chunks."""
-        # Without their model, which the index has checked: its name may differ from call to call,
-        # or be missing.
+        """Append documents; ``vectors`` has one row per chunk."""
+        # The model is dropped. The index has checked it, and its name may differ between calls or
+        # be missing.
         plain = SparseVectors(
             vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size
         )
         self._log.append(Batch(documents, spans, plain))
 
     def delete(self, doc_ids: Sequence[str]) -> None:
-        """Append a deletion, of documents that were to be added or are committed."""
+        """Append a deletion of documents that are committed or waiting."""
         self._log.append(tuple(doc_ids))
 
     @property
     def doc_ids(self) -> Collection[str]:
-        """Every id of the log: what is committed of these is deleted, or replaced."""
+        """The ids in the log; committed documents with these ids are deleted or replaced."""
         return self._latest().keys()
 
     def content_hash(self, doc_id: str, stored: bytes | None) -> bytes | None:
-        """Of a document as it will be after the commit, given the committed one's; None where there will be none."""
+        """Return the content hash that a document will have after the commit.
+
+        Args:
+            doc_id: the document.
+            stored: the hash of the committed document; None if there is none.
+
+        Returns:
+            The hash; None if the document will not exist.
+        """
         latest = self._latest()
         if doc_id not in latest:
             return stored
         place = latest[doc_id]
-        return (
-            None
-            if place is None
-            else cast("Batch", self._log[place.entry]).documents[place.document].content_hash
-        )
+        if place is None:
+            return None
+        batch = cast("Batch", self._log[place.entry])
+        return batch.documents[place.document].content_hash
 
     def batch(self) -> Batch:
-        """What is to be added. There must be something."""
+        """Return the documents to add, of which there must be at least one."""
         latest = self._latest()
         parts = [
             _only(
@@ -86,14 +93,18 @@ class Pending:
         )
 
     def __len__(self) -> int:
-        """Documents to add."""
+        """Return the number of documents to add."""
         return sum(place is not None for place in self._latest().values())
 
     def __bool__(self) -> bool:
         return bool(self._log)
 
     def _latest(self) -> dict[str, _Place | None]:
-        """The last place of each id, None for a deletion. Entries are read once; reading one again changes nothing."""
+        """Return the last place of each id; None for a deletion.
+
+        Each entry of the log is read once. If Ctrl-C interrupts this, an entry is read again, which
+        changes nothing.
+        """
         while self._read < len(self._log):
             entry = self._log[self._read]
             if isinstance(entry, Batch):
@@ -107,7 +118,7 @@ class Pending:
 
 
 def _only(batch: Batch, kept: Sequence[bool]) -> Batch:
-    """The documents of a batch that are kept."""
+    """Return the documents of a batch for which ``kept`` is true."""
     if all(kept):
         return batch
     rows = np.repeat(kept, [len(spans) for spans in batch.spans])

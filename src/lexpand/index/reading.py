@@ -1,4 +1,4 @@
-"""What can be asked of one commit: searches, documents, vectors, statistics."""
+"""The read side of an index: searches, documents, vectors and statistics of one commit."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lexpand.errors import (
 from lexpand.index.bounds import inverse_word_frequencies, largest_weights, word_bounds
 from lexpand.index.catalog import Catalog, Commit
 from lexpand.index.columns import check_filter
+from lexpand.index.database import RESTORE
 from lexpand.index.fields import FieldInfo, fields_in
 from lexpand.index.filters import Expression, Filter, parse_field, parse_filter
 from lexpand.index.filters.expression import Condition
@@ -41,18 +42,20 @@ from lexpand.index.snapshot import Snapshot
 from lexpand.index.stored import StoredBatch, stored_batches, stored_passages
 from lexpand.index.word_queries import WordQuery, weighted_words
 
-_MOST = 2**32 - 1
-_IDS_AT_ONCE = 10_000
-# Names of fields that an error lists.
+_K_LIMIT = 2**32 - 1
+_ID_BATCH = 10_000
+# The number of field names that an error lists.
 _FIELDS_LISTED = 20
 
 
 class Reading(ABC):
-    """The reading side of an index. `Index` reads the commit that it sees; `Searcher` always reads the same one.
+    """The methods that read one commit, shared by `Index` and `Searcher`.
+
+    `Index` reads the commit that it currently sees. `Searcher` always reads the same one.
 
     Attributes:
         path: the folder.
-        schema: what the index holds of each document.
+        schema: the schema of the index.
     """
 
     path: Path
@@ -62,16 +65,16 @@ class Reading(ABC):
     @property
     @abstractmethod
     def _snapshot(self) -> Snapshot:
-        """The snapshot to read. Whoever holds it keeps its files and texts in place."""
+        """The snapshot to read. A reference to it keeps its files and texts in place."""
 
     @property
     def space(self) -> VectorSpace:
-        """Whose vectors it holds."""
+        """The vector space of the vectors."""
         return self.schema.space
 
     @property
     def live_passages(self) -> int:
-        """Passages whose documents are not deleted."""
+        """The number of passages whose documents are not deleted."""
         return self._snapshot.live_passages
 
     @property
@@ -81,11 +84,11 @@ class Reading(ABC):
 
     @property
     def commit_info(self) -> Commit:
-        """The commit that is read."""
+        """The current commit."""
         return self._snapshot.commit
 
     def __len__(self) -> int:
-        """Documents in the commit that is read."""
+        """Return the number of documents in the current commit."""
         return self.commit_info.documents
 
     def search(
@@ -99,30 +102,31 @@ class Reading(ABC):
         threads: int = 1,
         exhaustive: bool = False,
     ) -> list[Matches]:
-        """The best ``k`` documents of each query, best first; exact over stored weights unless ``effort`` is below 1.
+        """Return the best ``k`` documents of each query, best first.
 
-        Equal scores are ordered by row, which is the order of adding. Documents that share no term
-        with the query are never found, so there may be fewer than ``k``. A document of several
-        chunks is found by its best one.
+        The result is exact over stored weights unless ``effort`` is below 1. Equal scores are
+        ordered by row, which is the order of insertion. Documents that share no term with the query
+        are not found, so there may be fewer than ``k``. A document in chunks is found by its best
+        one.
 
         Args:
-            queries: query vectors.
-            k: how many, from 0.
-            filter: only documents whose metadata match: an expression, a mapping or a text
-                (docs/filters.md).
-            effort: about the share of a query's postings that is read, the strongest first, above 0
-                and at most 1. At 1 the result is exact; less is quicker, and may miss documents
-                (docs/search.md).
-            group_by: a field of metadata; only the best document of each value is found. A document
+            queries: the query vectors.
+            k: the number of documents, from 0.
+            filter: a condition on metadata: an expression, a mapping or a text (docs/filters.md).
+            effort: roughly the share of a query's postings that is read, the strongest first, above
+                0 and at most 1. At 1 the result is exact. Lower values are faster and may miss
+                documents (docs/search.md).
+            group_by: a metadata field; only the best document of each value is found. A document
                 without the field is a group of its own.
-            threads: that may be used, a query on one thread each.
-            exhaustive: score every document in NumPy instead, slowly: the same result to the bit.
+            threads: the number of threads; each query runs on one.
+            exhaustive: whether to score every document in NumPy instead. This is slow, and gives
+                the same result to the bit.
 
         Raises:
-            ContractMismatch: the queries are another model's.
-            VectorError: their vocabulary has another size.
-            DataError: k is negative, there are no threads, or effort is out of its range.
-            FilterError: the filter is none, or compares a column with a value that it cannot hold.
+            ContractMismatch: the queries are of another model.
+            VectorError: the vocabulary of the queries has another size.
+            DataError: k, threads or effort is out of range.
+            FilterError: the filter is invalid, or compares a column with a type it cannot hold.
         """
         snapshot = self._snapshot
         found = self._vector_passages(
@@ -140,16 +144,23 @@ class Reading(ABC):
         bm25: BM25 = BM25(),
         threads: int = 1,
     ) -> list[Matches]:
-        """The best ``k`` documents of each query by BM25 over their words, best first; exact.
+        """Return the best ``k`` documents of each query by BM25, best first; exact.
 
-        Args are those of `search`, but for queries, which are texts, or words as the index's
-        analyzer gives them with a weight each, which stands for how often the query has it. The
-        average length and the words' document frequencies are those of all live documents, filtered
-        out or not.
+        The average length and the document frequencies are those of all live passages, regardless
+        of the filter.
+
+        Args:
+            queries: texts, or mappings of words to weights. The words are those of the index's
+                analyzer. A weight stands for the frequency of the word in the query.
+            k: see `search`.
+            filter: see `search`.
+            group_by: see `search`.
+            bm25: the parameters of BM25.
+            threads: see `search`.
 
         Raises:
             IndexStateError: the index was made without words.
-            DataError, FilterError: as `search`.
+            DataError, FilterError: see `search`.
         """
         snapshot = self._snapshot
         found = self._word_passages(
@@ -177,7 +188,9 @@ class Reading(ABC):
             if exhaustive
             else find_vectors(snapshot, allowed, queries, effort, threads)
         )
-        return best_passages(find, len(queries), min(k, _MOST), group_by, snapshot, self._catalog)
+        return best_passages(
+            find, len(queries), min(k, _K_LIMIT), group_by, snapshot, self._catalog
+        )
 
     def _word_passages(
         self,
@@ -192,14 +205,16 @@ class Reading(ABC):
         _check_search(k, threads)
         allowed = snapshot.allowed(self._expression(filter), self._catalog)
         find = find_words(snapshot, allowed, words, bm25, threads)
-        return best_passages(find, len(words), min(k, _MOST), group_by, snapshot, self._catalog)
+        return best_passages(find, len(words), min(k, _K_LIMIT), group_by, snapshot, self._catalog)
 
     def word_score(self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()) -> WordScore:
-        """A document's score in `search_words`, taken apart; of one with several chunks, its best one's.
+        """Return the BM25 score of a document with the share of each word.
+
+        The score of a document in chunks is that of its best chunk.
 
         Raises:
             IndexStateError: the index was made without words.
-            UnknownDocument: the index has none with that id.
+            UnknownDocument: the index has no document with that id.
         """
         words = self.analyzed([query])[0]
         snapshot = self._snapshot
@@ -208,7 +223,7 @@ class Reading(ABC):
     def word_spans(
         self, query: WordQuery, doc_id: str, *, bm25: BM25 = BM25()
     ) -> list[tuple[int, int]]:
-        """The passages of a document by their BM25 scores, best first: characters, first and end.
+        """Return the passages of a document as (first, end) characters, best BM25 score first.
 
         Raises:
             IndexStateError, UnknownDocument: see `word_score`.
@@ -220,11 +235,11 @@ class Reading(ABC):
         ]
 
     def analyzed(self, queries: Sequence[WordQuery]) -> list[Mapping[str, float]]:
-        """Each query by its words with their weights, as the index's analyzer gives them.
+        """Return the weight of each word of each query, from the index's analyzer.
 
         Raises:
             IndexStateError: the index was made without words.
-            DataError: ``queries`` is one query, or a weight is no number.
+            DataError: ``queries`` is a single query, or a word or weight is invalid.
         """
         if self.schema.words is None:
             raise IndexStateError(
@@ -232,21 +247,23 @@ class Reading(ABC):
             )
         return weighted_words(queries, self.schema.words)
 
-    def _expression(self, given: Filter | None) -> Expression | None:
-        if given is None:
+    def _expression(self, filter: Filter | None) -> Expression | None:
+        if filter is None:
             return None
-        expression = parse_filter(given)
+        expression = parse_filter(filter)
         check_filter(self.schema.columns, expression)
         return expression
 
     def check_fields(self, filter: Filter | None, group_by: str | None = None) -> None:
-        """Raise if a filter or a group names a field that no document has, or a type that no value of it has.
+        """Check that documents have the fields and types that a filter and a group name.
 
-        Such a filter matches nothing, or everything: it is a slip of the pen. A search does not ask
-        for it, since a program may filter by fields that its documents do not have yet.
+        A filter on a missing field matches nothing or everything, which usually is a typing error.
+        A search does not make this check, because a program may filter by fields that its documents
+        do not have yet.
 
         Raises:
-            FilterError: the message lists the fields that there are; or the filter cannot be read.
+            FilterError: the filter is invalid, or no document has a field or a value of its type.
+                The message lists the existing fields.
         """
         expression = self._expression(filter)
         for condition in () if expression is None else expression.conditions:
@@ -262,38 +279,41 @@ class Reading(ABC):
             return
         if self._catalog.has_field(condition.field):
             raise FilterError(
-                f"{condition} compares {condition.name} with a {' or '.join(sorted(kinds))}, and no document of"
-                f" {self.path} has one there; `lexpand fields` lists types and values. To compare text as numbers,"
-                f" declare a column when indexing: --column {condition.name}=number"
+                f"{condition} compares {condition.name} with a {' or '.join(sorted(kinds))},"
+                f" but no document of {self.path} has one there:"
+                " `lexpand fields` lists types and values. To compare text as numbers,"
+                f" declare a column when indexing (--column {condition.name}=number)"
             )
-        known = [field.name for field in self.fields()]
-        listed = ", ".join(known[:_FIELDS_LISTED]) + (
-            ", ..." if len(known) > _FIELDS_LISTED else ""
-        )
+        names = [field.name for field in self.fields()]
+        listed = ", ".join(names[:_FIELDS_LISTED])
+        if len(names) > _FIELDS_LISTED:
+            listed += ", ..."
         raise FilterError(
-            f"no document of {self.path} has the field {condition.name}; "
-            + (f"fields are {listed}" if known else "its documents have no metadata")
+            f"no document of {self.path} has the field {condition.name}: "
+            + (f"the fields are {listed}" if names else "its documents have no metadata")
         )
 
     def _check_group(self, group_by: str) -> None:
         if self.commit_info.documents and not self._catalog.has_field(parse_field(group_by)):
-            known = ", ".join(field.name for field in self.fields()[:_FIELDS_LISTED])
+            listed = ", ".join(field.name for field in self.fields()[:_FIELDS_LISTED])
             raise FilterError(
-                f"no document of {self.path} has the field {group_by} to group by; fields are {known}"
+                f"no document of {self.path} has the field {group_by} to group by:"
+                f" the fields are {listed}"
             )
 
     def fields(self) -> list[FieldInfo]:
-        """The metadata fields of the documents, most frequent first. Reads the metadata of all of them."""
+        """Return the metadata fields, most frequent first; reads the metadata of all documents."""
         return fields_in(self._catalog.metadata(), self.schema.columns)
 
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each term over the live passages; float64 [vocabulary_size].
+        """Return the IDF of each term over the live passages, float64 [vocabulary_size].
 
-        N are the passages, df those whose vector has the term (BM25, as Lucene has it). Worked out
-        once a snapshot.
+        The IDF is log(1 + (N - df + 0.5) / (df + 0.5)), as in Lucene's BM25. N is the number of
+        passages, and df the number of those whose vector has the term. The result is computed once
+        per snapshot.
         """
         snapshot = self._snapshot
-        # Without any passage, the formula gives log 2 for every term.
+        # Without passages, the formula gives log 2 for every term.
         return (
             snapshot.inverse_document_frequencies
             if snapshot.segments
@@ -301,16 +321,18 @@ class Reading(ABC):
         )
 
     def typical_weight(self) -> float:
-        """A large stored weight of a typical passage: the mean of the ten largest of each of 256 passages.
+        """Return a large stored weight of a typical passage.
 
-        1 in an empty index. Worked out once a snapshot.
+        This is the mean of the ten largest weights of each of 256 passages, and 1 in an empty
+        index. The result is computed once per snapshot.
         """
         return self._snapshot.typical_weight
 
     def largest_weights(self, terms: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """Of each term its largest stored weight over the live passages, float64 [terms]; 0 where none has it.
+        """Return the largest stored weight of each term over the live passages, float64 [terms].
 
-        Each is found by a search for the term alone, once a snapshot.
+        The weight of a term that no passage has is 0. Each weight is found by a search for the term
+        alone, once per snapshot.
 
         Raises:
             VectorError: a term is not in the vocabulary.
@@ -318,9 +340,9 @@ class Reading(ABC):
         return largest_weights(self._snapshot, terms, len(self.space.vocabulary))
 
     def word_bounds(self, queries: Sequence[WordQuery]) -> list[float]:
-        """Of each query the sum of its words' inverse document frequencies, which no BM25 score is above.
+        """Return an upper bound of the BM25 scores of each query: the weighted sum of its IDFs.
 
-        A word that no live passage has counts nothing, one that a query has twice counts twice.
+        A word that no live passage has adds 0. A word that a query has twice counts twice.
 
         Raises:
             IndexStateError: the index was made without words.
@@ -329,10 +351,12 @@ class Reading(ABC):
         return word_bounds(self._snapshot, self.analyzed(queries))
 
     def inverse_word_frequencies(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """log(1 + (N - df + 0.5) / (df + 0.5)) of each word over the live passages, float64 [words]; 0 where none has it.
+        """Return the IDF of each word over the live passages, float64 [words].
+
+        The IDF is log(1 + (N - df + 0.5) / (df + 0.5)), and 0 for a word that no passage has.
 
         Args:
-            words: as the index's analyzer gives them.
+            words: the words, from the index's analyzer.
 
         Raises:
             IndexStateError: the index was made without words.
@@ -341,39 +365,41 @@ class Reading(ABC):
         self.analyzed([])
         if isinstance(words, str):
             raise DataError(
-                f"words must be a list of words, got the string {words!r}: put a single word in a list"
+                f"words must be a list of words, got the string {words!r}:"
+                " put a single word in a list"
             )
         return inverse_word_frequencies(self._snapshot, words)
 
     def matching(self, filter: Filter) -> list[str]:
-        """The ids of the documents whose metadata match, in order of adding.
+        """Return the ids of the documents whose metadata match, in order of insertion.
 
         Raises:
-            FilterError: the filter is none, or compares a column with a value that it cannot hold.
+            FilterError: the filter is invalid, or compares a column with a type it cannot hold.
         """
         snapshot = self._snapshot
         allowed = snapshot.allowed(self._expression(filter), self._catalog)
         return doc_ids_of(snapshot.documents(allowed), snapshot)
 
     def document(self, doc_id: str) -> Document:
-        """A document by its id.
+        """Return a document by its id.
 
         Raises:
-            UnknownDocument: the index has none with that id.
+            UnknownDocument: the index has no document with that id.
         """
         snapshot = self._snapshot
         row = self._row(snapshot, doc_id)
         return self._documents(snapshot, [row])[row]
 
     def documents_by_id(self, doc_ids: Sequence[str]) -> dict[str, Document]:
-        """Documents by their ids, in the order given; those that are not there are left out.
+        """Return documents by id, in the order of ``doc_ids``; ids without a document are left out.
 
         Raises:
             DataError: ``doc_ids`` is a string.
         """
         if isinstance(doc_ids, str):
             raise DataError(
-                f"doc_ids must be a list of ids, got the string {doc_ids!r}: put a single id in a list"
+                f"doc_ids must be a list of ids, got the string {doc_ids!r}:"
+                " put a single id in a list"
             )
         snapshot = self._snapshot
         found = [self._catalog.row_of(doc_id, snapshot.commit.commit_id) for doc_id in doc_ids]
@@ -381,18 +407,18 @@ class Reading(ABC):
         return {document.doc_id: document for document in self._documents(snapshot, rows).values()}
 
     def doc_ids(self) -> Iterator[str]:
-        """The ids of all documents, in order of adding."""
+        """Yield the ids of all documents, in order of insertion."""
         snapshot = self._snapshot
         everything = snapshot.documents(snapshot.live)
-        for first in range(0, len(everything), _IDS_AT_ONCE):
-            yield from doc_ids_of(everything.at(slice(first, first + _IDS_AT_ONCE)), snapshot)
+        for first in range(0, len(everything), _ID_BATCH):
+            yield from doc_ids_of(everything.at(slice(first, first + _ID_BATCH)), snapshot)
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
-        """Documents by row, as `Match.row` has it.
+        """Return documents by row (`Match.row`).
 
         Raises:
-            UnknownDocument: the commit that is read has no such row; a `Searcher` keeps those that
-                it found.
+            UnknownDocument: the current commit has no such row. A `Searcher` keeps the rows that it
+                found.
         """
         return self._documents(self._snapshot, rows)
 
@@ -402,27 +428,27 @@ class Reading(ABC):
             if row not in found:
                 if snapshot.find(row) is not None:
                     raise CorruptIndex(
-                        f"{self.path} is damaged: the catalog lacks row {row}; restore it from a copy"
+                        f"the catalog of {self.path} lacks row {row}: restore it from a copy"
                     )
                 raise UnknownDocument(
-                    f"{self.path} has no document of row {row}: it was deleted since; read what a search found"
-                    " with the `Index.searcher` that found it"
+                    f"{self.path} has no document in row {row}, because it was deleted since:"
+                    " read the results of a search through the `Index.searcher` that made it"
                 )
         return {row: found[row] for row in rows}
 
     def vector(self, doc_id: str) -> StoredVector:
-        """A document's stored vector; of one with several chunks, the first one's.
+        """Return the stored vector of a document; for one in chunks, that of the first chunk.
 
         Raises:
-            UnknownDocument: the index has none with that id.
+            UnknownDocument: the index has no document with that id.
         """
         return self.vectors(doc_id)[0]
 
     def vectors(self, doc_id: str) -> list[StoredVector]:
-        """The stored vectors of a document's chunks.
+        """Return the stored vector of each chunk of a document.
 
         Raises:
-            UnknownDocument: the index has none with that id.
+            UnknownDocument: the index has no document with that id.
         """
         segment, ordinals = self._place(self._snapshot, doc_id)
         spans = segment.spans[ordinals].tolist()
@@ -432,10 +458,10 @@ class Reading(ABC):
         ]
 
     def stored(self, batch: int = 1024) -> Iterator[tuple[list[Document], SparseVectors]]:
-        """All documents with their stored vectors, weights rounded to float32, in order of adding.
+        """Yield all documents with their stored vectors as float32, in order of insertion.
 
         Args:
-            batch: documents at a time.
+            batch: the number of documents at a time.
 
         Raises:
             IndexStateError: a document has several chunks.
@@ -443,28 +469,30 @@ class Reading(ABC):
         return stored_batches(self.path, self._catalog, self._snapshot, self.space, batch)
 
     def stored_passages(self, batch: int = 1024) -> Iterator[StoredBatch]:
-        """All passages with their stored vectors, in order of adding; of a document in chunks each chunk is one.
+        """Yield all passages with their stored vectors, in order of insertion.
+
+        Each chunk of a document in chunks is a passage.
 
         Args:
-            batch: passages at a time.
+            batch: the number of passages at a time.
         """
         return stored_passages(self._catalog, self._snapshot, self.space, batch)
 
     def check_model(self, model: ModelId) -> None:
-        """Nothing, where ``model`` is the one whose vectors the index holds.
+        """Check that ``model`` is the one whose vectors the index holds.
 
         Raises:
-            ContractMismatch: it is another one; the message names both.
+            ContractMismatch: it is another model. The message names both.
         """
-        mine = self.space.model
-        if model.hash != mine.hash:
+        own = self.space.model
+        if model.hash != own.hash:
             raise ContractMismatch(
-                f"{self.path} holds vectors of {mine.label}, not of {model.label}: "
-                "use the index's model, or make a new index"
+                f"{self.path} holds vectors of {own.label}, not of {model.label}:"
+                " use the index's model, or make a new index"
             )
 
     def info(self) -> IndexInfo:
-        """What the index holds."""
+        """Return statistics of the index."""
         return describe(self.path, self.schema, self._snapshot)
 
     def _check_space(self, vectors: SparseVectors) -> None:
@@ -472,27 +500,31 @@ class Reading(ABC):
             self.check_model(vectors.model)
         if vectors.vocabulary_size != len(self.space.vocabulary):
             raise VectorError(
-                f"vectors over {vectors.vocabulary_size} terms; {self.path} has {len(self.space.vocabulary)}"
+                f"vectors must be over the {len(self.space.vocabulary)} terms of {self.path},"
+                f" got {vectors.vocabulary_size} terms"
             )
 
     def _place(self, snapshot: Snapshot, doc_id: str) -> tuple[OpenSegment, list[int]]:
         row = self._row(snapshot, doc_id)
         place = snapshot.find(row)
         if place is None:
-            raise CorruptIndex(f"{self.path}: document {doc_id!r} (row {row}) is in no segment")
+            raise CorruptIndex(
+                f"{self.path} is damaged (document {doc_id!r} in row {row} is in no segment):"
+                f" {RESTORE}"
+            )
         return place
 
     def _row(self, snapshot: Snapshot, doc_id: str) -> int:
         row = self._catalog.row_of(doc_id, snapshot.commit.commit_id)
         if row is None:
-            raise UnknownDocument(
-                f"{self.path} has no document {doc_id!r}: ids are compared letter by letter"
-            )
+            raise UnknownDocument(f"{self.path} has no document {doc_id!r}: ids must match exactly")
         return row
 
 
 def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
-    if k < 0 or threads < 1:
-        raise DataError(f"k is {k} with {threads} threads: at least 0, with at least 1")
+    if k < 0:
+        raise DataError(f"k must be >= 0, got {k}")
+    if threads < 1:
+        raise DataError(f"threads must be >= 1, got {threads}")
     if not 0 < effort <= 1:
-        raise DataError(f"effort is {effort}: above 0, at most 1, where the result is exact")
+        raise DataError(f"effort must be > 0 and <= 1 (exact), got {effort}")

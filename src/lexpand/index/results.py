@@ -1,4 +1,4 @@
-"""What an index answers with."""
+"""The result types of an index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Presence(Enum):
-    """Whether a document is in an index."""
+    """Whether a document is in an index, and with which content."""
 
     NEW = "new"
     SAME = "same doc_id, same content"
@@ -30,14 +30,14 @@ class Presence(Enum):
 
 
 class Match(NamedTuple):
-    """A document found.
+    """A document that a search found.
 
     Attributes:
-        doc_id: its id.
-        score: over stored weights.
-        row: its row, which orders equal scores.
-        span: the characters of its best chunk in `Document.full_text`; None in an index without
-            chunks.
+        doc_id: the id of the document.
+        score: the score over stored weights.
+        row: the row of the document, which orders equal scores.
+        span: the (first, end) characters of the best chunk in `Document.full_text`; None in an
+            index without chunks.
     """
 
     doc_id: str
@@ -47,17 +47,17 @@ class Match(NamedTuple):
 
 
 class Matches(Sequence[Match]):
-    """The documents found for one query, best first: a sequence of `Match`, each made when it is asked for.
+    """The documents found for one query, best first: a lazy sequence of `Match`.
 
-    A thousand objects take longer to make than a thousand documents to find; whoever wants all of
-    one kind takes the arrays. Equal to any sequence of equal matches.
+    Making a thousand `Match` objects takes longer than finding a thousand documents, so the arrays
+    are faster for bulk access. A `Matches` equals any sequence of equal matches.
 
     Attributes:
         doc_ids: the ids.
-        scores: float64 [n], falling.
+        scores: float64 [n], descending.
         rows: uint32 [n].
-        spans: the characters of each one's best chunk; None in an index without chunks.
-        notes: what there is to say of the ranking: a step that was cut short, or failed.
+        spans: the (first, end) characters of the best chunks; None in an index without chunks.
+        notes: notes on the ranking, such as a step that failed or was stopped early.
     """
 
     __slots__ = ("doc_ids", "notes", "rows", "scores", "spans")
@@ -104,10 +104,10 @@ class Matches(Sequence[Match]):
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(
-            mine == theirs for mine, theirs in zip(self, other, strict=True)
+            own == others for own, others in zip(self, other, strict=True)
         )
 
-    __hash__ = None  # type: ignore[assignment] # as of a list
+    __hash__ = None  # type: ignore[assignment] # unhashable, like a list
 
     def __repr__(self) -> str:
         return repr(list(self))
@@ -115,13 +115,13 @@ class Matches(Sequence[Match]):
 
 @dataclass(frozen=True, slots=True)
 class StoredVector:
-    """A document's vector as it is stored.
+    """The stored vector of a passage.
 
     Attributes:
         terms: uint32 [nnz], ascending.
         impacts: uint16 [nnz], at least 1.
         scale: float32; a stored weight is impact * scale, exact in float64.
-        span: the characters of `Document.full_text` that it stands for: first and end.
+        span: the (first, end) characters of the passage in `Document.full_text`.
     """
 
     terms: NDArray[np.uint32]
@@ -137,15 +137,15 @@ class StoredVector:
 
 @dataclass(frozen=True, slots=True)
 class WordShare:
-    """What one word of a query adds to a document's BM25 score.
+    """The share of one query word in a document's BM25 score.
 
     Attributes:
-        word: the word, analyzed.
-        count: how often the query has it, or its weight there.
-        frequency: how often the document has it.
-        documents: live passages that have it.
+        word: the analyzed word.
+        count: its frequency or weight in the query.
+        frequency: its frequency in the passage.
+        documents: the number of live passages with the word.
         idf: log(1 + (N - documents + 0.5) / (documents + 0.5)).
-        share: its part of the score: count * idf * frequency / (frequency + norm).
+        share: count * idf * frequency / (frequency + norm).
     """
 
     word: str
@@ -158,15 +158,15 @@ class WordShare:
 
 @dataclass(frozen=True, slots=True)
 class WordScore:
-    """A document's BM25 score for a query, taken apart.
+    """A document's BM25 score for a query, with the share of each word.
 
     Attributes:
-        score: the sum of the shares in their order; search's to the bit.
-        shares: of the query's words that the document has.
-        absent: the query's other words, in its order, with count * idf of each.
-        length: words of the document, or of its best chunk; ``average_length`` is that of all live
-            passages.
-        span: the characters of `Document.full_text` that it stands for: first and end.
+        score: the sum of the shares in their order; equal to the score of a search to the bit.
+        shares: the shares of the query words that the passage has.
+        absent: the other query words, in order of the query, with count * idf of each.
+        length: the number of words in the document, or in its best chunk.
+        average_length: the mean number of words in the live passages.
+        span: the (first, end) characters of the passage in `Document.full_text`.
     """
 
     score: float
@@ -179,16 +179,19 @@ class WordScore:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What an index holds.
+    """Statistics of an index.
 
     Attributes:
         commit: the commit that searches see.
-        space: whose vectors.
-        segments, passages: of that commit; ``live_passages`` are those whose documents are not deleted.
-        nnz: stored weights.
-        segment_bytes, catalog_bytes: on disk.
-        parts: bytes of the segments by what they hold.
-        words: whether words are indexed.
+        space: the vector space of the vectors.
+        segments: the number of segments.
+        passages: the number of passages in the segments.
+        live_passages: the number of passages whose documents are not deleted.
+        nnz: the number of stored weights.
+        segment_bytes: the size of the segments on disk.
+        catalog_bytes: the size of the catalog on disk.
+        parts: the bytes of the segments by content.
+        words: whether the index has a lexical field.
         columns: the type of each column.
     """
 

@@ -1,4 +1,4 @@
-"""What does an index hold of each document? Fixed when it is made, and recorded in its catalog."""
+"""The schema of an index, which is fixed at creation and recorded in the catalog."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from lexpand.errors import DataError
 from lexpand.index.columns import ColumnType, check_columns
 
 SPARSE_FIELD = 0
-"""The field of the model's vectors."""
+"""The number of the field with the model's vectors."""
 
 WORD_FIELD = 1
-"""The field of words, for BM25, where an index has one."""
+"""The number of the lexical (BM25) field, if the index has one."""
 
 _FIRST_COLUMN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What an index holds of each document.
+    """The fields of an index.
 
     Attributes:
-        space: whose vectors.
-        words: what a word is, where words are indexed for BM25.
-        columns: metadata fields that are columns of the segments, so that filters over them are
-            quick.
+        space: the vector space of the vectors.
+        words: the analyzer of the lexical (BM25) field; None without one.
+        columns: the metadata fields that are columns, over which filters are fast.
     """
 
     space: VectorSpace
@@ -39,12 +38,12 @@ class Schema:
     columns: Mapping[str, ColumnType] = field(default_factory=dict)
 
     def column_fields(self) -> dict[str, int]:
-        """The number of each column's field in a segment."""
+        """Return the field number of each column in a segment."""
         return {name: _FIRST_COLUMN + i for i, name in enumerate(self.columns)}
 
 
 def write_schema(db: sqlite3.Connection, schema: Schema, created_by: str) -> None:
-    """Into the tables ``settings`` and ``fields``, which are empty."""
+    """Write the schema to the tables ``settings`` and ``fields``, which are empty."""
     space = schema.space
     settings = {
         "created_by": created_by,
@@ -69,17 +68,17 @@ def write_schema(db: sqlite3.Connection, schema: Schema, created_by: str) -> Non
 
 
 def read_schema(db: sqlite3.Connection) -> Schema:
-    """What `write_schema` wrote.
+    """Read what `write_schema` wrote.
 
     Raises:
-        KeyError, TypeError, ValueError, DataError: it is not there, has not its form, or is not
-            what was written.
+        KeyError, TypeError, ValueError, DataError: the schema is missing, malformed, or differs
+            from what was written.
     """
     settings = {
         key: json.loads(value) for key, value in db.execute("SELECT key, value FROM settings")
     }
     if settings["checksum"] != _checksum(db):
-        raise DataError("its settings or its vocabulary are not what was written")
+        raise DataError("its settings or vocabulary do not match their checksum")
     row = db.execute(
         "SELECT vocabulary, contract_name, contract_hash FROM fields WHERE field = ?",
         (SPARSE_FIELD,),
@@ -99,14 +98,14 @@ def read_schema(db: sqlite3.Connection) -> Schema:
 
 
 def read_source_fields(db: sqlite3.Connection) -> dict[str, Any]:
-    """What `write_source_fields` wrote last; empty for nothing."""
+    """Read what `write_source_fields` wrote last; empty if it was never called."""
     row = db.execute("SELECT value FROM settings WHERE key = 'source_fields'").fetchone()
-    found: dict[str, Any] = json.loads(row[0]) if row else {}
-    return found
+    fields: dict[str, Any] = json.loads(row[0]) if row else {}
+    return fields
 
 
 def write_source_fields(db: sqlite3.Connection, fields: Mapping[str, Any]) -> None:
-    """Which fields of a source make a document, so that they are given once."""
+    """Record which fields of a source make a document."""
     db.execute(
         "INSERT OR REPLACE INTO settings VALUES ('source_fields', ?)", (json.dumps(dict(fields)),)
     )
@@ -120,10 +119,12 @@ def _seal(db: sqlite3.Connection) -> None:
 
 
 def _checksum(db: sqlite3.Connection) -> str:
-    """SHA-256 over all settings that stay, and the fields with their vocabularies (docs/format.md)."""
+    """Return the SHA-256 of the settings and the fields, as docs/format.md defines it."""
     digest = hashlib.sha256()
-    stay = "SELECT key, value FROM settings WHERE key NOT IN ('next_row', 'checksum') ORDER BY key"
-    for row in [*db.execute(stay), *db.execute("SELECT * FROM fields ORDER BY field")]:
+    settings = (
+        "SELECT key, value FROM settings WHERE key NOT IN ('next_row', 'checksum') ORDER BY key"
+    )
+    for row in [*db.execute(settings), *db.execute("SELECT * FROM fields ORDER BY field")]:
         digest.update(json.dumps(row, ensure_ascii=False).encode())
         digest.update(b"\n")
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""One commit of an index, read for as long as anybody holds it."""
+"""A reader of one commit of an index, which stays readable as long as the reader exists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lexpand.data import SparseVectors
 from lexpand.index.catalog import Catalog
 from lexpand.index.filters import Filter
-from lexpand.index.grouping import named, places_of_groups, spans_of
+from lexpand.index.grouping import group_keys, named, spans_of
 from lexpand.index.passages import RankedPassages
 from lexpand.index.reading import Reading
 from lexpand.index.results import Matches, StoredVector
@@ -21,11 +21,11 @@ from lexpand.index.snapshot import Snapshot
 
 
 class Searcher(Reading):
-    """Reads the commit that was the newest when `Index.searcher` made it, whatever is written meanwhile.
+    """A reader of the commit that an index saw when `Index.searcher` was called.
 
-    It owns its snapshot: files and texts of the commit stay in place until the last reference to
-    the searcher is gone, so that what one call found can be read by the next (tantivy's
-    ``Searcher``). May be shared by threads.
+    A searcher owns its snapshot, like tantivy's ``Searcher``. The files and texts of the commit
+    stay in place until the last reference to the searcher is gone, whatever is written meanwhile.
+    So one call can read what another call found. Threads may share a searcher.
     """
 
     def __init__(self, path: Path, schema: Schema, catalog: Catalog, snapshot: Snapshot) -> None:
@@ -36,7 +36,7 @@ class Searcher(Reading):
 
     @property
     def _snapshot(self) -> Snapshot:
-        self._owned.lease_here(self.path)
+        self._owned.ensure_lease(self.path)
         return self._owned
 
     def vector_passages(
@@ -49,7 +49,7 @@ class Searcher(Reading):
         group_by: str | None = None,
         threads: int = 1,
     ) -> list[RankedPassages]:
-        """What `search` finds, as arrays without ids."""
+        """Return the results of `search` as arrays, without ids."""
         return self._vector_passages(self._snapshot, queries, k, filter, effort, group_by, threads)
 
     def word_passages(
@@ -62,11 +62,14 @@ class Searcher(Reading):
         bm25: BM25 = BM25(),
         threads: int = 1,
     ) -> list[RankedPassages]:
-        """What `search_words` finds, as arrays without ids; ``words`` are analyzed words with their weights."""
+        """Return the results of `search_words` as arrays, without ids.
+
+        ``words`` maps analyzed words to weights, for each query.
+        """
         return self._word_passages(self._snapshot, words, k, filter, group_by, bm25, threads)
 
     def passage_vectors(self, passages: RankedPassages) -> list[StoredVector]:
-        """The stored vector of each passage."""
+        """Return the stored vector of each passage."""
         segments, found = self._snapshot.segments, []
         for place, ordinal in zip(
             passages.segments.tolist(), passages.ordinals.tolist(), strict=True
@@ -83,11 +86,16 @@ class Searcher(Reading):
         *,
         bm25: BM25 = BM25(),
     ) -> list[dict[str, float]]:
-        """What each of these analyzed words, with their weights, adds to the BM25 scores of passages."""
+        """Return the share of each word in the BM25 score of each passage.
+
+        ``words`` maps the analyzed words of a query to weights.
+        """
         return word_shares(self._snapshot, passages, words, bm25)
 
     def dictionaries(self, most: int) -> list[list[str]]:
-        """The words of each segment, ascending; of deleted documents too. None if there are more than ``most``.
+        """Return the words of each segment, ascending, deleted documents included.
+
+        The list is empty if the segments have more than ``most`` words together.
 
         Raises:
             IndexStateError: the index was made without words.
@@ -99,7 +107,7 @@ class Searcher(Reading):
         return [segment.dictionary for segment in segments]
 
     def passage_texts(self, passages: RankedPassages) -> list[str]:
-        """The text of each passage: of a document in chunks, that of the chunk."""
+        """Return the text of each passage, which for a document in chunks is that of the chunk."""
         snapshot = self._snapshot
         documents = self._documents(snapshot, passages.rows.tolist())
         texts = [documents[row].full_text for row in passages.rows.tolist()]
@@ -107,16 +115,16 @@ class Searcher(Reading):
         return [text[first:end] for text, (first, end) in zip(texts, spans, strict=True)]
 
     def named(self, passages: RankedPassages) -> Matches:
-        """RankedPassages of this searcher with the ids of their documents."""
+        """Return passages of this searcher with the ids of their documents."""
         return named(passages, self._snapshot)
 
     def first_of_groups(self, rows: NDArray[np.uint32], group_by: str) -> NDArray[np.int64]:
-        """Places of the first row of each value of a field, ascending; see `Index.search`.
+        """Return the positions of the first row of each value of a field, ascending.
 
         Raises:
-            FilterError: ``group_by`` is no name of a field, or no document has it.
+            FilterError: ``group_by`` is not a valid field name.
         """
-        groups: Sequence[Hashable] = places_of_groups(self._catalog, group_by, rows.tolist())
+        groups: Sequence[Hashable] = group_keys(self._catalog, group_by, rows.tolist())
         first: dict[Hashable, int] = {}
         for place, group in enumerate(groups):
             first.setdefault(group, place)

@@ -1,4 +1,4 @@
-"""The best passages of a snapshot, for vectors and for words."""
+"""Top-k search of a snapshot, by vectors and by words."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from lexpand.index.sets import Set
 from lexpand.index.snapshot import Snapshot
 
 Find: TypeAlias = Callable[[Sequence[int], int], list[RankedPassages]]
-"""The best k passages of some of the queries, given by number."""
+"""Finds the best k passages of some queries, which are given by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class BM25:
-    """BM25's parameters, as Lucene's variant has them (docs/format.md).
+    """The parameters of BM25 in Lucene's variant (docs/format.md).
 
     Attributes:
-        k1: how soon a word's repetition stops to count; from 0.
-        b: how much a document's length counts; 0 to 1.
-        rounded_lengths: take the lengths that Lucene's norms keep, for comparison with it.
+        k1: the saturation of term frequency, at least 0. At 0, repetitions do not count.
+        b: the weight of length normalization, from 0 to 1.
+        rounded_lengths: whether to round lengths as Lucene's norms do, for comparison with Lucene.
     """
 
     k1: float = 1.2
@@ -41,21 +41,21 @@ class BM25:
 def find_vectors(
     snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors, effort: float, threads: int
 ) -> Find:
-    """Search by query vectors."""
+    """Return a function that searches by query vectors."""
     segments = [
         (segment.native, passages)
         for segment, passages in zip(snapshot.segments, allowed, strict=True)
     ]
 
     def find(numbers: Sequence[int], k: int) -> list[RankedPassages]:
-        wanted = queries if len(numbers) == len(queries) else queries[list(numbers)]
+        selected = queries if len(numbers) == len(queries) else queries[list(numbers)]
         indptr, scores, rows, places, ordinals = _native.search(
             segments,
             SPARSE_FIELD,
-            wanted.indptr,
-            wanted.terms,
-            wanted.weights,
-            vocabulary_size=wanted.vocabulary_size,
+            selected.indptr,
+            selected.terms,
+            selected.weights,
+            vocabulary_size=selected.vocabulary_size,
             k=k,
             effort=effort,
             threads=threads,
@@ -71,7 +71,7 @@ def find_vectors(
 def find_vectors_exhaustively(
     snapshot: Snapshot, allowed: Sequence[Set], queries: SparseVectors
 ) -> Find:
-    """The same by the definition, in NumPy."""
+    """Return a function that searches exhaustively in NumPy."""
     segments = [
         (segment.native, passages)
         for segment, passages in zip(snapshot.segments, allowed, strict=True)
@@ -89,19 +89,19 @@ def find_words(
     bm25: BM25,
     threads: int,
 ) -> Find:
-    """Search by words with their weights."""
+    """Return a function that searches by words with weights."""
     fields = [segment.words for segment in snapshot.segments]
     rows = [segment.rows for segment in snapshot.segments]
 
-    def one(words: Mapping[str, float], k: int) -> RankedPassages:
+    def search_one(words: Mapping[str, float], k: int) -> RankedPassages:
         query, _ = _word_query(snapshot, words, bm25)
         return RankedPassages(*query.search(fields, rows, allowed, k))
 
     def find(numbers: Sequence[int], k: int) -> list[RankedPassages]:
         if threads == 1 or len(numbers) == 1:
-            return [one(queries[i], k) for i in numbers]
+            return [search_one(queries[i], k) for i in numbers]
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda i: one(queries[i], k), numbers))
+            return list(pool.map(lambda i: search_one(queries[i], k), numbers))
 
     return find
 
@@ -113,21 +113,21 @@ def score_words(
     counts: Mapping[str, float],
     bm25: BM25,
 ) -> list[WordScore]:
-    """The scores of a document's passages for a query, given by segment and ordinals, best first; equal ones in order."""
-    query, having = _word_query(snapshot, counts, bm25)
+    """Return the BM25 scores of these passages of a segment, best first; equal scores in order."""
+    query, df = _word_query(snapshot, counts, bm25)
     passages, length = snapshot.word_totals
     lengths = segment.words.lengths()
 
     def weight(word: str) -> float:
-        return counts[word] * math.log1p((passages - having[word] + 0.5) / (having[word] + 0.5))
+        return counts[word] * math.log1p((passages - df[word] + 0.5) / (df[word] + 0.5))
 
     def score_of(ordinal: int) -> WordScore:
         shares = tuple(
-            WordShare(word, counts[word], frequency, having[word], idf, share)
+            WordShare(word, counts[word], frequency, df[word], idf, share)
             for word, frequency, idf, share in query.contributions(segment.words, ordinal)
         )
-        there = {share.word for share in shares}
-        absent = tuple((word, weight(word)) for word in counts if word not in there)
+        present = {share.word for share in shares}
+        absent = tuple((word, weight(word)) for word in counts if word not in present)
         first, end = segment.spans[ordinal].tolist()
         total = sum((share.share for share in shares), 0.0)
         return WordScore(
@@ -140,19 +140,19 @@ def score_words(
 def word_shares(
     snapshot: Snapshot, passages: RankedPassages, counts: Mapping[str, float], bm25: BM25
 ) -> list[dict[str, float]]:
-    """What each word of a query adds to the scores of passages."""
+    """Return the share of each query word in the BM25 score of each passage."""
     query, _ = _word_query(snapshot, counts, bm25)
     pairs = zip(passages.segments.tolist(), passages.ordinals.tolist(), strict=True)
-    found = [
+    contributions = [
         query.contributions(snapshot.segments[place].words, ordinal) for place, ordinal in pairs
     ]
-    return [{word: share for word, _, _, share in each} for each in found]
+    return [{word: share for word, _, _, share in shares} for shares in contributions]
 
 
 def _word_query(
     snapshot: Snapshot, counts: Mapping[str, float], bm25: BM25
 ) -> tuple[_native.WordQuery, dict[str, int]]:
-    """The query, and for each of its words the live passages that have it."""
+    """Return the native query, and the number of live passages that have each word."""
     fields = [segment.words for segment in snapshot.segments]
     frequencies = _native.document_frequencies(fields, snapshot.live, list(counts))
     passages, length = snapshot.word_totals

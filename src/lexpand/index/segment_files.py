@@ -1,4 +1,4 @@
-"""New segment files: of documents just added, and of segments merged."""
+"""Writing of segment files, from new documents and from merged segments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lexpand.encode.batches import cores
 from lexpand.errors import CorruptIndex, StorageError
 from lexpand.index.catalog import SegmentEntry
 from lexpand.index.columns import column_values, encode_column, merge_columns
-from lexpand.index.doc_ids import NO_FIELD, DocIds, joined
+from lexpand.index.doc_ids import NO_FIELD, DocIds, concatenate
 from lexpand.index.open_segment import OpenSegment
 from lexpand.index.schema import SPARSE_FIELD, WORD_FIELD, Schema
 from lexpand.index.sets import Set, as_mask, size
@@ -34,10 +34,10 @@ class Batch:
     """Documents for one segment.
 
     Attributes:
-        documents: in the order of their rows.
-        spans: of each document, the characters of its chunks in `Document.full_text`; one chunk or
-            more.
-        vectors: one row a chunk.
+        documents: the documents, in the order of their rows.
+        spans: the chunks of each document, at least one, as (first, end) characters in
+            `Document.full_text`.
+        vectors: the vectors, one row per chunk.
     """
 
     documents: Sequence[Document]
@@ -46,24 +46,24 @@ class Batch:
 
 
 class SegmentFiles:
-    """Makes segment files in the folder of an index.
+    """Writer of the segment files of an index.
 
     Args:
-        folder: the index's folder.
-        schema: what the index holds of each document.
-        memory: bytes for the postings that are laid out at a time.
+        folder: the folder of the index.
+        schema: the schema of the index.
+        memory: the bytes for building posting lists.
     """
 
     def __init__(self, folder: Path, schema: Schema, memory: int) -> None:
         self._folder = folder / FOLDER
         self._schema = schema
-        self._means = {"memory": memory, "threads": cores()}
+        self._resources = {"memory": memory, "threads": cores()}
 
     def write(self, batch: Batch, first_row: int, commit_id: int) -> SegmentEntry:
-        """A segment of new documents, whose rows begin at ``first_row``.
+        """Write a segment of new documents, whose rows begin at ``first_row``.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk is full, read-only or failing.
             VectorError: a vector breaks a limit.
         """
         path = self._new_path(commit_id)
@@ -87,17 +87,18 @@ class SegmentFiles:
                 )
             ],
             [*self._words(batch), *self._columns(batch, owner), *_ids(batch, owner)],
-            **self._means,
+            **self._resources,
         )
         return SegmentEntry(path.name, len(owner), *written)
 
     def merge(
         self, segments: Sequence[OpenSegment], keep: Sequence[Set], commit_id: int
     ) -> SegmentEntry:
-        """One segment of several; passages that are not kept are left out.
+        """Merge segments into a new one, with the passages in ``keep``.
 
         Raises:
-            StorageError: the disk refuses.
+            StorageError: the disk is full, read-only or failing.
+            CorruptIndex: a segment is damaged.
         """
         path = self._new_path(commit_id)
         ordinals = [
@@ -110,7 +111,7 @@ class SegmentFiles:
             *_merged_ids(segments, ordinals),
         ]
         sources = [(segment.native, kept) for segment, kept in zip(segments, keep, strict=True)]
-        written = _native.merge_segments(path, sources, extras, **self._means)
+        written = _native.merge_segments(path, sources, extras, **self._resources)
         passages = sum(
             size(kept, segment.entry.passages) for segment, kept in zip(segments, keep, strict=True)
         )
@@ -118,13 +119,12 @@ class SegmentFiles:
 
     def remove(self, file: str) -> None:
         """Remove a file that no commit names."""
-        # Windows keeps files that a process has mapped, and a disk may fail: those go with the next
-        # writer.
+        # Windows does not remove mapped files, and a disk may fail. The next writer tries again.
         with contextlib.suppress(OSError):
             (self._folder / file).unlink(missing_ok=True)
 
     def remove_all_but(self, named: set[str]) -> None:
-        """Clear away what an interrupted writer left; only the holder of the writer's lock may."""
+        """Remove the segment files that are not in ``named``; the caller holds the writer lock."""
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             if path.name not in named and path.suffix in (".seg", ".tmp"):
                 self.remove(path.name)
@@ -133,7 +133,9 @@ class SegmentFiles:
         try:
             self._folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot make {self._folder}: {error.strerror}") from error
+            raise StorageError(
+                f"cannot create {self._folder} ({error.strerror}): check the disk and permissions"
+            ) from error
         return self._folder / f"{commit_id:08}-{secrets.token_hex(8)}.seg"
 
     def _words(self, batch: Batch) -> list[_Extra]:
@@ -190,9 +192,9 @@ def _merged_ids(
     segments: Sequence[OpenSegment], ordinals: Sequence[NDArray[np.int64]]
 ) -> list[_Extra]:
     kept = [
-        segment.doc_ids.taken(chosen) for segment, chosen in zip(segments, ordinals, strict=True)
+        segment.doc_ids.take(chosen) for segment, chosen in zip(segments, ordinals, strict=True)
     ]
-    return _extras(NO_FIELD, joined(kept).sections)
+    return _extras(NO_FIELD, concatenate(kept).sections)
 
 
 def _extras(field: int, sections: Sequence[tuple[int, bytes]]) -> list[_Extra]:

@@ -1,4 +1,7 @@
-"""Sets of a segment's passages as bits: bit ``i % 64`` of word ``i // 64`` is ordinal i; None is every passage."""
+"""Sets of a segment's passages as bit arrays.
+
+Bit ``i % 64`` of word ``i // 64`` stands for ordinal i. None is the set of all passages.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ Set: TypeAlias = "NDArray[np.uint64] | None"
 
 
 def as_set(mask: NDArray[np.bool_]) -> Set:
-    """The passages where ``mask``, bool [passages], is true."""
+    """Return the set of passages where ``mask``, bool [passages], is true."""
     if mask.all():
         return None
     packed = np.packbits(mask, bitorder="little")
@@ -21,25 +24,23 @@ def as_set(mask: NDArray[np.bool_]) -> Set:
 
 
 def as_mask(passages: Set, count: int) -> NDArray[np.bool_]:
-    """The set as bool [count]."""
+    """Return the set as bool [count]."""
     if passages is None:
         return np.ones(count, np.bool_)
     return np.unpackbits(passages.view(np.uint8), count=count, bitorder="little").astype(np.bool_)
 
 
-def both(first: Set, second: Set) -> Set:
-    """The passages of both sets."""
+def intersection(first: Set, second: Set) -> Set:
+    """Return the passages that are in both sets."""
     if first is None or second is None:
         return second if first is None else first
     return first & second
 
 
 def size(passages: Set, count: int) -> int:
-    """How many of ``count`` passages are in the set."""
-    return (
-        count
-        if passages is None
-        else int(np.bitwise_count(passages).sum())
-        if hasattr(np, "bitwise_count")
-        else int(as_mask(passages, count).sum())
-    )
+    """Return the number of passages in the set, of ``count`` in the segment."""
+    if passages is None:
+        return count
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        return int(np.bitwise_count(passages).sum())
+    return int(as_mask(passages, count).sum())

@@ -1,4 +1,4 @@
-"""What a reader sees: the segments of one commit, their live passages, and those of them that a filter lets through."""
+"""Snapshots: the segments of one commit, their live passages, and those that match a filter."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from lexpand.index.open_segment import OpenSegment
 from lexpand.index.passages import RankedPassages
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.segment_files import FOLDER
-from lexpand.index.sets import Set, as_mask, both, size
+from lexpand.index.sets import Set, as_mask, intersection, size
 
-# Filters whose sets are kept: a bit a passage and filter, 125 kB for a million passages.
-_FILTERS = 64
+# The number of filters whose results are cached. Each takes a bit per passage: 125 kB for a million
+# passages.
+_CACHED_FILTERS = 64
 
-# Passages that are looked at for a typical weight, and their largest weights that count.
+# The sample for a typical weight: the number of passages, and of largest weights in each.
 _SAMPLE, _LARGEST = 256, 10
 
 
 class Snapshot:
-    """One commit, open for reading. May be shared by threads.
+    """One commit, open for reading. Threads may share it.
 
-    Its lease keeps its files and rows in place until the last reference to the snapshot is gone:
-    whoever reads holds it, and nobody gives it back by hand.
+    The lease of a snapshot keeps its files and rows in place until the last reference to the
+    snapshot is gone. There is no explicit release.
 
     Attributes:
         commit: the commit.
-        segments: its segments, oldest rows first.
-        live: of each, the passages whose documents are not deleted.
-        largest_weights: of terms that were asked for (`Index.largest_weights`).
+        segments: its segments, in ascending order of their rows.
+        live: the passages of each segment whose documents are not deleted.
+        largest_weights: the cached results of `Index.largest_weights`, by term.
     """
 
     def __init__(
@@ -53,18 +54,18 @@ class Snapshot:
         self.segments = list(segments)
         self.live: list[Set] = [segment.live(deleted) for segment in segments]
         self._lease = lease
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._filtered: OrderedDict[Expression, list[Set]] = OrderedDict()
         self.largest_weights: dict[int, float] = {}
 
-    def lease_here(self, folder: Path) -> None:
-        """Take a lease for this process, if it is a forked child without one; the parent's is left to the parent."""
+    def ensure_lease(self, folder: Path) -> None:
+        """Take a lease for this process if it is a forked child; the parent keeps its own."""
         if self._lease.pid != os.getpid():
             self._lease = Lease.take(folder, self.commit.commit_id)
 
     @property
     def live_passages(self) -> int:
-        """RankedPassages whose documents are not deleted."""
+        """The number of passages whose documents are not deleted."""
         return sum(
             size(live, segment.entry.passages)
             for segment, live in zip(self.segments, self.live, strict=True)
@@ -77,7 +78,7 @@ class Snapshot:
 
     @cached_property
     def word_totals(self) -> tuple[int, int]:
-        """Live passages, and the words in them."""
+        """The number of live passages, and the number of words in them."""
         totals = [
             segment.words.totals(live)
             for segment, live in zip(self.segments, self.live, strict=True)
@@ -86,19 +87,19 @@ class Snapshot:
 
     @cached_property
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
-        """See `Index.inverse_document_frequencies`; of no segments, [0]. Read-only, for all share it."""
+        """See `Index.inverse_document_frequencies`; read-only. Of shape [0] without segments."""
         counts = [
             segment.native.document_frequencies(SPARSE_FIELD, live)
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
-        having = np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
-        found: NDArray[np.float64] = np.log1p((self.live_passages - having + 0.5) / (having + 0.5))
-        found.setflags(write=False)
-        return found
+        df = np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
+        idf: NDArray[np.float64] = np.log1p((self.live_passages - df + 0.5) / (df + 0.5))
+        idf.setflags(write=False)
+        return idf
 
     @cached_property
     def typical_weight(self) -> float:
-        """See `Index.typical_weight`; the sample depends on the live passages in their order alone, not on merges."""
+        """See `Index.typical_weight`; the sample depends on live passages only, not on merges."""
         vectors = (
             segment.native.vector(SPARSE_FIELD, ordinal) for segment, ordinal in self._sample()
         )
@@ -110,37 +111,35 @@ class Snapshot:
         return float(np.mean(largest)) if largest else 1.0
 
     def _sample(self) -> Iterator[tuple[OpenSegment, int]]:
-        """Passages at even distances among the live ones."""
+        """Yield evenly spaced live passages."""
         ordinals = [
             np.flatnonzero(as_mask(live, segment.entry.passages))
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
         starts = np.cumsum([0, *map(len, ordinals)])
-        for place in (
-            np.unique(np.linspace(0, starts[-1] - 1, _SAMPLE).astype(np.int64))
-            if starts[-1]
-            else ()
-        ):
+        if not starts[-1]:
+            return
+        for place in np.unique(np.linspace(0, starts[-1] - 1, _SAMPLE).astype(np.int64)):
             number = int(np.searchsorted(starts, place, side="right")) - 1
             yield self.segments[number], int(ordinals[number][place - starts[number]])
 
     def allowed(self, expression: Expression | None, catalog: Catalog) -> list[Set]:
-        """The live passages that a filter lets through; worked out once a snapshot."""
+        """Return the live passages of each segment that match a filter; cached."""
         if expression is None:
             return self.live
-        with self._turn:
+        with self._lock:
             if expression in self._filtered:
                 self._filtered.move_to_end(expression)
                 return self._filtered[expression]
         found = self._matching(expression, catalog)
-        with self._turn:
+        with self._lock:
             self._filtered[expression] = found
-            if len(self._filtered) > _FILTERS:
+            if len(self._filtered) > _CACHED_FILTERS:
                 self._filtered.popitem(last=False)
         return found
 
     def documents(self, allowed: Sequence[Set]) -> RankedPassages:
-        """The first passage of each document that has any in these sets, by row; scores are 0."""
+        """Return the first passage of each document in these sets, by row; scores are 0."""
         parts = []
         for place, (segment, passages) in enumerate(zip(self.segments, allowed, strict=True)):
             ordinals = np.flatnonzero(as_mask(passages, segment.entry.passages)).astype(np.uint32)
@@ -161,10 +160,12 @@ class Snapshot:
             return rows[part]
 
         matching = [segment.matching(expression, rows_by_sql) for segment in self.segments]
-        return [both(live, passages) for live, passages in zip(self.live, matching, strict=True)]
+        return [
+            intersection(live, passages) for live, passages in zip(self.live, matching, strict=True)
+        ]
 
     def find(self, row: int) -> tuple[OpenSegment, list[int]] | None:
-        """The segment of a document, and the ordinals of its passages; None where no segment has it."""
+        """Return the segment and ordinals of a document's passages; None if no segment has them."""
         for segment in self.segments:
             first, end = np.searchsorted(segment.rows, [row, row + 1])  # rows ascend in a segment
             if first < end:
@@ -173,10 +174,10 @@ class Snapshot:
 
 
 class Snapshots:
-    """Opens snapshots of one index; a segment that is open stays open from one to the next.
+    """The current snapshot of an index. Open segments are reused by the next snapshot.
 
     Raises:
-        CorruptIndex: a file of the newest commit is damaged or gone.
+        CorruptIndex: a file of the newest commit is damaged or missing.
     """
 
     def __init__(self, folder: Path, catalog: Catalog, schema: Schema, *, verify: bool) -> None:
@@ -184,7 +185,7 @@ class Snapshots:
         self._catalog = catalog
         self._schema = schema
         self._verify = verify
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._current: Snapshot | None = self._open_newest({})
 
     @property
@@ -197,12 +198,12 @@ class Snapshots:
         current = self._current
         if current is None:
             raise IndexStateError(f"{self._folder} is closed: open it again")
-        current.lease_here(self._folder)
+        current.ensure_lease(self._folder)
         return current
 
     def refresh(self) -> bool:
-        """Go to the newest commit; whether there was a newer one."""
-        with self._turn:
+        """Open the newest commit; return whether there was a newer one."""
+        with self._lock:
             current = self.current
             self._catalog.check_in_place()
             if self._catalog.last_commit() == current.commit:
@@ -213,12 +214,16 @@ class Snapshots:
             return True
 
     def close(self) -> None:
-        """Forget the snapshot; who still reads it keeps it."""
-        with self._turn:
+        """Drop the reference to the snapshot; other references keep it open."""
+        with self._lock:
             self._current = None
 
     def _open_newest(self, opened: dict[SegmentEntry, OpenSegment]) -> Snapshot:
-        """The newest commit, leased. Where another one comes meanwhile, and may have removed files, again."""
+        """Open the newest commit with a lease.
+
+        A later commit may remove files before the lease is visible to its writer. In that case the
+        newer commit is opened.
+        """
         while True:
             commit = self._catalog.last_commit()
             lease = Lease.take(self._folder, commit.commit_id)
@@ -235,7 +240,7 @@ class Snapshots:
                 lease.release()
                 raise
             if self._catalog.last_commit() == commit:
-                # Merges number their segments anew; neighbors are neighbors by row.
+                # A merge gives its segment a new number, so the order is that of the rows.
                 segments.sort(key=lambda segment: segment.first_row)
                 return Snapshot(commit, segments, deleted, lease)
             opened = {segment.entry: segment for segment in segments}

@@ -1,4 +1,4 @@
-"""All that a snapshot holds, a batch at a time: documents or passages with their stored vectors."""
+"""Iteration over a snapshot: batches of documents or passages with their stored vectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def stored_batches(
     """See `Index.stored`."""
     if snapshot.has_chunks:
         raise IndexStateError(
-            f"{folder} has documents of several chunks: their vectors are no single ones to hand out"
+            f"{folder} has documents in several chunks, which have no single vector:"
+            " read them with `stored_passages`"
         )
     for batch in stored_passages(catalog, snapshot, space, size):
         yield [document for document, _ in batch.passages], batch.vectors
@@ -33,15 +34,14 @@ def stored_batches(
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """RankedPassages with their stored vectors.
+    """Passages with their stored vectors.
 
     Attributes:
-        passages: of each its document, and the characters of `Document.full_text` that it stands for:
-            first and end.
-        rows: int64 [passages], the row of each one's document, as `Match.row` has it.
-        chunks: of each, which of its document's chunks it is, from 0; None for a document of one
-            passage.
-        vectors: one row a passage, weights rounded to float32.
+        passages: the document of each passage, and its (first, end) characters in
+            `Document.full_text`.
+        rows: int64 [passages], the row of each document (`Match.row`).
+        chunks: the number of each passage in its document, from 0; None if it is the only one.
+        vectors: one row per passage, with weights rounded to float32.
     """
 
     passages: list[tuple[Document, tuple[int, int]]]

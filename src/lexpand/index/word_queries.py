@@ -1,4 +1,4 @@
-"""What may be asked of the words: a text, or words that have their weights already."""
+"""Queries of the lexical field: a text, or words with weights."""
 
 from __future__ import annotations
 
@@ -11,26 +11,33 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 
 WordQuery: TypeAlias = str | Mapping[str, float]
-"""A text; or words as the index's analyzer gives them, each with its weight: how often it counts as asked for."""
+"""A text, or a mapping of words to weights.
 
-# Sums of products with inverse document frequencies stay finite in a float64.
+The words are those of the index's analyzer. A weight stands for the frequency of the word.
+"""
+
+# Up to this weight, sums of products with IDFs stay finite in float64.
 _LARGEST = 1e30
 
 
 def weighted_words(
     queries: Sequence[WordQuery], analyzer: WordAnalyzer
 ) -> list[Mapping[str, float]]:
-    """Of each query its words with their weights; those of a text are counted.
+    """Return the weight of each word of each query; the words of a text are counted.
 
     Raises:
-        DataError: queries is one query, or a weight is no number from 0 to 1e30, or a word is no
-            string that UTF-8 holds.
+        DataError: ``queries`` is a single query, a weight is not a number from 0 to 1e30, or a word
+            is not a string that UTF-8 can encode.
     """
     if isinstance(queries, str):
-        raise DataError(f"queries is the string {queries!r}: it must be a list of queries")
+        raise DataError(
+            f"queries must be a list of queries, got the string {queries!r}:"
+            " put a single query in a list"
+        )
     if isinstance(queries, Mapping):
         raise DataError(
-            "queries is a mapping of words to weights, which is one query: it must be a list of queries"
+            "queries must be a list of queries, got one mapping of words to weights:"
+            " put a single query in a list"
         )
     return [
         _checked(query) if isinstance(query, Mapping) else analyzer.query_weights(query)
@@ -43,7 +50,8 @@ def _checked(query: Mapping[str, float]) -> Mapping[str, float]:
         number = isinstance(weight, Real) and not isinstance(weight, bool)
         if not isinstance(word, str) or not number or not 0 <= weight <= _LARGEST:
             raise DataError(
-                f"the word {word!r} with the weight {weight!r}: a string, and a number from 0 to 1e30"
+                "a query must map strings to numbers from 0 to 1e30,"
+                f" got the word {word!r} with the weight {weight!r}"
             )
         check_text(word, f"the word {word!r}")
     return {word: float(weight) for word, weight in query.items()}

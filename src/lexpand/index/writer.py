@@ -1,4 +1,4 @@
-"""The writing side of an index: changes that wait, commits, merges, and the removal of what nobody reads any more."""
+"""The write side of an index: pending changes, commits, merges, and removal of unread files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lexpand.index.catalog import Catalog, Change, Commit, SegmentEntry
 from lexpand.index.columns import check_metadata
 from lexpand.index.database import is_full
 from lexpand.index.leases import oldest_leased
-from lexpand.index.merging import Size, choose
+from lexpand.index.merging import Size, choose_merge
 from lexpand.index.pending import Pending
 from lexpand.index.results import Presence
 from lexpand.index.segment_files import SegmentFiles, Spans
@@ -25,17 +25,17 @@ from lexpand.index.writer_lock import WriterLock
 _ROW_LIMIT = 2**32 - 1
 
 COMMIT_EVERY = 10_000
-"""Documents between two commits of a stream, each of which makes one segment."""
+"""The number of documents between two commits of a stream; each commit makes one segment."""
 
 
 class Writer:
-    """Changes one index; holds the writer's lock from the first change until `close`.
+    """The writer of one index. Holds the writer lock from the first change until `close`.
 
     Args:
-        folder: the index's folder.
-        catalog: its catalog.
-        snapshots: they go to each commit that is made here.
-        memory: bytes for the postings that are laid out at a time.
+        folder: the folder of the index.
+        catalog: the catalog of the index.
+        snapshots: the snapshots, which are refreshed after each commit.
+        memory: the bytes for building posting lists.
     """
 
     def __init__(self, folder: Path, catalog: Catalog, snapshots: Snapshots, memory: int) -> None:
@@ -49,7 +49,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Documents to add."""
+        """The number of documents to add."""
         return len(self._pending)
 
     def presence(self, documents: Sequence[Document]) -> list[Presence]:
@@ -78,42 +78,45 @@ class Writer:
         """See `Index.add` and `Index.replace`."""
         spans = _spans(documents, chunks)
         if sum(map(len, spans)) != len(vectors):
-            what = "documents" if chunks is None else "chunks"
+            what = "document" if chunks is None else "chunk"
             raise VectorError(
-                f"{sum(map(len, spans))} {what} with {len(vectors)} vectors: one vector for each"
+                f"vectors must have one row per {what},"
+                f" got {len(vectors)} rows for {sum(map(len, spans))} {what}s"
             )
         for document in documents:
             check_metadata(self._schema.columns, document)
         self._begin()
-        chosen = self._chosen(documents, replace)
-        if self._catalog.next_row() + len(self._pending.doc_ids) + len(chosen) > _ROW_LIMIT:
+        chosen = self._choose(documents, replace)
+        rows = self._catalog.next_row() + len(self._pending.doc_ids) + len(chosen)
+        if rows > _ROW_LIMIT:
             raise IndexStateError(
-                f"an index holds at most {_ROW_LIMIT} passages: begin a second one"
+                f"an index must have at most {_ROW_LIMIT} documents, deleted ones included,"
+                f" got {rows}: create a second index"
             )
         if chosen:
             owner = np.repeat(np.arange(len(documents)), [len(s) for s in spans])
-            rows = vectors[np.isin(owner, chosen)]
-            self._pending.add([documents[i] for i in chosen], [spans[i] for i in chosen], rows)
+            kept = vectors[np.isin(owner, chosen)]
+            self._pending.add([documents[i] for i in chosen], [spans[i] for i in chosen], kept)
         return len(chosen)
 
     def delete(self, doc_ids: Sequence[str]) -> int:
         """See `Index.delete`."""
         self._begin()
-        wanted = list(dict.fromkeys(doc_ids))
-        stored = self._catalog.content_hashes(wanted)
-        there = [
+        requested = list(dict.fromkeys(doc_ids))
+        stored = self._catalog.content_hashes(requested)
+        present = [
             i
-            for i in wanted
+            for i in requested
             if self._pending.content_hash(i, stored.get(i, (0, None))[1]) is not None
         ]
-        self._pending.delete(there)
-        return len(there)
+        self._pending.delete(present)
+        return len(present)
 
     def commit(self) -> Commit:
         """See `Index.commit`."""
         if self._pending:
             self._commit_pending()
-            # The changes are safe by now; a disk that has no room for a merge may have some at the
+            # The changes are already safe. A merge that the disk refuses is tried again at the
             # next commit.
             with contextlib.suppress(StorageError):
                 self._merge_while_due()
@@ -127,7 +130,7 @@ class Writer:
         """See `Index.compact`."""
         self._begin()
         self.commit()
-        # The old snapshot must be let go before its files can be removed, so no name here keeps it.
+        # Its files can be removed only once the old snapshot is released, so no local refers to it.
         segments = self._segments_to_merge()
         if segments:
             self._merge(slice(0, segments))
@@ -136,20 +139,20 @@ class Writer:
         return self._snapshots.current.commit
 
     def _segments_to_merge(self) -> int:
-        """How many segments there are; 0 where they are one without deleted documents."""
+        """Return the number of segments, or 0 if there is one without deleted documents."""
         snapshot = self._snapshots.current
         whole = len(snapshot.segments) == 1 and snapshot.live[0] is None
         return 0 if whole else len(snapshot.segments)
 
     def close(self) -> None:
-        """Forget what waits and give the writer's lock back."""
+        """Discard pending changes and release the writer lock."""
         self.rollback()
         self._lock.release()
 
     def _begin(self) -> None:
-        """Take the writer's lock, see the newest commit, and clear away what an interrupted writer left."""
-        # Before the lock, which would make a folder that is gone; and before files are removed, of
-        # another index maybe.
+        """Take the writer lock, see the newest commit, and remove files of interrupted writers."""
+        # This comes first: taking the lock would create a missing folder, and the removal could
+        # delete files of another index.
         self._catalog.check_in_place()
         if self._lock.held:
             return
@@ -161,8 +164,12 @@ class Writer:
             self._lock.release()
             raise
 
-    def _chosen(self, documents: Sequence[Document], replace: bool) -> list[int]:
-        """Places of the documents to add; raises for a doc_id with two contents."""
+    def _choose(self, documents: Sequence[Document], replace: bool) -> list[int]:
+        """Return the positions of the documents to add.
+
+        Raises:
+            DuplicateDocument: a doc_id has different contents.
+        """
         chosen: list[int] = []
         first: dict[str, Document] = {}
         for i, (document, presence) in enumerate(
@@ -173,8 +180,8 @@ class Writer:
             if not same or (presence is Presence.OTHER and not replace):
                 where = f" ({document.source})" if document.source else ""
                 raise DuplicateDocument(
-                    f"doc_id {document.doc_id!r}{where} is there already with another content: "
-                    "choose another id, replace it, or leave it out"
+                    f"doc_id {document.doc_id!r}{where} is already taken by other content:"
+                    " choose another id, replace the document, or leave it out"
                 )
             if presence is not Presence.SAME and earlier is document:
                 chosen.append(i)
@@ -192,7 +199,10 @@ class Writer:
         return self._publish(Change(batch.documents, first_row, deleted, segments))
 
     def _publish(self, change: Change) -> None:
-        """Commit, and see the new commit. Where it fails for good, the files of its segments are removed."""
+        """Commit, and refresh the snapshot.
+
+        If the commit fails and cannot appear later, the files of its segments are removed.
+        """
         before, full = self._snapshots.current.commit.commit_id, False
         try:
             self._catalog.commit(change)
@@ -200,8 +210,7 @@ class Writer:
             full = is_full(error)
             raise
         finally:
-            # Asked of the catalog, not of the exception: Ctrl-C may come right after the commit
-            # point.
+            # The catalog decides, not the exception: Ctrl-C may come right after the commit point.
             if self._catalog.last_commit().commit_id > before:
                 if change.documents or change.deleted:
                     self._pending = Pending()
@@ -224,15 +233,14 @@ class Writer:
     def _due(self) -> slice | None:
         snapshot = self._snapshots.current
         pairs = zip(snapshot.segments, snapshot.live, strict=True)
-        return choose(
-            [
-                Size(segment.entry.passages, size(live, segment.entry.passages))
-                for segment, live in pairs
-            ]
-        )
+        sizes = [
+            Size(segment.entry.passages, size(live, segment.entry.passages))
+            for segment, live in pairs
+        ]
+        return choose_merge(sizes)
 
     def _merge(self, chosen: slice) -> None:
-        """Neighboring segments become one, without the passages of deleted documents: a commit of its own."""
+        """Merge neighboring segments without the passages of deleted documents, in one commit."""
         snapshot = self._snapshots.current
         segments, live = snapshot.segments[chosen], snapshot.live[chosen]
         entries = [segment.entry for segment in segments]
@@ -243,34 +251,35 @@ class Writer:
         self._publish(Change(segments=new, retired=[entry.file for entry in entries]))
 
     def _remove_unread(self) -> None:
-        """Remove files and rows that no snapshot reads, and what an interrupted writer left."""
+        """Remove files and rows that no snapshot reads, and files of interrupted writers."""
         newest = self._snapshots.current
         oldest = oldest_leased(self._folder, newest.commit.commit_id)
-        self._catalog.forget_segments(oldest)
+        self._catalog.drop_segments(oldest)
         self._files.remove_all_but(self._catalog.segment_files())
-        gone = self._catalog.deleted_rows(oldest)
-        if not len(gone):
+        deleted = self._catalog.deleted_rows(oldest)
+        if not len(deleted):
             return
         if oldest == newest.commit.commit_id:
             for segment in newest.segments:
-                gone = gone[~np.isin(gone, segment.rows)]
-            if len(gone):
-                self._catalog.forget_documents(gone.tolist())
+                deleted = deleted[~np.isin(deleted, segment.rows)]
+            if len(deleted):
+                self._catalog.drop_documents(deleted.tolist())
 
 
 def _spans(documents: Sequence[Document], chunks: Sequence[Spans] | None) -> Sequence[Spans]:
-    """The chunks of each document, checked; without any, each document is one."""
+    """Return the chunks of each document after checking them; by default one per document."""
     if chunks is None:
         return [[(0, len(document.full_text))] for document in documents]
     if len(chunks) != len(documents):
         raise DataError(
-            f"{len(documents)} documents with chunks of {len(chunks)}: one list of chunks for each"
+            "chunks must have one list per document,"
+            f" got {len(chunks)} lists for {len(documents)} documents"
         )
     for document, spans in zip(documents, chunks, strict=True):
         length = len(document.full_text)
         if not spans or any(not 0 <= first <= end <= length for first, end in spans):
             raise DataError(
-                f"document {document.doc_id!r} of {length} characters has the chunks {list(spans)}: "
-                "give at least one, each (first, end) within the text"
+                f"document {document.doc_id!r} must have at least one chunk,"
+                f" each (first, end) within its {length} characters, got {list(spans)}"
             )
     return chunks

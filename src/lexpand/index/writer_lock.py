@@ -1,4 +1,4 @@
-"""One writer at a time: a lock of the operating system, which a killed process cannot leave behind."""
+"""The writer lock of an index: a lock of the operating system, which ends with the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class WriterLock:
-    """The lock of one index folder, held from the first addition until `release`."""
+    """The writer lock of one index folder, held from `acquire` to `release`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -20,34 +20,35 @@ class WriterLock:
 
     @property
     def held(self) -> bool:
-        """Whether this object has it."""
+        """Whether this object holds the lock."""
         return self._lock is not None
 
     def acquire(self) -> None:
-        """Take it at once or not at all.
+        """Take the lock without waiting.
 
         Raises:
-            IndexLocked: another writer has it.
-            StorageError: the folder cannot be written.
+            IndexLocked: another writer holds the lock.
+            StorageError: the folder is not writable.
         """
         from filelock import FileLock, Timeout
 
-        # Not of one thread: the one that closes an index need not be the one that wrote.
+        # Not bound to a thread: one thread may write and another one close the index.
         lock = FileLock(self._folder / "writer.lock", thread_local=False)
         try:
             lock.acquire(blocking=False)
         except Timeout:
             raise IndexLocked(
-                f"{self._folder} is being written by another process or object: wait until it is done"
+                f"{self._folder} is being written by another process or object:"
+                " wait until it is done"
             ) from None
         except OSError as error:
             raise StorageError(
-                f"{self._folder} cannot be written ({error.strerror}): choose a folder that can"
+                f"{self._folder} is not writable ({error.strerror}): choose a writable folder"
             ) from error
         self._lock = lock
 
     def release(self) -> None:
-        """Give it back; without it, nothing happens."""
+        """Release the lock if it is held."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -1,9 +1,9 @@
-"""Which passages of a segment match a filter? Declared fields of metadata, as typed arrays beside the postings.
+"""Columns: declared metadata fields, stored as typed arrays in a segment for fast filters.
 
-`encode_column` writes a column, `open_column` checks it, `merge_columns` makes one of several,
-`evaluate` answers.
+`encode_column` writes a column, `open_column` checks it, `merge_columns` merges columns, and
+`evaluate` returns the passages of a segment that match a filter.
 
-The room is not for fields that nobody declared: `lexpand.index.filters` finds those by SQL.
+Fields that are not declared have no columns: `lexpand.index.filters` finds their documents by SQL.
 """
 
 from lexpand.index.columns.layout import Column, encode_column

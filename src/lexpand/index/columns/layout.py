@@ -1,4 +1,4 @@
-"""How a column lies in a segment: its sections, written from arrays. "Columns" in docs/format.md specifies it."""
+"""The layout of a column in a segment; the section "Columns" of docs/format.md specifies it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lexpand.index.columns.types import ColumnType
 from lexpand.index.filters.values import Scalar
 
 HEADER, STARTS, VALUES, STRING_STARTS, STRINGS = range(80, 85)
-"""The kinds of section."""
+"""The section kinds."""
 
 TYPES = {ColumnType.INTEGER: 1, ColumnType.NUMBER: 2, ColumnType.KEYWORD: 3, ColumnType.BOOLEAN: 4}
-"""Each type's number in the header."""
+"""The number of each type in the header."""
 
 DTYPES: dict[ColumnType, np.dtype[np.generic]] = {
     ColumnType.INTEGER: np.dtype("<i8"),
@@ -26,22 +26,23 @@ DTYPES: dict[ColumnType, np.dtype[np.generic]] = {
     ColumnType.KEYWORD: np.dtype("<u4"),
     ColumnType.BOOLEAN: np.dtype("u1"),
 }
-"""What a value is in the section of values; a keyword is the number of its string."""
+"""The dtype of the stored values of each type; a keyword is stored as the number of its string."""
 
 VALUES_LIMIT = 2**32 - 1
-"""The most values of a column in a segment."""
+"""The largest number of values of a column in a segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's content.
+    """The content of a column.
 
     Attributes:
-        type: its type.
-        starts: uint32 [n + 1]: where each passage's values begin; None where each passage has exactly
-            one.
-        values: [nnz], of the type's dtype.
-        strings: of a keyword column, ascending, each once; values are places in it.
+        type: the type.
+        starts: uint32 [n + 1], the start of each passage's values; None if each passage has exactly
+            one value.
+        values: [nnz], in the dtype of the type.
+        strings: the distinct strings of a keyword column, ascending; the values are positions in
+            it.
     """
 
     type: ColumnType
@@ -53,14 +54,14 @@ class Column:
 def encode_column(
     column_type: ColumnType, values: Sequence[Sequence[Scalar]]
 ) -> list[tuple[int, bytes]]:
-    """The sections of a column.
+    """Encode a column as sections.
 
     Args:
-        column_type: its type.
-        values: of each passage its values, from `column_values`.
+        column_type: the type.
+        values: the values of each passage, from `column_values`.
 
     Returns:
-        Kind and bytes of each section, the kinds ascending.
+        The kind and bytes of each section, in ascending order of kinds.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -77,7 +78,7 @@ def encode_column(
 
 
 def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.uint32] | None:
-    """Where each passage's values begin; None where each passage has exactly one.
+    """Return the start of each passage's values; None if each passage has exactly one value.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -87,25 +88,26 @@ def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.uint32] | None:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if starts[-1] > VALUES_LIMIT:
         raise DataError(
-            f"a column has {starts[-1]} values in one commit; the limit is {VALUES_LIMIT}: commit earlier"
+            f"a column must have at most {VALUES_LIMIT} values per segment, got {starts[-1]}:"
+            " commit more often"
         )
     return starts.astype(np.uint32)
 
 
-def sections(arrays: Column) -> list[tuple[int, bytes]]:
-    """Kind and bytes of each section, the kinds ascending."""
+def sections(column: Column) -> list[tuple[int, bytes]]:
+    """Return the kind and bytes of each section, in ascending order of kinds."""
     header = [
-        TYPES[arrays.type],
-        int(arrays.starts is not None),
-        len(arrays.values),
-        len(arrays.strings),
+        TYPES[column.type],
+        int(column.starts is not None),
+        len(column.values),
+        len(column.strings),
     ]
-    found = [(HEADER, np.array(header, "<u4").tobytes())]
-    if arrays.starts is not None:
-        found.append((STARTS, arrays.starts.astype("<u4").tobytes()))
-    found.append((VALUES, arrays.values.astype(DTYPES[arrays.type]).tobytes()))
-    if arrays.type is ColumnType.KEYWORD:
-        encoded = [string.encode() for string in arrays.strings]
-        ends = np.cumsum([0, *map(len, encoded)], dtype="<u8")
-        found += [(STRING_STARTS, ends.tobytes()), (STRINGS, b"".join(encoded))]
-    return found
+    encoded = [(HEADER, np.array(header, "<u4").tobytes())]
+    if column.starts is not None:
+        encoded.append((STARTS, column.starts.astype("<u4").tobytes()))
+    encoded.append((VALUES, column.values.astype(DTYPES[column.type]).tobytes()))
+    if column.type is ColumnType.KEYWORD:
+        strings = [string.encode() for string in column.strings]
+        starts = np.cumsum([0, *map(len, strings)], dtype="<u8")
+        encoded += [(STRING_STARTS, starts.tobytes()), (STRINGS, b"".join(strings))]
+    return encoded

@@ -1,4 +1,4 @@
-"""A filter over a segment: declared fields by its columns, the others by the rows that SQL finds."""
+"""Evaluation of a filter over a segment: columns for declared fields, SQL for the others."""
 
 from __future__ import annotations
 
@@ -13,29 +13,27 @@ from lexpand.index.columns.match import Mask, match_column
 from lexpand.index.filters import And, Condition, Expression, Not, Or, all_of, any_of
 
 ColumnOf: TypeAlias = Callable[[str], Column | None]
-"""The column of a field by its canonical name; None where none is declared."""
+"""Returns the column of a field by its canonical name; None if the field is not declared."""
 
-RowsOf: TypeAlias = Callable[[Expression], NDArray[np.uint32]]
-"""The rows of the documents that match, ascending; asked with the same expressions for every segment."""
+RowsBySql: TypeAlias = Callable[[Expression], NDArray[np.uint32]]
+"""Returns the rows of matching documents, ascending; called with equal arguments per segment."""
 
 
 def evaluate(
-    expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsOf
+    expression: Expression, column_of: ColumnOf, rows: NDArray[np.uint32], rows_by_sql: RowsBySql
 ) -> Mask:
-    """Whether each passage of a segment matches.
+    """Return whether each passage of a segment matches, bool [passages].
 
-    Parts without a declared field are asked of SQL whole, and those of one `and` or `or` together.
+    A part without declared fields is one SQL query. Such parts of one `and` or `or` are joined into
+    one query.
 
     Args:
         expression: the filter, which `check_filter` accepts.
-        column_of: the segment's column of a field.
+        column_of: returns the segment's column of a field.
         rows: uint32 [passages], the row of each passage's document.
-        rows_by_sql: never called where every field is declared.
-
-    Returns:
-        bool [passages].
+        rows_by_sql: returns matching rows by SQL; not called if every field is declared.
     """
-    if not _is_declared(expression, column_of):
+    if not _has_column(expression, column_of):
         return _among(rows, rows_by_sql(expression))
     if isinstance(expression, Not):
         return ~evaluate(expression.part, column_of, rows, rows_by_sql)
@@ -50,28 +48,28 @@ def evaluate(
     return match_column(column, expression, len(rows))
 
 
-def _is_declared(expression: Expression, column_of: ColumnOf) -> bool:
-    """Whether any of its fields is a column."""
+def _has_column(expression: Expression, column_of: ColumnOf) -> bool:
+    """Return whether any field of the expression is a column."""
     return any(column_of(condition.name) is not None for condition in expression.conditions)
 
 
 def _grouped(expression: And | Or, column_of: ColumnOf) -> list[Expression]:
-    """The parts with a declared field, and the others as one."""
+    """Return the parts with a declared field, and the others joined into one."""
     declared: list[Expression] = []
     others: list[Expression] = []
     for part in expression.parts:
-        (declared if _is_declared(part, column_of) else others).append(part)
+        (declared if _has_column(part, column_of) else others).append(part)
     join = all_of if isinstance(expression, And) else any_of
     return [*declared, join(others)] if others else declared
 
 
-def _among(rows: NDArray[np.uint32], wanted: NDArray[np.uint32]) -> Mask:
-    """Whether each row is a wanted one; by a table over the rows from the least to the greatest."""
+def _among(rows: NDArray[np.uint32], matching: NDArray[np.uint32]) -> Mask:
+    """Return whether each row is in ``matching``, by a table over the range of ``rows``."""
     if not len(rows):
         return np.zeros(0, np.bool_)
     first, last = rows.min(), rows.max()
-    near = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, last, side="right")]
+    start, end = np.searchsorted(matching, first), np.searchsorted(matching, last, side="right")
     table = np.zeros(int(last) - int(first) + 1, np.bool_)
-    table[near - first] = True
-    found: Mask = table[rows - first]
-    return found
+    table[matching[start:end] - first] = True
+    mask: Mask = table[rows - first]
+    return mask

@@ -1,4 +1,4 @@
-"""Several columns of one field become one, as their segments are merged or put into another order."""
+"""Merging of columns, when their segments are merged or reordered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lexpand.index.columns.types import ColumnType
 def merge_columns(
     columns: Sequence[Column], order: Sequence[tuple[int, NDArray[np.integer]]]
 ) -> list[tuple[int, bytes]]:
-    """The sections of the column whose passages are those of others, in an order.
+    """Return the sections of a column that is made of passages of other columns.
 
     Args:
-        columns: at least one, all of one type.
-        order: pieces of the new sequence: the number of a column, and ordinals of its passages.
+        columns: the source columns, at least one, all of one type.
+        order: the pieces of the new column: the number of a source, and ordinals of its passages.
 
     Raises:
         DataError: there are 2^32 values or more.
@@ -39,7 +39,7 @@ def merge_columns(
 
 
 def _take(column: Column, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], AnyArray]:
-    """How many values each of these passages has, and the values."""
+    """Return the number of values of each of these passages, and the values."""
     if column.starts is None:
         return np.ones(len(ordinals), np.int64), column.values[ordinals]
     starts = column.starts.astype(np.int64)
@@ -59,10 +59,9 @@ def _codes_in(all_strings: Sequence[str], strings: Sequence[str]) -> NDArray[np.
 def _without_unused(
     strings: Sequence[str], codes: NDArray[np.uint32]
 ) -> tuple[list[str], NDArray[np.uint32]]:
-    """The strings that occur, so that a deleted document leaves none behind, and the codes among them."""
+    """Return the strings that occur, and the codes in them; deleted documents leave no strings."""
     used = np.zeros(len(strings), np.bool_)
     used[codes] = True
-    shifted = (np.cumsum(used) - 1).astype(np.uint32)
-    return [string for string, kept in zip(strings, used.tolist(), strict=True) if kept], shifted[
-        codes
-    ]
+    renumbered = (np.cumsum(used) - 1).astype(np.uint32)
+    kept = [string for string, is_used in zip(strings, used.tolist(), strict=True) if is_used]
+    return kept, renumbered[codes]

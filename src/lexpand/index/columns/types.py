@@ -1,4 +1,4 @@
-"""What a declared column holds, and the checks of metadata and filters against it."""
+"""The types of columns, and the checks of metadata and filters against them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexpand.index.filters.values import Scalar, format_value, kind_of, shown, v
 
 
 class ColumnType(StrEnum):
-    """The type of a column: int64, float64, string or boolean; a document has any number of values."""
+    """The type of a column, of which a document may have any number of values."""
 
     INTEGER = "integer"
     NUMBER = "number"
@@ -22,11 +22,11 @@ class ColumnType(StrEnum):
 
     @property
     def kind(self) -> str:
-        """The kind of value that compares with it: ``number``, ``string`` or ``boolean``."""
+        """The kind of value that compares with this type: ``number``, ``string`` or ``boolean``."""
         return _KINDS[self]
 
     def holds(self, value: object) -> bool:
-        """Whether it can hold a value without changing what the value equals."""
+        """Return whether a column of this type can hold a value exactly."""
         if kind_of(value) != self.kind:
             return False
         if isinstance(value, str | bool):
@@ -44,29 +44,29 @@ _KINDS = {
     ColumnType.BOOLEAN: "boolean",
 }
 
-_ACCEPTED = {
+_ACCEPTED_VALUES = {
     ColumnType.INTEGER: "whole numbers from -2^63 to 2^63 - 1",
     ColumnType.NUMBER: "numbers that a float64 holds exactly",
     ColumnType.KEYWORD: "strings",
-    ColumnType.BOOLEAN: "true and false",
+    ColumnType.BOOLEAN: "true or false",
 }
 
 
 def check_columns(declared: Mapping[str, str]) -> dict[str, ColumnType]:
-    """The declared columns by their canonical names, in order of declaration.
+    """Return the declared columns by their canonical names, in order of declaration.
 
     Args:
-        declared: type by field name, e.g. ``{"year": "integer", "author.name": "keyword"}``.
+        declared: types by field name, e.g. ``{"year": "integer", "author.name": "keyword"}``.
 
     Raises:
-        DataError: a type is unknown, a name names no field, or one comes twice.
+        DataError: a type is unknown, a name is invalid, or a column is declared twice.
     """
     columns: dict[str, ColumnType] = {}
-    for given, type_name in declared.items():
-        name = format_field(parse_field(given))
+    for declared_name, type_name in declared.items():
+        name = format_field(parse_field(declared_name))
         if type_name not in list(ColumnType):
             known = ", ".join(ColumnType)
-            raise DataError(f"column {name} has the type {type_name!r}: the types are {known}")
+            raise DataError(f"the type of column {name} must be one of {known}, got {type_name!r}")
         if name in columns:
             raise DataError(f"column {name} is declared twice: leave one out")
         columns[name] = ColumnType(type_name)
@@ -74,22 +74,23 @@ def check_columns(declared: Mapping[str, str]) -> dict[str, ColumnType]:
 
 
 def check_metadata(columns: Mapping[str, ColumnType], document: Document) -> None:
-    """Refuse a document with a value that a column cannot hold. Missing values and null are no values.
+    """Check that the columns can hold the values of a document; missing values and null are fine.
 
     Raises:
-        DataError: there is one; the message names the document, the field and the value.
+        DataError: a column cannot hold a value. The message has the document, field and value.
     """
     for name, column_type in columns.items():
         for value in values_at(document.metadata, parse_field(name)):
             if not column_type.holds(value):
                 raise DataError(
-                    f"document {document.doc_id!r}: {name} is {shown(value)}, and the {column_type} column"
-                    f" {name} holds {_ACCEPTED[column_type]}: change the value, or declare another type"
+                    f"document {document.doc_id!r}: the {column_type} column {name} must hold"
+                    f" {_ACCEPTED_VALUES[column_type]}, got {shown(value)}:"
+                    " change the value, or declare another type"
                 )
 
 
 def column_values(name: str, column_type: ColumnType, document: Document) -> list[Scalar]:
-    """The values of one column in a document that `check_metadata` accepts."""
+    """Return the values of a column in a document that `check_metadata` accepts."""
     values = values_at(document.metadata, parse_field(name))
     if column_type is ColumnType.INTEGER:
         return [int(value) for value in values]  # type: ignore[arg-type]
@@ -97,10 +98,10 @@ def column_values(name: str, column_type: ColumnType, document: Document) -> lis
 
 
 def check_filter(columns: Mapping[str, ColumnType], expression: Expression) -> None:
-    """Refuse a filter that compares a declared column with a value of a type that it never holds.
+    """Check that a filter compares columns only with values of their kind.
 
     Raises:
-        FilterError: it does.
+        FilterError: a column is compared with a value of another kind.
     """
     for condition in expression.conditions:
         column_type = columns.get(condition.name)
@@ -110,8 +111,8 @@ def check_filter(columns: Mapping[str, ColumnType], expression: Expression) -> N
             if kind_of(value) != column_type.kind:
                 article = "an" if column_type is ColumnType.INTEGER else "a"
                 raise FilterError(
-                    f"{condition.name} is {article} {column_type} column: {format_value(value)} ({kind_of(value)})"
-                    f" cannot match; compare it with a {column_type.kind}"
+                    f"{condition.name} is {article} {column_type} column and must be compared with"
+                    f" a {column_type.kind}, got {format_value(value)} ({kind_of(value)})"
                 )
 
 

@@ -1,9 +1,10 @@
-"""How do sparse vectors come from other systems, and go to them? One file a format; docs/exchange.md.
+"""Import and export of sparse vectors, in formats of other systems (docs/exchange.md).
 
-Begin reading at `exporting.py` and `importing.py`; `source.py` is what every format is read as.
+Start reading at `exporting.py` and `importing.py`. Each format has a file of its own, and
+`source.py` is the common form that every format is read as.
 
-It is not for text without vectors (`lexpand.data.readers` and `lexpand.encode`), nor for runs and
-qrels.
+The package does not read text without vectors (`lexpand.data.readers`, `lexpand.encode`), runs or
+judgments.
 """
 
 from lexpand.index.exchange.exporting import ExportReport, check_target, export_index

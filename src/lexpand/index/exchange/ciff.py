@@ -1,8 +1,12 @@
-"""CIFF, the Common Index File Format (Lin et al. 2020): a Header, PostingsLists, DocRecords, each behind its length.
+"""CIFF, the Common Index File Format (Lin et al. 2020).
 
-What Lexpand writes: tf = weight * scale, rounded, and postings whose tf is 0 left out; terms in
-order of their UTF-8, those without postings left out; docids in order of adding; doclength the sum
-of a document's tf; the scale in the header's description.
+A file is a Header, then PostingsLists, then DocRecords, each preceded by its length. Lexpand writes
+
+* tf = weight * scale, rounded, without postings whose tf is 0;
+* terms in order of their UTF-8, without those that have no postings;
+* docids in order of insertion;
+* doclength as the sum of a document's tf;
+* the scale in the description of the header.
 """
 
 from __future__ import annotations
@@ -27,9 +31,9 @@ from lexpand.index.exchange.rows import RowBatch
 from lexpand.index.exchange.source import ROWS, Chunk, OnBadRow, Source, check_scale
 
 IMPACTS = 255
-"""What the largest weight becomes where no scale is given."""
+"""The tf of the largest weight if no scale is given."""
 
-_SCALED = re.compile(r"lexpand \S+: tf is the weight times (\S+), rounded")
+_DESCRIPTION = re.compile(r"lexpand \S+: tf is the weight times (\S+), rounded")
 
 _Postings = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
 
@@ -40,33 +44,32 @@ def write(
     vocabulary: Vocabulary,
     scale: float | None,
 ) -> int:
-    """Write the file, atomically; all postings are in memory meanwhile, about 60 bytes each.
+    """Write the file atomically. All postings are in memory meanwhile, about 60 bytes each.
 
     Args:
-        path: where to.
+        path: the target.
         batches: the rows.
         vocabulary: the terms.
-        scale: what weights are multiplied by; None for the one that makes the largest 255.
+        scale: the factor for weights; None for the one that makes the largest weight 255.
 
     Returns:
-        How many weights were left out, for they round to 0.
+        The number of weights that round to 0 and were left out.
 
     Raises:
-        DataError: a tf or a document's sum would be beyond int32.
-        StorageError: the disk refuses.
+        DataError: a tf or the sum of a document's tf would exceed int32.
+        StorageError: the disk is full, read-only or failing.
     """
-    ids, lengths, terms, weights = _collected(batches)
-    scale = (
-        IMPACTS / float(weights.max())
-        if scale is None and len(weights) and weights.max() > 0
-        else scale or 1.0
-    )
+    ids, lengths, terms, weights = _collect(batches)
+    largest = float(weights.max(initial=0))
+    if scale is None:
+        scale = IMPACTS / largest if largest > 0 else 1.0
     tfs = np.rint(weights.astype(np.float64) * scale)
     docids = np.repeat(np.arange(len(ids)), lengths)
     doclengths = np.bincount(docids, tfs, len(ids))
     if tfs.max(initial=0) > messages.LARGEST or doclengths.max(initial=0) > messages.LARGEST:
         raise DataError(
-            f"scale {scale} makes a tf or the sum of a document's beyond 2^31 - 1: give a smaller one"
+            f"scale {scale} makes a tf, or the sum of a document's tf, larger than 2^31 - 1:"
+            " give a smaller scale"
         )
     kept = np.flatnonzero(tfs)
     order = kept[np.argsort(terms[kept], kind="stable")]
@@ -77,19 +80,19 @@ def write(
 
 
 def open_source(path: Path, scale: float | None) -> Source:
-    """Read a file, of Lexpand or of others; weights are tf / scale.
+    """Read a file of any program; weights are tf / scale.
 
-    CIFF is by term: all postings are in memory, about 60 bytes each while they are turned over.
+    CIFF is sorted by term. All postings are in memory, about 60 bytes each while they are sorted by
+    document.
 
     Args:
         path: the file.
-        scale: what tf are divided by; None for the one in the description of Lexpand's own files,
-            else 1.
+        scale: the divisor of the tf; None for the scale in the description of Lexpand's own files,
+            or 1 for other files.
 
     Raises:
-        SourceError: the file is missing, cut short or damaged; the message has the offset of the
-            byte.
-        DataError: the scale is none.
+        SourceError: the file is missing, truncated or damaged. The message has the byte offset.
+        DataError: the scale is invalid.
     """
     if scale is not None:
         check_scale(scale)
@@ -98,16 +101,17 @@ def open_source(path: Path, scale: float | None) -> Source:
             header, tokens, postings, ids = _read_all(_Messages(file, path.stat().st_size))
     except WireError as error:
         raise SourceError(
-            f"{path} is no CIFF file, cut short or damaged, at byte {error.offset}: {error.why}"
+            f"{path} is not a CIFF file, or is truncated or damaged,"
+            f" at byte {error.offset}: {error.why}"
         ) from None
     except OSError as error:
         raise SourceError(
-            f"cannot open {path}: {error.strerror or error}; check the path"
+            f"cannot open {path} ({error.strerror or error}): check the path"
         ) from error
     try:
         vocabulary = Vocabulary(tokens)
         divisor = _divisor(header.description) if scale is None else scale
-        vectors = _turned(postings, len(ids), len(tokens), divisor)
+        vectors = _by_document(postings, len(ids), len(tokens), divisor)
     except DataError as error:
         raise SourceError(f"{path}: {error}") from error
     return Source(
@@ -115,7 +119,7 @@ def open_source(path: Path, scale: float | None) -> Source:
     )
 
 
-def _collected(
+def _collect(
     batches: Iterable[RowBatch],
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
     ids: list[str] = []
@@ -152,23 +156,23 @@ def _write_all(
     header = messages.Header(
         len(lists), len(ids), total, total / len(ids) if ids else 0.0, description
     )
-    _put(file, header.to_bytes())
+    _write_message(file, header.to_bytes())
     for term, start, end in lists:
-        _put(file, messages.postings_list(term, docids[start:end], tfs[start:end]))
+        _write_message(file, messages.postings_list(term, docids[start:end], tfs[start:end]))
     for docid, (name, length) in enumerate(zip(ids, lengths, strict=True)):
-        _put(file, messages.doc_record(docid, name, length))
+        _write_message(file, messages.doc_record(docid, name, length))
 
 
-def _by_utf8(found: tuple[str, int, int]) -> bytes:
-    return found[0].encode()
+def _by_utf8(entry: tuple[str, int, int]) -> bytes:
+    return entry[0].encode()
 
 
-def _put(file: IO[bytes], message: bytes) -> None:
+def _write_message(file: IO[bytes], message: bytes) -> None:
     file.write(varint(len(message)) + message)
 
 
 class _Messages:
-    """The messages of a file in turn."""
+    """A reader of the messages of a file, in order."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
@@ -176,25 +180,33 @@ class _Messages:
         self._place = 0
 
     def next(self, what: str) -> tuple[bytes, int]:
-        """A message and its offset; WireError where there is none."""
+        """Return the next message and its offset.
+
+        Raises:
+            WireError: the file ends before the message, or within it.
+        """
         start = self._place
         if start == self._size:
             raise WireError(start, f"the file ends where {what} should be")
-        ahead = self._file.read(10)
-        length, used = read_varint(ahead, 0, start)
+        head = self._file.read(10)
+        length, used = read_varint(head, 0, start)
         base = start + used
         if length > self._size - base:
             raise WireError(
-                start, f"{what} should have {length} bytes, and {self._size - base} are left"
+                start, f"{what} should have {length} bytes, but only {self._size - base} are left"
             )
         self._place = base + length
-        if used + length <= len(ahead):
+        if used + length <= len(head):
             self._file.seek(self._place)
-            return ahead[used : used + length], base
-        return ahead[used:] + self._file.read(length + used - len(ahead)), base
+            return head[used : used + length], base
+        return head[used:] + self._file.read(length + used - len(head)), base
 
     def check_end(self) -> None:
-        """WireError where something is left."""
+        """Check that all bytes were read.
+
+        Raises:
+            WireError: bytes are left.
+        """
         if self._place != self._size:
             raise WireError(
                 self._place, f"{self._size - self._place} bytes follow the last document"
@@ -206,15 +218,18 @@ def _read_all(reader: _Messages) -> tuple[messages.Header, list[str], _Postings,
     if not 1 <= header.num_postings_lists <= VOCABULARY_LIMIT:
         raise WireError(
             0,
-            f"the header counts {header.num_postings_lists} postings lists: from 1 to {VOCABULARY_LIMIT} can be held",
+            f"the header must count 1 to {VOCABULARY_LIMIT} posting lists,"
+            f" got {header.num_postings_lists}",
         )
     tokens, docids, tfs = [], [], []
     for i in range(header.num_postings_lists):
-        data, base = reader.next(f"postings list {i + 1} of {header.num_postings_lists}")
-        token, found, counts = messages.read_postings_list(data, base, header.num_doc_records)
+        data, base = reader.next(f"posting list {i + 1} of {header.num_postings_lists}")
+        token, list_docids, list_tfs = messages.read_postings_list(
+            data, base, header.num_doc_records
+        )
         tokens.append(token)
-        docids.append(found)
-        tfs.append(counts)
+        docids.append(list_docids)
+        tfs.append(list_tfs)
     ids = _read_ids(reader, header.num_doc_records)
     reader.check_end()
     terms = np.repeat(np.arange(len(tokens), dtype=np.uint32), [len(part) for part in docids])
@@ -227,25 +242,26 @@ def _read_ids(reader: _Messages, count: int) -> list[str]:
         data, base = reader.next(f"document {i + 1} of {count}")
         docid, name = messages.read_doc_record(data, base)
         if docid in ids or not docid < count:
-            why = (
-                "is there twice" if docid in ids else f"is not below the header's {count} documents"
-            )
+            why = "occurs twice" if docid in ids else f"is not below the header's {count} documents"
             raise WireError(base, f"the docid {docid} of document {i + 1} ({name!r}) {why}")
         ids[docid] = name
     return [ids[docid] for docid in range(count)]
 
 
 def _divisor(description: str) -> float:
-    """The scale that Lexpand says in its own files, else 1."""
-    said = _SCALED.fullmatch(description)
+    """Return the scale in the description of Lexpand's own files; 1 for other files."""
+    match = _DESCRIPTION.fullmatch(description)
     try:
-        return check_scale(float(said[1])) if said else 1.0
+        return check_scale(float(match[1])) if match else 1.0
     except ValueError:
         return 1.0
 
 
-def _turned(postings: _Postings, documents: int, terms: int, scale: float) -> SparseVectors:
-    """By document: lists are in order of their terms, so that a stable sort leaves each document's ascending."""
+def _by_document(postings: _Postings, documents: int, terms: int, scale: float) -> SparseVectors:
+    """Sort postings by document.
+
+    The lists are in order of their terms, so a stable sort keeps each document's terms ascending.
+    """
     docids, numbers, tfs = postings
     order = np.argsort(docids, kind="stable")
     indptr = np.concatenate([[0], np.cumsum(np.bincount(docids, minlength=documents))])
@@ -256,8 +272,8 @@ def _chunks(
     path: Path, ids: list[str], vectors: SparseVectors, on_bad_row: OnBadRow
 ) -> Iterator[Chunk]:
     for start in range(0, len(ids), ROWS):
-        named = [
+        rows = [
             (f"{path}:document {start + i}", doc_id)
             for i, doc_id in enumerate(ids[start : start + ROWS])
         ]
-        yield named_rows(named, vectors[start : start + ROWS], on_bad_row)
+        yield named_rows(rows, vectors[start : start + ROWS], on_bad_row)

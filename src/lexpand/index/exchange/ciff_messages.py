@@ -1,16 +1,15 @@
-"""CIFF's messages (CommonIndexFileFormat.proto of osirrc/ciff) as bytes, and back.
+"""CIFF's messages (CommonIndexFileFormat.proto of osirrc/ciff): encoding and decoding.
 
-=============
-=====================================================================================================
-Header         version 1, num_postings_lists 2, num_doc_records 3, total_postings_lists 4,
-total_docs 5,
-               total_terms_in_collection 6, average_doclength 7 (double), description 8 (string)
-PostingsList   term 1 (string), df 2, cf 3, postings 4 (repeated Posting) Posting        docid 1
-(less the one before it in the list), tf 2 DocRecord      docid 1, collection_docid 2 (string),
-doclength 3 =============
-=====================================================================================================
+============  ==============================================================================
+Header        version 1, num_postings_lists 2, num_doc_records 3, total_postings_lists 4,
+              total_docs 5, total_terms_in_collection 6, average_doclength 7 (double),
+              description 8 (string)
+PostingsList  term 1 (string), df 2, cf 3, postings 4 (repeated Posting)
+Posting       docid 1 (minus the previous docid of the list), tf 2
+DocRecord     docid 1, collection_docid 2 (string), doclength 3
+============  ==============================================================================
 
-As protobuf has it, a field that is 0 or empty may be missing, and unknown fields are passed over.
+As in protobuf, a field that is 0 or empty may be missing, and unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _POSTING, _GAP, _TF = 4 << 3 | 2, 1 << 3, 2 << 3
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What comes first; see the fields above."""
+    """The first message of a file; the module describes its fields."""
 
     num_postings_lists: int
     num_doc_records: int
@@ -50,7 +49,7 @@ class Header:
     description: str = ""
 
     def to_bytes(self) -> bytes:
-        """The message; the totals are those of the file."""
+        """Return the encoded message; the totals are the counts of the file."""
         numbers = (
             1,
             self.num_postings_lists,
@@ -67,7 +66,7 @@ class Header:
 
 
 def postings_list(term: str, docids: NDArray[np.int64], tfs: NDArray[np.int64]) -> bytes:
-    """A list; docids ascend."""
+    """Return an encoded PostingsList; docids must ascend."""
     gaps = np.diff(docids, prepend=0)
     lengths = varint_lengths(gaps) + varint_lengths(tfs) + 2
     tags = (np.full(len(gaps), tag) for tag in (_POSTING, _GAP, _TF))
@@ -77,50 +76,51 @@ def postings_list(term: str, docids: NDArray[np.int64], tfs: NDArray[np.int64]) 
 
 
 def doc_record(docid: int, name: str, length: int) -> bytes:
-    """A document."""
+    """Return an encoded DocRecord."""
     return field(1, docid) + field(2, name.encode()) + field(3, length)
 
 
 def read_header(data: bytes, base: int) -> Header:
-    """The header.
+    """Decode a Header.
 
     Raises:
-        WireError: it is none, of another version, or its counts are negative.
+        WireError: the message is malformed or of another version, or a count is out of range.
     """
-    found = {number: value for number, value, _ in read_fields(data, base)}
-    if (version := _number(found, 1, base)) != 1:
-        raise WireError(base, f"the header has version {version}: this reads version 1")
-    average = found.get(7, bytes(8))
+    fields = {number: value for number, value, _ in read_fields(data, base)}
+    if (version := _number(fields, 1, base)) != 1:
+        raise WireError(base, f"the version in the header must be 1, got {version}")
+    average = fields.get(7, bytes(8))
     if not isinstance(average, bytes) or len(average) != 8:
-        raise WireError(base, "the header's average_doclength is no double")
-    lists, records = (_number(found, i, base) for i in (2, 3))
+        raise WireError(base, "average_doclength in the header must be a double")
+    lists, records = (_number(fields, i, base) for i in (2, 3))
     if lists > LARGEST or records > LARGEST:
         raise WireError(
             base,
-            f"the header counts {_signed(lists)} postings lists and {_signed(records)} documents",
+            "the header must count 0 to 2^31 - 1 posting lists and documents,"
+            f" got {_signed(lists)} and {_signed(records)}",
         )
     return Header(
         lists,
         records,
-        _number(found, 6, base),
+        _number(fields, 6, base),
         struct.unpack("<d", average)[0],
-        _text(found, 8, base),
+        _text(fields, 8, base),
     )
 
 
 def read_postings_list(
     data: bytes, base: int, documents: int
 ) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
-    """A term, the docids of its documents and their tf.
+    """Decode a PostingsList; return the term, its docids and their tf.
 
     Args:
         data: the message.
-        base: its place in the file.
-        documents: docids are below it.
+        base: the offset of the message in the file.
+        documents: the number of documents; docids must be below it.
 
     Raises:
-        WireError: it is none, its docids do not ascend or are too large, a tf is negative, or df is
-            not their number.
+        WireError: the message is malformed, docids do not ascend or are too large, a tf is out of
+            range, or df differs from the number of postings.
     """
     head: dict[int, int | bytes] = {}
     parts: list[NDArray[np.int64]] = []
@@ -129,7 +129,7 @@ def read_postings_list(
         number, value, end = read_field(data, place, base)
         if number == 4 and isinstance(value, bytes):
             parts.append(np.array([_posting(value, base + end - len(value))], np.int64))
-            rest = _regular(data[end:]) if len(parts) == 1 else None
+            rest = _read_regular(data[end:]) if len(parts) == 1 else None
             if rest is not None:
                 parts.append(rest)
                 end = len(data)
@@ -138,24 +138,28 @@ def read_postings_list(
         place = end
     pairs = np.concatenate([np.zeros((0, 2), np.int64), *parts])
     term = _text(head, 1, base)
-    docids = _checked(term, pairs, base, documents)
+    docids = _check_pairs(term, pairs, base, documents)
     if (df := _number(head, 2, base)) != len(docids):
         raise WireError(base, f"the term {term!r} has {len(docids)} postings, but its df is {df}")
     return term, docids, pairs[:, 1]
 
 
 def read_doc_record(data: bytes, base: int) -> tuple[int, str]:
-    """The docid and the collection's id of a document.
+    """Decode a DocRecord; return the docid and the collection's id.
 
     Raises:
-        WireError: it is none.
+        WireError: the message is malformed.
     """
-    found = {number: value for number, value, _ in read_fields(data, base)}
-    return _number(found, 1, base), _text(found, 2, base)
+    fields = {number: value for number, value, _ in read_fields(data, base)}
+    return _number(fields, 1, base), _text(fields, 2, base)
 
 
-def _regular(data: bytes) -> NDArray[np.int64] | None:
-    """Gap and tf of postings that all have both, as most writers leave them, int64 [n, 2]; None for anything else."""
+def _read_regular(data: bytes) -> NDArray[np.int64] | None:
+    """Decode postings that all have docid and tf, in this order, as most writers encode them.
+
+    Returns:
+        The docid gap and tf of each posting, int64 [n, 2]; None for any other encoding.
+    """
     read = read_varints(data)
     if read is None or len(read[0]) % 6:
         return None
@@ -167,45 +171,48 @@ def _regular(data: bytes) -> NDArray[np.int64] | None:
 
 
 def _posting(data: bytes, base: int) -> tuple[int, int]:
-    found = {number: value for number, value, _ in read_fields(data, base)}
-    return _signed(_number(found, 1, base)), _signed(_number(found, 2, base))
+    fields = {number: value for number, value, _ in read_fields(data, base)}
+    return _signed(_number(fields, 1, base)), _signed(_number(fields, 2, base))
 
 
-def _checked(term: str, pairs: NDArray[np.int64], base: int, documents: int) -> NDArray[np.int64]:
+def _check_pairs(
+    term: str, pairs: NDArray[np.int64], base: int, documents: int
+) -> NDArray[np.int64]:
     gaps, tfs = pairs[:, 0], pairs[:, 1]
     if (bad := np.flatnonzero((tfs < 0) | (tfs > LARGEST))).size:
+        first = bad[0]
         raise WireError(
             base,
-            f"the term {term!r} has the tf {tfs[bad[0]]} in its posting {bad[0] + 1}: from 0 to 2^31",
+            f"the tf in posting {first + 1} of the term {term!r} must be from 0 to 2^31 - 1,"
+            f" got {tfs[first]}",
         )
     if (gaps > LARGEST).any() or (gaps < 0).any() or (gaps[1:] == 0).any():
-        raise WireError(base, f"the docids of the term {term!r} do not ascend")
+        raise WireError(base, f"the docids of the term {term!r} must ascend")
     docids = np.cumsum(gaps)
     if len(docids) and docids[-1] >= documents:
         raise WireError(
             base,
-            f"the term {term!r} has the docid {docids[-1]}; the header has {documents} documents",
+            f"the docids of the term {term!r} must be below the header's {documents} documents,"
+            f" got {docids[-1]}",
         )
     return docids
 
 
-def _number(found: dict[int, int | bytes], number: int, base: int) -> int:
-    value = found.get(number, 0)
+def _number(fields: dict[int, int | bytes], number: int, base: int) -> int:
+    value = fields.get(number, 0)
     if isinstance(value, bytes):
-        raise WireError(base, f"the field {number} of a message is no number")
+        raise WireError(base, f"field {number} of a message must be a number")
     return value
 
 
-def _text(found: dict[int, int | bytes], number: int, base: int) -> str:
-    value = found.get(number, b"")
+def _text(fields: dict[int, int | bytes], number: int, base: int) -> str:
+    value = fields.get(number, b"")
     if isinstance(value, int):
-        raise WireError(base, f"the field {number} of a message is no string")
+        raise WireError(base, f"field {number} of a message must be a string")
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise WireError(
-            base, f"the string in field {number} of a message is no UTF-8 ({error})"
-        ) from error
+        raise WireError(base, f"field {number} of a message must be UTF-8 ({error})") from error
 
 
 def _signed(value: int) -> int:

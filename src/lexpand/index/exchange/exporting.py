@@ -1,4 +1,4 @@
-"""Out of an index: its documents' ids and stored vectors, into a file that others read."""
+"""Export of an index: ids and stored vectors of its documents, in a file for other systems."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lexpand.index.index import Index
 
 @dataclass(slots=True)
 class ExportReport:
-    """What was written.
+    """The numbers of an export.
 
     Attributes:
-        documents: all of the index's commit.
-        passages: rows of the file; more than documents where these are in chunks.
-        weights: stored ones that were written.
-        dropped: stored ones that round to 0 at the scale, and were left out.
-        empty: rows whose vector has no weight in the index.
+        documents: the number of documents in the commit.
+        passages: the number of rows in the file; more than documents if these are in chunks.
+        weights: the number of weights written.
+        dropped: the number of weights that round to 0 and were left out.
+        empty: the number of rows whose stored vector has no weights.
     """
 
     documents: int = 0
@@ -44,27 +44,26 @@ def export_index(
     scale: float | None = None,
     overwrite: bool = False,
 ) -> ExportReport:
-    """Write the documents of the commit that searches see, with their stored weights (docs/exchange.md).
+    """Write the documents of the current commit with their stored weights (docs/exchange.md).
 
-    If a document is in chunks, there is a row a passage, whose id is ``doc_id#n`` where a document
-    has several.
+    If any document is in chunks, the file has a row per passage. The id of one of several passages
+    is ``doc_id#n``.
 
-    The file is written beside its place and renamed, so that it is whole or not there.
+    The file is written under a temporary name and renamed, so it is either complete or missing.
 
     Args:
-        index: what to write.
-        target: the file; ``.jsonl`` may have ``.gz`` or ``.zst`` added.
-        format: jsonl, npz, parquet or ciff; None for what the name says.
-        scale: for jsonl and ciff, what weights are multiplied by before they are rounded to
-            integers. Without it jsonl has floats, and ciff the scale that makes the largest weight
-            255.
-        overwrite: whether a file that is there is replaced.
+        index: the index.
+        target: the file; ``.jsonl`` may be followed by ``.gz`` or ``.zst``.
+        format: jsonl, npz, parquet or ciff; None for that of the suffix.
+        scale: for jsonl and ciff, the factor for weights, which are then rounded to integers.
+            Without it, jsonl has floats, and ciff has the scale that makes the largest weight 255.
+        overwrite: whether to replace an existing file.
 
     Raises:
-        DataError: the target is there already, its format is unknown, or the scale is none or not
-            for this format.
+        DataError: the target exists, the format is unknown, or the scale is invalid or not for this
+            format.
         MissingExtra: Parquet needs pyarrow, which is not installed.
-        StorageError: the disk refuses.
+        StorageError: the disk is full, read-only or failing.
     """
     path = Path(target)
     chosen = check_target(path, format, scale, overwrite)
@@ -79,17 +78,17 @@ def export_index(
 
 
 def check_target(path: Path, format: str | None, scale: float | None, overwrite: bool) -> Format:
-    """The format of a file that may be written.
+    """Check that a file may be written; return its format.
 
     Raises:
-        DataError: the file is there already, its format is unknown, or the scale is none or not for
-            this format.
+        DataError: the file exists, the format is unknown, or the scale is invalid or not for this
+            format.
     """
     chosen = format_of(path, format, scale)
     if scale is not None:
         check_scale(scale)
     if path.is_dir() or (path.exists() and not overwrite):
-        raise DataError(f"{path} is there already: choose another name, or overwrite it (--force)")
+        raise DataError(f"{path} already exists: choose another name, or overwrite it (--force)")
     return chosen
 
 
@@ -102,7 +101,7 @@ def write_batches(
     *,
     in_passages: bool = False,
 ) -> int:
-    """Write rows with their vectors, of documents or of their passages; return how many weights round to 0."""
+    """Write rows of documents or passages; return the number of weights that round to 0."""
     match format:
         case Format.JSONL:
             return jsonl.write(path, batches, space.vocabulary, scale)

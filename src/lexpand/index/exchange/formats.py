@@ -1,4 +1,4 @@
-"""The formats of exchange, and which one a file's name says."""
+"""The exchange formats, and their file suffixes."""
 
 from __future__ import annotations
 
@@ -29,25 +29,27 @@ _SUFFIXES = {
 
 
 def format_of(path: Path, given: str | None, scale: float | None) -> Format:
-    """The format that is given, else the one that the suffix says.
+    """Return the given format, or that of the suffix.
 
     Raises:
-        DataError: neither says one, it cannot be compressed, or it has no scale.
+        DataError: the format is unknown, the file is compressed but the format cannot be, or the
+            format has no scale.
     """
     kind, compression = split_compression(path)
     known = " ".join(Format)
     try:
         chosen = Format(given) if given is not None else _SUFFIXES.get(kind)
     except ValueError:
-        raise DataError(f"no format {given!r}: it is one of {known}") from None
+        raise DataError(f"format must be one of {known}, got {given!r}") from None
     if chosen is None:
         raise DataError(
-            f"{path} does not say its format ({path.suffix or 'no suffix'}): give one of {known}"
+            f"the format of {path} is unknown from its suffix ({path.suffix or 'none'}):"
+            f" give one of {known}"
         )
     if compression and chosen is not Format.JSONL:
         raise DataError(
-            f"{path}: only jsonl is read and written compressed, not {chosen}: use a name without {compression}"
+            f"{path}: only jsonl can be compressed, not {chosen}: use a name without {compression}"
         )
     if scale is not None and chosen not in (Format.JSONL, Format.CIFF):
-        raise DataError(f"{chosen} holds weights as they are: leave the scale out")
+        raise DataError(f"{chosen} stores weights unscaled: leave the scale out")
     return chosen

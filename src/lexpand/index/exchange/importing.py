@@ -1,4 +1,4 @@
-"""Into an index, or into memory: the vectors of a file that others, or `export_index`, wrote."""
+"""Import of vectors from a file, into an index or into memory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lexpand.index.writer import COMMIT_EVERY
 
 
 class ReadVectors(NamedTuple):
-    """A file in memory.
+    """The content of a file.
 
     Attributes:
-        ids: of each row.
-        vectors: one row each, over the vocabulary; of the model that the file names, if any.
+        ids: the id of each row.
+        vectors: the vectors over the vocabulary, one row each, with the model that the file names.
         vocabulary: the terms.
     """
 
@@ -39,13 +39,14 @@ class ReadVectors(NamedTuple):
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the rows of a file.
+    """The numbers of rows of a file by outcome.
 
     Attributes:
-        added: documents committed.
-        unchanged: there already with the same text and metadata; their vectors are not compared.
-        refused: rows that cannot be used, each with its place.
-        empty: of the documents added, those without any term, which no query finds.
+        added: the number of documents committed.
+        unchanged: the number of documents already in the index with the same text and metadata;
+            their vectors are not compared.
+        refused: the invalid rows, each with its place.
+        empty: the number of added documents without any term, which no query finds.
     """
 
     added: int = 0
@@ -66,27 +67,26 @@ def read_vectors(
 
     Args:
         source: the file.
-        format: jsonl, npz, parquet or ciff; None for what the name says.
-        scale: for jsonl and ciff, what weights are divided by; a CIFF file of Lexpand says its own.
-        vocabulary: for a Parquet file that names none.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
-            first.
+        format: jsonl, npz, parquet or ciff; None for that of the suffix.
+        scale: the divisor of weights, for jsonl and ciff. A CIFF file of Lexpand records its scale.
+        vocabulary: the vocabulary of a Parquet file that has none.
+        on_bad_row: called with each invalid row, which is skipped; None raises the first one.
 
     Raises:
-        SourceError: the file is missing, damaged or cut short.
-        DataError: its format is unknown, or the scale is none.
-        RowError: a row that cannot be used, where on_bad_row is None.
+        SourceError: the file is missing, damaged or truncated.
+        DataError: the format is unknown, or the scale is invalid.
+        RowError: a row is invalid, and on_bad_row is None.
         MissingExtra: Parquet needs pyarrow, which is not installed.
     """
     opened = _open(Path(source), format, scale, vocabulary)
     chunks = list(opened.chunks(on_bad_row or _raise))
     parts = [
         SparseVectors.empty(0, len(opened.vocabulary)),
-        *(_of_model(chunk.vectors, None) for chunk in chunks),
+        *(_with_model(chunk.vectors, None) for chunk in chunks),
     ]
     ids = [document.doc_id for chunk in chunks for document in chunk.documents]
     return ReadVectors(
-        ids, _of_model(SparseVectors.concatenate(parts), opened.model), opened.vocabulary
+        ids, _with_model(SparseVectors.concatenate(parts), opened.model), opened.vocabulary
     )
 
 
@@ -100,42 +100,41 @@ def import_vectors(
     on_done: Callable[[int], None] | None = None,
     report: ImportReport | None = None,
 ) -> ImportReport:
-    """Add the documents of a file with their vectors, with a commit every so often and at the end.
+    """Add the documents of a file with their vectors, and commit at intervals and at the end.
 
-    Terms are matched by their tokens. Rows that cannot be used are listed in the report, and the
-    others added.
+    Terms are matched by their tokens. Invalid rows are listed in the report, and the others are
+    added.
 
     Args:
-        index: where to; a path that has no index is made one, over the file's vocabulary. Its model
-            is the file's where the file names one, else ``imported:<file name>`` with the
-            vocabulary's hash.
-        source: as `read_vectors` takes it.
-        format: as there.
-        scale: as there.
-        commit_every: documents between commits.
-        on_done: called with the number of documents dealt with since its last call.
-        report: filled as the work goes on, and returned; hand one in to have it where the work ends
-            early.
+        index: the target. If a path has no index, one is created over the vocabulary of the file.
+            Its model is the one that the file names, or ``imported:<file name>`` with the hash of
+            the vocabulary.
+        source: see `read_vectors`.
+        format: see `read_vectors`.
+        scale: see `read_vectors`.
+        commit_every: the number of documents between commits.
+        on_done: called with the number of documents processed since its last call.
+        report: the report to fill and return. Pass one to keep it if the import ends early.
 
     Raises:
-        SourceError: the file is missing, damaged or cut short; rows before the damage are
+        SourceError: the file is missing, damaged or truncated. Rows before the damage are
             committed.
-        VectorError: the file has terms that the index's vocabulary lacks; nothing is added then.
-        ContractMismatch: the file names another model than the index's.
-        IndexStateError: the file says that its documents were encoded otherwise than the index's.
-        DataError: the file has no row that can be used; no index is made then.
+        VectorError: the vocabulary of the index lacks terms of the file. Nothing is added.
+        ContractMismatch: the file names another model than that of the index.
+        IndexStateError: the documents of the file were encoded differently from those of the index.
+        DataError: the file has no valid row. No index is created.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
     path = Path(source)
     report = ImportReport() if report is None else report
-    known = _space_of(index)
-    opened = _open(path, format, scale, known.vocabulary if known else None)
-    numbers = _numbers(path, opened.vocabulary, known.vocabulary) if known else None
+    space = _space_of(index)
+    opened = _open(path, format, scale, space.vocabulary if space else None)
+    term_map = _term_map(path, opened.vocabulary, space.vocabulary) if space else None
     chunks = opened.chunks(report.refused.append)
     first = next(chunks, None)
     if first is None:
-        raise DataError(f"{path} has no row that can be used: nothing was imported")
-    with _target(index, known or _new_space(path, opened)) as target:
+        raise DataError(f"{path} has no valid row: nothing was imported")
+    with _target(index, space or _new_space(path, opened)) as target:
         if opened.model is not None:
             target.check_model(opened.model)
         if opened.encoding is not None:
@@ -143,9 +142,9 @@ def import_vectors(
         try:
             for documents, vectors in chain([first], chunks):
                 mapped = (
-                    _of_model(vectors, None)
-                    if numbers is None
-                    else _mapped(vectors, numbers, target.space)
+                    _with_model(vectors, None)
+                    if term_map is None
+                    else _map_terms(vectors, term_map, target.space)
                 )
                 _add(target, Chunk(documents, mapped), report)
                 (on_done or (lambda _: None))(len(documents))
@@ -161,7 +160,7 @@ def _open(
 ) -> Source:
     chosen = format_of(path, format, scale)
     if not path.is_file():
-        raise SourceError(f"{path} does not exist, or is no file: check the path")
+        raise SourceError(f"{path} does not exist, or is not a file: check the path")
     match chosen:
         case Format.JSONL:
             return jsonl.open_source(path, scale)
@@ -178,7 +177,7 @@ def _raise(error: RowError) -> None:
 
 
 def _space_of(index: Index | str | Path) -> VectorSpace | None:
-    """The space of an index that is there."""
+    """Return the vector space of an index; None if the path holds no index."""
     if isinstance(index, Index):
         return index.space
     if not Index.exists(index):
@@ -201,31 +200,32 @@ def _target(index: Index | str | Path, space: VectorSpace) -> Iterator[Index]:
         yield opened
 
 
-def _numbers(path: Path, theirs: Vocabulary, ours: Vocabulary) -> NDArray[np.int64] | None:
-    """Our term of each of theirs; None where they are the same."""
-    if theirs.sha256 == ours.sha256:
+def _term_map(path: Path, source: Vocabulary, target: Vocabulary) -> NDArray[np.int64] | None:
+    """Return the index's term of each term of the file; None if the vocabularies are equal."""
+    if source.sha256 == target.sha256:
         return None
-    found = [ours.id(token) for token in theirs.tokens]
-    unknown = [token for token, number in zip(theirs.tokens, found, strict=True) if number is None]
+    terms = [target.id(token) for token in source.tokens]
+    unknown = [token for token, term in zip(source.tokens, terms, strict=True) if term is None]
     if unknown:
         raise VectorError(
-            f"{path}: terms that the index's vocabulary lacks: {len(unknown)}, the first {unknown[0]!r}; "
-            "import it into an index of the same model, or into a new one"
+            f"{path} has terms that the index's vocabulary lacks"
+            f" ({len(unknown)}, the first {unknown[0]!r}):"
+            " import it into an index of the same model, or into a new one"
         )
-    return np.array(found, np.int64)
+    return np.array(terms, np.int64)
 
 
-def _mapped(
-    vectors: SparseVectors, numbers: NDArray[np.int64], space: VectorSpace
+def _map_terms(
+    vectors: SparseVectors, term_map: NDArray[np.int64], space: VectorSpace
 ) -> SparseVectors:
-    terms = numbers[vectors.terms]
+    terms = term_map[vectors.terms]
     order = np.lexsort((terms, vectors.owners))
     return SparseVectors(
         vectors.indptr, terms[order], vectors.weights[order], len(space.vocabulary)
     )
 
 
-def _of_model(vectors: SparseVectors, model: ModelId | None) -> SparseVectors:
+def _with_model(vectors: SparseVectors, model: ModelId | None) -> SparseVectors:
     return SparseVectors(
         vectors.indptr, vectors.terms, vectors.weights, vectors.vocabulary_size, model
     )
@@ -243,7 +243,8 @@ def _add(index: Index, chunk: Chunk, report: ImportReport) -> None:
             check_metadata(index.schema.columns, document)
             if presence is Presence.OTHER:
                 raise DataError(
-                    "the id is taken by a document with another content: delete that, or leave this out"
+                    "the id is taken by a document with other content:"
+                    " delete that document, or leave this one out"
                 )
             kept.append(i)
         except DataError as error:

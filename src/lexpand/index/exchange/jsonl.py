@@ -1,7 +1,7 @@
-"""Anserini's JsonVectorCollection: lines of ``{"id": ..., "contents": text, "vector": {term: weight}}``.
+"""Anserini's JsonVectorCollection, with one JSON object per line.
 
-``metadata`` is an object that documents with metadata have; a file of passages has ``doc_id`` and
-``span`` too.
+A line is ``{"id": ..., "contents": text, "vector": {term: weight}}``. Documents with metadata also
+have an object ``metadata``. A file of passages also has ``doc_id`` and ``span``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lexpand.errors import DataError, RowError, SourceError
 from lexpand.index.exchange.rows import FileRow, RowBatch
 from lexpand.index.exchange.source import Source, check_scale, checked_weights, chunked
 
-_OF_PASSAGES = ("doc_id", "span")
+_PASSAGE_FIELDS = ("doc_id", "span")
 
 _Read = tuple[Document, dict[str, float]]
 
@@ -29,20 +29,20 @@ _Read = tuple[Document, dict[str, float]]
 def write(
     path: Path, batches: Iterable[RowBatch], vocabulary: Vocabulary, scale: float | None
 ) -> int:
-    """Write a line a row, atomically.
+    """Write a line per row, atomically.
 
     Args:
-        path: where to; ``.gz`` and ``.zst`` are compressed.
+        path: the target; ``.gz`` and ``.zst`` files are compressed.
         batches: the rows.
         vocabulary: the terms.
-        scale: weights are multiplied by it and rounded to integers, and what rounds to 0 is left
-            out; None for floats.
+        scale: the factor for weights, which are then rounded to integers; None for floats. Weights
+            that round to 0 are left out.
 
     Returns:
-        How many weights were left out.
+        The number of weights that were left out.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: the disk is full, read-only or failing.
     """
     dropped = 0
 
@@ -51,14 +51,10 @@ def write(
         for rows, vectors in batches:
             for row, weights in zip(rows, vectors.as_dicts(), strict=True):
                 vector = {
-                    vocabulary.term(term): _written(weight, scale)
+                    vocabulary.term(term): _format_weight(weight, scale)
                     for term, weight in weights.items()
                 }
-                kept = (
-                    vector
-                    if scale is None
-                    else {term: weight for term, weight in vector.items() if weight}
-                )
+                kept = {term: weight for term, weight in vector.items() if scale is None or weight}
                 dropped += len(vector) - len(kept)
                 yield json.dumps({**_fields(row), "vector": kept}, ensure_ascii=False)
 
@@ -67,11 +63,11 @@ def write(
 
 
 def open_source(path: Path, scale: float | None) -> Source:
-    """Open a file; it is read once for its terms, which are then in order of their text.
+    """Open a file. It is read once for the vocabulary, which is sorted by code points.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged, has no terms or too many.
-        DataError: the scale is none.
+        SourceError: the file cannot be opened, is damaged, or has no terms or too many.
+        DataError: the scale is invalid.
     """
     divisor = check_scale(scale)
     vocabulary = _vocabulary(path, divisor)
@@ -92,7 +88,7 @@ def _fields(row: FileRow) -> dict[str, Any]:
     return fields
 
 
-def _written(weight: float, scale: float | None) -> float:
+def _format_weight(weight: float, scale: float | None) -> float:
     return weight if scale is None else round(weight * scale)
 
 
@@ -103,11 +99,12 @@ def _vocabulary(path: Path, scale: float) -> Vocabulary:
             tokens.update(read[1])
         if len(tokens) > VOCABULARY_LIMIT:
             raise SourceError(
-                f"{path} has more than {VOCABULARY_LIMIT} terms, the most that a vocabulary may have"
+                f"{path} must have at most {VOCABULARY_LIMIT} distinct terms,"
+                " the limit of a vocabulary"
             )
     if not tokens:
         raise SourceError(
-            f"{path} has no row with a term: it needs lines of {{id, contents, vector}}"
+            f"{path} has no row with a term: it must have lines of {{id, contents, vector}}"
         )
     return Vocabulary(sorted(tokens))
 
@@ -145,12 +142,12 @@ def _read(row: Row, scale: float) -> _Read:
         rest["contents"] = ""
     inner = rest.get("metadata")
     if isinstance(inner, Mapping):
-        # A file of passages says of which document, whose own metadata may have fields of these
-        # names.
+        # A file of passages names the document of each. The metadata of that document may have
+        # fields of the same names, which come first.
         rest = {
             name: value
             for name, value in rest.items()
-            if name not in _OF_PASSAGES or name not in inner
+            if name not in _PASSAGE_FIELDS or name not in inner
         }
     document = to_document(
         Row(row.place, rest), Fields(doc_id="id") if rest.get("id") is not None else Fields()
@@ -158,11 +155,8 @@ def _read(row: Row, scale: float) -> _Read:
     vector = row.values.get("vector")
     if not isinstance(vector, Mapping):
         what = "null or missing" if vector is None else f"of type {type(vector).__name__}"
-        raise RowError(
-            row.place,
-            f"'vector' is {what}: it must be an object of weights by term",
-            document.doc_id,
-        )
+        reason = f"'vector' must be an object of weights by term, but is {what}"
+        raise RowError(row.place, reason, document.doc_id)
     try:
         for token in vector:
             token.encode()

@@ -1,6 +1,7 @@
-"""One ``.npz`` file: vectors as `SparseVectors.save` writes them, with ids and vocabulary beside (docs/vectors.md).
+"""NumPy ``.npz`` files: the format of `SparseVectors.save` with more members (docs/vectors.md).
 
-A file of passages has ``passages`` beside too: the id of each row's document, and the characters.
+The members are ``ids``, ``vocabulary`` and ``documents``. A file of passages also has ``passages``:
+the document id and the characters of each row.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ _IDS, _VOCABULARY, _SETTINGS, _PASSAGES = "ids", "vocabulary", "documents", "pas
 def write(
     path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False
 ) -> None:
-    """Write the file, atomically; all vectors are in memory meanwhile.
+    """Write the file atomically. All vectors are in memory meanwhile.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: the disk is full, read-only or failing.
     """
     ids, passages = list[str](), list[tuple[str | None, tuple[int, int] | None]]()
     parts = [SparseVectors([0], [], [], len(space.vocabulary), space.model)]
@@ -33,9 +34,9 @@ def write(
         parts.append(vectors)
     whole = SparseVectors.concatenate(parts)
     tokens = list(space.vocabulary.tokens)
-    beside: dict[str, Any] = {_IDS: ids, _VOCABULARY: tokens, _SETTINGS: space.encoding.to_dict()}
+    members: dict[str, Any] = {_IDS: ids, _VOCABULARY: tokens, _SETTINGS: space.encoding.to_dict()}
     if in_passages:
-        beside[_PASSAGES] = passages
+        members[_PASSAGES] = passages
     vector_file.write_arrays(
         path,
         whole.indptr,
@@ -43,28 +44,29 @@ def write(
         whole.weights,
         whole.vocabulary_size,
         whole.model,
-        beside=beside,
+        beside=members,
     )
 
 
 def open_source(path: Path) -> Source:
-    """Open a file; all of it is in memory as long as it is read.
+    """Open a file. All of it is in memory while it is read.
 
     Raises:
-        SourceError: the file is missing, damaged, or lacks ids or vocabulary.
-        VectorError: its vectors break a limit.
+        SourceError: the file is missing or damaged, or lacks ids or vocabulary.
+        VectorError: a vector breaks a limit.
     """
     vectors = SparseVectors.load(path)
     ids, tokens = vector_file.read_beside(path, _IDS), vector_file.read_beside(path, _VOCABULARY)
     if not isinstance(ids, list) or not isinstance(tokens, list):
         missing = _VOCABULARY if isinstance(ids, list) else _IDS
         raise SourceError(
-            f"{path} has no {missing!r} beside its vectors: give a file that `lexpand export` wrote"
+            f"{path} must have the member {missing!r} next to its vectors:"
+            " give a file that `lexpand export` wrote"
         )
     if len(ids) != len(vectors) or len(tokens) != vectors.vocabulary_size:
         raise SourceError(
-            f"{path} has {len(ids)} ids for {len(vectors)} vectors, "
-            f"and {len(tokens)} tokens for {vectors.vocabulary_size} terms: write it again"
+            f"{path} has {len(ids)} ids for {len(vectors)} vectors,"
+            f" and {len(tokens)} tokens for {vectors.vocabulary_size} terms: write the file again"
         )
     try:
         vocabulary = Vocabulary(tokens)
@@ -81,23 +83,23 @@ def open_source(path: Path) -> Source:
 
 
 def _metadata(path: Path, rows: int) -> list[dict[str, JsonValue]]:
-    """What is known of each row: of a passage its document and its characters.
+    """Return the metadata of each row: ``doc_id`` and ``span`` for passages, else nothing.
 
     Raises:
-        SourceError: the member is damaged.
+        SourceError: the member ``passages`` is damaged.
     """
     passages = vector_file.read_beside(path, _PASSAGES)
     if passages is None:
         return [{}] * rows
     try:
-        found = [{"doc_id": doc_id, "span": span} for doc_id, span in passages]
+        metadata = [{"doc_id": doc_id, "span": span} for doc_id, span in passages]
     except (TypeError, ValueError):
-        found = []
-    if len(found) != rows:
+        metadata = []
+    if len(metadata) != rows:
         raise SourceError(
             f"{path}: {_PASSAGES!r} must have a document and a span for each of {rows} rows"
         )
-    return found
+    return metadata
 
 
 def _chunks(
@@ -119,13 +121,13 @@ def named_rows(
     on_bad_row: OnBadRow,
     metadata: Sequence[dict[str, JsonValue]] | None = None,
 ) -> Chunk:
-    """A chunk of documents without text.
+    """Return a chunk of documents without text.
 
     Args:
-        ids: of each row, its place and its id.
-        vectors: the rows.
-        on_bad_row: takes those whose id is no legal one.
-        metadata: of each row; None where nothing is known.
+        ids: the place and id of each row.
+        vectors: the vectors of the rows.
+        on_bad_row: called with each row whose id is invalid.
+        metadata: the metadata of each row; None for none.
     """
     documents, kept = [], []
     for i, (place, doc_id) in enumerate(ids):

@@ -1,10 +1,11 @@
-"""Parquet: a row a document or passage, by pyarrow.
+"""Parquet by pyarrow, with a row per document or passage.
 
-``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents`` string, ``metadata``
-string of JSON; a file of passages has ``doc_id`` string and ``span`` list<uint32> too.
+The columns are ``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents``
+string and ``metadata`` string (JSON). A file of passages also has ``doc_id`` string and ``span``
+list<uint32>.
 
-The schema's metadata has the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the model
-(``lexpand.model``, the JSON list [name, hash]) and how documents were encoded
+The metadata of the schema have the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the
+model (``lexpand.model``, the JSON list [name, hash]) and how documents were encoded
 (``lexpand.documents``, a JSON object).
 """
 
@@ -31,11 +32,11 @@ _Read = tuple[Document, dict[int, float]]
 def write(
     path: Path, batches: Iterable[RowBatch], space: VectorSpace, *, in_passages: bool = False
 ) -> None:
-    """Write the file, atomically, a row group a batch.
+    """Write the file atomically, with a row group per batch.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        StorageError: the disk refuses.
+        StorageError: the disk is full, read-only or failing.
     """
     pyarrow = _pyarrow("writing")
     tokens = json.dumps(list(space.vocabulary.tokens), ensure_ascii=False)
@@ -72,7 +73,7 @@ def _columns(pyarrow: Any, in_passages: bool) -> list[tuple[str, Any]]:  # noqa:
 
 
 def _texts(rows: list[FileRow]) -> dict[str, list[Any]]:
-    """The columns next to ids and vectors; a file takes of them those that it has."""
+    """Return the text columns of the rows, next to ids and vectors."""
     columns: dict[str, list[Any]] = {
         "contents": [row.contents for row in rows],
         "metadata": [row.metadata_json for row in rows],
@@ -83,33 +84,34 @@ def _texts(rows: list[FileRow]) -> dict[str, list[Any]]:
 
 
 def open_source(path: Path, vocabulary: Vocabulary | None) -> Source:
-    """Open a file, of Lexpand or of others.
+    """Open a file of any program.
 
     Args:
         path: the file.
-        vocabulary: what terms are numbers in, where the file names none.
+        vocabulary: the vocabulary to use if the file has none.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        SourceError: the file is missing, no Parquet file, damaged, or nobody names its vocabulary.
+        SourceError: the file is missing, not a Parquet file, damaged, or without a vocabulary.
     """
     metadata = _metadata(path)
     try:
         tokens = json.loads(metadata[_VOCABULARY]) if _VOCABULARY in metadata else None
         model = ModelId(*json.loads(metadata[_MODEL])) if _MODEL in metadata else None
         settings = json.loads(metadata[_SETTINGS]) if _SETTINGS in metadata else None
-        named = vocabulary if tokens is None else Vocabulary(tokens)
+        terms = vocabulary if tokens is None else Vocabulary(tokens)
     except (ValueError, TypeError, DataError) as error:
         raise SourceError(
-            f"{path}: what it says of its vectors cannot be read ({error}): write it again"
+            f"{path}: the metadata of its schema are invalid ({error}): write the file again"
         ) from error
-    if named is None:
+    if terms is None:
         raise SourceError(
-            f"{path} names no vocabulary ({_VOCABULARY.decode()}): import it into an index that has one"
+            f"{path} has no vocabulary ({_VOCABULARY.decode()}):"
+            " import it into an existing index, which has one"
         )
-    how = encoding_of(settings, path)
+    encoding = encoding_of(settings, path)
     return Source(
-        named, model, how, lambda on_bad_row: chunked(_rows(path, named), named, on_bad_row)
+        terms, model, encoding, lambda on_bad_row: chunked(_rows(path, terms), terms, on_bad_row)
     )
 
 
@@ -127,16 +129,16 @@ def _metadata(path: Path) -> Mapping[bytes, bytes]:
     try:
         return pyarrow.parquet.read_schema(path).metadata or {}
     except (pyarrow.ArrowException, OSError) as error:
-        raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
+        raise SourceError(f"{path} is not a Parquet file, or is damaged: {error}") from error
 
 
 def _rows(path: Path, vocabulary: Vocabulary) -> Iterator[_Read | RowError]:
     return (
-        row if isinstance(row, RowError) else _attempt(row, vocabulary) for row in read_rows(path)
+        row if isinstance(row, RowError) else _read_row(row, vocabulary) for row in read_rows(path)
     )
 
 
-def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
+def _read_row(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
     doc_id = row.values.get("id")
     try:
         text = row.values.get("contents") or ""
@@ -150,35 +152,35 @@ def _attempt(row: Row, vocabulary: Vocabulary) -> _Read | RowError:
 
 
 def _metadata_of(row: Row) -> dict[str, JsonValue]:
-    """The metadata of a row; a passage has those of its document, whose id and characters join them.
+    """Return the metadata of a row; for a passage with the ``doc_id`` and ``span`` of the row.
 
     Raises:
-        DataError: the column is no JSON object.
+        DataError: the column ``metadata`` is not a JSON object.
     """
-    given = row.values.get("metadata")
+    value = row.values.get("metadata")
     try:
-        found = {} if given is None else json.loads(given) if isinstance(given, str) else given
+        metadata = {} if value is None else json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
         raise DataError(f"'metadata' must be a JSON object: {error}") from None
-    if not isinstance(found, Mapping):
-        raise DataError(f"'metadata' must be a JSON object, got {type(found).__name__}")
+    if not isinstance(metadata, Mapping):
+        raise DataError(f"'metadata' must be a JSON object, got {type(metadata).__name__}")
     passage = {
         name: row.values[name] for name in ("doc_id", "span") if row.values.get(name) is not None
     }
-    return {**passage, **found}
+    return {**passage, **metadata}
 
 
 def _vector(terms: object, weights: object, vocabulary: Vocabulary) -> dict[int, float]:
     if not isinstance(terms, list) or not isinstance(weights, list) or len(terms) != len(weights):
-        raise VectorError("'terms' and 'weights' must be lists, a weight for each term")
+        raise VectorError("'terms' and 'weights' must be lists of the same length")
     for term in terms:
         if not isinstance(term, int) or not 0 <= term < len(vocabulary):
             raise VectorError(
-                f"the term {term!r} is outside the vocabulary of {len(vocabulary)} tokens"
+                f"terms must be below the size of the vocabulary, {len(vocabulary)}, got {term!r}"
             )
     row = dict(zip(terms, weights, strict=True))
     if len(row) < len(terms):
-        twice = next(term for i, term in enumerate(terms) if term in terms[:i])
-        raise VectorError(f"the term {twice} is there twice: give each term one weight")
-    named = checked_weights({vocabulary.term(term): weight for term, weight in row.items()}, 1.0)
-    return dict(zip(row, named.values(), strict=True))
+        repeated = next(term for i, term in enumerate(terms) if term in terms[:i])
+        raise VectorError(f"the term {repeated} occurs twice: give each term one weight")
+    by_token = checked_weights({vocabulary.term(term): weight for term, weight in row.items()}, 1.0)
+    return dict(zip(row, by_token.values(), strict=True))

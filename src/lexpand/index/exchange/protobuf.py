@@ -1,8 +1,8 @@
-"""The tiny part of protobuf's wire format that CIFF needs: varints, and fields behind their tags.
+"""The part of protobuf's wire format that CIFF needs: varints and tagged fields.
 
-A varint holds 7 bits a byte, lowest first; bit 7 says that another byte follows. A tag is field
-number * 8 + wire type; type 0 is a varint, 1 are 8 bytes, 2 is a length and as many bytes, 5 are 4
-bytes.
+A varint holds 7 bits per byte, lowest first. Bit 7 marks that another byte follows. A tag is the
+field number * 8 + the wire type. Type 0 is a varint, 1 is 8 bytes, 2 is a length and that many
+bytes, and 5 is 4 bytes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 
-_LONGEST = 10
+_VARINT_BYTES = 10
 
 
 class WireError(Exception):
-    """The bytes are no such message.
+    """The bytes are not a valid message.
 
     Attributes:
-        offset: of the first byte that is wrong.
-        why: what is wrong with it.
+        offset: the offset of the fault in the file.
+        why: the fault.
     """
 
     def __init__(self, offset: int, why: str) -> None:
@@ -32,7 +32,7 @@ class WireError(Exception):
 
 
 def varint(value: int) -> bytes:
-    """One number, 0 or above, as a varint."""
+    """Encode a number >= 0 as a varint."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -42,20 +42,20 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, value: int | bytes) -> bytes:
-    """One field: a varint, or bytes behind their length."""
+    """Encode a field: a varint, or a length and bytes."""
     if isinstance(value, int):
         return varint(number << 3 | VARINT) + varint(value)
     return varint(number << 3 | BYTES) + varint(len(value)) + value
 
 
 def varint_lengths(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many bytes each number has as a varint, int64 [n]; numbers are from 0 to 2^62."""
+    """Return the encoded length of each number in bytes, int64 [n]; numbers are from 0 to 2^62."""
     borders = np.int64(1) << np.arange(7, 63, 7, dtype=np.int64)
     return np.searchsorted(borders, values, side="right").astype(np.int64) + 1
 
 
 def varints(values: NDArray[np.int64]) -> bytes:
-    """Many numbers, from 0 to 2^62, one behind the other."""
+    """Encode numbers from 0 to 2^62 as varints, in order."""
     lengths = varint_lengths(values)
     groups = np.arange(lengths.max(initial=1))
     parts = values[:, None] >> (7 * groups) & 0x7F
@@ -65,15 +65,20 @@ def varints(values: NDArray[np.int64]) -> bytes:
 
 
 def read_varint(data: bytes, place: int, base: int = 0) -> tuple[int, int]:
-    """A varint and the place behind it; ``base`` is where the data begins in its file.
+    """Decode a varint; return it with the position after it.
+
+    Args:
+        data: the bytes.
+        place: the position of the varint.
+        base: the offset of the data in the file, for errors.
 
     Raises:
-        WireError: it is cut short, or has more than 10 bytes or 64 bits.
+        WireError: the varint is truncated, or has more than 10 bytes or 64 bits.
     """
     value = 0
-    for i in range(_LONGEST):
+    for i in range(_VARINT_BYTES):
         if place + i >= len(data):
-            raise WireError(base + len(data), "a number is cut short")
+            raise WireError(base + len(data), "a number is truncated")
         byte = data[place + i]
         value |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:
@@ -84,29 +89,37 @@ def read_varint(data: bytes, place: int, base: int = 0) -> tuple[int, int]:
 
 
 def read_varints(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """The numbers of bytes that are varints alone, and the length of each, int64 [n]; None where they are not."""
+    """Decode bytes that consist of varints only.
+
+    Returns:
+        The numbers and their lengths in bytes, both int64 [n]; None if the bytes are not varints
+        of at most 9 bytes.
+    """
     raw = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(raw < 0x80)
     if not len(raw) or not len(ends) or ends[-1] != len(raw) - 1:
         return None
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
-    if lengths.max() >= _LONGEST:
+    if lengths.max() >= _VARINT_BYTES:
         return None
     shifts = 7 * (np.arange(len(raw)) - np.repeat(starts, lengths))
     return np.add.reduceat((raw & 0x7F).astype(np.int64) << shifts, starts), lengths
 
 
 def read_field(data: bytes, place: int, base: int = 0) -> tuple[int, int | bytes, int]:
-    """The number of a field, its value (bytes for all types but varints) and the place behind it.
+    """Decode a field.
+
+    Returns:
+        The field number, the value (bytes except for a varint), and the position after the field.
 
     Raises:
-        WireError: it is cut short, or of a type that there is not.
+        WireError: the field is truncated, or its number or wire type is invalid.
     """
     tag, value_at = read_varint(data, place, base)
     number, kind = tag >> 3, tag & 7
     if not number:
-        raise WireError(base + place, "a field has the number 0")
+        raise WireError(base + place, "the number of a field must be >= 1, got 0")
     if kind == VARINT:
         value, end = read_varint(data, value_at, base)
         return number, value, end
@@ -115,21 +128,20 @@ def read_field(data: bytes, place: int, base: int = 0) -> tuple[int, int | bytes
     elif kind in (EIGHT, FOUR):
         size = 8 if kind == EIGHT else 4
     else:
-        raise WireError(
-            base + place, f"a field has the wire type {kind}, which is none of 0, 1, 2, 5"
-        )
+        raise WireError(base + place, f"the wire type of a field must be 0, 1, 2 or 5, got {kind}")
     if value_at + size > len(data):
         raise WireError(
-            base + value_at, f"a field of {size} bytes where {len(data) - value_at} are left"
+            base + value_at,
+            f"a field should have {size} bytes, but only {len(data) - value_at} are left",
         )
     return number, data[value_at : value_at + size], value_at + size
 
 
 def read_fields(data: bytes, base: int = 0) -> Iterator[tuple[int, int | bytes, int]]:
-    """Each field's number, value and the place where it begins.
+    """Yield the number, value and start position of each field.
 
     Raises:
-        WireError: as `read_field`.
+        WireError: see `read_field`.
     """
     place = 0
     while place < len(data):

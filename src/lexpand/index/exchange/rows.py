@@ -1,4 +1,4 @@
-"""What a file has a row for: a document, or a passage of one that is in chunks."""
+"""The rows of an exported file: one per document, or one per passage."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class FileRow(NamedTuple):
     """A row of a file, without its vector.
 
     Attributes:
-        row_id: the document's id; of one of several passages ``doc_id#n``, n from 0.
-        contents: the text that the vector is of; of a whole document its title and text.
-        metadata: the document's.
-        doc_id: the document's id, in a file of passages; None in a file of whole documents.
-        span: the characters of `Document.full_text` that ``contents`` are, in a file of passages.
+        row_id: the id of the document, or ``doc_id#n`` for one of several passages, n from 0.
+        contents: the text of the vector; for a whole document its title and text.
+        metadata: the metadata of the document.
+        doc_id: the id of the document in a file of passages; None in a file of documents.
+        span: the (first, end) characters of ``contents`` in `Document.full_text`, in a file of
+            passages; None in a file of documents.
     """
 
     row_id: str
@@ -30,7 +31,7 @@ class FileRow(NamedTuple):
 
     @property
     def metadata_json(self) -> str | None:
-        """The metadata as JSON; None where there are none."""
+        """The metadata as JSON; None if there are none."""
         return json.dumps(self.metadata, ensure_ascii=False) if self.metadata else None
 
 
@@ -39,38 +40,42 @@ RowBatch: TypeAlias = tuple[list[FileRow], SparseVectors]
 
 
 def document_rows(batches: Iterable[tuple[list[Document], SparseVectors]]) -> Iterator[RowBatch]:
-    """A row a document."""
+    """Yield a row per document."""
     for documents, vectors in batches:
-        yield (
-            [
-                FileRow(document.doc_id, document.full_text, document.metadata)
-                for document in documents
-            ],
-            vectors,
-        )
+        rows = [
+            FileRow(document.doc_id, document.full_text, document.metadata)
+            for document in documents
+        ]
+        yield rows, vectors
 
 
 def index_rows(index: Index) -> Iterator[RowBatch]:
-    """A row a document of an index, or where any is in chunks, a row a passage; in order of adding."""
+    """Yield the rows of an index in order of insertion.
+
+    There is one row per document, or one per passage if any document is in chunks.
+    """
     in_passages = index.has_chunks
     for batch in index.stored_passages():
-        yield _passages(index, batch) if in_passages else _wholes(batch), batch.vectors
+        rows = _passage_rows(index, batch) if in_passages else _whole_rows(batch)
+        yield rows, batch.vectors
 
 
-def _wholes(batch: StoredBatch) -> list[FileRow]:
+def _whole_rows(batch: StoredBatch) -> list[FileRow]:
     return [
         FileRow(document.doc_id, document.full_text, document.metadata)
         for document, _ in batch.passages
     ]
 
 
-def _passages(index: Index, batch: StoredBatch) -> list[FileRow]:
+def _passage_rows(index: Index, batch: StoredBatch) -> list[FileRow]:
     names = [
         document.doc_id if number is None else f"{document.doc_id}#{number}"
         for (document, _), number in zip(batch.passages, batch.chunks, strict=True)
     ]
-    made = [name for name, number in zip(names, batch.chunks, strict=True) if number is not None]
-    taken = index.documents_by_id(made)
+    passage_ids = [
+        name for name, number in zip(names, batch.chunks, strict=True) if number is not None
+    ]
+    taken = index.documents_by_id(passage_ids)
     return [
         FileRow(
             name if number is None or name not in taken else f"{document.doc_id}##{number}",

@@ -1,4 +1,4 @@
-"""What each format is read as: a vocabulary, and chunks of documents with vectors over it."""
+"""The common form that every format is read as: a vocabulary, and chunks of documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lexpand.errors import DataError, LexpandError, RowError, SourceError, Vecto
 OnBadRow: TypeAlias = Callable[[RowError], None]
 
 ROWS = 1024
-"""Documents of a chunk."""
+"""The number of documents in a chunk."""
 
 _Row: TypeAlias = tuple[Document, dict[int, float]]
 
@@ -25,17 +25,19 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Chunk(NamedTuple):
-    """Documents, whose ``source`` is their place in the file, and their vectors, one row each."""
+    """Documents with their vectors, one row each; ``source`` of a document is its place."""
 
     documents: list[Document]
     vectors: SparseVectors
 
 
 def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
-    """What `DocumentEncoding.to_dict` gave, read from a file; None of None, which a file of others has.
+    """Read the result of `DocumentEncoding.to_dict` from a file.
+
+    Files of other programs have None instead, for which the result is None.
 
     Raises:
-        SourceError: it is nothing of the kind.
+        SourceError: the value is not such a result.
     """
     if value is None:
         return None
@@ -43,19 +45,20 @@ def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
         return DocumentEncoding.from_dict(cast("dict[str, Any]", value))
     except (LexpandError, TypeError, ValueError) as error:
         raise SourceError(
-            f"{path}: how its documents were encoded cannot be read ({error}): write it again"
+            f"{path}: the record of how its documents were encoded is invalid ({error}):"
+            " write the file again"
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of vectors, opened.
+    """An open file of vectors.
 
     Attributes:
-        vocabulary: the terms that its vectors are over.
-        model: the model that made them, where the file says so.
-        encoding: how it encoded the documents, where the file says so.
-        read: reads the file from its beginning; bad rows go to the function that it is given.
+        vocabulary: the terms of the vectors.
+        model: the model of the vectors; None if the file does not record it.
+        encoding: how the documents were encoded; None if the file does not record it.
+        read: reads the file from its beginning, and passes bad rows to a function.
     """
 
     vocabulary: Vocabulary
@@ -64,7 +67,7 @@ class Source:
     read: Callable[[OnBadRow], Iterator[Chunk]]
 
     def chunks(self, on_bad_row: OnBadRow) -> Iterator[Chunk]:
-        """The chunks, without rows whose id came before; chunks of no rows are left out."""
+        """Yield the non-empty chunks, without rows that repeat an id."""
         seen: set[str] = set()
         for documents, vectors in self.read(on_bad_row):
             kept = [
@@ -86,7 +89,10 @@ def _without_bad(rows: Iterable[_Row | RowError], on_bad_row: OnBadRow) -> Itera
 
 def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
     if document.doc_id in seen:
-        reason = "the id came before in this file: the first row is kept; give each document one id"
+        reason = (
+            "the id must be unique in this file, and an earlier row with it was kept:"
+            " give each document its own id"
+        )
         on_bad_row(RowError(document.source, reason, document.doc_id))
         return False
     seen.add(document.doc_id)
@@ -96,7 +102,7 @@ def _is_first(document: Document, seen: set[str], on_bad_row: OnBadRow) -> bool:
 def chunked(
     rows: Iterable[_Row | RowError], vocabulary: Vocabulary, on_bad_row: OnBadRow
 ) -> Iterator[Chunk]:
-    """Chunks of `ROWS` documents with their weights by term; bad rows are handed on."""
+    """Yield chunks of `ROWS` documents; pass bad rows to ``on_bad_row``."""
     good = _without_bad(rows, on_bad_row)
     while found := list(islice(good, ROWS)):
         documents, weights = zip(*found, strict=True)
@@ -104,14 +110,16 @@ def chunked(
 
 
 def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]:
-    """The weights of one row, divided by the scale.
+    """Return the weights of one row, divided by the scale.
 
     Raises:
-        VectorError: one is no number, negative, not finite or beyond float32, or there are more
-            than 2^16.
+        VectorError: a weight is not a number, is negative, or is outside float32, or the row has
+            more than 2^16 weights.
     """
     if len(row) > TERMS_LIMIT:
-        raise VectorError(f"the vector has {len(row)} terms; the limit is {TERMS_LIMIT}: prune it")
+        raise VectorError(
+            f"the vector must have at most {TERMS_LIMIT} terms, got {len(row)}: prune it"
+        )
     weights = {}
     for term, value in row.items():
         if (
@@ -120,30 +128,31 @@ def checked_weights(row: Mapping[str, object], scale: float) -> dict[str, float]
             or not 0 <= value <= _LARGEST
         ):
             raise VectorError(
-                f"the term {term!r} has the weight {_shown(value)}: it must be a number, finite and at least 0"
+                f"the weight of the term {term!r} must be a finite number >= 0, got {_shown(value)}"
             )
         weights[term] = value / scale
         if weights[term] > _LARGEST:
             raise VectorError(
-                f"the term {term!r} has the weight {value} / {scale}, which is beyond float32"
+                f"the weight of the term {term!r} is too large for a float32, got {value} / {scale}"
             )
         if weights[term] > 0 and not np.float32(weights[term]):
             raise VectorError(
-                f"the term {term!r} has the weight {_shown(value)}: too small for a float32; drop the term"
+                f"the weight of the term {term!r} is too small for a float32,"
+                f" got {_shown(value)}: drop the term"
             )
     return weights
 
 
 def check_scale(scale: float | None, default: float = 1.0) -> float:
-    """The scale, or the default where there is none.
+    """Return the scale, or the default if it is None.
 
     Raises:
-        DataError: it is not finite and above 0.
+        DataError: the scale is not finite, or not above 0.
     """
     if scale is None:
         return default
     if not 0 < scale <= _LARGEST:
-        raise DataError(f"scale is {scale}: it must be finite and above 0")
+        raise DataError(f"scale must be finite and > 0, got {scale}")
     return scale
 
 

@@ -1,10 +1,10 @@
-"""Which documents may be found? Conditions on their metadata, as a mapping, as a text, and as a tree.
+"""Filters: conditions on the metadata of documents, as a mapping, a text or an expression tree.
 
-`matches` defines what they mean; `matching_rows` finds the documents by SQL. docs/filters.md is the
-page for users.
+`matches` is the reference implementation, and `matching_rows` finds documents by SQL.
+docs/filters.md is the page for users.
 
-The room is not for arrays: `lexpand.index.columns` answers the same for declared fields, over a
-segment's passages.
+`lexpand.index.columns` evaluates filters over declared fields, as arrays over the passages of a
+segment.
 """
 
 from lexpand.index.filters.expression import (
@@ -23,9 +23,9 @@ from lexpand.index.filters.expression import (
     any_of,
     fields_of,
 )
-from lexpand.index.filters.given import Filter, parse_filter
 from lexpand.index.filters.mapping import parse_mapping
 from lexpand.index.filters.names import format_field, parse_field
+from lexpand.index.filters.parsing import Filter, parse_filter
 from lexpand.index.filters.reference import matches
 from lexpand.index.filters.sql import matching_rows, to_sql
 from lexpand.index.filters.text import parse_text

@@ -1,4 +1,4 @@
-"""A filter as a tree: conditions on fields, joined by and, or, not. docs/filters.md says what each means."""
+"""Filters as expression trees: conditions on fields, joined by and, or, not (docs/filters.md)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from lexpand.index.filters.tokens import looks_like_number
 from lexpand.index.filters.values import Scalar, check_value, format_value, kind_of
 
 DEPTH = 64
-"""The deepest nesting of and, or, not (and of parentheses, as a text writes them)."""
+"""The largest depth of nested and, or, not, and of parentheses in a text."""
 
 CONDITIONS = 1024
-"""The most conditions of a filter; one ``in`` is one, however many values it names."""
+"""The largest number of conditions in a filter; an ``in`` with any number of values is one."""
 
 
 class Expression:
-    """A filter: immutable, hashable, equal to every expression of the same canonical text.
+    """A filter, immutable and hashable.
 
-    `str` gives that text, which `parse_text` reads back.
+    Expressions are equal if their canonical texts are. `str` returns that text, and `parse_text`
+    reads it back.
     """
 
     @cached_property
@@ -32,12 +33,12 @@ class Expression:
 
     @cached_property
     def depth(self) -> int:
-        """How deep and, or, not are nested; 0 for a condition."""
+        """The depth of nested and, or, not; 0 for a condition."""
         return 0
 
     @property
     def conditions(self) -> Iterator[Condition]:
-        """Every condition in it."""
+        """All conditions of the filter."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -52,33 +53,36 @@ class Expression:
 
 @dataclass(frozen=True, eq=False)
 class Condition(Expression):
-    """What one field must fulfill.
+    """A condition on one field.
 
     Attributes:
-        field: the keys that lead to it.
+        field: the keys that lead to the field.
     """
 
     field: Path
 
     @property
     def name(self) -> str:
-        """The field's name as a text writes it."""
+        """The canonical name of the field."""
         return format_field(self.field)
 
     @property
     def conditions(self) -> Iterator[Condition]:
-        """This one."""
+        """This condition."""
         yield self
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of value that it compares with: ``boolean``, ``number``, ``string``; none for `Exists`."""
+        """The kinds of its values (``boolean``, ``number``, ``string``); empty for `Exists`."""
         return frozenset()
 
     def _formatted(self, value: Scalar) -> str:
-        """A value right of the field; in single quotes where the field's name could be taken for the value."""
-        confusing = len(self.field) == 1 and looks_like_number(self.field[0])
-        return quote_single(value) if confusing and isinstance(value, str) else format_value(value)
+        """Return the text of a value on the right side of the field.
+
+        A string is in single quotes if the field name looks like a value.
+        """
+        ambiguous = len(self.field) == 1 and looks_like_number(self.field[0])
+        return quote_single(value) if ambiguous and isinstance(value, str) else format_value(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +100,10 @@ class OneOf(Condition):
     """The field equals one of these values.
 
     Attributes:
-        values: at least one; kept in the order of their text, each once.
+        values: the distinct values, at least one, in the order of their texts.
 
     Raises:
-        FilterError: there is none, or one cannot be compared.
+        FilterError: there is no value, or a value is invalid.
     """
 
     values: tuple[Scalar, ...]
@@ -107,7 +111,7 @@ class OneOf(Condition):
     def __post_init__(self) -> None:
         if not self.values:
             raise FilterError(
-                f"{self.name} in an empty list matches nothing: name a value, or leave it out"
+                f"{self.name} in an empty list matches nothing: add a value, or leave it out"
             )
         by_text = {
             format_value(value): value
@@ -129,7 +133,7 @@ class OneOf(Condition):
 
 
 class Bound(NamedTuple):
-    """One end of a range; an inclusive one belongs to it."""
+    """One end of a range, which is in the range if inclusive."""
 
     value: int | float | str
     inclusive: bool
@@ -137,13 +141,14 @@ class Bound(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Range(Condition):
-    """The field lies between two bounds, both numbers or both strings, or on one side of one.
+    """The field is in a range of numbers or strings, with one bound or two.
 
     Attributes:
-        lower, upper: at least one of them.
+        lower: the lower bound; None for no limit.
+        upper: the upper bound; None for no limit.
 
     Raises:
-        FilterError: there is none, they are of two types, or one has no order.
+        FilterError: there is no bound, the bounds are of two types, or one is a boolean.
     """
 
     lower: Bound | None = None
@@ -163,18 +168,18 @@ class Range(Condition):
         value = check_value(bound.value, self.name)
         if isinstance(value, bool):
             raise FilterError(
-                f"{self.name} is compared with {value}, which has no order: ask for equality"
+                f"{self.name} is compared with {value}, which has no order: test for equality"
             )
         return Bound(value, bool(bound.inclusive))
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The one kind of its bounds."""
+        """The kind of its bounds."""
         return frozenset(str(kind_of(bound.value)) for bound in self.bounds)
 
     @property
     def bounds(self) -> list[Bound]:
-        """The bounds that there are: one or two."""
+        """The existing bounds, one or two."""
         return [bound for bound in (self.lower, self.upper) if bound is not None]
 
     @cached_property
@@ -209,38 +214,44 @@ class _Joined(Expression):
 
     @cached_property
     def depth(self) -> int:
-        """How deep and, or, not are nested."""
+        """The depth of nested and, or, not."""
         return 1 + max(part.depth for part in self.parts)
 
     @property
     def conditions(self) -> Iterator[Condition]:
-        """Every condition in it."""
+        """All conditions of the filter."""
         for part in self.parts:
             yield from part.conditions
 
 
 class And(_Joined):
-    """Every part matches; `all_of` makes it, with two parts or more, none of them an `And`, in order of their text."""
+    """Every part matches. Made by `all_of`, with two or more parts in order of their texts.
+
+    No part is itself an `And`.
+    """
 
 
 class Or(_Joined):
-    """At least one part matches; `any_of` makes it as `all_of` makes an `And`."""
+    """At least one part matches. Made by `any_of`, with two or more parts in order of their texts.
+
+    No part is itself an `Or`.
+    """
 
 
 def all_of(parts: Iterable[Expression]) -> Expression:
-    """Every part matches.
+    """Return the filter that matches if every part does.
 
     Raises:
-        FilterError: there is no part, or the limits of nesting or of conditions are broken.
+        FilterError: there is no part, or the filter exceeds `DEPTH` or `CONDITIONS`.
     """
     return _join(And, parts)
 
 
 def any_of(parts: Iterable[Expression]) -> Expression:
-    """At least one part matches.
+    """Return the filter that matches if at least one part does.
 
     Raises:
-        FilterError: as in `all_of`.
+        FilterError: see `all_of`.
     """
     return _join(Or, parts)
 
@@ -248,7 +259,9 @@ def any_of(parts: Iterable[Expression]) -> Expression:
 def _join(kind: type[And] | type[Or], parts: Iterable[Expression]) -> Expression:
     flat = {inner for part in parts for inner in (part.parts if isinstance(part, kind) else [part])}
     if not flat:
-        raise FilterError(f"{kind.__name__.lower()!r} joins nothing: leave it out")
+        raise FilterError(
+            f"{kind.__name__.lower()!r} must have at least one part, got none: leave it out"
+        )
     ordered = tuple(sorted(flat, key=str))
     return ordered[0] if len(ordered) == 1 else kind(ordered)
 
@@ -269,24 +282,24 @@ class Not(Expression):
 
     @cached_property
     def depth(self) -> int:
-        """How deep and, or, not are nested."""
+        """The depth of nested and, or, not."""
         return 1 + self.part.depth
 
     @property
     def conditions(self) -> Iterator[Condition]:
-        """Every condition in it."""
+        """All conditions of the filter."""
         return self.part.conditions
 
 
 def fields_of(expression: Expression) -> frozenset[Path]:
-    """The fields that a filter asks for, each as its keys; `format_field` gives their names."""
+    """Return the fields of a filter as keys, of which `format_field` makes names."""
     return frozenset(condition.field for condition in expression.conditions)
 
 
 def _within(outer: type[Expression], part: Expression) -> str:
-    """The text of a part, in parentheses where it binds more loosely than what surrounds it."""
-    loose = isinstance(part, Or) or (isinstance(part, And) and outer is Not)
-    return f"({part})" if loose else str(part)
+    """Return the text of a part, in parentheses if it binds less tightly than ``outer``."""
+    binds_less = isinstance(part, Or) or (isinstance(part, And) and outer is Not)
+    return f"({part})" if binds_less else str(part)
 
 
 def _check_limits(expression: Expression) -> None:
@@ -294,5 +307,5 @@ def _check_limits(expression: Expression) -> None:
         raise FilterError(f"a filter is nested deeper than {DEPTH} levels: flatten it")
     if sum(1 for _ in expression.conditions) > CONDITIONS:
         raise FilterError(
-            f"a filter has more than {CONDITIONS} conditions: join values of one field by 'in'"
+            f"a filter has more than {CONDITIONS} conditions: combine the values of a field by 'in'"
         )

@@ -1,4 +1,4 @@
-"""Ranges of exact numbers as closed intervals of what an array holds: int64 or float64."""
+"""Ranges of exact numbers as closed intervals of int64 or float64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INT64 = (-(2**63), 2**63 - 1)
 
 
 def integer_interval(condition: Range) -> tuple[int, int]:
-    """The first and the last int64 in a range of numbers; 1 and 0 where there is none."""
+    """Return the first and last int64 in a range of numbers; (1, 0) if the range has none."""
     first, last = INT64
     if condition.lower is not None:
         value, inclusive = as_number(condition.lower.value), condition.lower.inclusive
@@ -23,7 +23,10 @@ def integer_interval(condition: Range) -> tuple[int, int]:
 
 
 def float_interval(condition: Range) -> tuple[float, float]:
-    """The first and the last float64 in a range of numbers; infinite where a bound is missing or beyond them."""
+    """Return the first and last float64 in a range of numbers.
+
+    An end is infinite if the bound is missing or beyond float64.
+    """
     first, last = -math.inf, math.inf
     if condition.lower is not None:
         value, inclusive = as_number(condition.lower.value), condition.lower.inclusive
@@ -39,7 +42,7 @@ def float_interval(condition: Range) -> tuple[float, float]:
 
 
 def nearest_float(value: int | float) -> float:
-    """The float64 nearest to a number; infinite where the number is beyond them."""
+    """Return the float64 nearest to a number; infinite if the number is beyond float64."""
     try:
         return float(value)
     except OverflowError:
@@ -47,6 +50,6 @@ def nearest_float(value: int | float) -> float:
 
 
 def as_number(value: int | float | str) -> int | float:
-    """A bound's value, where the range is one of numbers."""
+    """Return the value of a bound, which must be a number."""
     assert not isinstance(value, str)
     return value

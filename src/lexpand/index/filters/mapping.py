@@ -1,4 +1,4 @@
-"""A filter from a Python mapping: ``{"year": {"gte": 2020}, "or": [{"lang": "en"}, {"lang": "fr"}]}``."""
+"""The parser of filters as mappings: ``{"year": {"gte": 2020}, "or": [{"a": 1}, {"b": 2}]}``."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ _UPPER = {"lt": False, "lte": True}
 
 
 def parse_mapping(given: Mapping[str, object]) -> Expression:
-    """The filter that a mapping says; docs/filters.md has the operators. A ``$`` before one is allowed.
+    """Parse a filter from a mapping.
+
+    docs/filters.md lists the operators. A ``$`` before an operator is allowed.
 
     Raises:
-        FilterError: it has an unknown operator, a value of a wrong type, is empty or nested too
-            deep.
+        FilterError: the mapping is empty or nested too deeply, or has an unknown operator or a
+            value of a wrong type.
     """
     return _all(given, 0)
 
 
-def _all(given: object, depth: int) -> Expression:
+def _all(mapping: object, depth: int) -> Expression:
     if depth > DEPTH:
         raise FilterError(f"a filter is nested deeper than {DEPTH} levels: flatten it")
-    entries = _entries(given, "a filter").items()
+    entries = _entries(mapping, "a filter").items()
     return all_of([_entry(key, condition, depth) for key, condition in entries])
 
 
-def _entries(given: object, what: str) -> Mapping[str, object]:
-    if not isinstance(given, Mapping) or not given:
-        raise FilterError(f"{what} is {shown(given)}: it must be a mapping that is not empty")
-    for key in given:
+def _entries(mapping: object, what: str) -> Mapping[str, object]:
+    if not isinstance(mapping, Mapping) or not mapping:
+        raise FilterError(f"{what} must be a non-empty mapping, got {shown(mapping)}")
+    for key in mapping:
         if not isinstance(key, str):
-            raise FilterError(f"{what} has the key {shown(key)}: keys must be strings")
-    return given
+            raise FilterError(f"the keys of {what} must be strings, got {shown(key)}")
+    return mapping
 
 
 def _entry(key: str, condition: object, depth: int) -> Expression:
@@ -55,9 +57,7 @@ def _entry(key: str, condition: object, depth: int) -> Expression:
             return Not(_all(condition, depth + 1))
         case "and" | "or" as word:
             if not isinstance(condition, list | tuple):
-                raise FilterError(
-                    f"{key!r} has {shown(condition)}: it must have a list of mappings"
-                )
+                raise FilterError(f"{key!r} must have a list of mappings, got {shown(condition)}")
             join = all_of if word == "and" else any_of
             return join([_all(part, depth + 1) for part in condition])
     return _condition(parse_field(key), condition)
@@ -67,36 +67,44 @@ def _condition(field: Path, condition: object) -> Expression:
     name = format_field(field)
     if isinstance(condition, list | tuple):
         raise FilterError(
-            f"{name} is compared with a list: write {{'in': [...]}} for any of its values"
+            f"{name} cannot be compared with a list: write {{'in': [...]}} to match any of its"
+            " values"
         )
     if not isinstance(condition, Mapping):
         return _equal(field, condition)
     entries = _entries(condition, f"the condition on {name}")
-    asked = {word.removeprefix("$"): value for word, value in entries.items()}
-    if len(asked) < len(entries):
+    operators = {word.removeprefix("$"): value for word, value in entries.items()}
+    if len(operators) < len(entries):
         raise FilterError(
-            f"{name} has an operator both with and without $: {', '.join(sorted(entries))}"
+            f"{name} has an operator both with and without $ ({', '.join(sorted(entries))}):"
+            " leave one out"
         )
-    if unknown := sorted(asked.keys() - _OPERATORS.keys() - _LOWER.keys() - _UPPER.keys()):
+    if unknown := sorted(operators.keys() - _OPERATORS.keys() - _LOWER.keys() - _UPPER.keys()):
         known = ", ".join([*_LOWER, *_UPPER, *_OPERATORS])
-        raise FilterError(f"{name} has the operator {unknown[0]!r}: the operators are {known}")
-    parts = [_OPERATORS[word](field, value) for word, value in asked.items() if word in _OPERATORS]
-    if not asked.keys() <= _OPERATORS.keys():
-        parts.append(Range(field, _bound(name, asked, _LOWER), _bound(name, asked, _UPPER)))
+        raise FilterError(f"the operator on {name} must be one of {known}, got {unknown[0]!r}")
+    parts = [
+        _OPERATORS[word](field, value) for word, value in operators.items() if word in _OPERATORS
+    ]
+    if not operators.keys() <= _OPERATORS.keys():
+        parts.append(Range(field, _bound(name, operators, _LOWER), _bound(name, operators, _UPPER)))
     return all_of(parts)
 
 
-def _bound(name: str, asked: Mapping[str, object], signs: Mapping[str, bool]) -> Bound | None:
-    there = [word for word in signs if word in asked]
-    if len(there) == 2:
-        raise FilterError(f"{name} has both {there[0]!r} and {there[1]!r}: one of them says it")
-    return Bound(asked[there[0]], signs[there[0]]) if there else None  # type: ignore[arg-type]  # Range checks it
+def _bound(name: str, operators: Mapping[str, object], ends: Mapping[str, bool]) -> Bound | None:
+    present = [word for word in ends if word in operators]
+    if not present:
+        return None
+    if len(present) == 2:
+        raise FilterError(f"{name} has both {present[0]!r} and {present[1]!r}: leave one out")
+    word = present[0]
+    return Bound(operators[word], ends[word])  # type: ignore[arg-type]  # Range checks it
 
 
 def _one_of(field: Path, values: object) -> Expression:
     if not isinstance(values, list | tuple | set | frozenset):
         raise FilterError(
-            f"{format_field(field)} is in {shown(values)}: it must be a list of values"
+            f"{format_field(field)} must be compared with a list of values by 'in' and 'nin',"
+            f" got {shown(values)}"
         )
     return OneOf(field, tuple(values))
 
@@ -105,12 +113,12 @@ def _equal(field: Path, value: object) -> Expression:
     return OneOf(field, (value,))  # type: ignore[arg-type]  # OneOf checks it
 
 
-def _exists(field: Path, wanted: object) -> Expression:
-    if not isinstance(wanted, bool):
+def _exists(field: Path, exists: object) -> Expression:
+    if not isinstance(exists, bool):
         raise FilterError(
-            f"{format_field(field)} exists: {shown(wanted)}: it must be True or False"
+            f"'exists' of {format_field(field)} must be True or False, got {shown(exists)}"
         )
-    return Exists(field) if wanted else Not(Exists(field))
+    return Exists(field) if exists else Not(Exists(field))
 
 
 _OPERATORS: Mapping[str, Callable[[Path, object], Expression]] = {

@@ -1,4 +1,4 @@
-"""Names of metadata fields, and how words are quoted. docs/filters.md is the specification."""
+"""Names of metadata fields, and quoting of words. docs/filters.md is the specification."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lexpand.data.documents import check_text
 from lexpand.errors import DataError, FilterError
 
 Path: TypeAlias = tuple[str, ...]
-"""The keys that lead to a field, the outermost first."""
+"""The keys that lead to a field, outermost first."""
 
 KEYWORDS = frozenset({"and", "or", "not", "in", "exists", "true", "false", "null"})
-"""Words that a filter's text reads as its own, in upper or lower case, unless they are quoted."""
+"""The reserved words of filter texts, in upper or lower case; quoted, they are ordinary words."""
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
-"""A regular expression of one quoted word."""
+"""A regular expression for a word in double quotes."""
 
 SINGLE_QUOTED = r"'(?:[^'\\]|\\.|'')*'"
-"""One string in single quotes, in which an apostrophe is doubled or escaped."""
+"""A regular expression for a string in single quotes; apostrophes in it are doubled or escaped."""
 
 _ESCAPED = re.compile(r"\\.|''|\"", re.DOTALL)
 _IN_JSON = {"\\'": "'", "''": "'", '"': '\\"'}
@@ -29,13 +29,13 @@ _JSON = json.JSONDecoder(strict=False)
 
 
 def parse_field(name: str) -> Path:
-    r"""The keys of a field's name: ``author.name`` is two, ``"a.b"`` in quotes one.
+    r"""Return the keys in a field name: ``author.name`` has two, the quoted ``"a.b"`` has one.
 
-    Within quotes, a backslash means what it means in JSON.
+    Escapes in a quoted key are those of JSON.
 
     Raises:
-        FilterError: a key is empty without being quoted, a quote is not closed, or the name is no
-            UTF-8.
+        FilterError: an unquoted key is empty, a quote is not closed, or the name cannot be encoded
+            in UTF-8.
     """
     try:
         check_text(name, "the name of a field")
@@ -52,26 +52,31 @@ def parse_field(name: str) -> Path:
             break
         place += 1
     raise FilterError(
-        f'{name!r} names no field: write keys with dots between, and an odd key in quotes: author."a.b"'
+        f"{name!r} is not a valid field name: separate keys by dots, and put a key with a dot or a"
+        ' quote in double quotes, as in author."a.b"'
     )
 
 
 def format_field(path: Path) -> str:
-    """The one name that `parse_field` and a filter's text read as these keys."""
+    """Return the canonical name of a field, which `parse_field` reads back as the same keys."""
     return ".".join(quote(key) for key in path)
 
 
 def quote(word: str) -> str:
-    """The word, in quotes unless it is a plain one: letters, digits, ``_`` and ``-``, no digit first, no keyword."""
+    """Return the word, in double quotes unless it is plain.
+
+    A plain word has letters, digits, ``_`` and ``-``, does not begin with a digit, and is not a
+    keyword.
+    """
     plain = _PLAIN.fullmatch(word) and word.casefold() not in KEYWORDS
     return word if plain else json.dumps(word, ensure_ascii=False)
 
 
 def unquote_single(quoted: str) -> str:
-    """The string in single quotes.
+    """Return the string that a single-quoted text stands for.
 
     Raises:
-        FilterError: as `unquote` does.
+        FilterError: see `unquote`.
     """
     return unquote(
         f'"{_ESCAPED.sub(lambda found: _IN_JSON.get(found[0], found[0]), quoted[1:-1])}"'
@@ -79,18 +84,18 @@ def unquote_single(quoted: str) -> str:
 
 
 def quote_single(value: str) -> str:
-    """The string in single quotes, which no field's name is written in."""
+    """Return the string in single quotes, which field names never have."""
     body = json.dumps(value, ensure_ascii=False)[1:-1]
     return "'" + body.replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def unquote(quoted: str) -> str:
-    """What a quoted word says.
+    """Return the word that a double-quoted text stands for.
 
     Raises:
-        FilterError: an escape is none of JSON's, or makes what UTF-8 cannot hold.
+        FilterError: an escape is not one of JSON's, or the word cannot be encoded in UTF-8.
     """
     try:
         return check_text(_JSON.decode(quoted), quoted)
     except (DataError, json.JSONDecodeError) as error:
-        raise FilterError(f"{quoted} cannot be read ({error}): escapes are those of JSON") from None
+        raise FilterError(f"{quoted} cannot be read ({error}): use the escapes of JSON") from None

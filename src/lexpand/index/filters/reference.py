@@ -1,4 +1,4 @@
-"""The definition of a match, in plain Python: the slow twin of columns and SQL."""
+"""The definition of a match: the reference implementation for columns and SQL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lexpand.index.filters.values import kind_of, values_at
 
 
 def matches(expression: Expression, metadata: Mapping[str, JsonValue]) -> bool:
-    """Whether a document with this metadata matches."""
+    """Return whether a document with this metadata matches."""
     if isinstance(expression, And):
         return all(matches(part, metadata) for part in expression.parts)
     if isinstance(expression, Or):
@@ -27,21 +27,24 @@ def matches(expression: Expression, metadata: Mapping[str, JsonValue]) -> bool:
     if isinstance(expression, Not):
         return not matches(expression.part, metadata)
     assert isinstance(expression, Condition)
-    return any(_fulfills(expression, value) for value in values_at(metadata, expression.field))
+    return any(_satisfies(expression, value) for value in values_at(metadata, expression.field))
 
 
-def _fulfills(condition: Condition, value: JsonValue) -> bool:
-    """Whether one value, which is not null, fulfills a condition. Python compares integers with floats exactly."""
+def _satisfies(condition: Condition, value: JsonValue) -> bool:
+    """Return whether a value, which is not null, satisfies a condition.
+
+    Python compares integers with floats by their exact values.
+    """
     if isinstance(condition, OneOf):
         return any(
-            kind_of(wanted) == kind_of(value) and wanted == value for wanted in condition.values
+            kind_of(target) == kind_of(value) and target == value for target in condition.values
         )
     return isinstance(condition, Exists) or (
-        isinstance(condition, Range) and _lies_in(value, condition)
+        isinstance(condition, Range) and _in_range(value, condition)
     )
 
 
-def _lies_in(value: JsonValue, condition: Range) -> bool:
+def _in_range(value: JsonValue, condition: Range) -> bool:
     lower, upper = condition.lower, condition.upper
     if kind_of(value) != kind_of(condition.bounds[0].value):
         return False

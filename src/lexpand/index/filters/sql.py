@@ -1,8 +1,8 @@
-"""Conditions on fields that are no columns, answered by SQLite from the JSON of the catalog.
+"""Filters by SQL over the JSON metadata in the catalog, for fields that are not columns.
 
-Where SQLite reads JSON otherwise than Python (integers beyond 64 bits, the last bit of a float, NUL
-in a string), the verdict is NULL: SQL's own logic of three values carries it through and, or, not,
-and the twin judges those documents.
+SQLite reads some JSON differently from Python: integers beyond 64 bits, the last bit of a float,
+and NUL in a string. For such values the verdict is NULL, which SQL's three-valued logic carries
+through and, or, not. The reference implementation then decides.
 """
 
 from __future__ import annotations
@@ -36,42 +36,44 @@ from lexpand.index.filters.values import format_value, kind_of
 Parameter: TypeAlias = str | int | float
 Clause: TypeAlias = tuple[str, list[Parameter]]
 
-# SQLite rounds a decimal number to a float with an error of a few passages in the last place of 53
+# SQLite parses a decimal number to a float with an error of a few units in the last place of 53
 # bits.
 _ROUNDING = 1e-14
 _SMALLEST = 1e-300
 
 _RESTORE = "restore the catalog from a copy"
 
-# SQLite's parser has a stack of 100 places, and a level takes three; a chain of clauses may be
-# 1,000 long.
+# SQLite's parser has a stack of 100 entries, and each level takes three. A chain of clauses may
+# have at most 1,000.
 _NESTING = 16
 _CHAIN = 32
 
 _IS_LISTED = "(atom IN (SELECT value FROM json_each(?)))"
 
-# A NUL ends a key or a string too early in SQLite's JSON functions.
+# SQLite's JSON functions end a key or a string at a NUL.
 _HAS_NUL = r"instr(metadata, '\u0000')"
 
 
 def to_sql(expression: Expression) -> tuple[str, list[Parameter]]:
-    """The verdict on a row of the table ``documents`` as an SQL expression over ``metadata``, and its parameters.
+    """Translate a filter to an SQL expression over the column ``metadata``, with its parameters.
 
-    It is 1 or 0 where SQLite can tell that the document matches or does not, and NULL where
-    `matches` must judge. What the user wrote is in the parameters alone.
+    The value is 1 if the document matches, 0 if it does not, and NULL if `matches` must decide.
+    User input is in the parameters only.
     """
     clause, parameters = _clause(expression) if expression.depth <= _NESTING else ("NULL", [])
     return f"CASE WHEN {_HAS_NUL} THEN NULL ELSE {clause} END", parameters
 
 
 def matching_rows(db: sqlite3.Connection, expression: Expression) -> NDArray[np.uint32]:
-    """The rows of all documents that match, deleted ones too, ascending. Needs SQLite 3.35.
+    """Return the rows of all matching documents, ascending, deleted ones included.
+
+    This needs SQLite 3.35.
 
     Raises:
-        CorruptIndex: the metadata of a document is no JSON, or no object.
+        CorruptIndex: the metadata of a document are not a JSON object.
     """
     verdict, parameters = to_sql(expression)
-    found: list[int] = []
+    rows: list[int] = []
     query = (
         f"WITH judged AS MATERIALIZED (SELECT row, {verdict} AS verdict FROM documents)"
         " SELECT row, verdict, CASE WHEN verdict IS NULL THEN metadata END"
@@ -80,21 +82,23 @@ def matching_rows(db: sqlite3.Connection, expression: Expression) -> NDArray[np.
     try:
         for row, known, metadata in db.execute(query, parameters):
             if known or matches(expression, _parsed(row, metadata)):
-                found.append(row)
+                rows.append(row)
     except sqlite3.OperationalError as error:
         if "malformed JSON" in str(error):
-            raise CorruptIndex(f"the metadata of a document is no JSON: {_RESTORE}") from error
+            raise CorruptIndex(f"the metadata of a document are not JSON: {_RESTORE}") from error
         raise
-    return np.array(found, np.uint32)
+    return np.array(rows, np.uint32)
 
 
 def _parsed(row: int, metadata: str) -> dict[str, JsonValue]:
     try:
         parsed = json.loads(metadata)
     except ValueError as error:
-        raise CorruptIndex(f"the metadata of row {row} is no JSON ({error}): {_RESTORE}") from error
+        raise CorruptIndex(
+            f"the metadata of row {row} are not JSON ({error}): {_RESTORE}"
+        ) from error
     if not isinstance(parsed, dict):
-        raise CorruptIndex(f"the metadata of row {row} is no JSON object: {_RESTORE}")
+        raise CorruptIndex(f"the metadata of row {row} are not a JSON object: {_RESTORE}")
     return parsed
 
 
@@ -123,24 +127,28 @@ def _condition(condition: Condition) -> Clause:
         return "NULL", []
     test, parameters = _element(condition)
     of_object = 1 if isinstance(condition, Exists) else 0
-    # An object is one value; json_each would take it apart. Of a list's elements the best verdict
-    # counts: 2, 1, 0.
+    # json_each would split an object, which is one value. The highest verdict of a list's elements
+    # counts: 2, 1 or 0.
+    verdict = f"(SELECT max({test}) FROM json_each(metadata, ?))"
     return (
         f"CASE json_type(metadata, ?) WHEN 'object' THEN {of_object} ELSE"
-        f" CASE (SELECT max({test}) FROM json_each(metadata, ?)) WHEN 2 THEN 1 WHEN 1 THEN NULL ELSE 0 END END",
+        f" CASE {verdict} WHEN 2 THEN 1 WHEN 1 THEN NULL ELSE 0 END END",
         [path, *parameters, path],
     )
 
 
 def _json_path(field: Path) -> str | None:
-    """The path in SQLite's notation; None where a key would need an escape, which its versions read differently."""
+    """Return the path in SQLite's notation.
+
+    The result is None if a key would need an escape, which versions of SQLite read differently.
+    """
     if any(letter in '"\\' or letter < " " for key in field for letter in key):
         return None
     return "$" + "".join(f'."{key}"' for key in field)
 
 
 def _element(condition: Condition) -> Clause:
-    """The verdict on one element (``type`` and ``atom`` of json_each): 2 for yes, 1 for unknown, 0 for no."""
+    """Return the verdict on an element of json_each: 2 for yes, 1 for unknown, 0 for no."""
     if isinstance(condition, OneOf):
         return _one_of(condition)
     if isinstance(condition, Range):
@@ -155,7 +163,7 @@ def _one_of(condition: OneOf) -> Clause:
         for value in condition.values
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    # Documents that hold a NUL never come here, so that a value with one matches none.
+    # Documents with a NUL are excluded before, so a string with a NUL matches none.
     strings = [value for value in condition.values if isinstance(value, str) and "\0" not in value]
     cases = [
         f"WHEN type = '{format_value(value)}' THEN 2"

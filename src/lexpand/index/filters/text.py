@@ -1,17 +1,17 @@
-"""A filter from a text: ``year >= 2020 and (tags in (a, "b c") or not exists(doi))``.
+"""The parser of filters as texts: ``year >= 2020 and (tags in (a, "b c") or not exists(doi))``.
 
-It is read by recursive descent, one function a rule:
+It is a recursive-descent parser with one function per rule:
 
-    either    = both {"or" both}
-    both      = negation {"and" negation}
-    negation  = "not" negation | "(" either ")" | condition
-    condition = "exists" "(" field ")" | field ["not"] "in" "(" value {"," value} ")"
-              | field sign value | literal sign field
-              | value ("<" | "<=") field ("<" | "<=") value
-    sign      = "=" | "!=" | "<" | "<=" | ">" | ">="
+    disjunction = conjunction {"or" conjunction}
+    conjunction = negation {"and" negation}
+    negation    = "not" negation | "(" disjunction ")" | condition
+    condition   = "exists" "(" field ")" | field ["not"] "in" "(" value {"," value} ")"
+                | field sign value | literal sign field
+                | value ("<" | "<=") field ("<" | "<=") value
+    sign        = "=" | "!=" | "<" | "<=" | ">" | ">="
 
 A field or a value is a word of `tokens`, which may be in double quotes. A literal is a value that
-cannot be a field: a boolean, a string in single quotes, and what looks like a number or a date.
+cannot be a field: a boolean, a string in single quotes, or a word that looks like a number or date.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ _QUOTED = re.compile(QUOTED, re.DOTALL)
 _SINGLE_QUOTED = re.compile(SINGLE_QUOTED, re.DOTALL)
 _CONSTANTS = {"true": True, "false": False}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_NO_FIELD = "in double quotes, if a field has such a name"
+_QUOTE_FIELD = "a field with such a name needs double quotes"
 
 
 def parse_text(text: str) -> Expression:
-    """The filter that a text says; docs/filters.md has its grammar.
+    """Parse a filter from a text; docs/filters.md describes the language.
 
     Raises:
-        FilterError: it cannot be read; the message points at the place.
+        FilterError: the text is invalid. The message points at the place.
     """
     return _Parser(text).read()
 
@@ -70,7 +70,7 @@ class _Parser:
         self._depth = 0
 
     def read(self) -> Expression:
-        expression = self._either()
+        expression = self._disjunction()
         if self._peek.text:
             self._fail("expected 'and', 'or' or the end")
         return expression
@@ -81,11 +81,11 @@ class _Parser:
 
     def _take(self) -> Token:
         token = self._peek
-        self._next += bool(token.text)  # the end stays
+        self._next += bool(token.text)  # the end token is never consumed
         return token
 
     def _takes(self, text: str) -> bool:
-        """Whether the next token is this sign or keyword, which is then taken."""
+        """Consume the next token if it is this sign or keyword; return whether it was."""
         found = text in (self._peek.text, self._peek.keyword)
         self._next += found
         return found
@@ -98,10 +98,10 @@ class _Parser:
         token = token or self._peek
         fail(self._text, token.place, f"{reason}, found {token}")
 
-    def _either(self) -> Expression:
-        return self._joined("or", self._both, any_of)
+    def _disjunction(self) -> Expression:
+        return self._joined("or", self._conjunction, any_of)
 
-    def _both(self) -> Expression:
+    def _conjunction(self) -> Expression:
         return self._joined("and", self._negation, all_of)
 
     def _joined(
@@ -117,7 +117,7 @@ class _Parser:
         return self._checked(place, lambda: join(parts))
 
     def _checked(self, place: int, make: Callable[[], T]) -> T:
-        """What is made; an error of its making is shown at the place."""
+        """Return what ``make`` returns; report its FilterError at the place."""
         try:
             return make()
         except FilterError as error:
@@ -129,7 +129,7 @@ class _Parser:
             part = self._deeper(self._negation)
             return self._checked(place, lambda: Not(part))
         if self._takes("("):
-            part = self._deeper(self._either)
+            part = self._deeper(self._disjunction)
             self._expect(")")
             return part
         return self._condition()
@@ -154,15 +154,15 @@ class _Parser:
         return self._comparison(first)
 
     def _membership(self, field: Path) -> Expression:
-        refused = self._takes("not")
+        negated = self._takes("not")
         self._expect("in")
         self._expect("(")
         values = [self._value(self._take())]
         while self._takes(","):
             values.append(self._value(self._take()))
         self._expect(")")
-        found = OneOf(field, tuple(values))
-        return Not(found) if refused else found
+        condition = OneOf(field, tuple(values))
+        return Not(condition) if negated else condition
 
     def _comparison(self, first: Token) -> Expression:
         if first.sign or not first.text:
@@ -174,16 +174,18 @@ class _Parser:
             first, sign, second = self._mirrored(first, sign, second)
         field, value = self._field(first), self._value(second)
         if sign in ("=", "!="):
-            found = OneOf(field, (value,))
-            return found if sign == "=" else Not(found)
+            condition = OneOf(field, (value,))
+            return condition if sign == "=" else Not(condition)
         bound = Bound(value, sign.endswith("="))
         lower, upper = (bound, None) if sign.startswith(">") else (None, bound)
         return self._checked(second.place, lambda: Range(field, lower, upper))
 
     def _mirrored(self, value: Token, sign: str, field: Token) -> tuple[Token, str, Token]:
-        """``2020 <= year`` as ``year >= 2020``."""
+        """Turn a comparison around: ``2020 <= year`` becomes ``year >= 2020``."""
         if field.is_literal or self._quotes_literal(field):
-            reason = f"{value} and {field} are two values: one side must be a field ({_NO_FIELD})"
+            reason = (
+                f"{value} and {field} are two values: one side must be a field ({_QUOTE_FIELD})"
+            )
             fail(self._text, value.place, reason)
         return field, _MIRRORED[sign], value
 
@@ -206,7 +208,7 @@ class _Parser:
 
     def _field(self, token: Token) -> Path:
         if token.sign or not token.text or token.keyword or token.is_literal:
-            self._fail(f"expected a field ({_NO_FIELD})", token)
+            self._fail(f"expected a field ({_QUOTE_FIELD})", token)
         return self._checked(token.place, lambda: parse_field(token.text))
 
     def _value(self, token: Token) -> Scalar:
@@ -218,7 +220,7 @@ class _Parser:
                 token,
             )
         if token.sign or not token.text or token.keyword:
-            self._fail("expected a value (in quotes, if it is such a word)", token)
+            self._fail("expected a value (a string like this needs quotes)", token)
         return self._checked(token.place, lambda: check_value(_read_value(token.text), "the field"))
 
 
@@ -230,14 +232,14 @@ def _read_value(word: str) -> Scalar:
             return int(word)
         except ValueError:  # more digits than Python reads
             raise FilterError(
-                f"a number of {len(word)} digits: write it as a string, in quotes"
+                f"a number of {len(word)} digits is too long: write it as a string, in quotes"
             ) from None
     if word[0] == "'":
         if not _SINGLE_QUOTED.fullmatch(word):
-            raise FilterError(f"{word} is half in quotes: put all of it in quotes")
+            raise FilterError(f"{word} is only partly in quotes: put all of it in quotes")
         return unquote_single(word)
     if '"' not in word:
         return word
     if not _QUOTED.fullmatch(word):
-        raise FilterError(f"{word} is half in quotes: put all of it in quotes")
+        raise FilterError(f"{word} is only partly in quotes: put all of it in quotes")
     return unquote(word)

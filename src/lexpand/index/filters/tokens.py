@@ -1,4 +1,4 @@
-"""A filter's text, cut into words and signs."""
+"""The tokenizer of filter texts: words and signs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import NamedTuple, NoReturn
 from lexpand.errors import FilterError
 from lexpand.index.filters.names import KEYWORDS, QUOTED, SINGLE_QUOTED, unquote
 
-# An apostrophe opens a string at the beginning of a word only: it's is a plain one.
+# An apostrophe opens a string only at the beginning of a word: it's is a plain word.
 _WORD = rf"""(?:{QUOTED}|{SINGLE_QUOTED}|[^\s()=<>!,"'])(?:{QUOTED}|[^\s()=<>!,"])*"""
 _TOKEN = re.compile(rf"\s*(?P<token>(?P<sign><=|>=|!=|[=<>(),])|{_WORD}|\Z)", re.DOTALL)
-# A number, a date or a time, however it is written.
+# A number, a date or a time, in any notation.
 _LIKE_NUMBER = re.compile(r"[+-]?\.?[0-9][0-9.:/eETZ+-]*")
 _QUOTED = re.compile(QUOTED, re.DOTALL)
-_AROUND = 60  # characters of a long text that a message shows on each side
+_CONTEXT = 60  # the number of characters that a message shows on each side of an error
 
 
 class Token(NamedTuple):
-    """A word, a sign or, empty, the end; and the place of its first character, from 0."""
+    """A word, a sign, or the end of the text.
+
+    Attributes:
+        text: the characters of the token; empty at the end.
+        place: the position of its first character, from 0.
+        sign: whether it is a sign.
+    """
 
     text: str
     place: int
@@ -26,13 +32,16 @@ class Token(NamedTuple):
 
     @property
     def keyword(self) -> str:
-        """The keyword that it is, in lower case; empty for anything else."""
+        """The keyword in lower case; empty if the token is not a keyword."""
         word = self.text.casefold()
         return word if word in KEYWORDS else ""
 
     @property
     def is_literal(self) -> bool:
-        """Whether it can only be a value: true, false, a string in single quotes, what looks like a number or date."""
+        """Whether the token can only be a value.
+
+        Values are booleans, strings in single quotes, and words that look like numbers or dates.
+        """
         return (
             self.keyword in ("true", "false")
             or self.text[:1] == "'"
@@ -41,7 +50,7 @@ class Token(NamedTuple):
 
     @property
     def quotes_literal(self) -> bool:
-        """Whether it is in double quotes and within looks like a number or a date."""
+        """Whether the token is a number or a date in double quotes."""
         return _QUOTED.fullmatch(self.text) is not None and looks_like_number(unquote(self.text))
 
     def __str__(self) -> str:
@@ -49,15 +58,15 @@ class Token(NamedTuple):
 
 
 def looks_like_number(word: str) -> bool:
-    """Whether a word looks like a number, a date or a time; without quotes it is never the name of a field."""
+    """Return whether a word looks like a number, date or time, which unquoted is never a field."""
     return _LIKE_NUMBER.fullmatch(word) is not None
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of a text, with an empty one at its end.
+    """Return the tokens of a text, with an empty one at the end.
 
     Raises:
-        FilterError: a quote is not closed, or a ``!`` stands alone.
+        FilterError: a quote is not closed, or a ``!`` has no ``=`` after it.
     """
     tokens: list[Token] = []
     place = 0
@@ -72,13 +81,14 @@ def tokenize(text: str) -> list[Token]:
 
 
 def fail(text: str, place: int, reason: str) -> NoReturn:
-    """Refuse a text, with a line that points at the place.
+    """Raise a FilterError whose message has a line that points at the place.
 
     Raises:
         FilterError: always.
     """
-    start = max(0, place - _AROUND)
-    shown = re.sub(r"\s", " ", text[start : place + _AROUND])
+    start = max(0, place - _CONTEXT)
+    shown = re.sub(r"\s", " ", text[start : place + _CONTEXT])
     raise FilterError(
-        f"the filter is wrong at character {place + 1}: {reason}\n  {shown}\n  {' ' * (place - start)}^"
+        f"the filter is invalid at character {place + 1}: {reason}\n"
+        f"  {shown}\n  {' ' * (place - start)}^"
     )

@@ -1,4 +1,4 @@
-"""What a filter compares with: booleans, numbers and strings, and the metadata that they meet."""
+"""The values of filters (booleans, numbers and strings), and the metadata values they match."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from lexpand.index.filters.names import Path, quote
 Scalar: TypeAlias = bool | int | float | str
 
 INTEGER_BITS = 14_000
-"""The largest integer, as in metadata: Python prints no larger one."""
+"""The largest integer in bits, as in metadata; Python's limit for printing is about the same."""
 
 
 def kind_of(value: object) -> str | None:
-    """``boolean``, ``number`` or ``string``, within which values compare; None for null, lists and objects."""
+    """Return the kind within which values compare: ``boolean``, ``number`` or ``string``.
+
+    The kind of null, lists and objects is None.
+    """
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):
@@ -27,14 +30,16 @@ def kind_of(value: object) -> str | None:
 
 
 def check_value(value: object, name: str) -> Scalar:
-    """Returns a value to compare with; a float that is whole becomes the integer that it equals, an enum its value.
+    """Return a value in its canonical form.
+
+    A whole float becomes an integer, and an enum becomes its value.
 
     Args:
         value: a boolean, an integer of at most 14,000 bits, a finite float or a string.
-        name: the field, for the message.
+        name: the field, for messages.
 
     Raises:
-        FilterError: it is something else.
+        FilterError: the value is something else.
     """
     if isinstance(value, float) and math.isfinite(value):
         return int(value) if value.is_integer() else float(value)
@@ -45,39 +50,41 @@ def check_value(value: object, name: str) -> Scalar:
     if isinstance(value, str):
         return _check_string(str.__str__(value), name)
     if value is None:
-        raise FilterError(f"{name} is compared with null, which nothing equals: ask for not exists")
+        raise FilterError(
+            f"{name} is compared with null, which nothing equals: use not exists instead"
+        )
     raise FilterError(
-        f"{name} is compared with {shown(value)}: a value is a boolean, a finite number or a string"
+        f"{name} must be compared with a boolean, a finite number or a string, got {shown(value)}"
     )
 
 
 def shown(value: object) -> str:
-    """A value for a message: its beginning, and its type."""
+    """Return a value for a message, shortened, with its type."""
     try:
         return f"{reprlib.repr(value)} ({type(value).__name__})"
     except ValueError:  # an integer of more digits than Python prints
-        return f"of type {type(value).__name__}, too large to show"
+        return f"a value too large to show ({type(value).__name__})"
 
 
 def _check_string(value: str, name: str) -> str:
     try:
-        return check_text(value, f"what {name} is compared with")
+        return check_text(value, f"the string that {name} is compared with")
     except DataError as error:
         raise FilterError(str(error)) from None
 
 
 def format_value(value: Scalar) -> str:
-    """The value as a filter's text writes it."""
+    """Return the value as it is written in a filter text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return quote(value) if isinstance(value, str) else repr(value)
 
 
 def group_key(value: JsonValue) -> Hashable:
-    """What is equal for two values that filters hold to be equal, and differs for any others.
+    """Return a key that is equal for exactly those values that are equal in filters.
 
-    So 1 and 1.0 are one, as are 0 and -0.0; ``true``, 1 and ``"1"`` are three. Lists and objects
-    are equal if what they hold is.
+    The keys of 1 and 1.0 are equal, as are those of 0 and -0.0. The keys of ``true``, 1 and ``"1"``
+    differ. Lists and objects are compared by their elements.
     """
     if isinstance(value, Mapping):
         return "object", frozenset((key, group_key(inner)) for key, inner in value.items())
@@ -87,14 +94,14 @@ def group_key(value: JsonValue) -> Hashable:
 
 
 def values_at(metadata: Mapping[str, JsonValue], path: Path) -> list[JsonValue]:
-    """What metadata holds at a path: the elements of a list, or the one value; without null.
+    """Return the values at a path of metadata, without null: the elements of a list, or one value.
 
-    Keys lead through objects only: nothing lies below a list.
+    A path leads through objects, but not through lists.
     """
     node: JsonValue = metadata
     for key in path:
         if not isinstance(node, Mapping) or key not in node:
             return []
         node = node[key]
-    found = node if isinstance(node, list | tuple) else [node]
-    return [value for value in found if value is not None]
+    values = node if isinstance(node, list | tuple) else [node]
+    return [value for value in values if value is not None]

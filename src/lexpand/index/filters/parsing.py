@@ -1,4 +1,4 @@
-"""A filter in any of its forms."""
+"""The parser of filters in any form."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lexpand.index.filters.mapping import parse_mapping
 from lexpand.index.filters.text import parse_text
 
 Filter: TypeAlias = "Expression | str | Mapping[str, object]"
-"""What a caller may hand in: a mapping, a text, or the tree that either is read as."""
+"""A filter as a mapping, as a text, or as an expression tree."""
 
 
 def parse_filter(given: Filter) -> Expression:
-    """The tree of a filter.
+    """Return the expression tree of a filter.
 
     Raises:
-        FilterError: it cannot be read.
+        FilterError: the filter is invalid.
     """
     if isinstance(given, Expression):
         return given
@@ -26,4 +26,4 @@ def parse_filter(given: Filter) -> Expression:
         return parse_text(given)
     if isinstance(given, Mapping):
         return parse_mapping(given)
-    raise FilterError(f"a filter is a {type(given).__name__}: it must be a mapping or a text")
+    raise FilterError(f"a filter must be a mapping or a text, got {type(given).__name__}")
