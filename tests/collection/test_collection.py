@@ -127,7 +127,7 @@ def test_compact_after_a_deletion_of_many_documents(tmp_path: Path) -> None:
 
 def test_sync(kb: Collection) -> None:
     rows = [{"id": str(number), "text": f"page {number}"} for number in range(4)]
-    with pytest.raises(IndexStateError, match=r"lacks 2 of the 2 documents .* give --yes"):
+    with pytest.raises(IndexStateError, match=r"lacks 2 of the 2 documents .* add --yes"):
         kb.sync(rows)
     assert len(kb) == 2, "nothing is changed where the source can be read twice"
     assert kb.sync(rows, force=True).deleted == 2
