@@ -1,0 +1,9 @@
+"""How do I get a better encoder for my texts? Needs the extra `train`.
+
+`objectives.py` and `regularizers.py` are the equations, `head.py` is the SPLADE head without logits,
+`autopilot.py` holds a budget of terms.
+
+It is not for running models (`lexpand.encode`) or for importing them (`lexpand.models`).
+"""
+
+__all__: list[str] = []

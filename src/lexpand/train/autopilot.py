@@ -1,0 +1,80 @@
+"""Hold a budget of terms by steering the factor of a regularizer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lexpand.errors import DataError
+
+
+@dataclass(slots=True)
+class Autopilot:
+    """A controller of a regularizer's factor (lambda) that reaches and holds a number of terms.
+
+    The logarithm of lambda moves by a proportional and an integral part of the relative error
+    log(terms / budget), with ``terms`` averaged over recent steps. In the logarithm the controller
+    needs no knowledge of the scale of the loss, so one setting serves any model. The budget itself
+    tightens from the first measurement to its value over ``warmup`` steps, so that training begins
+    with what the model has.
+
+    Attributes:
+        budget: terms a text.
+        factor: lambda now.
+        warmup: steps until the budget is in force.
+        gain: the integral gain, in log lambda a step for a relative error of 1.
+        damping: the proportional gain.
+        decay: of the running mean of the terms.
+    """
+
+    budget: float
+    factor: float = 1e-3
+    warmup: int = 100
+    gain: float = 0.02
+    damping: float = 0.5
+    decay: float = 0.9
+    _mean: float = math.nan
+    _first: float = math.nan
+    _error: float = 0.0
+    _steps: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.budget > 0 or not self.factor > 0:
+            raise DataError(
+                f"the budget and the first factor must be above 0, got {self.budget} and {self.factor}"
+            )
+
+    @property
+    def mean(self) -> float:
+        """The running mean of the terms of a text; NaN before the first step."""
+        return self._mean
+
+    def update(self, terms: float) -> float:
+        """Take the mean number of terms of a step's texts, and return the next factor."""
+        terms = max(terms, 0.5)
+        if math.isnan(self._mean):
+            self._mean = self._first = terms
+        self._mean = self.decay * self._mean + (1 - self.decay) * terms
+        self._steps += 1
+        error = math.log(self._mean / self._target())
+        change = self.gain * max(-2.0, min(2.0, error)) + self.damping * (error - self._error)
+        self._error = error
+        self.factor = math.exp(
+            max(math.log(1e-8), min(math.log(1e4), math.log(self.factor) + change))
+        )
+        return self.factor
+
+    def _target(self) -> float:
+        """The budget of this step: it moves from the first measurement, geometrically."""
+        done = min(1.0, self._steps / max(1, self.warmup))
+        return math.exp((1 - done) * math.log(self._first) + done * math.log(self.budget))
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as JSON values, for a checkpoint."""
+        return {name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Autopilot:
+        """Restore what `state` returned."""
+        return cls(**state)

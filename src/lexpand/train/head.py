@@ -1,0 +1,190 @@
+"""The SPLADE head without logits, for training.
+
+log(1 + ReLU) is monotonic, so the maximum over positions comes first: one tile of the vocabulary at
+a time, of which only the maximum and its position are kept. A weight depends on one position alone,
+so its gradient is one entry: the backward pass multiplies sparse matrices with an entry for each
+active weight, instead of matrices of the size of the logits. Values and gradients equal the plain
+head's, `plain_head`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
+
+_TILE_BYTES = 64 << 20
+"""Memory of the logits of a tile."""
+
+
+def plain_head(
+    hidden: Tensor,
+    mask: Tensor,
+    decoder: Tensor,
+    bias: Tensor,
+    activation: Activation = "log1p(relu)",
+) -> Tensor:
+    """Return the weights [texts, terms] by way of all logits: the reference implementation.
+
+    Args:
+        hidden: [texts, positions, width], the input of the decoder.
+        mask: bool [texts, positions], true where a text has a token; at least one a text.
+        decoder: [terms, width].
+        bias: [terms].
+        activation: of the logits.
+    """
+    logits = (hidden @ decoder.T + bias).masked_fill(~mask[..., None], -torch.inf)
+    pooled = logits.amax(dim=1).relu().log1p()
+    return pooled if activation == "log1p(relu)" else pooled.log1p()
+
+
+def splade_head(
+    hidden: Tensor,
+    mask: Tensor,
+    decoder: Tensor,
+    bias: Tensor,
+    activation: Activation = "log1p(relu)",
+) -> tuple[Tensor, Tensor]:
+    """Return the weights [texts, terms] and the position of each maximum, int32 [texts, terms].
+
+    Memory is that of the weights, their positions and one tile of logits. Of equal maxima the first
+    position counts, where `plain_head` divides the gradient among them.
+
+    Args:
+        hidden: [texts, positions, width], the input of the decoder.
+        mask: bool [texts, positions], true where a text has a token; at least one a text.
+        decoder: [terms, width].
+        bias: [terms].
+        activation: of the logits.
+    """
+    weights, positions = _Head.apply(hidden, mask, decoder, bias, activation == "log1p(relu)")
+    return weights, positions
+
+
+def head_of_columns(
+    hidden: Tensor,
+    mask: Tensor,
+    decoder: Tensor,
+    bias: Tensor,
+    columns: Tensor,
+    activation: Activation = "log1p(relu)",
+) -> Tensor:
+    """Return the weights [texts, columns] of some terms only; see `sampled_columns`.
+
+    Args:
+        hidden, mask, decoder, bias, activation: see `splade_head`.
+        columns: int64 [c], the terms.
+    """
+    weights, _ = splade_head(hidden, mask, decoder[columns], bias[columns], activation)
+    return weights
+
+
+def sampled_columns(
+    needed: Tensor, terms: int, sample: int, generator: torch.Generator
+) -> tuple[Tensor, float]:
+    """Choose the columns of a step whose queries need no model, and the factor of the sample.
+
+    A score needs only the terms of the batch's queries, which come first. Of the others a uniform
+    sample stands for all in a regularizer that is a sum over terms: times the factor (others /
+    sample), its sum over the sampled columns is an unbiased estimate of the sum over the others.
+
+    Args:
+        needed: int64 [n], distinct terms of the queries, ascending.
+        terms: the size of the vocabulary.
+        sample: how many other terms are drawn.
+        generator: of random numbers.
+
+    Returns:
+        Columns int64 [n + s], the needed ones first, and the factor of the others.
+    """
+    is_other = torch.ones(terms, dtype=torch.bool)
+    is_other[needed] = False
+    others = is_other.nonzero().squeeze(1)
+    drawn = others[torch.randperm(len(others), generator=generator)[:sample]]
+    factor = len(others) / len(drawn) if len(drawn) else 0.0
+    return torch.cat([needed, drawn.sort().values]), factor
+
+
+class _Head(torch.autograd.Function):
+    """`splade_head` with its backward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's
+        hidden: Tensor,
+        mask: Tensor,
+        decoder: Tensor,
+        bias: Tensor,
+        once: bool,
+    ) -> tuple[Tensor, Tensor]:
+        texts, length, width = hidden.shape
+        terms = len(decoder)
+        # Padding is left out of the products.
+        rows = hidden[mask]
+        counts = mask.sum(dim=1).tolist()
+        tile = max(1, _TILE_BYTES // (max(1, len(rows)) * hidden.element_size()))
+        weights = hidden.new_empty(texts, terms)
+        positions = torch.empty(texts, terms, dtype=torch.int32, device=hidden.device)
+        for first in range(0, terms, tile):
+            end = min(first + tile, terms)
+            logits = torch.addmm(bias[first:end], rows, decoder[first:end].T)
+            for text, part in enumerate(logits.split(counts)):
+                best, place = part.max(dim=0)
+                weights[text, first:end] = best
+                positions[text, first:end] = place
+        weights = weights.relu_().log1p_()
+        if not once:
+            weights = weights.log1p_()
+        ctx.once = once
+        ctx.shape = (texts, length, width)
+        ctx.counts = counts
+        ctx.save_for_backward(rows, mask, decoder, weights, positions)
+        ctx.mark_non_differentiable(positions)
+        return weights, positions
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        rows, mask, decoder, weights, positions = ctx.saved_tensors
+        # d log1p(x) / dx = 1 / (1 + x) = exp(-w); of the double logarithm exp(-w) exp(-(e^w - 1)).
+        slope = (-weights).exp_()
+        if not ctx.once:
+            slope = slope * (-torch.expm1(weights)).exp_()
+        entries = torch.where(weights > 0, gradient * slope, 0.0)
+        text, term = entries.nonzero(as_tuple=True)
+        values = entries[text, term]
+        starts = torch.tensor([0, *ctx.counts[:-1]], device=rows.device).cumsum(0)
+        row = starts[text] + positions[text, term].long()
+        needs = ctx.needs_input_grad
+        at_rows = at_decoder = at_bias = None
+        if needs[0]:
+            at_rows = _sparse(row, term, values, len(rows), len(decoder)) @ decoder
+        if needs[2]:
+            at_decoder = _sparse(term, row, values, len(decoder), len(rows)) @ rows
+        if needs[3]:
+            at_bias = entries.sum(dim=0)
+        at_hidden = None
+        if at_rows is not None:
+            at_hidden = rows.new_zeros(ctx.shape)
+            at_hidden[mask] = at_rows
+        return at_hidden, None, at_decoder, at_bias, None
+
+
+def _sparse(row: Tensor, column: Tensor, values: Tensor, rows: int, columns: int) -> Tensor:
+    """Return a CSR matrix; entries of one place are summed."""
+    order = row.argsort(stable=True)
+    indptr = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
+    indptr[1:] = torch.bincount(row, minlength=rows).cumsum(0)
+    with _no_warning():
+        return torch.sparse_csr_tensor(
+            indptr, column[order], values[order], (rows, columns), check_invariants=False
+        )
+
+
+def _no_warning() -> Any:  # noqa: ANN401 - a context manager
+    import warnings
+
+    # torch warns once that CSR support is in beta.
+    return warnings.catch_warnings(category=UserWarning, action="ignore")

@@ -1,0 +1,106 @@
+"""The head without logits against the plain head, and sampled columns against all."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from lexpand.train import head as module  # noqa: E402
+from lexpand.train.head import (  # noqa: E402
+    head_of_columns,
+    plain_head,
+    sampled_columns,
+    splade_head,
+)
+from lexpand.train.regularizers import flops  # noqa: E402
+
+ACTIVATIONS = ["log1p(relu)", "log1p(log1p(relu))"]
+
+
+def inputs(seed: int, texts: int, length: int, width: int, terms: int):  # type: ignore[no-untyped-def]
+    random = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64).requires_grad_()
+
+    lengths = torch.randint(1, length + 1, (texts,), generator=random)
+    mask = torch.arange(length)[None] < lengths[:, None]
+    return normal(texts, length, width), mask, normal(terms, width), normal(terms)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    texts=st.integers(1, 4),
+    length=st.integers(1, 6),
+    terms=st.integers(1, 30),
+    tile=st.integers(1, 40),
+    activation=st.sampled_from(ACTIVATIONS),
+)
+def test_values_and_gradients_equal_the_plain_head_s(
+    seed: int, texts: int, length: int, terms: int, tile: int, activation: module.Activation
+) -> None:
+    hidden, mask, decoder, bias = inputs(seed, texts, length, 5, terms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_TILE_BYTES", tile * 8 * int(mask.sum()))
+        weights, positions = splade_head(hidden, mask, decoder, bias, activation)
+        expected = plain_head(hidden, mask, decoder, bias, activation)
+        assert torch.allclose(weights, expected, rtol=0, atol=1e-12)
+        upstream = torch.randn_like(weights)
+        found = torch.autograd.grad((weights * upstream).sum(), (hidden, decoder, bias))
+        wanted = torch.autograd.grad((expected * upstream).sum(), (hidden, decoder, bias))
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-12)
+        logits = hidden @ decoder.T + bias
+        at = torch.gather(logits, 1, positions.long()[:, None]).squeeze(1)
+        assert torch.allclose(at, logits.masked_fill(~mask[..., None], -torch.inf).amax(1))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_are_those_of_finite_differences(activation: module.Activation) -> None:
+    hidden, mask, decoder, bias = inputs(7, 3, 4, 5, 9)
+
+    def weights(*moved: torch.Tensor) -> torch.Tensor:
+        return splade_head(moved[0], mask, moved[1], moved[2], activation)[0]
+
+    assert torch.autograd.gradcheck(weights, (hidden, decoder, bias))
+
+
+def test_padding_has_no_gradient() -> None:
+    hidden, mask, decoder, bias = inputs(1, 4, 6, 5, 20)
+    splade_head(hidden, mask, decoder, bias)[0].sum().backward()
+    assert hidden.grad is not None
+    assert (hidden.grad[~mask] == 0).all()
+
+
+def test_columns_are_those_of_the_whole_head() -> None:
+    hidden, mask, decoder, bias = inputs(2, 3, 4, 5, 20)
+    columns = torch.tensor([3, 7, 19])
+    found = head_of_columns(hidden, mask, decoder, bias, columns)
+    whole, _ = splade_head(hidden, mask, decoder, bias)
+    assert torch.allclose(found, whole[:, columns], rtol=0, atol=1e-12)
+    (gradient,) = torch.autograd.grad(found.sum(), decoder)
+    rest = [term for term in range(20) if term not in columns.tolist()]
+    assert (gradient[rest] == 0).all()
+
+
+def test_sampled_columns_give_an_unbiased_regularizer() -> None:
+    hidden, mask, decoder, bias = inputs(3, 6, 4, 5, 12)
+    needed = torch.tensor([2, 5, 9])
+    whole = splade_head(hidden, mask, decoder, bias)[0].detach()
+    generator = torch.Generator().manual_seed(0)
+    estimates = []
+    for _ in range(4000):
+        columns, factor = sampled_columns(needed, 12, 3, generator)
+        assert columns[:3].tolist() == needed.tolist()
+        assert len(columns.unique()) == 6
+        assert factor == 3
+        sampled = whole[:, columns]
+        estimates.append(flops(sampled[:, :3]) + factor * flops(sampled[:, 3:]))
+    found = torch.stack(estimates)
+    error = found.std() / len(found) ** 0.5
+    assert abs(float(found.mean() - flops(whole))) < 4 * float(error)
+    columns, factor = sampled_columns(needed, 12, 100, generator)
+    assert (len(columns), factor) == (12, 1)
+    assert sampled_columns(torch.arange(12), 12, 5, generator)[1] == 0

@@ -1,0 +1,129 @@
+"""Regularizers: their equations, and that their values do not depend on the batch size."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lexpand.errors import DataError  # noqa: E402
+from lexpand.train.autopilot import Autopilot  # noqa: E402
+from lexpand.train.regularizers import (  # noqa: E402
+    Ramp,
+    anti_zero,
+    banned,
+    flops,
+    flops_of_batch,
+    l1,
+    masked_flops,
+    ramped,
+    weighted_flops,
+)
+
+
+def weights(texts: int, terms: int = 7) -> torch.Tensor:
+    drawn = torch.from_numpy(np.random.default_rng(texts).normal(size=(texts, terms)))
+    return drawn.relu()
+
+
+def test_flops_is_the_mean_over_pairs_of_texts() -> None:
+    rows = weights(5)
+    pairs = [float(rows[i] @ rows[j]) for i, j in itertools.permutations(range(5), 2)]
+    assert float(flops(rows)) == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert float(flops(rows[:1])) == pytest.approx(float(rows[0] @ rows[0]), rel=1e-12)
+    assert float(flops_of_batch(rows)) == pytest.approx(float(rows.mean(0).square().sum()))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("regularizer", [flops, l1, anti_zero])
+def test_values_and_gradients_do_not_depend_on_the_batch_size(regularizer, size: int) -> None:  # type: ignore[no-untyped-def]
+    """Over all ways to choose a batch, the mean equals the value of the whole, gradients too."""
+    rows = weights(6).requires_grad_()
+    whole = regularizer(rows)
+    (expected,) = torch.autograd.grad(whole, rows)
+    batches = [list(chosen) for chosen in itertools.combinations(range(6), size)]
+    mean = torch.stack([regularizer(rows[batch]) for batch in batches]).mean()
+    (found,) = torch.autograd.grad(mean, rows)
+    assert torch.allclose(mean, whole)
+    assert torch.allclose(found, expected)
+
+
+def test_the_estimate_of_the_papers_depends_on_the_batch_size() -> None:
+    """Why `flops` is the default: the check above can fail."""
+    rows = weights(6)
+    batches = [list(chosen) for chosen in itertools.combinations(range(6), 2)]
+    mean = torch.stack([flops_of_batch(rows[batch]) for batch in batches]).mean()
+    assert float(mean) > float(flops_of_batch(rows)) + 0.1
+
+
+def test_frequent_terms_cost_more() -> None:
+    rows = torch.ones(4, 2, dtype=torch.float64)
+    even = weighted_flops(rows, torch.tensor([0.5, 0.5], dtype=torch.float64))
+    assert float(even) == pytest.approx(float(flops(rows)))
+    rows.requires_grad_()
+    share = torch.tensor([0.9, 0.1], dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(weighted_flops(rows, share), rows)
+    assert torch.allclose(gradient[:, 0], 9 * gradient[:, 1])
+
+
+def test_sparse_texts_are_not_pushed_further() -> None:
+    rows = torch.zeros(3, 10, dtype=torch.float64)
+    rows[0, :8] = rows[1, :8] = 1.0
+    rows[2, :2] = 1.0
+    rows.requires_grad_()
+    masked_flops(rows, threshold=4).backward()
+    assert rows.grad is not None
+    assert (rows.grad[:2, :8] > 0).all()
+    assert (rows.grad[2] == 0).all()
+
+
+def test_empty_texts_are_pushed_up() -> None:
+    rows = torch.tensor([[0.0, 0.1], [5.0, 5.0]], dtype=torch.float64, requires_grad=True)
+    penalty = anti_zero(rows)
+    penalty.backward()
+    assert rows.grad is not None
+    assert (rows.grad < 0).all()
+    assert rows.grad[0, 0] < 100 * rows.grad[1, 0]
+
+
+def test_banned_terms_cost_their_squares() -> None:
+    rows = weights(3)
+    expected = rows[:, [1, 4]].square().sum(1).mean()
+    assert torch.allclose(banned(rows, torch.tensor([1, 4])), expected)
+
+
+def test_a_factor_rises_and_stays() -> None:
+    assert ramped(2.0, 0, 10, Ramp.QUADRATIC) == pytest.approx(0.02)
+    assert ramped(2.0, 4, 10, Ramp.LINEAR) == pytest.approx(1.0)
+    assert ramped(2.0, 9, 10) == ramped(2.0, 99, 10) == 2.0
+    assert ramped(2.0, 0, 10, Ramp.CONSTANT) == 2.0
+    with pytest.raises(DataError, match="must be >= 0, got -1"):
+        ramped(-1, 0, 10)
+
+
+@pytest.mark.parametrize("budget", [60, 120, 200])
+@pytest.mark.parametrize("sensitivity", [0.3, 0.6])
+def test_the_autopilot_reaches_and_holds_a_budget(budget: float, sensitivity: float) -> None:
+    """On a model of training: terms follow a power of lambda, with delay and noise."""
+    random = np.random.default_rng(1)
+    pilot, terms, found = Autopilot(budget, warmup=50), 2000.0, []
+    for _ in range(600):
+        settled = 400 * pilot.factor**-sensitivity / 10
+        terms += 0.1 * (settled - terms)
+        pilot.update(terms * random.lognormal(0, 0.05))
+        found.append(terms)
+    assert np.mean(found[-100:]) == pytest.approx(budget, rel=0.1)
+    assert np.ptp(found[-100:]) < 0.4 * budget
+
+
+def test_the_autopilot_resumes_from_its_state() -> None:
+    pilot = Autopilot(100)
+    for terms in (900, 700, 500):
+        pilot.update(terms)
+    again = Autopilot.from_state(pilot.state())
+    assert [pilot.update(terms) for terms in (400, 80)] == [
+        again.update(terms) for terms in (400, 80)
+    ]
+    with pytest.raises(DataError, match="must be above 0, got 0 and"):
+        Autopilot(0)
