@@ -1,4 +1,4 @@
-"""Near duplicates: sampled passages are searched for by their own vectors."""
+"""Near duplicates, found by searching an index for the vectors of a sample."""
 
 from __future__ import annotations
 

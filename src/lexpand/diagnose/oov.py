@@ -183,7 +183,7 @@ def _examined(
 
 
 def is_identifier(word: str) -> bool:
-    """Whether a word has a digit, an underscore, or a capital letter behind its first letter."""
+    """Whether a word has a digit, an underscore, or a capital letter after the first letter."""
     return any(letter.isdigit() or letter == "_" for letter in word) or any(
         letter.isupper() for letter in word[1:]
     )

@@ -64,7 +64,7 @@ class TextChecks:
         ]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield the findings without duplicates, whose documents are known by row only."""
+        """Yield all findings except duplicates, whose documents are known by row only."""
         if self._cut:
             yield Finding(
                 "truncated",

@@ -76,7 +76,7 @@ class VectorChecks:
         return np.concatenate(self._rows)[worst], times[worst]
 
     def findings(self) -> Iterator[Finding]:
-        """Yield the findings without extreme scales, whose documents are known by row only."""
+        """Yield all findings except extreme scales, whose documents are known by row only."""
         if self._empty:
             yield Finding(
                 "empty",

@@ -41,7 +41,7 @@ def explain(
 
 
 def inquire(retriever: Retriever, query: str, filter: Filter | None = None) -> Inquiry:
-    """Search one commit of the index of a retriever, ready to be explained.
+    """Return the inquiry that explains a query, over one commit of the retriever's index.
 
     Raises:
         DataError: the retriever is of a kind that cannot be explained.

@@ -52,7 +52,7 @@ class HybridInquiry(Inquiry):
     def explanation(self, doc_id: str) -> Explanation:
         """See `Inquiry.explanation`."""
         explained = [part.explanation(doc_id) for part in self._parts]
-        # Row -1 is no document's. Fusion then treats the document as missing from every ranking.
+        # No document has row -1, so fusion treats this one as missing from every ranking.
         match = next(
             (match for match in self._fused if match.doc_id == doc_id), Match(doc_id, 0.0, -1)
         )

@@ -61,7 +61,7 @@ class Hit:
 
     @property
     def snippet(self) -> str:
-        """About 200 characters around most words of the query, without Markdown marks.
+        """About 200 characters around the most words of the query, without Markdown marks.
 
         The snippet leaves out the title, unless the document has no other text. It is computed on
         access.

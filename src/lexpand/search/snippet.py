@@ -32,7 +32,7 @@ class Passage(NamedTuple):
 
 
 def make_snippet(text: str, query: str) -> str:
-    """Return at most about 200 characters with most different words of the query.
+    """Return at most about 200 characters with the most distinct words of the query.
 
     If the text has none of them, the snippet is the beginning. It is cut at words, ``…`` marks a
     cut, and white space is folded.
@@ -49,7 +49,7 @@ def shown_snippet(text: str, query: str) -> str:
 def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]) -> Passage:
     """Return the passage of `shown_snippet` with marked words.
 
-    If the text has no word of the query, it is the passage with most weight.
+    If the text has no word of the query, it is the passage with the most weight.
 
     Args:
         text: the text, which may be Markdown.
@@ -69,7 +69,7 @@ def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]
 
 
 def _window_of(text: str, query: str) -> tuple[int, int] | None:
-    """Return start and end of the window with most different words of the query, or None."""
+    """Return start and end of the window with the most distinct words of the query, or None."""
     words = frozenset(word.lower() for word in _WORD.findall(query))
     if not words:
         return None
@@ -92,14 +92,14 @@ def _pattern_of(words: frozenset[str]) -> re.Pattern[str]:
 def make_passage(
     text: str, spans: Sequence[tuple[int, int, float]], window: tuple[int, int] | None = None
 ) -> Passage:
-    """Return at most about 200 characters that hold most weight, cut at words.
+    """Return at most about 200 characters that hold the most weight, cut at words.
 
     If nothing has a weight, the passage is the beginning.
 
     Args:
         text: the text.
         spans: words of the text, each with its first character, its end and its weight.
-        window: start and end of a window that the passage must hold, instead of most weight.
+        window: start and end of a window that the passage must hold, instead of the most weight.
     """
     spans = sorted(span for span in spans if span[0] < span[1] <= len(text))
     start, end = _cut_around(text, *(window or _heaviest_window(spans)))
@@ -116,7 +116,7 @@ def make_passage(
 
 
 def _heaviest_window(spans: Sequence[tuple[int, int, float]]) -> tuple[int, int]:
-    """Return start and end of the window that holds most weight; the first of equals."""
+    """Return start and end of the window that holds the most weight; the first of equals."""
     best, window, first, inside = 0.0, (0, 0), 0, 0.0
     for place, (_, end, weight) in enumerate(spans):
         inside += weight
@@ -142,7 +142,7 @@ def _fold(text: str, start: int, end: int) -> tuple[str, list[int]]:
 
 
 def _best_window(found: list[re.Match[str]]) -> tuple[int, int]:
-    """Return start and end of the window with most different words; the first of equals."""
+    """Return start and end of the window with the most distinct words; the first of equals."""
     best, window, first, different = 0, (0, 0), 0, 0
     inside: Counter[str] = Counter()
     words = [match.group().lower() for match in found]

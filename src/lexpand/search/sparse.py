@@ -51,7 +51,7 @@ class VectorsAsked(Asked):
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
         """See `Asked.passages`."""
-        # For k = 0 feedback would search in vain.
+        # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads

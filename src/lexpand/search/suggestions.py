@@ -29,7 +29,7 @@ def did_you_mean(
 
     A near word is one edit away: a letter added, removed or replaced, or two adjacent letters
     swapped. If there is none and the word has at least six letters, words two edits away with the
-    same first letter are near. Words with digits and words of less than four letters get no
+    same first letter are near. Words with digits and words of fewer than four letters get no
     suggestions.
 
     Args:
@@ -109,7 +109,7 @@ def _two_edits(searcher: Searcher, word: str, end: float, clock: _Clock) -> Iter
 
 
 def within_two_edits(word: str, other: str) -> bool:
-    """Whether two words differ by at most two edits: letters changed, or adjacent ones swapped."""
+    """Whether two words are at most two edits apart; see `did_you_mean` for edits."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(word, 1):

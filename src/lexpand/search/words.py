@@ -21,7 +21,7 @@ _DIGIT, _OTHER = re.compile(r"\d"), re.compile(r"[^\W\d]|[_.]")
 
 
 def is_identifier(word: str) -> bool:
-    """Whether an analyzed word is an identifier: a digit, with a letter or an inner mark."""
+    """Whether an analyzed word is an identifier: it has a digit, and a letter, ``_`` or ``.``."""
     return bool(_DIGIT.search(word) and _OTHER.search(word))
 
 
@@ -65,7 +65,7 @@ class WordsAsked(Asked):
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
         """See `Asked.passages`."""
-        # For k = 0 feedback would search in vain.
+        # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
