@@ -479,7 +479,7 @@ def test_search_by_words(run: Run, index: Path) -> None:
 def test_search_by_words_without_words(run: Run, rows_file: Callable, tmp_path: Path) -> None:
     run("index", rows_file(*PAGES), tmp_path / "i", *SMALL, "--words", "none")
     error = run("search", tmp_path / "i", "printer", "--pipeline", "bm25").error()
-    assert error.endswith("was made without words: make a new index with words to search them")
+    assert error.endswith("was created without words: create a new index with words")
 
 
 def test_search_by_groups(run: Run, index: Path) -> None:

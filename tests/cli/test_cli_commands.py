@@ -114,7 +114,10 @@ def test_commits_come_at_intervals(run: Callable, rows_file: Callable, tmp_path:
 def test_search_says_what_was_found(run: Callable, pages_index: Path) -> None:
     ran = run("search", pages_index, "account recovery code", "-k", "2")
     # The index has no words, which the default pipeline would search.
-    said = "the index has no words, so the pipeline splade searched instead of hybrid; index again to have both\n"
+    said = (
+        "the index has no words, so the pipeline splade searched instead of hybrid: "
+        "index again with words to use hybrid\n"
+    )
     assert (ran.code, ran.err) == (0, said)
     assert run("search", pages_index, "account recovery code", "--pipeline", "splade").err == ""
     lines = ran.out.splitlines()

@@ -50,7 +50,7 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
     assert re.fullmatch(
-        r"the document (stands at rank \d, among the best 10|shares no term with the query)",
+        r"the document (is at rank \d, among the best 10|shares no term with the query)",
         lines[1],
     )
     assert "compared with Account recovery recovery scores " in ran.out
@@ -71,7 +71,7 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     )
     assert (
         filtered.out.splitlines()[1]
-        == "the filter excludes the document; without it it stands at rank 1"
+        == "the filter excludes the document; without the filter it is at rank 1"
     )
 
 

@@ -162,7 +162,7 @@ def test_the_default_is_hybrid_and_says_what_it_fell_back_to(
         notes = plain.search("manager").notes
         assert [note.reason for note in notes] == [Reason.FALLBACK]
         assert "no words, so the pipeline splade searched instead of hybrid" in str(notes[0])
-        with pytest.raises(IndexStateError, match="was made without words"):
+        with pytest.raises(IndexStateError, match="was created without words"):
             plain.search("manager", pipeline="hybrid")
 
 

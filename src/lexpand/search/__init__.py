@@ -1,11 +1,11 @@
-"""Here is a question in words: which documents?
+"""Retrieval: the documents that answer a question in words.
 
-The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`;
-`sparse.py`, `words.py`, `hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their
-form in a file.
+The package joins an encoder and an index: text goes in, hits come out. Start reading at
+`retriever.py`, which has the protocol. `sparse.py`, `words.py`, `hybrid.py`, `mixed.py` and
+`reranking.py` are the kinds of retriever. `pipeline.py` is their form in a file.
 
-It is not for the reasons of a hit (`lexpand.explanation`) nor for judging a ranking
-(`lexpand.evaluate`).
+The package does not explain a hit (`lexpand.explanation`) and does not evaluate a ranking
+(`lexpand.evaluation`).
 """
 
 from lexpand.search.asked import Asked
