@@ -229,7 +229,7 @@ def test_a_command_reports_a_failure(
     [
         (("--rerank-depth", "5"), "need --rerank"),
         (("--rerank-budget", "5"), "need --rerank"),
-        (("--rerank", "x", "--explain"), "a reranker's has no parts"),
+        (("--rerank", "x", "--explain"), "cannot take the score of a reranker apart"),
         (("--rerank", "x", "--rerank-depth", "0"), "greater than or equal to 1"),
     ],
 )
