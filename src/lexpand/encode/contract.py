@@ -121,9 +121,9 @@ class Contract:
         origin: where the weights come from.
         golden: the golden pairs.
         hash: the SHA-256 of what determines the vectors: vocabulary, tokenizer, architecture,
-            weights, head, modes, query table or encoder, and pruning. Models with one hash yield
-            the same vectors. The hash does not cover the name, the lengths, the license, the basis
-            for safe pruning or the graphs.
+            weights, head, modes, query table or encoder, and pruning. Models with the same hash
+            yield the same vectors. The hash does not cover the name, the lengths, the license, the
+            basis for safe pruning or the graphs.
     """
 
     name: str

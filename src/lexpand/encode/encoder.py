@@ -395,7 +395,7 @@ class Encoder:
         return ReadingCount(tokenized.seen, tokenized.lost, known + unknown, unknown)
 
     def trace(self, text: str | Document, role: Role | str) -> Trace:
-        """Encode one text and keep the token behind each term. A Document has its full text.
+        """Encode a text, or the full text of a Document, and keep the token behind each term.
 
         Raises:
             DataError: the text is neither a string nor a Document, or has a lone surrogate.
@@ -419,7 +419,7 @@ class Encoder:
         return _WINDOW if isinstance(body, TorchBody) and body.head is not None else _AT_ONCE
 
     def pinned(self, role: Role | str) -> dict[str, str]:
-        """Return the token of each pinned text (`Rules.pins`)."""
+        """Return the token of each pinned text (`Rules.pins`), by text."""
         edits = self._edits[parse_role(role)]
         if edits is None:
             return {}

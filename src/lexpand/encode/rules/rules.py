@@ -136,7 +136,7 @@ class Rules:
         )
 
     def hash(self, role: Role) -> str:
-        """Return the SHA-256 of the edits for one role. Rules with one hash act alike on texts."""
+        """Return the SHA-256 of the edits for one role. The same hash means the same vectors."""
         return hashlib.sha256(_canonical(self.of(role).to_dict()).encode()).hexdigest()
 
     def bind(self, role: Role, tokens: Tokens) -> BoundRules | None:

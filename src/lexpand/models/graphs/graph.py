@@ -2,7 +2,7 @@
 
 Only standard operators are used, except for integer products. When a session is created, ONNX
 Runtime folds the transposes, and fuses bias with GELU and scale with the matrix product. Graphs
-with its own fused operators were measured to be no faster.
+with ONNX Runtime's own fused operators were measured to be no faster.
 """
 
 from __future__ import annotations
