@@ -104,7 +104,7 @@ def test_a_damaged_index_is_one_line(
         ),
         (
             ["index", "good.jsonl", "i", "--model", "none"],
-            "error: no model 'none': give a model folder's path",
+            "error: no model 'none': give the path of a model folder",
         ),
         (["index", "good.jsonl", "i", "--model", "folder"], "error: folder"),
         (

@@ -72,10 +72,8 @@ def test_a_term_that_is_not_in_the_vocabulary_is_one_line(run: Run, tmp_path: Pa
     path = tmp_path / "rules.toml"
     path.write_text('version = 1\n[[ban]]\nterm = "login"', encoding="utf-8")
     error = run("rules", "check", path).error()
-    assert (
-        f"{path}, [[ban]] 1: the vocabulary has no term 'login': the tokenizer reads it as 'log' '##in'"
-        in error
-    )
+    assert f"{path}, [[ban]] 1: the vocabulary has no term 'login': give one of its terms" in error
+    assert "(the tokenizer splits the word into 'log' '##in')" in error
 
 
 def test_tests_pass_or_fail_with_the_rank_found(run: Run, index: Path, rules: Path) -> None:
@@ -178,10 +176,7 @@ def test_a_pin_that_moved_is_refused(run: Run, index: Path, tmp_path: Path) -> N
         'version = 1\n[[pin]]\ntext = "ERR_43"\n[[pin]]\ntext = "ERR_42"\n', encoding="utf-8"
     )
     error = run("search", index, "err_43", "--rules", moved).error()
-    assert (
-        "[[pin]] 1: 'ERR_43' has the term that stands for 'ERR_42' in the index's documents"
-        in error
-    )
+    assert "[[pin]] 1: 'ERR_43' would take the term of 'ERR_42' in the documents of" in error
 
 
 def test_encode_takes_rules(run: Run, source: Path, rules: Path, tmp_path: Path) -> None:

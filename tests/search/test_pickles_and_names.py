@@ -96,7 +96,7 @@ def test_an_unpickled_encoder_keeps_its_cache(encoder: Encoder, tmp_path: Path) 
 def test_another_model_in_the_folder_is_refused(encoder: Encoder) -> None:
     remake, arguments, *_ = encoder.__reduce__()
     model, *rest = arguments  # type: ignore[misc]
-    with pytest.raises(ModelError, match=r"holds splade-tiny \(.*\) now, not other"):
+    with pytest.raises(ModelError, match=r"the pickled model other .*, got splade-tiny \("):
         remake(type(model)("other", "0" * 64), *rest)  # type: ignore[operator]
 
 
@@ -172,7 +172,7 @@ def test_generators_of_texts_are_accepted(kb: Collection) -> None:
         encoder.encode_documents(5)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="query 1 is 5"):
         kb.search_many(["a", 5])  # type: ignore[list-item]
-    with pytest.raises(DataError, match="must be Documents, got the str 'a' at place 0"):
+    with pytest.raises(DataError, match=r"documents\[0\] must be a Document, got the str 'a'"):
         encoder.encode_long(["a"])  # type: ignore[list-item]
 
 
@@ -209,7 +209,7 @@ def test_enums_are_accepted_by_their_values(kb: Collection) -> None:
         ),
         (lambda kb: Pipeline((Splade(),), "sum"), "fusion must be one of rrf, .*, got 'sum'"),  # type: ignore[arg-type]
         (lambda kb: fuse([], [], [], "sum"), "fusion must be one of"),
-        (lambda kb: Ban("a", "title"), "side is 'title': it must be one of"),  # type: ignore[arg-type]
+        (lambda kb: Ban("a", "title"), "side must be one of query, document, both, got 'title'"),  # type: ignore[arg-type]
         (lambda kb: kb.add(["a text"], on_duplicate="drop"), "on_duplicate must be one of"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a checkpoint does not say of itself, or says wrongly: the importer's choices."""
+"""Settings that a checkpoint lacks or has wrong, given by the person who imports it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from lexpand.encode.contract import Activation, Pooling
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """None where the checkpoint decides.
+    """Settings of an import. None leaves a setting to the checkpoint.
 
     Attributes:
-        pooling: ``max`` or ``sum`` (SPLADE v1).
+        pooling: ``max``, or ``sum`` (SPLADE v1).
         activation: ``log1p(relu)`` or ``log1p(log1p(relu))``.
-        query: a table of query weights: a file (``idf.json``, ``query_token_weights.txt``,
-            ``*.safetensors``) or a folder that holds one.
-        query_encoder: another checkpoint that encodes the queries: a folder, or an id of the
-            Hugging Face Hub.
-        max_tokens: the longest text read, in tokens, special ones included.
-        name: how people call the model.
-        license, origin: of the weights, and of what they were trained on.
+        query: a table of query weights: a file (``idf.json``, ``query_token_weights.txt`` or
+            ``*.safetensors``), or a folder that holds one.
+        query_encoder: the checkpoint of a separate query encoder: a folder, or an id of the Hugging
+            Face Hub.
+        max_tokens: the longest text that is read, in tokens, special tokens included.
+        name: the name of the model.
+        license: the license of the weights.
+        origin: where the weights and their training data come from.
     """
 
     pooling: Pooling | None = None
