@@ -13,7 +13,7 @@ from retrieval.systems import OTHERS, SEISMIC
 from retrieval.truth import Truth
 from retrieval.tuning import Trial, climb_all
 from retrieval.vectors import Vectors, write_vectors
-from retrieval.workers import Worker, WorkerError, working
+from retrieval.workers import Worker, WorkerError, running_worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,16 +127,16 @@ def test_tuning_takes_the_cheapest_that_reaches_the_target() -> None:
 def test_a_peer_that_is_not_there_is_an_error_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(WorkerError, match=r"none does not start .*: make \.venv-bench/ready"):
+    with pytest.raises(WorkerError, match=r"none does not start .*: run `make \.venv-bench/ready`"):
         Worker(tmp_path / "none", "seismic", 1, tmp_path / "log")
     monkeypatch.delenv("LUCENE_JAR", raising=False)
-    with working(Path(sys.executable), "lucene", 1, tmp_path / "log") as worker:
+    with running_worker(Path(sys.executable), "lucene", 1, tmp_path / "log") as worker:
         with pytest.raises(
             WorkerError, match="the process ended with 1: FileNotFoundError: Lucene needs java"
         ):
-            worker.ask("hello")
+            worker.request("hello")
         with pytest.raises(WorkerError, match="the process ended with 1"):
-            worker.ask("hello")
+            worker.request("hello")
 
 
 def test_every_peer_has_its_program_and_requirement() -> None:
