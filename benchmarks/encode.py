@@ -9,7 +9,7 @@ Systems:
 * sentence-transformers on PyTorch, on ONNX Runtime (float32 and dynamic int8) and on OpenVINO
 * fastembed on the float32 graph of that ONNX backend, unless --quick is set
 
-Each system is a process of its own (encoders/), pinned to ``--threads`` cores. A system that is
+Each system runs in a separate process (encoders/), pinned to ``--threads`` cores. A system that is
 absent or fails is reported and left out. Documents are cut at 256 tokens and encoded in blocks of
 64; the peers use batches of 8. Queries are encoded one at a time. Times are taken around the
 encoding call alone.

@@ -149,7 +149,7 @@ def _compare_with_reference(
 ) -> None:
     """Compare the hits with those of the NumPy reference, and measure the native writer.
 
-    This runs in a process of its own, because the reference takes much memory.
+    This runs in a separate process, because the reference takes much memory.
     """
     plan.log(f"{collection.name}: comparison with the NumPy reference")
     documents, path = str(collection.folder / "documents"), str(index.path)

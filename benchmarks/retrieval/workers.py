@@ -26,7 +26,7 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A system that runs in a process of its own.
+    """A system that runs in a separate process.
 
     It is pinned to the last ``threads`` processors if the platform supports that.
 
