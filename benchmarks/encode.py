@@ -100,9 +100,9 @@ class Texts:
 
     @classmethod
     def read(cls, name: str, folder: Path, count: int, max_queries: int | None) -> Texts:
-        """Read ``count`` documents, the judged ones first, and the judged queries.
+        """Read ``count`` documents, preferably judged ones, and the judged queries.
 
-        The order is random with a fixed seed, so it is independent of lengths.
+        The documents are in random order with a fixed seed, independent of their lengths.
         """
         qrels = Qrels.read(
             next(

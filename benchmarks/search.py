@@ -10,9 +10,9 @@ Collections:
 * SPLADE-like vectors (splade_like.py): 100,000 documents, and more with --documents. Above two
   million documents, only Lexpand is measured. Lexpand commits every million documents.
 
-Each system runs in a separate process (peers/). A system that is absent or fails is reported and left
-out. Times are taken in the process around the search call alone, one query at a time, on one pinned
-core. The query object is constructed beforehand. With --threads above 1, a block of 25 to 50
+Each system runs in a separate process (peers/). A system that is absent or fails is reported and
+left out. Times are taken in the process around the search call alone, one query at a time, on one
+pinned core. The query object is constructed beforehand. With --threads above 1, a block of 25 to 50
 queries is one batch call, because no system uses a second thread for one query.
 
 Recall is against exact float64 scores of the float32 vectors, ties counted. Seismic, and Lexpand
