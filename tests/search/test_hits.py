@@ -303,7 +303,7 @@ def test_a_query_that_the_model_cannot_read(kb: Collection) -> None:
 def test_words_that_no_document_has(kb: Collection, query: str) -> None:
     nowhere = "no document has a word of the query"
     assert said(kb.search(query, pipeline="bm25")) == [nowhere]
-    assert said(kb.search(query))[0] == f"{nowhere}: what was found has related terms alone"
+    assert said(kb.search(query))[0] == f"{nowhere}: the hits have only related terms"
     assert said(kb.search(f"{query} printer")) == []
 
 

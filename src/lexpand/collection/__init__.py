@@ -1,11 +1,10 @@
-"""Here are documents: keep them, search them, see why. The front door of Lexpand.
+"""The front door of Lexpand: store documents, search them and explain the results.
 
-A `Collection` is an index together with its encoder and its pipeline. Begin reading at
-`collection.py`; `making.py` has the settings of an index, `ingestion.py` and `synchronizing.py`
+A `Collection` is an index together with its encoder and its pipeline. Start reading at
+`collection.py`. `making.py` has the settings of an index; `ingestion.py` and `synchronizing.py`
 bring documents in.
 
-It is not for vectors of other models (`lexpand.index`), nor for judging what is found
-(`lexpand.evaluation`).
+For vectors of other models use `lexpand.index`; for measuring results use `lexpand.evaluation`.
 """
 
 from lexpand.collection.collection import Collection, create, open, open_or_create
