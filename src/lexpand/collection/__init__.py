@@ -4,7 +4,8 @@ A `Collection` is an index together with its encoder and its pipeline. Start rea
 `collection.py`. `making.py` has the settings of an index; `ingestion.py` and `synchronizing.py`
 bring documents in.
 
-For vectors of other models use `lexpand.index`; for measuring results use `lexpand.evaluation`.
+The package does not take vectors of other models (`lexpand.index`), and does not measure results
+(`lexpand.evaluation`).
 """
 
 from lexpand.collection.collection import Collection, create, open, open_or_create
