@@ -40,8 +40,8 @@ def encode_to_file(
         format: see `export_index`.
         scale: see `export_index`.
         overwrite: whether an existing file is replaced.
-        on_bad_row: a function that takes documents that are too long (`Long.REFUSE`) and documents
-            with a repeated id.
+        on_bad_row: a function that takes the error of each document that is too long
+            (`Long.REFUSE`) or has a repeated id.
         on_done: a function that takes the number of documents finished since its last call.
 
     Raises:

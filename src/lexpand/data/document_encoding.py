@@ -1,4 +1,4 @@
-"""How documents were encoded: one value that an index records and an encoder takes."""
+"""The document encoding: one value that an index records and an encoder uses."""
 
 from __future__ import annotations
 
