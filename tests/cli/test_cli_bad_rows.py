@@ -13,7 +13,7 @@ GOOD = {"id": "good", "text": "good words"}
 # The defect: the row, its id if it can be read, and the beginning of the reason.
 BAD = {
     "invalid JSON": ("{bad", None, "invalid JSON at column 2: "),
-    "no object": ("[1, 2]", None, "JSON that is no object but of type list"),
+    "no object": ("[1, 2]", None, "a line must be an object, got list"),
     "no text": (
         {"id": "x"},
         "x",
@@ -24,18 +24,18 @@ BAD = {
         None,
         "missing field 'doc_id' (the row has: text); name it with fields / --id-field",
     ),
-    "null text": ({"id": "x", "text": None}, "x", "field 'text' is null"),
-    "text of another type": ({"id": "x", "text": 5}, "x", "text is 5 (int): it must be a string"),
-    "empty id": ({"id": "", "text": "x"}, None, "id is '': it must be a non-empty string"),
+    "null text": ({"id": "x", "text": None}, "x", "field 'text' must not be null"),
+    "text of another type": ({"id": "x", "text": 5}, "x", "text must be a string, got 5 (int)"),
+    "empty id": ({"id": "", "text": "x"}, None, "id must be a non-empty string, got ''"),
     "long id": (
         {"id": "x" * 513, "text": "x"},
         None,
-        "id 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 513 bytes",
+        "id must have at most 512 bytes, got 513 bytes: shorten 'xxxxxxxxxxxx...xxxxxxxxxxxxx'",
     ),
     "NUL in the id": (
         {"id": "a\0b", "text": "x"},
         None,
-        "id 'a\\x00b' holds a NUL character: remove it",
+        "id 'a\\x00b' has a NUL character: remove it",
     ),
     "a raw NUL byte": (
         b'{"id": "x", "text": "a\0b"}',
@@ -187,7 +187,8 @@ def test_refused_rows_of_tables_and_folders_have_a_place(run: Callable, tmp_path
     table = tmp_path / "docs.csv"
     table.write_text("id,text\na,x\nb\n")
     assert (
-        f"  {table}:3: 1 columns where the header has 2" in run("index", table, tmp_path / "i").err
+        f"  {table}:3: a row must have 2 columns as its header, got 1"
+        in run("index", table, tmp_path / "i").err
     )
     notes = tmp_path / "notes"
     notes.mkdir()

@@ -151,7 +151,7 @@ def test_unusable_rows_are_refused(run: Callable, rows_file: Callable, tmp_path:
     [
         (("--long", "chunk", "--chunks", "passages"), 1, "--chunks max"),
         (("--role", "query"), 2, "one source of documents"),
-        (("--format", "ciff", "--prune", "top=x"), 1, "top is 'x'"),
+        (("--format", "ciff", "--prune", "top=x"), 1, "top must be a number, got 'x'"),
     ],
 )
 def test_invalid_options_are_refused(

@@ -108,8 +108,8 @@ def test_documents_and_queries_are_pruned(run: Callable, source: Path, tmp_path:
     ("options", "code", "said"),
     [
         (("--prune", "best=3"), 1, "'best=3'"),
-        (("--prune", "ban=qqqqq"), 1, "no token 'qqqqq'"),
-        (("--long", "chunk", "--overlap", "17"), 1, "give at most 16"),
+        (("--prune", "ban=qqqqq"), 1, "a banned token must be in the vocabulary, got 'qqqqq'"),
+        (("--long", "chunk", "--overlap", "17"), 1, "overlap must be <= 16 tokens"),
         (("--chunks", "max"), 2, "are for --long chunk"),
         (("--long", "split"), 2, "split"),
     ],

@@ -271,5 +271,5 @@ def test_an_infinite_weight_is_refused() -> None:
 def test_a_row_with_more_terms_than_a_vector_may_have_is_refused() -> None:
     terms = np.arange(2**16 + 1, dtype=np.uint32)
     row = terms, np.ones(len(terms), np.float32), terms
-    with pytest.raises(VectorError, match="row 0 has 65537 terms; the limit is 65536"):
+    with pytest.raises(VectorError, match="row 0 must have at most 65536 terms, got 65537"):
         from_rows([row], [TokenizedText([1], 1, 0)], 2**17, ModelId("toy", "0" * 64))

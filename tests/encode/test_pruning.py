@@ -87,15 +87,15 @@ def test_each_rule_keeps_its_terms(rules: Pruning, kept: list[int]) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"top": 0}, "top is 0"),
-        ({"top": True}, "top is True"),
-        ({"top": 2.5}, "top is 2.5"),
-        ({"threshold": -1}, "threshold is -1"),
-        ({"threshold": math.nan}, "threshold is nan"),
-        ({"ratio": 1.5}, "ratio is 1.5"),
-        ({"ratio": "x"}, "ratio is 'x'"),
-        ({"mass": 0}, "mass is 0"),
-        ({"banned": [-1]}, "banned term -1"),
+        ({"top": 0}, "top must be an integer >= 1, got 0"),
+        ({"top": True}, "top must be an integer >= 1, got True"),
+        ({"top": 2.5}, "top must be an integer >= 1, got 2.5"),
+        ({"threshold": -1}, "threshold must be .*, got -1"),
+        ({"threshold": math.nan}, "threshold must be .*, got nan"),
+        ({"ratio": 1.5}, "ratio must be .*, got 1.5"),
+        ({"ratio": "x"}, "ratio must be .*, got 'x'"),
+        ({"mass": 0}, "mass must be .*, got 0"),
+        ({"banned": [-1]}, "banned term must be .*, got -1"),
     ],
 )
 def test_a_value_outside_its_range_is_refused(values: dict[str, Any], reason: str) -> None:
@@ -104,7 +104,9 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], reason: st
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(DataError, match=r"top_k.*keys of top, threshold, ratio, mass, banned"):
+    with pytest.raises(
+        DataError, match=r"keys of top, threshold, ratio, mass, banned, got .*top_k"
+    ):
         Pruning.from_dict({"top_k": 3})
 
 

@@ -313,7 +313,7 @@ def test_a_note_tells_that_the_model_cannot_read_a_query(kb: Collection) -> None
 def test_a_note_tells_that_no_document_has_a_word(kb: Collection, query: str) -> None:
     nowhere = "no document has a word of the query"
     assert query_notes(kb.search(query, pipeline="bm25")) == [nowhere]
-    assert query_notes(kb.search(query))[0] == f"{nowhere}: what was found has related terms alone"
+    assert query_notes(kb.search(query))[0] == f"{nowhere}: the hits have only related terms"
     assert query_notes(kb.search(f"{query} printer")) == []
 
 

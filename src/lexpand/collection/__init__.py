@@ -1,10 +1,10 @@
-"""Here are documents: keep them, search them, see why. The front door of Lexpand.
+"""The front door of Lexpand: store documents, search them and explain the results.
 
-A `Collection` is an index together with its encoder and its pipeline. Begin reading at
-`collection.py`; `making.py` has the settings of an index, `ingestion.py` and `synchronizing.py`
+A `Collection` is an index together with its encoder and its pipeline. Start reading at
+`collection.py`. `making.py` has the settings of an index; `ingestion.py` and `synchronizing.py`
 bring documents in.
 
-It is not for vectors of other models (`lexpand.index`), nor for judging what is found
+The package does not take vectors of other models (`lexpand.index`), and does not measure results
 (`lexpand.evaluation`).
 """
 

@@ -1,4 +1,4 @@
-"""What a collection holds, for people and programs."""
+"""Statistics and settings of a collection, for people and programs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ class CollectionInfo:
 
     Attributes:
         path: the folder.
-        documents: documents of the commit that searches see; ``passages`` are their passages, more
-            where long documents are in chunks.
-        commit, committed_at: its number and time (UTC).
-        model, contract_hash, model_location: whose vectors.
-        encoding: how documents are encoded, where it is not the plain way
-            (`DocumentEncoding.to_dict`).
-        vocabulary_size: terms of the model.
-        words: the language of the words for BM25; None without words.
-        columns: metadata fields with a type.
-        pipeline: the name of the pipeline that searches, or its parts.
-        segments: files of the index; ``stored_weights`` are in them.
-        segment_bytes, catalog_bytes: on disk; ``bytes_a_weight`` by what segments hold.
-        deleted_passages: passages whose space a merge or `compact` gives back.
+        documents: the number of documents in the commit that searches see.
+        passages: the number of their passages; more than documents if long ones are in chunks.
+        commit: the number of the commit.
+        committed_at: the time of the commit (UTC).
+        model: the name of the model.
+        contract_hash: the hash of the model's contract.
+        model_location: ``default``, or the folder of the model.
+        encoding: the settings of the document encoding that differ from the defaults, without
+            rules (`DocumentEncoding.to_dict`).
+        vocabulary_size: the number of terms of the model.
+        words: the language of the BM25 field; None if there is none.
+        columns: the declared metadata fields with their types.
+        pipeline: the name of the pipeline, or the number of its parts.
+        segments: the number of segment files.
+        stored_weights: the number of weights in the segments.
+        deleted_passages: the passages whose space a merge or `compact` frees.
+        segment_bytes: the size of the segments on disk.
+        catalog_bytes: the size of the catalog on disk.
+        bytes_a_weight: the size of each part of the segments, in bytes per stored weight.
     """
 
     path: str
@@ -52,7 +58,7 @@ class CollectionInfo:
     bytes_a_weight: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the values as JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -64,34 +70,34 @@ class CollectionInfo:
 
 
 def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
-    """What an index holds, searched by a pipeline."""
-    found = index.info()
+    """Return the facts of an index that a pipeline searches."""
+    info = index.info()
     words = index.schema.words
     language = None if words is None else words.language or "any language"
     encoding = {
-        name: value for name, value in found.space.encoding.to_dict().items() if name != "rules"
+        name: value for name, value in info.space.encoding.to_dict().items() if name != "rules"
     }
     return CollectionInfo(
         path=str(index.path),
-        documents=found.commit.documents,
-        passages=found.live_passages,
-        commit=found.commit.commit_id,
-        committed_at=found.commit.created_at,
-        model=found.space.model.name,
-        contract_hash=found.space.model.hash,
-        model_location=found.space.location,
+        documents=info.commit.documents,
+        passages=info.live_passages,
+        commit=info.commit.commit_id,
+        committed_at=info.commit.created_at,
+        model=info.space.model.name,
+        contract_hash=info.space.model.hash,
+        model_location=info.space.location,
         encoding=encoding,
-        vocabulary_size=len(found.space.vocabulary),
+        vocabulary_size=len(info.space.vocabulary),
         words=language,
-        columns=dict(found.columns),
+        columns=dict(info.columns),
         pipeline=_name_of(pipeline),
-        segments=found.segments,
-        stored_weights=found.nnz,
-        deleted_passages=found.passages - found.live_passages,
-        segment_bytes=found.segment_bytes,
-        catalog_bytes=found.catalog_bytes,
+        segments=info.segments,
+        stored_weights=info.nnz,
+        deleted_passages=info.passages - info.live_passages,
+        segment_bytes=info.segment_bytes,
+        catalog_bytes=info.catalog_bytes,
         bytes_a_weight={
-            name: round(size / max(1, found.nnz), 2) for name, size in found.parts.items()
+            name: round(size / max(1, info.nnz), 2) for name, size in info.parts.items()
         },
     )
 

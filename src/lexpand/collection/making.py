@@ -1,4 +1,4 @@
-"""An index for documents to go into: made as the caller wishes, or opened and compared with the wishes."""
+"""Create an index with the requested settings, or open one and compare its settings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from lexpand.errors import IndexStateError
 from lexpand.index import Index
 
 LANGUAGE = "english"
-"""The language of an index's words where none is named."""
+"""The default language of the BM25 field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a caller says of an index. What is left out is the default of a new index, and as it is in an old one.
+    """Requested settings of an index.
+
+    A setting that is left out is the default in a new index, and is not compared in an existing
+    one.
 
     Attributes:
         model: ``default`` or the path of a model folder.
         encoding: fields of `DocumentEncoding` with their values.
         rules: edits of vectors, or the path of a rules file.
-        words: the language of the words that are indexed for BM25, or an analyzer; ``none`` for no
-            words.
+        words: the language or the analyzer of the BM25 field; ``none`` for no BM25 field.
         columns: metadata fields that become columns, with their types; see `Index.create`.
-        fields: which fields of a source make a document; the index records them.
+        fields: the fields of a source that make a document; the index records them.
     """
 
     model: str | Path | None = None
@@ -39,10 +41,10 @@ class Wishes:
 
 
 def make_index(path: Path, wishes: Wishes, threads: int | None) -> tuple[Index, Encoder]:
-    """A new index with the encoder of its documents.
+    """Create an index, and return it with its encoder.
 
     Raises:
-        IndexStateError: the folder holds something.
+        IndexStateError: the folder is not empty.
         ModelError, DataError, StorageError: see `Encoder.load` and `Index.create`.
     """
     encoder = Encoder.load(
@@ -58,10 +60,10 @@ def make_index(path: Path, wishes: Wishes, threads: int | None) -> tuple[Index, 
 
 
 def open_index(path: Path, wishes: Wishes) -> Index:
-    """An index that is there, whose settings are those of the wishes.
+    """Open an existing index, and check that it has the requested settings.
 
     Raises:
-        IndexStateError: it was made with other settings; the message names both.
+        IndexStateError: the index was made with other settings; the message names both.
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
     """
     index = Index.open(path)
@@ -77,9 +79,9 @@ def open_index(path: Path, wishes: Wishes) -> Index:
 
 
 def recorded_source(path: Path) -> tuple[Fields, dict[str, str]]:
-    """Which fields of a source make a document, and the declared columns with their types, as an index records them.
+    """Return the source fields and the declared columns with their types that an index records.
 
-    Those of a folder without an index are the usual fields and no columns.
+    A folder without an index has the default fields and no columns.
     """
     if not Index.exists(path):
         return Fields(), {}
@@ -95,26 +97,26 @@ def _analyzer(words: str | WordAnalyzer | None) -> WordAnalyzer | None:
 
 
 def _check_encoding(index: Index, wishes: Wishes) -> None:
-    """How documents are encoded is fixed when an index is made; another wish is refused."""
+    """Check the document encoding, which is fixed when an index is made."""
     recorded = index.space.encoding
-    wished = replace(recorded, **wishes.encoding)
+    requested = replace(recorded, **wishes.encoding)
     if wishes.rules is not None:
         rules = wishes.rules if isinstance(wishes.rules, Rules) else Rules.load(wishes.rules)
-        wished = wished.with_rules(rules.record())
+        requested = requested.with_rules(rules.record())
     vocabulary = index.space.vocabulary
-    if isinstance(wished.pruning, str) and "special" in wished.pruning:
-        # An index records its tokens, but not which of them are special: the model knows.
+    if isinstance(requested.pruning, str) and "special" in requested.pruning:
+        # An index records the tokens, but not which of them are special. The model does.
         vocabulary = Encoder.load(wishes.model or index.space.location or "default").vocabulary
-    recorded.check_same(index.path, wished.resolved(vocabulary))
+    recorded.check_same(index.path, requested.resolved(vocabulary))
 
 
 def _check_schema(index: Index, wishes: Wishes) -> None:
-    """Words and columns are fixed when an index is made; another wish is refused."""
-    has = index.schema.words
-    language = "none" if has is None else has.language
+    """Check the BM25 field and the columns, which are fixed when an index is made."""
+    recorded = index.schema.words
+    language = "none" if recorded is None else recorded.language
     columns = {name: column_type.value for name, column_type in index.schema.columns.items()}
     other_words = (
-        has != wishes.words
+        recorded != wishes.words
         if isinstance(wishes.words, WordAnalyzer)
         else wishes.words not in (None, language)
     )

@@ -1,11 +1,10 @@
-"""What flows? Documents, queries, sparse vectors, vocabularies, runs and qrels, and how they are read.
+"""The data that all packages share: documents, queries, sparse vectors, vocabularies, runs, qrels.
 
-Every other package is handed these and hands them on. This one checks them once, where they enter,
-and knows the formats of exchange: JSON, CSV, Parquet, text files, data frames, BEIR's layout, TREC.
+This package checks the data once, when it is created, and reads and writes exchange formats: JSON,
+CSV, Parquet, text files, data frames, BEIR's layout and TREC.
 
-It is not for making vectors (`lexpand.encode`), for keeping documents (`lexpand.index`, which also
-finds a doc_id that comes twice), nor for measures (`lexpand.evaluation`). Of Lexpand it imports the
-errors alone.
+It does not encode texts (`lexpand.encode`), store documents and detect repeated ids
+(`lexpand.index`), or measure runs (`lexpand.evaluation`). Of Lexpand, it imports only the errors.
 """
 
 from lexpand.data.collections import collection_path
