@@ -262,7 +262,7 @@ def test_an_invalid_policy_is_refused(values: dict[str, object]) -> None:
 
 
 def test_a_too_large_overlap_is_refused() -> None:
-    with pytest.raises(DataError, match="give at most 16"):
+    with pytest.raises(DataError, match="overlap must be <= 16 tokens for chunks of 64, got 17"):
         Encoder.load(
             documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17))
         )

@@ -170,7 +170,7 @@ def test_generators_of_texts_are_accepted(kb: Collection) -> None:
     assert reranked.search_many(texts(QUERY)) == reranked.search_many([QUERY])
     with pytest.raises(DataError, match="must be a list of texts, got the int 5"):
         encoder.encode_documents(5)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="query 1 is 5"):
+    with pytest.raises(DataError, match="query 1 must be a string, got 5"):
         kb.search_many(["a", 5])  # type: ignore[list-item]
     with pytest.raises(DataError, match=r"documents\[0\] must be a Document, got the str 'a'"):
         encoder.encode_long(["a"])  # type: ignore[list-item]

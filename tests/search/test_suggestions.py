@@ -92,7 +92,7 @@ UNREAD = "the model knows no word of the query"
         (
             "chnage pasword",
             None,
-            ["no document has a word of the query: what was", "did you mean 'change password'?"],
+            ["no document has a word of the query: the hits", "did you mean 'change password'?"],
         ),
         ("zzzqqq", "bm25", ["no document has a word of the query"]),
         ("is the", "bm25", ["the query has only stop words"]),
