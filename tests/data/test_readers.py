@@ -270,7 +270,12 @@ def iter_into(taken, documents):
 
 @pytest.mark.parametrize(
     ("suffix", "content"),
-    [(".gz", b"no gzip"), (".zst", b"no zstd"), (".zst", b""), (".gz", gzip.compress(b"x", mtime=0)[:12])],
+    [
+        (".gz", b"no gzip"),
+        (".zst", b"no zstd"),
+        (".zst", b""),
+        (".gz", gzip.compress(b"x", mtime=0)[:12]),
+    ],
 )
 def test_a_wrong_compression_suffix_is_refused(tmp_path, suffix, content):
     path = tmp_path / f"x.jsonl{suffix}"

@@ -318,7 +318,7 @@ def test_bfloat16_vectors_are_close_to_float32_vectors(
     exact = encoder.encode_documents(TEXTS).to_dense()
     assert coarse.space.encoding.to_dict() == {"dtype": "bfloat16", "max_tokens": 512}
     difference = np.abs(coarse.encode_documents(TEXTS).to_dense() - exact).max()
-    assert 1e-4 < difference < Dtype.BFLOAT16.noise
+    assert 1e-4 < difference < Dtype.BFLOAT16.tolerance
 
 
 @pytest.mark.filterwarnings("ignore")  # those of transformers

@@ -16,7 +16,7 @@ from lexpand.encode import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import LexpandError, MissingExtra, ModelError
 from lexpand.models import (
-    Choices,
+    ImportOptions,
     check_model,
     find_source,
     import_model,
@@ -61,7 +61,7 @@ def add_modules(folder: Path, *kinds: str, pooling: Any = None, transformer: Any
         write(folder / "sentence_bert_config.json", transformer)
 
 
-def read_error(folder: Path, choices: Choices | None = None) -> str:
+def read_error(folder: Path, choices: ImportOptions | None = None) -> str:
     with pytest.raises(LexpandError) as error:
         read_checkpoint(folder, choices)
     return str(error.value)
@@ -102,10 +102,10 @@ def test_settings_are_read_from_modules_of_sentence_transformers(plain: Path, ki
 def test_choices_override_the_checkpoint(plain: Path) -> None:
     add_modules(plain, "MLMTransformer", "SpladePooling", pooling={"pooling_strategy": "sum"})
     found = read_checkpoint(
-        plain, Choices(pooling="max", activation="log1p(log1p(relu))", max_tokens=9)
+        plain, ImportOptions(pooling="max", activation="log1p(log1p(relu))", max_tokens=9)
     )
     assert (found.pooling, found.activation, found.max_tokens) == ("max", "log1p(log1p(relu))", 9)
-    message = read_error(plain, Choices(max_tokens=33))
+    message = read_error(plain, ImportOptions(max_tokens=33))
     assert "max_tokens must be from 3 to 32 for this model, got 33" in message
 
 
@@ -144,7 +144,7 @@ def test_license_and_origin_are_read_from_the_model_card(plain: Path) -> None:
     )
     found = read_checkpoint(plain)
     assert (found.license, found.origin) == ("mit", "made from owner/small")
-    assert read_checkpoint(plain, Choices(license="Apache-2.0")).license == "Apache-2.0"
+    assert read_checkpoint(plain, ImportOptions(license="Apache-2.0")).license == "Apache-2.0"
 
 
 @pytest.mark.parametrize(
@@ -435,9 +435,9 @@ def test_an_unusable_table_is_refused(plain: Path, content: Any, reason: str) ->
 
 def test_an_encoder_instead_of_a_table_is_refused(plain: Path, tmp_path: Path) -> None:
     other = write_bert(tmp_path / "query-encoder")
-    message = read_error(plain, Choices(query=other))
+    message = read_error(plain, ImportOptions(query=other))
     assert f"must be a table of weights, got the encoder {other}: give it with" in message
-    assert "no query table" in read_error(plain, Choices(query=tmp_path / "nowhere"))
+    assert "no query table" in read_error(plain, ImportOptions(query=tmp_path / "nowhere"))
 
 
 def test_a_source_is_a_folder_or_an_id_of_the_hub(
@@ -469,7 +469,7 @@ def test_a_source_is_a_folder_or_an_id_of_the_hub(
 
 def test_an_imported_model_can_be_checked_and_run(plain: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    done = import_model(plain, made, Choices(license="MIT"))
+    done = import_model(plain, made, ImportOptions(license="MIT"))
     assert (done.optimized, done.reference, done.difference) == (True, "onnx", None)
     contract = Contract.load(made)
     assert (contract.name, contract.license) == ("made", "MIT")
@@ -517,7 +517,7 @@ def test_two_encoders_yield_the_vectors_of_each(
     plain: Path, for_queries: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    done = import_model(plain, made, Choices(query_encoder=str(for_queries), name="two"))
+    done = import_model(plain, made, ImportOptions(query_encoder=str(for_queries), name="two"))
     assert done.optimized and check_model(made).pairs == 8
     alone = {}
     for role, source in ((Role.DOCUMENT, plain), (Role.QUERY, for_queries)):
@@ -543,7 +543,7 @@ def test_two_encoders_yield_the_vectors_of_each(
 def test_two_encoders_can_be_imported_again(plain: Path, for_queries: Path, tmp_path: Path) -> None:
     """The second import goes through the written Router. The first one makes no graphs."""
     first = import_model(
-        plain, tmp_path / "a", Choices(query_encoder=str(for_queries)), optimize=False
+        plain, tmp_path / "a", ImportOptions(query_encoder=str(for_queries)), optimize=False
     )
     again = import_model(tmp_path / "a", tmp_path / "b")
     assert again.model.hash == first.model.hash
@@ -557,7 +557,7 @@ def test_two_incompatible_encoders_are_refused(
 ) -> None:
     def import_error(**choices: Any) -> str:
         with pytest.raises(ModelError) as caught:
-            import_model(plain, tmp_path / "made", Choices(**choices))
+            import_model(plain, tmp_path / "made", ImportOptions(**choices))
         assert not (tmp_path / "made").exists()
         return str(caught.value)
 
@@ -579,7 +579,7 @@ def test_two_incompatible_encoders_are_refused(
 
 def test_a_changed_query_encoder_is_refused(plain: Path, for_queries: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    import_model(plain, made, Choices(query_encoder=str(for_queries)))
+    import_model(plain, made, ImportOptions(query_encoder=str(for_queries)))
     contract = json.loads((made / "query_encoder" / "contract.json").read_text())
     write(made / "query_encoder" / "contract.json", contract | {"pruning": {"query": {"top": 1}}})
     with pytest.raises(
@@ -597,7 +597,7 @@ def test_a_changed_query_encoder_is_refused(plain: Path, for_queries: Path, tmp_
 def test_safe_pruning_changes_no_vector(plain: Path, tmp_path: Path, pooling: Any) -> None:
     """The texts have enough tokens for the encoder to prune."""
     made = tmp_path / "made"
-    import_model(plain, made, Choices(pooling=pooling))
+    import_model(plain, made, ImportOptions(pooling=pooling))
     texts = [f"open the heart valve {i} (reset password)" for i in range(120)]
     pruned = Encoder.load(made).encode_documents(texts)
     contract = json.loads((made / "contract.json").read_text())
@@ -656,7 +656,7 @@ def test_an_existing_folder_is_replaced_only_by_force(plain: Path, tmp_path: Pat
     import_model(plain, made)
     with pytest.raises(ModelError, match="exists: give another folder, or --force"):
         import_model(plain, made)
-    import_model(plain, made, Choices(name="other"), force=True)
+    import_model(plain, made, ImportOptions(name="other"), force=True)
     assert Contract.load(made).name == "other"
     with pytest.raises(ModelError, match="must be a model folder to be replaced"):
         import_model(plain, plain, force=True)
@@ -675,7 +675,7 @@ def test_an_interrupted_import_leaves_nothing(
     monkeypatch.setattr(importing, "optimize_model", interrupted)
     for dest, force in ((tmp_path / "new", False), (made, True)):
         with pytest.raises(KeyboardInterrupt):
-            import_model(plain, dest, Choices(name="other"), force=force)
+            import_model(plain, dest, ImportOptions(name="other"), force=force)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "plain"]
     assert Contract.load(made).name == "made"
 

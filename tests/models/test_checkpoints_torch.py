@@ -13,7 +13,7 @@ import pytest
 from checkpoint_makers import TEXTS, load, make_model, save_model, save_sparse_encoder, vectors
 
 from lexpand import DocumentEncoding, Encoder, QueryEncoding
-from lexpand.models import Choices, check_model, import_model
+from lexpand.models import ImportOptions, check_model, import_model
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
@@ -62,7 +62,9 @@ def test_a_model_saved_by_sentence_transformers_is_imported(
 
 def test_choices_set_the_pooling_and_activation_of_a_plain_folder(tmp_path: Path) -> None:
     plain = save_model(tmp_path / "plain", "bert")
-    import_model(plain, tmp_path / "made", Choices(pooling="sum", activation="log1p(log1p(relu))"))
+    import_model(
+        plain, tmp_path / "made", ImportOptions(pooling="sum", activation="log1p(log1p(relu))")
+    )
     assert_same(tmp_path / "made", vectors(load(plain, "sum", "log1p_relu"), TEXTS))
 
 
@@ -176,7 +178,7 @@ def test_a_router_with_a_query_encoder_is_imported(tmp_path: Path) -> None:
     routed = SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot")
     routed.save_pretrained(str(tmp_path / "routed"))
     import_model(tmp_path / "routed", tmp_path / "made")
-    import_model(plain, tmp_path / "joined", Choices(query_encoder=str(tmp_path / "queries")))
+    import_model(plain, tmp_path / "joined", ImportOptions(query_encoder=str(tmp_path / "queries")))
     for made in ("made", "joined"):
         for role in ("document", "query"):
             assert_same(tmp_path / made, vectors(routed, TEXTS, role), role)

@@ -10,7 +10,7 @@ import lexpand
 from lexpand import Collection, Encoder, HybridRetriever, SparseRetriever, WordRetriever
 from lexpand.errors import DataError
 from lexpand.search.pipeline import NAMED
-from lexpand.search.sparse import VectorsAsked
+from lexpand.search.sparse import PreparedVectors
 from lexpand.search.words import is_identifier
 
 ROWS = [
@@ -84,8 +84,8 @@ def test_feedback_does_not_change_queries_for_identifiers(kb: Collection) -> Non
     before = best.ask(best.searcher, queries)
     after = before.resolved()
     part_before, part_after = before.parts[0], after.parts[0]
-    assert isinstance(part_before, VectorsAsked)
-    assert isinstance(part_after, VectorsAsked)
+    assert isinstance(part_before, PreparedVectors)
+    assert isinstance(part_after, PreparedVectors)
     unchanged, learned = (part_after.vectors.row(i)[0].tolist() for i in (0, 1))
     assert unchanged == part_before.vectors.row(0)[0].tolist()
     assert len(learned) > len(part_before.vectors.row(1)[0])

@@ -60,7 +60,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     "make",
     [
         lambda encoder: encoder,
-        lambda encoder: encoder.unpruned(),
+        lambda encoder: encoder.without_pruning(),
         lambda encoder: encoder.encoding(DocumentEncoding(20, pruning="top=5", title_weight=0.5)),
         lambda _: Encoder.load(
             documents=DocumentEncoding(long="chunk"),

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lexpand.collection.facts import CollectionInfo, facts_of
+from lexpand.collection.info import CollectionInfo, info_of
 from lexpand.collection.ingestion import IngestReport, OnDuplicate, ingest
-from lexpand.collection.making import Wishes, make_index, open_index
 from lexpand.collection.query_notes import query_notes
+from lexpand.collection.settings import IndexSettings, make_index, open_index
 from lexpand.collection.synchronizing import SyncPlan, SyncReport, check_deletions, plan_sync, sync
 from lexpand.data import Document, Fields
-from lexpand.data.given import Given, documents_of
+from lexpand.data.objects import Given, documents_of
 from lexpand.encode import Encoder, QueryEncoding, Rules, VectorCache
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError
@@ -386,7 +386,7 @@ class Collection:
 
     def info(self) -> CollectionInfo:
         """Return what the collection holds and how it was made."""
-        return facts_of(self.index, self._pipeline)
+        return info_of(self.index, self._pipeline)
 
     def refresh(self) -> bool:
         """Move to the newest commit, e.g. of another process; return whether it is a new one."""
@@ -502,7 +502,7 @@ def create(
     if exist not in _EXIST:
         raise DataError(f"exist must be one of {', '.join(_EXIST)}, got {exist!r}")
     path = Path(path)
-    wishes = Wishes(
+    settings = IndexSettings(
         model=model,
         encoding=encoding or {},
         rules=rules,
@@ -511,13 +511,13 @@ def create(
         fields=fields,
     )
     if exist == "replace" and Index.exists(path):
-        return _replaced(path, wishes, documents, pipeline, threads, cache, show_progress)
+        return _replaced(path, settings, documents, pipeline, threads, cache, show_progress)
     if exist == "error" and Index.exists(path):
         raise IndexStateError(
             f"{path} already holds an index: open it with `lexpand.open`, "
             'add to it with exist="open", or replace it with exist="replace"'
         )
-    return _filled(_opened(path, wishes, pipeline, threads, cache), documents, show_progress)
+    return _filled(_opened(path, settings, pipeline, threads, cache), documents, show_progress)
 
 
 def open(
@@ -565,7 +565,7 @@ def open(
 
 def open_or_create(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     *,
     pipeline: Pipeline | str | Path | None = None,
     threads: int | None = None,
@@ -576,28 +576,28 @@ def open_or_create(
     Raises:
         IndexStateError: the folder holds an index with other settings; the message names both.
     """
-    return _opened(path, wishes, pipeline, threads, cache)
+    return _opened(path, settings, pipeline, threads, cache)
 
 
 def _opened(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     pipeline: Pipeline | str | Path | None,
     threads: int | None,
     cache: str | Path | None,
 ) -> Collection:
     encoder = None
     if Index.exists(path):
-        index = open_index(path, wishes)
+        index = open_index(path, settings)
     else:
-        index, encoder = make_index(path, wishes, threads)
+        index, encoder = make_index(path, settings, threads)
     try:
         kept = None if cache is None else VectorCache(Path(cache))
         return Collection(
             index,
             encoder=encoder,
             pipeline=pipeline,
-            model=wishes.model,
+            model=settings.model,
             threads=threads,
             cache=kept,
         )
@@ -628,7 +628,7 @@ def _filled(collection: Collection, documents: Given | None, show_progress: bool
 
 def _replaced(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     documents: Given | None,
     pipeline: Pipeline | str | Path | None,
     threads: int | None,
@@ -640,13 +640,13 @@ def _replaced(
     for leftover in (new, old):
         if Index.exists(leftover):
             shutil.rmtree(leftover)
-    collection = _filled(_opened(new, wishes, None, threads, None), documents, show_progress)
+    collection = _filled(_opened(new, settings, None, threads, None), documents, show_progress)
     report = collection.report
     collection.close()
     path.rename(old)
     new.rename(path)
     shutil.rmtree(old)
-    collection = _opened(path, Wishes(model=wishes.model), pipeline, threads, cache)
+    collection = _opened(path, IndexSettings(model=settings.model), pipeline, threads, cache)
     collection.report = report
     return collection
 

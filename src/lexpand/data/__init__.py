@@ -10,8 +10,8 @@ It does not encode texts (`lexpand.encode`), store documents and detect repeated
 from lexpand.data.collections import collection_path
 from lexpand.data.document_encoding import Chunks, DocumentEncoding, Dtype, Long, LongDocuments
 from lexpand.data.documents import Document, JsonValue, Query, check_id
-from lexpand.data.given import documents_of
 from lexpand.data.model_id import ModelId
+from lexpand.data.objects import documents_of
 from lexpand.data.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.data.qrels import Qrels
 from lexpand.data.readers import Fields, read_documents, read_queries

@@ -25,7 +25,7 @@ class Dtype(StrEnum):
     """bfloat16 on PyTorch."""
 
     @property
-    def noise(self) -> float:
+    def tolerance(self) -> float:
         """The largest difference of a weight when its text is encoded in another batch.
 
         The difference is relative for weights above 1. Measured on abstracts of SciFact:

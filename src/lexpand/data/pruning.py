@@ -15,7 +15,7 @@ from lexpand.data.vectors import SparseVectors
 from lexpand.data.vocabulary import Vocabulary
 from lexpand.errors import DataError
 
-PLACE_LEFT_FREE = re.compile(r"[\[<]unused_?\d+[\]>]")
+UNUSED_TOKEN = re.compile(r"[\[<]unused_?\d+[\]>]")
 """The names of free places in vocabularies: [unused12] in BERT, <unused12> in T5 and Gemma."""
 
 
@@ -172,7 +172,7 @@ def banned_terms(
     banned = set(vocabulary.special) if special else set()
     if unused:
         banned |= {
-            term for term, token in enumerate(vocabulary.tokens) if PLACE_LEFT_FREE.fullmatch(token)
+            term for term, token in enumerate(vocabulary.tokens) if UNUSED_TOKEN.fullmatch(token)
         }
     for token in tokens:
         term = vocabulary.id(token)

@@ -432,7 +432,7 @@ class Encoder:
                 return edits.pinned[term]
         return self.vocabulary.text(term)
 
-    def unpruned(self) -> Encoder:
+    def without_pruning(self) -> Encoder:
         """Return a copy without pruning rules, those of the contract included."""
         other = copy(self)
         other.pruning = {role: () for role in Role}

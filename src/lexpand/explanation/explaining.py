@@ -10,11 +10,11 @@ from lexpand.explanation.vectors import VectorInquiry
 from lexpand.explanation.words import WordInquiry
 from lexpand.index.filters import Filter
 from lexpand.search import HybridRetriever, Retriever, SparseRetriever, WordRetriever
-from lexpand.search.asked import Asked
-from lexpand.search.hybrid import HybridAsked
+from lexpand.search.hybrid import PreparedHybrid
+from lexpand.search.prepared import PreparedQueries
 from lexpand.search.retriever import LocalRetriever
-from lexpand.search.sparse import VectorsAsked
-from lexpand.search.words import WordsAsked
+from lexpand.search.sparse import PreparedVectors
+from lexpand.search.words import PreparedWords
 
 
 def explain(
@@ -55,13 +55,13 @@ def inquire(retriever: Retriever, query: str, filter: Filter | None = None) -> I
     )
 
 
-def _inquiry_of(retriever: Retriever, asked: Asked, filter: Filter | None) -> Inquiry:
+def _inquiry_of(retriever: Retriever, asked: PreparedQueries, filter: Filter | None) -> Inquiry:
     # Each kind of `lexpand.search.kinds` has its inquiry here.
-    if isinstance(retriever, SparseRetriever) and isinstance(asked, VectorsAsked):
+    if isinstance(retriever, SparseRetriever) and isinstance(asked, PreparedVectors):
         return VectorInquiry(retriever, asked, filter)
-    if isinstance(retriever, WordRetriever) and isinstance(asked, WordsAsked):
+    if isinstance(retriever, WordRetriever) and isinstance(asked, PreparedWords):
         return WordInquiry(retriever, asked, filter)
-    if isinstance(retriever, HybridRetriever) and isinstance(asked, HybridAsked):
+    if isinstance(retriever, HybridRetriever) and isinstance(asked, PreparedHybrid):
         parts = [
             _inquiry_of(part, part_asked, filter)
             for part, part_asked in zip(retriever.local, asked.parts, strict=True)

@@ -11,7 +11,7 @@ from lexpand.explanation.results import Explanation, Loss, Part
 from lexpand.index import Match, Matches
 from lexpand.index.filters import Filter
 from lexpand.search import HybridRetriever, fuse
-from lexpand.search.hybrid import HybridAsked
+from lexpand.search.hybrid import PreparedHybrid
 
 
 class HybridInquiry(Inquiry):
@@ -28,7 +28,7 @@ class HybridInquiry(Inquiry):
     def __init__(
         self,
         retriever: HybridRetriever,
-        asked: HybridAsked,
+        asked: PreparedHybrid,
         filter: Filter | None,
         parts: Sequence[Inquiry],
     ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from lexpand.explanation.results import Explanation, Loss
 from lexpand.index import Match
 from lexpand.index.filters import Filter
-from lexpand.search.asked import Asked
+from lexpand.search.prepared import PreparedQueries
 from lexpand.search.retriever import LocalRetriever
 
 # The depth of the first ranking in which a document is searched.
@@ -32,7 +32,9 @@ class Inquiry(ABC):
 
     kind: str
 
-    def __init__(self, retriever: LocalRetriever, asked: Asked, filter: Filter | None) -> None:
+    def __init__(
+        self, retriever: LocalRetriever, asked: PreparedQueries, filter: Filter | None
+    ) -> None:
         self.searcher = asked.searcher
         self.query = asked.queries[0]
         self.filter = filter

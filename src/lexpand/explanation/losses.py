@@ -28,7 +28,7 @@ def losses_of(
         if document.reading.exact:  # else another batch makes a larger difference
             losses += _quantized(query, document)
     if document.reading.tokens_lost:
-        losses += _truncated(encoder.unpruned(), query, document)
+        losses += _truncated(encoder.without_pruning(), query, document)
     return tuple(sorted(losses, key=lambda loss: -abs(loss.gain)))
 
 

@@ -60,7 +60,7 @@ class Reading:
     ) -> None:
         self.text = text
         self.exact = dtype is Dtype.FLOAT32
-        self._noise = dtype.noise
+        self._noise = dtype.tolerance
         self.passages = passages
         self.tokens_lost = sum(passage.trace.tokens_lost for passage in passages)
         ends = [
@@ -169,7 +169,7 @@ class ExplainedQuery:
 def read_query(encoder: Encoder, query: str) -> Reading:
     """Return the reading of a query, without pruning."""
     return Reading(
-        query, [Passage(encoder.unpruned().trace(query, Role.QUERY))], encoder.vocabulary
+        query, [Passage(encoder.without_pruning().trace(query, Role.QUERY))], encoder.vocabulary
     )
 
 
@@ -181,7 +181,7 @@ def read_document(encoder: Encoder, document: Document, stored: StoredVector) ->
         document: the document.
         stored: the stored vector of the document or the chunk.
     """
-    whole, (first, end) = encoder.unpruned(), stored.span
+    whole, (first, end) = encoder.without_pruning(), stored.span
     dtype, long = encoder.dtypes[Role.DOCUMENT], encoder.long
     if encoder.title_weight:
         passage = Passage(whole.trace(document, Role.DOCUMENT))

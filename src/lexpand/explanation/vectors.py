@@ -24,7 +24,7 @@ from lexpand.explanation.results import (
 )
 from lexpand.index import StoredVector
 from lexpand.index.filters import Filter
-from lexpand.search.sparse import SparseRetriever, VectorsAsked
+from lexpand.search.sparse import PreparedVectors, SparseRetriever
 
 
 class VectorInquiry(Inquiry):
@@ -33,7 +33,7 @@ class VectorInquiry(Inquiry):
     kind = "splade"
 
     def __init__(
-        self, retriever: SparseRetriever, asked: VectorsAsked, filter: Filter | None
+        self, retriever: SparseRetriever, asked: PreparedVectors, filter: Filter | None
     ) -> None:
         super().__init__(retriever, asked, filter)
         self._effort = retriever.effort

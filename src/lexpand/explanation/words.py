@@ -20,7 +20,7 @@ from lexpand.explanation.results import (
 )
 from lexpand.index import WordScore, WordShare
 from lexpand.index.filters import Filter
-from lexpand.search.words import WordRetriever, WordsAsked
+from lexpand.search.words import PreparedWords, WordRetriever
 
 Places = Mapping[str, "list[Span]"]
 """The spans of each analyzed word in a text."""
@@ -36,7 +36,9 @@ class WordInquiry(Inquiry):
 
     kind = "bm25"
 
-    def __init__(self, retriever: WordRetriever, asked: WordsAsked, filter: Filter | None) -> None:
+    def __init__(
+        self, retriever: WordRetriever, asked: PreparedWords, filter: Filter | None
+    ) -> None:
         super().__init__(retriever, asked, filter)
         analyzer = self.searcher.schema.words
         assert analyzer is not None

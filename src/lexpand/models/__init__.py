@@ -6,19 +6,19 @@ and `optimizing` make the files that speed it up, and `checking` replays its gol
 To run a model, use `lexpand.encode.Encoder`, which does not need this package.
 """
 
-from lexpand.models.checking import Replay, check_model
+from lexpand.models.checking import CheckResult, check_model
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
-from lexpand.models.choices import Choices
-from lexpand.models.importing import Imported, import_model
-from lexpand.models.optimizing import Optimized, optimize_model
+from lexpand.models.importing import ImportResult, import_model
+from lexpand.models.optimizing import OptimizeResult, optimize_model
+from lexpand.models.options import ImportOptions
 from lexpand.models.source import find_source
 
 __all__ = [
+    "CheckResult",
     "Checkpoint",
-    "Choices",
-    "Imported",
-    "Optimized",
-    "Replay",
+    "ImportOptions",
+    "ImportResult",
+    "OptimizeResult",
     "check_model",
     "find_source",
     "import_model",

@@ -17,7 +17,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class CheckResult:
     """The result of replaying golden pairs.
 
     Attributes:
@@ -31,7 +31,7 @@ class Replay:
     difference: float
 
 
-def check_model(model: str | Path) -> Replay:
+def check_model(model: str | Path) -> CheckResult:
     """Compare the files of a model folder with their checksums, and replay its golden pairs.
 
     A folder without a graph runs on PyTorch.
@@ -49,7 +49,7 @@ def check_model(model: str | Path) -> Replay:
             "import its checkpoint again with torch or onnx installed"
         )
     difference = replay(encoder)
-    return Replay(encoder.contract.model, len(encoder.contract.golden), difference)
+    return CheckResult(encoder.contract.model, len(encoder.contract.golden), difference)
 
 
 def replay(encoder: Encoder) -> float:

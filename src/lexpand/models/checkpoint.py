@@ -18,8 +18,8 @@ from lexpand.encode.query_table import QueryTable
 from lexpand.encode.shape import read_shape, tensor_names
 from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
 from lexpand.errors import ModelError
-from lexpand.models.choices import Choices
 from lexpand.models.layout import Layout, read_layout
+from lexpand.models.options import ImportOptions
 from lexpand.models.query_tables import read_query_table
 from lexpand.models.source import find_source
 from lexpand.models.tensors import Tensors, read_tensors
@@ -72,7 +72,7 @@ class Checkpoint:
     notes: tuple[str, ...]
 
 
-def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
+def read_checkpoint(folder: Path, choices: ImportOptions | None = None) -> Checkpoint:
     """Read the folder of a checkpoint.
 
     Raises:
@@ -80,13 +80,13 @@ def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
             remedy.
         MissingExtra: the weights are in ``.bin`` files, and torch is not installed.
     """
-    choices = choices or Choices()
+    choices = choices or ImportOptions()
     layout = read_layout(folder)
     checkpoint = _read(folder, layout, choices)
     if choices.query_encoder is not None:
         queries = read_checkpoint(find_source(choices.query_encoder))
     elif layout.queries is not None:
-        queries = _read(folder, layout.queries, Choices())
+        queries = _read(folder, layout.queries, ImportOptions())
     else:
         return checkpoint
     _check_compatible(checkpoint, queries)
@@ -112,7 +112,7 @@ def _check_compatible(documents: Checkpoint, queries: Checkpoint) -> None:
         )
 
 
-def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
+def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
     config = read_json(layout.transformer / "config.json", dict)
     architecture = find_architecture(config)
     if not (layout.transformer / "tokenizer.json").is_file():

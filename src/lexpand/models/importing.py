@@ -15,9 +15,9 @@ from lexpand.encode.encoder import Encoder
 from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError, StorageError
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
-from lexpand.models.choices import Choices
 from lexpand.models.golden import Weigh, make_golden
 from lexpand.models.optimizing import optimize_model
+from lexpand.models.options import ImportOptions
 from lexpand.models.reference import has_torch, torch_reference
 from lexpand.models.source import find_source
 from lexpand.models.writing import QUERIES, write_contract, write_folder
@@ -27,7 +27,7 @@ OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """The result of an import.
 
     Attributes:
@@ -52,12 +52,12 @@ class Imported:
 def import_model(
     source: str | Path,
     dest: str | Path,
-    choices: Choices | None = None,
+    choices: ImportOptions | None = None,
     *,
     force: bool = False,
     optimize: bool = True,
     on_step: OnStep | None = None,
-) -> Imported:
+) -> ImportResult:
     """Import a checkpoint as a model folder.
 
     With the extra ``torch``, golden pairs come from transformers, and the graph is checked against
@@ -76,7 +76,7 @@ def import_model(
         MissingExtra: the weights are in ``.bin`` files, and torch is not installed.
         StorageError: a file cannot be written.
     """
-    report, choices = on_step or (lambda _: None), choices or Choices()
+    report, choices = on_step or (lambda _: None), choices or ImportOptions()
     dest = Path(dest).expanduser().absolute()
     _check_destination(dest, force)
     folder = find_source(str(source))
@@ -95,7 +95,7 @@ def import_model(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     notes = (*checkpoint.notes, *(() if checkpoint.queries is None else checkpoint.queries.notes))
-    return Imported(dest, Contract.load(dest).model, notes, *completed)
+    return ImportResult(dest, Contract.load(dest).model, notes, *completed)
 
 
 def _check_destination(dest: Path, force: bool) -> None:

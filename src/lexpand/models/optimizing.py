@@ -29,7 +29,7 @@ _DOCUMENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Optimized:
+class OptimizeResult:
     """The result of `optimize_model`.
 
     Attributes:
@@ -43,7 +43,7 @@ class Optimized:
     difference: float | None
 
 
-def optimize_model(model: str | Path) -> Optimized:
+def optimize_model(model: str | Path) -> OptimizeResult:
     """Make the graphs of a model folder, and the basis for safe pruning if it pays off.
 
     No vector changes. If an error occurs, the folder stays as it was.
@@ -79,7 +79,7 @@ def optimize_model(model: str | Path) -> Optimized:
         difference = replay(Encoder.load(path)) if contract.golden else None
         if prunable:
             write_screening(path, _texts())
-    return Optimized(_BODY, prunable, difference)
+    return OptimizeResult(_BODY, prunable, difference)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ The package does not explain a hit (`lexpand.explanation`) and does not evaluate
 (`lexpand.evaluation`).
 """
 
-from lexpand.search.asked import Asked
 from lexpand.search.expectations import Outcome, run_expectations
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fused, Fusion, fuse
@@ -18,6 +17,7 @@ from lexpand.search.learning import Learned, learn_weights
 from lexpand.search.mixed import MixedRetriever
 from lexpand.search.notes import Note, Reason
 from lexpand.search.pipeline import Pipeline, open_retriever
+from lexpand.search.prepared import PreparedQueries
 from lexpand.search.rerank import CrossEncoder, Reranker
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
@@ -26,7 +26,6 @@ from lexpand.search.suggestions import did_you_mean
 from lexpand.search.words import WordRetriever
 
 __all__ = [
-    "Asked",
     "CrossEncoder",
     "Feedback",
     "Fused",
@@ -40,6 +39,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Pipeline",
+    "PreparedQueries",
     "Reason",
     "Reranker",
     "RerankingRetriever",

@@ -39,14 +39,14 @@ class Fusion(StrEnum):
     """Standard deviations from the mean. A missing document gets the least value of the ranking."""
 
     BOUND = "bound"
-    """The scores divided by the largest score that the query could reach (`Asked.bounds`).
+    """The scores divided by an upper bound of the query (`PreparedQueries.bounds`).
 
     This is the theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion
     Functions*, with the infimum 0. The divisor does not depend on what is found.
     """
 
     EXPECTED = "expected"
-    """The scores divided by the score of a passage with all terms of the query (`Asked.expected`).
+    """The scores divided by that of a passage with all terms (`PreparedQueries.expected`).
 
     For vectors this score is the sum of the query's weights times a large stored weight of a
     typical passage. For words it is the sum of their inverse document frequencies. It resembles

@@ -11,9 +11,9 @@ from lexpand.errors import DataError
 from lexpand.index import Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 
 DEPTH = 500
@@ -23,7 +23,7 @@ DEPTH = 500
 _IDENTIFIER_SHARE = 0.5
 
 
-class HybridAsked(Asked):
+class PreparedHybrid(PreparedQueries):
     """Prepared queries of a `HybridRetriever`.
 
     Attributes:
@@ -35,7 +35,7 @@ class HybridAsked(Asked):
         self,
         searcher: Searcher,
         queries: Sequence[str],
-        parts: Sequence[Asked],
+        parts: Sequence[PreparedQueries],
         weights: Sequence[float],
         fusion: Fusion,
         depth: int,
@@ -52,7 +52,7 @@ class HybridAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`. The parts rank first, then each group keeps its best document."""
+        """See `PreparedQueries.passages`. Each group keeps its best document of the fused ranking."""
         _check(k, threads)
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
@@ -95,7 +95,7 @@ class HybridAsked(Asked):
         ]
 
     def identifiers(self) -> Sequence[float]:
-        """See `Asked.identifiers`."""
+        """See `PreparedQueries.identifiers`."""
         found: list[float] = np.max([part.identifiers() for part in self.parts], axis=0).tolist()
         return found
 
@@ -113,24 +113,24 @@ class HybridAsked(Asked):
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> HybridAsked:
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedHybrid:
         """Return the final queries, with the terms that feedback adds to each part."""
         if self._feedback is None:
             return self
         fused = self.fused(self.ranked(self._depth, filter=filter, threads=threads))
         return self.learned(self._relevant(fused, self._feedback), self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> HybridAsked:
-        """See `Asked.learned`; every part learns."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedHybrid:
+        """See `PreparedQueries.learned`; every part learns."""
         parts = [part.learned(relevant, feedback) for part in self.parts]
-        return HybridAsked(
+        return PreparedHybrid(
             self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None
         )
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`; the terms of each part are scaled by the weight of the part.
+        """See `PreparedQueries.terms`; the terms of each part are scaled by the weight of the part.
 
         If the fusion divides scores by a number of the query, the scaled terms sum to the score.
         """
@@ -145,11 +145,11 @@ class HybridAsked(Asked):
         return terms
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`; the scores are those of the first part."""
+        """See `PreparedQueries.spans`; the scores are those of the first part."""
         return self.parts[0].spans(place, doc_id)
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`; a score divided by its bound is at most 1."""
+        """See `PreparedQueries.bounds`; a score divided by its bound is at most 1."""
         if self._fusion is not Fusion.BOUND:
             raise DataError(
                 f"a hybrid by {self._fusion} has no largest score, which fusion by bound needs: "
@@ -158,7 +158,7 @@ class HybridAsked(Asked):
         return self._largest()
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`; the sum of the weights."""
+        """See `PreparedQueries.expected`; the sum of the weights."""
         if not self._fusion.by_query:
             raise DataError(
                 f"a hybrid by {self._fusion} has no expected score, which fusion by expected "
@@ -170,7 +170,7 @@ class HybridAsked(Asked):
         return [sum(self.weights_of(place)) for place in range(len(self))]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
-        """See `Asked.notes`; the notes of all parts."""
+        """See `PreparedQueries.notes`; the notes of all parts."""
         return [
             sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)
         ]
@@ -230,11 +230,11 @@ class HybridRetriever(LocalRetriever):
         """Whether it is a plain sum as ``+`` makes it, to which ``+`` can add parts."""
         return (self.fusion, self.depth, self.feedback) == (Fusion.Z_SCORE, DEPTH, None)
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> HybridAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedHybrid:
         """See `LocalRetriever.ask`."""
         prepared = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
-        return HybridAsked(
+        return PreparedHybrid(
             searcher, queries, prepared, weights, self.fusion, self.depth, self.feedback
         )
 

@@ -17,8 +17,8 @@ from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked
 from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
+from lexpand.search.prepared import PreparedQueries
 
 TERMS = 8
 """The number of terms that a hit has."""
@@ -252,7 +252,7 @@ class LocalRetriever(Retriever):
         return other
 
     @abstractmethod
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> Asked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedQueries:
         """Encode or analyze queries once, to run on a commit of the index."""
 
     def rank(
@@ -295,7 +295,9 @@ class LocalRetriever(Retriever):
             for place, (query, best) in enumerate(zip(queries, found, strict=True))
         ]
 
-    def hits_of(self, asked: Asked, place: int, found: RankedPassages, passages: int) -> list[Hit]:
+    def hits_of(
+        self, asked: PreparedQueries, place: int, found: RankedPassages, passages: int
+    ) -> list[Hit]:
         """Return the hits of found passages, with their texts, terms and further passages.
 
         Args:

@@ -16,15 +16,15 @@ from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever
 
 # The number of passages at which the power of inverse document frequency is halved.
 _FEW_PASSAGES = 1_000
 
 
-class VectorsAsked(Asked):
+class PreparedVectors(PreparedQueries):
     """Prepared queries of a `SparseRetriever`.
 
     Attributes:
@@ -50,7 +50,7 @@ class VectorsAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`."""
+        """See `PreparedQueries.passages`."""
         # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
@@ -60,27 +60,27 @@ class VectorsAsked(Asked):
             self.vectors, k, filter=filter, effort=self._effort, group_by=group_by, threads=threads
         )
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> VectorsAsked:
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedVectors:
         """Return the final queries, with the terms of their own best documents added."""
         if self._feedback is None:
             return self
-        plain = VectorsAsked(
+        plain = PreparedVectors(
             self.searcher, self.queries, self.vectors, self._effort, None, self._readable
         )
         relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
         return plain.learned(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> VectorsAsked:
-        """See `Asked.learned`."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedVectors:
+        """See `PreparedQueries.learned`."""
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
-        return VectorsAsked(
+        return PreparedVectors(
             self.searcher, self.queries, vectors, self._effort, None, self._readable
         )
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`."""
+        """See `PreparedQueries.terms`."""
         terms, weights = self.vectors.row(place)
         found = []
         for stored in self.searcher.passage_vectors(passages):
@@ -104,13 +104,13 @@ class VectorsAsked(Asked):
         return label
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`."""
+        """See `PreparedQueries.spans`."""
         query = self.vectors.as_dict(place)
         found = sorted(self.searcher.vectors(doc_id), key=lambda stored: -_score(query, stored))
         return [stored.span for stored in found]
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: the sum of weights times the largest stored weight of each term."""
+        """See `PreparedQueries.bounds`: each weight times the largest stored weight of its term."""
         if self._feedback is not None:
             raise DataError(
                 "a query with feedback has no bound before its search: "
@@ -123,7 +123,7 @@ class VectorsAsked(Asked):
         ]
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`: the sum of weights, times a large weight of a typical passage."""
+        """See `PreparedQueries.expected`: the weights times a large weight of a typical passage."""
         weight = self.searcher.typical_weight()
         return [
             float(self.vectors.weights[a:b].sum()) * weight
@@ -176,12 +176,12 @@ class SparseRetriever(LocalRetriever):
         self.idf = idf
         self.feedback = feedback
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> VectorsAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedVectors:
         """See `LocalRetriever.ask`."""
         vectors, encoder = self.encode(queries, searcher), self.encoder
         if Rules.recorded(searcher.space.encoding) and encoder.documents != searcher.space.encoding:
             encoder = encoder.encoding(searcher.space.encoding)  # with the pins of the documents
-        return VectorsAsked(
+        return PreparedVectors(
             searcher, queries, vectors, self.effort, self.feedback, encoder.readable
         )
 

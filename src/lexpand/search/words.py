@@ -13,8 +13,8 @@ from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded_words
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever
 
 _DIGIT, _OTHER = re.compile(r"\d"), re.compile(r"[^\W\d]|[_.]")
@@ -36,7 +36,7 @@ def identifier_share(searcher: Searcher, words: Mapping[str, float]) -> float:
     return float(weights[identifiers].sum()) / total if total > 0 else 0.0
 
 
-class WordsAsked(Asked):
+class PreparedWords(PreparedQueries):
     """Prepared queries of a `WordRetriever`.
 
     Attributes:
@@ -64,7 +64,7 @@ class WordsAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`."""
+        """See `PreparedQueries.passages`."""
         # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
@@ -74,7 +74,7 @@ class WordsAsked(Asked):
             self.words, k, filter=filter, group_by=group_by, bm25=self._bm25, threads=threads
         )
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> WordsAsked:
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedWords:
         """Return the final queries, with the words of their own best documents added."""
         if self._feedback is None:
             return self
@@ -82,39 +82,41 @@ class WordsAsked(Asked):
         relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
         return plain._with_words_of(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
-        """See `Asked.learned`; only if ``feedback.words`` is set."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedWords:
+        """See `PreparedQueries.learned`; only if ``feedback.words`` is set."""
         return self._with_words_of(relevant, feedback) if feedback.words else self
 
-    def _with_words_of(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
+    def _with_words_of(
+        self, relevant: Sequence[RankedPassages], feedback: Feedback
+    ) -> PreparedWords:
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
-    def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
-        return WordsAsked(
+    def _with(self, words: Sequence[Mapping[str, float]]) -> PreparedWords:
+        return PreparedWords(
             self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers
         )
 
     def factors(self) -> Sequence[float]:
-        """See `Asked.factors`: 1 + ``exact`` times the `identifier_share` of the query."""
+        """See `PreparedQueries.factors`: 1 + ``exact`` times `identifier_share` of the query."""
         return [1 + self._exact * share for share in self._identifiers]
 
     def identifiers(self) -> Sequence[float]:
-        """See `Asked.identifiers`."""
+        """See `PreparedQueries.identifiers`."""
         return self._identifiers
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`."""
+        """See `PreparedQueries.terms`."""
         del most  # a query has few words
         return self.searcher.word_shares(self.words[place], passages, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`."""
+        """See `PreparedQueries.spans`."""
         return self.searcher.word_spans(self.words[place], doc_id, bm25=self._bm25)
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: the sum of the words' inverse document frequencies.
+        """See `PreparedQueries.bounds`: the sum of the words' inverse document frequencies.
 
         No number of repetitions of a word exceeds it.
         """
@@ -126,7 +128,7 @@ class WordsAsked(Asked):
         return self.expected()
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`: the sum of the words' inverse document frequencies."""
+        """See `PreparedQueries.expected`: the sum of the words' inverse document frequencies."""
         if self._expected is None:
             self._expected = self.searcher.word_bounds(self.words)
         return self._expected
@@ -169,11 +171,11 @@ class WordRetriever(LocalRetriever):
         self.exact = exact
         self.feedback = feedback
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> WordsAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedWords:
         """See `LocalRetriever.ask`."""
         words = searcher.analyzed(queries)
         shares = [identifier_share(searcher, each) if self.exact else 0.0 for each in words]
-        return WordsAsked(searcher, queries, words, self.bm25, self.feedback, self.exact, shares)
+        return PreparedWords(searcher, queries, words, self.bm25, self.feedback, self.exact, shares)
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
         """Return the same retriever with feedback."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lexpand.data.pruning import PLACE_LEFT_FREE
+from lexpand.data.pruning import UNUSED_TOKEN
 from lexpand.encode.contract import Role
 from lexpand.errors import DataError
 
@@ -153,7 +153,7 @@ def check_terms(*terms: object) -> None:
     for term in terms:
         if not isinstance(term, str) or not term:
             raise DataError(f"a term must be a token of the vocabulary, as text, got {term!r}")
-        if PLACE_LEFT_FREE.fullmatch(term):
+        if UNUSED_TOKEN.fullmatch(term):
             raise DataError(
                 f"a term must be a token in use, got {term!r}: unused tokens are reserved for "
                 "[[pin]]"

@@ -9,7 +9,7 @@ from lexpand.encode.contract import Activation, Pooling
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class ImportOptions:
     """Settings of an import. None leaves a setting to the checkpoint.
 
     Attributes:

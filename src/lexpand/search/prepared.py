@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lexpand.search.feedback import Feedback
 
 
-class Asked(ABC):
+class PreparedQueries(ABC):
     """Queries that were encoded or analyzed once and can be ranked any number of times.
 
     Attributes:
@@ -60,7 +60,7 @@ class Asked(ABC):
         del filter, threads
         return self
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> Asked:
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedQueries:
         """Return the queries with terms of relevant passages added.
 
         A kind that does not learn from feedback returns the queries unchanged.

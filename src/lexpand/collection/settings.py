@@ -17,7 +17,7 @@ LANGUAGE = "english"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class IndexSettings:
     """Requested settings of an index.
 
     A setting that is left out is the default in a new index, and is not compared in an existing
@@ -40,7 +40,7 @@ class Wishes:
     fields: Fields | None = None
 
 
-def make_index(path: Path, wishes: Wishes, threads: int | None) -> tuple[Index, Encoder]:
+def make_index(path: Path, settings: IndexSettings, threads: int | None) -> tuple[Index, Encoder]:
     """Create an index, and return it with its encoder.
 
     Raises:
@@ -48,18 +48,20 @@ def make_index(path: Path, wishes: Wishes, threads: int | None) -> tuple[Index, 
         ModelError, DataError, StorageError: see `Encoder.load` and `Index.create`.
     """
     encoder = Encoder.load(
-        wishes.model or "default",
-        documents=DocumentEncoding(**wishes.encoding),
-        rules=wishes.rules,
+        settings.model or "default",
+        documents=DocumentEncoding(**settings.encoding),
+        rules=settings.rules,
         threads=threads,
     )
-    index = Index.create(path, encoder.space, words=_analyzer(wishes.words), columns=wishes.columns)
-    if wishes.fields is not None and wishes.fields != Fields():
-        index.keep_source_fields(wishes.fields.to_dict())
+    index = Index.create(
+        path, encoder.space, words=_analyzer(settings.words), columns=settings.columns
+    )
+    if settings.fields is not None and settings.fields != Fields():
+        index.record_source_fields(settings.fields.to_dict())
     return index, encoder
 
 
-def open_index(path: Path, wishes: Wishes) -> Index:
+def open_index(path: Path, settings: IndexSettings) -> Index:
     """Open an existing index, and check that it has the requested settings.
 
     Raises:
@@ -68,10 +70,10 @@ def open_index(path: Path, wishes: Wishes) -> Index:
     """
     index = Index.open(path)
     try:
-        _check_encoding(index, wishes)
-        _check_schema(index, wishes)
-        if wishes.fields is not None and wishes.fields != Fields():
-            index.keep_source_fields(wishes.fields.to_dict())
+        _check_encoding(index, settings)
+        _check_schema(index, settings)
+        if settings.fields is not None and settings.fields != Fields():
+            index.record_source_fields(settings.fields.to_dict())
     except BaseException:
         index.close()
         raise
@@ -96,31 +98,31 @@ def _analyzer(words: str | WordAnalyzer | None) -> WordAnalyzer | None:
     return None if words == "none" else WordAnalyzer(words or LANGUAGE)
 
 
-def _check_encoding(index: Index, wishes: Wishes) -> None:
+def _check_encoding(index: Index, settings: IndexSettings) -> None:
     """Check the document encoding, which is fixed when an index is made."""
     recorded = index.space.encoding
-    requested = replace(recorded, **wishes.encoding)
-    if wishes.rules is not None:
-        rules = wishes.rules if isinstance(wishes.rules, Rules) else Rules.load(wishes.rules)
+    requested = replace(recorded, **settings.encoding)
+    if settings.rules is not None:
+        rules = settings.rules if isinstance(settings.rules, Rules) else Rules.load(settings.rules)
         requested = requested.with_rules(rules.record())
     vocabulary = index.space.vocabulary
     if isinstance(requested.pruning, str) and "special" in requested.pruning:
         # An index records the tokens, but not which of them are special. The model does.
-        vocabulary = Encoder.load(wishes.model or index.space.location or "default").vocabulary
+        vocabulary = Encoder.load(settings.model or index.space.location or "default").vocabulary
     recorded.check_same(index.path, requested.resolved(vocabulary))
 
 
-def _check_schema(index: Index, wishes: Wishes) -> None:
+def _check_schema(index: Index, settings: IndexSettings) -> None:
     """Check the BM25 field and the columns, which are fixed when an index is made."""
     recorded = index.schema.words
     language = "none" if recorded is None else recorded.language
     columns = {name: column_type.value for name, column_type in index.schema.columns.items()}
     other_words = (
-        recorded != wishes.words
-        if isinstance(wishes.words, WordAnalyzer)
-        else wishes.words not in (None, language)
+        recorded != settings.words
+        if isinstance(settings.words, WordAnalyzer)
+        else settings.words not in (None, language)
     )
-    if other_words or (wishes.columns and dict(wishes.columns) != columns):
+    if other_words or (settings.columns and dict(settings.columns) != columns):
         listed = " ".join(f"--column {name}={column_type}" for name, column_type in columns.items())
         raise IndexStateError(
             f"{index.path} was made with --words {language} {listed or 'and no columns'}: "

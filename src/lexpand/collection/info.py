@@ -69,7 +69,7 @@ class CollectionInfo:
         )
 
 
-def facts_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
+def info_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
     """Return the facts of an index that a pipeline searches."""
     info = index.info()
     words = index.schema.words
