@@ -52,7 +52,7 @@ class PreparedHybrid(PreparedQueries):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `PreparedQueries.passages`. Each group keeps its best document of the fused ranking."""
+        """See `PreparedQueries.passages`. Each group keeps its best fused document."""
         _check(k, threads)
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
