@@ -1,6 +1,7 @@
-"""A process under measurement is asked by lines of JSON on standard input, and answers a line on standard output.
+"""Requests to a process under measurement.
 
-Whatever a library prints goes to standard error.
+A request is a line of JSON on standard input. The answer is a line of JSON on standard output. The
+output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def answer(handler: object, close: Callable[[], None]) -> None:
-    """Call the handler's methods as requests name them, until there are no more; each returns a dictionary."""
+def answer_requests(handler: object, close: Callable[[], None]) -> None:
+    """Call the method of the handler that each request names, until standard input ends.
+
+    A method returns a dictionary. If it raises, the answer is a dictionary with ``error``.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            said = getattr(handler, request.pop("do"))(**request)
-        except Exception as error:  # noqa: BLE001 - a peer may raise anything; the measurement goes on without it
-            said = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(said), file=answers, flush=True)
+            answer = getattr(handler, request.pop("do"))(**request)
+        except Exception as error:  # noqa: BLE001 - peers raise anything
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)
     close()
 
 
 def status_bytes(process: int | str, field: str) -> int:
-    """A field of /proc/PROCESS/status, in bytes; 0 without one."""
+    """Return a field of /proc/PROCESS/status in bytes; 0 if there is no such file or field."""
     status = Path(f"/proc/{process}/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith(field + ":"):

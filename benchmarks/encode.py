@@ -1,24 +1,36 @@
-"""Encoding beside its peers: same weights, same texts, one run, in turn, with nDCG@10 and memory beside every time.
+"""Measure encoding against sentence-transformers and fastembed: speed, nDCG@10 and memory.
 
     python benchmarks/encode.py [--quick] [--documents N] [--threads N] [--nfcorpus FOLDER] [--json]
 
-Systems: Lexpand with its float32 and its int8 body; sentence-transformers on PyTorch, on ONNX
-Runtime (float32 and dynamic int8) and on OpenVINO; fastembed on the float32 graph of that ONNX
-backend, but not with --quick. Each is a process of its own (encoders/), pinned to ``--threads``
-cores; one that is absent or fails is named and left out. They encode blocks of 64 documents in
-turn, cut at 256 tokens, the peers in batches of 8; times are taken around the encoding call alone.
-Queries are encoded one at a time.
+All systems encode the same texts with the same weights in one run, in turn.
 
-Models: splade-tiny (2 layers, 128 wide) on SciFact, and NFCorpus where --nfcorpus says it is; and a
-BERT of 6 layers, 384 wide, with random weights, on SciFact, for speed alone. nDCG@10 is by exact
-scores, of all systems over the same documents: those that are judged, and others up to --documents.
-Memory is the largest resident set of a process.
+Systems:
+* Lexpand with its float32 body and its int8 body
+* sentence-transformers on PyTorch, on ONNX Runtime (float32 and dynamic int8) and on OpenVINO
+* fastembed on the float32 graph of that ONNX backend, unless --quick is set
 
-The last line of --json is about SciFact: ``vs_torch`` and ``vs_best_other`` are our documents a
-second, float32, by those of torch and of the quickest other peer; ``vs_torch_int8`` the same of our
-int8 body; ``mini_...`` the same for the wider model; ``rss_vs_torch`` our peak memory by torch's;
-``ndcg_delta`` our nDCG@10 less torch's. Everything is in build/bench/encode.json. Without --quick,
-Lexpand's peak memory over 10,000 and 100,000 short texts too.
+Each system runs in a separate process (encoders/), pinned to ``--threads`` cores. A system that is
+absent or fails is reported and left out. Documents are cut at 256 tokens and encoded in blocks of
+64; the peers use batches of 8. Queries are encoded one at a time. Times are taken around the
+encoding call alone.
+
+Models:
+* splade-tiny (2 layers, 128 wide) on SciFact, and on NFCorpus with --nfcorpus
+* a BERT of 6 layers, 384 wide, with random weights, on SciFact; it measures speed alone
+
+nDCG@10 is computed from exact scores, for all systems over the same documents: the judged ones, and
+others up to --documents. Memory is the largest resident set of a process. Without --quick, the peak
+memory of Lexpand over 10,000 and 100,000 short texts is measured too.
+
+The last line of --json is about SciFact:
+* ``vs_torch``, ``vs_best_other``: documents per second of Lexpand in float32, divided by those of
+  torch and of the fastest other peer
+* ``vs_torch_int8``, ``vs_best_other_int8``: the same for the int8 body of Lexpand
+* ``mini_...``: the same for the wider model
+* ``rss_vs_torch``: peak memory of Lexpand divided by that of torch
+* ``ndcg_delta``: nDCG@10 of Lexpand minus that of torch
+
+All figures are written to build/bench/encode.json.
 """
 
 from __future__ import annotations
@@ -44,7 +56,7 @@ from encoders.models import mini, tiny
 from lexpand import Qrels, Run, ScoredDocument, read_documents, read_queries
 from lexpand.data import collection_path
 from lexpand.evaluation import evaluate
-from retrieval.workers import Worker, WorkerError, working
+from retrieval.workers import Worker, WorkerError, running_worker
 
 _ROOT = Path(__file__).parents[1]
 _BUILD = _ROOT / "build" / "bench" / "encode"
@@ -53,16 +65,16 @@ _BLOCK, _MAX_TOKENS = 64, 256
 
 @dataclass(frozen=True)
 class System:
-    """A way to encode: a program of encoders/ with settings."""
+    """A module of encoders/ with settings."""
 
     name: str
     module: str
     settings: dict[str, Any]
-    quick: bool = True  # one of --quick's, which must end within five minutes
+    quick: bool = True  # measured with --quick, which must end within five minutes
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is Lexpand."""
+        """Whether the system is Lexpand."""
         return self.module == "lexpand"
 
 
@@ -79,7 +91,7 @@ SYSTEMS = (
 
 @dataclass
 class Texts:
-    """What is encoded: a collection, its judged documents first."""
+    """The texts to encode: documents and queries of a collection, with judgments."""
 
     name: str
     documents: dict[str, str]
@@ -88,7 +100,10 @@ class Texts:
 
     @classmethod
     def read(cls, name: str, folder: Path, count: int, max_queries: int | None) -> Texts:
-        """``count`` documents, in an order that is the same each time and says nothing about lengths."""
+        """Read ``count`` documents, preferably judged ones, and the judged queries.
+
+        The documents are in random order with a fixed seed, independent of their lengths.
+        """
         qrels = Qrels.read(
             next(
                 path for n in ("test.tsv", "test.tsv.gz") if (path := folder / "qrels" / n).exists()
@@ -113,7 +128,7 @@ class Texts:
 
 @dataclass
 class Timed:
-    """What one system took."""
+    """The times and figures of one system."""
 
     version: str = ""
     document_seconds: list[float] = field(default_factory=list)
@@ -122,9 +137,9 @@ class Timed:
 
 
 def measure(
-    texts: Texts, model: str, folders: tuple[Path, Path], options: argparse.Namespace, say: Any
+    texts: Texts, model: str, folders: tuple[Path, Path], options: argparse.Namespace, log: Any
 ) -> dict[str, Timed]:
-    """All systems over the texts, block by block in turn."""
+    """Measure all systems on the texts, block by block in turn."""
     timed: dict[str, Timed] = {}
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
@@ -132,39 +147,41 @@ def measure(
             if options.quick and not system.quick:
                 continue
             try:
-                worker = stack.enter_context(_working(system, options))
-                version = worker.ask("hello")["version"]
+                worker = stack.enter_context(_start(system, options))
+                version = worker.request("hello")["version"]
                 folder = folders[not system.is_ours]
                 load = {
                     "folder": str(folder),
                     "threads": options.threads,
                     "settings": system.settings,
                 }
-                worker.ask("load", **load, max_tokens=_MAX_TOKENS)
-                worker.ask("documents", texts=list(texts.documents.values())[:16], keep=False)
-                worker.ask("queries", texts=list(texts.queries.values())[:5], keep=False)
+                worker.request("load", **load, max_tokens=_MAX_TOKENS)
+                worker.request("documents", texts=list(texts.documents.values())[:16], keep=False)
+                worker.request("queries", texts=list(texts.queries.values())[:5], keep=False)
             except WorkerError as error:
-                say(f"{system.name} is left out: {error}")
+                log(f"{system.name} is left out: {error}")
                 continue
             workers[system.name], timed[system.name] = worker, Timed(version)
         for block in _blocks(list(texts.documents.values())):
             for name, worker in workers.items():
-                timed[name].document_seconds.append(worker.ask("documents", texts=block)["seconds"])
+                timed[name].document_seconds.append(
+                    worker.request("documents", texts=block)["seconds"]
+                )
         for block in _blocks(list(texts.queries.values())):
             for name, worker in workers.items():
-                timed[name].query_seconds += worker.ask("queries", texts=block)["seconds"]
+                timed[name].query_seconds += worker.request("queries", texts=block)["seconds"]
         for name, worker in workers.items():
             path = _BUILD / f"{model}-{texts.name}-{name.replace(' ', '-')}.npz"
-            worker.ask("save", path=str(path))
+            worker.request("save", path=str(path))
             timed[name].figures = _figures(texts, timed[name], path) | {
-                "peak_bytes": worker.ask("memory")["peak_bytes"]
+                "peak_bytes": worker.request("memory")["peak_bytes"]
             }
     return timed
 
 
-def _working(system: System, options: argparse.Namespace) -> Any:
+def _start(system: System, options: argparse.Namespace) -> Any:
     python = Path(sys.executable) if system.is_ours else options.peers_python.absolute()
-    return working(
+    return running_worker(
         python, system.module, options.threads, _BUILD / f"{system.module}.log", package="encoders"
     )
 
@@ -187,7 +204,7 @@ def _figures(texts: Texts, timed: Timed, path: Path) -> dict[str, float]:
 
 
 def _quality(texts: Texts, vectors: Any) -> float:
-    """nDCG@10 over the documents that were encoded, by exact scores."""
+    """Return nDCG@10 over the encoded documents, by exact scores."""
     documents, queries = _matrix(vectors, "documents"), _matrix(vectors, "queries")
     ids, rankings = list(texts.documents), {}
     for row, query_id in enumerate(texts.queries):
@@ -208,7 +225,7 @@ def _matrix(vectors: Any, part: str) -> csr_matrix:
 def ratios(
     tiny_on_scifact: dict[str, Timed], mini_on_scifact: dict[str, Timed]
 ) -> dict[str, float]:
-    """The figures of the last line; those whose systems are missing are left out."""
+    """Return the figures of the last line, without those of missing systems."""
     found: dict[str, float] = {}
 
     def add(name: str, timed: dict[str, Timed], ours: str, theirs: str) -> None:
@@ -242,10 +259,13 @@ def ratios(
 
 
 def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Lexpand's peak over 10,000 and over 100,000 short texts, in slices of 1,000 whose vectors are let go."""
+    """Return the peak memory of Lexpand over 10,000 and over 100,000 short texts.
+
+    The texts are encoded in slices of 1,000, whose vectors are discarded.
+    """
     found: dict[str, float] = {}
-    with _working(SYSTEMS[0], options) as worker:
-        worker.ask(
+    with _start(SYSTEMS[0], options) as worker:
+        worker.request(
             "load", folder=str(folder), threads=options.threads, settings={}, max_tokens=_MAX_TOKENS
         )
         for slice_number in range(1, 101):
@@ -253,9 +273,11 @@ def memory(folder: Path, options: argparse.Namespace) -> dict[str, float]:
                 f"ticket {slice_number * 1000 + i}: the printer on floor {i % 40} is out of paper"
                 for i in range(1000)
             ]
-            worker.ask("documents", texts=texts, keep=False)
+            worker.request("documents", texts=texts, keep=False)
             if slice_number in (10, 100):
-                found[f"peak_mb_{slice_number}000_texts"] = worker.ask("memory")["peak_bytes"] / 1e6
+                found[f"peak_mb_{slice_number}000_texts"] = (
+                    worker.request("memory")["peak_bytes"] / 1e6
+                )
     return found
 
 
@@ -278,29 +300,36 @@ def print_table(console: Console, title: str, timed: dict[str, Timed]) -> None:
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="192 documents, 24 for the wider model: within 5 minutes",
+        help="192 documents (24 for the wider model), within 5 minutes",
     )
-    parser.add_argument("--documents", type=int, help="of a collection; 2,048 unless told")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--documents", type=int, help="documents of each collection (2,048)")
+    parser.add_argument("--threads", type=int, default=1, help="threads, and cores to pin to (1)")
     parser.add_argument(
-        "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
+        "--nfcorpus",
+        type=Path,
+        help="BEIR folder of NFCorpus, whose license forbids packaging it",
     )
     parser.add_argument(
-        "--peers-python", type=Path, default=_ROOT / ".venv-encode" / "bin" / "python"
+        "--peers-python",
+        type=Path,
+        default=_ROOT / ".venv-encode" / "bin" / "python",
+        help="interpreter that has the peers installed",
     )
-    parser.add_argument("--json", action="store_true", help="one last line with the ratios")
+    parser.add_argument(
+        "--json", action="store_true", help="print the ratios as one last line of JSON"
+    )
     return parser.parse_args(arguments)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all systems and print the figures."""
     options, console = options_of(), Console(width=140)
     _BUILD.mkdir(parents=True, exist_ok=True)
     count = options.documents or (192 if options.quick else 2048)

@@ -1,11 +1,11 @@
-"""Filters over a segment's columns, beside pyarrow.compute on the same arrays.
+"""Measure filters over the columns of a segment against pyarrow.compute on the same arrays.
 
     python benchmarks/filters.py [--passages N] [--json]
 
-Both give a boolean a passage and are checked for equality; rounds are interleaved, the median is
-reported, and a ratio is peer / Lexpand. pyarrow works on one thread, as the columns do. A condition
-on lists has no single call in pyarrow: it flattens, compares, and takes parent indices. The last
-rows ask SQLite for the same by the JSON of a tenth of the passages.
+Both return a boolean per passage, and the results must be equal. Rounds are interleaved. The median
+is reported, and a ratio is peer / Lexpand. pyarrow uses one thread, as the columns do. pyarrow has
+no single call for a condition on lists: the lists are flattened, compared, and mapped to their
+parent indices. The last row measures the filter by SQL on the JSON of a tenth of the passages.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ROUNDS = 9
 
 
 def measured(*actions: Callable[[], Any]) -> list[float]:
-    """The median milliseconds of each action, interleaved."""
+    """Return the median milliseconds of each action, in interleaved rounds."""
     times: list[list[float]] = [[] for _ in actions]
     for _ in range(_ROUNDS):
         for action, taken in zip(actions, times, strict=True):
@@ -44,7 +44,7 @@ def measured(*actions: Callable[[], Any]) -> list[float]:
 
 
 def opened(column_type: ColumnType, values: list[list[Any]]) -> Column:
-    """The column as a segment would give it."""
+    """Return a column as a segment would return it."""
     arrays = {
         kind: np.frombuffer(raw, np.uint8) for kind, raw in encode_column(column_type, values)
     }
@@ -52,7 +52,7 @@ def opened(column_type: ColumnType, values: list[list[Any]]) -> Column:
 
 
 def cases(passages: int) -> list[tuple[str, Expression, Column, Callable[[], Any]]]:
-    """What is asked, of which column, and the same of pyarrow."""
+    """Return each case: its name, the filter, the column, and the same filter in pyarrow."""
     random = np.random.default_rng(0)
     years = random.integers(1950, 2025, passages)
     wide = random.integers(-(2**40), 2**40, passages)
@@ -115,16 +115,19 @@ def cases(passages: int) -> list[tuple[str, Expression, Column, Callable[[], Any
 
 
 def by_sql(passages: int) -> dict[str, float]:
-    """Milliseconds of one condition by SQL, of the reference's parsing alone, over a table of small documents."""
+    """Measure one condition by SQL over a table of small documents.
+
+    The peer is ``json_extract``, which is not strict about types.
+    """
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE documents (row INTEGER PRIMARY KEY, metadata TEXT NOT NULL)")
-    made = (
+    metadata = (
         {"year": 1950 + i % 75, "lang": "en", "tags": ["a", f"t{i % 9}"], "price": i / 8}
         for i in range(passages)
     )
     db.executemany(
         "INSERT INTO documents VALUES (?, ?)",
-        ((i, json.dumps(each)) for i, each in enumerate(made)),
+        ((i, json.dumps(each)) for i, each in enumerate(metadata)),
     )
     expression = parse_text("year >= 2020")
     plain = "SELECT row FROM documents WHERE json_extract(metadata, '$.year') >= 2020"
@@ -135,26 +138,27 @@ def by_sql(passages: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all cases and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--passages", type=int, default=1_000_000)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--passages", type=int, default=1_000_000, help="passages (1,000,000)")
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one last line of JSON"
+    )
     options = parser.parse_args()
     pa.set_cpu_count(1)
     rows = np.arange(options.passages, dtype=np.uint32)
     figures: dict[str, Any] = {}
     for name, expression, column, peer in cases(options.passages):
-        ask = lambda: evaluate(expression, lambda _: column, rows, lambda _: rows)  # noqa: B023, E731
-        assert ask().tolist() == np.asarray(peer()).tolist(), name
-        ours, theirs = measured(ask, peer)
+        run = lambda: evaluate(expression, lambda _: column, rows, lambda _: rows)  # noqa: B023, E731
+        assert run().tolist() == np.asarray(peer()).tolist(), name
+        ours, theirs = measured(run, peer)
         figures[name] = {"lexpand_ms": ours, "pyarrow_ms": theirs, "ratio": theirs / ours}
         print(f"{name:26}{ours:8.2f} ms   pyarrow {theirs:8.2f} ms   ratio {theirs / ours:6.2f}")
     found = figures["sql, a tenth of the passages"] = by_sql(options.passages // 10)
-    print(
-        f"{'sql':26}{found['lexpand_ms']:8.1f} ms   json_extract {found['json_extract_ms']:8.1f} ms (not strict)"
-    )
+    peer_ms = f"json_extract {found['json_extract_ms']:8.1f} ms (not strict)"
+    print(f"{'sql':26}{found['lexpand_ms']:8.1f} ms   {peer_ms}")
     if options.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "pyarrow": pa.__version__}
         print(

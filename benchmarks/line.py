@@ -1,14 +1,14 @@
-"""The whole line on SciFact: encoding and search, each beside the plain way of doing the same.
+"""Measure encoding and search on SciFact against straightforward implementations.
 
     python benchmarks/line.py [--quick] [--json] [--threads N]
 
-* encode: Lexpand against the same ONNX body with the plain head (NumPy float32: the logits of all
-  positions, then their maximum, then log1p), interleaved batch by batch over the same texts.
-* search: Lexpand against a SciPy CSR product with a partial sort, and against the exhaustive NumPy
-  reference, interleaved query by query over the same vectors; ``recall`` is against the float32 scores
+* Encoding: Lexpand against the same ONNX body with a plain head, batch by batch in turn. The plain
+  head is NumPy float32: the logits of all positions, then their maximum, then log1p.
+* Search: Lexpand against a SciPy CSR product with a partial sort, and against the exhaustive NumPy
+  reference, query by query in turn over the same vectors. ``recall`` is against the float32 scores
   of SciPy, ties counted.
 
---quick takes 300 documents instead of 5,183. The last line of --json has every figure; ratios are
+--quick uses 300 documents instead of 5,183. The last line of --json has every figure. Ratios are
 peer / Lexpand.
 """
 
@@ -47,7 +47,7 @@ _DEPTH = 10
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of process CPU and wall are alike on one thread; wall is what a user waits for."""
+    """Return the wall seconds of an action, and its result."""
     start = time.perf_counter()
     result = action()
     return time.perf_counter() - start, result
@@ -56,7 +56,10 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
 def plain_encode(
     encoder: Encoder, decoder: np.ndarray, bias: np.ndarray, texts: list[str]
 ) -> np.ndarray:
-    """The SPLADE head as it is usually written: float32 [texts, positions, vocabulary], then the maximum."""
+    """Encode by the usual SPLADE head.
+
+    It computes all logits, float32 [texts, positions, vocabulary], and then their maximum.
+    """
     tokenized = encoder._tokens.tokenize(texts, encoder.max_tokens[Role.DOCUMENT])
     hidden, lengths = encoder._body_for(Role.DOCUMENT).run([text.ids for text in tokenized])
     logits = hidden @ decoder.T + bias
@@ -67,7 +70,10 @@ def plain_encode(
 def bench_encode(
     encoder: Encoder, documents: list[Document]
 ) -> tuple[dict[str, float], SparseVectors]:
-    """Both ways over the same batches, in turn; batches hold texts of like length, as Lexpand's own do."""
+    """Encode the same batches with both heads, in turn.
+
+    A batch has texts of similar length, like the batches of Lexpand.
+    """
     from lexpand.encode.folder import ModelFolder, find_folder
 
     weights = ModelFolder(find_folder("default"))._weights
@@ -94,7 +100,7 @@ def bench_encode(
 
 
 def best_of(scores: np.ndarray, k: int) -> np.ndarray:
-    """Places of the k best scores, best first."""
+    """Return the indices of the k best scores, best first."""
     places = np.argpartition(scores, -k)[-k:]
     return places[np.argsort(-scores[places])]
 
@@ -102,7 +108,7 @@ def best_of(scores: np.ndarray, k: int) -> np.ndarray:
 def bench_search(
     index: Index, vectors: SparseVectors, queries: SparseVectors
 ) -> tuple[dict[str, float], list]:
-    """Each query by Lexpand, SciPy and the reference, in turn."""
+    """Search for each query by Lexpand, SciPy and the reference, in turn."""
     matrix = vectors.to_scipy().tocsr()
     ours, scipy_ms, reference_ms, found = [], [], [], []
     exact, recalled = True, 0.0
@@ -112,9 +118,9 @@ def bench_search(
         seconds, (matches,) = timed(lambda query=query: index.search(query, _DEPTH))
         ours.append(seconds)
         seconds, scores = timed(lambda column=column: (matrix @ column).toarray().ravel())
-        more, best = timed(lambda scores=scores: best_of(scores, _DEPTH))
-        scipy_ms.append(seconds + more)
-        if i < 20:  # the reference is slow: enough to show by how much, and that it agrees
+        sort_seconds, best = timed(lambda scores=scores: best_of(scores, _DEPTH))
+        scipy_ms.append(seconds + sort_seconds)
+        if i < 20:  # few, because the reference is slow
             seconds, (reference,) = timed(
                 lambda query=query: index.search(query, _DEPTH, exhaustive=True)
             )
@@ -137,10 +143,10 @@ def bench_search(
 
 
 def measure(queries: list[Query], found: list, documents: list[Document]) -> dict[str, float]:
-    """nDCG@10 over the queries whose judged documents are all there."""
+    """Return nDCG@10 over the queries whose judged documents are all indexed."""
     qrels = Qrels.read(collection_path("scifact") / "qrels" / "test.tsv")
-    there = {document.doc_id for document in documents}
-    judged = {query: grades for query, grades in qrels.judgments.items() if set(grades) <= there}
+    indexed = {document.doc_id for document in documents}
+    judged = {query: grades for query, grades in qrels.judgments.items() if set(grades) <= indexed}
     rankings = {
         query.query_id: [ScoredDocument(match.doc_id, match.score) for match in matches]
         for query, matches in zip(queries, found, strict=True)
@@ -152,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="300 documents: about a minute")
+    parser.add_argument("--quick", action="store_true", help="300 documents, about a minute")
     parser.add_argument(
         "--json", action="store_true", help="print the figures as one last line of JSON"
     )
@@ -160,7 +166,7 @@ def main() -> None:
         "--threads",
         type=int,
         default=1,
-        help="threads of the encoder (NumPy's by its own settings)",
+        help="threads of the encoder (1); NumPy has settings of its own",
     )
     options = parser.parse_args()
     encoder = Encoder.load(threads=options.threads)
@@ -188,8 +194,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # One thread for NumPy too, so that like is compared with like; set before its libraries start
-    # their pools.
+    # NumPy must use one thread, as Lexpand does. The variables have to be set before its libraries
+    # start their thread pools.
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         os.execv(sys.executable, [sys.executable, *sys.argv])

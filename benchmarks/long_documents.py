@@ -1,8 +1,9 @@
-"""What becomes of long documents: cut, or in chunks; nDCG@10 and R@100 on a collection in BEIR's layout.
+"""Measure the policies for long documents: nDCG@10 and R@100 on a BEIR folder.
 
     python benchmarks/long_documents.py [FOLDER] [--json]
 
-Without a folder, SciFact, which is packaged. Documents that fit are encoded once for each length.
+Long documents are cut, or split into chunks. The default folder is SciFact, which is packaged.
+Documents that fit are encoded once for each length.
 """
 
 import argparse
@@ -42,7 +43,10 @@ def measure(
     queries: list[Query],
     qrels: Qrels,
 ) -> dict[str, Any]:
-    """Short documents with their vectors, long ones as the encoder's policy has them, in an index; searched."""
+    """Index the documents, run the queries and return the figures.
+
+    Short documents come with their vectors. The policy of the encoder applies to the long ones.
+    """
     start = time.perf_counter()
     encoded = encoder.encode_long(long)
     seconds = time.perf_counter() - start
@@ -70,7 +74,7 @@ def measure(
 def compare(
     folder: Path, lengths: list[int], overlap: int | None, threads: int | None
 ) -> list[dict[str, Any]]:
-    """Every way at every length."""
+    """Measure every policy at every length."""
     documents = list(read_documents(folder))
     path = next(
         path
@@ -114,12 +118,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=collection_path("scifact"))
-    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 256])
     parser.add_argument(
-        "--overlap", type=int, help="tokens that chunks share (an eighth of the length)"
+        "folder",
+        type=Path,
+        nargs="?",
+        default=collection_path("scifact"),
+        help="BEIR folder (SciFact)",
     )
-    parser.add_argument("--threads", type=int)
+    parser.add_argument(
+        "--lengths", type=int, nargs="+", default=[512, 256], help="in tokens (512 256)"
+    )
+    parser.add_argument(
+        "--overlap", type=int, help="tokens that neighboring chunks share (an eighth of the length)"
+    )
+    parser.add_argument("--threads", type=int, help="threads of the encoder (all cores)")
     parser.add_argument(
         "--json", action="store_true", help="print the figures as one last line of JSON"
     )

@@ -1,18 +1,21 @@
-"""The named pipelines next to each other: quality on judged collections, latency on one large index.
+"""Compare the named pipelines: quality on judged collections, latency on one large index.
 
-    python benchmarks/pipelines.py [COLLECTION...] [--passages FILE --queries FILE] [--quick] [--json]
+    python benchmarks/pipelines.py [COLLECTION...] [--passages FILE --queries FILE] [--quick]
+        [--json]
 
-COLLECTION is a BEIR folder with ``qrels/test*``; SciFact comes with Lexpand and is always one. For
-each collection and pipeline: nDCG@10 over all judged queries, and the p value of a paired
-randomization test against BM25 and against the model alone. Where queries have a field ``kind``
-(identifiers), also the share of queries of each kind whose first hit is relevant. Depth: how often
-a smaller fusion depth changes the ten best of the default.
+COLLECTION is a BEIR folder with ``qrels/test*``. SciFact, which is packaged, is always measured.
 
-Latency: words to hits with their texts, one query at a time, the pipelines interleaved, over the
-passages of a JSON lines file (or SciFact); p50 and p95 of the second pass. Indexes are kept in
-``build/pipelines`` and made once.
+Quality: nDCG@10 over all judged queries, for each collection and pipeline. The p values are of a
+paired randomization test against BM25 and against the model alone. If queries have a field ``kind``
+(identifiers), the share of queries of each kind whose first hit is relevant is measured too.
 
---quick takes SciFact and 100 of its queries alone. The last line of --json has every figure.
+Depth: the share of queries for which a smaller fusion depth changes the ten best of the default.
+
+Latency: from words to hits with their texts, one query at a time, the pipelines in turn, over the
+passages of a JSON lines file (or SciFact). p50 and p95 are of the second pass. Indexes are built
+once and kept in ``build/pipelines``.
+
+--quick uses only SciFact and 100 of its queries. The last line of --json has every figure.
 """
 
 from __future__ import annotations
@@ -43,22 +46,22 @@ ROUNDS = 10_000
 
 
 def opened(name: str, source: Path) -> Collection:
-    """The index of a source, made if it is not there."""
+    """Open the index of a source, or create it."""
     ROOT.mkdir(parents=True, exist_ok=True)
     return lexpand.create(ROOT / f"{name}.index", source, exist="open", show_progress=True)
 
 
-def judged(folder: Path, most: int | None) -> tuple[list[Query], Qrels]:
-    """The judged queries of a BEIR folder."""
+def judged(folder: Path, limit: int | None) -> tuple[list[Query], Qrels]:
+    """Return the judged queries of a BEIR folder, at most ``limit``, and the judgments."""
     (file,) = sorted((folder / "qrels").glob("test*"))
     qrels = Qrels.read(file)
     return list(
-        islice((q for q in read_queries(folder) if q.query_id in qrels.judgments), most)
+        islice((q for q in read_queries(folder) if q.query_id in qrels.judgments), limit)
     ), qrels
 
 
 def kinds(folder: Path) -> dict[str, str]:
-    """The kind of each query that has one."""
+    """Return the kind of each query that has one."""
     path = next(folder.glob("queries.jsonl*"))
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
@@ -66,9 +69,9 @@ def kinds(folder: Path) -> dict[str, str]:
     return {query_id: kind for query_id, kind in found.items() if kind}
 
 
-def p_value(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-    """A paired randomization test of the means, two-sided."""
-    differences, random = mine - theirs, np.random.default_rng(0)
+def p_value(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> float:
+    """Return the p value of a two-sided paired randomization test of the means."""
+    differences, random = scores - baseline, np.random.default_rng(0)
     signs = random.choice([-1.0, 1.0], size=(ROUNDS, len(differences)))
     extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
     return float((extreme.sum() + 1) / (ROUNDS + 1))
@@ -77,7 +80,7 @@ def p_value(mine: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
 def quality(
     kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[str, str]
 ) -> dict[str, Any]:
-    """nDCG@10 of each pipeline, p values, and top 1 by kind."""
+    """Measure nDCG@10 of each pipeline, p values, and the share of relevant first hits by kind."""
     scores: dict[str, NDArray[np.float64]] = {}
     facts: dict[str, Any] = {}
     for name in ("bm25", "splade", *(n for n in NAMED if n not in ("bm25", "splade"))):
@@ -108,26 +111,26 @@ def _ndcg(doc_ids: list[str], qrels: Qrels, query_id: str) -> float:
 
 
 def _top_one(ids: dict[str, list[str]], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, float]:
-    right: defaultdict[str, list[bool]] = defaultdict(list)
+    relevant: defaultdict[str, list[bool]] = defaultdict(list)
     for query_id, found in ids.items():
         grade = qrels.judgments[query_id].get(found[0], 0) if found else 0
-        right[kind_of.get(query_id, "")].append(grade > 0)
-    return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
+        relevant[kind_of.get(query_id, "")].append(grade > 0)
+    return {kind: float(np.mean(hits)) for kind, hits in sorted(relevant.items())}
 
 
 def depths(kb: Collection, texts: list[str]) -> dict[str, float]:
-    """The share of queries whose ten best differ from those of the default's depth."""
-    whole = kb.retriever(DEFAULT).rank(texts, 10)
+    """Return, per depth, the share of queries whose ten best differ from those of the default."""
+    default = kb.retriever(DEFAULT).rank(texts, 10)
     shares = {}
     for depth in DEPTHS:
         less = kb.retriever(replace(NAMED[DEFAULT], depth=depth)).rank(texts, 10)
-        differ = [mine.doc_ids != other.doc_ids for mine, other in zip(less, whole, strict=True)]
+        differ = [some.doc_ids != best.doc_ids for some, best in zip(less, default, strict=True)]
         shares[str(depth)] = float(np.mean(differ))
     return shares
 
 
 def latency(kb: Collection, texts: list[str]) -> dict[str, Any]:
-    """Milliseconds from words to hits, interleaved; the first pass warms up."""
+    """Measure milliseconds from words to hits, pipelines in turn. The first pass warms up."""
     for _ in range(2):
         times: dict[str, list[float]] = {name: [] for name in NAMED}
         for text in texts:
@@ -151,11 +154,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("collections", nargs="*", type=Path)
-    parser.add_argument("--passages", type=Path, help="JSON lines of documents, for latency")
-    parser.add_argument("--queries", type=Path, help="JSON list of queries, for latency")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "collections", nargs="*", type=Path, metavar="COLLECTION", help="BEIR folders"
+    )
+    parser.add_argument("--passages", type=Path, help="JSON lines of documents for latency")
+    parser.add_argument("--queries", type=Path, help="JSON list of queries for latency")
+    parser.add_argument("--quick", action="store_true", help="SciFact and 100 queries")
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one last line of JSON"
+    )
     options = parser.parse_args()
     folders = {"scifact": collection_path("scifact")}
     if not options.quick:

@@ -1,11 +1,14 @@
-"""What does reranking gain on top of each pipeline, and what does it cost?
+"""Measure the gain and the cost of reranking.
 
-    python benchmarks/rerank.py [COLLECTION...] [--rerank KIND=MODEL ...] [--depth N] [--queries N] [--quick] [--json]
+    python benchmarks/rerank.py [COLLECTION...] [--rerank KIND=MODEL ...] [--depth N] [--queries N]
+        [--quick] [--json]
 
 Collections and their indexes are those of `pipelines.py`. KIND is one of cross-encoder, dense and
-late-interaction, MODEL a folder; each reranks the default pipeline. For time's sake N queries of a
-collection are asked (50), evenly from the judged ones, and N documents of each are reranked (20),
-on one core. nDCG@10 and R@100; milliseconds of a query, first stage included.
+late-interaction; MODEL is a folder. Each reranker reranks the default pipeline on one core.
+
+To limit the run time, --queries of each collection are measured, evenly spaced among the judged
+ones, and --depth documents of each are reranked. Figures: nDCG@10, R@100, and milliseconds per
+query with the first stage.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ KINDS = {
 
 
 def measured(retriever: Retriever, queries: list[Query], qrels: Qrels) -> dict[str, float]:
-    """Measures of the queries, and milliseconds a query."""
+    """Return nDCG@10 and R@100 of the queries, and milliseconds per query."""
     start = time.perf_counter()
     run = retriever.run(queries, _K)
     milliseconds = 1e3 * (time.perf_counter() - start) / len(queries)
@@ -42,23 +45,29 @@ def measured(retriever: Retriever, queries: list[Query], qrels: Qrels) -> dict[s
 
 
 def sampled(queries: list[Query], qrels: Qrels, count: int) -> tuple[list[Query], Qrels]:
-    """Some of the queries, evenly, and their judgments alone."""
+    """Return evenly spaced queries and their judgments."""
     places = np.linspace(0, len(queries) - 1, min(count, len(queries))).astype(int)
     chosen = [queries[place] for place in places]
     return chosen, Qrels({query.query_id: qrels.judgments[query.query_id] for query in chosen})
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all pipelines and rerankers and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("collections", nargs="*", type=Path, metavar="COLLECTION")
-    parser.add_argument("--rerank", action="append", default=[], metavar="KIND=MODEL")
-    parser.add_argument("--depth", type=int, default=20)
-    parser.add_argument("--queries", type=int, default=50)
-    parser.add_argument("--quick", action="store_true", help="5 queries, 5 documents")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "collections", nargs="*", type=Path, metavar="COLLECTION", help="BEIR folders"
+    )
+    parser.add_argument(
+        "--rerank", action="append", default=[], metavar="KIND=MODEL", help="a reranker; repeatable"
+    )
+    parser.add_argument("--depth", type=int, default=20, help="documents to rerank (20)")
+    parser.add_argument("--queries", type=int, default=50, help="queries of each collection (50)")
+    parser.add_argument("--quick", action="store_true", help="5 queries and 5 documents")
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures as one last line of JSON"
+    )
     options = parser.parse_args()
     if options.quick:
         options.queries, options.depth = 5, 5

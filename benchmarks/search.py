@@ -1,26 +1,32 @@
-"""Lexpand's search beside its peers: same vectors, same queries, one run, in turn, with recall beside every time.
+"""Measure search against other systems: time with recall, build time, bytes and memory.
 
     python benchmarks/search.py [--quick] [--documents N] [--threads N] [--tune] [--json]
 
-Collections: SciFact as Lexpand encodes it, NFCorpus where --nfcorpus says it is, and SPLADE-like
-vectors (splade_like.py): 100,000 documents and, with --documents, more; more than two million for
-Lexpand alone. Lexpand commits every million. Each system is a process of its own (peers/); one that
-is absent or fails is named and left out. Times are taken within it, around its search call alone,
-one query at a time, on one pinned core; its query object is made beforehand. With --threads above
-1, a block of 25 to 50 queries is one batch call instead, for no system uses a second thread for one
-query.
+All systems search the same vectors for the same queries in one run, in turn.
 
-Recall is against exact float64 scores of the float32 vectors, ties counted. Seismic and Lexpand's
-``effort`` run at the operating points of operating_points/: the cheapest settings that reach 99 %.
---tune chooses them anew; one that is missing is chosen in the run.
+Collections:
+* SciFact, encoded by Lexpand
+* NFCorpus, encoded by Lexpand, with --nfcorpus
+* SPLADE-like vectors (splade_like.py): 100,000 documents, and more with --documents. Above two
+  million documents, only Lexpand is measured. Lexpand commits every million documents.
 
-Build times are process CPU seconds from vectors in a file to an index on disk. Lexpand's bytes are
-its postings and forward index, the peers' all of their files. Memory is the largest resident set of
-a process that opened and searched, mapped pages counted. Peers' indexes are kept under build/bench
-with what building them took; Lexpand's is always made.
+Each system runs in a separate process (peers/). A system that is absent or fails is reported and
+left out. Times are taken in the process around the search call alone, one query at a time, on one
+pinned core. The query object is constructed beforehand. With --threads above 1, a block of 25 to 50
+queries is one batch call, because no system uses a second thread for one query.
 
-The last line of --json has the ratios of the largest SPLADE-like collection (retrieval/report.py
-says which are which); everything is in build/bench/search.json, and the plot beside it.
+Recall is against exact float64 scores of the float32 vectors, ties counted. Seismic, and Lexpand
+with ``effort``, run at the operating points of operating_points/: the fastest settings that reach
+99 % recall. --tune chooses them again. A missing one is chosen in the run.
+
+Build times are process CPU seconds from vectors in a file to an index on disk. The bytes of Lexpand
+are its postings and forward index; those of a peer are all of its files. Memory is the largest
+resident set of a process that opened the index and searched, with mapped pages. The indexes of
+peers are kept under build/bench with the cost of building them. Lexpand's is built in each run.
+
+The last line of --json has the ratios of the largest SPLADE-like collection, which
+retrieval/report.py describes. All figures and the plot are written to build/bench/search.json and
+search.png.
 """
 
 from __future__ import annotations
@@ -51,42 +57,52 @@ _SMALL, _ALONE = 100_000, 2_000_000
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--documents", type=int, default=_SMALL, help="SPLADE-like documents, a multiple of 50,000"
+        "--documents",
+        type=int,
+        default=_SMALL,
+        help="SPLADE-like documents, a multiple of 50,000 (100,000)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="SPLADE-like vectors alone, fewer queries: minutes"
+        "--quick",
+        action="store_true",
+        help="only SPLADE-like vectors, fewer queries; takes minutes",
     )
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="threads, and cores to pin to (1)")
+    parser.add_argument("--queries", type=int, help="queries of each set (1,000; 200 with --quick)")
     parser.add_argument(
-        "--queries", type=int, help="of each set; 1,000 unless told, 200 with --quick"
-    )
-    parser.add_argument(
-        "--systems", default="", help="modules of peers/, by commas; all unless told"
-    )
-    parser.add_argument(
-        "--tune", action="store_true", help="choose operating points anew and write them"
+        "--systems", default="", help="modules of peers/, separated by commas (all)"
     )
     parser.add_argument(
-        "--nfcorpus", type=Path, help="a BEIR folder; its license forbids packaging it"
+        "--tune", action="store_true", help="choose operating points again and write them"
     )
     parser.add_argument(
-        "--peers-python", type=Path, default=_ROOT / ".venv-bench" / "bin" / "python"
+        "--nfcorpus",
+        type=Path,
+        help="BEIR folder of NFCorpus, whose license forbids packaging it",
     )
-    parser.add_argument("--json", action="store_true", help="one last line with the ratios")
+    parser.add_argument(
+        "--peers-python",
+        type=Path,
+        default=_ROOT / ".venv-bench" / "bin" / "python",
+        help="interpreter that has the peers installed",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the ratios as one last line of JSON"
+    )
     return parser.parse_args(arguments)
 
 
 def plan_of(options: argparse.Namespace, console: Console) -> Plan:
-    """What the options ask for."""
-    wanted = (
+    """Return the plan for the options."""
+    modules = (
         set(options.systems.split(",")) if options.systems else {system.module for system in PEERS}
     )
-    systems = (LEXPAND, *(system for system in PEERS if system.module in wanted))
+    systems = (LEXPAND, *(system for system in PEERS if system.module in modules))
     return Plan(
         root=_ROOT / "build" / "bench",
         pythons=Pythons(Path(sys.executable), options.peers_python.absolute()),
@@ -100,12 +116,12 @@ def plan_of(options: argparse.Namespace, console: Console) -> Plan:
             system.module: OperatingPoints.read(_POINTS / f"{system.module}.toml")
             for system in systems
         },
-        say=lambda text: console.print(text, style="dim"),
+        log=lambda text: console.print(text, style="dim"),
     )
 
 
 def collections(options: argparse.Namespace, root: Path) -> Iterator[data.Collection]:
-    """Those that are measured, the one whose ratios count last."""
+    """Yield the collections to measure. The ratios are those of the last one."""
     if not options.quick:
         yield data.scifact(root)
         if options.nfcorpus:
@@ -116,7 +132,7 @@ def collections(options: argparse.Namespace, root: Path) -> Iterator[data.Collec
 
 
 def machine() -> dict[str, Any]:
-    """Where this was measured, and how busy it was."""
+    """Return the processor, the number of cores and the load of this machine."""
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -129,7 +145,7 @@ def machine() -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Measure, print, write; returns the ratios of the last collection."""
+    """Measure, print and write all figures, and return the ratios of the last collection."""
     plan = plan_of(options, console)
     before, results = machine(), list[Measured]()
     for collection in collections(options, plan.root / "collections"):
@@ -151,7 +167,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all systems and print the figures."""
     options = options_of()
     os.environ.setdefault(
         "LUCENE_JAR", str(next(iter((_ROOT / ".venv-bench").glob("lucene-core-*.jar")), ""))

@@ -1,17 +1,21 @@
-"""Sparse vectors that look like SPLADE's, from fixed seeds, for measuring at sizes of which no real ones are at hand.
+"""Write SPLADE-like sparse vectors from fixed seeds, for benchmarks at any size.
 
     python benchmarks/splade_like.py FOLDER [--documents N]
 
-A *world* has 30,522 terms, 29,523 of them live, with Zipf popularity; 2,000 topics of 250 terms
-each, drawn from popularity^0.85, each with log-strengths; and 8 subtopics a topic: 6 of its terms
-and 6 of anywhere. A document has 1 to 3 topics with mixing weights, one subtopic of each, and 16 to
-400 terms (about 116): 58 % of the draws from its topics, 17 % from its subtopics, the rest from the
-background; a weight is log1p(exp(x)), at most 3.5. A query has 4 to 8 strong terms of a seed
-document and weak expansions from the same topics: 25 terms on average in set A, 45 in set B.
+A *world* has:
+* 30,522 terms, 29,523 of them live, with Zipf popularity
+* 2,000 topics of 250 terms each, drawn from popularity^0.85, with log-strengths
+* 8 subtopics per topic, each with 6 terms of the topic and 6 of any
 
-Documents come in random order. Chunks of 50,000 have seeds of their own, so that a smaller
-collection is a prefix of a larger one. The same seeds give the same terms; the last bit of a weight
-is that of the platform's exp and log.
+A document has 1 to 3 topics with mixing weights, one subtopic of each, and 16 to 400 terms (about
+116). Of the draws, 58 % are from its topics, 17 % from its subtopics, and the rest from the
+background. A weight is log1p(exp(x)), at most 3.5. A query has 4 to 8 strong terms of a seed
+document and weak expansion terms from the same topics. Its average length is 25 terms in set A and
+45 in set B.
+
+Documents are in random order. Each chunk of 50,000 has its own seed, so a smaller collection is a
+prefix of a larger one. The same seeds give the same terms. The last bit of a weight depends on the
+platform's exp and log.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ VOCABULARY_SIZE = 30_522
 CHUNK = 50_000
 SEED_DOCUMENTS = 100_000
 QUERY_SETS = {"A": (25, 1), "B": (45, 2)}
-"""Of each query set: terms on average, and the seed."""
+"""The average number of terms and the seed of each query set."""
 
 _FIRST_LIVE = 999
 _LIVE = VOCABULARY_SIZE - _FIRST_LIVE
@@ -50,20 +54,23 @@ Integers: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class World:
-    """What all documents and queries are drawn from. Terms are ranks of popularity until ``ids`` names them."""
+    """The distributions of all documents and queries.
 
-    ids: NDArray[np.int32]  # [live]: a rank's term
+    Terms are ranks of popularity. ``ids`` maps them to term ids.
+    """
+
+    ids: NDArray[np.int32]  # [live], the term id of each rank
     popularity: Floats  # [live], cumulative
     topic_terms: Integers  # [topics, 250]
     topic_strengths: Floats
     subtopic_terms: Integers  # [topics, 8, 12]
     subtopic_strengths: Floats
     topic_popularity: Floats  # cumulative
-    place_popularity: Floats  # of a place within a topic, cumulative
+    place_popularity: Floats  # of a term by its position in the topic, cumulative
 
     @classmethod
     def make(cls, seed: int = 20240611) -> World:
-        """The world of a seed."""
+        """Draw the world of a seed."""
         random = np.random.default_rng(seed)
         ids = (random.permutation(_LIVE) + _FIRST_LIVE).astype(np.int32)
         popularity = _zipf(_LIVE, 12.0, 1.0)
@@ -86,7 +93,10 @@ class World:
 
 @dataclass(frozen=True)
 class Themes:
-    """Of each document: its three topics, their shares (0 for those that it has not), and a subtopic of each."""
+    """Three topics of each document, their shares, and a subtopic of each topic.
+
+    The share of an unused topic is 0.
+    """
 
     topics: Integers
     shares: Floats
@@ -94,17 +104,17 @@ class Themes:
 
     @classmethod
     def draw(cls, random: np.random.Generator, world: World, count: int) -> Themes:
-        """Themes for ``count`` documents."""
-        how_many = random.choice([1, 2, 3], count, p=[0.5, 0.35, 0.15])
+        """Draw themes for ``count`` documents."""
+        topic_counts = random.choice([1, 2, 3], count, p=[0.5, 0.35, 0.15])
         topics = _place(world.topic_popularity, random.random((count, 3)))
         shares = random.gamma(2.0, 1.0, (count, 3))
-        shares[np.arange(3)[None, :] >= how_many[:, None]] = 0
+        shares[np.arange(3)[None, :] >= topic_counts[:, None]] = 0
         shares /= shares.sum(1, keepdims=True)
         return cls(topics, shares, random.integers(0, _SUBTOPICS, (count, 3)))
 
     @classmethod
     def concatenate(cls, parts: list[Themes]) -> Themes:
-        """One after the other."""
+        """Concatenate themes."""
         joined = (
             np.concatenate(arrays)
             for arrays in zip(*(vars(part).values() for part in parts), strict=True)
@@ -113,14 +123,14 @@ class Themes:
 
 
 def documents_chunk(world: World, number: int, count: int = CHUNK) -> tuple[Rows, Themes]:
-    """The documents of a chunk (CSR: indptr, terms, weights), with their themes."""
+    """Return the documents of a chunk as CSR (indptr, terms, weights), and their themes."""
     random = np.random.default_rng([77, number])
     themes = Themes.draw(random, world, count)
     lengths = _lengths(random, count, 120, 0.38, 16, 400)
     owners: Integers = np.repeat(np.arange(count), np.ceil(lengths * 1.45).astype(np.int64))
     terms, weights = _draw_terms(random, world, themes, owners)
     owners, terms, weights = _strongest_of_each_term(owners, terms, weights)
-    owners, terms, weights = _longest_allowed(owners, terms, weights, lengths)
+    owners, terms, weights = _cut_to_lengths(owners, terms, weights, lengths)
     indptr = np.searchsorted(owners, np.arange(count + 1)).astype(np.int64)
     return (indptr, terms.astype(np.uint32), weights), themes
 
@@ -128,17 +138,17 @@ def documents_chunk(world: World, number: int, count: int = CHUNK) -> tuple[Rows
 def queries(
     world: World, documents: Rows, themes: Themes, mean: int, seed: int, count: int = 1_000
 ) -> Rows:
-    """Queries (CSR) after ``count`` of the documents, of ``mean`` terms on average."""
+    """Return queries as CSR for ``count`` seed documents, with ``mean`` terms on average."""
     random = np.random.default_rng([99, seed])
     indptr, terms, weights = documents
     chosen = random.choice(len(indptr) - 1, count, replace=False)
     lengths = _lengths(random, count, mean, 0.3, 6, 120)
-    made = []
+    drawn = []
     for document, length in zip(chosen.tolist(), lengths.tolist(), strict=True):
         row = slice(indptr[document], indptr[document + 1])
-        made.append(_query(random, world, themes, document, terms[row], weights[row], length))
-    starts = np.cumsum([0, *(len(query) for query in made)]).astype(np.int64)
-    ordered = [sorted(query.items()) for query in made]
+        drawn.append(_query(random, world, themes, document, terms[row], weights[row], length))
+    starts = np.cumsum([0, *(len(query) for query in drawn)]).astype(np.int64)
+    ordered = [sorted(query.items()) for query in drawn]
     return (
         starts,
         np.array([term for query in ordered for term, _ in query], np.uint32),
@@ -147,9 +157,15 @@ def queries(
 
 
 def chunks(count: int) -> Iterator[tuple[Rows, Themes]]:
-    """The first ``count`` documents, a multiple of 50,000, chunk by chunk; made on all cores."""
+    """Yield the first ``count`` documents chunk by chunk, generated on all cores.
+
+    Raises:
+        ValueError: ``count`` is not a multiple of 50,000, or less than 100,000.
+    """
     if count % CHUNK or count < SEED_DOCUMENTS:
-        raise ValueError(f"{count} documents: a multiple of {CHUNK}, at least {SEED_DOCUMENTS}")
+        raise ValueError(
+            f"count must be a multiple of {CHUNK} and >= {SEED_DOCUMENTS}, got {count}"
+        )
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), context) as pool:
         waiting = [pool.submit(_chunk_of_world, number) for number in range(min(count // CHUNK, 4))]
@@ -160,21 +176,21 @@ def chunks(count: int) -> Iterator[tuple[Rows, Themes]]:
 
 
 def write_collection(folder: Path, count: int) -> None:
-    """Writes documents and both query sets: ``folder/documents``, ``folder/queries-A``, ``folder/queries-B``."""
+    """Write ``folder/documents``, ``folder/queries-A`` and ``folder/queries-B``."""
     seeds: list[tuple[Rows, Themes]] = []
 
-    def remembered() -> Iterator[Rows]:
+    def keep_seeds() -> Iterator[Rows]:
         for rows, themes in chunks(count):
             if len(seeds) < SEED_DOCUMENTS // CHUNK:
                 seeds.append((rows, themes))
             yield rows
 
-    write_vectors(folder / "documents", remembered(), VOCABULARY_SIZE)
+    write_vectors(folder / "documents", keep_seeds(), VOCABULARY_SIZE)
     documents = _joined([rows for rows, _ in seeds])
     themes = Themes.concatenate([themes for _, themes in seeds])
     for name, (mean, seed) in QUERY_SETS.items():
-        made = queries(_world(), documents, themes, mean, seed)
-        write_vectors(folder / f"queries-{name}", [made], VOCABULARY_SIZE)
+        rows = queries(_world(), documents, themes, mean, seed)
+        write_vectors(folder / f"queries-{name}", [rows], VOCABULARY_SIZE)
 
 
 @functools.cache
@@ -199,7 +215,10 @@ def _zipf(count: int, shift: float, exponent: float) -> Floats:
 
 
 def _place(cumulative: Floats, uniform: Floats | float) -> Any:
-    """Places drawn from cumulative shares; the last is for uniforms that rounding left beyond the sum."""
+    """Draw indices from cumulative shares.
+
+    Rounding can leave the sum below a uniform number; such a number gives the last index.
+    """
     return np.minimum(np.searchsorted(cumulative, uniform), len(cumulative) - 1)
 
 
@@ -211,7 +230,10 @@ def _lengths(
 
 
 def _topic_terms(random: np.random.Generator, log_popularity: Floats) -> Integers:
-    """Distinct terms by the Gumbel trick: the 250 largest of noise + 0.85 * log popularity; 200 topics at a time."""
+    """Draw 250 distinct terms for each topic by the Gumbel trick, 200 topics at a time.
+
+    They are the terms with the largest noise + 0.85 * log popularity.
+    """
     topics = np.empty((_TOPICS, _TOPIC_TERMS), np.int32)
     for first in range(0, _TOPICS, 200):
         keys = -np.log(-np.log(random.random((200, _LIVE)))) + 0.85 * log_popularity
@@ -239,7 +261,7 @@ def _subtopic_terms(random: np.random.Generator, topics: Integers, popularity: F
 def _draw_terms(
     random: np.random.Generator, world: World, themes: Themes, owners: Integers
 ) -> tuple[Integers, NDArray[np.float32]]:
-    """A term and a weight for each draw; ``owners`` is the document of each."""
+    """Return a term and a weight for each draw. ``owners`` has the document of each draw."""
     count = len(owners)
     theme = (random.random(count)[:, None] > np.cumsum(themes.shares, 1)[owners]).sum(1)
     theme = np.minimum(theme, 2)
@@ -272,7 +294,10 @@ def _draw_terms(
 def _strongest_of_each_term(
     owners: Integers, terms: Integers, weights: NDArray[np.float32]
 ) -> tuple[Integers, Integers, NDArray[np.float32]]:
-    """Sorted by document and term, each term once with its largest weight, without the smallest weights."""
+    """Keep the largest weight of each term in a document, and drop weights below 0.01.
+
+    The result is sorted by document and term.
+    """
     order = np.lexsort((-weights, owners * VOCABULARY_SIZE + terms))
     owners, terms, weights = owners[order], terms[order], weights[order]
     kept = np.ones(len(owners), np.bool_)
@@ -281,10 +306,10 @@ def _strongest_of_each_term(
     return owners[kept], terms[kept], weights[kept]
 
 
-def _longest_allowed(
+def _cut_to_lengths(
     owners: Integers, terms: Integers, weights: NDArray[np.float32], lengths: Integers
 ) -> tuple[Integers, Integers, NDArray[np.float32]]:
-    """Of each document its ``lengths`` strongest terms, in the order given."""
+    """Keep the ``lengths`` strongest terms of each document, in input order."""
     order = np.lexsort((-weights, owners))
     sorted_owners = owners[order]
     starts = np.searchsorted(sorted_owners, np.arange(len(lengths)))
@@ -302,7 +327,10 @@ def _query(
     weights: NDArray[np.float32],
     length: int,
 ) -> dict[int, float]:
-    """One query after a document. Draws come one at a time, in this order: the seed's meaning."""
+    """Draw one query for a seed document.
+
+    The order of the draws must not change, or the same seed gives another query.
+    """
     strong = int(random.integers(4, 9))
     shares = weights.astype(float)
     shares /= shares.sum()
@@ -341,12 +369,17 @@ def _expansion(
 
 
 def main() -> None:
-    """Write a collection."""
+    """Parse the command line and write a collection."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--documents", type=int, default=SEED_DOCUMENTS)
+    parser.add_argument("folder", type=Path, help="folder to write")
+    parser.add_argument(
+        "--documents",
+        type=int,
+        default=SEED_DOCUMENTS,
+        help="a multiple of 50,000 (100,000)",
+    )
     options = parser.parse_args()
     write_collection(options.folder, options.documents)
 

@@ -1,17 +1,19 @@
-"""Where does BM25 fail and SPLADE find, or the reverse, and which terms decide?
+"""List relevant documents that only one of SPLADE and BM25 finds, with the decisive terms.
 
     python benchmarks/why_not_pairs.py COLLECTION... [--pairs 5] [--json]
 
-Collections are BEIR folders with judged test queries; SciFact comes with Lexpand and is always the
-first. Each is indexed by the packaged model with words (kept under build/bench/why_not). A pair is
-a test query and a relevant document that one of the two has among its best 3 and the other not
-among its best 10; of each collection the first are taken in the order of the queries, a query once,
-in turn one that SPLADE finds and one that BM25 finds.
+A collection is a BEIR folder with judged test queries. SciFact, which is packaged, is always the
+first. The packaged model indexes each collection with a lexical field, under build/bench/why_not.
 
-Printed is the table of docs/explain.md. "Found by" are the strongest terms of the finder's score,
-"above it" those that put the other retriever's best hit above the document, as `why_not` names
-them. Questions are printed of SciFact alone (claims: CC BY 4.0): licenses of the others forbid
-passing them on, or say nothing, so they are known by their ids.
+A pair is a test query and a relevant document that one retriever ranks in its best 3 and the other
+not in its best 10. The first pairs of each collection are listed, in the order of the queries, at
+most one per query. Pairs that SPLADE finds and pairs that BM25 finds take turns.
+
+The output is the table of docs/explain.md. "Found by" has the strongest terms in the score of the
+retriever that finds the document. "Above it" has the terms by which `why_not` explains that the
+best hit of the other retriever is above the document. Only the queries of SciFact are printed
+(claims: CC BY 4.0). The licenses of the others forbid passing queries on or do not mention it, so
+only their ids are printed.
 """
 
 from __future__ import annotations
@@ -54,21 +56,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("collections", nargs="*", type=Path)
-    parser.add_argument("--pairs", type=int, default=5, help="of each collection")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "collections", nargs="*", type=Path, metavar="COLLECTION", help="BEIR folders"
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of each collection (5)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     encoder = Encoder.load()
     pairs: list[Pair] = []
     for folder in [collection_path("scifact"), *arguments.collections]:
         with _index(folder, encoder) as index:
             sparse, words = Sparse(index, encoder), Words(index)
-            one, other = (
+            by_splade, by_bm25 = (
                 _pairs(folder, finder, loser)
                 for finder, loser in ((sparse, words), (words, sparse))
             )
             in_turn = (
-                pair for pair in chain.from_iterable(zip_longest(one, other)) if pair is not None
+                pair
+                for pair in chain.from_iterable(zip_longest(by_splade, by_bm25))
+                if pair is not None
             )
             pairs += islice(in_turn, arguments.pairs)
     print(json.dumps([asdict(pair) for pair in pairs]) if arguments.json else _table(pairs))

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: the packaged model and its collection, loaded once."""
+"""Fixtures for tests of several packages: the packaged model and its collection, loaded once."""
 
 import gzip
 import json
@@ -12,10 +12,10 @@ from hypothesis import settings
 from lexpand import Document, Encoder, Index, ingest
 from lexpand.data import collection_path, read_documents
 
-# A shell that starts the tests in the background makes them, and their children, ignore Ctrl-C.
+# If a shell starts the tests in the background, they and their children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A slow machine is no failure.
+# No deadline, because a test must not fail on a slow machine.
 settings.register_profile("lexpand", deadline=None)
 settings.load_profile("lexpand")
 
@@ -27,11 +27,11 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="session")
 def scifact() -> list[Document]:
-    """The 5,183 abstracts."""
+    """The 5,183 abstracts of SciFact."""
     return list(read_documents(collection_path("scifact")))
 
 
-# A small knowledge base: real sentences, so that the model has something to expand.
+# A small knowledge base of real sentences, which the model can expand.
 PAGES = [
     Document(
         "recovery",
@@ -69,7 +69,7 @@ def pages() -> list[Document]:
 
 @pytest.fixture
 def small_index(tmp_path: Path, encoder: Encoder) -> Iterator[Index]:
-    """An index of the five pages."""
+    """An open index of the five pages."""
     with Index.create(tmp_path / "small.index", encoder.space) as index:
         ingest(index, encoder, PAGES)
         yield index

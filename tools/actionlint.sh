@@ -1,7 +1,7 @@
 #!/bin/sh
-# actionlint over .github/workflows:  actionlint.sh [ARGUMENT...]
-# The one on PATH, or a pinned version that Go builds into build/tools on first use.
-# Exit 69 (EX_UNAVAILABLE) if there is neither.
+# Run actionlint over .github/workflows:  actionlint.sh [ARGUMENT...]
+# Uses the actionlint on PATH, or a pinned version that Go builds into build/tools at the first use.
+# Exits with 69 (EX_UNAVAILABLE) if neither actionlint nor Go is installed.
 cd "$(dirname "$0")/.." || exit 1
 version=v1.7.12
 built=build/tools/actionlint-$version/actionlint

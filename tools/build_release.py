@@ -1,11 +1,11 @@
-"""Build a wheel or an sdist for release, without paths of the build machine in it.
+"""Build a wheel or an sdist for release, without paths of the build machine.
 
-    build_release.py [MATURIN OPTION]...   a wheel
-    build_release.py --sdist               an sdist
+    build_release.py [MATURIN OPTION]...   build a wheel
+    build_release.py --sdist               build an sdist
 
-Panic messages in the native module name source files. Their absolute paths are replaced at compile
-time, so that a wheel does not depend on the folder it was built in. Needs maturin in the
-environment, and cargo.
+Panic messages in the native module contain paths of source files. They are replaced at compile
+time, so a wheel does not depend on the folder in which it was built. Needs cargo, and maturin in
+the environment.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment() -> dict[str, str]:
-    """The environment of the build: this Python's tools, then cargo; flags that replace paths."""
+    """Return environment variables: PATH with maturin and cargo, and flags that replace paths."""
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     path = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), str(cargo_home / "bin")]
     flags = [f"--remap-path-prefix={cargo_home}=cargo", f"--remap-path-prefix={ROOT}=lexpand"]
-    # Encoded flags are separated by U+001F, so that a path may contain spaces.
+    # Encoded flags are separated by U+001F, so a path may contain spaces.
     return {
         **os.environ,
         "PATH": os.pathsep.join(path),

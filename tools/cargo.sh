@@ -1,6 +1,7 @@
 #!/bin/sh
-# cargo, wherever it is:  cargo.sh PYTHON ARGUMENT...
-# On PATH, where rustup puts it, or the one that maturin fetches through puccinialin where there is none.
+# Run cargo:  cargo.sh PYTHON ARGUMENT...
+# Uses the cargo on PATH or in the folder of rustup. If there is none, puccinialin downloads one, as it
+# does for maturin.
 python=$1
 shift
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"

@@ -1,10 +1,8 @@
-"""Read CHANGELOG.md, in the form of Keep a Changelog 1.1.0.
+"""Check CHANGELOG.md against Keep a Changelog 1.1.0, and print release notes.
 
-Three ways to call it:
-
-changelog.py check                           exit 1 if the form is broken
-changelog.py section VERSION                 print the section of a release, as its notes
-changelog.py section VERSION --as-in-cargo   the same; fail unless Cargo.toml has that version
+changelog.py check                           exit with 1 if the format is invalid
+changelog.py section VERSION                 print the section of a release
+changelog.py section VERSION --as-in-cargo   fail if Cargo.toml has another version
 """
 
 from __future__ import annotations
@@ -28,13 +26,13 @@ HEADING = re.compile(
 
 @dataclass
 class Release:
-    """One `## [...]` section.
+    """A `## [...]` section.
 
     Attributes:
         version: `Unreleased`, or three numbers.
         date: the day of the release; None for `Unreleased`.
-        kinds: `Added` and so on, each with its lines.
-        lines: the whole text without the heading.
+        kinds: the lines of each subsection, such as `Added`.
+        lines: the text of the section without its heading.
     """
 
     version: str
@@ -44,12 +42,12 @@ class Release:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The version as numbers, which compare."""
+        """The version as numbers, for comparison."""
         return tuple(int(part) for part in self.version.split("."))
 
     @property
     def notes(self) -> str:
-        """The text, without links' definitions."""
+        """The text without link definitions."""
         return (
             "\n".join(line for line in self.lines if not re.match(r"\[[^\]]+\]: ", line)).strip()
             + "\n"
@@ -57,10 +55,10 @@ class Release:
 
 
 def parse(text: str) -> list[Release]:
-    """The releases, newest first.
+    """Return the releases, newest first.
 
     Raises:
-        ValueError: the form is broken; the message has the line.
+        ValueError: the format is invalid. The message has the line number.
     """
     releases: list[Release] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -69,7 +67,7 @@ def parse(text: str) -> list[Release]:
         elif releases:
             _add(releases[-1], number, line)
         elif line.startswith("### "):
-            raise ValueError(f"line {number}: {line!r} must stand under a release")
+            raise ValueError(f"line {number}: {line!r} must be below a release")
     _check(releases)
     return releases
 
@@ -83,7 +81,9 @@ def _release(number: int, line: str) -> Release:
     try:
         date = datetime.date.fromisoformat(match["date"]) if match["date"] else None
     except ValueError:
-        raise ValueError(f"line {number}: {match['date']} is no date") from None
+        raise ValueError(
+            f"line {number}: the date must be a valid YYYY-MM-DD, got {match['date']}"
+        ) from None
     return Release(match["version"], date)
 
 
@@ -101,7 +101,7 @@ def _add(release: Release, number: int, line: str) -> None:
     elif release.kinds:
         release.kinds[list(release.kinds)[-1]].append(line)
     elif re.match(r"[*-] ", line):
-        raise ValueError(f"line {number}: an entry must stand under one of {', '.join(KINDS)}")
+        raise ValueError(f"line {number}: an entry must be below one of {', '.join(KINDS)}")
 
 
 def _check(releases: list[Release]) -> None:
@@ -109,7 +109,7 @@ def _check(releases: list[Release]) -> None:
         raise ValueError("the first section must be '## [Unreleased]'")
     released = releases[1:]
     if any(release.version == "Unreleased" for release in released):
-        raise ValueError("there must be one '## [Unreleased]'")
+        raise ValueError("there must be only one '## [Unreleased]'")
     for newer, older in pairwise(released):
         _check_order(newer, older)
     for release in releases:
@@ -119,22 +119,22 @@ def _check(releases: list[Release]) -> None:
 def _check_order(newer: Release, older: Release) -> None:
     if newer.numbers <= older.numbers:
         raise ValueError(
-            f"{newer.version} must be above {older.version}: the newest release is first"
+            f"{newer.version} must be newer than {older.version}: the newest release is first"
         )
     if newer.date and older.date and newer.date < older.date:
-        raise ValueError(f"{newer.version} is dated before {older.version}")
+        raise ValueError(f"the date of {newer.version} must not be before that of {older.version}")
 
 
 def _check_kinds(release: Release) -> None:
     if release.date and not release.kinds:
-        raise ValueError(f"{release.version} has no section")
+        raise ValueError(f"{release.version} must have a subsection: {', '.join(KINDS)}")
     for kind, lines in release.kinds.items():
         if not any(re.match(r"[*-] ", line) for line in lines):
-            raise ValueError(f"{release.version}: {kind} has no entry")
+            raise ValueError(f"{release.version}: {kind} must have an entry")
 
 
 def cargo_version() -> str:
-    """The version in Cargo.toml."""
+    """Return the version in Cargo.toml."""
     with (ROOT / "Cargo.toml").open("rb") as file:
         version: str = tomllib.load(file)["workspace"]["package"]["version"]
     return version

@@ -1,9 +1,9 @@
-"""Check that a built site loads nothing from elsewhere.
+"""Check that a built site loads no external resources.
 
     check_site.py FOLDER
 
-Links in the text may lead anywhere. Scripts, styles, images, fonts and frames must come from the
-folder. The standard library is enough to run it.
+Links in the text may be external. Scripts, styles, images, fonts and frames must come from the
+folder. The script needs only the standard library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-# Attributes whose URL is fetched when the page is shown.
+# Attributes whose URL is fetched when the page is displayed.
 FETCHED = {
     "audio": ("src",),
     "embed": ("src",),
@@ -29,15 +29,15 @@ FETCHED = {
     "use": ("href", "xlink:href"),
     "video": ("src", "poster"),
 }
-# Relations of <link> that name another page and fetch nothing.
+# Relations of <link> that refer to another page and fetch nothing.
 NAMED = {"alternate", "author", "canonical", "edit", "license", "next", "prev", "search"}
 
-# Scripts of the theme name these, and fetch them under conditions that no page may meet.
+# URLs in scripts of the theme, each with the markup on which it is fetched. No page may have it.
 CONDITIONAL = {
     "https://unpkg.com/mermaid@": re.compile(r'class="[^"]*\bmermaid\b'),
     "https://api.github.com/": re.compile(r'data-md-component="source"'),
     "https://${": re.compile(r'data-md-component="source"'),
-    # Browsers from before 2020.
+    # Fetched only by browsers from before 2020.
     "https://unpkg.com/resize-observer-polyfill": None,
 }
 NAMESPACE = "http://www.w3.org/"
@@ -83,7 +83,7 @@ class _Page(HTMLParser):
 
 
 def in_page(text: str) -> list[str]:
-    """What a page loads from elsewhere."""
+    """Return the external resources that a page loads."""
     page = _Page()
     page.feed(text)
     page.close()
@@ -91,13 +91,13 @@ def in_page(text: str) -> list[str]:
 
 
 def in_script(text: str) -> list[str]:
-    """URLs in a script's strings that are not among those whose condition is known."""
+    """Return the URLs in strings of a script, without those in `CONDITIONAL`."""
     found = IN_SCRIPT.findall(text)
     return [url for url in found if not url.startswith((NAMESPACE, *CONDITIONAL))]
 
 
 def external(folder: Path) -> Iterator[str]:
-    """All that the pages, styles and scripts of a site load from elsewhere."""
+    """Yield the external resources that the pages, styles and scripts of a site load."""
     for path in sorted(folder.rglob("*")):
         if path.suffix not in (".html", ".css", ".js", ".svg"):
             continue
@@ -105,7 +105,7 @@ def external(folder: Path) -> Iterator[str]:
         found = in_page(text) if path.suffix in (".html", ".svg") else []
         if path.suffix == ".css":
             found += [f"style {url}" for url in IN_STYLE.findall(text)]
-        # Dictionaries for the search in other languages: libraries with links in their comments.
+        # The lunr scripts are search dictionaries of other languages, with URLs in their comments.
         if path.suffix == ".js" and "lunr" not in path.parts:
             found += [f"script {url}" for url in in_script(text)]
         if path.suffix == ".html":
@@ -122,11 +122,11 @@ def external(folder: Path) -> Iterator[str]:
 def main() -> int:
     folder = Path(sys.argv[1])
     if not (folder / "index.html").is_file():
-        sys.exit(f"{folder} holds no site: run `make docs`")
+        sys.exit(f"{folder} must have an index.html: run `make docs`")
     found = list(external(folder))
     for line in found:
         print(line, file=sys.stderr)
-    print(f"{len(list(folder.rglob('*.html')))} pages, {len(found)} resources from elsewhere")
+    print(f"{len(list(folder.rglob('*.html')))} pages, {len(found)} external resources")
     return bool(found)
 
 

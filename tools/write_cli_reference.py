@@ -1,10 +1,10 @@
-"""Write the reference of the command line from the commands themselves.
+"""Generate the reference of the command line from the commands.
 
-    write_cli_reference.py OUT        write it
-    write_cli_reference.py OUT --check   exit 1 where OUT is not what would be written
+    write_cli_reference.py OUT           write the page
+    write_cli_reference.py OUT --check   exit with 1 if OUT is not current
 
-It reads the parameters' declarations, not the rendered help, so that another version of Typer
-changes nothing.
+The script reads the declarations of parameters, not the rendered help, so the version of Typer does
+not change the page.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ Made from the commands by `make reference`; `lexpand COMMAND --help` says the sa
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the page."""
     callback = app.registered_callback
     assert callback is not None and callback.callback is not None
     lines = [_HEAD, f"{app.info.help}\n\n{app.info.epilog}\n\n"]
     lines += ["Before the command:\n\n", *_rows(callback.callback, "option")]
     lines.append(
-        "| `--install-completion`, `--show-completion` | set up or print the completion of your shell |\n"
+        "| `--install-completion`, `--show-completion` "
+        "| set up or print the completion of your shell |\n"
     )
     for name, entry in entries():
         lines += _section(name, entry)
@@ -57,31 +58,31 @@ def _section(name: str, entry: Entry) -> Iterator[str]:
     yield from _rows(function, "option")
 
 
-def _rows(function: Callable[..., Any], wanted: str) -> Iterator[str]:
+def _rows(function: Callable[..., Any], selected: str) -> Iterator[str]:
     rows = [
         (names, text, default)
         for names, text, kind, default in _parameters(function)
-        if kind == wanted
+        if kind == selected
     ]
     if rows:
-        yield f"| {wanted} | meaning |\n|---|---|\n"
+        yield f"| {selected} | meaning |\n|---|---|\n"
     for names, text, default in rows:
         shown = ", ".join(f"`{name}`" for name in names)
         yield f"| {shown} | {text}{default} |\n"
-    if rows and wanted == "argument":
+    if rows and selected == "argument":
         yield "\n"
 
 
 def _parameters(function: Callable[..., Any]) -> Iterator[tuple[list[str], str, str, str]]:
-    """Names, help, kind and default of each declared parameter."""
+    """Yield the names, help, kind and default of each declared parameter."""
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         if get_origin(parameter.annotation) is not Annotated:
             continue
         kind, *declared = get_args(parameter.annotation)
         info = declared[0]
         is_option = isinstance(info, typer.models.OptionInfo)
-        # In an Annotated form, Typer's first positional argument, called `default`, is the first
-        # name.
+        # In Annotated, the first positional argument of Typer is the first name of the option, but
+        # Typer calls it `default`.
         names = [
             decl for decl in (info.default, *(info.param_decls or ())) if isinstance(decl, str)
         ]
@@ -117,13 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("out", type=Path, help="the page")
+    parser.add_argument("--check", action="store_true", help="only compare")
     options = parser.parse_args()
     page = reference()
     if options.check:
         if options.out.read_text(encoding="utf-8") != page:
-            sys.exit(f"{options.out} is not what the commands say: run `make reference`")
+            sys.exit(f"{options.out} must be what the commands generate: run `make reference`")
         return
     options.out.write_text(page, encoding="utf-8", newline="\n")
 

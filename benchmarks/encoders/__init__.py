@@ -1,1 +1,4 @@
-"""One process a system: it loads a model and encodes when asked by a line of JSON. Started by retrieval/workers.py."""
+"""The systems that are measured for encoding, each a program that answers requests in JSON.
+
+A program loads a model and encodes texts. retrieval/workers.py starts it.
+"""

@@ -1,4 +1,4 @@
-"""Lexpand by its public API. Settings: what `Encoder.load` takes."""
+"""Lexpand by its public API. The settings are arguments of `Encoder.load`."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from lexpand import DocumentEncoding, Encoder, SparseVectors
 
 
 class Lexpand(EncodingPeer):
-    """The system itself."""
+    """The system that is compared with the peers."""
 
     def version(self) -> str:
-        """Of the packages."""
-        return f"{importlib.metadata.version('lexpand')}, onnxruntime {importlib.metadata.version('onnxruntime')}"
+        """Return the versions of the packages."""
+        own, runtime = map(importlib.metadata.version, ("lexpand", "onnxruntime"))
+        return f"{own}, onnxruntime {runtime}"
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
-        """A model folder."""
+        """Load a model folder."""
         self._encoder = Encoder.load(
             folder, documents=DocumentEncoding(max_tokens=max_tokens), threads=threads, **settings
         )
 
     def documents(self, texts: list[str]) -> SparseVectors:
-        """One call for all of them."""
+        """Encode all texts in one call."""
         return self._encoder.encode_documents(texts)
 
     def query(self, text: str) -> SparseVectors:
-        """A list of one."""
+        """Encode a query as a list of one text."""
         return self._encoder.encode_queries([text])
 
     def rows(self, found: SparseVectors) -> Rows:
-        """As arrays."""
+        """Return the vectors as arrays."""
         return found.indptr, found.terms.astype(np.int64), found.weights
 
 

@@ -1,4 +1,4 @@
-"""The models that are measured, as every system can load them: folders in sentence-transformers' layout."""
+"""The models that are measured, as folders in the layout of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from lexpand.encode.folder import find_folder
 from lexpand.models import import_model
 
 _OURS = ("onnx", "contract.json")
-# Share of (position, term) pairs that are active with splade-tiny on abstracts; random decoders get
-# biases that give the same, for their vectors would have half of the vocabulary otherwise.
+# The share of (position, term) pairs that are active with splade-tiny on abstracts. The biases of a
+# random decoder are set to give the same share. Otherwise, half of the vocabulary would be active.
 _ACTIVE = 1e-4
 
 
 def tiny(root: Path) -> tuple[Path, Path]:
-    """splade-tiny: Lexpand's folder, and a copy for its peers without what is only Lexpand's."""
+    """Return the folder of splade-tiny, and a copy for the peers without Lexpand's files."""
     ours = find_folder("default")
     return ours, _for_peers(ours, root / "tiny")
 
 
 def mini(root: Path) -> tuple[Path, Path]:
-    """A BERT of six layers, 384 wide, with random weights and splade-tiny's tokenizer: for speed alone."""
+    """Return the folders of a random BERT with six layers, 384 wide, for measuring speed.
+
+    It has the tokenizer of splade-tiny. The first folder is for Lexpand, the second for the peers.
+    """
     plain, ours = root / "mini-checkpoint", root / "mini-lexpand"
     if not (ours / "onnx" / "body_int8.onnx").exists():
         _write_random(plain, width=384, layers=6, heads=12)
@@ -40,7 +43,7 @@ def _for_peers(ours: Path, copy: Path) -> Path:
 
 
 def _write_random(folder: Path, width: int, layers: int, heads: int) -> None:
-    """A masked-language model as transformers saves it, without transformers."""
+    """Write a masked language model in the format of transformers, without transformers."""
     source, random = find_folder("default"), np.random.default_rng(0)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     config |= {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
@@ -82,8 +85,8 @@ def _write_random(folder: Path, width: int, layers: int, heads: int) -> None:
         norm(f"{prefix}.output.LayerNorm")
     dense("cls.predictions.transform.dense", width, width)
     norm("cls.predictions.transform.LayerNorm")
-    # Logits are sums of `width` products of a normalized state: normal, with the norm of the
-    # decoder's row.
+    # A logit is a sum of `width` products with a normalized state. It is normally distributed, and
+    # its standard deviation is the norm of the decoder's row.
     spread = np.linalg.norm(tensors["bert.embeddings.word_embeddings.weight"], axis=1)
     quantile = 3.719  # of the normal distribution, at 1 - _ACTIVE
     tensors["cls.predictions.bias"] = (-quantile * spread).astype(np.float32)

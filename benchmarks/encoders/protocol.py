@@ -1,4 +1,4 @@
-"""What a system that encodes must do. Times are taken here, around its encoding call alone."""
+"""The interface of a system that encodes. Times are taken around its encoding call alone."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from conversation import answer, status_bytes
+from conversation import answer_requests, status_bytes
 
 Rows: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
-"""Of texts: where each one's terms begin, terms, weights."""
+"""The vectors of texts: the index of each text's first term, the terms, the weights."""
 
 
 class EncodingPeer(ABC):
-    """A system; one model at a time."""
+    """A system under measurement, with one model at a time."""
 
     @abstractmethod
     def version(self) -> str:
-        """Of the system, and of what it runs on."""
+        """Return the versions of the system and its runtime."""
 
     @abstractmethod
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
-        """Load a model for encoding on ``threads`` threads."""
+        """Load a model that encodes on ``threads`` threads."""
 
     @abstractmethod
     def documents(self, texts: list[str]) -> Any:
-        """The call that is timed for documents: vectors in the system's own form."""
+        """Encode documents to the system's own form of vectors. This call is timed."""
 
     @abstractmethod
     def query(self, text: str) -> Any:
-        """The call that is timed for a query: one vector in the system's own form."""
+        """Encode a query to the system's own form of vector. This call is timed."""
 
     @abstractmethod
     def rows(self, found: Any) -> Rows:
-        """What either call gave, as arrays."""
+        """Convert the result of `documents` or `query` to arrays."""
 
 
-class _Conversation:
+class _Requests:
     def __init__(self, peer: EncodingPeer) -> None:
         self.peer = peer
         self.kept: dict[str, list[Rows]] = {"documents": [], "queries": []}
@@ -95,5 +95,5 @@ class _Conversation:
 
 
 def serve(peer: EncodingPeer) -> None:
-    """Answer requests until there are no more."""
-    answer(_Conversation(peer), lambda: None)
+    """Answer requests until standard input ends."""
+    answer_requests(_Requests(peer), lambda: None)

@@ -1,7 +1,8 @@
-"""sentence-transformers' SparseEncoder. Settings: ``backend`` and ``quantized`` (dynamic int8, of ``onnx``).
+"""sentence-transformers' SparseEncoder.
 
-Batches of eight texts, the best of those tried for all of its backends on a CPU; it sorts by length
-itself. The graph for ``onnx`` is exported when a model is first loaded, and kept beside it.
+Settings: ``backend``, and ``quantized`` for dynamic int8 with ``onnx``. Batches have eight texts,
+the best size tried for all of its backends on a CPU. It sorts texts by length itself. The graph for
+``onnx`` is exported at the first loading of a model and kept in its folder.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ _BATCH = 8
 
 
 class SentenceTransformers(EncodingPeer):
-    """The peer."""
+    """The peer sentence-transformers."""
 
     def version(self) -> str:
-        """Of the packages."""
+        """Return the versions of the packages."""
         names = ("sentence-transformers", "torch", "transformers", "onnxruntime", "openvino")
         return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
-        """A model folder."""
+        """Load a model folder."""
         torch.set_num_threads(threads)
         backend, arguments = settings["backend"], {}
         if backend == "onnx":
@@ -48,15 +49,15 @@ class SentenceTransformers(EncodingPeer):
         self._model.max_seq_length = max_tokens
 
     def documents(self, texts: list[str]) -> torch.Tensor:
-        """One call for all of them."""
+        """Encode all texts in one call."""
         return self._model.encode_document(texts, batch_size=_BATCH, show_progress_bar=False)
 
     def query(self, text: str) -> torch.Tensor:
-        """A list of one."""
+        """Encode a query as a list of one text."""
         return self._model.encode_query([text], show_progress_bar=False)
 
     def rows(self, found: torch.Tensor) -> Rows:
-        """As arrays."""
+        """Return the vectors as arrays."""
         found = found.coalesce()
         texts, terms = found.indices().numpy()
         starts = np.searchsorted(texts, np.arange(found.shape[0] + 1))
@@ -76,7 +77,7 @@ class SentenceTransformers(EncodingPeer):
 
 
 def _instructions() -> str:
-    """The quantization that is made for this processor."""
+    """Return the name of the quantization for the instructions of this processor."""
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text().split() if cpu.exists() else []
     names = {"avx512_vnni": "avx512_vnni", "avx512f": "avx512", "avx2": "avx2"}

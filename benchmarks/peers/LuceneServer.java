@@ -33,8 +33,9 @@ import org.apache.lucene.search.similarities.Similarity;
 import org.apache.lucene.store.FSDirectory;
 
 /**
- * Impacts in Lucene as Anserini keeps them: a term's frequency is its weight times 100, rounded; a score is the sum of
- * frequency times the query's weight. One segment; commands on standard input, see lucene.py.
+ * Impacts in Lucene as Anserini stores them: the frequency of a term is its weight times 100,
+ * rounded. A score is the sum of frequency times query weight. The index has one segment. Commands
+ * come on standard input; see lucene.py.
  */
 public final class LuceneServer {
   static final float SCALE = 100f;

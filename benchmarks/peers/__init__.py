@@ -1,1 +1,4 @@
-"""One process a system: it builds, opens and searches when asked by a line of JSON. Started by retrieval/workers.py."""
+"""The systems that are measured for search, each a program that answers requests in JSON.
+
+A program builds and opens indexes and searches them. retrieval/workers.py starts it.
+"""

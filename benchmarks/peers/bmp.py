@@ -1,7 +1,7 @@
-"""bmp: block-max pruning over 8-bit impacts, documents in the order given. It rounds the queries' weights too.
+"""bmp: block-max pruning over 8-bit impacts, with documents in input order.
 
-Settings of the index: ``bsize``, ``compress_range``; of a search: ``alpha``, ``beta`` (1 and 1 is
-safe over what it stores).
+It also rounds the weights of queries. Settings of the index: ``bsize``, ``compress_range``.
+Settings of a search: ``alpha``, ``beta`` (1 and 1 is safe over the stored impacts).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Found: TypeAlias = tuple[list[str], list[float]]
 
 
 class Bmp(Peer[_Query, _Found]):
-    """The peer."""
+    """The peer bmp."""
 
     package = "bmp"
 
@@ -29,7 +29,7 @@ class Bmp(Peer[_Query, _Found]):
         self._searcher: Any = None
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Document by document, as its only call wants it: impacts up to 255."""
+        """Add the documents one by one, the only call that it has. Impacts are at most 255."""
         largest = max(float(weights.max()) for _, (_, _, weights) in documents.slices(50_000))
         names = [str(term) for term in range(documents.vocabulary_size)]
         indexer = bmp.Indexer(str(path), **settings)
@@ -45,24 +45,24 @@ class Bmp(Peer[_Query, _Found]):
         indexer.finish()
 
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """Loads all of it."""
+        """Load the whole index."""
         self._searcher = bmp.Searcher(str(path))
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> _Query:
-        """A dictionary of strings."""
+        """Return a dictionary from terms as strings to weights."""
         return {
             str(term): weight for term, weight in zip(terms.tolist(), weights.tolist(), strict=True)
         }
 
     def search(self, query: _Query, k: int, settings: Settings) -> _Found:
-        """Names and scores."""
+        """Return document names and scores."""
         found: _Found = self._searcher.search(
             query, k=k, alpha=settings["alpha"], beta=settings["beta"]
         )
         return found
 
     def rows(self, found: _Found) -> list[int]:
-        """Names are numbers."""
+        """Convert the names, which are row numbers as text."""
         return [int(name) for name in found[0]]
 
 

@@ -1,8 +1,8 @@
-"""Lexpand itself, asked as its peers are: by its public API, and by the native call beneath that.
+"""Lexpand, measured like its peers: by its public API, and by the native call below it.
 
-Settings of the index: ``commit_every``, documents a commit. Of a search: ``api`` (``index`` is
-Index.search, ``native`` is _native.search, which gives rows and no ids), ``effort`` in (0, 1], 1 is
-exact.
+Setting of the index: ``commit_every``, the number of documents in a commit. Settings of a search:
+``api`` and ``effort``. ``api`` is ``index`` for Index.search or ``native`` for _native.search,
+which returns rows without ids. ``effort`` is in (0, 1]; 1 is exact.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _EFFORT_BY_INDEX = "effort" in inspect.signature(Index.search).parameters
 
 
 class Lexpand(Peer[SparseVectors, _Found]):
-    """The system itself."""
+    """The system that is compared with the peers."""
 
     package = "lexpand"
 
@@ -39,7 +39,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
         self._native_segments: list[_native.Segment] | None = None
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Create, add in slices, commit: documents have an id and no text."""
+        """Create the index, add slices and commit. Documents have an id and no text."""
         size, every = documents.vocabulary_size, settings["commit_every"]
         with Index.create(path, vector_space(size)) as index:
             for first, rows in documents.slices(_SLICE):
@@ -51,7 +51,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
                     index.commit()
 
     def figures(self, path: Path) -> dict[str, float]:
-        """``bytes`` is what the field takes, postings and forward index; all files are ``file_bytes``."""
+        """Return sizes: ``bytes`` of postings and forward index, ``file_bytes`` of all files."""
         segments = _open(path)
         parts = [part for segment in segments for part in segment.parts()]
         return {
@@ -62,25 +62,25 @@ class Lexpand(Peer[SparseVectors, _Found]):
         }
 
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """As a user does: every byte is checked."""
+        """Open the index as a user does, with checksums verified."""
         self._index, self._path = Index.open(path), path
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> SparseVectors:
-        """Checked vectors, one row."""
+        """Return validated vectors with one row."""
         return SparseVectors([0, len(terms)], terms, weights, len(self._space.vocabulary))
 
     def search(self, query: SparseVectors, k: int, settings: Settings) -> _Found:
-        """By the API that the settings name."""
+        """Search by the API in the settings."""
         return self._search(query, k, settings, 1)
 
     def rows(self, found: _Found) -> list[int]:
-        """Rows are numbered in order of adding."""
+        """Return the rows, which are numbered in the order of adding."""
         return (found[0].rows if isinstance(found, list) else found[2]).tolist()
 
     def timed_batch(
         self, queries: list[SparseVectors], k: int, settings: Settings, threads: int
     ) -> tuple[float, list[list[int]]]:
-        """All queries in one call."""
+        """Search for all queries in one call."""
         joined = SparseVectors.concatenate(queries)
         start = time.perf_counter()
         found = self._search(joined, k, settings, threads)
@@ -90,11 +90,11 @@ class Lexpand(Peer[SparseVectors, _Found]):
         return seconds, [part.tolist() for part in np.split(found[2], found[0][1:-1])]
 
     def abilities(self) -> dict[str, Any]:
-        """What the public API of this version can do."""
+        """Return whether Index.search accepts ``effort`` in this version."""
         return {"effort_by_index": _EFFORT_BY_INDEX}
 
     def write_segment(self, documents: str, path: str) -> dict[str, Any]:
-        """CPU seconds of the native writer alone, all documents as one segment."""
+        """Measure the CPU seconds of the native writer for all documents as one segment."""
         vectors = Vectors(Path(documents))
         count = len(vectors)
         fields = [(_FIELD, vectors.vocabulary_size, *vectors.rows(0, count))]
@@ -107,7 +107,7 @@ class Lexpand(Peer[SparseVectors, _Found]):
             return {"cpu_seconds": time.process_time() - start}
 
     def agrees(self, folder: str, first: int, end: int, ks: list[int]) -> dict[str, Any]:
-        """Whether both APIs give the NumPy reference's hits for these queries, scores to the bit."""
+        """Compare the hits and scores of both APIs with the NumPy reference, to the bit."""
         assert self._index is not None
         queries = _sliced(Vectors(Path(folder)), first, end)
         reference = exhaustive.search(
@@ -115,21 +115,24 @@ class Lexpand(Peer[SparseVectors, _Found]):
         )
         same = True
         for k in ks:
-            wanted = [
+            expected = [
                 list(zip(scores[:k].tolist(), rows[:k].tolist(), strict=True))
                 for scores, rows, *_ in reference
             ]
             matches = self._index.search(queries, k)
-            same &= [[(match.score, match.row) for match in found] for found in matches] == wanted
+            same &= [[(match.score, match.row) for match in found] for found in matches] == expected
             indptr, scores, rows, _, _ = self._native(queries, k, 1.0, 1)
-            flat = [hit for hits in wanted for hit in hits]
+            flat = [hit for hits in expected for hit in hits]
             same &= list(zip(scores.tolist(), rows.tolist(), strict=True)) == flat
-            same &= np.diff(indptr).tolist() == [len(hits) for hits in wanted]
+            same &= np.diff(indptr).tolist() == [len(hits) for hits in expected]
         return {"exact": bool(same), "queries": len(queries)}
 
     @property
     def _segments(self) -> list[_native.Segment]:
-        """A second mapping of the files, made when first needed: without it, memory is the public index's own."""
+        """A second mapping of the files, made at the first use.
+
+        Without it, the memory of the process is that of the public index.
+        """
         if self._native_segments is None:
             self._native_segments = _open(self._path)
         return self._native_segments
@@ -162,13 +165,13 @@ class Lexpand(Peer[SparseVectors, _Found]):
 
 
 def vector_space(vocabulary_size: int) -> VectorSpace:
-    """Of vectors that no model made."""
+    """Return the space of vectors without a model."""
     tokens = [f"term{term}" for term in range(vocabulary_size)]
     return VectorSpace(ModelId("benchmark", "0" * 64), Vocabulary(tokens))
 
 
 def sparse_vectors(rows: Rows, vocabulary_size: int) -> SparseVectors:
-    """Rows as Lexpand takes them: read-only."""
+    """Return vectors over the arrays, which become read-only."""
     for array in rows:
         array.setflags(write=False)
     return SparseVectors(*rows, vocabulary_size)
@@ -179,7 +182,7 @@ def _sliced(vectors: Vectors, first: int, end: int) -> SparseVectors:
 
 
 def _open(path: Path) -> list[_native.Segment]:
-    """The segments of an index with commits and no merges: in order of their names."""
+    """Open the segments, in order of their names. The index must have no merged segments."""
     return [
         _native.Segment.open(file, verify=False)
         for file in sorted((path / "segments").glob("*.seg"))

@@ -1,4 +1,4 @@
-"""Latency against recall, drawn from the JSON that benchmarks/search.py wrote.
+"""Draw latency against recall from the JSON that benchmarks/search.py wrote.
 
 python -m peers.plot FIGURES OUT.png
 """
@@ -17,7 +17,10 @@ import matplotlib.pyplot as plt
 
 
 def draw(figures: dict[str, Any], out: Path) -> None:
-    """A panel for each collection's query set and k: lines for systems with a knob, points for the others."""
+    """Draw a panel for each collection, query set and k.
+
+    Systems with a knob are lines, the others are points.
+    """
     panels = [panel for collection in figures["collections"] for panel in collection["panels"]]
     columns = max(1, len({panel["k"] for panel in panels}))
     rows = -(-len(panels) // columns)
@@ -38,7 +41,7 @@ def _panel(axis: Any, panel: dict[str, Any]) -> None:
     for name, point in panel["points"].items():
         axis.plot(point["recall"], point["mean_ms"], linestyle="", marker="D", label=name)
     axis.axvline(0.99, color="gray", linewidth=0.7, linestyle=":")
-    axis.set(yscale="log", xlabel="recall, ties counted", ylabel="ms a query, mean")
+    axis.set(yscale="log", xlabel="recall, ties counted", ylabel="ms per query, mean")
     axis.set_xlim(0.85, 1.005)
     axis.set_title(
         f"{panel['collection']}, queries {panel['queries']}, k = {panel['k']}", fontsize=10

@@ -1,6 +1,6 @@
-"""What a system under measurement must do, and the loop that asks it.
+"""The interface of a system under measurement, and the loop that answers requests.
 
-Times are taken here, around the system's search call alone.
+Times are taken here, around the search call of the system alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from conversation import answer, status_bytes
+from conversation import answer_requests, status_bytes
 from retrieval.vectors import Vectors
 
 Query = TypeVar("Query")
@@ -25,39 +25,45 @@ Settings = dict[str, Any]
 
 
 class Peer(ABC, Generic[Query, Found]):
-    """A system. A query is first put into the form that its search call takes, which is not timed."""
+    """A system under measurement.
+
+    `prepare` converts a query to the form of the search call. It is not timed.
+    """
 
     package: str
 
     def version(self) -> str:
-        """Of the package."""
+        """Return the version of the package."""
         return importlib.metadata.version(self.package)
 
     def stage(self, documents: Vectors, path: Path) -> None:
-        """What must lie ready before `build`, such as a file in the system's own format; not timed."""
+        """Prepare `build`, for example by writing a file in the system's format; not timed."""
 
     @abstractmethod
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Make an index on disk at ``path``, which does not exist; its parent does. Document ids are the rows."""
+        """Write an index to ``path``, which does not exist; its parent does.
+
+        Document ids are row numbers.
+        """
 
     @abstractmethod
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """Open it for searching."""
+        """Open an index for searching."""
 
     @abstractmethod
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> Query:
-        """The query in the form that `search` takes."""
+        """Convert a query to the form that `search` takes."""
 
     @abstractmethod
     def search(self, query: Query, k: int, settings: Settings) -> Found:
-        """The call that is timed."""
+        """Search for one query. This call is timed."""
 
     @abstractmethod
     def rows(self, found: Found) -> list[int]:
-        """The documents found, best first."""
+        """Return the rows of the documents found, best first."""
 
     def timed(self, query: Query, k: int, settings: Settings) -> tuple[float, list[int]]:
-        """Seconds of one search, and what it found."""
+        """Return the seconds of one search, and the rows found."""
         start = time.perf_counter()
         found = self.search(query, k, settings)
         return time.perf_counter() - start, self.rows(found)
@@ -65,43 +71,46 @@ class Peer(ABC, Generic[Query, Found]):
     def timed_batch(
         self, queries: list[Query], k: int, settings: Settings, threads: int
     ) -> tuple[float, list[list[int]]]:
-        """Seconds for all queries on ``threads`` threads; a library without such a call gets Python's threads."""
+        """Return the seconds for all queries on ``threads`` threads, and the rows found.
+
+        The default uses threads of Python, for libraries without a batch call.
+        """
         start = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             found = list(pool.map(lambda query: self.search(query, k, settings), queries))
         return time.perf_counter() - start, [self.rows(each) for each in found]
 
     def figures(self, path: Path) -> dict[str, float]:
-        """More about an index: its bytes, unless the system knows better."""
+        """Return figures of an index, at least its ``bytes``. The default counts its files."""
         return {"bytes": size_of(path)}
 
     def cpu_seconds(self) -> float:
-        """Of this process so far, all threads."""
+        """Return the CPU seconds of this process so far, all threads."""
         return time.process_time()
 
     def peak_bytes(self) -> int:
-        """Largest resident set so far, mapped pages counted; 0 where the platform does not say."""
+        """Return the peak resident set with mapped pages; 0 if the platform does not report it."""
         return status_bytes("self", "VmHWM")
 
     def close(self) -> None:
-        """The last call; an index that was opened may be released."""
+        """Release the index. This is the last call."""
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder, if there is one."""
+    """Remove a file or a folder if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-class _Conversation:
+class _Requests:
     def __init__(self, peer: Peer[Any, Any]) -> None:
         self.peer = peer
         self.queries: dict[str, list[Any]] = {}
@@ -155,11 +164,11 @@ class _Conversation:
         }
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """A call that only this peer knows; it returns a dictionary."""
+        """Call a method that only this peer has; it returns a dictionary."""
         result: dict[str, Any] = getattr(self.peer, name)(**arguments)
         return result
 
 
 def serve(peer: Peer[Any, Any]) -> None:
-    """Answer requests until there are no more."""
-    answer(_Conversation(peer), peer.close)
+    """Answer requests until standard input ends."""
+    answer_requests(_Requests(peer), peer.close)

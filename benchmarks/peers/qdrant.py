@@ -1,4 +1,7 @@
-"""qdrant-edge-py: Qdrant's shard in the process. Its sparse index is exact, over float32 weights, pinned in memory."""
+"""qdrant-edge-py: a Qdrant shard in this process.
+
+Its sparse index is exact over float32 weights and pinned in memory.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _Found: TypeAlias = list[Any]
 
 
 class Qdrant(Peer[Any, _Found]):
-    """The peer."""
+    """The peer Qdrant."""
 
     package = "qdrant-edge-py"
 
@@ -25,7 +28,7 @@ class Qdrant(Peer[Any, _Found]):
         self._shard: Any = None
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Points in batches of 1,000, without a log, then its optimizer into one segment."""
+        """Add points in batches of 1,000 without a log, then optimize into one segment."""
         path.mkdir(parents=True)
         shard = qdrant.EdgeShard.create(str(path), _config(threads))
         for first, (indptr, terms, weights) in documents.slices(1_000):
@@ -41,26 +44,26 @@ class Qdrant(Peer[Any, _Found]):
         shard.close()
 
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """With the same configuration."""
+        """Open the shard with the configuration that built it."""
         self._shard = qdrant.EdgeShard.load(str(path), _config(threads))
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> Any:
-        """Its query object; the request that holds it also has k, so that is made within the time."""
+        """Return a query object. The request also has k, so its construction is timed."""
         return qdrant.Query.Nearest(
             qdrant.SparseVector(terms.tolist(), weights.tolist()), using=_NAME
         )
 
     def search(self, query: Any, k: int, settings: Settings) -> _Found:
-        """Scored points, without vectors and payloads."""
+        """Return scored points, without vectors and payloads."""
         found: _Found = self._shard.query(qdrant.QueryRequest(k, query=query))
         return found
 
     def rows(self, found: _Found) -> list[int]:
-        """Ids are rows."""
+        """Return the ids, which are rows."""
         return [point.id for point in found]
 
     def close(self) -> None:
-        """Releases the shard."""
+        """Close the shard."""
         if self._shard is not None:
             self._shard.close()
 

@@ -1,8 +1,8 @@
-"""pyseismic-lsr, by its class over integer terms: the leanest call that it has (no strings for terms or ids).
+"""pyseismic-lsr, by its class over integer terms.
 
-Settings of the index: ``n_postings``, ``centroid_fraction``, ``min_cluster_size``,
-``summary_energy``, ``max_fraction``. Of a search: ``query_cut``, ``heap_factor``, ``sorted``.
-Weights are float16 in the index.
+That class has the least overhead: neither terms nor ids are strings. Settings of the index:
+``n_postings``, ``centroid_fraction``, ``min_cluster_size``, ``summary_energy``, ``max_fraction``.
+Settings of a search: ``query_cut``, ``heap_factor``, ``sorted``. Stored weights are float16.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Found: TypeAlias = list[tuple[float, int]]
 
 
 class Seismic(Peer[_Query, _Found]):
-    """The peer."""
+    """The peer Seismic."""
 
     package = "pyseismic-lsr"
 
@@ -34,46 +34,46 @@ class Seismic(Peer[_Query, _Found]):
         self._index: Any = None
 
     def stage(self, documents: Vectors, path: Path) -> None:
-        """Its own file of vectors."""
+        """Write the vectors in the format of Seismic."""
         source = _source(path)
         source.unlink(missing_ok=True)
         for first, rows in documents.slices(50_000):
             _append(source, *rows, len(documents) if not first else None)
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """From that file."""
+        """Build the index from the file that `stage` wrote."""
         index = seismic.SeismicIndexRaw.build(str(_source(path)), **settings)
         path.mkdir()
         index.save(str(path / "index"))
 
     def figures(self, path: Path) -> dict[str, float]:
-        """The file of vectors has done its work."""
+        """Delete the file of vectors, which is no longer needed, and return the figures."""
         _source(path).unlink()
         return super().figures(path)
 
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """Loads all of it."""
+        """Load the whole index."""
         (file,) = path.iterdir()
         self._index = seismic.SeismicIndexRaw.load(str(file))
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> _Query:
-        """Signed terms."""
+        """Return signed terms, and weights."""
         return terms.astype(np.int32), weights.copy()
 
     def search(self, query: _Query, k: int, settings: Settings) -> _Found:
-        """(score, row) of each."""
+        """Return pairs of score and row."""
         cut, factor, in_order = settings["query_cut"], settings["heap_factor"], settings["sorted"]
         found: _Found = self._index.search(*query, k, cut, factor, 0, in_order)
         return found
 
     def rows(self, found: _Found) -> list[int]:
-        """The second of each pair."""
+        """Return the rows of the pairs."""
         return [row for _, row in found]
 
     def timed_batch(
         self, queries: list[_Query], k: int, settings: Settings, threads: int
     ) -> tuple[float, list[list[int]]]:
-        """Its own batch call, over a file of queries that is written before the clock starts."""
+        """Time its batch call over a file of queries. Writing the file is not timed."""
         starts = np.cumsum([0, *(len(terms) for terms, _ in queries)])
         terms = np.concatenate([terms for terms, _ in queries])
         weights = np.concatenate([weights for _, weights in queries])
@@ -97,7 +97,10 @@ def _append(
     weights: NDArray[np.float32],
     count: int | None,
 ) -> None:
-    """Adds rows in its format: a count of all rows at the start of the file, then each row's length, terms, weights."""
+    """Append rows in the format of Seismic.
+
+    The file begins with the number of all rows. Each row has its length, terms and weights.
+    """
     with path.open("ab") as file:
         if count is not None:
             file.write(struct.pack("<I", count))

@@ -1,7 +1,7 @@
-"""splade-index, numba backend: exact, over a float32 matrix by columns.
+"""splade-index with its numba backend: exact, over a float32 matrix by columns.
 
-Its ``retrieve`` encodes text by a model and then calls the compiled function below; vectors are
-given to that directly.
+Its ``retrieve`` encodes text by a model and then calls a compiled function. Here the vectors are
+passed to that function directly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Found: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 class SpladeIndex(Peer[_Query, _Found]):
-    """The peer."""
+    """The peer splade-index."""
 
     package = "splade_index"
 
@@ -33,7 +33,10 @@ class SpladeIndex(Peer[_Query, _Found]):
         self._scores: dict[str, Any] = {}
 
     def build(self, documents: Vectors, path: Path, settings: Settings, threads: int) -> None:
-        """Columns by SciPy (its own code takes them from torch, where the model's output lies), then its own `save`."""
+        """Convert the rows to columns by SciPy, then call `save`.
+
+        The code of splade-index itself converts torch tensors.
+        """
         rows, shape = documents.rows(0, len(documents)), (len(documents), documents.vocabulary_size)
         indptr, terms, weights = rows
         columns = sp.csr_array((weights, terms.astype(np.int32), indptr), shape=shape).tocsc()
@@ -48,22 +51,22 @@ class SpladeIndex(Peer[_Query, _Found]):
         index.save(path)
 
     def open(self, path: Path, documents: int, threads: int) -> None:
-        """Its own loading, without the model."""
+        """Load the index without the model."""
         index = splade_index.SPLADE(backend="numba")
         index.load_scores(path, num_docs=documents)
         self._scores = index.scores
         numba.set_num_threads(threads)
 
     def prepare(self, terms: NDArray[np.uint32], weights: NDArray[np.float32]) -> _Query:
-        """Signed terms."""
+        """Return signed terms, and weights."""
         return terms.astype(np.int32), weights.copy()
 
     def search(self, query: _Query, k: int, settings: Settings) -> _Found:
-        """One query."""
+        """Search for one query."""
         return self._retrieve(*query, np.array([0, len(query[0])]), k)
 
     def rows(self, found: _Found) -> list[int]:
-        """Documents of score zero fill up what is missing: they are no hits."""
+        """Return the rows with a score above zero; the others only fill up to k."""
         scores, rows = found
         hits: list[int] = rows[0][scores[0] > 0].tolist()
         return hits
@@ -71,7 +74,7 @@ class SpladeIndex(Peer[_Query, _Found]):
     def timed_batch(
         self, queries: list[_Query], k: int, settings: Settings, threads: int
     ) -> tuple[float, list[list[int]]]:
-        """Its parallel loop over queries."""
+        """Time the parallel loop over queries."""
         terms = np.concatenate([terms for terms, _ in queries])
         weights = np.concatenate([weights for _, weights in queries])
         pointers = np.cumsum([0, *(len(terms) for terms, _ in queries)])

@@ -1,1 +1,1 @@
-"""The parts of benchmarks/search.py that need no peer."""
+"""The part of benchmarks/search.py that runs without any peer installed."""

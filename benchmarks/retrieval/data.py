@@ -1,4 +1,7 @@
-"""The collections: folders with ``documents`` and one or more ``queries-NAME``, made once under build/bench/."""
+"""The collections that are measured, written once under build/bench/.
+
+A collection is a folder with ``documents`` and one or more ``queries-NAME``.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,26 @@ from retrieval.vectors import Rows, Vectors, write_vectors
 
 @dataclass(frozen=True)
 class Collection:
-    """A name, and where its vectors are."""
+    """The name of a collection and the folder of its vectors."""
 
     name: str
     folder: Path
 
     @property
     def documents(self) -> Vectors:
-        """The documents' vectors."""
+        """The vectors of the documents."""
         return Vectors(self.folder / "documents")
 
     @property
     def query_sets(self) -> dict[str, Path]:
-        """Folders by name."""
+        """The folders of the query sets, by name."""
         return {
             path.name.removeprefix("queries-"): path
             for path in sorted(self.folder.glob("queries-*"))
         }
 
     def truth(self, queries: str, count: int) -> Truth:
-        """Exact scores for the first ``count`` queries, computed once."""
+        """Return the exact scores of the first ``count`` queries, computed once and saved."""
         path = self.folder / f"truth-{queries}-{count}.npz"
         if not path.is_file():
             Truth.of(self.documents, Vectors(self.query_sets[queries]), count).save(path)
@@ -41,7 +44,7 @@ class Collection:
 
 
 def like(root: Path, documents: int) -> Collection:
-    """SPLADE-like vectors."""
+    """Return a collection of SPLADE-like vectors."""
     folder = root / f"like-{documents}"
     if not (folder / "queries-B").is_dir():
         splade_like.write_collection(folder, documents)
@@ -49,7 +52,7 @@ def like(root: Path, documents: int) -> Collection:
 
 
 def encoded(root: Path, name: str, source: Path) -> Collection:
-    """A collection that Lexpand's default model encoded; made again for another model."""
+    """Return a collection encoded by Lexpand's default model. Another model gets another folder."""
     encoder = Encoder.load()
     folder = root / f"{name}-{encoder.space.model.hash[:12]}"
     if not (folder / "queries-all").is_dir():
@@ -64,7 +67,7 @@ def encoded(root: Path, name: str, source: Path) -> Collection:
 
 
 def scifact(root: Path) -> Collection:
-    """The collection that comes with Lexpand."""
+    """Return SciFact, which is packaged with Lexpand."""
     return encoded(root, "scifact", collection_path("scifact"))
 
 

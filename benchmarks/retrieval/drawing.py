@@ -1,4 +1,4 @@
-"""Plots, by the peers' interpreter, which has matplotlib."""
+"""Plots, drawn by the interpreter of the peers, which has matplotlib."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 
 def draw(module: str, figures: Path, python: Path) -> str:
-    """Draw the PNG beside a JSON file by a module of peers/; returns what became of it."""
+    """Draw a PNG next to a JSON file, by a module of peers/.
+
+    Returns:
+        The names of both files, or why there is no plot.
+    """
     picture = figures.with_suffix(".png")
     command = [str(python), "-m", f"peers.{module}", str(figures), str(picture)]
     try:

@@ -1,4 +1,4 @@
-"""Indexes on disk: built once for each version and settings, and what that cost."""
+"""Indexes on disk, built once for each version and settings, and the cost of building them."""
 
 from __future__ import annotations
 
@@ -13,52 +13,61 @@ from retrieval.data import Collection
 from retrieval.points import Settings
 from retrieval.rounds import log_path
 from retrieval.systems import LEXPAND, System
-from retrieval.workers import working
+from retrieval.workers import running_worker
 
 
 @dataclass(frozen=True)
 class Pythons:
-    """Interpreters: Lexpand's own, and the peers'."""
+    """The interpreters of Lexpand and of its peers."""
 
     lexpand: Path
     peers: Path
 
     def of(self, system: System) -> Path:
-        """The one that has the system installed."""
+        """Return the interpreter that has the system installed."""
         return self.lexpand if system is LEXPAND else self.peers
 
 
 @dataclass(frozen=True)
 class Built:
-    """An index and what building it cost, with ``cached`` where that was measured by an earlier run."""
+    """An index and the cost of building it.
+
+    ``figures`` has ``cached`` if an earlier run built the index.
+    """
 
     path: Path
     figures: dict[str, Any]
 
 
-def built(
+def build_index(
     system: System, collection: Collection, settings: Settings, root: Path, pythons: Pythons
 ) -> Built:
-    """The index of a collection. Lexpand's is always built anew: its version does not say which code wrote it.
+    """Build the index of a collection, or return the one that an earlier run built.
+
+    The index of Lexpand is always built again, because its version does not identify its code.
 
     Raises:
-        WorkerError: the system is not there, or fails.
+        WorkerError: the system is not installed, or fails.
     """
     threads = os.cpu_count() or 1
-    with working(
+    with running_worker(
         pythons.of(system), system.module, threads, log_path(root, system.module)
     ) as worker:
-        version = worker.ask("hello")["version"]
-        named = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        folder = root / "indexes" / collection.name / f"{system.module}-{version}-{named}"
-        path, kept = folder / "index", folder / "figures.json"
-        if kept.is_file() and system is not LEXPAND:
-            return Built(path, {**json.loads(kept.read_text(encoding="utf-8")), "cached": True})
-        kept.unlink(missing_ok=True)
+        version = worker.request("hello")["version"]
+        settings_hash = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[
+            :8
+        ]
+        folder = root / "indexes" / collection.name / f"{system.module}-{version}-{settings_hash}"
+        path, figures_file = folder / "index", folder / "figures.json"
+        if figures_file.is_file() and system is not LEXPAND:
+            return Built(
+                path, {**json.loads(figures_file.read_text(encoding="utf-8")), "cached": True}
+            )
+        figures_file.unlink(missing_ok=True)
         documents = str(collection.folder / "documents")
-        figures = worker.ask(
+        figures = worker.request(
             "build", documents=documents, path=str(path), settings=settings, threads=threads
         )
         figures |= {"version": version, "settings": settings}
-        kept.write_text(json.dumps(figures), encoding="utf-8")
+        figures_file.write_text(json.dumps(figures), encoding="utf-8")
         return Built(path, figures)

@@ -1,4 +1,4 @@
-"""One collection: indexes, answers compared with the reference's, times in turn."""
+"""Measure one collection: its indexes, agreement with the reference, and search times."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.data import Collection
-from retrieval.indexes import Built, Pythons, built
+from retrieval.indexes import Built, Pythons, build_index
 from retrieval.points import OperatingPoints, Point, Settings
-from retrieval.rounds import Ask, Contender, log_path, run_rounds
+from retrieval.rounds import Contender, Workload, log_path, run_rounds
 from retrieval.systems import LEXPAND, SEISMIC, System
 from retrieval.tuning import tune
-from retrieval.workers import Worker, WorkerError, working
+from retrieval.workers import Worker, WorkerError, running_worker
 
 _SWEEP = 100
-"""Queries for each point of the plot's lines."""
+"""Queries for each point of a curve in the plot."""
 
 
 @dataclass
 class Plan:
-    """What a run does.
+    """The settings of a run.
 
     Attributes:
-        root: build/bench.
-        pythons: interpreters.
-        systems: that are measured, Lexpand first.
-        ks: depths.
-        queries: of each set, at most.
-        reference: queries of each set that are compared with the NumPy reference; with none, Lexpand's
-            documents need not fit in memory.
-        threads: see `Ask`.
-        retune: choose operating points anew.
-        points: operating points by system's module.
-        say: tells the user what is being done.
+        root: the folder build/bench.
+        pythons: the interpreters of the systems.
+        systems: the systems to measure, Lexpand first.
+        ks: the depths to search at.
+        queries: the maximum number of queries of each set.
+        reference: the number of queries of each set to compare with the NumPy reference. With 0,
+            the documents need not fit in memory.
+        threads: see `Workload`.
+        retune: choose operating points again.
+        points: the operating points, by module name of the system.
+        log: prints a line about the progress.
     """
 
     root: Path
@@ -47,12 +47,12 @@ class Plan:
     threads: int
     retune: bool
     points: dict[str, OperatingPoints]
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
 
 @dataclass
 class Measured:
-    """What came out for a collection. ``skipped`` says why a system is not there."""
+    """The figures of a collection. ``skipped`` has the reason for each system that is left out."""
 
     name: str
     documents: int
@@ -65,7 +65,7 @@ class Measured:
 
 
 def measure(plan: Plan, collection: Collection) -> Measured:
-    """Everything about one collection."""
+    """Measure all systems on one collection."""
     measured = Measured(collection.name, len(collection.documents))
     indexes = dict(_indexes(plan, collection, measured))
     if LEXPAND in indexes and plan.reference:
@@ -73,12 +73,12 @@ def measure(plan: Plan, collection: Collection) -> Measured:
     with _opened(plan, collection, indexes, measured) as workers:
         for queries, folder in collection.query_sets.items():
             count = min(plan.queries, len(collection.documents), _rows(folder))
-            plan.say(f"{collection.name}, queries {queries}: exact scores")
+            plan.log(f"{collection.name}, queries {queries}: exact scores")
             truth = collection.truth(queries, count)
             for k in plan.ks:
-                plan.say(f"{collection.name}, queries {queries}, k = {k}")
-                ask = Ask(queries, count, k, plan.threads, truth)
-                measured.panels.append(_panel(plan, collection, ask, workers, measured))
+                plan.log(f"{collection.name}, queries {queries}, k = {k}")
+                workload = Workload(queries, count, k, plan.threads, truth)
+                measured.panels.append(_panel(plan, collection, workload, workers, measured))
         for system in workers:
             if system is not LEXPAND:
                 _note_memory(workers[system], measured.builds[system.name])
@@ -88,22 +88,35 @@ def measure(plan: Plan, collection: Collection) -> Measured:
 
 
 def _note_memory(worker: Worker, figures: dict[str, Any]) -> None:
-    """A worker that has ended has said so before."""
+    # If the worker has ended, its error has been recorded already.
     with suppress(WorkerError):
-        figures["searching"] = worker.ask("memory")
+        figures["searching"] = worker.request("memory")
 
 
 def _memory_of_lexpand(
     plan: Plan, collection: Collection, index: Built, measured: Measured
 ) -> None:
-    """In a process that asks the public API alone: with both, the files are mapped twice."""
+    """Measure the memory of Lexpand in a process that calls only the public API.
+
+    The native API would map the files a second time.
+    """
     log = log_path(plan.root, LEXPAND.module)
     queries, folder = next(iter(collection.query_sets.items()))
-    with working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker, suppress(WorkerError):
-        worker.ask("open", path=str(index.path), documents=measured.documents, threads=1)
-        asked = worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)["queries"]
+    with (
+        running_worker(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker,
+        suppress(WorkerError),
+    ):
+        worker.request("open", path=str(index.path), documents=measured.documents, threads=1)
+        loaded = worker.request("load", name=queries, folder=str(folder), limit=plan.queries)
         settings = {"api": "index", "effort": 1.0}
-        worker.ask("search", name=queries, first=0, end=asked, k=max(plan.ks), settings=settings)
+        worker.request(
+            "search",
+            name=queries,
+            first=0,
+            end=loaded["queries"],
+            k=max(plan.ks),
+            settings=settings,
+        )
         _note_memory(worker, measured.builds[LEXPAND.name])
 
 
@@ -111,9 +124,9 @@ def _indexes(
     plan: Plan, collection: Collection, measured: Measured
 ) -> Iterator[tuple[System, Built]]:
     for system in plan.systems:
-        plan.say(f"{collection.name}: index of {system.name}")
+        plan.log(f"{collection.name}: index of {system.name}")
         try:
-            found = built(
+            index = build_index(
                 system,
                 collection,
                 _build_settings(plan, system, collection),
@@ -123,8 +136,8 @@ def _indexes(
         except WorkerError as error:
             measured.skipped[system.name] = str(error)
             continue
-        measured.builds[system.name] = {**found.figures, "kept": system.kept}
-        yield system, found
+        measured.builds[system.name] = {**index.figures, "kept": system.kept}
+        yield system, index
 
 
 def _build_settings(plan: Plan, system: System, collection: Collection) -> Settings:
@@ -134,19 +147,22 @@ def _build_settings(plan: Plan, system: System, collection: Collection) -> Setti
 def _compare_with_reference(
     plan: Plan, collection: Collection, index: Built, measured: Measured
 ) -> None:
-    """In a process of its own, for the reference takes much memory: agreement, and the native writer's CPU time."""
-    plan.say(f"{collection.name}: answers beside the NumPy reference's")
+    """Compare the hits with those of the NumPy reference, and measure the native writer.
+
+    This runs in a separate process, because the reference takes much memory.
+    """
+    plan.log(f"{collection.name}: comparison with the NumPy reference")
     documents, path = str(collection.folder / "documents"), str(index.path)
     log = log_path(plan.root, LEXPAND.module)
     with (
-        working(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker,
-        _noted(measured, "NumPy reference"),
+        running_worker(plan.pythons.lexpand, LEXPAND.module, 1, log) as worker,
+        _recorded(measured, "NumPy reference"),
     ):
-        written = worker.ask("call", name="write_segment", documents=documents, path=path)
-        measured.builds[LEXPAND.name]["segment_cpu_seconds"] = written["cpu_seconds"]
-        worker.ask("open", path=path, documents=measured.documents, threads=1)
+        timing = worker.request("call", name="write_segment", documents=documents, path=path)
+        measured.builds[LEXPAND.name]["segment_cpu_seconds"] = timing["cpu_seconds"]
+        worker.request("open", path=path, documents=measured.documents, threads=1)
         verdicts = [
-            worker.ask(
+            worker.request(
                 "call",
                 name="agrees",
                 folder=str(folder),
@@ -161,8 +177,8 @@ def _compare_with_reference(
 
 
 @contextmanager
-def _noted(measured: Measured, what: str) -> Iterator[None]:
-    """What fails within is named among what was left out."""
+def _recorded(measured: Measured, what: str) -> Iterator[None]:
+    """Record a failure of the block in ``skipped``."""
     try:
         yield
     except WorkerError as error:
@@ -173,98 +189,117 @@ def _noted(measured: Measured, what: str) -> Iterator[None]:
 def _opened(
     plan: Plan, collection: Collection, indexes: dict[System, Built], measured: Measured
 ) -> Iterator[dict[System, Worker]]:
-    """A process for each system, with its index open and all queries in it."""
+    """Start a process for each system, open its index and load all queries."""
     workers: dict[System, Worker] = {}
     with ExitStack() as stack:
         for system, index in indexes.items():
             log = log_path(plan.root, system.module)
             try:
                 worker = stack.enter_context(
-                    working(plan.pythons.of(system), system.module, plan.threads, log)
+                    running_worker(plan.pythons.of(system), system.module, plan.threads, log)
                 )
-                opened = worker.ask(
+                opened = worker.request(
                     "open", path=str(index.path), documents=measured.documents, threads=plan.threads
                 )
                 for queries, folder in collection.query_sets.items():
-                    worker.ask("load", name=queries, folder=str(folder), limit=plan.queries)
+                    worker.request("load", name=queries, folder=str(folder), limit=plan.queries)
             except WorkerError as error:
                 measured.skipped[system.name] = str(error)
                 continue
             measured.builds[system.name]["open_seconds"] = opened["seconds"]
             if system is LEXPAND:
-                measured.effort_by_index = worker.ask("call", name="abilities")["effort_by_index"]
+                measured.effort_by_index = worker.request("call", name="abilities")[
+                    "effort_by_index"
+                ]
             workers[system] = worker
         yield workers
 
 
 def _panel(
-    plan: Plan, collection: Collection, ask: Ask, workers: dict[System, Worker], measured: Measured
+    plan: Plan,
+    collection: Collection,
+    workload: Workload,
+    workers: dict[System, Worker],
+    measured: Measured,
 ) -> dict[str, Any]:
-    """All systems over one query set at one depth."""
+    """Measure all systems on one query set at one depth."""
     contenders: list[Contender] = []
     for system, worker in workers.items():
-        if ask.threads == 1 or system.batch:
+        if workload.threads == 1 or system.batch:
             try:
                 contenders += _contenders(
-                    plan, collection, ask, system, worker, measured.effort_by_index
+                    plan, collection, workload, system, worker, measured.effort_by_index
                 )
             except WorkerError as error:
-                measured.skipped[f"{system.name}, queries {ask.queries}, k = {ask.k}"] = str(error)
-    run_rounds(contenders, ask, first=ask.k == plan.ks[0])
+                measured.skipped[f"{system.name}, queries {workload.queries}, k = {workload.k}"] = (
+                    str(error)
+                )
+    run_rounds(contenders, workload, first=workload.k == plan.ks[0])
     for contender in contenders:
         if contender.failure:
-            measured.skipped[f"{contender.label}, queries {ask.queries}, k = {ask.k}"] = (
+            measured.skipped[f"{contender.label}, queries {workload.queries}, k = {workload.k}"] = (
                 contender.failure
             )
     facts = {
         "collection": collection.name,
-        "queries": ask.queries,
-        "k": ask.k,
-        "threads": ask.threads,
+        "queries": workload.queries,
+        "k": workload.k,
+        "threads": workload.threads,
     }
     points = {each.label: each.figures() for each in contenders if not each.failure}
-    return {**facts, "count": ask.count, "points": points, "curves": _curves(ask, workers)}
+    return {
+        **facts,
+        "count": workload.count,
+        "points": points,
+        "curves": _curves(workload, workers),
+    }
 
 
 def _contenders(
     plan: Plan,
     collection: Collection,
-    ask: Ask,
+    workload: Workload,
     system: System,
     worker: Worker,
     effort_by_index: bool,
 ) -> list[Contender]:
     if not system.ladders:
         return [Contender(system.name, worker, system.search)]
-    point = _point(plan, collection, ask, system, worker)
+    point = _point(plan, collection, workload, system, worker)
     if system is not LEXPAND:
         return [Contender(f"{system.name} 99 %", worker, point.settings)]
-    found = []
+    contenders = []
     for api, name in (("index", "Index.search"), ("native", "_native.search")):
-        found.append(Contender(f"Lexpand exact, {name}", worker, {"api": api, "effort": 1.0}))
+        contenders.append(Contender(f"Lexpand exact, {name}", worker, {"api": api, "effort": 1.0}))
         if api == "native" or effort_by_index or point.settings["effort"] == 1:
-            found.append(Contender(f"Lexpand 99 %, {name}", worker, {"api": api, **point.settings}))
-    return found
+            contenders.append(
+                Contender(f"Lexpand 99 %, {name}", worker, {"api": api, **point.settings})
+            )
+    return contenders
 
 
-def _point(plan: Plan, collection: Collection, ask: Ask, system: System, worker: Worker) -> Point:
-    """The operating point; chosen now where it is missing or to be chosen anew."""
+def _point(
+    plan: Plan, collection: Collection, workload: Workload, system: System, worker: Worker
+) -> Point:
+    """Return the operating point. Choose it if it is missing or ``plan.retune`` is set."""
     points = plan.points[system.module]
-    known = points.of_search(collection.name, ask.queries, ask.k)
+    known = points.of_search(collection.name, workload.queries, workload.k)
     if known is not None and not plan.retune:
         return known
-    plan.say(f"tuning {system.name}: {collection.name}, queries {ask.queries}, k = {ask.k}")
+    plan.log(
+        f"tuning {system.name}: {collection.name}, queries {workload.queries}, k = {workload.k}"
+    )
     fixed: Settings = {"api": "native"} if system is LEXPAND else {}
-    chosen = tune(worker, ask, system.ladders, fixed)
-    points.points[collection.name, ask.queries, ask.k] = chosen
+    chosen = tune(worker, workload, system.ladders, fixed)
+    points.points[collection.name, workload.queries, workload.k] = chosen
     return chosen
 
 
-def _curves(ask: Ask, workers: dict[System, Worker]) -> dict[str, list[dict[str, Any]]]:
-    """For the plot: systems with a knob, all their settings in turn over a sample of the queries."""
-    if ask.threads > 1:
+def _curves(workload: Workload, workers: dict[System, Worker]) -> dict[str, list[dict[str, Any]]]:
+    """Measure all settings of the systems that have a knob on a sample, for the plot."""
+    if workload.threads > 1:
         return {}
-    sample = Ask(ask.queries, min(_SWEEP, ask.count), ask.k, 1, ask.truth)
+    sample = Workload(workload.queries, min(_SWEEP, workload.count), workload.k, 1, workload.truth)
     fixed: dict[System, Settings] = {LEXPAND: {"api": "native"}, SEISMIC: {}}
     swept = {
         system: [

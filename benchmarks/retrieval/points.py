@@ -1,6 +1,7 @@
-"""Operating points: for each collection, query set and k, a system's settings and the recall that they reached.
+"""Operating points: the settings of a system and the recall that they reached.
 
-A TOML file a system, written by ``search.py --tune`` and committed.
+There is one for each collection, query set and k. Each system has a TOML file, which
+``search.py --tune`` writes and which is committed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Point:
-    """Settings of a search, and the recall that they reached when they were chosen."""
+    """The settings of a search, and the recall that they reached when they were chosen."""
 
     settings: Settings
     recall: float
@@ -24,12 +25,12 @@ class Point:
 
 @dataclass
 class OperatingPoints:
-    """What the file of a system says.
+    """The operating points of a system, as in its file.
 
     Attributes:
-        build: settings of the index, where no collection has its own.
+        build: settings of the index, for collections without settings of their own.
         build_for: settings of the index, by collection.
-        points: by collection, query set and k.
+        points: operating points by collection, query set and k.
     """
 
     build: Settings = field(default_factory=dict)
@@ -37,16 +38,16 @@ class OperatingPoints:
     points: dict[tuple[str, str, int], Point] = field(default_factory=dict)
 
     def of_index(self, collection: str) -> Settings:
-        """Settings to build a collection's index with."""
+        """Return the settings with which to build the index of a collection."""
         return self.build_for.get(collection, self.build)
 
     def of_search(self, collection: str, queries: str, k: int) -> Point | None:
-        """The point for these; None where none was chosen."""
+        """Return the operating point, or None if none was chosen."""
         return self.points.get((collection, queries, k))
 
     @classmethod
     def read(cls, path: Path) -> OperatingPoints:
-        """An empty one where there is no file."""
+        """Read a file. Without a file there are no operating points."""
         if not path.is_file():
             return cls()
         file = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -59,7 +60,7 @@ class OperatingPoints:
         return cls(file.get("build", {}), file.get("build_for", {}), points)
 
     def write(self, path: Path) -> None:
-        """Sorted, so that a change of one point is a change of one place."""
+        """Write a file in sorted order, so that a changed point changes one place."""
         lines = ["# Written by benchmarks/search.py --tune.", "", "[build]", *_lines(self.build)]
         for collection in sorted(self.build_for):
             lines += [
@@ -81,5 +82,5 @@ class OperatingPoints:
 
 
 def _lines(settings: Settings) -> list[str]:
-    """Strings, numbers and booleans are written alike in TOML and JSON."""
+    # TOML and JSON write strings, numbers and booleans alike.
     return [f"{name} = {json.dumps(value)}" for name, value in settings.items()]

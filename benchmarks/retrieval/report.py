@@ -1,4 +1,4 @@
-"""Figures as tables, and as the ratios that the last line has."""
+"""The figures as tables, and the ratios of the last line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from retrieval.tuning import TARGET
 
 _EXACT, _TUNED = "Lexpand exact", "Lexpand 99 %"
 _PEERS = {"splade_index": ("splade-index", _EXACT), "seismic99": ("Seismic 99 %", _TUNED)}
-"""Of each ratio: the peer, and which of ours it is compared with: an exact one with exact, a tuned one with tuned."""
-
+"""The peer of each ratio, and the Lexpand setting of the same kind (exact or tuned)."""
 
 _BUILDS = (
     "system",
@@ -29,13 +28,16 @@ _BUILDS = (
 
 
 def ratios(measured: Measured) -> dict[str, Any]:
-    """Peer by Lexpand for times and build (larger is better for Lexpand), Lexpand by peer for bytes (smaller is).
+    """Return the ratios of the last line. None means not measured.
 
-    Times are means; of the query sets, the one that is worse for Lexpand counts. Lexpand is asked
-    by Index.search where that can do it (``headline_exact``, ``headline_99``), else by
-    _native.search; names that end in ``_native`` are the native call's, which gives rows and no
-    ids, as these peers do. splade-index is exact, so its ratios with and without ``_exact`` are the
-    same. None: not measured.
+    Ratios of search and build times are peer / Lexpand, so larger is better for Lexpand. Ratios of
+    bytes are Lexpand / peer, so smaller is better. Times are means. The query set that is worse for
+    Lexpand counts.
+
+    Lexpand searches by Index.search if that supports the setting, else by _native.search:
+    ``headline_exact`` and ``headline_99`` name the call. Names that end in ``_native`` are about
+    _native.search, which returns rows without ids, as these peers do. splade-index is exact, so its
+    ratios with and without ``_exact`` are the same.
     """
     found: dict[str, Any] = {}
     for short, (peer, ours) in _PEERS.items():
@@ -64,7 +66,7 @@ def ratios(measured: Measured) -> dict[str, Any]:
 
 
 def print_tables(console: Console, measured: Measured) -> None:
-    """All of a collection."""
+    """Print the tables of a collection."""
     builds = Table(title=f"{measured.name}, {measured.documents:,} documents: indexes")
     for heading in _BUILDS:
         builds.add_column(heading, justify="left" if heading in ("system", "keeps") else "right")
@@ -78,11 +80,11 @@ def print_tables(console: Console, measured: Measured) -> None:
         console.print(f"left out: {name}: {reason}", markup=False)
     if measured.exact is not None:
         verdict = (
-            "equal the NumPy reference's to the bit"
+            "equal those of the NumPy reference to the bit"
             if measured.exact
-            else "DIFFER from the NumPy reference's"
+            else "DIFFER from those of the NumPy reference"
         )
-        console.print(f"exact answers to {measured.reference_queries} queries {verdict}")
+        console.print(f"exact hits of {measured.reference_queries} queries {verdict}")
 
 
 def _cells(figures: dict[str, Any]) -> Iterator[str]:
@@ -97,7 +99,8 @@ def _cells(figures: dict[str, Any]) -> Iterator[str]:
 def _search_table(panel: dict[str, Any]) -> Table:
     one = panel["threads"] == 1
     how = "one query at a time" if one else f"batches on {panel['threads']} threads"
-    title = f"{panel['collection']}, queries {panel['queries']} ({panel['count']}), k = {panel['k']}, {how}"
+    queries = f"queries {panel['queries']} ({panel['count']})"
+    title = f"{panel['collection']}, {queries}, k = {panel['k']}, {how}"
     table = Table(title=title)
     for heading in ("system", "settings", "recall", "mean ms", "p50", "p99"):
         table.add_column(heading, justify="left" if heading in ("system", "settings") else "right")
@@ -113,7 +116,7 @@ def _search_table(panel: dict[str, Any]) -> Table:
 
 
 def _headline(measured: Measured, ours: str) -> str:
-    """The label of ours whose figures count: the public call's, where it was measured everywhere."""
+    """Return the label whose figures count: the public call if every panel has it."""
     public = f"{ours}, Index.search"
     everywhere = all(public in panel["points"] for panel in measured.panels)
     return public if everywhere else f"{ours}, _native.search"

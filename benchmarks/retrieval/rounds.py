@@ -1,4 +1,7 @@
-"""Searching with several systems in turn: a block of queries each, so that what disturbs the machine disturbs all."""
+"""Search with several systems in turn, a block of queries at a time.
+
+Taking turns spreads disturbances of the machine over all systems.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,28 @@ from retrieval.points import Settings
 from retrieval.truth import Truth
 from retrieval.workers import Worker, WorkerError
 
-# Queries of a block; with fewer, pauses would take longer than searching.
+# Queries in a block. With smaller blocks, the pauses would take longer than the searches.
 _MOST = 50
 _LEAST = 25
 
 _WARM = 20
 
-# Before each block: threads of the system before it, which spin or collect garbage for a while,
-# come to rest; all share one core.
+# All systems share one core. During the pause before a block, threads of the previous system stop
+# spinning and collecting garbage.
 _PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Which queries are asked, and how.
+class Workload:
+    """The queries to run, and how to run them.
 
     Attributes:
-        queries: name of the query set.
-        count: how many of it.
-        k: depth.
-        threads: with more than 1, a block is one batch call, and there are no times of single
-            queries.
-        truth: what should be found.
+        queries: the name of the query set.
+        count: the number of its queries to run, from the first.
+        k: the depth.
+        threads: the threads of a search. With more than 1, a block is one batch call, and single
+            queries are not timed.
+        truth: the exact scores, for recall.
     """
 
     queries: str
@@ -47,7 +50,7 @@ class Ask:
 
 @dataclass
 class Contender:
-    """A system with settings, and what was seen of it."""
+    """A system with settings, and its times and recalls so far."""
 
     label: str
     worker: Worker
@@ -56,36 +59,37 @@ class Contender:
     recalls: list[float] = field(default_factory=list)
     failure: str = ""
 
-    def take_block(self, ask: Ask, first: int, end: int) -> None:
-        """Search for a block; a failure is kept, and ends this contender's part."""
-        asked: dict[str, Any] = {
-            "name": ask.queries,
+    def take_block(self, workload: Workload, first: int, end: int) -> None:
+        """Run a block of queries. A failure is recorded and excludes the contender."""
+        arguments: dict[str, Any] = {
+            "name": workload.queries,
             "first": first,
             "end": end,
-            "k": ask.k,
+            "k": workload.k,
             "settings": self.settings,
         }
         try:
-            if ask.threads > 1:
-                answer = self.worker.ask("batch", **asked, threads=ask.threads)
+            if workload.threads > 1:
+                answer = self.worker.request("batch", **arguments, threads=workload.threads)
                 self.seconds.append(answer["seconds"] / (end - first))
             else:
-                answer = self.worker.ask("search", **asked)
+                answer = self.worker.request("search", **arguments)
                 self.seconds += answer["seconds"]
         except WorkerError as error:
             self.failure = str(error)
             return
         self.recalls += [
-            ask.truth.recall(first + i, rows, ask.k) for i, rows in enumerate(answer["rows"])
+            workload.truth.recall(first + i, rows, workload.k)
+            for i, rows in enumerate(answer["rows"])
         ]
 
-    def warm(self, ask: Ask, count: int = _WARM) -> None:
-        """Some queries whose times are thrown away."""
-        self.take_block(ask, 0, min(count, ask.count))
+    def warm(self, workload: Workload, count: int = _WARM) -> None:
+        """Run some queries and discard their times."""
+        self.take_block(workload, 0, min(count, workload.count))
         self.seconds, self.recalls = [], []
 
     def figures(self) -> dict[str, Any]:
-        """Milliseconds a query and recall; percentiles where queries were timed one by one."""
+        """Return recall and milliseconds per query, with percentiles for single queries."""
         milliseconds = np.array(self.seconds) * 1e3
         figures: dict[str, Any] = {"settings": self.settings, "mean_ms": float(milliseconds.mean())}
         if len(self.seconds) == len(self.recalls):
@@ -94,33 +98,33 @@ class Contender:
         return figures | {"recall": float(np.mean(self.recalls))}
 
 
-def run_rounds(contenders: list[Contender], ask: Ask, *, first: bool = False) -> None:
-    """All queries by all contenders, in turn; in another order each round: none always follows the same one.
+def run_rounds(contenders: list[Contender], workload: Workload, *, first: bool = False) -> None:
+    """Run all queries with all contenders, in turn.
 
-    And each on other queries: whoever asks what another has just asked of the same index finds it
-    in the processor's caches.
+    The order differs in each round, so no contender always follows the same one. In a round, each
+    contender runs different queries. Otherwise the postings that a query needs could be in the
+    processor's caches from another contender on the same index.
 
-    Where these queries are asked for the ``first`` time, everybody is asked all of them beforehand.
-    Some systems spend a minute on their first query, and the memory of the others, which rest
-    meanwhile, is cold then.
+    If the queries run for the ``first`` time, every contender runs all of them beforehand. Some
+    systems need a minute for their first query, and the memory of the others is cold after that.
     """
     for contender in contenders:
-        contender.warm(ask)
+        contender.warm(workload)
     if first:
         for contender in contenders:
             if not contender.failure:
-                contender.warm(ask, ask.count)
-    size = min(_MOST, max(_LEAST, math.ceil(ask.count / len(contenders))))
-    firsts = range(0, ask.count, size)
+                contender.warm(workload, workload.count)
+    size = min(_MOST, max(_LEAST, math.ceil(workload.count / len(contenders))))
+    firsts = range(0, workload.count, size)
     order = np.random.default_rng(0)
     for turn in range(len(firsts)):
         for place in order.permutation(len(contenders)):
             contender, first = contenders[place], firsts[(turn + place) % len(firsts)]
             if not contender.failure:
                 time.sleep(_PAUSE_SECONDS)
-                contender.take_block(ask, first, min(first + size, ask.count))
+                contender.take_block(workload, first, min(first + size, workload.count))
 
 
 def log_path(root: Path, module: str) -> Path:
-    """Where a system's own output goes."""
+    """Return the file for the output of a system."""
     return root / "logs" / f"{module}.log"

@@ -1,4 +1,4 @@
-"""The systems that are measured, with the settings that their own documentation gives."""
+"""The systems that are measured, with the settings that their documentation recommends."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _CUTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 50)
 _FACTORS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.4)
 
 Ladder = Sequence[Settings]
-"""Settings from the quickest to the most thorough."""
+"""Settings from the fastest to the most thorough."""
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """A peer.
+    """A search system.
 
     Attributes:
-        name: for people.
-        module: of peers/.
-        kept: what it keeps of a weight; systems that keep all of it are exact.
+        name: the name in tables.
+        module: the module in peers/.
+        kept: the precision of the stored weights.
         build: settings of the index.
-        search: settings of a search, where none are tuned.
-        ladders: what tuning tries; empty for a system without a knob.
-        sweep: what the plot's line goes through.
+        search: settings of a search, if none are tuned.
+        ladders: the settings that tuning tries; empty for a system without a knob.
+        sweep: the settings of the curve in the plot.
         batch: whether it is measured on several threads.
     """
 
@@ -65,7 +65,7 @@ LEXPAND = System(
     kept="u16 times a scale",
     build={"commit_every": 1_000_000},
     search={"effort": 1.0},
-    # The second: reading less is not always quicker than reading all of it.
+    # The second ladder is the exact search, because reading less is not always faster.
     ladders=([{"effort": effort} for effort in EFFORTS], [{"effort": 1.0}]),
     sweep=[{"effort": effort} for effort in EFFORTS],
 )
@@ -74,8 +74,8 @@ SEISMIC = System(
     name="Seismic",
     module="seismic",
     kept="float16",
-    # The best of nine settings tried: those of its package, of docs/Guidelines.md, and of
-    # experiments/best_configs. These are of splade-cocondenser 1.5/99.
+    # The best of nine settings tried: the defaults of its package, those of docs/Guidelines.md, and
+    # those of experiments/best_configs. These are for splade-cocondenser 1.5/99.
     build={
         "n_postings": 3000,
         "centroid_fraction": 0.1,

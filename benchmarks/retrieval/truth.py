@@ -1,7 +1,8 @@
-"""Exact scores of the documents that may count, and recall against them.
+"""Exact scores of the best documents, and recall against them.
 
-Exact is the float64 sum of products of the float32 weights. A hit counts if its exact score reaches
-the k-th best less one millionth of it, so that ties count whichever of them a system returns.
+An exact score is the float64 sum of products of the float32 weights. A hit counts if its exact
+score is at least the k-th best score times (1 - 1e-6). Ties therefore count, whichever of them a
+system returns.
 """
 
 from __future__ import annotations
@@ -27,47 +28,48 @@ Candidates = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Truth:
-    """Of each query, every document whose exact score reaches the ``DEPTH``-th best, ties included."""
+    """For each query, the documents whose exact score reaches the ``DEPTH``-th best, with ties."""
 
     candidates: Sequence[Candidates]
 
     def recall(self, query: int, rows: Sequence[int], k: int) -> float:
-        """Share of the ``k`` best that ``rows`` has; of as many as score above zero, if those are fewer; 1 of none.
+        """Return the share of the ``k`` best documents that is in the first ``k`` of ``rows``.
 
-        ``k`` is at most the depth that this was made with.
+        If fewer than ``k`` documents score above zero, the share is of those. If none does, it is
+        1. ``k`` must be at most the depth of the candidates.
         """
         scores, known = self.candidates[query]
-        wanted = min(k, len(scores))
-        if not wanted:
+        count = min(k, len(scores))
+        if not count:
             return 1.0
-        good = known[: np.count_nonzero(scores >= scores[wanted - 1] * (1 - TOLERANCE))]
-        return min(wanted, len(np.intersect1d(rows[:k], good))) / wanted
+        good = known[: np.count_nonzero(scores >= scores[count - 1] * (1 - TOLERANCE))]
+        return min(count, len(np.intersect1d(rows[:k], good))) / count
 
     @classmethod
     def of(cls, documents: Vectors, queries: Vectors, count: int, depth: int = DEPTH) -> Truth:
-        """By scoring every document, a slice at a time, for the first ``count`` queries."""
-        asked = queries.singles()[:count]
-        best: list[Candidates] = [(np.zeros(0), np.zeros(0, np.int64))] * len(asked)
+        """Score every document for the first ``count`` queries, a slice of documents at a time."""
+        vectors = queries.singles()[:count]
+        best: list[Candidates] = [(np.zeros(0), np.zeros(0, np.int64))] * len(vectors)
         for first, (indptr, terms, weights) in documents.slices(_SLICE):
             shape = (len(indptr) - 1, documents.vocabulary_size)
             columns = sp.csr_array(
                 (weights.astype(np.float64), terms.astype(np.int32), indptr), shape=shape
             ).tocsc()
-            for i, (query_terms, query_weights) in enumerate(asked):
+            for i, (query_terms, query_weights) in enumerate(vectors):
                 scores = _scores(columns, query_terms, query_weights)
                 found = np.flatnonzero(scores > 0)
                 best[i] = _merged(best[i], (scores[found], found + first), depth)
         return cls(best)
 
     def save(self, path: Path) -> None:
-        """As one npz file."""
+        """Write the candidates to one npz file."""
         starts = np.cumsum([0, *(len(scores) for scores, _ in self.candidates)])
         scores, rows = (np.concatenate([found[i] for found in self.candidates]) for i in (0, 1))
         np.savez(path, starts=starts, scores=scores, rows=rows)
 
     @classmethod
     def load(cls, path: Path) -> Truth:
-        """What `save` wrote."""
+        """Read a file that `save` wrote."""
         with np.load(path) as file:
             starts, scores, rows = file["starts"], file["scores"], file["rows"]
         return cls([(scores[a:b], rows[a:b]) for a, b in itertools.pairwise(starts.tolist())])

@@ -1,4 +1,4 @@
-"""Sparse vectors as three raw files, which every process reads as it likes.
+"""Sparse vectors as three raw files, which every process can read without a library.
 
 ``indptr.i64``, ``terms.u32`` and ``weights.f32`` are CSR in the machine's byte order;
 ``vectors.json`` is written last.
@@ -25,7 +25,7 @@ _FILES = ("indptr.i64", "terms.u32", "weights.f32")
 
 
 class Vectors:
-    """Vectors in a folder; rows are read when asked for."""
+    """Vectors in a folder. Rows are read on demand."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -34,11 +34,11 @@ class Vectors:
         self.indptr: NDArray[np.int64] = np.fromfile(self.folder / "indptr.i64", np.int64)
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self.indptr) - 1
 
     def rows(self, first: int, end: int) -> Rows:
-        """Rows ``first`` to ``end`` in memory."""
+        """Read the rows from ``first`` to before ``end``."""
         start, stop = int(self.indptr[first]), int(self.indptr[end])
         terms = np.fromfile(self.folder / "terms.u32", np.uint32, stop - start, offset=4 * start)
         weights = np.fromfile(
@@ -47,18 +47,18 @@ class Vectors:
         return self.indptr[first : end + 1] - start, terms, weights
 
     def slices(self, step: int) -> Iterator[tuple[int, Rows]]:
-        """All rows, ``step`` at a time, with the number of the first."""
+        """Yield all rows, ``step`` at a time, with the number of the first."""
         for first in range(0, len(self), step):
             yield first, self.rows(first, min(first + step, len(self)))
 
     def singles(self) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
-        """Terms and weights of each row."""
+        """Return the terms and weights of each row."""
         indptr, terms, weights = self.rows(0, len(self))
         return [(terms[a:b], weights[a:b]) for a, b in itertools.pairwise(indptr.tolist())]
 
 
 def write_vectors(folder: Path, parts: Iterable[Rows], vocabulary_size: int) -> None:
-    """Writes the parts one after the other; the folder exists once all is written."""
+    """Write the parts one after the other. The folder appears when all is written."""
     unfinished = folder.with_name(folder.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

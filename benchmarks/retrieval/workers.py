@@ -1,4 +1,4 @@
-"""A process for each system, so that none can pollute or end another."""
+"""A process for each system, so that no system can disturb or end another."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ _THREADS = (
 
 
 class WorkerError(Exception):
-    """A system failed, ended or took too long; the message says which of them and why."""
+    """A system failed, ended or timed out. The message has the reason."""
 
 
 class Worker:
-    """A running system, on the last ``threads`` processors where the platform can pin.
+    """A system that runs in a separate process.
+
+    It is pinned to the last ``threads`` processors if the platform supports that.
 
     Args:
         python: the interpreter that has the system installed.
-        module: of the package.
-        threads: for its libraries' pools.
-        log: a file for what it prints.
-        timeout: seconds for one answer.
-        package: the folder of the programs: ``peers`` for search, ``encoders`` for encoding.
+        module: the module of the package that runs the system.
+        threads: the size of the thread pools of its libraries.
+        log: the file for the output of the system.
+        timeout: the maximum number of seconds for one answer.
+        package: the folder of the module: ``peers`` for search, ``encoders`` for encoding.
 
     Raises:
-        WorkerError: there is no such interpreter.
+        WorkerError: the interpreter does not exist.
     """
 
     def __init__(
@@ -65,17 +67,18 @@ class Worker:
                     stderr=errors,
                 )
             except OSError as error:
+                target = {"peers": ".venv-bench/ready", "encoders": ".venv-encode/ready"}[package]
                 raise WorkerError(
-                    f"{python} does not start ({error.strerror}): make .venv-bench/ready"
+                    f"{python} does not start ({error.strerror}): run `make {target}`"
                 ) from error
         with contextlib.suppress(AttributeError, OSError):
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[-threads:])
 
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Its answer to a request (peers/protocol.py).
+    def request(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request and return the answer (peers/protocol.py).
 
         Raises:
-            WorkerError: there is none.
+            WorkerError: the system failed, ended or did not answer in time.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -83,20 +86,20 @@ class Worker:
             self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
-            raise WorkerError(self._last_words()) from None
+            raise WorkerError(self._exit_message()) from None
         if not select.select([self._process.stdout], [], [], self._timeout)[0]:
             self._process.kill()
             raise WorkerError(f"no answer to {do!r} within {self._timeout:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            raise WorkerError(self._last_words())
+            raise WorkerError(self._exit_message())
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer
 
     def close(self) -> None:
-        """Ask it to end, and see to it."""
+        """End the process: close its input, and kill it after 20 s."""
         with contextlib.suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr]
         try:
@@ -106,15 +109,15 @@ class Worker:
             self._process.wait()
         self._process.stdout.close()  # type: ignore[union-attr]
 
-    def _last_words(self) -> str:
+    def _exit_message(self) -> str:
         code = self._process.wait()
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return f"the process ended with {code}: {lines[-1] if lines else 'it printed nothing'}"
 
 
 @contextlib.contextmanager
-def working(*arguments: Any, **options: Any) -> Iterator[Worker]:
-    """A worker for a while."""
+def running_worker(*arguments: Any, **options: Any) -> Iterator[Worker]:
+    """Start a worker and close it at the end of the block."""
     worker = Worker(*arguments, **options)
     try:
         yield worker

@@ -2,12 +2,13 @@
 
     import lexpand
 
-    kb = lexpand.create("kb.index", ["Ask your manager two weeks ahead.", "Invoices go out on the first."])
+    texts = ["Ask your manager two weeks ahead.", "Invoices go out on the first."]
+    kb = lexpand.create("kb.index", texts)
     print(kb.search("when can I take a holiday?", k=3))
 
 The packages, in the order in which data flows: `lexpand.data`, `lexpand.evaluation`,
 `lexpand.encode`, `lexpand.index`, `lexpand.search`, `lexpand.explanation`, `lexpand.collection`,
-`lexpand.adapters`, `lexpand.cli`. Errors stand in `lexpand.errors`.
+`lexpand.adapters`, `lexpand.cli`. Errors are in `lexpand.errors`.
 """
 
 from importlib import import_module
@@ -92,14 +93,14 @@ __all__ = [
     "why_not",
 ]
 
-# Packages are imported when a name of theirs is first used (PEP 562), so that `import lexpand`
-# costs nothing. No package has the name of a public function: importing `lexpand.explanation` must
-# not hide `lexpand.explain`.
+# A package is imported when one of its names is first used (PEP 562), so `import lexpand` is fast.
+# No package has the name of a public function: importing `lexpand.explanation` must not hide
+# `lexpand.explain`.
 _PACKAGES = {
     "collection": "Collection CollectionInfo IngestReport create ingest open",
     "data": (
-        "Document DocumentEncoding Fields ModelId Qrels Query Run ScoredDocument SparseVectors VectorSpace Vocabulary"
-        " read_documents read_queries"
+        "Document DocumentEncoding Fields ModelId Qrels Query Run ScoredDocument SparseVectors"
+        " VectorSpace Vocabulary read_documents read_queries"
     ),
     "encode": "Encoder QueryEncoding Role Rules WordAnalyzer",
     "errors": "LexpandError LexpandWarning",

@@ -1,4 +1,4 @@
-"""An index with words, so that every pipeline can be asked; and one of a long document in chunks."""
+"""Indexes to query: one with a lexical field, for every pipeline, and one of a long document."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from lexpand import Document, DocumentEncoding, Encoder, Index, Retriever, inges
 from lexpand.data import LongDocuments
 from lexpand.encode import WordAnalyzer
 
-# Haystack tells its makers about every pipeline unless it is told not to.
+# By default, Haystack sends usage data to its authors for every pipeline.
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:
-    """The folder of an index of the five pages, one without a text, and two of the same text."""
+    """The folder of an index of the five pages, one without a text, and two with the same text."""
     duplicates = [
         Document(name, "Vacation days are sent by e-mail.", metadata={"title": "mine"})
         for name in ("a", "b")
@@ -30,14 +30,14 @@ def folder(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Path:
 
 @pytest.fixture
 def plain(folder: Path) -> Iterator[Retriever]:
-    """Lexpand's own retriever over the index: what the adapters must find."""
+    """Lexpand's own retriever over the index, whose hits the adapters must return."""
     with open_retriever(folder, "hybrid") as retriever:
         yield retriever
 
 
 @pytest.fixture
 def chunked(tmp_path: Path) -> Iterator[Retriever]:
-    """A retriever over one long document, whose invoices stand in a middle chunk."""
+    """A retriever over one long document in chunks; a middle chunk is about invoices."""
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=32, long=LongDocuments("chunk")))
     filler = "The printer is turned off and on again, and it waits for ten seconds. "
     text = filler * 6 + "Invoices are sent by e-mail. " + filler * 6

@@ -1,4 +1,4 @@
-"""Components for Haystack: they find and weigh what Lexpand does, and pipelines with them are saved and loaded."""
+"""The Haystack components: same hits and vectors as Lexpand, saving and loading of pipelines."""
 
 import asyncio
 from pathlib import Path
@@ -20,7 +20,7 @@ from lexpand.adapters.haystack import (
 )
 from lexpand.errors import DataError, FilterError, LexpandError, ModelError
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the framework's own, in several versions
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of the framework, in several versions
 QUERY = "send the invoices by e-mail"
 
 
@@ -32,7 +32,7 @@ def expected(retriever: Retriever, k: int, filter: Any = None) -> list[tuple[str
     return [(hit.doc_id, hit.score) for hit in retriever.search(QUERY, k, filter=filter)]
 
 
-def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) -> None:
+def test_the_hits_are_those_of_the_retriever(plain: Retriever, pages: list[Page]) -> None:
     documents = LexpandRetriever(plain).run(QUERY)["documents"]
     assert found(documents) == expected(plain, 10)
     texts = {page.doc_id: page.text for page in pages} | {"bare": "Invoices by e-mail"}
@@ -41,7 +41,7 @@ def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) ->
     assert invoice.meta == {"doc_id": "invoice", "title": "Billing", "team": "finance"}
 
 
-def test_top_k_and_filters_of_a_run_stand_for_the_components_own(plain: Retriever) -> None:
+def test_top_k_and_filters_of_a_run_replace_those_of_the_component(plain: Retriever) -> None:
     component = LexpandRetriever(plain, top_k=2, filters={"team": "finance"})
     assert found(component.run(QUERY)["documents"]) == expected(plain, 2, "team = finance")
     other = component.run(QUERY, filters={"title": "mine"}, top_k=1)["documents"]
@@ -49,7 +49,7 @@ def test_top_k_and_filters_of_a_run_stand_for_the_components_own(plain: Retrieve
     assert component.run(QUERY, top_k=0)["documents"] == []
 
 
-def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
+def test_the_content_is_the_chunk_that_was_found(chunked: Retriever) -> None:
     (document,) = LexpandRetriever(chunked).run(QUERY)["documents"]
     (row,) = [match.row for match in chunked.rank([QUERY], 1)[0]]
     full = chunked.index.documents([row])[row].full_text
@@ -58,7 +58,7 @@ def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
     assert "Invoices" in document.content
 
 
-# A filter on a field `type`: as a mapping, Haystack would take it for an object of its own.
+# A filter on a field `type`: Haystack would read a mapping with that key as one of its objects.
 @pytest.mark.parametrize(
     "filters", [None, "not team = finance", {"team": "finance"}, {"type": "env_var"}]
 )
@@ -69,15 +69,15 @@ def test_a_pipeline_is_saved_and_loaded(folder: Path, plain: Retriever, filters:
     )
     pipeline.add_component("joiner", DocumentJoiner(sort_by_score=False))
     pipeline.connect("retriever.documents", "joiner.documents")
-    again = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
-    assert again.to_dict() == pipeline.to_dict()
-    for either in (pipeline, again):
-        documents = either.run({"retriever": {"query": QUERY}})["joiner"]["documents"]
+    loaded = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
+    assert loaded.to_dict() == pipeline.to_dict()
+    for each in (pipeline, loaded):
+        documents = each.run({"retriever": {"query": QUERY}})["joiner"]["documents"]
         assert found(documents) == expected(plain, 3, filters)
-        either.get_component("retriever").close()
+        each.get_component("retriever").close()
 
 
-def test_an_asynchronous_pipeline_finds_the_same(folder: Path, plain: Retriever) -> None:
+def test_an_asynchronous_pipeline_returns_the_same_hits(folder: Path, plain: Retriever) -> None:
     pipeline = Pipeline()
     pipeline.add_component("retriever", LexpandRetriever(folder, "hybrid"))
     answer = asyncio.run(pipeline.run_async({"retriever": {"query": QUERY, "top_k": 4}}))
@@ -95,7 +95,7 @@ def test_an_index_is_opened_once_and_again_after_close(
     monkeypatch.setattr(
         module,
         "open_retriever",
-        lambda *given, **more: opened.append(given) or real(*given, **more),
+        lambda *args, **options: opened.append(args) or real(*args, **options),
     )
     component = LexpandRetriever(folder, "bm25")
     assert opened == []
@@ -112,11 +112,11 @@ def test_an_open_retriever_stays_open_and_is_not_saved(plain: Retriever) -> None
     component = LexpandRetriever(plain)
     component.close()
     assert component.run(QUERY)["documents"]
-    with pytest.raises(DataError, match="give the component the index's folder"):
+    with pytest.raises(DataError, match="pass the folder of the index"):
         component.to_dict()
 
 
-def test_errors_come_through(plain: Retriever, folder: Path) -> None:
+def test_errors_are_raised_unchanged(plain: Retriever, folder: Path) -> None:
     with pytest.raises(FilterError):
         LexpandRetriever(plain, filters="team ==")
     with pytest.raises(DataError):
@@ -127,13 +127,15 @@ def test_errors_come_through(plain: Retriever, folder: Path) -> None:
         LexpandSparseTextEmbedder(model="nothing").run(QUERY)
 
 
-def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[Page]) -> None:
+def test_the_embedders_return_the_vectors_of_the_encoder(
+    encoder: Encoder, pages: list[Page]
+) -> None:
     query = LexpandSparseTextEmbedder().run(QUERY)["sparse_embedding"]
     assert dict(zip(query.indices, query.values, strict=True)) == encoder.encode_queries(
         [QUERY]
     ).as_dict(0)
 
-    given = [
+    inputs = [
         Document(id=page.doc_id, content=page.text, meta={"title": page.title}) for page in pages
     ]
     for fields, texts in (
@@ -141,24 +143,26 @@ def test_the_embedders_give_the_encoders_vectors(encoder: Encoder, pages: list[P
         (["title"], [page.full_text for page in pages]),
     ):
         vectors = encoder.encode_documents(texts)
-        done = LexpandSparseDocumentEmbedder(meta_fields_to_embed=fields).run(given)["documents"]
-        assert [(one.id, one.content, one.meta) for one in done] == [
-            (one.id, one.content, one.meta) for one in given
+        embedded = LexpandSparseDocumentEmbedder(meta_fields_to_embed=fields).run(inputs)[
+            "documents"
         ]
-        for i, one in enumerate(done):
+        assert [(one.id, one.content, one.meta) for one in embedded] == [
+            (one.id, one.content, one.meta) for one in inputs
+        ]
+        for i, one in enumerate(embedded):
             found = dict(
                 zip(one.sparse_embedding.indices, one.sparse_embedding.values, strict=True)
             )
             assert found == vectors.as_dict(i)
-    assert all(one.sparse_embedding is None for one in given)
+    assert all(one.sparse_embedding is None for one in inputs)
 
 
-def test_documents_are_cut_where_they_are_told_to_be() -> None:
-    given = [Document(content="Invoices are sent by e-mail on the first day of each month.")]
-    (cut,) = LexpandSparseDocumentEmbedder(max_tokens=4).run(given)["documents"]
+def test_documents_are_cut_at_max_tokens() -> None:
+    inputs = [Document(content="Invoices are sent by e-mail on the first day of each month.")]
+    (cut,) = LexpandSparseDocumentEmbedder(max_tokens=4).run(inputs)["documents"]
     first = (
         Encoder.load(documents=DocumentEncoding(max_tokens=4))
-        .encode_documents([given[0].content])
+        .encode_documents([inputs[0].content])
         .as_dict(0)
     )
     assert (
@@ -174,12 +178,12 @@ def test_embedders_are_saved_and_loaded_with_their_settings() -> None:
     pipeline = Pipeline()
     pipeline.add_component("text", text)
     pipeline.add_component("documents", documents)
-    again = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
-    assert again.to_dict() == pipeline.to_dict()
-    given = [
+    loaded = Pipeline.loads(pipeline.dumps(), allowed_modules=["lexpand.*"])
+    assert loaded.to_dict() == pipeline.to_dict()
+    inputs = [
         Document(content="and it is sent " * 20, meta={"title": None, "page": 0}),
         Document(content=None),
     ]
-    answer = again.run({"text": {"text": QUERY}, "documents": {"documents": given}})
+    answer = loaded.run({"text": {"text": QUERY}, "documents": {"documents": inputs}})
     assert len(answer["text"]["sparse_embedding"].indices) == 2
     assert [len(one.sparse_embedding.indices) for one in answer["documents"]["documents"]] == [3, 0]

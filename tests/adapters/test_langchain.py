@@ -1,4 +1,4 @@
-"""The retriever for LangChain: langchain-tests' own suite, and that it finds what Lexpand finds."""
+"""The LangChain retriever: the suite of langchain-tests, and the same hits as Lexpand."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ from lexpand.adapters.langchain import LexpandRetriever
 from lexpand.errors import DataError, FilterError, NotAnIndex
 from lexpand.index.filters import parse_filter
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the framework's own, in several versions
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of the framework, in several versions
 QUERY = "send the invoices by e-mail"
 
 
@@ -49,7 +49,7 @@ def expected(retriever: Retriever, k: int, filter: Any = None) -> list[tuple[str
     return [(hit.doc_id, hit.score) for hit in retriever.search(QUERY, k, filter=filter)]
 
 
-def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) -> None:
+def test_the_hits_are_those_of_the_retriever(plain: Retriever, pages: list[Page]) -> None:
     documents = LexpandRetriever(retriever=plain).invoke(QUERY)
     assert found(documents) == expected(plain, 10) and len(documents) > 5
     texts = {page.doc_id: page.text for page in pages} | {"bare": "Invoices by e-mail"}
@@ -64,7 +64,7 @@ def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) ->
     }
 
 
-def test_k_and_filter_of_a_call_stand_for_the_retrievers_own(
+def test_k_and_filter_of_a_call_replace_those_of_the_retriever(
     plain: Retriever, pages: list[Page]
 ) -> None:
     retriever = LexpandRetriever(retriever=plain, k=2, filter="team = finance")
@@ -81,7 +81,7 @@ def test_k_and_filter_of_a_call_stand_for_the_retrievers_own(
         assert found(LexpandRetriever(retriever=plain, filter=same).invoke(QUERY)) == finance
 
 
-def test_asynchronous_calls_take_the_same(plain: Retriever) -> None:
+def test_asynchronous_calls_return_the_same_hits(plain: Retriever) -> None:
     retriever = LexpandRetriever(retriever=plain, k=4)
     assert found(asyncio.run(retriever.ainvoke(QUERY))) == expected(plain, 4)
     documents = asyncio.run(retriever.ainvoke(QUERY, k=3, filter="not team = finance"))
@@ -90,7 +90,7 @@ def test_asynchronous_calls_take_the_same(plain: Retriever) -> None:
     assert [found(documents) for documents in both] == [expected(plain, 4)] * 2
 
 
-def test_a_path_is_enough_and_chains_take_it(folder: Path, plain: Retriever) -> None:
+def test_a_retriever_is_opened_by_path_and_used_in_a_chain(folder: Path, plain: Retriever) -> None:
     retriever = LexpandRetriever.open(folder, pipeline="hybrid", k=3, filter="not team = finance")
     chain = retriever | RunnableLambda(found)
     assert chain.invoke(QUERY) == expected(plain, 3, "not team = finance")
@@ -99,7 +99,7 @@ def test_a_path_is_enough_and_chains_take_it(folder: Path, plain: Retriever) -> 
         LexpandRetriever.open(folder / "nothing")
 
 
-def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
+def test_the_content_is_the_chunk_that_was_found(chunked: Retriever) -> None:
     (document,) = LexpandRetriever(retriever=chunked).invoke(QUERY)
     (row,) = [match.row for match in chunked.rank([QUERY], 1)[0]]
     full = chunked.index.documents([row])[row].full_text
@@ -108,7 +108,7 @@ def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
     assert "Invoices" in document.page_content and document.metadata["team"] == "office"
 
 
-def test_errors_come_through(plain: Retriever) -> None:
+def test_errors_are_raised_unchanged(plain: Retriever) -> None:
     retriever = LexpandRetriever(retriever=plain)
     with pytest.raises(DataError):
         retriever.invoke(QUERY, k=-1)

@@ -1,4 +1,4 @@
-"""The retriever and the sparse embedding for LlamaIndex: they find and weigh what Lexpand does."""
+"""The LlamaIndex retriever and sparse embedding: the same hits and vectors as Lexpand."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ from lexpand import DocumentEncoding, Encoder, QueryEncoding, Retriever
 from lexpand.adapters.llama_index import LexpandRetriever, LexpandSparseEmbedding
 from lexpand.errors import DataError, FilterError, NotAnIndex
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the framework's own, in several versions
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of the framework, in several versions
 QUERY = "send the invoices by e-mail"
 
 
@@ -31,11 +31,11 @@ def expected(retriever: Retriever, k: int, filter: Any = None) -> list[tuple[str
     return [(hit.doc_id, hit.score) for hit in retriever.search(QUERY, k, filter=filter)]
 
 
-def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) -> None:
+def test_the_hits_are_those_of_the_retriever(plain: Retriever, pages: list[Page]) -> None:
     nodes = LexpandRetriever(plain).retrieve(QUERY)
     assert found(nodes) == expected(plain, 10)
     assert {"a", "b"} <= {node.node_id for node in nodes}, (
-        "LlamaIndex drops what it takes for the same node"
+        "LlamaIndex drops nodes that it considers equal"
     )
     texts = {page.doc_id: page.text for page in pages} | {"bare": "Invoices by e-mail"}
     assert {node.node_id: node.text for node in nodes}.items() >= texts.items()
@@ -44,7 +44,7 @@ def test_the_hits_are_the_retrievers_own(plain: Retriever, pages: list[Page]) ->
     assert invoice.node.ref_doc_id == "invoice"
 
 
-def test_k_and_filter(plain: Retriever) -> None:
+def test_k_and_filter_are_applied(plain: Retriever) -> None:
     assert found(LexpandRetriever(plain, 2).retrieve(QUERY)) == expected(plain, 2)
     nodes = LexpandRetriever(plain, filter={"team": "finance"}).retrieve(QUERY)
     assert found(nodes) == expected(plain, 10, "team = finance") and len(nodes) == 1
@@ -66,7 +66,9 @@ def test_asynchronous_calls_find_the_same_in_a_thread(
     assert found(nodes) == expected(plain, 4)
 
 
-def test_a_path_is_enough_and_query_engines_take_it(folder: Path, plain: Retriever) -> None:
+def test_a_retriever_is_opened_by_path_and_used_in_a_query_engine(
+    folder: Path, plain: Retriever
+) -> None:
     retriever = LexpandRetriever.open(folder, pipeline="hybrid", k=3, filter="not team = finance")
     synthesizer = get_response_synthesizer(llm=MockLLM(), response_mode="compact")
     answer = RetrieverQueryEngine(retriever, synthesizer).query(QUERY)
@@ -76,7 +78,7 @@ def test_a_path_is_enough_and_query_engines_take_it(folder: Path, plain: Retriev
         LexpandRetriever.open(folder / "nothing")
 
 
-def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
+def test_the_text_is_the_chunk_that_was_found(chunked: Retriever) -> None:
     (found,) = LexpandRetriever(chunked).retrieve(QUERY)
     (row,) = [match.row for match in chunked.rank([QUERY], 1)[0]]
     full = chunked.index.documents([row])[row].full_text
@@ -85,14 +87,14 @@ def test_a_chunk_is_what_was_found(chunked: Retriever) -> None:
     assert found.metadata == {"doc_id": "long", "title": "Handbook", "team": "office"}
 
 
-def test_errors_come_through(plain: Retriever) -> None:
+def test_errors_are_raised_unchanged(plain: Retriever) -> None:
     with pytest.raises(DataError):
         LexpandRetriever(plain, -1).retrieve(QUERY)
     with pytest.raises(FilterError):
         LexpandRetriever(plain, filter="team ==").retrieve(QUERY)
 
 
-def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page]) -> None:
+def test_the_embedding_is_the_vector_of_the_encoder(encoder: Encoder, pages: list[Page]) -> None:
     embedding = LexpandSparseEmbedding(encoder, embed_batch_size=2)
     texts = [page.text for page in pages]
     documents, query = encoder.encode_documents(texts), encoder.encode_queries([QUERY]).as_dict(0)
@@ -111,7 +113,7 @@ def test_the_embedding_is_the_encoders_vector(encoder: Encoder, pages: list[Page
     assert all(type(term) is int and type(weight) is float for term, weight in query.items())
 
 
-def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
+def test_queries_and_texts_are_encoded_with_their_own_settings() -> None:
     embedding = LexpandSparseEmbedding(
         Encoder.load(
             documents=DocumentEncoding(pruning="top=4"), queries=QueryEncoding(pruning="top=2")
@@ -121,7 +123,7 @@ def test_queries_and_texts_are_encoded_as_what_they_are() -> None:
     assert len(embedding.get_text_embedding(QUERY)) == 4
 
 
-def test_what_llama_index_writes_of_the_embedding(encoder: Encoder) -> None:
+def test_llama_index_serializes_the_embedding_without_its_encoder(encoder: Encoder) -> None:
     embedding = LexpandSparseEmbedding(encoder)
     written = embedding.model_dump()
     assert (written["class_name"], written["model_name"]) == (

@@ -1,4 +1,4 @@
-"""Without a framework its adapter says which extra brings it; the others, and the room, do not mind."""
+"""An adapter without its framework names the extra to install; the package still imports."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# The framework is not found, wherever the test runs.
+# Hides the framework, whether or not it is installed.
 CODE = """
 import sys
 
@@ -31,7 +31,7 @@ except MissingExtra as error:
     [
         ("langchain", "langchain_core", "langchain-core", "langchain"),
         ("llama_index", "llama_index", "llama-index-core", "llama-index"),
-        # Other packages, installed alone, live in the namespace too.
+        # Other packages, which may be installed alone, share this namespace.
         ("llama_index", "llama_index.core", "llama-index-core", "llama-index"),
         ("haystack", "haystack", "haystack-ai", "haystack"),
     ],
@@ -40,13 +40,13 @@ def test_a_missing_framework_is_named_with_its_extra(
     module: str, framework: str, package: str, extra: str
 ) -> None:
     code = CODE.format(framework=framework, module=module)
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    assert f"needs {package}: pip install 'lexpand[{extra}]'" in said
+    assert f"needs {package}: pip install 'lexpand[{extra}]'" in output
 
 
-def test_the_extras_exist() -> None:
+def test_each_extra_requires_its_framework() -> None:
     project = tomllib.loads(
         (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     )["project"]

@@ -1,8 +1,8 @@
-"""The modules of the Rust core: no two of them import each other, directly or in a circle.
+"""The modules of the Rust core do not import each other in a circle.
 
-A file's imports are its `use` declarations and the paths in its code that begin with `crate::`,
-`super::` or `self::`. A `mod.rs` (or `lib.rs`) that only declares and re-exports is resolved to the
-file that defines the name. Code for tests is ignored.
+The imports of a file are its `use` declarations and the paths in its code that begin with
+`crate::`, `super::` or `self::`. A name that a `mod.rs` or `lib.rs` only re-exports is resolved to
+the file that defines it. Test code is ignored.
 """
 
 import re
@@ -15,7 +15,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "crates" / "lexpand-core" / "src"
 
 Module = tuple[str, ...]
-"""A module by its path: () is the crate, ("search", "scan") is `crate::search::scan`."""
+"""The path of a module: () is the crate, ("search", "scan") is `crate::search::scan`."""
 
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|b?"(?:\\.|[^"\\])*"|b?\'(?:\\.|[^\'\\])\'', re.DOTALL)
 TOKEN = re.compile(r"[{};]|[^{};]+")
@@ -26,17 +26,20 @@ PATH = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
 
 @dataclass
 class File:
-    """What one source file declares and imports."""
+    """The declarations and imports of a source file."""
 
     module: Module
     imports: list[tuple[Module, bool]] = field(default_factory=list)
-    """Absolute paths, and whether they are re-exported."""
+    """Absolute paths, and whether each is re-exported."""
     exports: dict[str, Module] = field(default_factory=dict)
     has_items: bool = False
 
 
 def leaves(tree: str) -> Iterator[tuple[str, str]]:
-    """The paths of a use tree and their names: (`a::b`, b) and (`a::c`, d) in `a::{b, c as d}`."""
+    """Yield the paths of a use tree and their names.
+
+    For `a::{b, c as d}`: (`a::b`, b) and (`a::c`, d).
+    """
     tree = tree.strip()
     prefix, brace, rest = tree.partition("{")
     if not brace:
@@ -55,7 +58,7 @@ def leaves(tree: str) -> Iterator[tuple[str, str]]:
 
 
 def absolute(path: str, inside: Module, children: set[str]) -> Module | None:
-    """A path as seen from a module; None outside the crate."""
+    """Resolve a path in a module; None if it is outside the crate."""
     parts = path.split("::")
     if parts[0] == "crate":
         return tuple(parts[1:])
@@ -69,7 +72,7 @@ def absolute(path: str, inside: Module, children: set[str]) -> Module | None:
 
 
 def parse(text: str, module: Module) -> File:
-    """Read one file."""
+    """Parse the text of a source file."""
     found = File(module)
     text = NOISE.sub(" ", text)
     children = set(re.findall(r"\bmod\s+(\w+)\s*;", text))
@@ -90,7 +93,7 @@ def parse(text: str, module: Module) -> File:
 
 
 def statements(text: str, module: Module) -> Iterator[tuple[Module, str]]:
-    """The code between braces and semicolons, each piece with the module that it is in."""
+    """Yield the code between braces and semicolons, each piece with its module."""
     scopes: list[tuple[Module, bool]] = [(module, False)]
     pending = ""
     for token in TOKEN.findall(text):
@@ -114,11 +117,11 @@ def statements(text: str, module: Module) -> Iterator[tuple[Module, str]]:
 
 
 def graph_of(files: dict[Module, str]) -> dict[str, set[str]]:
-    """The modules that each file imports."""
+    """Return the modules that each file imports."""
     parsed = {module: parse(text, module) for module, text in files.items()}
 
     def owner(path: Module, seen: frozenset[Module] = frozenset()) -> Module | None:
-        """The file that defines what a path names."""
+        """Return the file that defines the target of a path."""
         module = next(path[:i] for i in range(len(path), -1, -1) if path[:i] in parsed)
         name = path[len(module) : len(module) + 1]
         if name and name[0] in parsed[module].exports and path not in seen:
@@ -136,7 +139,7 @@ def graph_of(files: dict[Module, str]) -> dict[str, set[str]]:
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle; empty if there is none."""
+    """Return modules that import each other in a circle; empty if there is none."""
     done: set[str] = set()
 
     def visit(node: str, path: list[str]) -> list[str]:
@@ -154,7 +157,7 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
 
 
 def folders_of(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The top-level modules that each top-level module imports."""
+    """Return the top-level modules that each top-level module imports."""
     folders: dict[str, set[str]] = {}
     for module, others in graph.items():
         top = module.split("::")[0]
@@ -177,15 +180,15 @@ def graph() -> dict[str, set[str]]:
     return graph_of(sources())
 
 
-def test_no_two_files_import_each_other(graph: dict[str, set[str]]) -> None:
+def test_no_files_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
     assert circle_in(graph) == []
 
 
-def test_no_two_top_level_modules_import_each_other(graph: dict[str, set[str]]) -> None:
+def test_no_top_level_modules_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
     assert circle_in(folders_of(graph)) == []
 
 
-def test_the_graph_is_that_of_the_core(graph: dict[str, set[str]]) -> None:
+def test_the_graph_has_the_modules_of_the_core(graph: dict[str, set[str]]) -> None:
     assert len(graph) > 40
     assert {"search::plan", "search::pool", "search::scan::kernel"} <= graph[
         "search::scan::traverse"

@@ -1,4 +1,4 @@
-"""Documentation is executed: examples run, the command reference is what the commands say, links lead somewhere."""
+"""The documentation is tested: examples run, the command reference is current, links resolve."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-# Pages whose examples need extras run where these are installed (`make test-all`).
+# The examples of these pages need extras. They run if these are installed (`make test-all`).
 FRAMEWORKS = {"adapters.md": ["haystack", "langchain_core", "llama_index"]}
 
 
@@ -42,7 +42,7 @@ def test_python_examples_run(page: Path, tmp_path: Path) -> None:
 
 
 def commands(block: str) -> list[tuple[str, list[str]]]:
-    """Commands (``$ ``, continued by ``> ``) with the lines that they are said to print."""
+    """Return the commands (``$ ``, continued by ``> ``) with their documented output."""
     parsed: list[tuple[str, list[str]]] = []
     for line in block.splitlines():
         if line.startswith("$ "):
@@ -55,7 +55,10 @@ def commands(block: str) -> list[tuple[str, list[str]]]:
 
 
 def pattern(lines: list[str]) -> str:
-    """What the output must match: numbers may differ, a line ``…`` is any lines, ``…`` at an end any rest."""
+    """Return the pattern of the documented output.
+
+    Numbers may differ. A line ``…`` matches any lines, and ``…`` at the end of a line any rest.
+    """
     parts = []
     for line in lines:
         if line.strip() == "…":
@@ -67,7 +70,7 @@ def pattern(lines: list[str]) -> str:
 
 
 @pytest.mark.parametrize("page", with_blocks("console"), ids=lambda page: page.name)
-def test_console_examples_print_what_they_say(page: Path, tmp_path: Path) -> None:
+def test_console_examples_print_the_documented_output(page: Path, tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
     for block in blocks(page, "console"):
@@ -80,8 +83,8 @@ def test_console_examples_print_what_they_say(page: Path, tmp_path: Path) -> Non
                 text=True,
             )
             assert found.returncode == 0, f"{command}\n{found.stderr}"
-            said = re.sub(r"\d[\d.,]*", "0", found.stdout)
-            assert re.fullmatch(pattern(lines), said), f"{command}\nprinted\n{found.stdout}"
+            output = re.sub(r"\d[\d.,]*", "0", found.stdout)
+            assert re.fullmatch(pattern(lines), output), f"{command}\nprinted\n{found.stdout}"
 
 
 def test_the_console_check_can_fail() -> None:
@@ -101,12 +104,12 @@ def test_the_command_reference_is_current() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-def test_every_target_is_listed() -> None:
+def test_every_make_target_has_a_description() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     listed = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
     assert listed == set(re.search(r"\.PHONY: (.*)", makefile)[1].split())  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""What tools/install.sh says where the install fails."""
+"""Error messages of tools/install.sh."""
 
 import os
 import subprocess
@@ -15,17 +15,20 @@ def program(path: Path, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cargo", "pip", "said"),
+    ("cargo", "pip", "message"),
     [
         (
             "echo 'error: rustup could not choose a version of cargo to run' >&2; exit 1",
             "cargo metadata failed",
-            "rustup is installed without a default toolchain: run 'rustup default stable', then run make again",
+            "rustup is installed without a default toolchain: run 'rustup default stable', "
+            "then run make again",
         ),
         ("echo 'cargo 1.90.0'", "no space left", "the install failed; pip's lines above say why"),
     ],
 )
-def test_what_is_missing(tmp_path: Path, cargo: str, pip: str, said: str) -> None:
+def test_a_failed_install_prints_a_remedy(
+    tmp_path: Path, cargo: str, pip: str, message: str
+) -> None:
     program(tmp_path / "python", f"echo '{pip}' >&2; exit 1")
     program(tmp_path / "cargo", cargo)
     program(tmp_path / "rustup", "exit 0")
@@ -38,4 +41,4 @@ def test_what_is_missing(tmp_path: Path, cargo: str, pip: str, said: str) -> Non
         timeout=60,
     )
     assert ran.returncode == 1
-    assert ran.stderr.splitlines() == [pip, f"lexpand: {said}"]
+    assert ran.stderr.splitlines() == [pip, f"lexpand: {message}"]

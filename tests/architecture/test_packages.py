@@ -1,4 +1,4 @@
-"""The packages: what each imports, what each exports, and how large its parts are."""
+"""The packages: their imports, their exports and the length of their files and functions."""
 
 import ast
 import importlib
@@ -37,7 +37,7 @@ PACKAGES = [
 EXISTING = [package for package in PACKAGES if (SOURCE / package / "__init__.py").is_file()]
 MODULES = modules_under(SOURCE)
 
-# The operators of `Retriever` (`+`, `>>`) make its subclasses, which they import when they are used.
+# The operators of `Retriever` (`+`, `>>`) import its subclasses when they are used.
 OPERATORS = {
     ("lexpand.search.retriever", f"lexpand.search.{name}")
     for name in ("hybrid", "mixed", "reranking")
@@ -65,11 +65,11 @@ def test_a_package_imports_only_packages_above_it(package: str) -> None:
     assert inside
     for module in inside:
         below = imported_packages(module) - above
-        assert not below, f"{module} imports {below}, which stand below lexpand.{package}"
+        assert not below, f"{module} imports {below}, which are below lexpand.{package}"
 
 
 def test_no_string_names_a_module_below() -> None:
-    """An import by name would go round the order."""
+    """An import by a string would bypass the order of the packages."""
     for module, path in MODULES.items():
         package = module.split(".")[1] if "." in module else "cli"
         below = PACKAGES[PACKAGES.index(package) + 1 :] if package in PACKAGES else PACKAGES
@@ -96,7 +96,10 @@ def test_the_checks_of_imports_can_fail(tmp_path: Path) -> None:
         "__init__": "from lexpand.first import thing",
         "first": "from lexpand import second",
         "second": "def late():\n    from lexpand import thing",
-        "third": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from lexpand.first import thing",
+        "third": (
+            "from typing import TYPE_CHECKING\n"
+            "if TYPE_CHECKING:\n    from lexpand.first import thing"
+        ),
     }.items():
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     modules = modules_under(tmp_path)
@@ -109,7 +112,7 @@ def test_the_checks_of_imports_can_fail(tmp_path: Path) -> None:
 
 
 def lengths() -> Iterator[tuple[str, int, int]]:
-    """Files and functions: where, lines, and the number from which a test warns."""
+    """Yield each file and function: its name, its lines, and the limit of the warning."""
     for module, path in MODULES.items():
         text = path.read_text(encoding="utf-8")
         yield module, text.count("\n"), 400
@@ -119,8 +122,8 @@ def lengths() -> Iterator[tuple[str, int, int]]:
                 yield f"{module}.{node.name}", (node.end_lineno or 0) - (docstring or 0), 60
 
 
-def test_long_files_and_functions_are_named() -> None:
-    """A warning, not an error: some are long for a reason."""
+def test_long_files_and_functions_give_a_warning() -> None:
+    """It is a warning, not an error, because some are long for a reason."""
     found = list(lengths())
     assert len(found) > 1000
     long = [
@@ -146,7 +149,7 @@ def test_the_public_list_is_sorted_and_complete(name: str) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lexpand")
         for alias in node.names
     }
-    if name == "lexpand.cli":  # what it imports, it imports when the command runs
+    if name == "lexpand.cli":  # it imports only when a command runs
         imported = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert imported == set(module.__all__)
     for public in module.__all__:
@@ -154,15 +157,15 @@ def test_the_public_list_is_sorted_and_complete(name: str) -> None:
             assert getattr(module, public).__doc__ or not callable(getattr(module, public))
 
 
-def test_every_package_says_its_question() -> None:
+def test_every_package_has_a_docstring_that_limits_its_scope() -> None:
     for package in EXISTING:
         doc = importlib.import_module(f"lexpand.{package}").__doc__ or ""
         assert doc.splitlines()[0].strip().endswith(("?", ".", ":")), package
-        assert "not" in doc or package == "cli", f"lexpand.{package} says what it is not for"
+        assert "not" in doc or package == "cli", f"lexpand.{package} must say what it is not for"
 
 
 def test_every_public_name_comes_from_its_package() -> None:
-    code = "import lexpand, sys; print(*(f'{name}={getattr(lexpand, name)}' for name in lexpand.__all__))"
+    code = "import lexpand; print(*(getattr(lexpand, name) for name in lexpand.__all__))"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert not set(lexpand.__all__) & set(PACKAGES), "a public name would hide its package"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -170,7 +173,10 @@ def test_every_public_name_comes_from_its_package() -> None:
 
 
 def test_no_module_hides_a_public_function() -> None:
-    """Importing ``lexpand.explanation`` must not make ``lexpand.explain`` a module, whichever is used first."""
+    """Public names stay functions after every module is imported.
+
+    For example, ``lexpand.explain`` must not become a module.
+    """
     code = """
 import importlib, json, pathlib, sys, types, lexpand
 from lexpand.errors import MissingExtra
@@ -180,7 +186,8 @@ for name in functions:
 missing = []
 root = pathlib.Path(lexpand.__file__).parent
 for path in sorted(root.rglob("*.py")):
-    name = ".".join(("lexpand", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+    parts = path.relative_to(root).with_suffix("").parts
+    name = ".".join(("lexpand", *parts)).removesuffix(".__init__")
     try:
         importlib.import_module(name)
     except MissingExtra:
@@ -188,7 +195,8 @@ for path in sorted(root.rglob("*.py")):
     except ModuleNotFoundError as error:  # of an extra
         missing.append(error.name)
 kinds = {name: type(getattr(lexpand, name)).__name__ for name in lexpand.__all__}
-print(json.dumps([functions, kinds, missing, [name for name in sys.modules if name.startswith("lexpand.")]]))
+imported = [name for name in sys.modules if name.startswith("lexpand.")]
+print(json.dumps([functions, kinds, missing, imported]))
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     functions, kinds, missing, imported = json.loads(found.stdout)
@@ -236,7 +244,7 @@ def test_the_base_install_needs_neither_torch_nor_transformers() -> None:
     ]
 
 
-def test_the_packaged_model_is_small_and_there_once() -> None:
+def test_the_packaged_model_is_small_and_has_its_weights_once() -> None:
     folder = SOURCE / "encode" / "packaged" / "splade-tiny"
     sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     assert sum(sizes.values()) < 30_000_000

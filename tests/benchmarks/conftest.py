@@ -1,4 +1,4 @@
-"""The benchmarks' own modules are imported as their scripts do."""
+"""Make the modules of benchmarks/ importable, as for its scripts."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The parts of benchmarks/search.py that need no peer. Nothing here looks at a clock."""
+"""The parts of benchmarks/search.py that need no peer. No test depends on time."""
 
 import hashlib
 import sys
@@ -13,7 +13,7 @@ from retrieval.systems import OTHERS, SEISMIC
 from retrieval.truth import Truth
 from retrieval.tuning import Trial, climb_all
 from retrieval.vectors import Vectors, write_vectors
-from retrieval.workers import Worker, WorkerError, working
+from retrieval.workers import Worker, WorkerError, running_worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def truth(tmp_path: Path) -> Truth:
 
 
 def test_recall_counts_ties(truth: Truth) -> None:
-    # Scores are 3, 2, 2, 2, 2, 0: any of the four may be second.
+    # The scores are 3, 2, 2, 2, 2, 0, so any of the four may be second.
     assert truth.recall(0, [0, 4], 2) == truth.recall(0, [0, 1], 2) == 1
     assert truth.recall(0, [1, 2], 2) == 1
     assert truth.recall(0, [0, 5], 2) == 0.5
@@ -72,7 +72,7 @@ def test_recall_does_not_depend_on_slices(tmp_path: Path, monkeypatch: pytest.Mo
         assert len(scores) >= 5
 
 
-def test_truth_is_saved(truth: Truth, tmp_path: Path) -> None:
+def test_truth_is_saved_and_loaded(truth: Truth, tmp_path: Path) -> None:
     truth.save(tmp_path / "truth.npz")
     loaded = Truth.load(tmp_path / "truth.npz")
     assert loaded.recall(0, [0, 4], 2) == 1
@@ -91,7 +91,7 @@ def test_operating_points_are_read_as_written(tmp_path: Path) -> None:
     assert OperatingPoints.read(tmp_path / "none.toml") == OperatingPoints()
 
 
-def test_committed_operating_points_are_sound() -> None:
+def test_committed_operating_points_are_valid() -> None:
     files = sorted((ROOT / "benchmarks" / "operating_points").glob("*.toml"))
     assert files
     for file in files:
@@ -100,7 +100,7 @@ def test_committed_operating_points_are_sound() -> None:
         assert all(0 < point.recall <= 1 for point in read.points.values())
 
 
-def test_tuning_takes_the_cheapest_that_reaches_the_target() -> None:
+def test_tuning_chooses_the_fastest_settings_that_reach_the_target() -> None:
     trials = {
         1: (1.0, 0.5),
         2: (3.0, 0.995),
@@ -110,55 +110,55 @@ def test_tuning_takes_the_cheapest_that_reaches_the_target() -> None:
         21: (8.0, 0.2),
         22: (9, 1),
     }
-    asked: list[int] = []
+    tried: list[int] = []
 
     def attempt(settings: dict[str, int]) -> Trial:
-        asked.append(settings["n"])
+        tried.append(settings["n"])
         return Trial(settings, *trials[settings["n"]])
 
     chosen, seen = climb_all(
         [[{"n": n} for n in ladder] for ladder in ((1, 2, 3), (11, 12), (21, 22))], attempt
     )
     assert min(chosen, key=lambda each: each.mean_ms).settings == {"n": 11}
-    assert asked == [1, 2, 11, 21]
+    assert tried == [1, 2, 11, 21]
     assert len(seen) == 4
 
 
-def test_a_peer_that_is_not_there_is_an_error_that_says_so(
+def test_a_missing_peer_is_an_error_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(WorkerError, match=r"none does not start .*: make \.venv-bench/ready"):
+    with pytest.raises(WorkerError, match=r"none does not start .*: run `make \.venv-bench/ready`"):
         Worker(tmp_path / "none", "seismic", 1, tmp_path / "log")
     monkeypatch.delenv("LUCENE_JAR", raising=False)
-    with working(Path(sys.executable), "lucene", 1, tmp_path / "log") as worker:
+    with running_worker(Path(sys.executable), "lucene", 1, tmp_path / "log") as worker:
         with pytest.raises(
             WorkerError, match="the process ended with 1: FileNotFoundError: Lucene needs java"
         ):
-            worker.ask("hello")
+            worker.request("hello")
         with pytest.raises(WorkerError, match="the process ended with 1"):
-            worker.ask("hello")
+            worker.request("hello")
 
 
-def test_every_peer_has_its_program_and_requirement() -> None:
+def test_every_peer_has_a_program_and_a_requirement() -> None:
     required = (ROOT / "benchmarks" / "requirements-search.txt").read_text(encoding="utf-8")
     for system in (SEISMIC, *OTHERS):
         program = ROOT / "benchmarks" / "peers" / f"{system.module}.py"
-        named = [
+        packages = [
             line.split('"')[1]
             for line in program.read_text(encoding="utf-8").splitlines()
             if "package = " in line
         ]
-        assert all(f"{package}==" in required for package in named)
+        assert all(f"{package}==" in required for package in packages)
 
 
-def test_splade_like_vectors_are_what_they_were() -> None:
+def test_splade_like_vectors_do_not_change() -> None:
     world = splade_like.World.make()
     (indptr, terms, weights), themes = splade_like.documents_chunk(world, 0, 300)
     query_indptr, query_terms, query_weights = splade_like.queries(
         world, (indptr, terms, weights), themes, 25, 1, 20
     )
     assert (indptr[0], indptr[-1], query_indptr[-1]) == (0, len(terms), len(query_terms))
-    # Weights to four digits: exp and log may differ between platforms in their last bit.
+    # Four digits of the weights: the last bit of exp and log depends on the platform.
     digits = [np.rint(array * 1e4).astype(np.int64) for array in (weights, query_weights)]
     parts = [indptr, terms.astype(np.int64), query_indptr, query_terms.astype(np.int64), *digits]
     assert hashlib.sha256(np.concatenate(parts).tobytes()).hexdigest() == (

@@ -1,4 +1,4 @@
-"""Commands called in this process, and what came of them."""
+"""Run commands in this process and capture their results."""
 
 import json
 import sysconfig
@@ -14,29 +14,29 @@ COMMAND = str(Path(sysconfig.get_path("scripts")) / "lexpand")
 
 
 class Ran(NamedTuple):
-    """What came of a command."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
     def json(self) -> dict:
-        """The one line of JSON that it printed."""
+        """Parse the only line of standard output as JSON."""
         (line,) = self.out.splitlines()
         return json.loads(line)
 
     def error(self) -> str:
-        """The one line of its error: nothing else was printed, and the exit code is 1."""
+        """Return the error line. Nothing else may be printed, and the exit code must be 1."""
         assert (self.code, self.out) == (1, ""), self
         (line,) = self.err.splitlines()
         assert line.startswith("error: ")
         return line
 
 
-def run_here(*arguments: object, given: str | bytes | None = None, columns: int = 80) -> Ran:
+def run_here(*arguments: object, stdin: str | bytes | None = None, columns: int = 80) -> Ran:
     env = {"COLUMNS": str(columns), "NO_COLOR": None, "FORCE_COLOR": None}
     result = CliRunner().invoke(
-        app, [str(argument) for argument in arguments], input=given, env=env
+        app, [str(argument) for argument in arguments], input=stdin, env=env
     )
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -44,7 +44,7 @@ def run_here(*arguments: object, given: str | bytes | None = None, columns: int 
 
 
 def write_rows(path: Path, rows: Iterable[object]) -> Path:
-    """JSON lines; a row that is a string or bytes is written as it is."""
+    """Write JSON lines. A row that is a string or bytes is written unchanged."""
     with path.open("wb") as file:
         for row in rows:
             line = row if isinstance(row, (str, bytes)) else json.dumps(row)

@@ -1,4 +1,7 @@
-"""The command line, called in this process (quick) or in one of its own (signals, pipes, real exit codes)."""
+"""Fixtures that run commands.
+
+Most run in this process, which is fast. Signals, pipes and exit codes need a separate process.
+"""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,13 +13,13 @@ from cli_runs import COMMAND, Ran, run_here, write_rows
 
 from lexpand import Document, Encoder, Index, ingest
 
-# Few, because each holds a copy of the weights.
+# At most four, because each has a copy of the weights.
 _load_once = lru_cache(maxsize=4)(Encoder.load)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _each_model_loaded_once() -> Iterator[None]:
-    """Hundreds of commands run in this process; in a process of its own each loads its model."""
+    """Load each model once, because hundreds of commands run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Encoder, "load", staticmethod(_load_once))
         yield
@@ -24,13 +27,13 @@ def _each_model_loaded_once() -> Iterator[None]:
 
 @pytest.fixture
 def run() -> Callable[..., Ran]:
-    """Runs a command in this process; an exception that the frame did not expect is raised."""
+    """Return a function that runs a command in this process and raises unexpected exceptions."""
     return run_here
 
 
 @pytest.fixture
 def shell() -> Callable[..., Ran]:
-    """Runs the installed script in a process of its own."""
+    """Return a function that runs the installed script in a separate process."""
 
     def call(*arguments: object, **options: object) -> Ran:
         done = subprocess.run(
@@ -50,7 +53,7 @@ def shell() -> Callable[..., Ran]:
 
 @pytest.fixture(scope="session")
 def pages_index(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
-    """An index of four pages; tests read it."""
+    """An index of four pages, which tests must not change."""
     path = tmp_path_factory.mktemp("pages") / "pages.index"
     pages = [
         Document(
@@ -74,7 +77,7 @@ def pages_index(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> P
 
 @pytest.fixture
 def rows_file(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a file of JSON lines from rows."""
+    """Return a function that writes rows to a file of JSON lines."""
 
     def make(*rows: object, name: str = "docs.jsonl") -> Path:
         return write_rows(tmp_path / name, rows)

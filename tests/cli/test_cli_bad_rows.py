@@ -1,4 +1,4 @@
-"""Rows that cannot be used: they are listed with their place, the others are indexed, and the exit code is 3."""
+"""Refused rows are listed with their place, the others are indexed, and the exit code is 3."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +10,10 @@ from lexpand import Index
 SMALL = ("--max-length", "16")
 GOOD = {"id": "good", "text": "good words"}
 
-# What is wrong, the row, its id as far as it could be read, and the beginning of the reason.
+# The defect: the row, its id if it can be read, and the beginning of the reason.
 BAD = {
     "invalid JSON": ("{bad", None, "invalid JSON at column 2: "),
-    "no object": ("[1, 2]", None, "JSON that is no object but of type list"),
+    "no object": ("[1, 2]", None, "a line must be an object, got list"),
     "no text": (
         {"id": "x"},
         "x",
@@ -24,18 +24,18 @@ BAD = {
         None,
         "missing field 'doc_id' (the row has: text); name it with fields / --id-field",
     ),
-    "null text": ({"id": "x", "text": None}, "x", "field 'text' is null"),
-    "text of another type": ({"id": "x", "text": 5}, "x", "text is 5 (int): it must be a string"),
-    "empty id": ({"id": "", "text": "x"}, None, "id is '': it must be a non-empty string"),
+    "null text": ({"id": "x", "text": None}, "x", "field 'text' must not be null"),
+    "text of another type": ({"id": "x", "text": 5}, "x", "text must be a string, got 5 (int)"),
+    "empty id": ({"id": "", "text": "x"}, None, "id must be a non-empty string, got ''"),
     "long id": (
         {"id": "x" * 513, "text": "x"},
         None,
-        "id 'xxxxxxxxxxxx...xxxxxxxxxxxxx' has 513 bytes",
+        "id must have at most 512 bytes, got 513 bytes: shorten 'xxxxxxxxxxxx...xxxxxxxxxxxxx'",
     ),
     "NUL in the id": (
         {"id": "a\0b", "text": "x"},
         None,
-        "id 'a\\x00b' holds a NUL character: remove it",
+        "id 'a\\x00b' has a NUL character: remove it",
     ),
     "a raw NUL byte": (
         b'{"id": "x", "text": "a\0b"}',
@@ -83,7 +83,9 @@ def test_a_bad_row_is_listed_and_the_others_indexed(
         assert index.document("last").text == "last words"
 
 
-def test_all_at_once(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_all_bad_rows_of_a_file_are_reported(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file(GOOD, *(row for row, _, _ in BAD.values()))
     ran = run("index", source, tmp_path / "i", *SMALL, "--json")
     assert (ran.code, ran.err) == (3, "")
@@ -95,13 +97,13 @@ def test_all_at_once(run: Callable, rows_file: Callable, tmp_path: Path) -> None
         assert row["reason"].startswith(reason)
 
 
-def test_the_place_is_printed_as_it_is(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
-    """``:100:`` names an emoji in some libraries; here it is a line."""
+def test_the_place_is_printed_unchanged(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+    """Some libraries replace ``:100:`` with an emoji."""
     source = rows_file(GOOD, *([""] * 98), "{")
     assert f"{source}:100: " in run("index", source, tmp_path / "i", *SMALL).err
 
 
-def test_many_bad_rows_are_not_all_listed(
+def test_only_the_first_20_bad_rows_are_listed(
     run: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     source = rows_file(GOOD, *(["{"] * 30))
@@ -111,7 +113,9 @@ def test_many_bad_rows_are_not_all_listed(
     assert len(run("index", source, tmp_path / "i", "--json").json()["refused"]) == 30
 
 
-def test_only_bad_rows_make_no_index(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_source_without_a_usable_row_creates_no_index(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file("{", {"id": "x"})
     ran = run("index", source, tmp_path / "i")
     assert ran.code == 1
@@ -120,7 +124,9 @@ def test_only_bad_rows_make_no_index(run: Callable, rows_file: Callable, tmp_pat
     assert not (tmp_path / "i").exists()
 
 
-def test_an_id_in_the_file_twice(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_repeated_id_is_unchanged_or_refused(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file(GOOD, GOOD, {"id": "good", "text": "other"})
     report = run("index", source, tmp_path / "i", *SMALL, "--json").json()
     assert (report["added"], report["unchanged"], report["skipped"]) == (1, 1, 0)
@@ -128,7 +134,7 @@ def test_an_id_in_the_file_twice(run: Callable, rows_file: Callable, tmp_path: P
 
 
 @pytest.mark.parametrize("choice", ["refuse", "skip"])
-def test_an_id_that_the_index_has(
+def test_an_id_with_other_content_is_refused_or_skipped(
     run: Callable, rows_file: Callable, tmp_path: Path, choice: str
 ) -> None:
     run("index", rows_file(GOOD), tmp_path / "i", *SMALL)
@@ -157,13 +163,15 @@ def test_an_empty_text_is_counted(run: Callable, rows_file: Callable, tmp_path: 
     assert (report["added"], report["empty"], report["refused"]) == (2, 1, [])
 
 
-def test_a_nul_in_a_text_is_a_character(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_nul_in_a_text_is_kept(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     assert run("index", rows_file({"id": "a", "text": "one\0two"}), tmp_path / "i").code == 0
     with Index.open(tmp_path / "i") as index:
         assert index.document("a").text == "one\0two"
 
 
-def test_a_text_of_ten_megabytes(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_text_of_ten_megabytes_is_indexed(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     text = "extraordinarily " + f"{'x' * 199} " * (10_000_000 // 200)
     report = run(
         "index", rows_file({"id": "big", "text": text}, GOOD), tmp_path / "i", "--json"
@@ -175,11 +183,12 @@ def test_a_text_of_ten_megabytes(run: Callable, rows_file: Callable, tmp_path: P
     assert len(hits[0]["snippet"]) < 300
 
 
-def test_rows_of_tables_and_folders_have_their_places(run: Callable, tmp_path: Path) -> None:
+def test_refused_rows_of_tables_and_folders_have_a_place(run: Callable, tmp_path: Path) -> None:
     table = tmp_path / "docs.csv"
     table.write_text("id,text\na,x\nb\n")
     assert (
-        f"  {table}:3: 1 columns where the header has 2" in run("index", table, tmp_path / "i").err
+        f"  {table}:3: a row must have 2 columns as its header, got 1"
+        in run("index", table, tmp_path / "i").err
     )
     notes = tmp_path / "notes"
     notes.mkdir()

@@ -1,4 +1,4 @@
-"""Arguments and terminals that are no UTF-8."""
+"""Arguments and terminals that are not UTF-8."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "
 
 
 def command(*arguments: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
-    """Runs a command in a process of its own; arguments may be bytes."""
+    """Run a command in a separate process. Arguments may be bytes."""
     raw = [
         argument if isinstance(argument, bytes) else str(argument).encode()
         for argument in arguments
@@ -39,7 +39,7 @@ def command(*arguments: object, **options: object) -> "subprocess.CompletedProce
         (("encode", "caf\udce9"), "TEXT"),
     ],
 )
-def test_arguments_that_are_no_utf8(
+def test_arguments_must_be_utf8(
     run: Callable, pages_index: Path, arguments: tuple[str, ...], label: str
 ) -> None:
     ran = run(*(pages_index if each == "INDEX" else each for each in arguments), columns=400)
@@ -48,14 +48,14 @@ def test_arguments_that_are_no_utf8(
     assert "damaged" not in ran.err
 
 
-def test_utf8_on_a_terminal_of_ascii(pages_index: Path) -> None:
+def test_an_error_is_readable_on_an_ascii_terminal(pages_index: Path) -> None:
     ran = command("get", pages_index, "kein-Zugang-für-Gäste", env={**os.environ, **ASCII})
     assert ran.returncode == 1
     assert b"has no document 'kein-Zugang-fur-Gaste'" in ran.stderr
 
 
 @pytest.mark.parametrize("arguments", [("info",), ("info", "--json"), ("get", "printer", "--json")])
-def test_standard_output_that_is_closed(pages_index: Path, arguments: tuple[str, ...]) -> None:
+def test_standard_output_may_be_closed(pages_index: Path, arguments: tuple[str, ...]) -> None:
     name, *rest = arguments
     line = f'exec "$0" -c "from lexpand.cli import main; main()" {name} "$1" {" ".join(rest)} >&-'
     ran = subprocess.run(
@@ -75,7 +75,7 @@ def test_standard_output_that_is_closed(pages_index: Path, arguments: tuple[str,
         ("😀", "\\U0001f600"),
     ],
 )
-def test_letters_that_a_terminal_lacks(text: str, shown: str) -> None:
+def test_characters_outside_ascii_are_replaced(text: str, shown: str) -> None:
     assert "".join(each if each.isascii() else stand_in(each) for each in text) == shown
     assert readable(UnicodeEncodeError("ascii", f"ab{text}c", 2, 2 + len(text), "")) == (
         "".join(map(stand_in, text)),
@@ -83,7 +83,7 @@ def test_letters_that_a_terminal_lacks(text: str, shown: str) -> None:
     )
 
 
-def test_titles_on_a_terminal_of_ascii(tmp_path: Path) -> None:
+def test_titles_are_readable_on_an_ascii_terminal(tmp_path: Path) -> None:
     index = tmp_path / "i"
     with Index.create(index, VectorSpace(ModelId("none", "0" * 64), Vocabulary(["a"]))) as made:
         made.add([Document("a", "Text", "Café — now")], SparseVectors.from_rows([{0: 1.0}], 1))

@@ -1,4 +1,7 @@
-"""`get`, `delete`, `sync`, `check`, `compact`, `backup`, and the options of `search` and `index` that go with them."""
+"""Commands that read and change an index: `get`, `fields`, `delete`, `sync`, `check` and others.
+
+Also `compact` and `backup`, and the options of `search` and `index` for filters, columns and words.
+"""
 
 import shutil
 from collections.abc import Callable
@@ -34,8 +37,8 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("made")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("original")
     assert (
         run_here("index", write_rows(path / "docs.jsonl", PAGES), path / "i", *SMALL, *COLUMNS).code
         == 0
@@ -44,9 +47,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def index(made: Path, tmp_path: Path) -> Path:
-    """A copy of an index of the pages."""
-    return Path(shutil.copytree(made, tmp_path / "pages.index"))
+def index(original: Path, tmp_path: Path) -> Path:
+    """A copy of the index of the pages, which a test may change."""
+    return Path(shutil.copytree(original, tmp_path / "pages.index"))
 
 
 def ids_in(path: Path) -> list[str]:
@@ -78,8 +81,8 @@ def test_get_prints_documents_as_they_were_added(run: Run, index: Path) -> None:
     }
 
 
-def test_get_prints_what_it_finds(run: Run, index: Path) -> None:
-    """And an error a line for each id that is unknown."""
+def test_get_prints_the_documents_it_finds(run: Run, index: Path) -> None:
+    """There is one error line for each unknown id."""
     ran = run("get", index, "gone", "printer", "none", "paper")
     said = [
         f"error: {index} has no document {name!r}: ids are compared letter by letter"
@@ -107,9 +110,7 @@ def test_fields_lists_types_and_values(run: Run, index: Path) -> None:
     assert run("fields", index.parent / "absent").code == 1
 
 
-def test_fields_of_documents_without_metadata(
-    run: Run, rows_file: Callable, tmp_path: Path
-) -> None:
+def test_fields_is_empty_without_metadata(run: Run, rows_file: Callable, tmp_path: Path) -> None:
     assert run("index", rows_file({"id": "a", "text": "x"}), tmp_path / "i", *SMALL).code == 0
     assert run("fields", tmp_path / "i").out == "no document has metadata\n"
     assert run("fields", tmp_path / "i", "--json").json() == {"fields": []}
@@ -118,7 +119,7 @@ def test_fields_of_documents_without_metadata(
 # delete
 
 
-def test_delete_by_ids(run: Run, index: Path) -> None:
+def test_delete_removes_documents_by_id(run: Run, index: Path) -> None:
     ran = run("delete", index, "paper", "none", "crash", "crash")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
@@ -135,7 +136,7 @@ def test_delete_by_ids(run: Run, index: Path) -> None:
     assert run("check", index).code == 0
 
 
-def test_delete_by_filter(run: Run, index: Path) -> None:
+def test_delete_removes_documents_by_filter(run: Run, index: Path) -> None:
     ran = run("delete", index, "--filter", "team = it and year < 2020", "--json")
     assert ran.json() == {"deleted": 1, "missing": 0, "documents": 3, "dry_run": False}
     assert ids_in(index) == ["paper", "invoice", "crash"]
@@ -145,7 +146,7 @@ def test_delete_by_filter(run: Run, index: Path) -> None:
     )
 
 
-def test_delete_shows_what_it_would_do(run: Run, index: Path) -> None:
+def test_delete_with_dry_run_changes_nothing(run: Run, index: Path) -> None:
     ran = run("delete", index, "paper", "none", "crash", "--dry-run")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
@@ -159,7 +160,7 @@ def test_delete_shows_what_it_would_do(run: Run, index: Path) -> None:
     assert len(ids_in(index)) == 4
 
 
-def test_a_filter_that_matches_more_than_half_wants_a_yes(run: Run, index: Path) -> None:
+def test_a_filter_that_matches_more_than_half_needs_yes(run: Run, index: Path) -> None:
     error = run("delete", index, "--filter", "year > 2020").error()
     assert f"year > 2020 matches 3 of the 4 documents of {index}: nothing was deleted" in error
     assert error.endswith("then add --yes")
@@ -169,7 +170,7 @@ def test_a_filter_that_matches_more_than_half_wants_a_yes(run: Run, index: Path)
     assert ids_in(index) == []
 
 
-def test_a_field_that_no_document_has(run: Run, index: Path) -> None:
+def test_a_field_that_no_document_has_is_an_error(run: Run, index: Path) -> None:
     for command in (["delete", index], ["search", index, "printer"]):
         error = run(*command, "--filter", "teem = it").error()
         assert "no document of " in error and "has the field teem: the fields are " in error
@@ -180,14 +181,14 @@ def test_a_field_that_no_document_has(run: Run, index: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["paper", "--filter", "year > 0"]])
-def test_delete_wants_ids_or_a_filter(run: Run, index: Path, arguments: list[str]) -> None:
+def test_delete_needs_either_ids_or_a_filter(run: Run, index: Path, arguments: list[str]) -> None:
     ran = run("delete", index, *arguments)
     assert (ran.code, ran.out) == (2, "")
     assert "give either ids or --filter TEXT" in ran.err
     assert len(ids_in(index)) == 4
 
 
-def test_delete_beside_a_writer(run: Run, index: Path) -> None:
+def test_delete_fails_while_another_writer_is_open(run: Run, index: Path) -> None:
     with Index.open(index) as writer:
         writer.delete(["crash"])
         assert (
@@ -199,7 +200,7 @@ def test_delete_beside_a_writer(run: Run, index: Path) -> None:
 # sync
 
 
-def test_sync_makes_the_index_the_source(run: Run, index: Path, rows_file: Callable) -> None:
+def test_sync_makes_the_index_equal_the_source(run: Run, index: Path, rows_file: Callable) -> None:
     changed = {**PAGES[1], "text": "Paper is on the second floor."}
     source = rows_file(PAGES[0], changed, {"id": "new", "text": "A new page."}, name="now.jsonl")
     report = run("sync", source, index, "--json").json()
@@ -222,10 +223,10 @@ def test_sync_makes_the_index_the_source(run: Run, index: Path, rows_file: Calla
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines()[0] == "0 documents deleted, which the source lacks"
     with Index.open(index) as opened:
-        assert opened.commit_info == commit  # nothing was to be done
+        assert opened.commit_info == commit  # there was nothing to change
 
 
-def test_sync_shows_what_it_would_do(run: Run, index: Path, rows_file: Callable) -> None:
+def test_sync_with_dry_run_changes_nothing(run: Run, index: Path, rows_file: Callable) -> None:
     changed = {**PAGES[1], "text": "Paper is on the second floor."}
     source = rows_file(PAGES[0], changed, {"id": "new", "text": "A new page."}, name="now.jsonl")
     with Index.open(index) as opened:
@@ -252,7 +253,7 @@ def test_sync_shows_what_it_would_do(run: Run, index: Path, rows_file: Callable)
         assert opened.commit_info == commit
 
 
-def test_sync_deletes_no_more_than_half_without_a_yes(
+def test_sync_deletes_more_than_half_only_with_yes(
     run: Run, index: Path, rows_file: Callable
 ) -> None:
     source = rows_file(PAGES[0], {"id": "new", "text": "A new page."}, name="now.jsonl")
@@ -267,7 +268,7 @@ def test_sync_deletes_no_more_than_half_without_a_yes(
 FIELDS = ("--id-field", "key", "--text-field", "body", "--title-field", "head")
 
 
-def test_sync_takes_fields_that_the_index_remembers(
+def test_sync_uses_the_field_names_of_the_index(
     run: Run, rows_file: Callable, tmp_path: Path
 ) -> None:
     rows = [
@@ -290,7 +291,7 @@ def test_sync_takes_fields_that_the_index_remembers(
     assert ids_in(path) == ["a", "b", "c"]
 
 
-def test_sync_makes_an_index(run: Run, rows_file: Callable, tmp_path: Path) -> None:
+def test_sync_creates_an_index(run: Run, rows_file: Callable, tmp_path: Path) -> None:
     assert (
         run("sync", rows_file(*PAGES), tmp_path / "new", *SMALL, *COLUMNS, "--words", "none").code
         == 0
@@ -315,14 +316,16 @@ def test_a_refused_row_keeps_its_document(run: Run, index: Path, rows_file: Call
         assert opened.document("invoice").metadata == {"year": 2022, "team": "finance"}
 
 
-def test_a_row_without_an_id_keeps_all(run: Run, index: Path, rows_file: Callable) -> None:
+def test_a_refused_row_without_an_id_keeps_all_documents(
+    run: Run, index: Path, rows_file: Callable
+) -> None:
     ran = run("sync", rows_file(PAGES[0], "{bad", name="now.jsonl"), index, "--json")
     assert ran.code == 3
     assert (ran.json()["deleted"], ran.json()["kept"]) == (0, 3)
     assert len(ids_in(index)) == 4
 
 
-def test_sync_with_nothing_usable_deletes_nothing(
+def test_sync_without_a_usable_row_deletes_nothing(
     run: Run, index: Path, rows_file: Callable
 ) -> None:
     ran = run("sync", rows_file("{bad", name="now.jsonl"), index)
@@ -338,7 +341,7 @@ def test_sync_with_nothing_usable_deletes_nothing(
 # check
 
 
-def test_check_of_a_sound_index(run: Run, index: Path) -> None:
+def test_check_reports_a_sound_index(run: Run, index: Path) -> None:
     ran = run("check", index)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"{index} is sound: 4 documents, ")
@@ -361,7 +364,7 @@ def test_check_names_a_document_whose_text_is_damaged(run: Run, index: Path) -> 
     assert "'invoice'" in fault
     as_json = run("check", index, "--json")
     assert (as_json.code, len(as_json.json()["faults"])) == (1, 1)
-    assert run("search", index, "printer").code == 0  # what is not damaged is found
+    assert run("search", index, "printer").code == 0  # undamaged documents are found
 
 
 def test_check_names_a_damaged_segment(run: Run, index: Path) -> None:
@@ -377,7 +380,7 @@ def test_check_names_a_damaged_segment(run: Run, index: Path) -> None:
 # compact and backup
 
 
-def test_compact(run: Run, index: Path, rows_file: Callable) -> None:
+def test_compact_merges_the_segments(run: Run, index: Path, rows_file: Callable) -> None:
     run(
         "index",
         rows_file({"id": "more", "text": "More words.", "team": "it"}, name="more.jsonl"),
@@ -392,7 +395,9 @@ def test_compact(run: Run, index: Path, rows_file: Callable) -> None:
     assert ids_in(index) == ["printer", "paper", "crash", "more"]
 
 
-def test_backup_while_a_writer_is_at_work(run: Run, index: Path, tmp_path: Path) -> None:
+def test_backup_copies_the_last_commit_while_a_writer_is_open(
+    run: Run, index: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "copy"
     with Index.open(index) as writer:
         writer.delete(["crash"])
@@ -404,10 +409,10 @@ def test_backup_while_a_writer_is_at_work(run: Run, index: Path, tmp_path: Path)
     assert ids_in(target) == ["printer", "paper", "invoice"]
     assert run("check", target).code == 0
     assert set(hits(run("search", target, "printer", "--json"))[:2]) == {"paper", "printer"}
-    assert run("delete", target, "paper").code == 0  # a copy can be written
+    assert run("delete", target, "paper").code == 0  # the copy is writable
 
 
-def test_backup_makes_nothing_over(run: Run, index: Path, tmp_path: Path) -> None:
+def test_backup_overwrites_nothing(run: Run, index: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     assert (
@@ -436,7 +441,7 @@ def hits(ran: Ran) -> list[str]:
     return [hit["doc_id"] for hit in ran.json()["hits"]]
 
 
-def test_search_with_a_filter(run: Run, index: Path) -> None:
+def test_search_returns_documents_that_match_the_filter(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printer", "--filter", "year > 2020", "--json"))[0] == "paper"
     assert hits(run("search", index, "printer", "--filter", "year > 2050", "--json")) == []
     ran = run("search", index, "printer", "--filter", "year > 2050")
@@ -455,7 +460,7 @@ def test_search_with_a_filter(run: Run, index: Path) -> None:
         ("team > 5", "team"),
     ],
 )
-def test_a_filter_that_is_none(run: Run, index: Path, filter: str, said: str) -> None:
+def test_an_invalid_filter_is_an_error(run: Run, index: Path, filter: str, said: str) -> None:
     for command in (["search", index, "printer"], ["delete", index]):
         ran = run(*command, "--filter", filter)
         assert (ran.code, ran.out) == (1, "")
@@ -464,7 +469,7 @@ def test_a_filter_that_is_none(run: Run, index: Path, filter: str, said: str) ->
     assert len(ids_in(index)) == 4
 
 
-def test_search_by_words(run: Run, index: Path) -> None:
+def test_search_by_bm25_uses_the_lexical_field(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printers", "--pipeline", "bm25", "--json")) == [
         "printer",
         "paper",
@@ -476,13 +481,15 @@ def test_search_by_words(run: Run, index: Path) -> None:
     assert run("search", index, "printer", "--pipeline", "bm25", "--effort", "0.5").code == 2
 
 
-def test_search_by_words_without_words(run: Run, rows_file: Callable, tmp_path: Path) -> None:
+def test_search_by_bm25_needs_a_lexical_field(
+    run: Run, rows_file: Callable, tmp_path: Path
+) -> None:
     run("index", rows_file(*PAGES), tmp_path / "i", *SMALL, "--words", "none")
     error = run("search", tmp_path / "i", "printer", "--pipeline", "bm25").error()
-    assert error.endswith("was made without words: make a new index with words to search them")
+    assert error.endswith("was created without words: create a new index with words")
 
 
-def test_search_by_groups(run: Run, index: Path) -> None:
+def test_search_returns_the_best_document_of_each_group(run: Run, index: Path) -> None:
     every = hits(run("search", index, "printer", "--json"))
     groups = hits(run("search", index, "printer", "--group-by", "team", "--json"))
     teams = {page["id"]: page["team"] for page in PAGES}
@@ -497,7 +504,7 @@ def test_search_by_groups(run: Run, index: Path) -> None:
     )
 
 
-def test_search_with_less_effort(run: Run, index: Path) -> None:
+def test_search_accepts_an_effort_in_its_range(run: Run, index: Path) -> None:
     assert hits(run("search", index, "printer", "--effort", "0.5", "--json"))[:1] == ["paper"]
     assert (
         "effort must be > 0 and <= 1 (exact), got 0.0"
@@ -519,7 +526,7 @@ def test_search_with_less_effort(run: Run, index: Path) -> None:
         (["--words", "klingon"], 1, "klingon"),
     ],
 )
-def test_wrong_columns_and_words(
+def test_invalid_columns_and_words_are_errors(
     run: Run, rows_file: Callable, tmp_path: Path, options: list[str], code: int, said: str
 ) -> None:
     ran = run("index", rows_file(*PAGES), tmp_path / "i", *SMALL, *options)
@@ -538,7 +545,7 @@ def test_wrong_columns_and_words(
         ["--column", "year=keyword"],
     ],
 )
-def test_other_columns_and_words_than_the_index_has(
+def test_columns_and_words_must_be_those_of_the_index(
     run: Run, index: Path, rows_file: Callable, options: list[str]
 ) -> None:
     for command in ("index", "sync"):
@@ -562,7 +569,7 @@ def test_a_value_that_a_column_cannot_hold_is_a_refused_row(
     assert len(ids_in(index)) == 4
 
 
-def test_the_words_of_the_command_line_are_those_of_the_library(
+def test_the_command_line_and_the_library_analyze_words_alike(
     encoder: Encoder, run: Run, tmp_path: Path
 ) -> None:
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as made:

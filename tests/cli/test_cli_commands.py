@@ -1,4 +1,4 @@
-"""Each command's text and its JSON."""
+"""The text and JSON output of each command."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from lexpand.search.pipeline import NAMED
 SMALL = ("--max-length", "16")
 
 
-def test_index_says_what_it_did(run: Callable, pages_file: Path, tmp_path: Path) -> None:
+def test_index_prints_a_summary(run: Callable, pages_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.index"
     ran = run("index", pages_file, path)
     assert (ran.code, ran.err) == (0, "")
@@ -27,7 +27,9 @@ def test_index_says_what_it_did(run: Callable, pages_file: Path, tmp_path: Path)
     assert second == f"{path} holds 5 documents"
 
 
-def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_indexing_again_skips_and_counts_documents(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     path = tmp_path / "new.index"
     source = rows_file(
         {"id": "a", "text": "one"}, {"id": "b", "text": "two words " * 20}, {"id": "c", "text": ""}
@@ -35,7 +37,7 @@ def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_pa
     report = run("index", source, path, *SMALL, "--json").json()
     assert report["added"] == report["documents"] == 3
     assert (report["truncated"], report["empty"], report["refused"]) == (1, 1, [])
-    assert report["tokens"] == 3 + 42  # two special ones each; an empty text has none
+    assert report["tokens"] == 3 + 42  # with two special tokens each; an empty text has none
     assert report["tokens_lost"] == 42 - 16
     assert report["seconds"] >= report["encode_seconds"] >= 0
     again = run("index", source, path, "--json").json()
@@ -48,7 +50,7 @@ def test_index_again_skips_and_counts(run: Callable, rows_file: Callable, tmp_pa
     assert "second encoded" not in text.out
 
 
-def test_index_says_what_was_cut_and_what_has_no_term(
+def test_index_reports_cut_texts_and_texts_without_a_term(
     run: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     source = rows_file({"id": "b", "text": "two words " * 20}, {"id": "c", "text": " "})
@@ -57,9 +59,7 @@ def test_index_says_what_was_cut_and_what_has_no_term(
     assert "  1 without a term: no query can find them\n" in ran.out
 
 
-def test_index_takes_the_fields_that_are_named(
-    run: Callable, rows_file: Callable, tmp_path: Path
-) -> None:
+def test_index_reads_the_named_fields(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     source = rows_file({"key": 7, "words": "a printer", "name": "The title", "text": "ignored"})
     fields = ("--id-field", "key", "--text-field", "words", "--title-field", "name")
     assert run("index", source, tmp_path / "i", *fields).code == 0
@@ -69,7 +69,9 @@ def test_index_takes_the_fields_that_are_named(
 
 @pytest.mark.parametrize("compression", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv"])
-def test_index_reads_every_kind(run: Callable, tmp_path: Path, kind: str, compression: str) -> None:
+def test_index_reads_every_file_format(
+    run: Callable, tmp_path: Path, kind: str, compression: str
+) -> None:
     from lexpand.data.streams import write_lines
 
     lines = {
@@ -92,7 +94,7 @@ def test_index_reads_folders(run: Callable, tmp_path: Path) -> None:
         assert index.document("deep/b.md").title == "Title"
 
 
-def test_paths_with_spaces_and_other_alphabets(
+def test_paths_may_have_spaces_and_non_latin_letters(
     run: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     source, path = (
@@ -103,7 +105,9 @@ def test_paths_with_spaces_and_other_alphabets(
     assert run("info", path, "--json").json()["path"] == str(path)
 
 
-def test_commits_come_at_intervals(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_commit_every_sets_the_interval_of_commits(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     source = rows_file(*({"id": str(i), "text": f"word {i}"} for i in range(300)))
     run("index", source, tmp_path / "i", *SMALL, "--commit-every", "1")
     assert run("info", tmp_path / "i", "--json").json()["segments"] > 1
@@ -111,10 +115,13 @@ def test_commits_come_at_intervals(run: Callable, rows_file: Callable, tmp_path:
     assert run("info", tmp_path / "j", "--json").json()["segments"] == 1
 
 
-def test_search_says_what_was_found(run: Callable, pages_index: Path) -> None:
+def test_search_prints_hits(run: Callable, pages_index: Path) -> None:
     ran = run("search", pages_index, "account recovery code", "-k", "2")
     # The index has no words, which the default pipeline would search.
-    said = "the index has no words, so the pipeline splade searched instead of hybrid; index again to have both\n"
+    said = (
+        "the index has no words, so the pipeline splade searched instead of hybrid: "
+        "index again with words to use hybrid\n"
+    )
     assert (ran.code, ran.err) == (0, said)
     assert run("search", pages_index, "account recovery code", "--pipeline", "splade").err == ""
     lines = ran.out.splitlines()
@@ -123,7 +130,7 @@ def test_search_says_what_was_found(run: Callable, pages_index: Path) -> None:
     assert re.fullmatch(r"2 documents in [\d.]+ ms", lines[-1])
 
 
-def test_search_gives_what_the_library_gives(run: Callable, pages_index: Path) -> None:
+def test_search_returns_the_hits_of_the_library(run: Callable, pages_index: Path) -> None:
     found = run("search", pages_index, "printer month", "--json").json()
     with open_retriever(pages_index) as retriever:
         hits = retriever.search("printer month")
@@ -150,7 +157,7 @@ def test_search_gives_what_the_library_gives(run: Callable, pages_index: Path) -
     assert invoice == json.loads(json.dumps(hit.to_dict()))
 
 
-def test_search_leaves_out_low_scores(run: Callable, pages_index: Path) -> None:
+def test_search_leaves_out_scores_below_the_minimum(run: Callable, pages_index: Path) -> None:
     options = ("turn on the printer each month", "--pipeline", "splade")
     every = run("search", pages_index, *options, "--json").json()["hits"]
     least = every[1]["score"]
@@ -185,7 +192,7 @@ def test_search_shows_passages(run: Callable, rows_file: Callable, tmp_path: Pat
 
 
 @pytest.mark.parametrize("k", [1, 3, 2**32 - 1])
-def test_search_gives_at_most_k(run: Callable, pages_index: Path, k: int) -> None:
+def test_search_returns_at_most_k_hits(run: Callable, pages_index: Path, k: int) -> None:
     every = run("search", pages_index, "turn on the printer each month", "--json").json()["hits"]
     assert len(every) >= 3
     assert (
@@ -202,7 +209,7 @@ def test_search_gives_at_most_k(run: Callable, pages_index: Path, k: int) -> Non
     )
 
 
-def test_search_explains(run: Callable, pages_index: Path) -> None:
+def test_search_explains_its_hits(run: Callable, pages_index: Path) -> None:
     text = run("search", pages_index, "printer", "-k", "1", "--explain").out.splitlines()[2]
     assert text.startswith("     printer ")
     found = run("search", pages_index, "printer", "--explain", "--json").json()
@@ -219,7 +226,7 @@ def test_a_query_without_words_finds_nothing(run: Callable, pages_index: Path, q
     assert run("search", pages_index, query, "--json").json()["hits"] == []
 
 
-def test_nothing_found_has_its_reason(
+def test_search_prints_why_nothing_was_found(
     run: Callable, pages_index: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
     assert (
@@ -238,7 +245,7 @@ def test_a_query_may_begin_with_a_dash(run: Callable, pages_index: Path) -> None
     assert ran.json()["hits"][0]["doc_id"] == "printer"
 
 
-def test_explain_shows_terms_and_where_they_come_from(run: Callable, pages_index: Path) -> None:
+def test_explain_shows_terms_and_their_origins(run: Callable, pages_index: Path) -> None:
     ran = run("explain", pages_index, "account recovery code", "recovery", "--terms", "2")
     lines = ran.out.splitlines()
     assert lines[0].startswith("Account recovery recovery scores ")
@@ -304,15 +311,15 @@ def test_encode_prints_terms_with_their_origin(run: Callable, encoder: Encoder) 
     assert found["text"] == "crashes"
 
 
-def test_encode_reads_standard_input_where_the_dash_stands(run: Callable) -> None:
-    ran = run("encode", "first", "-", "last", "--json", given="one\r\n\ntwo é".encode())
+def test_encode_reads_standard_input_at_the_dash(run: Callable) -> None:
+    ran = run("encode", "first", "-", "last", "--json", stdin="one\r\n\ntwo é".encode())
     rows = [json.loads(line) for line in ran.out.splitlines()]
     assert [row["text"] for row in rows] == ["first", "one", "", "two é", "last"]
     assert rows[2]["terms"] == {}
 
 
-def test_encode_says_which_line_is_not_utf8(run: Callable) -> None:
-    ran = run("encode", "-", "--json", given=b"good\nb\xffd\n")
+def test_encode_names_the_line_that_is_not_utf8(run: Callable) -> None:
+    ran = run("encode", "-", "--json", stdin=b"good\nb\xffd\n")
     assert ran.code == 1
     assert json.loads(ran.out)["text"] == "good"
     assert (
@@ -320,13 +327,13 @@ def test_encode_says_which_line_is_not_utf8(run: Callable) -> None:
     )
 
 
-# What `small_demo` leaves of the 5,183 abstracts.
+# The number of abstracts in `small_demo`, of 5,183.
 FEW = 21
 
 
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch, scifact: list[Document]) -> None:
-    """The demo over the answers to its questions and a few other abstracts, measured with a few claims."""
+    """Restrict the demo to a few abstracts, with the answers to its questions, and a few claims."""
     answers = {"13734012", "12486491", "1180972"}
     few = [page for i, page in enumerate(scifact) if page.doc_id in answers or i % 300 == 0]
     claims = [
@@ -340,7 +347,7 @@ def small_demo(monkeypatch: pytest.MonkeyPatch, scifact: list[Document]) -> None
 
 @pytest.fixture
 def demo_index(tmp_path: Path, encoder: Encoder) -> Path:
-    """An index for the demo, empty."""
+    """An empty index for the demo."""
     Index.create(tmp_path / "demo", encoder.space, words=WordAnalyzer("english")).close()
     return tmp_path / "demo"
 
@@ -373,7 +380,7 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
 
 
 @pytest.mark.usefixtures("small_demo")
-def test_the_demo_leaves_other_indexes_alone(
+def test_the_demo_does_not_change_other_indexes(
     run: Callable, encoder: Encoder, demo_index: Path
 ) -> None:
     with Index.open(demo_index) as index:
@@ -382,11 +389,12 @@ def test_the_demo_leaves_other_indexes_alone(
         run("demo", "--index", demo_index)
         .error()
         .endswith(
-            f"{demo_index} holds documents that are not of the demo: name another folder with --index"
+            f"{demo_index} holds documents that are not of the demo: "
+            "name another folder with --index"
         )
     )
     assert run("info", demo_index, "--json").json()["documents"] == 1
 
 
-def test_the_version(run: Callable) -> None:
+def test_version_prints_the_version(run: Callable) -> None:
     assert run("--version").out == f"lexpand {lexpand.__version__}\n"

@@ -1,4 +1,4 @@
-"""Disks that refuse: read-only and full ones. Real file systems, where mounting is permitted."""
+"""Read-only and full disks, on real file systems. Skipped if mounting is not permitted."""
 
 import os
 import shutil
@@ -19,13 +19,13 @@ def mount(*arguments: object) -> None:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
-    """A place to mount at; whatever is mounted there is unmounted."""
+    """A mount point. Everything mounted there is unmounted after the test."""
     if os.name != "posix" or os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("mounting needs root")
     place = tmp_path / "mounted"
     place.mkdir()
     yield place
-    # Asked of umount itself: a bind mount within one file system looks like a plain folder.
+    # Repeated until umount fails: a bind mount within one file system looks like a plain folder.
     while subprocess.run(["umount", place], capture_output=True).returncode == 0:
         pass
     assert (
@@ -50,7 +50,9 @@ def test_a_read_only_index_is_read_and_not_written(
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root ignores permission bits")
-def test_a_folder_without_permission(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_an_error(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     assert (
@@ -59,9 +61,7 @@ def test_a_folder_without_permission(run: Callable, rows_file: Callable, tmp_pat
     )
 
 
-def test_a_full_disk_keeps_what_is_committed(
-    run: Callable, rows_file: Callable, mounted: Path
-) -> None:
+def test_a_full_disk_keeps_the_commits(run: Callable, rows_file: Callable, mounted: Path) -> None:
     mount("-t", "tmpfs", "-o", "size=4m", "none", mounted)
     index = mounted / "i"
     small = [{"id": f"s{i}", "text": f"small {i}"} for i in range(256)]
@@ -79,7 +79,9 @@ def test_a_full_disk_keeps_what_is_committed(
     assert (report["unchanged"], report["added"], report["documents"]) == (256, 80, 336)
 
 
-def test_a_disk_too_small_for_any_index(run: Callable, rows_file: Callable, mounted: Path) -> None:
+def test_a_disk_too_small_for_an_index_is_an_error(
+    run: Callable, rows_file: Callable, mounted: Path
+) -> None:
     mount("-t", "tmpfs", "-o", "size=64k", "none", mounted)
     source, index = rows_file({"id": "a", "text": "x"}), mounted / "i"
     assert str(index) in run("index", source, index).error()

@@ -1,4 +1,4 @@
-"""What documents hold is data: neither markup nor a command to the terminal."""
+"""The content of documents is data, neither markup nor a command to the terminal."""
 
 import os
 import re
@@ -28,7 +28,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_ids_titles_and_texts_are_printed_as_they_are(
+def test_ids_titles_and_texts_are_printed_literally(
     run: Callable, rows_file: Callable, tmp_path: Path, odd: str
 ) -> None:
     raw, shown = ODD[odd]
@@ -51,7 +51,7 @@ def test_ids_titles_and_texts_are_printed_as_they_are(
     assert run("explain", tmp_path / "i", "printer", f"no {raw}").error()
 
 
-def test_a_line_stays_a_line_without_a_terminal(
+def test_lines_are_not_wrapped_without_a_terminal(
     run: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     source = rows_file({"id": "a", "title": "long title " * 30, "text": "printer " * 60})
@@ -66,24 +66,24 @@ def test_a_line_stays_a_line_without_a_terminal(
 
 
 def in_terminal(*arguments: object, columns: int = 60, **extra: str) -> str:
-    """What a terminal of this width is sent."""
+    """Return what a command sends to a terminal of this width."""
     pty = pytest.importorskip("pty")
-    mine, theirs = pty.openpty()
+    own, child = pty.openpty()
     env = {
         name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")
     }
     env |= {"TERM": "xterm-256color", "COLUMNS": str(columns), **extra}
     with subprocess.Popen(
-        [COMMAND, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+        [COMMAND, *map(str, arguments)], stdin=child, stdout=child, stderr=child, env=env
     ) as done:
-        os.close(theirs)
+        os.close(child)
         sent = b""
         try:
-            while part := os.read(mine, 65536):
+            while part := os.read(own, 65536):
                 sent += part
-        except OSError:  # how Linux tells that the other side is closed
+        except OSError:  # raised on Linux if the other side is closed
             pass
-        os.close(mine)
+        os.close(own)
     assert done.returncode == 0
     return sent.decode()
 
@@ -105,12 +105,12 @@ def test_a_terminal_gets_colors_and_wrapped_words(pages_index: Path) -> None:
     assert lines[2].startswith("     ")
 
 
-def test_no_color_is_obeyed(pages_index: Path) -> None:
+def test_no_color_turns_colors_off(pages_index: Path) -> None:
     sent = in_terminal("search", pages_index, "printer", NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", sent)
 
 
-def test_progress_moves_in_a_terminal(rows_file: Callable, tmp_path: Path) -> None:
+def test_progress_is_shown_in_a_terminal(rows_file: Callable, tmp_path: Path) -> None:
     source = rows_file(*({"id": str(i), "text": "word"} for i in range(300)))
     sent = in_terminal("index", source, tmp_path / "i", "--json")
     assert "indexing" in sent

@@ -1,4 +1,4 @@
-"""`--dtype`: where it is taken, what an index remembers, and what is refused."""
+"""The option `--dtype`: which commands accept it, what an index records, what is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def index(run: Callable, source: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_an_index_remembers_it(
+def test_an_index_records_its_dtype(
     run: Callable, index: Path, source: Path, rows_file: Callable
 ) -> None:
     assert run("info", index, "--json").json()["encoding"] == {"dtype": "int8", "max_tokens": 512}
@@ -44,12 +44,10 @@ def test_an_index_remembers_it(
         assert len(opened) == 2
 
 
-def test_it_is_refused_before_the_model_is_loaded(
+def test_another_dtype_is_refused_before_the_model_is_loaded(
     run: Callable, index: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        Encoder, "load", lambda *_, **__: pytest.fail("bfloat16 may want PyTorch first")
-    )
+    monkeypatch.setattr(Encoder, "load", lambda *_, **__: pytest.fail("the model was loaded"))
     for command in ("index", "sync"):
         assert (
             "encoded with dtype int8, got bfloat16: leave"
@@ -61,7 +59,7 @@ def test_it_is_refused_before_the_model_is_loaded(
         )
 
 
-def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_an_index_of_float32_refuses_int8(run: Callable, source: Path, tmp_path: Path) -> None:
     assert run("index", source, tmp_path / "i", "--words", "none").code == 0
     assert (
         "encoded with dtype float32, got int8: leave"
@@ -69,7 +67,7 @@ def test_an_index_of_float32_takes_no_int8(run: Callable, source: Path, tmp_path
     )
 
 
-def test_queries_are_in_float32_unless_it_is_said(run: Callable, index: Path) -> None:
+def test_queries_are_encoded_in_float32_by_default(run: Callable, index: Path) -> None:
     scores = {}
     for dtype in ("float32", "int8", None):
         options = ("--dtype", dtype) if dtype else ()
@@ -83,13 +81,13 @@ def test_queries_are_in_float32_unless_it_is_said(run: Callable, index: Path) ->
     assert run("oov", index, "ERR_42", "--dtype", "int8").code == 0
 
 
-def test_a_file_of_rules_is_tested_in_it(run: Callable, index: Path, tmp_path: Path) -> None:
+def test_rules_are_tested_in_a_dtype(run: Callable, index: Path, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('version = 1\n[[test]]\nquery = "printer"\nexpect = "a"\n')
     assert run("rules", "test", rules, index, "--dtype", "int8").code == 0
 
 
-def test_encoding_without_an_index(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_encode_accepts_a_dtype(run: Callable, source: Path, tmp_path: Path) -> None:
     exact, near = (
         run("encode", "heart", "--dtype", dtype, "--json").json() for dtype in ("float32", "int8")
     )
@@ -104,6 +102,6 @@ def test_encoding_without_an_index(run: Callable, source: Path, tmp_path: Path) 
     assert np.load(tmp_path / "v.npz")["terms"].tolist() == expected.terms.tolist()
 
 
-def test_one_that_there_is_not(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_an_unknown_dtype_is_refused(run: Callable, source: Path, tmp_path: Path) -> None:
     ran = run("index", source, tmp_path / "i", "--dtype", "int4")
     assert ran.code == 2 and "float32" in ran.err

@@ -1,4 +1,4 @@
-"""`lexpand encode SOURCE --output OUT`: files, resumption, statistics, rows that cannot be used, the cache."""
+"""`lexpand encode SOURCE --output OUT`: files, resumption, statistics, refused rows, cache."""
 
 import json
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def test_a_file_has_the_vectors_of_the_encoder(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, source.name})
 
 
-def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_statistics_are_printed(run: Callable, source: Path, tmp_path: Path) -> None:
     ran = run(
         "encode",
         source,
@@ -74,7 +74,7 @@ def test_statistics(run: Callable, source: Path, tmp_path: Path) -> None:
     assert max(facts["hub_terms"].values()) == 0.75
 
 
-def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
+def test_an_interrupted_run_continues_where_it_stopped(
     run: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lexpand.collection import encoding_files
@@ -88,7 +88,7 @@ def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
         encoded.extend(texts)
         return run_window(self, texts, *arguments)  # type: ignore[arg-type]
 
-    def noting(self: Encoder, texts: list[str], *arguments: object) -> object:
+    def recording(self: Encoder, texts: list[str], *arguments: object) -> object:
         encoded.extend(texts)
         return run_window(self, texts, *arguments)  # type: ignore[arg-type]
 
@@ -99,7 +99,7 @@ def test_what_was_encoded_before_an_early_end_is_not_encoded_again(
     assert "has 2 texts; run the same command again to continue" in ran.err
     assert not target.exists()
     assert encoded == [row["text"] for row in ROWS[:2]]
-    monkeypatch.setattr(Encoder, "_run_window", noting)
+    monkeypatch.setattr(Encoder, "_run_window", recording)
     ran = run("encode", source, "--output", target, *SMALL)
     assert ran.code == 0
     assert "continuing from" in ran.err
@@ -119,16 +119,16 @@ def test_a_cache_serves_files_and_indexes(
     cache = ("--cache", tmp_path / "cache")
     assert run("encode", source, "--output", tmp_path / "v.npz", *SMALL, *cache).code == 0
 
-    def nothing_left(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(Encoder, "_run_window", nothing_left)
+    monkeypatch.setattr(Encoder, "_run_window", fail)
     assert run("index", source, tmp_path / "i", *SMALL, *cache).code == 0
     assert run("encode", source, "--output", tmp_path / "w.npz", *SMALL, *cache).code == 0
     assert read_vectors(tmp_path / "w.npz").vectors == read_vectors(tmp_path / "v.npz").vectors
 
 
-def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
+def test_unusable_rows_are_refused(run: Callable, rows_file: Callable, tmp_path: Path) -> None:
     source = rows_file(
         ROWS[0], "{bad", {"id": "a", "text": "twice"}, '{"id": "s", "text": "a\\ud800"}', ROWS[1]
     )
@@ -151,10 +151,10 @@ def test_rows_that_cannot_be_used(run: Callable, rows_file: Callable, tmp_path: 
     [
         (("--long", "chunk", "--chunks", "passages"), 1, "--chunks max"),
         (("--role", "query"), 2, "one source of documents"),
-        (("--format", "ciff", "--prune", "top=x"), 1, "top is 'x'"),
+        (("--format", "ciff", "--prune", "top=x"), 1, "top must be a number, got 'x'"),
     ],
 )
-def test_wishes_that_cannot_be(
+def test_invalid_options_are_refused(
     run: Callable, source: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
 ) -> None:
     ran = run("encode", source, "--output", tmp_path / "v.jsonl", *SMALL, *options)
@@ -162,7 +162,7 @@ def test_wishes_that_cannot_be(
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
-def test_a_file_that_is_there_stays(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(run: Callable, source: Path, tmp_path: Path) -> None:
     (tmp_path / "v.npz").write_text("mine")
     assert "already exists" in run("encode", source, "--output", tmp_path / "v.npz").error()
     assert (

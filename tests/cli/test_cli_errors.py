@@ -1,4 +1,7 @@
-"""Errors: one line with a remedy on standard error, an exit code, and a traceback only where it is asked for."""
+"""Errors are one line with a remedy on standard error, and an exit code.
+
+The traceback is printed only with --verbose.
+"""
 
 import gzip
 import os
@@ -104,7 +107,7 @@ def test_a_damaged_index_is_one_line(
         ),
         (
             ["index", "good.jsonl", "i", "--model", "none"],
-            "error: no model 'none': give a model folder's path",
+            "error: no model 'none': give the path of a model folder",
         ),
         (["index", "good.jsonl", "i", "--model", "folder"], "error: folder"),
         (
@@ -132,7 +135,7 @@ def test_a_damaged_index_is_one_line(
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_one_line(
+def test_a_failed_command_prints_one_line(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -146,12 +149,12 @@ def test_what_cannot_be_done_is_one_line(
     assert not Path("i").exists()
 
 
-def test_an_unknown_document(run: Callable, pages_index: Path) -> None:
+def test_an_unknown_document_is_an_error(run: Callable, pages_index: Path) -> None:
     error = run("explain", pages_index, "words", "none").error()
     assert error == f"error: {pages_index} has no document 'none': ids must match exactly"
 
 
-def test_another_length_than_the_index_has(
+def test_another_length_than_that_of_the_index_is_refused(
     run: Callable, pages_index: Path, rows_file: Callable
 ) -> None:
     error = run(
@@ -164,7 +167,7 @@ def test_another_length_than_the_index_has(
     assert error.endswith("encode as the index records, or make a new index")
 
 
-def test_an_index_that_another_process_writes(
+def test_indexing_fails_while_another_writer_is_open(
     run: Callable, rows_file: Callable, encoder: Encoder, tmp_path: Path
 ) -> None:
     source = rows_file({"id": "a", "text": "x"})
@@ -215,19 +218,22 @@ def test_verbose_shows_the_traceback(run: Callable, arguments: list[str]) -> Non
     assert lines[-1].startswith("error: absent is not an index")
 
 
-def test_a_word_of_the_query_is_no_option(run: Callable, tmp_path: Path) -> None:
+def test_a_query_may_look_like_an_option(run: Callable, tmp_path: Path) -> None:
     error = run("search", tmp_path / "absent", "--", "--verbose").error()
     assert error.startswith("error: ")
 
 
-def test_a_system_error_is_one_line_too(
+def test_a_system_error_is_one_line(
     run: Callable, pages_index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "some/path")
 
     monkeypatch.setattr(Index, "open", fail)
-    said = "error: some/path: Permission denied: check the path, its permissions and the free disk space"
+    said = (
+        "error: some/path: Permission denied: "
+        "check the path, its permissions and the free disk space"
+    )
     assert run("info", pages_index).error() == said
     assert run("info", pages_index, "--verbose").err.startswith("Traceback")
 
@@ -274,16 +280,14 @@ def test_the_exit_codes_of_the_process(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_an_output_that_takes_nothing(
-    shell: Callable, pages_index: Path, options: list[str]
-) -> None:
+def test_a_full_output_is_an_error(shell: Callable, pages_index: Path, options: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         ran = shell("info", pages_index, *options, stdout=full)
     assert ran.error().startswith("error: No space left on device: ")
 
 
 @pytest.mark.parametrize("arguments", [["info", "--json"], ["search", "printer"]])
-def test_an_output_that_nobody_reads(
+def test_an_output_without_a_reader_ends_the_command(
     shell: Callable, pages_index: Path, arguments: list[str]
 ) -> None:
     command, *rest = arguments
@@ -296,7 +300,7 @@ def test_an_output_that_nobody_reads(
     assert (ran.code, ran.err) == (1, "")
 
 
-def test_an_output_in_another_encoding(
+def test_output_is_readable_in_another_encoding(
     run: Callable, shell: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     run("index", rows_file({"id": "日本", "title": "é", "text": "printer"}), tmp_path / "i")
@@ -308,7 +312,7 @@ def test_an_output_in_another_encoding(
     assert (hit["doc_id"], hit["title"]) == ("日本", "é")
 
 
-def test_a_path_that_is_not_utf8(shell: Callable, pages_index: Path, tmp_path: Path) -> None:
+def test_a_path_may_be_invalid_utf8(shell: Callable, pages_index: Path, tmp_path: Path) -> None:
     path = os.fsencode(tmp_path / "b") + b"\xff"
     try:
         shutil.copytree(os.fsencode(pages_index), path)
@@ -318,7 +322,7 @@ def test_a_path_that_is_not_utf8(shell: Callable, pages_index: Path, tmp_path: P
     assert shell("info", os.fsdecode(path), "--json").json()["path"] == os.fsdecode(path)
 
 
-def test_a_command_without_a_terminal_shows_no_bar(
+def test_no_progress_is_shown_without_a_terminal(
     shell: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     ran = shell("index", rows_file({"id": "a", "text": "x"}), tmp_path / "i")

@@ -1,4 +1,4 @@
-"""`lexpand export` and `lexpand import`."""
+"""The commands `lexpand export` and `lexpand import`."""
 
 import json
 import shutil
@@ -11,7 +11,9 @@ from lexpand import Index
 
 
 @pytest.mark.parametrize("name", ["v.jsonl", "v.jsonl.gz", "v.npz", "v.parquet", "v.ciff"])
-def test_there_and_back(run: Callable, pages_index: Path, tmp_path: Path, name: str) -> None:
+def test_an_exported_index_is_imported_again(
+    run: Callable, pages_index: Path, tmp_path: Path, name: str
+) -> None:
     ran = run("export", pages_index, tmp_path / name, columns=400)
     assert (ran.code, ran.err) == (0, "")
     assert f"{tmp_path / name} has 4 documents with " in ran.out
@@ -33,7 +35,7 @@ def test_there_and_back(run: Callable, pages_index: Path, tmp_path: Path, name: 
         assert found["hits"][0]["doc_id"] == "printer"
 
 
-def test_export_in_json_with_a_scale(run: Callable, pages_index: Path, tmp_path: Path) -> None:
+def test_export_rounds_weights_by_a_scale(run: Callable, pages_index: Path, tmp_path: Path) -> None:
     target = tmp_path / "v.txt"
     report = run(
         "export", pages_index, target, "--format", "jsonl", "--scale", "1", "--json"
@@ -52,7 +54,7 @@ def test_export_in_json_with_a_scale(run: Callable, pages_index: Path, tmp_path:
     assert f"{report['dropped']:,} weights dropped, which round to 0" in said
 
 
-def test_a_target_is_replaced_only_by_force(
+def test_a_target_is_replaced_only_with_force(
     run: Callable, pages_index: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "v.ciff"
@@ -100,7 +102,7 @@ def test_errors_are_one_line(
     assert run("export", copy, tmp_path / "v", "--format", "csv").code == 2
 
 
-def test_words_find_nothing_in_vectors_of_an_unknown_model(
+def test_text_queries_need_a_known_model(
     run: Callable, rows_file: Callable, tmp_path: Path
 ) -> None:
     run("import", rows_file({"id": "a", "vector": {"x": 1}}), tmp_path / "new")

@@ -1,4 +1,4 @@
-"""`lexpand explain` beyond its table: why not, every pipeline, pages of HTML."""
+"""`lexpand explain` with --why-not, with every pipeline, and as HTML."""
 
 import re
 from collections.abc import Callable
@@ -19,28 +19,32 @@ PAGES = [
 
 
 @pytest.fixture(scope="module")
-def worded_index(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
+def lexical_index(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Path:
     path = tmp_path_factory.mktemp("explain") / "i"
     with Index.create(path, encoder.space, words=WordAnalyzer()) as index:
         ingest(index, encoder, PAGES)
     return path
 
 
-def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path) -> None:
-    ran = run("explain", worded_index, "account recovery code", "printer", "--why-not", columns=200)
+def test_why_not_compares_a_document_with_a_better_hit(
+    run: Callable, lexical_index: Path, tmp_path: Path
+) -> None:
+    ran = run(
+        "explain", lexical_index, "account recovery code", "printer", "--why-not", columns=200
+    )
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
     assert lines[1] == "no part has the document among its best 500"
     assert "compared with Account recovery recovery scores " in ran.out
     found = run(
-        "explain", worded_index, "account recovery code", "printer", "--than", "invoice", "--json"
+        "explain", lexical_index, "account recovery code", "printer", "--than", "invoice", "--json"
     ).json()
     gap = found["than"]["score"] - found["missing"]["score"]
     assert sum(part["difference"] for part in found["parts"]) == pytest.approx(gap, abs=1e-9)
     splade = ("--pipeline", "splade")
     ran = run(
         "explain",
-        worded_index,
+        lexical_index,
         "account recovery code",
         "printer",
         "--why-not",
@@ -50,13 +54,13 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
     assert re.fullmatch(
-        r"the document (stands at rank \d, among the best 10|shares no term with the query)",
+        r"the document (is at rank \d, among the best 10|shares no term with the query)",
         lines[1],
     )
     assert "compared with Account recovery recovery scores " in ran.out
     assert re.search(r"^\+\d\.\d{3} +recovery +only the other has it$", ran.out, re.MULTILINE)
     than = ("printer", "--than", "invoice", *splade)
-    found = run("explain", worded_index, "account recovery code", *than, "--json").json()
+    found = run("explain", lexical_index, "account recovery code", *than, "--json").json()
     assert (found["missing"]["doc_id"], found["than"]["doc_id"], found["k"]) == (
         "printer",
         "invoice",
@@ -64,38 +68,38 @@ def test_explain_says_why_not(run: Callable, worded_index: Path, tmp_path: Path)
     )
     gap = found["than"]["score"] - found["missing"]["score"]
     assert sum(part["difference"] for part in found["differences"]) == pytest.approx(gap, abs=1e-9)
-    absent = run("explain", worded_index, "printer", "printer", "--than", "absent").error()
-    assert absent.startswith(f"error: {worded_index} has no document 'absent'")
+    absent = run("explain", lexical_index, "printer", "printer", "--than", "absent").error()
+    assert absent.startswith(f"error: {lexical_index} has no document 'absent'")
     filtered = run(
-        "explain", worded_index, "printer", "printer", "--why-not", "--filter", "team = finance"
+        "explain", lexical_index, "printer", "printer", "--why-not", "--filter", "team = finance"
     )
     assert (
         filtered.out.splitlines()[1]
-        == "the filter excludes the document; without it it stands at rank 1"
+        == "the filter excludes the document; without the filter it is at rank 1"
     )
 
 
 @pytest.mark.parametrize("pipeline", ["splade", "bm25", "hybrid"])
-def test_explain_of_every_pipeline(
-    run: Callable, worded_index: Path, tmp_path: Path, pipeline: str
+def test_explain_supports_every_pipeline(
+    run: Callable, lexical_index: Path, tmp_path: Path, pipeline: str
 ) -> None:
     options = ("--pipeline", pipeline)
-    hit = run("search", worded_index, "printer off", *options, "--json").json()["hits"][0]
+    hit = run("search", lexical_index, "printer off", *options, "--json").json()["hits"][0]
     page = tmp_path / "page.html"
     found = run(
-        "explain", worded_index, "printer off", hit["doc_id"], *options, "--json", "--html", page
+        "explain", lexical_index, "printer off", hit["doc_id"], *options, "--json", "--html", page
     ).json()
     assert found["score"] == hit["score"]
     assert {part["kind"] for part in found["parts"]} == (
         {"splade", "bm25"} if pipeline == "hybrid" else set()
     )
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>\n")
-    ran = run("explain", worded_index, "printer off", hit["doc_id"], *options)
+    ran = run("explain", lexical_index, "printer off", hit["doc_id"], *options)
     assert ("splade " in ran.out and "bm25 " in ran.out) == (pipeline == "hybrid")
     assert bool(re.search(r"input, \d times?$", ran.out, re.MULTILINE)) == (pipeline != "splade")
     missing = run(
         "explain",
-        worded_index,
+        lexical_index,
         "printer off",
         "invoice",
         *options,
@@ -107,44 +111,48 @@ def test_explain_of_every_pipeline(
     assert missing.out.startswith("Billing invoice scores ")
     assert "Why not invoice?" in page.read_text(encoding="utf-8")
     lines = run(
-        "search", worded_index, "printer off", *options, "--explain", "-k", "1"
+        "search", lexical_index, "printer off", *options, "--explain", "-k", "1"
     ).out.splitlines()
     assert "printer" in lines[2]
 
 
-def test_explain_asks_as_search_does(run: Callable, worded_index: Path, tmp_path: Path) -> None:
-    """With a pruned query, and by a pipeline of a file with its effort and feedback."""
-    hit = run("search", worded_index, "printer off", "--prune", "top=1", "--json").json()["hits"][0]
+def test_explain_uses_the_options_of_search(
+    run: Callable, lexical_index: Path, tmp_path: Path
+) -> None:
+    """Cases: a pruned query, and a pipeline from a file with effort and feedback."""
+    hit = run("search", lexical_index, "printer off", "--prune", "top=1", "--json").json()["hits"][
+        0
+    ]
     found = run(
-        "explain", worded_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json"
+        "explain", lexical_index, "printer off", hit["doc_id"], "--prune", "top=1", "--json"
     ).json()
     counts = {part["kind"]: len(part["explanation"]["contributions"]) for part in found["parts"]}
     assert (found["score"], counts["splade"]) == (hit["score"], 1)
     one = ("--prune", "top=1", "--pipeline", "splade")
-    hit = run("search", worded_index, "printer off", *one, "--json").json()["hits"][0]
-    found = run("explain", worded_index, "printer off", hit["doc_id"], *one, "--json").json()
+    hit = run("search", lexical_index, "printer off", *one, "--json").json()["hits"][0]
+    found = run("explain", lexical_index, "printer off", hit["doc_id"], *one, "--json").json()
     assert (found["score"], len(found["contributions"])) == (hit["score"], 1)
-    ran = run("explain", worded_index, "printer off", "printer", *one, "--why-not")
+    ran = run("explain", lexical_index, "printer off", "printer", *one, "--why-not")
     assert re.search(r"^lost to query pruning \S+ \+", ran.out, re.MULTILINE)
     pipeline = tmp_path / "p.toml"
     pipeline.write_text(
         "[[parts]]\nfield = 'splade'\neffort = 0.5\nidf = 0.5\n[feedback]\ndocuments = 1\n"
     )
     options = ("--pipeline", pipeline)
-    hit = run("search", worded_index, "printer off", *options, "--json").json()["hits"][0]
-    ran = run("explain", worded_index, "printer off", hit["doc_id"], *options, "--json")
+    hit = run("search", lexical_index, "printer off", *options, "--json").json()["hits"][0]
+    ran = run("explain", lexical_index, "printer off", hit["doc_id"], *options, "--json")
     assert ran.json()["score"] == hit["score"]
     assert re.search(
-        r"\d feedback ", run("explain", worded_index, "printer off", hit["doc_id"], *options).out
+        r"\d feedback ", run("explain", lexical_index, "printer off", hit["doc_id"], *options).out
     )
 
 
-def test_a_page_that_cannot_be_written(run: Callable, worded_index: Path, tmp_path: Path) -> None:
+def test_an_unwritable_page_is_an_error(run: Callable, lexical_index: Path, tmp_path: Path) -> None:
     assert run(
-        "explain", worded_index, "printer", "printer", "--html", tmp_path / "no" / "page.html"
+        "explain", lexical_index, "printer", "printer", "--html", tmp_path / "no" / "page.html"
     ).error()
     page = tmp_path / "page.html"
     page.write_text("mine")
-    error = run("explain", worded_index, "printer", "printer", "--html", page).error()
+    error = run("explain", lexical_index, "printer", "printer", "--html", page).error()
     assert error == f"error: {page} exists: choose another file, or replace it with --force"
     assert page.read_text() == "mine"

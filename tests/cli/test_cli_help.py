@@ -1,4 +1,4 @@
-"""Help of every command and option, completion, and a start that loads no model."""
+"""Help of every command and option, completion, and a start without heavy imports."""
 
 import os
 import shlex
@@ -59,7 +59,7 @@ def test_every_command_has_examples_that_parse(run: Callable, name: str, entry: 
         if command[: len(name.split())] == name.split():
             assert {word for word in command if word.startswith("-") and len(word) > 1} <= options
         else:
-            assert command[0] in COMMANDS  # what to do next with the result
+            assert command[0] in COMMANDS  # a following command that uses the result
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -85,7 +85,7 @@ def test_every_command_has_json_and_verbose(name: str) -> None:
     assert {"--json", "--verbose"} <= options
 
 
-def test_help_says_what_an_omitted_option_does(run: Callable) -> None:
+def test_help_describes_the_default_of_an_option(run: Callable) -> None:
     text = run("index", "--help", columns=200).out
     for default in ("the model's limit", "doc_id, id or _id", "all cores", "refuse", "10000"):
         assert default in text
@@ -97,7 +97,7 @@ def test_help_fits_a_narrow_terminal(run: Callable) -> None:
         assert max(map(len, run(*name.split(), "--help", columns=60).out.splitlines())) <= 60
 
 
-def test_lexpand_alone_shows_its_help(run: Callable) -> None:
+def test_lexpand_without_a_command_shows_help(run: Callable) -> None:
     ran = run()
     assert ran.code == 2
     assert "Exit codes: 0 success" in ran.out
@@ -106,7 +106,7 @@ def test_lexpand_alone_shows_its_help(run: Callable) -> None:
 
 
 def completing(shell: str, **variables: str) -> str:
-    """What the script prints for a shell that completes."""
+    """Return what the script prints when a shell requests completion."""
     env = {**os.environ, "_LEXPAND_COMPLETE": shell, **variables}
     return subprocess.run(
         [COMMAND], env=env, capture_output=True, encoding="utf-8", timeout=60
@@ -114,7 +114,7 @@ def completing(shell: str, **variables: str) -> str:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_produced(shell: str) -> None:
+def test_completion_scripts_are_valid(shell: str) -> None:
     script = completing(f"source_{shell}")
     assert f"_LEXPAND_COMPLETE=complete_{shell}" in script
     interpreter = shutil.which(shell)
@@ -122,7 +122,7 @@ def test_completion_scripts_are_produced(shell: str) -> None:
         subprocess.run([interpreter, "-n"], input=script, encoding="utf-8", check=True)
 
 
-def test_show_and_install_completion(shell: Callable[..., Ran], tmp_path: Path) -> None:
+def test_completion_is_shown_and_installed(shell: Callable[..., Ran], tmp_path: Path) -> None:
     env = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     assert "_LEXPAND_COMPLETE" in shell("--show-completion", "zsh", env=env).out
     installed = shell("--install-completion", "bash", env=env)
@@ -153,14 +153,14 @@ HEAVY = [
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["info"], ["index", "--help"]], ids=" ".join)
-def test_the_start_is_light(pages_index: Path, arguments: list[str]) -> None:
-    given = [*arguments, str(pages_index)] if arguments == ["info"] else arguments
+def test_the_start_imports_nothing_heavy(pages_index: Path, arguments: list[str]) -> None:
+    command = [*arguments, str(pages_index)] if arguments == ["info"] else arguments
     code = (
         "import sys\nfrom lexpand.cli import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *given], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Ctrl-C: what is done is kept, and the same command carries on to the same index."""
+"""Ctrl-C keeps what was committed, and the same command continues to the same index."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def documents_in(path: Path) -> int:
     try:
         with Index.open(path) as index:
             return len(index)
-    except LexpandError:  # not there yet
+    except LexpandError:  # the index does not exist yet
         return 0
 
 
@@ -64,7 +64,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None
 
 
 def content(path: Path) -> dict[str, tuple]:
-    """Every document with its stored vector."""
+    """Return every document with its stored vector."""
     with Index.open(path) as index:
         rows = index.documents(range(len(index)))
         vectors = {document.doc_id: index.vector(document.doc_id) for document in rows.values()}
@@ -80,15 +80,15 @@ def content(path: Path) -> dict[str, tuple]:
         }
 
 
-def test_a_second_run_carries_on(run: Callable, rows: list[dict], tmp_path: Path) -> None:
-    """The source is a pipe that stops in the middle, so that the interruption comes when a part is committed."""
+def test_a_second_run_continues(run: Callable, rows: list[dict], tmp_path: Path) -> None:
+    """The source is a pipe that pauses, so the interruption comes when a part is committed."""
     source, pipe, path = tmp_path / "docs.jsonl", tmp_path / "pipe.jsonl", tmp_path / "i"
     write_rows(source, rows)
     os.mkfifo(pipe)
     done = threading.Event()
 
     def feed() -> None:
-        # Where the interruption comes before all is read, the rest has no reader.
+        # If the interruption comes before all is read, the rest has no reader.
         with suppress(BrokenPipeError), pipe.open("w") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows[:290])
             file.flush()
@@ -136,7 +136,7 @@ def test_an_interruption_at_any_time_leaves_a_usable_index(
     assert run("search", path, "growth of cells", "--json").json()["hits"]
 
 
-def test_other_commands_are_interrupted_too() -> None:
+def test_encode_is_interrupted_with_code_130() -> None:
     with started("encode", "first", "-", "--json") as process:
         assert process.stdout is not None
         line = process.stdout.readline()

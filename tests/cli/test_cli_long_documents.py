@@ -1,4 +1,7 @@
-"""`--long`, `--chunks`, `--overlap` and `--prune`: what they do, what an index remembers, what is said of the cut."""
+"""The options `--long`, `--chunks`, `--overlap`, `--prune` and `--title-weight`.
+
+Also what an index records of them, and what is printed about documents that were cut.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +26,7 @@ def source(rows_file: Callable) -> Path:
     return rows_file(*ROWS)
 
 
-def test_what_is_cut_is_said(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_cut_documents_are_reported(run: Callable, source: Path, tmp_path: Path) -> None:
     ran = run("index", source, tmp_path / "i", *SMALL)
     assert ran.code == 0
     assert "2 truncated at 64 tokens: " in ran.out
@@ -32,7 +35,7 @@ def test_what_is_cut_is_said(run: Callable, source: Path, tmp_path: Path) -> Non
     assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
 
 
-def test_chunks_are_passages(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_chunks_are_indexed_as_passages(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     ran = run("index", source, index, *SMALL, "--long", "chunk")
     assert ran.code == 0
@@ -45,7 +48,7 @@ def test_chunks_are_passages(run: Callable, source: Path, tmp_path: Path) -> Non
     assert "The printer is broken." in hits[0]["snippet"]
 
 
-def test_an_index_remembers_how_its_documents_are_encoded(
+def test_an_index_records_how_its_documents_are_encoded(
     run: Callable, source: Path, rows_file: Callable, tmp_path: Path
 ) -> None:
     index, way = (
@@ -81,7 +84,7 @@ def test_an_index_remembers_how_its_documents_are_encoded(
         assert "leave the setting out, since" in error
 
 
-def test_documents_too_long_are_refused(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_long_documents_are_refused_on_request(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     ran = run("index", source, index, *SMALL, "--long", "refuse")
     assert ran.code == 3
@@ -91,7 +94,7 @@ def test_documents_too_long_are_refused(run: Callable, source: Path, tmp_path: P
     assert run("sync", source, index).code == 3
 
 
-def test_pruned_documents_and_queries(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_documents_and_queries_are_pruned(run: Callable, source: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     assert run("index", source, index, *SMALL, "--prune", "top=3").code == 0
     assert run("info", index, "--json").json()["stored_weights"] == 9
@@ -105,13 +108,13 @@ def test_pruned_documents_and_queries(run: Callable, source: Path, tmp_path: Pat
     ("options", "code", "said"),
     [
         (("--prune", "best=3"), 1, "'best=3'"),
-        (("--prune", "ban=qqqqq"), 1, "no token 'qqqqq'"),
-        (("--long", "chunk", "--overlap", "17"), 1, "give at most 16"),
+        (("--prune", "ban=qqqqq"), 1, "a banned token must be in the vocabulary, got 'qqqqq'"),
+        (("--long", "chunk", "--overlap", "17"), 1, "overlap must be <= 16 tokens"),
         (("--chunks", "max"), 2, "are for --long chunk"),
         (("--long", "split"), 2, "split"),
     ],
 )
-def test_wishes_that_cannot_be(
+def test_invalid_options_are_refused(
     run: Callable, source: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
 ) -> None:
     ran = run("index", source, tmp_path / "i", *SMALL, *options)
@@ -119,7 +122,9 @@ def test_wishes_that_cannot_be(
     assert said in ran.err
 
 
-def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_table_refuses_lookup(
+    run: Callable, source: Path, tmp_path: Path
+) -> None:
     assert run("index", source, tmp_path / "i", *SMALL).code == 0
     assert (
         "splade-tiny has no table"
@@ -127,7 +132,7 @@ def test_a_model_without_a_table(run: Callable, source: Path, tmp_path: Path) ->
     )
 
 
-def test_a_weight_for_titles(run: Callable, pages_file: Path, tmp_path: Path) -> None:
+def test_titles_have_a_weight(run: Callable, pages_file: Path, tmp_path: Path) -> None:
     index = tmp_path / "i"
     assert run("index", pages_file, index, "--title-weight", "0.2").code == 0
     assert run("info", index, "--json").json()["encoding"] == {

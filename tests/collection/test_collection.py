@@ -1,4 +1,4 @@
-"""The front door: an index with its encoder and its pipeline."""
+"""Collections: create, fill, search, synchronize and open them."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ LEAVE, INVOICE = "Ask your manager two weeks ahead.", "Invoices go out on the fi
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _the_model_loaded_once(encoder: Encoder) -> Iterator[None]:
+def _load_the_model_once(encoder: Encoder) -> Iterator[None]:
     load = Encoder.load
 
     def loaded(model: str = "default", **settings: object) -> Encoder:
@@ -47,11 +47,11 @@ PLAIN = {
 
 @pytest.fixture
 def kb(tmp_path: Path) -> Iterator[Collection]:
-    with lexpand.create(tmp_path / "kb.index", [LEAVE, INVOICE]) as made:
-        yield made
+    with lexpand.create(tmp_path / "kb.index", [LEAVE, INVOICE]) as collection:
+        yield collection
 
 
-def test_the_snippet_of_the_first_page(tmp_path: Path) -> None:
+def test_the_example_of_the_readme_works(tmp_path: Path) -> None:
     kb = lexpand.create(tmp_path / "kb.index", [LEAVE, INVOICE])
     hits = kb.search("when can I take a holiday?", k=3)
     assert hits[0].text == LEAVE
@@ -63,7 +63,7 @@ def test_the_snippet_of_the_first_page(tmp_path: Path) -> None:
         assert again.search("when can I take a holiday?", k=3) == hits
 
 
-def test_ids_that_are_not_given_are_hashes_of_the_content(kb: Collection) -> None:
+def test_missing_ids_are_hashes_of_the_content(kb: Collection) -> None:
     before = kb.index.commit_info
     report = kb.add([LEAVE])
     assert (report.added, report.unchanged, len(kb)) == (0, 1, 2)
@@ -71,7 +71,7 @@ def test_ids_that_are_not_given_are_hashes_of_the_content(kb: Collection) -> Non
     assert {len(doc_id) for doc_id in kb.index.doc_ids()} == {32}
 
 
-def test_what_may_be_added(kb: Collection, tmp_path: Path) -> None:
+def test_texts_rows_documents_and_files_can_be_added(kb: Collection, tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("key;body\nr1;Printers are on the second floor.\n", encoding="utf-8")
     rows = {"id": "row", "text": "A row.", "team": "finance"}
@@ -87,14 +87,14 @@ def test_what_may_be_added(kb: Collection, tmp_path: Path) -> None:
         kb.add("no such file, but a text")
 
 
-def test_arrow_tables(kb: Collection) -> None:
+def test_arrow_tables_can_be_added(kb: Collection) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.table({"id": ["a", "b"], "text": ["one", "two"], "n": [1, 2]})
     assert kb.add(table).added == 2
     assert kb.get("b").metadata == {"n": 2}
 
 
-def test_replace_and_delete(kb: Collection) -> None:
+def test_documents_are_replaced_and_deleted(kb: Collection) -> None:
     kb.add(
         [{"id": "a", "text": "first", "team": "red"}, {"id": "b", "text": "second", "team": "blue"}]
     )
@@ -111,8 +111,8 @@ def test_replace_and_delete(kb: Collection) -> None:
     assert len(kb) == 2
 
 
-def test_compact_after_a_deletion_of_many_documents(tmp_path: Path) -> None:
-    """More than one word of bits, and more than one block of them."""
+def test_compact_removes_deleted_texts_from_disk(tmp_path: Path) -> None:
+    """The deleted rows span several words and blocks of the bit set."""
     texts = [{"id": f"d{i}", "text": f"page number {i} zebra{i}secret"} for i in range(130)]
     with lexpand.create(tmp_path / "i", texts) as kb:
         kb.delete(["d7", "d64", "d128"])
@@ -125,11 +125,11 @@ def test_compact_after_a_deletion_of_many_documents(tmp_path: Path) -> None:
         assert not file.is_file() or b"zebra7secret" not in file.read_bytes()
 
 
-def test_sync(kb: Collection) -> None:
+def test_sync_makes_the_collection_equal_to_the_source(kb: Collection) -> None:
     rows = [{"id": str(number), "text": f"page {number}"} for number in range(4)]
     with pytest.raises(IndexStateError, match=r"lacks 2 of the 2 documents .* add --yes"):
         kb.sync(rows)
-    assert len(kb) == 2, "nothing is changed where the source can be read twice"
+    assert len(kb) == 2, "nothing is changed if the source can be read twice"
     assert kb.sync(rows, force=True).deleted == 2
     rows[1]["text"] = "page one"
     plan = kb.plan_sync(rows[:3])
@@ -141,20 +141,18 @@ def test_sync(kb: Collection) -> None:
     assert kb.index.commit_info == before, "a second run does nothing"
 
 
-def test_sync_refuses_the_second_of_two_rows_with_one_id_and_settles(kb: Collection) -> None:
+def test_sync_refuses_a_repeated_id_and_is_stable(kb: Collection) -> None:
     rows = [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}, {"id": "b", "text": "three"}]
     for added in (2, 0):
         report = kb.sync(rows, force=True)
         assert report.ingest.added == added
-        assert [(row.doc_id, "came before" in row.reason) for row in report.ingest.refused] == [
+        assert [(row.doc_id, "must be unique" in row.reason) for row in report.ingest.refused] == [
             ("a", True)
         ]
     assert kb.get("a").text == "one"
 
 
-def test_the_default_is_hybrid_and_says_what_it_fell_back_to(
-    kb: Collection, tmp_path: Path
-) -> None:
+def test_the_default_is_hybrid_and_a_fallback_is_noted(kb: Collection, tmp_path: Path) -> None:
     assert kb.pipeline == NAMED["hybrid"]
     assert kb.info().pipeline == "hybrid"
     with lexpand.create(tmp_path / "plain", [LEAVE], words="none") as plain:
@@ -162,12 +160,12 @@ def test_the_default_is_hybrid_and_says_what_it_fell_back_to(
         notes = plain.search("manager").notes
         assert [note.reason for note in notes] == [Reason.FALLBACK]
         assert "no words, so the pipeline splade searched instead of hybrid" in str(notes[0])
-        with pytest.raises(IndexStateError, match="was made without words"):
+        with pytest.raises(IndexStateError, match="was created without words"):
             plain.search("manager", pipeline="hybrid")
 
 
 @pytest.mark.parametrize("pipeline", [*NAMED, "HYBRID"])
-def test_named_pipelines(kb: Collection, pipeline: str) -> None:
+def test_named_pipelines_can_be_used(kb: Collection, pipeline: str) -> None:
     assert kb.search("invoices", 1, pipeline=pipeline)[0].text == INVOICE
     if pipeline in NAMED:
         assert (
@@ -175,7 +173,7 @@ def test_named_pipelines(kb: Collection, pipeline: str) -> None:
         )
 
 
-def test_hits_say_what_was_found(kb: Collection) -> None:
+def test_hits_carry_texts_metadata_and_terms(kb: Collection) -> None:
     kb.add([{"id": "leave", "title": "Vacation requests", "text": LEAVE, "team": "people"}])
     hit = kb.search("vacation", 1)[0]
     assert (hit.doc_id, hit.title, hit.text, hit.metadata) == (
@@ -193,7 +191,7 @@ def test_hits_say_what_was_found(kb: Collection) -> None:
     assert kb.search("vacation", 10, min_score=found[0].score) == found[:1]
 
 
-def test_passages_of_a_document(tmp_path: Path) -> None:
+def test_a_hit_carries_several_passages(tmp_path: Path) -> None:
     long = " ".join(
         f"Sentence {i} is about {'printers' if i % 9 == 0 else 'nothing much'}." for i in range(60)
     )
@@ -208,7 +206,7 @@ def test_passages_of_a_document(tmp_path: Path) -> None:
         assert kb.search("printers", 1)[0].passages == ()
 
 
-def test_notes_on_a_query(kb: Collection) -> None:
+def test_unusual_queries_have_notes(kb: Collection) -> None:
     assert kb.search("manager").notes == ()
     assert "no document has a word of the query" in str(kb.search("zzzqqq").notes[0])
     assert any(
@@ -223,24 +221,25 @@ def test_notes_on_a_query(kb: Collection) -> None:
     assert note == Note(Reason.QUERY, detail="the query has only stop words, which BM25 leaves out")
 
 
-def test_fields_that_no_document_has(kb: Collection) -> None:
+def test_unknown_fields_in_filters_are_refused(kb: Collection) -> None:
     kb.add([{"id": "a", "text": "text", "n": "3", "kind": "man"}])
-    for filter, said in (
+    for filter, message in (
         ("nosuch = 1", "no document of .* has the field nosuch: the fields are kind, n"),
         ("n > 2", r"compares n with a number, but no document .* has one there"),
         ("2020 <= nosuch", "has the field nosuch"),
     ):
-        with pytest.raises(FilterError, match=said):
+        with pytest.raises(FilterError, match=message):
             kb.search("text", filter=filter)
     with pytest.raises(FilterError, match="field nosuch to group by"):
         kb.search("text", group_by="nosuch")
     assert [hit.doc_id for hit in kb.search("text", filter="kind = 'man'")] == ["a"]
 
 
-def test_a_folder_that_holds_an_index(kb: Collection, tmp_path: Path) -> None:
+def test_exist_decides_about_an_existing_index(kb: Collection, tmp_path: Path) -> None:
     path = tmp_path / "kb.index"
     with pytest.raises(
-        IndexStateError, match=r'`lexpand.open` opens it; exist="open" adds to it, exist="replace"'
+        IndexStateError,
+        match=r'open it with `lexpand.open`, add to it with exist="open", or replace it',
     ):
         lexpand.create(path, ["other"])
     kb.close()
@@ -254,7 +253,7 @@ def test_a_folder_that_holds_an_index(kb: Collection, tmp_path: Path) -> None:
         lexpand.create(path, exist="maybe")
 
 
-def test_replacing_fails_whole(kb: Collection, tmp_path: Path) -> None:
+def test_a_failed_replacement_keeps_the_old_index(kb: Collection, tmp_path: Path) -> None:
     kb.close()
     with pytest.raises(SourceError):
         lexpand.create(tmp_path / "kb.index", tmp_path / "nowhere.csv", exist="replace")
@@ -262,22 +261,22 @@ def test_replacing_fails_whole(kb: Collection, tmp_path: Path) -> None:
         assert len(still) == 2
 
 
-def test_settings_of_an_index_that_is_there(kb: Collection, tmp_path: Path) -> None:
+def test_other_settings_than_those_of_the_index_are_refused(kb: Collection, tmp_path: Path) -> None:
     kb.close()
     path = tmp_path / "kb.index"
-    for settings, said in (
+    for settings, message in (
         ({"encoding": {"long": "chunk"}}, "long truncate, got chunk"),
         ({"encoding": {"title_weight": 0.2}}, "title_weight none, got 0.2|title_weight 0, got 0.2"),
         ({"words": "german"}, "was made with --words english"),
         ({"columns": {"n": "integer"}}, "no columns"),
     ):
-        with pytest.raises(IndexStateError, match=said):
+        with pytest.raises(IndexStateError, match=message):
             lexpand.create(path, exist="open", **settings)  # type: ignore[arg-type]
     with pytest.raises(NotAnIndex):
         lexpand.open(tmp_path / "nowhere")
 
 
-def test_the_fields_of_a_source_are_given_once(tmp_path: Path) -> None:
+def test_the_index_records_the_fields_of_a_source(tmp_path: Path) -> None:
     table = tmp_path / "rows.csv"
     table.write_text("Key,Body,n\nr1,Printers are here.,3\n", encoding="utf-8")
     fields = Fields(doc_id="key", text="body")
@@ -290,7 +289,7 @@ def test_the_fields_of_a_source_are_given_once(tmp_path: Path) -> None:
         assert kb.get("r2").metadata == {"n": 4}
 
 
-def test_rows_that_were_refused_are_warned_of(tmp_path: Path) -> None:
+def test_refused_rows_cause_a_warning(tmp_path: Path) -> None:
     with (
         pytest.warns(LexpandWarning, match="1 of the documents were refused, the first: documents"),
         lexpand.create(tmp_path / "i", ["good", {"title": "no text"}]) as kb,
@@ -298,17 +297,17 @@ def test_rows_that_were_refused_are_warned_of(tmp_path: Path) -> None:
         assert len(kb) == 1
 
 
-def test_unknown_documents(kb: Collection) -> None:
-    for ask in (
+def test_unknown_documents_raise(kb: Collection) -> None:
+    for read in (
         kb.get,
         lambda doc_id: kb.explain("x", doc_id),
         lambda doc_id: kb.why_not("x", doc_id),
     ):
         with pytest.raises(UnknownDocument):
-            ask("nothing")
+            read("nothing")
 
 
-def test_searching_while_another_thread_changes_the_collection(kb: Collection) -> None:
+def test_searches_work_while_another_thread_writes(kb: Collection) -> None:
     stop, errors = threading.Event(), list[BaseException]()
 
     def search() -> None:

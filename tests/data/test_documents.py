@@ -27,7 +27,7 @@ documents = st.builds(
 
 
 @pytest.mark.parametrize("doc_id", ["a", "x" * 512, "é" * 256, "with space", "\u00a0", "0"])
-def test_legal_ids(doc_id):
+def test_valid_ids_are_accepted(doc_id):
     assert check_id(doc_id, "doc_id") == doc_id
     assert Query(doc_id, "").query_id == doc_id
 
@@ -35,16 +35,16 @@ def test_legal_ids(doc_id):
 @pytest.mark.parametrize(
     ("doc_id", "message"),
     [
-        ("", "doc_id is ''"),
-        (7, "doc_id is 7"),
-        (None, "doc_id is None"),
-        ("x" * 513, "513 bytes; the limit is 512"),
+        ("", "doc_id must be a non-empty string, got ''"),
+        (7, "doc_id must be a non-empty string, got 7"),
+        (None, "doc_id must be a non-empty string, got None"),
+        ("x" * 513, "doc_id must have at most 512 bytes, got 513 bytes: shorten"),
         ("é" * 257, "514 bytes"),
         ("a\0b", "NUL"),
         ("a\ud800", r"lone surrogate, U\+D800 at character 1"),
     ],
 )
-def test_illegal_ids(doc_id, message):
+def test_invalid_ids_are_refused(doc_id, message):
     with pytest.raises(DataError, match=message):
         Document(doc_id, "text")
     with pytest.raises(DataError, match=message.replace("doc_id", "query_id")):
@@ -54,14 +54,14 @@ def test_illegal_ids(doc_id, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"text": None}, "text is None"),
+        ({"text": None}, "text must be a string, got None"),
         ({"text": b"bytes"}, "bytes"),
-        ({"title": None}, "title is None"),
+        ({"title": None}, "title must be a string, got None"),
         ({"text": "a\udfff"}, r"text has a lone surrogate, U\+DFFF"),
         ({"title": "\ud800"}, "title has a lone surrogate"),
         ({"metadata": [1]}, "must be a mapping"),
-        ({"metadata": {1: "a"}}, "key 1"),
-        ({"metadata": {"a": {None: 1}}}, r"metadata\['a'\] has the key None"),
+        ({"metadata": {1: "a"}}, "a key of metadata must be a string, got 1"),
+        ({"metadata": {"a": {None: 1}}}, r"a key of metadata\['a'\] must be a string, got None"),
         ({"metadata": {"a": float("nan")}}, r"metadata\['a'\] is nan"),
         ({"metadata": {"a": [1, float("inf")]}}, r"metadata\['a'\]\[1\] is inf"),
         ({"metadata": {"a": "\ud800"}}, "lone surrogate"),
@@ -71,7 +71,7 @@ def test_illegal_ids(doc_id, message):
         ({"metadata": {"a": 10**5000}}, "an integer of"),
     ],
 )
-def test_illegal_fields(fields, message):
+def test_invalid_fields_are_refused(fields, message):
     with pytest.raises(DataError, match=message):
         Document(**{"doc_id": "a", "text": "b", **fields})
 
@@ -85,22 +85,22 @@ def test_metadata_depth_is_limited():
         Document("a", "b", metadata=nested(64))
 
 
-def test_nul_is_text():
+def test_a_text_may_contain_nul():
     assert Document("a", "x\0y", "t\0").full_text == "t\0 x\0y"
 
 
-def test_full_text_joins_what_is_there():
+def test_full_text_joins_title_and_text():
     assert Document("a", "text", "title").full_text == "title text"
     assert Document("a", "text").full_text == "text"
     assert Document("a", "", "title").full_text == "title"
     assert Document("a", "").full_text == ""
 
 
-def test_source_is_no_part_of_a_document():
-    here, there = Document("a", "b", source="x.jsonl:1"), Document("a", "b", source="y.jsonl:2")
-    assert here == there
-    assert hash(here) == hash(there)
-    assert "jsonl" not in repr(here)
+def test_the_source_does_not_affect_equality():
+    first, second = Document("a", "b", source="x.jsonl:1"), Document("a", "b", source="y.jsonl:2")
+    assert first == second
+    assert hash(first) == hash(second)
+    assert "jsonl" not in repr(first)
 
 
 def test_a_document_keeps_its_own_metadata():
@@ -111,12 +111,12 @@ def test_a_document_keeps_its_own_metadata():
 
 
 def test_content_hash_never_changes():
-    """Indexes store it: another value here would make every document look changed."""
+    """Indexes store the hash. With another value, every stored document would count as changed."""
     document = Document("a", "text", "title", {"b": [1, 2.5, None], "a": "é"})
     assert document.content_hash.hex() == "97d970cc90a71b85eddeb88e9fd1eb1d"
 
 
-def test_content_hash_covers_the_content_alone():
+def test_content_hash_covers_only_the_content():
     base = Document("a", "text", "title", {"k": 1})
     assert Document("b", "text", "title", {"k": 1}, "elsewhere").content_hash == base.content_hash
     others = [

@@ -1,4 +1,4 @@
-"""Names of fields: case, the record of a mapping, and rows without ids."""
+"""Field names in any case, the JSON form of `Fields`, and rows without ids."""
 
 import json
 
@@ -39,11 +39,11 @@ def write(path, *rows):
         ),
     ],
 )
-def test_names_match_in_any_case_and_the_exact_one_first(tmp_path, row, fields, expected):
+def test_names_match_in_any_case_and_exact_matches_win(tmp_path, row, fields, expected):
     assert list(read_documents(write(tmp_path / "x.jsonl", row), fields=fields)) == [expected]
 
 
-def test_a_csv_with_capitals(tmp_path):
+def test_a_csv_header_may_have_capitals(tmp_path):
     (tmp_path / "x.csv").write_text("ID,Text\n7,words\n")
     assert list(read_documents(tmp_path / "x.csv")) == [Document("7", "words")]
 
@@ -51,7 +51,7 @@ def test_a_csv_with_capitals(tmp_path):
 @pytest.mark.parametrize(
     "row", [{"ID": "a", "Id": "b", "text": "t"}, {"id": "a", "TEXT": "t", "Text": "u"}]
 )
-def test_two_names_that_differ_in_case_alone_are_refused(tmp_path, row):
+def test_two_names_that_differ_only_in_case_are_refused(tmp_path, row):
     with pytest.raises(
         RowError, match=r"fields '\w+' and '\w+' both match '\w+': rename one, or name the one"
     ):
@@ -68,7 +68,7 @@ def test_two_names_that_differ_in_case_alone_are_refused(tmp_path, row):
         Fields(text="é", modified=True),
     ],
 )
-def test_fields_can_be_recorded(fields):
+def test_fields_round_trip_as_json(fields):
     settings = fields.to_dict()
     assert Fields.from_dict(json.loads(json.dumps(settings))) == fields
     assert None not in settings.values()
@@ -87,7 +87,7 @@ def test_defaults_are_not_recorded():
         ({"modified": "yes"}, "modified of fields must be true or false, got 'yes'"),
     ],
 )
-def test_a_record_that_is_wrong_is_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(DataError, match=message):
         Fields.from_dict(settings)
 
@@ -109,7 +109,7 @@ def test_rows_without_ids_get_the_hash_of_their_content(tmp_path):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 40])
-def test_a_row_that_lacks_its_id_where_another_has_one_is_refused(tmp_path, place):
+def test_a_row_without_an_id_is_refused_if_another_has_one(tmp_path, place):
     rows = [{"text": f"t{number}"} for number in range(41)]
     rows[place]["Id"] = "here"
     bad, notes = [], []
@@ -124,27 +124,27 @@ def test_a_row_that_lacks_its_id_where_another_has_one_is_refused(tmp_path, plac
     assert notes == []
 
 
-def test_a_null_id_is_no_missing_field(tmp_path):
-    with pytest.raises(RowError, match="field 'id' is null"):
+def test_a_null_id_is_not_a_missing_field(tmp_path):
+    with pytest.raises(RowError, match="field 'id' must not be null"):
         list(read_documents(write(tmp_path / "x.jsonl", {"id": None, "text": "a"})))
 
 
-def test_an_id_that_is_named_must_be_there(tmp_path):
+def test_a_named_id_field_must_exist(tmp_path):
     with pytest.raises(RowError, match="missing field 'key'"):
         list(
             read_documents(write(tmp_path / "x.jsonl", {"text": "a"}), fields=Fields(doc_id="key"))
         )
 
 
-def test_few_rows_are_held_while_an_id_is_looked_for(tmp_path):
-    """A source of a hundred rows without ids is settled by the first 64; a later id is kept."""
+def test_only_the_first_rows_are_searched_for_an_id(tmp_path):
+    """The first 64 rows decide that a source has no ids; a later id is still used."""
     rows = [*({"text": f"t{number}"} for number in range(100)), {"id": "late", "text": "t"}]
     documents = list(read_documents(write(tmp_path / "x.jsonl", *rows)))
     assert len(documents) == 101
     assert documents[100].doc_id == "late"
 
 
-def test_rows_before_damage_are_given_first(tmp_path):
+def test_rows_before_damage_are_yielded_first(tmp_path):
     (tmp_path / "x.json").write_text('[{"text": "a"}, {"text": "b"}, {"text": ')
     documents = read_documents(tmp_path / "x.json")
     assert [next(documents).text, next(documents).text] == ["a", "b"]

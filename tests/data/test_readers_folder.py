@@ -19,7 +19,7 @@ def read_all(folder):
     return documents, bad
 
 
-def test_reads_text_and_markdown_in_order(tmp_path):
+def test_text_and_markdown_are_read_in_order_of_paths(tmp_path):
     names = ["b.txt", "a/z.md", "a-b.txt", "a/b/c.markdown", "a.txt", "B.TXT", "é.md"]
     skipped = ["x.png", ".hidden.txt", ".git/x.txt", "txt", "x.txt.bak"]
     fill(tmp_path, dict.fromkeys([*names, *skipped], "text"))
@@ -51,7 +51,7 @@ def test_reads_text_and_markdown_in_order(tmp_path):
         ("", "page"),
     ],
 )
-def test_titles_of_markdown(tmp_path, markdown, title):
+def test_the_first_heading_of_markdown_is_its_title(tmp_path, markdown, title):
     fill(tmp_path, {"page.md": markdown})
     (document,) = read_documents(tmp_path)
     assert document == Document(
@@ -64,7 +64,7 @@ def test_a_text_file_has_no_headings(tmp_path):
     assert [document.title for document in read_documents(tmp_path)] == ["v1.2"]
 
 
-def test_bad_files_are_named_and_the_good_ones_kept(tmp_path):
+def test_invalid_files_are_named_and_valid_ones_kept(tmp_path):
     fill(
         tmp_path,
         {"a.txt": "good", "b.txt": b"a\0b", "c.md": b"ab\xff", "z/" + "n" * 240 + ".txt": "good"},
@@ -79,16 +79,16 @@ def test_bad_files_are_named_and_the_good_ones_kept(tmp_path):
     assert list(reasons) == ["b.txt", "c.md", "long.txt", "e.txt", "f.txt"]
     assert "binary file" in reasons["b.txt"]
     assert "invalid UTF-8 at byte offset 2 (0xff)" in reasons["c.md"]
-    assert "the limit is 512" in reasons["long.txt"]
+    assert "at most 512 bytes" in reasons["long.txt"]
     assert "cannot be read" in reasons["e.txt"]
-    assert "no regular file" in reasons["f.txt"]
+    assert "not a regular file" in reasons["f.txt"]
     relative = {Path(row.place).relative_to(tmp_path).as_posix() for row in bad}
     assert {row.doc_id for row in bad} == relative, "the id of an unreadable file is its path"
     with pytest.raises(RowError, match=r"b\.txt \(id 'b\.txt'\): a binary file"):
         list(read_documents(tmp_path))
 
 
-def test_a_name_that_is_not_utf8(tmp_path):
+def test_a_file_name_that_is_not_utf8_is_refused(tmp_path):
     fill(tmp_path, {"a.txt": "good"})
     (tmp_path / os.fsdecode(b"b\xff.txt")).write_text("bad name")
     documents, bad = read_all(tmp_path)
@@ -97,8 +97,8 @@ def test_a_name_that_is_not_utf8(tmp_path):
     str(bad[0]).encode()
 
 
-def test_unreadable_files_and_folders(tmp_path, monkeypatch):
-    """Root may read anything, so the refusal is played."""
+def test_unreadable_files_and_folders_are_named(tmp_path, monkeypatch):
+    """Root may read all files, so the error is simulated."""
     fill(tmp_path, {"a.txt": "good", "b.txt": "locked", "c/d.txt": "locked"})
     scandir, read_bytes = os.scandir, Path.read_bytes
 
@@ -130,7 +130,7 @@ def test_links_to_folders_are_not_followed(tmp_path):
     ]
 
 
-def test_a_folder_without_texts(tmp_path):
+def test_a_folder_without_text_files_is_refused(tmp_path):
     (tmp_path / "x.png").write_text("x")
     match = (
         r"is empty: it needs \*\.txt, \*\.md, .* files, or corpus\.jsonl; skipped 1 file: 1 \.png"
@@ -158,11 +158,12 @@ def test_skipped_files_are_counted_by_suffix(tmp_path):
     fill(tmp_path, {f"x.k{number}": "x" for number in range(9)})
     list(read_documents(tmp_path, on_note=notes.append))
     assert notes[1].endswith(
-        "skipped 14 files: 2 .png, 1 without a suffix, 1 .csv, 1 .k0, 1 .k1, 1 .k2, 1 .k3, 1 .k4, 5 of other kinds"
+        "skipped 14 files: 2 .png, 1 without a suffix, 1 .csv, 1 .k0, 1 .k1, 1 .k2, 1 .k3, 1 .k4, "
+        "5 of other kinds"
     )
 
 
-def test_nothing_is_noted_of_a_folder_without_other_files(tmp_path):
+def test_a_folder_without_other_files_has_no_note(tmp_path):
     fill(tmp_path, {"a.txt": "x"})
     notes = []
     list(read_documents(tmp_path, on_note=notes.append))
@@ -170,8 +171,8 @@ def test_nothing_is_noted_of_a_folder_without_other_files(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["", "a.txt"])
-def test_fields_are_not_ignored(tmp_path, source):
-    """A wrong name is one error, not one a file."""
+def test_named_fields_are_not_ignored(tmp_path, source):
+    """A wrong name raises one error, not one per file."""
     fill(tmp_path, {"a.txt": "x", "b.txt": "x"})
     match = r"missing field 'body' \(the header has: doc_id, text, title\)"
     with pytest.raises(SourceError, match=match):
@@ -182,7 +183,7 @@ def test_fields_are_not_ignored(tmp_path, source):
         )
 
 
-def test_a_touched_file_is_unchanged_unless_its_time_is_asked_for(tmp_path):
+def test_a_touched_file_is_unchanged_unless_its_time_is_metadata(tmp_path):
     fill(tmp_path, {"a.txt": "x"})
 
     def read(moment, **options):
@@ -201,14 +202,14 @@ def test_a_touched_file_is_unchanged_unless_its_time_is_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.md", "a.markdown", "a.txt", "a.rst", "a.html", "a.HTM"])
-def test_a_file_is_a_source_of_one_document(tmp_path, name):
+def test_a_file_is_read_as_one_document(tmp_path, name):
     fill(tmp_path, {f"docs/{name}": "plain words"})
     (document,) = read_documents(tmp_path / "docs" / name)
     assert document == Document(name, "plain words", "a", {"path": name})
     assert list(read_documents(tmp_path / "docs")) == [document]
 
 
-def test_a_bad_file_alone_knows_its_id(tmp_path):
+def test_the_error_of_a_file_has_its_id(tmp_path):
     fill(tmp_path, {"a.md": b"\xff"})
     with pytest.raises(RowError) as caught:
         list(read_documents(tmp_path / "a.md"))

@@ -1,4 +1,4 @@
-"""What is particular to JSON lines, CSV and TSV."""
+"""Reading JSON lines, CSV and TSV."""
 
 import csv
 import io
@@ -25,28 +25,28 @@ def read_all(path):
     [
         (b'{"id": "a", "text" "b"}', "2: invalid JSON at column 20: Expecting ':' delimiter"),
         (b'{"id": "a"', "2: invalid JSON at column "),
-        (b"[1, 2]", "2: JSON that is no object but of type list"),
-        (b"null", "2: JSON that is no object but of type NoneType"),
-        (b'"text"', "2: JSON that is no object but of type str"),
+        (b"[1, 2]", "2: a line must be an object, got list"),
+        (b"null", "2: a line must be an object, got NoneType"),
+        (b'"text"', "2: a line must be an object, got str"),
         (b'{"id": "a", "text": "\xff"}', "2: invalid UTF-8 at byte offset 21 of the line (0xff)"),
         (b'{"id": "a", "text": "\xed\xa0\x80"}', "2: invalid UTF-8 at byte offset 21"),
         (
             b'{"id": "a", "text": "b\0c"}',
-            "2: a raw NUL byte at byte offset 22 of the line: JSON wants it",
+            "2: a raw NUL byte at byte offset 22 of the line: write it as",
         ),
         (b"\0\0\0", "2: a raw NUL byte at byte offset 0"),
         (b'{"id": "a", "text": "b\tc"}', "2: invalid JSON at column 23: Invalid control character"),
-        (b"[" * 100_000, "2: JSON nested too deeply"),
+        (b"[" * 100_000, "2: JSON is nested too deeply"),
         (
             b'{"id": "a", "text": "t", "x": ' + b"[" * 200 + b"]" * 200 + b"}",
             "2 (id 'a'): metadata is nested deeper",
         ),
-        (b'{"id": "a", "text": "t", "x": ' + b"1" * 5000 + b"}", "2: JSON that cannot be read"),
+        (b'{"id": "a", "text": "t", "x": ' + b"1" * 5000 + b"}", "2: JSON cannot be read"),
         (b'{"id": "a", "text": "t", "x": 1e999}', "2 (id 'a'): metadata['x'] is inf"),
         (b'{"id": "a", "text": "\\ud800"}', "2 (id 'a'): text has a lone surrogate"),
     ],
 )
-def test_bad_json_lines(tmp_path, line, message):
+def test_invalid_json_lines_are_named(tmp_path, line, message):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"\n".join([GOOD, line, GOOD]))
     documents, bad = read_all(path)
@@ -56,7 +56,7 @@ def test_bad_json_lines(tmp_path, line, message):
     assert len(bad[0]) < 300
 
 
-def test_json_lines_that_are_fine(tmp_path):
+def test_unusual_but_valid_json_lines_are_read(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_bytes(
         b"\xef\xbb\xbf"
@@ -78,7 +78,7 @@ def test_unicode_line_separators_do_not_end_a_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.tsv"])
-def test_a_row_of_ten_megabytes(tmp_path, name):
+def test_a_row_of_ten_megabytes_is_read(tmp_path, name):
     text = "word " * 2_100_000
     rows = {
         "x.jsonl": json.dumps({"id": "a", "text": text}),
@@ -91,7 +91,7 @@ def test_a_row_of_ten_megabytes(tmp_path, name):
     assert csv.field_size_limit() == limit
 
 
-def test_the_csv_limit_of_others_is_left_alone_while_reading(tmp_path):
+def test_the_field_limit_of_the_csv_module_is_restored(tmp_path):
     (tmp_path / "x.csv").write_text("id,text\na,b\nc,d\n")
     limit = csv.field_size_limit()
     documents = read_documents(tmp_path / "x.csv")
@@ -100,7 +100,7 @@ def test_the_csv_limit_of_others_is_left_alone_while_reading(tmp_path):
     documents.close()
 
 
-def test_csv(tmp_path):
+def test_csv_is_read(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes('\ufeff"id",text,year\r\n1,"a ""b"",\r\nc",2020\r\n\r\n2,é\0,\r\n'.encode())
     documents = list(read_documents(path))
@@ -111,7 +111,7 @@ def test_csv(tmp_path):
     assert [document.source.rsplit(":")[-1] for document in documents] == ["2", "5"]
 
 
-def test_bad_csv_rows_are_placed_where_they_start(tmp_path):
+def test_invalid_csv_rows_are_named_by_their_first_line(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(
         b"id,text\n"  # 1
@@ -128,11 +128,11 @@ def test_bad_csv_rows_are_placed_where_they_start(tmp_path):
     assert documents == [Document("b", "one\ntwo"), Document("f", "good")]
     assert [document.source.rsplit(":")[-1] for document in documents] == ["3", "10"]
     expected = [
-        "2: 3 columns where the header has 2",
-        "5: 1 columns where the header has 2",
+        "2: a row must have 2 columns as its header, got 3",
+        "5: a row must have 2 columns as its header, got 1",
         "6: line 7: invalid UTF-8 at byte offset 0 of the line (0xff)",
         "8: invalid CSV: ',' expected after '\"'",
-        "9: id is ''",
+        "9: id must be a non-empty string, got ''",
         "11: invalid CSV: unexpected end of data",
     ]
     assert len(bad) == len(expected)
@@ -140,16 +140,16 @@ def test_bad_csv_rows_are_placed_where_they_start(tmp_path):
         assert row.startswith(start)
 
 
-def test_tsv_takes_quotes_as_they_are(tmp_path):
+def test_quotes_are_ordinary_characters_in_tsv(tmp_path):
     (tmp_path / "x.tsv").write_bytes(b'id\ttext\r\n1\t"a\r\n2\tsay "b"\n3\n\n4\t\xff\n')
     documents, bad = read_all(tmp_path / "x.tsv")
     assert documents == [Document("1", '"a'), Document("2", 'say "b"')]
-    assert bad[0] == "4: 1 columns where the header has 2"
+    assert bad[0] == "4: a row must have 2 columns as its header, got 1"
     assert bad[1].startswith("6: invalid UTF-8 at byte offset 2")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
-def test_headers_that_cannot_be_used(tmp_path, name):
+def test_invalid_headers_are_refused(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"id,text,id\na,b,c\n".replace(b",", b"\t" if name == "x.tsv" else b","))
     with pytest.raises(SourceError, match="the column 'id' twice"):
@@ -166,7 +166,7 @@ def test_headers_that_cannot_be_used(tmp_path, name):
         max_size=4,
     )
 )
-def test_any_csv_that_the_csv_module_writes_is_read(tmp_path_factory, rows):
+def test_output_of_the_csv_module_is_read(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     buffer = io.StringIO(newline="")
     table = [["id", "text", "extra"], *([str(number), *row[1:]] for number, row in enumerate(rows))]

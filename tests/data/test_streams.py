@@ -8,7 +8,7 @@ from lexpand.errors import SourceError, StorageError
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.txt.gz", "x.txt.zst"])
-def test_what_is_written_is_read(tmp_path, name):
+def test_written_lines_are_read_back(tmp_path, name):
     streams.write_lines(tmp_path / name, ["a", "é", ""])
     assert list(streams.read_lines(tmp_path / name)) == [
         (1, b"a\n"),
@@ -25,17 +25,17 @@ def test_equal_lines_give_equal_gzip_files(tmp_path):
     assert gzip.decompress((tmp_path / "a.gz").read_bytes()) == b"x\n"
 
 
-def test_a_byte_order_mark_is_dropped_at_the_start_alone(tmp_path):
+def test_a_byte_order_mark_is_dropped_only_at_the_start(tmp_path):
     (tmp_path / "x").write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb")
     assert [line for _, line in streams.read_lines(tmp_path / "x")] == [b"a\n", b"\xef\xbb\xbfb"]
 
 
-def test_a_line_without_end_does_not_fill_the_memory(tmp_path, monkeypatch):
+def test_an_endless_line_does_not_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "LONGEST_LINE", 10)
     (tmp_path / "x").write_bytes(b"123456789\n12345678901\n")
     lines = streams.read_lines(tmp_path / "x")
     assert next(lines) == (1, b"123456789\n")
-    with pytest.raises(SourceError, match=r"x:2: a line of more than 10 bytes"):
+    with pytest.raises(SourceError, match=r"x:2: a line must have at most 10 bytes, got more"):
         next(lines)
 
 
@@ -59,7 +59,7 @@ def test_a_write_through_a_link_keeps_the_link(tmp_path):
     assert (tmp_path / "target").read_text() == "new\n"
 
 
-def test_files_get_the_usual_rights(tmp_path):
+def test_files_get_the_usual_permissions(tmp_path):
     (tmp_path / "usual").write_text("")
     streams.write_lines(tmp_path / "ours", [])
     rights = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "ours")]

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 
-def test_importing_brings_nothing_heavy():
+def test_the_import_loads_no_heavy_package():
     code = "import lexpand.data, sys; print(*sys.modules)"
     loaded = set(
         subprocess.run(

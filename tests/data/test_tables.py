@@ -1,4 +1,4 @@
-"""Tables as text: delimiters, headers, and cells of declared columns."""
+"""Text tables: delimiters, headers, and cells of declared columns."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ def write(path, content):
     return path
 
 
-def read_noting(path, **options):
+def read_with_notes(path, **options):
     notes = []
     return list(read_documents(path, on_note=notes.append, **options)), notes
 
@@ -28,13 +28,13 @@ def test_the_delimiter_of_csv_is_recognized_and_noted(tmp_path, delimiter, shown
         delimiter.join(["1", f'"a, b{delimiter} c"', "2020"]),
     )
     path = write(tmp_path / "x.csv", f"{header}\n{row}\n")
-    documents, notes = read_noting(path)
+    documents, notes = read_with_notes(path)
     assert documents == [Document("1", f"a, b{delimiter} c", metadata={"year": "2020"})]
     assert notes == [f"{path}: the delimiter is {shown}"]
 
 
 def test_a_comma_is_not_noted(tmp_path):
-    assert read_noting(write(tmp_path / "x.csv", "id,text\n1,a;b;c\n")) == (
+    assert read_with_notes(write(tmp_path / "x.csv", "id,text\n1,a;b;c\n")) == (
         [Document("1", "a;b;c")],
         [],
     )
@@ -64,7 +64,7 @@ def test_the_header_decides_the_delimiter(header, fields, delimiter):
     assert find_delimiter(header, Reading(fields)) == delimiter
 
 
-def test_a_declared_column_is_a_known_name():
+def test_declared_columns_help_to_find_the_delimiter():
     from lexpand.data.readers.delimited import find_delimiter
     from lexpand.data.readers.reading import Reading
 
@@ -80,9 +80,9 @@ def test_spaces_around_the_names_of_columns_are_dropped(tmp_path):
         assert list(read_documents(path)) == [Document("a", " b", metadata={"year": "2020"})]
 
 
-def test_places_hold_behind_blank_lines_and_a_mark(tmp_path):
+def test_places_count_blank_lines(tmp_path):
     path = write(tmp_path / "x.csv", b'\xef\xbb\xbf\r\n\r\n"id";"te""xt";text\r\n1;a;b\r\n')
-    (document,), _ = read_noting(path)
+    (document,), _ = read_with_notes(path)
     assert document == Document("1", "b", metadata={'te"xt': "a"})
     assert document.source == f"{path}:4"
 
@@ -95,7 +95,7 @@ def test_places_hold_behind_blank_lines_and_a_mark(tmp_path):
         max_size=3,
     ),
 )
-def test_any_delimiter_that_the_csv_module_writes_is_read(tmp_path_factory, delimiter, rows):
+def test_output_of_the_csv_module_is_read_with_any_delimiter(tmp_path_factory, delimiter, rows):
     path = tmp_path_factory.mktemp("csv") / "x.csv"
     buffer = io.StringIO(newline="")
     csv.writer(buffer, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(
@@ -131,7 +131,7 @@ def test_any_delimiter_that_the_csv_module_writes_is_read(tmp_path_factory, deli
         ("x.csv", "ID,Id,text\n1,a,b\n", {}, "fields 'ID' and 'Id' both match 'id'"),
     ],
 )
-def test_a_wrong_header_is_one_error(tmp_path, name, content, options, message):
+def test_an_invalid_header_raises_one_error(tmp_path, name, content, options, message):
     bad = []
     with pytest.raises(SourceError) as caught:
         list(read_documents(write(tmp_path / name, content), on_bad_row=bad.append, **options))
@@ -139,7 +139,7 @@ def test_a_wrong_header_is_one_error(tmp_path, name, content, options, message):
     assert bad == []
 
 
-def test_a_wrong_schema_of_parquet_is_one_error(tmp_path):
+def test_an_invalid_parquet_schema_raises_one_error(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -188,7 +188,7 @@ def test_cells_of_declared_columns_are_parsed(tmp_path, name):
         ("keyword", "007", "007"),
     ],
 )
-def test_spellings(tmp_path, type_name, cell, value):
+def test_cells_are_parsed_as_their_type(tmp_path, type_name, cell, value):
     path = write(tmp_path / "x.csv", f"id,text,c\n1,a,{cell}\n")
     (document,) = read_documents(path, columns={"c": type_name})
     assert document.metadata == {"c": value}
@@ -224,9 +224,9 @@ def test_a_cell_that_cannot_be_parsed_is_named_with_its_row(tmp_path, type_name,
 def test_declared_columns_do_not_change_ids_and_texts(tmp_path):
     path = write(tmp_path / "x.csv", "id,text\n007,08\n")
     columns = {"id": "integer", "text": "number", "title": "integer"}
-    documents, notes = read_noting(path, columns=columns)
+    documents, notes = read_with_notes(path, columns=columns)
     assert documents == [Document("007", "08")]
-    assert notes == [f"{path} has no column 'title', which is declared; it has id, text"]
+    assert notes == [f"{path} has no declared column 'title'; it has id, text"]
 
 
 def test_an_unknown_type_is_refused_at_once(tmp_path):
@@ -237,7 +237,7 @@ def test_an_unknown_type_is_refused_at_once(tmp_path):
         read_documents(path, columns={"day": "date"})
 
 
-def test_types_may_be_the_names_of_the_index(tmp_path):
+def test_types_may_be_column_types_of_the_index(tmp_path):
     from lexpand.index.columns.types import ColumnType
 
     path = write(tmp_path / "x.csv", "id,text,n\n1,a,3\n")
@@ -247,9 +247,9 @@ def test_types_may_be_the_names_of_the_index(tmp_path):
         read_documents(path, columns={"n": column_type})
 
 
-def test_a_table_without_ids_gets_hashes(tmp_path):
+def test_ids_of_a_table_without_ids_are_hashes(tmp_path):
     path = write(tmp_path / "x.csv", "text,year\na,1\na,1\na,2\n")
-    documents, notes = read_noting(path)
+    documents, notes = read_with_notes(path)
     assert [document.doc_id for document in documents] == [
         document.content_hash.hex() for document in documents
     ]
@@ -260,5 +260,5 @@ def test_a_table_without_ids_gets_hashes(tmp_path):
 
 
 def test_an_empty_id_in_a_table_with_ids_is_refused(tmp_path):
-    with pytest.raises(RowError, match="ID is ''"):
+    with pytest.raises(RowError, match="ID must be a non-empty string, got ''"):
         list(read_documents(write(tmp_path / "x.csv", "text,ID\na,\n")))

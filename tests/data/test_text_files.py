@@ -1,4 +1,4 @@
-"""What is particular to Markdown with front matter, HTML and reStructuredText."""
+"""Reading Markdown with front matter, HTML and reStructuredText."""
 
 import time
 
@@ -13,9 +13,10 @@ from lexpand.data.readers.markdown import parse_markdown
 from lexpand.data.readers.rst import rst_title
 
 
-def test_front_matter_leaves_the_text_and_becomes_metadata(tmp_path):
+def test_front_matter_becomes_metadata(tmp_path):
     (tmp_path / "page.md").write_text(
-        "---\ntitle: \"Reset: a login\"\ntags: [login, 'two words', 7]\ndate: 2024-05-01\ndraft: false\n"
+        "---\ntitle: \"Reset: a login\"\ntags: [login, 'two words', 7]\n"
+        "date: 2024-05-01\ndraft: false\n"
         "weight: 3\nauthors:\n  - Ada\n  - Grace # the admiral\n---\n\n# Heading\n\ntext\n"
     )
     (document,) = read_documents(tmp_path)
@@ -66,7 +67,7 @@ def test_front_matter_leaves_the_text_and_becomes_metadata(tmp_path):
         ("b: 1\nfront_matter: x\n!odd", {"b": 1, "front_matter": "x\n!odd"}),
     ],
 )
-def test_values_of_front_matter(line, expected):
+def test_values_of_front_matter_are_parsed(line, expected):
     assert split_front_matter(f"---\n{line}\n---\ntext") == (expected, "text")
     assert split_front_matter(f"---\n{line}\n...\ntext") == (expected, "text")
     windows = f"---\n{line}\n---\ntext".replace("\n", "\r\n")
@@ -86,7 +87,7 @@ def test_values_of_front_matter(line, expected):
         " ---\na: 1\n---",
     ],
 )
-def test_what_is_no_front_matter_stays_in_the_text(text):
+def test_a_text_without_front_matter_is_unchanged(text):
     assert split_front_matter(text) == ({}, text)
 
 
@@ -108,7 +109,7 @@ def test_no_word_of_front_matter_is_lost(lines):
 @pytest.mark.parametrize(
     "line", ["a" + " " * 200_000 + "b", "a: [" + " " * 200_000 + "{", "a: [" + "x " * 100_000 + "{"]
 )
-def test_front_matter_takes_no_square_of_time(line):
+def test_front_matter_is_parsed_in_linear_time(line):
     start = time.perf_counter()
     split_front_matter(f"---\nkey: 1\n{line}\n---\n")
     assert time.perf_counter() - start < 2
@@ -125,11 +126,11 @@ def test_front_matter_takes_no_square_of_time(line):
         ("---\ntags: x\n---\n", ""),
     ],
 )
-def test_the_title_of_front_matter_comes_before_the_heading(markdown, title):
+def test_the_title_of_front_matter_precedes_the_heading(markdown, title):
     assert parse_markdown(markdown)[0] == title
 
 
-def test_front_matter_does_not_hide_the_id_or_the_text(tmp_path):
+def test_front_matter_does_not_replace_the_id_or_the_text(tmp_path):
     (tmp_path / "a.md").write_text(
         "---\nid: intro\ndoc_id: x\ntext: y\npath: /docs/intro\n---\nreal text"
     )
@@ -149,7 +150,8 @@ def test_front_matter_does_not_hide_the_id_or_the_text(tmp_path):
         ("<title>first</title><svg><title>icon</title></svg>x", "first", "x"),
         ("<title>one</title><p>x</p><title>two</title>", "one", "x"),
         (
-            "<head><meta charset='utf-8'><style>p {}</style><script>if (a < b) '<p>'</script></head>x",
+            "<head><meta charset='utf-8'><style>p {}</style>"
+            "<script>if (a < b) '<p>'</script></head>x",
             "",
             "x",
         ),
@@ -170,11 +172,11 @@ def test_front_matter_does_not_hide_the_id_or_the_text(tmp_path):
         ("", "", ""),
     ],
 )
-def test_html(html, title, text):
+def test_the_visible_text_of_html_is_extracted(html, title, text):
     assert parse_html(html) == (title, text)
 
 
-def test_html_files_in_a_folder(tmp_path):
+def test_html_files_in_a_folder_are_read(tmp_path):
     (tmp_path / "a.html").write_text("<title>Reset a login</title><p>words</p>")
     (tmp_path / "b.htm").write_text("<p>words</p>")
     documents = list(read_documents(tmp_path))
@@ -207,7 +209,7 @@ def test_html_never_fails(html):
         ("", ""),
     ],
 )
-def test_titles_of_restructured_text(tmp_path, text, title):
+def test_the_first_section_title_of_rst_is_its_title(tmp_path, text, title):
     assert rst_title(text) == title
     (tmp_path / "page.rst").write_text(text)
     assert list(read_documents(tmp_path)) == [

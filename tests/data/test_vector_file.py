@@ -28,7 +28,7 @@ def members(path):
         st.dictionaries(st.integers(0, 99), st.floats(0, 100, width=32), max_size=5), max_size=5
     )
 )
-def test_round_trip(tmp_path_factory, rows):
+def test_vectors_round_trip(tmp_path_factory, rows):
     made = SparseVectors.from_rows(rows, 100)
     path = tmp_path_factory.mktemp("round") / "any name"
     made.save(path)
@@ -37,18 +37,18 @@ def test_round_trip(tmp_path_factory, rows):
     assert not loaded.terms.flags.writeable
 
 
-def test_numpy_alone_can_read_it(saved):
+def test_numpy_can_read_the_file(saved):
     assert members(saved)["terms"].tolist() == [1, 4, 0]
     assert [entry.name for entry in saved.parent.iterdir()] == ["vectors.npz"]
 
 
-def test_equal_vectors_give_equal_arrays_and_a_version(saved):
+def test_a_file_has_a_format_and_a_version(saved):
     assert str(members(saved)["format"]) == "lexpand.sparse-vectors"
     assert int(members(saved)["version"]) == 1
 
 
-def test_any_changed_byte_is_noticed(saved):
-    """Some bytes of a zip file mean nothing, its times among them: then what is loaded must be equal."""
+def test_any_changed_byte_is_detected(saved):
+    """Some bytes of a zip file, such as times, have no effect; then the vectors must be equal."""
     good = saved.read_bytes()
     refused = 0
     for place in range(len(good)):
@@ -61,22 +61,22 @@ def test_any_changed_byte_is_noticed(saved):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 500, -1])
-def test_a_truncated_file(saved, kept):
+def test_a_truncated_file_is_refused(saved, kept):
     saved.write_bytes(saved.read_bytes()[:kept])
     with pytest.raises(SourceError, match="cut short"):
         SparseVectors.load(saved)
 
 
-def test_what_is_no_such_file(tmp_path):
+def test_other_files_are_refused(tmp_path):
     with pytest.raises(SourceError, match="No such file"):
         SparseVectors.load(tmp_path / "gone.npz")
     with pytest.raises(SourceError, match="Is a directory"):
         SparseVectors.load(tmp_path)
     (tmp_path / "x").write_text("hello")
-    with pytest.raises(SourceError, match="is no file of sparse vectors"):
+    with pytest.raises(SourceError, match="is not a file of sparse vectors"):
         SparseVectors.load(tmp_path / "x")
     np.savez(tmp_path / "y.npz", terms=np.arange(3))
-    with pytest.raises(SourceError, match="is no file of sparse vectors"):
+    with pytest.raises(SourceError, match="is not a file of sparse vectors"):
         SparseVectors.load(tmp_path / "y.npz")
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_unpickled(tmp_path):
         SparseVectors.load(tmp_path / "x.npz")
 
 
-def test_a_newer_version(saved):
+def test_a_newer_version_is_refused(saved):
     np.savez(saved, **{**members(saved), "version": 2})
     with pytest.raises(SourceError, match="version 2; this Lexpand reads up to 1: upgrade"):
         SparseVectors.load(saved)
@@ -112,7 +112,7 @@ def test_the_checksum_covers_every_array(saved, change):
 @pytest.mark.parametrize(
     "name", ["terms", "weights", "indptr", "vocabulary_size", "sha256", "version"]
 )
-def test_a_missing_array(saved, name):
+def test_a_missing_array_is_refused(saved, name):
     arrays = members(saved)
     del arrays[name]
     np.savez(saved, **arrays)
@@ -120,7 +120,7 @@ def test_a_missing_array(saved, name):
         SparseVectors.load(saved)
 
 
-def test_limits_are_checked_behind_a_right_checksum(saved):
+def test_limits_are_checked_after_a_valid_checksum(saved):
     vector_file.write_arrays(
         saved, np.array([0, 1]), np.array([9], "u4"), np.array([1], "f4"), 5, None
     )
@@ -128,7 +128,7 @@ def test_limits_are_checked_behind_a_right_checksum(saved):
         SparseVectors.load(saved)
 
 
-def test_saving_where_there_is_no_folder(tmp_path):
+def test_saving_to_a_missing_folder_raises(tmp_path):
     with pytest.raises(StorageError, match="cannot write"):
         vectors().save(tmp_path / "gone" / "x.npz")
     (tmp_path / "file").write_text("")

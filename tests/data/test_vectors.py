@@ -22,7 +22,7 @@ def vectors():
     return SparseVectors([0, 2, 2, 3], [1, 4, 0], [0.5, 1.0, 2.0], 5)
 
 
-def test_holds_the_promised_dtypes():
+def test_arrays_have_the_documented_dtypes():
     made = SparseVectors(
         np.array([0, 1], np.int32), np.array([3], np.int16), np.array([1], np.float64), 5
     )
@@ -42,41 +42,41 @@ def test_holds_the_promised_dtypes():
         (([0, 1, 2], [1, -1], [1.0, 1.0], 5), "row 1: term -1"),
         (([0, 1], np.array([2**32 + 3]), [1.0], 5), "term 4294967299"),
         (([0, 1], np.array([2**63 + 3], np.uint64), [1.0], 5), "term 9223372036854775811"),
-        (([0, 1], [1.0], [1.0], 5), "terms has the dtype float64"),
-        (([0, 1], [True], [1.0], 5), "terms has the dtype bool"),
-        (([0, 1], [[1]], [[1.0]], 5), r"terms has the shape \(1, 1\)"),
-        (([0, 0, 2], [1, 1], [1.0, 1.0], 5), "row 1 holds term 1 twice"),
-        (([0, 0, 2], [2, 1], [1.0, 1.0], 5), "row 1 has term 1 behind 2"),
-        (([0, 2], [1, 2], [1.0], 5), "2 terms with 1 weights"),
+        (([0, 1], [1.0], [1.0], 5), "terms must hold integers, got the dtype float64"),
+        (([0, 1], [True], [1.0], 5), "terms must hold integers, got the dtype bool"),
+        (([0, 1], [[1]], [[1.0]], 5), r"terms must have one dimension, got the shape \(1, 1\)"),
+        (([0, 0, 2], [1, 1], [1.0, 1.0], 5), "row 1 has term 1 twice"),
+        (([0, 0, 2], [2, 1], [1.0, 1.0], 5), "row 1 has term 1 after 2"),
+        (([0, 2], [1, 2], [1.0], 5), "got 1 weights for 2 terms"),
         (([0, 0, 1], [1], [np.nan], 5), "row 1: the weight nan"),
         (([0, 0, 1], [1], [np.inf], 5), "row 1: the weight inf is infinite"),
         (([0, 0, 1], [1], [-0.5], 5), "row 1: the weight -0.5"),
         (([0, 1], [1], [1e300], 5), r"the weight 1e\+300 is infinite as a float32"),
         (([0, 1], [1], [1e-300], 5), "the weight 1e-300 is too small"),
-        (([0, 1], [1], ["1"], 5), "weights has the dtype <U1"),
-        (([0, 1], [1], [None], 5), "weights has the dtype object"),
-        (([0, 1], [1], [1j], 5), "weights has the dtype complex128"),
-        (([], [], [], 5), "indptr runs from nothing"),
-        (([1, 1], [1], [1.0], 5), "indptr runs from 1 to 1"),
+        (([0, 1], [1], ["1"], 5), "weights must hold numbers, got the dtype <U1"),
+        (([0, 1], [1], [None], 5), "weights must hold numbers, got the dtype object"),
+        (([0, 1], [1], [1j], 5), "weights must hold numbers, got the dtype complex128"),
+        (([], [], [], 5), "indptr must run from 0 to .*, got nothing"),
+        (([1, 1], [1], [1.0], 5), "indptr must run from 0 to .*, got 1 to 1"),
         (
             ([0, 2], [1], [1.0], 5),
-            "indptr runs from 0 to 2: it must run from 0 to the number of terms, 1",
+            "indptr must run from 0 to the number of terms, 1, got 0 to 2",
         ),
-        (([0, 2, 1, 2], [1, 2], [1.0, 1.0], 5), "row 1: indptr falls from 2 to 1"),
-        (([0.0, 1.0], [1], [1.0], 5), "indptr has the dtype float64"),
-        (([0], [], [], 0), "vocabulary_size is 0"),
-        (([0], [], [], 2**18 + 1), "vocabulary_size is 262145"),
-        (([0], [], [], True), "vocabulary_size is True"),
-        (([0], [], [], 5.0), "vocabulary_size is 5.0"),
+        (([0, 2, 1, 2], [1, 2], [1.0, 1.0], 5), "row 1: indptr must not fall, got 1 after 2"),
+        (([0.0, 1.0], [1], [1.0], 5), "indptr must hold integers, got the dtype float64"),
+        (([0], [], [], 0), "vocabulary_size must be from 1 to 262144, got 0"),
+        (([0], [], [], 2**18 + 1), "vocabulary_size must be from 1 to 262144, got 262145"),
+        (([0], [], [], True), "vocabulary_size must be an integer, got True"),
+        (([0], [], [], 5.0), "vocabulary_size must be an integer, got 5.0"),
     ],
 )
-def test_limits(arguments, message):
+def test_broken_limits_are_named(arguments, message):
     with pytest.raises(VectorError, match=message):
         SparseVectors(*arguments)
 
 
-def test_unsigned_indptr_cannot_fall_unseen():
-    with pytest.raises(VectorError, match="falls"):
+def test_a_falling_unsigned_indptr_is_detected():
+    with pytest.raises(VectorError, match="indptr must not fall"):
         SparseVectors(np.array([0, 2, 1, 2], np.uint64), [1, 2], [1.0, 1.0], 5)
 
 
@@ -84,7 +84,7 @@ def test_a_row_holds_at_most_65536_terms():
     terms = np.arange(2**16 + 1)
     weights = np.ones(len(terms))
     assert SparseVectors([0, 2**16], terms[:-1], weights[:-1], 2**18).nnz == 2**16
-    with pytest.raises(VectorError, match="row 1 has 65537 terms"):
+    with pytest.raises(VectorError, match="row 1 must have at most 65536 terms, got 65537"):
         SparseVectors([0, 0, len(terms)], terms, weights, 2**18)
 
 
@@ -102,7 +102,7 @@ def test_terms_may_fall_from_row_to_row():
     ]
 
 
-def test_is_immutable_and_leaves_the_callers_arrays_alone():
+def test_vectors_are_immutable_and_independent_of_the_arguments():
     indptr, terms, weights = np.array([0, 1]), np.array([3], np.uint32), np.array([1], np.float32)
     made = SparseVectors(indptr, terms, weights, 5)
     terms[0], weights[0] = 4, 9
@@ -162,13 +162,13 @@ def test_from_rows_sorts_terms():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({1.5: 1}, "row 1: a term is no integer"),
-        ({"1": 1}, "row 1: a term is no integer"),
-        ({2**70: 1}, "row 1: a term is no integer of 64 bits"),
+        ({1.5: 1}, "row 1: a term must be a 64-bit integer"),
+        ({"1": 1}, "row 1: a term must be a 64-bit integer"),
+        ({2**70: 1}, "row 1: a term must be a 64-bit integer"),
         ({2**32: 1}, "row 1: term 4294967296"),
         ({-1: 1}, "row 1: term -1"),
-        ({1: "1"}, "row 1: a weight is no number"),
-        ({1: None}, "row 1: a weight is no number"),
+        ({1: "1"}, "row 1: a weight must be a number"),
+        ({1: None}, "row 1: a weight must be a number"),
         ({1: -1}, "row 1: the weight -1"),
         ({1: 1e300}, "row 1: the weight 1e"),
     ],
@@ -212,7 +212,7 @@ def test_from_scipy_sorts_and_refuses_duplicates():
     assert SparseVectors.from_scipy(unsorted).as_dict(0) == {1: 0.5, 4: 1.0}
     twice = ([1.0, 2.0], ([0, 0], [3, 3]))
     for made in (scipy.sparse.coo_array(twice, shape=(1, 5)), csr_with_duplicates()):
-        with pytest.raises(VectorError, match="row 0 holds term 3 twice"):
+        with pytest.raises(VectorError, match="row 0 has term 3 twice"):
             SparseVectors.from_scipy(made)
 
 
@@ -223,25 +223,25 @@ def csr_with_duplicates():
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((2, 2)), [[1]], "csr"])
-def test_from_scipy_refuses_what_is_no_matrix(matrix):
-    with pytest.raises(VectorError, match="no two-dimensional SciPy"):
+def test_from_scipy_refuses_other_objects(matrix):
+    with pytest.raises(VectorError, match="must be a two-dimensional SciPy sparse matrix"):
         SparseVectors.from_scipy(matrix)
 
 
-def test_from_dense_refuses():
+def test_from_dense_refuses_invalid_arrays():
     with pytest.raises(VectorError, match="row 1: the weight nan"):
         SparseVectors.from_dense([[0, 0], [0, np.nan]])
     with pytest.raises(VectorError, match="two dimensions"):
         SparseVectors.from_dense([1.0])
 
 
-def test_to_scipy_gives_a_copy():
+def test_to_scipy_returns_a_copy():
     made = vectors()
     made.to_scipy().data[:] = 0
     assert made == vectors()
 
 
-def test_empty():
+def test_empty_makes_rows_without_terms():
     made = SparseVectors.empty(3, 5)
     assert (len(made), made.nnz) == (3, 0)
     assert made.to_dense().shape == (3, 5)
@@ -257,15 +257,15 @@ def test_concatenate_is_vstack(parts):
     assert made == SparseVectors.from_dense(np.vstack(parts))
 
 
-def test_concatenate_refuses():
+def test_concatenate_refuses_incompatible_parts():
     with pytest.raises(VectorError, match=r"\[5, 6\]"):
         SparseVectors.concatenate([SparseVectors.empty(1, 5), SparseVectors.empty(1, 6)])
-    with pytest.raises(VectorError, match="no terms"):
+    with pytest.raises(VectorError, match="at least one item, got none"):
         SparseVectors.concatenate([])
 
 
 @given(dense_arrays, st.data())
-def test_choosing_rows_is_numpys(dense, data):
+def test_rows_are_selected_as_in_numpy(dense, data):
     made = SparseVectors.from_dense(dense)
     count = len(dense)
     chosen = data.draw(st.slices(count))
@@ -278,7 +278,7 @@ def test_choosing_rows_is_numpys(dense, data):
     assert made[mask] == SparseVectors.from_dense(dense[mask])
 
 
-def test_choosing_wrongly():
+def test_rows_that_do_not_exist_are_refused():
     made = vectors()
     assert len(made[[]]) == 0
     assert made.as_dict(-1) == made.as_dict(2) == {0: 2.0}
@@ -298,21 +298,24 @@ def test_a_slice_shares_its_terms():
     assert np.shares_memory(made[1:].terms, made.terms)
 
 
-def test_the_model_goes_along():
-    mine, other = ModelId("mine", "a" * 64), ModelId("other", "b" * 64)
-    vectors = SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5, mine)
+def test_operations_keep_the_model():
+    model, other = ModelId("model", "a" * 64), ModelId("other", "b" * 64)
+    vectors = SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5, model)
     assert (
-        vectors[1:].model == vectors[[0]].model == pickle.loads(pickle.dumps(vectors)).model == mine
+        vectors[1:].model
+        == vectors[[0]].model
+        == pickle.loads(pickle.dumps(vectors)).model
+        == model
     )
-    assert SparseVectors.concatenate([vectors, vectors]).model == mine
+    assert SparseVectors.concatenate([vectors, vectors]).model == model
     assert vectors != SparseVectors([0, 1, 2], [2, 3], [0.5, 1.0], 5)
-    for model, name in ((other, "other"), (None, "an unknown model")):
+    for another, name in ((other, "other"), (None, "an unknown model")):
         with pytest.raises(VectorError, match=rf"different models: .*{name}"):
-            SparseVectors.concatenate([vectors, SparseVectors([0], [], [], 5, model)])
+            SparseVectors.concatenate([vectors, SparseVectors([0], [], [], 5, another)])
 
 
 @pytest.mark.parametrize(("rows", "name"), [("ab", "str"), ({1: 0.5}, "dict")])
-def test_one_row_is_no_list_of_rows(rows, name):
+def test_one_row_is_not_a_list_of_rows(rows, name):
     with pytest.raises(
         VectorError, match=rf"rows must be a list of mappings, got a {name}; pass \[row\]"
     ):

@@ -1,4 +1,4 @@
-"""Each finding by constructing it; an index that has nothing wrong with it; many passages."""
+"""Each finding of `lint`, an index without findings, and many passages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +38,7 @@ def kinds(findings: list[Finding]) -> dict[str, Finding]:
 def toy(
     path: Path, rows: list[dict[int, float]], texts: list[str] | None = None, commit: int = 1000
 ) -> Index:
-    """An index of these vectors; texts that say nothing to any check, unless they are given."""
+    """Return an index of these vectors; without ``texts``, its texts trigger no check."""
     index = Index.create(path / "toy.index", SPACE)
     texts = texts or [str(i) for i in range(len(rows))]
     for first in range(0, len(rows), commit):
@@ -50,13 +50,13 @@ def toy(
     return index
 
 
-def unlike(count: int) -> list[dict[int, float]]:
-    """Vectors of which no two have a term in common."""
+def disjoint(count: int) -> list[dict[int, float]]:
+    """Return vectors of which no two share a term."""
     return [{2 * i: 1.0, 2 * i + 1: 1.5} for i in range(count)]
 
 
-def test_vectors_that_nothing_is_wrong_with(tmp_path: Path) -> None:
-    with toy(tmp_path, unlike(30)) as index:
+def test_sound_vectors_have_no_finding(tmp_path: Path) -> None:
+    with toy(tmp_path, disjoint(30)) as index:
         (finding,) = lint(index, None)
         assert (finding.kind, finding.severity) == ("unchecked", Severity.NOTE)
 
@@ -66,8 +66,8 @@ def test_an_empty_index_has_no_finding(tmp_path: Path, encoder: Encoder) -> None
         assert lint(index, encoder) == []
 
 
-def test_vectors_without_a_term(tmp_path: Path) -> None:
-    rows = unlike(12)
+def test_empty_vectors_are_an_error(tmp_path: Path) -> None:
+    rows = disjoint(12)
     rows[3] = rows[7] = {}
     with toy(tmp_path, rows, commit=5) as index:
         finding = kinds(lint(index, None))["empty"]
@@ -81,25 +81,25 @@ def test_vectors_without_a_term(tmp_path: Path) -> None:
         assert "empty" not in kinds(lint(index, None))
 
 
-def test_terms_that_too_many_have(tmp_path: Path) -> None:
-    rows = [{**row, 199: 0.5, 198: 0.5} for row in unlike(40)]
+def test_terms_above_the_share_are_hubs(tmp_path: Path) -> None:
+    rows = [{**row, 199: 0.5, 198: 0.5} for row in disjoint(40)]
     for row in rows[:30]:
         del row[198]
     with toy(tmp_path, rows, commit=15) as index:
-        assert "hubs" not in kinds(lint(index, None)), "unless somebody asks for them"
+        assert "hubs" not in kinds(lint(index, None)), "hubs are checked only on request"
         finding = kinds(lint(index, None, hub_share=0.2))["hubs"]
         assert (finding.count, finding.examples) == (2, ("t199 100.0%", "t198 25.0%"))
         assert kinds(lint(index, None, hub_share=0.25))["hubs"].examples == ("t199 100.0%",)
         assert "hubs" not in kinds(lint(index, None, hub_share=1.0))
 
 
-def test_of_few_passages_no_share_is_told(tmp_path: Path) -> None:
-    with toy(tmp_path, [{**row, 199: 0.5} for row in unlike(19)]) as index:
+def test_few_passages_have_no_hubs(tmp_path: Path) -> None:
+    with toy(tmp_path, [{**row, 199: 0.5} for row in disjoint(19)]) as index:
         assert "hubs" not in kinds(lint(index, None, hub_share=0.2))
 
 
-def test_a_scale_far_from_the_others(tmp_path: Path) -> None:
-    rows = unlike(21)
+def test_an_extreme_scale_is_found(tmp_path: Path) -> None:
+    rows = disjoint(21)
     rows[4] = {8: 16.0, 9: 0.01}
     rows[6] = {12: 45.0}
     rows[9] = {18: 14.9}
@@ -108,15 +108,15 @@ def test_a_scale_far_from_the_others(tmp_path: Path) -> None:
         assert (finding.count, finding.examples) == (2, ("d6 30 times", "d4 11 times"))
 
 
-def test_texts_that_are_there_twice(tmp_path: Path) -> None:
+def test_equal_texts_are_duplicates(tmp_path: Path) -> None:
     texts = ["the same", "other", "the  same\n", "third", "the same", "third"]
-    with toy(tmp_path, unlike(6), texts, commit=4) as index:
+    with toy(tmp_path, disjoint(6), texts, commit=4) as index:
         finding = kinds(lint(index, None))["duplicates"]
         assert (finding.count, finding.examples) == (3, ("d0 = d2 = d4", "d3 = d5"))
 
 
-def test_vectors_that_are_nearly_the_same(tmp_path: Path) -> None:
-    rows = unlike(12)
+def test_nearly_equal_vectors_are_near_duplicates(tmp_path: Path) -> None:
+    rows = disjoint(12)
     rows[5] = {4: 1.0, 5: 1.6}  # cosine 0.9995 with d2
     rows[6] = {0: 1.0, 1: 0.7}  # cosine 0.93 with d0
     with toy(tmp_path, rows, commit=4) as index:
@@ -125,8 +125,8 @@ def test_vectors_that_are_nearly_the_same(tmp_path: Path) -> None:
         assert "near-duplicates" not in kinds(lint(index, None, sample=0))
 
 
-def test_copies_are_not_said_twice(tmp_path: Path) -> None:
-    rows = unlike(6)
+def test_duplicates_are_not_reported_as_near_duplicates(tmp_path: Path) -> None:
+    rows = disjoint(6)
     rows[5] = rows[0]
     with toy(tmp_path, rows, ["same", "1", "2", "3", "4", "same"]) as index:
         found = kinds(lint(index, None))
@@ -138,7 +138,10 @@ def texts() -> list[Document]:
     english = (
         "This is the page that we have for you, and it is of use to those who are in the office"
     )
-    german = "Das ist die Seite, die wir für dich haben, und sie ist nicht ohne Nutzen für die, die im Haus sind"
+    german = (
+        "Das ist die Seite, die wir für dich haben, und sie ist nicht ohne Nutzen für die, "
+        "die im Haus sind"
+    )
     russian = "Это страница, которую мы сделали для вас"
     return [
         *(Document(f"e{i}", f"{english} {i}") for i in range(4)),
@@ -155,14 +158,14 @@ def mixed(texts: list[Document], encoder: Encoder, tmp_path: Path) -> Iterator[I
         yield index
 
 
-def test_scripts_and_languages(mixed: Index, encoder: Encoder) -> None:
+def test_minority_scripts_and_languages_are_found(mixed: Index, encoder: Encoder) -> None:
     found = kinds(lint(mixed, encoder))
     assert (found["scripts"].count, found["scripts"].examples) == (1, ("Cyrillic 1, r",))
     assert (found["languages"].count, found["languages"].examples[0]) == (1, "German 1, g")
     assert "English" in found["languages"].what and "Latin" in found["scripts"].what
 
 
-def test_script_and_language_of_a_text() -> None:
+def test_the_script_and_language_of_a_text_are_recognized() -> None:
     assert [script_of(text) for text in ("word", "слово word", "123 !", "", "登录")] == [
         "LATIN",
         "CYRILLIC",
@@ -170,11 +173,11 @@ def test_script_and_language_of_a_text() -> None:
         None,
         "CJK",
     ]
-    assert language_of("the cat") is None, "too little to tell"
+    assert language_of("the cat") is None, "too few stop words"
     assert language_of("it is the one that was of use to those who were in it") == "english"
 
 
-def test_documents_that_were_cut(tmp_path: Path) -> None:
+def test_truncated_documents_are_found(tmp_path: Path) -> None:
     short = Encoder.load(documents=DocumentEncoding(max_tokens=16))
     long = [
         Document("long", "word " * 30),
@@ -192,11 +195,11 @@ def test_documents_that_were_cut(tmp_path: Path) -> None:
     with Index.create(tmp_path / "j", chunking.space) as index:
         ingest(index, chunking, long)
         found = kinds(lint(index, chunking))
-        assert "truncated" not in found, "nothing is lost in chunks"
-        assert "duplicates" not in found, "chunks of a document are no copies"
+        assert "truncated" not in found, "chunks lose nothing"
+        assert "duplicates" not in found, "chunks of a document are not duplicates"
 
 
-def test_special_tokens_with_weight_but_not_pins(tmp_path: Path) -> None:
+def test_special_tokens_with_weight_are_found_but_not_pins(tmp_path: Path) -> None:
     rules = Rules.from_dict({"version": 1, "pin": [{"text": "err_42"}]})
     pinning = Encoder.load(
         documents=DocumentEncoding(pruning="ban=special,ban=unused"), rules=rules
@@ -209,22 +212,22 @@ def test_special_tokens_with_weight_but_not_pins(tmp_path: Path) -> None:
         assert finding.examples == ("[unused0] 100.0%",)
 
 
-def test_wrong_wishes_are_refused(mixed: Index, encoder: Encoder, tmp_path: Path) -> None:
-    for wrong in ({"hub_share": 0.0}, {"hub_share": 1.5}, {"sample": -1}):
-        with pytest.raises(DataError, match="they must be above 0"):
-            lint(mixed, encoder, **wrong)  # type: ignore[arg-type]
-    with toy(tmp_path, unlike(2)) as index, pytest.raises(ContractMismatch):
+def test_invalid_arguments_are_refused(mixed: Index, encoder: Encoder, tmp_path: Path) -> None:
+    for invalid in ({"hub_share": 0.0}, {"hub_share": 1.5}, {"sample": -1}):
+        with pytest.raises(DataError, match="hub_share must be > 0 and <= 1 and sample must be"):
+            lint(mixed, encoder, **invalid)  # type: ignore[arg-type]
+    with toy(tmp_path, disjoint(2)) as index, pytest.raises(ContractMismatch):
         lint(index, encoder)
 
 
 def test_progress_counts_passages_and_the_sample(tmp_path: Path) -> None:
     done: list[int] = []
-    with toy(tmp_path, unlike(30)) as index:
+    with toy(tmp_path, disjoint(30)) as index:
         lint(index, None, sample=7, on_done=done.append)
     assert sum(done) == 37
 
 
-def test_the_sample_is_of_the_size_asked_for_and_the_same_each_time(tmp_path: Path) -> None:
+def test_the_sample_has_the_requested_size_and_is_the_same_each_time(tmp_path: Path) -> None:
     rows = [
         {i % 100: 1.0, 100 + i // 100: 1.0 + i % 7}
         for i in np.random.default_rng(0).permutation(3000).tolist()

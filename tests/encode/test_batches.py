@@ -1,4 +1,4 @@
-"""Texts of a call: what is one text, and what is a list of them."""
+"""The texts of a call: a single text is refused, and a list or an iterator of texts is taken."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ from lexpand.errors import DataError
 @pytest.mark.parametrize(
     "one", ["holiday", b"holiday", bytearray(b"x"), Document("a", text="x"), {"a": 1}, 7, None]
 )
-def test_one_text_is_no_list(one: object) -> None:
+def test_a_single_text_is_refused(one: object) -> None:
     with pytest.raises(DataError, match=r"queries must be a list of texts, got the \w+ "):
         check_texts(one, "queries")
 
 
-def test_lists_stay_and_iterators_are_read() -> None:
+def test_lists_are_kept_and_iterators_are_read() -> None:
     texts = ["a", Document("b", text="c")]
     assert check_texts(texts, "texts") is texts
 
@@ -34,7 +34,9 @@ def test_lists_stay_and_iterators_are_read() -> None:
     ]
 
 
-def test_words_of_one_text_are_refused() -> None:
-    with pytest.raises(DataError, match="texts must be a list of texts, got the str 'holiday'"):
+def test_the_word_analyzer_refuses_a_single_text() -> None:
+    with pytest.raises(
+        DataError, match="texts must be a list of texts, got the str 'holiday': put"
+    ):
         WordAnalyzer().counts("holiday")
     assert WordAnalyzer().counts(text for text in ["a dog", "dogs"]).words == ["dog"]

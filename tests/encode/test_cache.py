@@ -1,4 +1,4 @@
-"""The cache of vectors: nothing is encoded twice, and a damaged entry is none. Statistics against plain counting."""
+"""The vector cache encodes no text twice and ignores damaged entries; encoding statistics."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,19 +22,18 @@ def cache(tmp_path: Path) -> Iterator[VectorCache]:
         yield opened
 
 
-def counting(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
-    """An encoder and the texts that it encodes."""
-    encoder, encoded = (
-        Encoder.load(documents=DocumentEncoding(max_tokens=16, **options)).with_cache(cache),
-        list[str](),
-    )
+def recording_encoder(cache: VectorCache, **options: Any) -> tuple[Encoder, list[str]]:
+    """Return an encoder, and a list that collects the texts that it encodes."""
+    documents = DocumentEncoding(max_tokens=16, **options)
+    encoder = Encoder.load(documents=documents).with_cache(cache)
+    encoded: list[str] = []
     run = encoder._run_window
 
-    def noting(texts: list[str], *arguments: Any) -> Any:
+    def recording(texts: list[str], *arguments: Any) -> Any:
         encoded.extend(texts)
         return run(texts, *arguments)
 
-    encoder._run_window = noting  # type: ignore[method-assign]
+    encoder._run_window = recording  # type: ignore[method-assign]
     return encoder, encoded
 
 
@@ -46,7 +45,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def test_a_text_is_encoded_once(cache: VectorCache) -> None:
-    encoder, encoded = counting(cache)
+    encoder, encoded = recording_encoder(cache)
     first = encoder.encode(TEXTS, Role.DOCUMENT)
     assert encoded == ["heart disease", "", "reset my login", "word " * 30]
     assert first.tokens_lost.tolist() == [0, 0, 0, 0, 16]
@@ -54,29 +53,28 @@ def test_a_text_is_encoded_once(cache: VectorCache) -> None:
     done: list[int] = []
     assert same(encoder.encode(TEXTS, Role.DOCUMENT, on_done=done.append), first)
     assert (len(encoded), sum(done), len(cache)) == (4, 5, 4)
-    again, encoded_again = counting(cache)
-    assert same(
-        again.encode([*TEXTS, "new"], Role.DOCUMENT), again.encode([*TEXTS, "new"], Role.DOCUMENT)
-    )
+    again, encoded_again = recording_encoder(cache)
+    texts = [*TEXTS, "new"]
+    assert same(again.encode(texts, Role.DOCUMENT), again.encode(texts, Role.DOCUMENT))
     assert encoded_again == ["new"]
 
 
-def test_what_decides_a_vector_is_part_of_its_key(cache: VectorCache) -> None:
-    encoder, encoded = counting(cache)
+def test_the_key_covers_everything_that_determines_a_vector(cache: VectorCache) -> None:
+    encoder, encoded = recording_encoder(cache)
     encoder.encode(["heart"], Role.DOCUMENT)
     encoder.encode(["heart"], Role.QUERY)
     Encoder.load(documents=DocumentEncoding(max_tokens=8)).with_cache(cache).encode(
         ["heart"], Role.DOCUMENT
     )
     assert (len(encoded), len(cache)) == (2, 3)
-    pruned, encoded_pruned = counting(cache, pruning=Pruning(top=2))
+    pruned, encoded_pruned = recording_encoder(cache, pruning=Pruning(top=2))
     assert pruned.encode(["heart"], Role.DOCUMENT).vectors.nnz == 2
-    assert encoded_pruned == []  # what is kept is the vector before pruning
+    assert encoded_pruned == []  # the cache holds vectors before pruning
 
 
 @pytest.mark.parametrize("damage", [b"", b"abc", "text", None, "flip"])
-def test_a_damaged_entry_is_encoded_anew(cache: VectorCache, damage: object) -> None:
-    encoder, encoded = counting(cache)
+def test_the_text_of_a_damaged_entry_is_encoded_again(cache: VectorCache, damage: object) -> None:
+    encoder, encoded = recording_encoder(cache)
     whole = encoder.encode(["heart disease"], Role.DOCUMENT)
     with sqlite3.connect(cache.path) as db:
         (entry,) = db.execute("SELECT entry FROM vectors").fetchone()
@@ -89,7 +87,7 @@ def test_a_damaged_entry_is_encoded_anew(cache: VectorCache, damage: object) -> 
     assert encoded == ["heart disease"] * 2
 
 
-def test_a_file_that_is_no_cache(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_cache_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cache"
     path.write_bytes(b"nonsense " * 1000)
     with pytest.raises(StorageError, match="delete it"):
@@ -98,7 +96,7 @@ def test_a_file_that_is_no_cache(tmp_path: Path) -> None:
         VectorCache(tmp_path / "nowhere" / "cache")
 
 
-def test_statistics_are_counts() -> None:
+def test_statistics_summarize_all_batches() -> None:
     statistics = EncodingStatistics(Vocabulary(["a", "b", "c"]))
     vectors = SparseVectors.from_rows([{0: 1.0, 1: 1.0}, {}, {0: 2.0}, {0: 1.0, 1: 1.0, 2: 1.0}], 3)
     tokens, lost = np.array([9, 0, 20, 30], np.uint32), np.array([0, 0, 4, 14], np.uint32)

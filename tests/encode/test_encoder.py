@@ -1,4 +1,4 @@
-"""The encoder: order, batches, lengths, provenance, and texts that are no texts."""
+"""The encoder: order, batches, truncation, token positions, and invalid texts."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from lexpand import Document, DocumentEncoding, Encoder, QueryEncoding, Role, Sp
 from lexpand.data import ModelId
 from lexpand.encode import encoder as encoder_module
 from lexpand.encode import running as running_module
-from lexpand.encode.body import rounded
+from lexpand.encode.body import quantize
 from lexpand.encode.encoding import from_rows
 from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import DataError, ModelError, VectorError
@@ -28,14 +28,16 @@ TEXTS = [
 ]
 
 
-def test_order_is_kept_and_a_batch_changes_nothing(encoder: Encoder) -> None:
+def test_a_batch_keeps_the_order_and_the_vectors_of_its_texts(encoder: Encoder) -> None:
     together = encoder.encode_documents(TEXTS)
     assert len(together) == len(TEXTS)
     for i, text in enumerate(TEXTS):
         assert close(together[i : i + 1], encoder.encode_documents([text])), text
 
 
-def test_windows_are_joined(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_results_of_windows_are_concatenated(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = encoder.encode(TEXTS, Role.DOCUMENT)
     monkeypatch.setattr(encoder_module, "_WINDOW", 2)
     parts = encoder.encode(TEXTS, Role.DOCUMENT)
@@ -43,8 +45,8 @@ def test_windows_are_joined(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -
     assert parts.tokens.tolist() == whole.tokens.tolist()
 
 
-def test_the_head_is_the_definition_over_the_body(encoder: Encoder) -> None:
-    """The slow twin: every logit, float64, then log(1 + relu) and the maximum."""
+def test_the_head_agrees_with_the_reference_implementation(encoder: Encoder) -> None:
+    """The reference computes every logit in float64, then log(1 + relu) and the maximum."""
     text = "does smoking cause heart disease"
     ids = [token.term for token in encoder._tokens.places(text, 512)]
     hidden, _ = encoder._body_for(Role.DOCUMENT).run([ids])
@@ -68,15 +70,14 @@ def test_a_text_without_tokens_has_an_empty_vector(encoder: Encoder, text: str) 
     assert encoder.trace(text, Role.DOCUMENT).weights == {}
 
 
-def test_nothing_to_encode(encoder: Encoder) -> None:
+def test_no_texts_yield_no_vectors(encoder: Encoder) -> None:
     encoding = encoder.encode([], Role.DOCUMENT)
-    assert encoding.vectors == SparseVectors(
-        [0], [], [], len(encoder.vocabulary), encoder.contract.model
-    )
+    empty = SparseVectors([0], [], [], len(encoder.vocabulary), encoder.contract.model)
+    assert encoding.vectors == empty
     assert (len(encoding.tokens), encoding.truncated, encoding.empty) == (0, 0, 0)
 
 
-def test_title_and_text_are_read_with_a_space_between(encoder: Encoder) -> None:
+def test_title_and_text_are_joined_by_a_space(encoder: Encoder) -> None:
     document = Document("1", "disease in older people", "heart")
     assert close(
         encoder.encode_documents([document]),
@@ -84,7 +85,7 @@ def test_title_and_text_are_read_with_a_space_between(encoder: Encoder) -> None:
     )
 
 
-def test_long_texts_are_cut_and_counted(encoder: Encoder) -> None:
+def test_long_texts_are_truncated_and_counted(encoder: Encoder) -> None:
     encoding = encoder.encode(["word " * 510, "word " * 511, "word " * 1000], Role.DOCUMENT)
     assert encoding.tokens.tolist() == [512, 513, 1002]
     assert encoding.tokens_lost.tolist() == [0, 1, 490]
@@ -102,14 +103,14 @@ def test_a_shorter_length_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize("length", [2, 513, 0, -1])
-def test_a_length_the_model_cannot_read(length: int) -> None:
+def test_a_length_that_the_model_cannot_read_is_refused(length: int) -> None:
     with pytest.raises(
         ModelError, match=rf"max_tokens must be from 3 to 512 for splade-tiny, got {length}$"
     ):
         Encoder.load(documents=DocumentEncoding(max_tokens=length))
 
 
-def test_a_text_in_pieces_has_the_tokens_of_the_whole(
+def test_a_text_tokenized_in_pieces_has_the_tokens_of_the_whole(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lexpand.encode import tokens
@@ -121,11 +122,11 @@ def test_a_text_in_pieces_has_the_tokens_of_the_whole(
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.integers(3, 40))
-def test_any_text_in_pieces_has_the_tokens_of_the_whole(text: str, limit: int) -> None:
+def test_any_text_tokenized_in_pieces_has_the_tokens_of_the_whole(text: str, limit: int) -> None:
     from lexpand.encode import tokens
     from lexpand.encode.folder import ModelFolder, find_folder
 
-    tokenizer = _TOKENS.setdefault("it", ModelFolder(find_folder("default")).tokens)
+    tokenizer = _TOKENS.setdefault("default", ModelFolder(find_folder("default")).tokens)
     whole = tokenizer.tokenize([text], limit)
     before, tokens._PIECE = tokens._PIECE, 16
     try:
@@ -137,29 +138,28 @@ def test_any_text_in_pieces_has_the_tokens_of_the_whole(text: str, limit: int) -
 _TOKENS: dict = {}
 
 
-@pytest.mark.parametrize("odd", ["\x1f", "\u2028", "\x0b", "\u3000", "\u00a0", "\u200b"])
-def test_odd_spaces_at_the_border_of_a_piece(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, odd: str
+@pytest.mark.parametrize("space", ["\x1f", "\u2028", "\x0b", "\u3000", "\u00a0", "\u200b"])
+def test_unusual_spaces_at_the_end_of_a_piece_change_no_token(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, space: str
 ) -> None:
     from lexpand.encode import tokens
 
-    text = f"0000000000000000{odd}0 and more"
+    text = f"0000000000000000{space}0 and more"
     whole = encoder._tokens.tokenize([text], 3)
     monkeypatch.setattr(tokens, "_PIECE", 16)
     assert encoder._tokens.tokenize([text], 3) == whole
 
 
-def test_ten_megabytes(encoder: Encoder) -> None:
-    text = (
-        "x" * 120 + " "
-    ) * 90_000  # words too long for the vocabulary, so that tokenizing is quick
+def test_a_text_of_ten_megabytes_is_truncated(encoder: Encoder) -> None:
+    word = "x" * 120 + " "  # too long for the vocabulary, so that tokenizing is fast
+    text = word * 90_000
     encoding = encoder.encode([text], Role.DOCUMENT)
     assert len(text) > 10_000_000
     assert encoding.tokens.tolist() == [90_002]
     assert encoding.tokens_lost.tolist() == [90_002 - 512]
 
 
-def test_provenance_names_the_word(encoder: Encoder) -> None:
+def test_a_trace_names_the_word_behind_a_term(encoder: Encoder) -> None:
     trace = encoder.trace("Account recovery for forgetful users", Role.DOCUMENT)
     term = encoder.vocabulary.id
     assert trace.word(term("forgot")) == "forgetful"
@@ -170,15 +170,15 @@ def test_provenance_names_the_word(encoder: Encoder) -> None:
     assert set(trace.positions) == set(trace.weights)
 
 
-def test_the_word_is_as_the_text_has_it(encoder: Encoder) -> None:
+def test_a_word_is_spelled_as_in_the_text(encoder: Encoder) -> None:
     trace = encoder.trace("The CAFÉ's PASSWORD", Role.DOCUMENT)
     words = {trace.word(term) for term in trace.input_terms if term in trace.weights}
     assert words <= {"The", "CAFÉ", "'", "s", "PASSWORD"}
     assert {"CAFÉ", "PASSWORD"} <= words
 
 
-def test_what_is_no_text(encoder: Encoder) -> None:
-    with pytest.raises(DataError, match="text 1 is a int"):
+def test_an_invalid_text_is_refused(encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="text 1 must be a string or a Document, got the int 3"):
         encoder.encode_documents(["fine", 3])  # type: ignore[list-item]
     with pytest.raises(DataError, match="text 0 has a lone surrogate at character 2"):
         encoder.encode_queries(["ab\ud800"])
@@ -190,8 +190,8 @@ def test_progress_counts_every_text(encoder: Encoder) -> None:
     assert sum(seen) == len(TEXTS)
 
 
-def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three batches on two threads, a batch each, and then fewer batches than threads."""
+def test_the_number_of_threads_changes_no_vector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More batches than threads, and then fewer."""
     many = [f"{text} {i}" for i in range(9) for text in TEXTS]
     monkeypatch.setattr(running_module, "CPU_TOKENS", 600)
     one, two = (Encoder.load(threads=threads) for threads in (1, 2))
@@ -206,42 +206,37 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Encoder.load(threads=2)
     monkeypatch.setattr(running_module, "CPU_TOKENS", 8)
-    monkeypatch.setattr(
-        encoder._body_for(Role.DOCUMENT), "run_beside_others", lambda ids: 1 / len(ids[0][9:])
-    )
+    body = encoder._body_for(Role.DOCUMENT)
+    monkeypatch.setattr(body, "run_on_one_thread", lambda ids: 1 / len(ids[0][9:]))
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(["one", "two", "three"])
 
 
-def test_the_int8_body_is_near_the_float32_one(encoder: Encoder) -> None:
-    texts = [text for text in TEXTS if text] + [
-        "Choose the sign-in page; we send a code to your phone."
-    ]
-    exact = encoder.encode_documents(texts).to_dense()
-    near = (
-        Encoder.load(
-            documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"), threads=1
-        )
-        .encode_documents(texts)
-        .to_dense()
+def test_int8_vectors_are_close_to_float32_vectors(encoder: Encoder) -> None:
+    texts = [text for text in TEXTS if text]
+    texts.append("Choose the sign-in page; we send a code to your phone.")
+    quantized = Encoder.load(
+        documents=DocumentEncoding(dtype="int8"), queries=QueryEncoding(dtype="int8"), threads=1
     )
-    cosines = (
-        (exact * near).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(near, axis=1)
-    )
-    assert 0.98 < cosines.min() < 0.999999, "near, and not the same body"
+    a, b = (each.encode_documents(texts).to_dense() for each in (encoder, quantized))
+    cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert 0.98 < cosines.min() < 0.999999, "close, but not the same body"
 
 
-def test_weights_are_rounded_row_by_row() -> None:
+def test_each_row_of_a_weight_is_quantized_with_its_own_scale() -> None:
     weight = np.array([[1.0, -0.5, 0.26], [0.0, 0.0, 0.0], [-3e-4, 1e-4, 2e-4]], np.float32)
-    values, scale = rounded(weight)
+    values, scale = quantize(weight)
     assert values.tolist() == [[64, 0, -64], [-32, 0, 21], [17, 0, 43]]
     assert np.allclose(
         values.T * scale[:, None], weight, atol=np.abs(weight).max(axis=1, keepdims=True) / 128
     )
 
 
-def test_a_dtype_that_a_backend_has_not() -> None:
-    with pytest.raises(ModelError, match="'onnx' has float32 and int8"):
+def test_a_dtype_that_the_backend_does_not_support_is_refused() -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"the backend for bfloat16 must be 'torch', got 'onnx': .* float32 and int8",
+    ):
         Encoder.load(
             documents=DocumentEncoding(dtype="bfloat16"),
             queries=QueryEncoding(dtype="bfloat16"),
@@ -249,32 +244,32 @@ def test_a_dtype_that_a_backend_has_not() -> None:
         )
 
 
-def test_the_vectors_know_their_model(encoder: Encoder) -> None:
+def test_vectors_record_their_model(encoder: Encoder) -> None:
     vectors = encoder.encode_queries(["heart"])
     assert vectors.model == encoder.contract.model == encoder.space.model
     assert encoder.space.location == "splade-tiny"
 
 
-def test_many_short_texts_are_screened_as_a_long_one_is() -> None:
+def test_safe_pruning_starts_after_many_short_texts_too() -> None:
     encoder = Encoder.load(threads=1)
-    unscreened = encoder._head._head
+    plain = encoder._head._head
     first = encoder.encode_queries(["reset my login"])
     for _ in range(80):
         encoder.encode_queries(
             ["account recovery for a phone that was lost, with a new number and no second address"]
         )
-    assert encoder._head._head is not unscreened
+    assert encoder._head._head is not plain
     assert encoder.encode_queries(["reset my login"]) == first
 
 
-def test_a_weight_that_is_infinite_is_refused() -> None:
+def test_an_infinite_weight_is_refused() -> None:
     row = np.array([3], np.uint32), np.array([np.inf], np.float32), np.array([0], np.uint32)
     with pytest.raises(VectorError, match="inf"):
         from_rows([row], [TokenizedText([101, 7, 102], 3, 0)], 10, ModelId("model", "0" * 64))
 
 
-def test_a_row_of_more_terms_than_a_vector_may_have() -> None:
+def test_a_row_with_more_terms_than_a_vector_may_have_is_refused() -> None:
     terms = np.arange(2**16 + 1, dtype=np.uint32)
     row = terms, np.ones(len(terms), np.float32), terms
-    with pytest.raises(VectorError, match="row 0 has 65537 terms; the limit is 65536"):
+    with pytest.raises(VectorError, match="row 0 must have at most 65536 terms, got 65537"):
         from_rows([row], [TokenizedText([1], 1, 0)], 2**17, ModelId("toy", "0" * 64))

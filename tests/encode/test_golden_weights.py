@@ -1,4 +1,4 @@
-"""Weights against float32 PyTorch's, recorded once (tools/make_golden_weights.py)."""
+"""Weights against recorded weights of float32 PyTorch (tools/make_golden_weights.py)."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from lexpand import Document, Encoder, Role, SparseVectors
 from lexpand.data import collection_path, read_queries
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "splade_tiny_200.npz"
-# The smallest golden weights are 1e-5: below this a term may come or go with the rounding of
-# another processor.
+# The smallest golden weights are 1e-5. Whether a term of such a weight occurs depends on the
+# rounding of the processor.
 TOLERANCE = 1e-4
 
 
@@ -19,7 +19,9 @@ def assert_same(found: SparseVectors, expected: SparseVectors) -> None:
     assert difference.max() < TOLERANCE, np.unravel_index(difference.argmax(), difference.shape)
 
 
-def test_two_hundred_real_texts(encoder: Encoder, scifact: list[Document]) -> None:
+def test_two_hundred_real_texts_have_the_golden_weights(
+    encoder: Encoder, scifact: list[Document]
+) -> None:
     golden = np.load(GOLDEN)
     expected = SparseVectors(
         golden["indptr"], golden["terms"], golden["weights"], len(encoder.vocabulary)
@@ -38,7 +40,7 @@ def test_two_hundred_real_texts(encoder: Encoder, scifact: list[Document]) -> No
     )
 
 
-def test_the_contract_replays(encoder: Encoder) -> None:
+def test_the_golden_pairs_of_the_contract_are_reproduced(encoder: Encoder) -> None:
     assert len(encoder.contract.golden) >= 8
     for pair in encoder.contract.golden:
         row = dict(zip(pair.terms, pair.weights, strict=True))
@@ -46,9 +48,9 @@ def test_the_contract_replays(encoder: Encoder) -> None:
         assert_same(encoder.encode([pair.text], pair.role).vectors, expected)
 
 
-# First terms as sentence-transformers prints them for the same checkpoint.
+# The strongest terms that sentence-transformers prints for the same checkpoint.
 @pytest.mark.parametrize(
-    ("text", "terms", "first"),
+    ("text", "terms", "strongest"),
     [
         (
             "automobile accident injury",
@@ -62,10 +64,10 @@ def test_the_contract_replays(encoder: Encoder) -> None:
         ),
     ],
 )
-def test_known_first_terms(
-    encoder: Encoder, text: str, terms: int, first: dict[str, float]
+def test_the_strongest_terms_are_those_of_sentence_transformers(
+    encoder: Encoder, text: str, terms: int, strongest: dict[str, float]
 ) -> None:
     weights = encoder.trace(text, Role.QUERY).weights
-    strongest = sorted(weights, key=lambda term: -weights[term])[: len(first)]
+    found = sorted(weights, key=lambda term: -weights[term])[: len(strongest)]
     assert len(weights) == terms
-    assert {encoder.vocabulary.term(term): round(weights[term], 2) for term in strongest} == first
+    assert {encoder.vocabulary.term(term): round(weights[term], 2) for term in found} == strongest

@@ -1,4 +1,4 @@
-"""Documents longer than the model reads: chunks that lose no token, maxima, refusals, and what is said of the cut."""
+"""Documents longer than the model reads: chunks, their maximum, refusals, truncation reports."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def chunks_of(encoder: Encoder, document: Document, length: int, overlap: int = 
     return list(Chunker(encoder._tokens, length, overlap).chunks(document))
 
 
-def own(encoder: Encoder, text: str) -> list[int]:
+def ids_of(encoder: Encoder, text: str) -> list[int]:
     return encoder._tokens.own_ids([text], 10**9)[0]
 
 
@@ -46,15 +46,15 @@ TITLES = st.sampled_from(["", "A title", "long title " * 9])
     st.integers(18, 40),
     st.integers(0, 10),
 )
-def test_chunks_have_the_tokens_of_the_document(
+def test_chunks_cover_the_tokens_of_the_document(
     encoder: Encoder, text: str, title: str, length: int, overlap: int
 ) -> None:
     document = Document("d", text, title)
-    full, read, seen = document.full_text, list[int](), 0
+    full, ids, covered = document.full_text, list[int](), 0
     for chunk in chunks_of(encoder, document, length, min(overlap, length // 4)):
-        read += own(encoder, full[max(chunk.start, seen) : chunk.end])  # what is new in it
-        seen = chunk.end
-    assert read == own(encoder, full)
+        ids += ids_of(encoder, full[max(chunk.start, covered) : chunk.end])  # without the overlap
+        covered = chunk.end
+    assert ids == ids_of(encoder, full)
 
 
 @given(
@@ -63,7 +63,7 @@ def test_chunks_have_the_tokens_of_the_document(
     st.integers(8, 40),
     st.integers(0, 2),
 )
-def test_chunks_are_read_to_their_end(
+def test_chunks_are_read_to_the_end(
     encoder: Encoder, text: str, title: str, length: int, overlap: int
 ) -> None:
     document = Document("d", text, title)
@@ -84,47 +84,45 @@ SENTENCES = (
 )
 
 
-def test_a_chunk_ends_where_a_sentence_does(encoder: Encoder) -> None:
+def test_a_chunk_ends_with_a_sentence(encoder: Encoder) -> None:
     found = chunks_of(encoder, Document("d", SENTENCES), 15)
     assert [chunk.text for chunk in found] == [
         "One two three four five. Six seven eight nine ten.",
         "Eleven twelve thirteen fourteen fifteen.",
     ]
-    assert [SENTENCES[chunk.start : chunk.end] for chunk in found] == [
-        chunk.text for chunk in found
-    ]
+    spans = [SENTENCES[chunk.start : chunk.end] for chunk in found]
+    assert spans == [chunk.text for chunk in found]
 
 
-def test_else_between_two_words(encoder: Encoder) -> None:
-    found = chunks_of(
-        encoder, Document("d", SENTENCES.replace(".", "").replace("eight", "unbelievably")), 12
-    )
-    assert found[0].text.split() == SENTENCES.replace(".", "").split()[: len(found[0].text.split())]
+def test_a_chunk_without_a_sentence_end_ends_between_two_words(encoder: Encoder) -> None:
+    plain = SENTENCES.replace(".", "")
+    found = chunks_of(encoder, Document("d", plain.replace("eight", "unbelievably")), 12)
+    first = found[0].text.split()
+    assert first == plain.split()[: len(first)]
     assert all(
         chunk.text.split()[0] in SENTENCES or chunk.text.startswith("unbelievably")
         for chunk in found
     )
 
 
-def test_neighbors_share_tokens(encoder: Encoder) -> None:
+def test_neighboring_chunks_overlap(encoder: Encoder) -> None:
     found = chunks_of(encoder, Document("d", "word " * 100), 22, overlap=5)
     assert [len(chunk.text.split()) for chunk in found[:3]] == [20, 20, 20]
     assert found[1].start == 15 * len("word ")
 
 
-def test_the_title_is_read_with_every_chunk(encoder: Encoder) -> None:
+def test_every_chunk_begins_with_the_title(encoder: Encoder) -> None:
     document = Document("d", SENTENCES, "Numbers")
     found = chunks_of(encoder, document, 16)
     assert len(found) == 2
     assert all(chunk.text.startswith("Numbers ") for chunk in found)
     assert document.full_text[: found[0].end] == found[0].text
     assert "Numbers " + document.full_text[found[1].start : found[1].end] == found[1].text
-    assert not chunks_of(encoder, Document("d", SENTENCES, "title " * 9), 16)[1].text.startswith(
-        "title"
-    )
+    with_long_title = chunks_of(encoder, Document("d", SENTENCES, "title " * 9), 16)
+    assert not with_long_title[1].text.startswith("title")
 
 
-def test_a_word_longer_than_a_chunk_is_cut(encoder: Encoder) -> None:
+def test_a_word_longer_than_a_chunk_is_split(encoder: Encoder) -> None:
     found = chunks_of(encoder, Document("d", "0." * 60), 10)
     assert "".join(chunk.text for chunk in found) == "0." * 60
 
@@ -137,7 +135,9 @@ def test_a_word_longer_than_a_chunk_is_cut(encoder: Encoder) -> None:
         max_size=5,
     )
 )
-def test_the_maximum_of_rows(groups: list[list[dict[int, float]]]) -> None:
+def test_the_maximum_keeps_the_largest_weight_of_each_term(
+    groups: list[list[dict[int, float]]],
+) -> None:
     expected = [
         {term: max(row[term] for row in rows if term in row) for term in sorted(set().union(*rows))}
         for rows in groups
@@ -158,7 +158,7 @@ DOCUMENTS = [
 ]
 
 
-def test_chunks_as_passages(encoder: Encoder) -> None:
+def test_each_chunk_becomes_a_passage(encoder: Encoder) -> None:
     chunking = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=8))
     )
@@ -168,10 +168,10 @@ def test_chunks_as_passages(encoder: Encoder) -> None:
     assert found.spans[0] == [(0, len(DOCUMENTS[0].full_text))]
     assert len(found.spans[1]) > 5
     assert found.tokens_lost.tolist() == [0, 0, 0]
-    assert found.tokens[1] == len(own(encoder, DOCUMENTS[1].full_text)) + 2
+    assert found.tokens[1] == len(ids_of(encoder, DOCUMENTS[1].full_text)) + 2
 
 
-def test_chunks_as_one_vector() -> None:
+def test_chunks_are_merged_into_one_vector() -> None:
     passages = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK))
     ).encode_long(DOCUMENTS)
@@ -190,7 +190,7 @@ def test_chunks_as_one_vector() -> None:
     assert pruned.encode_long(DOCUMENTS).vectors == rules.apply(one.vectors)
 
 
-def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None:
+def test_refused_documents_are_reported_and_the_others_are_indexed(tmp_path: Path) -> None:
     encoder = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.REFUSE))
     )
@@ -201,10 +201,10 @@ def test_refused_documents_are_named_and_the_others_kept(tmp_path: Path) -> None
     (refused,) = report.refused
     assert isinstance(refused, RowError)
     assert (refused.place, refused.doc_id) == ("d.jsonl:2", "long")
-    assert "tokens, of which the model reads 64" in refused.reason
+    assert "must have at most 64 tokens, got " in refused.reason
 
 
-def test_what_was_cut_is_said(tmp_path: Path) -> None:
+def test_the_report_has_the_documents_that_lost_most_tokens(tmp_path: Path) -> None:
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=16))
     documents = [Document(f"d{n}", "word " * n) for n in (5, 20, 30, 90, 40, 50, 60)]
     with Index.create(tmp_path / "i", encoder.space) as index:
@@ -214,7 +214,7 @@ def test_what_was_cut_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunks", list(Chunks))
-def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> None:
+def test_a_search_over_chunks_returns_documents(tmp_path: Path, chunks: Chunks) -> None:
     encoder = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks))
     )
@@ -242,8 +242,8 @@ def test_an_index_of_chunks_finds_documents(tmp_path: Path, chunks: Chunks) -> N
         assert len(retriever.search("broken printer", 4, filter={"team": "b"})) == 4
 
 
-def test_a_text_of_a_million_tokens() -> None:
-    """Chunks of it, with a model that would take minutes for them."""
+def test_a_text_of_a_million_tokens_is_split_in_reasonable_time() -> None:
+    """The chunks are not encoded, which would take minutes."""
     encoder = Encoder.load()
     text = "word " * 1_000_000
     start = time.perf_counter()
@@ -256,13 +256,13 @@ def test_a_text_of_a_million_tokens() -> None:
 @pytest.mark.parametrize(
     "values", [{"policy": "cut"}, {"chunks": "mean"}, {"overlap": -1}, {"overlap": 2.5}]
 )
-def test_policies_that_are_none(values: dict[str, object]) -> None:
+def test_an_invalid_policy_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(DataError, match="long documents"):
         LongDocuments(**values)  # type: ignore[arg-type]
 
 
-def test_an_overlap_that_leaves_no_room() -> None:
-    with pytest.raises(DataError, match="give at most 16"):
+def test_a_too_large_overlap_is_refused() -> None:
+    with pytest.raises(DataError, match="overlap must be <= 16 tokens for chunks of 64, got 17"):
         Encoder.load(
             documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, overlap=17))
         )
@@ -270,7 +270,7 @@ def test_an_overlap_that_leaves_no_room() -> None:
         Encoder.load(documents=DocumentEncoding(max_tokens=2, long=LongDocuments(Long.CHUNK)))
 
 
-def test_settings_come_back() -> None:
+def test_settings_survive_json() -> None:
     for long in (LongDocuments(Long.CHUNK, Chunks.MAX, 7), LongDocuments()):
         documents = DocumentEncoding(long=long)
         recorded = json.loads(json.dumps(documents.to_dict()))

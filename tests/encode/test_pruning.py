@@ -1,4 +1,4 @@
-"""Pruning against its definition, one row and one rule at a time; rules that are none; in contracts and encoders."""
+"""Pruning rules against a reference implementation, invalid rules, contracts and encoders."""
 
 import json
 import math
@@ -18,8 +18,8 @@ from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, ModelError
 
 
-def slowly(row: dict[int, float], rules: Pruning) -> dict[int, float]:
-    """The definition."""
+def reference(row: dict[int, float], rules: Pruning) -> dict[int, float]:
+    """Prune one row by the definition."""
     left = {term: weight for term, weight in row.items() if term not in rules.banned}
     ordered = sorted(left, key=lambda term: (-left[term], term))
     total = 0.0
@@ -37,7 +37,7 @@ def slowly(row: dict[int, float], rules: Pruning) -> dict[int, float]:
     return dict(sorted(kept.items()))
 
 
-# Few different weights, so that there are ties; zeros and tiny ones too.
+# Few different weights cause ties. Zeros and tiny weights are among them.
 WEIGHTS = st.sampled_from([0.0, 1e-30, 0.1, 0.1, 0.25, 0.5, 1.0, 3.0]) | st.floats(0, 5, width=32)
 ROWS = st.lists(st.dictionaries(st.integers(0, 30), WEIGHTS, max_size=12), max_size=6)
 RULES = st.builds(
@@ -51,17 +51,16 @@ RULES = st.builds(
 
 
 @given(ROWS, RULES)
-def test_any_rules_keep_what_the_definition_keeps(
+def test_any_rules_agree_with_the_reference_implementation(
     rows: list[dict[int, float]], rules: Pruning
 ) -> None:
     vectors = SparseVectors.from_rows(rows, 31)
-    assert list(rules.apply(vectors).as_dicts()) == [
-        slowly(row, rules) for row in vectors.as_dicts()
-    ]
+    expected = [reference(row, rules) for row in vectors.as_dicts()]
+    assert list(rules.apply(vectors).as_dicts()) == expected
 
 
 @given(RULES)
-def test_rules_come_back_from_json(rules: Pruning) -> None:
+def test_rules_survive_json(rules: Pruning) -> None:
     assert Pruning.from_dict(json.loads(json.dumps(rules.to_dict()))) == rules
     assert bool(rules) == bool(rules.to_dict())
 
@@ -73,7 +72,7 @@ ROW = {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.25, 5: 2.0}
     ("rules", "kept"),
     [
         (Pruning(), [1, 2, 3, 4, 5]),
-        (Pruning(top=3), [1, 2, 5]),  # of two equal weights the lower term
+        (Pruning(top=3), [1, 2, 5]),  # of two equal weights, the lower term wins
         (Pruning(threshold=0.5), [1, 2, 3, 5]),
         (Pruning(ratio=0.5), [1, 5]),
         (Pruning(mass=0.7), [1, 5]),  # 3 of 4.25
@@ -81,31 +80,33 @@ ROW = {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.25, 5: 2.0}
         (Pruning(ratio=0.5, banned=frozenset({5})), [1, 2, 3]),
     ],
 )
-def test_each_rule(rules: Pruning, kept: list[int]) -> None:
+def test_each_rule_keeps_its_terms(rules: Pruning, kept: list[int]) -> None:
     assert list(rules.apply(SparseVectors.from_rows([ROW], 9)).as_dict(0)) == kept
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"top": 0}, "top is 0"),
-        ({"top": True}, "top is True"),
-        ({"top": 2.5}, "top is 2.5"),
-        ({"threshold": -1}, "threshold is -1"),
-        ({"threshold": math.nan}, "threshold is nan"),
-        ({"ratio": 1.5}, "ratio is 1.5"),
-        ({"ratio": "x"}, "ratio is 'x'"),
-        ({"mass": 0}, "mass is 0"),
-        ({"banned": [-1]}, "banned term -1"),
+        ({"top": 0}, "top must be an integer >= 1, got 0"),
+        ({"top": True}, "top must be an integer >= 1, got True"),
+        ({"top": 2.5}, "top must be an integer >= 1, got 2.5"),
+        ({"threshold": -1}, "threshold must be .*, got -1"),
+        ({"threshold": math.nan}, "threshold must be .*, got nan"),
+        ({"ratio": 1.5}, "ratio must be .*, got 1.5"),
+        ({"ratio": "x"}, "ratio must be .*, got 'x'"),
+        ({"mass": 0}, "mass must be .*, got 0"),
+        ({"banned": [-1]}, "banned term must be .*, got -1"),
     ],
 )
-def test_values_outside_their_range(values: dict[str, Any], reason: str) -> None:
+def test_a_value_outside_its_range_is_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         Pruning.from_dict(values)
 
 
-def test_a_rule_of_another_name() -> None:
-    with pytest.raises(DataError, match=r"top_k.*keys of top, threshold, ratio, mass, banned"):
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"keys of top, threshold, ratio, mass, banned, got .*top_k"
+    ):
         Pruning.from_dict({"top_k": 3})
 
 
@@ -114,13 +115,13 @@ VOCABULARY = Vocabulary(
 )
 
 
-def test_banned_terms() -> None:
+def test_banned_terms_are_special_unused_and_named_tokens() -> None:
     assert banned_terms(VOCABULARY) == set()
     assert banned_terms(VOCABULARY, special=True) == {0}
     assert banned_terms(VOCABULARY, unused=True, tokens=["heart"]) == {1, 2, 3, 4}
 
 
-def test_rules_of_a_command_line() -> None:
+def test_rules_are_parsed_from_text() -> None:
     found = parse_pruning("top=128, ratio=0.1,ban=special,ban=heart", VOCABULARY)
     assert found == Pruning(top=128, ratio=0.1, banned=frozenset({0, 2}))
 
@@ -128,7 +129,7 @@ def test_rules_of_a_command_line() -> None:
 @pytest.mark.parametrize(
     "text", ["", "top", "top=x", "top=1,top=2", "best=3", "ban=liver", "mass=7"]
 )
-def test_command_lines_that_are_no_rules(text: str) -> None:
+def test_a_text_that_is_not_a_list_of_rules_is_refused(text: str) -> None:
     with pytest.raises(DataError):
         parse_pruning(text, VOCABULARY)
 
@@ -136,15 +137,14 @@ def test_command_lines_that_are_no_rules(text: str) -> None:
 TEXTS = ["heart disease and smoking in older people", "", "reset my login"]
 
 
-def test_an_encoder_prunes_documents_and_queries_by_their_own_rules(encoder: Encoder) -> None:
-    few, fewer = (
-        Pruning(top=5),
-        Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"])),
-    )
+def test_documents_and_queries_have_their_own_rules(encoder: Encoder) -> None:
+    for_documents = Pruning(top=5)
+    for_queries = Pruning(top=2, banned=banned_terms(encoder.vocabulary, tokens=["reset"]))
     pruned = Encoder.load(
-        documents=DocumentEncoding(pruning=few), queries=QueryEncoding(pruning=fewer)
+        documents=DocumentEncoding(pruning=for_documents),
+        queries=QueryEncoding(pruning=for_queries),
     )
-    for role, rules in ((Role.DOCUMENT, few), (Role.QUERY, fewer)):
+    for role, rules in ((Role.DOCUMENT, for_documents), (Role.QUERY, for_queries)):
         plain, found = encoder.encode(TEXTS, role), pruned.encode(TEXTS, role)
         assert found.vectors == rules.apply(plain.vectors)
         assert found.positions.tolist() == plain.positions[rules.kept(plain.vectors)].tolist()
@@ -163,7 +163,7 @@ def with_pruning(folder: Path, pruning: object) -> Path:
     return folder
 
 
-def test_a_contract_prunes(folder: Path, encoder: Encoder) -> None:
+def test_the_rules_of_a_contract_are_applied(folder: Path, encoder: Encoder) -> None:
     loaded = Encoder.load(with_pruning(folder, {"document": {"top": 4}}))
     assert np.diff(loaded.encode_documents(TEXTS).indptr).tolist() == [4, 0, 4]
     assert loaded.encode_queries(TEXTS).as_dict(0) == encoder.encode_queries(TEXTS).as_dict(0)
@@ -173,6 +173,6 @@ def test_a_contract_prunes(folder: Path, encoder: Encoder) -> None:
 
 
 @pytest.mark.parametrize("pruning", [{"top": 3}, {"document": {"top": 0}}, 7, {"query": 3}])
-def test_a_contract_whose_pruning_is_none(folder: Path, pruning: object) -> None:
+def test_a_contract_with_invalid_pruning_is_refused(folder: Path, pruning: object) -> None:
     with pytest.raises(ModelError, match="pruning"):
         Contract.load(with_pruning(folder, pruning))

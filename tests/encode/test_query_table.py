@@ -1,4 +1,4 @@
-"""Inference-free queries: presence and a table, chosen by the model or by the call; tables that are none."""
+"""Inference-free queries: lookup, the choice of the mode, and invalid tables."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def make_table() -> QueryTable:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged model with a table beside its encoder."""
+    """The packaged model with its encoder and a table."""
     path = Path(shutil.copytree(find_folder("default"), tmp_path_factory.mktemp("table") / "model"))
     add_query_table(path, make_table())
     return path
@@ -41,7 +41,7 @@ def lookup(folder: Path) -> Encoder:
 
 
 def expected(encoder: Encoder, text: str, max_tokens: int = 512) -> dict[int, float]:
-    """The slow twin: each token once, special ones never, weights of 0 never."""
+    """Return the reference vector: each token once, without special tokens and weights of 0."""
     weights = make_table().weights
     ids = [token.term for token in encoder._tokens.places(text, max_tokens)]
     return {
@@ -63,54 +63,49 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_query_is_the_presence_of_its_tokens(lookup: Encoder, text: str) -> None:
+def test_a_query_has_the_weight_of_each_of_its_tokens(lookup: Encoder, text: str) -> None:
     assert lookup.encode_queries([text]).as_dict(0) == expected(lookup, text)
 
 
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=60), max_size=6))
-def test_many_at_once_are_each_alone(lookup: Encoder, texts: list[str]) -> None:
+def test_a_batch_changes_no_query_vector(lookup: Encoder, texts: list[str]) -> None:
     together = lookup.encode_queries(texts)
     assert list(together.as_dicts()) == [expected(lookup, text) for text in texts]
     assert lookup.encode(texts, Role.QUERY).vectors == together
 
 
-def test_a_position_is_the_first_token_of_its_term(lookup: Encoder) -> None:
+def test_the_position_of_a_term_is_its_first_token(lookup: Encoder) -> None:
     text = "heart and liver and heart"
     trace = lookup.trace(text, Role.QUERY)
-    read = [token.term for token in trace.tokens]
+    ids = [token.term for token in trace.tokens]
     assert trace.weights == expected(lookup, text)
-    assert trace.positions == {term: read.index(term) for term in trace.weights}
+    assert trace.positions == {term: ids.index(term) for term in trace.weights}
     assert {trace.word(term) for term in trace.weights} <= {"heart", "and", "liver"}
 
 
-def test_the_length_of_a_query_holds(folder: Path, lookup: Encoder) -> None:
-    encoding = lookup.encode(["word " * 600 + "heart"], Role.QUERY)
+def test_long_queries_are_truncated(folder: Path, lookup: Encoder) -> None:
+    query = "word " * 600 + "heart"
+    encoding = lookup.encode([query], Role.QUERY)
     assert (encoding.tokens.tolist(), encoding.tokens_lost.tolist()) == ([603], [91])
     assert lookup.vocabulary.id("heart") not in encoding.vectors.as_dict(0)
-    assert lookup.vocabulary.id("heart") not in lookup.encode_queries(
-        ["word " * 600 + "heart"]
-    ).as_dict(0)
+    assert lookup.vocabulary.id("heart") not in lookup.encode_queries([query]).as_dict(0)
 
 
-def test_documents_are_encoded_as_ever(lookup: Encoder, encoder: Encoder) -> None:
-    found, wanted = (
-        model.encode(["heart disease"], Role.DOCUMENT).vectors for model in (lookup, encoder)
-    )
-    assert found.as_dict(0) == wanted.as_dict(0)
+def test_lookup_changes_no_document_vector(lookup: Encoder, encoder: Encoder) -> None:
+    a, b = (model.encode(["heart disease"], Role.DOCUMENT).vectors for model in (lookup, encoder))
+    assert a.as_dict(0) == b.as_dict(0)
 
 
-def test_the_mode_is_chosen_by_call_and_by_model(
+def test_the_model_sets_the_mode_and_a_call_overrides_it(
     folder: Path, lookup: Encoder, encoder: Encoder
 ) -> None:
     both = Encoder.load(folder)
     assert both.query_mode is QueryMode.ENCODER
-    by_model, by_table = (
-        both.encode_queries(["heart"]),
-        both.encode_queries(["heart"], mode="lookup"),
-    )
-    assert by_model.as_dict(0) == encoder.encode_queries(["heart"]).as_dict(0)
-    assert by_table == lookup.encode_queries(["heart"])
-    assert lookup.encode_queries(["heart"], mode="encoder") == by_model
+    encoded = both.encode_queries(["heart"])
+    looked_up = both.encode_queries(["heart"], mode="lookup")
+    assert encoded.as_dict(0) == encoder.encode_queries(["heart"]).as_dict(0)
+    assert looked_up == lookup.encode_queries(["heart"])
+    assert lookup.encode_queries(["heart"], mode="encoder") == encoded
     with pytest.raises(ModelError, match="splade-tiny has no table"):
         encoder.encode_queries(["heart"], mode="lookup")
     with pytest.raises(
@@ -119,14 +114,14 @@ def test_the_mode_is_chosen_by_call_and_by_model(
         both.encode_queries(["heart"], mode="table")
 
 
-def test_what_is_no_query(lookup: Encoder) -> None:
-    with pytest.raises(DataError, match="text 1 is a int"):
+def test_an_invalid_query_is_refused(lookup: Encoder) -> None:
+    with pytest.raises(DataError, match="text 1 must be a string or a Document, got the int 3"):
         lookup.encode_queries(["fine", 3])  # type: ignore[list-item]
     with pytest.raises(DataError, match="lone surrogate at character 2"):
         lookup.encode_queries(["ab\ud800"])
 
 
-def test_the_table_and_the_mode_are_part_of_the_hash(
+def test_the_hash_covers_the_table_and_the_mode(
     folder: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
@@ -143,26 +138,26 @@ def test_the_table_and_the_mode_are_part_of_the_hash(
     assert {pair.role for pair in Contract.load(copy).golden} == {Role.DOCUMENT}
 
 
-def test_a_packaged_model_stays_as_it_is() -> None:
-    with pytest.raises(ModelError, match="packaged with Lexpand"):
+def test_a_packaged_model_cannot_be_changed() -> None:
+    with pytest.raises(ModelError, match="packaged with Lexpand and cannot be changed"):
         add_query_table("default", make_table())
 
 
-def test_a_table_is_saved_as_it_is(tmp_path: Path) -> None:
+def test_a_saved_table_has_the_same_weights(tmp_path: Path) -> None:
     make_table().save(tmp_path / "table.safetensors")
     assert np.array_equal(load_file(tmp_path / "table.safetensors")["weight"], make_table().weights)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -0.5, 1e300])
-def test_weights_that_are_none(bad: float) -> None:
+def test_an_invalid_weight_is_refused(bad: float) -> None:
     weights = np.zeros(9)
     weights[4] = bad
-    with pytest.raises(VectorError, match="query weight of term 4"):
+    with pytest.raises(VectorError, match="query weight of term 4 must be finite and >= 0, got"):
         QueryTable(weights)
 
 
 def save_table(folder: Path, content: bytes) -> None:
-    """Puts a file into the contract unchecked."""
+    """Write a table and record it in the contract without any check."""
     (folder / "bad.safetensors").write_bytes(content)
     raw = json.loads((folder / "contract.json").read_text())
     raw["query"]["table"] = {
@@ -180,39 +175,43 @@ NAN[77] = math.nan
     ("content", "reason"),
     [
         (b"nonsense", "bad.safetensors: "),
-        (save({"weight": NAN}), "weight of term 77 is nan"),
-        (save({"weight": np.ones(9, np.float32)}), "has 9 weights for a vocabulary of 30522"),
-        (save({"weight": np.ones((2, 9), np.float32)}), "one a term"),
-        (save({"other": np.ones(SIZE, np.float32)}), r"has the tensors \['other'\]"),
+        (save({"weight": NAN}), "weight of term 77 must be finite and >= 0, got nan"),
+        (
+            save({"weight": np.ones(9, np.float32)}),
+            "must have 30522 weights, one for each term, got 9",
+        ),
+        (save({"weight": np.ones((2, 9), np.float32)}), "must be numbers, one for each term"),
+        (
+            save({"other": np.ones(SIZE, np.float32)}),
+            r"must have the single tensor 'weight', got \['other'\]",
+        ),
     ],
 )
-def test_a_file_that_is_no_table(folder: Path, tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused(
+    folder: Path, tmp_path: Path, content: bytes, reason: str
+) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     save_table(copy, content)
     with pytest.raises(ModelError, match=reason):
         Encoder.load(copy)
 
 
-def test_a_file_that_changed(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_table_is_refused(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     (path,) = copy.glob("query_weights*")
     path.write_bytes(save({"weight": np.ones(SIZE, np.float32)}))
-    with pytest.raises(ModelError, match=r"differs from the one in contract\.json"):
+    with pytest.raises(ModelError, match=r"differs from the file that contract\.json records"):
         Encoder.load(copy)
 
 
-def test_idf_is_lucenes(encoder: Encoder) -> None:
+def test_idf_is_that_of_lucene(encoder: Encoder) -> None:
     frequencies, documents = encoder.document_frequencies(
         ["heart heart", "heart disease", "", "liver"]
     )
     term = encoder.vocabulary.id
     assert documents == 4
-    assert [frequencies[term(word)] for word in ("heart", "disease", "liver", "kidney")] == [
-        2,
-        1,
-        1,
-        0,
-    ]
+    words = ("heart", "disease", "liver", "kidney")
+    assert [frequencies[term(word)] for word in words] == [2, 1, 1, 0]
     weights = QueryTable.idf(frequencies, documents).weights
     for word, df in (("heart", 2), ("liver", 1), ("kidney", 0)):
         assert weights[term(word)] == pytest.approx(
@@ -221,12 +220,13 @@ def test_idf_is_lucenes(encoder: Encoder) -> None:
 
 
 @pytest.mark.parametrize("frequencies", [[-1, 0], [5, 0]])
-def test_frequencies_that_cannot_be(frequencies: list[Any]) -> None:
-    with pytest.raises(VectorError, match="outside 0 to 4"):
+def test_an_impossible_frequency_is_refused(frequencies: list[Any]) -> None:
+    expected = f"frequency of term 0 must be from 0 to 4, .* got {frequencies[0]}"
+    with pytest.raises(VectorError, match=expected):
         QueryTable.idf(frequencies, 4)
 
 
-def test_the_mode_may_be_a_string(tmp_path: Path) -> None:
+def test_the_mode_of_a_table_may_be_a_string(tmp_path: Path) -> None:
     copy = shutil.copytree(find_folder("default"), tmp_path / "copy")
     contract = add_query_table(copy, make_table(), "lookup")  # type: ignore[arg-type]
     assert contract.query_mode is QueryMode.LOOKUP

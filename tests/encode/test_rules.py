@@ -1,4 +1,4 @@
-"""Rules against their definition, one text and one term at a time; beside pruning, chunks and caches."""
+"""Rules against a reference implementation, and with pruning, chunks, caches and lookup."""
 
 import json
 import re
@@ -31,14 +31,18 @@ FREE = 1  # the term of [unused0]
 
 
 def encoder_with(raw: dict[str, Any], **documents: Any) -> Encoder:
-    """The packaged model under rules, with documents encoded as the fields of `DocumentEncoding` say."""
+    """Load the packaged model with rules and with fields of `DocumentEncoding`."""
     return Encoder.load(
         rules=Rules.from_dict({"version": 1, **raw}), documents=DocumentEncoding(**documents)
     )
 
 
-def has(text: str, phrase: str, *, whole_id: bool) -> bool:
-    """The definition, for ASCII: a word character or (in ids) one behind a hyphen or dot may not join it."""
+def contains(text: str, phrase: str, *, whole_id: bool) -> bool:
+    """Return whether an ASCII text contains a phrase, by the definition.
+
+    No word character may be next to the phrase. For an id, none may be joined to it by a hyphen or
+    a dot.
+    """
     text, phrase = " ".join(text.lower().split()), phrase.lower()
     joined = "-." if whole_id else ""
     for start in range(len(text)):
@@ -52,40 +56,39 @@ def has(text: str, phrase: str, *, whole_id: bool) -> bool:
 
 
 def is_joined(side: str, joined: str) -> bool:
-    """Whether the characters that follow, going away from the phrase, make it part of something longer."""
+    """Return whether the characters on one side, read away from the phrase, extend it."""
     word = re.compile(r"\w")
     if side[:1] and word.match(side[0]):
         return True
     return len(side) > 1 and side[0] in joined and word.match(side[1]) is not None
 
 
-def slowly(
+def reference(
     text: str, row: dict[int, float], raw: dict[str, Any], role: str, term: Any
 ) -> dict[int, float]:
-    """The definition: boosts, synonyms, pins, caps, bans."""
+    """Apply rules to one vector by the definition: boosts, synonyms, pins, caps, bans."""
 
-    def mine(kind: str) -> list[dict[str, Any]]:
+    def entries(kind: str) -> list[dict[str, Any]]:
         return [entry for entry in raw.get(kind, []) if entry.get("side", "both") in ("both", role)]
 
     found: dict[int, float] = {number: float(np.float32(weight)) for number, weight in row.items()}
-    for entry in mine("boost"):
+    for entry in entries("boost"):
         if term(entry["term"]) in found:
             found[term(entry["term"])] *= entry["factor"]
-    for entry in mine("synonym"):
-        if has(text, entry["when"], whole_id=False):
+    for entry in entries("synonym"):
+        if contains(text, entry["when"], whole_id=False):
             for token, weight in entry["add"].items():
                 found[term(token)] = max(found.get(term(token), 0.0), weight)
-    for place, entry in enumerate(mine("pin")):
-        found[FREE + place] = (
-            entry.get("weight", 3.0) if has(text, entry["text"], whole_id=True) else 0.0
-        )
-    for entry in mine("cap"):
+    for slot, entry in enumerate(entries("pin")):
+        matches = contains(text, entry["text"], whole_id=True)
+        found[FREE + slot] = entry.get("weight", 3.0) if matches else 0.0
+    for entry in entries("cap"):
         found[term(entry["term"])] = min(found.get(term(entry["term"]), 0.0), entry["weight"])
-    banned = {term(entry["term"]) for entry in mine("ban")}
-    left = sorted(
+    banned = {term(entry["term"]) for entry in entries("ban")}
+    kept = sorted(
         (number, weight) for number, weight in found.items() if weight > 0 and number not in banned
     )
-    return {number: float(np.float32(weight)) for number, weight in left}
+    return {number: float(np.float32(weight)) for number, weight in kept}
 
 
 SIDES = st.sampled_from(["query", "document", "both"])
@@ -132,13 +135,13 @@ FILES = st.fixed_dictionaries(
 
 
 @given(raw=FILES, role=st.sampled_from(list(Role)))
-def test_any_rules_do_what_the_definition_does(
+def test_any_rules_agree_with_the_reference_implementation(
     encoder: Encoder, raw: dict[str, Any], role: Role
 ) -> None:
     plain = encoder.encode(TEXTS, role).vectors
     rules = Rules.from_dict({"version": 1, **raw}).bind(role, encoder._tokens)
     expected = [
-        slowly(text, row, raw, role, encoder.vocabulary.id)
+        reference(text, row, raw, role, encoder.vocabulary.id)
         for text, row in zip(TEXTS, plain.as_dicts(), strict=True)
     ]
     if rules is None:
@@ -150,7 +153,7 @@ def test_any_rules_do_what_the_definition_does(
     assert np.array_equal(plain.terms[source[kept]], vectors.terms[kept])
 
 
-def test_rules_reach_every_way_to_encode(encoder: Encoder) -> None:
+def test_rules_apply_in_every_encode_method(encoder: Encoder) -> None:
     raw = {
         "ban": [{"term": "sign", "side": "query"}],
         "boost": [{"term": "door", "factor": 2}],
@@ -158,24 +161,22 @@ def test_rules_reach_every_way_to_encode(encoder: Encoder) -> None:
         "pin": [{"text": "err_42"}],
     }
     edited = encoder_with(raw)
+    documents = [Document(str(i), text) for i, text in enumerate(TEXTS)]
     for role, vectors in (
         (Role.QUERY, edited.encode_queries(TEXTS)),
         (Role.DOCUMENT, edited.encode_documents(TEXTS)),
-        (
-            Role.DOCUMENT,
-            edited.encode_long([Document(str(i), text) for i, text in enumerate(TEXTS)]).vectors,
-        ),
+        (Role.DOCUMENT, edited.encode_long(documents).vectors),
     ):
         plain = encoder.encode(TEXTS, role).vectors.as_dicts()
         expected = [
-            slowly(text, row, raw, role, encoder.vocabulary.id)
+            reference(text, row, raw, role, encoder.vocabulary.id)
             for text, row in zip(TEXTS, plain, strict=True)
         ]
         assert list(vectors.as_dicts()) == expected
         assert edited.encode(TEXTS, role).vectors == vectors
 
 
-def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Encoder) -> None:
+def test_a_weight_from_a_rule_has_no_word_and_other_weights_keep_theirs(encoder: Encoder) -> None:
     edited = encoder_with(
         {
             "synonym": [{"when": "sso", "add": {"account": 9.0, "sign": 0.01}}],
@@ -196,26 +197,23 @@ def test_a_weight_by_a_rule_has_no_word_and_the_others_keep_theirs(encoder: Enco
         assert trace.positions[term] == before.positions[term]
 
 
-def test_rules_come_after_pruning(encoder: Encoder) -> None:
+def test_rules_apply_after_pruning(encoder: Encoder) -> None:
     raw = {
         "synonym": [{"when": "sso", "add": {"account": 0.01}}],
         "pin": [{"text": "sso", "weight": 0.02}],
     }
     vectors = encoder_with(raw, pruning=Pruning(top=3)).encode_documents(TEXTS[:1])
-    pruned = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3))).encode_documents(
-        TEXTS[:1]
-    )
-    assert vectors.nnz == pruned.nnz + 2
+    plain = Encoder.load(documents=DocumentEncoding(pruning=Pruning(top=3)))
+    assert vectors.nnz == plain.encode_documents(TEXTS[:1]).nnz + 2
     banned = Encoder.load(
         documents=DocumentEncoding(pruning="ban=unused"),
         rules=Rules.from_dict({"version": 1, **raw}),
     )
-    assert FREE in banned.encode_documents(TEXTS[:1]).as_dict(0), (
-        "a pin is no place left free any more"
-    )
+    (row,) = banned.encode_documents(TEXTS[:1]).as_dicts()
+    assert FREE in row, "the term of a pin is not an unused term"
 
 
-def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) -> None:
+def test_rules_apply_to_the_whole_document_if_chunks_are_merged(encoder: Encoder) -> None:
     document = Document("d", "Nothing is said of it here. " * 40 + "Ask for ERR_42.")
     raw = {"pin": [{"text": "err_42", "weight": 0.01}], "boost": [{"term": "ask", "factor": 2}]}
     options: dict[str, Any] = {
@@ -225,36 +223,33 @@ def test_in_chunks_of_one_vector_rules_see_the_whole_document(encoder: Encoder) 
     }
     plain = Encoder.load(documents=DocumentEncoding(**options)).encode_long([document]).vectors
     (edited,) = encoder_with(raw, **options).encode_long([document]).vectors.as_dicts()
-    assert edited == slowly(
+    assert edited == reference(
         document.full_text, plain.as_dict(0), raw, "document", encoder.vocabulary.id
     )
-    passages = (
-        encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK))
-        .encode_long([document])
-        .vectors
-    )
+    chunking = encoder_with(raw, max_tokens=64, long=LongDocuments(Long.CHUNK))
+    passages = chunking.encode_long([document]).vectors
     assert [FREE in row for row in passages.as_dicts()] == [False] * (len(passages) - 1) + [True]
 
 
-def test_a_document_is_pruned_once_by_mass(encoder: Encoder) -> None:
-    """The smallest part with 80 % of the mass, pruned again, would lose a fifth of that too."""
+def test_a_document_is_pruned_by_mass_only_once(encoder: Encoder) -> None:
+    """Pruning the terms with 80 % of the mass again would remove a fifth of their mass too."""
     once = Encoder.load(documents=DocumentEncoding(pruning="mass=0.8"))
     assert once.encode_long([Document("d", TEXTS[0])]).vectors == once.encode_documents([TEXTS[0]])
 
 
-def test_what_the_model_reads_no_more_is_still_pinned(encoder: Encoder) -> None:
+def test_a_pin_matches_past_the_length_that_the_model_reads(encoder: Encoder) -> None:
     text = "Nothing is said of it here. " * 40 + "Ask for ERR_42."
     vectors = encoder_with({"pin": [{"text": "err_42"}]}, max_tokens=16).encode_documents([text])
     assert vectors.as_dict(0)[FREE] == 3.0
 
 
-def test_the_weight_that_the_model_gives_a_pins_term_is_dropped(encoder: Encoder) -> None:
+def test_the_model_weight_of_the_term_of_a_pin_is_dropped(encoder: Encoder) -> None:
     rules = Rules.from_dict({"version": 1, "pin": [{"text": "err_42", "weight": 2}]}).bind(
         Role.QUERY, encoder._tokens
     )
     assert rules is not None
-    given = SparseVectors.from_rows([{FREE: 5.0, 2000: 1.0}] * 2, len(encoder.vocabulary))
-    vectors, source = rules.apply(["nothing", "ERR_42"], given)
+    original = SparseVectors.from_rows([{FREE: 5.0, 2000: 1.0}] * 2, len(encoder.vocabulary))
+    vectors, source = rules.apply(["nothing", "ERR_42"], original)
     assert list(vectors.as_dicts()) == [{2000: 1.0}, {FREE: 2.0, 2000: 1.0}]
     assert source.tolist() == [1, -1, 3]
 
@@ -266,13 +261,12 @@ def test_the_cache_holds_vectors_before_rules(encoder: Encoder, tmp_path: Path) 
         first = edited.encode_documents(TEXTS)
         assert edited.encode_documents(TEXTS) == first
         entries = len(cache)
-        assert Encoder.load().with_cache(cache).encode_documents(TEXTS) == encoder.encode_documents(
-            TEXTS
-        )
-        assert len(cache) == entries, "everything was taken from the cache"
+        plain = Encoder.load().with_cache(cache)
+        assert plain.encode_documents(TEXTS) == encoder.encode_documents(TEXTS)
+        assert len(cache) == entries, "all vectors came from the cache"
 
 
-def test_queries_that_are_looked_up_are_edited_too(tmp_path: Path, encoder: Encoder) -> None:
+def test_rules_apply_to_queries_that_are_looked_up(tmp_path: Path, encoder: Encoder) -> None:
     from lexpand.encode import QueryTable, add_query_table
 
     folder = tmp_path / "model"
@@ -285,14 +279,14 @@ def test_queries_that_are_looked_up_are_edited_too(tmp_path: Path, encoder: Enco
     )
     rows = plain.encode_queries(TEXTS).as_dicts()
     expected = [
-        slowly(text, row, raw, "query", encoder.vocabulary.id)
+        reference(text, row, raw, "query", encoder.vocabulary.id)
         for text, row in zip(TEXTS, rows, strict=True)
     ]
     assert list(edited.encode_queries(TEXTS).as_dicts()) == expected
     assert edited.trace(TEXTS[0], Role.QUERY).weights == expected[0]
 
 
-# What the tokenizer's normalizer makes of case, accents and spaces.
+# Phrases and texts that differ in case, accents and spaces.
 FOUND = [
     ("café", "Das CAFE ist zu", True),
     ("c++", "C++ or C", True),
@@ -307,7 +301,7 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("phrase", "text", "found"), FOUND)
-def test_phrases_are_spelled_as_the_tokenizer_does(
+def test_phrases_are_compared_after_the_normalizer_of_the_tokenizer(
     encoder: Encoder, phrase: str, text: str, found: bool
 ) -> None:
     assert Phrases([phrase], encoder._tokens.normalize).found_in(text) == [0] * found
@@ -324,16 +318,15 @@ IDS = [
 @pytest.mark.parametrize(
     ("phrase", "text", "found"), [*IDS, ("AB-1", "(ab-1)", True), ("AB-1", "logs/AB-1", True)]
 )
-def test_an_id_is_no_part_of_a_longer_one(
+def test_an_id_does_not_match_within_a_longer_id(
     encoder: Encoder, phrase: str, text: str, found: bool
 ) -> None:
-    assert (
-        Phrases([phrase], encoder._tokens.normalize, whole_ids=True).found_in(text) == [0] * found
-    )
+    phrases = Phrases([phrase], encoder._tokens.normalize, whole_ids=True)
+    assert phrases.found_in(text) == [0] * found
 
 
 @given(raw=FILES)
-def test_rules_come_back_from_json(raw: dict[str, Any]) -> None:
+def test_rules_survive_json(raw: dict[str, Any]) -> None:
     rules = Rules.from_dict({"version": 1, **raw})
     again = Rules.from_dict(json.loads(json.dumps(rules.to_dict())))
     assert again.to_dict() == rules.to_dict()
@@ -343,16 +336,15 @@ def test_rules_come_back_from_json(raw: dict[str, Any]) -> None:
     assert read == documents
     recorded = Rules.recorded(read)
     edits = bool(rules.of(Role.DOCUMENT))
-    # Where no rule is for documents, nothing is recorded; else all edits are, those of queries too,
-    # but no test.
+    # If a rule applies to documents, all edits are recorded, those of queries too, but no tests.
+    # Otherwise nothing is recorded.
     assert read.rules_hash == (rules.hash(Role.DOCUMENT) if edits else "")
+    expected = rules if edits else Rules()
     for role in Role:
-        assert recorded.of(role).to_dict() == (
-            rules.of(role).to_dict() if edits else Rules().to_dict()
-        )
+        assert recorded.of(role).to_dict() == expected.of(role).to_dict()
 
 
-def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
+def test_the_hash_covers_the_edits_of_one_role() -> None:
     rules = Rules.from_dict(
         {"version": 1, "ban": [{"term": "a"}, {"term": "b"}], "pin": [{"text": "x"}, {"text": "y"}]}
     )
@@ -376,7 +368,7 @@ def test_the_hash_is_of_what_decides_the_vectors_of_one_role() -> None:
     assert hashes(pin=[{"text": "y"}, {"text": "x"}])[0] != document, "the order of pins counts"
 
 
-def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place() -> None:
+def test_queries_may_have_their_own_rules_but_not_another_pin_in_a_slot() -> None:
     old = Rules.from_dict(
         {"version": 1, "pin": [{"text": "a-1"}], "cap": [{"term": "x", "weight": 2}]}
     )
@@ -399,12 +391,12 @@ def test_queries_may_have_rules_of_their_own_but_not_another_pin_in_a_pins_place
     moved = Rules.from_dict({"version": 1, "pin": [{"text": "b-2"}, {"text": "a-1"}]}, "new.toml")
     with pytest.raises(
         DataError,
-        match=r"new\.toml, \[\[pin\]\] 1: 'b-2' has the term .* 'a-1' .*: put new pins behind",
+        match=r"new\.toml, \[\[pin\]\] 1: 'b-2' would take the term of 'a-1' .*: add new pins",
     ):
         Encoder.load(documents=old_documents, rules=moved)
 
 
-def test_a_byte_order_mark_before_a_file(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_bytes('\ufeffversion = 1\n\n[[ban]]\nterm = "the"\n'.encode())
     assert len(Rules.load(path).bans) == 1

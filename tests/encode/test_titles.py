@@ -1,4 +1,4 @@
-"""The vector of a title, weighed, is added to its document's: against the sum by its definition, and in an index."""
+"""Title weights against a reference implementation, with pruning and rules, and in an index."""
 
 from pathlib import Path
 
@@ -37,64 +37,60 @@ PAGES = [
 
 
 @pytest.fixture(scope="module")
-def weighing() -> Encoder:
+def titled() -> Encoder:
     return Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT))
 
 
 def reference(encoder: Encoder, document: Document, weight: float) -> dict[int, float]:
-    """The sum in float64, by term."""
-    made = encoder.encode_documents([document.full_text]).as_dict(0)
+    """Return the sum of both vectors in float64, by term."""
+    weights = encoder.encode_documents([document.full_text]).as_dict(0)
     if document.title.strip() and document.text.strip():
         for term, value in encoder.encode_documents([document.title]).as_dict(0).items():
-            made[term] = made.get(term, 0.0) + weight * value
-    return made
+            weights[term] = weights.get(term, 0.0) + weight * value
+    return weights
 
 
 def rows(vectors: SparseVectors) -> list[dict[int, float]]:
     return list(vectors.as_dicts())
 
 
-def test_vectors_are_sums(encoder: Encoder, weighing: Encoder, scifact: list[Document]) -> None:
+def test_the_weighted_title_is_added_to_its_document(
+    encoder: Encoder, titled: Encoder, scifact: list[Document]
+) -> None:
     documents = [*PAGES, *scifact[:40]]
-    found = weighing.encode_documents(documents)
-    more = 0
+    found = titled.encode_documents(documents)
+    longer = 0
     for document, row in zip(documents, found.as_dicts(), strict=True):
         expected = reference(encoder, document, WEIGHT)
         assert row.keys() == expected.keys()
-        # Batches of other shapes add float32 in another order.
+        # Batches of other shapes add float32 values in another order.
         np.testing.assert_allclose(
             [row[term] for term in expected], list(expected.values()), rtol=1e-4, atol=1e-5
         )
-        more += len(expected) > len(encoder.encode_documents([document.full_text]).as_dict(0))
-    assert more > 30
+        longer += len(expected) > len(encoder.encode_documents([document.full_text]).as_dict(0))
+    assert longer > 30
     texts = [document.full_text for document in PAGES]
-    assert rows(weighing.encode_documents(texts)) == rows(encoder.encode_documents(texts))
-    assert rows(weighing.encode_queries(texts[:2])) == rows(encoder.encode_queries(texts[:2]))
-    assert len(weighing.encode_documents([])) == 0
+    assert rows(titled.encode_documents(texts)) == rows(encoder.encode_documents(texts))
+    assert rows(titled.encode_queries(texts[:2])) == rows(encoder.encode_queries(texts[:2]))
+    assert len(titled.encode_documents([])) == 0
 
 
-def test_pruning_and_rules_come_after(encoder: Encoder, weighing: Encoder) -> None:
-    pruned = Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT, pruning=Pruning(top=12)))
-    assert rows(pruned.encode_documents(PAGES)) == rows(
-        Pruning(top=12).apply(weighing.encode_documents(PAGES))
-    )
+def test_pruning_and_rules_apply_after_the_title(encoder: Encoder, titled: Encoder) -> None:
+    rule = Pruning(top=12)
+    pruned = Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT, pruning=rule))
+    expected = rule.apply(titled.encode_documents(PAGES))
+    assert rows(pruned.encode_documents(PAGES)) == rows(expected)
     rules = Rules.from_dict({"version": 1, "cap": [{"term": "printer", "weight": 0.5}]})
-    capped = (
-        Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT), rules=rules)
-        .encode_documents(PAGES[:1])
-        .as_dict(0)
-    )
+    capped = Encoder.load(documents=DocumentEncoding(title_weight=WEIGHT), rules=rules)
     printer = encoder.vocabulary.id("printer")
     assert printer is not None
-    assert capped[printer] == 0.5
+    assert capped.encode_documents(PAGES[:1]).as_dict(0)[printer] == 0.5
 
 
-def test_words_behind_the_terms(weighing: Encoder) -> None:
+def test_a_term_of_the_title_keeps_its_word(titled: Encoder) -> None:
     for document in PAGES:
-        plain, trace = (
-            weighing.trace(document.full_text, Role.DOCUMENT),
-            weighing.trace(document, Role.DOCUMENT),
-        )
+        plain = titled.trace(document.full_text, Role.DOCUMENT)
+        trace = titled.trace(document, Role.DOCUMENT)
         assert (trace.text, trace.tokens) == (document.full_text, plain.tokens)
         for term in trace.weights:
             if term in plain.weights:
@@ -104,18 +100,23 @@ def test_words_behind_the_terms(weighing: Encoder) -> None:
                 assert span is None or span[1] <= len(document.title)
 
 
-def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encoder) -> None:
-    with Index.create(tmp_path / "i", weighing.space) as index:
+def test_an_index_refuses_another_title_weight(
+    tmp_path: Path, encoder: Encoder, titled: Encoder
+) -> None:
+    with Index.create(tmp_path / "i", titled.space) as index:
         assert index.space.encoding.title_weight == WEIGHT
-        ingest(index, weighing, PAGES)
+        ingest(index, titled, PAGES)
         for other in (encoder, Encoder.load(documents=DocumentEncoding(title_weight=0.5))):
-            said = rf"holds documents encoded with title_weight 0\.25, got {other.title_weight:g}: leave the setting out"
-            with pytest.raises(IndexStateError, match=said):
+            expected = (
+                r"holds documents encoded with title_weight 0\.25, "
+                rf"got {other.title_weight:g}: leave the setting out"
+            )
+            with pytest.raises(IndexStateError, match=expected):
                 ingest(index, other, [Document("new", "text", "title")])
-            with pytest.raises(IndexStateError, match=said):
+            with pytest.raises(IndexStateError, match=expected):
                 sync(index, other, [Document("new", "text", "title")], refused=[])
-        # Who asks needs no weight: the explanation has the index's.
-        for retriever in (SparseRetriever(index, encoder), SparseRetriever(index, weighing)):
+        # A searcher needs no title weight: the explanation uses that of the index.
+        for retriever in (SparseRetriever(index, encoder), SparseRetriever(index, titled)):
             for query in ("why does my printer not print?", "vacation requests"):
                 for hit in retriever.search(query, 4):
                     found = explain(retriever, query, hit.doc_id)
@@ -131,17 +132,17 @@ def test_an_index_keeps_to_it(tmp_path: Path, encoder: Encoder, weighing: Encode
     with Index.create(tmp_path / "j", encoder.space) as index:
         assert "title_weight" not in index.space.encoding.to_dict()
         with pytest.raises(IndexStateError, match=r"with title_weight 0, got 0\.25: leave"):
-            ingest(index, weighing, PAGES)
+            ingest(index, titled, PAGES)
 
 
 @pytest.mark.parametrize(
     "weight", [-1, float("nan"), float("inf"), True, "0.2", 1e-45, 1e39, 10**400]
 )
-def test_weights_that_are_none(weight: float) -> None:
+def test_an_invalid_title_weight_is_refused(weight: float) -> None:
     with pytest.raises(DataError, match=r"must be 0, or a number from 0\.001 to 1,000"):
         Encoder.load(documents=DocumentEncoding(title_weight=weight))
 
 
-def test_not_with_chunks() -> None:
+def test_a_title_weight_is_refused_with_chunks() -> None:
     with pytest.raises(DataError, match="title_weight must be 0 for long documents in chunks"):
         Encoder.load(documents=DocumentEncoding(title_weight=0.2, long=LongDocuments(Long.CHUNK)))

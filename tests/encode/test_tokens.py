@@ -1,4 +1,4 @@
-"""Ids of short texts, put together of those of their words, are those of the tokenizer."""
+"""The ids of short texts, assembled from cached ids of words, are those of the tokenizer."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ TEXTS = st.lists(PARTS, max_size=12).map("".join)
 
 
 @given(text=TEXTS)
-def test_ids_by_word_are_those_of_the_text(encoder: Encoder, text: str) -> None:
+def test_the_ids_of_words_are_those_of_the_whole_text(encoder: Encoder, text: str) -> None:
     tokens = encoder._tokens
     assert tokens._ids_of_words is not None
     expected = tokens._tokenizer.encode(text, add_special_tokens=False).ids
@@ -29,21 +29,21 @@ def test_ids_by_word_are_those_of_the_text(encoder: Encoder, text: str) -> None:
     assert tokens.own_ids([text], 5) == [expected[:3]]
 
 
-def test_words_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_words_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens_module, "_WORDS", 3)
     tokens = Encoder.load(threads=1)._tokens
     text = "one two three " + "long" * 20
     expected = tokens._tokenizer.encode(text, add_special_tokens=False).ids
     assert tokens.own_ids([text, text], 512) == [expected, expected]
     assert tokens._ids_of_words is not None
-    assert list(tokens._ids_of_words) == ["one", "two", "three"], "not the long one"
+    assert list(tokens._ids_of_words) == ["one", "two", "three"], "without the long word"
     tokens.own_ids(["three four"], 512)
     assert list(tokens._ids_of_words) == ["four"]
 
 
-def test_other_tokenizers_read_whole_texts() -> None:
+def test_only_tokenizers_that_split_at_spaces_are_read_by_word() -> None:
     assert _is_by_word(word_pieces())
-    assert not _is_by_word(byte_pieces()), "a space is part of its tokens"
+    assert not _is_by_word(byte_pieces()), "its tokens contain spaces"
     joined = word_pieces()
     joined.add_tokens(["new york"])
     assert not _is_by_word(joined)

@@ -1,4 +1,4 @@
-"""Text to words: what is found, and that a batch counts what one text has."""
+"""The word analyzer: words, compounds, normalization, languages and counts."""
 
 import pickle
 import time
@@ -47,28 +47,21 @@ texts = st.lists(pieces | st.text(max_size=8), max_size=12).map("".join)
         ("", []),
     ],
 )
-def test_english(text: str, words: list[str]) -> None:
+def test_english_text_is_analyzed(text: str, words: list[str]) -> None:
     assert ENGLISH.analyze(text) == words
 
 
-def test_other_languages() -> None:
-    assert WordAnalyzer("german").analyze("Die Häuser der großen Straßen, STRASSE") == [
-        "haus",
-        "gross",
-        "strass",
-        "strass",
-    ]
-    assert WordAnalyzer("french").analyze("L\u2019avion de l'école qu'il prend") == [
-        "avion",
-        "écol",
-        "prend",
-    ]
+def test_text_in_other_languages_is_analyzed() -> None:
+    german = WordAnalyzer("german").analyze("Die Häuser der großen Straßen, STRASSE")
+    assert german == ["haus", "gross", "strass", "strass"]
+    french = WordAnalyzer("french").analyze("L\u2019avion de l'école qu'il prend")
+    assert french == ["avion", "écol", "prend"]
     assert PLAIN.analyze("The Running DOGS") == ["the", "running", "dogs"]
     assert WordAnalyzer("polish").stop_words == frozenset()
 
 
 @pytest.mark.parametrize("language", languages())
-def test_every_language_stems(language: str) -> None:
+def test_every_language_has_a_stemmer_and_drops_its_stop_words(language: str) -> None:
     analyzer = WordAnalyzer(language)
     assert analyzer.analyze("1234.5") == ["1234.5"]
     assert all(analyzer.analyze(word) == [] for word in analyzer.stop_words if word.isalpha())
@@ -77,28 +70,27 @@ def test_every_language_stems(language: str) -> None:
 @pytest.mark.parametrize(
     ("language", "word"), [("greek", "\u03b1\u03b3\u03b1"), ("nepali", "\u0915\u093e")]
 )
-def test_a_word_of_which_a_stemmer_leaves_nothing_stays(language: str, word: str) -> None:
+def test_a_word_with_an_empty_stem_is_kept(language: str, word: str) -> None:
     analyzer = WordAnalyzer(language, stop_words=())
     assert analyzer.analyze(f"1 {word}") == ["1", word]
     assert analyzer.counts([f"1 {word}"]).words == ["1", word]
 
 
-def test_an_unknown_language_names_those_there_are() -> None:
-    with pytest.raises(
-        DataError, match=r"no language 'klingon'; there are arabic, .*english.*, and None for any"
-    ):
+def test_the_error_for_an_unknown_language_lists_the_known_ones() -> None:
+    expected = "language must be one of arabic, .*english.*, or None for any, got 'klingon'"
+    with pytest.raises(DataError, match=expected):
         WordAnalyzer("klingon")
 
 
-def test_long_words_are_cut_at_a_character() -> None:
+def test_long_words_are_cut_between_two_characters() -> None:
     assert PLAIN.analyze("x" * 300) == ["x" * 255]
     assert PLAIN.analyze("é" * 300) == ["é" * 127]
 
 
-def test_own_stop_words_are_spelled_as_words_are() -> None:
+def test_custom_stop_words_are_normalized() -> None:
     assert WordAnalyzer(stop_words=["Foo", "don\u2019t"]).analyze("foo FOO don't the") == ["the"]
     assert WordAnalyzer(stop_words=()).analyze("the") == ["the"]
-    with pytest.raises(DataError, match="the string 'the'"):
+    with pytest.raises(DataError, match="stop_words must be a list of words, got the string 'the'"):
         WordAnalyzer(stop_words="the")
 
 
@@ -134,7 +126,7 @@ def test_a_lone_surrogate_is_refused() -> None:
         ),
     ],
 )
-def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) -> None:
+def test_a_compound_yields_its_parts_and_their_joined_forms(text: str, words: list[str]) -> None:
     assert ENGLISH.analyze(text) == words
 
 
@@ -154,18 +146,17 @@ def test_compounds_are_words_in_parts_and_joined(text: str, words: list[str]) ->
     ],
 )
 def test_a_compound_is_found_by_its_other_spellings(query: str, text: str) -> None:
-    assert set(ENGLISH.analyze(query)) <= set(ENGLISH.analyze(text)) or set(
-        ENGLISH.analyze(text)
-    ) <= set(ENGLISH.analyze(query))
+    query_words, text_words = set(ENGLISH.analyze(query)), set(ENGLISH.analyze(text))
+    assert query_words <= text_words or text_words <= query_words
 
 
-def test_digits_that_meet_are_parted() -> None:
+def test_digits_that_would_touch_are_separated() -> None:
     spellings = ["123", "1.23", "1-23", "12-3", "1\u00ad-23", "x\uff12-3", "x2-3"]
     joined = [ENGLISH.analyze(spelling)[-1] for spelling in spellings]
     assert joined == ["123", "1.23", "1_23", "12_3", "1_23", "x2_3", "x2_3"]
 
 
-def test_the_cost_of_compounds_is_bounded() -> None:
+def test_the_size_and_the_cost_of_compounds_are_limited() -> None:
     eight, nine = "-".join("bcdfghjk"), "-".join("bcdfghjkl")
     assert PLAIN.analyze(eight) == [*"bcdfghjk", "bcdfghjk"]
     assert PLAIN.analyze(nine) == [*"bcdfghjkl"]
@@ -185,7 +176,7 @@ def test_the_cost_of_compounds_is_bounded() -> None:
     assert time.perf_counter() - started < 5
 
 
-def test_parts_weigh_half_in_a_query() -> None:
+def test_parts_of_a_compound_have_half_the_weight_in_a_query() -> None:
     weights = ENGLISH.query_weights("fix CVE-2023-5678, fix")
     assert weights == {"fix": 2.0, "cve": 0.5, "2023": 0.5, "5678": 0.5, "cve2023_5678": 1.0}
     assert ENGLISH.query_weights("ssh/sshd_config sshd") == {
@@ -209,7 +200,7 @@ def test_invisible_characters_change_no_word(character: str) -> None:
     assert ENGLISH.analyze(f"wi{character}-{character}fi")[-1] == "wifi"
 
 
-def test_narrow_spaces_and_joiners() -> None:
+def test_narrow_spaces_separate_words_and_idle_joiners_are_removed() -> None:
     french = WordAnalyzer("french")
     assert french.analyze("chats\u202f? oui\u202f: 10\u202f000") == ["chat", "oui", "10", "000"]
     assert french.places("chats\u202f: 10\u202f000")[-1] == ("000", 11, 14)
@@ -217,11 +208,10 @@ def test_narrow_spaces_and_joiners() -> None:
     assert PLAIN.analyze("Auf\u200clage foo\u200d") == ["auflage", "foo"]
 
 
-def test_case_of_dotted_and_dotless_i() -> None:
+def test_dotted_and_dotless_i_are_lower_cased_by_language() -> None:
     turkish = WordAnalyzer("turkish")
-    assert turkish.analyze("İstanbul I\u0307stanbul IŞIK") == turkish.analyze(
-        "istanbul istanbul \u0131ş\u0131k"
-    )
+    lower = turkish.analyze("istanbul istanbul \u0131ş\u0131k")
+    assert turkish.analyze("İstanbul I\u0307stanbul IŞIK") == lower
     assert turkish.analyze("\u0131ş\u0131k") != turkish.analyze("işik")
     for analyzer in (PLAIN, ENGLISH):
         assert analyzer.analyze("İstanbul I\u0307stanbul IT-Team")[:2] == ["istanbul", "istanbul"]
@@ -244,7 +234,9 @@ def test_case_of_dotted_and_dotless_i() -> None:
         ("irish", "d'athair", "athair"),
     ],
 )
-def test_elided_articles_go(language: str, elided: str, plain: str, apostrophe: str) -> None:
+def test_elided_articles_are_removed(
+    language: str, elided: str, plain: str, apostrophe: str
+) -> None:
     analyzer = WordAnalyzer(language)
     assert analyzer.analyze(elided.replace("'", apostrophe)) == analyzer.analyze(plain)
     assert WordAnalyzer(None).analyze("l'arte") == ["l'arte"]
@@ -256,12 +248,12 @@ def test_elided_articles_go(language: str, elided: str, plain: str, apostrophe: 
         [PLAIN, ENGLISH, WordAnalyzer("turkish"), WordAnalyzer("french", stop_words=())]
     ),
 )
-def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> None:
+def test_spans_contain_their_words(text: str, analyzer: WordAnalyzer) -> None:
     places = analyzer.places(text)
     assert [place.word for place in places] == analyzer.analyze(text)
     for place in places:
         assert 0 <= place.first < place.end <= len(text)
-        # A span on its own has the word too, as it would be in a query.
+        # The span on its own, as a query would have it, yields the word too.
         assert place.word in analyzer.analyze(text[place.first : place.end])
 
 
@@ -269,7 +261,9 @@ def test_places_are_those_of_the_words(text: str, analyzer: WordAnalyzer) -> Non
     st.lists(texts, max_size=6),
     st.sampled_from([PLAIN, ENGLISH, WordAnalyzer("german", stop_words=["fine"])]),
 )
-def test_a_batch_counts_what_each_text_has(batch: list[str], analyzer: WordAnalyzer) -> None:
+def test_the_counts_of_a_batch_are_those_of_its_texts(
+    batch: list[str], analyzer: WordAnalyzer
+) -> None:
     counts = analyzer.counts(batch)
     assert len(set(counts.words)) == len(counts.words)
     for i, text in enumerate(batch):
@@ -283,7 +277,7 @@ def test_a_batch_counts_what_each_text_has(batch: list[str], analyzer: WordAnaly
     assert len(build_words(counts.words, counts.indptr, counts.terms, counts.counts)) == 11
 
 
-def test_it_travels() -> None:
+def test_an_analyzer_survives_pickle_and_json() -> None:
     analyzer = WordAnalyzer("german", stop_words=["und"])
     assert pickle.loads(pickle.dumps(analyzer)) == analyzer
     assert WordAnalyzer.from_dict(analyzer.to_dict()) == analyzer
@@ -293,27 +287,27 @@ def test_it_travels() -> None:
     with pytest.raises(DataError, match="lacks language, stem, stop_words"):
         WordAnalyzer.from_dict({"analysis": 2})
     with pytest.raises(
-        DataError, match="must be 2, got 1: made before the first release: index again"
+        DataError, match="must be 2, got 1, from before the first release: index the documents"
     ):
         WordAnalyzer.from_dict({**analyzer.to_dict(), "analysis": 1})
 
 
-def test_another_stemmer_is_said(recwarn: pytest.WarningsRecorder) -> None:
+def test_another_version_of_the_stemmer_causes_a_warning(recwarn: pytest.WarningsRecorder) -> None:
     recorded = ENGLISH.to_dict()
     major, minor, *_ = recorded["stemmer"].split(".")
     for same in (recorded["stemmer"], f"{major}.{minor}.99"):
         assert WordAnalyzer.from_dict({**recorded, "stemmer": same}) == ENGLISH
-    del recorded["stemmer"]  # as indexes were written that do not say
+    del recorded["stemmer"]  # as in older indexes
     assert WordAnalyzer.from_dict(recorded) == ENGLISH
     assert "stemmer" not in PLAIN.to_dict()
     assert not recwarn.list
     with pytest.warns(
-        LexpandWarning, match=r"by PyStemmer 2\.0\.1, and .* pip install 'PyStemmer==2\.0\.\*'"
+        LexpandWarning, match=r"by PyStemmer 2\.0\.1, but .* pip install 'PyStemmer==2\.0\.\*'"
     ):
         assert WordAnalyzer.from_dict({**recorded, "stemmer": "2.0.1"}) == ENGLISH
 
 
-def test_threads_share_an_analyzer() -> None:
+def test_threads_may_share_an_analyzer() -> None:
     words = ["running", "houses", "quickly", "nationality", "generously"] * 200
     expected = ENGLISH.analyze(" ".join(words))
     with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""Measures against figures worked out by hand."""
+"""Measures compared with values computed by hand."""
 
 import shutil
 from math import log2
@@ -14,10 +14,10 @@ QRELS = Qrels(
 )
 RUN = Run(
     {
-        # Relevant at the ranks 2 (grade 1) and 4 (grade 2).
+        # Relevant documents are at ranks 2 (grade 1) and 4 (grade 2).
         "one": [("c", 9.0), ("b", 8.0), ("unjudged", 7.0), ("a", 6.0)],
-        # Not "two": it counts as 0.
-        # At the ranks 1, 3 and 12; one is missing.
+        # "two" is missing and counts as 0.
+        # Relevant documents are at ranks 1, 3 and 12; a fourth is missing.
         "three": [
             ("m", 50.0),
             ("u0", 49.0),
@@ -30,7 +30,7 @@ RUN = Run(
 )
 
 
-def test_ndcg_at_10() -> None:
+def test_ndcg_and_recall_match_hand_computed_values() -> None:
     one = (1 / log2(3) + 2 / log2(5)) / (2 / log2(2) + 1 / log2(3))
     three = (1 + 1 / log2(4)) / (1 + 1 / log2(3) + 1 / log2(4) + 1 / log2(5))
     assert evaluate(RUN, QRELS) == pytest.approx(
@@ -38,11 +38,11 @@ def test_ndcg_at_10() -> None:
     )
 
 
-def test_other_measures() -> None:
-    found = evaluate(RUN, QRELS, ["RR@10", "P@4", "AP", "R@1", "Success@1"])
-    assert list(found) == ["RR@10", "P@4", "AP", "R@1", "Success@1"]
+def test_other_measures_match_hand_computed_values() -> None:
+    means = evaluate(RUN, QRELS, ["RR@10", "P@4", "AP", "R@1", "Success@1"])
+    assert list(means) == ["RR@10", "P@4", "AP", "R@1", "Success@1"]
     one, three = (1 / 2 + 2 / 4) / 2, (1 / 1 + 2 / 3 + 3 / 12) / 4
-    assert found == pytest.approx(
+    assert means == pytest.approx(
         {
             "RR@10": (1 / 2 + 0 + 1) / 3,
             "P@4": (2 / 4 + 0 + 2 / 4) / 3,
@@ -53,23 +53,23 @@ def test_other_measures() -> None:
     )
 
 
-def test_the_defaults() -> None:
+def test_the_default_measures_are_ndcg_and_recall() -> None:
     assert tuple(evaluate(RUN, QRELS)) == DEFAULT_MEASURES == ("nDCG@10", "R@100")
     assert evaluate(RUN, QRELS, ["nDCG@10"])["nDCG@10"] == evaluate(RUN, QRELS)["nDCG@10"]
 
 
 @pytest.mark.parametrize("run", [Run({}), Run({"one": []}), Run({"other": [("a", 1.0)]})])
-def test_a_run_without_an_answer(run: Run) -> None:
+def test_a_run_without_relevant_documents_scores_0(run: Run) -> None:
     assert evaluate(run, QRELS) == {"nDCG@10": 0.0, "R@100": 0.0}
 
 
-def test_a_perfect_run() -> None:
+def test_a_perfect_run_scores_1() -> None:
     run = Run({query: list(grades.items()) for query, grades in QRELS.judgments.items()})
     assert evaluate(run, QRELS) == {"nDCG@10": 1.0, "R@100": 1.0}
 
 
-def test_no_judgments() -> None:
-    with pytest.raises(DataError, match="the qrels hold no judgments"):
+def test_qrels_without_judgments_are_refused() -> None:
+    with pytest.raises(DataError, match="qrels must have judgments, got none"):
         evaluate(RUN, Qrels({}))
 
 
@@ -88,7 +88,7 @@ def test_no_judgments() -> None:
         "1",
     ],
 )
-def test_unknown_measures(name: str) -> None:
+def test_unknown_measures_are_refused(name: str) -> None:
     with pytest.raises(DataError, match=r"unknown measure .*nDCG@10") as error:
         evaluate(RUN, QRELS, ["R@100", name])
     assert repr(name) in str(error.value)
@@ -97,18 +97,18 @@ def test_unknown_measures(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["nDCG@0", "P@0", "Judged@0", "nDCG@99999999999999999999", "AP(rel=0)"]
 )
-def test_numbers_that_would_end_the_process(name: str) -> None:
-    with pytest.raises(DataError, match="its numbers must be from 1"):
+def test_numbers_that_would_abort_the_process_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match="the numbers of a measure must be from 1"):
         evaluate(RUN, QRELS, [name])
 
 
-def test_a_measure_that_needs_another_package() -> None:
+def test_a_measure_that_needs_another_package_is_refused() -> None:
     with pytest.raises(DataError, match="cannot compute RBP: Unsupported measures"):
         evaluate(RUN, QRELS, ["RBP"])
 
 
-def test_all_measures_are_over_the_order_of_the_run() -> None:
-    """Equal scores once gave P@1 1.0, RR 1.0 and RR@10 0.5."""
+def test_all_measures_use_the_order_of_the_run() -> None:
+    """Measures of one run once used different orders of equal scores."""
     measures = ["P@1", "RR", "RR@10", "nDCG@10", "AP", "Judged@1"]
     first = evaluate(Run({"1": [("z", 2.0), ("a", 2.0)]}), Qrels({"1": {"z": 1}}), measures)
     assert first == {
@@ -135,7 +135,7 @@ def test_scores_closer_than_float32_keep_their_order(scores: tuple[float, float]
         }
 
 
-def test_ties_as_trec_eval_orders_them() -> None:
+def test_ties_can_be_ordered_as_by_trec_eval() -> None:
     run, qrels = Run({"1": [("a", 2.0), ("z", 2.0)]}), Qrels({"1": {"z": 1}})
     assert evaluate(run, qrels, ["P@1"]) == {"P@1": 0.0}
     assert evaluate(run, qrels, ["P@1"], ties="trec_eval") == {"P@1": 1.0}
@@ -149,11 +149,11 @@ def test_ties_as_trec_eval_orders_them() -> None:
 @pytest.mark.parametrize(
     "ids", [("one", "two"), ("a-1", "b-1"), ("7", "8"), ("two words", "zwölf")]
 )
-def test_err_with_any_query_ids(ids: tuple[str, str]) -> None:
+def test_err_accepts_any_query_ids(ids: tuple[str, str]) -> None:
     first, second = ids
     qrels = Qrels({first: {"x": 1, "y": 4}, second: {"x": 0, "y": 1}})
     run = Run({second: [("y", 5.0), ("x", 4.0)], first: [("z", 3.0), ("y", 3.0)]})
-    # A grade g stops the reader with (2^g - 1) / 2^4, at the rank's reciprocal.
+    # A grade g stops the user with probability (2^g - 1) / 2^4. The gain is 1 / rank.
     expected = ((15 / 16) / 2 + 1 / 16) / 2
     assert evaluate(run, qrels, ["ERR@10"]) == {"ERR@10": pytest.approx(expected, abs=1e-5)}
 
@@ -165,7 +165,7 @@ def test_err_names_a_grade_that_is_too_high() -> None:
         evaluate(RUN, Qrels({"q": {"a": 5}}), ["nDCG@10", "ERR@10"])
 
 
-def test_one_name_is_no_list_of_measures() -> None:
+def test_one_name_is_not_a_list_of_measures() -> None:
     with pytest.raises(
         DataError, match=r"measures must be a list of names, got 'nDCG@10'; pass \['nDCG@10'\]"
     ):

@@ -1,4 +1,4 @@
-"""The packaged model on all of SciFact: the figures that it is shipped with. Minutes long."""
+"""Quality of the packaged model on all of SciFact; takes minutes."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from lexpand.evaluation import evaluate
 @pytest.mark.parametrize(
     ("max_tokens", "least", "most"), [(512, 0.645, 0.648), (256, 0.643, 0.645)]
 )
-def test_ndcg(
+def test_ndcg_of_the_packaged_model_is_as_documented(
     scifact: list[Document], tmp_path: Path, max_tokens: int, least: float, most: float
 ) -> None:
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=max_tokens))
@@ -40,9 +40,9 @@ def test_ndcg(
         assert index.info().segments == 3
         run = SparseRetriever(index, encoder).run(queries, 1000, threads=2)
         vectors: SparseVectors = encoder.encode_queries([query.text for query in queries])
-        found = index.search(vectors, 1000, exhaustive=True)
-        assert index.search(vectors, 1000, threads=2) == found
-    pairs = zip(queries, found, strict=True)
+        matches_of_queries = index.search(vectors, 1000, exhaustive=True)
+        assert index.search(vectors, 1000, threads=2) == matches_of_queries
+    pairs = zip(queries, matches_of_queries, strict=True)
     reference = Run(
         {
             query.query_id: [(match.doc_id, match.score) for match in matches]

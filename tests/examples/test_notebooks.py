@@ -1,4 +1,4 @@
-"""Every notebook under examples/ runs from top to bottom, and is kept without outputs."""
+"""Every notebook in examples/ runs from top to bottom and is committed without outputs."""
 
 import os
 from pathlib import Path
@@ -8,15 +8,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 nbformat = pytest.importorskip("nbformat")
-pytestmark = pytest.mark.filterwarnings("ignore")  # Jupyter's own, in several versions
+pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Jupyter, in several versions
 
 
-def test_there_are_notebooks() -> None:
+def test_the_quickstart_is_among_the_notebooks() -> None:
     assert "quickstart.ipynb" in [path.name for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_is_kept_without_what_running_it_leaves(path: Path) -> None:
+def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
@@ -28,10 +28,10 @@ def test_a_notebook_is_kept_without_what_running_it_leaves(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cell that raises, its assertions included, fails here; the last cell says ``as expected``."""
+    """No cell may raise. The last cell must print ``as expected``."""
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    # Nothing of the user's own Jupyter: neither settings nor another kernel of the same name.
+    # Ignore the user's Jupyter settings and kernels.
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
@@ -46,5 +46,5 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "as expected" in "".join(output.get("text", "") for output in code[-1].outputs)
     shown = [output.data for cell in code for output in cell.outputs if "data" in output]
     assert any("<mark" in data.get("text/html", "") for data in shown), (
-        "an explanation shows its words marked"
+        "an explanation must mark its words"
     )

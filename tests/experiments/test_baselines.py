@@ -1,4 +1,4 @@
-"""Dense and late-interaction rerankers against reference implementations, a text at a time in NumPy."""
+"""Dense and late-interaction rerankers against NumPy references that encode one text at a time."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ TEXTS = [
 
 
 def states(weights: Weights, text: str) -> np.ndarray:
-    """Of the tokens of one text, cut as the model's tokenizer cuts it."""
+    """Return the states of the tokens of one text, truncated as the model's tokenizer does it."""
     tokenizer = pair_pieces()
     tokenizer.enable_truncation(512)
     encoding = tokenizer.encode(text)
@@ -36,23 +36,24 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.parametrize("output", ["hidden", "both"])
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_dense(tmp_path: Path, output: str, pooling: str) -> None:
+def test_dense_scores_equal_cosines_of_pooled_states(
+    tmp_path: Path, output: str, pooling: str
+) -> None:
     weights = Weights()
     model = DenseReranker.load(
         write_model(tmp_path / "model", weights, output=output), pooling=pooling, threads=1
     )
     pool = (lambda rows: rows[0]) if pooling == "cls" else (lambda rows: rows.mean(axis=0))
-    asked = pool(states(weights, QUERY))
+    query = pool(states(weights, QUERY))
     found = model.score(QUERY, TEXTS)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(
-        found, [cosine(asked, pool(states(weights, text))) for text in TEXTS], atol=1e-5
-    )
+    expected = [cosine(query, pool(states(weights, text))) for text in TEXTS]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     assert model.score(QUERY, []).shape == (0,)
     assert model.score("", ["printer"]).shape == (1,)
 
 
-def test_prefixes(tmp_path: Path) -> None:
+def test_prefixes_precede_queries_and_documents(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", Weights(), output="hidden")
     plain = DenseReranker.load(folder)
     model = DenseReranker.load(folder, query_prefix="the ", document_prefix="month ")
@@ -61,7 +62,7 @@ def test_prefixes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "pooling"),
     [
         ({}, "mean"),
         ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
@@ -69,48 +70,48 @@ def test_prefixes(tmp_path: Path) -> None:
         ({"embedding_dimension": 6, "pooling_mode": "cls"}, "cls"),
     ],
 )
-def test_the_pooling_is_what_the_folder_says(tmp_path: Path, settings: dict, said: str) -> None:
+def test_the_default_pooling_is_that_of_the_folder(
+    tmp_path: Path, settings: dict, pooling: str
+) -> None:
     folder = write_model(tmp_path / "model", Weights(), output="hidden")
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings))
-    assert DenseReranker.load(folder).pooling == said
+    assert DenseReranker.load(folder).pooling == pooling
     assert DenseReranker.load(folder, pooling="cls").pooling == "cls"
 
 
-def test_poolings_that_are_none(tmp_path: Path) -> None:
+def test_an_unknown_pooling_is_refused(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "model", Weights(), output="hidden")
-    with pytest.raises(ModelError, match="no pooling 'best': give one of cls, mean"):
+    with pytest.raises(ModelError, match="pooling must be one of cls, mean, got 'best'"):
         DenseReranker.load(folder, pooling="best")
     (folder / "1_Pooling").mkdir()
     modes = {"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": True}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
-    with pytest.raises(ModelError, match="no pooling 'pooling_mode_max_tokens and mean'"):
+    with pytest.raises(ModelError, match="got 'pooling_mode_max_tokens and mean'"):
         DenseReranker.load(folder)
 
 
-def test_late_interaction(tmp_path: Path) -> None:
+def test_late_interaction_scores_equal_sums_of_largest_cosines(tmp_path: Path) -> None:
     weights = Weights(types=False)
     model = LateInteractionReranker.load(
         write_model(tmp_path / "model", weights, output="hidden"), threads=1
     )
-    asked = states(weights, QUERY)
+    query = states(weights, QUERY)
     expected = [
-        sum(max(cosine(q, d) for d in states(weights, text)) for q in asked) for text in TEXTS
+        sum(max(cosine(q, d) for d in states(weights, text)) for q in query) for text in TEXTS
     ]
     found = model.score(QUERY, TEXTS)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert model.score(QUERY, []).shape == (0,)
-    np.testing.assert_allclose(
-        model.score("", [""]), [2.0], atol=1e-5
-    )  # [CLS] and [SEP], each its own best
+    # [CLS] and [SEP] match themselves.
+    np.testing.assert_allclose(model.score("", [""]), [2.0], atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [DenseReranker, LateInteractionReranker])
-def test_a_graph_without_states(
+def test_a_graph_without_states_is_refused(
     tmp_path: Path, kind: type[DenseReranker | LateInteractionReranker]
 ) -> None:
-    with pytest.raises(
-        ModelError, match=r"gives logits \['n', 1\]: one output of 3 dimensions is wanted"
-    ):
+    message = r"must have one output of 3 dimensions, got logits \['n', 1\]"
+    with pytest.raises(ModelError, match=message):
         kind.load(write_model(tmp_path / "model", Weights()))

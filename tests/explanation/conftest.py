@@ -1,4 +1,4 @@
-"""A few hundred real abstracts with words, indexed once."""
+"""A collection of a few hundred real abstracts with words, indexed once."""
 
 from collections.abc import Iterator
 

@@ -1,11 +1,11 @@
-"""What the tests of this room share."""
+"""The collection that the tests of explanations share."""
 
 from dataclasses import dataclass
 
 from lexpand import Document, Encoder, Index, Query, SparseRetriever, WordRetriever
 
 TOKENS = 64
-"""Documents are read up to here: enough for vectors of real shape, and quicker."""
+"""The maximum length of documents. Their vectors have a realistic shape, and indexing is faster."""
 
 
 @dataclass

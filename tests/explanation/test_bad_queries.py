@@ -1,4 +1,4 @@
-"""Questions that are none, or too much: an answer that says so, by every retriever."""
+"""Empty, unreadable and very long queries, explained by every retriever."""
 
 import pytest
 from explain_cases import Collection
@@ -23,7 +23,7 @@ def notes(explanation: Explanation) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("query", ["", "  \n\t", "\x01\x02"])
-def test_without_a_word(collection: Collection, kind: str, query: str) -> None:
+def test_a_query_without_words_is_explained(collection: Collection, kind: str, query: str) -> None:
     retriever, doc_id = retriever_of(collection, kind), collection.documents[0].doc_id
     assert retriever.search(query) == []
     explanation = explain(retriever, query, doc_id)
@@ -41,26 +41,28 @@ def test_without_a_word(collection: Collection, kind: str, query: str) -> None:
     assert explanation.to_html() and answer.to_html()
 
 
-def test_only_stop_words(collection: Collection) -> None:
-    """BM25 has nothing to ask; the model reads them like any others."""
+def test_a_query_of_stop_words_is_explained(collection: Collection) -> None:
+    """BM25 finds nothing; the model reads stop words like any others."""
     explanation = explain(collection.words, "of the and", collection.documents[0].doc_id)
     assert explanation.notes == ("the query has only stop words",)
     assert collection.words.search("of the and") == []
-    check_as_any_other(collection, "of the and")
+    check_explanations(collection, "of the and")
 
 
 @pytest.mark.parametrize("query", ["心臓の病気", "сердце и печень", "🜚🜛 \U0001f9ff", "heart 🜚"])
-def test_other_scripts_and_unknown_letters(collection: Collection, query: str) -> None:
-    explanation = check_as_any_other(collection, query)
+def test_other_scripts_and_unknown_letters_are_explained(
+    collection: Collection, query: str
+) -> None:
+    explanation = check_explanations(collection, query)
     if "🜚" in query:
         assert "the model's vocabulary lacks" in notes(explanation)
 
 
-def test_ten_thousand_words(collection: Collection) -> None:
+def test_a_query_of_ten_thousand_words_is_explained(collection: Collection) -> None:
     query = " ".join(
         f"{word} heart" for word in ["liver", "mice", "cells", "protein", "gene"] * 1000
     )
-    explanation = check_as_any_other(collection, query)
+    explanation = check_explanations(collection, query)
     assert "the query has 10,002 tokens, of which the model reads 512" in explanation.notes
     found = collection.words.search(query, 1)[0]
     heart = explain(collection.words, query, found.doc_id)
@@ -68,8 +70,8 @@ def test_ten_thousand_words(collection: Collection) -> None:
     assert max(len(part.query.spans) for part in heart.contributions) >= 1000
 
 
-def check_as_any_other(collection: Collection, query: str) -> Explanation:
-    """What is found is explained, and what is not too."""
+def check_explanations(collection: Collection, query: str) -> Explanation:
+    """Check the explanations of hits and of a missing document; return one of the model."""
     explanation = explain(collection.sparse, query, collection.documents[0].doc_id)
     for retriever in (collection.sparse, collection.words, collection.sparse + collection.words):
         for hit in retriever.search(query, 3):

@@ -27,14 +27,14 @@ from lexpand.explanation import Explanation, Origin, explain
 
 @dataclass
 class PlainText:
-    """What the model reads of a text, from the tokenizer's file alone."""
+    """What the model reads of a text, computed with the tokenizer's file alone."""
 
     text: str
     limit: int
 
     def __post_init__(self) -> None:
         encoding = tokenizer().encode(self.text)
-        # The last one read is [SEP], wherever the text is cut.
+        # The last token is [SEP], wherever the text is cut.
         keep = [*range(min(len(encoding.ids), self.limit) - 1), len(encoding.ids) - 1]
         self.ids = [encoding.ids[i] for i in keep]
         self.words: list[str | None] = []
@@ -53,7 +53,7 @@ class PlainText:
         return {term for term, word in zip(self.ids, self.words, strict=True) if word is not None}
 
     def logits(self, encoder: Encoder) -> np.ndarray:
-        """Every logit of every token, float64 [tokens, terms]."""
+        """Return every logit of every token, float64 [tokens, terms]."""
         hidden, _ = encoder._body_for(Role.DOCUMENT).run([self.ids])
         weights, head = model_folder()._weights, encoder.contract
         return (
@@ -76,7 +76,10 @@ def model_folder() -> ModelFolder:
 
 
 def check_sides(collection: Collection, explanation: Explanation, document: Document) -> int:
-    """Input terms stand in the text; a word is where the largest logit is. Returns the expansion terms checked."""
+    """Check the origin and the word of every contribution; return the number of expansion terms.
+
+    An input term is in the text. The word is that with the largest logit.
+    """
     encoder, expansions = collection.encoder, 0
     query, text = PlainText(explanation.query, 512), PlainText(document.full_text, TOKENS)
     query_logits, text_logits = query.logits(encoder), text.logits(encoder)
@@ -90,7 +93,7 @@ def check_sides(collection: Collection, explanation: Explanation, document: Docu
             assert side.origin is (
                 Origin.TEXT if term in plain.input_terms else Origin.EXPANSION
             ), part
-            # Where two logits are as good as equal, either word will do.
+            # If two logits are nearly equal, either word is correct.
             best = np.flatnonzero(logits[:, term] > logits[:, term].max() - 1e-4)
             assert side.word in {plain.words[i] for i in best}, part
             assert side.spans in {plain.spans[i] for i in best}, part
@@ -99,11 +102,11 @@ def check_sides(collection: Collection, explanation: Explanation, document: Docu
     return expansions
 
 
-def test_scores_are_those_of_search(
+def test_scores_equal_those_of_search(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every hit of every query, to the bit; and the parts add up."""
-    trace = cache(collection.encoder.trace)  # a text is the same in all its explanations
+    """Every hit of every query has the same score to the bit, and the parts sum to it."""
+    trace = cache(collection.encoder.trace)  # a text has the same trace in all explanations
     monkeypatch.setattr(collection.encoder, "trace", trace)
     retriever, count = SparseRetriever(collection.index, collection.encoder), 0
     for query in collection.queries:
@@ -124,7 +127,7 @@ def test_scores_are_those_of_search(
     assert count > 3000
 
 
-def test_terms_and_words_of_real_hits(collection: Collection) -> None:
+def test_terms_of_real_hits_have_the_words_behind_them(collection: Collection) -> None:
     retriever = SparseRetriever(collection.index, collection.encoder)
     expansions = 0
     for query in collection.queries[:8]:
@@ -136,8 +139,8 @@ def test_terms_and_words_of_real_hits(collection: Collection) -> None:
     assert expansions > 50
 
 
-def test_every_term_of_a_document(collection: Collection) -> None:
-    """Asked its own beginning, a document shares all its terms with the question."""
+def test_every_term_of_a_document_has_the_word_behind_it(collection: Collection) -> None:
+    """A query that is the beginning of a document shares all its terms."""
     for document in collection.documents[:4]:
         beginning = tokenizer().encode(document.full_text).offsets[TOKENS - 2][1]
         query = document.full_text[:beginning]
@@ -148,32 +151,32 @@ def test_every_term_of_a_document(collection: Collection) -> None:
         assert check_sides(collection, explanation, document) > 10
 
 
-def test_weights_are_the_stored_ones(collection: Collection) -> None:
+def test_weights_are_those_of_the_index_and_the_query(collection: Collection) -> None:
     document, query = collection.documents[0], collection.queries[0].text
     stored = collection.index.vector(document.doc_id)
     weights = dict(zip(stored.terms.tolist(), stored.weights.tolist(), strict=True))
-    (asked,) = collection.encoder.encode_queries([query]).as_dicts()
+    (encoded,) = collection.encoder.encode_queries([query]).as_dicts()
     for part in explain(collection.sparse, query, document.doc_id).contributions:
         term = collection.encoder.vocabulary.id(part.term)
-        assert (part.document.weight, part.query.weight) == (weights[term], asked[term])
+        assert (part.document.weight, part.query.weight) == (weights[term], encoded[term])
 
 
-def test_unmatched_terms(collection: Collection) -> None:
+def test_unmatched_terms_are_those_that_the_document_lacks(collection: Collection) -> None:
     vocabulary = collection.encoder.vocabulary
     for query, document in zip(collection.queries[:10], collection.documents, strict=False):
         explanation = explain(collection.sparse, query.text, document.doc_id)
-        (asked,) = collection.encoder.encode_queries([query.text]).as_dicts()
+        (encoded,) = collection.encoder.encode_queries([query.text]).as_dicts()
         stored = set(collection.index.vector(document.doc_id).terms.tolist())
         expected = {
-            vocabulary.term(term): weight for term, weight in asked.items() if term not in stored
+            vocabulary.term(term): weight for term, weight in encoded.items() if term not in stored
         }
         assert {lacking.term: lacking.weight for lacking in explanation.unmatched} == expected
         weights = [lacking.weight for lacking in explanation.unmatched]
         assert weights == sorted(weights, reverse=True)
-        assert len(explanation.unmatched) + len(explanation.contributions) == len(asked)
+        assert len(explanation.unmatched) + len(explanation.contributions) == len(encoded)
 
 
-def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None:
+def test_a_document_that_is_not_a_hit_is_explained(small_index: Index, encoder: Encoder) -> None:
     explanation = explain(
         SparseRetriever(small_index, encoder), "quantum chromodynamics", "invoice"
     )
@@ -186,37 +189,39 @@ def test_a_document_that_is_no_hit(small_index: Index, encoder: Encoder) -> None
     assert (empty.score, empty.contributions, empty.unmatched) == (0.0, (), ())
 
 
-ASK = "Ask your manager for leave before it begins"
+LEAVE = "Ask your manager for leave before it begins"
 
 
 def test_documents_are_read_as_the_index_records(small_index: Index, encoder: Encoder) -> None:
-    """However the encoder of the retriever would encode documents."""
+    """The document settings of the retriever's encoder have no effect."""
     other = Encoder.load(documents=DocumentEncoding(max_tokens=4, pruning="top=2"))
-    explanation = explain(SparseRetriever(small_index, other), ASK, "holiday")
-    assert explanation == explain(SparseRetriever(small_index, encoder), ASK, "holiday")
+    explanation = explain(SparseRetriever(small_index, other), LEAVE, "holiday")
+    assert explanation == explain(SparseRetriever(small_index, encoder), LEAVE, "holiday")
     assert Origin.UNKNOWN not in {part.document.origin for part in explanation.contributions}
 
 
-def test_a_document_read_otherwise_than_it_was_stored(
+def test_words_are_unknown_if_the_text_does_not_give_the_stored_weights(
     tmp_path: Path, pages: list[Document], encoder: Encoder
 ) -> None:
-    """The stored weights count; words that today's reading of the text lacks are not made up, and that is said."""
+    """The stored weights count, and a note tells that their words are unknown."""
     short = Encoder.load(documents=DocumentEncoding(max_tokens=4))
     with Index.create(tmp_path / "i", short.space) as index:
         index.add(pages, encoder.encode_documents(pages))
         index.commit()
         retriever = SparseRetriever(index, short)
-        explanation = explain(retriever, ASK, "holiday")
-        expected = {hit.doc_id: hit.score for hit in retriever.search(ASK)}["holiday"]
+        explanation = explain(retriever, LEAVE, "holiday")
+        expected = {hit.doc_id: hit.score for hit in retriever.search(LEAVE)}["holiday"]
     assert explanation.score == expected
-    # "Vacation requests" is all that is read, and without the rest it has other weights.
+    # Only "Vacation requests" is read, and without the rest it has other weights.
     sides = [part.document for part in explanation.contributions]
     assert {(side.origin, side.word, side.spans) for side in sides} == {(Origin.UNKNOWN, None, ())}
-    said = f"{len(sides)} of {len(sides)} terms have no word in the document"
-    assert any(note.startswith(said) for note in explanation.notes)
+    beginning = f"{len(sides)} of {len(sides)} terms have no word in the document"
+    assert any(note.startswith(beginning) for note in explanation.notes)
 
 
-def test_provenance_for_a_person(small_index: Index, encoder: Encoder) -> None:
+def test_a_contribution_shows_words_and_origins_of_both_sides(
+    small_index: Index, encoder: Encoder
+) -> None:
     explanation = explain(SparseRetriever(small_index, encoder), "my printers", "printer")
     (part,) = [part for part in explanation.contributions if part.term == "printer"]
     assert (part.query.word, part.query.origin, part.query.spans) == (
@@ -232,12 +237,12 @@ def test_provenance_for_a_person(small_index: Index, encoder: Encoder) -> None:
     assert explanation.title == "Printer does not print"
 
 
-def test_unknown_documents(small_index: Index, encoder: Encoder) -> None:
+def test_an_unknown_document_is_refused(small_index: Index, encoder: Encoder) -> None:
     with pytest.raises(UnknownDocument, match="has no document 'absent'"):
         explain(SparseRetriever(small_index, encoder), "a question", "absent")
 
 
-def test_roles(collection: Collection) -> None:
+def test_a_document_is_read_up_to_its_own_limit(collection: Collection) -> None:
     """A document is read as a document, up to its own limit."""
     read = collection.encoder.trace(collection.documents[1].full_text, Role.DOCUMENT)
     assert len(read.tokens) == TOKENS
@@ -252,18 +257,17 @@ def test_a_piece_is_shown_with_its_word(small_index: Index, encoder: Encoder) ->
     assert labels["crash"] == "crash"
     pieces = explain(SparseRetriever(small_index, encoder), "forgetful about invoices", "invoice")
     found = {part.term: part.label for part in pieces.contributions if part.term != part.label}
-    # The vocabulary has "in", "##vo", "##ices" for "invoices", and neither "invoice" nor
-    # "Invoices".
+    # The vocabulary has "in", "##vo", "##ices" for "invoices", but not "invoice" or "Invoices".
     assert found == {term: f"{term} (in 'Invoices')" for term in found}
     assert "##vo" in found
     assert all(part.document.word for part in pieces.contributions if part.term in found)
 
 
 @pytest.mark.slow
-def test_every_hit_of_every_test_query(
+def test_every_hit_of_every_test_query_is_explained(
     scifact: list[Document], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """All of SciFact at full length: contributions add up to the score, and every term has a known origin."""
+    """SciFact at full length: contributions sum to the score, and every term has a known origin."""
     encoder, path = Encoder.load(), tmp_path_factory.mktemp("all") / "i"
     queries = list(read_queries(collection_path("scifact")))
     with Index.create(path, encoder.space) as index:
@@ -273,10 +277,8 @@ def test_every_hit_of_every_test_query(
             for hit in retriever.search(query.text, 10):
                 explanation = explain(retriever, query.text, hit.doc_id)
                 assert explanation.score == hit.score
-                assert (
-                    abs(sum(part.contribution for part in explanation.contributions) - hit.score)
-                    < 1e-9
-                )
+                total = sum(part.contribution for part in explanation.contributions)
+                assert abs(total - hit.score) < 1e-9
                 origins = {
                     side.origin
                     for part in explanation.contributions

@@ -1,4 +1,4 @@
-"""Explanations of documents whose weights depend on the batch that they were encoded in."""
+"""Explanations of documents whose weights depend on their batch."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -36,7 +36,7 @@ def index(scifact: list[Document], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def unknown_share(index: Index, encoder: Encoder) -> float:
-    """The share of contributions whose word is unknown, by weight."""
+    """Return the share of contributions whose word is unknown, by weight."""
     retriever, known, unknown = SparseRetriever(index, encoder), 0.0, 0.0
     for query in list(read_queries(collection_path("scifact")))[:10]:
         for hit in retriever.search(query.text, 3):
@@ -49,11 +49,11 @@ def unknown_share(index: Index, encoder: Encoder) -> float:
 
 
 def test_documents_are_read_again_in_their_own_dtype(index: Index, encoder: Encoder) -> None:
-    for asking in (encoder_of(index), Encoder.load(documents=DocumentEncoding(max_tokens=128))):
-        assert unknown_share(index, asking) < 0.01
+    for other in (encoder_of(index), Encoder.load(documents=DocumentEncoding(max_tokens=128))):
+        assert unknown_share(index, other) < 0.01
 
 
-def test_other_batches_are_no_loss(index: Index) -> None:
+def test_rounding_by_the_batch_is_not_a_loss(index: Index) -> None:
     retriever = SparseRetriever(index, encoder_of(index))
     for query in list(read_queries(collection_path("scifact")))[:5]:
         hits = retriever.search(query.text, 20)
@@ -61,8 +61,8 @@ def test_other_batches_are_no_loss(index: Index) -> None:
         assert {loss.kind for loss in answer.losses} <= {LossKind.TRUNCATION}
 
 
-def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> None:
-    """Vectors of other words than the document's: their words are unknown, however wide the tolerance is."""
+def test_a_vector_of_another_text_is_detected(scifact: list[Document], tmp_path: Path) -> None:
+    """The vector is that of another text: its words are unknown, however wide the tolerance is."""
     encoder = Encoder.load(
         documents=DocumentEncoding(dtype="int8", max_tokens=128),
         queries=QueryEncoding(dtype="int8"),
@@ -76,7 +76,7 @@ def test_another_text_is_still_seen(scifact: list[Document], tmp_path: Path) -> 
         assert unknown > 0.8 * sum(part.contribution for part in parts)
 
 
-def test_a_backend_without_the_dtype_leaves_it_to_the_other() -> None:
+def test_a_dtype_that_a_backend_lacks_uses_another_backend() -> None:
     plain = Encoder.load(documents=DocumentEncoding(max_tokens=128), device="onnx")
     other = plain.encoding(DocumentEncoding(max_tokens=128, dtype=Dtype.BFLOAT16))
     assert other.dtypes == {Role.DOCUMENT: Dtype.BFLOAT16, Role.QUERY: Dtype.FLOAT32}

@@ -1,4 +1,4 @@
-"""Explanations as HTML: nothing of a text becomes markup, nothing is fetched, and what is marked is what counts."""
+"""Explanations as HTML: texts are escaped, nothing is loaded, and the right words are marked."""
 
 import json
 from html.parser import HTMLParser
@@ -23,7 +23,7 @@ VOID = {"meta", "hr", "br"}
 
 
 class Page(HTMLParser):
-    """Which tags a page has, properly nested; the text of its marks with their titles; all text."""
+    """The tags of a page, which must nest; the texts and titles of its marks; and all its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -54,20 +54,8 @@ class Page(HTMLParser):
             self.marks[-1] = (self.marks[-1][0] + data, self.marks[-1][1])
 
 
-ALLOWED = {
-    "html",
-    "head",
-    "meta",
-    "title",
-    "body",
-    "div",
-    "style",
-    "h1",
-    "h2",
-    "p",
-    "mark",
-    "hr",
-} | {*("table", "thead", "tbody", "tr", "th", "td")}
+PAGE = {"html", "head", "meta", "title", "body", "div", "style", "h1", "h2", "p", "mark", "hr"}
+ALLOWED = PAGE | {"table", "thead", "tbody", "tr", "th", "td"}
 NASTY = '</p><script>alert("1")</script> & <img src=x onerror=alert(1)> "printer\' off'
 
 
@@ -83,7 +71,7 @@ def nasty(tmp_path, encoder: Encoder):  # type: ignore[no-untyped-def]
         yield sparse + HybridRetriever([sparse], fusion="rrf") + WordRetriever(index)
 
 
-def test_texts_are_no_markup(nasty: HybridRetriever) -> None:
+def test_texts_are_escaped(nasty: HybridRetriever) -> None:
     query = f"printer <script>{NASTY}"
     answers = [why_not(nasty, query, NASTY, "other"), why_not(nasty, query, "other")]
     for retriever in (nasty, *nasty.local):
@@ -107,8 +95,8 @@ def test_texts_are_no_markup(nasty: HybridRetriever) -> None:
         json.dumps(answer.to_dict())
 
 
-def test_whatever_it_is_it_is_escaped() -> None:
-    """Labels, words, notes and ids that only somebody else's vocabulary has."""
+def test_labels_notes_and_ids_are_escaped() -> None:
+    """Labels, words, notes and ids, which may come from a foreign vocabulary."""
     text = f"{NASTY} word {NASTY}"
     place = (len(NASTY) + 1, len(NASTY) + 5)
     sides = [
@@ -131,8 +119,7 @@ def test_whatever_it_is_it_is_escaped() -> None:
     found = Page(page)
     assert found.tags <= ALLOWED
     assert found.attributes <= {"lang", "charset", "name", "content", "class", "style", "title"}
-    # Head, heading (title and id), a note, the question and the text (twice each), a row's three
-    # cells, the unmatched.
+    # Title; heading (title and id); note; query; text; a row of the table; unmatched terms.
     assert found.text.count(NASTY) == 1 + 2 + 1 + 2 + 2 + 1 + 1
     assert [mark for mark, _ in found.marks] == ["word", NASTY, "word"]
     assert {title for _, title in found.marks} == {f"{NASTY} 1.00"}
@@ -151,7 +138,7 @@ def test_marks_are_the_words_behind_the_terms(collection: Collection) -> None:
                 for side in (part.query, part.document)
                 if side.word is not None
             ]
-            # BM25 shows a stem's first word, and marks all.
+            # BM25 shows the first word of a stem and marks all of them.
             marked = {mark for mark, _ in page.marks}
             assert {side.word for side, _ in sides} <= marked
             titles = " ".join(title for _, title in page.marks)
@@ -161,7 +148,7 @@ def test_marks_are_the_words_behind_the_terms(collection: Collection) -> None:
             assert f"{explanation.score:.3f}" in page.text
 
 
-def test_a_long_text_is_cut_and_said_to_be(tmp_path, encoder: Encoder) -> None:  # type: ignore[no-untyped-def]
+def test_a_long_text_is_cut_with_a_note(tmp_path, encoder: Encoder) -> None:  # type: ignore[no-untyped-def]
     with Index.create(tmp_path / "i", encoder.space) as index:
         ingest(index, encoder, [Document("long", "printer " * 10_000)])
         page = Page(explain(SparseRetriever(index, encoder), "printer", "long").to_html())
@@ -169,13 +156,13 @@ def test_a_long_text_is_cut_and_said_to_be(tmp_path, encoder: Encoder) -> None: 
     assert len(page.text) < 25_000
 
 
-def test_the_snippet_is_where_the_weight_is(small_index: Index, encoder: Encoder) -> None:
+def test_the_snippet_holds_the_words_behind_the_score(small_index: Index, encoder: Encoder) -> None:
     retriever = SparseRetriever(small_index, encoder)
     passage = explain(retriever, "vacation", "holiday").snippet()
     assert passage.text == small_index.document("holiday").text
     marked = {passage.text[first:end] for first, end in passage.marks}
-    # No word of the question stands there: what is marked gave "vacation", or a term that
-    # "vacation" gave.
+    # The text has no word of the query. The marked words produced "vacation", or a term that
+    # "vacation" produced.
     assert marked and marked <= set(passage.text.replace(".", "").split())
     filler = "Nothing of interest stands here. " * 40
     document = Document("far", f"{filler}Holidays are asked for here. {filler}", "Leave of absence")

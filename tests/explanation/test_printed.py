@@ -1,4 +1,4 @@
-"""Explanations that are printed: plain tables, pins by their texts, words that fit the rank."""
+"""Printed explanations: plain tables, pins shown by their texts, and words that fit the rank."""
 
 import re
 from pathlib import Path
@@ -30,23 +30,25 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     return lexpand.create(folder / "kb", PAGES, rules=folder / "rules.toml")
 
 
-def test_a_hybrid(kb: Collection) -> None:
+def test_a_hybrid_prints_a_table_for_each_part(kb: Collection) -> None:
     explanation = kb.explain(QUERY, "leave")
     lines = str(explanation).splitlines()
     assert lines[0] == f"Vacation requests leave scores {explanation.score:.3f} for {QUERY}"
     for part in explanation.parts:
-        said = f"{part.kind} {part.contribution:.3f}: rank 1, score {part.explanation.score:.3f}, share {part.share:.3f}"
-        place = lines.index(f"{said} times weight {part.weight:g}")
-        assert lines[place + 1].split() == ["contribution", "term", "query", "document"]
+        scores = f"score {part.explanation.score:.3f}, share {part.share:.3f}"
+        heading = f"{part.kind} {part.contribution:.3f}: rank 1, {scores}"
+        number = lines.index(f"{heading} times weight {part.weight:g}")
+        assert lines[number + 1].split() == ["contribution", "term", "query", "document"]
         first = part.explanation.contributions[0]
-        assert lines[place + 2].split()[:2] == [f"{first.contribution:.3f}", first.label.split()[0]]
+        cells = [f"{first.contribution:.3f}", first.label.split()[0]]
+        assert lines[number + 2].split()[:2] == cells
     assert any(line.lstrip().startswith("in the query, not in the document: ") for line in lines)
     assert re.search(
         r"manag +\d.\d\d input +\d.\d\d input, 1 time$", str(explanation), re.MULTILINE
     )
 
 
-def test_one_retriever(kb: Collection) -> None:
+def test_a_single_retriever_prints_one_table(kb: Collection) -> None:
     explanation = kb.explain(QUERY, "leave", pipeline="splade")
     lines = str(explanation).splitlines()
     assert lines[1].split() == ["contribution", "term", "query", "document"]
@@ -60,7 +62,9 @@ def test_one_retriever(kb: Collection) -> None:
 
 
 @pytest.mark.parametrize("pipeline", [None, "splade", "bm25", "best"])
-def test_why_not(kb: Collection, pipeline: str | None) -> None:
+def test_why_not_prints_the_verdict_and_the_differences(
+    kb: Collection, pipeline: str | None
+) -> None:
     answer = kb.why_not(QUERY, "invoice", pipeline=pipeline)
     lines = str(answer).splitlines()
     assert lines[0].startswith("Billing invoice scores ")
@@ -74,7 +78,7 @@ def test_why_not(kb: Collection, pipeline: str | None) -> None:
     assert "missing" not in answer._repr_html_()
 
 
-def test_notebooks(kb: Collection) -> None:
+def test_notebooks_show_html(kb: Collection) -> None:
     page = kb.explain(QUERY, "leave")._repr_html_()
     assert re.search(r"<h2>splade: \d\.\d{3}</h2><p>rank 1, score ", page)
     assert "<h2>bm25: " in page
@@ -85,7 +89,8 @@ def test_notebooks(kb: Collection) -> None:
 def test_pins_are_shown_as_their_texts(kb: Collection, pipeline: str | None) -> None:
     hit = kb.search("what is ERR_42", 1, pipeline=pipeline)[0]
     assert hit.doc_id == "disk"
-    assert "ERR_42" in dict(hit.terms) or pipeline == "best"  # whose feedback adds other terms
+    # The feedback of the pipeline best adds other terms.
+    assert "ERR_42" in dict(hit.terms) or pipeline == "best"
     assert "[unused0]" not in dict(hit.terms)
     explanation = kb.explain("what is ERR_42", "disk", pipeline=pipeline)
     for shown in (
@@ -97,7 +102,7 @@ def test_pins_are_shown_as_their_texts(kb: Collection, pipeline: str | None) -> 
         assert "ERR_42" in shown
 
 
-def test_the_texts_of_pins_in_another_collection_object(kb: Collection, tmp_path: Path) -> None:
+def test_the_encoder_decides_if_pins_are_shown_as_texts(kb: Collection, tmp_path: Path) -> None:
     retriever = lexpand.SparseRetriever(kb.index, lexpand.Encoder.load())
     assert "ERR_42" not in dict(retriever.search("what is ERR_42", 1)[0].terms)
     parts = lexpand.explain(

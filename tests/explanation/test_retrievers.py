@@ -1,4 +1,4 @@
-"""Every retriever's scores taken apart: the same to the bit as in search, and the parts add up."""
+"""Explanations of every retriever: scores equal those of search, and parts sum to them."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ from lexpand import (
 from lexpand.data import Chunks, Long, LongDocuments
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
-from lexpand.explanation import Explanation, Origin, explain, why_not
+from lexpand.explanation import Contribution, Explanation, Origin, explain, why_not
 from lexpand.index import BM25, Matches
 from lexpand.search import Feedback, Fusion, LocalRetriever
 
@@ -90,7 +90,7 @@ def makers() -> Iterator[tuple[str, object]]:
 @pytest.mark.parametrize(
     ("name", "make"), list(makers()), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_scores_are_those_of_search(collection: Collection, name: str, make: object) -> None:
+def test_scores_equal_those_of_search(collection: Collection, name: str, make: object) -> None:
     retriever, count = make(collection), 0  # type: ignore[operator]
     for query in collection.queries[:8]:
         for hit in retriever.search(query.text, HITS):
@@ -99,16 +99,16 @@ def test_scores_are_those_of_search(collection: Collection, name: str, make: obj
     assert count > 50
 
 
-def test_what_each_word_brought(collection: Collection) -> None:
-    """Together, what the terms did that have a word; a word of several places is counted once."""
+def test_word_weights_sum_to_the_contributions_with_words(collection: Collection) -> None:
+    """Words sum to the terms that have a word; a word with several occurrences counts once."""
     for retriever in (collection.sparse, collection.words):
         query = collection.queries[2].text
         for hit in retriever.search(query, 5):
             explanation = explain(retriever, query, hit.doc_id)
             for name in ("query", "document"):
                 known = [part for part in explanation.contributions if getattr(part, name).spans]
-                brought = sum(explanation.word_weights(name).values())
-                assert brought == pytest.approx(sum(part.contribution for part in known))
+                total = sum(explanation.word_weights(name).values())
+                assert total == pytest.approx(sum(part.contribution for part in known))
 
 
 def test_feedback_and_fusion_depend_on_the_filter(small_index: Index, encoder: Encoder) -> None:
@@ -124,76 +124,70 @@ def test_feedback_and_fusion_depend_on_the_filter(small_index: Index, encoder: E
     assert explain(retriever, "printer invoices", "invoice").score != hit.score
 
 
-def test_terms_of_feedback_are_called_so(small_index: Index, encoder: Encoder) -> None:
+def test_terms_of_feedback_have_that_origin(small_index: Index, encoder: Encoder) -> None:
     retriever = SparseRetriever(small_index, encoder, feedback=Feedback(1, 50, 0.5))
     explanation = explain(retriever, "crash", "crash")
-    asked = {encoder.vocabulary.term(term) for term in encoder.encode_queries(["crash"]).as_dict(0)}
-    by_origin = {
-        part.term for part in explanation.contributions if part.query.origin is Origin.FEEDBACK
-    }
-    assert by_origin == {part.term for part in explanation.contributions} - asked
-    assert "log" in by_origin
-    assert all(
-        part.query.word is None for part in explanation.contributions if part.term in by_origin
-    )
+    encoded = encoder.encode_queries(["crash"]).as_dict(0)
+    original = {encoder.vocabulary.term(term) for term in encoded}
+    added = [part for part in explanation.contributions if part.query.origin is Origin.FEEDBACK]
+    terms = {part.term for part in added}
+    assert terms == {part.term for part in explanation.contributions} - original
+    assert "log" in terms
+    assert all(part.query.word is None for part in added)
 
 
-def test_words_of_feedback_are_called_so(collection: Collection) -> None:
+def test_words_of_feedback_have_that_origin(collection: Collection) -> None:
     retriever = WordRetriever(collection.index, feedback=Feedback(2, 30, 0.5))
     query = collection.queries[0].text
-    asked = set(WordAnalyzer().analyze(query))
+    original = set(WordAnalyzer().analyze(query))
     added = 0
     for hit in retriever.search(query, 3):
         for part in explain(retriever, query, hit.doc_id).contributions:
-            new = part.term not in asked
+            new = part.term not in original
             assert (part.query.origin is Origin.FEEDBACK) == new
             assert bool(part.query.spans) != new
             added += new
     assert added > 10
 
 
-def test_bm25_by_its_formula(collection: Collection) -> None:
-    """Of real hits, from the texts alone, in float64."""
+def test_bm25_contributions_follow_the_formula(collection: Collection) -> None:
+    """Real hits, computed from the texts alone in float64."""
     analyzer, bm25 = WordAnalyzer(), BM25()
     texts = {
         document.doc_id: analyzer.analyze(document.full_text) for document in collection.documents
     }
     average = np.mean([len(words) for words in texts.values()])
     for query in collection.queries:
-        asked = analyzer.query_weights(query.text)
+        counts = analyzer.query_weights(query.text)
         for hit in collection.words.search(query.text, 3):
-            words, explanation = (
-                texts[hit.doc_id],
-                explain(collection.words, query.text, hit.doc_id),
-            )
+            words = texts[hit.doc_id]
+            explanation = explain(collection.words, query.text, hit.doc_id)
             norm = bm25.k1 * (1 - bm25.b + bm25.b * len(words) / average)
             for part in explanation.contributions:
-                having = sum(part.term in others for others in texts.values())
-                idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+                df = sum(part.term in others for others in texts.values())
+                idf = np.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
                 frequency = words.count(part.term)
-                assert (part.statistics.frequency, part.statistics.documents) == (frequency, having)
+                assert (part.statistics.frequency, part.statistics.documents) == (frequency, df)
                 assert part.statistics.idf == pytest.approx(idf)
-                assert part.query.weight == pytest.approx(asked[part.term] * idf)
+                assert part.query.weight == pytest.approx(counts[part.term] * idf)
                 assert part.document.weight == pytest.approx(frequency / (frequency + norm))
                 assert len(set(part.document.spans)) == frequency
                 for span in part.document.spans:
                     text = explanation.text[slice(*span)]
-                    # A compound is several words in one place.
+                    # A compound has several words with one span.
                     assert (part.term, 0, len(text)) in analyzer.places(text)
             absent = {lacking.term: lacking.weight for lacking in explanation.unmatched}
-            assert set(absent) == set(asked) - set(words)
+            assert set(absent) == set(counts) - set(words)
             for word, weight in absent.items():
-                having = sum(word in others for others in texts.values())
-                idf = np.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
-                assert weight == pytest.approx(asked[word] * idf)
-            assert (
-                f"the document has {len(words)} words; the average is {average:.1f}"
-                in explanation.notes
-            )
+                df = sum(word in others for others in texts.values())
+                idf = np.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
+                assert weight == pytest.approx(counts[word] * idf)
+            note = f"the document has {len(words)} words; the average is {average:.1f}"
+            assert note in explanation.notes
 
 
-def test_a_document_that_one_part_lacks(collection: Collection) -> None:
-    """It has the share that fusion gives one that is not there."""
+def test_a_part_that_lacks_the_document_is_explained(collection: Collection) -> None:
+    """Its share is the one that fusion gives a missing document."""
     hybrid = HybridRetriever([collection.sparse, collection.words], fusion="min-max", depth=5)
     query = collection.queries[0].text
     hits = {hit.doc_id: hit.score for hit in hybrid.search(query, 5)}
@@ -211,7 +205,7 @@ def test_a_document_that_one_part_lacks(collection: Collection) -> None:
     assert explanation.notes == ("no part has the document among its best 5",)
 
 
-class Unheard(Retriever):
+class Foreign(Retriever):
     def rank(self, queries, k, **_):  # type: ignore[no-untyped-def]
         return [Matches([], np.zeros(0), np.zeros(0, np.uint32)) for _ in queries]
 
@@ -219,17 +213,17 @@ class Unheard(Retriever):
         return {}
 
 
-class UnheardHere(LocalRetriever):
+class ForeignLocal(LocalRetriever):
     def ask(self, searcher, queries):  # type: ignore[no-untyped-def]
         return SparseRetriever(self.index, Encoder.load()).ask(searcher, queries)
 
 
-def test_a_retriever_of_another_kind(small_index: Index, encoder: Encoder) -> None:
+def test_a_retriever_of_another_kind_is_refused(small_index: Index, encoder: Encoder) -> None:
     sparse = SparseRetriever(small_index, encoder)
     others = {
-        Unheard(): "Unheard",
-        UnheardHere(small_index): "UnheardHere",
-        sparse + Unheard(): "MixedRetriever",
+        Foreign(): "Foreign",
+        ForeignLocal(small_index): "ForeignLocal",
+        sparse + Foreign(): "MixedRetriever",
     }
     for retriever, name in others.items():
         with pytest.raises(DataError, match=f"a {name} cannot be explained"):
@@ -248,16 +242,18 @@ TALE = Document("tale", f"{LONG.text} The printer is broken. {LONG.text}", "A ta
 
 @pytest.mark.parametrize("chunks", list(Chunks))
 @pytest.mark.parametrize("overlap", [0, 16])
-def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # type: ignore[no-untyped-def]
-    """Places are those of the whole text, whichever chunk has them, and the title of a later chunk is the title."""
+def test_spans_of_chunks_are_those_of_the_whole_text(
+    tmp_path, chunks: Chunks, overlap: int
+) -> None:  # type: ignore[no-untyped-def]
+    """Spans in chunks are those of the whole text, and a title before a chunk is the title."""
     encoder = Encoder.load(
         documents=DocumentEncoding(max_tokens=64, long=LongDocuments(Long.CHUNK, chunks, overlap))
     )
-    # A title of more than half a chunk is left out of the later ones.
+    # A title of more than half a chunk is left out of later chunks.
     titled = Document("titled", TALE.text, "so long a title of words " * 8)
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer()) as index:
         ingest(index, encoder, [LONG, TALE, titled])
-        # As it is opened: the policy is the index's.
+        # The policy for long documents is that of the index.
         sparse = SparseRetriever(index, Encoder.load(documents=DocumentEncoding(max_tokens=64)))
         for retriever in (sparse, WordRetriever(index), sparse + WordRetriever(index)):
             for hit in retriever.search("broken printer in a tale of machines", 3):
@@ -272,24 +268,17 @@ def test_words_of_chunks(tmp_path, chunks: Chunks, overlap: int) -> None:  # typ
                     terms += part.explanation.contributions
                 assert {part.document.origin for part in terms} <= {Origin.TEXT, Origin.EXPANSION}
                 for part in terms:
+                    stem = part.document.word and part.document.word.lower()[:3]
                     for first, end in part.document.spans:
-                        assert (
-                            explanation.text[first:end]
-                            .lower()
-                            .startswith(part.document.word.lower()[:3])
-                        )
-        (printer,) = [
-            part
-            for part in explain(sparse, "printer", "tale").contributions
-            if part.term == "printer"
-        ]
-        assert printer.document.spans == (
-            (TALE.full_text.index("printer"), TALE.full_text.index("printer") + 7),
-        )
-        tale = [
-            part
-            for part in explain(sparse, "printer tale", "tale").contributions
-            if part.term == "tale"
-        ]
-        assert [part.document.word for part in tale] == ["tale"]
-        assert tale[0].document.spans == ((2, 6),)
+                        assert explanation.text[first:end].lower().startswith(stem)
+        printer = contribution(explain(sparse, "printer", "tale"), "printer")
+        first = TALE.full_text.index("printer")
+        assert printer.document.spans == ((first, first + 7),)
+        tale = contribution(explain(sparse, "printer tale", "tale"), "tale")
+        assert tale.document.word == "tale"
+        assert tale.document.spans == ((2, 6),)
+
+
+def contribution(explanation: Explanation, term: str) -> Contribution:
+    (found,) = [part for part in explanation.contributions if part.term == term]
+    return found

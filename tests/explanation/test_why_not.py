@@ -1,4 +1,4 @@
-"""Why not that document? Each reason is tested by making it."""
+"""Missing documents: each reason is tested by constructing it."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def losses(answer: WhyNot, kind: LossKind) -> dict[str, float]:
     return {loss.term: loss.gain for loss in answer.losses if loss.kind is kind}
 
 
-def test_differences_add_up(collection: Collection) -> None:
+def test_differences_sum_to_that_of_the_scores(collection: Collection) -> None:
     for retriever in (collection.sparse, collection.words):
         for query in collection.queries[:6]:
             ranking = [hit.doc_id for hit in retriever.search(query.text, 1000)]
@@ -51,8 +51,7 @@ def test_differences_add_up(collection: Collection) -> None:
                     )
 
 
-def test_ranks_are_exact(collection: Collection) -> None:
-    """Of a hit anywhere, and of two documents that are named."""
+def test_ranks_of_both_documents_are_exact(collection: Collection) -> None:
     query = collection.queries[0].text
     for retriever in (collection.sparse, collection.words, collection.sparse + collection.words):
         ranking = [hit.doc_id for hit in retriever.search(query, 1000)]
@@ -62,12 +61,12 @@ def test_ranks_are_exact(collection: Collection) -> None:
             answer = why_not(retriever, query, ranking[rank - 1], other, k=3)
             assert (answer.missing_rank, answer.than_rank) == (rank, 5)
             among = "among" if rank <= 3 else "not among"
-            assert answer.verdict == f"the document stands at rank {rank}, {among} the best 3"
+            assert answer.verdict == f"the document is at rank {rank}, {among} the best 3"
     best = why_not(collection.sparse, query, collection.sparse.search(query, 1)[0].doc_id, k=1)
     assert best.than_rank == 2
 
 
-def test_the_parts_of_a_hybrid(collection: Collection) -> None:
+def test_the_parts_of_a_hybrid_sum_to_the_difference(collection: Collection) -> None:
     hybrid, query = 0.4 * collection.sparse + 0.6 * collection.words, collection.queries[1].text
     ranking = [hit.doc_id for hit in hybrid.search(query, 100)]
     answer = why_not(hybrid, query, ranking[50])
@@ -81,19 +80,20 @@ def test_the_parts_of_a_hybrid(collection: Collection) -> None:
         assert part.differences
 
 
-def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
+def test_terms_lost_to_pruning_are_reported(tmp_path: Path, pages: list[Document]) -> None:
     pruning = Encoder.load(documents=DocumentEncoding(pruning="top=8"))
     with Index.create(tmp_path / "i", pruning.space) as index:
         ingest(index, pruning, pages)
         whole = Encoder.load().trace(pages[3].full_text, Role.DOCUMENT).weights
-        for encoder in (pruning, Encoder.load()):  # who asks prunes documents, or does not
+        # The encoder of the retriever need not prune documents.
+        for encoder in (pruning, Encoder.load()):
             query = "leave for two weeks asked of a manager"
             answer = why_not(SparseRetriever(index, encoder), query, "holiday")
-            asked = encoder.encode_queries([query]).as_dict(0)
+            encoded = encoder.encode_queries([query]).as_dict(0)
             kept = set(index.vector("holiday").terms.tolist())
             term = encoder.vocabulary.term
             expected = {
-                term(t): asked[t] * w for t, w in whole.items() if t in asked and t not in kept
+                term(t): encoded[t] * w for t, w in whole.items() if t in encoded and t not in kept
             }
             assert losses(answer, LossKind.PRUNING) == pytest.approx(expected)
             assert len(expected) > 2
@@ -101,7 +101,7 @@ def test_lost_to_pruning(tmp_path: Path, pages: list[Document]) -> None:
     assert "the document's weight" in answer.losses[0].detail
 
 
-def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
+def test_a_lost_term_is_marked_in_the_differences(tmp_path: Path) -> None:
     encoder = Encoder.load(documents=DocumentEncoding(pruning="top=1"))
     documents = [
         Document("a", "The zebra sleeps and the printer burns."),
@@ -117,21 +117,21 @@ def test_a_term_lost_is_named_where_the_other_has_it(tmp_path: Path) -> None:
     assert answer.missing_rank is None
 
 
-def test_lost_to_the_querys_pruning(small_index: Index) -> None:
+def test_terms_lost_to_pruning_of_the_query_are_reported(small_index: Index) -> None:
     pruning, query = Encoder.load(queries=QueryEncoding(pruning="top=1")), "printer invoices crash"
     answer = why_not(SparseRetriever(small_index, pruning), query, "invoice")
-    asked = Encoder.load().encode_queries([query]).as_dict(0)
+    encoded = Encoder.load().encode_queries([query]).as_dict(0)
     (kept,) = pruning.encode_queries([query]).as_dict(0)
     vector = small_index.vector("invoice")
     stored = dict(zip(vector.terms.tolist(), vector.weights.tolist(), strict=True))
     term = pruning.vocabulary.term
-    expected = {term(t): asked[t] * w for t, w in stored.items() if t in asked and t != kept}
+    expected = {term(t): encoded[t] * w for t, w in stored.items() if t in encoded and t != kept}
     assert losses(answer, LossKind.QUERY_PRUNING) == pytest.approx(expected)
     assert expected
 
 
-def test_lost_to_truncation(tmp_path: Path) -> None:
-    """Words past the length are found wherever they stand; words that were read are not lost."""
+def test_terms_lost_to_truncation_are_reported(tmp_path: Path) -> None:
+    """Unread words are found anywhere in the text, and words that were read are not lost."""
     encoder = Encoder.load(documents=DocumentEncoding(max_tokens=32))
     filler = "Nothing of interest stands on this page. " * 30
     documents = [
@@ -145,7 +145,7 @@ def test_lost_to_truncation(tmp_path: Path) -> None:
         late = why_not(retriever, "volcano", "late")
         assert losses(late, LossKind.TRUNCATION)["volcano"] > 2
         assert late.losses[0].kind is LossKind.TRUNCATION
-        assert "in the text that was not read, 0.00 in what was" in late.losses[0].detail
+        assert "in the unread text, 0.00 in the text that was read" in late.losses[0].detail
         assert any("tokens, of which the model reads 32" in note for note in late.missing.notes)
         assert [part.lost for part in late.differences if part.term == "volcano"] == [
             LossKind.TRUNCATION
@@ -154,11 +154,9 @@ def test_lost_to_truncation(tmp_path: Path) -> None:
         assert not losses(why_not(retriever, "volcano", "short"), LossKind.TRUNCATION)
 
 
-def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> None:
-    encoder, query = (
-        Encoder.load(documents=DocumentEncoding(max_tokens=24)),
-        "a volcano on a page of interest",
-    )
+def test_the_gain_of_truncated_terms_is_that_of_the_unread_passages(tmp_path: Path) -> None:
+    encoder = Encoder.load(documents=DocumentEncoding(max_tokens=24))
+    query = "a volcano on a page of interest"
     text = (
         "Pages of interest about a volcano. "
         + "Nothing of interest stands on this page. " * 9
@@ -174,31 +172,31 @@ def test_what_truncation_lost_is_what_the_rest_would_give(tmp_path: Path) -> Non
     )
     assert len(passages) > 2
     term, expected = encoder.vocabulary.term, {}
-    for asked, weight in encoder.encode_queries([query]).as_dict(0).items():
-        more = max(passage.get(asked, 0.0) for passage in passages) - read.weights.get(asked, 0.0)
+    for t, weight in encoder.encode_queries([query]).as_dict(0).items():
+        more = max(passage.get(t, 0.0) for passage in passages) - read.weights.get(t, 0.0)
         if more > 0:
-            expected[term(asked)] = weight * more
+            expected[term(t)] = weight * more
     assert losses(answer, LossKind.TRUNCATION) == pytest.approx(expected)
-    # Some were read too, with less weight.
+    # Some of the terms were also read, with less weight.
     assert any(read.weights.get(encoder.vocabulary.id(name)) for name in expected)
 
 
-def test_lost_to_quantization(small_index: Index, encoder: Encoder) -> None:
-    """What is said to be lost is the score that unrounded weights give."""
+def test_a_loss_to_quantization_is_reported(small_index: Index, encoder: Encoder) -> None:
+    """The reported loss is the difference to the score of unrounded weights."""
     retriever, query = SparseRetriever(small_index, encoder), "printer crashes"
     answer = why_not(retriever, query, "printer")
-    asked = encoder.encode_queries([query]).as_dict(0)
-    whole = encoder.encode_documents([small_index.document("printer")]).as_dict(0)
-    exact = sum(weight * whole.get(term, 0.0) for term, weight in asked.items())
+    encoded = encoder.encode_queries([query]).as_dict(0)
+    unrounded = encoder.encode_documents([small_index.document("printer")]).as_dict(0)
+    exact = sum(weight * unrounded.get(term, 0.0) for term, weight in encoded.items())
     ((_, gain),) = losses(answer, LossKind.QUANTIZATION).items()
     assert gain == pytest.approx(exact - answer.missing.score, abs=1e-9)
     assert 0 < abs(gain) < 1e-3
 
 
-def test_nothing_is_called_pruned_where_the_text_reads_otherwise(
+def test_a_foreign_vector_has_no_loss_to_pruning_or_quantization(
     tmp_path: Path, encoder: Encoder
 ) -> None:
-    """A vector of somebody else's: one weight is a hundredth more, one term is not there."""
+    """The vector is foreign: one weight is 1 % larger, and one term is missing."""
     document = Document("d", "The printer burns and the zebra sleeps.")
     (vector,) = encoder.encode_documents([document]).as_dicts()
     printer, zebra = (encoder.vocabulary.id(word) for word in ("printer", "zebra"))
@@ -219,48 +217,47 @@ def test_nothing_is_called_pruned_where_the_text_reads_otherwise(
         assert len(origins) > 3 and Origin.UNKNOWN not in origins.values()
 
 
-def test_lost_to_effort(collection: Collection) -> None:
-    hasty = SparseRetriever(collection.index, collection.encoder, effort=0.02)
+def test_documents_lost_to_effort_are_reported(collection: Collection) -> None:
+    approximate = SparseRetriever(collection.index, collection.encoder, effort=0.02)
     found = 0
     for query in collection.queries:
         exact = [hit.doc_id for hit in collection.sparse.search(query.text, 12)]
-        quick = {hit.doc_id for hit in hasty.search(query.text, 10)}
+        fast = {hit.doc_id for hit in approximate.search(query.text, 10)}
         for rank, doc_id in enumerate(exact, 1):
-            lost = losses(why_not(hasty, query.text, doc_id), LossKind.EFFORT)
-            assert bool(lost) == (rank <= 10 and doc_id not in quick)
+            answer = why_not(approximate, query.text, doc_id)
+            lost = losses(answer, LossKind.EFFORT)
+            assert bool(lost) == (rank <= 10 and doc_id not in fast)
             found += bool(lost)
             if lost:
-                assert (
-                    f"at rank {rank}; the effort 0.02 missed it"
-                    in why_not(hasty, query.text, doc_id).verdict
-                )
+                assert f"at rank {rank}; effort 0.02 missed it" in answer.verdict
                 assert not losses(why_not(collection.sparse, query.text, doc_id), LossKind.EFFORT)
-                both = HybridRetriever([hasty, collection.words], depth=10)
-                joined = why_not(both, query.text, doc_id)
-                assert losses(joined, LossKind.EFFORT)
-                assert "effort" not in joined.verdict
+                hybrid = HybridRetriever([approximate, collection.words], depth=10)
+                of_hybrid = why_not(hybrid, query.text, doc_id)
+                assert losses(of_hybrid, LossKind.EFFORT)
+                assert "effort" not in of_hybrid.verdict
         if found > 3:
             return
     pytest.fail("no effort was small enough to lose anything")
 
 
-def test_lost_to_a_filter(small_index: Index, encoder: Encoder) -> None:
+def test_a_document_lost_to_a_filter_is_reported(small_index: Index, encoder: Encoder) -> None:
     retriever = SparseRetriever(small_index, encoder)
     answer = why_not(retriever, "printer", "printer", filter={"team": "finance"})
     assert answer.missing_rank is None
-    assert answer.verdict == "the filter excludes the document; without it it stands at rank 1"
+    verdict = "the filter excludes the document; without the filter it is at rank 1"
+    assert answer.verdict == verdict
     assert list(losses(answer, LossKind.FILTER)) == [""]
     let_through = why_not(retriever, "invoice", "invoice", filter={"team": "finance"})
     assert (let_through.missing_rank, let_through.than) == (1, None)
     assert not losses(let_through, LossKind.FILTER)
 
 
-def test_none_were_asked_for(small_index: Index, encoder: Encoder) -> None:
-    with pytest.raises(DataError, match="k is 0: at least 1"):
+def test_an_invalid_k_is_refused(small_index: Index, encoder: Encoder) -> None:
+    with pytest.raises(DataError, match="k must be >= 1, got 0"):
         why_not(SparseRetriever(small_index, encoder), "printer", "printer", k=0)
 
 
-def test_unknown_and_deleted_documents(small_index: Index, encoder: Encoder) -> None:
+def test_unknown_and_deleted_documents_are_refused(small_index: Index, encoder: Encoder) -> None:
     retriever = SparseRetriever(small_index, encoder)
     for arguments in (("absent",), ("printer", "absent")):
         with pytest.raises(UnknownDocument, match="has no document 'absent'"):
@@ -271,6 +268,6 @@ def test_unknown_and_deleted_documents(small_index: Index, encoder: Encoder) -> 
         why_not(retriever, "printer", "printer")
 
 
-def test_words_lose_nothing(collection: Collection) -> None:
+def test_bm25_has_no_losses(collection: Collection) -> None:
     answer = why_not(collection.words, collection.queries[0].text, collection.documents[0].doc_id)
     assert answer.losses == ()

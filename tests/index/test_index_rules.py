@@ -54,7 +54,7 @@ def test_a_search_refuses_a_pin_that_takes_the_term_of_another(tmp_path: Path) -
         moved = Encoder.load(rules=Rules.from_dict({"version": 1, "pin": [{"text": "err_43"}]}))
         with pytest.raises(
             DataError,
-            match="'err_43' has the term that stands for 'err_42' in the index's documents",
+            match="'err_43' would take the term of 'err_42' in the documents of the index",
         ):
             SparseRetriever(index, moved)
 

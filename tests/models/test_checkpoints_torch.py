@@ -1,7 +1,7 @@
-"""Checkpoints of every architecture against sentence-transformers' own vectors; needs torch and sentence-transformers.
+"""Checkpoints of every architecture against the vectors of sentence-transformers.
 
-Their loading and saving is that of the installed version; `make test-all` runs these where they are
-installed.
+The tests need torch and sentence-transformers, and load and save with the installed versions.
+`make test-all` runs them in an environment that has both.
 """
 
 import json
@@ -13,12 +13,12 @@ import pytest
 from checkpoint_makers import TEXTS, load, make_model, save_model, save_sparse_encoder, vectors
 
 from lexpand import DocumentEncoding, Encoder, QueryEncoding
-from lexpand.models import Choices, check_model, import_model
+from lexpand.models import ImportOptions, check_model, import_model
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 pytest.importorskip("onnx")
-# Warnings of torch, transformers and sentence-transformers, in several versions.
+# Ignore the warnings of torch, transformers and sentence-transformers, which differ by version.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 ARCHITECTURES = ["bert", "distilbert", "roberta", "xlm-roberta", "modernbert"]
@@ -27,7 +27,7 @@ ARCHITECTURES = ["bert", "distilbert", "roberta", "xlm-roberta", "modernbert"]
 def assert_same(
     folder: Path, expected: np.ndarray, role: str = "document", texts: list[str] = TEXTS
 ) -> None:
-    """Lexpand's vectors, and those of sentence-transformers on what Lexpand wrote."""
+    """Check Lexpand's vectors, and those of sentence-transformers with the folder it wrote."""
     from sentence_transformers import SparseEncoder
 
     encoder = Encoder.load(folder)
@@ -39,7 +39,7 @@ def assert_same(
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_plain_folder(tmp_path: Path, architecture: str) -> None:
+def test_every_architecture_is_imported(tmp_path: Path, architecture: str) -> None:
     plain = save_model(tmp_path / "plain", architecture)
     done = import_model(plain, tmp_path / "made")
     assert done.optimized and done.reference == "torch" and done.difference is not None
@@ -50,7 +50,9 @@ def test_a_plain_folder(tmp_path: Path, architecture: str) -> None:
 @pytest.mark.parametrize(
     ("pooling", "activation"), [("max", "relu"), ("sum", "relu"), ("max", "log1p_relu")]
 )
-def test_what_sentence_transformers_saved(tmp_path: Path, pooling: str, activation: str) -> None:
+def test_a_model_saved_by_sentence_transformers_is_imported(
+    tmp_path: Path, pooling: str, activation: str
+) -> None:
     plain = save_model(tmp_path / "plain", "distilbert")
     saved = save_sparse_encoder(tmp_path / "saved", plain, pooling, activation)
     assert (saved / "modules.json").is_file()
@@ -58,14 +60,16 @@ def test_what_sentence_transformers_saved(tmp_path: Path, pooling: str, activati
     assert_same(tmp_path / "made", vectors(load(plain, pooling, activation), TEXTS))
 
 
-def test_choices_stand_for_what_a_plain_folder_does_not_say(tmp_path: Path) -> None:
+def test_choices_set_the_pooling_and_activation_of_a_plain_folder(tmp_path: Path) -> None:
     plain = save_model(tmp_path / "plain", "bert")
-    import_model(plain, tmp_path / "made", Choices(pooling="sum", activation="log1p(log1p(relu))"))
+    import_model(
+        plain, tmp_path / "made", ImportOptions(pooling="sum", activation="log1p(log1p(relu))")
+    )
     assert_same(tmp_path / "made", vectors(load(plain, "sum", "log1p_relu"), TEXTS))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "modernbert", "roberta"])
-def test_a_decoder_of_its_own(tmp_path: Path, architecture: str) -> None:
+def test_an_untied_decoder_is_imported(tmp_path: Path, architecture: str) -> None:
     plain = save_model(tmp_path / "plain", architecture, tie_word_embeddings=False)
     import_model(plain, tmp_path / "made")
     contract = json.loads((tmp_path / "made" / "contract.json").read_text())
@@ -74,12 +78,13 @@ def test_a_decoder_of_its_own(tmp_path: Path, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "modernbert"])
-def test_rows_that_no_token_has_are_cut(tmp_path: Path, architecture: str) -> None:
+def test_rows_without_a_token_are_removed(tmp_path: Path, architecture: str) -> None:
     size = len(make_model(architecture)[1])
     plain = save_model(tmp_path / "plain", architecture, vocab_size=size + 37)
     done = import_model(plain, tmp_path / "made")
     assert done.notes == (
-        f"the model has {size + 37} rows and the tokenizer {size} tokens: 37 unused rows are cut",
+        f"the model has {size + 37} rows and the tokenizer {size} tokens: "
+        "37 unused rows are removed",
     )
     expected = vectors(load(plain), TEXTS)
     assert expected.shape[1] == size + 37
@@ -87,7 +92,7 @@ def test_rows_that_no_token_has_are_cut(tmp_path: Path, architecture: str) -> No
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-def test_half_precision_is_read(tmp_path: Path, kind: str) -> None:
+def test_half_precision_is_imported(tmp_path: Path, kind: str) -> None:
     model, tokenizer = make_model("bert")
     model.to(getattr(torch, kind)).save_pretrained(tmp_path / "half")
     tokenizer.save_pretrained(tmp_path / "half")
@@ -97,21 +102,20 @@ def test_half_precision_is_read(tmp_path: Path, kind: str) -> None:
     assert_same(tmp_path / "made", vectors(load(tmp_path / "float"), TEXTS))
 
 
-def test_bin_files_and_old_names(tmp_path: Path) -> None:
-    """As checkpoints of 2021 have them: pickled, with gamma and beta, the decoder twice, and a pooler."""
+def old_name(name: str) -> str:
+    name = name.replace("LayerNorm.weight", "LayerNorm.gamma")
+    return name.replace("LayerNorm.bias", "LayerNorm.beta")
+
+
+def test_bin_files_and_old_names_are_imported(tmp_path: Path) -> None:
+    """Checkpoints of 2021 are pickled, with gamma and beta, a second decoder and a pooler."""
     plain = save_model(tmp_path / "plain", "bert")
     model, _ = make_model("bert")
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    state["bert.pooler.dense.weight"] = torch.full(
-        (32, 32), torch.nan
-    )  # not needed, so not looked at
+    # The pooler is not needed, so its values are not checked.
+    state["bert.pooler.dense.weight"] = torch.full((32, 32), torch.nan)
     state["bert.embeddings.position_ids"] = torch.arange(64)[None]
-    renamed = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-            "LayerNorm.bias", "LayerNorm.beta"
-        ): tensor
-        for name, tensor in state.items()
-    }
+    renamed = {old_name(name): tensor for name, tensor in state.items()}
     assert any(name.endswith("gamma") for name in renamed)
     torch.save(renamed, plain / "pytorch_model.bin")
     (plain / "model.safetensors").unlink()
@@ -119,7 +123,7 @@ def test_bin_files_and_old_names(tmp_path: Path) -> None:
     assert_same(tmp_path / "made", vectors(load(save_model(tmp_path / "again", "bert")), TEXTS))
 
 
-def test_shards(tmp_path: Path) -> None:
+def test_shards_are_imported(tmp_path: Path) -> None:
     model, tokenizer = make_model("bert")
     model.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
     tokenizer.save_pretrained(tmp_path / "shards")
@@ -128,7 +132,7 @@ def test_shards(tmp_path: Path) -> None:
     assert_same(tmp_path / "made", vectors(load(save_model(tmp_path / "plain", "bert")), TEXTS))
 
 
-def test_a_router_with_a_table_for_queries(tmp_path: Path) -> None:
+def test_a_router_with_a_query_table_is_imported(tmp_path: Path) -> None:
     from sentence_transformers import SparseEncoder
     from sentence_transformers.models import Router
     from sentence_transformers.sparse_encoder import models
@@ -150,8 +154,8 @@ def test_a_router_with_a_table_for_queries(tmp_path: Path) -> None:
     assert check_model(tmp_path / "made").pairs == 8
 
 
-def test_a_router_with_another_encoder_for_queries(tmp_path: Path) -> None:
-    """As sentence-transformers saves it; and what is written from two checkpoints is read by it."""
+def test_a_router_with_a_query_encoder_is_imported(tmp_path: Path) -> None:
+    """sentence-transformers also reads the folder that Lexpand writes from two checkpoints."""
     from sentence_transformers import SparseEncoder
     from sentence_transformers.models import Router
     from sentence_transformers.sparse_encoder import models
@@ -160,30 +164,29 @@ def test_a_router_with_another_encoder_for_queries(tmp_path: Path) -> None:
     model, tokenizer = make_model("bert")
     with torch.no_grad():
         model.cls.predictions.bias.add_(torch.randn_like(model.cls.predictions.bias) * 0.5)
-    model.save_pretrained(tmp_path / "asking")
-    tokenizer.save_pretrained(tmp_path / "asking")
+    model.save_pretrained(tmp_path / "queries")
+    tokenizer.save_pretrained(tmp_path / "queries")
     roles = {
         role: [
             models.MLMTransformer(str(tmp_path / name)),
             models.SpladePooling(pooling_strategy="max"),
         ]
-        for role, name in (("query", "asking"), ("document", "plain"))
+        for role, name in (("query", "queries"), ("document", "plain"))
     }
-    router = Router.for_query_document(
-        query_modules=roles["query"], document_modules=roles["document"]
-    )
+    query, document = roles["query"], roles["document"]
+    router = Router.for_query_document(query_modules=query, document_modules=document)
     routed = SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot")
     routed.save_pretrained(str(tmp_path / "routed"))
     import_model(tmp_path / "routed", tmp_path / "made")
-    import_model(plain, tmp_path / "joined", Choices(query_encoder=str(tmp_path / "asking")))
+    import_model(plain, tmp_path / "joined", ImportOptions(query_encoder=str(tmp_path / "queries")))
     for made in ("made", "joined"):
         for role in ("document", "query"):
             assert_same(tmp_path / made, vectors(routed, TEXTS, role), role)
         assert check_model(tmp_path / made).pairs == 8
 
 
-def test_texts_past_the_limit_and_padding_in_the_text(tmp_path: Path) -> None:
-    """RoBERTa counts positions by what is no padding; its token in a text is padding too."""
+def test_padding_tokens_and_long_texts_are_encoded_as_in_roberta(tmp_path: Path) -> None:
+    """RoBERTa gives no position to padding. A padding token in the text is padding too."""
     texts = ["heart <pad> attack of the valve", "heart " * 60, "(a=b)"]
     plain = save_model(tmp_path / "plain", "roberta")
     import_model(plain, tmp_path / "made")
@@ -191,7 +194,7 @@ def test_texts_past_the_limit_and_padding_in_the_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "relu"])
-def test_other_activations_inside(tmp_path: Path, activation: str) -> None:
+def test_other_hidden_activations_are_imported(tmp_path: Path, activation: str) -> None:
     plain = save_model(tmp_path / "plain", "bert", hidden_act=activation)
     import_model(plain, tmp_path / "made")
     assert_same(tmp_path / "made", vectors(load(plain), TEXTS))
@@ -216,7 +219,7 @@ def test_the_torch_backend_needs_no_graph(tmp_path: Path, architecture: str) -> 
     assert 1e-5 < difference < 0.3
 
 
-def test_a_device_that_there_is_not(tmp_path: Path) -> None:
+def test_an_unknown_device_or_an_unsupported_dtype_is_refused(tmp_path: Path) -> None:
     from lexpand.errors import ModelError
 
     import_model(save_model(tmp_path / "plain", "bert"), tmp_path / "made", optimize=False)
@@ -224,7 +227,7 @@ def test_a_device_that_there_is_not(tmp_path: Path) -> None:
         Encoder.load(tmp_path / "made", device="nowhere")
     with pytest.raises(
         ModelError,
-        match="backend 'torch' and int8: 'onnx' has float32 and int8, 'torch' float32 and bfloat16",
+        match="the backend for int8 must be 'onnx', got 'torch': 'onnx' supports float32 and int8",
     ):
         Encoder.load(
             tmp_path / "made",
@@ -234,7 +237,7 @@ def test_a_device_that_there_is_not(tmp_path: Path) -> None:
         )
 
 
-def test_a_graph_that_computes_something_else_is_refused(
+def test_a_graph_with_other_vectors_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lexpand.errors import ModelError

@@ -60,19 +60,19 @@ def test_a_good_changelog_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("## [Unreleased]\n", "", "must stand under a release"),
+        ("## [Unreleased]\n", "", "must be below a release"),
         ("## [Unreleased]\n", "## Unreleased\n", "line 5: must be '## [Unreleased]'"),
         ("## [0.2.0] - 2026-02-01", "## 0.2.0, unreleased", "line 11: must be"),
         ("## [0.2.0] - 2026-02-01", "## [0.2.0]", "line 11: must be"),
-        ("2026-02-01", "2026-02-31", "2026-02-31 is no date"),
-        ("2026-02-01", "2025-02-01", "0.2.0 is dated before 0.1.0"),
-        ("[0.2.0]", "[0.0.9]", "0.0.9 must be above 0.1.0"),
+        ("2026-02-01", "2026-02-31", "the date must be a valid YYYY-MM-DD, got 2026-02-31"),
+        ("2026-02-01", "2025-02-01", "the date of 0.2.0 must not be before that of 0.1.0"),
+        ("[0.2.0]", "[0.0.9]", "0.0.9 must be newer than 0.1.0"),
         ("### Security", "### Performance", "got 'Performance'"),
         ("### Security", "### Changed", "0.2.0 has Changed twice"),
-        ("### Added\n\n* A thing.", "* A thing.", "an entry must stand under"),
-        ("* A thing.", "", "Unreleased: Added has no entry"),
-        ("### Added\n\n- The first.\n", "", "0.1.0 has no section"),
-        ("## [0.1.0] - 2026-01-01", "## [Unreleased]", "there must be one"),
+        ("### Added\n\n* A thing.", "* A thing.", "an entry must be below"),
+        ("* A thing.", "", "Unreleased: Added must have an entry"),
+        ("### Added\n\n- The first.\n", "", "0.1.0 must have a subsection"),
+        ("## [0.1.0] - 2026-01-01", "## [Unreleased]", "there must be only one"),
     ],
 )
 def test_a_broken_changelog_is_refused(old: str, new: str, said: str) -> None:

@@ -125,11 +125,11 @@ def test_hooks_call_what_is_there() -> None:
     [
         ("a.py", b"a = 1", "must end with one newline"),
         ("a.py", b"a = 1\n\n", "must end with one newline"),
-        ("a.py", b"a = 1 \n", "line 1 ends with blanks"),
-        ("a.py", b"a = 1\n  \nb = 2\n", "line 2 ends with blanks"),
-        ("a.md", b"a \n", "line 1 ends with blanks"),
+        ("a.py", b"a = 1 \n", "line 1 must not end with whitespace"),
+        ("a.py", b"a = 1\n  \nb = 2\n", "line 2 must not end with whitespace"),
+        ("a.md", b"a \n", "line 1 must not end with whitespace"),
         ("a.py", b"a\r\n", "lines must end with a line feed alone"),
-        ("a.py", b"<<<<<<< ours\n", "has a conflict marker"),
+        ("a.py", b"<<<<<<< ours\n", "must have no conflict marker"),
         ("a.py", b"a" * 1_000_000 + b"\n", "must be <= 1,000,000 bytes, got 1,000,001"),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_complete_wheel_has_no_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", CONTENT)
 def test_a_missing_file_is_found(tmp_path: Path, file: str) -> None:
     (problem,) = check_wheel.problems(forge(tmp_path, {file: None}))
-    assert problem.startswith("no file ")
+    assert problem.startswith("must have a file ")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_path_of_the_build_machine_is_found(tmp_path: Path, path: bytes) -> No
     (problem,) = check_wheel.problems(
         forge(tmp_path, {"lexpand/_native.abi3.so": b"\0" + path + b"\0"})
     )
-    assert problem.startswith("lexpand/_native.abi3.so contains a path")
+    assert problem.startswith("lexpand/_native.abi3.so must have no path")
 
 
 def test_other_problems_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,8 +93,8 @@ def test_the_files_of_a_sdist_are_checked(tmp_path: Path) -> None:
     with tarfile.open(path, "w:gz") as sdist:
         sdist.addfile(tarfile.TarInfo("lexpand-0/Cargo.toml"), io.BytesIO())
     found = check_wheel.problems(path)
-    assert r"no file Cargo\.lock" in found
-    assert r"no file Cargo\.toml" not in found
+    assert r"must have a file Cargo\.lock" in found
+    assert r"must have a file Cargo\.toml" not in found
 
 
 def test_the_sdist_has_what_a_build_needs(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fusion by dictionaries, a document at a time: the slow reference implementation."""
+"""Fusion by dictionaries, one document at a time: the slow reference implementation."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,9 @@ def fuse_matches(
     fusion: Fusion,
     bounds: Sequence[float] | None = None,
 ) -> list[Match]:
-    """All documents of the rankings by the weighted sum of their shares, best first; equal sums by row.
+    """Return all documents by the weighted sum of their normalized scores, best first.
 
-    The span is that of the first ranking that has the document.
+    Equal sums are ordered by row. The span is that of the first ranking that has the document.
     """
     largest = [1.0] * len(rankings) if bounds is None else bounds
     scores = [np.array([match.score for match in ranking]) for ranking in rankings]
@@ -33,7 +33,7 @@ def fuse_matches(
 
 
 def _shares(scores: np.ndarray, fusion: Fusion, bound: float) -> tuple[np.ndarray, float]:
-    """What each document of a ranking gets, and what one gets that the ranking lacks."""
+    """Return the normalized scores of a ranking, and that of a document that the ranking lacks."""
     if not len(scores):
         return scores, 0.0
     if fusion is Fusion.RECIPROCAL_RANK:

@@ -1,4 +1,4 @@
-"""A cross-encoder on ONNX Runtime against a reference, a pair at a time in NumPy; folders that are none."""
+"""The cross-encoder on ONNX Runtime against a reference in NumPy that scores one pair at a time."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def expected(weights: Weights, query: str, texts: list[str], limit: int = 512) -
 @pytest.mark.parametrize(
     "query", ["how the printer", "", "the of", "☃☃", "не печатает", "turn the account " * 3334]
 )
-def test_scores_are_those_of_a_pair_alone(tmp_path: Path, types: bool, query: str) -> None:
+def test_scores_equal_those_of_single_pairs(tmp_path: Path, types: bool, query: str) -> None:
     weights = Weights(types)
     model = CrossEncoder.load(write_model(tmp_path / "model", weights), threads=1)
     scores = model.score(query, TEXTS * 3)
@@ -43,10 +43,9 @@ def test_scores_are_those_of_a_pair_alone(tmp_path: Path, types: bool, query: st
     assert len(np.unique(np.round(scores, 4))) > 2
 
 
-def test_no_texts(tmp_path: Path) -> None:
-    assert CrossEncoder.load(write_model(tmp_path / "model", Weights())).score("x", []).shape == (
-        0,
-    )
+def test_no_texts_have_no_scores(tmp_path: Path) -> None:
+    model = CrossEncoder.load(write_model(tmp_path / "model", Weights()))
+    assert model.score("x", []).shape == (0,)
 
 
 def test_a_pair_is_cut_at_the_end_of_the_longer_one(tmp_path: Path) -> None:
@@ -73,7 +72,7 @@ def test_a_text_of_megabytes_is_read_from_its_beginning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "requested"),
     [
         ("onnx/model.onnx", ""),
         ("model.onnx", ""),
@@ -82,12 +81,12 @@ def test_a_text_of_megabytes_is_read_from_its_beginning(tmp_path: Path) -> None:
         ("graph.onnx", "graph.onnx"),
     ],
 )
-def test_where_graphs_lie(tmp_path: Path, name: str, asked: str) -> None:
+def test_a_graph_is_found_at_the_usual_paths(tmp_path: Path, name: str, requested: str) -> None:
     folder = write_model(tmp_path / "model", Weights(), name)
-    assert CrossEncoder.load(folder / asked).score("the", ["printer"]).shape == (1,)
+    assert CrossEncoder.load(folder / requested).score("the", ["printer"]).shape == (1,)
 
 
-def test_the_exporters_graph_is_taken_before_others(tmp_path: Path) -> None:
+def test_the_usual_graph_precedes_other_graphs(tmp_path: Path) -> None:
     weights = Weights()
     folder = write_model(tmp_path / "model", weights)
     (folder / "onnx" / "other.onnx").write_bytes(b"no graph")
@@ -97,7 +96,7 @@ def test_the_exporters_graph_is_taken_before_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", ["both", "pair"])
-def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: str) -> None:
+def test_the_output_named_logits_is_used(tmp_path: Path, output: str) -> None:
     weights = Weights()
     model = CrossEncoder.load(write_model(tmp_path / "model", weights, output=output))
     np.testing.assert_allclose(
@@ -106,7 +105,7 @@ def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: s
 
 
 @pytest.mark.parametrize(
-    ("said", "most"),
+    ("stated", "limit"),
     [
         ({}, 512),
         ({"max_position_embeddings": 64}, 64),
@@ -116,29 +115,31 @@ def test_several_outputs_of_which_one_is_called_logits(tmp_path: Path, output: s
         ({"max_position_embeddings": None}, 512),
     ],
 )
-def test_the_length_is_what_the_folder_says(tmp_path: Path, said: dict, most: int) -> None:
-    folder = write_model(tmp_path / "model", Weights(), **said)
-    if "model_max_length" in said:
+def test_the_maximum_length_is_the_one_that_the_folder_states(
+    tmp_path: Path, stated: dict, limit: int
+) -> None:
+    folder = write_model(tmp_path / "model", Weights(), **stated)
+    if "model_max_length" in stated:
         (folder / "tokenizer_config.json").write_text(
-            json.dumps({"model_max_length": said["model_max_length"]})
+            json.dumps({"model_max_length": stated["model_max_length"]})
         )
-    assert CrossEncoder.load(folder).max_tokens == most
-    for wanted in (7, most + 1):
-        with pytest.raises(ModelError, match=f"reads 8 to {most}"):
-            CrossEncoder.load(folder, max_tokens=wanted)
+    assert CrossEncoder.load(folder).max_tokens == limit
+    for requested in (7, limit + 1):
+        message = f"max_tokens must be from 8 to {limit} for .*, got {requested}"
+        with pytest.raises(ModelError, match=message):
+            CrossEncoder.load(folder, max_tokens=requested)
 
 
-def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match="no model 'nowhere': give a model folder's path, or that of an ONNX file"
-    ):
+def test_an_invalid_folder_is_refused(tmp_path: Path) -> None:
+    message = "no model at 'nowhere': give the path of a model folder or an ONNX file"
+    with pytest.raises(ModelError, match=message):
         CrossEncoder.load("nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         CrossEncoder.load(tmp_path / "empty")
     folder = write_model(tmp_path / "model", Weights())
     graph = folder / "onnx" / "model.onnx"
-    with pytest.raises(ModelError, match="backend 'jax': give 'onnx' or 'torch'"):
+    with pytest.raises(ModelError, match="backend must be 'onnx' or 'torch', got 'jax'"):
         CrossEncoder.load(folder, backend="jax")  # type: ignore[arg-type]
     graph.write_bytes(b"no graph")
     with pytest.raises(ModelError, match=r"ONNX Runtime cannot load .*model\.onnx"):
@@ -153,7 +154,7 @@ def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
     ):
         CrossEncoder.load(folder)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ModelError, match="no JSON object"):
+    with pytest.raises(ModelError, match="must hold a JSON object, got a list"):
         CrossEncoder.load(folder)
     (folder / "tokenizer.json").write_text("{}")
     (folder / "config.json").write_text("{}")
@@ -161,16 +162,15 @@ def test_folders_that_are_no_cross_encoder(tmp_path: Path) -> None:
         CrossEncoder.load(folder)
 
 
-def test_graphs_that_are_no_cross_encoder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="gives 3 labels: a reranker gives one score"):
+def test_a_graph_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="must have one label, got 3: a reranker has one score"):
         CrossEncoder.load(write_model(tmp_path / "labels", Weights(labels=3)))
-    with pytest.raises(
-        ModelError, match=r"gives last_hidden_state \['n', 'm', 6\]: one output of 2 dimensions"
-    ):
+    message = r"must have one output of 2 dimensions, got last_hidden_state \['n', 'm', 6\]"
+    with pytest.raises(ModelError, match=message):
         CrossEncoder.load(write_model(tmp_path / "hidden", Weights(), output="hidden"))
 
 
-def test_torch_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_torch_backend_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_model(tmp_path / "model", Weights())
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"needs torch: pip install 'lexpand\[torch\]'"):

@@ -1,4 +1,4 @@
-"""The backend `torch` against sentence-transformers' own CrossEncoder; needs both."""
+"""The backend `torch` against the CrossEncoder of sentence-transformers. The tests need both."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lexpand.search import CrossEncoder
 
 torch = pytest.importorskip("torch")
 sentence_transformers = pytest.importorskip("sentence_transformers")
-# Warnings of torch, transformers and sentence-transformers, in several versions.
+# torch, transformers and sentence-transformers issue warnings that depend on their versions.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SMALL = {
@@ -47,20 +47,20 @@ def save_classifier(folder: Path, family: str, labels: int = 1) -> Path:
 
 
 @pytest.mark.parametrize("family", ["Bert", "Roberta"])
-def test_scores_are_those_of_sentence_transformers(tmp_path: Path, family: str) -> None:
+def test_scores_equal_those_of_sentence_transformers(tmp_path: Path, family: str) -> None:
     folder = save_classifier(tmp_path / "model", family)
     texts = ["turn the printer off", "", "invoices of the month " * 40, "the account"]
-    theirs = sentence_transformers.CrossEncoder(str(folder), device="cpu", local_files_only=True)
-    wanted = theirs.predict(
+    reference = sentence_transformers.CrossEncoder(str(folder), device="cpu", local_files_only=True)
+    expected = reference.predict(
         [("how of the", text) for text in texts], activation_fn=torch.nn.Identity()
     )
     found = CrossEncoder.load(folder, backend="torch").score("how of the", texts)
-    assert np.ptp(wanted) > 1e-2
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert np.ptp(expected) > 1e-2
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_folders_that_torch_refuses(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="has 3 labels"):
+def test_an_invalid_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="must have one label, got 3"):
         CrossEncoder.load(save_classifier(tmp_path / "labels", "Bert", 3), backend="torch")
     folder = save_classifier(tmp_path / "model", "Bert")
     (folder / "model.safetensors").unlink()

@@ -1,4 +1,4 @@
-"""Fusion by expected scores, identifiers that count more, and what feedback leaves alone."""
+"""Fusion by expected scores, and the weight of exact identifiers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +10,14 @@ import lexpand
 from lexpand import Collection, Encoder, HybridRetriever, SparseRetriever, WordRetriever
 from lexpand.errors import DataError
 from lexpand.search.pipeline import NAMED
+from lexpand.search.sparse import PreparedVectors
 from lexpand.search.words import is_identifier
 
 ROWS = [
     {
         "id": f"cve{i}",
-        "text": f"CVE-2023-{5000 + i} is an overflow in the kernel. CVE entries of 2023 are listed.",
+        "text": f"CVE-2023-{5000 + i} is an overflow in the kernel. "
+        "CVE entries of 2023 are listed.",
     }
     for i in range(12)
 ] + [
@@ -26,7 +28,8 @@ ROWS = [
     {"id": "E0382", "text": "error E0382: use of a moved value"},
     {
         "id": "E0381",
-        "text": "error E0381: a variable is used before it has a value, an error of values that are moved",
+        "text": "error E0381: a variable is used before it has a value, "
+        "an error of values that are moved",
     },
     {"id": "plain", "text": "Ask your manager two weeks ahead."},
 ]
@@ -49,43 +52,48 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
         ("_", False),
     ],
 )
-def test_what_an_identifier_is(word: str, expected: bool) -> None:
+def test_an_identifier_has_a_digit_and_a_letter_or_mark(word: str, expected: bool) -> None:
     assert is_identifier(word) is expected
 
 
 @pytest.mark.parametrize("pipeline", ["hybrid", "best", "bm25"])
-def test_the_exact_identifier_is_first(kb: Collection, pipeline: str) -> None:
+def test_the_exact_identifier_ranks_first(kb: Collection, pipeline: str) -> None:
     for i in range(12):
         assert kb.search(f"CVE-2023-{5000 + i}", 3, pipeline=pipeline)[0].doc_id == f"cve{i}"
     for code in ("E0382", "E0381"):
         assert kb.search(f"what is {code}", 3, pipeline=pipeline)[0].doc_id == code
 
 
-def test_factors_change_the_ratio_of_weights_and_not_their_sum(kb: Collection) -> None:
+def test_factors_change_the_ratio_of_weights_but_not_their_sum(kb: Collection) -> None:
     hybrid = kb.retriever("hybrid")
     assert isinstance(hybrid, HybridRetriever)
-    asked = hybrid.ask(hybrid.searcher, ["CVE-2023-5001", "manager", "why E0382"])
-    assert asked.weights_of(1) == [1.0, 1.0]
+    prepared = hybrid.ask(hybrid.searcher, ["CVE-2023-5001", "manager", "why E0382"])
+    assert prepared.weights_of(1) == [1.0, 1.0]
     for place in (0, 2):
-        model, words = asked.weights_of(place)
+        model, words = prepared.weights_of(place)
         assert words > 10 * model
         assert model + words == pytest.approx(2)
-    assert [share > 0 for share in asked.identifiers()] == [True, False, True]
+    assert [share > 0 for share in prepared.identifiers()] == [True, False, True]
     assert max(hit.score for hit in kb.search("CVE-2023-5001")) <= 2
 
 
-def test_feedback_leaves_queries_for_identifiers_alone(kb: Collection) -> None:
+def test_feedback_does_not_change_queries_for_identifiers(kb: Collection) -> None:
     best = kb.retriever("best")
     assert isinstance(best, HybridRetriever)
     queries = ["CVE-2023-5001", "kernel overflow"]
     before = best.ask(best.searcher, queries)
     after = before.resolved()
-    alone, learned = (after.parts[0].vectors.row(i)[0].tolist() for i in (0, 1))  # type: ignore[attr-defined]
-    assert alone == before.parts[0].vectors.row(0)[0].tolist()  # type: ignore[attr-defined]
-    assert len(learned) > len(before.parts[0].vectors.row(1)[0])  # type: ignore[attr-defined]
+    part_before, part_after = before.parts[0], after.parts[0]
+    assert isinstance(part_before, PreparedVectors)
+    assert isinstance(part_after, PreparedVectors)
+    unchanged, learned = (part_after.vectors.row(i)[0].tolist() for i in (0, 1))
+    assert unchanged == part_before.vectors.row(0)[0].tolist()
+    assert len(learned) > len(part_before.vectors.row(1)[0])
 
 
-def test_expected_scores(kb: Collection, encoder: Encoder) -> None:
+def test_an_expected_score_is_that_of_a_passage_with_all_terms(
+    kb: Collection, encoder: Encoder
+) -> None:
     searcher = kb.index.searcher()
     stored = [weights.weights for row in ROWS for weights in kb.index.vectors(str(row["id"]))]
     typical = np.mean([np.sort(weights)[-10:].mean() for weights in stored])
@@ -103,7 +111,7 @@ def test_expected_scores(kb: Collection, encoder: Encoder) -> None:
         HybridRetriever([sparse + words, words], fusion="expected").search("manager")
 
 
-def test_merges_keep_the_typical_weight(tmp_path: Path) -> None:
+def test_a_merge_keeps_the_typical_weight(tmp_path: Path) -> None:
     with lexpand.create(tmp_path / "i", ROWS[:7]) as kb:
         for row in ROWS[7:]:
             kb.add([row])
@@ -121,13 +129,13 @@ def test_an_empty_index_has_a_typical_weight(tmp_path: Path) -> None:
         assert kb.search("anything") == []
 
 
-def test_the_default_is_the_first_name() -> None:
+def test_the_command_line_lists_the_named_pipelines() -> None:
     from lexpand.cli.options import PIPELINES
 
     assert tuple(NAMED) == PIPELINES
 
 
 @pytest.mark.parametrize("exact", [-1, float("nan"), float("inf")])
-def test_a_factor_that_is_none(kb: Collection, exact: float) -> None:
-    with pytest.raises(DataError, match="exact must be finite and at least 0"):
+def test_an_invalid_factor_is_refused(kb: Collection, exact: float) -> None:
+    with pytest.raises(DataError, match="exact must be finite and >= 0"):
         WordRetriever(kb.index, exact=exact)

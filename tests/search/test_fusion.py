@@ -1,4 +1,4 @@
-"""Rankings become one as the page says, for each kind of fusion, and to the bit as a loop over dictionaries does it."""
+"""Fusion as docs/pipelines.md defines it, and equal to the reference implementation to the bit."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ from lexpand.index import Match
 from lexpand.search import Fused, Fusion, fuse
 
 scores = st.dictionaries(st.integers(0, 9), st.floats(0.01, 50, allow_nan=False), max_size=8)
-# Few values, so that scores and sums are often equal; sums of hybrids may be below 0.
+# Few values, so that scores and sums are often equal. Sums of hybrids may be below 0.
 tied = st.sampled_from([-1.5, 0.0, 0.1, 0.25, 1.0, 1.0 + 1e-16, 3.0]) | st.floats(
     -5, 50, allow_nan=False
 )
@@ -42,13 +42,13 @@ def fused(
 
 
 def as_matches(found: Fused, rankings: Sequence[Sequence[Match]]) -> list[Match]:
-    """The fused documents as the places in the rankings name them."""
+    """Return the fused documents, as their positions in the rankings name them."""
     rows = zip(found.rankings.tolist(), found.places.tolist(), found.scores.tolist(), strict=True)
     return [rankings[ranking][place]._replace(score=score) for ranking, place, score in rows]
 
 
 def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
-    """By the table of docs/pipelines.md, in plain Python."""
+    """Return a normalized score by the table of docs/pipelines.md, in plain Python."""
     values = sorted(found.values(), reverse=True)
     if fusion is Fusion.RECIPROCAL_RANK:
         return 1 / (61 + [match.row for match in ranked(found)].index(row)) if row in found else 0.0
@@ -67,7 +67,7 @@ def share(found: dict[int, float], row: int, fusion: Fusion) -> float:
 
 
 @given(st.lists(scores, min_size=1, max_size=3), st.sampled_from(Fusion), st.data())
-def test_sums_are_those_of_the_table(
+def test_sums_follow_the_table_of_the_docs(
     parts: list[dict[int, float]], fusion: Fusion, data: st.DataObject
 ) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 2), min_size=len(parts), max_size=len(parts)))
@@ -97,13 +97,13 @@ def test_sums_are_those_of_the_table(
 @given(
     rankings_with_ties, st.sampled_from(Fusion), st.sampled_from([np.uint32, np.int64]), st.data()
 )
-def test_as_the_reference_to_the_bit(
+def test_fusion_equals_the_reference_to_the_bit(
     parts: list[dict[int, float]], fusion: Fusion, dtype: type, data: st.DataObject
 ) -> None:
     several = {"min_size": len(parts), "max_size": len(parts)}
     weights = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 2), **several))
     bounds = data.draw(st.lists(st.sampled_from([0.0, 1.0, 50.0]), **several))
-    # Each ranking has spans of its own, so that a document's says which ranking it was taken from.
+    # Each ranking has spans of its own, so that the span of a document shows its ranking.
     rankings = [
         [match._replace(span=(place, match.row)) for match in ranked(part)]
         for place, part in enumerate(parts)
@@ -115,7 +115,7 @@ def test_as_the_reference_to_the_bit(
     assert [each.dtype for each in found] == [np.int64, np.float64, np.int64, np.int64]
 
 
-def test_equal_sums_are_in_the_order_of_adding() -> None:
+def test_equal_sums_are_in_the_order_of_insertion() -> None:
     one, other = [Match("b", 2.0, 1), Match("a", 1.0, 0)], [Match("a", 2.0, 0), Match("b", 1.0, 1)]
     found = fused([one, other], [1, 1], Fusion.RECIPROCAL_RANK)
     assert [match.doc_id for match in as_matches(found, [one, other])] == ["a", "b"]
@@ -123,12 +123,12 @@ def test_equal_sums_are_in_the_order_of_adding() -> None:
 
 
 @pytest.mark.parametrize("fusion", Fusion)
-def test_nothing_found_by_anybody(fusion: Fusion) -> None:
+def test_empty_rankings_fuse_to_nothing(fusion: Fusion) -> None:
     assert [len(each) for each in fused([[], []], [1, 1], fusion, [0.0, 0.0])] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("fusion", Fusion)
-def test_nothing_found_by_one(fusion: Fusion) -> None:
+def test_an_empty_ranking_adds_nothing(fusion: Fusion) -> None:
     rankings = [[], [Match("a", 2.0, 4), Match("b", 1.0, 3)]]
     found = fused(rankings, [1, 1], fusion, [1.0, 2.0])
     assert (found.keys.tolist(), found.rankings.tolist(), found.places.tolist()) == (
@@ -139,12 +139,13 @@ def test_nothing_found_by_one(fusion: Fusion) -> None:
     assert as_matches(found, rankings) == fuse_matches(rankings, [1, 1], fusion, [1.0, 2.0])
 
 
-def test_a_bound_that_is_not_given() -> None:
-    with pytest.raises(DataError, match="fusion by bound needs a number for each ranking"):
+def test_fusion_by_bound_needs_bounds() -> None:
+    message = "bounds must not be None for fusion by bound: pass a divisor for each ranking"
+    with pytest.raises(DataError, match=message):
         fused([[], []], [1, 1], Fusion.BOUND)
 
 
-def test_the_span_is_that_of_the_first_that_has_the_document() -> None:
+def test_the_span_comes_from_the_first_ranking_with_the_document() -> None:
     rankings = [[Match("a", 2.0, 0, (0, 5))], [Match("a", 1.0, 0, (7, 9))]]
     assert as_matches(fused(rankings, [1, 1], Fusion.NONE), rankings) == [
         Match("a", 3.0, 0, (0, 5))

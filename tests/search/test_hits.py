@@ -1,4 +1,4 @@
-"""What a hit carries: its passage, its terms, its other passages; and what is said of a query."""
+"""Hits: their passage, their terms and their further passages; and notes on queries."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def chunked(tmp_path: Path, chunker: Encoder, pages: list[Document]) -> Iterator
         yield index
 
 
-def test_of_a_short_document_the_passage_is_its_text(kb: Collection, pages: list[Document]) -> None:
+def test_the_passage_of_a_short_document_is_its_text(kb: Collection, pages: list[Document]) -> None:
     by_id = {page.doc_id: page for page in pages}
     hits = kb.search("the first day of the month, the printer, an account")
     assert len(hits) > 2
@@ -77,7 +77,9 @@ def test_of_a_short_document_the_passage_is_its_text(kb: Collection, pages: list
         assert (hit.title, hit.metadata, hit.passages) == (page.title, page.metadata, ())
 
 
-def test_of_a_document_in_chunks_it_is_the_best_one(chunked: Index, chunker: Encoder) -> None:
+def test_the_passage_of_a_document_in_chunks_is_the_best_chunk(
+    chunked: Index, chunker: Encoder
+) -> None:
     sparse, words = SparseRetriever(chunked, chunker), WordRetriever(chunked)
     full = chunked.document("manual").full_text
     for retriever in (sparse, words, sparse + words):
@@ -98,8 +100,8 @@ def stored(index: Index, doc_id: str) -> dict[int, float]:
     return dict(zip(vector.terms.tolist(), vector.weights.tolist(), strict=True))
 
 
-def test_terms_add_up_to_the_score(index: Index) -> None:
-    """Where all are kept: a query of a few terms."""
+def test_terms_sum_to_the_score(index: Index) -> None:
+    # A hit has all terms only if the query has few.
     few = Encoder.load(queries=QueryEncoding(pruning="top=8"))
     for retriever in (SparseRetriever(index, few), WordRetriever(index)):
         hits = retriever.search(QUERY)
@@ -117,11 +119,11 @@ def test_terms_add_up_to_the_score(index: Index) -> None:
         assert dict(hit.terms) == pytest.approx(shares)
 
 
-def test_of_many_terms_the_strongest(index: Index, encoder: Encoder) -> None:
-    asked = index.document("recovery").full_text
-    (query,) = encoder.encode_queries([asked]).as_dicts()
+def test_a_hit_has_the_strongest_of_many_terms(index: Index, encoder: Encoder) -> None:
+    text = index.document("recovery").full_text
+    (query,) = encoder.encode_queries([text]).as_dicts()
     most = 0
-    for hit in SparseRetriever(index, encoder).search(asked):
+    for hit in SparseRetriever(index, encoder).search(text):
         weights = stored(index, hit.doc_id)
         shares = sorted(
             (query[term] * weights[term] for term in query.keys() & weights.keys()), reverse=True
@@ -131,7 +133,7 @@ def test_of_many_terms_the_strongest(index: Index, encoder: Encoder) -> None:
     assert most > TERMS
 
 
-def test_terms_of_feedback_are_among_them(index: Index, encoder: Encoder) -> None:
+def test_terms_include_those_of_feedback(index: Index, encoder: Encoder) -> None:
     pruned = Encoder.load(queries=QueryEncoding(pruning="top=1"))
     retriever = SparseRetriever(index, pruned, feedback=Feedback(1, 4, 0.5))
     (hit, *_) = retriever.search("printer")
@@ -139,23 +141,23 @@ def test_terms_of_feedback_are_among_them(index: Index, encoder: Encoder) -> Non
     assert sum(share for _, share in hit.terms) == pytest.approx(hit.score, rel=1e-6)
 
 
-def test_terms_of_a_hybrid_are_shares_of_its_parts(index: Index, encoder: Encoder) -> None:
+def test_terms_of_a_hybrid_are_weighted_shares_of_its_parts(index: Index, encoder: Encoder) -> None:
     few = Encoder.load(queries=QueryEncoding(pruning="top=3"))
     parts = [0.4 * SparseRetriever(index, few), 0.6 * WordRetriever(index)]
     (hit, *_) = HybridRetriever(parts, fusion="bound").search("printer account")
-    # By bounds, the sum of the parts' shares is the score.
+    # With fusion by bound, the shares of the parts sum to the score.
     assert sum(share for _, share in hit.terms) == pytest.approx(hit.score, rel=1e-6)
     (hit, *_) = HybridRetriever(parts, fusion="max").search("printer account")
     assert sum(share for _, share in hit.terms) == pytest.approx(1.0)
 
 
-def test_passages_are_the_best_first(chunked: Index, chunker: Encoder) -> None:
+def test_passages_are_in_the_order_of_their_scores(chunked: Index, chunker: Encoder) -> None:
     query, full = "turn the printer off", chunked.document("manual").full_text
-    (asked,) = chunker.encode_queries([query]).as_dicts()
+    (encoded,) = chunker.encode_queries([query]).as_dicts()
     scored = []
     for vector in chunked.vectors("manual"):
         pairs = zip(vector.terms.tolist(), vector.weights.tolist(), strict=True)
-        scored.append((sum(asked.get(term, 0.0) * weight for term, weight in pairs), vector.span))
+        scored.append((sum(encoded.get(term, 0.0) * weight for term, weight in pairs), vector.span))
     by_vectors = [span for _, span in sorted(scored, key=lambda pair: -pair[0])]
     assert len(by_vectors) > 4
     by_words = chunked.word_spans(query, "manual")
@@ -177,13 +179,13 @@ def test_passages_are_the_best_first(chunked: Index, chunker: Encoder) -> None:
 
 
 class ByLength(Reranker):
-    """Prefers short texts."""
+    """A reranker that prefers short texts."""
 
     def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
         return np.array([-len(text) for text in texts], np.float32)
 
 
-def test_under_a_reranker_terms_and_passages_are_those_of_the_first(
+def test_a_reranked_hit_has_the_terms_and_passages_of_the_first_ranking(
     chunked: Index, chunker: Encoder
 ) -> None:
     for first in (
@@ -196,8 +198,8 @@ def test_under_a_reranker_terms_and_passages_are_those_of_the_first(
         assert [hit.doc_id for hit in hits] != list(plain)
         assert {hit.doc_id for hit in hits} == plain.keys()
         for rank, hit in enumerate(hits, 1):
-            there = plain[hit.doc_id]
-            assert hit == replace(there, rank=rank, score=-float(len(chunk_of(chunked, hit))))
+            score = -float(len(chunk_of(chunked, hit)))
+            assert hit == replace(plain[hit.doc_id], rank=rank, score=score)
             assert hit.terms
         assert len(next(hit for hit in hits if hit.doc_id == "manual").passages) == 3
         assert reranking.search(QUERY, passages=3, min_score=hits[1].score) == hits[:2]
@@ -207,13 +209,18 @@ def test_under_a_reranker_terms_and_passages_are_those_of_the_first(
 
 
 def chunk_of(index: Index, hit: Hit) -> str:
-    """What the reranker reads of a document: its passage, and the title where it is in the passage's span."""
+    """Return what the reranker reads of a document.
+
+    It is the passage, with the title if the span of the passage has it.
+    """
     spans = [vector.span for vector in index.vectors(hit.doc_id)]
     full = index.document(hit.doc_id).full_text
     return full[slice(*hit.span)] if len(spans) > 1 else full[slice(*spans[0])]
 
 
-def test_scores_below_the_least(kb: Collection, index: Index, encoder: Encoder) -> None:
+def test_hits_below_the_least_score_are_left_out(
+    kb: Collection, index: Index, encoder: Encoder
+) -> None:
     for retriever in (SparseRetriever(index, encoder), kb.retriever()):
         every = retriever.search(QUERY)
         assert len(every) > 2
@@ -222,7 +229,7 @@ def test_scores_below_the_least(kb: Collection, index: Index, encoder: Encoder) 
     assert kb.search(QUERY, min_score=kb.search(QUERY)[1].score) == kb.search(QUERY)[:2]
 
 
-def test_hits_are_json(chunked: Index, chunker: Encoder) -> None:
+def test_hits_convert_to_json(chunked: Index, chunker: Encoder) -> None:
     kb = Collection(chunked, encoder=chunker)
     hits = kb.search("the printer 🖨️", passages=2)
     assert isinstance(hits, Hits)
@@ -260,7 +267,7 @@ def test_hits_are_json(chunked: Index, chunker: Encoder) -> None:
     assert json.loads(json.dumps(Hits().to_dict())) == {"query": "", "hits": [], "notes": []}
 
 
-def test_hits_as_text(kb: Collection) -> None:
+def test_hits_convert_to_text(kb: Collection) -> None:
     hits = kb.search("printer 🖨️", 1)
     first, note = str(hits).splitlines()
     assert first == f"1. {hits[0].title} ({hits[0].score:.3f}): {hits[0].snippet}"
@@ -268,71 +275,82 @@ def test_hits_as_text(kb: Collection) -> None:
     assert str(Hits()) == "nothing found"
 
 
-def said(hits: Hits) -> list[str]:
+def query_notes(hits: Hits) -> list[str]:
     assert all(note.reason is Reason.QUERY for note in hits.notes)
     return [note.detail for note in hits.notes]
 
 
 @pytest.mark.parametrize("pipeline", [None, "best", "splade", "bm25"])
 @pytest.mark.parametrize("query", ["printer", QUERY])
-def test_of_an_ordinary_query_there_is_nothing_to_say(
-    kb: Collection, pipeline: str | None, query: str
-) -> None:
+def test_an_ordinary_query_has_no_notes(kb: Collection, pipeline: str | None, query: str) -> None:
     assert kb.search(query, pipeline=pipeline).notes == ()
 
 
-def test_a_query_that_is_cut(kb: Collection) -> None:
+def test_a_note_tells_that_a_query_was_cut(kb: Collection) -> None:
     query = "the printer " * 2000
     cut = ["the query has 4,002 tokens, of which the model reads 512"]
-    assert said(kb.search(query)) == said(kb.search(query, pipeline="splade")) == cut
-    assert said(kb.search(query, pipeline="bm25")) == []
+    assert query_notes(kb.search(query)) == query_notes(kb.search(query, pipeline="splade")) == cut
+    assert query_notes(kb.search(query, pipeline="bm25")) == []
 
 
-def test_a_query_that_the_model_cannot_read(kb: Collection) -> None:
-    unread = "the model knows no word of the query: its vocabulary is for other texts or another language"
+def test_a_note_tells_that_the_model_cannot_read_a_query(kb: Collection) -> None:
+    unread = (
+        "the model knows no word of the query: "
+        "its vocabulary is for other texts or another language"
+    )
     for query in ("🖨️", "📄📄 🖨️", "𓀀𓀁"):
-        assert unread in said(kb.search(query)), query
-        assert unread in said(kb.search(query, pipeline="splade")), query
-        assert unread not in said(kb.search(query, pipeline="bm25")), query
-    assert said(kb.search("printer 🖨️")) == ["the model does not know 1 of the 2 words of the query"]
+        assert unread in query_notes(kb.search(query)), query
+        assert unread in query_notes(kb.search(query, pipeline="splade")), query
+        assert unread not in query_notes(kb.search(query, pipeline="bm25")), query
+    assert query_notes(kb.search("printer 🖨️")) == [
+        "the model does not know 1 of the 2 words of the query"
+    ]
 
 
 @pytest.mark.parametrize(
     "query", ["quantum chromodynamics", "प्रिंटर काम नहीं कर रहा", "не печатает принтер"]
 )
-def test_words_that_no_document_has(kb: Collection, query: str) -> None:
+def test_a_note_tells_that_no_document_has_a_word(kb: Collection, query: str) -> None:
     nowhere = "no document has a word of the query"
-    assert said(kb.search(query, pipeline="bm25")) == [nowhere]
-    assert said(kb.search(query))[0] == f"{nowhere}: what was found has related terms alone"
-    assert said(kb.search(f"{query} printer")) == []
+    assert query_notes(kb.search(query, pipeline="bm25")) == [nowhere]
+    assert query_notes(kb.search(query))[0] == f"{nowhere}: the hits have only related terms"
+    assert query_notes(kb.search(f"{query} printer")) == []
 
 
-def test_only_stop_words(kb: Collection) -> None:
+def test_a_note_tells_that_a_query_has_only_stop_words(kb: Collection) -> None:
     hits = kb.search("the of and", pipeline="bm25")
-    assert (list(hits), said(hits)) == (
+    assert (list(hits), query_notes(hits)) == (
         [],
         ["the query has only stop words, which BM25 leaves out"],
     )
-    assert said(kb.search("the of and")) == ["the query has only stop words, which BM25 leaves out"]
+    assert query_notes(kb.search("the of and")) == [
+        "the query has only stop words, which BM25 leaves out"
+    ]
 
 
 @pytest.mark.parametrize("query", ["", " \t"])
-def test_a_query_without_words(kb: Collection, query: str) -> None:
-    assert (list(kb.search(query)), said(kb.search(query))) == ([], ["the query has no words"])
+def test_a_note_tells_that_a_query_has_no_words(kb: Collection, query: str) -> None:
+    assert (list(kb.search(query)), query_notes(kb.search(query))) == (
+        [],
+        ["the query has no words"],
+    )
 
 
 def test_each_query_has_its_own_notes(kb: Collection) -> None:
     one, other = kb.search_many(["printer", "quantum"], pipeline="bm25")
-    assert (said(one), said(other)) == ([], ["no document has a word of the query"])
+    assert (query_notes(one), query_notes(other)) == ([], ["no document has a word of the query"])
     assert (one.query, other.query) == ("printer", "quantum")
 
 
-def test_without_words_the_model_searches_alone_and_that_is_said(
+def test_a_note_tells_that_an_index_without_words_is_searched_by_the_model_alone(
     small_index: Index, encoder: Encoder
 ) -> None:
     kb = Collection(small_index, encoder=encoder)
     hits = kb.search("printer")
-    detail = "the index has no words, so the pipeline splade searched instead of hybrid; index again to have both"
+    detail = (
+        "the index has no words, so the pipeline splade searched instead of hybrid: "
+        "index again with words to use hybrid"
+    )
     assert hits.notes == (Note(Reason.FALLBACK, detail=detail),)
     assert str(hits.notes[0]) == detail
     assert hits == kb.search("printer", pipeline="splade")
@@ -343,7 +361,7 @@ def test_without_words_the_model_searches_alone_and_that_is_said(
 
 
 @pytest.mark.parametrize("pipeline", ["hybrid", "best", "splade", "bm25"])
-def test_a_search_encodes_once(
+def test_a_search_encodes_the_query_once(
     kb: Collection, pipeline: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[str]] = []
@@ -355,15 +373,15 @@ def test_a_search_encodes_once(
 
     monkeypatch.setattr(Encoder, "encode_queries", counted)
     retriever: Retriever = kb.retriever(pipeline)
-    asks = (
+    searches = (
         lambda: kb.search(QUERY, pipeline=pipeline, passages=2),
         lambda: retriever.search(QUERY, passages=2),
         lambda: retriever.rank([QUERY], 5),
         lambda: retriever.rank([QUERY], 5, group_by="team", filter="team = finance"),
     )
-    for ask in asks:
+    for search in searches:
         calls.clear()
-        ask()
+        search()
         assert calls == ([] if pipeline == "bm25" else [[QUERY]])
     calls.clear()
     (retriever >> ByLength()).search(QUERY, passages=2)

@@ -1,4 +1,4 @@
-"""Several ways to search an index as one, and their form in a file."""
+"""Hybrids of several retrievers of one index, and pipelines in a file."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, FilterError, IndexStateError, LexpandError, SourceError
 from lexpand.index import Searcher
 from lexpand.search import Feedback, Fusion, LocalRetriever, MixedRetriever, Pipeline, Weighted
-from lexpand.search.hybrid import standing
+from lexpand.search.hybrid import best_by_reciprocal_rank
 from lexpand.search.pipeline import NAMED, Splade, Words
 
 QUERIES = ["how do I get into my account?", "printer", "vacation invoices", ""]
@@ -53,12 +53,12 @@ def scales_of(retriever: LocalRetriever, fusion: Fusion) -> Sequence[float]:
     return retriever.ask(retriever.searcher, QUERIES).scales(fusion)
 
 
-def test_words_are_bm25(index: Index, words: WordRetriever) -> None:
+def test_a_word_retriever_ranks_by_bm25(index: Index, words: WordRetriever) -> None:
     assert words.rank(QUERIES, 3) == index.search_words(QUERIES, 3)
     assert [hit.doc_id for hit in words.search("printers")] == ["printer"]
 
 
-def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_a_hybrid_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRetriever) -> None:
     for fusion in Fusion:
         hybrid = HybridRetriever([0.3 * sparse, 0.7 * words], fusion=fusion)
         parts = zip(sparse.rank(QUERIES, 1000), words.rank(QUERIES, 1000), strict=True)
@@ -76,7 +76,9 @@ def test_a_sum_is_the_fusion_of_its_parts(sparse: SparseRetriever, words: WordRe
         assert any(len(matches) > 1 for matches in expected)
 
 
-def test_adding_retrievers(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_the_operators_add_and_weight_retrievers(
+    sparse: SparseRetriever, words: WordRetriever
+) -> None:
     both = sparse + 2 * words
     assert isinstance(both, HybridRetriever)
     assert both.parts == [Weighted(sparse, 1.0), Weighted(words, 2.0)]
@@ -95,7 +97,9 @@ def test_adding_retrievers(sparse: SparseRetriever, words: WordRetriever) -> Non
         0.5 * sparse + 3  # type: ignore[operator]
 
 
-def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_a_hybrid_filters_groups_and_makes_runs(
+    sparse: SparseRetriever, words: WordRetriever
+) -> None:
     hybrid = sparse + words
     query = "the first day of the month, the printer"
     every = [hit.doc_id for hit in hybrid.search(query)]
@@ -119,18 +123,18 @@ def test_filters_groups_and_runs(sparse: SparseRetriever, words: WordRetriever) 
         hybrid.search(query, filter="team >")
 
 
-def test_inverse_document_frequencies(
+def test_query_weights_are_multiplied_by_inverse_document_frequencies(
     index: Index, encoder: Encoder, sparse: SparseRetriever
 ) -> None:
     found = index.inverse_document_frequencies()
-    having = np.zeros(len(encoder.vocabulary))
+    counts = np.zeros(len(encoder.vocabulary))
     for doc_id in index.doc_ids():
-        having[index.vector(doc_id).terms] += 1
-    np.testing.assert_allclose(found, np.log1p((5 - having + 0.5) / (having + 0.5)), rtol=1e-12)
+        counts[index.vector(doc_id).terms] += 1
+    np.testing.assert_allclose(found, np.log1p((5 - counts + 0.5) / (counts + 0.5)), rtol=1e-12)
     plain = sparse.encode(QUERIES)
     weighted = SparseRetriever(index, encoder, idf=0.5).encode(QUERIES)
     assert weighted.terms.tolist() == plain.terms.tolist()
-    # The power of a small index: times N / (N + 1,000).
+    # In a small index, the power is multiplied by N / (N + 1,000).
     power = 0.5 * 5 / 1005
     np.testing.assert_allclose(
         weighted.weights, plain.weights * found[plain.terms] ** power, rtol=1e-6
@@ -146,7 +150,7 @@ def test_inverse_document_frequencies(
     )
 
 
-def test_in_a_large_index_frequencies_count_in_full(
+def test_frequencies_of_a_large_index_count_in_full(
     index: Index, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = index.inverse_document_frequencies()
@@ -159,36 +163,35 @@ def test_in_a_large_index_frequencies_count_in_full(
         )
 
 
-def test_feedback_adds_what_the_best_documents_say(
+def test_feedback_adds_terms_of_the_best_documents(
     index: Index, encoder: Encoder, sparse: SparseRetriever
 ) -> None:
     feedback = Feedback(documents=2, terms=7, weight=0.25)
     query = "how do I get into my account?"
     (first,) = sparse.rank([query], 2)
-    asked = sparse.encode([query]).as_dict(0)
-    said: dict[int, float] = {}
+    encoded = sparse.encode([query]).as_dict(0)
+    pooled: dict[int, float] = {}
     for match in first:
         stored = index.vector(match.doc_id)
         share = match.score / sum(each.score for each in first) / stored.weights.sum()
         for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
-            said[term] = said.get(term, 0.0) + share * weight
-    strongest = sorted(said, key=lambda term: (-said[term], term))[:7]
-    expected = {term: 0.75 * weight / sum(asked.values()) for term, weight in asked.items()}
+            pooled[term] = pooled.get(term, 0.0) + share * weight
+    strongest = sorted(pooled, key=lambda term: (-pooled[term], term))[:7]
+    total = sum(pooled[term] for term in strongest)
+    weights = {term: 0.75 * weight / sum(encoded.values()) for term, weight in encoded.items()}
     for term in strongest:
-        expected[term] = expected.get(term, 0.0) + 0.25 * said[term] / sum(
-            said[each] for each in strongest
-        )
+        weights[term] = weights.get(term, 0.0) + 0.25 * pooled[term] / total
     (found,) = sparse.with_feedback(feedback).rank([query], 5)
-    vectors = SparseVectors.from_rows([expected], len(encoder.vocabulary))
-    (wanted,) = index.search(vectors, 5)
-    assert [match.doc_id for match in found] == [match.doc_id for match in wanted]
+    vectors = SparseVectors.from_rows([weights], len(encoder.vocabulary))
+    (expected,) = index.search(vectors, 5)
+    assert [match.doc_id for match in found] == [match.doc_id for match in expected]
     assert [match.score for match in found] == pytest.approx(
-        [match.score for match in wanted], rel=1e-5
+        [match.score for match in expected], rel=1e-5
     )
     assert sparse.feedback is None
 
 
-def test_feedback_of_a_hybrid_comes_from_its_own_best(
+def test_feedback_of_a_hybrid_uses_the_best_documents_of_the_sum(
     sparse: SparseRetriever, words: WordRetriever
 ) -> None:
     feedback = Feedback(documents=1, terms=10, weight=1.0)
@@ -198,14 +201,14 @@ def test_feedback_of_a_hybrid_comes_from_its_own_best(
     (passage,) = (0.001 * sparse + words).ask(searcher, ["printer invoices"]).passages(1)
     (again,) = (
         sparse.ask(searcher, ["printer invoices"])
-        .learned([standing(passage, 1)], feedback)
+        .learned([best_by_reciprocal_rank(passage, 1)], feedback)
         .matches(1000)
     )
     (by_words,) = words.rank(["printer invoices"], 1000)
     assert found == fuse_matches([again, by_words], [0.001, 1.0], Fusion.Z_SCORE)[:5]
 
 
-def test_queries_that_find_nothing_have_no_feedback(
+def test_a_query_that_finds_nothing_has_no_feedback(
     sparse: SparseRetriever, words: WordRetriever
 ) -> None:
     for retriever in (
@@ -216,13 +219,13 @@ def test_queries_that_find_nothing_have_no_feedback(
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_named_pipelines(index: Index, name: str) -> None:
+def test_a_named_pipeline_searches(index: Index, name: str) -> None:
     index.close()
     with open_retriever(index.path, name) as retriever:
         assert retriever.search("printer")[0].doc_id == "printer"
 
 
-def test_words_alone_load_no_model(index: Index) -> None:
+def test_the_pipeline_bm25_loads_no_model(index: Index) -> None:
     index.close()
     with open_retriever(index.path, "bm25", model="nowhere") as retriever:
         assert isinstance(retriever, WordRetriever)
@@ -250,63 +253,62 @@ weight = 0.2
 """
 
 
-def test_a_pipeline_in_a_file(index: Index, tmp_path: Path, sparse: SparseRetriever) -> None:
+def test_a_pipeline_is_read_from_a_file(
+    index: Index, tmp_path: Path, sparse: SparseRetriever
+) -> None:
     path = tmp_path / "kb.toml"
     path.write_text(TOML, encoding="utf-8")
     pipeline = Pipeline.load(path)
     parts = (Splade(0.4, 0.9, 0.5), Words(0.6, 0.9, 0.4))
     assert pipeline == Pipeline(parts, Fusion.RECIPROCAL_RANK, 20, Feedback(3, 9, 0.2))
-    made = pipeline.retriever(index, sparse.encoder)
-    assert isinstance(made, HybridRetriever)
-    assert (made.fusion, made.depth, made.feedback) == (
-        Fusion.RECIPROCAL_RANK,
-        20,
-        Feedback(3, 9, 0.2),
-    )
-    one, other = made.local
-    assert isinstance(one, SparseRetriever)
-    assert isinstance(other, WordRetriever)
-    assert [part.weight for part in made.parts] == [0.4, 0.6]
-    assert (one.idf, one.effort) == (0.5, 0.9)
-    assert (other.bm25.k1, other.bm25.b) == (0.9, 0.4)
+    hybrid = pipeline.retriever(index, sparse.encoder)
+    assert isinstance(hybrid, HybridRetriever)
+    assert (hybrid.fusion, hybrid.depth) == (Fusion.RECIPROCAL_RANK, 20)
+    assert hybrid.feedback == Feedback(3, 9, 0.2)
+    first, second = hybrid.local
+    assert isinstance(first, SparseRetriever)
+    assert isinstance(second, WordRetriever)
+    assert [part.weight for part in hybrid.parts] == [0.4, 0.6]
+    assert (first.idf, first.effort) == (0.5, 0.9)
+    assert (second.bm25.k1, second.bm25.b) == (0.9, 0.4)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("", "needs \\[\\[parts\\]\\]"),
-        ("parts = []", "needs \\[\\[parts\\]\\]"),
-        ("parts = [3]", "its field must be one of splade, bm25"),
-        ("[[parts]]\nfield = 'dense'", "its field must be one of splade, bm25"),
-        ("[[parts]]\nfield = 'bm25'\nidf = 1", "has the key 'idf'"),
-        ("steps = 3\n[[parts]]\nfield = 'bm25'", "has the key 'steps'"),
-        ("fusion = 'best'\n[[parts]]\nfield = 'bm25'", "no fusion 'best'"),
-        ("[[parts]]\nfield = 'bm25'\n[feedback]\nrounds = 1", "has the key 'rounds'"),
-        ("[[parts]]\nfield = 'bm25'\n[feedback]\nwords = 1", "it must be true or false"),
-        ("[[parts]]\nfield = 'bm25'\n[feedback]\nweight = 2", "0 to 1"),
-        ("feedback = 3\n[[parts]]\nfield = 'bm25'", "must be a table"),
+        ("", r"parts of a pipeline must be \[\[parts\]\], each with a field, got \[\]"),
+        ("parts = []", r"parts of a pipeline must be \[\[parts\]\], each with a field, got \[\]"),
+        ("parts = [3]", "field of a part must be one of splade, bm25, got the part 3"),
+        ("[[parts]]\nfield = 'dense'", "field of a part must be one of splade, bm25, got"),
+        ("[[parts]]\nfield = 'bm25'\nidf = 1", "has the unknown key 'idf': known keys are b, "),
+        ("steps = 3\n[[parts]]\nfield = 'bm25'", "has the unknown key 'steps'"),
+        ("fusion = 'best'\n[[parts]]\nfield = 'bm25'", "fusion must be one of .*, got 'best'"),
+        ("[[parts]]\nfield = 'bm25'\n[feedback]\nrounds = 1", "has the unknown key 'rounds'"),
+        ("[[parts]]\nfield = 'bm25'\n[feedback]\nwords = 1", "words must be true or false, got 1"),
+        ("[[parts]]\nfield = 'bm25'\n[feedback]\nweight = 2", "from 0 to 1, got .* weight 2"),
+        ("feedback = 3\n[[parts]]\nfield = 'bm25'", "feedback must be a table .*, got 3"),
     ],
 )
-def test_files_that_are_no_pipelines(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         Pipeline.load(path)
     assert str(path) in str(caught.value)
 
 
-def test_values_that_only_the_retriever_refuses(
+def test_an_invalid_retriever_is_refused(
     index: Index, sparse: SparseRetriever, words: WordRetriever
 ) -> None:
     with pytest.raises(DataError, match="needs a part of field splade"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
     with pytest.raises(DataError, match="give the model"):
         Pipeline().retriever(index, None)
-    with pytest.raises(DataError, match="frequencies must be finite and at least 0, got -1"):
+    with pytest.raises(DataError, match="must be finite and >= 0, got -1"):
         Pipeline((Splade(idf=-1),)).retriever(index, sparse.encoder)
-    with pytest.raises(DataError, match="must be finite and above 0, got 0"):
+    with pytest.raises(DataError, match="must be finite and > 0, got 0"):
         Pipeline((Words(weight=0), Splade())).retriever(index, sparse.encoder)
-    with pytest.raises(DataError, match="depth must be an integer of at least 1, got 0"):
+    with pytest.raises(DataError, match="depth must be an integer >= 1, got 0"):
         HybridRetriever([sparse, words], depth=0)
     with pytest.raises(
         DataError,
@@ -315,40 +317,39 @@ def test_values_that_only_the_retriever_refuses(
         HybridRetriever([sparse, words], fusion="best")
     with pytest.raises(DataError, match="feedback changes the query"):
         HybridRetriever([sparse, words], fusion="bound", feedback=Feedback())
-    with pytest.raises(DataError, match="known only when it has been searched for"):
+    with pytest.raises(DataError, match="a query with feedback has no bound before its search"):
         HybridRetriever([sparse.with_feedback(Feedback()), words], fusion="bound").rank(["x"], 5)
     with pytest.raises(DataError, match="a hybrid by z-score has no largest score"):
         HybridRetriever([0.5 * (sparse + words), words], fusion="bound").rank(["x"], 5)
     with pytest.raises(DataError, match="got 0 parts of 0 indexes"):
         HybridRetriever([])
-    with pytest.raises(
-        DataError, match="k must be at least 0 and threads at least 1, got -1 and 1"
-    ):
+    with pytest.raises(DataError, match="k must be >= 0 and threads must be >= 1, got -1 and 1"):
         (sparse + words).rank(["x"], -1)
 
 
-def test_files_that_are_no_toml(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="give hybrid, best, splade, bm25, or the path"):
+def test_a_missing_file_and_invalid_toml_are_refused(tmp_path: Path) -> None:
+    message = "must be one of hybrid, best, splade, bm25, or the path of a TOML file, got '"
+    with pytest.raises(SourceError, match=message):
         Pipeline.load(tmp_path / "nowhere.toml")
     (tmp_path / "bad.toml").write_text("parts = [", encoding="utf-8")
     with pytest.raises(SourceError, match="cannot be read as a pipeline"):
         Pipeline.load(tmp_path / "bad.toml")
 
 
-def test_retrievers_of_several_indexes(
+def test_retrievers_of_several_indexes_make_no_hybrid(
     sparse: SparseRetriever, small_index: Index, encoder: Encoder
 ) -> None:
     other = SparseRetriever(small_index, encoder)
     with pytest.raises(DataError, match="of one open index, got 2 parts of 2 indexes"):
         HybridRetriever([sparse, other])
     assert isinstance(sparse + other, MixedRetriever)
-    with pytest.raises(IndexStateError, match="made without words"):
+    with pytest.raises(IndexStateError, match="created without words"):
         WordRetriever(small_index)
 
 
-def test_only_numbers_weigh(sparse: Retriever) -> None:
+def test_a_weight_must_be_a_positive_number(sparse: Retriever) -> None:
     for weight in (0, -1, float("nan"), float("inf"), True):
-        with pytest.raises(DataError, match="finite and above 0"):
+        with pytest.raises(DataError, match="finite and > 0"):
             weight * sparse
 
 
@@ -364,7 +365,7 @@ def test_no_score_is_above_its_bound(
     assert scales_of(sparse, Fusion.BOUND)[3] == scales_of(words, Fusion.BOUND)[3] == 0.0
 
 
-def test_a_sum_by_bounds_has_a_bound(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_a_hybrid_by_bound_has_a_bound(sparse: SparseRetriever, words: WordRetriever) -> None:
     inner = HybridRetriever([0.5 * sparse, words], fusion="bound")
     assert list(scales_of(inner, Fusion.BOUND)) == [1.5] * 4
     assert all(match.score <= 1.5 for found in inner.rank(QUERIES, 9) for match in found)

@@ -1,4 +1,4 @@
-"""Weights learned from judged queries: the best of the grid, and an estimate that is not of the same queries."""
+"""Learned weights: the best of a grid, and an estimate from queries that did not choose them."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -29,7 +29,10 @@ BOTH = Pipeline((Splade(), Words()))
 
 
 def judge(run: Run, qrels: Qrels) -> float:
-    """How near the best scores are to the grades: five documents' ranks would hardly depend on the weights."""
+    """Return how near the best scores are to the grades.
+
+    The ranks of five documents would hardly depend on the weights.
+    """
     far = [
         abs(run.rankings[query][0].score - grades["printer"]) / grades["printer"]
         for query, grades in qrels.judgments.items()
@@ -49,7 +52,7 @@ def index(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[I
 def by_hand(
     index: Index, encoder: Encoder, pipeline: Pipeline, weights: tuple[float, ...], only: list[int]
 ) -> float:
-    """The measure of some of the queries, with a hybrid of these weights."""
+    """Return the measure of some of the queries with a hybrid of these weights."""
     retriever = pipeline.retriever(index, encoder)
     assert isinstance(retriever, HybridRetriever)
     parts = [weight * part for weight, part in zip(weights, retriever.parts, strict=True)]
@@ -63,12 +66,13 @@ def by_hand(
 
 @pytest.mark.parametrize("fusion", [Fusion.Z_SCORE, Fusion.BOUND, Fusion.NONE])
 @pytest.mark.parametrize("parts", [2, 3])
-def test_the_best_of_the_grid(index: Index, encoder: Encoder, fusion: Fusion, parts: int) -> None:
+def test_the_best_weights_of_the_grid_are_returned(
+    index: Index, encoder: Encoder, fusion: Fusion, parts: int
+) -> None:
     pipeline = Pipeline((Splade(), Words(), Splade(idf=1.0))[:parts], fusion)
     learned = learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=3)
-    grid = [
-        tuple(n / 8 for n in some) for some in product(range(1, 8), repeat=parts) if sum(some) == 8
-    ]
+    tuples = product(range(1, 8), repeat=parts)
+    grid = [tuple(n / 8 for n in each) for each in tuples if sum(each) == 8]
     every = {
         weights: by_hand(index, encoder, pipeline, weights, list(range(6))) for weights in grid
     }
@@ -92,22 +96,24 @@ def test_the_best_of_the_grid(index: Index, encoder: Encoder, fusion: Fusion, pa
     )
 
 
-def test_the_estimate_is_of_queries_that_did_not_choose(index: Index, encoder: Encoder) -> None:
+def test_the_estimate_uses_queries_that_did_not_choose_the_weights(
+    index: Index, encoder: Encoder
+) -> None:
     pipeline = Pipeline((Splade(), Words()), Fusion.NONE)
     learned = learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, steps=8, folds=6)
     even = sorted(
-        ((n / 8, 1 - n / 8) for n in range(1, 8)), key=lambda some: (abs(some[0] - 0.5), some)
+        ((n / 8, 1 - n / 8) for n in range(1, 8)), key=lambda pair: (abs(pair[0] - 0.5), pair)
     )
     held_out = []
     for fold in range(6):
         others = [i for i in range(6) if i != fold]
-        best = max(even, key=lambda some: round(by_hand(index, encoder, pipeline, some, others), 9))
+        best = max(even, key=lambda pair: round(by_hand(index, encoder, pipeline, pair, others), 9))
         held_out.append(by_hand(index, encoder, pipeline, best, [fold]))
     assert learned.estimate == pytest.approx(sum(held_out) / 6)
     assert learned.estimate < learned.fitted
 
 
-def test_of_equally_good_weights_the_most_even(index: Index, encoder: Encoder) -> None:
+def test_the_most_even_of_equally_good_weights_win(index: Index, encoder: Encoder) -> None:
     learned = learn_weights(
         BOTH, index, encoder, QUERIES, QRELS, lambda run, qrels: 0.5, steps=4, folds=2
     )
@@ -119,7 +125,7 @@ def test_of_equally_good_weights_the_most_even(index: Index, encoder: Encoder) -
     )
 
 
-def test_the_rest_of_the_pipeline_stays(index: Index, encoder: Encoder, tmp_path: Path) -> None:
+def test_the_rest_of_the_pipeline_is_kept(index: Index, encoder: Encoder, tmp_path: Path) -> None:
     pipeline = Pipeline((Splade(idf=0.5), Words(k1=0.9)), depth=7, rerank=Rerank("/nowhere"))
     learned = learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge, folds=2)
     assert sum(learned.weights) == pytest.approx(1)
@@ -131,10 +137,10 @@ def test_the_rest_of_the_pipeline_stays(index: Index, encoder: Encoder, tmp_path
     assert Pipeline.load(tmp_path / "learned.toml") == learned.pipeline
 
 
-def test_what_cannot_be_learned(index: Index, encoder: Encoder) -> None:
+def test_invalid_arguments_are_refused(index: Index, encoder: Encoder) -> None:
     for pipeline in (Pipeline(), Pipeline(BOTH.parts, feedback=Feedback())):
-        with pytest.raises(DataError, match="several parts, and no feedback"):
+        with pytest.raises(DataError, match="must have several parts and no feedback, got"):
             learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge)
-    for some in ({"folds": 7}, {"folds": 1}, {"steps": 1}):
-        with pytest.raises(DataError, match="from 6 judged queries in"):
-            learn_weights(BOTH, index, encoder, QUERIES, QRELS, judge, **some)
+    for arguments in ({"folds": 7}, {"folds": 1}, {"steps": 1}):
+        with pytest.raises(DataError, match=r"folds must be >= 2, .* got .* 6 judged queries"):
+            learn_weights(BOTH, index, encoder, QUERIES, QRELS, judge, **arguments)

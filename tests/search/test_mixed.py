@@ -1,4 +1,4 @@
-"""Retrievers of other places: alone, in sums with an index, under a reranker."""
+"""Retrievers over other sources: alone, in sums with an index, and reranked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ ELSEWHERE = [
 
 
 class Elsewhere(Retriever):
-    """Counts the words that a query shares with the documents in a dictionary: an engine of somebody else's."""
+    """Another engine, which scores by the number of words that query and document share."""
 
     def __init__(self, documents: Sequence[Document], notes: tuple[Note, ...] = ()) -> None:
         self.kept = {document.doc_id: document for document in documents}
@@ -74,14 +74,14 @@ class Elsewhere(Retriever):
 
 
 class Wrapped(Retriever):
-    """A local retriever behind the two methods that a foreign one has."""
+    """A local retriever with the two methods of a foreign one."""
 
     def __init__(self, inner: Retriever) -> None:
         self.inner = inner
 
     def rank(self, queries, k, **options):  # type: ignore[no-untyped-def]
         found = self.inner.rank(queries, k, **options)
-        # Rows mean nothing in another place.
+        # A foreign retriever has no rows.
         return [
             Matches(each.doc_ids, each.scores, np.zeros(len(each), np.uint32), each.spans)
             for each in found
@@ -92,7 +92,7 @@ class Wrapped(Retriever):
 
 
 class ByLength(Reranker):
-    """Prefers short texts."""
+    """A reranker that prefers short texts."""
 
     def __init__(self) -> None:
         self.read: list[str] = []
@@ -125,7 +125,7 @@ def pairs(found: Sequence[Match]) -> list[tuple[str, float]]:
     return [(match.doc_id, match.score) for match in found]
 
 
-def test_a_foreign_retriever_alone() -> None:
+def test_a_foreign_retriever_searches_alone() -> None:
     with Elsewhere(ELSEWHERE) as elsewhere:
         hits = elsewhere.search("the printer invoices", 2)
         assert [(hit.rank, hit.doc_id, hit.score) for hit in hits] == [
@@ -155,7 +155,7 @@ def test_a_foreign_retriever_alone() -> None:
 
 
 @pytest.mark.parametrize("fusion", [fusion for fusion in Fusion if not fusion.by_query])
-def test_a_wrapped_retriever_gives_the_local_hybrid(
+def test_a_sum_with_a_wrapped_retriever_equals_the_local_hybrid(
     sparse: SparseRetriever, words: WordRetriever, fusion: Fusion
 ) -> None:
     local = HybridRetriever([0.4 * sparse, 0.6 * words], fusion=fusion)
@@ -169,24 +169,21 @@ def test_a_wrapped_retriever_gives_the_local_hybrid(
         ]
 
 
-def test_a_sum_with_an_index(sparse: SparseRetriever) -> None:
+def test_a_sum_with_an_index_equals_the_reference(sparse: SparseRetriever) -> None:
     elsewhere = Elsewhere(ELSEWHERE)
     mixed = 0.4 * sparse + 0.6 * elsewhere
     assert isinstance(mixed, MixedRetriever)
     assert mixed.parts == [Weighted(sparse, 0.4), Weighted(elsewhere, 0.6)]
     query = "the printer invoices"
-    (found,), (here,), (there,) = (
-        mixed.rank([query], 9),
-        sparse.rank([query], 1000),
-        elsewhere.rank([query], 1000),
-    )
-    # Keys of the reference: documents in the order in which the rankings name them.
-    numbers = {
-        doc_id: place for place, doc_id in enumerate(dict.fromkeys([*here.doc_ids, *there.doc_ids]))
-    }
+    (found,) = mixed.rank([query], 9)
+    (local,) = sparse.rank([query], 1000)
+    (foreign,) = elsewhere.rank([query], 1000)
+    # The keys of the reference number documents in the order of the rankings.
+    doc_ids = dict.fromkeys([*local.doc_ids, *foreign.doc_ids])
+    numbers = {doc_id: place for place, doc_id in enumerate(doc_ids)}
     rankings = [
         [Match(match.doc_id, match.score, numbers[match.doc_id]) for match in each]
-        for each in (here, there)
+        for each in (local, foreign)
     ]
     assert pairs(found) == pairs(fuse_matches(rankings, [0.4, 0.6], Fusion.Z_SCORE)[:9])
     assert elsewhere.depths[0] == DEPTH
@@ -194,14 +191,14 @@ def test_a_sum_with_an_index(sparse: SparseRetriever) -> None:
     assert pairs(hits) == pairs(found)
     texts = {hit.doc_id: (hit.title, hit.text) for hit in hits}
     assert {"printer", "invoice", "e1", "e2"} <= set(texts)
-    # The document that both have is the first part's.
+    # A document that both parts have comes from the first.
     assert texts["printer"] == ("Printer does not print", sparse.index.document("printer").text)
     assert texts["e1"][0] == "Hall printer"
     swapped = {hit.doc_id: hit.title for hit in (elsewhere + sparse).search(query, 9)}
     assert swapped["printer"] == "Elsewhere"
 
 
-def test_weights_decide(sparse: SparseRetriever) -> None:
+def test_a_large_weight_decides_the_ranking(sparse: SparseRetriever) -> None:
     elsewhere, query = Elsewhere(ELSEWHERE[:2]), "the printer invoices"
     for weights, first in (((1000, 0.001), sparse), ((0.001, 1000), elsewhere)):
         mixed = MixedRetriever([weights[0] * sparse, weights[1] * elsewhere], fusion="rrf")
@@ -209,13 +206,13 @@ def test_weights_decide(sparse: SparseRetriever) -> None:
         assert [hit.doc_id for hit in mixed.search(query)][: len(expected)] == expected
 
 
-def test_equal_sums_stand_in_the_order_of_the_first_ranking() -> None:
+def test_equal_sums_keep_the_order_of_the_first_ranking() -> None:
     first, second = Elsewhere(ELSEWHERE[:1]), Elsewhere(ELSEWHERE[1:2])
     (found,) = MixedRetriever([second, first], fusion="rrf").rank(["the printer account"], 5)
     assert pairs(found) == [("e2", 1 / 61), ("e1", 1 / 61)]
 
 
-def test_a_sum_under_a_reranker(sparse: SparseRetriever) -> None:
+def test_a_sum_can_be_reranked(sparse: SparseRetriever) -> None:
     reranker = ByLength()
     mixed = sparse + Elsewhere(ELSEWHERE)
     reranking = mixed >> reranker
@@ -228,13 +225,13 @@ def test_a_sum_under_a_reranker(sparse: SparseRetriever) -> None:
     assert "The printer in the hall is out of paper." in " ".join(reranker.read)
     alone = Elsewhere(ELSEWHERE) >> ByLength()
     assert [hit.doc_id for hit in alone.search("printer invoices")] == ["e2", "e1"]
-    # A reranker is a part like others.
+    # A reranked retriever can be a part.
     both = sparse + alone
     assert isinstance(both, MixedRetriever)
     assert {"e1", "e2", "printer"} <= {hit.doc_id for hit in both.search("the printer invoices")}
 
 
-def test_spans_and_notes_go_through(
+def test_a_sum_keeps_spans_and_notes(
     sparse: SparseRetriever, tmp_path: Path, encoder: Encoder
 ) -> None:
     note = Note(Reason.FAILURE, 0, 3, "out of order")
@@ -250,7 +247,9 @@ def test_spans_and_notes_go_through(
     assert texts["e1"] == ("The printer in the hall is out of paper.", (13, 53))
 
 
-def test_several_indexes(sparse: SparseRetriever, tmp_path: Path, encoder: Encoder) -> None:
+def test_a_sum_of_several_indexes_searches_and_closes_all(
+    sparse: SparseRetriever, tmp_path: Path, encoder: Encoder
+) -> None:
     with Index.create(tmp_path / "other", encoder.space) as index:
         ingest(index, encoder, ELSEWHERE)
         mixed = sparse + SparseRetriever(index, encoder)
@@ -264,25 +263,25 @@ def test_several_indexes(sparse: SparseRetriever, tmp_path: Path, encoder: Encod
                 closed.document("printer")
 
 
-def test_filters_are_each_parts_own(sparse: SparseRetriever, words: WordRetriever) -> None:
+def test_every_part_applies_the_filter(sparse: SparseRetriever, words: WordRetriever) -> None:
     mixed = sparse + Wrapped(words)
     assert [hit.doc_id for hit in mixed.search("invoices printer", filter="team = finance")] == [
         "invoice"
     ]
 
 
-def test_what_cannot_be_mixed(sparse: SparseRetriever) -> None:
+def test_invalid_sums_are_refused(sparse: SparseRetriever) -> None:
     elsewhere = Elsewhere(ELSEWHERE)
-    with pytest.raises(DataError, match="group_by is for retrievers of one index"):
+    with pytest.raises(DataError, match=r"group_by must be None for .*, got 'team'"):
         (sparse + elsewhere).search("printer", group_by="team")
     for fusion in ("bound", "expected"):
-        with pytest.raises(DataError, match=f"fusion by {fusion} is for parts of one index"):
+        with pytest.raises(DataError, match=f"fusion by {fusion} needs parts of one index"):
             MixedRetriever([sparse, elsewhere], fusion=fusion)
     with pytest.raises(DataError, match="at least one part, got none"):
         MixedRetriever([])
     with pytest.raises(DataError, match="fusion must be one of"):
         MixedRetriever([sparse], fusion="best")
-    with pytest.raises(DataError, match="depth must be an integer of at least 1"):
+    with pytest.raises(DataError, match="depth must be an integer >= 1"):
         MixedRetriever([sparse], depth=0)
     with pytest.raises(DataError, match="of one open index, got 2 parts of 1 indexes"):
         HybridRetriever([sparse, elsewhere])

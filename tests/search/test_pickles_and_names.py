@@ -1,4 +1,4 @@
-"""Pickles of encoders, retrievers and collections; lists of texts; enums by their values."""
+"""Pickles of encoders, retrievers and collections; lists of texts; and enums by their values."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ PAGES = [
 QUERY = "when can I take a holiday?"
 
 
-def again(value: Any) -> Any:
+def unpickled(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
@@ -60,7 +60,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     "make",
     [
         lambda encoder: encoder,
-        lambda encoder: encoder.unpruned(),
+        lambda encoder: encoder.without_pruning(),
         lambda encoder: encoder.encoding(DocumentEncoding(20, pruning="top=5", title_weight=0.5)),
         lambda _: Encoder.load(
             documents=DocumentEncoding(long="chunk"),
@@ -70,22 +70,25 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
         ),
     ],
 )
-def test_an_encoder_is_pickled(encoder: Encoder, make: Callable[[Encoder], Encoder]) -> None:
-    made = make(encoder)
-    copy = again(made)
+def test_an_unpickled_encoder_encodes_the_same(
+    encoder: Encoder, make: Callable[[Encoder], Encoder]
+) -> None:
+    original = make(encoder)
+    copy = unpickled(original)
     assert (copy.space, copy.threads, copy.rules, copy.pruning) == (
-        made.space,
-        made.threads,
-        made.rules,
-        made.pruning,
+        original.space,
+        original.threads,
+        original.rules,
+        original.pruning,
     )
-    assert same(copy.encode_documents(PAGES), made.encode_documents(PAGES))
-    assert same(copy.encode_queries([QUERY, "ERR-42"]), made.encode_queries([QUERY, "ERR-42"]))
+    assert same(copy.encode_documents(PAGES), original.encode_documents(PAGES))
+    queries = [QUERY, "ERR-42"]
+    assert same(copy.encode_queries(queries), original.encode_queries(queries))
 
 
-def test_a_pickled_encoder_keeps_its_cache(encoder: Encoder, tmp_path: Path) -> None:
+def test_an_unpickled_encoder_keeps_its_cache(encoder: Encoder, tmp_path: Path) -> None:
     with VectorCache(tmp_path / "cache") as cache:
-        copy = again(encoder.with_cache(cache))
+        copy = unpickled(encoder.with_cache(cache))
         copy.encode_documents(["a text"])
         assert len(cache) == 1
 
@@ -93,7 +96,7 @@ def test_a_pickled_encoder_keeps_its_cache(encoder: Encoder, tmp_path: Path) -> 
 def test_another_model_in_the_folder_is_refused(encoder: Encoder) -> None:
     remake, arguments, *_ = encoder.__reduce__()
     model, *rest = arguments  # type: ignore[misc]
-    with pytest.raises(ModelError, match=r"holds splade-tiny \(.*\) now, not other"):
+    with pytest.raises(ModelError, match=r"the pickled model other .*, got splade-tiny \("):
         remake(type(model)("other", "0" * 64), *rest)  # type: ignore[operator]
 
 
@@ -105,51 +108,53 @@ class Shortest(Reranker):
 
 
 @pytest.mark.parametrize("name", ["hybrid", "best", "splade", "bm25"])
-def test_a_retriever_is_pickled(kb: Collection, name: str) -> None:
+def test_an_unpickled_retriever_finds_the_same(kb: Collection, name: str) -> None:
     retriever = kb.retriever(name)
     for each in (retriever, retriever.reading(), RerankingRetriever(retriever, Shortest())):
-        assert again(each).search(QUERY) == each.search(QUERY)
+        assert unpickled(each).search(QUERY) == each.search(QUERY)
 
 
-def test_a_collection_is_pickled(kb: Collection, tmp_path: Path) -> None:
+def test_an_unpickled_collection_finds_the_same(kb: Collection, tmp_path: Path) -> None:
     found = kb.search(QUERY)
-    assert again(kb).search(QUERY) == found
+    assert unpickled(kb).search(QUERY) == found
     opened = lexpand.open(kb.path, "bm25", threads=1, cache=tmp_path / "cache")
-    copy = again(opened)
+    copy = unpickled(opened)
     assert (copy.path, copy.pipeline, copy._threads) == (kb.path, opened.pipeline, 1)
     assert copy.search("printer") == opened.search("printer")
 
 
-def texts(*given: str | Document) -> Iterator[str | Document]:
-    yield from given
+def texts(*values: str | Document) -> Iterator[str | Document]:
+    yield from values
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda kb, given: kb.encoder.encode_documents(given),
-        lambda kb, given: kb.encoder.encode_queries(given),
-        lambda kb, given: kb.encoder.encode(given, Role.QUERY),
-        lambda kb, given: kb.encoder.encode_long(given),
-        lambda kb, given: kb.encoder.document_frequencies(given),
-        lambda kb, given: kb.encoder.count_tokens(given, Role.DOCUMENT),
-        lambda kb, given: kb.search_many(given),
-        lambda kb, given: kb.delete(given),
-        lambda kb, given: kb.retriever().rank(given, 3),
-        lambda kb, given: kb.retriever("bm25").search_many(given),
-        lambda kb, given: (kb.retriever("bm25") >> Shortest()).search_many(given),
-        lambda kb, given: kb.index.documents_by_id(given),
-        lambda kb, given: kb.index.search_words(given),
-        lambda kb, given: kb.index.word_bounds(given),
-        lambda kb, given: kb.index.inverse_word_frequencies(given),
+        lambda kb, texts: kb.encoder.encode_documents(texts),
+        lambda kb, texts: kb.encoder.encode_queries(texts),
+        lambda kb, texts: kb.encoder.encode(texts, Role.QUERY),
+        lambda kb, texts: kb.encoder.encode_long(texts),
+        lambda kb, texts: kb.encoder.document_frequencies(texts),
+        lambda kb, texts: kb.encoder.count_tokens(texts, Role.DOCUMENT),
+        lambda kb, texts: kb.search_many(texts),
+        lambda kb, texts: kb.delete(texts),
+        lambda kb, texts: kb.retriever().rank(texts, 3),
+        lambda kb, texts: kb.retriever("bm25").search_many(texts),
+        lambda kb, texts: (kb.retriever("bm25") >> Shortest()).search_many(texts),
+        lambda kb, texts: kb.index.documents_by_id(texts),
+        lambda kb, texts: kb.index.search_words(texts),
+        lambda kb, texts: kb.index.word_bounds(texts),
+        lambda kb, texts: kb.index.inverse_word_frequencies(texts),
     ],
 )
-def test_one_text_is_no_list(kb: Collection, call: Callable[[Collection, object], object]) -> None:
+def test_a_single_text_instead_of_a_list_is_refused(
+    kb: Collection, call: Callable[[Collection, object], object]
+) -> None:
     with pytest.raises(DataError, match="must be a list of"):
         call(kb, "holiday")
 
 
-def test_generators_of_texts(kb: Collection) -> None:
+def test_generators_of_texts_are_accepted(kb: Collection) -> None:
     encoder = kb.encoder
     assert same(encoder.encode_documents(texts(*PAGES)), encoder.encode_documents(PAGES))
     assert same(encoder.encode_queries(texts("a", "b")), encoder.encode_queries(["a", "b"]))
@@ -165,13 +170,13 @@ def test_generators_of_texts(kb: Collection) -> None:
     assert reranked.search_many(texts(QUERY)) == reranked.search_many([QUERY])
     with pytest.raises(DataError, match="must be a list of texts, got the int 5"):
         encoder.encode_documents(5)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="query 1 is 5"):
+    with pytest.raises(DataError, match="query 1 must be a string, got 5"):
         kb.search_many(["a", 5])  # type: ignore[list-item]
-    with pytest.raises(DataError, match="must be Documents, got the str 'a' at place 0"):
+    with pytest.raises(DataError, match=r"documents\[0\] must be a Document, got the str 'a'"):
         encoder.encode_long(["a"])  # type: ignore[list-item]
 
 
-def test_enums_by_their_values(kb: Collection) -> None:
+def test_enums_are_accepted_by_their_values(kb: Collection) -> None:
     encoder = Encoder.load(
         documents=DocumentEncoding(title_weight=1.0, long="truncate", dtype="float32")
     )
@@ -187,9 +192,9 @@ def test_enums_by_their_values(kb: Collection) -> None:
         assert HybridRetriever(parts, fusion=fusion.value).search(QUERY) == HybridRetriever(
             parts, fusion=fusion
         ).search(QUERY)
-    made = Pipeline((Splade(), Words()), "bound")  # type: ignore[arg-type]
-    assert made.fusion is Fusion.BOUND
-    assert kb.search(QUERY, pipeline=made)
+    pipeline = Pipeline((Splade(), Words()), "bound")  # type: ignore[arg-type]
+    assert pipeline.fusion is Fusion.BOUND
+    assert kb.search(QUERY, pipeline=pipeline)
     keys, scores = [np.array([1, 2])], [np.array([2.0, 1.0])]
     assert fuse(keys, scores, [1.0], "bound", [4.0]).scores.tolist() == [0.5, 0.25]
     assert Rules(bans=(Ban("a", "query"),)).bans[0].side.covers(Role.QUERY)  # type: ignore[arg-type]
@@ -204,11 +209,11 @@ def test_enums_by_their_values(kb: Collection) -> None:
         ),
         (lambda kb: Pipeline((Splade(),), "sum"), "fusion must be one of rrf, .*, got 'sum'"),  # type: ignore[arg-type]
         (lambda kb: fuse([], [], [], "sum"), "fusion must be one of"),
-        (lambda kb: Ban("a", "title"), "side is 'title': it must be one of"),  # type: ignore[arg-type]
+        (lambda kb: Ban("a", "title"), "side must be one of query, document, both, got 'title'"),  # type: ignore[arg-type]
         (lambda kb: kb.add(["a text"], on_duplicate="drop"), "on_duplicate must be one of"),
     ],
 )
-def test_names_of_nothing(
+def test_an_unknown_name_is_refused(
     kb: Collection, call: Callable[[Collection], object], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):

@@ -1,4 +1,4 @@
-"""A reranker over the best documents of a retriever: order, scores, what is read, budgets and failures."""
+"""A reranker over the best documents: order, scores, inputs, budgets and failures."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ QUERY = "the month, the printer, an account, leave, a crash"
 
 
 class ByLength(Reranker):
-    """Prefers short texts; notes what it was given."""
+    """A reranker that prefers short texts and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[str]]] = []
@@ -37,11 +37,11 @@ class ByLength(Reranker):
         return np.array([-len(text) for text in texts], np.float32)
 
 
-class Saying(Reranker):
-    """Scores by a function."""
+class ByFunction(Reranker):
+    """A reranker that scores by a function."""
 
-    def __init__(self, say: Callable[[str, Sequence[str]], object]) -> None:
-        self.score = say  # type: ignore[method-assign,assignment]
+    def __init__(self, function: Callable[[str, Sequence[str]], object]) -> None:
+        self.score = function  # type: ignore[method-assign,assignment]
 
     def score(self, query: str, texts: Sequence[str]) -> np.ndarray: ...
 
@@ -55,7 +55,7 @@ def words(tmp_path: Path, encoder: Encoder, pages: list[Document]) -> Iterator[W
 
 @pytest.fixture
 def first(words: WordRetriever, encoder: Encoder) -> SparseRetriever:
-    """Finds all five pages for QUERY."""
+    """A retriever that finds all five pages for QUERY."""
     return SparseRetriever(words.index, encoder)
 
 
@@ -63,7 +63,7 @@ def full_texts(index: Index, doc_ids: Sequence[str]) -> list[str]:
     return [index.document(doc_id).full_text for doc_id in doc_ids]
 
 
-def test_the_rerankers_order_and_scores(first: SparseRetriever) -> None:
+def test_documents_have_the_order_and_scores_of_the_reranker(first: SparseRetriever) -> None:
     (found,) = first.rank([QUERY], 100)
     assert len(found) == 5
     reranker = ByLength()
@@ -76,10 +76,10 @@ def test_the_rerankers_order_and_scores(first: SparseRetriever) -> None:
     assert ranked.notes == ()
 
 
-def test_the_rest_stays_below_in_its_order(first: SparseRetriever) -> None:
+def test_the_other_documents_follow_in_their_order(first: SparseRetriever) -> None:
     (found,) = first.rank([QUERY], 100)
     reranking = RerankingRetriever(
-        first, Saying(lambda query, texts: np.arange(len(texts)) - 7.5), depth=2
+        first, ByFunction(lambda query, texts: np.arange(len(texts)) - 7.5), depth=2
     )
     (ranked,) = reranking.rank([QUERY], 100)
     assert [match.row for match in ranked] == [found[i].row for i in (1, 0, *range(2, len(found)))]
@@ -92,13 +92,13 @@ def test_the_rest_stays_below_in_its_order(first: SparseRetriever) -> None:
         assert reranking.rank([QUERY], k) == [ranked[:k]]
 
 
-def test_equal_scores_keep_the_first_order(first: SparseRetriever) -> None:
+def test_equal_scores_keep_the_order_of_the_first_ranking(first: SparseRetriever) -> None:
     (found,) = first.rank([QUERY], 100)
-    (ranked,) = (first >> Saying(lambda query, texts: np.ones(len(texts)))).rank([QUERY], 100)
+    (ranked,) = (first >> ByFunction(lambda query, texts: np.ones(len(texts)))).rank([QUERY], 100)
     assert [match.row for match in ranked] == [match.row for match in found]
 
 
-def test_fewer_hits_than_the_depth_still_come_from_the_depth(first: SparseRetriever) -> None:
+def test_a_small_k_still_reranks_the_whole_depth(first: SparseRetriever) -> None:
     reranker = ByLength()
     hits = (first >> reranker).search(QUERY, 1)
     ((_, texts),) = reranker.calls
@@ -106,7 +106,7 @@ def test_fewer_hits_than_the_depth_still_come_from_the_depth(first: SparseRetrie
     assert hits[0].score == -min(map(len, texts))
 
 
-def test_a_sum_is_reranked_as_a_whole(first: SparseRetriever, words: WordRetriever) -> None:
+def test_the_operators_rerank_a_sum(first: SparseRetriever, words: WordRetriever) -> None:
     reranking = 0.5 * first + words >> ByLength()
     assert isinstance(reranking.first, HybridRetriever)
     assert [part.weight for part in reranking.first.parts] == [0.5, 1.0]
@@ -119,7 +119,7 @@ def test_a_sum_is_reranked_as_a_whole(first: SparseRetriever, words: WordRetriev
         first >> first  # type: ignore[operator]
 
 
-def test_filters_groups_and_deletions_are_the_firsts(first: SparseRetriever) -> None:
+def test_filters_groups_and_deletions_apply_to_the_first_retriever(first: SparseRetriever) -> None:
     reranking = first >> ByLength()
     assert [hit.doc_id for hit in reranking.search(QUERY, filter="team = finance")] == ["invoice"]
     (grouped,) = reranking.rank([QUERY], 9, group_by="team")
@@ -130,7 +130,7 @@ def test_filters_groups_and_deletions_are_the_firsts(first: SparseRetriever) -> 
     assert "printer" not in [hit.doc_id for hit in reranking.search(QUERY)]
 
 
-def test_of_a_chunked_document_the_chunk_is_read(tmp_path: Path) -> None:
+def test_the_reranker_reads_the_chunk_that_was_found(tmp_path: Path) -> None:
     short = Encoder.load(documents=DocumentEncoding(max_tokens=16, long=LongDocuments("chunk")))
     text = "Invoices are sent on the first day. " * 6 + "Then the printer prints nothing at all."
     with Index.create(tmp_path / "chunks.index", short.space) as index:
@@ -159,7 +159,7 @@ def test_unusual_queries_are_scored_like_others(first: SparseRetriever, query: s
     assert sorted(match.row for match in ranked) == sorted(match.row for match in found)
 
 
-def test_no_hits_wanted(first: SparseRetriever) -> None:
+def test_nothing_is_scored_for_k_0(first: SparseRetriever) -> None:
     reranker = ByLength()
     assert (first >> reranker).rank([QUERY], 0) == [[]]
     assert reranker.calls == []
@@ -168,19 +168,19 @@ def test_no_hits_wanted(first: SparseRetriever) -> None:
 
 
 @pytest.mark.parametrize("depth", [0, -3, 2.5, True])
-def test_depths_that_are_none(first: Retriever, depth: int) -> None:
-    with pytest.raises(DataError, match="at least one document must be reranked"):
+def test_an_invalid_depth_is_refused(first: Retriever, depth: int) -> None:
+    with pytest.raises(DataError, match="depth of reranking must be an integer >= 1, got"):
         RerankingRetriever(first, ByLength(), depth=depth)
 
 
 @pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf"), True, "5"])
-def test_budgets_that_are_none(first: Retriever, budget: float) -> None:
-    with pytest.raises(DataError, match="finite and above 0"):
+def test_an_invalid_budget_is_refused(first: Retriever, budget: float) -> None:
+    with pytest.raises(DataError, match="budget_ms must be finite and > 0, got"):
         RerankingRetriever(first, ByLength(), budget_ms=budget)
 
 
 class Clocked(ByLength):
-    """Takes 30 ms a call by a clock of its own."""
+    """A reranker that takes 30 ms a call by its own clock."""
 
     batch = 2
 
@@ -223,7 +223,7 @@ def test_the_first_batch_is_scored_even_if_the_time_is_up(first: SparseRetriever
     assert [note.done for note in ranked.notes] == [2]
 
 
-def fail(query: str, texts: Sequence[str]) -> np.ndarray:
+def fail_for_month(query: str, texts: Sequence[str]) -> np.ndarray:
     if "month" in query:
         raise RuntimeError("out of memory")
     return np.array([-len(text) for text in texts], np.float32)
@@ -232,12 +232,12 @@ def fail(query: str, texts: Sequence[str]) -> np.ndarray:
 def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) -> None:
     queries = [QUERY, "the printer", QUERY]
     found = first.rank(queries, 4)
-    reranking = first >> Saying(fail)
+    reranking = first >> ByFunction(fail_for_month)
     with pytest.warns(
         LexpandWarning, match=r"2 queries keep their first ranking.*RuntimeError: out of memory"
-    ) as said:
+    ) as warned:
         ranked = reranking.rank(queries, 4)
-    assert len(said) == 1
+    assert len(warned) == 1
     assert ranked[0] == found[0] == ranked[2]
     assert ranked[0].notes == (Note(Reason.FAILURE, 0, 5, "RuntimeError: out of memory"),)
     assert ranked[1].notes == ()
@@ -249,7 +249,7 @@ def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) 
 
 
 @pytest.mark.parametrize(
-    ("scores", "said"),
+    ("scores", "message"),
     [
         (
             lambda query, texts: np.where(np.arange(len(texts)) == 1, np.nan, 1.0),
@@ -262,11 +262,11 @@ def test_a_failure_keeps_the_first_ranking_of_its_query(first: SparseRetriever) 
         (lambda query, texts: ["good"] * len(texts), "could not convert"),
     ],
 )
-def test_scores_that_are_none_are_a_failure(
-    first: SparseRetriever, scores: Callable, said: str
+def test_invalid_scores_are_a_failure(
+    first: SparseRetriever, scores: Callable, message: str
 ) -> None:
-    with pytest.warns(LexpandWarning, match=said):
-        assert (first >> Saying(scores)).rank([QUERY], 9) == first.rank([QUERY], 9)
+    with pytest.warns(LexpandWarning, match=message):
+        assert (first >> ByFunction(scores)).rank([QUERY], 9) == first.rank([QUERY], 9)
 
 
 def test_a_failure_after_some_batches_keeps_the_first_ranking(first: SparseRetriever) -> None:
@@ -282,16 +282,16 @@ def test_a_failure_after_some_batches_keeps_the_first_ranking(first: SparseRetri
     assert ranked == first.rank([QUERY], 9)
 
 
-def test_a_ctrl_c_is_no_failure(first: SparseRetriever) -> None:
+def test_a_keyboard_interrupt_is_not_a_failure(first: SparseRetriever) -> None:
     def interrupted(query: str, texts: Sequence[str]) -> np.ndarray:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        (first >> Saying(interrupted)).search(QUERY)
+        (first >> ByFunction(interrupted)).search(QUERY)
 
 
-def test_notes_go_through_further_steps(first: SparseRetriever, words: WordRetriever) -> None:
-    failing = first >> Saying(fail)
+def test_further_steps_keep_the_notes(first: SparseRetriever, words: WordRetriever) -> None:
+    failing = first >> ByFunction(fail_for_month)
     with warnings.catch_warnings(action="ignore"):
         (again,) = (failing >> ByLength()).rank([QUERY], 3)
         (summed,) = (failing + words).rank([QUERY], 3)

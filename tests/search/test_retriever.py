@@ -1,4 +1,4 @@
-"""Questions in words: hits, runs, and a model that does not fit."""
+"""Searches in words: hits, runs, and encoders of another model."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def retriever(small_index: Index, encoder: Encoder) -> SparseRetriever:
 
 @pytest.fixture
 def other_model(tmp_path: Path) -> Path:
-    """The packaged model with another activation: the same words, other vectors."""
+    """The packaged model with another activation: the same terms, other weights."""
     folder = Path(shutil.copytree(find_folder("default"), tmp_path / "other model"))
     contract = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
     contract["name"] = "other"
@@ -42,7 +42,9 @@ def other_model(tmp_path: Path) -> Path:
     return folder
 
 
-def test_hits(retriever: SparseRetriever, encoder: Encoder, pages: list[Document]) -> None:
+def test_a_hit_has_the_fields_and_the_score_of_its_document(
+    retriever: SparseRetriever, encoder: Encoder, pages: list[Document]
+) -> None:
     hits = retriever.search(LOGIN)
     assert hits[0].doc_id == "recovery"
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
@@ -59,7 +61,7 @@ def test_hits(retriever: SparseRetriever, encoder: Encoder, pages: list[Document
         )
 
 
-def test_how_many_hits(retriever: SparseRetriever) -> None:
+def test_k_limits_the_number_of_hits(retriever: SparseRetriever) -> None:
     every = retriever.search("the first day of the month", 1000)
     assert 0 < len(every) <= 5
     for k in range(6):
@@ -67,12 +69,12 @@ def test_how_many_hits(retriever: SparseRetriever) -> None:
 
 
 @pytest.mark.parametrize("query", ["", " \t\n", "\0", "\u200b"])
-def test_a_query_without_tokens(retriever: SparseRetriever, query: str) -> None:
+def test_a_query_without_tokens_finds_nothing(retriever: SparseRetriever, query: str) -> None:
     assert retriever.search(query) == []
     assert retriever.run([Query("q", query)]).rankings == {"q": ()}
 
 
-def test_a_query_of_ten_thousand_words(retriever: SparseRetriever) -> None:
+def test_a_query_of_ten_thousand_words_is_searched(retriever: SparseRetriever) -> None:
     hits = retriever.search("the printer does not print " * 2000)
     assert hits[0].doc_id == "printer"
 
@@ -80,18 +82,18 @@ def test_a_query_of_ten_thousand_words(retriever: SparseRetriever) -> None:
 @pytest.mark.parametrize(
     "query", ["パスワードを忘れました", "не печатает принтер", "🖨️", "كلمة السر", "x" * 5000]
 )
-def test_a_query_in_another_script(retriever: SparseRetriever, query: str) -> None:
-    """The model knows few of these words: any list will do, if it is one."""
+def test_a_query_in_another_script_is_searched(retriever: SparseRetriever, query: str) -> None:
+    """The model knows few of these words, so only the number of hits is checked."""
     assert len(retriever.search(query)) <= 5
 
 
-def test_an_empty_index(tmp_path: Path, encoder: Encoder) -> None:
+def test_an_empty_index_finds_nothing(tmp_path: Path, encoder: Encoder) -> None:
     with SparseRetriever(Index.create(tmp_path / "i", encoder.space), encoder) as retriever:
         assert retriever.search(LOGIN) == []
         assert retriever.run([]).rankings == {}
 
 
-def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
+def test_a_run_has_the_rankings_of_single_searches(scifact: list[Document], tmp_path: Path) -> None:
     short = Encoder.load(documents=DocumentEncoding(max_tokens=32))
     queries = list(read_queries(collection_path("scifact")))[:20]
     with Index.create(tmp_path / "i", short.space) as index:
@@ -102,7 +104,7 @@ def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
         for query in queries:
             alone = {hit.doc_id: hit.score for hit in retriever.search(query.text, 30)}
             ranking = run.rankings[query.query_id]
-            # A batch rounds otherwise than a query alone, so near ties may change places.
+            # Rounding depends on the batch, so near ties may swap.
             assert len(ranking) == len(alone) > 0
             assert [hit.score for hit in ranking] == pytest.approx(list(alone.values()), rel=1e-3)
             for hit in ranking[: len(ranking) // 2]:
@@ -117,20 +119,22 @@ def test_a_run_is_the_searches(scifact: list[Document], tmp_path: Path) -> None:
         } == {query.query_id: 3 for query in queries}
 
 
-def test_another_models_encoder(small_index: Index, other_model: Path, encoder: Encoder) -> None:
+def test_the_encoder_of_another_model_is_refused(
+    small_index: Index, other_model: Path, encoder: Encoder
+) -> None:
     other = Encoder.load(other_model)
     assert (encoder.space.model.name, other.space.model.name) == ("splade-tiny", "other")
-    said = re.escape(
+    message = re.escape(
         f"holds vectors of {encoder.space.model.label}, not of {other.space.model.label}"
     )
-    with pytest.raises(ContractMismatch, match=said):
+    with pytest.raises(ContractMismatch, match=message):
         SparseRetriever(small_index, other)
     small_index.close()
-    with pytest.raises(ContractMismatch, match=said):
+    with pytest.raises(ContractMismatch, match=message):
         open_retriever(small_index.path, model=other_model)
 
 
-def test_open_finds_the_model(small_index: Index, pages: list[Document]) -> None:
+def test_opening_finds_the_packaged_model(small_index: Index, pages: list[Document]) -> None:
     small_index.close()
     with open_retriever(small_index.path, threads=1) as retriever:
         assert retriever.encoder.space.location == "splade-tiny"
@@ -138,7 +142,7 @@ def test_open_finds_the_model(small_index: Index, pages: list[Document]) -> None
         assert retriever.search(LOGIN)[0].doc_id == "recovery"
 
 
-def test_open_finds_a_model_in_a_folder(
+def test_opening_finds_a_model_in_a_folder(
     tmp_path: Path, other_model: Path, pages: list[Document]
 ) -> None:
     other, path = Encoder.load(other_model), tmp_path / "i"
@@ -155,15 +159,15 @@ def test_open_finds_a_model_in_a_folder(
     assert not (path / "catalog.sqlite-wal").exists()
 
 
-def test_a_failed_opening_holds_nothing(small_index: Index) -> None:
+def test_a_failed_opening_leaves_nothing_open(small_index: Index) -> None:
     small_index.close()
-    with pytest.raises(ModelError) as kept:
+    with pytest.raises(ModelError) as caught:
         open_retriever(small_index.path, model="nowhere")
-    assert "nowhere" in str(kept.value)
+    assert "nowhere" in str(caught.value)
     assert not (small_index.path / "catalog.sqlite-wal").exists()
 
 
-def test_no_index(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAnIndex, match="is not an index"):
         open_retriever(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What a person sees of Markdown, and that hits and explanations show the same passage."""
+"""Markdown as plain text in snippets; and hits and explanations that show the same passage."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ from lexpand.search.snippet import shown_passage, shown_snippet
         ("", ""),
     ],
 )
-def test_marks(text: str, shown: str) -> None:
+def test_marks_are_removed(text: str, shown: str) -> None:
     assert " ".join(without_marks(text).text.split()) == shown
     assert shown_snippet(text, "") == shown
 
@@ -71,7 +71,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=40).map("".join))
-def test_places_of_any_text(text: str) -> None:
+def test_positions_follow_the_removed_marks_in_any_text(text: str) -> None:
     plain = without_marks(text)
     gone = {place for first, end in plain.removed for place in range(first, end)}
     kept = [place for place in range(len(text)) if place not in gone]
@@ -93,7 +93,7 @@ words = st.lists(
 
 
 @given(words, st.sampled_from(["heart liver", "heart", "nothing", ""]))
-def test_a_passage_is_the_snippet_where_the_query_is_in_it(text: str, query: str) -> None:
+def test_a_passage_with_a_word_of_the_query_is_the_snippet(text: str, query: str) -> None:
     spans = [(found.start(), found.end(), 1.0) for found in re.finditer("zebra|heart", text)]
     passage = shown_passage(text, query, spans)
     assert {passage.text[first:end] for first, end in passage.marks} <= {"zebra", "heart"}
@@ -101,12 +101,13 @@ def test_a_passage_is_the_snippet_where_the_query_is_in_it(text: str, query: str
         assert passage.text == shown_snippet(text, query)
 
 
-def test_explanations_show_what_hits_show(tmp_path: Path) -> None:
+def test_explanations_show_the_snippets_of_hits(tmp_path: Path) -> None:
     filler = " ".join(f"Sentence number {i} is about nothing at all." for i in range(20))
     documents = [
         Document(
             "a",
-            f"## Leave\n\nTake a **vacation** at the beach. {filler} Ask for a *holiday* in time. {filler}",
+            f"## Leave\n\nTake a **vacation** at the beach. {filler} "
+            f"Ask for a *holiday* in time. {filler}",
             "A",
         ),
         Document("b", f"{filler} Vacations are days off. {filler}"),
@@ -122,7 +123,7 @@ def test_explanations_show_what_hits_show(tmp_path: Path) -> None:
     assert "Ask for a holiday in time" in snippets["a"]
 
 
-def test_a_passage_has_no_title(tmp_path: Path) -> None:
+def test_a_snippet_has_no_title(tmp_path: Path) -> None:
     text = "One sentence about printers. " * 40
     kb = lexpand.create(
         tmp_path / "kb",

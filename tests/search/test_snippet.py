@@ -1,4 +1,4 @@
-"""Snippets: short, around the query's words, and honest about what was cut."""
+"""Snippets: short, around the words of the query, and with marks where the text was cut."""
 
 import re
 
@@ -12,13 +12,13 @@ WORD = re.compile(r"\w+")
 
 
 def body_of(snippet: str) -> tuple[str, bool, bool]:
-    """The passage itself, and whether its beginning and its end are marked as cut."""
+    """Return the passage itself, and whether its beginning and its end are marked as cut."""
     before, after = snippet.startswith("… "), snippet.endswith(" …")
     return snippet[2 if before else 0 : -2 if after else None], before, after
 
 
 def check(text: str, query: str) -> str:
-    """What holds for any text without an ellipsis of its own."""
+    """Check what holds for any text without an ellipsis, and return the snippet."""
     snippet = make_snippet(text, query)
     body, before, after = body_of(snippet)
     folded = " ".join(text.split())
@@ -34,10 +34,10 @@ def check(text: str, query: str) -> str:
         assert folded.endswith(body)
     if before or after:
         assert len(body) < len(folded)
-    wanted = {word.lower() for word in WORD.findall(query)}
-    found = [word for word in WORD.findall(text[:90_000]) if word.lower() in wanted]
+    query_words = {word.lower() for word in WORD.findall(query)}
+    found = [word for word in WORD.findall(text[:90_000]) if word.lower() in query_words]
     if found and max(map(len, found)) <= 160:
-        assert wanted & {word.lower() for word in WORD.findall(body)}, snippet
+        assert query_words & {word.lower() for word in WORD.findall(body)}, snippet
     return snippet
 
 
@@ -51,7 +51,7 @@ worded = st.lists(st.tuples(words, spaces), max_size=120).map(
 
 
 @given(worded, worded)
-def test_any_words(text: str, query: str) -> None:
+def test_snippets_of_any_words_hold_the_rules(text: str, query: str) -> None:
     check(text, query)
 
 
@@ -62,29 +62,29 @@ def test_any_words(text: str, query: str) -> None:
 @example(" " * 300 + "heart", "heart")
 @example(" " + "x" * 300, "")
 @example("heart" + "\n" * 300, "heart")
-def test_any_text(text: str, query: str) -> None:
+def test_snippets_of_any_text_hold_the_rules(text: str, query: str) -> None:
     check(text, query)
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.sampled_from(" \n\t"))
-def test_a_word_anywhere(before: int, after: int, space: str) -> None:
+def test_a_word_is_found_anywhere_in_the_text(before: int, after: int, space: str) -> None:
     snippet = check(f"{f'w{space}' * before}Heart{f'{space}w' * after}", "a heart?")
     assert "Heart" in snippet.split()
 
 
-def test_the_beginning_where_no_word_is_found() -> None:
+def test_the_snippet_is_the_beginning_if_no_word_is_found() -> None:
     text = "one two three. " * 50
     assert check(text, "absent").startswith("one two three.")
     assert check(text, "") == check(text, "absent")
     assert make_snippet("", "a") == make_snippet(" \n ", "a") == ""
 
 
-def test_a_short_text_is_shown_whole() -> None:
+def test_a_short_text_is_shown_completely() -> None:
     text = "word " * 30 + "heart\n\nattack"
     assert check(text, "heart") == "word " * 30 + "heart attack"
 
 
-def test_the_window_with_most_different_words() -> None:
+def test_the_window_with_most_different_words_is_shown() -> None:
     text = (
         "heart heart heart heart "
         + "x " * 300
@@ -96,12 +96,12 @@ def test_the_window_with_most_different_words() -> None:
     assert "the heart of a smoker" in check(text, "smoker's heart")
 
 
-def test_the_first_of_equal_windows() -> None:
+def test_the_first_of_equal_windows_is_shown() -> None:
     text = "x " * 300 + "the first heart " + "x " * 300 + "the second heart " + "x " * 300
     assert "first" in check(text, "heart")
 
 
-def test_words_are_whole() -> None:
+def test_words_are_not_cut() -> None:
     text = "abcdefghij " * 200
     body, before, after = body_of(check(text[:990] + "heart " + text, "heart"))
     assert before
@@ -118,7 +118,7 @@ def test_case_is_folded_in_any_script(word: str) -> None:
     )
 
 
-def test_a_long_text_is_looked_through_up_to_a_limit() -> None:
+def test_a_long_text_is_searched_up_to_a_limit() -> None:
     near, far = "x " * 49_000 + "heart " + "x " * 10_000, "x " * 60_000 + "heart " + "x " * 10_000
     assert "heart" in check(near, "heart")
     assert "heart" not in make_snippet(far, "heart")
@@ -130,7 +130,9 @@ weighted = st.lists(
 
 
 @given(worded, weighted)
-def test_passages_of_any_words(text: str, drawn: list[tuple[int, int, float]]) -> None:
+def test_passages_of_any_words_hold_the_rules(
+    text: str, drawn: list[tuple[int, int, float]]
+) -> None:
     spans = [(first, first + size, weight) for first, size, weight in drawn]
     spans = [
         span for span in spans if span[1] <= len(text) and not text[span[0] : span[1]][0].isspace()
@@ -140,14 +142,14 @@ def test_passages_of_any_words(text: str, drawn: list[tuple[int, int, float]]) -
     folded = " ".join(text.split())
     assert len(body) <= 200
     assert body in folded
-    # What is marked is what was to be marked, with its white space folded.
-    wanted = {" ".join(text[first:end].split()) for first, end, _ in spans}
-    assert {" ".join(passage.text[first:end].split()) for first, end in passage.marks} <= wanted
+    # Only the spans are marked, with folded white space.
+    expected = {" ".join(text[first:end].split()) for first, end, _ in spans}
+    assert {" ".join(passage.text[first:end].split()) for first, end in passage.marks} <= expected
     if spans:
         assert passage.marks or min(end - first for first, end, _ in spans) > 1
 
 
-def test_the_passage_of_most_weight() -> None:
+def test_the_passage_of_most_weight_is_shown() -> None:
     text = f"zebra {'x ' * 300}heart and\n liver {'y ' * 300}zebra"
     heart, liver = text.index("heart"), text.index("liver")
     last = len(text) - 5

@@ -1,4 +1,4 @@
-"""Near words for those that no document has, and notes on queries that cannot be read as they are written."""
+"""Near words for words that no document has, and notes on unreadable queries."""
 
 from pathlib import Path
 
@@ -37,7 +37,9 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Collection:
         ("", {}),
     ],
 )
-def test_near_words(kb: Collection, query: str, expected: dict[str, list[str]]) -> None:
+def test_near_words_are_suggested(
+    kb: Collection, query: str, expected: dict[str, list[str]]
+) -> None:
     assert did_you_mean(kb.index.searcher(), query) == expected
 
 
@@ -47,12 +49,12 @@ def test_deleted_words_are_not_suggested(tmp_path: Path) -> None:
     assert did_you_mean(kb.index.searcher(), "exipre") == {}
 
 
-def test_an_index_without_words(tmp_path: Path) -> None:
+def test_an_index_without_words_suggests_nothing(tmp_path: Path) -> None:
     kb = lexpand.create(tmp_path / "kb", PAGES, words="none")
     assert did_you_mean(kb.index.searcher(), "pasword") == {}
 
 
-def test_no_time(kb: Collection) -> None:
+def test_suggestions_stop_after_the_time_limit(kb: Collection) -> None:
     ticks = iter(range(100))
     assert list(did_you_mean(kb.index.searcher(), "pasword chnage", clock=lambda: next(ticks))) == [
         "pasword"
@@ -61,10 +63,16 @@ def test_no_time(kb: Collection) -> None:
 
 @pytest.mark.parametrize(
     ("word", "other", "near"),
-    [("abcd", "abdc", True), ("abcdef", "badcef", True), ("abcdef", "badcfe", False), ("abc", "abcde", True),
-     ("abc", "abcdef", False), ("", "ab", True)],
-)  # fmt: skip
-def test_two_edits(word: str, other: str, near: bool) -> None:
+    [
+        ("abcd", "abdc", True),
+        ("abcdef", "badcef", True),
+        ("abcdef", "badcfe", False),
+        ("abc", "abcde", True),
+        ("abc", "abcdef", False),
+        ("", "ab", True),
+    ],
+)
+def test_two_edits_are_near_and_three_are_not(word: str, other: str, near: bool) -> None:
     assert within_two_edits(word, other) is near
     assert within_two_edits(other, word) is near
 
@@ -84,7 +92,7 @@ UNREAD = "the model knows no word of the query"
         (
             "chnage pasword",
             None,
-            ["no document has a word of the query: what was", "did you mean 'change password'?"],
+            ["no document has a word of the query: the hits", "did you mean 'change password'?"],
         ),
         ("zzzqqq", "bm25", ["no document has a word of the query"]),
         ("is the", "bm25", ["the query has only stop words"]),
@@ -100,7 +108,9 @@ UNREAD = "the model knows no word of the query"
         ("change a password", None, []),
     ],
 )
-def test_notes(kb: Collection, query: str, pipeline: str | None, notes: list[str]) -> None:
+def test_notes_describe_unreadable_queries(
+    kb: Collection, query: str, pipeline: str | None, notes: list[str]
+) -> None:
     found = [str(note) for note in kb.search(query, 3, pipeline=pipeline).notes]
     assert len(found) == len(notes), found
     for note, beginning in zip(found, notes, strict=True):
@@ -108,6 +118,6 @@ def test_notes(kb: Collection, query: str, pipeline: str | None, notes: list[str
 
 
 @pytest.mark.parametrize("pipeline", [None, "best", "splade", "bm25"])
-def test_no_documents_asked_for(kb: Collection, pipeline: str | None) -> None:
+def test_k_0_finds_nothing(kb: Collection, pipeline: str | None) -> None:
     assert kb.search("password", 0, pipeline=pipeline) == []
     assert kb.retriever(pipeline).search("password", 0) == []

@@ -1,4 +1,4 @@
-"""Words of the best documents in BM25's queries: as their definition says, alone and in a hybrid."""
+"""Feedback for BM25 queries: as its definition says, alone and in a hybrid."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 from lexpand.index import RankedPassages
 from lexpand.search import Feedback, Fusion, Pipeline
-from lexpand.search.hybrid import standing
+from lexpand.search.hybrid import best_by_reciprocal_rank
 from lexpand.search.pipeline import Splade, Words
 
 QUERY = "how do I get into my account?"
@@ -46,7 +46,7 @@ def words(index: Index) -> WordRetriever:
 def reference(
     texts: Mapping[str, str], query: str, relevant: Mapping[str, float], feedback: Feedback
 ) -> dict[str, float]:
-    """The score of every document, by matrices [documents, words] in float64."""
+    """Return the score of every document, by matrices [documents, words] in float64."""
     analyzer = WordAnalyzer("english")
     counts = {doc_id: Counter(analyzer.analyze(text)) for doc_id, text in texts.items()}
     vocabulary = sorted(set().union(*counts.values()))
@@ -54,12 +54,13 @@ def reference(
     df, lengths = (tf > 0).sum(axis=0), tf.sum(axis=1)
     idf = np.log1p((len(tf) - df + 0.5) / (df + 0.5))
     prior = np.array([relevant.get(doc_id, 0.0) for doc_id in counts])
-    said = prior / prior.sum() @ (tf / lengths[:, None]) * idf
-    order = np.lexsort((np.arange(len(vocabulary)), -said))
-    said[order[feedback.terms :]] = 0
+    added = prior / prior.sum() @ (tf / lengths[:, None]) * idf
+    order = np.lexsort((np.arange(len(vocabulary)), -added))
+    added[order[feedback.terms :]] = 0
     weights = analyzer.query_weights(query)
-    asked = np.array([weights.get(word, 0.0) for word in vocabulary]) * idf
-    new = (1 - feedback.weight) * asked / (asked.sum() or 1) + feedback.weight * said / said.sum()
+    original = np.array([weights.get(word, 0.0) for word in vocabulary]) * idf
+    share = feedback.weight
+    new = (1 - share) * original / (original.sum() or 1) + share * added / added.sum()
     saturated = tf / (tf + 1.2 * (0.25 + 0.75 * lengths / lengths.mean())[:, None])
     return dict(zip(counts, (saturated @ new).tolist(), strict=True))
 
@@ -84,7 +85,7 @@ def test_words_of_the_best_documents_join_the_query(
     assert words.feedback is None
 
 
-def test_as_the_reference_on_abstracts(tmp_path: Path, encoder: Encoder) -> None:
+def test_feedback_on_abstracts_equals_the_reference(tmp_path: Path, encoder: Encoder) -> None:
     folder = collection_path("scifact")
     documents = [document for document, _ in zip(read_documents(folder), range(150), strict=False)]
     texts = {document.doc_id: document.full_text for document in documents}
@@ -103,12 +104,14 @@ def test_as_the_reference_on_abstracts(tmp_path: Path, encoder: Encoder) -> None
             assert min(scores(found).values()) >= sorted(expected.values())[-len(found)] - 1e-9
 
 
-def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetriever) -> None:
+def test_a_query_without_words_learns_from_relevant_passages(
+    index: Index, words: WordRetriever
+) -> None:
     searcher = index.searcher()
     relevant = words.ask(searcher, ["printer"]).passages(1)
     (found,) = words.ask(searcher, ["the of"]).learned(relevant, FEEDBACK).matches(9)
     assert found[0].doc_id == "printer"
-    # Only where feedback says so: the query stays as it is.
+    # Without `words` in the feedback, the query does not change.
     assert words.ask(searcher, ["the of"]).learned(relevant, Feedback(2, 7, 0.25)).matches(9) == [
         []
     ]
@@ -116,15 +119,13 @@ def test_a_query_without_words_learns_from_the_sum(index: Index, words: WordRetr
     assert words.with_feedback(FEEDBACK).rank(["printer"], 0) == [[]]
 
 
-def test_a_hybrid_whose_parts_both_learn(
-    index: Index, words: WordRetriever, encoder: Encoder
-) -> None:
+def test_both_parts_of_a_hybrid_learn(index: Index, words: WordRetriever, encoder: Encoder) -> None:
     sparse = SparseRetriever(index, encoder, idf=0.5)
     plain = HybridRetriever([0.4 * sparse, 0.6 * words], fusion="max")
     hybrid = HybridRetriever(plain.parts, fusion="max", feedback=FEEDBACK)
     searcher = index.searcher()
     relevant = [
-        standing(passages, FEEDBACK.documents)
+        best_by_reciprocal_rank(passages, FEEDBACK.documents)
         for passages in plain.ask(searcher, [QUERY]).passages(1000)
     ]
     assert [passages.scores.tolist() for passages in relevant] == [[1.0, 0.5]]
@@ -138,7 +139,7 @@ def test_a_hybrid_whose_parts_both_learn(
     assert scores(model_only.rank([QUERY], 9)[0]) != scores(hybrid.rank([QUERY], 9)[0])
 
 
-def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encoder) -> None:
+def test_feedback_uses_the_chunk_that_was_found(tmp_path: Path, encoder: Encoder) -> None:
     document = Document("long", "printer toner paper. invoices finance money.")
     spans = [(0, 20), (21, 44)]
     with Index.create(tmp_path / "i", encoder.space, words=WordAnalyzer("english")) as index:
@@ -149,21 +150,21 @@ def test_the_chunk_that_was_found_is_what_counts(tmp_path: Path, encoder: Encode
         )
         index.commit()
         learning = WordRetriever(index, feedback=Feedback(1, 10, 0.5))
-        (asked,) = learning.ask(index.searcher(), ["printer"]).resolved().words
-        assert set(asked) == {"printer", "toner", "paper"}
-        (asked,) = learning.ask(index.searcher(), ["money"]).resolved().words
-        assert set(asked) == {"invoic", "financ", "money"}
-        # The vector, too, is that of the chunk that was found, here by words: the second one.
-        sparse, found = (
-            SparseRetriever(index, encoder),
-            WordRetriever(index).ask(index.searcher(), ["money"]).passages(1),
-        )
+        (query,) = learning.ask(index.searcher(), ["printer"]).resolved().words
+        assert set(query) == {"printer", "toner", "paper"}
+        (query,) = learning.ask(index.searcher(), ["money"]).resolved().words
+        assert set(query) == {"invoic", "financ", "money"}
+        # The vector is also that of the chunk that was found, here the second one, by words.
+        sparse = SparseRetriever(index, encoder)
+        found = WordRetriever(index).ask(index.searcher(), ["money"]).passages(1)
         learned = sparse.ask(index.searcher(), [""]).learned(found, Feedback(1, 1000, 1.0))
         assert set(learned.vectors.as_dict(0)) == set(index.vectors("long")[1].terms.tolist())
         assert set(learned.vectors.as_dict(0)) != set(index.vectors("long")[0].terms.tolist())
 
 
-def test_in_a_file(index: Index, words: WordRetriever, tmp_path: Path) -> None:
+def test_word_feedback_is_saved_in_a_file(
+    index: Index, words: WordRetriever, tmp_path: Path
+) -> None:
     pipeline = Pipeline((Splade(), Words()), Fusion.MAXIMUM, feedback=FEEDBACK)
     pipeline.save(tmp_path / "p.toml")
     assert "words = true" in (tmp_path / "p.toml").read_text(encoding="utf-8")
@@ -172,17 +173,16 @@ def test_in_a_file(index: Index, words: WordRetriever, tmp_path: Path) -> None:
     assert alone.rank([QUERY], 5) == words.with_feedback(FEEDBACK).rank([QUERY], 5)
 
 
-def test_values_that_are_refused(index: Index, words: WordRetriever) -> None:
-    with pytest.raises(DataError, match="words is 1: it must be true or false"):
+def test_invalid_values_are_refused(index: Index, words: WordRetriever) -> None:
+    with pytest.raises(DataError, match="words must be true or false, got 1"):
         Feedback(words=1)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="no fusion by bounds"):
+    with pytest.raises(DataError, match="use another fusion than bound"):
         words.with_feedback(FEEDBACK).ask(index.searcher(), [QUERY]).bounds()
     with pytest.raises(DataError, match="or feedback with words"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
 
 
-def test_words_with_weights(index: Index) -> None:
-    """A weight counts as often as the word would have to stand in the query."""
+def test_a_weight_counts_as_repetitions_of_the_word(index: Index) -> None:
     (twice,) = index.search_words(["printer printer invoice"])
     (weighted,) = index.search_words([{"printer": 2, "invoic": 1.0}])
     assert scores(twice) == scores(weighted)
@@ -199,7 +199,7 @@ def test_words_with_weights(index: Index) -> None:
     assert index.inverse_word_frequencies([]).shape == (0,)
 
 
-def test_relevant_documents_without_scores(
+def test_relevant_documents_need_positive_scores(
     index: Index, words: WordRetriever, encoder: Encoder
 ) -> None:
     searcher = index.searcher()
@@ -209,27 +209,26 @@ def test_relevant_documents_without_scores(
             RankedPassages(np.array([score, 0.0]), found.rows, found.segments, found.ordinals)
         ]
         for retriever in (words, SparseRetriever(index, encoder)):
-            with pytest.raises(
-                DataError, match="the scores of the relevant documents are their shares"
-            ):
+            message = r"scores of the relevant documents must be finite, >= 0 .*, got \["
+            with pytest.raises(DataError, match=message):
                 retriever.ask(searcher, ["printer"]).learned(relevant, FEEDBACK)
 
 
 @pytest.mark.parametrize(
     "weight", [-1, float("nan"), float("inf"), 1e300, 10**400, True, "1", None]
 )
-def test_weights_of_words_that_are_none(index: Index, weight: float) -> None:
-    for ask in (index.search_words, index.word_bounds):
+def test_an_invalid_weight_of_a_word_is_refused(index: Index, weight: float) -> None:
+    for call in (index.search_words, index.word_bounds):
         with pytest.raises(DataError, match="to numbers from 0 to 1e30"):
-            ask([{"printer": weight}])  # type: ignore[operator]
+            call([{"printer": weight}])  # type: ignore[operator]
 
 
-def test_words_that_are_no_queries(index: Index) -> None:
+def test_invalid_queries_of_words_are_refused(index: Index) -> None:
     with pytest.raises(DataError, match="must map strings to numbers"):
         index.search_words([{3: 1.0}])  # type: ignore[dict-item]
     with pytest.raises(DataError, match=r"has a lone surrogate, U\+D800"):
         index.search_words([{"printer\ud800": 1.0}])
-    # Its keys, words already, would be read as texts, and the weights be lost.
-    for ask in (index.search_words, index.word_bounds):
+    # A single mapping would be read as a list of texts, without its weights.
+    for call in (index.search_words, index.word_bounds):
         with pytest.raises(DataError, match="must be a list of queries, got one mapping"):
-            ask({"printer": 2.0})  # type: ignore[operator]
+            call({"printer": 2.0})  # type: ignore[operator]

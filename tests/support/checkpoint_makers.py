@@ -1,4 +1,4 @@
-"""Small models of random weights: written by hand, or saved by transformers as people save theirs."""
+"""Make small checkpoints with random weights, by hand or with transformers."""
 
 import string
 from pathlib import Path
@@ -32,7 +32,7 @@ TEXTS = [
 
 
 def word_pieces() -> Any:
-    """BERT's kind of tokenizer over `WORDS`."""
+    """Return a BERT-like tokenizer over `WORDS`."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     tokens = list(dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
@@ -50,7 +50,7 @@ def word_pieces() -> Any:
 
 
 def byte_pieces() -> Any:
-    """RoBERTa's kind: bytes, ``<s>`` first, padding of id 1."""
+    """Return a RoBERTa-like tokenizer: byte-level, ``<s>`` first, padding with id 1."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
     tokens = [
@@ -87,18 +87,19 @@ SMALL = {
     "num_attention_heads": 2,
     "intermediate_size": 48,
 }
-# Weights of this size give vectors whose terms come and go with the text; the usual 0.02 gives
-# none.
+# With weights of this size the terms of a vector depend on the text. The usual 0.02 yields no
+# terms.
 SMALL |= {"initializer_range": 0.3, "max_position_embeddings": 64}
 
 
 def write_bert(folder: Path, rows: int | None = None, **changes: Any) -> Path:
-    """A plain folder of a BERT of one layer, written without torch.
+    """Write a plain folder with a BERT of one layer, without torch.
 
     Args:
-        folder: is made.
-        rows: of embeddings and decoder, where they are not as many as tokens.
-        changes: of tensors by name, ``None`` to leave one out; ``config`` is put into config.json.
+        folder: the folder, which must not exist.
+        rows: the rows of embeddings and decoder, if their number is not that of the tokens.
+        changes: tensors by name to add or replace, or ``None`` to omit one; ``config`` is merged
+            into config.json.
     """
     import json
 
@@ -156,7 +157,7 @@ def write_bert(folder: Path, rows: int | None = None, **changes: Any) -> Path:
 
 
 def make_model(architecture: str, **changes: Any) -> tuple[Any, Any]:
-    """A masked language model with random weights, norms and biases, and its tokenizer, of transformers."""
+    """Return a masked language model of transformers with random weights, and its tokenizer."""
     import torch
     import transformers
     from transformers import PreTrainedTokenizerFast
@@ -182,8 +183,8 @@ def make_model(architecture: str, **changes: Any) -> tuple[Any, Any]:
             "XLMRoberta",
             SMALL | {"type_vocab_size": 1, "max_position_embeddings": 66},
         ),
-        # Fewer tokens apart than texts have, so that attention is local; three layers, so that two
-        # kinds are there.
+        # local_attention is shorter than the texts, so that attention is local. With four layers,
+        # both kinds of layers occur.
         "modernbert": (
             "ModernBert",
             SMALL | {"num_hidden_layers": 4, "local_attention": 8, "norm_eps": 1e-5},
@@ -212,7 +213,7 @@ def make_model(architecture: str, **changes: Any) -> tuple[Any, Any]:
 
 
 def save_model(folder: Path, architecture: str, **changes: Any) -> Path:
-    """A plain folder of Hugging Face."""
+    """Save a plain folder of Hugging Face."""
     model, tokenizer = make_model(architecture, **changes)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -222,13 +223,13 @@ def save_model(folder: Path, architecture: str, **changes: Any) -> Path:
 def save_sparse_encoder(
     folder: Path, plain: Path, pooling: str = "max", activation: str = "relu"
 ) -> Path:
-    """The same as the installed sentence-transformers saves it."""
+    """Save a plain folder as the installed sentence-transformers does."""
     load(plain, pooling, activation).save_pretrained(str(folder))
     return folder
 
 
 def load(plain: Path, pooling: str = "max", activation: str = "relu") -> Any:
-    """A plain folder as a SparseEncoder of the installed sentence-transformers."""
+    """Load a plain folder as a SparseEncoder of the installed sentence-transformers."""
     from sentence_transformers import SparseEncoder
     from sentence_transformers.sparse_encoder import models
 
@@ -238,7 +239,7 @@ def load(plain: Path, pooling: str = "max", activation: str = "relu") -> Any:
 
 
 def vectors(model: Any, texts: list[str], role: str = "document") -> Any:
-    """Dense float32 [texts, vocabulary] of a SparseEncoder, one text at a time."""
+    """Encode texts one at a time with a SparseEncoder; dense float32 [texts, vocabulary]."""
     import numpy as np
 
     encode = {"document": model.encode_document, "query": model.encode_query}[role]

@@ -1,4 +1,4 @@
-"""Which file imports which: the graph of a package's imports, and its first cycle."""
+"""The import graph of a package, and its first cycle."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def modules_under(root: Path) -> dict[str, Path]:
-    """Every module of the package ``lexpand`` in a folder, by its dotted name."""
+    """Return the modules of the package ``lexpand`` in a folder, by dotted name."""
     found = {}
     for path in sorted(root.rglob("*.py")):
         parts = ("lexpand", *path.relative_to(root).with_suffix("").parts)
@@ -15,10 +15,10 @@ def modules_under(root: Path) -> dict[str, Path]:
 
 
 def imports_of(module: str, modules: Mapping[str, Path], *, types: bool = True) -> set[str]:
-    """The modules that a module imports, at its top or later.
+    """Return the modules that a module imports, at its top or within functions.
 
     A name that a package re-exports counts as an import of the module that defines it. The
-    re-exports of an ``__init__`` are no imports of its own.
+    re-exports of an ``__init__`` do not count as its own imports.
 
     Args:
         module: the module.
@@ -39,7 +39,7 @@ def imports_of(module: str, modules: Mapping[str, Path], *, types: bool = True) 
 
 
 def cycle_in(graph: Mapping[str, set[str]]) -> list[str] | None:
-    """The modules of a cycle, in order; None if there is none."""
+    """Return the modules of a cycle in order, or None if there is none."""
     done: set[str] = set()
 
     def search(node: str, path: list[str]) -> list[str] | None:
@@ -73,7 +73,7 @@ def _imported(node: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _definition(source: str, name: str, modules: Mapping[str, Path]) -> str | None:
-    """The module that defines ``from source import name``; None outside the package."""
+    """Return the module that defines ``from source import name``, or None outside the package."""
     if f"{source}.{name}" in modules:
         return f"{source}.{name}"
     if source not in modules or f"{source}.{name}" == "lexpand._native":

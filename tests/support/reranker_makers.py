@@ -1,4 +1,4 @@
-"""Small models of random weights for reranking, written as people export theirs, and slow reference implementations."""
+"""Make small rerankers with random weights and their reference implementation."""
 
 import json
 import string
@@ -13,7 +13,7 @@ WIDTH = 6
 
 
 def pair_pieces() -> Any:
-    """BERT's kind of tokenizer: a pair is ``[CLS] query [SEP] text [SEP]`` of the types 0 and 1."""
+    """Return a BERT-like tokenizer: ``[CLS] query [SEP] text [SEP]``, with types 0 and 1."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     tokens = [
@@ -35,7 +35,11 @@ def pair_pieces() -> Any:
 
 
 class Weights:
-    """Of a model that adds up embeddings of tokens, their places and types, so that order and sides count."""
+    """The weights and the reference implementation of a model that adds up embeddings.
+
+    It adds the embeddings of tokens, positions and types, so the order and the side of a token
+    matter.
+    """
 
     def __init__(self, types: bool = True, labels: int = 1) -> None:
         random = np.random.default_rng(5)
@@ -47,11 +51,12 @@ class Weights:
         self.head = random.normal(size=(WIDTH, labels)).astype(np.float32)
 
     def hidden(self, ids: list[int], types: list[int]) -> np.ndarray:
-        """States of one input, float64 [tokens, WIDTH]."""
+        """Return the hidden states of one input, float64 [tokens, WIDTH]."""
         kinds = self.kinds[types] if self.types else 0
         return np.tanh(np.float64(self.tokens[ids]) + self.places[: len(ids)] + kinds)
 
     def logit(self, ids: list[int], types: list[int]) -> float:
+        """Return the first logit of one input, from the mean of its states."""
         return float((self.hidden(ids, types).mean(axis=0) @ self.head)[0])
 
 
@@ -62,10 +67,10 @@ def write_model(
     output: str = "logits",
     **config: Any,
 ) -> Path:
-    """A folder with its tokenizer and a graph.
+    """Write a folder with a tokenizer and a graph.
 
-    Its output is ``logits`` [texts, labels], ``hidden`` (the states), ``both``, or ``pair``: logits
-    and the mean.
+    The output of the graph is ``logits`` [texts, labels], ``hidden`` (the states), ``both``, or
+    ``pair`` (the mean and the logits).
     """
     folder.mkdir(parents=True, exist_ok=True)
     pair_pieces().save(str(folder / "tokenizer.json"))

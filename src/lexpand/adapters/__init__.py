@@ -1,10 +1,10 @@
-"""How does a framework ask? Retrievers and encoders in the forms of LangChain, LlamaIndex and Haystack.
+"""Adapters for LangChain, LlamaIndex and Haystack.
 
-A module a framework, each with the extra of its name: `langchain.py`, `llama_index.py`,
-`haystack.py`. They hand questions to a `Retriever` and hits back (`passages.py`); nothing is
-computed here.
+Each framework has a module, which needs the extra of the same name: `langchain.py`,
+`llama_index.py`, `haystack/`. The modules pass queries to a `Retriever` and return its hits
+(`passages.py`). They compute nothing.
 
-The room is not for search engines, which hold vectors of their own (`lexpand.engines`).
+This package is not for search engines, which keep vectors of their own (`lexpand.engines`).
 """
 
 __all__: list[str] = []

@@ -25,22 +25,24 @@ except ModuleNotFoundError as error:
 
 
 class LexpandRetriever(BaseRetriever):
-    """Documents of an index as LangChain has them: ``invoke(query)``, and in chains.
+    """A LangChain retriever over a Lexpand index, for ``invoke(query)`` and for chains.
 
-    A document's ``page_content`` is its text, or the chunk by which it was found; its ``metadata``
-    are its own with ``doc_id``, ``title``, ``score`` and, of a chunk, ``span`` (characters in
-    title, space and text). ``invoke`` takes ``k`` and ``filter`` in the place of the retriever's
-    own. Asynchronous calls run in LangChain's executor. Lexpand's errors come through as they are.
+    ``page_content`` is the text of a document, or its best chunk in an index with chunks.
+    ``metadata`` has the document's metadata and ``doc_id``, ``title`` and ``score``. A chunk also
+    has ``span``, its characters in title, space and text.
+
+    ``invoke`` accepts ``k`` and ``filter``, which replace those of the retriever. Asynchronous
+    calls run in LangChain's executor. Errors of Lexpand are raised unchanged.
 
     Attributes:
-        retriever: who is asked; whoever opened it closes it.
-        k: how many documents, from 0.
-        filter: only documents whose metadata match; see `Index.search`.
+        retriever: the Lexpand retriever that runs the queries. The caller closes it.
+        k: the number of documents to return, >= 0.
+        filter: return only documents whose metadata match; see `Index.search`.
     """
 
     retriever: Retriever
     k: int = 10
-    # `Filter`, written out: pydantic resolves no names of another module.
+    # `Filter`, written out: pydantic does not resolve names of another module.
     filter: Expression | str | Mapping[str, object] | None = None
 
     @classmethod
@@ -54,15 +56,17 @@ class LexpandRetriever(BaseRetriever):
         model: str | Path | None = None,
         threads: int | None = None,
     ) -> LexpandRetriever:
-        """A retriever over the index at a path; ``retriever.retriever.close()`` closes it.
+        """Open the index at a path and return a retriever over it.
+
+        ``retriever.retriever.close()`` closes the index.
 
         Args:
-            path: the index's folder.
+            path: the folder of the index.
             pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default.
-            k: how many documents.
-            filter: only documents whose metadata match.
-            model: where the model is, if it has moved since.
-            threads: that the encoder and a reranker may use.
+            k: the number of documents to return.
+            filter: return only documents whose metadata match.
+            model: the model folder, if it was moved after the index was made.
+            threads: the threads that the encoder and a reranker may use.
 
         Raises:
             LexpandError: see `open_retriever`.
@@ -96,7 +100,7 @@ class LexpandRetriever(BaseRetriever):
             for passage in found
         ]
 
-    # LangChain's own would refuse `k` and `filter`.
+    # The method of the base class does not accept `k` and `filter`.
     async def _aget_relevant_documents(
         self,
         query: str,

@@ -1,4 +1,7 @@
-"""A LlamaIndex retriever over a Lexpand index, and its encoder as a sparse embedding. Needs the extra `llama-index`."""
+"""A LlamaIndex retriever over a Lexpand index, and a sparse embedding.
+
+Needs the extra `llama-index`.
+"""
 
 from __future__ import annotations
 
@@ -31,18 +34,19 @@ except ModuleNotFoundError as error:
 
 
 class LexpandRetriever(BaseRetriever):
-    """Documents of an index as LlamaIndex has them: ``retrieve(query)``, and in query engines.
+    """A LlamaIndex retriever over a Lexpand index, for ``retrieve(query)`` and query engines.
 
-    A node's id is the document's, its text the document's or the chunk by which it was found, its
-    ``start_char_idx`` and ``end_char_idx`` the chunk's characters in title, space and text; its
-    ``metadata`` are the document's own with ``doc_id`` and ``title``. Asynchronous calls run in a
-    thread. Lexpand's errors come through as they are.
+    A node has the id of its document. Its text is the text of the document, or the best chunk in
+    an index with chunks. ``start_char_idx`` and ``end_char_idx`` are the characters of the chunk
+    in title, space and text. ``metadata`` has the document's metadata, ``doc_id`` and ``title``.
+
+    Asynchronous calls run in a thread. Errors of Lexpand are raised unchanged.
 
     Args:
-        retriever: who is asked; whoever opened it closes it.
-        k: how many documents, from 0.
-        filter: only documents whose metadata match; see `Index.search`.
-        callback_manager: LlamaIndex's.
+        retriever: the Lexpand retriever that runs the queries. The caller closes it.
+        k: the number of documents to return, >= 0.
+        filter: return only documents whose metadata match; see `Index.search`.
+        callback_manager: passed to LlamaIndex's base class.
     """
 
     def __init__(
@@ -68,15 +72,17 @@ class LexpandRetriever(BaseRetriever):
         model: str | Path | None = None,
         threads: int | None = None,
     ) -> LexpandRetriever:
-        """A retriever over the index at a path; ``retriever.retriever.close()`` closes it.
+        """Open the index at a path and return a retriever over it.
+
+        ``retriever.retriever.close()`` closes the index.
 
         Args:
-            path: the index's folder.
+            path: the folder of the index.
             pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default.
-            k: how many documents.
-            filter: only documents whose metadata match.
-            model: where the model is, if it has moved since.
-            threads: that the encoder and a reranker may use.
+            k: the number of documents to return.
+            filter: return only documents whose metadata match.
+            model: the model folder, if it was moved after the index was made.
+            threads: the threads that the encoder and a reranker may use.
 
         Raises:
             LexpandError: see `open_retriever`.
@@ -106,19 +112,19 @@ def _node(passage: Passage) -> TextNode:
 
 
 class LexpandSparseEmbedding(BaseSparseEmbedding):
-    """An encoder as LlamaIndex's vector stores take one: a text's term ids with their weights.
+    """A Lexpand encoder as a sparse embedding: term ids to weights.
 
-    Its ``similarity`` is LlamaIndex's, a cosine; Lexpand's score is the sum of products.
-    Asynchronous calls run in a thread.
+    For the vector stores of LlamaIndex. ``similarity`` is LlamaIndex's cosine; the score of
+    Lexpand is the dot product. Asynchronous calls run in a thread.
 
     Args:
-        encoder: the model; it decides about pruning, lengths and query modes.
-        embed_batch_size: texts that are encoded at a time, up to LlamaIndex's 2,048.
+        encoder: the encoder. Its settings determine pruning, lengths and the query mode.
+        embed_batch_size: the number of texts to encode at a time, <= 2,048 (LlamaIndex's limit).
     """
 
     encoder: Encoder = Field(exclude=True)
 
-    # Batches of as many texts as the encoder sorts by length together.
+    # The default is the number of texts that the encoder sorts by length together.
     def __init__(self, encoder: Encoder, embed_batch_size: int = 512) -> None:
         super().__init__(
             encoder=encoder, model_name=encoder.contract.name, embed_batch_size=embed_batch_size
@@ -126,7 +132,7 @@ class LexpandSparseEmbedding(BaseSparseEmbedding):
 
     @classmethod
     def class_name(cls) -> str:
-        """What LlamaIndex calls the class."""
+        """Return the name by which LlamaIndex serializes the class."""
         return "LexpandSparseEmbedding"
 
     def _get_query_embedding(self, query: str) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""What a framework is given of a hit: the text that was found, whole, and what is known of it."""
+"""Hits in the form that the adapters pass on: the full text that was found, and its metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Passage:
     """A hit with its text.
 
     Attributes:
-        document: the document found.
+        document: the document that was found.
         score: see `Hit.score`.
         span: the characters of the best chunk in `Document.full_text`; None in an index without
             chunks.
@@ -26,14 +26,20 @@ class Passage:
 
     @property
     def text(self) -> str:
-        """The best chunk of a document in chunks; else its text, or its title where it has no text."""
+        """The best chunk of a document.
+
+        In an index without chunks: its text, or its title if it has no text.
+        """
         if self.span is not None:
             return self.document.full_text[slice(*self.span)]
         return self.document.text or self.document.title
 
     @property
     def metadata(self) -> dict[str, JsonValue]:
-        """The document's metadata with ``doc_id``, ``title`` and, of a chunk, ``span``; these names are Lexpand's."""
+        """The metadata of the document, with ``doc_id``, ``title`` and, for a chunk, ``span``.
+
+        They replace fields of the same names in the document's metadata.
+        """
         known: dict[str, JsonValue] = {"doc_id": self.document.doc_id, "title": self.document.title}
         if self.span is not None:
             known["span"] = list(self.span)
@@ -41,7 +47,7 @@ class Passage:
 
 
 def find_passages(retriever: Retriever, query: str, k: int, filter: Filter | None) -> list[Passage]:
-    """The best ``k`` documents for a question, best first; see `Retriever.rank`."""
+    """Return the best ``k`` documents for a query, best first; see `Retriever.rank`."""
     reading = retriever.reading()
     (matches,) = reading.rank([query], k, filter=filter)
     documents = reading.documents_of(matches)

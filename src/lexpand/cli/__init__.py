@@ -1,7 +1,7 @@
 """The same from a shell: `lexpand COMMAND`.
 
 Commands parse, call and print. `table.py` lists them, `app.py` runs them, and `options.py` and
-`making.py` hold shared options.
+`settings.py` hold shared options.
 
 It is not for logic, which belongs in the packages above.
 """

@@ -18,7 +18,7 @@ from lexpand.cli.explain_tables import print_explanation
 from lexpand.cli.options import DtypeOption, Json, Threads, Verbose
 from lexpand.cli.output import is_watched, print_json, say, show, show_heading, show_table
 from lexpand.cli.search import print_hit
-from lexpand.collection import Collection, Wishes, open_or_create
+from lexpand.collection import Collection, IndexSettings, open_or_create
 from lexpand.data import (
     Document,
     Qrels,
@@ -59,8 +59,8 @@ def demo(
     existing index.
     """
     folder = collection_path("scifact")
-    wishes = Wishes(encoding={} if dtype is None else {"dtype": dtype})
-    with open_or_create(index_path, wishes, threads=threads) as kb:
+    settings = IndexSettings(encoding={} if dtype is None else {"dtype": dtype})
+    with open_or_create(index_path, settings, threads=threads) as kb:
         facts = _fill(kb, list(read_documents(folder)))
         queries = {query.query_id: query for query in read_queries(folder)}
         if not as_json:

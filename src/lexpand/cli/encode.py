@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.encode_file import FileWishes, encode_file
+from lexpand.cli.encode_file import FileOptions, encode_file
 from lexpand.cli.exchange import FileFormat
 from lexpand.cli.making import (
     CacheFile,
@@ -99,8 +99,8 @@ def encode(
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
             raise typer.BadParameter("--output needs exactly one source of documents")
-        wishes = FileWishes(output, file_format, force, cache, stats, fields, encoding, rules)
-        encode_file(Path(texts[0]), wishes, model, threads, as_json)
+        settings = FileOptions(output, file_format, force, cache, stats, fields, encoding, rules)
+        encode_file(Path(texts[0]), settings, model, threads, as_json)
         return
     if (
         any(option is not None for option in (file_format, stats, cache))

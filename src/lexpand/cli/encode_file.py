@@ -16,7 +16,7 @@ from lexpand.cli.ingesting import total_of
 from lexpand.cli.output import count, is_watched, json_line, print_json, print_refused, say, show
 from lexpand.collection import encode_to_file
 from lexpand.data import DocumentEncoding, Fields
-from lexpand.data.given import documents_of
+from lexpand.data.objects import documents_of
 from lexpand.data.streams import write_lines
 from lexpand.encode import Encoder, VectorCache
 from lexpand.encode.progress import reporting
@@ -25,7 +25,7 @@ from lexpand.index.exchange import Format, check_target
 
 
 @dataclass(frozen=True, slots=True)
-class FileWishes:
+class FileOptions:
     """The options for the file and for the encoding of the documents."""
 
     output: Path
@@ -39,16 +39,16 @@ class FileWishes:
 
 
 def encode_file(
-    source: Path, wishes: FileWishes, model: str, threads: int | None, as_json: bool
+    source: Path, settings: FileOptions, model: str, threads: int | None, as_json: bool
 ) -> None:
     """Encode the documents of a source into a file, and print statistics."""
     start, refused = time.perf_counter(), list[RowError]()
-    check_target(wishes.output, wishes.file_format, None, wishes.force)
-    _check_places(source, wishes)
-    with _cache(wishes) as cache:
-        encoding = DocumentEncoding(**wishes.encoding)
+    check_target(settings.output, settings.file_format, None, settings.force)
+    _check_places(source, settings)
+    with _cache(settings) as cache:
+        encoding = DocumentEncoding(**settings.encoding)
         encoder = Encoder.load(
-            model, documents=encoding, rules=wishes.rules, threads=threads
+            model, documents=encoding, rules=settings.rules, threads=threads
         ).with_cache(cache)
         with (
             _saying_what_is_kept(cache, refused),
@@ -56,17 +56,17 @@ def encode_file(
         ):
             statistics = encode_to_file(
                 encoder,
-                documents_of(source, fields=wishes.fields, on_bad_row=refused.append),
-                wishes.output,
-                format=wishes.file_format,
-                overwrite=wishes.force,
+                documents_of(source, fields=settings.fields, on_bad_row=refused.append),
+                settings.output,
+                format=settings.file_format,
+                overwrite=settings.force,
                 on_bad_row=refused.append,
                 on_done=on_done,
             )
     summary = statistics.summary(time.perf_counter() - start)
-    facts = {**summary, "output": str(wishes.output), "bytes": wishes.output.stat().st_size}
-    if wishes.stats is not None:
-        write_lines(wishes.stats, [json_line({**facts, "refused": refused})])
+    facts = {**summary, "output": str(settings.output), "bytes": settings.output.stat().st_size}
+    if settings.stats is not None:
+        write_lines(settings.stats, [json_line({**facts, "refused": refused})])
     if as_json:
         print_json({**facts, "refused": refused})
     else:
@@ -76,19 +76,19 @@ def encode_file(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _check_places(source: Path, wishes: FileWishes) -> None:
+def _check_places(source: Path, settings: FileOptions) -> None:
     """Raise an error if the output would replace the source or an existing file."""
-    if source.exists() and wishes.output.exists() and source.samefile(wishes.output):
-        raise DataError(f"{wishes.output} is the source itself: choose another file for --output")
-    if wishes.stats is not None and wishes.stats.exists() and not wishes.force:
-        raise DataError(f"{wishes.stats} exists: choose another file, or replace it with --force")
+    if source.exists() and settings.output.exists() and source.samefile(settings.output):
+        raise DataError(f"{settings.output} is the source itself: choose another file for --output")
+    if settings.stats is not None and settings.stats.exists() and not settings.force:
+        raise DataError(f"{settings.stats} exists: choose another file, or replace it with --force")
 
 
 @contextmanager
-def _cache(wishes: FileWishes) -> Iterator[VectorCache]:
+def _cache(settings: FileOptions) -> Iterator[VectorCache]:
     """Open the requested cache, or one next to the output that is kept if the run is cut short."""
-    path = wishes.cache or wishes.output.with_name(f"{wishes.output.name}.partial")
-    if wishes.cache is None and path.exists():
+    path = settings.cache or settings.output.with_name(f"{settings.output.name}.partial")
+    if settings.cache is None and path.exists():
         say(f"continuing from {path}", "yellow")
     useless = False
     try:
@@ -99,7 +99,7 @@ def _cache(wishes: FileWishes) -> Iterator[VectorCache]:
             finally:
                 useless = useless or not len(cache)
     finally:
-        if wishes.cache is None and useless:
+        if settings.cache is None and useless:
             _remove(path)
 
 

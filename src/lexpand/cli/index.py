@@ -26,7 +26,7 @@ from lexpand.cli.making import (
     Words,
     columns_of,
     encoding_of,
-    wishes_of,
+    settings_of,
 )
 from lexpand.cli.options import (
     INDEX,
@@ -94,11 +94,11 @@ def index(
         prune=prune,
         dtype=dtype,
     )
-    wishes = wishes_of(
+    settings = settings_of(
         encoding, model=model, rules=rules, words=words, columns=columns, fields=fields
     )
     stream = begun(source, index_path, fields, columns_of(columns), report.refused)
-    with open_or_create(index_path, wishes, threads=threads, cache=cache) as kb:
+    with open_or_create(index_path, settings, threads=threads, cache=cache) as kb:
         with (
             saying_what_is_kept(kb, report.refused),
             reporting(stream.total, "indexing", is_watched()) as on_done,

@@ -13,9 +13,9 @@ import typer
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.collection import Collection, IngestReport
-from lexpand.collection.making import recorded_source
+from lexpand.collection.settings import recorded_source
 from lexpand.data import Chunks, Document, Fields, Long
-from lexpand.data.given import documents_of
+from lexpand.data.objects import documents_of
 from lexpand.data.readers.beir import find_corpus
 from lexpand.data.readers.text_file import SUFFIXES
 from lexpand.data.streams import read_lines, split_compression

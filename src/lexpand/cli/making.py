@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lexpand.cli.options import ENCODING, INDEX, PRUNING_RULES, SOURCE
-from lexpand.collection.making import Wishes
+from lexpand.collection.settings import IndexSettings
 from lexpand.data import Chunks, Dtype, Fields, Long, LongDocuments
 
 CommitEvery = Annotated[
@@ -175,7 +175,7 @@ def encoding_of(
     return {name: value for name, value in named.items() if value is not None}
 
 
-def wishes_of(
+def settings_of(
     encoding: Mapping[str, Any],
     *,
     model: str | None,
@@ -183,9 +183,9 @@ def wishes_of(
     words: str | None,
     columns: list[str] | None,
     fields: Fields,
-) -> Wishes:
+) -> IndexSettings:
     """Return the settings of the index that the command line sets."""
-    return Wishes(
+    return IndexSettings(
         model=model,
         encoding=encoding,
         rules=rules,

@@ -15,7 +15,7 @@ from lexpand.data import ModelId
 from lexpand.encode import Contract, Role
 from lexpand.encode.folder import find_folder
 from lexpand.encode.json_files import read_json
-from lexpand.models import Choices, check_model, import_model, optimize_model
+from lexpand.models import ImportOptions, check_model, import_model, optimize_model
 
 Folder = Annotated[
     str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")
@@ -127,7 +127,7 @@ def import_command(
     Face's layout, or a SparseEncoder folder of sentence-transformers. DEST loads in Lexpand and in
     sentence-transformers.
     """
-    choices = Choices(
+    choices = ImportOptions(
         pooling=None if pooling is None else pooling.value,
         activation=None if activation is None else activation.value,
         query=query,

@@ -27,7 +27,7 @@ from lexpand.cli.making import (
     Words,
     columns_of,
     encoding_of,
-    wishes_of,
+    settings_of,
 )
 from lexpand.cli.options import (
     DryRun,
@@ -94,7 +94,7 @@ def sync_command(
         prune=prune,
         dtype=dtype,
     )
-    wishes = wishes_of(
+    settings = settings_of(
         encoding, model=model, rules=rules, words=words, columns=columns, fields=fields
     )
     declared = columns_of(columns)
@@ -102,7 +102,7 @@ def sync_command(
     if dry_run:
         _print_plan(plan, as_json)
         return
-    with open_or_create(index_path, wishes, threads=threads, cache=cache) as kb:
+    with open_or_create(index_path, settings, threads=threads, cache=cache) as kb:
         if plan is not None:
             check_deletions(kb.index, len(plan.gone), plan.held, yes)
         stream = begun(source, index_path, fields, declared, report.ingest.refused)

@@ -1,4 +1,4 @@
-"""The front door: an index together with its encoder and its pipeline."""
+"""A collection: an index together with its encoder and its pipeline."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lexpand.collection.facts import CollectionInfo, facts_of
+from lexpand.collection.info import CollectionInfo, info_of
 from lexpand.collection.ingestion import IngestReport, OnDuplicate, ingest
-from lexpand.collection.making import Wishes, make_index, open_index
 from lexpand.collection.query_notes import query_notes
+from lexpand.collection.settings import IndexSettings, make_index, open_index
 from lexpand.collection.synchronizing import SyncPlan, SyncReport, check_deletions, plan_sync, sync
 from lexpand.data import Document, Fields
-from lexpand.data.given import Given, documents_of
+from lexpand.data.objects import Given, documents_of
 from lexpand.encode import Encoder, QueryEncoding, Rules, VectorCache
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError
@@ -31,25 +31,25 @@ _EXIST = ("error", "open", "replace")
 
 
 class Collection:
-    """Documents that can be searched: an index, the encoder that made its vectors, and the pipeline that searches it.
+    """Searchable documents: an index, its encoder and its pipeline.
 
-    `create` makes one and `open` opens one. The model is loaded when it is first needed. May be
-    shared by threads, and pickled: what reads it opens the index again.
+    `create` makes a collection and `open` opens one. Threads may share it. It can be pickled;
+    unpickling opens the index again.
 
     Args:
-        index: the documents.
-        encoder: the model; by default the one that the index names, loaded when it is first needed.
+        index: the index of the documents.
+        encoder: the model; by default the one that the index names, loaded on first use.
         pipeline: how to search: a name, the path of a TOML file, or a `Pipeline`; None for the
             default.
-        model: where the model is, if it has moved since.
+        model: the path of the model, if it has moved since the index was made.
         queries: how queries are encoded.
         rules: edits of queries; by default those that the index records.
-        threads: that one call may use; all cores of this process by default.
-        cache: where vectors of documents are kept; a text that it has is not encoded again.
+        threads: the number of threads of one call; by default all cores of this process.
+        cache: the cache of document vectors. A text in the cache is not encoded again.
 
     Attributes:
-        index: the documents, with vectors in and out.
-        report: what became of the documents of the last `add`, `replace` or `create`.
+        index: the index, which takes and returns vectors.
+        report: the counts of the last `add`, `replace` or `create`.
     """
 
     def __init__(
@@ -84,15 +84,15 @@ class Collection:
 
     @property
     def pipeline(self) -> Pipeline:
-        """How it is searched where a call does not say otherwise."""
+        """The default pipeline of searches."""
         return self._pipeline
 
     @property
     def encoder(self) -> Encoder:
-        """The model, which encodes documents as the index records; loaded by the first caller.
+        """The model, which encodes documents as the index records; loaded on first use.
 
         Raises:
-            ModelError: it cannot be loaded.
+            ModelError: the model cannot be loaded.
         """
         with self._loading:
             if self._encoder is None:
@@ -116,29 +116,28 @@ class Collection:
         on_done: Callable[[int], None] | None = None,
         report: IngestReport | None = None,
     ) -> IngestReport:
-        """Encode and add documents, and commit them. A document that is there already changes nothing.
+        """Encode documents, add them and commit. Documents that are already stored change nothing.
 
-        Ctrl-C keeps what is done, and the same call again carries on.
+        Ctrl-C keeps what is done. The same call continues from there.
 
         Args:
             documents: strings, dicts, `Document`s, or an iterable of them; a data frame of pandas,
-                Polars or Arrow; or the path of a source (docs/sources.md). An id that is not given
-                is the hash of the content.
-            on_duplicate: what to do with an id that is there with another content: ``refuse`` it
-                and say so, ``skip`` it, or ``replace`` what is there.
-            fields: which fields of rows make a document; by default those that the index records.
-            commit_every: documents between commits.
-            show_progress: a bar on standard error.
-            on_done: called with the number of documents dealt with since its last call.
-            report: filled as the work goes on, and returned; hand one in to have it where the work
-                ends early.
+                Polars or Arrow; or the path of a source (docs/sources.md). A missing id becomes
+                the hash of the content.
+            on_duplicate: what to do if the id is stored with other content: ``refuse`` the new
+                document and report it, ``skip`` it, or ``replace`` the stored one.
+            fields: the fields of a row that make a document; by default those that the index
+                records.
+            commit_every: the number of documents between commits.
+            show_progress: whether to show a progress bar on standard error.
+            on_done: a function that takes the number of documents finished since its last call.
+            report: a report to update and return. If the call fails, it has the counts so far.
 
         Returns:
-            What became of them. Rows that cannot be used are listed in its ``refused``; the others
-                are added.
+            The counts. Invalid rows are listed in ``refused``; the others are added.
 
         Raises:
-            SourceError: a source cannot be read; what was read before is added.
+            SourceError: a source cannot be read. The documents before the error are added.
             IndexLocked, StorageError: see `Index.add` and `Index.commit`.
         """
         self.report = IngestReport() if report is None else report
@@ -158,25 +157,25 @@ class Collection:
         return self.report
 
     def replace(self, documents: Given, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `add`
-        """`add`, where a document takes the place of one with the same id."""
+        """Add documents, and replace stored ones that have the same id; see `add`."""
         return self.add(documents, on_duplicate=OnDuplicate.REPLACE, **options)
 
     def delete(self, doc_ids: Sequence[str] | None = None, *, filter: Filter | None = None) -> int:
-        """Delete documents by their ids, or those whose metadata match, and commit.
+        """Delete documents by id or by filter, and commit.
 
-        Ids that the index lacks are left alone. The texts leave the disk with a later merge, or
-        `compact`.
+        Ids that the index lacks are ignored. A later merge or `compact` removes the texts from
+        the disk.
 
         Returns:
-            How many were there.
+            The number of documents that were deleted.
 
         Raises:
             DataError: both ids and a filter are given, or neither.
             FilterError: see `Index.search`.
-            IndexLocked: another writer is at work.
+            IndexLocked: another writer has the index open.
         """
         if (doc_ids is None) == (filter is None):
-            raise DataError("delete takes ids or a filter: give one of them")
+            raise DataError("delete must have either ids or a filter: give one of them")
         self.index.refresh()
         self.index.check_fields(filter)
         deleted = self.index.delete(
@@ -196,23 +195,24 @@ class Collection:
         on_done: Callable[[int], None] | None = None,
         report: SyncReport | None = None,
     ) -> SyncReport:
-        """Make the collection hold exactly these documents: add what is new, replace what changed, delete the others.
+        """Make the collection hold exactly these documents.
 
-        Nothing is encoded twice. Arguments are those of `add`.
+        New documents are added, changed ones replaced, and all others deleted. Unchanged documents
+        are not encoded again.
 
         Args:
             documents: all documents of the source.
             fields: see `add`.
-            force: delete even if more than half of the collection would go.
+            force: whether more than half of the collection may be deleted.
             commit_every: see `add`.
             show_progress: see `add`.
             on_done: see `add`.
             report: see `add`.
 
         Raises:
-            IndexStateError: more than half of the collection would be deleted, and ``force`` is not
-                given. Nothing was changed where the source is a path or a list; else what is new
-                was added.
+            IndexStateError: more than half of the collection would be deleted, and ``force`` is
+                false. If the source is a path or a list, nothing was changed. Otherwise new and
+                changed documents were stored.
         """
         report = report or SyncReport()
         total = None
@@ -234,12 +234,12 @@ class Collection:
             )
 
     def plan_sync(self, documents: Given, *, fields: Fields | None = None) -> SyncPlan:
-        """What `sync` would do; nothing is encoded or changed."""
+        """Return what `sync` would do, without encoding or changing anything."""
         refused: list[RowError] = []
         return plan_sync(self.index, self._documents(documents, fields, refused), refused)
 
     def compact(self) -> Commit:
-        """Make all segments one without deleted documents, and give their texts' space back; see `Index.compact`."""
+        """Merge all segments into one without deleted documents; see `Index.compact`."""
         return self.index.compact()
 
     def search(
@@ -253,23 +253,23 @@ class Collection:
         passages: int = 1,
         min_score: float | None = None,
     ) -> Hits:
-        """The best ``k`` documents for a question, best first, with their texts.
+        """Return the best ``k`` documents for a query, best first, with their texts.
 
         Args:
-            query: the question, in words.
-            k: how many, from 0.
-            filter: only documents whose metadata match (docs/filters.md).
-            group_by: only the best document of each value of this field of metadata.
-            pipeline: how to search; the collection's own by default.
-            passages: passages of a document that a hit carries, best first, where documents are in
-                chunks.
-            min_score: leave out documents below this score.
+            query: the text of the query.
+            k: the number of documents, >= 0.
+            filter: a filter over metadata (docs/filters.md). Only documents that match are found.
+            group_by: a field of metadata. Only the best document of each of its values is found.
+            pipeline: how to search; by default the pipeline of the collection.
+            passages: the number of passages that each hit carries, best first, if documents are
+                in chunks.
+            min_score: the lowest score of a hit.
 
         Raises:
             FilterError: the filter cannot be read, or names a field that no document has.
-            DataError: the query is no string, or k is negative.
+            DataError: the query is not a string, or k is negative.
         """
-        (found,) = self.search_many(
+        (hits,) = self.search_many(
             [query],
             k,
             filter=filter,
@@ -279,7 +279,7 @@ class Collection:
             min_score=min_score,
             threads=1,
         )
-        return found
+        return hits
 
     def search_many(
         self,
@@ -293,24 +293,24 @@ class Collection:
         min_score: float | None = None,
         threads: int = 1,
     ) -> list[Hits]:
-        """`search` for several questions at once.
+        """Search for several queries at once; see `search`.
 
         Args:
-            queries: the questions.
+            queries: the texts of the queries.
             k: see `search`.
             filter: see `search`.
             group_by: see `search`.
             pipeline: see `search`.
             passages: see `search`.
             min_score: see `search`.
-            threads: that may be used.
+            threads: the number of threads.
         """
-        made, notes = (
+        chosen, notes = (
             (self._pipeline, self._notes) if pipeline is None else resolve(pipeline, self.index)
         )
         self.index.check_fields(filter, group_by)
-        reading = self._retriever(made).reading()
-        found = reading.search_many(
+        reading = self._retriever(chosen).reading()
+        results = reading.search_many(
             queries,
             k,
             filter=filter,
@@ -319,16 +319,17 @@ class Collection:
             passages=passages,
             min_score=min_score,
         )
-        encoder = self.encoder if made.needs_model else None
+        encoder = self.encoder if chosen.needs_model else None
         searcher = (
             reading.searcher if isinstance(reading, LocalRetriever) else self.index.searcher()
         )
         return [
-            _noted(hits, (*notes, *query_notes(searcher, encoder, hits.query))) for hits in found
+            _with_notes(hits, (*notes, *query_notes(searcher, encoder, hits.query)))
+            for hits in results
         ]
 
     def retriever(self, pipeline: Pipeline | str | Path | None = None) -> Retriever:
-        """What answers the questions, for runs and everything that takes a `Retriever`."""
+        """Return the `Retriever` of a pipeline, e.g. to make a run."""
         return self._retriever(
             self._pipeline if pipeline is None else resolve(pipeline, self.index)[0]
         )
@@ -341,11 +342,11 @@ class Collection:
         filter: Filter | None = None,
         pipeline: Pipeline | str | Path | None = None,
     ) -> Explanation:
-        """Why a document has its score for a question; see `lexpand.explain`.
+        """Explain the score of a document for a query; see `lexpand.explain`.
 
         Raises:
-            UnknownDocument: there is no such document.
-            DataError: the pipeline reranks, and a reranker's score has no parts.
+            UnknownDocument: the index has no such document.
+            DataError: the pipeline reranks. The score of a reranker has no parts.
         """
         self.index.check_fields(filter)
         return explain(self.retriever(pipeline), query, doc_id, filter=filter)
@@ -360,15 +361,15 @@ class Collection:
         filter: Filter | None = None,
         pipeline: Pipeline | str | Path | None = None,
     ) -> WhyNot:
-        """Why a document is not found, or stands below another one; see `lexpand.why_not`."""
+        """Explain why a document is not found, or ranks below another; see `lexpand.why_not`."""
         self.index.check_fields(filter)
         return why_not(self.retriever(pipeline), query, doc_id, than, k=k, filter=filter)
 
     def get(self, doc_id: str) -> Document:
-        """A document by its id.
+        """Return the document with an id.
 
         Raises:
-            UnknownDocument: there is no such document.
+            UnknownDocument: the index has no such document.
         """
         return self.index.document(doc_id)
 
@@ -380,15 +381,15 @@ class Collection:
         scale: float | None = None,
         overwrite: bool = False,
     ) -> ExportReport:
-        """Write the documents' ids, texts and vectors to a file that other systems read; see docs/exchange.md."""
+        """Write ids, texts and vectors to a file that other systems read (docs/exchange.md)."""
         return export_index(self.index, target, format=format, scale=scale, overwrite=overwrite)
 
     def info(self) -> CollectionInfo:
-        """What the collection holds, and how it was made."""
-        return facts_of(self.index, self._pipeline)
+        """Return what the collection holds and how it was made."""
+        return info_of(self.index, self._pipeline)
 
     def refresh(self) -> bool:
-        """See the newest commit, which another process may have made; whether there was a newer one."""
+        """Move to the newest commit, e.g. of another process; return whether it is a new one."""
         return self.index.refresh()
 
     def close(self) -> None:
@@ -418,17 +419,18 @@ class Collection:
             "threads": self._threads,
             "cache": self._cache,
         }
-        return _unpickled, (type(self), self.index, settings)
+        return _unpickle, (type(self), self.index, settings)
 
     def __len__(self) -> int:
-        """Documents in the commit that searches see."""
+        """Return the number of documents in the commit that searches see."""
         return len(self.index)
 
     def __contains__(self, doc_id: str) -> bool:
         return bool(self.index.documents_by_id([doc_id]))
 
     def __repr__(self) -> str:
-        return f"<Collection {str(self.path)!r}: {len(self):,} documents, {self.index.space.model.label}>"
+        model = self.index.space.model.label
+        return f"<Collection {str(self.path)!r}: {len(self):,} documents, {model}>"
 
     def _documents(
         self, documents: Given, fields: Fields | None, refused: list[RowError]
@@ -447,7 +449,7 @@ class Collection:
             return self._retrievers[pipeline]
 
 
-def _unpickled(kind: type[Collection], index: Index, settings: Mapping[str, Any]) -> Collection:
+def _unpickle(kind: type[Collection], index: Index, settings: Mapping[str, Any]) -> Collection:
     return kind(index, **settings)
 
 
@@ -467,40 +469,40 @@ def create(
     cache: str | Path | None = None,
     show_progress: bool = False,
 ) -> Collection:
-    """Make a collection in a folder, and put documents into it.
+    """Create a collection in a folder, and add documents to it.
 
     Args:
         path: the folder.
         documents: see `Collection.add`; None for an empty collection.
-        exist: what to do if the folder holds an index: ``error``, ``open`` it and add to it, or
-            ``replace`` it.
-        model: ``default``, the packaged one, or the path of a model folder.
+        exist: what to do if the folder holds an index: raise an ``error``, ``open`` it and add to
+            it, or ``replace`` it.
+        model: ``default`` for the packaged model, or the path of a model folder.
         encoding: how documents are encoded: fields of `DocumentEncoding`, e.g. ``{"long":
             "chunk"}``.
         rules: edits of vectors (docs/rules.md), or the path of a rules file.
-        words: the language of the words that are indexed for BM25, ``english`` by default; ``none``
-            for no words, which leaves the default pipeline with the model alone.
-        columns: metadata fields that filters ask for often, with their types; see `Index.create`.
-        fields: which fields of rows make a document; the index records them.
+        words: the language of the BM25 field, by default ``english``. Without one (``none``), the
+            default pipeline searches with the model alone.
+        columns: metadata fields that filters often use, with their types; see `Index.create`.
+        fields: the fields of a row that make a document; the index records them.
         pipeline: how to search; see `open`.
-        threads: that one call may use; all cores of this process by default.
-        cache: a file where vectors are kept; a text that it has is not encoded again.
-        show_progress: a bar on standard error.
+        threads: the number of threads of one call; by default all cores of this process.
+        cache: the path of a vector cache. A text in the cache is not encoded again.
+        show_progress: whether to show a progress bar on standard error.
 
     Returns:
-        The collection, open. Rows that could not be used are in its ``report.refused``, and a
-            `LexpandWarning` says so.
+        The open collection. If rows are invalid, they are listed in ``report.refused`` and a
+            `LexpandWarning` is issued.
 
     Raises:
-        IndexStateError: the folder holds an index (``exist``), one with other settings, or other
-            files.
+        IndexStateError: the folder holds an index and ``exist`` is ``error``, an index with other
+            settings, or other files.
         ModelError, DataError, SourceError, StorageError: see `Encoder.load`, `Collection.add` and
             `Index.create`.
     """
     if exist not in _EXIST:
         raise DataError(f"exist must be one of {', '.join(_EXIST)}, got {exist!r}")
     path = Path(path)
-    wishes = Wishes(
+    settings = IndexSettings(
         model=model,
         encoding=encoding or {},
         rules=rules,
@@ -509,13 +511,13 @@ def create(
         fields=fields,
     )
     if exist == "replace" and Index.exists(path):
-        return _replaced(path, wishes, documents, pipeline, threads, cache, show_progress)
+        return _replaced(path, settings, documents, pipeline, threads, cache, show_progress)
     if exist == "error" and Index.exists(path):
         raise IndexStateError(
-            f'{path} holds an index already: `lexpand.open` opens it; exist="open" adds to it, exist="replace" replaces'
-            " it"
+            f"{path} already holds an index: open it with `lexpand.open`, "
+            'add to it with exist="open", or replace it with exist="replace"'
         )
-    return _filled(_opened(path, wishes, pipeline, threads, cache), documents, show_progress)
+    return _filled(_opened(path, settings, pipeline, threads, cache), documents, show_progress)
 
 
 def open(
@@ -534,11 +536,11 @@ def open(
         path: the folder.
         pipeline: how to search: ``hybrid`` (the default), ``best``, ``splade``, ``bm25``, or the
             path of a TOML file (docs/pipelines.md).
-        model: where the model is, if it has moved since the index was made.
+        model: the path of the model, if it has moved since the index was made.
         queries: how queries are encoded.
         rules: edits of queries; by default those that the index records.
-        threads: that one call may use; all cores of this process by default.
-        cache: a file where vectors are kept; a text that it has is not encoded again.
+        threads: the number of threads of one call; by default all cores of this process.
+        cache: the path of a vector cache. A text in the cache is not encoded again.
 
     Raises:
         NotAnIndex, NewerFormat, OlderFormat, CorruptIndex: see `Index.open`.
@@ -563,39 +565,39 @@ def open(
 
 def open_or_create(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     *,
     pipeline: Pipeline | str | Path | None = None,
     threads: int | None = None,
     cache: str | Path | None = None,
 ) -> Collection:
-    """A collection for documents to go into: the one that is there, if its settings are those of the wishes, or a new.
+    """Open the collection of a folder, or create it.
 
     Raises:
         IndexStateError: the folder holds an index with other settings; the message names both.
     """
-    return _opened(path, wishes, pipeline, threads, cache)
+    return _opened(path, settings, pipeline, threads, cache)
 
 
 def _opened(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     pipeline: Pipeline | str | Path | None,
     threads: int | None,
     cache: str | Path | None,
 ) -> Collection:
     encoder = None
     if Index.exists(path):
-        index = open_index(path, wishes)
+        index = open_index(path, settings)
     else:
-        index, encoder = make_index(path, wishes, threads)
+        index, encoder = make_index(path, settings, threads)
     try:
         kept = None if cache is None else VectorCache(Path(cache))
         return Collection(
             index,
             encoder=encoder,
             pipeline=pipeline,
-            model=wishes.model,
+            model=settings.model,
             threads=threads,
             cache=kept,
         )
@@ -605,7 +607,7 @@ def _opened(
 
 
 def _filled(collection: Collection, documents: Given | None, show_progress: bool) -> Collection:
-    """The collection with the documents; closed if that fails."""
+    """Add the documents, and return the collection; close it if that fails."""
     if documents is None:
         return collection
     try:
@@ -616,7 +618,8 @@ def _filled(collection: Collection, documents: Given | None, show_progress: bool
     if report.refused:
         first = report.refused[0]
         warnings.warn(
-            f"{len(report.refused):,} of the documents were refused, the first: {first}; see collection.report.refused",
+            f"{len(report.refused):,} of the documents were refused, the first: {first}; "
+            "see collection.report.refused",
             LexpandWarning,
             stacklevel=3,
         )
@@ -625,30 +628,30 @@ def _filled(collection: Collection, documents: Given | None, show_progress: bool
 
 def _replaced(
     path: Path,
-    wishes: Wishes,
+    settings: IndexSettings,
     documents: Given | None,
     pipeline: Pipeline | str | Path | None,
     threads: int | None,
     cache: str | Path | None,
     show_progress: bool,
 ) -> Collection:
-    """A new collection where another one was, which stays until the new one is whole."""
-    fresh, old = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
-    for left in (fresh, old):
-        if Index.exists(left):
-            shutil.rmtree(left)
-    made = _filled(_opened(fresh, wishes, None, threads, None), documents, show_progress)
-    report = made.report
-    made.close()
+    """Replace a collection by a new one; the old one stays until the new one is complete."""
+    new, old = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
+    for leftover in (new, old):
+        if Index.exists(leftover):
+            shutil.rmtree(leftover)
+    collection = _filled(_opened(new, settings, None, threads, None), documents, show_progress)
+    report = collection.report
+    collection.close()
     path.rename(old)
-    fresh.rename(path)
+    new.rename(path)
     shutil.rmtree(old)
-    collection = _opened(path, Wishes(model=wishes.model), pipeline, threads, cache)
+    collection = _opened(path, IndexSettings(model=settings.model), pipeline, threads, cache)
     collection.report = report
     return collection
 
 
-def _noted(hits: Hits, notes: tuple[Note, ...]) -> Hits:
+def _with_notes(hits: Hits, notes: tuple[Note, ...]) -> Hits:
     return Hits(hits, hits.query, (*notes, *hits.notes)) if notes else hits
 
 

@@ -1,4 +1,4 @@
-"""From texts straight into a file that others read: encoded and written, without an index."""
+"""Encode documents and write their vectors to a file, without an index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lexpand.errors import DataError, RowError
 from lexpand.index.exchange.exporting import check_target, write_batches
 from lexpand.index.exchange.rows import document_rows
 
-# Documents that are encoded and written at a time.
+# Documents per batch.
 _BATCH = 256
 
 
@@ -27,34 +27,35 @@ def encode_to_file(
     on_bad_row: Callable[[RowError], None],
     on_done: Callable[[int], None] | None = None,
 ) -> EncodingStatistics:
-    """Write documents' vectors as `export_index` would, in the order of the documents.
+    """Write the vectors of documents as `export_index` would, in the order of the documents.
 
-    The file is whole or not there. Memory is that of a batch, but for NPZ and CIFF, which are made
-    in memory. With a `VectorCache` in the encoder, the same call after an early end encodes only
-    what is left.
+    The file is written atomically. NPZ and CIFF files are built in memory; other formats need the
+    memory of one batch. If the encoder has a `VectorCache`, a repeated call after an early end
+    encodes only the remaining documents.
 
     Args:
-        encoder: the model; long documents become what it says, but no passages.
-        documents: read a batch at a time.
-        target: the file.
+        encoder: the model. It must give one vector per document.
+        documents: the documents, read batch by batch.
+        target: the path of the file.
         format: see `export_index`.
         scale: see `export_index`.
-        overwrite: whether a file that is there is replaced.
-        on_bad_row: called with documents that are too long (`Long.REFUSE`) and those whose id came
-            before.
-        on_done: called with the number of documents that were finished since the last call.
+        overwrite: whether an existing file is replaced.
+        on_bad_row: a function that takes the error of each document that is too long
+            (`Long.REFUSE`) or has a repeated id.
+        on_done: a function that takes the number of documents finished since its last call.
 
     Raises:
-        DataError: see `export_index`; or the encoder makes passages of chunks, for which no format has
-            a place.
-        MissingExtra: Parquet needs pyarrow, which is not installed.
-        StorageError: the disk refuses.
+        DataError: see `export_index`; or the encoder makes passages of chunks, which no format
+            supports.
+        MissingExtra: the format is Parquet and pyarrow is not installed.
+        StorageError: the file cannot be written.
     """
     path = Path(target)
     chosen = check_target(path, format, scale, overwrite)
     if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         raise DataError(
-            "a file has one vector a document: let chunks become one vector (--chunks max)"
+            "a file must have one vector per document, got an encoder that makes passages: "
+            "let chunks become one vector (--chunks max)"
         )
     statistics = EncodingStatistics(encoder.vocabulary)
     batches = _encoded(
@@ -72,12 +73,12 @@ def _encoded(
     on_done: Callable[[int], None] | None,
 ) -> Iterator[tuple[list[Document], SparseVectors]]:
     while batch := list(islice(documents, _BATCH)):
-        found = encoder.encode_long(batch, on_done=on_done)
-        for refused in found.refused:
-            on_bad_row(refused)
-        ids = [document.doc_id for document in found.documents]
-        statistics.add(ids, found.vectors, found.tokens, found.tokens_lost)
-        yield found.documents, found.vectors
+        encoded = encoder.encode_long(batch, on_done=on_done)
+        for row in encoded.refused:
+            on_bad_row(row)
+        ids = [document.doc_id for document in encoded.documents]
+        statistics.add(ids, encoded.vectors, encoded.tokens, encoded.tokens_lost)
+        yield encoded.documents, encoded.vectors
 
 
 def _first_of_each_id(
@@ -86,7 +87,10 @@ def _first_of_each_id(
     seen: set[str] = set()
     for document in documents:
         if document.doc_id in seen:
-            reason = "the id came before in this source: the first row is kept; give each document one id"
+            reason = (
+                "an id must be unique in a source, got one of an earlier row: "
+                "the first row is kept; give each document its own id"
+            )
             on_bad_row(RowError(document.source or "documents", reason, document.doc_id))
             continue
         seen.add(document.doc_id)

@@ -1,4 +1,4 @@
-"""Documents in: what is new is encoded and committed at intervals; what is there already is counted."""
+"""Add documents to an index: encode new ones, and commit at intervals."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index import COMMIT_EVERY, Index, Presence
 from lexpand.index.columns import check_metadata
 
-# Documents that are named of those that were cut.
+# Truncated documents that a report names.
 _MOST_CUT = 5
 
 COMMIT_SECONDS = 30.0
-"""Seconds between two commits at most: what a killed process can lose."""
+"""The most seconds between two commits: the work that a killed process can lose."""
 
 
 class OnDuplicate(StrEnum):
-    """What to do with a doc_id that is in the index with another content."""
+    """What to do with a document whose id is stored with other content."""
 
     REFUSE = "refuse"
     SKIP = "skip"
@@ -34,22 +34,24 @@ class OnDuplicate(StrEnum):
 
 @dataclass(slots=True)
 class IngestReport:
-    """What became of the documents.
+    """Counts of added, skipped and refused documents.
 
     Attributes:
-        added: documents committed.
-        unchanged: there already, with the same content.
-        skipped: there already with another content, and left as they are (`OnDuplicate.SKIP`).
-        refused: there already with another content (`OnDuplicate.REFUSE`), with metadata that a
-            column cannot hold, or too long (`Long.REFUSE`); each names its place.
-        replaced: of those added, the ones that took the place of another content
-            (`OnDuplicate.REPLACE`).
-        truncated: documents that were cut, being longer than the model reads.
-        tokens, tokens_lost: of the documents encoded; those past the model's length.
-        most_cut: of the documents cut, those that lost most: tokens lost and doc_id.
-        passages: vectors made; more than documents where long ones are in chunks.
+        added: documents that were committed.
+        unchanged: documents that are stored with the same content.
+        skipped: documents whose id is stored with other content, which stays
+            (`OnDuplicate.SKIP`).
+        refused: rows that cannot be used, each with its place: an invalid row, an id that is
+            stored with other content (`OnDuplicate.REFUSE`), metadata that a column cannot hold,
+            or a document that is too long (`Long.REFUSE`).
+        replaced: documents among the added that replaced other content (`OnDuplicate.REPLACE`).
+        truncated: documents that are longer than the model reads, and were cut.
+        tokens: tokens of the encoded documents.
+        tokens_lost: tokens past the length that the model reads.
+        most_cut: the documents that lost the most tokens: pairs of tokens lost and doc_id.
+        passages: vectors that were made; more than documents if long ones are in chunks.
         empty: vectors without a term, which no query finds.
-        encode_seconds: spent in the encoder.
+        encode_seconds: the time spent in the encoder.
     """
 
     added: int = 0
@@ -66,7 +68,7 @@ class IngestReport:
     encode_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the counts as JSON."""
         return {**asdict(self), "refused": [row.to_dict() for row in self.refused]}
 
 
@@ -80,25 +82,25 @@ def ingest(
     on_done: Callable[[int], None] | None = None,
     report: IngestReport | None = None,
 ) -> IngestReport:
-    """Encode and add documents, with a commit every so often and at the end.
+    """Encode and add documents, and commit at intervals and at the end.
 
-    Whatever ends it early (Ctrl-C, a damaged source, a full disk), what was encoded by then is
-    committed first if that is possible, and the same call again carries on: documents that are
-    there are neither encoded nor added twice.
+    If the call ends early (Ctrl-C, a damaged source, a full disk), the documents encoded so far
+    are committed if possible. The same call then continues: stored documents are neither encoded
+    nor added again.
 
     Args:
-        index: where to.
-        encoder: the index's model.
-        documents: read one chunk at a time.
-        on_duplicate: what to do with a doc_id that is there with another content.
-        commit_every: documents between commits; there is one every `COMMIT_SECONDS` at least.
-        on_done: called with the number of documents dealt with since its last call.
-        report: filled as the work goes on, and returned; hand one in to have it where the work ends
-            early.
+        index: the index.
+        encoder: the model of the index.
+        documents: the documents, read chunk by chunk.
+        on_duplicate: what to do with a document whose id is stored with other content.
+        commit_every: the number of documents between commits. There is also a commit at least
+            every `COMMIT_SECONDS`.
+        on_done: a function that takes the number of documents finished since its last call.
+        report: a report to update and return. If the call fails, it has the counts so far.
 
     Raises:
-        ContractMismatch: the encoder is not the index's model.
-        IndexStateError: the encoder encodes documents in another way than the index records.
+        ContractMismatch: the encoder is not the model of the index.
+        IndexStateError: the encoder encodes documents differently from what the index records.
         DataError: ``on_duplicate`` is unknown, or ``commit_every`` is below 1.
         IndexLocked, StorageError: see `Index.add` and `Index.commit`.
     """
@@ -106,7 +108,7 @@ def ingest(
     index.space.encoding.check_same(index.path, encoder.documents)
     chosen, report = parse_on_duplicate(on_duplicate), IngestReport() if report is None else report
     if commit_every < 1:
-        raise DataError(f"commit_every must be at least 1, got {commit_every}")
+        raise DataError(f"commit_every must be >= 1, got {commit_every}")
     done = on_done or (lambda _: None)
     last = time.monotonic()
     try:
@@ -125,10 +127,10 @@ def ingest(
 
 
 def parse_on_duplicate(on_duplicate: OnDuplicate | str) -> OnDuplicate:
-    """What to do with a doc_id that is there, by its name.
+    """Return the `OnDuplicate` with a name.
 
     Raises:
-        DataError: there is nothing of this name.
+        DataError: the name is unknown.
     """
     try:
         return OnDuplicate(on_duplicate)
@@ -145,7 +147,7 @@ def _commit(index: Index, report: IngestReport) -> None:
 
 
 def _chunks(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    """Chunks of documents. What was read before the source fails is handed on before the failure is."""
+    """Yield chunks of documents. If the source fails, yield those before the error first."""
     chunk: list[Document] = []
     try:
         for document in documents:
@@ -164,7 +166,7 @@ def _chunks(documents: Iterable[Document], size: int) -> Iterator[list[Document]
 def _new_documents(
     index: Index, chunk: list[Document], on_duplicate: OnDuplicate, report: IngestReport
 ) -> list[Document]:
-    """The documents to encode; the others are counted or refused."""
+    """Return the documents to encode; count or refuse the others."""
     new: dict[str, Document] = {}
     chunk = [document for document in chunk if _fits(index, document, report)]
     for document, presence in zip(chunk, index.presence(chunk), strict=True):
@@ -179,11 +181,14 @@ def _new_documents(
             report.unchanged += 1
         elif on_duplicate is OnDuplicate.REPLACE:
             new[document.doc_id] = document
-            report.replaced += earlier is None  # not where the source has one id twice
+            report.replaced += earlier is None  # not if the source itself repeats the id
         elif on_duplicate is OnDuplicate.SKIP:
             report.skipped += 1
         else:
-            reason = "the doc_id is taken by a document with another content: give it another id, replace it, or skip it"
+            reason = (
+                "the doc_id is taken by a document with another content: "
+                "give it another id, replace it, or skip it"
+            )
             report.refused.append(_refusal(document, reason))
     return list(new.values())
 
@@ -215,19 +220,19 @@ def _encode_and_add(
     encoded = encoder.encode_long(documents, on_done=on_done)
     report.encode_seconds += time.perf_counter() - start
     _count(encoded, report)
-    put = index.replace if on_duplicate is OnDuplicate.REPLACE else index.add
-    put(encoded.documents, encoded.vectors, chunks=encoded.spans)
+    store = index.replace if on_duplicate is OnDuplicate.REPLACE else index.add
+    store(encoded.documents, encoded.vectors, chunks=encoded.spans)
 
 
 def _count(encoded: EncodedDocuments, report: IngestReport) -> None:
     lost = encoded.tokens_lost
-    cut = np.flatnonzero(lost)
-    report.truncated += len(cut)
+    truncated = np.flatnonzero(lost)
+    report.truncated += len(truncated)
     report.tokens += int(encoded.tokens.sum())
     report.tokens_lost += int(lost.sum())
-    found = [(int(lost[i]), encoded.documents[i].doc_id) for i in cut]
+    cuts = [(int(lost[i]), encoded.documents[i].doc_id) for i in truncated]
     report.most_cut = heapq.nsmallest(
-        _MOST_CUT, report.most_cut + found, key=lambda pair: (-pair[0], pair[1])
+        _MOST_CUT, report.most_cut + cuts, key=lambda pair: (-pair[0], pair[1])
     )
     report.passages += len(encoded.vectors)
     report.empty += encoded.empty

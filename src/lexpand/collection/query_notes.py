@@ -1,4 +1,4 @@
-"""What a person should know of how a query was read: cut, unreadable, or without a word that any document has."""
+"""Notes on queries that are truncated, unknown to the model, or without a word of any document."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lexpand.search import Note, Reason, did_you_mean
 
 
 def query_notes(searcher: Searcher, encoder: Encoder | None, query: str) -> tuple[Note, ...]:
-    """Notes on one query.
+    """Return the notes on one query.
 
     Args:
         searcher: the commit that is searched.
-        encoder: the model that reads the query; None where only words are searched.
-        query: the question.
+        encoder: the model; None if only the BM25 field is searched.
+        query: the text of the query.
     """
-    found = [*_of_words(searcher, query, alone=encoder is None)]
+    details = [*_word_notes(searcher, query, alone=encoder is None)]
     if encoder is not None:
-        found += _of_model(encoder, query)
-    return tuple(Note(Reason.QUERY, detail=detail) for detail in found)
+        details += _model_notes(encoder, query)
+    return tuple(Note(Reason.QUERY, detail=detail) for detail in details)
 
 
-def _of_words(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
+def _word_notes(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
     if searcher.schema.words is None:
         return
     words = searcher.schema.words.analyze(query)
@@ -35,28 +35,32 @@ def _of_words(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
         yield "the query has no words"
     elif not searcher.inverse_word_frequencies(words).any():
         yield "no document has a word of the query" + (
-            "" if alone else ": what was found has related terms alone"
+            "" if alone else ": the hits have only related terms"
         )
         yield from _suggestions(searcher, query)
 
 
 def _suggestions(searcher: Searcher, query: str) -> Iterator[str]:
-    meant = did_you_mean(searcher, query)
-    if not meant:
+    suggestions = did_you_mean(searcher, query)
+    if not suggestions:
         return
     best = query
-    for word, near in meant.items():
+    for word, near in suggestions.items():
         best = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", near[0].replace("\\", ""), best)
-    others = [f"{word}: {', '.join(near)}" for word, near in meant.items() if len(near) > 1]
+    others = [f"{word}: {', '.join(near)}" for word, near in suggestions.items() if len(near) > 1]
     yield f"did you mean {best!r}?" + (f" ({'; '.join(others)})" if others else "")
 
 
-def _of_model(encoder: Encoder, query: str) -> Iterator[str]:
+def _model_notes(encoder: Encoder, query: str) -> Iterator[str]:
     reading = encoder.reads(query, Role.QUERY)
     if reading.tokens_lost:
         read = reading.tokens - reading.tokens_lost
         yield f"the query has {reading.tokens:,} tokens, of which the model reads {read:,}"
     if reading.words and reading.unknown == reading.words:
-        yield "the model knows no word of the query: its vocabulary is for other texts or another language"
+        yield (
+            "the model knows no word of the query: "
+            "its vocabulary is for other texts or another language"
+        )
     elif reading.unknown:
-        yield f"the model does not know {reading.unknown:,} of the {reading.words:,} words of the query"
+        unknown = f"{reading.unknown:,} of the {reading.words:,} words"
+        yield f"the model does not know {unknown} of the query"

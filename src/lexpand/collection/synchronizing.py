@@ -1,4 +1,4 @@
-"""A source and an index made the same: what is new is added, what changed replaced, what vanished deleted."""
+"""Synchronize an index with a source: add new, replace changed, and delete missing documents."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from lexpand.encode import Encoder
 from lexpand.errors import IndexStateError, RowError
 from lexpand.index import COMMIT_EVERY, Index, Presence
 
-# Documents whose presence is looked up at a time.
-_AT_ONCE = 1000
+# Documents per lookup in the index.
+_BATCH = 1000
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """What became of the documents, or of a plan what would.
+    """Counts of a synchronization.
 
     Attributes:
-        ingest: of those in the source; ``added`` has the replaced ones too.
-        deleted: documents that the source does not have any more.
-        kept: documents that the source may have in a row that could not be read; they are left
-            alone.
+        ingest: the counts of the documents in the source; ``added`` includes replaced ones.
+        deleted: documents that were deleted because the source lacks them.
+        kept: documents that were not deleted because an unreadable row may be theirs.
     """
 
     ingest: IngestReport = field(default_factory=IngestReport)
@@ -33,20 +32,23 @@ class SyncReport:
     kept: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the counts as JSON."""
         return {**self.ingest.to_dict(), "deleted": self.deleted, "kept": self.kept}
 
 
 @dataclass(slots=True)
 class SyncPlan:
-    """What a sync would do, worked out without encoding.
+    """What a synchronization would do.
 
     Attributes:
-        new, changed, unchanged: documents of the source.
+        new: the number of documents of the source that the index lacks.
+        changed: the number of documents that the index has with other content.
+        unchanged: the number of documents that the index has with the same content.
         refused: rows of the source that cannot be used.
-        gone: ids of the index that the source lacks, which would be deleted.
-        kept: documents that the source may have in a row that could not be read.
-        held: documents in the index.
+        gone: ids of the index that the source lacks. They would be deleted.
+        kept: the number of documents that would not be deleted because an unreadable row may be
+            theirs.
+        held: the number of documents in the index.
     """
 
     new: int = 0
@@ -58,27 +60,27 @@ class SyncPlan:
     held: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the counts as JSON."""
         return {**asdict(self), "refused": [row.to_dict() for row in self.refused]}
 
 
 def plan_sync(index: Index, documents: Iterable[Document], refused: list[RowError]) -> SyncPlan:
-    """What `sync` would do with these documents; nothing is encoded or changed.
+    """Return what `sync` would do, without encoding or changing anything.
 
     Args:
         index: the index.
         documents: all documents of the source.
-        refused: rows of the source that could not be read, which grows while ``documents`` are
+        refused: rows of the source that could not be read. The list grows while ``documents`` is
             read.
     """
     index.refresh()
     plan, seen = SyncPlan(refused=refused, held=len(index)), set[str]()
     stream = _once_each(documents, seen, refused)
-    while batch := list(islice(stream, _AT_ONCE)):
-        found = index.presence(batch)
-        plan.new += found.count(Presence.NEW)
-        plan.changed += found.count(Presence.OTHER)
-        plan.unchanged += found.count(Presence.SAME)
+    while batch := list(islice(stream, _BATCH)):
+        presence = index.presence(batch)
+        plan.new += presence.count(Presence.NEW)
+        plan.changed += presence.count(Presence.OTHER)
+        plan.unchanged += presence.count(Presence.SAME)
     plan.gone, plan.kept = _gone(index, seen, refused)
     return plan
 
@@ -94,26 +96,27 @@ def sync(
     on_done: Callable[[int], None] | None = None,
     report: SyncReport | None = None,
 ) -> SyncReport:
-    """Make the index hold exactly the documents of a source; nothing is encoded twice.
+    """Make the index hold exactly the documents of a source.
 
-    Deletes last, and only where the source was read to its end. A row that was refused (``refused``
-    grows while ``documents`` are read) keeps its document if its id could be read; if not, it may
-    be any one, and nothing is deleted. Of two rows with one id and different contents the first is
-    taken and the second refused.
+    Unchanged documents are not encoded again. Documents are deleted last, and only if the source
+    was read to its end. If an unreadable row has an id, the document with this id stays. If it has
+    no id, it may be any document, so nothing is deleted. If two rows have one id and different
+    contents, the first is used and the second refused.
 
     Args:
-        index: where to.
-        encoder: the index's model.
+        index: the index.
+        encoder: the model of the index.
         documents: all documents of the source.
-        refused: rows of the source that could not be read, as the reader lists them.
-        force: delete even if more than half of the index would go.
+        refused: rows of the source that could not be read. The reader extends the list while
+            ``documents`` is read.
+        force: whether more than half of the index may be deleted.
         commit_every: see `ingest`.
         on_done: see `ingest`.
-        report: filled as the work goes on, and returned.
+        report: a report to update and return.
 
     Raises:
-        IndexStateError: more than half of the index would be deleted, and ``force`` was not given.
-            What the source has was added by then.
+        IndexStateError: more than half of the index would be deleted, and ``force`` is false. New
+            and changed documents were stored before.
         ContractMismatch, IndexLocked, StorageError: see `ingest`.
     """
     report = report or SyncReport(IngestReport(refused=refused))
@@ -136,32 +139,33 @@ def sync(
 
 
 def check_deletions(index: Index, gone: int, held: int, force: bool) -> None:
-    """Raise if more than half of an index would be deleted.
+    """Check that at most half of an index would be deleted.
 
     Raises:
-        IndexStateError: see above.
+        IndexStateError: more than half would be deleted, and ``force`` is false.
     """
     if gone * 2 > held and not force:
         raise IndexStateError(
-            f"the source lacks {gone:,} of the {held:,} documents of {index.path}, and no more than half are deleted"
-            " without asking: check that it is the right source, then add --yes (force=True)"
+            f"the source lacks {gone:,} of the {held:,} documents of {index.path}, and more than"
+            " half are not deleted without confirmation: check that it is the right source, then"
+            " add --yes (force=True)"
         )
 
 
 def _gone(index: Index, seen: set[str], refused: Sequence[RowError]) -> tuple[list[str], int]:
-    """The ids that the source lacks, and how many others it may have in rows that could not be read."""
-    vanished = [doc_id for doc_id in index.doc_ids() if doc_id not in seen]
+    """Return the ids to delete, and the number of missing ids that unreadable rows may have."""
+    missing = [doc_id for doc_id in index.doc_ids() if doc_id not in seen]
     if any(row.doc_id is None for row in refused):
-        return [], len(vanished)
+        return [], len(missing)
     unread = {row.doc_id for row in refused}
-    gone = [doc_id for doc_id in vanished if doc_id not in unread]
-    return gone, len(vanished) - len(gone)
+    gone = [doc_id for doc_id in missing if doc_id not in unread]
+    return gone, len(missing) - len(gone)
 
 
 def _once_each(
     documents: Iterable[Document], seen: set[str], refused: list[RowError]
 ) -> Iterator[Document]:
-    """The documents, of each id the first; another one with another content is refused."""
+    """Yield the first document of each id; refuse others whose content differs."""
     contents: dict[str, bytes] = {}
     for document in documents:
         first = contents.setdefault(document.doc_id, document.content_hash)
@@ -169,5 +173,8 @@ def _once_each(
             seen.add(document.doc_id)
             yield document
         elif first != document.content_hash:
-            reason = "the id came before in this source with another content: the first row is kept"
+            reason = (
+                "an id must be unique in a source, got one of an earlier row with another content: "
+                "the first row is kept"
+            )
             refused.append(RowError(document.source or "documents", reason, document.doc_id))

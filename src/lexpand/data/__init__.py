@@ -1,18 +1,17 @@
-"""What flows? Documents, queries, sparse vectors, vocabularies, runs and qrels, and how they are read.
+"""The data that all packages share: documents, queries, sparse vectors, vocabularies, runs, qrels.
 
-Every other package is handed these and hands them on. This one checks them once, where they enter,
-and knows the formats of exchange: JSON, CSV, Parquet, text files, data frames, BEIR's layout, TREC.
+This package checks the data once, when it is created, and reads and writes exchange formats: JSON,
+CSV, Parquet, text files, data frames, BEIR's layout and TREC.
 
-It is not for making vectors (`lexpand.encode`), for keeping documents (`lexpand.index`, which also
-finds a doc_id that comes twice), nor for measures (`lexpand.evaluation`). Of Lexpand it imports the
-errors alone.
+It does not encode texts (`lexpand.encode`), store documents and detect repeated ids
+(`lexpand.index`), or measure runs (`lexpand.evaluation`). Of Lexpand, it imports only the errors.
 """
 
 from lexpand.data.collections import collection_path
 from lexpand.data.document_encoding import Chunks, DocumentEncoding, Dtype, Long, LongDocuments
 from lexpand.data.documents import Document, JsonValue, Query, check_id
-from lexpand.data.given import documents_of
 from lexpand.data.model_id import ModelId
+from lexpand.data.objects import documents_of
 from lexpand.data.pruning import Pruning, banned_terms, parse_pruning
 from lexpand.data.qrels import Qrels
 from lexpand.data.readers import Fields, read_documents, read_queries

@@ -1,4 +1,4 @@
-"""Lines of columns, as runs and qrels are exchanged: reading them, and what may stand in one."""
+"""Read and check the lines of columns in run and qrels files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INTEGER = re.compile(r"([+-]?[0-9]{1,18})(\.0*)?")
 
 
 def read_columns(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields the place (``file:line``) and the bytes of each line that is not blank, without its end."""
+    """Yield the place (``file:line``) and the bytes of each nonblank line, without its line end."""
     for number, line in read_lines(path):
         if not line.isspace():
             yield f"{path}:{number}", line.rstrip(b"\r\n")
@@ -23,21 +23,22 @@ def read_columns(path: Path) -> Iterator[tuple[str, bytes]]:
 def split_columns(
     place: str, line: bytes, names: Sequence[str], separator: bytes | None = None
 ) -> list[str]:
-    """Splits a line into exactly the columns named.
+    """Split a line into columns.
 
     Args:
-        place: where the line is, for the message.
-        line: its bytes. White space is ASCII's alone, so that an id may hold a no-break space.
-        names: the columns' names.
-        separator: what stands between columns; None for runs of white space.
+        place: the place of the line, for the message.
+        line: the bytes of the line. Only ASCII white space separates columns, so an id may contain
+            a no-break space.
+        names: the names of the columns.
+        separator: the separator of columns; None for one or more white space characters.
 
     Raises:
-        RowError: there are more or fewer columns, or the line is not UTF-8.
+        RowError: the number of columns is wrong, or the line is not UTF-8.
     """
     cells = line.split(separator)
     if len(cells) != len(names):
         raise RowError(
-            place, f"{len(cells)} columns where {len(names)} are needed: {' '.join(names)}"
+            place, f"a line must have {len(names)} columns ({' '.join(names)}), got {len(cells)}"
         )
     try:
         line.decode()
@@ -47,10 +48,10 @@ def split_columns(
 
 
 def parse_integer(place: str, cell: str, name: str) -> int:
-    """Reads a whole number of at most 18 digits; zeros may follow a decimal point.
+    """Return an integer of at most 18 digits; zeros may follow a decimal point.
 
     Raises:
-        RowError: it is none.
+        RowError: the cell is not such a number.
     """
     whole = _INTEGER.fullmatch(cell)
     if whole is None:
@@ -59,10 +60,10 @@ def parse_integer(place: str, cell: str, name: str) -> int:
 
 
 def check_row_id(place: str, cell: str, name: str) -> str:
-    """`check_id` with the place in its error.
+    """Return an id unchanged if it is valid; see `check_id`.
 
     Raises:
-        RowError: it is no legal id.
+        RowError: the id is invalid.
     """
     try:
         return check_id(cell, name)
@@ -71,13 +72,14 @@ def check_row_id(place: str, cell: str, name: str) -> str:
 
 
 def check_trec(value: str, name: str) -> str:
-    """Returns a string unchanged if a column of a TREC file can hold it.
+    """Return a string unchanged if a column of a TREC file can hold it.
 
     Raises:
-        DataError: it is empty or holds white space, which separates the columns there.
+        DataError: the string is empty or contains white space, which separates the columns.
     """
     if value.encode().split() != [value.encode()]:
         raise DataError(
-            f"{name} {value!r} is empty or holds white space, which TREC files cannot: change it"
+            f"{name} must be non-empty and without white space in TREC files, got {value!r}: "
+            "change it"
         )
     return value

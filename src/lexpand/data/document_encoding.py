@@ -1,4 +1,4 @@
-"""How documents were encoded: one value that an index records and an encoder takes."""
+"""The document encoding: one value that an index records and an encoder uses."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from lexpand.errors import DataError, IndexStateError, ModelError
 
 
 class Dtype(StrEnum):
-    """The arithmetic of the transformer; the head always adds up in float32."""
+    """The arithmetic of the transformer; the head always computes in float32."""
 
     FLOAT32 = "float32"
     INT8 = "int8"
-    """Products of 8-bit integers, on ONNX Runtime. Weights depend on the texts of a batch, too."""
+    """8-bit integer products on ONNX Runtime. Weights also depend on the other texts of a batch."""
 
     BFLOAT16 = "bfloat16"
-    """On PyTorch."""
+    """bfloat16 on PyTorch."""
 
     @property
-    def noise(self) -> float:
-        """By how much a weight may differ when its text is encoded again among others; of weights above 1, relative.
+    def tolerance(self) -> float:
+        """The largest difference of a weight when its text is encoded in another batch.
 
-        Batches of other shapes add float32 in another order: no difference in 200 abstracts of
-        SciFact. int8 has one scale for a batch: at most 0.204, nine of ten weights by less than
-        0.046. bfloat16, on a CPU, 60 abstracts: at most 0.042; a GPU was not measured.
+        The difference is relative for weights above 1. Measured on abstracts of SciFact:
+
+        - float32, 200 abstracts: none. Batches of other shapes add in another order.
+        - int8: at most 0.204, and below 0.046 for nine of ten weights. A batch has one scale.
+        - bfloat16, 60 abstracts on a CPU: at most 0.042. GPUs were not measured.
         """
         return {Dtype.FLOAT32: 1e-4, Dtype.INT8: 0.25, Dtype.BFLOAT16: 0.1}[self]
 
 
 def parse_dtype(dtype: Dtype | str) -> Dtype:
-    """A dtype by its name.
+    """Return the dtype with a name.
 
     Raises:
-        ModelError: there is none of this name.
+        ModelError: the name is unknown.
     """
     if dtype not in list(Dtype):
         raise ModelError(f"dtype must be one of {', '.join(Dtype)}, got {str(dtype)!r}")
@@ -47,7 +49,7 @@ def parse_dtype(dtype: Dtype | str) -> Dtype:
 
 
 class Long(StrEnum):
-    """What becomes of a document that is longer than the model reads."""
+    """What to do with a document that is longer than the model reads."""
 
     TRUNCATE = "truncate"
     CHUNK = "chunk"
@@ -55,13 +57,13 @@ class Long(StrEnum):
 
 
 class Chunks(StrEnum):
-    """What a document's chunks become."""
+    """How the chunks of a document are stored."""
 
     PASSAGES = "passages"
-    """Vectors of their own; the document is found by its best chunk."""
+    """One vector per chunk; a document has the score of its best chunk."""
 
     MAX = "max"
-    """One vector: of each term, the largest weight of any chunk."""
+    """One vector with the largest weight of each term over all chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ class LongDocuments:
     """The policy for long documents.
 
     Attributes:
-        policy: cut them, encode them in chunks, or refuse them.
-        chunks: with `Long.CHUNK`, what chunks become.
-        overlap: tokens that a chunk may share with the one before it, at most a quarter of what the
-            model reads; None for an eighth.
+        policy: whether long documents are truncated, encoded in chunks, or refused.
+        chunks: how chunks are stored, if the policy is `Long.CHUNK`.
+        overlap: the tokens that a chunk may share with the previous one, at most a quarter of
+            what the model reads; None for an eighth.
 
     Raises:
-        DataError: a value is none of these, or the overlap is negative.
+        DataError: a value is unknown, or the overlap is not an integer >= 0.
     """
 
     policy: Long = Long.TRUNCATE
@@ -93,49 +95,55 @@ class LongDocuments:
         overlap = 0 if self.overlap is None else self.overlap
         if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
             raise DataError(
-                f"long documents: an overlap of {self.overlap!r} tokens: it must be an integer from 0"
+                f"long documents: overlap must be an integer >= 0, got {self.overlap!r}"
             )
 
     def __str__(self) -> str:
         if self.policy is not Long.CHUNK:
             return str(self.policy)
-        return f"chunk ({self.chunks}, overlap {'an eighth' if self.overlap is None else self.overlap})"
+        overlap = "an eighth" if self.overlap is None else self.overlap
+        return f"chunk ({self.chunks}, overlap {overlap})"
 
     def overlap_in(self, max_tokens: int) -> int:
-        """The overlap of chunks of this length.
+        """Return the overlap of chunks of a length, in tokens.
 
         Raises:
-            DataError: it is more than a quarter of it, which leaves a chunk too little of its own.
+            DataError: the overlap is more than a quarter of the length.
         """
         overlap = max_tokens // 8 if self.overlap is None else self.overlap
         if overlap > max_tokens // 4:
             raise DataError(
-                f"an overlap of {overlap} tokens for chunks of {max_tokens}: give at most {max_tokens // 4}"
+                f"overlap must be <= {max_tokens // 4} tokens for chunks of {max_tokens}, "
+                f"got {overlap}"
             )
         return overlap
 
 
-# Products with weights of a model stay far from the ends of a float32, where documents would be
-# refused one by one.
+# Limits of title_weight. They keep its products with weights within float32; otherwise documents
+# would be refused one by one.
 _SMALLEST_TITLE, _LARGEST_TITLE = 0.001, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentEncoding:
-    """How documents are encoded. All documents of one index are encoded alike, or their scores compare nothing.
+    """How documents are encoded.
+
+    All documents of one index are encoded in the same way. Otherwise their scores would not be
+    comparable.
 
     Attributes:
-        max_tokens: where documents are cut, in tokens; None for the model's own limit, or where
-            nobody knows.
-        long: what becomes of documents that are longer; a policy by its name is taken too.
-        pruning: rules that vectors are pruned by, after those of the model's contract; a text as
-            `parse_pruning` takes it is resolved by the encoder, which has the vocabulary.
-        title_weight: times this, the vector of the title alone is added to that of a document with
-            title and text; 0, or 0.001 to 1,000. Not with chunks, which have the title before each.
+        max_tokens: the length at which documents are truncated, in tokens; None for the limit of
+            the model, or if unknown.
+        long: the policy for longer documents, also by its name.
+        pruning: pruning rules, applied after those of the model's contract. The encoder resolves
+            a string in the form of `parse_pruning`, because it has the vocabulary.
+        title_weight: a factor, 0 or 0.001 to 1,000. The vector of the title, times this factor, is
+            added to the vector of a document with title and text. It must be 0 for chunks, which
+            all start with the title.
         dtype: the arithmetic of the transformer.
         rules: the edits of vectors (docs/rules.md) as `lexpand.encode.Rules` records them; empty
-            for none.
-        rules_hash: SHA-256 over those of them that are for documents; empty where there are none.
+            if there are none.
+        rules_hash: SHA-256 over the rules for documents; empty if there are none.
 
     Raises:
         DataError: a value is outside its range.
@@ -157,11 +165,12 @@ class DocumentEncoding:
         object.__setattr__(self, "title_weight", check_title_weight(self.title_weight))
         if self.title_weight and long.policy is Long.CHUNK:
             raise DataError(
-                "title_weight must be 0 for long documents in chunks, which have the title before each"
+                "title_weight must be 0 for long documents in chunks, which all start with the "
+                f"title, got {self.title_weight:g}"
             )
 
     def resolved(self, vocabulary: Vocabulary) -> DocumentEncoding:
-        """The same with the text of pruning rules read; tokens that they ban are those of a vocabulary.
+        """Return a copy whose pruning rules are parsed with a vocabulary.
 
         Raises:
             DataError: see `parse_pruning`.
@@ -169,21 +178,22 @@ class DocumentEncoding:
         return replace(self, pruning=parse_pruning(self.pruning, vocabulary))
 
     def with_rules(self, record: Mapping[str, str]) -> DocumentEncoding:
-        """The same with other rules, as `lexpand.encode.Rules.record` records them; empty for none."""
+        """Return a copy with the rules of `lexpand.encode.Rules.record`; empty for no rules."""
         return replace(self, rules=record.get("rules", ""), rules_hash=record.get("rules_hash", ""))
 
     def to_dict(self) -> dict[str, Any]:
-        """What an index records, as JSON has it; what is left out is the default."""
-        plain, written = DocumentEncoding(), asdict(self) | {"pruning": _pruning_dict(self.pruning)}
+        """Return the settings that differ from the defaults, as JSON. An index records them."""
+        default = DocumentEncoding()
+        settings = asdict(self) | {"pruning": _pruning_dict(self.pruning)}
         return {
             name: value
-            for name, value in written.items()
-            if getattr(self, name) != getattr(plain, name)
+            for name, value in settings.items()
+            if getattr(self, name) != getattr(default, name)
         }
 
     @classmethod
     def from_dict(cls, recorded: Mapping[str, Any]) -> DocumentEncoding:
-        """What `to_dict` gave.
+        """Make the encoding from the result of `to_dict`.
 
         Raises:
             DataError, ModelError: a key is unknown, or a value is outside its range.
@@ -191,7 +201,8 @@ class DocumentEncoding:
         unknown = set(recorded) - {each.name for each in fields(cls)}
         if unknown:
             raise DataError(
-                f"the encoding of documents has the key {min(unknown)!r}, which this Lexpand does not know"
+                f"the encoding of documents has the key {min(unknown)!r}, "
+                "which this Lexpand does not know"
             )
         values = dict(recorded)
         if "long" in values:
@@ -201,26 +212,26 @@ class DocumentEncoding:
         return cls(**values)
 
     def check_same(self, index: str | Path, offered: DocumentEncoding) -> None:
-        """Raise if documents that are offered to an index were encoded in another way.
+        """Check that documents for an index are encoded as this encoding of the index records.
 
         Args:
-            index: what the message calls the index, whose encoding this is.
-            offered: how the offered documents are encoded; a length that nobody knows is taken for
-                the same.
+            index: the name of the index, for the message.
+            offered: the encoding of the new documents. An unknown length counts as equal.
 
         Raises:
-            IndexStateError: they differ; the message names what differs, both values, and what to
-                do.
+            IndexStateError: the encodings differ. The message has the settings with both values,
+                and a remedy.
         """
         differing = [
-            f"{name} {_shown(mine)}, got {_shown(theirs)}"
-            for name, mine, theirs in self._compared(offered)
-            if mine != theirs
+            f"{name} {_shown(own)}, got {_shown(other)}"
+            for name, own, other in self._compared(offered)
+            if own != other
         ]
         if differing:
             raise IndexStateError(
-                f"{index} holds documents encoded with {'; '.join(differing)}: leave the setting out, since"
-                " `lexpand.open` and the command line encode as the index records, or make a new index"
+                f"{index} holds documents encoded with {'; '.join(differing)}: leave the setting"
+                " out, since `lexpand.open` and the command line encode as the index records, or"
+                " make a new index"
             )
 
     def _compared(self, other: DocumentEncoding) -> list[tuple[str, object, object]]:
@@ -235,15 +246,16 @@ class DocumentEncoding:
 
 
 def check_title_weight(weight: object) -> float:
-    """The weight of titles, if it is a legal one.
+    """Return a weight of titles as a float if it is valid.
 
     Raises:
-        DataError: it is neither 0 nor a number from 0.001 to 1,000.
+        DataError: the weight is neither 0 nor a number from 0.001 to 1,000.
     """
     number = isinstance(weight, Real) and not isinstance(weight, bool)
     if not number or (weight != 0 and not _SMALLEST_TITLE <= weight <= _LARGEST_TITLE):  # type: ignore[operator]
         raise DataError(
-            f"title_weight must be 0, or a number from {_SMALLEST_TITLE} to {_LARGEST_TITLE:,}, got {weight!r}"
+            f"title_weight must be 0, or a number from {_SMALLEST_TITLE} to {_LARGEST_TITLE:,}, "
+            f"got {weight!r}"
         )
     return float(weight)  # type: ignore[arg-type]
 
@@ -251,7 +263,8 @@ def check_title_weight(weight: object) -> float:
 def _pruning_dict(pruning: Pruning | str) -> dict[str, Any]:
     if isinstance(pruning, str):
         raise DataError(
-            f"the pruning {pruning!r} must be resolved before it is recorded: see DocumentEncoding.resolved"
+            f"pruning must be resolved before it is recorded, got {pruning!r}: "
+            "call DocumentEncoding.resolved"
         )
     return pruning.to_dict()
 

@@ -13,10 +13,10 @@ from typing import TypeAlias
 from lexpand.errors import DataError
 
 ID_BYTES = 512
-"""The longest doc_id or query_id, in bytes of UTF-8."""
+"""The longest doc_id or query_id, in UTF-8 bytes."""
 
 METADATA_DEPTH = 64
-"""The deepest nesting of metadata; far below the recursion limit of Python's own JSON encoder."""
+"""The deepest nesting of metadata; far below the recursion limit of Python's JSON encoder."""
 
 # Python refuses to print an integer of more than 4,300 digits
 # (sys.int_info.default_max_str_digits).
@@ -28,55 +28,56 @@ JsonValue: TypeAlias = (
 
 
 def utf8(text: str, name: str) -> bytes:
-    """Encodes a string as UTF-8.
+    """Return the UTF-8 bytes of a string.
 
     Args:
         text: the string.
-        name: what the string is, for the message.
+        name: the name of the value, for the message.
 
     Raises:
-        DataError: the string has a lone surrogate, which UTF-8 cannot hold.
+        DataError: the string has a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         code = f"U+{ord(text[error.start]):04X} at character {error.start}"
         raise DataError(
-            f"{name} has a lone surrogate, {code}, which UTF-8 cannot hold: remove it"
+            f"{name} has a lone surrogate, {code}, which UTF-8 cannot encode: remove it"
         ) from None
 
 
 def check_id(value: object, name: str) -> str:
-    """Returns a document's or query's id unchanged if it is a legal one.
+    """Return the id of a document or query unchanged if it is valid.
 
     Args:
-        value: the id; a non-empty string of at most 512 bytes of UTF-8, without NUL.
-        name: what the id is, for the message: ``doc_id`` or ``query_id``.
+        value: the id: a nonempty string of at most 512 UTF-8 bytes, without NUL.
+        name: the name of the value, for the message: ``doc_id`` or ``query_id``.
 
     Raises:
-        DataError: it is no legal id.
+        DataError: the id is invalid.
     """
     if not isinstance(value, str) or not value:
-        raise DataError(f"{name} is {reprlib.repr(value)}: it must be a non-empty string")
+        raise DataError(f"{name} must be a non-empty string, got {reprlib.repr(value)}")
     size = len(value) if value.isascii() else len(utf8(value, name))
     if size > ID_BYTES:
         raise DataError(
-            f"{name} {reprlib.repr(value)} has {size} bytes; the limit is {ID_BYTES}: shorten it"
+            f"{name} must have at most {ID_BYTES} bytes, got {size} bytes: "
+            f"shorten {reprlib.repr(value)}"
         )
     if "\0" in value:
-        raise DataError(f"{name} {reprlib.repr(value)} holds a NUL character: remove it")
+        raise DataError(f"{name} {reprlib.repr(value)} has a NUL character: remove it")
     return value
 
 
 def check_text(value: object, name: str) -> str:
-    """Returns a text unchanged if it is a string that UTF-8 can hold (NUL is allowed).
+    """Return a text unchanged if it is a string that UTF-8 can encode; NUL is allowed.
 
     Raises:
-        DataError: it is no string, or has a lone surrogate.
+        DataError: the text is not a string, or has a lone surrogate.
     """
     if not isinstance(value, str):
         raise DataError(
-            f"{name} is {reprlib.repr(value)} ({type(value).__name__}): it must be a string"
+            f"{name} must be a string, got {reprlib.repr(value)} ({type(value).__name__})"
         )
     if not value.isascii():
         utf8(value, name)
@@ -85,18 +86,19 @@ def check_text(value: object, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text to be found, checked when it is made.
+    """A text with an id, a title and metadata; checked when it is made.
 
     Attributes:
-        doc_id: the user's id: a non-empty string of at most 512 bytes of UTF-8, without NUL.
+        doc_id: the id: a nonempty string of at most 512 UTF-8 bytes, without NUL.
         text: the text.
-        title: the title; empty where there is none.
-        metadata: anything else that is known of it: JSON with string keys, nested at most 64 deep,
-            numbers finite. The document keeps a copy of its own.
-        source: where it was read (``docs.jsonl:12``); no part of what makes two documents equal.
+        title: the title; empty if there is none.
+        metadata: other data of the document: JSON with string keys and finite numbers, nested at
+            most 64 levels deep. The document keeps a copy.
+        source: the place where the document was read (``docs.jsonl:12``). It is ignored in
+            comparisons.
 
     Raises:
-        DataError: a field breaks these rules.
+        DataError: a field is invalid.
     """
 
     doc_id: str
@@ -111,7 +113,7 @@ class Document:
         check_text(self.text, "text")
         check_text(self.title, "title")
         if not isinstance(self.metadata, Mapping):
-            raise DataError(f"metadata is {reprlib.repr(self.metadata)}: it must be a mapping")
+            raise DataError(f"metadata must be a mapping, got {reprlib.repr(self.metadata)}")
         object.__setattr__(self, "metadata", _json_copy(self.metadata, "metadata", 0))
 
     @classmethod
@@ -122,12 +124,12 @@ class Document:
         metadata: Mapping[str, JsonValue] | None = None,
         source: str = "",
     ) -> Document:
-        """Make a document whose id is its `content_hash`, as 32 lower-case hexadecimal digits.
+        """Make a document whose id is its `content_hash`, as 32 lowercase hexadecimal digits.
 
-        The same content has the same id, so that adding it twice changes nothing.
+        Equal contents have equal ids, so adding a document twice changes nothing.
 
         Raises:
-            DataError: a field breaks the rules.
+            DataError: a field is invalid.
         """
         document = cls("unnamed", text, title, {} if metadata is None else metadata, source)
         object.__setattr__(document, "doc_id", document.content_hash.hex())
@@ -135,15 +137,15 @@ class Document:
 
     @property
     def full_text(self) -> str:
-        """What is encoded: the title, one space and the text, or the one that is not empty."""
+        """The text that is encoded: title, space, text; or the one that is not empty."""
         return f"{self.title} {self.text}" if self.title and self.text else self.title or self.text
 
     @property
     def content_hash(self) -> bytes:
-        """The 16-byte BLAKE2b digest of title, text and metadata; doc_id and source have no part in it.
+        """The 16-byte BLAKE2b digest of title, text and metadata, without doc_id and source.
 
-        Each part is UTF-8 behind its length in bytes (8 bytes, little-endian); metadata is JSON
-        with sorted keys, no spaces and nothing escaped that need not be.
+        Each part is hashed as its length in bytes (8 bytes, little-endian) and its UTF-8 bytes.
+        Metadata is JSON with sorted keys, without spaces and with only the necessary escapes.
         """
         if self._content_hash is not None:
             return self._content_hash
@@ -161,14 +163,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question in words.
+    """A query with its id.
 
     Attributes:
-        query_id: an id under the rules of a doc_id.
-        text: the question.
+        query_id: the id, with the limits of a doc_id.
+        text: the text of the query.
 
     Raises:
-        DataError: the id is no legal id, or the text no string that UTF-8 can hold.
+        DataError: the id is invalid, or the text is not a string that UTF-8 can encode.
     """
 
     query_id: str
@@ -194,7 +196,7 @@ def _json_copy(value: object, name: str, depth: int) -> JsonValue:
 
 def _check_key(key: object, name: str) -> str:
     if not isinstance(key, str):
-        raise DataError(f"{name} has the key {reprlib.repr(key)}: keys must be strings")
+        raise DataError(f"a key of {name} must be a string, got {reprlib.repr(key)}")
     return check_text(key, f"a key of {name}")
 
 
@@ -202,7 +204,7 @@ def _check_scalar(value: object, name: str) -> JsonValue:
     if isinstance(value, str):
         return check_text(value, name)
     if isinstance(value, float) and not math.isfinite(value):
-        raise DataError(f"{name} is {value}, which JSON cannot hold: use null or leave it out")
+        raise DataError(f"{name} is {value}, which JSON cannot hold: use null, or leave it out")
     if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
         raise DataError(f"{name} is an integer of {value.bit_length()} bits: store it as a string")
     if value is None or isinstance(value, int | float):

@@ -1,6 +1,6 @@
-"""Data frames as rows: pandas, Polars and Arrow by their own methods, none of them imported here.
+"""Read the rows of pandas, Polars and Arrow tables without importing these libraries.
 
-It also turns the cells of such libraries into JSON: a row of a user's own may hold them as well.
+The module also converts their cells to JSON, because rows from other sources may contain them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 from lexpand.data.readers.parquet import BATCH_ROWS, batch_values
 
 Values = Mapping[str, object] | UnicodeDecodeError
-"""The cells of a row by column, or why they cannot be read."""
+"""The cells of a row by column, or the error if they cannot be read."""
 
 
 class Frame(NamedTuple):
     """A table in memory.
 
     Attributes:
-        columns: the names of its columns.
-        rows: its rows, read as they are asked for, some hundred at a time.
+        columns: the names of the columns.
+        rows: an iterator over the rows, which reads some hundred at a time.
     """
 
     columns: list[str]
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
 
 
 def frame_of(given: object) -> Frame | None:
-    """The rows of a pandas or Polars data frame, or of an Arrow table or record batch; None for all else."""
+    """Return a data frame, Arrow table or record batch as a `Frame`; None for other objects."""
     frame: Any = given
     if _has(frame, "iloc", "to_dict", "columns"):
         return Frame([str(name) for name in frame.columns], _pandas_rows(frame))
@@ -44,21 +44,21 @@ def frame_of(given: object) -> Frame | None:
 
 
 def plain_row(row: Mapping[Any, object], kept: Container[str | None]) -> dict[str, object]:
-    """A row whose cells are JSON; missing ones (null, NaN, NaT, NA) are left out.
+    """Return a row with cells as JSON, without missing ones (null, NaN, NaT, NA).
 
     Args:
         row: the cells by column. Column names become strings.
-        kept: the columns of which a missing cell stays, as None.
+        kept: the columns whose missing cells are kept as None.
     """
     cells = ((str(name), plain(cell)) for name, cell in row.items())
     return {name: cell for name, cell in cells if cell is not None or name in kept}
 
 
 def plain(cell: object) -> object:
-    """A cell as JSON; what JSON cannot hold and has no usual spelling stays as it is.
+    """Return a cell as JSON; a value of an unknown type is returned unchanged.
 
-    Scalars and arrays of NumPy become Python's, dates and times ISO 8601 strings, decimals and
-    durations strings, and missing values None.
+    NumPy scalars and arrays become Python numbers and lists. Dates and times become ISO 8601
+    strings, decimals and durations strings, and missing values None.
     """
     if cell is None or isinstance(cell, str | bool | int):
         return cell

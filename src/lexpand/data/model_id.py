@@ -1,4 +1,4 @@
-"""Which model made these vectors?"""
+"""The identity of the model that made vectors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class ModelId(NamedTuple):
-    """A model: its name for people, and the hash of its contract, which alone decides whether two are the same."""
+    """A model's name, for people, and the hash of its contract, which identifies it."""
 
     name: str
     hash: str
 
     @property
     def label(self) -> str:
-        """Name and short hash, for people."""
+        """The name and the short hash, for people."""
         return f"{self.name} ({self.hash[:12]})"

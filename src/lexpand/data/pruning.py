@@ -1,4 +1,4 @@
-"""Static pruning: which terms of a vector are worth keeping."""
+"""Static pruning: drop terms of low weight from a vector."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from lexpand.data.vectors import SparseVectors
 from lexpand.data.vocabulary import Vocabulary
 from lexpand.errors import DataError
 
-PLACE_LEFT_FREE = re.compile(r"[\[<]unused_?\d+[\]>]")
-"""How vocabularies name the places that they leave free (BERT's [unused12], T5's and Gemma's <unused12>)."""
+UNUSED_TOKEN = re.compile(r"[\[<]unused_?\d+[\]>]")
+"""The names of free places in vocabularies: [unused12] in BERT, <unused12> in T5 and Gemma."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """Rules that a term must pass, all of them, to stay in its vector. Weights that stay do not change.
+    """Rules for static pruning. A term stays if it passes all rules; its weight does not change.
 
-    Banned terms go first: the maximum and the sum are those of what is left. Every other rule keeps
-    the beginning of the same order, weights falling and, of equal weights, terms ascending; so
-    their order does not matter.
+    Banned terms are dropped first, so the maximum and the sum are over the remaining terms. Every
+    other rule keeps a prefix of one order: falling weights, and ascending terms if weights are
+    equal. Hence these rules combine in any order.
 
     Attributes:
-        top: at most this many terms; None for any number.
-        threshold: weights of at least this.
-        ratio: weights of at least this share of the vector's largest, 0 to 1 (OpenSearch's
+        top: keep at most this many terms; None for no limit.
+        threshold: keep weights >= this value.
+        ratio: keep weights >= this share of the largest weight of the vector, 0 to 1 (OpenSearch's
             ``max_ratio``).
-        mass: the fewest terms whose weights make up at least this share of the vector's sum, 0
-            (excluded) to 1 (``alpha_mass``; Formal et al. 2023). Sums are float64.
-        banned: terms that are never kept; see `banned_terms`.
+        mass: keep the fewest terms whose weights make up at least this share of the vector's sum,
+            0 (excluded) to 1 (``alpha_mass``; Formal et al. 2023). Sums are float64.
+        banned: drop these terms; see `banned_terms`.
 
     Raises:
         DataError: a value is outside its range.
@@ -51,35 +51,33 @@ class Pruning:
         if self.top is not None and (
             isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1
         ):
-            raise DataError(f"pruning: top is {self.top!r}: it must be an integer of at least 1")
+            raise DataError(f"pruning: top must be an integer >= 1, got {self.top!r}")
         _check_number(
             "threshold",
             self.threshold,
             0 <= _number(self.threshold) < math.inf,
-            "finite and at least 0",
+            "that is finite and >= 0",
         )
         _check_number("ratio", self.ratio, 0 <= _number(self.ratio) <= 1, "from 0 to 1")
-        _check_number("mass", self.mass, 0 < _number(self.mass) <= 1, "above 0 and at most 1")
+        _check_number("mass", self.mass, 0 < _number(self.mass) <= 1, "> 0 and <= 1")
         wrong = [
             term
             for term in self.banned
             if isinstance(term, bool) or not isinstance(term, int) or term < 0
         ]
         if wrong:
-            raise DataError(
-                f"pruning: the banned term {wrong[0]!r}: terms are integers of at least 0"
-            )
+            raise DataError(f"pruning: a banned term must be an integer >= 0, got {wrong[0]!r}")
 
     def __bool__(self) -> bool:
-        """Whether there is any rule."""
+        """Return whether there is any rule."""
         return self != Pruning()
 
     def apply(self, vectors: SparseVectors) -> SparseVectors:
-        """The vectors with the terms that stay."""
+        """Return the pruned vectors."""
         return take(vectors, self.kept(vectors)) if self else vectors
 
     def kept(self, vectors: SparseVectors) -> NDArray[np.bool_]:
-        """Whether each term stays, bool [nnz], beside ``vectors.terms``."""
+        """Return whether each term of ``vectors.terms`` stays, bool [nnz]."""
         kept = np.ones(vectors.nnz, np.bool_)
         if self.banned:
             kept &= ~np.isin(vectors.terms, np.fromiter(self.banned, np.int64))
@@ -88,7 +86,10 @@ class Pruning:
         return kept
 
     def _pass(self, vectors: SparseVectors) -> NDArray[np.bool_]:
-        """Whether each term passes the rules over weights; no banned one is there any more."""
+        """Return whether each term passes the rules over weights, bool [nnz].
+
+        The vectors have no banned terms.
+        """
         weights = vectors.weights.astype(np.float64)
         passed = weights >= self.threshold
         lengths = np.diff(vectors.indptr)
@@ -97,7 +98,7 @@ class Pruning:
             largest = np.maximum.reduceat(weights, vectors.indptr[:-1][filled])
             passed &= weights >= self.ratio * np.repeat(largest, lengths[filled])
         if self.top is not None or self.mass < 1:
-            # Stable, and terms ascend within each row: of equal weights the lower term stays first.
+            # The sort is stable and terms ascend within a row, so equal weights keep this order.
             order = np.lexsort((-weights, vectors.owners))
             if self.top is not None:
                 rank = np.arange(vectors.nnz) - np.repeat(vectors.indptr[:-1], lengths)
@@ -109,9 +110,12 @@ class Pruning:
     def _within_mass(
         self, weights: NDArray[np.float64], indptr: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Of weights that fall within each row: whether those before each do not make up the share yet."""
+        """Return whether each weight belongs to the prefix of its row that reaches the mass.
+
+        The weights fall within each row.
+        """
         within = np.zeros(len(weights), np.bool_)
-        # Row by row: a running sum over all rows would round each by those before it.
+        # One sum per row: a running sum over all rows would add rounding errors of earlier rows.
         for start, end in zip(indptr[:-1].tolist(), indptr[1:].tolist(), strict=True):
             if start < end:
                 sums = np.cumsum(weights[start:end])
@@ -120,7 +124,7 @@ class Pruning:
         return within
 
     def to_dict(self) -> dict[str, Any]:
-        """The rules as JSON has them; what is left out has no effect."""
+        """Return the rules that differ from the defaults, as JSON."""
         rules = {
             "top": self.top,
             "threshold": self.threshold,
@@ -133,16 +137,16 @@ class Pruning:
 
     @classmethod
     def from_dict(cls, rules: Mapping[str, Any] | None) -> Pruning:
-        """What `to_dict` gave; of None, no rule.
+        """Make the rules from the result of `to_dict`; None for no rules.
 
         Raises:
-            DataError: there is a rule of another name, or a value is outside its range.
+            DataError: a rule is unknown, or a value is outside its range.
         """
         if rules is None:
             return cls()
         if not isinstance(rules, Mapping) or (set(rules) - set(cls.__slots__)):
             raise DataError(
-                f"pruning {rules!r}: it must be an object with keys of {', '.join(cls.__slots__)}"
+                f"pruning must be an object with keys of {', '.join(cls.__slots__)}, got {rules!r}"
             )
         return cls(**{**rules, "banned": frozenset(rules.get("banned", ()))})
 
@@ -154,13 +158,13 @@ def banned_terms(
     unused: bool = False,
     tokens: Iterable[str] = (),
 ) -> frozenset[int]:
-    """Terms for `Pruning.banned`.
+    """Return terms for `Pruning.banned`.
 
     Args:
-        vocabulary: the model's.
-        special: those of special tokens, such as ``[CLS]``.
-        unused: those of places left free, such as ``[unused12]``.
-        tokens: those of these tokens, as the vocabulary spells them.
+        vocabulary: the vocabulary of the model.
+        special: whether to include special tokens such as ``[CLS]``.
+        unused: whether to include unused tokens such as ``[unused12]``.
+        tokens: other tokens to include, as the vocabulary spells them.
 
     Raises:
         DataError: the vocabulary lacks one of the tokens.
@@ -168,23 +172,27 @@ def banned_terms(
     banned = set(vocabulary.special) if special else set()
     if unused:
         banned |= {
-            term for term, token in enumerate(vocabulary.tokens) if PLACE_LEFT_FREE.fullmatch(token)
+            term for term, token in enumerate(vocabulary.tokens) if UNUSED_TOKEN.fullmatch(token)
         }
     for token in tokens:
         term = vocabulary.id(token)
         if term is None:
-            raise DataError(f"pruning: the vocabulary has no token {token!r} that could be banned")
+            raise DataError(
+                f"pruning: a banned token must be in the vocabulary, got {token!r}: "
+                "give special, unused, or a token as the vocabulary spells it"
+            )
         banned.add(term)
     return frozenset(banned)
 
 
 def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
-    """Rules as a command line has them: ``top=128,ratio=0.1,ban=special,ban=unused``; rules as they are.
+    """Parse rules of a command line, e.g. ``top=128,ratio=0.1,ban=special,ban=unused``.
 
-    ``ban`` may come several times: ``special``, ``unused``, or a token of the vocabulary.
+    ``ban`` takes ``special``, ``unused`` or a token of the vocabulary, and may be repeated. A
+    `Pruning` is returned unchanged.
 
     Raises:
-        DataError: a rule is unknown, comes twice, or its value is outside its range.
+        DataError: a rule is unknown or repeated, or a value is outside its range.
     """
     if isinstance(text, Pruning):
         return text
@@ -198,7 +206,8 @@ def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
             or name in rules
         ):
             raise DataError(
-                f"{part.strip()!r} in {text!r}: give top=N, threshold=W, ratio=R, mass=M once, or ban=TOKEN"
+                f"pruning must be a list of rules, got {part.strip()!r} in {text!r}: "
+                "give top=N, threshold=W, ratio=R, mass=M once, or ban=TOKEN"
             )
         if name == "ban":
             banned.append(value)
@@ -210,7 +219,7 @@ def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
 
 
 def take(vectors: SparseVectors, kept: NDArray[np.bool_]) -> SparseVectors:
-    """The vectors with those of their terms where ``kept``, bool [nnz], is true."""
+    """Return the vectors with only the terms where ``kept``, bool [nnz], is true."""
     before = np.zeros(vectors.nnz + 1, np.int64)
     np.cumsum(kept, out=before[1:])
     return SparseVectors(
@@ -226,13 +235,13 @@ def _parsed(name: str, value: str) -> float:
     try:
         return int(value) if name == "top" else float(value)
     except ValueError:
-        raise DataError(f"pruning: {name} is {value!r}: it must be a number") from None
+        raise DataError(f"pruning: {name} must be a number, got {value!r}") from None
 
 
 def _number(value: object) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
-def _check_number(name: str, value: object, fits: bool, wanted: str) -> None:
+def _check_number(name: str, value: object, fits: bool, constraint: str) -> None:
     if not fits:
-        raise DataError(f"pruning: {name} is {value!r}: it must be a number, {wanted}")
+        raise DataError(f"pruning: {name} must be a number {constraint}, got {value!r}")

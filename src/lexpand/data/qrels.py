@@ -1,4 +1,4 @@
-"""Relevance judgments: which documents answer which query, and how well."""
+"""Relevance judgments (qrels)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _BEIR_HEADER = "\t".join(_BEIR_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Qrels:
-    """For each query the grades of the documents that were judged for it.
+    """The grades of judged documents for each query.
 
     Attributes:
-        judgments: for each query_id its grade for each doc_id; a whole number, 0 or less for not
+        judgments: the grade by doc_id, by query_id. A grade is an integer; <= 0 means not
             relevant.
 
     Raises:
-        DataError: an id is no legal id, or a grade no integer.
+        DataError: an id is invalid, or a grade is not an integer.
     """
 
     judgments: Mapping[str, Mapping[str, int]]
@@ -54,15 +54,15 @@ class Qrels:
 
     @classmethod
     def read(cls, path: str | Path) -> Qrels:
-        r"""Reads TREC's ``query_id 0 doc_id grade`` lines, or a BEIR table.
+        r"""Read lines of ``query_id 0 doc_id grade`` in TREC's format, or a BEIR table.
 
-        A BEIR table is recognized by its first line, ``query-id\tcorpus-id\tscore``. ``.gz`` and
-        ``.zst`` are decompressed. Blank lines and lines that begin with ``#`` are skipped, unless
-        the latter read as a judgment. A grade may be written ``1.0``. A judgment may be repeated.
+        A BEIR table starts with the line ``query-id\tcorpus-id\tscore``. ``.gz`` and ``.zst`` files
+        are decompressed. Blank lines are skipped. A line that starts with ``#`` is skipped unless
+        it is a valid judgment. A grade may be written ``1.0``. A judgment may be repeated.
 
         Raises:
-            RowError: a line that cannot be used, or that contradicts an earlier one.
-            SourceError: the file is missing, damaged or holds no judgment.
+            RowError: a line is invalid, or contradicts an earlier one.
+            SourceError: the file is missing or damaged, or has no judgment.
         """
         found: dict[str, dict[str, int]] = {}
         for place, query, document, cell in _read_judgments(Path(path)):
@@ -70,18 +70,21 @@ class Qrels:
             check_row_id(place, document, "doc_id")
             grade = parse_integer(place, cell, "grade")
             if grades.setdefault(document, grade) != grade:
-                reason = f"judged {grades[document]} and {grade} for query {query!r}: keep one of the lines"
+                reason = (
+                    f"judged {grades[document]} and {grade} for query {query!r}: "
+                    "keep one of the lines"
+                )
                 raise RowError(place, reason, document)
         if not found:
-            raise SourceError(f"{path} holds no judgments: check that it is the right file")
+            raise SourceError(f"{path} has no judgments: check that it is the right file")
         return cls(found)
 
     def write_trec(self, path: str | Path) -> None:
-        """Writes TREC's four columns, atomically; ``.gz`` and ``.zst`` are compressed.
+        """Write a file in TREC's format, atomically; ``.gz`` and ``.zst`` files are compressed.
 
         Raises:
-            DataError: an id holds white space.
-            StorageError: the disk refused.
+            DataError: an id contains white space.
+            StorageError: the file cannot be written.
         """
         lines = (
             f"{check_trec(query, 'query_id')} 0 {check_trec(document, 'doc_id')} {grade}"
@@ -90,11 +93,11 @@ class Qrels:
         write_lines(Path(path), lines)
 
     def write_beir(self, path: str | Path) -> None:
-        """Writes BEIR's table with its header, atomically; ``.gz`` and ``.zst`` are compressed.
+        """Write a BEIR table, atomically; ``.gz`` and ``.zst`` files are compressed.
 
         Raises:
-            DataError: an id holds a tab or a line end.
-            StorageError: the disk refused.
+            DataError: an id contains a tab or a line end.
+            StorageError: the file cannot be written.
         """
         lines = (
             f"{_check_cell(query, 'query_id')}\t{_check_cell(document, 'doc_id')}\t{grade}"
@@ -109,11 +112,11 @@ class Qrels:
 
 
 def _read_judgments(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yields place, query_id, doc_id and grade, the last three as they stand in the file."""
-    beir, begun = False, False
+    """Yield the place, query_id, doc_id and unparsed grade of each judgment."""
+    beir, started = False, False
     for place, line in read_columns(path):
-        if not begun and line == _BEIR_HEADER.encode():
-            beir = begun = True
+        if not started and line == _BEIR_HEADER.encode():
+            beir = started = True
             continue
         try:
             judgment = _split(place, line, beir)
@@ -121,12 +124,12 @@ def _read_judgments(path: Path) -> Iterator[tuple[str, str, str, str]]:
             if line.startswith(b"#"):
                 continue
             raise
-        begun = True
+        started = True
         yield place, *judgment
 
 
 def _split(place: str, line: bytes, beir: bool) -> tuple[str, str, str]:
-    """The query_id, doc_id and grade of a line; the grade of a line that may be a comment is checked."""
+    """Return the query_id, doc_id and grade of a line; a ``#`` line must have a valid grade."""
     if beir:
         query, document, grade = split_columns(place, line, _BEIR_COLUMNS, b"\t")
     else:
@@ -141,7 +144,7 @@ def _check_grade(query: str, document: str, grade: int) -> int:
         return operator.index(grade)
     except TypeError:
         raise DataError(
-            f"query {query!r}, document {document!r}: the grade is {grade!r}, no integer"
+            f"query {query!r}, document {document!r}: the grade must be an integer, got {grade!r}"
         ) from None
 
 
@@ -155,6 +158,6 @@ def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
 def _check_cell(value: str, name: str) -> str:
     if any(character in value for character in "\t\r\n"):
         raise DataError(
-            f"{name} {value!r} holds a tab or a line end, which BEIR's table cannot: change it"
+            f"{name} must not contain a tab or a line end in BEIR's table, got {value!r}: change it"
         )
     return value

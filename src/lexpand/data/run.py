@@ -1,4 +1,4 @@
-"""Runs: what a search gave for each query, in order."""
+"""Runs: the rankings of a search for a set of queries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = ("query_id", "Q0", "doc_id", "rank", "score", "tag")
 
 
 class ScoredDocument(NamedTuple):
-    """A document's id and its score for a query."""
+    """The id of a document and its score for a query."""
 
     doc_id: str
     score: float
@@ -33,17 +33,17 @@ class ScoredDocument(NamedTuple):
 
 @dataclass(frozen=True, slots=True, init=False)
 class Run:
-    """For each query a ranked list of documents with their scores.
+    """The ranked documents of each query, with their scores.
 
     Args:
-        rankings: for each query_id its (doc_id, score) pairs in any order.
+        rankings: the (doc_id, score) pairs by query_id, in any order.
 
     Attributes:
-        rankings: for each query_id its documents by falling score; equal scores keep the order
-            given.
+        rankings: the documents by query_id, in order of falling scores. Documents with equal scores
+            keep their order.
 
     Raises:
-        DataError: an id is no legal id, a document is twice in a ranking, or a score is not finite.
+        DataError: an id is invalid, a document is twice in a ranking, or a score is not finite.
     """
 
     rankings: Mapping[str, Sequence[ScoredDocument]]
@@ -60,12 +60,13 @@ class Run:
 
     @classmethod
     def read_trec(cls, path: str | Path) -> Run:
-        """Reads ``query_id Q0 doc_id rank score tag`` lines; ``.gz`` and ``.zst`` are decompressed.
+        """Read lines of ``query_id Q0 doc_id rank score tag`` in TREC's format.
 
-        Documents are ordered by score, those of equal score by rank. Q0 and the tag are not kept.
+        ``.gz`` and ``.zst`` files are decompressed. Documents are ordered by score, and by rank if
+        scores are equal. Q0 and the tag are dropped.
 
         Raises:
-            RowError: a line that cannot be used.
+            RowError: a line is invalid.
             SourceError: the file is missing or damaged.
         """
         found: dict[str, dict[str, tuple[float, int]]] = {}
@@ -80,18 +81,18 @@ class Run:
         return cls({query: _by_score_and_rank(documents) for query, documents in found.items()})
 
     def write_trec(self, path: str | Path, tag: str) -> None:
-        """Writes TREC's six columns, ranks from 1, atomically; ``.gz`` and ``.zst`` are compressed.
+        """Write a file in TREC's format, atomically; ``.gz`` and ``.zst`` files are compressed.
 
-        Scores are written so that `read_trec` gives the same floats. A query without documents has
-        no line. trec_eval orders equal scores by doc_id, whatever the ranks say.
+        Ranks start at 1. `read_trec` reads the same floats as scores. A query without documents has
+        no line. trec_eval ignores the ranks and orders equal scores by doc_id.
 
         Args:
-            path: the file.
-            tag: the run's name: the last column.
+            path: the path of the file.
+            tag: the name of the run, written as the last column.
 
         Raises:
-            DataError: an id or the tag holds white space.
-            StorageError: the disk refused.
+            DataError: an id or the tag contains white space, or the tag is empty.
+            StorageError: the file cannot be written.
         """
         write_lines(Path(path), self._lines(check_trec(tag, "the tag")))
 
@@ -110,7 +111,8 @@ def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocum
             raise DataError(f"query {query!r}: document {document!r} is in the ranking twice")
         if not isinstance(score, Real) or not math.isfinite(score):
             raise DataError(
-                f"query {query!r}: the score of document {document!r} is {score!r}, no finite number"
+                f"query {query!r}: the score of document {document!r} must be a finite number, "
+                f"got {score!r}"
             )
         seen.add(document)
         ranking.append(ScoredDocument(document, float(score)))
@@ -118,12 +120,12 @@ def _ranked(query: str, pairs: Iterable[tuple[str, float]]) -> tuple[ScoredDocum
 
 
 def _as_pairs(query: str, pairs: Iterable[object]) -> Iterator[tuple[str, float]]:
-    wanted = f"query {query!r}: a ranking must be a list of (doc_id, score) pairs, got"
+    problem = f"query {query!r}: a ranking must be a list of (doc_id, score) pairs, got"
     if isinstance(pairs, Mapping):
-        raise DataError(f"{wanted} {reprlib.repr(pairs)}; pass its items()")
+        raise DataError(f"{problem} {reprlib.repr(pairs)}; pass its items()")
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise DataError(f"{wanted} the item {reprlib.repr(pair)}")
+            raise DataError(f"{problem} the item {reprlib.repr(pair)}")
         yield pair[0], pair[1]
 
 
@@ -138,5 +140,5 @@ def _parse_score(place: str, cell: str) -> float:
     except ValueError:
         score = math.nan
     if not math.isfinite(score):
-        raise RowError(place, f"the score is {cell!r}: it must be a finite number")
+        raise RowError(place, f"the score must be a finite number, got {cell!r}; correct the line")
     return score

@@ -1,4 +1,4 @@
-"""Whose vectors are these? The model that made them, and the terms that they are over."""
+"""The space of sparse vectors: their model, vocabulary and document encoding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lexpand.data.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """What vectors must share to be compared, and how more of them are made.
+    """The properties that vectors must share to be comparable.
 
     Attributes:
-        model: the model that makes them.
-        vocabulary: the terms that they are over.
-        location: where the model is: ``default`` or a folder; empty where nobody knows.
+        model: the model that makes the vectors.
+        vocabulary: the vocabulary of their terms.
+        location: the place of the model: ``default`` or a folder; empty if unknown.
         encoding: how documents are encoded.
     """
 

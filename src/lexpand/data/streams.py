@@ -1,4 +1,4 @@
-"""Files as streams of lines: compressed or not when read, whole or not at all when written."""
+"""Read files line by line, decompressed if necessary, and write files atomically."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from typing import IO, cast
 from lexpand.errors import SourceError, StorageError
 
 LONGEST_LINE = 2**26
-"""The longest line that is read, in bytes: a file without line ends must not fill the memory."""
+"""The longest line, in bytes. A file without line ends must not fill the memory."""
 
 STDIN = Path("-")
-"""The path that stands for standard input, which can be read once."""
+"""The path of standard input, which can be read only once."""
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -29,7 +29,7 @@ _CHUNK = 2**20
 
 
 def name_of(path: Path) -> str:
-    """The name of a source for messages; bytes of a path that are not UTF-8 are escaped."""
+    """Return the name of a source for messages; path bytes that are not UTF-8 are escaped."""
     return (
         "standard input"
         if path == STDIN
@@ -38,7 +38,7 @@ def name_of(path: Path) -> str:
 
 
 def split_compression(path: Path) -> tuple[str, str]:
-    """The suffix that tells the kind and the one that tells the compression, in lower case.
+    """Return the suffixes of the format and of the compression, in lower case.
 
     Returns:
         (".jsonl", ".gz") for ``docs.jsonl.gz``; (".jsonl", "") for ``docs.jsonl``.
@@ -50,13 +50,13 @@ def split_compression(path: Path) -> tuple[str, str]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields each line's number (from 1) and bytes (with the line end; a UTF-8 BOM is dropped).
+    """Yield the number (from 1) and the bytes of each line, with its line end.
 
-    The suffixes ``.gz`` and ``.zst`` are decompressed; `STDIN` is standard input.
+    A UTF-8 BOM is dropped. ``.gz`` and ``.zst`` files are decompressed. `STDIN` is standard input.
 
     Raises:
-        SourceError: the file cannot be opened, its compressed stream is damaged or cut short (after
-            the lines before the damage), or a line is longer than 64 MiB.
+        SourceError: the file cannot be opened, a line is longer than 64 MiB, or the compressed
+            stream is damaged or truncated (raised after the lines before the damage).
     """
     damage = _damage(path)
     with _open(path) as stream:
@@ -65,22 +65,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 line = stream.readline(LONGEST_LINE)
             except damage as error:
                 raise SourceError(
-                    f"{name_of(path)} is damaged or cut short after line {number - 1} ({error}): copy or make it again"
+                    f"{name_of(path)} is damaged or cut short after line {number - 1} ({error}): "
+                    "copy or make it again"
                 ) from error
             if not line:
                 return
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                 raise SourceError(
-                    f"{name_of(path)}:{number}: a line of more than {LONGEST_LINE} bytes: split it"
+                    f"{name_of(path)}:{number}: a line must have at most {LONGEST_LINE} bytes, "
+                    "got more: split it"
                 )
             yield number, line.removeprefix(_BOM) if number == 1 else line
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """Yields the bytes of a file in pieces of at most 1 MiB, decompressed as by `read_lines`.
+    """Yield the bytes of a file in chunks of at most 1 MiB, decompressed as by `read_lines`.
 
     Raises:
-        SourceError: the file cannot be opened, or its compressed stream is damaged or cut short.
+        SourceError: the file cannot be opened, or its compressed stream is damaged or truncated.
     """
     damage = _damage(path)
     with _open(path) as stream:
@@ -96,17 +98,17 @@ def read_chunks(path: Path) -> Iterator[bytes]:
 
 
 def first_byte(path: Path) -> bytes:
-    """The first byte that is neither white space nor a byte order mark; empty if there is none.
+    """Return the first byte that is neither white space nor a byte order mark, or no byte.
 
-    Standard input can still be read from its start, but for 8 KiB and more of white space.
+    Standard input can still be read from its start, except for 8 KiB or more of white space.
 
     Raises:
-        SourceError: as `read_chunks`.
+        SourceError: see `read_chunks`.
     """
     chunks = _peeked(_stdin()) if path == STDIN else read_chunks(path)
     for chunk in chunks:
-        if begun := chunk.removeprefix(_BOM).lstrip():
-            return begun[:1]
+        if rest := chunk.removeprefix(_BOM).lstrip():
+            return rest[:1]
     return b""
 
 
@@ -119,21 +121,25 @@ def _peeked(stream: io.BufferedReader) -> Iterator[bytes]:
 def _stdin() -> io.BufferedReader:
     stream = getattr(sys.stdin, "buffer", None)
     if not isinstance(stream, io.BufferedReader):
-        raise SourceError("standard input is closed or holds no bytes: name a file instead")
+        raise SourceError("standard input is closed or has no bytes: name a file instead")
     return stream
 
 
 def bad_utf8(error: UnicodeDecodeError) -> str:
-    """The reason for refusing a line that is not UTF-8; offsets count from 0."""
-    byte = error.object[error.start]
-    return f"invalid UTF-8 at byte offset {error.start} of the line (0x{byte:02x}): save the file as UTF-8"
+    """Return the reason for refusing a line that is not UTF-8; offsets start at 0."""
+    place = f"byte offset {error.start} of the line (0x{error.object[error.start]:02x})"
+    return f"invalid UTF-8 at {place}: save the file as UTF-8"
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    r"""Writes lines (given without their ``\n``) atomically as UTF-8; ``.gz`` and ``.zst`` are compressed.
+    r"""Write lines as UTF-8, atomically; ``.gz`` and ``.zst`` files are compressed.
+
+    Args:
+        path: the path of the file.
+        lines: the lines, without ``\n``.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the file cannot be written.
     """
     with atomic_write(path) as file, _compressing(path, file) as stream:
         for line in lines:
@@ -142,13 +148,13 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file that takes its name only when all of it is on the disk.
+    """Open a file for writing that gets its name only when all of it is on disk.
 
-    A temporary file in the same folder is written, synced and renamed, and the folder synced; if
-    the body raises, nothing is left and a file that had the name before is as it was.
+    A temporary file in the same folder is written, synced and renamed, and the folder is synced.
+    If the body raises, the temporary file is removed and an existing file stays unchanged.
 
     Raises:
-        StorageError: the disk refused, or the folder does not exist.
+        StorageError: the file cannot be written, or the folder does not exist.
     """
     target = path.resolve()
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -178,7 +184,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _open(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file to read it, decompressed; standard input stays open behind it."""
+    """Open a file for reading, decompressed; standard input is not closed at the end."""
     if path == STDIN:
         yield _stdin()
         return
@@ -204,7 +210,7 @@ def _opened(path: Path) -> IO[bytes]:
 @contextmanager
 def _compressing(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
     match path.suffix.lower():
-        case ".gz":  # no name and no time inside: equal content gives equal bytes
+        case ".gz":  # without name and time, so equal contents give equal bytes
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
                 yield cast("IO[bytes]", stream)
         case ".zst":
@@ -215,7 +221,7 @@ def _compressing(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _damage(path: Path) -> tuple[type[Exception], ...]:
-    """What reading a damaged file of this compression raises."""
+    """Return the errors that a damaged file of this compression raises."""
     errors = (OSError, EOFError, zlib.error)
     return (*errors, _zstd().ZstdError) if path.suffix.lower() == ".zst" else errors
 

@@ -1,4 +1,4 @@
-"""The limits of sparse vectors, each checked over whole arrays; a message names the row and the value."""
+"""Check the limits of sparse vectors over whole arrays; errors name the row and the value."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from lexpand.errors import VectorError
 
 VOCABULARY_LIMIT = 2**18
-"""The largest closed vocabulary, in terms."""
+"""The largest number of terms of a vocabulary."""
 
 TERMS_LIMIT = 2**16
-"""The most terms of one vector."""
+"""The largest number of terms of one vector."""
 
-# A dtype that is known only when it runs: what callers hand in, before it is checked.
+# An array whose dtype is not checked yet.
 AnyArray: TypeAlias = NDArray[Any]
 
 
 def check_vocabulary_size(value: int) -> int:
-    """Returns the size unchanged if it is an integer from 1 to 2^18.
+    """Return a vocabulary size as an int if it is an integer from 1 to 2^18.
 
     Raises:
-        VectorError: it is not.
+        VectorError: the size is not such an integer.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise VectorError(f"vocabulary_size is {value!r}: it must be an integer")
+        raise VectorError(f"vocabulary_size must be an integer, got {value!r}")
     if not 1 <= value <= VOCABULARY_LIMIT:
-        raise VectorError(f"vocabulary_size is {value}: it must be from 1 to {VOCABULARY_LIMIT}")
+        raise VectorError(f"vocabulary_size must be from 1 to {VOCABULARY_LIMIT}, got {value}")
     return int(value)
 
 
 def check_indptr(values: ArrayLike, nnz: int) -> NDArray[np.int64]:
-    """Checks the places at which rows start and end.
+    """Check the positions at which rows start and end.
 
     Args:
-        values: integers [n + 1], from 0 up to nnz, never falling, at most 2^16 apart.
-        nnz: the number of terms of all rows together.
+        values: integers [n + 1] from 0 to nnz, never falling, with steps of at most 2^16.
+        nnz: the number of terms of all rows.
 
     Returns:
         int64 [n + 1], read-only.
@@ -48,16 +48,16 @@ def check_indptr(values: ArrayLike, nnz: int) -> NDArray[np.int64]:
     array = _one_dimensional(values, "indptr", "iu")
     if not array.size or array[0] != 0 or array[-1] != nnz:
         ends = f"{array[0]} to {array[-1]}" if array.size else "nothing"
-        raise VectorError(
-            f"indptr runs from {ends}: it must run from 0 to the number of terms, {nnz}"
-        )
+        raise VectorError(f"indptr must run from 0 to the number of terms, {nnz}, got {ends}")
     if (falls := np.flatnonzero(array[1:] < array[:-1])).size:
         row = falls[0]
-        raise VectorError(f"row {row}: indptr falls from {array[row]} to {array[row + 1]}")
+        raise VectorError(
+            f"row {row}: indptr must not fall, got {array[row + 1]} after {array[row]}"
+        )
     lengths = np.diff(array)
     if (long := np.flatnonzero(lengths > TERMS_LIMIT)).size:
         raise VectorError(
-            f"row {long[0]} has {lengths[long[0]]} terms; the limit is {TERMS_LIMIT}: prune it"
+            f"row {long[0]} must have at most {TERMS_LIMIT} terms, got {lengths[long[0]]}: prune it"
         )
     return _frozen(array, np.int64)
 
@@ -65,12 +65,12 @@ def check_indptr(values: ArrayLike, nnz: int) -> NDArray[np.int64]:
 def check_terms(
     values: ArrayLike, indptr: NDArray[np.int64], vocabulary_size: int
 ) -> NDArray[np.uint32]:
-    """Checks that the terms are in the vocabulary and ascend strictly within each row.
+    """Check that the terms are in the vocabulary and ascend strictly within each row.
 
     Args:
         values: integers [nnz].
         indptr: int64 [n + 1], checked.
-        vocabulary_size: every term is below it.
+        vocabulary_size: the size of the vocabulary. Every term must be below it.
 
     Returns:
         uint32 [nnz], read-only.
@@ -87,15 +87,13 @@ def check_terms(
     rises[starts - 1] = True
     if (flat := np.flatnonzero(~rises)).size:
         before, after = array[flat[0]], array[flat[0] + 1]
-        fault = (
-            f"holds term {after} twice" if before == after else f"has term {after} behind {before}"
-        )
+        fault = f"has term {after} twice" if before == after else f"has term {after} after {before}"
         raise VectorError(f"row {_row(indptr, flat[0])} {fault}: terms must ascend, each once")
     return _frozen(array, np.uint32)
 
 
 def check_weights(values: ArrayLike, indptr: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Checks that the weights are finite, not negative and within float32.
+    """Check that the weights are finite, >= 0 and within the range of float32.
 
     Args:
         values: floats or integers [nnz]; they are rounded to float32.
@@ -128,17 +126,17 @@ def _refuse_weights(
 def _one_dimensional(values: ArrayLike, name: str, kinds: str) -> AnyArray:
     array = np.asarray(values)
     if array.ndim != 1:
-        raise VectorError(f"{name} has the shape {array.shape}: it must have one dimension")
+        raise VectorError(f"{name} must have one dimension, got the shape {array.shape}")
     if not array.size:  # NumPy gives an empty list the dtype float64
         return array.astype(np.int64)
     if array.dtype.kind not in kinds:
-        wanted = "numbers" if "f" in kinds else "integers"
-        raise VectorError(f"{name} has the dtype {array.dtype}: it must hold {wanted}")
+        expected = "numbers" if "f" in kinds else "integers"
+        raise VectorError(f"{name} must hold {expected}, got the dtype {array.dtype}")
     return array
 
 
 def _frozen(array: AnyArray, dtype: DTypeLike) -> AnyArray:
-    """The array with that dtype and read-only; copied unless the caller's is read-only already."""
+    """Return the array read-only with a dtype; a writeable array is copied."""
     result = array.astype(dtype, order="C", copy=array.flags.writeable)
     result.flags.writeable = False
     return result

@@ -1,4 +1,4 @@
-"""Sparse vectors in a file: a NumPy ``.npz`` archive with a checksum. docs/vectors.md specifies it."""
+"""Read and write sparse vectors as a NumPy ``.npz`` archive with a checksum (docs/vectors.md)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _DTYPES = {
 }
 
 _NOT_OURS = (
-    "is no file of sparse vectors, or is cut short: give a file that SparseVectors.save wrote"
+    "is not a file of sparse vectors, or is cut short: give a file that SparseVectors.save wrote"
 )
 
-# What zipfile and numpy.lib.format were seen to raise over files with any one byte changed.
+# Errors that zipfile and numpy.lib.format raised for files with one changed byte.
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -55,24 +55,24 @@ def write_arrays(
     model: ModelId | None,
     beside: Mapping[str, object] | None = None,
 ) -> None:
-    """Writes the file atomically.
+    """Write the arrays of `SparseVectors` to a file, atomically.
 
     Args:
-        path: where to.
-        indptr: as SparseVectors has it, like those that follow.
-        terms: int [nnz].
-        weights: float [nnz].
-        vocabulary_size: terms there are.
-        model: whose vectors.
-        beside: members that are JSON, for `read_beside`; `read_arrays` does not look at them.
+        path: the path of the file.
+        indptr: int64 [n + 1], the positions of the rows.
+        terms: uint32 [nnz], the terms.
+        weights: float32 [nnz], the weights.
+        vocabulary_size: the size of the vocabulary.
+        model: the model that made the vectors; None if unknown.
+        beside: additional JSON values by name, for `read_beside`. `read_arrays` ignores them.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the file cannot be written.
     """
-    sizes = np.array([vocabulary_size])
-    maker = np.frombuffer(b"" if model is None else json.dumps(model).encode(), np.uint8)
+    size = np.array([vocabulary_size])
+    model_json = np.frombuffer(b"" if model is None else json.dumps(model).encode(), np.uint8)
     values: dict[str, NDArray[Any]] = dict(
-        zip(_DTYPES, (sizes, indptr, terms, weights, maker), strict=True)
+        zip(_DTYPES, (size, indptr, terms, weights, model_json), strict=True)
     )
     arrays = {name: values[name].astype(dtype, copy=False) for name, dtype in _DTYPES.items()}
     members: dict[str, Any] = {
@@ -89,15 +89,15 @@ def write_arrays(
 
 
 def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], int, ModelId | None]:
-    """Reads the file and compares its checksum.
+    """Read a file and verify its checksum.
 
     Returns:
-        indptr, terms, weights (read-only), vocabulary_size and model, under the limits of
-            SparseVectors not yet
-        checked.
+        indptr, terms, weights (all read-only), vocabulary_size and model. The limits of
+        SparseVectors are not checked.
 
     Raises:
-        SourceError: the file is missing, no such file, damaged, or of a newer version.
+        SourceError: the file is missing, not a file of sparse vectors, damaged, or of a newer
+            version.
     """
     members = _members(path)
     try:
@@ -107,13 +107,13 @@ def read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], i
 
 
 def read_beside(path: Path, name: str) -> Any:  # noqa: ANN401 - JSON
-    """A member that was written beside the vectors, and its checksum compared.
+    """Read an additional JSON value of a file and verify its checksum.
 
     Returns:
-        The JSON value; None where the file has no such member.
+        The value; None if the file has no value of this name.
 
     Raises:
-        SourceError: the file is missing, no such file, or damaged.
+        SourceError: the file is missing, not a file of sparse vectors, or damaged.
     """
     members = _members(path)
     if name not in members:
@@ -121,7 +121,8 @@ def read_beside(path: Path, name: str) -> Any:  # noqa: ANN401 - JSON
     try:
         if not np.array_equal(_sha256({name: members[name]}), members[f"{name}_sha256"]):
             raise SourceError(
-                f"{path} is damaged (the checksum of {name!r} does not match): copy or make it again"
+                f"{path} is damaged (the checksum of {name!r} does not match): "
+                "copy or make it again"
             )
         return json.loads(members[name].tobytes())
     except (LookupError, ValueError, TypeError) as error:
@@ -169,7 +170,7 @@ def _checked(
 
 
 def _sha256(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    """Over the arrays in their order, which is that of _DTYPES."""
+    """Return SHA-256 over the size and the bytes of each array, in order."""
     digest = hashlib.sha256()
     for name in arrays:
         digest.update(arrays[name].size.to_bytes(8, "little"))

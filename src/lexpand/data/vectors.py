@@ -1,4 +1,4 @@
-"""Sparse vectors: what an encoder gives and an index takes."""
+"""Sparse vectors in compressed rows."""
 
 from __future__ import annotations
 
@@ -29,25 +29,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class SparseVectors:
-    """Sparse vectors over one closed vocabulary, in compressed rows (CSR); checked when made, then immutable.
+    """Immutable sparse vectors over one vocabulary, in compressed rows (CSR).
 
-    Row ``i`` holds ``terms[indptr[i]:indptr[i + 1]]`` and the weights beside them.
+    Row ``i`` has the terms ``terms[indptr[i]:indptr[i + 1]]`` and the same slice of weights. The
+    arrays are checked. Writeable arrays are copied; read-only arrays of the right dtype are not.
 
     Args:
-        indptr: integers [n + 1], from 0 up to nnz; rows of at most 2^16 terms.
+        indptr: integers [n + 1] from 0 to nnz; a row has at most 2^16 terms.
         terms: integers [nnz], strictly ascending within each row, each below vocabulary_size.
         weights: numbers [nnz], finite and >= 0; rounded to float32.
-        vocabulary_size: the number of terms there are, from 1 to 2^18.
-        model: the model that made them, if known: an index refuses those of another one.
-
-    Writeable arrays are copied; read-only ones of the right dtype are kept as they are.
+        vocabulary_size: the number of terms of the vocabulary, from 1 to 2^18.
+        model: the model that made the vectors, if known. An index refuses vectors of another model.
 
     Attributes:
         indptr: int64 [n + 1], read-only.
         terms: uint32 [nnz], read-only.
         weights: float32 [nnz], read-only.
-        vocabulary_size: the number of terms there are.
-        model: the model that made them; None if unknown.
+        vocabulary_size: the number of terms of the vocabulary.
+        model: the model that made the vectors; None if unknown.
 
     Raises:
         VectorError: a limit is broken; the message names the row and the value.
@@ -69,7 +68,8 @@ class SparseVectors:
     ) -> None:
         if np.shape(terms) != np.shape(weights):
             raise VectorError(
-                f"{np.size(terms)} terms with {np.size(weights)} weights: one weight a term"
+                f"weights must have one value per term, got {np.size(weights)} weights for "
+                f"{np.size(terms)} terms"
             )
         size = check_vocabulary_size(vocabulary_size)
         starts = check_indptr(indptr, np.size(terms))
@@ -79,7 +79,9 @@ class SparseVectors:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[int, float]], vocabulary_size: int) -> SparseVectors:
-        """Makes vectors of mappings from term to weight, a mapping a row, in any order of terms.
+        """Make vectors from mappings of terms to weights, one mapping per row.
+
+        The terms of a row may be in any order.
 
         Raises:
             VectorError: a limit is broken.
@@ -99,19 +101,19 @@ class SparseVectors:
 
     @classmethod
     def from_scipy(cls, matrix: ScipyMatrix) -> SparseVectors:
-        """Makes vectors of a SciPy sparse matrix or array [n, vocabulary_size] of any format.
+        """Make vectors from a SciPy sparse matrix or array [n, vocabulary_size] of any format.
 
-        Stored zeros are kept as weights of 0. Entries that are there twice are refused, not summed.
+        Stored zeros are kept as weights of 0. Duplicate entries are refused, not summed.
 
         Raises:
-            VectorError: a limit is broken.
+            VectorError: the matrix has another type or shape, or a limit is broken.
         """
-        entries: Any = (
-            matrix  # SciPy's stubs know the attributes of each format, but of no union of them
-        )
+        # SciPy's stubs lack the attributes of a union of formats.
+        entries: Any = matrix
         if not hasattr(entries, "tocoo") or len(entries.shape) != 2:
             raise VectorError(
-                f"a {type(matrix).__name__} is no two-dimensional SciPy sparse matrix"
+                "matrix must be a two-dimensional SciPy sparse matrix, "
+                f"got an object of type {type(matrix).__name__}"
             )
         rows, vocabulary_size = entries.shape
         if entries.format == "csr" and entries.has_sorted_indices:
@@ -123,41 +125,43 @@ class SparseVectors:
 
     @classmethod
     def from_dense(cls, array: ArrayLike) -> SparseVectors:
-        """Makes vectors of the entries of an array [n, vocabulary_size] that are not 0.
+        """Make vectors from the nonzero entries of an array [n, vocabulary_size].
 
         Raises:
-            VectorError: a limit is broken.
+            VectorError: the array does not have two dimensions, or a limit is broken.
         """
         dense = np.asarray(array)
         if dense.ndim != 2:
-            raise VectorError(f"the array has the shape {dense.shape}: it must have two dimensions")
+            raise VectorError(f"the array must have two dimensions, got the shape {dense.shape}")
         rows, terms = np.nonzero(dense)
         indptr = _indptr_of(np.bincount(rows, minlength=len(dense)))
         return cls(indptr, terms, dense[rows, terms], dense.shape[1])
 
     @classmethod
     def empty(cls, count: int, vocabulary_size: int) -> SparseVectors:
-        """Makes ``count`` vectors without terms."""
+        """Make ``count`` vectors without terms."""
         return cls(np.zeros(count + 1, np.int64), [], [], vocabulary_size)
 
     @classmethod
     def concatenate(cls, parts: Sequence[SparseVectors]) -> SparseVectors:
-        """Puts the rows of several together, in order.
+        """Concatenate the rows of several objects, in order.
 
         Raises:
-            VectorError: there are no parts, or their vocabularies differ in size, or their models.
+            VectorError: there are no parts, or they differ in vocabulary size or model.
         """
         sizes = sorted({part.vocabulary_size for part in parts})
         if len(sizes) != 1:
             raise VectorError(
-                f"cannot concatenate vectors over vocabularies of {sizes or 'no'} terms"
+                f"parts must have one vocabulary size, got {sizes}"
+                if sizes
+                else "parts must have at least one item, got none"
             )
         models = {part.model for part in parts}
         if len(models) != 1:
             names = ", ".join(
                 sorted(model.label if model else "an unknown model" for model in models)
             )
-            raise VectorError(f"cannot concatenate vectors of different models: {names}")
+            raise VectorError(f"parts must be of one model, got different models: {names}")
         return cls._trusted(
             _indptr_of(np.concatenate([np.diff(part.indptr) for part in parts])),
             np.concatenate([part.terms for part in parts]),
@@ -168,54 +172,54 @@ class SparseVectors:
 
     @classmethod
     def load(cls, path: str | Path) -> SparseVectors:
-        """Reads what `save` wrote, and checks it.
+        """Read and check a file that `save` wrote.
 
         Raises:
-            SourceError: the file is missing, no file of sparse vectors, damaged, or of a newer
+            SourceError: the file is missing, not a file of sparse vectors, damaged, or of a newer
                 version.
-            VectorError: the file is whole, but its vectors break a limit.
+            VectorError: the file is undamaged, but its vectors break a limit.
         """
         return cls(*vector_file.read_arrays(Path(path)))
 
     def save(self, path: str | Path) -> None:
-        """Writes one ``.npz`` file, atomically; docs/vectors.md has the format.
+        """Write a ``.npz`` file, atomically; docs/vectors.md specifies the format.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the file cannot be written.
         """
         arrays = self.indptr, self.terms, self.weights
         vector_file.write_arrays(Path(path), *arrays, self.vocabulary_size, self.model)
 
     @property
     def nnz(self) -> int:
-        """The number of terms of all rows together, weights of 0 included."""
+        """The number of terms of all rows, including those with a weight of 0."""
         return len(self.terms)
 
     def row(self, index: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
-        """The terms and weights of one row, as read-only views.
+        """Return the terms and weights of one row, as read-only views.
 
         Args:
-            index: the row's number; negative ones count from the end.
+            index: the number of the row; negative numbers count from the end.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: the row does not exist.
         """
         if not -len(self) <= index < len(self):
-            raise IndexError(f"row {index} of {len(self)} vectors")
+            raise IndexError(f"row {index} of {len(self)} vectors does not exist")
         start, end = self.indptr[index % len(self)], self.indptr[index % len(self) + 1]
         return self.terms[start:end], self.weights[start:end]
 
     def as_dict(self, index: int) -> dict[int, float]:
-        """One row as a mapping from term to weight, terms ascending."""
+        """Return one row as a mapping from term to weight, in ascending order of terms."""
         terms, weights = self.row(index)
         return dict(zip(terms.tolist(), weights.tolist(), strict=True))
 
     def as_dicts(self) -> Iterator[dict[int, float]]:
-        """Each row in turn as `as_dict` gives it."""
+        """Return an iterator over the rows as mappings; see `as_dict`."""
         return map(self.as_dict, range(len(self)))
 
     def to_scipy(self) -> csr_array[np.float32, tuple[int, int]]:
-        """A copy as a SciPy CSR array, float32 [n, vocabulary_size]."""
+        """Return a copy as a SciPy CSR array, float32 [n, vocabulary_size]."""
         from scipy.sparse import csr_array
 
         entries = (self.weights.copy(), self.terms.astype(np.int64), self.indptr.copy())
@@ -227,7 +231,7 @@ class SparseVectors:
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
     def to_dense(self) -> NDArray[np.float32]:
-        """A copy as a dense array, float32 [n, vocabulary_size]."""
+        """Return a copy as a dense array, float32 [n, vocabulary_size]."""
         dense = np.zeros((len(self), self.vocabulary_size), np.float32)
         dense[self.owners, self.terms] = self.weights
         return dense
@@ -238,20 +242,19 @@ class SparseVectors:
     def __getitem__(
         self, rows: slice | Sequence[int] | NDArray[np.integer | np.bool_]
     ) -> SparseVectors:
-        """The chosen rows, in the order asked for; a slice of step 1 copies no terms.
+        """Return the selected rows, in the given order; a slice of step 1 copies no terms.
 
         Args:
-            rows: a slice, row numbers (negative ones count from the end) or a mask [n]. One row
-                alone is `row` or `as_dict`.
+            rows: a slice, row numbers (negative numbers count from the end) or a mask [n]. For a
+                single row, use `row` or `as_dict`.
 
         Raises:
             IndexError: a row does not exist.
+            TypeError: ``rows`` is a single number.
         """
         chosen = np.arange(len(self))[rows]
         if chosen.ndim != 1:
-            raise TypeError(
-                f"rows are chosen by a slice or an array, not by {rows!r}: use row({rows!r})"
-            )
+            raise TypeError(f"rows must be a slice or an array, got {rows!r}: use row({rows!r})")
         if isinstance(rows, slice) and rows.step in (None, 1):
             indptr = self.indptr[chosen[0] : chosen[-1] + 2] if len(chosen) else self.indptr[:1]
             entries = slice(indptr[0], indptr[-1])
@@ -270,7 +273,7 @@ class SparseVectors:
         )
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold exactly the same rows of one model, over vocabularies of the same size."""
+        """Return whether rows, model and vocabulary size are all equal."""
         if not isinstance(other, SparseVectors):
             return NotImplemented
         return (
@@ -289,7 +292,7 @@ class SparseVectors:
         )
 
     def __reduce__(self) -> tuple[type[SparseVectors], tuple[object, ...]]:
-        # A pickled array forgets that it was read-only; making the object anew sets it again.
+        # Pickling loses the read-only flag of arrays; the constructor sets it again.
         return SparseVectors, (
             self.indptr,
             self.terms,
@@ -307,7 +310,7 @@ class SparseVectors:
         vocabulary_size: int,
         model: ModelId | None,
     ) -> SparseVectors:
-        """Makes vectors of arrays that come from checked ones and that nobody else holds."""
+        """Make vectors from arrays that come from checked ones and have no other owner."""
         vectors = object.__new__(cls)
         for array in (indptr, terms, weights):
             array.flags.writeable = False
@@ -330,13 +333,13 @@ def _row_terms(row: Mapping[int, float], number: int) -> NDArray[np.int64]:
     try:
         return np.array([operator.index(term) for term in row], np.int64)
     except (TypeError, OverflowError) as error:
-        raise VectorError(f"row {number}: a term is no integer of 64 bits ({error})") from None
+        raise VectorError(f"row {number}: a term must be a 64-bit integer ({error})") from None
 
 
 def _row_weights(row: Mapping[int, float], number: int) -> NDArray[np.float64]:
     weights = np.array(list(row.values()))
     if weights.size and weights.dtype.kind not in "fiu":
         raise VectorError(
-            f"row {number}: a weight is no number (the weights are a {weights.dtype} array)"
+            f"row {number}: a weight must be a number, got weights of dtype {weights.dtype}"
         )
     return weights.astype(np.float64)

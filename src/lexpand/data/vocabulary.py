@@ -1,4 +1,4 @@
-"""The closed vocabulary of a model: the words behind the numbers of terms."""
+"""The vocabulary of a model: the tokens of its terms."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.errors import DataError, VectorError
 
 _LENGTH = struct.Struct("<I")
-# How SentencePiece and byte-level BPE write the space before a word.
+# The marks of SentencePiece and byte-level BPE for the space before a word.
 _WORD_STARTS = ("\u2581", "\u0120")
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """An immutable list of tokens; a term is a place in it.
+    """An immutable list of tokens; a term is a position in it.
 
     Attributes:
-        tokens: the tokens in order of their terms: from 1 to 2^18, each once.
-        special: the terms that stand for no text, such as those of ``[CLS]`` and ``[PAD]``.
-        sha256: 64 hexadecimal digits over the tokens in order, each as its length in bytes of UTF-8
-            (4 bytes, little-endian) and those bytes. ``special`` has no part in it.
+        tokens: 1 to 2^18 distinct tokens, in order of their terms.
+        special: the terms of special tokens, such as ``[CLS]`` and ``[PAD]``.
+        sha256: SHA-256 over the tokens in order, as 64 hexadecimal digits. A token is hashed as its
+            length in UTF-8 bytes (4 bytes, little-endian) and these bytes. ``special`` is not
+            hashed.
 
     Raises:
-        DataError: a token is there twice or is no string, there are none or too many, or a special
-            term is outside the vocabulary.
+        DataError: a token is repeated or not a string, the number of tokens is outside its range,
+            or a special term is outside the vocabulary.
     """
 
     tokens: Sequence[str]
@@ -45,7 +46,7 @@ class Vocabulary:
         tokens = tuple(self.tokens)
         if not 1 <= len(tokens) <= VOCABULARY_LIMIT:
             raise DataError(
-                f"a vocabulary of {len(tokens)} tokens: it must have from 1 to {VOCABULARY_LIMIT}"
+                f"a vocabulary must have 1 to {VOCABULARY_LIMIT} tokens, got {len(tokens)} tokens"
             )
         outside = sorted(term for term in self.special if not 0 <= term < len(tokens))
         if outside:
@@ -63,7 +64,7 @@ class Vocabulary:
         return token in self._terms
 
     def term(self, term_id: int) -> str:
-        """The token of a term.
+        """Return the token of a term.
 
         Raises:
             VectorError: the term is outside the vocabulary.
@@ -73,14 +74,14 @@ class Vocabulary:
         return self.tokens[term_id]
 
     def id(self, token: str) -> int | None:
-        """The term of a token, or None where the vocabulary has no such token."""
+        """Return the term of a token; None if the vocabulary lacks the token."""
         return self._terms.get(token)
 
     def text(self, term_id: int) -> str:
-        """The token as a person reads it: without the mark for a space before it (of SentencePiece or BPE).
+        """Return the token of a term without the SentencePiece or BPE mark for a leading space.
 
-        WordPiece's ``##`` stays, for it tells a piece within a word from a word. Two terms may read
-        the same.
+        WordPiece's ``##`` stays, because it marks a piece within a word. Two terms may have the
+        same text.
 
         Raises:
             VectorError: the term is outside the vocabulary.

@@ -1,10 +1,11 @@
-"""What is wrong with this index, or with these queries, and what fixes it?
+"""Diagnostics: what is wrong with an index or with queries, and what fixes it.
 
-Begin reading at `linting.py` and `oov.py`; `finding.py` is what both say, `vector_checks.py`,
-`text_checks.py` and `duplicates.py` are what an index is looked through for, `scripts.py` tells
-languages apart. docs/diagnostics.md has the list.
+Start reading at `linting.py` and `oov.py`. `finding.py` has the result. `vector_checks.py`,
+`text_checks.py`, `boilerplate.py` and `duplicates.py` are the checks of an index, and `scripts.py`
+recognizes languages. docs/diagnostics.md lists the findings.
 
-It is not for damage on disk (`Index.check`) nor for one ranking (`lexpand.explanation`).
+The package does not check for damage on disk (`Index.check`) and does not explain a ranking
+(`lexpand.explanation`).
 """
 
 from lexpand.diagnose.finding import Finding, Severity

@@ -1,4 +1,4 @@
-"""Which documents are nearly the same? Found by the index itself: each is searched for by its own vector."""
+"""Near duplicates, found by searching an index for the vectors of a sample."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lexpand.diagnose.finding import EXAMPLES, Finding, Severity
 from lexpand.index import Index, Match
 
 SAME = 0.95
-"""The cosine of two vectors from which on their texts are nearly the same."""
+"""The cosine of two vectors from which on their texts are near duplicates."""
 
-# Neighbors that are looked at; a document of more copies is found all the same.
+# The number of neighbors that are compared. A document with more copies is found too.
 _NEIGHBORS = 5
-# Terms that a passage is searched for by: nearly equal vectors share the strongest ones, and a search
-# for all terms of a document reads most of the index.
+# The terms of the search. Near duplicates share the strongest ones, and a search for all terms of a
+# document reads most of the index.
 _STRONGEST = Pruning(top=16)
 
 
@@ -26,31 +26,30 @@ def near_duplicates(
     known: set[frozenset[str]],
     on_done: Callable[[int], None],
 ) -> Iterator[Finding]:
-    """Sampled passages that have a near duplicate among all documents.
+    """Yield a finding on sampled passages that have a near duplicate among all documents.
 
-    Each is searched for by its strongest terms, by dot product, so a neighbor of much larger
-    weights may hide one; cosines are those of the whole vectors.
+    A passage is searched for by its strongest terms and dot product, so a neighbor with much larger
+    weights may hide a duplicate. Cosines are those of the whole vectors.
 
     Args:
         index: the documents.
         sample: vectors of passages.
-        doc_ids: one a vector.
-        known: pairs that are said elsewhere.
-        on_done: called with the number of passages that were looked at.
+        doc_ids: the document of each vector.
+        known: pairs that another finding reports.
+        on_done: called with the number of passages that were checked.
     """
     pairs: dict[frozenset[str], float] = {}
     found: set[str] = set()
     for number, doc_id in enumerate(doc_ids):
         vector = sample[[number]]
         (matches,) = index.search(_STRONGEST.apply(vector), _NEIGHBORS + 1)
-        mine = vector.as_dict(0)
+        weights = vector.as_dict(0)
         for match in matches:
             pair = frozenset((doc_id, match.doc_id))
-            if (
-                len(pair) == 2
-                and pair not in known
-                and (cosine := _cosine(index, match, mine)) >= SAME
-            ):
+            if len(pair) < 2 or pair in known:
+                continue
+            cosine = _cosine(index, match, weights)
+            if cosine >= SAME:
                 pairs[pair] = max(cosine, pairs.get(pair, 0.0))
                 found.add(doc_id)
         on_done(1)
@@ -60,18 +59,20 @@ def near_duplicates(
             "near-duplicates",
             Severity.WARNING,
             len(found),
-            f"of {len(doc_ids):,} looked at have a vector nearly as another document's (cosine from {SAME})",
+            f"of {len(doc_ids):,} checked passages have nearly the vector of another document "
+            f"(cosine >= {SAME})",
             tuple(f"{' ~ '.join(sorted(pair))} {cosine:.3f}" for pair, cosine in worst),
-            "delete those that say nothing new, or give them one field and search with --group-by",
+            "delete redundant documents, or give duplicates a common field and search with "
+            "--group-by",
         )
 
 
-def _cosine(index: Index, match: Match, mine: Mapping[int, float]) -> float:
-    """Of a vector with a term, and the document's chunk that it found."""
+def _cosine(index: Index, match: Match, vector: Mapping[int, float]) -> float:
+    """Return the cosine of a vector and the chunk of the document that it found."""
     stored = next(each for each in index.vectors(match.doc_id) if match.span in (None, each.span))
     weights = stored.weights.tolist()
     product = sum(
-        mine.get(term, 0.0) * weight
+        vector.get(term, 0.0) * weight
         for term, weight in zip(stored.terms.tolist(), weights, strict=True)
     )
-    return float(product) / (math.hypot(*mine.values()) * math.hypot(*weights))
+    return float(product) / (math.hypot(*vector.values()) * math.hypot(*weights))

@@ -1,4 +1,4 @@
-"""What a doctor found, and what to do about it."""
+"""Findings: the results of a check, with advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
     """Documents cannot be found."""
@@ -16,19 +16,19 @@ class Severity(StrEnum):
     """Rankings or speed suffer."""
 
     NOTE = "note"
-    """Nothing is wrong, but worth knowing."""
+    """Nothing is wrong; for information."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about an index.
+    """A finding about an index.
 
     Attributes:
-        kind: what it is; docs/diagnostics.md lists them.
-        severity: how bad it is.
-        count: how many there are, of what ``what`` says.
+        kind: the kind; docs/diagnostics.md lists them.
+        severity: the severity.
+        count: the number of items that ``what`` describes.
         what: the finding in words, without the number.
-        examples: the first or worst of them.
+        examples: the first or worst items.
         advice: what to do.
     """
 
@@ -41,4 +41,4 @@ class Finding:
 
 
 EXAMPLES = 5
-"""Examples that a finding names."""
+"""The number of examples in a finding."""

@@ -1,4 +1,4 @@
-"""What is wrong with an index? Everything that it holds is looked at once."""
+"""The checks of `lexpand lint`, which read everything in an index once."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ def lint(
     sample: int = SAMPLE,
     on_done: Callable[[int], None] | None = None,
 ) -> list[Finding]:
-    """Look through an index.
+    """Check an index.
 
-    Memory is some 40 bytes a passage, whatever the texts are, and the vectors of the sample.
+    Memory is about 40 bytes a passage, whatever the texts are, plus the vectors of the sample.
 
     Args:
         index: the index.
-        encoder: its model; without it, what was truncated and what special tokens weigh is not
-            known, which a finding says.
-        hub_share: a term in more than this share of the passages is a hub; None to look for none. A
-            sound index has hundreds above 0.1, and a collection on one subject some above 0.9: they
-            need no mending by themselves.
-        sample: passages that are looked at for near duplicates, drawn at random, the same ones each
-            time.
-        on_done: called with the number of passages that were looked at, those of the sample once more.
+        encoder: the model of the index. Without it, truncation and weights of special tokens are
+            not checked, and a finding says so.
+        hub_share: the share of passages above which a term is a hub; None to skip this check. A
+            sound index has hundreds of terms above 0.1, and a collection on one subject some above
+            0.9. Hubs alone need no fix.
+        sample: the number of random passages that are checked for near duplicates. The sample is
+            the same each time.
+        on_done: called with the number of passages that were checked. Passages of the sample count
+            twice.
 
     Raises:
         DataError: ``hub_share`` is not above 0 and at most 1, or ``sample`` is negative.
-        ContractMismatch: the encoder is not the index's model.
+        ContractMismatch: the index has vectors of another model than the encoder's.
     """
     if (hub_share is not None and not 0 < hub_share <= 1) or sample < 0:
         raise DataError(
-            f"hub_share {hub_share!r}, sample {sample!r}: they must be above 0 and at most 1, and from 0"
+            "hub_share must be > 0 and <= 1 and sample must be >= 0, "
+            f"got {hub_share!r} and {sample!r}"
         )
     if encoder is not None:
         index.check_model(encoder.space.model)
@@ -107,9 +109,10 @@ def _unchecked(encoder: Encoder | None) -> Iterator[Finding]:
             "unchecked",
             Severity.NOTE,
             2,
-            "checks left out, which need the index's model: truncated documents, special tokens with weight",
+            "checks left out, which need the model of the index: truncated documents and special "
+            "tokens with weight",
             (),
-            "say where the model is (--model)",
+            "give the path of the model (--model)",
         )
 
 
@@ -119,7 +122,7 @@ def _doc_ids(index: Index, rows: list[int]) -> list[str]:
 
 
 class _Sample:
-    """RankedPassages with a term, drawn from a stream (algorithm R; Vitter 1985)."""
+    """A random sample of passages with at least one term (algorithm R; Vitter 1985)."""
 
     def __init__(self, size: int) -> None:
         self._size, self._seen = size, 0
@@ -131,14 +134,14 @@ class _Sample:
         return [doc_id for doc_id, _ in self._drawn]
 
     def vectors(self, index: Index) -> SparseVectors:
-        nothing = SparseVectors(
+        empty = SparseVectors(
             np.zeros(1, np.int64),
             np.zeros(0),
             np.zeros(0),
             len(index.space.vocabulary),
             index.space.model,
         )
-        return SparseVectors.concatenate([nothing, *(vector for _, vector in self._drawn)])
+        return SparseVectors.concatenate([empty, *(vector for _, vector in self._drawn)])
 
     def see(self, batch: StoredBatch) -> None:
         for i, (document, _) in enumerate(batch.passages):

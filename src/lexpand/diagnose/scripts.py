@@ -1,4 +1,4 @@
-"""In which script, and in which language, is a text? By the names of its letters, and by stop words."""
+"""The script and the language of a text, by the names of its letters and by stop words."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from functools import cache
 
 from lexpand.encode.languages import languages, stop_words_of
 
-# Characters of a text that are looked at: enough to tell, and little of a long text.
+# The number of characters that are read. They suffice, and are little of a long text.
 _READ = 2000
-# A language has at least this many stop words in a text, and twice those of any other one; else
-# nobody knows.
+# A language needs at least this many stop words, and this many times those of any other language.
 _FEWEST, _CLEARLY = 5, 2
 
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 def script_of(text: str) -> str | None:
-    """The script of most of its letters, as Unicode names it (``LATIN``, ``CYRILLIC``); None where it has none."""
+    """Return the script of most letters as Unicode names it (``LATIN``); None without letters."""
     scripts: Counter[str] = Counter()
     for letter, count in Counter(text[:_READ]).items():
         if (script := _script(letter)) is not None:
@@ -28,7 +27,7 @@ def script_of(text: str) -> str | None:
 
 
 def language_of(text: str) -> str | None:
-    """The language that has the most stop words in the text; None where none has clearly more than others."""
+    """Return the language with clearly the most stop words in the text, or None."""
     found: Counter[str] = Counter()
     listed = _languages_by_stop_word()
     for word in _WORD.findall(text[:_READ].lower()):

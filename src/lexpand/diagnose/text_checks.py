@@ -1,4 +1,4 @@
-"""What texts show: the same twice, more than the model reads, other scripts and languages than most."""
+"""Checks of texts: duplicates, truncation, and scripts and languages unlike most."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lexpand.encode import Encoder, Role
 
 
 class TextChecks:
-    """Looks at every document once; memory is 16 bytes a document, and the words of a sample.
+    """Checks every document once. Memory is 16 bytes a document, and the words of a sample.
 
     Args:
-        encoder: counts tokens; None where they are not to be counted.
+        encoder: counts tokens; None to skip the check for truncation.
     """
 
     def __init__(self, encoder: Encoder | None) -> None:
@@ -34,7 +34,7 @@ class TextChecks:
         self._most_cut: list[tuple[int, str]] = []
 
     def see(self, documents: Sequence[Document], rows: Sequence[int]) -> None:
-        """Look at some documents."""
+        """Read some documents."""
         hashes = [
             blake2b(" ".join(document.full_text.split()).encode(), digest_size=8)
             for document in documents
@@ -49,10 +49,11 @@ class TextChecks:
             self._count(self._encoder, documents)
 
     def duplicates(self) -> tuple[int, list[list[int]]]:
-        """Documents whose text an earlier one has, and the rows of the largest groups of such documents.
+        """Return the number of documents with an earlier document's text, and the largest groups.
 
-        Texts are compared by 64 bits of BLAKE2b, white space counting as one space: of a million
-        texts two different ones are taken for the same with a chance of one in 37 million.
+        Groups are rows of documents with the same text. Texts are compared by 64 bits of BLAKE2b,
+        with white space folded. In a million texts, two different ones collide with a chance of one
+        in 37 million.
         """
         hashes = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
         rows = np.concatenate([np.zeros(0, np.int64), *self._rows])
@@ -63,15 +64,16 @@ class TextChecks:
         ]
 
     def findings(self) -> Iterator[Finding]:
-        """What was found, twins left out, whose documents are known by row only."""
+        """Yield all findings except duplicates, whose documents are known by row only."""
         if self._cut:
             yield Finding(
                 "truncated",
                 Severity.WARNING,
                 self._cut,
-                f"longer than the model reads: {self._lost:,} of all {self._tokens:,} tokens are in no vector",
+                f"longer than the model reads: {self._lost:,} of all {self._tokens:,} tokens are "
+                "in no vector",
                 tuple(f"{doc_id} {lost:,} tokens" for lost, doc_id in self._most_cut),
-                "make a new index with --long chunk",
+                "create a new index with --long chunk",
             )
         for kind, mix in self._mixes.items():
             yield from mix.findings(kind)
@@ -88,7 +90,7 @@ class TextChecks:
 
 
 class _Mix:
-    """Counts texts by a trait; a text without the trait counts nothing."""
+    """Counts texts by a trait. A text without the trait is not counted."""
 
     def __init__(self, trait_of: Callable[[str], str | None]) -> None:
         self._trait_of = trait_of
@@ -108,24 +110,26 @@ class _Mix:
                 kind,
                 Severity.WARNING,
                 sum(count for _, count in others),
-                f"in other {kind} than most, which are in {_named(most)}: a model of one language reads little of them",
+                f"in other {kind} than most, which are in {_named(most)}: a model of one language "
+                "understands little of them",
                 tuple(
                     f"{_named(trait)} {count:,}, {self._first[trait]}"
                     for trait, count in others[:EXAMPLES]
                 ),
-                "take a model that reads them (--model), or an index a language with --words LANGUAGE",
+                "use a model that reads them (--model), or one index per language with "
+                "--words LANGUAGE",
             )
 
 
 def duplicates_finding(count: int, groups: list[list[str]]) -> Finding:
-    """Documents of the same text; ``groups`` are the ids of some."""
+    """Return the finding on documents with the same text; ``groups`` are the ids of some."""
     return Finding(
         "duplicates",
         Severity.WARNING,
         count,
         "with the text of an earlier document",
         tuple(" = ".join(group) for group in groups),
-        "delete them (lexpand delete), or give them one field and search with --group-by",
+        "delete them (lexpand delete), or give them a common field and search with --group-by",
     )
 
 

@@ -1,4 +1,4 @@
-"""What vectors show: none, terms that nearly all have, extreme scales, weights on what stands for no text."""
+"""Checks of vectors: empty ones, hubs, extreme scales, and weight on terms without text."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from lexpand.data import Vocabulary
 from lexpand.diagnose.finding import EXAMPLES, Finding, Severity
 from lexpand.index import StoredBatch
 
-# Of fewer passages a share says nothing of a term.
+# In fewer passages, the share of a term means nothing.
 _FEWEST_PASSAGES = 20
-# A passage whose largest weight is this many times the median of all has as many times coarser steps
-# (docs/format.md).
+# A passage is extreme if its largest weight is more than this many times the median of all. Its
+# quantization steps are as many times coarser (docs/format.md).
 _EXTREME = 10
 
 
 class VectorChecks:
-    """Looks at every vector once; memory is a number a passage and one a term.
+    """Checks every vector once. Memory is one number a passage and one a term.
 
     Args:
         vocabulary: the terms.
-        special: those that stand for no text; empty where nobody knows.
-        pinned: those that rules gave a meaning.
-        hub_share: a term in more than this share of the passages is a hub; None to look for none.
+        special: the terms that represent no text; empty if they are unknown.
+        pinned: the terms that rules gave a meaning.
+        hub_share: the share of passages above which a term is a hub; None to skip this check.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class VectorChecks:
         self._rows: list[NDArray[np.int64]] = []
 
     def see(self, batch: StoredBatch) -> None:
-        """Count a batch."""
+        """Read a batch."""
         vectors = batch.vectors
         lengths = np.diff(vectors.indptr)
         self._frequencies += np.bincount(vectors.terms, minlength=len(self._frequencies))
@@ -64,7 +64,10 @@ class VectorChecks:
         self._rows.append(batch.rows[filled])
 
     def extremes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Rows of the passages with an extreme scale, worst first, and how many times the median each is."""
+        """Return the rows of passages with an extreme scale, worst first, and their scales.
+
+        A scale is a multiple of the median.
+        """
         largest = np.concatenate([np.zeros(0, np.float32), *self._largest]).astype(np.float64)
         if not len(largest):
             return np.zeros(0, np.int64), largest
@@ -73,16 +76,16 @@ class VectorChecks:
         return np.concatenate(self._rows)[worst], times[worst]
 
     def findings(self) -> Iterator[Finding]:
-        """What was found, extreme scales left out, whose documents are known by row only."""
+        """Yield all findings except extreme scales, whose documents are known by row only."""
         if self._empty:
             yield Finding(
                 "empty",
                 Severity.ERROR,
                 self._empty,
-                "without any term: no vector finds them",
+                "without any term: no vector search finds them",
                 tuple(self._empty_ids),
-                "look whether the text is empty or in a script that the model cannot read; --pipeline hybrid finds "
-                "by words too",
+                "check if the text is empty or in a script that the model cannot read; --pipeline "
+                "hybrid finds documents by words too",
             )
         yield from self._hubs()
         yield from self._special_terms()
@@ -97,10 +100,11 @@ class VectorChecks:
                 "hubs",
                 Severity.WARNING,
                 len(hubs),
-                f"terms in more than {self._hub_share:.0%} of the documents: they find little and cost time",
+                f"terms in more than {self._hub_share:.0%} of the documents: they distinguish "
+                "little and cost time",
                 self._worst(hubs, shares),
-                "give rare terms more weight (idf in a pipeline), or take these out by [[ban]] or down by [[cap]] in a "
-                "rules file",
+                "give rare terms more weight (idf in a pipeline), or remove these with [[ban]] or "
+                "limit them with [[cap]] in a rules file",
             )
 
     def _special_terms(self) -> Iterator[Finding]:
@@ -111,9 +115,9 @@ class VectorChecks:
                 "special",
                 Severity.WARNING,
                 len(weighted),
-                "terms that stand for no text, but have weight",
+                "terms that represent no text but have weight",
                 self._worst(weighted, shares),
-                "make a new index with --prune ban=special,ban=unused",
+                "create a new index with --prune ban=special,ban=unused",
             )
 
     def _worst(self, terms: NDArray[np.int64], shares: NDArray[np.float64]) -> tuple[str, ...]:
@@ -122,18 +126,22 @@ class VectorChecks:
 
 
 def scale_finding(doc_ids: list[str], times: NDArray[np.float64]) -> Finding:
-    """RankedPassages whose scale is extreme, worst first; ``doc_ids`` are those that are named.
+    """Return the finding on passages with an extreme scale.
 
-    No weight can be at a ceiling: each passage has its own scale, and its largest weight is 65535
+    No weight can be clipped: each passage has its own scale, and its largest weight is 65,535
     steps.
+
+    Args:
+        doc_ids: the documents that are named, worst first.
+        times: the multiple of the median for every such passage, worst first.
     """
     examples = zip(doc_ids, times.tolist(), strict=False)
     return Finding(
         "scale",
         Severity.WARNING,
         len(times),
-        f"with a largest weight of more than {_EXTREME} times the median one: they outrank others, and their small "
-        "weights are coarse",
+        f"with a largest weight of more than {_EXTREME} times the median one: they outrank others, "
+        "and their small weights are coarse",
         tuple(f"{doc_id} {factor:.0f} times" for doc_id, factor in examples),
-        "look at the text for repetition or rubbish; bound the term by [[cap]] in a rules file",
+        "check the text for repetition or garbage; limit the term with [[cap]] in a rules file",
     )

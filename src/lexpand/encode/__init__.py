@@ -1,10 +1,10 @@
-"""Here is text: which terms, with which weights?
+"""Encode text as sparse vectors of weighted terms.
 
-The room turns texts into sparse vectors: tokenization, truncation, the transformer's body on ONNX
-Runtime, the SPLADE head in the native core, and the model folder that holds them together. Beside
-it, texts to words for BM25.
+The package covers tokenization, truncation, the transformer body on ONNX Runtime, the SPLADE head
+in the native core, and the model folder that holds them together. It also splits text into words
+for BM25.
 
-It is not for keeping vectors (`lexpand.index`) nor for training models (`lexpand.train`).
+It does not store vectors (`lexpand.index`) or train models (`lexpand.train`).
 """
 
 from lexpand.encode.cache import VectorCache

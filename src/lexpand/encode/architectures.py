@@ -1,4 +1,4 @@
-"""Which architectures are read, and how their checkpoints name their tensors."""
+"""Supported transformer architectures and the tensor names of their checkpoints."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Names of the masked-language-model head's tensors; ``.weight`` and ``.bias`` are added to prefixes.
+    """Tensor names of the masked-language-model head.
+
+    A prefix is completed with ``.weight`` or ``.bias``.
 
     Attributes:
-        words: the embedding matrix [vocabulary, width], which the decoder shares unless it is
+        embeddings: the word embeddings [vocabulary, width]. The decoder shares them unless it is
             untied.
         transform, norm: prefixes of the layers before the decoder.
-        decoder: the decoder's own matrix, for checkpoints that carry one.
-        bias: the decoder's bias, float32 [vocabulary].
-        other_bias: another name of the same.
+        decoder: the matrix of an untied decoder.
+        bias: the bias of the decoder, float32 [vocabulary].
+        other_bias: an alternative name of the bias.
     """
 
-    words: str
+    embeddings: str
     transform: str
     norm: str
     decoder: str
@@ -35,9 +37,9 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class BertNames:
-    """Prefixes of tensors in an encoder of BERT's kind: post-normalized, with learned positions.
+    """Tensor name prefixes of a BERT-like encoder (post-normalization, learned positions).
 
-    ``{}`` in `layer` is the layer's number; the attributes below it are added to it.
+    ``{}`` in `layer` is the number of the layer. The attributes after `layer` are relative to it.
     """
 
     positions: str
@@ -47,22 +49,22 @@ class BertNames:
     query: str
     key: str
     value: str
-    joined: str
+    attention_output: str
     attention_norm: str
-    inner: str
-    outer: str
-    outer_norm: str
+    intermediate: str
+    output: str
+    output_norm: str
 
 
 _BERT_LAYER = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
-    "joined": "attention.output.dense",
+    "attention_output": "attention.output.dense",
     "attention_norm": "attention.output.LayerNorm",
-    "inner": "intermediate.dense",
-    "outer": "output.dense",
-    "outer_norm": "output.LayerNorm",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+    "output_norm": "output.LayerNorm",
 }
 
 
@@ -85,15 +87,15 @@ _DISTILBERT_NAMES = BertNames(
     query="attention.q_lin",
     key="attention.k_lin",
     value="attention.v_lin",
-    joined="attention.out_lin",
+    attention_output="attention.out_lin",
     attention_norm="sa_layer_norm",
-    inner="ffn.lin1",
-    outer="ffn.lin2",
-    outer_norm="output_layer_norm",
+    intermediate="ffn.lin1",
+    output="ffn.lin2",
+    output_norm="output_layer_norm",
 )
 
 _ROBERTA_HEAD = Head(
-    words="roberta.embeddings.word_embeddings.weight",
+    embeddings="roberta.embeddings.word_embeddings.weight",
     transform="lm_head.dense",
     norm="lm_head.layer_norm",
     decoder="lm_head.decoder.weight",
@@ -104,14 +106,16 @@ _ROBERTA_HEAD = Head(
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One ``model_type`` of Hugging Face.
+    """A Hugging Face ``model_type``.
 
     Attributes:
-        masked_lm: its class in transformers.
-        head: names of the head's tensors.
-        names: of the encoder's, for those of BERT's kind; None for ModernBERT.
-        keys: what config.json calls layers, heads, width, inner activation and epsilon.
-        counts_from_padding: positions are counted from the padding token's id on, as in RoBERTa.
+        masked_lm: the masked-language-model class in transformers.
+        head: tensor names of the head.
+        names: tensor names of a BERT-like encoder. None for ModernBERT.
+        keys: the keys in config.json for the number of layers, the number of heads, the width, the
+            activation and epsilon.
+        counts_from_padding: whether positions start after the id of the padding token, as in
+            RoBERTa.
     """
 
     masked_lm: str
@@ -127,7 +131,7 @@ ARCHITECTURES = {
     "bert": Architecture(
         "BertForMaskedLM",
         Head(
-            words="bert.embeddings.word_embeddings.weight",
+            embeddings="bert.embeddings.word_embeddings.weight",
             transform="cls.predictions.transform.dense",
             norm="cls.predictions.transform.LayerNorm",
             decoder="cls.predictions.decoder.weight",
@@ -140,7 +144,7 @@ ARCHITECTURES = {
     "distilbert": Architecture(
         "DistilBertForMaskedLM",
         Head(
-            words="distilbert.embeddings.word_embeddings.weight",
+            embeddings="distilbert.embeddings.word_embeddings.weight",
             transform="vocab_transform",
             norm="vocab_layer_norm",
             decoder="vocab_projector.weight",
@@ -158,7 +162,7 @@ ARCHITECTURES = {
     "modernbert": Architecture(
         "ModernBertForMaskedLM",
         Head(
-            words="model.embeddings.tok_embeddings.weight",
+            embeddings="model.embeddings.tok_embeddings.weight",
             transform="head.dense",
             norm="head.norm",
             decoder="decoder.weight",
@@ -177,15 +181,16 @@ ARCHITECTURES = {
 
 
 def find_architecture(config: Config) -> Architecture:
-    """The architecture that config.json names.
+    """Return the architecture that config.json names.
 
     Raises:
-        ModelError: it is none of those that are read.
+        ModelError: the architecture is not supported.
     """
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ModelError(
-            f"config.json has model_type {kind!r}: architectures that can be imported are {known}"
+            f"model_type in config.json must be one of {known}, got {kind!r}: "
+            "import a checkpoint of a supported architecture"
         )
     return ARCHITECTURES[kind]

@@ -1,4 +1,4 @@
-"""The transformer's body on ONNX Runtime: token ids to the hidden states that the head takes."""
+"""The transformer body on ONNX Runtime: from token ids to the hidden states for the head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 def pad(
     texts: Sequence[Sequence[int]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
-    """Token ids [texts, tokens] with 0 behind a text's last, the mask of what is text, and lengths [texts]."""
+    """Pad token ids with zeros at the end.
+
+    Returns:
+        The token ids and the attention mask, int64 [texts, tokens] each, and the lengths, uint32
+        [texts].
+    """
     lengths = np.array([len(ids) for ids in texts], np.uint32)
     ids = np.zeros((len(texts), int(lengths.max())), np.int64)
     for row, text in zip(ids, texts, strict=True):
@@ -27,74 +32,87 @@ def pad(
 
 
 INT8, SCALE = "/int8", "/scale"
-"""Behind the name of a weight in a graph: what `rounded` makes of it."""
+"""Suffixes in a graph of the names of a quantized weight and its scales."""
 
-# Two products of an unsigned byte and these fit 16 bits, in which processors without VNNI add them.
+# Processors without VNNI add two products of an unsigned byte and a weight in 16 bits. This range
+# keeps the sum from overflowing.
 _LEVELS = 64
 
 
-def rounded(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """A weight [out, in] as int8 [in, out] from -64 to 64, and a scale for each of its outputs, float32 [out]."""
+def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quantize a weight [out, in] to 8 bits, with one scale for each output.
+
+    Returns:
+        The integers from -64 to 64, int8 [in, out], and the scales, float32 [out].
+    """
     scale = np.abs(weight).max(axis=1) / np.float32(_LEVELS)
     scale[scale == 0] = 1
     return np.ascontiguousarray(np.rint(weight / scale[:, None]).astype(np.int8).T), scale
 
 
-def values_of(graph: bytes, tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-    """Every initializer that a graph names, of a model's tensors: ONNX Runtime refuses others.
+def initializers_of(
+    graph: bytes, tensors: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[Any]]:
+    """Return the initializers that a graph names, from the tensors of a model.
 
-    Names are looked for in the graph's bytes, which hold them as they are.
+    ONNX Runtime refuses an initializer that the graph does not name. Names are searched in the
+    bytes of the graph, where they are stored as plain text.
     """
-    values: dict[str, NDArray[Any]] = {}
+    initializers: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         if f"{name}{INT8}".encode() in graph:
-            values[f"{name}{INT8}"], values[f"{name}{SCALE}"] = rounded(tensor)
+            initializers[f"{name}{INT8}"], initializers[f"{name}{SCALE}"] = quantize(tensor)
         elif name.encode() in graph:
-            values[name] = tensor
-    return values
+            initializers[name] = tensor
+    return initializers
 
 
 class Body:
-    """Sessions over a graph whose weights are handed in: one for a thread alone, one that shares a batch out.
+    """ONNX Runtime sessions over a graph without weights; threads may share it.
 
-    The second is made when the first batch wants it: who only asks short queries never does. May be
-    shared by threads.
+    One session runs on a single thread, the other spreads a batch over several. The second session
+    is created for the first batch that uses it: short queries never do.
 
     Args:
-        graph: an ONNX model whose initializers are external and named as in `values`.
-        values: every initializer.
+        graph: an ONNX model whose initializers are external and named as in `initializers`.
+        initializers: all initializers.
         output: the name of the output [texts, tokens, width].
-        threads: that a batch alone may use.
+        threads: threads for a batch that runs alone.
 
     Raises:
         ModelError: ONNX Runtime refuses the graph or the weights.
     """
 
     def __init__(
-        self, graph: bytes, values: Mapping[str, NDArray[Any]], output: str, threads: int
+        self, graph: bytes, initializers: Mapping[str, NDArray[Any]], output: str, threads: int
     ) -> None:
-        self._graph, self._values, self._output = graph, values, output
+        self._graph, self._initializers, self._output = graph, initializers, output
         self._threads = threads
         self._single = self._session(1)
-        self._shared = self._single if threads == 1 else None
+        self._parallel = self._single if threads == 1 else None
         if threads == 1:
-            self._values = {}  # no second session is made of them
-        self._making = threading.Lock()
+            self._initializers = {}  # no second session needs them
+        self._session_lock = threading.Lock()
 
     def run(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """Hidden states [texts, tokens, width], padded at the end, and each text's length uint32 [texts].
+        """Compute hidden states on all threads.
 
-        What stands at padded places is meaningless.
+        Returns:
+            The hidden states, float32 [texts, tokens, width], padded at the end, and the length of
+            each text, uint32 [texts]. Values at padding positions are meaningless.
         """
-        with self._making:
-            if self._shared is None:
-                self._shared = self._session(self._threads)
-        return self._run(self._shared, texts)
+        with self._session_lock:
+            if self._parallel is None:
+                self._parallel = self._session(self._threads)
+        return self._run(self._parallel, texts)
 
-    def run_beside_others(
+    def run_on_one_thread(
         self, texts: Sequence[Sequence[int]]
     ) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """The same on the calling thread alone: for short texts, and callers that keep all cores busy with several."""
+        """Compute hidden states as `run` does, on the calling thread alone.
+
+        Use it for short texts, and if several batches already keep all cores busy.
+        """
         return self._run(self._single, texts)
 
     def _run(
@@ -110,12 +128,12 @@ class Body:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # its warnings speak to those who write graphs
+        options.log_severity_level = 3  # errors only: its warnings address authors of graphs
         values = [
-            onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._values.values()
+            onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in self._initializers.values()
         ]
         try:
-            options.add_external_initializers(list(self._values), values)
+            options.add_external_initializers(list(self._initializers), values)
             return onnxruntime.InferenceSession(
                 self._graph, options, providers=["CPUExecutionProvider"]
             )

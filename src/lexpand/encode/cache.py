@@ -1,4 +1,4 @@
-"""A text that was encoded once is not encoded again: vectors by the hash of what made them, in a SQLite file."""
+"""Cache vectors in a SQLite file, by the hash of the text and the settings that produced them."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ from lexpand.encode.tokens import TokenizedText
 from lexpand.errors import StorageError
 
 _FORMAT = 1
-_HEADER = 3  # u32: terms, tokens seen, tokens lost
+_HEADER = 3  # u32: number of terms, tokens seen, tokens lost
 
 
 class Entry(NamedTuple):
-    """What is kept of one text."""
+    """The cached result of encoding one text."""
 
     row: Row
     tokens: TokenizedText
 
 
 class VectorCache:
-    """Vectors by key; entries are compared with a checksum when they are read, and a damaged one is none.
+    """A cache of vectors in a file; threads may share it, and processes may share the file.
 
-    May be shared by threads, and its file by processes.
+    Each entry has a checksum that is verified when the entry is read. A damaged entry counts as
+    missing.
 
     Args:
-        path: the file; made if it is not there.
+        path: the file. It is created if it does not exist.
 
     Raises:
-        StorageError: it cannot be opened, or is no such file.
+        StorageError: the file cannot be opened, or is not a cache.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._alone = threading.Lock()
-        with self._reporting():
-            # Each statement is its own transaction but where `put` opens one.
+        self._lock = threading.Lock()
+        with self._access():
+            # Each statement is a transaction of its own, except where `put` opens one.
             self._db = sqlite3.connect(
                 self.path, timeout=60, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A crash of the machine may lose the last entries, and nothing else: they are encoded
-            # again.
+            # A crash of the machine may lose the last entries. They are then encoded again.
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(
-                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS vectors "
+                "(key BLOB PRIMARY KEY, entry BLOB) WITHOUT ROWID"
             )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -72,22 +73,22 @@ class VectorCache:
         self.close()
 
     def __len__(self) -> int:
-        """Entries, sound or not."""
-        with self._reporting():
+        """The number of entries, damaged ones included."""
+        with self._access():
             return int(self._db.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def get(self, keys: Sequence[bytes]) -> list[Entry | None]:
-        """What is kept under each key; None where nothing is, or nothing sound."""
-        with self._reporting():
+        """Return the entry of each key, or None if there is none or it is damaged."""
+        with self._access():
             found = {key: self._entry(key) for key in dict.fromkeys(keys)}
         return [found[key] for key in keys]
 
     def put(self, entries: Iterable[tuple[bytes, Entry]]) -> None:
-        """Keep entries, all of them or, where the process ends, none."""
-        with self._reporting():
+        """Store entries in one transaction: all of them, or none if the process ends."""
+        with self._access():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                rows = ((key, _packed(entry)) for key, entry in entries)
+                rows = ((key, _pack(entry)) for key, entry in entries)
                 self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             except BaseException:
                 self._db.execute("ROLLBACK")
@@ -96,16 +97,18 @@ class VectorCache:
 
     def _entry(self, key: bytes) -> Entry | None:
         row = self._db.execute("SELECT entry FROM vectors WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _unpacked(row[0])
+        return None if row is None else _unpack(row[0])
 
     @contextmanager
-    def _reporting(self) -> Iterator[None]:
+    def _access(self) -> Iterator[None]:
+        """Hold the lock, and raise SQLite's errors as StorageError."""
         try:
-            with self._alone:
+            with self._lock:
                 yield
         except sqlite3.Error as error:
             raise StorageError(
-                f"the cache {self.path} cannot be used ({error}): free its disk, or delete it"
+                f"the cache {self.path} cannot be used ({error}): "
+                "free space on its disk, or delete it"
             ) from error
 
 
@@ -116,29 +119,31 @@ def through_cache(
     encode: Callable[[list[str]], tuple[list[Row], Sequence[TokenizedText]]],
     on_done: OnDone,
 ) -> tuple[list[Row], list[TokenizedText]]:
-    """Rows of texts: those that the cache has, and the others encoded, each text once, and kept.
+    """Return the rows of texts from the cache, and encode and cache those that it lacks.
+
+    A text that occurs several times is encoded once.
 
     Args:
-        cache: what is known.
-        settings: everything but the text that decides a row; JSON.
+        cache: the cache.
+        settings: everything else that determines a row, as JSON.
         texts: the texts.
-        encode: encodes those that the cache lacks; it reports them as done itself.
-        on_done: called with the number of the others.
+        encode: encodes the missing texts. It reports its own progress.
+        on_done: called with the number of texts that were not passed to `encode`.
     """
     keys = [cache_key(settings, text) for text in texts]
     found = dict(zip(keys, cache.get(keys), strict=True))
-    new = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None}
-    on_done(len(texts) - len(new))
-    if new:
-        made = dict(zip(new, map(Entry, *encode(list(new.values()))), strict=True))
-        cache.put(made.items())
-        found |= made
-    known = [entry for key in keys if (entry := found[key]) is not None]
-    return [entry.row for entry in known], [entry.tokens for entry in known]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if found[key] is None}
+    on_done(len(texts) - len(missing))
+    if missing:
+        encoded = dict(zip(missing, map(Entry, *encode(list(missing.values()))), strict=True))
+        cache.put(encoded.items())
+        found |= encoded
+    entries = [entry for key in keys if (entry := found[key]) is not None]
+    return [entry.row for entry in entries], [entry.tokens for entry in entries]
 
 
 def cache_key(settings: Mapping[str, Any], text: str) -> bytes:
-    """32 bytes over a text and everything else that decides its vector, which JSON can hold."""
+    """Return a 32-byte hash of a text and the JSON settings that determine its vector."""
     digest = hashlib.blake2b(digest_size=32)
     digest.update(json.dumps({"format": _FORMAT, **settings}, sort_keys=True).encode())
     digest.update(b"\0")
@@ -146,7 +151,7 @@ def cache_key(settings: Mapping[str, Any], text: str) -> bytes:
     return digest.digest()
 
 
-def _packed(entry: Entry) -> bytes:
+def _pack(entry: Entry) -> bytes:
     terms, weights, positions = entry.row
     header = np.array([len(terms), entry.tokens.seen, entry.tokens.lost], "<u4")
     arrays = (header, terms.astype("<u4"), weights.astype("<f4"), positions.astype("<u4"))
@@ -154,7 +159,7 @@ def _packed(entry: Entry) -> bytes:
     return zlib.crc32(content).to_bytes(4, "little") + content
 
 
-def _unpacked(packed: object) -> Entry | None:
+def _unpack(packed: object) -> Entry | None:
     if not isinstance(packed, bytes) or len(packed) < 4 * (1 + _HEADER):
         return None
     checksum, content = packed[:4], packed[4:]

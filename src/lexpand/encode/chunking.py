@@ -1,4 +1,4 @@
-"""A long document in chunks, each of which the model reads to its end."""
+"""Split a long document into chunks that the model reads to the end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from lexpand._native import sentence_starts
 from lexpand.data import Document
 from lexpand.encode.tokens import Tokens
 
-# A chunk may end at the end of a sentence that lies in its last quarter; else it ends between two
-# words.
-_REACH = 4
+# A chunk may end with a sentence only in its last quarter: one part in 4.
+_LAST_PART = 4
 
 
 class Chunk(NamedTuple):
-    """What is encoded, and the characters of `Document.full_text` that it stands for."""
+    """A text to encode, and its span of characters in `Document.full_text`."""
 
     text: str
     start: int
@@ -26,18 +25,21 @@ class Chunk(NamedTuple):
 
 
 class Chunker:
-    """Cuts documents into chunks of at most ``max_tokens`` tokens, special ones and the title included.
+    """Splits documents into chunks of at most ``max_tokens`` tokens.
 
-    A chunk ends where a sentence does (UAX #29, which ends one at every line end) if one ends in
-    the chunk's last quarter, else between two words, and inside a word only where the word is
-    longer than the chunk. The next one begins at most ``overlap`` tokens before that, at a sentence
-    if it can. The title is encoded again with each chunk, unless it would take more than half of
-    it.
+    The limit includes special tokens and the title.
+
+    * A chunk ends with a sentence if a sentence ends in the last quarter of the chunk. Sentences
+      are those of UAX #29, by which every line end also ends a sentence.
+    * Otherwise it ends between two words, and inside a word only if the word is longer than the
+      chunk.
+    * The next chunk begins at most ``overlap`` tokens before that end, with a sentence if possible.
+    * Each chunk is encoded with the title, unless the title takes more than half of the chunk.
 
     Args:
-        tokens: the model's tokenizer.
-        max_tokens: what the model reads.
-        overlap: at most a quarter of ``max_tokens``.
+        tokens: the tokenizer of the model.
+        max_tokens: the length that the model reads, in tokens.
+        overlap: tokens shared by neighboring chunks, at most a quarter of ``max_tokens``.
     """
 
     def __init__(self, tokens: Tokens, max_tokens: int, overlap: int) -> None:
@@ -46,11 +48,14 @@ class Chunker:
         self._overlap = overlap
 
     def chunks(self, document: Document) -> Iterator[Chunk]:
-        """The chunks, in order; together they have every token of the document. One without tokens is one chunk."""
+        """Yield the chunks in order.
+
+        Together they cover every token of the document. A document without tokens is one chunk.
+        """
         text, title = document.full_text, f"{document.title} "
-        room = self._max_tokens - self._tokens.special
+        budget = self._max_tokens - self._tokens.special
         title_tokens = len(self._tokens.own_ids([title], self._max_tokens)[0])
-        if not document.title or not document.text or title_tokens > room // 2:
+        if not document.title or not document.text or title_tokens > budget // 2:
             title, title_tokens = "", 0
         body = _Body(text[len(title) :], self._tokens)
         if body.count == 0:
@@ -58,9 +63,9 @@ class Chunker:
             return
         start = 0
         while start < body.count:
-            end = body.end(start, min(start + room - title_tokens, body.count))
-            # A piece may have other tokens alone than within the text (byte-level BPE sees the
-            # space before a word).
+            end = body.end(start, min(start + budget - title_tokens, body.count))
+            # A piece can have other tokens alone than within the text: byte-level BPE depends on
+            # the space before a word.
             while end > start + 1 and (lost := self._lost(title + body.text(start, end))):
                 end = body.end(start, max(start + 1, end - lost))
             first, last = body.span(start, end)
@@ -76,7 +81,7 @@ class Chunker:
 
 
 class _Body:
-    """The tokens of a text, and where words and sentences begin among them."""
+    """The tokens of a text, and those that begin a word or a sentence."""
 
     def __init__(self, text: str, tokens: Tokens) -> None:
         self._text = text
@@ -86,34 +91,34 @@ class _Body:
         self._sentences = np.intersect1d(first, self._words)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The characters of tokens ``start`` to ``end``, which is excluded."""
+        """Return the characters of the tokens from ``start`` to ``end`` (excluded)."""
         return int(self._starts[start]), int(self._ends[end - 1])
 
     def text(self, start: int, end: int) -> str:
-        """The same as text."""
+        """Return the text of the tokens from ``start`` to ``end`` (excluded)."""
         first, last = self.span(start, end)
         return self._text[first:last]
 
     def end(self, start: int, limit: int) -> int:
-        """Where a chunk from ``start`` ends that may have the tokens before ``limit``."""
+        """Return the end of a chunk that begins at ``start`` and ends at ``limit`` or before."""
         if limit >= self.count:
             return self.count
         sentence = _last(self._sentences, limit)
-        if sentence >= limit - (limit - start) // _REACH:
+        if sentence >= limit - (limit - start) // _LAST_PART:
             return sentence
         word = _last(self._words, limit)
         return word if word > start else limit
 
     def overlapping(self, end: int, overlap: int) -> int:
-        """Where the chunk begins that follows one that ends before ``end``."""
-        for borders in (self._sentences, self._words):
-            place = np.searchsorted(borders, end - overlap)
-            if place < len(borders) and borders[place] <= end:
-                return int(borders[place])
+        """Return the start of the chunk that follows a chunk that ends at ``end``."""
+        for starts in (self._sentences, self._words):
+            i = np.searchsorted(starts, end - overlap)
+            if i < len(starts) and starts[i] <= end:
+                return int(starts[i])
         return end
 
 
-def _last(borders: NDArray[np.int64], limit: int) -> int:
-    """The last border up to a limit; -1 where there is none."""
-    place = int(np.searchsorted(borders, limit, side="right"))
-    return int(borders[place - 1]) if place else -1
+def _last(starts: NDArray[np.int64], limit: int) -> int:
+    """Return the largest start up to ``limit``, or -1 if there is none."""
+    i = int(np.searchsorted(starts, limit, side="right"))
+    return int(starts[i - 1]) if i else -1

@@ -1,10 +1,11 @@
-"""Identifiers and compounds: the parts of a word such as ``getUserName``, and what its parts are when joined.
+"""Identifiers and compounds such as ``getUserName``: their parts, and their parts joined.
 
-Two passes find them. A word of Unicode's boundaries may hold a compound itself (``sshd_config``,
-``a.b``, ``getUserName``). A run of several such words, such as ``CVE-2023-5678``, holds one where a
-delimiter stands between two of them. Both are cut along one hierarchy of delimiters, so
-``/etc/ssh/sshd_config`` has ``sshd_config`` as a node of its own, and each node of two parts or
-more is also a joined word.
+Two passes find compounds. A word between Unicode boundaries can be a compound itself
+(``sshd_config``, ``a.b``, ``getUserName``). A run of such words with delimiters between them is one
+too (``CVE-2023-5678``).
+
+Both are split along one hierarchy of delimiters, so ``sshd_config`` is a node of its own in
+``/etc/ssh/sshd_config``. Each node of two or more parts is also a joined word.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from typing import NamedTuple
 
 from lexpand._native import split_words
 
-MOST_PARTS = 8
-"""Parts of the longest node that is joined."""
+MAX_PARTS = 8
+"""The most parts of a node that is joined."""
 
-MOST_CHARACTERS = 255
-"""Of the longest node that is joined; a word has no more bytes."""
+MAX_CHARACTERS = 255
+"""The most characters of a node that is joined. A word has no more bytes."""
 
-MOST_CUT = 1024
-"""Characters of the longest word or run that is cut at all: longer ones are data, and cutting takes quadratic time."""
+MAX_SPLIT = 1024
+"""The most characters of a word or run that is split.
 
-# White space, ASCII punctuation but the underscore, and the general, CJK and full-width kinds of
+Longer ones are data rather than words, and splitting takes quadratic time.
+"""
+
+# White space, ASCII punctuation except the underscore, and general, CJK and full-width
 # punctuation.
 _OUTSIDE = (
     r"\s!-/:-@\[-^`{-~\u00a0-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u2010-\u2029"
@@ -34,24 +38,24 @@ _CHARACTERS = rf"[^{_OUTSIDE}]++"
 _PIECE = re.compile(
     rf"{_CHARACTERS}(?:(?:(?<=\d),(?=\d)|(?<=[^\W\d_])['\u2019](?=[^\W\d_])){_CHARACTERS})*+"
 )
-# ``://``, ``::``, ``+~`` or one character, before a piece; a class comes first because `re` then
-# skips to it fast.
+# ``://``, ``::``, ``+~`` or a single character, before a piece. The pattern begins with a character
+# class, to which `re` skips fast.
 _DELIMITER = rf"[-./:+~\u2010\u2011](?:(?<=:)(?://|:)|(?<=\+)~)?+(?=[^{_OUTSIDE}])"
-# What follows the first piece of a run: a delimiter, and (in a group) pieces with delimiters
-# between.
+# The rest of a run after its first piece: a delimiter, and (in a group) pieces with delimiters
+# between them.
 _REST = re.compile(rf"{_DELIMITER}({_PIECE.pattern}((?:{_DELIMITER}{_PIECE.pattern})*+))")
 
-# Where a compound is cut, one group a level, the strongest first. A point between digits belongs to
-# a number. A capital after two letters begins a part: "mRNA", "PhD" and "iPhone" stay whole. So
-# does a number with points after a letter.
+# The places where a compound is split: one group for each level, the strongest first. A point
+# between digits belongs to a number. A capital after two letters begins a part, so "mRNA", "PhD"
+# and "iPhone" stay whole. A number with points after a letter begins a part too.
 _CUTS = re.compile(
     r"([/:]+)|((?<!\d)\.|\.(?!\d))|([-+~\u2010\u2011]+)|(_+)"
     r"|((?<=[a-z][a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Za-z])(?=\d+(?:\.\d+)+(?![\w.])))"
 )
 _WEAKEST = 5
-# What can hold a compound, or the narrow space that UAX #29 holds to be a part of words.
+# A delimiter within a compound, or the narrow space U+202F, which UAX #29 treats as part of a word.
 _INNER = re.compile(r"[:._\u202f]|[a-z][a-z0-9][A-Z][A-Za-z]")
-# Runs that need no hierarchy: nearly all. Their pieces are single words of one case.
+# Runs without a hierarchy, which are nearly all. Their pieces are single words of one case.
 _SIMPLE_PIECE = r"(?:[A-Z]?[a-z0-9]++|[A-Z0-9]++|[0-9]++(?:\.[0-9]++)++)"
 _SIMPLE = re.compile(
     rf"{_SIMPLE_PIECE}(?:(?:[-+~]{_SIMPLE_PIECE}){{1,7}}+|(?:/{_SIMPLE_PIECE}){{1,7}}+)"
@@ -60,12 +64,12 @@ _SIMPLE_CUT = re.compile(r"[-+~/]")
 
 
 class Form(NamedTuple):
-    """One word that a text has: its pieces as they stand there, to be spelled and joined, and its span.
+    """A word of a text before it is normalized, with its span.
 
     Attributes:
-        pieces: one for a part; those of a joined form in their order.
-        first: its first character, relative to the text that was cut.
-        end: the character behind its last.
+        pieces: the pieces as written in the text. A part has one, a joined form several in order.
+        first: the index of the first character, relative to the text that was split.
+        end: the index after the last character.
     """
 
     pieces: tuple[str, ...]
@@ -74,20 +78,26 @@ class Form(NamedTuple):
 
 
 def is_compound(word: str) -> bool:
-    """Whether a word of `split_words` has forms other than itself; of nearly all words this is false, and cheap."""
-    return _INNER.search(word) is not None and (len(word) <= MOST_CUT or "\u202f" in word)
+    """Return whether a word of `split_words` may have forms other than itself.
+
+    For nearly all words this is false. The check is cheap.
+    """
+    return _INNER.search(word) is not None and (len(word) <= MAX_SPLIT or "\u202f" in word)
 
 
 def forms_of_word(word: str) -> list[Form]:
-    """The parts of a word of `split_words`, then its joined forms; the word itself if it is no compound.
+    """Return the parts of a word of `split_words`, then its joined forms.
 
-    An abbreviation of single letters, such as ``U.S``, is only its joined form.
+    A word that is not a compound has itself as its only part. An abbreviation of single letters,
+    such as ``U.S``, has only its joined form.
     """
-    if "\u202f" in word:  # a narrow space, which UAX #29 holds to be a part of words
+    if "\u202f" in word:  # a narrow space, which UAX #29 treats as part of a word
         return [
-            form for start, part in _narrow(word) for form in _moved(forms_of_word(part), start)
+            form
+            for start, part in _split_at_narrow_spaces(word)
+            for form in _shifted(forms_of_word(part), start)
         ]
-    leaves, nodes = _cut(word)
+    leaves, nodes = _split(word)
     if len(leaves) > 1 and "." in word and all(end - first == 1 for first, end in leaves):
         return [_joined(word, leaves, 0, len(leaves))]
     parts = [Form((word[first:end],), first, end) for first, end in leaves]
@@ -95,14 +105,14 @@ def forms_of_word(word: str) -> list[Form]:
 
 
 def runs_of(text: str) -> list[tuple[str, int]]:
-    """The runs of words and inner delimiters in a text, each with its first character."""
+    """Return the runs of words and inner delimiters in a text, with their first characters."""
     runs = []
-    # Delimiters are rare, so they are looked for, and the piece before each is found by reading
+    # Delimiters are rare, so the search looks for them. The piece before each is then matched
     # backwards.
-    end, size, backwards = 0, len(text), ""
+    end, size, reversed_text = 0, len(text), ""
     for rest in _REST.finditer(text):
-        backwards = backwards or text[::-1]
-        piece = _PIECE.match(backwards, size - rest.start())
+        reversed_text = reversed_text or text[::-1]
+        piece = _PIECE.match(reversed_text, size - rest.start())
         if piece:
             first = max(size - piece.end(), end)
         elif rest[2]:
@@ -115,17 +125,20 @@ def runs_of(text: str) -> list[tuple[str, int]]:
 
 
 def forms_of_run(run: str) -> list[Form]:
-    """The joined forms of a run that span several words of `split_words`; `forms_of_word` gives those within one."""
-    if len(run) > MOST_CUT:
+    """Return the joined forms of a run that span several words of `split_words`.
+
+    `forms_of_word` returns those within a single word.
+    """
+    if len(run) > MAX_SPLIT:
         return []
-    if len(run) <= MOST_CHARACTERS and _SIMPLE.fullmatch(run):
+    if len(run) <= MAX_CHARACTERS and _SIMPLE.fullmatch(run):
         return [Form(tuple(_SIMPLE_CUT.split(run)), 0, len(run))]
     words = spans_of(run, split_words(run))
     if len(words) < 2:
         return []
-    parts, nodes = _cut(run)
+    parts, nodes = _split(run)
     owners = [_owner(words, part) for part in parts]
-    # A part is what its word has of it: an emoji or a mark before it is no piece of a joined form.
+    # A part is reduced to its word: an emoji or a mark before it does not belong to a joined form.
     leaves = [
         part if owner is None else (max(part[0], words[owner][0]), min(part[1], words[owner][1]))
         for part, owner in zip(parts, owners, strict=True)
@@ -133,7 +146,8 @@ def forms_of_run(run: str) -> list[Form]:
     return [
         _joined(run, leaves, first, end)
         for first, end in nodes
-        # Texts without spaces come apart into single characters: nobody types such parts together.
+        # A part of several words (text without spaces, split into single characters) is not joined:
+        # such compounds are not typed as one word.
         if _may_join(leaves, first, end)
         and None not in (found := owners[first:end])
         and found[0] != found[-1]
@@ -141,7 +155,7 @@ def forms_of_run(run: str) -> list[Form]:
 
 
 def join(pieces: Sequence[str]) -> str:
-    """Spelled pieces as one word; where two digits would meet, ``_`` parts them, so 1-23 is never 123."""
+    """Join normalized pieces into one word, with ``_`` between two digits: 1-23 is not 123."""
     word = ""
     for piece in pieces:
         word += "_" + piece if word[-1:].isdigit() and piece[:1].isdigit() else piece
@@ -149,7 +163,7 @@ def join(pieces: Sequence[str]) -> str:
 
 
 def spans_of(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where words that `split_words` found stand in a text: first character and the one behind the last."""
+    """Return the spans in a text of the words that `split_words` found, ends excluded."""
     spans, end = [], 0
     for word in words:
         first = text.index(word, end)
@@ -161,10 +175,15 @@ def spans_of(text: str, words: Sequence[str]) -> list[tuple[int, int]]:
 _Span = tuple[int, int]
 
 
-def _cut(text: str) -> tuple[list[_Span], list[_Span]]:
-    """The spans of the smallest parts; and the nodes above them, outermost first, as slices of these parts."""
+def _split(text: str) -> tuple[list[_Span], list[_Span]]:
+    """Split a compound.
+
+    Returns:
+        The spans of the smallest parts, and the nodes above them as slices of these parts,
+        outermost first.
+    """
     leaves: list[_Span] = []
-    levels: list[int] = []  # of the cuts between two leaves
+    levels: list[int] = []  # one for each pair of neighboring leaves
     start, strongest = 0, _WEAKEST
     for found in _CUTS.finditer(text):
         level = found.lastindex or _WEAKEST
@@ -197,13 +216,13 @@ def _nodes(levels: Sequence[int]) -> list[_Span]:
 
 
 def _owner(words: Sequence[_Span], part: _Span) -> int | None:
-    """The one word that a part has to do with; None if there are several, or none."""
+    """Return the index of the only word that overlaps a part; None if there are several or none."""
     found = [place for place, (first, end) in enumerate(words) if first < part[1] and part[0] < end]
     return found[0] if len(found) == 1 else None
 
 
 def _may_join(leaves: Sequence[_Span], first: int, end: int) -> bool:
-    return end - first <= MOST_PARTS and leaves[end - 1][1] - leaves[first][0] <= MOST_CHARACTERS
+    return end - first <= MAX_PARTS and leaves[end - 1][1] - leaves[first][0] <= MAX_CHARACTERS
 
 
 def _joined(text: str, leaves: Sequence[_Span], first: int, end: int) -> Form:
@@ -211,11 +230,11 @@ def _joined(text: str, leaves: Sequence[_Span], first: int, end: int) -> Form:
     return Form(tuple(text[a:b] for a, b in parts), parts[0][0], parts[-1][1])
 
 
-def _narrow(word: str) -> Iterator[tuple[int, str]]:
+def _split_at_narrow_spaces(word: str) -> Iterator[tuple[int, str]]:
     for found in re.finditer("[^\u202f]+", word):
         yield found.start(), found[0]
 
 
-def _moved(forms: Sequence[Form], start: int) -> Iterator[Form]:
+def _shifted(forms: Sequence[Form], start: int) -> Iterator[Form]:
     for form in forms:
         yield Form(form.pieces, form.first + start, form.end + start)

@@ -1,6 +1,6 @@
-"""contract.json: what makes the vectors of a model what they are, and texts to check them by.
+"""Read contract.json, which records what determines a model's vectors, and golden pairs.
 
-docs/model-folder.md specifies it.
+docs/model-folder.md specifies the file.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
 
 
 class Role(StrEnum):
-    """What a text is encoded as."""
+    """The role of a text: document or query."""
 
     DOCUMENT = "document"
     QUERY = "query"
 
 
 def parse_role(role: Role | str) -> Role:
-    """A role by its name.
+    """Return the role with this name.
 
     Raises:
-        DataError: there is none of this name.
+        DataError: the name is unknown.
     """
     try:
         return Role(role)
@@ -43,18 +43,18 @@ def parse_role(role: Role | str) -> Role:
 
 
 class QueryMode(StrEnum):
-    """How a query becomes a vector."""
+    """The way in which queries are encoded."""
 
     ENCODER = "encoder"
-    """By the model, as a document does."""
+    """The model encodes a query as it encodes a document."""
 
     LOOKUP = "lookup"
-    """By a table of one weight a term, without the model (`QueryTable`)."""
+    """A table has one weight for each term (`QueryTable`). The model does not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A text and the vector that the model gives it in float32."""
+    """A golden pair: a text and its float32 vector."""
 
     role: Role
     text: str
@@ -64,7 +64,14 @@ class Golden:
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """A basis for the head's screening: the file of a matrix T float32 [width, width] (.npy), and dimensions kept."""
+    """The basis for safe pruning of the head.
+
+    Attributes:
+        file: a .npy file with a matrix T, float32 [width, width], and below it a typical hidden
+            state, which older files lack.
+        sha256: its checksum.
+        kept: the number of dimensions in the 8-bit product.
+    """
 
     file: str
     sha256: str
@@ -73,7 +80,7 @@ class Screening:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the folder."""
+    """A file of the model folder and its checksum."""
 
     file: str
     sha256: str
@@ -81,7 +88,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class QueryEncoder:
-    """A model folder within the folder, which encodes its queries; and that one's hash."""
+    """The nested model folder that encodes queries, and the hash of its contract."""
 
     folder: str
     hash: str
@@ -89,26 +96,34 @@ class QueryEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a model folder promises; `load` reads it.
+    """The content of contract.json; `load` reads it.
 
     Attributes:
-        name: how people call the model.
-        vocabulary_size: terms there are.
-        tokenizer: tokenizer.json, all of it: how texts are normalized and cut decides the vectors
-            too.
-        architecture: what the transformer computes with its weights, such as heads and epsilon,
-            from config.json; `describe_architecture` gives it.
-        hash: SHA-256 over what decides the vectors: vocabulary, tokenizer, architecture, weights,
-            head, modes, query table or encoder and pruning. Two models with one hash give the same
-            vectors; name, lengths, license, screening and the body's file have no part.
-        body: the graph of the transformer; None in a folder of which none was made yet.
-        body_int8: the graph that multiplies integers; None in folders that have none.
-        max_tokens: the longest text read, by role, in tokens, special ones included.
-        query_mode: how queries are encoded where nobody says otherwise.
-        query_table: the weights of `QueryMode.LOOKUP`; None where the folder has none.
-        query_encoder: what encodes queries in the place of the documents' encoder; None where that
-            does both.
-        pruning: the rules of each role; a role without any has a `Pruning` that keeps every term.
+        name: the name of the model.
+        vocabulary_size: the number of terms.
+        vocabulary_sha256: the checksum of the tokens.
+        tokenizer: tokenizer.json. All of it determines the vectors, not only the tokens.
+        architecture: what the transformer computes with its weights, such as the number of heads
+            and epsilon. `describe_architecture` derives it from config.json.
+        weights_file, weights_sha256: the safetensors file and its checksum.
+        body: the graph of the transformer. None if it has not been made yet.
+        body_int8: the graph with 8-bit integer products. None if the folder has none.
+        body_output: the name of the output of the graphs.
+        head_weight, head_bias: the tensor names of the decoder.
+        pooling, activation: those of the head.
+        screening: the basis for safe pruning of the head. None if the folder has none.
+        max_tokens: the longest text that is read, by role, in tokens, special tokens included.
+        query_mode: the default way to encode queries.
+        query_table: the weights for `QueryMode.LOOKUP`. None if the folder has none.
+        query_encoder: a separate encoder for queries. None if one encoder serves both roles.
+        pruning: the rules of each role. A role without rules has a `Pruning` that keeps every term.
+        license: the license of the weights.
+        origin: where the weights come from.
+        golden: the golden pairs.
+        hash: the SHA-256 of what determines the vectors: vocabulary, tokenizer, architecture,
+            weights, head, modes, query table or encoder, and pruning. Models with the same hash
+            yield the same vectors. The hash does not cover the name, the lengths, the license, the
+            basis for safe pruning or the graphs.
     """
 
     name: str
@@ -138,7 +153,7 @@ class Contract:
 
     @property
     def model(self) -> ModelId:
-        """Name and hash."""
+        """The name and the hash."""
         return ModelId(self.name, self.hash)
 
     @classmethod
@@ -146,24 +161,29 @@ class Contract:
         """Read ``contract.json`` of a model folder.
 
         Raises:
-            ModelError: it is missing, no contract, of a newer version, or incomplete; the message
-                names the key.
+            ModelError: the file is missing, is not a contract, has another version, or lacks a key
+                or has a bad value. The message names the key.
         """
         path = folder / "contract.json"
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ModelError(
-                f"{folder} has no contract.json: it is no model folder of Lexpand"
+                f"{folder} has no contract.json, so it is not a model folder of Lexpand: "
+                "give a model folder, or make one with `lexpand model import`"
             ) from None
         except (OSError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
         if not isinstance(raw, dict) or raw.get("format") != "lexpand-contract":
-            raise ModelError(f"{path} is no contract: its format must be 'lexpand-contract'")
+            raise ModelError(
+                f"{path} is not a contract: its format must be 'lexpand-contract'; "
+                "copy the model folder again"
+            )
         version = raw.get("version")
         if version == 1:
             raise ModelError(
-                f"{path} must have version {VERSION}, got 1: made before the first release: import the model again"
+                f"{path} must have version {VERSION}, got 1, from before the first release: "
+                "import the model again"
             )
         if version != VERSION:
             raise ModelError(
@@ -172,7 +192,7 @@ class Contract:
         try:
             return cls._parse(raw)
         except KeyError as error:
-            raise ModelError(f"{path} lacks the key {error}") from None
+            raise ModelError(f"{path} lacks the key {error}: copy the model folder again") from None
         except (TypeError, ValueError, DataError) as error:
             raise ModelError(f"{path}: {error}") from None
 
@@ -214,13 +234,13 @@ class Contract:
 
 def _one_of(key: str, value: str, *known: str) -> str:
     if value not in known:
-        raise ValueError(f"{key} is {value!r}: it must be one of {', '.join(known)}")
+        raise ValueError(f"{key} must be one of {', '.join(known)}, got {value!r}")
     return value
 
 
 def _architecture(raw: object) -> Mapping[str, Any]:
     if not isinstance(raw, dict) or "model_type" not in raw:
-        raise ValueError(f"architecture is {raw!r}: it must be an object with a model_type")
+        raise ValueError(f"architecture must be an object with a model_type, got {raw!r}")
     return raw
 
 
@@ -233,7 +253,7 @@ def _query_mode(raw: dict[str, Any]) -> QueryMode:
     mode = QueryMode(_one_of("query.mode", raw["query"]["mode"], *QueryMode))
     if mode is QueryMode.LOOKUP and raw["query"].get("table") is None:
         raise ValueError(
-            "query.mode is 'lookup', but query.table, the file of the weights, is not there"
+            "query.table must name the file of the query weights if query.mode is 'lookup'"
         )
     return mode
 
@@ -249,7 +269,7 @@ def _query_encoder(raw: dict[str, Any] | None) -> QueryEncoder | None:
 def _pruning(raw: Any) -> dict[Role, Pruning]:  # noqa: ANN401 - JSON
     if raw is not None and (not isinstance(raw, dict) or set(raw) - set(Role)):
         raise ValueError(
-            f"pruning is {raw!r}: it must be null, or an object of rules for 'document' and 'query'"
+            f"pruning must be null, or an object of rules for 'document' and 'query', got {raw!r}"
         )
     return {role: Pruning.from_dict((raw or {}).get(role)) for role in Role}
 
@@ -259,8 +279,8 @@ def _golden(pair: dict[str, Any]) -> Golden:
 
 
 def _hash(raw: dict[str, Any]) -> str:
-    """SHA-256 over canonical JSON of the parts that decide the vectors."""
-    decides = {
+    """Return the SHA-256 of canonical JSON of the parts that determine the vectors."""
+    parts = {
         "version": raw["version"],
         "vocabulary": raw["vocabulary"],
         "tokenizer": raw["tokenizer"]["sha256"],
@@ -272,9 +292,9 @@ def _hash(raw: dict[str, Any]) -> str:
     }
     table = _query_table(raw["query"].get("table"))
     if table is not None:
-        decides["query_table"] = table.sha256
+        parts["query_table"] = table.sha256
     encoder = _query_encoder(raw["query"].get("encoder"))
     if encoder is not None:
-        decides["query_encoder"] = encoder.hash
-    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        parts["query_encoder"] = encoder.hash
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What turns hidden states into terms and weights."""
+"""The decoder of a masked language model, with SPLADE's pooling and activation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lexpand.encode.contract import Activation, Pooling
 
 
 class Decoder(NamedTuple):
-    """A masked language model's decoder, and SPLADE's pooling and activation; what `_native.Head` takes.
+    """The parameters of `_native.Head`, which turns hidden states into terms and weights.
 
     Attributes:
-        weight: float32 [vocabulary, width].
-        bias: float32 [vocabulary].
-        pooling: over the positions of a text.
-        activation: of a logit.
+        weight: the matrix, float32 [vocabulary, width].
+        bias: the bias, float32 [vocabulary].
+        pooling: the pooling over the positions of a text.
+        activation: the activation of a logit.
     """
 
     weight: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""Texts to sparse vectors."""
+"""Encode texts as sparse vectors."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lexpand.data import (
     Long,
     LongDocuments,
     ModelId,
+    Pruning,
     SparseVectors,
     VectorSpace,
     Vocabulary,
@@ -46,21 +47,22 @@ from lexpand.encode.torch.body import TorchBody
 from lexpand.encode.torch.head import TorchHead
 from lexpand.errors import ModelError
 
-# Texts that are tokenized and sorted by length together: enough to fill batches without padding.
+# Texts that are tokenized and sorted by length together: enough to fill batches with little
+# padding.
 _WINDOW = 512
 
-# Documents for a CPU at a time: what Ctrl-C can cost, about a second.
+# Documents that a CPU should encode in one call: about a second of work, which Ctrl-C can lose.
 _AT_ONCE = 64
 
 
 class ReadingCount(NamedTuple):
-    """How much of a text a model reads.
+    """The numbers of tokens and words of a text that a model reads.
 
     Attributes:
-        tokens: tokens of the text, special ones included.
-        tokens_lost: those that the model does not read.
-        words: words and pieces of words among those that it reads.
-        unknown: words among them that the vocabulary lacks.
+        tokens: the number of tokens, special tokens included.
+        tokens_lost: the number of tokens past the maximum length, which are not read.
+        words: the number of words and word pieces that are read.
+        unknown: the number of words among them that the vocabulary lacks.
     """
 
     tokens: int
@@ -70,21 +72,22 @@ class ReadingCount(NamedTuple):
 
 
 class Encoder:
-    """A model that turns texts into sparse vectors, on ONNX Runtime and the native head.
+    """A model that encodes texts as sparse vectors, on ONNX Runtime or PyTorch.
 
-    May be shared by threads, and pickled: what reads it loads the model from its folder again.
+    Threads may share an encoder. It can be pickled; unpickling loads the model from its folder
+    again.
 
     Attributes:
-        contract: what the model promises.
-        space: whose vectors it makes; what `Index.create` takes.
-        vocabulary: its terms.
-        threads: that one call may use.
-        max_tokens: the longest text read, by role, in tokens, special ones included.
-        query_mode: how queries are encoded where a call does not say otherwise.
-        pruning: of each role, the rules that its vectors are pruned by, one after the other.
-        rules: edits of the vectors of queries, after pruning.
-        documents: how documents are encoded.
-        dtypes: of each role, the arithmetic of the transformer.
+        contract: the contract of the model.
+        space: the vector space, for `Index.create`.
+        vocabulary: the terms of the model.
+        threads: the number of threads that one call may use.
+        max_tokens: the longest text that is read, by role, in tokens, special tokens included.
+        query_mode: the default way to encode queries.
+        pruning: the pruning rules of each role, in the order in which they apply.
+        rules: the rules for query vectors, which apply after pruning.
+        documents: the settings for encoding documents.
+        dtypes: the arithmetic of the transformer, by role.
     """
 
     def __init__(
@@ -105,16 +108,12 @@ class Encoder:
         self.space = VectorSpace(
             self.contract.model, self.vocabulary, folder.location, self.documents
         )
-        self.max_tokens = {**self.contract.max_tokens, Role.DOCUMENT: _length_of(self.documents)}
-        asked = {Role.DOCUMENT: self.documents.pruning, Role.QUERY: queries.pruning}
-        self.pruning = {
-            role: tuple(
-                filter(
-                    None, (self.contract.pruning[role], parse_pruning(asked[role], self.vocabulary))
-                )
-            )
-            for role in Role
+        self.max_tokens = {
+            **self.contract.max_tokens,
+            Role.DOCUMENT: _max_tokens_of(self.documents),
         }
+        requested = {Role.DOCUMENT: self.documents.pruning, Role.QUERY: queries.pruning}
+        self.pruning = {role: self._pruning_for(role, requested[role]) for role in Role}
         self.dtypes = {Role.DOCUMENT: self.documents.dtype, Role.QUERY: queries.dtype}
         self._cache: VectorCache | None = None
         self._tokens = folder.tokens
@@ -128,7 +127,7 @@ class Encoder:
 
     def __reduce__(self) -> tuple[object, ...]:
         queries = QueryEncoding(dtype=self.dtypes[Role.QUERY])
-        made = (
+        arguments = (
             self.contract.model,
             self._location,
             self.documents,
@@ -136,26 +135,32 @@ class Encoder:
             self.rules,
             self.threads,
             self._device,
+            self._cache,
         )
-        return _reload, (*made, self._cache), {name: getattr(self, name) for name in _STATE}
+        return _reload, arguments, {name: getattr(self, name) for name in _STATE}
+
+    def _pruning_for(self, role: Role, requested: Pruning | str) -> tuple[Pruning, ...]:
+        """Return the rules of the contract and those requested, without empty ones."""
+        rules = (self.contract.pruning[role], parse_pruning(requested, self.vocabulary))
+        return tuple(filter(None, rules))
 
     def _load(self, folder: ModelFolder, device: str | None) -> None:
-        """Make what runs the model: the transformer, the head, the queries' own encoder and their table."""
-        backend, place = parse_device(device)
+        """Load the transformer, the head, the separate query encoder and the query table."""
+        backend, torch_device = parse_device(device)
         self._location, self._device = folder.location, device
-        for each in self.dtypes.values():
-            check_backend(backend, each)
-        self._bodies = Bodies(folder, self.threads, backend, place)
+        for dtype in self.dtypes.values():
+            check_backend(backend, dtype)
+        self._bodies = Bodies(folder, self.threads, backend, torch_device)
         self._head = Head(folder.load_head(), folder.load_screening(), self.threads)
         queries = folder.query_folder()
         self._for_queries = None
         if queries is not None:
-            alike = DocumentEncoding(dtype=self.dtypes[Role.QUERY])
+            encoding = DocumentEncoding(dtype=self.dtypes[Role.QUERY])
             self._for_queries = Encoder(
-                queries, documents=alike, threads=self.threads, device=device
+                queries, documents=encoding, threads=self.threads, device=device
             )
-        # One body at once, so that a bad graph is an error here; the first caller of another dtype
-        # loads its body.
+        # Load one body now, so that a damaged graph is an error here. The body of another dtype is
+        # loaded on first use.
         self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         table = folder.load_query_table()
         self._lookup = None
@@ -178,23 +183,26 @@ class Encoder:
         """Load a model.
 
         Args:
-            model: ``default`` (the packaged one) or the path of a model folder.
-            documents: how documents are encoded: their length, what becomes of longer ones,
-                pruning, titles, dtype. That of an index is ``index.space.encoding``.
-            queries: how queries are encoded.
-            rules: edits of both roles' vectors, after pruning (docs/rules.md), or the path of a
-                rules file; those that ``documents`` records by default. Where it records some,
-                documents keep them, and ``rules`` are for queries.
-            threads: that one call may use; all cores of this process by default.
-            device: ``onnx``, the default: ONNX Runtime on the CPU; or the extra ``torch`` for
-                folders without a graph and for GPUs: ``torch`` (a GPU where there is one), ``cpu``,
-                ``cuda`` or ``mps``. bfloat16 runs on PyTorch.
+            model: ``default`` for the packaged model, or the path of a model folder.
+            documents: the settings for encoding documents: maximum length, the policy for longer
+                documents, pruning, titles and dtype. Those of an index are
+                ``index.space.encoding``.
+            queries: the settings for encoding queries.
+            rules: edits of the vectors of both roles, after pruning (docs/rules.md), or the path of
+                a rules file. The default is the rules that ``documents`` records. If it records
+                some, documents keep them, and ``rules`` applies to queries only.
+            threads: the number of threads that one call may use. The default is all cores of this
+                process.
+            device: ``onnx`` runs ONNX Runtime on the CPU and is the default for float32 and int8.
+                The other values run PyTorch (the extra ``torch``), for GPUs and for folders without
+                a graph: ``torch`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``. bfloat16
+                runs on PyTorch only.
 
         Raises:
             ModelError: the folder is missing, incomplete or damaged, or has no table for
                 ``lookup``.
-            DataError: rules with a term that the vocabulary lacks, or other pins than those that
-                ``documents`` records; an overlap of chunks that is too large.
+            DataError: a rule names a term that the vocabulary lacks, the pins differ from those
+                that ``documents`` records, or the overlap of chunks is too large.
             SourceError: the rules file cannot be read.
             MissingExtra: the extra ``torch`` is not installed.
         """
@@ -208,7 +216,7 @@ class Encoder:
         )
 
     def with_cache(self, cache: VectorCache) -> Encoder:
-        """The same encoder, which takes from a cache the vectors of texts that are there, and keeps new ones in it."""
+        """Return a copy that reads vectors from a cache and stores new ones in it."""
         other = copy(self)
         other._cache = cache
         if self._for_queries is not None:
@@ -217,23 +225,30 @@ class Encoder:
 
     @property
     def long(self) -> LongDocuments:
-        """What becomes of long documents in `encode_long`."""
+        """The policy for long documents in `encode_long`."""
         return self.documents.long
 
     @property
     def title_weight(self) -> float:
-        """Times this, the vector of a document's title is added to its own."""
+        """The factor by which the vector of a title is added to that of its document."""
         return self.documents.title_weight
 
     def encode_documents(
         self, documents: Sequence[str | Document], *, show_progress: bool = False
     ) -> SparseVectors:
-        """One vector a document, in order; of a `Document`, title and text are read.
+        """Encode documents.
 
-        A document past the model's length is cut; `encode` tells which and by how much.
+        Args:
+            documents: strings, or Documents, whose title and text are read. A longer document than
+                the model reads is truncated. `encode` returns which ones, and by how much.
+            show_progress: show a progress bar on standard error.
+
+        Returns:
+            One vector for each document, in order.
 
         Raises:
-            DataError: ``documents`` is one text, or an element is neither a string nor a Document.
+            DataError: ``documents`` is a single text, or an element is neither a string nor a
+                Document.
         """
         texts = check_texts(documents, "documents")
         with reporting(len(texts), "encoding documents", show_progress) as on_done:
@@ -246,21 +261,24 @@ class Encoder:
         mode: QueryMode | str | None = None,
         show_progress: bool = False,
     ) -> SparseVectors:
-        """One vector a query, in order.
+        """Encode queries.
 
         Args:
-            queries: the questions.
-            mode: ``encoder`` or ``lookup``; `query_mode` by default.
-            show_progress: a bar on standard error.
+            queries: the queries.
+            mode: ``encoder`` or ``lookup``. The default is `query_mode`.
+            show_progress: show a progress bar on standard error.
+
+        Returns:
+            One vector for each query, in order.
 
         Raises:
-            DataError: ``queries`` is one text, or an element is no string.
-            ModelError: the model has no table for ``lookup``.
+            DataError: ``queries`` is a single text, or an element is not a text.
+            ModelError: the mode is unknown, or the model has no table for ``lookup``.
         """
         checked = check_texts(queries, "queries")
         if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
             texts = [text_of(query, i) for i, query in enumerate(checked)]
-            vectors = self._prune(self._lookup_or_refuse().vectors(texts), Role.QUERY)
+            vectors = self._prune(self._require_lookup().vectors(texts), Role.QUERY)
             edits = self._edits[Role.QUERY]
             return vectors if edits is None else edits.apply(texts, vectors)[0]
         with reporting(len(checked), "encoding queries", show_progress) as on_done:
@@ -269,10 +287,12 @@ class Encoder:
     def document_frequencies(
         self, documents: Iterable[str | Document]
     ) -> tuple[NDArray[np.int64], int]:
-        """Of each term, how many documents have it among the tokens that the model reads; for `QueryTable.idf`.
+        """Count the documents that contain each term, for `QueryTable.idf`.
+
+        Only tokens that the model reads are counted.
 
         Returns:
-            int64 [vocabulary_size], and the number of documents.
+            The counts, int64 [vocabulary_size], and the number of documents.
 
         Raises:
             DataError: an element is neither a string nor a Document.
@@ -290,45 +310,43 @@ class Encoder:
     def count_tokens(
         self, texts: Sequence[str | Document], role: Role | str
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Of each text its tokens, special ones included, and how many of them the model does not read.
+        """Count the tokens of texts, special tokens included.
 
         Returns:
-            Both uint32 [texts]; 0 for a text without any token.
+            The number of tokens of each text, and the number of tokens that are not read, uint32
+            [texts] each. Both are 0 for a text without tokens of its own.
 
         Raises:
-            DataError: an element is neither a string nor a Document.
+            DataError: an element is neither a string nor a Document, or the role is unknown.
         """
         checked = [text_of(text, i) for i, text in enumerate(check_texts(texts, "texts"))]
-        counted = self._tokens.tokenize(checked, self.max_tokens[parse_role(role)])
-        seen, lost = [text.seen for text in counted], [text.lost for text in counted]
+        tokenized = self._tokens.tokenize(checked, self.max_tokens[parse_role(role)])
+        seen, lost = [text.seen for text in tokenized], [text.lost for text in tokenized]
         return np.array(seen, np.uint32), np.array(lost, np.uint32)
 
     def normalize(self, text: str) -> str:
-        """A text as the model's normalizer spells it; of a model without one, the text itself."""
+        """Apply the normalizer of the tokenizer. Without one, the text is returned unchanged."""
         return self._tokens.normalize(text)
 
     def encode(
         self, texts: Sequence[str | Document], role: Role | str, *, on_done: OnDone | None = None
     ) -> Encoding:
-        """Vectors with positions and token counts.
+        """Encode texts, with token positions and token counts.
 
         Args:
-            texts: strings or documents.
-            role: what they are encoded as: ``query`` or ``document``.
+            texts: strings or Documents.
+            role: ``query`` or ``document``.
             on_done: called after each batch with the number of texts in it.
 
         Raises:
-            DataError: ``texts`` is one text, an element is neither a string nor a Document, or
-                there is no such role.
+            DataError: ``texts`` is a single text, an element is neither a string nor a Document, or
+                the role is unknown.
         """
-        report, role, texts = (
-            on_done or (lambda _: None),
-            parse_role(role),
-            check_texts(texts, "texts"),
-        )
+        report, role = on_done or (lambda _: None), parse_role(role)
+        texts = check_texts(texts, "texts")
         if role is Role.QUERY and self.query_mode is QueryMode.LOOKUP:
             checked = [text_of(text, i) for i, text in enumerate(texts)]
-            encoding = self._lookup_or_refuse().encode(checked)
+            encoding = self._require_lookup().encode(checked)
             report(len(texts))
             return self._finished(encoding, checked, role)
         return self._encode(texts, role, report)
@@ -336,90 +354,94 @@ class Encoder:
     def encode_long(
         self, documents: Sequence[Document], *, on_done: OnDone | None = None
     ) -> EncodedDocuments:
-        """Documents to vectors for an index, the long ones as `long` says: cut, in chunks, or refused.
+        """Encode documents for an index, and apply the policy `long` to long ones.
 
         Args:
             documents: the documents.
             on_done: called with the number of documents that were finished since the last call.
 
         Raises:
-            DataError: ``documents`` is one text, or an element is no Document.
+            DataError: ``documents`` is a single text, or an element is not a Document.
         """
         documents = check_documents(documents)
-        joined = self.long.policy is Long.CHUNK and self.long.chunks is Chunks.MAX
-        encode = self._unedited().encode if joined else self.encode
-        found = encode_long(
+        merged = self.long.policy is Long.CHUNK and self.long.chunks is Chunks.MAX
+        encode = self._unedited().encode if merged else self.encode
+        encoded = encode_long(
             documents, self.long, self._tokens, self.max_tokens[Role.DOCUMENT], encode, on_done
         )
-        if not joined:
-            return found
-        # The maximum over chunks has more terms than each of them, and edits come last.
-        vectors, edits = self._prune(found.vectors, Role.DOCUMENT), self._edits[Role.DOCUMENT]
+        if not merged:
+            return encoded
+        # The maximum over chunks can have more terms than each chunk, so it is pruned again. Rules
+        # apply last.
+        vectors, edits = self._prune(encoded.vectors, Role.DOCUMENT), self._edits[Role.DOCUMENT]
         if edits is not None:
-            vectors, _ = edits.apply([document.full_text for document in found.documents], vectors)
-        return replace(found, vectors=vectors)
+            texts = [document.full_text for document in encoded.documents]
+            vectors, _ = edits.apply(texts, vectors)
+        return replace(encoded, vectors=vectors)
 
     def reads(self, text: str, role: Role | str) -> ReadingCount:
-        """How much of a text the model reads: its tokens, and its words, and those that the vocabulary lacks.
+        """Count the tokens and words of a text that the model reads, and its unknown words.
 
         Raises:
-            DataError: the text is no string, or has a lone surrogate.
+            DataError: the text is neither a string nor a Document, or has a lone surrogate.
         """
         role = parse_role(role)
-        reader, read = self._reader(role), text_of(text, 0)
-        (counted,) = reader._tokens.tokenize([read], self.max_tokens[role])
-        own = [term for term in counted.ids if term not in self.vocabulary.special]
-        unknown = len(counted.ids) - len(own) - (reader._tokens.special if counted.ids else 0)
-        return ReadingCount(counted.seen, counted.lost, len(own) + max(unknown, 0), max(unknown, 0))
+        reader, checked = self._reader(role), text_of(text, 0)
+        (tokenized,) = reader._tokens.tokenize([checked], self.max_tokens[role])
+        known = sum(term not in self.vocabulary.special for term in tokenized.ids)
+        # The unknown token is a special token too, beyond those that frame the text.
+        frame = reader._tokens.special if tokenized.ids else 0
+        unknown = max(len(tokenized.ids) - known - frame, 0)
+        return ReadingCount(tokenized.seen, tokenized.lost, known + unknown, unknown)
 
     def trace(self, text: str | Document, role: Role | str) -> Trace:
-        """Encode one text, or a document's whole text, and keep the token behind each term.
+        """Encode a text, or the full text of a Document, and keep the token behind each term.
 
         Raises:
-            DataError: the text is no string, or has a lone surrogate.
+            DataError: the text is neither a string nor a Document, or has a lone surrogate.
         """
         role = parse_role(role)
         encoding = self.encode([text], role)
         terms, weights = encoding.vectors.row(0)
-        read = text_of(text, 0)
+        full_text = text_of(text, 0)
         return Trace(
-            read,
+            full_text,
             dict(zip(terms.tolist(), weights.tolist(), strict=True)),
             dict(zip(terms.tolist(), encoding.positions.tolist(), strict=True)),
-            self._reader(role)._tokens.places(read, self.max_tokens[role]),
+            self._reader(role)._tokens.places(full_text, self.max_tokens[role]),
             int(encoding.tokens_lost[0]),
         )
 
     @property
     def at_once(self) -> int:
-        """How many documents to hand in at a time, where they come in a stream; more for a GPU."""
+        """The number of documents from a stream to encode in one call. It is larger on a GPU."""
         body = self._body_for(Role.DOCUMENT)
         return _WINDOW if isinstance(body, TorchBody) and body.head is not None else _AT_ONCE
 
     def pinned(self, role: Role | str) -> dict[str, str]:
-        """The term of each text that is pinned (`Rules.pins`), as the vocabulary spells it."""
+        """Return the token of each pinned text (`Rules.pins`), by text."""
         edits = self._edits[parse_role(role)]
-        return (
-            {}
-            if edits is None
-            else {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
-        )
+        if edits is None:
+            return {}
+        return {text: self.vocabulary.term(term) for term, text in edits.pinned.items()}
 
     def readable(self, term: int) -> str:
-        """A term as a person reads it: one that rules pinned as its text, another as `Vocabulary.text` has it."""
+        """Return a term for display: the text of a pin, else as `Vocabulary.text` returns it."""
         for edits in self._edits.values():
             if edits is not None and term in edits.pinned:
                 return edits.pinned[term]
         return self.vocabulary.text(term)
 
-    def unpruned(self) -> Encoder:
-        """The same encoder without rules of pruning, the contract's included."""
+    def without_pruning(self) -> Encoder:
+        """Return a copy without pruning rules, those of the contract included."""
         other = copy(self)
         other.pruning = {role: () for role in Role}
         return other
 
     def encoding(self, documents: DocumentEncoding) -> Encoder:
-        """The same encoder with documents encoded in another way; their transformer is loaded when it is needed.
+        """Return a copy with other settings for documents.
+
+        If the dtype differs, its transformer is loaded on first use.
 
         Raises:
             DataError, ModelError: see `Encoder.load`.
@@ -428,9 +450,8 @@ class Encoder:
         documents, _, edits = _with_rules(documents, None, self._tokens)
         other.documents = _limited(documents.resolved(self.vocabulary), self.contract)
         other.space = replace(self.space, encoding=other.documents)
-        other.max_tokens = {**self.max_tokens, Role.DOCUMENT: _length_of(other.documents)}
-        asked = parse_pruning(other.documents.pruning, self.vocabulary)
-        pruning = tuple(filter(None, (self.contract.pruning[Role.DOCUMENT], asked)))
+        other.max_tokens = {**self.max_tokens, Role.DOCUMENT: _max_tokens_of(other.documents)}
+        pruning = self._pruning_for(Role.DOCUMENT, other.documents.pruning)
         other.pruning = {**self.pruning, Role.DOCUMENT: pruning}
         other.dtypes = {**self.dtypes, Role.DOCUMENT: other.documents.dtype}
         other._edits = {**self._edits, Role.DOCUMENT: edits[Role.DOCUMENT]}
@@ -442,29 +463,34 @@ class Encoder:
         return other
 
     def passages(self, document: Document, overlap: int | None = None) -> Iterator[Chunk]:
-        """A document in chunks as `Long.CHUNK` makes them, whatever `long` says; ``overlap`` is `LongDocuments`'s."""
+        """Yield the chunks of a document that the policy `Long.CHUNK` makes.
+
+        Args:
+            document: the document.
+            overlap: the overlap, as in `LongDocuments`. The policy `long` is ignored.
+        """
         max_tokens = self.max_tokens[Role.DOCUMENT]
-        return Chunker(
-            self._tokens, max_tokens, LongDocuments(overlap=overlap).overlap_in(max_tokens)
-        ).chunks(document)
+        overlap = LongDocuments(overlap=overlap).overlap_in(max_tokens)
+        return Chunker(self._tokens, max_tokens, overlap).chunks(document)
 
     def _checked_mode(self, mode: QueryMode | str | None, default: QueryMode) -> QueryMode:
         if mode is None:
             return default
         mode = parse_query_mode(mode)
         if mode is QueryMode.LOOKUP:
-            self._lookup_or_refuse()
+            self._require_lookup()
         return mode
 
-    def _lookup_or_refuse(self) -> Lookup:
+    def _require_lookup(self) -> Lookup:
         if self._lookup is None:
             raise ModelError(
-                f"{self.contract.name} has no table of query weights to look up: see add_query_table"
+                f"{self.contract.name} has no table of query weights: add one with "
+                "add_query_table, or use the mode 'encoder'"
             )
         return self._lookup
 
     def _reader(self, role: Role) -> Encoder:
-        """Whose tokenizer, body and head read texts of a role."""
+        """Return the encoder whose tokenizer, body and head read texts of a role."""
         return self if role is Role.DOCUMENT or self._for_queries is None else self._for_queries
 
     def _prune(self, vectors: SparseVectors, role: Role) -> SparseVectors:
@@ -486,16 +512,16 @@ class Encoder:
         return join(parts)
 
     def _titled(self, whole: Encoding, texts: Sequence[str | Document]) -> Encoding:
-        """What was encoded, with the titles' vectors added."""
+        """Add the vectors of titles to the encoding of whole texts."""
         titles = [title_of(text) for text in texts]
         if not any(titles):
             return whole
         rows, tokenized = self._encode_window(titles, Role.DOCUMENT, lambda _: None)
-        found = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
-        return with_titles(whole, found, self.title_weight)
+        of_titles = from_rows(rows, tokenized, len(self.vocabulary), self.contract.model)
+        return with_titles(whole, of_titles, self.title_weight)
 
     def _finished(self, encoding: Encoding, texts: Sequence[str], role: Role) -> Encoding:
-        """What a model gave, pruned and edited."""
+        """Apply pruning and rules to the output of the model."""
         for rules in self.pruning[role]:
             encoding = encoding.pruned(rules)
         return encoding.edited(self._edits[role], texts)
@@ -504,10 +530,10 @@ class Encoder:
         return self._bodies.get(self.dtypes[role])
 
     def _head_for(self, body: Body | TorchBody, tokens: int) -> _native.Head | TorchHead:
-        """A GPU's own, else the native one."""
+        """Return the head on the GPU of the body, else the native head."""
         if isinstance(body, TorchBody) and body.head is not None:
             return body.head
-        return self._head.taking(tokens)
+        return self._head.get(tokens)
 
     def _encode_window(
         self, texts: list[str], role: Role, on_done: OnDone
@@ -517,11 +543,19 @@ class Encoder:
             return reader._encode_window(texts, role, on_done)
         if self._cache is None:
             return self._run_window(texts, role, on_done)
-        # Before pruning: other rules find the same vectors.
-        made_by = {"model": self.contract.hash, "dtype": self.dtypes[role]}
-        settings = {**made_by, "role": role, "max_tokens": self.max_tokens[role]}
+        # The cache holds vectors before pruning, so other pruning rules reuse them.
+        settings = {
+            "model": self.contract.hash,
+            "dtype": self.dtypes[role],
+            "role": role,
+            "max_tokens": self.max_tokens[role],
+        }
         return through_cache(
-            self._cache, settings, texts, lambda new: self._run_window(new, role, on_done), on_done
+            self._cache,
+            settings,
+            texts,
+            lambda missing: self._run_window(missing, role, on_done),
+            on_done,
         )
 
     def _run_window(
@@ -533,8 +567,8 @@ class Encoder:
         return run(body, head, tokenized, self.threads, on_done), tokenized
 
 
-# What `encoding` and its like change, and what a pickle has besides the settings that load the
-# model.
+# The attributes that copies such as `encoding` change. A pickle holds them, in addition to the
+# settings that load the model.
 _STATE = ("documents", "space", "max_tokens", "pruning", "dtypes", "query_mode", "rules", "_edits")
 
 
@@ -548,7 +582,7 @@ def _reload(
     device: str | None,
     cache: VectorCache | None,
 ) -> Encoder:
-    """The encoder that was pickled, its model loaded again.
+    """Restore a pickled encoder by loading its model again.
 
     Raises:
         ModelError: the folder is missing or damaged, or holds another model now.
@@ -558,30 +592,39 @@ def _reload(
     )
     if loaded.contract.hash != model.hash:
         raise ModelError(
-            f"{location} holds {loaded.contract.model.label} now, not {model.label}, which was pickled"
+            f"{location} must hold the pickled model {model.label}, got "
+            f"{loaded.contract.model.label}: restore the folder, or pickle the encoder again"
         )
     return loaded if cache is None else loaded.with_cache(cache)
 
 
 def _with_rules(
-    documents: DocumentEncoding, given: Rules | str | Path | None, tokens: Tokens
+    documents: DocumentEncoding, requested: Rules | str | Path | None, tokens: Tokens
 ) -> tuple[DocumentEncoding, Rules, dict[Role, BoundRules | None]]:
-    """The encoding of documents with its rules recorded, the rules of queries, and the edits of each role."""
+    """Combine the rules that documents record with those requested.
+
+    Returns:
+        The document settings with their rules recorded, the rules of queries, and the bound rules
+        of each role.
+    """
     recorded = Rules.recorded(documents)
-    rules = recorded if given is None else given if isinstance(given, Rules) else Rules.load(given)
+    if requested is None:
+        rules = recorded
+    else:
+        rules = requested if isinstance(requested, Rules) else Rules.load(requested)
     rules.check_pins(recorded)
     if not documents.rules:
         documents = documents.with_rules(rules.record())
-    of_documents = recorded if recorded else rules
+    document_rules = recorded if recorded else rules
     edits = {
-        Role.DOCUMENT: of_documents.bind(Role.DOCUMENT, tokens),
+        Role.DOCUMENT: document_rules.bind(Role.DOCUMENT, tokens),
         Role.QUERY: rules.bind(Role.QUERY, tokens),
     }
     return documents, rules, edits
 
 
 def _limited(documents: DocumentEncoding, contract: Contract) -> DocumentEncoding:
-    """The encoding with the length that it cuts at: the model's own where it says none."""
+    """Return the settings with ``max_tokens`` filled in and checked against the contract."""
     longest = contract.max_tokens[Role.DOCUMENT]
     length = longest if documents.max_tokens is None else documents.max_tokens
     if not 3 <= length <= longest:
@@ -592,6 +635,6 @@ def _limited(documents: DocumentEncoding, contract: Contract) -> DocumentEncodin
     return replace(documents, max_tokens=length)
 
 
-def _length_of(documents: DocumentEncoding) -> int:
+def _max_tokens_of(documents: DocumentEncoding) -> int:
     assert documents.max_tokens is not None
     return documents.max_tokens

@@ -1,4 +1,4 @@
-"""A model folder: found, checked, its parts loaded."""
+"""Find a model folder, verify its files and load its parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lexpand import _native
 from lexpand.data.document_encoding import Dtype
 from lexpand.data.streams import atomic_write
-from lexpand.encode.body import Body, values_of
+from lexpand.encode.body import Body, initializers_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.decoder import Decoder
 from lexpand.encode.json_files import read_json
@@ -29,10 +29,10 @@ from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
 DEFAULT = "splade-tiny"
-"""The packaged model that ``default`` stands for."""
+"""The name of the packaged model that ``default`` stands for."""
 
 Backend = Literal["onnx", "torch"]
-"""What runs the transformer."""
+"""The runtime of the transformer."""
 
 _BACKENDS: dict[Dtype, tuple[Backend, ...]] = {
     Dtype.FLOAT32: ("onnx", "torch"),
@@ -41,41 +41,49 @@ _BACKENDS: dict[Dtype, tuple[Backend, ...]] = {
 }
 
 
-def backend_for(dtype: Dtype, wished: Backend | None) -> Backend:
-    """What runs this dtype: as wished, if it can."""
-    able = _BACKENDS[dtype]
-    return wished if wished in able else able[0]
+def backend_for(dtype: Dtype, preferred: Backend | None) -> Backend:
+    """Return the preferred backend if it supports the dtype, else the default for the dtype."""
+    supported = _BACKENDS[dtype]
+    return preferred if preferred in supported else supported[0]
 
 
 def check_backend(backend: Backend | None, dtype: Dtype) -> None:
-    """Nothing, where the backend has the dtype, or none is named.
+    """Check that a backend supports a dtype. None stands for any backend.
 
     Raises:
-        ModelError: it has not, or there is no such backend.
+        ModelError: the backend does not support the dtype, or is unknown.
     """
     if backend is not None and backend not in _BACKENDS[dtype]:
+        supported = " or ".join(map(repr, _BACKENDS[dtype]))
         raise ModelError(
-            f"backend {backend!r} and {dtype}: 'onnx' has float32 and int8, 'torch' float32 and bfloat16"
+            f"the backend for {dtype} must be {supported}, got {backend!r}: 'onnx' supports "
+            "float32 and int8, 'torch' supports float32 and bfloat16"
         )
 
 
 def parse_device(device: str | None) -> tuple[Backend | None, str | None]:
-    """What runs the transformer, and where: the backend and PyTorch's device, each None for what fits the dtype."""
+    """Split the device of `Encoder.load` into a backend and PyTorch's device.
+
+    Each is None if the dtype decides.
+    """
     if device in (None, "onnx", "torch"):
         return cast("Backend | None", device), None
     return "torch", device
 
 
-# An owner and a name, as ids of the Hugging Face Hub are.
+# The form of an id of the Hugging Face Hub: owner/name.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _PACKAGED = Path(__file__).parent / "packaged"
 
 
 def find_folder(model: str | Path) -> Path:
-    """The folder of a model: ``default``, the name of a packaged one, or a path.
+    """Return the folder of a model.
+
+    Args:
+        model: ``default``, the name of a packaged model, or a path.
 
     Raises:
-        ModelError: there is no such folder.
+        ModelError: the folder does not exist.
     """
     name = DEFAULT if model == "default" else str(model)
     if (_PACKAGED / name / "contract.json").is_file() and "/" not in name:
@@ -83,10 +91,13 @@ def find_folder(model: str | Path) -> Path:
     folder = Path(model).expanduser()
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in _PACKAGED.iterdir() if path.is_dir()))
-        way_on = f"give a model folder's path, 'default', or a packaged name ({known})"
+        remedy = f"give the path of a model folder, 'default', or a packaged name ({known})"
         if _HUB_ID.fullmatch(str(model)):
-            way_on += f"; to use a model of the Hugging Face Hub, run `lexpand model import {model} FOLDER` first"
-        raise ModelError(f"no model {str(model)!r}: {way_on}")
+            remedy += (
+                "; to use a model of the Hugging Face Hub, "
+                f"run `lexpand model import {model} FOLDER` first"
+            )
+        raise ModelError(f"no model {str(model)!r}: {remedy}")
     return folder
 
 
@@ -98,42 +109,45 @@ def _query_mode(mode: str) -> QueryMode:
 
 
 def is_packaged(folder: Path) -> bool:
-    """Whether a folder is one of those that come with Lexpand, which stay as they are."""
+    """Return whether a folder is packaged with Lexpand. Packaged folders are never changed."""
     return folder.parent == _PACKAGED
 
 
 def add_query_table(
     model: str | Path, table: QueryTable, mode: QueryMode = QueryMode.ENCODER
 ) -> Contract:
-    """Put a table of query weights into a model folder, in the place of one that it has.
+    """Add a table of query weights to a model folder, or replace the one that it has.
 
-    The contract's hash takes the table in: this is another model for indexes that were made before.
+    The hash of the contract covers the table, so existing indexes refuse the changed model.
 
     Args:
-        model: the folder; not a packaged one.
+        model: the folder. It must not be a packaged one.
         table: a weight for each term of the vocabulary.
-        mode: how queries are encoded where nobody says otherwise. With ``lookup``, golden pairs of
-            queries are dropped: they were the encoder's.
+        mode: the default way to encode queries. With ``lookup``, the golden pairs of queries are
+            dropped, because the encoder produced them.
 
     Raises:
-        ModelError: there is no such folder, it is packaged, or the vocabulary has another size.
-        StorageError: the disk refused.
+        ModelError: the folder does not exist or is packaged, or the table does not fit its
+            vocabulary.
+        StorageError: a file cannot be written.
     """
     folder = find_folder(model)
     contract = Contract.load(folder)
     mode = _query_mode(mode)
     if is_packaged(folder):
         raise ModelError(
-            f"{folder.name} is packaged with Lexpand and stays as it is: copy {folder} first"
+            f"{folder.name} is packaged with Lexpand and cannot be changed: "
+            f"copy {folder} and change the copy"
         )
     if len(table.weights) != contract.vocabulary_size:
         raise ModelError(
-            f"{len(table.weights)} query weights for a vocabulary of {contract.vocabulary_size} terms"
+            f"the table must have {contract.vocabulary_size} weights, one for each term of "
+            f"{contract.name}, got {len(table.weights)}"
         )
     content = table.to_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    # Named by its content, so that the old contract and its table hold until the new contract is
-    # there.
+    # The file is named by its content. The old contract and its table stay valid until the new
+    # contract replaces the old one.
     name = f"query_weights.{sha256[:12]}.safetensors"
     table.save(folder / name)
     raw = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
@@ -148,7 +162,14 @@ def add_query_table(
 
 
 class Screening(NamedTuple):
-    """What `_native.Head.screened` takes: T and S float64 [width, width], dimensions kept, a typical state [width]."""
+    """The arguments of `_native.Head.screened`, which prepares safe pruning of the head.
+
+    Attributes:
+        to_basis: T, float64 [width, width].
+        back: S, float64 [width, width], the transposed inverse of T.
+        kept: the number of dimensions in the 8-bit product.
+        typical: a typical hidden state, float64 [width], or an empty array.
+    """
 
     to_basis: NDArray[np.float64]
     back: NDArray[np.float64]
@@ -158,22 +179,22 @@ class Screening(NamedTuple):
 
 @dataclass
 class ModelFolder:
-    """A folder with a contract; its parts are loaded and checked when they are first asked for.
+    """A model folder. Each part is loaded and verified on first access.
 
     Raises:
-        ModelError: on access, where a file is missing or differs from the contract.
+        ModelError: on access, if a file is missing or differs from the contract.
     """
 
     path: Path
 
     @property
     def location(self) -> str:
-        """What finds this folder again: the name of a packaged one, or the absolute path."""
+        """The name of a packaged folder, or the absolute path. `find_folder` takes it."""
         return self.path.name if is_packaged(self.path) else str(self.path.resolve())
 
     @cached_property
     def contract(self) -> Contract:
-        """The folder's contract.json."""
+        """The contract of the folder."""
         return Contract.load(self.path)
 
     @cached_property
@@ -192,48 +213,59 @@ class ModelFolder:
         device: str | None = None,
         dtype: Dtype = Dtype.FLOAT32,
     ) -> Body | TorchBody:
-        """The transformer, up to the states that the head takes; see `Encoder.load`."""
+        """Load the transformer, up to the hidden states for the head.
+
+        Args:
+            threads: threads for a batch that runs alone.
+            backend: the runtime.
+            device: a PyTorch device. None for the default, and with the backend ``onnx``.
+            dtype: the arithmetic.
+
+        Raises:
+            ModelError: a file is missing or damaged, or the backend does not support the dtype or
+                the device.
+            MissingExtra: the extra ``torch`` is not installed.
+        """
         check_backend(backend, dtype)
         if backend == "torch":
             self.check_config()
             return TorchBody(self.path, self._decoder(), device, dtype)
         if device is not None:
             raise ModelError(
-                f"device {device!r}: devices are those of the backend 'torch', not of 'onnx'"
+                f"device must be None with the backend 'onnx', got {device!r}: "
+                "use the backend 'torch'"
             )
         contract = self.contract
         named = contract.body_int8 if dtype is Dtype.INT8 else contract.body
         if named is None:
             raise ModelError(
-                f"{self.path} has no {dtype} graph to run yet: make it with `lexpand model optimize {self.path}`, or "
-                "run the model on PyTorch: Encoder.load(..., device='torch')"
+                f"{self.path} has no {dtype} graph: make it with "
+                f"`lexpand model optimize {self.path}`, or run the model on PyTorch with "
+                "Encoder.load(..., device='torch')"
             )
         graph = self._read(named.file, named.sha256)
-        return Body(graph, values_of(graph, self._weights), contract.body_output, threads)
+        return Body(graph, initializers_of(graph, self._weights), contract.body_output, threads)
 
     def check_config(self) -> None:
-        """Refuse a config.json that no longer describes what the contract's hash covers.
+        """Check that config.json describes the architecture that the contract's hash covers.
 
-        For who computes by it: PyTorch, and the making of a graph. A graph that is made needs no
-        config.
+        PyTorch and the making of a graph read config.json. A finished graph does not need it.
 
         Raises:
-            ModelError: it differs, or cannot be read.
+            ModelError: the file differs from the contract, or cannot be read.
         """
         path = self.path / "config.json"
-        described, agreed = describe_architecture(read_json(path, dict)), self.contract.architecture
-        differing = [
-            key for key in {**agreed, **described} if agreed.get(key) != described.get(key)
-        ]
+        found, expected = describe_architecture(read_json(path, dict)), self.contract.architecture
+        differing = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
         if differing:
             key = differing[0]
             raise ModelError(
-                f"{path} differs from the architecture in contract.json: {key} must be {agreed.get(key)!r}, got "
-                f"{described.get(key)!r}: copy the model folder again"
+                f"{path} differs from the architecture in contract.json: {key} must be "
+                f"{expected.get(key)!r}, got {found.get(key)!r}: copy the model folder again"
             )
 
     def load_head(self) -> _native.Head:
-        """The decoder of the vocabulary, with SPLADE's pooling and activation."""
+        """Load the native head: the decoder with SPLADE's pooling and activation."""
         weight, bias, pooling, activation = self._decoder()
         return _native.Head(weight, bias, pooling=pooling, activation=activation)
 
@@ -242,25 +274,27 @@ class ModelFolder:
         weight, bias = self.tensor(contract.head_weight), self.tensor(contract.head_bias)
         if weight.shape[0] != contract.vocabulary_size or bias.shape != weight.shape[:1]:
             raise ModelError(
-                f"{self.path}: a head of {weight.shape} with a bias of {bias.shape} does not fit a vocabulary of "
-                f"{contract.vocabulary_size} terms"
+                f"{self.path}: the decoder must have {contract.vocabulary_size} rows, one for each "
+                f"term, got a weight of shape {weight.shape} and a bias of shape {bias.shape}: "
+                "copy the model folder again"
             )
         return Decoder(weight, bias, contract.pooling, contract.activation)
 
     def query_folder(self) -> ModelFolder | None:
-        """The folder of the queries' own encoder; None where one encoder does both."""
+        """Return the folder of a separate query encoder. None if one encoder serves both roles."""
         named = self.contract.query_encoder
         if named is None:
             return None
         folder = ModelFolder(self._inside(named.folder))
         if folder.contract.hash != named.hash:
             raise ModelError(
-                f"{folder.path} differs from the one in contract.json: copy the model folder again"
+                f"{folder.path} differs from the query encoder in contract.json: "
+                "copy the model folder again"
             )
         return folder
 
     def load_screening(self) -> Screening | None:
-        """The basis in which the head proves most terms inactive; None where the folder has none."""
+        """Load the basis for safe pruning of the head. None if the folder has none."""
         named = self.contract.screening
         if named is None:
             return None
@@ -269,17 +303,25 @@ class ModelFolder:
             rows = np.ascontiguousarray(rows, np.float64)
             width = rows.shape[1]
             if len(rows) > width + 1:
-                raise ValueError(f"it has {len(rows)} rows of {width}")
-            # Folders of before had no typical state.
+                raise ValueError(
+                    f"it must have at most {width + 1} rows of {width}, got {len(rows)}"
+                )
+            # Older folders have no typical state.
             to_basis, typical = rows[:width], rows[width] if len(rows) > width else np.zeros(0)
             return Screening(
                 to_basis, np.ascontiguousarray(np.linalg.inv(to_basis).T), named.kept, typical
             )
         except (ValueError, IndexError, EOFError, np.linalg.LinAlgError) as error:
-            raise ModelError(f"{self.path / named.file} holds no basis: {error}") from error
+            raise ModelError(
+                f"{self.path / named.file} does not hold a basis ({error}): "
+                f"make it again with `lexpand model optimize {self.path}`"
+            ) from error
 
     def load_query_table(self) -> QueryTable | None:
-        """The weights of inference-free queries, those of special tokens made 0; None where the folder has none."""
+        """Load the weights of inference-free queries. None if the folder has none.
+
+        The weights of special tokens are set to 0.
+        """
         named = self.contract.query_table
         if named is None:
             return None
@@ -288,18 +330,23 @@ class ModelFolder:
         )
         if len(table.weights) != self.contract.vocabulary_size:
             raise ModelError(
-                f"{self.path / named.file} has {len(table.weights)} weights for a vocabulary of "
-                f"{self.contract.vocabulary_size} terms: it must have one a term"
+                f"{self.path / named.file} must have {self.contract.vocabulary_size} weights, one "
+                f"for each term, got {len(table.weights)}: use the table of this model"
             )
         return table.without(sorted(self.tokens.vocabulary.special))
 
     def tensor(self, name: str) -> NDArray[np.float32]:
-        """A tensor of the weights' file, float32."""
+        """Return a tensor of the weights file, float32.
+
+        Raises:
+            ModelError: the file has no such tensor.
+        """
         try:
             return self._weights[name]
         except KeyError:
             raise ModelError(
-                f"{self.path / self.contract.weights_file} has no tensor {name!r}"
+                f"{self.path / self.contract.weights_file} has no tensor {name!r}: "
+                "copy the model folder again"
             ) from None
 
     @cached_property
@@ -317,7 +364,7 @@ class ModelFolder:
         return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
     def _read(self, name: str, sha256: str) -> bytes:
-        """A file's bytes, checked against the contract."""
+        """Return the content of a file after comparing its checksum with the contract."""
         path = self._inside(name)
         try:
             content = path.read_bytes()
@@ -326,27 +373,29 @@ class ModelFolder:
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise ModelError(
-                f"{path} differs from the one in contract.json: its SHA-256 must be {sha256}, got {found}: copy the "
-                "model folder again"
+                f"{path} differs from the file that contract.json records: its SHA-256 must be "
+                f"{sha256}, got {found}: copy the model folder again"
             )
         return content
 
     def _inside(self, name: str) -> Path:
         path = self.path / name
         if not path.resolve().is_relative_to(self.path.resolve()):
-            raise ModelError(f"{self.path}: the contract names a file outside the folder: {name}")
+            raise ModelError(
+                f"a path in {self.path / 'contract.json'} must lie in the folder, got {name!r}"
+            )
         return path
 
 
 class Bodies:
-    """Transformers by dtype, each loaded when it is first asked for. May be shared by threads.
+    """Transformers by dtype, each loaded on first use; threads may share the object.
 
     Args:
         folder: the model.
-        threads: that a batch alone may use.
-        backend: what runs them where it has the dtype; by default PyTorch for bfloat16, else ONNX
-            Runtime.
-        device: of PyTorch.
+        threads: threads for a batch that runs alone.
+        backend: the preferred runtime, used if it supports the dtype. The default is PyTorch for
+            bfloat16, and ONNX Runtime otherwise.
+        device: the PyTorch device.
     """
 
     def __init__(
@@ -358,12 +407,12 @@ class Bodies:
         self._loading = threading.Lock()
 
     def get(self, dtype: Dtype, folder: ModelFolder | None = None) -> Body | TorchBody:
-        """The transformer in this dtype.
+        """Return the transformer for a dtype.
 
         Args:
             dtype: the arithmetic.
-            folder: the model's folder with what was read of it; read anew by default, so that
-                nobody keeps the weights.
+            folder: an open folder, whose loaded parts are reused. By default the folder is opened
+                again, so that its weights are not kept in memory.
 
         Raises:
             ModelError, MissingExtra: see `ModelFolder.load_body`.
@@ -371,7 +420,7 @@ class Bodies:
         with self._loading:
             if dtype not in self._loaded:
                 backend = backend_for(dtype, self._backend)
-                # A device is PyTorch's; who named one without a backend is told so.
+                # Only PyTorch takes a device. With no backend set, `load_body` refuses a device.
                 device = self._device if backend == "torch" or self._backend is None else None
                 folder = folder or ModelFolder(self._path)
                 self._loaded[dtype] = folder.load_body(self._threads, backend, device, dtype)

@@ -1,4 +1,4 @@
-"""JSON files of a checkpoint, with errors that name them."""
+"""Read JSON files of a checkpoint, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lexpand.errors import ModelError
 
 
 def read_json(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - `kind`
-    """The content of a file, which must be of `kind` (``dict`` or ``list``).
+    """Return the content of a file, which must be a `kind` (``dict`` or ``list``).
 
     Raises:
-        ModelError: it is missing, no JSON, or of another kind.
+        ModelError: the file is missing, is not JSON, or holds another type.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -22,5 +22,8 @@ def read_json(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - `kind`
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, kind):
-        raise ModelError(f"{path} holds a {type(content).__name__}, not a {kind.__name__}")
+        raise ModelError(
+            f"{path} must hold a {kind.__name__}, got a {type(content).__name__}: "
+            "copy the checkpoint again"
+        )
     return content

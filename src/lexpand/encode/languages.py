@@ -1,4 +1,4 @@
-"""Languages that words can be analyzed in: Snowball's stemmers and stop words."""
+"""The languages of the word analyzer: Snowball's stemmers and stop words."""
 
 from __future__ import annotations
 
@@ -12,47 +12,46 @@ from lexpand.errors import DataError
 if TYPE_CHECKING:
     from Stemmer import Stemmer
 
-# Older algorithms beside those that bear their language's name.
+# Older algorithms, whose names are not those of a language.
 _OLD = {"porter", "dutch_porter"}
 _LISTS = Path(__file__).parent / "stop_words"
-# A stemmer is not to be used by two threads at once.
+# A stemmer must not be used by two threads at once.
 _local = threading.local()
 
 
 @cache
 def languages() -> tuple[str, ...]:
-    """The languages that have a stemmer, sorted."""
+    """Return the languages that have a stemmer, sorted."""
     from Stemmer import algorithms
 
     return tuple(sorted(set(algorithms()) - _OLD))
 
 
 def check_language(language: str | None) -> None:
-    """None is no language in particular.
+    """Check that a language has a stemmer. None stands for no particular language.
 
     Raises:
-        DataError: there is no stemmer for it; the message names those there are.
+        DataError: the language has no stemmer. The message lists the languages that have one.
     """
     if language is not None and language not in languages():
-        raise DataError(
-            f"no language {language!r}; there are {', '.join(languages())}, and None for any"
-        )
+        known = ", ".join(languages())
+        raise DataError(f"language must be one of {known}, or None for any, got {language!r}")
 
 
 def stemmer(language: str) -> Stemmer:
-    """This thread's stemmer of a language."""
+    """Return the stemmer of a language for the current thread."""
     from Stemmer import Stemmer
 
-    made: dict[str, Stemmer] = _local.__dict__.setdefault("stemmers", {})
-    if language not in made:
-        # Its cache takes four times as long as the stemming.
-        made[language] = Stemmer(language, 0)
-    return made[language]
+    stemmers: dict[str, Stemmer] = _local.__dict__.setdefault("stemmers", {})
+    if language not in stemmers:
+        # A cache size of 0: the cache of PyStemmer takes four times as long as stemming.
+        stemmers[language] = Stemmer(language, 0)
+    return stemmers[language]
 
 
 @cache
 def stemmer_version() -> str:
-    """Of the installed PyStemmer; the first two numbers are those of Snowball's rules."""
+    """Return the version of PyStemmer. Its first two numbers are those of Snowball's rules."""
     from Stemmer import version
 
     return str(version())
@@ -60,6 +59,6 @@ def stemmer_version() -> str:
 
 @cache
 def stop_words_of(language: str | None) -> frozenset[str]:
-    """A language's own list; empty where there is none."""
+    """Return the stop words of a language. The set is empty if the language has no list."""
     path = _LISTS / f"{language}.txt"
     return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()

@@ -1,4 +1,7 @@
-"""Documents longer than the model reads: cut, in chunks, or refused, and never without saying so."""
+"""Encode documents that are longer than the model reads: truncate, chunk or refuse them.
+
+Every truncation and refusal is reported.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,16 @@ from lexpand.errors import RowError
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocuments:
-    """Documents with their vectors, as `Index.add` takes them.
+    """Documents with their vectors, for `Index.add`.
 
     Attributes:
-        documents: those that have vectors: all but the refused.
-        vectors: one row a document; with ``spans``, one row a chunk.
-        spans: of each document, the characters of its chunks in `Document.full_text`; None where
-            rows are documents.
-        tokens: uint32, of each document, special ones included.
-        tokens_lost: uint32, how many of them were not read.
-        refused: those that are too long, named by their place.
+        documents: the encoded documents, without the refused ones.
+        vectors: one row for each document, or for each chunk if ``spans`` is set.
+        spans: the spans of each document's chunks in `Document.full_text`. None if each row is a
+            document.
+        tokens: uint32 [documents], the number of tokens, special tokens included.
+        tokens_lost: uint32 [documents], the number of tokens that were not read.
+        refused: an error for each document that is too long, with its place.
     """
 
     documents: list[Document]
@@ -42,12 +45,12 @@ class EncodedDocuments:
 
     @property
     def empty(self) -> int:
-        """Rows without any term: no query can find them."""
+        """The number of rows without a term. No query finds them."""
         return int(np.count_nonzero(np.diff(self.vectors.indptr) == 0))
 
 
 class Encode(Protocol):
-    """`Encoder.encode`."""
+    """The signature of `Encoder.encode`."""
 
     def __call__(  # noqa: D102 - see above
         self, texts: Sequence[str | Document], role: Role, *, on_done: OnDone | None = None
@@ -62,7 +65,16 @@ def encode_long(
     encode: Encode,
     on_done: OnDone | None,
 ) -> EncodedDocuments:
-    """See `Encoder.encode_long`; ``max_tokens`` is what the model reads of a document."""
+    """Encode documents under a policy for long ones; see `Encoder.encode_long`.
+
+    Args:
+        documents: the documents.
+        long: the policy.
+        tokens: the tokenizer of the model.
+        max_tokens: the length that the model reads, in tokens.
+        encode: `Encoder.encode`.
+        on_done: called with the number of documents that were finished since the last call.
+    """
     report = on_done or (lambda _: None)
     if long.policy is Long.CHUNK:
         return _encode_chunks(documents, long, tokens, max_tokens, encode, report)
@@ -88,10 +100,10 @@ def _encode_chunks(
         list(chunker.chunks(document)) if count.lost else [_whole(document)]
         for document, count in zip(documents, counts, strict=True)
     ]
-    progress = _ByDocument(len(documents), sum(map(len, chunks)), report)
+    progress = _DocumentProgress(len(documents), sum(map(len, chunks)), report)
     texts = [chunk.text for parts in chunks for chunk in parts]
-    vectors = encode(texts, Role.DOCUMENT, on_done=progress.passages).vectors
-    progress.finished()
+    vectors = encode(texts, Role.DOCUMENT, on_done=progress.add).vectors
+    progress.finish()
     spans = None
     if long.chunks is Chunks.MAX:
         vectors = maximum(vectors, [len(parts) for parts in chunks])
@@ -101,58 +113,55 @@ def _encode_chunks(
     return EncodedDocuments(list(documents), vectors, spans, seen, np.zeros_like(seen), [])
 
 
-class _ByDocument:
-    """Passages that were encoded, told as documents: as many as the passages make up on average.
+class _DocumentProgress:
+    """Converts the number of encoded passages to a number of documents, on average.
 
-    Batches have passages of like length, so that which documents are whole is known only at the
-    end.
+    Batches group passages by length, so it is known only at the end which documents are complete.
     """
 
     def __init__(self, documents: int, passages: int, report: OnDone) -> None:
         self._documents, self._passages, self._report = documents, passages, report
-        self._done, self._told = 0, 0
+        self._done, self._reported = 0, 0
 
-    def passages(self, count: int) -> None:
-        """Some passages were encoded."""
-        self._done += count
-        self._tell(self._documents * self._done // max(1, self._passages))
+    def add(self, passages: int) -> None:
+        """Count encoded passages."""
+        self._done += passages
+        self._report_up_to(self._documents * self._done // max(1, self._passages))
 
-    def finished(self) -> None:
-        """All documents were."""
-        self._tell(self._documents)
+    def finish(self) -> None:
+        """Report the remaining documents."""
+        self._report_up_to(self._documents)
 
-    def _tell(self, documents: int) -> None:
-        if documents > self._told:
-            self._report(documents - self._told)
-            self._told = documents
+    def _report_up_to(self, documents: int) -> None:
+        if documents > self._reported:
+            self._report(documents - self._reported)
+            self._reported = documents
 
 
 def _without_long(
     documents: Sequence[Document], tokens: Tokens, max_tokens: int
 ) -> tuple[list[Document], list[RowError]]:
-    """The documents that the model reads to their end, and refusals of the others."""
+    """Return the documents that the model reads to the end, and errors for the others."""
     counts = tokens.tokenize([document.full_text for document in documents], max_tokens)
-    refused = [
-        RowError(
-            document.source or "documents",
-            f"{count.seen:,} tokens, of which the model reads {max_tokens:,}: shorten it, or let long documents be cut "
-            "or encoded in chunks",
-            document.doc_id,
-        )
-        for document, count in zip(documents, counts, strict=True)
-        if count.lost
-    ]
-    return [
-        document for document, count in zip(documents, counts, strict=True) if not count.lost
-    ], refused
+    kept, refused = list[Document](), list[RowError]()
+    for document, count in zip(documents, counts, strict=True):
+        if count.lost:
+            reason = (
+                f"a document must have at most {max_tokens:,} tokens, got {count.seen:,}: "
+                "shorten it, or use the policy truncate or chunk"
+            )
+            refused.append(RowError(document.source or "documents", reason, document.doc_id))
+        else:
+            kept.append(document)
+    return kept, refused
 
 
 def maximum(vectors: SparseVectors, counts: Sequence[int]) -> SparseVectors:
-    """One vector for each group of neighboring rows: of each term the largest weight.
+    """Merge groups of consecutive rows, with the largest weight of each term.
 
     Args:
         vectors: the rows.
-        counts: how many rows each group has, at least 1.
+        counts: the number of rows of each group, at least 1.
     """
     groups = np.repeat(np.arange(len(counts)), counts)
     runs = group_weights(groups[vectors.owners], vectors.terms, len(counts))

@@ -1,4 +1,4 @@
-"""Queries without the model: tokens, and their weights from a table."""
+"""Inference-free queries: token ids, and their weights from a table."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lexpand.encode.tokens import Tokens
 
 
 class Lookup:
-    """A tokenizer and a table of query weights.
+    """Encodes queries with a tokenizer and a table of query weights.
 
     Args:
-        tokens: the model's.
-        table: a weight for each term of its vocabulary; those of special tokens are 0.
-        model: what its vectors say of where they come from.
-        max_tokens: the longest query read, in tokens, special ones included.
+        tokens: the tokenizer of the model.
+        table: a weight for each term. Special tokens must have weight 0.
+        model: the model id to record in the vectors.
+        max_tokens: the longest query that is read, in tokens, special tokens included.
     """
 
     def __init__(self, tokens: Tokens, table: QueryTable, model: ModelId, max_tokens: int) -> None:
@@ -30,13 +30,13 @@ class Lookup:
         self._max_tokens = max_tokens
 
     def vectors(self, queries: Sequence[str]) -> SparseVectors:
-        """One vector a query."""
+        """Return one vector for each query."""
         ids = self._tokens.own_ids(queries, self._max_tokens)
-        # Checking what a table gives would take longer than all the rest.
+        # Checking these vectors would take longer than everything else.
         return SparseVectors._trusted(*self._table.look_up(ids), self._size, self._model)
 
     def encode(self, queries: Sequence[str]) -> Encoding:
-        """The same, with the first token that each term is, and the counts of tokens."""
+        """Return the vectors with token counts, and the first position of each term."""
         tokenized = self._tokens.tokenize(queries, self._max_tokens)
         indptr, terms, weights = self._table.look_up([text.ids for text in tokenized])
         positions = [

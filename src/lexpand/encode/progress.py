@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 OnDone = Callable[[int], None]
-"""Called with the number of things that were finished since the last call."""
+"""A callback that takes the number of items finished since the last call."""
 
 
 @contextmanager
 def reporting(total: int | None, what: str, show: bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that takes the number of things done since its last call; where ``show``, a bar follows it.
+    """Yield an `OnDone` callback that drives a progress bar.
 
-    Without a total there is no bar but a count, and the time that has passed.
+    Args:
+        total: the number of items. If it is None, a count and the elapsed time replace the bar.
+        what: the label.
+        show: whether to show anything.
     """
     if not show:
         yield lambda _: None
@@ -44,7 +47,7 @@ def _columns(total: int | None) -> tuple[ProgressColumn, ...]:
     from rich.text import Text
 
     class Rate(ProgressColumn):
-        """Things a second."""
+        """The number of items per second."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{task.finished_speed or task.speed or 0:,.1f}/s")

@@ -1,4 +1,4 @@
-"""How queries are encoded, where it is not as the model's contract says."""
+"""Settings for encoding queries that override the contract of the model."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lexpand.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class QueryEncoding:
-    """How queries are encoded. It may change from search to search, unlike `DocumentEncoding`.
+    """Settings for encoding queries. Unlike `DocumentEncoding`, they may change between searches.
 
     Attributes:
-        mode: by the encoder or by the model's table of weights; None for what the contract says.
-        pruning: rules that vectors are pruned by, after those of the contract; or a text, as
-            `parse_pruning` takes it.
+        mode: ``encoder``, or ``lookup`` for the model's table of weights. None stands for the mode
+            of the contract.
+        pruning: pruning rules, applied after those of the contract, or a text for `parse_pruning`.
         dtype: the arithmetic of the transformer.
 
     Raises:
@@ -34,10 +34,10 @@ class QueryEncoding:
 
 
 def parse_query_mode(mode: QueryMode | str) -> QueryMode:
-    """A query mode by its name.
+    """Return the query mode with this name.
 
     Raises:
-        ModelError: there is none of this name.
+        ModelError: the name is unknown.
     """
     try:
         return QueryMode(mode)

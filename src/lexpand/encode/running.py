@@ -1,8 +1,8 @@
-"""Texts through tokenizer, body and head, on all threads that there are.
+"""Run texts through the tokenizer, the body and the head on all threads.
 
-Several batches at a time, each on a thread of its own, keep all of them busy: a batch on several
-threads waits at every operator of the graph for the slowest. A batch that is alone has all threads,
-but for the body of a short one.
+Several batches run at a time, each on one thread. That keeps all threads busy, whereas a batch on
+several threads waits for the slowest one at every operator of the graph. A single batch uses all
+threads, except in the body if it is short.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from lexpand.encode.torch.head import TorchHead
 
 _Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
-# Texts that a thread takes at once: fewer are tokenized sooner than a thread begins.
+# The fewest texts that a thread tokenizes: to tokenize fewer takes less time than to start a
+# thread.
 _FEW = 16
 
-# Tokens from which a batch is worth a second thread in the body: ONNX Runtime's threads also keep a
-# core busy for a while after each run, which the head then lacks.
-_SHARED_TOKENS = 160
+# The fewest tokens of a batch that runs on several threads in the body. The threads of ONNX Runtime
+# also keep cores busy for a while after each run, and the head then lacks them.
+_PARALLEL_TOKENS = 160
 
 
-def tokenize(tokens: Tokens, texts: Sequence[str], limit: int, threads: int) -> list[TokenizedText]:
-    """What `Tokens.tokenize` gives."""
+def tokenize(
+    tokens: Tokens, texts: Sequence[str], max_tokens: int, threads: int
+) -> list[TokenizedText]:
+    """Tokenize texts on several threads; see `Tokens.tokenize`."""
     size = max(_FEW, -(-len(texts) // threads))
     parts = [texts[start : start + size] for start in range(0, len(texts), size)]
-    with _sharing(min(threads, len(parts))) as share:
-        return [
-            text
-            for part in share(lambda part: tokens.tokenize(part, limit), parts)
-            for text in part
-        ]
+    with _parallel_map(min(threads, len(parts))) as run_all:
+        tokenized = run_all(lambda part: tokens.tokenize(part, max_tokens), parts)
+        return [text for part in tokenized for text in part]
 
 
 def run(
@@ -52,25 +52,36 @@ def run(
     threads: int,
     on_done: OnDone,
 ) -> list[Row]:
-    """Terms, weights and positions of each text; ``on_done`` is told of every batch, in this thread."""
+    """Encode tokenized texts.
+
+    Args:
+        body: the transformer body.
+        head: the head. A TorchHead belongs to a TorchBody.
+        tokenized: the texts.
+        threads: the number of threads to use.
+        on_done: called on the calling thread after each batch, with the number of texts in it.
+
+    Returns:
+        The terms, weights and positions of each text.
+    """
     groups = list(batches(tokenized, GPU_TOKENS if isinstance(head, TorchHead) else CPU_TOKENS))
     several = isinstance(body, Body) and 1 < threads <= len(groups)
-    short = sum(len(text.ids) for text in tokenized) < _SHARED_TOKENS
-    run_body = body.run_beside_others if isinstance(body, Body) and (several or short) else body.run
+    short = sum(len(text.ids) for text in tokenized) < _PARALLEL_TOKENS
+    run_body = body.run_on_one_thread if isinstance(body, Body) and (several or short) else body.run
 
     def encode(batch: list[int]) -> tuple[Any, ...]:
         ids = [tokenized[i].ids for i in batch]
         if isinstance(body, TorchBody) and isinstance(head, TorchHead):
             return head.encode(*body.states(ids))
-        assert not isinstance(head, TorchHead), "it is a TorchBody's"
+        assert not isinstance(head, TorchHead), "a TorchHead needs a TorchBody"
         hidden, lengths = run_body(ids)
         return head.encode(hidden, lengths, threads=1 if several else threads)
 
-    nothing = np.zeros(0, np.uint32)
-    rows: list[Row] = [(nothing, np.zeros(0, np.float32), nothing)] * len(tokenized)
-    with _sharing(threads if several else 1) as share:
+    empty = np.zeros(0, np.uint32)
+    rows: list[Row] = [(empty, np.zeros(0, np.float32), empty)] * len(tokenized)
+    with _parallel_map(threads if several else 1) as run_all:
         for batch, (indptr, terms, weights, positions) in zip(
-            groups, share(encode, groups), strict=True
+            groups, run_all(encode, groups), strict=True
         ):
             for row, i in enumerate(batch):
                 span = slice(indptr[row], indptr[row + 1])
@@ -81,8 +92,11 @@ def run(
 
 
 @contextmanager
-def _sharing(threads: int) -> Iterator[_Map]:
-    """A `map` over so many threads, results in order. An error ends it at once: what has not begun never does."""
+def _parallel_map(threads: int) -> Iterator[_Map]:
+    """Yield a `map` that runs on several threads and keeps the order of results.
+
+    An error cancels the calls that have not started.
+    """
     if threads <= 1:
         yield map
         return

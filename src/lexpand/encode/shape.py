@@ -1,4 +1,4 @@
-"""What config.json says of an encoder: its shape, and so the tensors that its checkpoint must have."""
+"""The shape of an encoder, from config.json, and the tensors that its checkpoint must have."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from lexpand.encode.architectures import BertNames, Config, find_architecture
 from lexpand.errors import ModelError
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
-"""Activations of feed-forward layers that the graphs have."""
+"""The activations of feed-forward layers that the graphs support."""
 
 FULL, SLIDING = "full_attention", "sliding_attention"
-"""Kinds of a ModernBERT layer."""
+"""The kinds of layers of ModernBERT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What config.json says of an encoder, whatever the architecture calls it.
+    """The shape of an encoder, independent of the key names of its architecture.
 
     Attributes:
-        layers, heads, width: of the encoder; `width` is the hidden size.
-        activation, head_activation: of feed-forward layers and of the head's transform.
-        epsilon: of layer normalization.
-        positions: the most tokens that it reads, special ones included.
-        padding: the id from which positions are counted; None where they begin at 0.
+        layers: the number of layers.
+        heads: the number of attention heads.
+        width: the hidden size.
+        activation: the activation of feed-forward layers.
+        head_activation: the activation of the transform in the head.
+        epsilon: the epsilon of layer normalization.
+        positions: the longest text, in tokens, special tokens included.
+        padding: the id of the padding token, after which positions start. None if they start at 0.
     """
 
     layers: int
@@ -38,10 +41,12 @@ class Shape:
 
 
 def describe_architecture(config: Config) -> dict[str, Any]:
-    """What a transformer computes with its weights, as a contract records it: JSON that does not depend on defaults.
+    """Return what a transformer computes with its weights, as JSON for the contract.
+
+    All values are explicit, so the result does not depend on the defaults of config.json.
 
     Raises:
-        ModelError: as `read_shape` does.
+        ModelError: see `read_shape`.
     """
     shape = read_shape(config)
     described: dict[str, Any] = {
@@ -62,22 +67,24 @@ def describe_architecture(config: Config) -> dict[str, Any]:
 
 
 def read_shape(config: Config) -> Shape:
-    """The encoder's shape.
+    """Return the shape of an encoder.
 
     Raises:
-        ModelError: a key is missing, or the model computes something that no graph here does.
+        ModelError: a key is missing, a value is invalid, or the model has a feature that the graphs
+            do not support.
     """
     architecture = find_architecture(config)
     layers, heads, width, act, epsilon = architecture.keys
     if config.get("is_decoder"):
         raise ModelError(
-            "config.json has is_decoder true: a decoder reads a text in one direction, and SPLADE needs both; if the "
-            "weights are an encoder's, set it to false"
+            "is_decoder in config.json must be false, got true: a decoder reads text in one "
+            "direction, but SPLADE needs both; set it to false if the weights belong to an encoder"
         )
     positions_kind = config.get("position_embedding_type", "absolute")
     if positions_kind != "absolute":
         raise ModelError(
-            f"config.json has position_embedding_type {positions_kind!r}: only 'absolute' is supported"
+            "position_embedding_type in config.json must be 'absolute', "
+            f"got {positions_kind!r}, which is not supported"
         )
     try:
         padding = int(config["pad_token_id"]) if architecture.counts_from_padding else None
@@ -94,13 +101,16 @@ def read_shape(config: Config) -> Shape:
         )
     except KeyError as error:
         raise ModelError(
-            f"config.json lacks the key {error}: it is no {architecture.masked_lm}'s"
+            f"config.json lacks the key {error}, which {architecture.masked_lm} has: "
+            "copy the checkpoint again"
         ) from None
     except (TypeError, ValueError) as error:
         raise ModelError(f"config.json: {error}") from None
     if min(shape.layers, shape.heads, shape.positions) < 1 or shape.width % shape.heads:
         raise ModelError(
-            f"config.json: {shape.heads} heads over a width of {shape.width} cannot be"
+            "config.json must have at least one layer, head and position, and a width that the "
+            f"number of heads divides, got {shape.layers} layers, {shape.heads} heads, "
+            f"{shape.positions} positions and a width of {shape.width}: copy the checkpoint again"
         )
     return shape
 
@@ -116,35 +126,43 @@ def _activation(config: Config, key: str) -> str:
     found = str(config.get(key, "gelu"))
     if found not in ACTIVATIONS:
         raise ModelError(
-            f"config.json has {key} {found!r}: activations that are supported are {', '.join(ACTIVATIONS)}"
+            f"{key} in config.json must be one of {', '.join(ACTIVATIONS)}, got {found!r}, "
+            "which is not supported"
         )
     return found
 
 
 def tensor_names(config: Config) -> tuple[list[str], list[str]]:
-    """Names of the tensors that the model must have, and of those that it may have; without decoder and its bias."""
+    """Return the names of the required and of the optional tensors.
+
+    The tensors of the decoder are not among them.
+    """
     architecture, shape = find_architecture(config), read_shape(config)
     head = architecture.head
     if architecture.names is None:
-        needed, optional = _modernbert_tensors(shape)
+        required, optional = _modernbert_tensors(shape)
     else:
-        needed, optional = _bert_tensors(architecture.names, shape), []
-    needed += [head.words, f"{head.transform}.weight", f"{head.norm}.weight"]
-    ending = [f"{head.transform}.bias", f"{head.norm}.bias"]
-    return (
-        (needed, [*optional, *ending])
-        if architecture.names is None
-        else ([*needed, *ending], optional)
-    )
+        required, optional = _bert_tensors(architecture.names, shape), []
+    required += [head.embeddings, f"{head.transform}.weight", f"{head.norm}.weight"]
+    head_biases = [f"{head.transform}.bias", f"{head.norm}.bias"]
+    if architecture.names is None:
+        return required, [*optional, *head_biases]
+    return [*required, *head_biases], optional
 
 
 def _bert_tensors(names: BertNames, shape: Shape) -> list[str]:
-    parts = ("query", "key", "value", "joined", "attention_norm", "inner", "outer", "outer_norm")
-    prefixes = [
-        f"{names.layer.format(i)}.{getattr(names, part)}"
-        for i in range(shape.layers)
-        for part in parts
-    ]
+    parts = (
+        names.query,
+        names.key,
+        names.value,
+        names.attention_output,
+        names.attention_norm,
+        names.intermediate,
+        names.output,
+        names.output_norm,
+    )
+    layers = [names.layer.format(i) for i in range(shape.layers)]
+    prefixes = [f"{layer}.{part}" for layer in layers for part in parts]
     both = [f"{prefix}.{end}" for prefix in (names.norm, *prefixes) for end in ("weight", "bias")]
     return [f"{table}.weight" for table in (names.positions, names.types) if table] + both
 
@@ -153,9 +171,8 @@ def _modernbert_tensors(shape: Shape) -> tuple[list[str], list[str]]:
     prefixes = ["model.embeddings.norm", "model.final_norm"]
     for i in range(shape.layers):
         layer = f"model.layers.{i}"
-        prefixes += (
-            [f"{layer}.attn_norm"] if i else []
-        )  # the first layer's input is normalized already
+        if i:  # the input of the first layer is normalized already
+            prefixes.append(f"{layer}.attn_norm")
         prefixes += [
             f"{layer}.{part}" for part in ("attn.Wqkv", "attn.Wo", "mlp_norm", "mlp.Wi", "mlp.Wo")
         ]
@@ -163,7 +180,10 @@ def _modernbert_tensors(shape: Shape) -> tuple[list[str], list[str]]:
 
 
 def layer_types(config: Config, layers: int) -> list[str]:
-    """``full_attention`` or ``sliding_attention``, by layer, from the older or the newer form of config.json."""
+    """Return the kind of each layer of ModernBERT: ``full_attention`` or ``sliding_attention``.
+
+    Both the older and the newer form of config.json are supported.
+    """
     if config.get("layer_types") is not None:
         return [str(kind) for kind in config["layer_types"]]
     every = int(config.get("global_attn_every_n_layers", 3))
@@ -171,15 +191,20 @@ def layer_types(config: Config, layers: int) -> list[str]:
 
 
 def rope_theta(config: Config, kind: str) -> float:
-    """The base of rotary positions in layers of a kind, from the older or the newer form of config.json.
+    """Return the base of rotary positions in layers of a kind.
+
+    Both the older and the newer form of config.json are supported.
 
     Raises:
-        ModelError: positions are scaled, which this graph does not do.
+        ModelError: positions are scaled, which the graph does not support.
     """
     rope: dict[str, Any] = (config.get("rope_parameters") or {}).get(kind) or {}
     if config.get("rope_scaling") or rope.get("rope_type", "default") != "default":
         raise ModelError(
-            f"config.json scales rotary positions ({rope or config['rope_scaling']}): not supported"
+            "rotary positions in config.json must not be scaled, "
+            f"got {rope or config['rope_scaling']}, which is not supported"
         )
-    key, usual = ("global_rope_theta", 160000.0) if kind == FULL else ("local_rope_theta", 10000.0)
-    return float(rope.get("rope_theta") or config.get(key) or usual)
+    key, default = (
+        ("global_rope_theta", 160000.0) if kind == FULL else ("local_rope_theta", 10000.0)
+    )
+    return float(rope.get("rope_theta") or config.get(key) or default)

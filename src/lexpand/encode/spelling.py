@@ -1,4 +1,4 @@
-"""One spelling for a word: compatibility forms, invisible characters, case and elided articles."""
+"""Normalize words: compatibility forms, invisible characters, case and elided articles."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import unicodedata
 from collections.abc import Callable
 
 Spell = Callable[[str], str]
-"""Maps a word as it stands in a text to the form that is compared."""
+"""Maps a word as written in a text to its normalized form."""
 
-# Snowball's rules for possessives know the straight apostrophe alone.
+# Snowball's rules for possessives handle only the straight apostrophe.
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\uff07"), "'")
 
-# Format controls, variation selectors, tags and fillers: they change how a text looks, never which
-# word it is. The joiners U+200C and U+200D are not here: they part words of Persian and letters of
-# Indic scripts.
+# Format controls, variation selectors, tags and fillers. They change how a word looks, not which
+# word it is. The joiners U+200C and U+200D are not among them: U+200C separates words in Persian,
+# and both affect letters of Indic scripts.
 _INVISIBLE_RANGES = (
     (0x00AD, 0x00AD),  # soft hyphen
     (0x034F, 0x034F),  # combining grapheme joiner
@@ -35,12 +35,12 @@ _INVISIBLE_RANGES = (
 _INVISIBLE = re.compile(
     "[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]+"
 )
-# A joiner at a word's end joins nothing; within Latin, Greek, Cyrillic or Hebrew it only guides
-# ligatures.
+# A joiner at the end of a word joins nothing. After Latin, Greek, Cyrillic or Hebrew letters it
+# only controls ligatures.
 _IDLE_JOINER = re.compile("(?:^|(?<=[\0-\u05ff]))[\u200c\u200d]+|[\u200c\u200d]+$")
 
-# Articles, pronouns and prepositions that lose their vowel before another one; the lists are
-# Lucene's, but for Portuguese, which it has none for.
+# Articles, pronouns and prepositions that lose their vowel before another vowel. The lists are
+# Lucene's, except the Portuguese one, which Lucene lacks.
 _ELIDED = {
     "catalan": "d l m n s t",
     "french": "l m t qu n s j d c jusqu quoiqu lorsqu puisqu",
@@ -52,11 +52,11 @@ _TURKISH = str.maketrans({"\u0130": "i", "I": "\u0131"})
 
 
 def speller(language: str | None) -> Spell:
-    """The spelling of a language's words; None for texts of any language.
+    """Return the normalization of words in a language, or in any language for None.
 
-    Words are normalized (NFKC), freed of invisible characters and put in lower case (not
-    case-folded: stemmers expect ``ß``). Turkish has its own two letters I. Of French, Catalan,
-    Italian, Portuguese and Irish words, an elided article goes: ``l'école`` is ``école``.
+    It applies NFKC, removes invisible characters and lower-cases the word. It does not case-fold,
+    because stemmers expect ``ß``. Turkish has two letters I of its own. An elided article is
+    removed in French, Catalan, Italian, Portuguese and Irish: ``l'école`` becomes ``école``.
     """
     lower = _lower_turkish if language == "turkish" else _lower
     if language not in _ELIDED:
@@ -74,7 +74,7 @@ def speller(language: str | None) -> Spell:
 def _lower(word: str) -> str:
     if word.isascii():
         return word.lower()
-    # Python's lower case of İ is i with a combining dot, which nobody types.
+    # Python lower-cases İ to i with a combining dot, which is not how the word is typed.
     return _plain(word).lower().replace("i\u0307", "i")
 
 
@@ -85,6 +85,6 @@ def _lower_turkish(word: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """A word in compatibility forms, with straight apostrophes and without invisible characters."""
+    """Apply NFKC, straighten apostrophes and remove invisible characters."""
     word = unicodedata.normalize("NFKC", _INVISIBLE.sub("", word)).translate(_APOSTROPHES)
     return _IDLE_JOINER.sub("", word)

@@ -1,4 +1,4 @@
-"""What a run of the encoder made: sizes of vectors, frequent terms, what was cut and what is empty."""
+"""Statistics of an encoding run: vector sizes, frequent terms, truncated and empty texts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from lexpand.data import SparseVectors, Vocabulary
 
-_NAMED = 5
-_HUBS = 10
+_LISTED_IDS = 5
+_HUB_TERMS = 10
 
 
 class EncodingStatistics:
-    """Counts that grow batch by batch; 4 bytes a vector and 8 a term of the vocabulary.
+    """Counts over the batches of an encoding run.
+
+    It takes 4 bytes for each vector and 8 bytes for each term of the vocabulary.
 
     Args:
-        vocabulary: the model's.
+        vocabulary: the vocabulary of the model.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -37,7 +39,7 @@ class EncodingStatistics:
         tokens: NDArray[np.uint32],
         tokens_lost: NDArray[np.uint32],
     ) -> None:
-        """Take a batch in, one row a document."""
+        """Add a batch, one row for each document."""
         lengths = np.diff(vectors.indptr)
         self._lengths.append(lengths.astype(np.uint32))
         self._frequencies += np.bincount(vectors.terms, minlength=len(self._frequencies))
@@ -46,22 +48,29 @@ class EncodingStatistics:
         cut, empty = np.flatnonzero(tokens_lost).tolist(), np.flatnonzero(lengths == 0).tolist()
         self._truncated += len(cut)
         self._empty += len(empty)
-        self._empty_ids += [doc_ids[i] for i in empty[: _NAMED - len(self._empty_ids)]]
-        found = self._most_cut + [(int(tokens_lost[i]), doc_ids[i]) for i in cut]
-        self._most_cut = heapq.nsmallest(_NAMED, found, key=lambda pair: (-pair[0], pair[1]))
+        self._empty_ids += [doc_ids[i] for i in empty[: _LISTED_IDS - len(self._empty_ids)]]
+        candidates = self._most_cut + [(int(tokens_lost[i]), doc_ids[i]) for i in cut]
+        self._most_cut = heapq.nsmallest(
+            _LISTED_IDS, candidates, key=lambda pair: (-pair[0], pair[1])
+        )
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """The figures, as JSON has them.
+        """Return the statistics as JSON values.
 
         Args:
-            seconds: that it took.
+            seconds: the duration of the run.
 
         Returns:
-            documents, documents_per_second, terms_per_second; nnz (mean, p50, p90, p99, max);
-                hub_terms, the most
-            frequent terms with the share of documents that have them; empty and empty_ids (the
-                first few); tokens,
-            tokens_lost, truncated and most_cut (tokens lost and id).
+            These keys:
+
+            * ``documents``, ``seconds``, ``documents_per_second``, ``terms_per_second``;
+            * ``nnz``: the number of terms of a vector (``mean``, ``p50``, ``p90``, ``p99``,
+              ``max``);
+            * ``hub_terms``: the most frequent terms, with the share of documents that have them;
+            * ``empty``, ``empty_ids``: the number of empty vectors, and the first few document ids;
+            * ``tokens``, ``tokens_lost``: the number of tokens, and of those that were not read;
+            * ``truncated``, ``most_cut``: the number of truncated documents, and those that lost
+              most, as pairs of tokens lost and document id.
         """
         lengths = np.concatenate(self._lengths) if self._lengths else np.zeros(0, np.uint32)
         documents, terms = len(lengths), int(lengths.sum())
@@ -70,7 +79,7 @@ class EncodingStatistics:
             f"p{q}": int(np.percentile(lengths, q, method="lower")) if documents else 0
             for q in (50, 90, 99)
         }
-        hubs = np.argsort(-self._frequencies, kind="stable")[:_HUBS]
+        hubs = np.argsort(-self._frequencies, kind="stable")[:_HUB_TERMS]
         shares = {
             self._vocabulary.term(int(term)): int(self._frequencies[term]) / max(1, documents)
             for term in hubs

@@ -1,4 +1,4 @@
-"""A document's title, weighed once more: the vector of the title alone is added to that of the whole text."""
+"""Title weights: add the weighted vector of the title to the vector of the whole text."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from lexpand.encode.encoding import Encoding
 
 
 def title_of(text: str | Document) -> str:
-    """What is read once more; empty for a string, and for a document of nothing but a title."""
+    """Return the title to encode separately.
+
+    It is empty for a string, and for a document that has only a title.
+    """
     return text.title if isinstance(text, Document) and text.text.strip() else ""
 
 
 def with_titles(whole: Encoding, titles: Encoding, weight: float) -> Encoding:
-    """Vectors of whole texts and, weighed, those of their titles, added up in float64.
+    """Add the weighted vectors of titles to those of whole texts, in float64.
 
-    A term that both have keeps the token of the whole text. One of the title alone has the title's,
-    which is the same token of the whole text, for the title stands first; but the special token
-    that ends a title ends no title there, so its terms are put to the first token, which is special
-    too.
+    A term in both vectors keeps its position in the whole text. A term in the title's vector alone
+    keeps its position in the title, which is the same in the whole text, because the title comes
+    first. The exception is the special token that ends the title: it is not there in the whole
+    text. Its terms get the position of the first token, which is a special token too.
 
     Args:
-        whole: of the texts.
-        titles: of their titles, a row a text.
-        weight: what a title's weights are multiplied by.
+        whole: the encoding of the texts.
+        titles: the encoding of their titles, one row for each text.
+        weight: the factor for the weights of titles.
     """
     parts = (whole, titles)
     owners = np.concatenate([part.vectors.owners for part in parts])
@@ -38,7 +41,7 @@ def with_titles(whole: Encoding, titles: Encoding, weight: float) -> Encoding:
     positions = np.concatenate(
         [whole.positions, np.where(titles.positions < last, titles.positions, 0)]
     )
-    # Of two weights of one term the whole text's is first, and its position is kept.
+    # Of two weights of a term, that of the whole text comes first, and its position is kept.
     runs = group_weights(owners, terms, len(whole.vectors))
     sums = np.add.reduceat(weights[runs.order], runs.starts) if len(runs.starts) else weights
     size, model = whole.vectors.vocabulary_size, whole.vectors.model

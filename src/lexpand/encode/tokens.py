@@ -1,4 +1,4 @@
-"""Texts to token ids: cut at the model's length, with what is cut counted."""
+"""Tokenize texts, truncate them at the maximum length, and count the tokens that are lost."""
 
 from __future__ import annotations
 
@@ -20,20 +20,26 @@ from lexpand.errors import ModelError
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-# Longer texts are tokenized in pieces: a text of 10 MB at once takes 1.8 GB of memory (measured,
-# tokenizers 0.23).
+# Characters of a piece. Longer texts are tokenized in pieces, because 10 MB in one call takes
+# 1.8 GB of memory (measured with tokenizers 0.23).
 _PIECE = 1 << 16
-# Not `\s`: that takes in separators such as U+001F, which BERT's normalizer drops from the middle
-# of a word.
+# Not `\s`, which includes separators such as U+001F. BERT's normalizer removes these from the
+# middle of a word.
 _SPACE = re.compile(r"[ \t\r\n]")
 _WORD = re.compile(r"[^ \t\r\n]+")
-# Words whose ids are kept, and the longest of them in characters: some 20 MB at most.
+# The most words whose ids are cached, and the most characters of such a word: about 20 MB.
 _WORDS, _LONGEST_WORD = 1 << 16, 64
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedText:
-    """The ids that the model reads of one text, special ones included, and how many tokens the whole text has."""
+    """The token ids of one text.
+
+    Attributes:
+        ids: the ids that the model reads, special tokens included.
+        seen: the number of tokens of the whole text, special tokens included.
+        lost: the number of tokens past the maximum length, which are not read.
+    """
 
     ids: list[int]
     seen: int
@@ -42,12 +48,12 @@ class TokenizedText:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token that the model reads.
+    """A token that the model reads.
 
     Attributes:
-        term: its id.
-        start, end: its characters in the text.
-        word: the characters of the word that it is (a piece of); None for a special token.
+        term: the id of the token.
+        start, end: its span of characters in the text, ``end`` excluded.
+        word: the span of the word that the token belongs to. None for a special token.
     """
 
     term: int
@@ -57,14 +63,14 @@ class Token:
 
 
 class Tokens:
-    """A model's tokenizer, with its vocabulary.
+    """The tokenizer of a model, with its vocabulary.
 
     Attributes:
         vocabulary: the terms.
-        special: the special tokens that a text gets beside its own.
+        special: the number of special tokens that are added to a text.
 
     Raises:
-        ModelError: the tokenizer's vocabulary is not the contract's.
+        ModelError: the vocabulary differs from that of the contract.
     """
 
     def __init__(self, tokenizer: Tokenizer, contract: Contract) -> None:
@@ -73,20 +79,20 @@ class Tokens:
         self._tokenizer = tokenizer
         self.special = tokenizer.num_special_tokens_to_add(False)
         self.vocabulary = read_vocabulary(tokenizer)
-        # Of words, where a text's ids are those of its words one after the other; None for other
-        # tokenizers.
+        # The cached ids of words, for tokenizers that tokenize each word of a text on its own. None
+        # for other tokenizers.
         self._ids_of_words: dict[str, list[int]] | None = {} if _is_by_word(tokenizer) else None
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
-                f"tokenizer.json has {len(self.vocabulary)} tokens that are not the {contract.vocabulary_size} of "
-                "contract.json: copy the model folder again"
+                f"tokenizer.json must have the {contract.vocabulary_size} tokens of contract.json, "
+                f"got {len(self.vocabulary)} others: copy the model folder again"
             )
 
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[TokenizedText]:
-        """Ids of each text, cut at ``max_tokens`` (special ones included).
+        """Tokenize texts and truncate each at ``max_tokens``, special tokens included.
 
-        A text without any token of its own (empty, only spaces or control characters) has no ids at
-        all.
+        A text without tokens of its own has no ids at all. Such a text is empty, or has only spaces
+        and control characters.
         """
         heads = [self._head_of(text, max_tokens) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(
@@ -98,7 +104,10 @@ class Tokens:
         ]
 
     def own_ids(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """The ids of `tokenize` without the special ones, sooner: for short texts, of which only the ids are asked."""
+        """Return the ids of `tokenize` without special tokens.
+
+        This is faster than `tokenize` for short texts, because tokens are not counted.
+        """
         limit = max_tokens - self.special
         if self._ids_of_words is not None and all(len(text) <= _PIECE for text in texts):
             return [self._by_word(text, self._ids_of_words)[:limit] for text in texts]
@@ -108,43 +117,45 @@ class Tokens:
         encodings = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
         return [encoding.ids[:limit] for encoding in encodings]
 
-    def _by_word(self, text: str, known: dict[str, list[int]]) -> list[int]:
-        """The ids of a text without the special ones; those of a word are worked out once."""
+    def _by_word(self, text: str, cache: dict[str, list[int]]) -> list[int]:
+        """Return the ids of a text without special tokens, with the ids of words from a cache."""
         words = _WORD.findall(text)
-        found = {word: known.get(word) for word in words}
+        found = {word: cache.get(word) for word in words}
         missing = [word for word, ids in found.items() if ids is None]
         if missing:
             new = self._ids_of_each(missing)
             found |= new
-            kept = {word: ids for word, ids in new.items() if len(word) <= _LONGEST_WORD}
-            if len(known) + len(kept) > _WORDS:
-                known.clear()
-            known.update(kept)
-        return [one for word in words for one in found[word] or ()]
+            cacheable = {word: ids for word, ids in new.items() if len(word) <= _LONGEST_WORD}
+            if len(cache) + len(cacheable) > _WORDS:
+                cache.clear()
+            cache.update(cacheable)
+        return [token for word in words for token in found[word] or ()]
 
     def _ids_of_each(self, words: list[str]) -> dict[str, list[int]]:
-        """The ids of each of these words, which stand apart, by one call: a call costs as much as some words."""
+        """Return the ids of each word.
+
+        One call tokenizes all words, because a call costs as much as a few words.
+        """
         starts = list(accumulate((len(word) + 1 for word in words), initial=0))
         encoding = self._tokenizer.encode(" ".join(words), add_special_tokens=False)
         ids: list[list[int]] = [[] for _ in words]
-        for one, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
-            ids[bisect(starts, start) - 1].append(one)
+        for token, (start, _) in zip(encoding.ids, encoding.offsets, strict=True):
+            ids[bisect(starts, start) - 1].append(token)
         return dict(zip(words, ids, strict=True))
 
     def normalize(self, text: str) -> str:
-        """A text as the model's normalizer spells it; of a model without one, the text itself."""
+        """Apply the normalizer of the tokenizer. Without one, the text is returned unchanged."""
         normalizer = self._tokenizer.normalizer
         if normalizer is None:
             return text
         return "".join(normalizer.normalize_str(text[start:end]) for start, end in _pieces(text))
 
     def offsets(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Where all of a text's own tokens are, however many.
+        """Locate all tokens of a text, without special tokens and without truncation.
 
         Returns:
-            Of each token its first character and the one behind its last, int64 [tokens]; and the
-                places, ascending,
-            of the tokens that begin a word.
+            The start and the end (excluded) of each token in characters, int64 [tokens] each; and
+            the ascending indices of the tokens that begin a word, int64.
         """
         spans, words = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.int64)]
         for start, end in _pieces(text):
@@ -154,11 +165,11 @@ class Tokens:
                 np.array([-1 if word is None else word for word in encoding.word_ids], np.int64)
             )
         begins = [np.diff(numbers, prepend=-2) != 0 for numbers in words]
-        both = np.concatenate(spans)
-        return both[:, 0], both[:, 1], np.flatnonzero(np.concatenate(begins))
+        offsets = np.concatenate(spans)
+        return offsets[:, 0], offsets[:, 1], np.flatnonzero(np.concatenate(begins))
 
     def places(self, text: str, max_tokens: int) -> list[Token]:
-        """The same tokens of one text, with their places in it."""
+        """Return the tokens of `tokenize` for one text, with their spans."""
         head, _ = self._head_of(text, max_tokens)
         encoding = self._tokenizer.encode(head, add_special_tokens=False)
         if not encoding.ids:
@@ -183,9 +194,9 @@ class Tokens:
         return TokenizedText(ids, total, total - len(ids))
 
     def _head_of(self, text: str, max_tokens: int) -> tuple[str, int | None]:
-        """As much of a long text as the model can read, and the number of tokens in all of it.
+        """Return the part of a long text that the model can read, and the text's token count.
 
-        Short texts come back as they are, not yet counted.
+        A short text is returned as it is. Its count is None, because it is not counted yet.
         """
         if len(text) <= _PIECE:
             return text, None
@@ -198,7 +209,10 @@ class Tokens:
 
 
 def _is_by_word(tokenizer: Tokenizer) -> bool:
-    """Whether what stands between spaces is tokenized as if it stood alone: BERT's, and no added token has a space."""
+    """Return whether a tokenizer tokenizes each word between spaces on its own.
+
+    BERT's tokenizer does so, unless an added token contains or depends on spaces.
+    """
     parts = (tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model)
     names = tuple(type(part).__name__ for part in parts)
     added = tokenizer.get_added_tokens_decoder().values()
@@ -209,7 +223,10 @@ def _is_by_word(tokenizer: Tokenizer) -> bool:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Spans of about `_PIECE` characters that end before a space: no word is split, so no token changes."""
+    """Yield spans of about `_PIECE` characters that end before a space.
+
+    No word is split, so the tokens are those of the whole text.
+    """
     start = 0
     while start < len(text):
         space = _SPACE.search(text, start + _PIECE)
@@ -228,10 +245,10 @@ def _word_spans(encoding: Encoding) -> dict[int, tuple[int, int]]:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a ``tokenizer.json``.
+    """Read a ``tokenizer.json``.
 
     Raises:
-        ModelError: the file is missing or no tokenizer.
+        ModelError: the file is missing, or is not a tokenizer.
     """
     try:
         content = path.read_bytes()
@@ -241,10 +258,14 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def parse_tokenizer(content: bytes, path: Path) -> Tokenizer:
-    """The tokenizer that the content of a ``tokenizer.json`` describes; ``path`` is for the message.
+    """Parse the content of a ``tokenizer.json``.
+
+    Args:
+        content: the content.
+        path: the path, for messages.
 
     Raises:
-        ModelError: it is no tokenizer.
+        ModelError: the content is not a tokenizer.
     """
     from tokenizers import Tokenizer
 
@@ -255,15 +276,18 @@ def parse_tokenizer(content: bytes, path: Path) -> Tokenizer:
 
 
 def read_vocabulary(tokenizer: Tokenizer) -> Vocabulary:
-    """The tokens by id; special are those that the tokenizer calls so.
+    """Return the vocabulary of a tokenizer, with its special tokens.
 
     Raises:
-        ModelError: ids have gaps.
+        ModelError: the token ids have gaps.
     """
     ids = tokenizer.get_vocab()
     tokens = sorted(ids, key=ids.__getitem__)
     if [ids[token] for token in tokens] != list(range(len(tokens))):
-        raise ModelError("tokenizer.json: token ids must be 0, 1, 2, ... without a gap")
+        raise ModelError(
+            "the token ids in tokenizer.json must be 0, 1, 2, ... without a gap: "
+            "use a tokenizer whose ids are the rows of the embeddings"
+        )
     special = [
         term for term, token in tokenizer.get_added_tokens_decoder().items() if token.special
     ]

@@ -1,4 +1,4 @@
-"""Text to words: Unicode's word boundaries, one spelling, stop words, Snowball stems."""
+"""Split text into words: Unicode word boundaries, normalization, stop words, Snowball stems."""
 
 from __future__ import annotations
 
@@ -27,26 +27,30 @@ from lexpand.encode.spelling import Spell, speller
 from lexpand.errors import DataError, LexpandWarning
 
 MAX_WORD = 255
-"""Bytes of UTF-8 that are kept of a word; the limit of an open field."""
+"""The most bytes of UTF-8 that are kept of a word. It is the limit of a lexical field."""
 
-# The analysis that `to_dict` records. Another one that gives other words gets the next number.
+# The version of the analysis, which `to_dict` records. Increase it if the analysis yields other
+# words.
 _ANALYSIS = 2
-# Of a part in a query. On the 300 queries by identifier, 0.5 instead of 1 brings CVE ids from 92 to
-# 96 % first, and versions, commands and codes stay; 0.3 gains 3 points more there and loses one of
-# versions and of commands. Chosen on these queries, so their figures are no estimate for others.
+# The weight in a query of a part of a compound. It was chosen on the 300 identifier queries, so
+# their figures do not carry over to other queries. With 0.5 instead of 1, 96 % of CVE ids rank
+# first instead of 92 %, and versions, commands and codes are unchanged. With 0.3, CVE ids gain 3
+# points more, but versions and commands lose 1 point each.
 _PART = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class WordCounts:
-    """How often each word occurs in each text, CSR with one row a text; `lexpand._native.build_words` takes it.
+    """Word counts of texts in CSR form, one row for each text.
+
+    `lexpand._native.build_words` takes these arrays.
 
     Attributes:
-        words: the distinct words; a term is a place in it.
-        indptr: int64 [texts + 1].
-        terms: uint32, ascending within a text.
-        counts: uint32, at least 1.
-        lengths: uint32 [texts], the sum of each text's counts.
+        words: the distinct words. A term is an index into this list.
+        indptr: int64 [texts + 1], the row boundaries.
+        terms: uint32, ascending within a row.
+        counts: uint32, at least 1, parallel to ``terms``.
+        lengths: uint32 [texts], the sum of the counts of each text.
     """
 
     words: list[str]
@@ -57,7 +61,7 @@ class WordCounts:
 
 
 class WordPlace(NamedTuple):
-    """A word of a text as it is compared, and where it stands: its first character and the one behind its last."""
+    """A normalized word of a text and its span of characters, ``end`` excluded."""
 
     word: str
     first: int
@@ -66,27 +70,34 @@ class WordPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, init=False)
 class WordAnalyzer:
-    """What a word is, for documents and queries alike.
+    """Splits documents and queries into words.
 
-    A text is split at Unicode's default word boundaries (UAX #29); text without spaces comes apart
-    into single ideographs. Identifiers and compounds are words in two ways. Their parts are words:
-    ``sshd_config`` has ``sshd`` and ``config``, ``getUserName`` has ``user``. Their parts joined
-    are one more word: ``Wi-Fi`` is also ``wifi``, ``CVE-2023-5678`` is also ``cve2023_5678`` (a
-    ``_`` stands where two digits would meet). At most 8 parts are joined.
+    A text is split at Unicode's default word boundaries (UAX #29). Text without spaces is split
+    into single ideographs.
 
-    Each word is normalized (NFKC, so that a ligature or a full-width letter is the plain one),
-    freed of invisible characters, put in lower case (not case-folded: stemmers expect ``ß``) and
-    freed of an elided article (``l'école``). It is left out if it is a stop word, stemmed, and cut
-    after 255 bytes of UTF-8.
+    Identifiers and compounds yield two kinds of words:
+
+    * their parts: ``sshd_config`` yields ``sshd`` and ``config``, ``getUserName`` yields ``user``;
+    * their parts joined, at most 8: ``Wi-Fi`` also yields ``wifi``, and ``CVE-2023-5678`` also
+      yields ``cve2023_5678``. A ``_`` separates two digits that would touch.
+
+    Each word goes through these steps:
+
+    1. It is normalized with NFKC, which replaces ligatures and full-width letters by plain ones.
+    2. Invisible characters are removed.
+    3. It is lower-cased, but not case-folded, because stemmers expect ``ß``.
+    4. An elided article is removed (``l'école``).
+    5. It is dropped if it is a stop word.
+    6. It is stemmed, and cut after 255 bytes of UTF-8.
 
     Args:
-        language: one of `languages()`; None for texts of any: no stop words, no stems.
-        stem: reduce words to their stems by Snowball's algorithm for the language.
-        stop_words: words left out; None for the language's own list (Snowball's, where there is
-            one), ``()`` for none.
+        language: one of `languages()`. None is for texts in any language: no stop words, no stems.
+        stem: whether to reduce words to their stems with the Snowball algorithm of the language.
+        stop_words: words to drop. None stands for Snowball's list of the language, if there is one;
+            ``()`` keeps every word.
 
     Raises:
-        DataError: no such language, or stop_words is one string.
+        DataError: the language has no stemmer, or stop_words is a single string.
     """
 
     language: str | None
@@ -102,18 +113,21 @@ class WordAnalyzer:
     ) -> None:
         check_language(language)
         if isinstance(stop_words, str):
-            raise DataError(f"stop_words is the string {stop_words!r}: it must be a list of words")
+            raise DataError(
+                f"stop_words must be a list of words, got the string {stop_words!r}: "
+                "put a single word in a list"
+            )
         listed = stop_words_of(language) if stop_words is None else stop_words
         object.__setattr__(self, "language", language)
         object.__setattr__(self, "stem", stem and language is not None)
         object.__setattr__(self, "stop_words", frozenset(map(speller(language), listed)))
 
     def analyze(self, text: str) -> list[str]:
-        """The words of a text in its order, then the joined forms of compounds that span several of them."""
+        """Return the words of a text in order, then the joined forms that span several words."""
         return [place.word for place in self.places(text)]
 
     def places(self, text: str) -> list[WordPlace]:
-        """The words of `analyze` with their spans; a joined form spans its whole compound.
+        """Return the words of `analyze` with their spans. A joined form spans its compound.
 
         Raises:
             DataError: the text is not a string, or has a lone surrogate.
@@ -137,23 +151,29 @@ class WordAnalyzer:
         ]
 
     def query_weights(self, text: str) -> dict[str, float]:
-        """The words of a query and how often each counts as asked for.
+        """Return the words of a query and their weights.
 
-        A word counts 1 each time it stands there, and a part or an inner joined form of a compound
-        0.5: what matches the whole identifier must not be outvoted by texts that repeat its parts.
+        Each occurrence of a word adds 1. A part or an inner joined form of a compound adds 0.5.
+        Otherwise, texts that repeat the parts could outrank a match of the whole identifier.
         """
         weights: dict[str, float] = {}
-        reach = 0
+        covered = 0
         for word, _, end in sorted(self.places(text), key=lambda place: (place.first, -place.end)):
-            weights[word] = weights.get(word, 0.0) + (_PART if end <= reach else 1.0)
-            reach = max(reach, end)
+            weights[word] = weights.get(word, 0.0) + (_PART if end <= covered else 1.0)
+            covered = max(covered, end)
         return weights
 
     def counts(self, texts: Iterable[str]) -> WordCounts:
-        """The words of each text, counted: those of `analyze`."""
+        """Count the words of each text, as `analyze` returns them.
+
+        Raises:
+            DataError: ``texts`` is a single text, or an element is not a string or has a lone
+                surrogate.
+        """
         if isinstance(texts, str | bytes):
             raise DataError(
-                f"texts must be a list of texts, got the {type(texts).__name__} {texts!r:.60}"
+                f"texts must be a list of texts, got the {type(texts).__name__} {texts!r:.60}: "
+                "put a single text in a list"
             )
         checked = [check_text(text, f"text {i}") for i, text in enumerate(texts)]
         raw, indptr, numbers = number_words(checked)
@@ -162,14 +182,17 @@ class WordAnalyzer:
         owners = np.concatenate([np.repeat(np.arange(len(checked)), np.diff(indptr)), owners])
         numbers = np.concatenate([numbers.astype(np.int64), run_numbers + len(raw)])
         sizes = np.diff(starts)[numbers]
-        # Of each word or run that stands in a text, its terms in a row.
+        # The terms of each occurrence of a word or run, concatenated.
         places = np.repeat(starts[numbers] - (np.cumsum(sizes) - sizes), sizes) + np.arange(
             sizes.sum()
         )
         return _counted(words, len(checked), np.repeat(owners, sizes), terms[places])
 
     def _stems(self, words: list[str]) -> list[str]:
-        """One a word: the word itself where a stemmer leaves nothing of it (Greek, Nepali)."""
+        """Return a stem for each word.
+
+        A word stays as it is if its stem would be empty, which happens in Greek and Nepali.
+        """
         stems = words
         if self.stem and self.language is not None:
             stems = stemmer(self.language).stemWords(words)
@@ -178,9 +201,11 @@ class WordAnalyzer:
     def _terms(
         self, raw: list[str], runs: list[str]
     ) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-        """Distinct words of those of texts and their runs; where the terms of each begin, and the terms.
+        """Analyze distinct words and runs.
 
-        A stop word has none, a compound several.
+        Returns:
+            The distinct analyzed words, the row boundaries and the terms: CSR with one row for each
+            word and run. A stop word has no term, a compound several.
         """
         spell, stop_words = speller(self.language), self.stop_words
         spelled = [
@@ -200,7 +225,11 @@ class WordAnalyzer:
         return list(places), starts, terms
 
     def to_dict(self) -> dict[str, Any]:
-        """What an index records: the stop words themselves, so that a later list changes no index; whose stems."""
+        """Return the settings that an index records.
+
+        They include the stop words, so that a later version of a list does not change the index,
+        and the version of the stemmer.
+        """
         stop_words = sorted(self.stop_words)
         recorded = {
             "analysis": _ANALYSIS,
@@ -212,46 +241,58 @@ class WordAnalyzer:
 
     @classmethod
     def from_dict(cls, recorded: Mapping[str, Any]) -> WordAnalyzer:
-        """The analyzer that `to_dict` recorded; a LexpandWarning where another version of the stemmer is installed.
+        """Return the analyzer that `to_dict` recorded.
+
+        A LexpandWarning is issued if another version of the stemmer is installed.
 
         Raises:
-            DataError: it is of another version, or incomplete.
+            DataError: the record has another version, or is incomplete.
         """
-        found = recorded.get("analysis")
-        if found == 1:
+        version = recorded.get("analysis")
+        if version == 1:
             raise DataError(
-                f"the analysis of words must be {_ANALYSIS}, got 1: made before the first release: index again"
+                f"the version of the word analysis must be {_ANALYSIS}, got 1, from before the "
+                "first release: index the documents again"
             )
-        if found != _ANALYSIS:
+        if version != _ANALYSIS:
             raise DataError(
-                f"the analysis of words must be {_ANALYSIS}, got {found!r}: upgrade Lexpand"
+                f"the version of the word analysis must be {_ANALYSIS}, got {version!r}: "
+                "upgrade Lexpand"
             )
         missing = {"language", "stem", "stop_words"} - recorded.keys()
         if missing:
-            raise DataError(f"the record of the words' analysis lacks {', '.join(sorted(missing))}")
-        if "stemmer" in recorded:  # those of before do not say
+            raise DataError(
+                f"the record of the word analysis lacks {', '.join(sorted(missing))}: "
+                "index the documents again"
+            )
+        if "stemmer" in recorded:  # older records lack it
             _compare_stemmers(str(recorded["stemmer"]))
         return cls(recorded["language"], stem=recorded["stem"], stop_words=recorded["stop_words"])
 
 
 def _compare_stemmers(recorded: str) -> None:
     installed = stemmer_version()
-    wanted, found = (".".join(version.split(".")[:2]) for version in (recorded, installed))
-    if wanted != found:
+    expected, found = (".".join(version.split(".")[:2]) for version in (recorded, installed))
+    if expected != found:
         warnings.warn(
-            f"the index's words were stemmed by PyStemmer {recorded}, and {installed} is installed: a word whose stem"
-            f" has changed is not found; pip install 'PyStemmer=={wanted}.*', or make the index anew",
+            f"the words of the index were stemmed by PyStemmer {recorded}, but {installed} is "
+            "installed: words whose stems differ are not found; "
+            f"run pip install 'PyStemmer=={expected}.*', or make a new index",
             LexpandWarning,
             stacklevel=3,
         )
 
 
 def _spelled(form: Form, spell: Spell) -> str:
-    """A form as one word; empty where nothing visible is in it, or a joined one is past what is kept of a word."""
+    """Return a form as one normalized word.
+
+    The word is empty if the form has no visible character, or if a joined form is too long.
+    """
     if len(form.pieces) == 1:
         return spell(form.pieces[0])
     word = join(form.pieces)
-    # Only letters beyond ASCII and elided articles may be spelled otherwise within their piece.
+    # Normalizing the joined word equals normalizing each piece, except for letters beyond ASCII and
+    # elided articles.
     word = (
         spell(word)
         if word.isascii() and "'" not in word
@@ -265,7 +306,11 @@ def _forms(word: str) -> list[Form]:
 
 
 def _number_runs(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct runs of texts; the text and the number of each run that stands in one."""
+    """Number the distinct runs of texts.
+
+    Returns:
+        The distinct runs, and for each occurrence the index of its text and the number of its run.
+    """
     runs: dict[str, int] = {}
     numbers = [[runs.setdefault(run, len(runs)) for run, _ in runs_of(text)] for text in texts]
     owners = np.repeat(np.arange(len(texts)), [len(found) for found in numbers])

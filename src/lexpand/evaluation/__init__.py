@@ -1,7 +1,7 @@
-"""Is it good? Measures of runs against judgments.
+"""Measure runs against relevance judgments.
 
-The package knows runs and qrels, and imports `lexpand.data` alone: it measures anybody's run.
-It is not for making runs (`lexpand.search`).
+The package takes runs and qrels of any system, and imports only `lexpand.data`. It does not make
+runs (`lexpand.search`).
 """
 
 from lexpand.evaluation.measures import DEFAULT_MEASURES, Ties, evaluate

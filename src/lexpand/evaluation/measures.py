@@ -1,4 +1,4 @@
-"""Measures of a run against judgments, computed by ir-measures over one ranking."""
+"""Compute measures of a run against judgments with ir-measures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEFAULT_MEASURES = ("nDCG@10", "R@100")
 
 _PLAIN = re.compile(r"(\w+)(?:@([0-9]+))?")
 
-# gdeval, which computes ERR, ends with an error at a higher grade.
+# The largest grade of gdeval, which computes ERR. It fails on higher grades.
 _ERR_GRADE = 4
 
-# Every whole number up to here is a float32, the type in which trec_eval compares scores.
+# trec_eval compares scores as float32, which represents every integer up to here.
 _LONGEST_RANKING = 2**24
 
 
@@ -29,9 +29,9 @@ class Ties(StrEnum):
     """The order of documents with equal scores.
 
     Attributes:
-        RUN: the order of the run, which is the order that a search printed.
+        RUN: the order of the run, which is the order of the search.
         TREC_EVAL: the order of each tool behind ir-measures. trec_eval rounds scores to float32 and
-            orders equal ones by descending doc_id; other tools order them otherwise.
+            orders equal ones by descending doc_id. Other tools use other orders.
     """
 
     RUN = "run"
@@ -45,18 +45,19 @@ def evaluate(
     *,
     ties: Ties | str = Ties.RUN,
 ) -> dict[str, float]:
-    """Compute means over the queries of ``qrels``; a judged query that the run lacks counts as 0.
+    """Compute the means of measures over the queries of ``qrels``.
 
-    All measures of a call are over one ranking, the run's own.
+    A judged query that the run lacks counts as 0. By default, all measures use the ranking of the
+    run.
 
     Args:
         run: the rankings.
         qrels: the judgments.
         measures: names in ir-measures' notation, e.g. ``nDCG@10``, ``R@100``, ``RR@10``, ``AP``.
-        ties: ``"run"``, or ``"trec_eval"`` to hand over the scores for comparison with other tools.
+        ties: the order of equal scores; ``"trec_eval"`` for comparison with other tools.
 
     Returns:
-        The mean of each measure, under its name as given.
+        The mean by the name of the measure.
 
     Raises:
         DataError: a measure or ``ties`` is unknown, there are no judgments, or a measure cannot be
@@ -67,15 +68,15 @@ def evaluate(
     if isinstance(measures, str):
         raise DataError(f"measures must be a list of names, got {measures!r}; pass [{measures!r}]")
     if not qrels.judgments:
-        raise DataError("the qrels hold no judgments: nothing can be measured")
+        raise DataError("qrels must have judgments, got none: check the file")
     parsed = {name: _parse(name) for name in measures}
     _check_grades(parsed, qrels)
     judged, rankings = _for_ir_measures(run, qrels, _as_ties(ties))
     try:
-        found = ir_measures.calc_aggregate(list(parsed.values()), judged, rankings)
+        means = ir_measures.calc_aggregate(list(parsed.values()), judged, rankings)
     except (ValueError, ArithmeticError, LookupError, OSError, subprocess.SubprocessError) as error:
         raise DataError(f"ir-measures cannot compute {', '.join(measures)}: {error}") from error
-    return {name: float(found[measure]) for name, measure in parsed.items()}
+    return {name: float(means[measure]) for name, measure in parsed.items()}
 
 
 def _as_ties(value: Ties | str) -> Ties:
@@ -88,7 +89,7 @@ def _as_ties(value: Ties | str) -> Ties:
 def _for_ir_measures(
     run: Run, qrels: Qrels, ties: Ties
 ) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
-    """The judgments and scores by query number: gdeval reads no other ids than numbers."""
+    """Return judgments and scores by query number, because gdeval reads only numeric ids."""
     queries = dict.fromkeys([*qrels.judgments, *run.rankings])
     numbers = {query: str(number) for number, query in enumerate(queries, start=1)}
     judged = {numbers[query]: dict(grades) for query, grades in qrels.judgments.items()}
@@ -98,10 +99,11 @@ def _for_ir_measures(
 
 
 def _scores_of_ranks(ranking: Sequence[ScoredDocument]) -> dict[str, float]:
-    """Scores that fall strictly from rank to rank, each a float32 without rounding."""
+    """Return scores that fall strictly by rank and are exact as float32."""
     if len(ranking) > _LONGEST_RANKING:
+        limit = f"{_LONGEST_RANKING:,}"
         raise DataError(
-            f"a ranking must have at most {_LONGEST_RANKING:,} documents, got {len(ranking):,}; cut it"
+            f"a ranking must have at most {limit} documents, got {len(ranking):,}; cut it"
         )
     return {hit.doc_id: float(len(ranking) - place) for place, hit in enumerate(ranking)}
 
@@ -113,8 +115,8 @@ def _check_grades(measures: Mapping[str, Measure], qrels: Qrels) -> None:
     for query, grades in qrels.judgments.items():
         if max(grades.values(), default=0) > _ERR_GRADE:
             raise DataError(
-                f"{err} needs grades <= {_ERR_GRADE}, got {max(grades.values())} for query {query!r}; "
-                "map the grades to 0 ... 4"
+                f"{err} needs grades <= {_ERR_GRADE}, got {max(grades.values())} "
+                f"for query {query!r}; map the grades to 0 ... 4"
             )
 
 
@@ -126,10 +128,10 @@ def _parse(name: str) -> Measure:
         raise DataError(
             f"unknown measure {name!r}: give names as ir-measures writes them, e.g. nDCG@10"
         ) from error
-    # trec_eval ends the whole process at a cutoff of 0.
+    # trec_eval aborts the process on a cutoff of 0.
     numbers = [value for value in measure.params.values() if type(value) is int]
     if not all(1 <= value < 2**31 for value in numbers):
-        raise DataError(f"measure {name!r}: its numbers must be from 1 to 2^31 - 1")
+        raise DataError(f"the numbers of a measure must be from 1 to 2^31 - 1, got {name!r}")
     return measure
 
 
@@ -139,7 +141,7 @@ def _find(name: str) -> Measure:
     plain = _PLAIN.fullmatch(name)
     factory = ir_measures.measures.registry.get(plain[1]) if plain else None
     if plain is None or factory is None:
-        # Up to 0.4.3, ir-measures' parser uses names of `ast` that Python 3.14 lacks.
+        # The parser of ir-measures <= 0.4.3 uses names of `ast` that Python 3.14 lacks.
         return ir_measures.parse_measure(name)
     measure: Measure = factory @ int(plain[2]) if plain[2] else factory
     return measure

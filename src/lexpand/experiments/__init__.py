@@ -1,9 +1,8 @@
-"""What changes if I change something?
+"""Experiments: the effect of a change on rankings.
 
-Today it holds the baselines (`baselines.py`): dense and late-interaction models that rerank what a
-retriever finds.
-
-It is not for measures (`lexpand.evaluation`), which know runs and judgments only.
+Today the package has the baselines (`baselines.py`): dense and late-interaction models that rerank
+the documents of a retriever. It does not have measures, which need only runs and judgments
+(`lexpand.evaluation`).
 """
 
 from lexpand.experiments.baselines import DensePooling, DenseReranker, LateInteractionReranker

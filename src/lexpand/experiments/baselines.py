@@ -1,4 +1,4 @@
-"""Dense and late-interaction models as rerankers: the baselines that learned sparse retrieval is compared with."""
+"""Dense and late-interaction rerankers: baselines for learned sparse retrieval."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lexpand.search.rerank.text_model import TextModel, unit_rows
 
 
 class DensePooling(StrEnum):
-    """Which vector stands for a text."""
+    """The vector that represents a text."""
 
     CLS = "cls"
-    """The state of its first token."""
+    """The state of the first token."""
 
     MEAN = "mean"
-    """The mean of its tokens' states, special ones included."""
+    """The mean of the states of all tokens, special tokens included."""
 
 
 class DenseReranker(Reranker):
-    """Scores by the cosine of two vectors (Reimers and Gurevych 2019); see `load`.
+    """A reranker by the cosine of two vectors (Reimers and Gurevych 2019); see `load`.
 
-    A baseline: texts are encoded anew for every query, where a dense index would keep their
-    vectors; layers of sentence-transformers behind the pooling are not applied.
+    This is a baseline. Texts are encoded again for each query, while a dense index would store
+    their vectors. Layers of sentence-transformers after the pooling are not applied.
 
     Args:
-        model: gives states.
-        pooling: which vector stands for a text.
-        query_prefix: put before a query, e.g. BGE's ``Represent this sentence for searching
-            relevant passages: ``.
-        document_prefix: put before a text.
+        model: returns the states of tokens.
+        pooling: the vector that represents a text.
+        query_prefix: a prefix of queries, e.g. ``Represent this sentence for searching relevant
+            passages: `` for BGE.
+        document_prefix: a prefix of texts.
     """
 
     def __init__(
@@ -65,17 +65,17 @@ class DenseReranker(Reranker):
         """Load a model.
 
         Args:
-            model: a folder or an ONNX file, as `CrossEncoder.load` takes them; its output is
-                [texts, tokens, width].
-            threads: that one call may use; all cores of this process by default.
-            max_tokens: cut texts at fewer tokens than the model reads.
-            pooling: what ``1_Pooling/config.json`` says by default, and the mean where there is
-                none.
+            model: a folder or an ONNX file, as for `CrossEncoder.load`. Its output is [texts,
+                tokens, width].
+            threads: the number of threads of one call; all cores of this process by default.
+            max_tokens: a shorter maximum length of texts than that of the model.
+            pooling: by default the pooling in ``1_Pooling/config.json``, or the mean without that
+                file.
             query_prefix: see the class.
             document_prefix: see the class.
 
         Raises:
-            ModelError: a file is missing or cannot be used, or the pooling is neither.
+            ModelError: a file is missing or invalid, or the pooling is unknown.
         """
         files = ModelFiles.find(model)
         return cls(
@@ -86,14 +86,13 @@ class DenseReranker(Reranker):
         )
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The cosines, float32 [texts], from -1 to 1."""
+        """Return the cosines, float32 [texts], from -1 to 1."""
         if not texts:
             return np.zeros(0, np.float32)
         query_prefix, document_prefix = self._prefixes
-        (asked,) = self._vectors([query_prefix + query])
-        scores: NDArray[np.float32] = (
-            self._vectors([document_prefix + text for text in texts]) @ asked
-        )
+        (query_vector,) = self._vectors([query_prefix + query])
+        vectors = self._vectors([document_prefix + text for text in texts])
+        scores: NDArray[np.float32] = vectors @ query_vector
         return scores
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -103,15 +102,15 @@ class DenseReranker(Reranker):
 
 
 class LateInteractionReranker(Reranker):
-    """Scores by MaxSim: for each token of the query the largest cosine with a token of the text, summed up.
+    """A reranker by MaxSim (Khattab and Zaharia 2020, *ColBERT*, equation 3).
 
-    Khattab and Zaharia 2020, *ColBERT*, equation 3. A baseline: texts are encoded anew for every
-    query, and states are compared as the graph gives them. It adds no markers ([Q], [D]), does not
-    fill the query up with [MASK], and leaves punctuation in; a projection that lies outside the
-    graph is not applied.
+    MaxSim is a sum over the tokens of the query: the largest cosine of each with a token of the
+    text. This is a baseline. Texts are encoded again for each query, and states are compared as the
+    graph returns them. It adds no markers ([Q], [D]), does not pad the query with [MASK], and keeps
+    punctuation. A projection outside the graph is not applied.
 
     Args:
-        model: gives states.
+        model: returns the states of tokens.
     """
 
     def __init__(self, model: TextModel) -> None:
@@ -124,39 +123,44 @@ class LateInteractionReranker(Reranker):
         """Load a model.
 
         Args:
-            model: a folder or an ONNX file, as `CrossEncoder.load` takes them; its output is
-                [texts, tokens, width].
-            threads: that one call may use; all cores of this process by default.
-            max_tokens: cut texts at fewer tokens than the model reads.
+            model: a folder or an ONNX file, as for `CrossEncoder.load`. Its output is [texts,
+                tokens, width].
+            threads: the number of threads of one call; all cores of this process by default.
+            max_tokens: a shorter maximum length of texts than that of the model.
 
         Raises:
-            ModelError: a file is missing or cannot be used.
+            ModelError: a file is missing or invalid.
         """
         return cls(TextModel.load(ModelFiles.find(model), threads, max_tokens))
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The sums, float32 [texts], at most the query's tokens."""
-        (asked,) = self._model.states([query])
-        asked = unit_rows(asked)
-        best = [
-            (asked @ unit_rows(states).T).max(axis=1).sum() for states in self._model.states(texts)
+        """Return the sums, float32 [texts]; at most the number of query tokens."""
+        (query_states,) = map(unit_rows, self._model.states([query]))
+        sums = [
+            (query_states @ unit_rows(states).T).max(axis=1).sum()
+            for states in self._model.states(texts)
         ]
-        return np.array(best, np.float32)
+        return np.array(sums, np.float32)
 
 
-def _pooling(files: ModelFiles, wanted: DensePooling | str | None) -> DensePooling:
-    return _parse_pooling(str(wanted) if wanted else _said(files))
+def _pooling(files: ModelFiles, requested: DensePooling | str | None) -> DensePooling:
+    return _parse_pooling(str(requested) if requested else _configured_pooling(files))
 
 
-def _parse_pooling(said: str) -> DensePooling:
+def _parse_pooling(name: str) -> DensePooling:
     try:
-        return DensePooling(said)
+        return DensePooling(name)
     except ValueError:
-        raise ModelError(f"no pooling {said!r}: give one of {', '.join(DensePooling)}") from None
+        raise ModelError(
+            f"pooling must be one of {', '.join(DensePooling)}, got {name!r}"
+        ) from None
 
 
-def _said(files: ModelFiles) -> str:
-    """The pooling of sentence-transformers' settings: a flag for each kind, or in newer versions its name."""
+def _configured_pooling(files: ModelFiles) -> str:
+    """Return the pooling in the settings of sentence-transformers.
+
+    Older versions have a flag for each kind, newer ones a name.
+    """
     settings = files.json("1_Pooling/config.json")
     names = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
     flags = [

@@ -1,11 +1,14 @@
-"""Why this document, and why not that one?
+"""Explanations: why a document was found, and why another one was not.
 
-The room takes a score apart into terms, and follows each term back to the word that produced it; it
-takes two scores apart and says which terms put one above the other, and what a document lost on its
-way into the index. Begin reading at `explaining.py` and `why_not.py`; `vectors.py`, `words.py` and
-`hybrid.py` are the kinds of retriever, `reading.py` finds the words, `page.py` shows it.
+The package splits a score into terms and traces each term to the word that produced it. It compares
+two scores to show which terms put one document above the other, and reports what a document lost on
+its way into the index.
 
-It is not for finding documents (`lexpand.search`) nor for judging them (`lexpand.evaluation`).
+Start reading at `explaining.py` and `missing.py`. `vectors.py`, `words.py` and `hybrid.py` explain
+the kinds of retriever, `reading.py` finds the words, and `page.py` and `plain.py` print results.
+
+The package does not find documents (`lexpand.search`) and does not evaluate rankings
+(`lexpand.evaluation`).
 """
 
 from lexpand.explanation.explaining import explain

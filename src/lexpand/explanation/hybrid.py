@@ -1,4 +1,4 @@
-"""What does each part of a hybrid say of a document, and what does fusion make of it?"""
+"""Explanations of hybrids: the score of each part, and their fusion."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lexpand.explanation.results import Explanation, Loss, Part
 from lexpand.index import Match, Matches
 from lexpand.index.filters import Filter
 from lexpand.search import HybridRetriever, fuse
-from lexpand.search.hybrid import HybridAsked
+from lexpand.search.hybrid import PreparedHybrid
 
 
 class HybridInquiry(Inquiry):
-    """A question to a `HybridRetriever`, as its ``depth`` documents of each part answer it.
+    """The inquiry of a `HybridRetriever`, over the best ``depth`` documents of each part.
 
     See `Inquiry` for the other arguments.
 
@@ -28,7 +28,7 @@ class HybridInquiry(Inquiry):
     def __init__(
         self,
         retriever: HybridRetriever,
-        asked: HybridAsked,
+        asked: PreparedHybrid,
         filter: Filter | None,
         parts: Sequence[Inquiry],
     ) -> None:
@@ -42,56 +42,58 @@ class HybridInquiry(Inquiry):
         self._fused: Matches = self.searcher.named(asked.fused(found)[0])
 
     def best(self, k: int) -> Sequence[Match]:
-        """See `Inquiry.best`; as a search for at most ``depth`` documents ranks them."""
+        """See `Inquiry.best`; the ranking of a search for at most ``depth`` documents."""
         return self._fused[:k]
 
     def rank_of(self, doc_id: str) -> int | None:
-        """See `Inquiry.rank_of`; among the documents that the parts ranked."""
+        """See `Inquiry.rank_of`; the rank among the documents that the parts ranked."""
         return _rank(doc_id, self._fused)
 
     def explanation(self, doc_id: str) -> Explanation:
         """See `Inquiry.explanation`."""
         explained = [part.explanation(doc_id) for part in self._parts]
-        # No document has this row: one that no part ranks gets what fusion gives such a one.
-        alone = next(
+        # No document has row -1, so fusion treats this one as missing from every ranking.
+        match = next(
             (match for match in self._fused if match.doc_id == doc_id), Match(doc_id, 0.0, -1)
         )
         first = explained[0]
+        parts = [self._part(i, explanation, match) for i, explanation in enumerate(explained)]
+        note = f"no part has the document among its best {self._depth:,}"
         return Explanation(
             self.query,
             doc_id,
             first.title,
             first.text,
-            alone.span or first.span,
-            self._share(range(len(explained)), self._weights, alone),
+            match.span or first.span,
+            self._share(range(len(explained)), self._weights, match),
             (),
             (),
-            tuple(
-                self._part(place, explanation, alone) for place, explanation in enumerate(explained)
-            ),
-            ()
-            if self.rank_of(doc_id)
-            else (f"no part has the document among its best {self._depth:,}",),
+            tuple(parts),
+            () if self.rank_of(doc_id) else (note,),
         )
 
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:
-        """See `Inquiry.losses`: those of all parts, each of which ranks ``depth`` documents."""
+        """See `Inquiry.losses`; those of all parts, each for its best ``depth`` documents."""
         del k
         return tuple(loss for part in self._parts for loss in part.losses(doc_id, self._depth))
 
-    def _part(self, place: int, explanation: Explanation, alone: Match) -> Part:
-        ranking, weight = self._rankings[place], self._weights[place]
-        share = self._share([place], [1.0], alone)
-        rank = _rank(alone.doc_id, ranking)
-        return Part(self._parts[place].kind, weight, rank, share, weight * share, explanation)
+    def _part(self, number: int, explanation: Explanation, match: Match) -> Part:
+        ranking, weight = self._rankings[number], self._weights[number]
+        share = self._share([number], [1.0], match)
+        rank = _rank(match.doc_id, ranking)
+        return Part(self._parts[number].kind, weight, rank, share, weight * share, explanation)
 
-    def _share(self, places: Sequence[int], weights: Sequence[float], alone: Match) -> float:
-        """What fusion of some parts gives a document, ranked or not: in a ranking of its own, of weight 0, it is."""
-        rankings, bounds = [self._rankings[i] for i in places], [self._bounds[i] for i in places]
-        keys = [*(each.rows.astype(np.int64) for each in rankings), np.array([alone.row], np.int64)]
+    def _share(self, numbers: Sequence[int], weights: Sequence[float], match: Match) -> float:
+        """Return the fused score of a document over some parts.
+
+        The document is added as a ranking of its own with weight 0, so that it is fused even if no
+        part ranks it.
+        """
+        rankings, bounds = [self._rankings[i] for i in numbers], [self._bounds[i] for i in numbers]
+        keys = [*(each.rows.astype(np.int64) for each in rankings), np.array([match.row], np.int64)]
         scores = [*(each.scores for each in rankings), np.zeros(1)]
         fused = fuse(keys, scores, [*weights, 0.0], self._fusion, [*bounds, 1.0])
-        return float(fused.scores[fused.keys == alone.row][0])
+        return float(fused.scores[fused.keys == match.row][0])
 
 
 def _rank(doc_id: str, matches: Sequence[Match]) -> int | None:

@@ -1,4 +1,4 @@
-"""A question that was put to a retriever, ready for questions about its answer: why this document, and why not that?"""
+"""Inquiries: a query that was searched, with methods that explain the result."""
 
 from __future__ import annotations
 
@@ -8,44 +8,46 @@ from collections.abc import Callable, Sequence
 from lexpand.explanation.results import Explanation, Loss
 from lexpand.index import Match
 from lexpand.index.filters import Filter
-from lexpand.search.asked import Asked
+from lexpand.search.prepared import PreparedQueries
 from lexpand.search.retriever import LocalRetriever
 
-# Documents that are looked through first for one whose rank is asked for.
-_FIRST_LOOK = 100
+# The depth of the first ranking in which a document is searched.
+_FIRST_DEPTH = 100
 
 
 class Inquiry(ABC):
-    """What a retriever made of one question.
+    """The result of a query with one retriever, ready to be explained.
 
     Args:
         retriever: the retriever, over one commit of its index.
-        asked: the question as it was searched for at last, what feedback adds included.
-        filter: which documents could be found.
+        asked: the final query, with the terms of feedback.
+        filter: the filter of the search.
 
     Attributes:
-        kind: the retriever's name in a pipeline.
+        kind: the name of the retriever in a pipeline.
         searcher: the commit that was searched.
-        query: the question.
-        filter: which documents could be found.
+        query: the text of the query.
+        filter: the filter of the search.
     """
 
     kind: str
 
-    def __init__(self, retriever: LocalRetriever, asked: Asked, filter: Filter | None) -> None:
+    def __init__(
+        self, retriever: LocalRetriever, asked: PreparedQueries, filter: Filter | None
+    ) -> None:
         self.searcher = asked.searcher
         self.query = asked.queries[0]
         self.filter = filter
         self._retriever = retriever
-        self._put = asked
+        self._asked = asked
 
     def best(self, k: int) -> Sequence[Match]:
-        """The best documents, as a search finds them."""
-        return self._put.matches(k, filter=self.filter)[0]
+        """Return the best documents, as a search finds them."""
+        return self._asked.matches(k, filter=self.filter)[0]
 
     @abstractmethod
     def explanation(self, doc_id: str) -> Explanation:
-        """A document's score.
+        """Return the explanation of a document's score.
 
         Raises:
             UnknownDocument: the index has no such document.
@@ -53,16 +55,25 @@ class Inquiry(ABC):
 
     @abstractmethod
     def rank_of(self, doc_id: str) -> int | None:
-        """The document's exact place, from 1, among all that the filter lets through; None where it is no hit."""
+        """Return the exact rank of a document, from 1; None if the document is not a hit.
+
+        The ranking has all documents that the filter lets through.
+        """
 
     @abstractmethod
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:
-        """What the document lost on its way into the index and the best ``k``, as far as this question asks for it."""
+        """Return what a document lost on its way into the index and into the best ``k``.
+
+        Only losses that matter for the query are returned.
+        """
 
 
-def place_of(doc_id: str, find: Callable[[int], Sequence[Match]]) -> int | None:
-    """The rank of a document in the ranking that ``find`` gives for any number of documents; None where it lacks it."""
-    k = _FIRST_LOOK
+def exact_rank(doc_id: str, find: Callable[[int], Sequence[Match]]) -> int | None:
+    """Return the rank of a document, from 1; None if the ranking does not have it.
+
+    ``find`` returns the ranking of any number of documents.
+    """
+    k = _FIRST_DEPTH
     while True:
         matches = find(k)
         for rank, match in enumerate(matches, 1):

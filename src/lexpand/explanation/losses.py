@@ -1,4 +1,4 @@
-"""What did a document lose between its text and the index, and would the question have found it?"""
+"""Losses: the weight that a document lost between its text and the index, for a query."""
 
 from __future__ import annotations
 
@@ -7,83 +7,89 @@ from itertools import islice
 
 from lexpand.data import Document
 from lexpand.encode import Encoder, Role
-from lexpand.explanation.reading import Asked, Found
+from lexpand.explanation.reading import ExplainedDocument, ExplainedQuery
 from lexpand.explanation.results import Loss, LossKind
 
-# Passages of an unread rest that are encoded: about 30,000 words at 512 tokens.
+# The number of passages of unread text that are encoded: about 30,000 words at 512 tokens.
 _MOST_PASSAGES = 64
 
 
-def losses_of(encoder: Encoder, asked: Asked, found: Found) -> tuple[Loss, ...]:
-    """A stored document's losses by pruning, truncation and quantization, the largest first.
+def losses_of(
+    encoder: Encoder, query: ExplainedQuery, document: ExplainedDocument
+) -> tuple[Loss, ...]:
+    """Return the losses of a document by pruning, truncation and quantization, largest first.
 
-    A term that is missing among weights that the text does not give is not said to be pruned:
-    nothing is known of it.
+    If the text does not reproduce the stored weights, the reason for a missing term is unknown, and
+    it is not reported as pruned.
     """
-    losses = [*_pruned_of_query(asked, found)]
-    if found.reading.agrees(found.vector):
-        losses += _pruned(asked, found)
-        if found.reading.exact:  # else another batch makes more of a difference
-            losses += _quantized(asked, found)
-    if found.reading.tokens_lost:
-        losses += _truncated(encoder.unpruned(), asked, found)
+    losses = [*_pruned_of_query(query, document)]
+    if document.reading.agrees(document.vector):
+        losses += _pruned(query, document)
+        if document.reading.exact:  # else another batch makes a larger difference
+            losses += _quantized(query, document)
+    if document.reading.tokens_lost:
+        losses += _truncated(encoder.without_pruning(), query, document)
     return tuple(sorted(losses, key=lambda loss: -abs(loss.gain)))
 
 
-def _pruned(asked: Asked, found: Found) -> Iterator[Loss]:
-    for term, weight in asked.weights.items():
-        lost = found.reading.weights.get(term, 0.0)
-        if term not in found.weights and not found.reading.gives(term, 0.0, 0.0):
+def _pruned(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[Loss]:
+    for term, weight in query.weights.items():
+        lost = document.reading.weights.get(term, 0.0)
+        if term not in document.weights and not document.reading.gives(term, 0.0, 0.0):
             detail = f"the document's weight {lost:.2f} was pruned"
-            yield _of_term(LossKind.PRUNING, term, weight * lost, detail, asked, found)
+            yield _of_term(LossKind.PRUNING, term, weight * lost, detail, query, document)
 
 
-def _pruned_of_query(asked: Asked, found: Found) -> Iterator[Loss]:
-    for term, weight in asked.reading.weights.items():
-        if term in found.weights and term not in asked.weights:
+def _pruned_of_query(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[Loss]:
+    for term, weight in query.reading.weights.items():
+        if term in document.weights and term not in query.weights:
+            gain = weight * document.weights[term]
             detail = f"the query's weight {weight:.2f} was pruned"
-            yield _of_term(
-                LossKind.QUERY_PRUNING, term, weight * found.weights[term], detail, asked, found
-            )
+            yield _of_term(LossKind.QUERY_PRUNING, term, gain, detail, query, document)
 
 
-def _quantized(asked: Asked, found: Found) -> Iterator[Loss]:
-    shared = sorted(asked.weights.keys() & found.weights.keys())
+def _quantized(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[Loss]:
+    shared = sorted(query.weights.keys() & document.weights.keys())
     gain = sum(
-        asked.weights[term] * (found.reading.weights.get(term, 0.0) - found.weights[term])
+        query.weights[term] * (document.reading.weights.get(term, 0.0) - document.weights[term])
         for term in shared
     )
     if gain:
-        yield Loss(LossKind.QUANTIZATION, "", "", gain, "weights have 16 bits; all terms together")
+        detail = "weights are stored in 16 bits; the gain is that of all terms"
+        yield Loss(LossKind.QUANTIZATION, "", "", gain, detail)
 
 
-def _truncated(encoder: Encoder, asked: Asked, found: Found) -> Iterator[Loss]:
-    """Terms that have more weight in the rest of the text, in passages of the model's length, than in what was read.
+def _truncated(
+    encoder: Encoder, query: ExplainedQuery, document: ExplainedDocument
+) -> Iterator[Loss]:
+    """Yield the terms with more weight in the rest of the text than in the part that was read.
 
-    A passage is read without what stands before it, so this is what another policy for long
-    documents would store, and not what a longer model would.
+    The rest is encoded in passages of the model's length. A passage is encoded without the text
+    before it, so this is what another policy for long documents would store, not what a longer
+    model would.
     """
-    rest = Document(found.document.doc_id, found.document.full_text[found.reading.end :])
+    unread = document.document.full_text[document.reading.end :]
+    rest = Document(document.document.doc_id, unread)
     passages = [chunk.text for chunk in islice(encoder.passages(rest), _MOST_PASSAGES)]
     best: dict[int, float] = {}
     for weights in encoder.encode(passages, Role.DOCUMENT).vectors.as_dicts():
-        for term in weights.keys() & asked.weights.keys():
+        for term in weights.keys() & query.weights.keys():
             best[term] = max(best.get(term, 0.0), weights[term])
     for term, weight in best.items():
-        read = found.reading.weights.get(term, 0.0)
+        read = document.reading.weights.get(term, 0.0)
         if weight > read:
-            detail = f"weight {weight:.2f} in the text that was not read, {read:.2f} in what was"
-            yield _of_term(
-                LossKind.TRUNCATION,
-                term,
-                asked.weights[term] * (weight - read),
-                detail,
-                asked,
-                found,
-            )
+            gain = query.weights[term] * (weight - read)
+            detail = f"weight {weight:.2f} in the unread text, {read:.2f} in the text that was read"
+            yield _of_term(LossKind.TRUNCATION, term, gain, detail, query, document)
 
 
 def _of_term(
-    kind: LossKind, term: int, gain: float, detail: str, asked: Asked, found: Found
+    kind: LossKind,
+    term: int,
+    gain: float,
+    detail: str,
+    query: ExplainedQuery,
+    document: ExplainedDocument,
 ) -> Loss:
-    return Loss(kind, asked.reading.vocabulary.term(term), asked.label(term, found), gain, detail)
+    spelled = query.reading.vocabulary.term(term)
+    return Loss(kind, spelled, query.label(term, document), gain, detail)

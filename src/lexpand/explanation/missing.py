@@ -1,4 +1,4 @@
-"""Why not that document? What puts another one above it, and what it lost before anybody asked."""
+"""Explanations of missing documents: what ranks above a document, and what the document lost."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def why_not(
     k: int = 10,
     filter: Filter | None = None,
 ) -> WhyNot:
-    """Explain why a document is not found, or stands below another one.
+    """Explain why a document is not found, or ranks below another one.
 
-    A document that was cut is read to its end for this, and a ranking is asked for until the
-    document is in it: this takes longer than `explain`.
+    This takes longer than `explain`. A document that was truncated is read to its end, and the
+    ranking is extended until it has the document.
 
     Args:
-        retriever: who was asked.
-        query: the question.
-        missing: the id of the document that is asked about.
-        than: that of the one above it; None for the best hit.
-        k: how many documents were asked for, at least 1.
-        filter: that of the search.
+        retriever: the retriever.
+        query: the text of the query.
+        missing: the id of the missing document.
+        than: the id of the document above it; None for the best hit.
+        k: the number of documents that the search returns, at least 1.
+        filter: the filter of the search.
 
     Raises:
         UnknownDocument: the index has no such document.
@@ -48,9 +48,9 @@ def why_not(
         FilterError: see `Index.search`.
     """
     if k < 1:
-        raise DataError(f"k is {k}: at least 1")
+        raise DataError(f"k must be >= 1, got {k}")
     inquiry = inquire(retriever, query, filter)
-    mine = inquiry.explanation(missing)
+    explanation = inquiry.explanation(missing)
     if than is None:
         than = next(
             (match.doc_id for match in inquiry.best(max(2, k)) if match.doc_id != missing), None
@@ -60,13 +60,13 @@ def why_not(
     losses = (*_filtered(retriever, inquiry, missing), *inquiry.losses(missing, k))
     return WhyNot(
         k,
-        mine,
+        explanation,
         other,
         rank,
         None if than is None else inquiry.rank_of(than),
-        _verdict(mine, rank, k, losses),
-        () if other is None else differences_of(mine, other, losses),
-        () if other is None else part_differences_of(mine, other, losses),
+        _verdict(explanation, rank, k, losses),
+        () if other is None else differences_of(explanation, other, losses),
+        () if other is None else part_differences_of(explanation, other, losses),
         losses,
     )
 
@@ -75,49 +75,55 @@ def _filtered(retriever: Retriever, inquiry: Inquiry, doc_id: str) -> list[Loss]
     if inquiry.filter is None or doc_id in inquiry.searcher.matching(inquiry.filter):
         return []
     rank = inquire(retriever, inquiry.query).rank_of(doc_id)
-    stands = "it is no hit either" if rank is None else f"it stands at rank {rank:,}"
-    return [
-        Loss(LossKind.FILTER, "", "", 0.0, f"the filter excludes the document; without it {stands}")
-    ]
+    place = "not a hit either" if rank is None else f"at rank {rank:,}"
+    detail = f"the filter excludes the document; without the filter it is {place}"
+    return [Loss(LossKind.FILTER, "", "", 0.0, detail)]
 
 
-def _verdict(mine: Explanation, rank: int | None, k: int, losses: Sequence[Loss]) -> str:
-    # What a part of a hybrid missed, the hybrid may have.
-    decisive = {LossKind.FILTER} if mine.parts else {LossKind.FILTER, LossKind.EFFORT}
+def _verdict(explanation: Explanation, rank: int | None, k: int, losses: Sequence[Loss]) -> str:
+    # A hybrid may find a document that one of its parts missed.
+    decisive = {LossKind.FILTER} if explanation.parts else {LossKind.FILTER, LossKind.EFFORT}
     for loss in losses:
         if loss.kind in decisive:
             return loss.detail
     if rank is not None:
-        return f"the document stands at rank {rank:,}, {'among' if rank <= k else 'not among'} the best {k:,}"
-    if mine.parts:
-        return mine.notes[0]
+        among = "among" if rank <= k else "not among"
+        return f"the document is at rank {rank:,}, {among} the best {k:,}"
+    if explanation.parts:
+        return explanation.notes[0]
     return "the document shares no term with the query"
 
 
 def differences_of(
     missing: Explanation, than: Explanation, losses: Sequence[Loss] = ()
 ) -> tuple[Difference, ...]:
-    """The terms that two scores are made of, those that differ most first; they add up to the scores' difference."""
-    mine = {part.term: part for part in missing.contributions}
-    others = {part.term: part for part in than.contributions}
+    """Return the difference of two scores by term, largest first.
+
+    The terms' differences sum to that of the scores.
+    """
+    below = {part.term: part for part in missing.contributions}
+    above = {part.term: part for part in than.contributions}
     lost = {loss.term: loss.kind for loss in reversed(losses) if loss.term}
-    found = [_difference(mine.get(term), others.get(term), lost) for term in {**others, **mine}]
+    found = [_difference(below.get(term), above.get(term), lost) for term in {**above, **below}]
     return tuple(sorted(found, key=lambda difference: -abs(difference.difference)))
 
 
 def _difference(
-    mine: Contribution | None, other: Contribution | None, lost: Mapping[str, LossKind]
+    missing: Contribution | None, than: Contribution | None, lost: Mapping[str, LossKind]
 ) -> Difference:
-    shown = mine or other
+    shown = missing or than
     assert shown is not None
-    difference = (other.contribution if other else 0.0) - (mine.contribution if mine else 0.0)
-    return Difference(shown.label, mine, other, difference, lost.get(shown.term))
+    scores = [side.contribution if side else 0.0 for side in (missing, than)]
+    return Difference(shown.label, missing, than, scores[1] - scores[0], lost.get(shown.term))
 
 
 def part_differences_of(
-    mine: Explanation, other: Explanation, losses: Sequence[Loss]
+    missing: Explanation, than: Explanation, losses: Sequence[Loss]
 ) -> tuple[PartDifference, ...]:
-    """The parts of a hybrid, those that differ most first; they add up to the scores' difference."""
+    """Return the difference of two scores by part of a hybrid, largest first.
+
+    The parts' differences sum to that of the scores.
+    """
     found = [
         PartDifference(
             part.kind,
@@ -128,6 +134,6 @@ def part_differences_of(
                 part.explanation, above.explanation, losses if part.kind == "splade" else ()
             ),
         )
-        for part, above in zip(mine.parts, other.parts, strict=True)
+        for part, above in zip(missing.parts, than.parts, strict=True)
     ]
     return tuple(sorted(found, key=lambda part: -abs(part.difference)))

@@ -88,12 +88,9 @@ def _parts(parts: Sequence[Part]) -> list[str]:
     body = []
     for part in parts:
         place = "not ranked" if part.rank is None else f"rank {part.rank:,}"
+        share = f"share {part.share:.3f} times weight {part.weight:g}"
         body.append(html.heading(f"{part.kind}: {part.contribution:.3f}"))
-        body.append(
-            html.paragraph(
-                f"{place}, score {part.explanation.score:.3f}, share {part.share:.3f} times weight {part.weight:g}"
-            )
-        )
+        body.append(html.paragraph(f"{place}, score {part.explanation.score:.3f}, {share}"))
         body += map(html.note, part.explanation.notes)
         body += _parts(part.explanation.parts)
         body.append(_contributions(part.explanation.contributions))

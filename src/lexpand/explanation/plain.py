@@ -1,4 +1,4 @@
-"""Explanations as plain text, in tables of spaces."""
+"""Explanations as plain text, in tables aligned by spaces."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from lexpand.render.text import table
 if TYPE_CHECKING:
     from lexpand.explanation.results import Contribution, Difference, Explanation, Part, WhyNot
 
-# Terms of a table, and what is listed of terms that the document lacks; the rest is summed up.
+# The number of terms in a table, and of listed terms that the document lacks. A line sums up the
+# others.
 TERMS, _UNMATCHED = 20, 10
 _LOSSES = 10
 
 
 def explanation_text(explanation: Explanation, terms: int = TERMS) -> str:
-    """The score, its parts and their strongest terms, and the query's terms that the document lacks."""
+    """Return the score, its parts, their strongest terms, and the terms that the document lacks."""
     return "\n".join(
         [f"{_heading(explanation)} for {explanation.query}", *_body(explanation, terms, 0)]
     )
 
 
 def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
-    """The verdict, what was lost, and the terms that tell the two documents apart."""
+    """Return the verdict, the losses, and the terms that distinguish the two documents."""
     lines = [
         f"{_heading(answer.missing)} for {answer.missing.query}",
         answer.verdict,
@@ -32,25 +33,22 @@ def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
     for loss in answer.losses[:_LOSSES]:
         if loss.detail != answer.verdict:
             gain = f"{loss.gain:+.3g}" if loss.gain else ""
-            lines.append(
-                " ".join(filter(None, ("lost to", loss.kind, loss.label, gain)))
-                + f": {loss.detail}"
-            )
+            named = " ".join(filter(None, (loss.kind, loss.label, gain)))
+            lines.append(f"lost to {named}: {loss.detail}")
     if answer.than is None:
         return "\n".join([*lines, "no other document was found"])
-    place = "which is no hit" if answer.than_rank is None else f"at rank {answer.than_rank:,}"
+    place = "which is not a hit" if answer.than_rank is None else f"at rank {answer.than_rank:,}"
     lines.append(f"compared with {_heading(answer.than)}, {place}")
     lines += _difference_table(answer.differences[:terms])
     for part in answer.parts:
-        lines.append(
-            f"{part.kind} {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:"
-        )
+        scores = f"{part.than:.3f} against {part.missing:.3f}"
+        lines.append(f"{part.kind} {part.difference:+.3f}: {scores}; its terms:")
         lines += _difference_table(part.differences[:terms])
     return "\n".join(lines)
 
 
 def document_side(part: Contribution) -> str:
-    """The document's side of a contribution; by BM25 with how often the document has the word."""
+    """Return the document's side of a contribution; for BM25 with the frequency of the word."""
     if part.statistics is None:
         return part.document.described()
     times = part.statistics.frequency
@@ -58,10 +56,13 @@ def document_side(part: Contribution) -> str:
 
 
 def part_heading(part: Part) -> str:
-    """What a part of a hybrid adds, and how."""
+    """Return the contribution of a part of a hybrid, with its rank, score, share and weight."""
     place = "not ranked" if part.rank is None else f"rank {part.rank:,}"
-    said = f"{part.contribution:.3f}: {place}, score {part.explanation.score:.3f}, share {part.share:.3f}"
-    return f"{said} times weight {part.weight:g}"
+    score, share = f"{part.explanation.score:.3f}", f"{part.share:.3f}"
+    return (
+        f"{part.contribution:.3f}: {place}, score {score}, "
+        f"share {share} times weight {part.weight:g}"
+    )
 
 
 def _heading(explanation: Explanation) -> str:

@@ -1,4 +1,4 @@
-"""Which word gave a term its weight? The text is encoded again, and what it gives is compared with what is stored."""
+"""The words behind the weights: the text is encoded again and compared with the stored weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lexpand.index import StoredVector
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the model read in one go, and where it stands.
+    """A passage that the model reads at once, and its position in the text.
 
     Attributes:
-        trace: what it gave.
-        title: characters of the title and the space behind it, where it was put before a passage
-            from elsewhere.
-        start: where the rest of the passage begins in the whole text.
+        trace: the result of the model.
+        title: the number of characters of the title and the space after it, if they were put before
+            a passage from elsewhere in the text.
+        start: the position of the rest of the passage in the whole text.
     """
 
     trace: Trace
@@ -27,26 +27,28 @@ class Passage:
     start: int = 0
 
     def place(self, span: Span) -> Span:
-        """The characters in the whole text, which begins with the title."""
+        """Return a span of the passage as a span of the whole text, which begins with the title."""
         first, end = span
         shift = self.start - self.title if first >= self.title else 0
         return first + shift, end + shift
 
 
 class Reading:
-    """What a text gives when a model reads it: of each term, the largest weight of its passages and the word behind it.
+    """The weights that a model gives the terms of a text, with the words that produced them.
+
+    A term has the largest weight of all passages.
 
     Args:
         text: the whole text.
-        passages: what was read of it.
-        vocabulary: the model's.
-        dtype: what it was read in.
+        passages: the passages that were read.
+        vocabulary: the vocabulary of the model.
+        dtype: the dtype of the model.
 
     Attributes:
-        exact: whether another batch gives the same weights but for rounding.
-        weights: by term.
-        end: the character behind the last that was read.
-        tokens_lost: how many tokens were not read.
+        exact: whether another batch gives the same weights, except for rounding.
+        weights: the weights by term.
+        end: the end of the last token that was read.
+        tokens_lost: the number of tokens that were not read.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Reading:
     ) -> None:
         self.text = text
         self.exact = dtype is Dtype.FLOAT32
-        self._noise = dtype.noise
+        self._noise = dtype.tolerance
         self.passages = passages
         self.tokens_lost = sum(passage.trace.tokens_lost for passage in passages)
         ends = [
@@ -77,17 +79,21 @@ class Reading:
                     self.weights[term], self._best[term] = weight, passage
 
     def gives(self, term: int, weight: float, step: float) -> bool:
-        """Whether the term has a weight that is stored in steps of this size (docs/format.md), as ``weight``."""
-        # Half a step, or less than one where the smallest was rounded up.
+        """Whether the text gives a term this weight, as stored in steps of size ``step``.
+
+        See docs/format.md.
+        """
+        # Rounding changes a weight by half a step, or by less than one if the least weight was
+        # rounded up.
         return abs(self.weights.get(term, 0.0) - weight) <= step + self._noise * max(1.0, weight)
 
     def agrees(self, stored: StoredVector) -> bool:
-        """Whether it gives every stored weight."""
+        """Whether the text gives every stored weight."""
         pairs = zip(stored.terms.tolist(), stored.weights.tolist(), strict=True)
         return all(self.gives(term, weight, stored.scale) for term, weight in pairs)
 
     def side(self, term: int, weight: float) -> Side:
-        """A term that the text gives, with its word; ``weight`` is the one that counts."""
+        """Return the side of a term that the text gives; ``weight`` is the reported weight."""
         passage = self._best[term]
         if term in passage.trace.by_rule:
             return Side(weight, Origin.RULE)
@@ -99,7 +105,10 @@ class Reading:
         return Side(weight, origin, self.text[first:end], ((first, end),))
 
     def word_around(self, term: int) -> str | None:
-        """The first word that the term is a piece of; None where it is a whole word of the text, or not in it."""
+        """Return the first word of which the term is a piece.
+
+        None if the term is a whole word of the text, or not in the text.
+        """
         found: str | None = None
         for passage in self.passages:
             for token in passage.trace.tokens:
@@ -110,7 +119,7 @@ class Reading:
         return found
 
     def unknown_words(self) -> int:
-        """Words of which the vocabulary knows nothing."""
+        """Return the number of words that the vocabulary lacks."""
         tokens = (token for passage in self.passages for token in passage.trace.tokens)
         return sum(
             token.word is not None and token.term in self.vocabulary.special for token in tokens
@@ -118,14 +127,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A document that is asked about.
+class ExplainedDocument:
+    """A document that is explained.
 
     Attributes:
         document: the document.
-        vector: as it is stored; of several chunks, the best one's.
-        reading: what its text gives without pruning.
-        weights: those of ``vector``, by term.
+        vector: the stored vector; for a document in chunks, that of the best one.
+        reading: the reading of its text, without pruning.
+        weights: the weights of ``vector``, by term.
     """
 
     document: Document
@@ -135,43 +144,44 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A query.
+class ExplainedQuery:
+    """A query that is explained.
 
     Attributes:
-        weights: those that were searched with, by term.
-        reading: what its text gives without pruning, inverse document frequencies and feedback.
-        readable: a term as a person reads it, pinned ones by their texts.
+        weights: the weights of the search, by term.
+        reading: the reading of its text, without pruning, inverse document frequencies and
+            feedback.
+        readable: returns a term in readable form; a pinned term by its text.
     """
 
     weights: Mapping[int, float]
     reading: Reading
     readable: Callable[[int], str]
 
-    def label(self, term: int, found: Found | None = None) -> str:
-        """A term as a person reads it; a piece of a word with the first word that it stands in, if it does."""
-        readings = [self.reading] if found is None else [found.reading, self.reading]
+    def label(self, term: int, document: ExplainedDocument | None = None) -> str:
+        """Return a term in readable form, a piece with the first word that contains it."""
+        readings = [self.reading] if document is None else [document.reading, self.reading]
         words = [word for reading in readings if (word := reading.word_around(term)) is not None]
         text = self.readable(term)
         return f"{text} (in {words[0]!r})" if words else text
 
 
 def read_query(encoder: Encoder, query: str) -> Reading:
-    """What the model reads in a query, without pruning."""
+    """Return the reading of a query, without pruning."""
     return Reading(
-        query, [Passage(encoder.unpruned().trace(query, Role.QUERY))], encoder.vocabulary
+        query, [Passage(encoder.without_pruning().trace(query, Role.QUERY))], encoder.vocabulary
     )
 
 
 def read_document(encoder: Encoder, document: Document, stored: StoredVector) -> Reading:
-    """What the model reads in a document, or in the chunk that was stored; without pruning.
+    """Return the reading of a document, or of its stored chunk, without pruning.
 
     Args:
-        encoder: encodes documents as their index records.
+        encoder: encodes documents as the index records.
         document: the document.
-        stored: its vector, or that of the chunk.
+        stored: the stored vector of the document or the chunk.
     """
-    whole, (first, end) = encoder.unpruned(), stored.span
+    whole, (first, end) = encoder.without_pruning(), stored.span
     dtype, long = encoder.dtypes[Role.DOCUMENT], encoder.long
     if encoder.title_weight:
         passage = Passage(whole.trace(document, Role.DOCUMENT))
@@ -186,7 +196,7 @@ def read_document(encoder: Encoder, document: Document, stored: StoredVector) ->
         return _read_all(whole, document, long.overlap)
     if not document.title or first <= len(document.title):
         return read("")
-    # A later chunk has the title before it, unless that is long (`Chunker`): the weights tell.
+    # A later chunk begins with the title, unless the title is long (`Chunker`). The weights decide.
     with_title = read(f"{document.title} ")
     if not with_title.agrees(stored) and (without := read("")).agrees(stored):
         return without
@@ -194,16 +204,13 @@ def read_document(encoder: Encoder, document: Document, stored: StoredVector) ->
 
 
 def _read_all(encoder: Encoder, document: Document, overlap: int | None) -> Reading:
-    """The maximum over all chunks; a text that needs none is read as it is."""
+    """Return the maximum over all chunks; a text that fits is read as a whole."""
     alone = encoder.trace(document.full_text, Role.DOCUMENT)
     passages = [Passage(alone)]
     if alone.tokens_lost:
         passages = []
         for chunk in encoder.passages(document, overlap):
-            title = (
-                len(document.title) + 1
-                if chunk.start and len(chunk.text) > chunk.end - chunk.start
-                else 0
-            )
+            titled = chunk.start and len(chunk.text) > chunk.end - chunk.start
+            title = len(document.title) + 1 if titled else 0
             passages.append(Passage(encoder.trace(chunk.text, Role.DOCUMENT), title, chunk.start))
     return Reading(document.full_text, passages, encoder.vocabulary, encoder.dtypes[Role.DOCUMENT])

@@ -167,7 +167,7 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
     def snippet(self) -> Passage:
-        """Return the snippet that a hit shows (`Hit.snippet`), with the words behind the score marked.
+        """Return the snippet of the hit (`Hit.snippet`) with the words behind the score marked.
 
         It has at most about 200 characters, around the most words of the query. If the document
         has none of them, it has the words that contribute most. If no word is known, it is the

@@ -210,7 +210,7 @@ class Catalog:
         with self.database.read() as db:
             return read_source_fields(db)
 
-    def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
+    def record_source_fields(self, fields: Mapping[str, Any]) -> None:
         """Record which fields of a source make a document."""
         with self.database.use(writable=True) as db, transaction(db):
             write_source_fields(db, fields)

@@ -15,7 +15,7 @@ from lexpand.index.catalog import FILE, Catalog, Commit
 from lexpand.index.columns import check_columns
 from lexpand.index.folder import is_unfinished, make_folder
 from lexpand.index.maintenance import back_up, check_index
-from lexpand.index.reading import Reading
+from lexpand.index.reader import IndexReader
 from lexpand.index.results import Presence
 from lexpand.index.schema import Schema
 from lexpand.index.searcher import Searcher
@@ -27,7 +27,7 @@ MEMORY_MIB = 1024
 """The default memory for building posting lists while a segment is written, in MiB."""
 
 
-class Index(Reading):
+class Index(IndexReader):
     """An index folder, open for reading and writing. Made by `create` or `open`.
 
     Changes wait in memory until `commit`. Committed changes survive a crash of the process or of
@@ -264,13 +264,13 @@ class Index(Reading):
         """The recorded source fields that make a document (`lexpand.data.Fields`)."""
         return self._catalog.source_fields()
 
-    def keep_source_fields(self, fields: Mapping[str, Any]) -> None:
+    def record_source_fields(self, fields: Mapping[str, Any]) -> None:
         """Record which fields of a source make a document, for later calls.
 
         Raises:
             StorageError: the disk is full, read-only or failing.
         """
-        self._catalog.keep_source_fields(fields)
+        self._catalog.record_source_fields(fields)
 
     def close(self) -> None:
         """Release the files and the writer lock. Uncommitted changes are discarded."""

@@ -13,14 +13,14 @@ from lexpand.index.catalog import Catalog
 from lexpand.index.filters import Filter
 from lexpand.index.grouping import group_keys, named, spans_of
 from lexpand.index.passages import RankedPassages
-from lexpand.index.reading import Reading
+from lexpand.index.reader import IndexReader
 from lexpand.index.results import Matches, StoredVector
 from lexpand.index.schema import SPARSE_FIELD, Schema
 from lexpand.index.searching import BM25, word_shares
 from lexpand.index.snapshot import Snapshot
 
 
-class Searcher(Reading):
+class Searcher(IndexReader):
     """A reader of the commit that an index saw when `Index.searcher` was called.
 
     A searcher owns its snapshot, like tantivy's ``Searcher``. The files and texts of the commit

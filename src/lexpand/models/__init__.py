@@ -1,24 +1,24 @@
-"""Here is somebody's SPLADE checkpoint: what is it, and how does it become a model folder?
+"""Import SPLADE checkpoints as model folders.
 
-`source` finds it, `checkpoint` reads it as it is, `importing` writes a model folder, `graphs` and
-`optimizing` make what runs it fast, `checking` replays its golden pairs.
+`source` finds a checkpoint, `checkpoint` reads it, and `importing` writes a model folder. `graphs`
+and `optimizing` make the files that speed it up, and `checking` replays its golden pairs.
 
-It is not for running models: that is `lexpand.encode.Encoder`, which needs nothing of this.
+To run a model, use `lexpand.encode.Encoder`, which does not need this package.
 """
 
-from lexpand.models.checking import Replay, check_model
+from lexpand.models.checking import CheckResult, check_model
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
-from lexpand.models.choices import Choices
-from lexpand.models.importing import Imported, import_model
-from lexpand.models.optimizing import Optimized, optimize_model
+from lexpand.models.importing import ImportResult, import_model
+from lexpand.models.optimizing import OptimizeResult, optimize_model
+from lexpand.models.options import ImportOptions
 from lexpand.models.source import find_source
 
 __all__ = [
+    "CheckResult",
     "Checkpoint",
-    "Choices",
-    "Imported",
-    "Optimized",
-    "Replay",
+    "ImportOptions",
+    "ImportResult",
+    "OptimizeResult",
     "check_model",
     "find_source",
     "import_model",

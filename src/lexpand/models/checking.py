@@ -1,4 +1,4 @@
-"""Golden pairs replayed: does what runs here give the vectors that were promised?"""
+"""Check a model folder: verify its files and replay its golden pairs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import ModelError
 from lexpand.models.reference import has_torch
 
-# Of a weight, or of 1 for smaller ones. Rounding makes 1e-5 in twelve layers; a wrong part of a
-# graph makes 0.1.
+# The allowed difference of a weight, relative to weights above 1. Rounding causes 1e-5 over twelve
+# layers, and an error in a graph about 0.1.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """What came of replaying.
+class CheckResult:
+    """The result of replaying golden pairs.
 
     Attributes:
-        model: name and hash of the contract.
-        pairs: that were replayed.
-        difference: the largest between a weight and the golden one, relative to weights above 1.
+        model: the name and hash of the contract.
+        pairs: the number of pairs.
+        difference: the largest difference to a golden weight, relative to weights above 1.
     """
 
     model: ModelId
@@ -31,8 +31,10 @@ class Replay:
     difference: float
 
 
-def check_model(model: str | Path) -> Replay:
-    """Check every file of a model folder by its checksum, and replay its golden pairs; without a graph on PyTorch.
+def check_model(model: str | Path) -> CheckResult:
+    """Compare the files of a model folder with their checksums, and replay its golden pairs.
+
+    A folder without a graph runs on PyTorch.
 
     Raises:
         ModelError: a file is missing or damaged, a vector differs by more than 0.001, or there are
@@ -43,17 +45,18 @@ def check_model(model: str | Path) -> Replay:
     encoder = Encoder(folder, device="torch" if without_graph else "onnx")
     if not encoder.contract.golden:
         raise ModelError(
-            f"{model} has no golden pairs to check it by: import its checkpoint again with torch or onnx"
+            f"{model} has no golden pairs, so it cannot be checked: "
+            "import its checkpoint again with torch or onnx installed"
         )
     difference = replay(encoder)
-    return Replay(encoder.contract.model, len(encoder.contract.golden), difference)
+    return CheckResult(encoder.contract.model, len(encoder.contract.golden), difference)
 
 
 def replay(encoder: Encoder) -> float:
-    """The largest difference to a golden weight, relative to weights above 1.
+    """Return the largest difference to a golden weight, relative to weights above 1.
 
     Raises:
-        ModelError: it is above `TOLERANCE`; the message has the text and the term.
+        ModelError: the difference is above `TOLERANCE`. The message has the text and the term.
     """
     largest = 0.0
     for pair in encoder.contract.golden:
@@ -64,9 +67,10 @@ def replay(encoder: Encoder) -> float:
             difference = abs(found.get(term, 0.0) - weight) / max(1.0, weight)
             if difference > TOLERANCE:
                 raise ModelError(
-                    f"{encoder.contract.name}: term {encoder.vocabulary.term(term)!r} of the {pair.role} "
-                    f"{pair.text[:40]!r} weighs {found.get(term, 0.0):.6g} here, and {weight:.6g} in the contract: "
-                    "the graph does not compute what the checkpoint does; please report it"
+                    f"{encoder.contract.name}: the weight of term "
+                    f"{encoder.vocabulary.term(term)!r} in the {pair.role} {pair.text[:40]!r} must "
+                    f"be {weight:.6g}, as in the contract, got {found.get(term, 0.0):.6g}: the "
+                    "graph does not compute what the checkpoint does; please report it"
                 )
             largest = max(largest, difference)
     return largest

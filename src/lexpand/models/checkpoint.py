@@ -1,4 +1,4 @@
-"""A checkpoint read as it is: what it is, its tensors, its tokenizer."""
+"""Read a checkpoint: its configuration, its tensors and its tokenizer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lexpand.encode.query_table import QueryTable
 from lexpand.encode.shape import read_shape, tensor_names
 from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
 from lexpand.errors import ModelError
-from lexpand.models.choices import Choices
 from lexpand.models.layout import Layout, read_layout
+from lexpand.models.options import ImportOptions
 from lexpand.models.query_tables import read_query_table
 from lexpand.models.source import find_source
 from lexpand.models.tensors import Tensors, read_tensors
@@ -31,25 +31,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A SPLADE model as somebody saved it.
+    """A SPLADE checkpoint.
 
     Attributes:
-        folder: of the masked language model and its tokenizer.
-        architecture: names of tensors and of config.json's keys.
-        config: config.json.
-        tensors: float32, named as transformers names them; only those that the vectors need, and a
-            decoder of its own only where it differs from the word embeddings.
-        head_weight, head_bias: the decoder's tensors, [vocabulary, width] and [vocabulary].
-        tokenizer: of the tokenizers library.
-        tokenizer_json: what it was made of: the file's content, with what tokenizer_config.json
-            overrides.
-        vocabulary: its tokens; special ones are known.
-        pooling, activation: of the head.
-        max_tokens: the longest text read, in tokens, special ones included.
-        query_table: for queries that are looked up; None where they are encoded.
-        queries: the checkpoint of another encoder for queries; None where one does both.
-        license, origin: of the weights; empty where nothing is said.
-        notes: what was changed while reading, for people.
+        folder: the folder of the masked language model and its tokenizer.
+        architecture: the tensor names, and the key names of config.json.
+        config: the content of config.json.
+        tensors: the tensors that the vectors depend on, float32, named as in transformers. The
+            decoder is included only if it differs from the word embeddings.
+        head_weight, head_bias: the tensor names of the decoder. The tensors are [vocabulary, width]
+            and [vocabulary].
+        tokenizer: the tokenizer.
+        tokenizer_json: the content of tokenizer.json, with the overrides of tokenizer_config.json.
+        vocabulary: the tokens of the tokenizer, with its special tokens.
+        pooling, activation: those of the head.
+        max_tokens: the longest text that is read, in tokens, special tokens included.
+        query_table: the table for query lookup. None if queries are encoded.
+        queries: the checkpoint of a separate query encoder. None if one encoder serves both roles.
+        license: the license of the weights. Empty if the model card does not give one.
+        origin: where the weights come from. Empty if the model card does not say.
+        notes: changes that were made while reading, as messages.
     """
 
     folder: Path
@@ -71,32 +72,34 @@ class Checkpoint:
     notes: tuple[str, ...]
 
 
-def read_checkpoint(folder: Path, choices: Choices | None = None) -> Checkpoint:
-    """Read a checkpoint's folder.
+def read_checkpoint(folder: Path, choices: ImportOptions | None = None) -> Checkpoint:
+    """Read the folder of a checkpoint.
 
     Raises:
-        ModelError: it cannot be used; the message says what is wrong, where, and what to do.
-        MissingExtra: its weights are in ``.bin`` files, and torch is not installed.
+        ModelError: the checkpoint cannot be used. The message gives the reason, the place and a
+            remedy.
+        MissingExtra: the weights are in ``.bin`` files, and torch is not installed.
     """
-    choices = choices or Choices()
+    choices = choices or ImportOptions()
     layout = read_layout(folder)
     checkpoint = _read(folder, layout, choices)
     if choices.query_encoder is not None:
         queries = read_checkpoint(find_source(choices.query_encoder))
     elif layout.queries is not None:
-        queries = _read(folder, layout.queries, Choices())
+        queries = _read(folder, layout.queries, ImportOptions())
     else:
         return checkpoint
-    _refuse_unlike(checkpoint, queries)
+    _check_compatible(checkpoint, queries)
     return replace(checkpoint, queries=queries)
 
 
-def _refuse_unlike(documents: Checkpoint, queries: Checkpoint) -> None:
-    """Vectors of queries and documents meet term by term."""
+def _check_compatible(documents: Checkpoint, queries: Checkpoint) -> None:
+    """Check that two encoders share a vocabulary, and that queries have no table too."""
     if queries.vocabulary.sha256 != documents.vocabulary.sha256:
         raise ModelError(
-            f"{queries.folder}, for queries, has another vocabulary ({len(queries.vocabulary)} terms) than "
-            f"{documents.folder} ({len(documents.vocabulary)} terms): their vectors have nothing in common"
+            f"the query encoder {queries.folder} must have the vocabulary of {documents.folder} "
+            f"({len(documents.vocabulary)} terms), got another ({len(queries.vocabulary)} terms): "
+            "give two encoders that were trained together"
         )
     if (
         documents.query_table is not None
@@ -104,28 +107,29 @@ def _refuse_unlike(documents: Checkpoint, queries: Checkpoint) -> None:
         or queries.queries is not None
     ):
         raise ModelError(
-            f"{documents.folder}: queries go through one encoder, or through a table, not through both: leave one out"
+            f"{documents.folder}: queries must go through one encoder or through one table, "
+            "got more than one of them: leave one out"
         )
 
 
-def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
+def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
     config = read_json(layout.transformer / "config.json", dict)
     architecture = find_architecture(config)
     if not (layout.transformer / "tokenizer.json").is_file():
         raise ModelError(
-            f"{layout.transformer} has no tokenizer.json: write it with transformers, "
+            f"{layout.transformer} has no tokenizer.json: write it with transformers: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
     tokenizer_json, overridden = read_tokenizer(layout.transformer)
     tokenizer = parse_tokenizer(tokenizer_json, layout.transformer / "tokenizer.json")
     vocabulary = read_vocabulary(tokenizer)
     tensors = _canonical(read_tensors(layout.transformer), architecture)
-    tensors, head_weight = _needed(layout.transformer, tensors, config)
-    notes = _fit(layout.transformer, tensors, head_weight, architecture, len(vocabulary))
-    _refuse_not_finite(layout.transformer, tensors)
+    tensors, head_weight = _select(layout.transformer, tensors, config)
+    notes = _trim_rows(layout.transformer, tensors, head_weight, architecture, len(vocabulary))
+    _check_finite(layout.transformer, tensors)
     table = choices.query or layout.query_table
-    query_table, more = (None, ()) if table is None else read_query_table(table, vocabulary)
-    license, origin = _card(folder)
+    query_table, table_notes = (None, ()) if table is None else read_query_table(table, vocabulary)
+    license, origin = _read_card(folder)
     return Checkpoint(
         folder=layout.transformer,
         architecture=architecture,
@@ -143,12 +147,15 @@ def _read(folder: Path, layout: Layout, choices: Choices) -> Checkpoint:
         queries=None,
         license=choices.license or license,
         origin=choices.origin or origin,
-        notes=(*overridden, *notes, *more),
+        notes=(*overridden, *notes, *table_notes),
     )
 
 
 def _canonical(tensors: Tensors, architecture: Architecture) -> Tensors:
-    """Names as transformers has them today: old checkpoints have gamma and beta, and a second name for the bias."""
+    """Rename the tensors of old checkpoints to the names of today's transformers.
+
+    Old checkpoints have ``gamma`` and ``beta``, and another name of the decoder's bias.
+    """
     renamed = {}
     for name, array in tensors.items():
         new = re.sub(r"\.beta$", ".bias", re.sub(r"\.gamma$", ".weight", name))
@@ -159,104 +166,108 @@ def _canonical(tensors: Tensors, architecture: Architecture) -> Tensors:
     return renamed
 
 
-def _needed(folder: Path, tensors: Tensors, config: Mapping[str, Any]) -> tuple[Tensors, str]:
-    """The tensors that the vectors need, and the name of the decoder's."""
+def _select(folder: Path, tensors: Tensors, config: Mapping[str, Any]) -> tuple[Tensors, str]:
+    """Return the tensors that the vectors depend on, and the tensor name of the decoder."""
     architecture, shape = find_architecture(config), read_shape(config)
     head = architecture.head
-    needed, optional = tensor_names(config)
-    parts = (f"{head.transform}.weight", f"{head.norm}.weight")
-    lost = [name for name in parts if name not in tensors]
-    if lost:
-        raise ModelError(
-            f"{folder} has no masked-language-model head ({lost[0]} is missing): SPLADE weighs the vocabulary with it; "
-            f"give a checkpoint saved as {architecture.masked_lm}"
-        )
-    missing = [name for name in needed if name not in tensors]
+    required, optional = tensor_names(config)
+    head_parts = (f"{head.transform}.weight", f"{head.norm}.weight")
+    missing = [name for name in head_parts if name not in tensors]
     if missing:
         raise ModelError(
-            f"{folder} lacks the tensor {missing[0]} ({len(missing)} missing): copy the checkpoint again"
+            f"{folder} has no masked-language-model head ({missing[0]} is missing), which SPLADE "
+            f"needs to weight the vocabulary: give a checkpoint saved as {architecture.masked_lm}"
         )
-    kept = {
-        name: tensors[name] for name in [*needed, *(name for name in optional if name in tensors)]
-    }
-    words = tensors[head.words]
-    if words.ndim != 2 or words.shape[1] != shape.width:
+    missing = [name for name in required if name not in tensors]
+    if missing:
         raise ModelError(
-            f"{folder}: {head.words} has the shape {words.shape}, and config.json a width of {shape.width}"
+            f"{folder} lacks the tensor {missing[0]} ({len(missing)} missing): "
+            "copy the checkpoint again"
+        )
+    present = [name for name in optional if name in tensors]
+    selected = {name: tensors[name] for name in [*required, *present]}
+    embeddings = tensors[head.embeddings]
+    if embeddings.ndim != 2 or embeddings.shape[1] != shape.width:
+        raise ModelError(
+            f"{folder}: {head.embeddings} must have a width of {shape.width}, as in config.json, "
+            f"got the shape {embeddings.shape}: copy the checkpoint again"
         )
     if head.bias not in tensors and config.get("decoder_bias", True):
         raise ModelError(
-            f"{folder} lacks the tensor {head.bias}, the decoder's bias: copy the checkpoint again, or save it with "
-            "zeros there if the model was trained without one"
+            f"{folder} lacks the tensor {head.bias}, the bias of the decoder: copy the checkpoint "
+            "again, or add a bias of zeros if the model was trained without one"
         )
-    kept[head.bias] = tensors.get(head.bias, np.zeros(len(words), np.float32))
+    selected[head.bias] = tensors.get(head.bias, np.zeros(len(embeddings), np.float32))
     decoder = tensors.get(head.decoder)
-    # What a checkpoint carries twice because its file could not say "the same" is kept once.
-    if decoder is None or np.array_equal(decoder, words):
-        return kept, head.words
+    # A file may hold tied weights twice, because it cannot express that they are one tensor.
+    if decoder is None or np.array_equal(decoder, embeddings):
+        return selected, head.embeddings
     if config.get("tie_word_embeddings", True):
-        # transformers 4 takes the embeddings for both, 5 keeps two.
+        # transformers 4 uses the embeddings for both, transformers 5 keeps the two apart.
         raise ModelError(
-            f"{folder}: config.json has decoder and embeddings as one (tie_word_embeddings), and {head.decoder} "
-            f"differs from {head.words}: set it to false if the decoder was trained, or remove that tensor"
+            f"{folder}: {head.decoder} must equal {head.embeddings}, because config.json ties them "
+            "(tie_word_embeddings): set tie_word_embeddings to false if the decoder was trained, "
+            "or remove that tensor"
         )
-    kept[head.decoder] = decoder
+    selected[head.decoder] = decoder
     if head.other_bias is not None:
-        # transformers 4 has one bias under two names; 5 adds the decoder's where the decoder is one
-        # of its own.
-        kept[head.bias] = kept[head.other_bias] = tensors.get(head.other_bias, kept[head.bias])
-    return kept, head.decoder
+        # transformers 4 has one bias with two names. transformers 5 uses that of the decoder if the
+        # decoder is untied.
+        bias = tensors.get(head.other_bias, selected[head.bias])
+        selected[head.bias] = selected[head.other_bias] = bias
+    return selected, head.decoder
 
 
-def _fit(
+def _trim_rows(
     folder: Path, tensors: Tensors, head_weight: str, architecture: Architecture, tokens: int
 ) -> list[str]:
-    """Cut the rows that no token has; what was done, for people."""
+    """Remove the rows without a token, in place, and return a note about it."""
     head, rows = architecture.head, len(tensors[head_weight])
     if len(tensors[head.bias]) != rows:
         raise ModelError(
-            f"{folder}: a decoder of {rows} rows has a bias of {len(tensors[head.bias])}"
+            f"{folder}: the bias of the decoder must have {rows} values, one for each row, "
+            f"got {len(tensors[head.bias])}: copy the checkpoint again"
         )
-    if tokens > min(rows, len(tensors[head.words])):
+    if tokens > min(rows, len(tensors[head.embeddings])):
         raise ModelError(
-            f"{folder}: the tokenizer has {tokens} tokens, and the model {rows} rows: "
-            "one of them is another checkpoint's"
+            f"{folder}: the model must have a row for each of the {tokens} tokens of the "
+            f"tokenizer, got {rows} rows: give the tokenizer and the weights of one checkpoint"
         )
-    if tokens == rows == len(tensors[head.words]):
+    if tokens == rows == len(tensors[head.embeddings]):
         return []
-    for name in tensors.keys() & {head.words, head_weight, head.bias, head.other_bias}:
+    for name in tensors.keys() & {head.embeddings, head_weight, head.bias, head.other_bias}:
         tensors[name] = np.ascontiguousarray(tensors[name][:tokens])
     return [
-        f"the model has {rows:,} rows and the tokenizer {tokens:,} tokens: {rows - tokens:,} unused rows are cut"
+        f"the model has {rows:,} rows and the tokenizer {tokens:,} tokens: "
+        f"{rows - tokens:,} unused rows are removed"
     ]
 
 
-def _refuse_not_finite(folder: Path, tensors: Tensors) -> None:
+def _check_finite(folder: Path, tensors: Tensors) -> None:
     for name, array in tensors.items():
         if not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array)))
             raise ModelError(
-                f"{folder}: tensor {name} has {bad:,} values that are NaN or infinite: the weights are broken"
+                f"{folder}: the values of tensor {name} must be finite, got {bad:,} that are NaN "
+                "or infinite: copy the checkpoint again, or use another one"
             )
 
 
-def _max_tokens(layout: Layout, config: Mapping[str, Any], wanted: int | None) -> int:
+def _max_tokens(layout: Layout, config: Mapping[str, Any], requested: int | None) -> int:
     limit = read_shape(config).positions
     path = layout.transformer / "tokenizer_config.json"
-    said = [
-        layout.max_tokens,
-        read_json(path, dict).get("model_max_length") if path.is_file() else None,
-    ]
-    own = min([limit, *(int(length) for length in said if length is not None)])
-    if wanted is None:
-        return own
-    if not 3 <= wanted <= limit:
-        raise ModelError(f"a length of {wanted} tokens: the model reads 3 to {limit}")
-    return wanted
+    settings = read_json(path, dict) if path.is_file() else {}
+    recorded = [layout.max_tokens, settings.get("model_max_length")]
+    default = min([limit, *(int(length) for length in recorded if length is not None)])
+    if requested is None:
+        return default
+    if not 3 <= requested <= limit:
+        raise ModelError(f"max_tokens must be from 3 to {limit} for this model, got {requested}")
+    return requested
 
 
-def _card(folder: Path) -> tuple[str, str]:
-    """License and origin, of the header of README.md (the model card)."""
+def _read_card(folder: Path) -> tuple[str, str]:
+    """Return the license and the origin from the header of README.md (the model card)."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     header = re.match(r"---\n(.*?)\n---", text, re.DOTALL)

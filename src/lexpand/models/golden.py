@@ -1,4 +1,4 @@
-"""Texts with their vectors, by which whoever runs a model can be checked."""
+"""Golden pairs: texts with their vectors, to check a runtime against."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from lexpand.encode.contract import Role
 
 Weigh = Callable[[Role, str], Mapping[int, float]]
-"""A text's weights above zero, by term."""
+"""Returns the weights of a text that are above zero, by term."""
 
 _LONG_TEXT = " ".join(
-    f"Step {step}: open valve {step}, wait until the gauge shows {step * 7} degrees, then write the reading "
-    "into the log book and tell the engineer on duty if the pump makes a noise."
+    f"Step {step}: open valve {step}, wait until the gauge shows {step * 7} degrees, "
+    "then write the reading into the log book and tell the engineer on duty if the pump makes a "
+    "noise."
     for step in range(1, 31)
 )
 
@@ -28,7 +29,8 @@ GOLDEN_TEXTS = [
     ),
     (
         Role.DOCUMENT,
-        "Ünïcödé: 東京の天気 ☂ naïve façade, Ελλάδα, Привет мир, e\u0301le\u0300ve, \u200b👩‍🔬 ½ ﬁne",
+        "Ünïcödé: 東京の天気 ☂ naïve façade, Ελλάδα, Привет мир, "
+        "e\u0301le\u0300ve, \u200b👩‍🔬 ½ ﬁne",
     ),
     (Role.DOCUMENT, "x = [i**2 for i in range(10)]  # squares; see RFC-2119 & ISO/IEC 8859-1"),
     (Role.DOCUMENT, _LONG_TEXT),
@@ -36,7 +38,10 @@ GOLDEN_TEXTS = [
 
 
 def make_golden(weigh: Weigh) -> list[dict[str, Any]]:
-    """The contract's pairs; nine significant digits give a float32 back exactly."""
+    """Return the golden pairs for the contract.
+
+    Weights have nine significant digits, which restore a float32 exactly.
+    """
     pairs = []
     for role, text in GOLDEN_TEXTS:
         weights = dict(sorted(weigh(role, text).items()))

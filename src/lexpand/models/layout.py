@@ -1,4 +1,4 @@
-"""How a checkpoint's folder is laid out: plain Hugging Face, or modules of sentence-transformers."""
+"""Read the layout of a checkpoint: plain Hugging Face, or modules of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _ACTIVATIONS: dict[str, Activation] = {"relu": "log1p(relu)", "log1p_relu": "log
 
 _Value = TypeVar("_Value")
 
-# Names that versions of sentence-transformers had for one file.
+# The names of one file in different versions of sentence-transformers.
 _TRANSFORMER_CONFIGS = [
     f"sentence_{kind}_config.json" for kind in ("bert", "roberta", "distilbert", "xlm-roberta")
 ]
 
-# Files of OpenSearch's models that hold the weights of query tokens.
+# Files with the weights of query tokens in OpenSearch's models.
 _TABLES = ("idf.json", "query_token_weights.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the parts lie, and what is said of them.
+    """The parts of a checkpoint and their settings.
 
     Attributes:
         transformer: the folder of the masked language model and its tokenizer.
-        pooling, activation: of the head.
-        max_tokens: the longest text read; None where only the transformer's own limit counts.
-        query_table: a file or folder with the weights of query tokens; None where queries are
-            encoded.
-        queries: the layout of another encoder for queries; None where one does both.
+        pooling, activation: those of the head.
+        max_tokens: the longest text that is read, in tokens. None if only the limit of the
+            transformer applies.
+        query_table: a file or folder with the weights of query tokens. None if queries are encoded.
+        queries: the layout of a separate query encoder. None if one encoder serves both roles.
     """
 
     transformer: Path
@@ -46,15 +46,15 @@ class Layout:
 
 
 def read_layout(folder: Path) -> Layout:
-    """The layout of a checkpoint's folder.
+    """Return the layout of the folder of a checkpoint.
 
     Raises:
-        ModelError: a module of sentence-transformers is not supported; the message names it.
+        ModelError: a module of sentence-transformers is not supported. The message names it.
     """
     if not (folder / "modules.json").is_file():
         tables = [folder / name for name in _TABLES if (folder / name).is_file()]
         return Layout(folder, query_table=tables[0] if tables else None)
-    _refuse_prompts(folder)
+    _check_no_prompts(folder)
     try:
         modules = [
             (_class(module["type"]), folder / module["path"])
@@ -64,7 +64,9 @@ def read_layout(folder: Path) -> Layout:
             return _routed(folder, modules[0][1])
         return _encoder(folder, modules)
     except (KeyError, TypeError) as error:
-        raise ModelError(f"{folder / 'modules.json'} is incomplete: {error!r}") from error
+        raise ModelError(
+            f"{folder / 'modules.json'} is incomplete ({error!r}): copy the checkpoint again"
+        ) from error
 
 
 def _class(name: str) -> str:
@@ -72,7 +74,7 @@ def _class(name: str) -> str:
 
 
 def _encoder(folder: Path, modules: list[tuple[str, Path]]) -> Layout:
-    """A transformer and SpladePooling."""
+    """Return the layout of an encoder: a transformer followed by SpladePooling."""
     kinds = [kind for kind, _ in modules]
     if (
         len(kinds) != 2
@@ -80,32 +82,30 @@ def _encoder(folder: Path, modules: list[tuple[str, Path]]) -> Layout:
         or kinds[1] != "SpladePooling"
     ):
         raise ModelError(
-            f"{folder} has the modules {', '.join(kinds)}: "
-            "only a masked language model with SpladePooling can be imported"
+            f"{folder} must have the modules MLMTransformer (or Transformer) and SpladePooling, "
+            f"got {', '.join(kinds)}, which is not supported"
         )
     transformer, config = modules[0][1], _transformer_config(modules[0][1])
     if kinds[0] == "Transformer" and config.get("transformer_task") != "fill-mask":
         task = config.get("transformer_task")
         raise ModelError(
-            f"{transformer}: its transformer_task is {task!r}, not 'fill-mask': it has no vocabulary to weigh"
+            f"transformer_task in {transformer} must be 'fill-mask', got {task!r}: "
+            "give a masked language model, whose head SPLADE needs"
         )
     if config.get("do_lower_case"):
         raise ModelError(
-            f"{transformer} has do_lower_case: let the tokenizer do it (normalizer of tokenizer.json)"
+            f"do_lower_case in {transformer} must be false: "
+            "let the normalizer of tokenizer.json lower-case texts"
         )
-    pooling = read_json(modules[1][1] / "config.json", dict)
+    head = modules[1][1]
+    settings = read_json(head / "config.json", dict)
+    pooling = settings.get("pooling_strategy", "max")
+    function = settings.get("activation_function", "relu")
     length = config.get("max_seq_length")
     return Layout(
         transformer,
-        _known(
-            modules[1][1], "pooling_strategy", pooling.get("pooling_strategy", "max"), _POOLINGS
-        ),
-        _known(
-            modules[1][1],
-            "activation_function",
-            pooling.get("activation_function", "relu"),
-            _ACTIVATIONS,
-        ),
+        _known(head, "pooling_strategy", pooling, _POOLINGS),
+        _known(head, "activation_function", function, _ACTIVATIONS),
         None if length is None else int(length),
     )
 
@@ -113,7 +113,8 @@ def _encoder(folder: Path, modules: list[tuple[str, Path]]) -> Layout:
 def _known(folder: Path, key: str, value: str, known: dict[str, _Value]) -> _Value:
     if value not in known:
         raise ModelError(
-            f"{folder / 'config.json'} has {key} {value!r}: it must be one of {', '.join(known)}"
+            f"{key} in {folder / 'config.json'} must be one of {', '.join(known)}, got {value!r}, "
+            "which is not supported"
         )
     return known[value]
 
@@ -124,7 +125,10 @@ def _transformer_config(folder: Path) -> dict[str, Any]:
 
 
 def _routed(folder: Path, router: Path) -> Layout:
-    """A Router: documents through an encoder, queries through the same, another, or a table."""
+    """Return the layout of a Router.
+
+    Documents have an encoder. Queries have the same encoder, another one, or a table.
+    """
     names = [name for name in ("router_config.json", "config.json") if (router / name).is_file()]
     if not names:
         raise ModelError(f"{router} has no router_config.json: copy the checkpoint again")
@@ -135,7 +139,8 @@ def _routed(folder: Path, router: Path) -> Layout:
     }
     if not {"query", "document"} <= set(routes):
         raise ModelError(
-            f"{folder} has the routes {', '.join(routes)}: 'query' and 'document' are needed"
+            f"the Router of {folder} must have the routes 'query' and 'document', "
+            f"got {', '.join(routes)}: copy the checkpoint again"
         )
     layout = _encoder(folder, routes["document"])
     if routes["query"] == routes["document"]:
@@ -145,11 +150,12 @@ def _routed(folder: Path, router: Path) -> Layout:
     return replace(layout, queries=_encoder(folder, routes["query"]))
 
 
-def _refuse_prompts(folder: Path) -> None:
+def _check_no_prompts(folder: Path) -> None:
     path = folder / "config_sentence_transformers.json"
     prompts = read_json(path, dict).get("prompts") or {} if path.is_file() else {}
     used = [name for name, prompt in prompts.items() if prompt]
     if used:
         raise ModelError(
-            f"{path} puts a prompt before texts ({', '.join(used)}): prompts are not supported"
+            f"the prompts in {path} must be empty, got one for {', '.join(used)}: "
+            "prompts are not supported"
         )

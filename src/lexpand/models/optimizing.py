@@ -1,4 +1,4 @@
-"""What makes a model folder fast: the graph for ONNX Runtime, and the basis of the head's screening."""
+"""Make the files that speed a model up: the graphs, and the basis for safe pruning of the head."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lexpand.errors import ModelError
 from lexpand.models.checking import replay
 from lexpand.models.graphs import make_graph
 from lexpand.models.screening import FILE as SCREENING
-from lexpand.models.screening import is_worthwhile, write_screening
+from lexpand.models.screening import pays_off, write_screening
 from lexpand.models.writing import sha256_of, write_contract
 
 _BODY, _BODY_INT8 = "onnx/body.onnx", "onnx/body_int8.onnx"
 
-# Abstracts that the basis is made from: some 20,000 tokens, far more than a hidden state has
-# dimensions.
+# The number of abstracts for the basis. They have about 20,000 tokens, far more than a hidden state
+# has dimensions.
 _DOCUMENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Optimized:
-    """What was made.
+class OptimizeResult:
+    """The result of `optimize_model`.
 
     Attributes:
-        body: the graph's file in the folder.
-        screening: whether there is a basis; heads that are too large get none.
-        difference: the largest to a golden weight; None without golden pairs.
+        body: the file of the float32 graph in the folder.
+        screening: whether a basis for safe pruning was made. A head that is too large gets none.
+        difference: the largest difference to a golden weight. None without golden pairs.
     """
 
     body: str
@@ -43,18 +43,22 @@ class Optimized:
     difference: float | None
 
 
-def optimize_model(model: str | Path) -> Optimized:
-    """Make the graphs of a model folder, and a basis for its head where that pays. No vector changes.
+def optimize_model(model: str | Path) -> OptimizeResult:
+    """Make the graphs of a model folder, and the basis for safe pruning if it pays off.
+
+    No vector changes. If an error occurs, the folder stays as it was.
 
     Raises:
-        ModelError: no graph here computes what the model does, or it gives other vectors than the
-            golden ones; the folder is then as it was.
+        ModelError: the folder is damaged or packaged, the graphs do not support the model, or its
+            vectors differ from the golden ones.
         MissingExtra: the package onnx is not installed.
-        StorageError: the disk refused.
+        StorageError: a file cannot be written.
     """
     path = find_folder(model)
     if is_packaged(path):
-        raise ModelError(f"{path.name} is packaged with Lexpand and optimized already")
+        raise ModelError(
+            f"{path.name} is packaged with Lexpand and optimized already: use it as it is"
+        )
     contract = Contract.load(path)
     if contract.query_encoder is not None:
         optimize_model(path / contract.query_encoder.folder)
@@ -64,25 +68,23 @@ def optimize_model(model: str | Path) -> Optimized:
     graphs = {_BODY: make_graph(config, shapes), _BODY_INT8: make_graph(config, shapes, int8=True)}
     before = read_json(path / "contract.json", dict)
     (path / _BODY).parent.mkdir(exist_ok=True)
-    screened = is_worthwhile(*shapes[contract.head_weight])
-    with _putting_back(path, (*graphs, SCREENING, "contract.json")):
+    prunable = pays_off(*shapes[contract.head_weight])
+    with _restored_on_error(path, (*graphs, SCREENING, "contract.json")):
         for name, graph in graphs.items():
             _write(path / name, graph)
         files = [{"file": name, "sha256": sha256_of(path / name)} for name in graphs]
         body = {**files[0], "output": "hidden", "int8": files[1]}
-        write_contract(
-            path,
-            {key: value for key, value in before.items() if key != "screening"} | {"body": body},
-        )
+        kept = {key: value for key, value in before.items() if key != "screening"}
+        write_contract(path, kept | {"body": body})
         difference = replay(Encoder.load(path)) if contract.golden else None
-        if screened:
+        if prunable:
             write_screening(path, _texts())
-    return Optimized(_BODY, screened, difference)
+    return OptimizeResult(_BODY, prunable, difference)
 
 
 @contextmanager
-def _putting_back(path: Path, names: Sequence[str]) -> Iterator[None]:
-    """Where the work ends early, by Ctrl-C too, these files are what they were: a contract names checksums."""
+def _restored_on_error(path: Path, names: Sequence[str]) -> Iterator[None]:
+    """Restore files after an error or Ctrl-C, so that they match the checksums in the contract."""
     before = {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Weights of query tokens that models without a query encoder carry."""
+"""Read the weights of query tokens of models without a query encoder."""
 
 from __future__ import annotations
 
@@ -18,41 +18,46 @@ Weights = NDArray[np.float32]
 
 
 def read_query_table(source: Path, vocabulary: Vocabulary) -> tuple[QueryTable, tuple[str, ...]]:
-    """A table out of a file or folder, and what was left out of it, for people.
+    """Read a table from a file or folder.
 
-    Read are ``idf.json`` (token: weight), ``query_token_weights.txt`` (token and weight a line),
-    and the tensor ``weight`` of a SparseStaticEmbedding (sentence-transformers). Special tokens,
-    which are in every query, weigh 0.
+    The formats are ``idf.json`` (token: weight), ``query_token_weights.txt`` (a token and a weight
+    in each line), and the tensor ``weight`` of a SparseStaticEmbedding (sentence-transformers).
+    Special tokens, which are in every query, get weight 0.
+
+    Returns:
+        The table, and notes about what was omitted.
 
     Raises:
-        ModelError: there is no such table, or a weight is no finite number >= 0.
+        ModelError: the table does not exist, or a weight is negative or not a finite number.
     """
     path = _find(source)
     if path.is_dir() or path.suffix == ".safetensors":
         tensors = read_tensors(path) if path.is_dir() else dict(read_safetensors(path))
-        weights, unknown = _of_tensor(path, tensors.get("weight"), vocabulary), 0
+        weights, unknown = _from_tensor(path, tensors.get("weight"), vocabulary), 0
     else:
-        pairs = read_json(path, dict) if path.suffix == ".json" else _lines(path)
-        weights, unknown = _of_pairs(path, pairs, vocabulary)
+        pairs = read_json(path, dict) if path.suffix == ".json" else _read_lines(path)
+        weights, unknown = _from_pairs(path, pairs, vocabulary)
     try:
         table = QueryTable(weights)
     except VectorError as error:
         raise ModelError(f"{path}: {error}") from error
     special = sorted(term for term in vocabulary.special if weights[term])
-    notes = (
-        [f"{path.name} has {unknown:,} tokens that the tokenizer has not: they are left out"]
-        if unknown
-        else []
-    )
+    notes = []
+    if unknown:
+        notes.append(f"{path.name} has {unknown:,} tokens that the tokenizer lacks: omitted")
     if special:
-        named = ", ".join(vocabulary.term(term) for term in special)
+        tokens = ", ".join(vocabulary.term(term) for term in special)
         notes.append(
-            f"special tokens ({named}) have a weight in {path.name}: they are in every query, and weigh 0 here"
+            f"{path.name} has weights for special tokens ({tokens}), which are in every query: "
+            "set to 0"
         )
     return table.without(special), tuple(notes)
 
 
-def _of_pairs(path: Path, pairs: dict[str, object], vocabulary: Vocabulary) -> tuple[Weights, int]:
+def _from_pairs(
+    path: Path, pairs: dict[str, object], vocabulary: Vocabulary
+) -> tuple[Weights, int]:
+    """Return the weights by term, and the number of unknown tokens."""
     weights, unknown = np.zeros(len(vocabulary), np.float32), 0
     for token, weight in pairs.items():
         term = vocabulary.id(token)
@@ -62,7 +67,7 @@ def _of_pairs(path: Path, pairs: dict[str, object], vocabulary: Vocabulary) -> t
             weights[term] = _number(path, token, weight)
     if unknown == len(pairs):
         raise ModelError(
-            f"{path} has no weight for any token of the tokenizer: it is another model's"
+            f"{path} has no weight for any token of the tokenizer: give the table of this model"
         )
     return weights, unknown
 
@@ -72,38 +77,39 @@ def _find(source: Path) -> Path:
         return source
     if not source.is_dir():
         raise ModelError(
-            f"no query table {str(source)!r}: give idf.json, query_token_weights.txt or a safetensors file"
+            f"no query table {str(source)!r}: "
+            "give idf.json, query_token_weights.txt or a safetensors file"
         )
     for name in ("idf.json", "query_token_weights.txt"):
         if (source / name).is_file():
             return source / name
-    if (source / "config.json").is_file() and "model_type" in read_json(
-        source / "config.json", dict
-    ):
+    config = source / "config.json"
+    if config.is_file() and "model_type" in read_json(config, dict):
         raise ModelError(
-            f"{source} is an encoder: a model folder has one encoder, and for queries the same or a table of weights; "
-            "import both and encode queries with the other folder only if they share a vocabulary"
+            f"the query table must be a table of weights, got the encoder {source}: "
+            "give it with --query-encoder instead of --query"
         )
     return source
 
 
-def _of_tensor(path: Path, weights: Weights | None, vocabulary: Vocabulary) -> Weights:
+def _from_tensor(path: Path, weights: Weights | None, vocabulary: Vocabulary) -> Weights:
     if weights is None or weights.ndim != 1:
         raise ModelError(
-            f"{path} has no tensor 'weight' of one dimension: it is no table of query weights"
+            f"{path} must have a tensor 'weight' of one dimension: give a table of query weights"
         )
     size = len(vocabulary)
     if np.any(weights[size:]):
         raise ModelError(
-            f"{path} weighs {len(weights)} tokens, and the tokenizer has {size}: it is another model's"
+            f"{path} must have weights for the {size} tokens of the tokenizer, got {len(weights)}: "
+            "give the table of this model"
         )
-    # A table made of a list of tokens ends at the last of them.
+    # A table made from a list of tokens ends with the last of them.
     fitted = np.zeros(size, np.float32)
     fitted[: len(weights)] = weights[:size]
     return fitted
 
 
-def _lines(path: Path) -> dict[str, object]:
+def _read_lines(path: Path) -> dict[str, object]:
     pairs: dict[str, object] = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -112,7 +118,9 @@ def _lines(path: Path) -> dict[str, object]:
     for number, line in enumerate(lines, 1):
         token, _, weight = line.rstrip().rpartition("\t" if "\t" in line else " ")
         if line.strip() and not token:
-            raise ModelError(f"{path}:{number}: {line!r} is no token and weight")
+            raise ModelError(
+                f"{path}:{number}: a line must have a token and a weight, got {line!r}"
+            )
         if line.strip():
             pairs[token] = weight
     return pairs
@@ -120,9 +128,9 @@ def _lines(path: Path) -> dict[str, object]:
 
 def _number(path: Path, token: str, weight: object) -> float:
     try:
-        number = float(weight)  # type: ignore[arg-type] # whatever JSON holds
+        number = float(weight)  # type: ignore[arg-type] # any JSON value
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise ModelError(f"{path}: the weight of {token!r} is {weight!r}, no finite number")
+        raise ModelError(f"{path}: the weight of {token!r} must be a finite number, got {weight!r}")
     return number

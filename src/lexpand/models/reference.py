@@ -1,4 +1,4 @@
-"""What a checkpoint's vectors are by transformers on PyTorch, in float32: the reference for golden pairs."""
+"""The reference implementation for golden pairs: transformers on PyTorch, in float32."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from lexpand.models.golden import Weigh
 
 
 def has_torch() -> bool:
-    """Whether what `torch_reference` needs is installed."""
+    """Return whether torch and transformers are installed, which `torch_reference` needs."""
     return find_spec("torch") is not None and find_spec("transformers") is not None
 
 
 def torch_reference(checkpoint: Checkpoint) -> Weigh:
-    """Weights of one text at a time; it shares neither tokenizer, graph nor head with Lexpand's encoder.
+    """Return a function that computes the weights of one text.
+
+    It shares no tokenizer, graph or head with Lexpand's encoder.
 
     Raises:
         ModelError: transformers cannot load the checkpoint.
@@ -29,13 +31,10 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
 
     with _quiet():
         try:
-            model = (
-                AutoModelForMaskedLM.from_pretrained(checkpoint.folder, local_files_only=True)
-                .float()
-                .eval()
-            )
+            model = AutoModelForMaskedLM.from_pretrained(checkpoint.folder, local_files_only=True)
+            model = model.float().eval()
             tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
-        # Whatever it raises, the checkpoint is at fault.
+        # transformers raises errors of any type. The checkpoint is at fault.
         except Exception as error:
             raise ModelError(
                 f"{checkpoint.folder} cannot be loaded by transformers: {error}"
@@ -50,9 +49,8 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
             terms = sorted(set(inputs["input_ids"][0].tolist()))
             return {term: float(weights[term]) for term in terms if weights[term]}
         with torch.no_grad():
-            logits = model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
-            ).logits[0]
+            ids, mask = inputs["input_ids"], inputs["attention_mask"]
+            logits = model(input_ids=ids, attention_mask=mask).logits[0]
             activated = torch.log1p(torch.relu(logits[:, : len(checkpoint.vocabulary)]))
             if checkpoint.activation == "log1p(log1p(relu))":
                 activated = torch.log1p(activated)
@@ -64,16 +62,19 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Transformers' reports about weights that a checkpoint has beside the masked language model's are left out."""
+    """Silence the logging and the progress bars of transformers.
+
+    It reports weights that are not part of the masked language model.
+    """
     from transformers.utils import logging
 
-    reports: Any = logging
-    before, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
-    reports.set_verbosity_error()
-    reports.disable_progress_bar()
+    settings: Any = logging
+    verbosity, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
+    settings.set_verbosity_error()
+    settings.disable_progress_bar()
     try:
         yield
     finally:
-        reports.set_verbosity(before)
+        settings.set_verbosity(verbosity)
         if bars:
-            reports.enable_progress_bar()
+            settings.enable_progress_bar()

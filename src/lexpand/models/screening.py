@@ -1,9 +1,11 @@
-"""The basis with which a head is screened: how fast vectors are made, never which.
+"""Compute the basis for safe pruning of the head. It affects the speed, but never the vectors.
 
-It balances the second moments of decoder rows w and of what distinguishes the hidden states h of a
-text, d = h - their mean: with C = E[d d'] over some texts, the eigenvectors of C^1/2 W'W C^1/2,
-largest first, so that the first dimensions carry most of d . w. The mean of all states goes with
-it: terms are looked at in the order in which it activates them.
+The basis balances two second moments: that of the decoder rows w, and that of the deviations
+d = h - mean(h) of the hidden states h of a text from their mean. With C = E[d d'] over some texts,
+it consists of the eigenvectors of C^1/2 W'W C^1/2, largest first. The first dimensions then carry
+most of the product d . w.
+
+The mean of all states is stored too. Terms are examined in the order in which it activates them.
 """
 
 from __future__ import annotations
@@ -23,24 +25,25 @@ from lexpand.models.writing import sha256_of, write_contract
 
 FILE = "onnx/screening.npy"
 
-# Every load of the model turns the whole decoder into the basis: vocabulary x width^2 products.
-# Above this they take more than about a second, and the body takes so much of the time that the
-# head's share is small.
-_PRODUCTS = 5e9
+# An encoder transforms the decoder into the basis once, which takes vocabulary x width^2 products.
+# More products than this take over a second. In models of that size the head takes only a small
+# part of the time, so safe pruning does not pay off.
+_MAX_PRODUCTS = 5e9
 
 
-def is_worthwhile(vocabulary: int, width: int) -> bool:
-    """Whether a head of this shape is sooner done with screening."""
-    return vocabulary * width**2 <= _PRODUCTS
+def pays_off(vocabulary: int, width: int) -> bool:
+    """Return whether a head of this shape is faster with safe pruning."""
+    return vocabulary * width**2 <= _MAX_PRODUCTS
 
 
 def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -> None:
-    """Make the basis of a model folder from some texts, and name it in contract.json.
+    """Compute the basis of a model folder from some texts, and record it in contract.json.
 
     Args:
-        path: the folder; it has a graph.
-        texts: documents; a few hundred are enough.
-        kept: dimensions of the integer product; three quarters of the width by default.
+        path: the folder. It must have a graph.
+        texts: documents. A few hundred are enough.
+        kept: the number of dimensions in the 8-bit product. The default is three quarters of the
+            width.
     """
     folder = ModelFolder(path)
     decoder = folder.tensor(folder.contract.head_weight).astype(np.float64)
@@ -52,35 +55,38 @@ def write_screening(path: Path, texts: Iterable[str], kept: int | None = None) -
         file.write(content.getvalue())
     contract = read_json(path / "contract.json", dict)
     contract.pop("screening", None)
-    parts = list(contract.items())
+    items = list(contract.items())
     after_head = list(contract).index("head") + 1
     screening = {
         "file": FILE,
         "sha256": sha256_of(path / FILE),
         "kept": kept or max(1, decoder.shape[1] * 3 // 4),
     }
-    write_contract(path, dict([*parts[:after_head], ("screening", screening), *parts[after_head:]]))
+    write_contract(path, dict([*items[:after_head], ("screening", screening), *items[after_head:]]))
 
 
 def _moments(
     folder: ModelFolder, width: int, texts: Iterable[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """E[d d'] float64 [width, width] and E[h] [width] over all positions of the texts."""
+    """Return E[d d'], float64 [width, width], and E[h], float64 [width], over all positions."""
     body, length = folder.load_body(threads=1), folder.contract.max_tokens[Role.DOCUMENT]
     squares, sums, positions = np.zeros((width, width)), np.zeros(width), 0
     for text in texts:
         (tokens,) = folder.tokens.tokenize([text], length)
         if tokens.ids:
             hidden = body.run([tokens.ids])[0][0].astype(np.float64)
-            distinct = hidden - hidden.mean(axis=0)
-            squares += distinct.T @ distinct
+            deviations = hidden - hidden.mean(axis=0)
+            squares += deviations.T @ deviations
             sums += hidden.sum(axis=0)
             positions += len(hidden)
     return squares / max(1, positions), sums / max(1, positions)
 
 
 def _balanced(moments: NDArray[np.float64], decoder: NDArray[np.float64]) -> NDArray[np.float64]:
-    """T, float64 [width, width]: h T and w S (T S' = I) have the same second moments, falling along the dimensions."""
+    """Return the basis T, float64 [width, width].
+
+    With T S' = I, the second moments of d T and w S are equal and fall along the dimensions.
+    """
     values, vectors = np.linalg.eigh(moments + 1e-9 * np.trace(moments) * np.eye(len(moments)))
     root = vectors * np.sqrt(values) @ vectors.T
     powers, directions = np.linalg.eigh(root @ (decoder.T @ decoder) @ root)

@@ -1,4 +1,4 @@
-"""Where a checkpoint lies: a folder, or a repository of the Hugging Face Hub."""
+"""Find a checkpoint: a folder, or a repository of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from pathlib import Path
 
 from lexpand.errors import ModelError
 
-# As the Hub has them: an owner and a name.
+# The form of an id of the Hub: owner/name.
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
-# What is read of a repository; its ONNX files, TensorFlow weights and datasets are not.
+# The files to download. ONNX files, TensorFlow weights and data sets are skipped.
 _FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.md"]
 
 
 def find_source(source: str) -> Path:
-    """The folder of a checkpoint; a Hub id is downloaded, or taken from the Hub's cache.
+    """Return the folder of a checkpoint.
+
+    A repository of the Hub is downloaded, or taken from the cache of the Hub.
 
     Raises:
-        ModelError: there is no such folder, or the Hub could not give it.
+        ModelError: the folder does not exist, or the download failed.
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -27,7 +29,8 @@ def find_source(source: str) -> Path:
         raise ModelError(f"{folder} is a file: give the folder that holds the checkpoint")
     if not _HUB_ID.fullmatch(source) or source.startswith("."):
         raise ModelError(
-            f"no folder {source!r}: give a checkpoint's folder, or an id of the Hugging Face Hub (owner/name)"
+            f"no folder {source!r}: "
+            "give the folder of a checkpoint, or an id of the Hugging Face Hub (owner/name)"
         )
     return _download(source)
 
@@ -37,11 +40,12 @@ def _download(hub_id: str) -> Path:
         from huggingface_hub import snapshot_download  # comes with tokenizers
 
         return Path(snapshot_download(hub_id, allow_patterns=_FILES))
-    # Whatever goes wrong (the network, the id, access), the way out is the same.
+    # The remedies are the same for all errors: of the network, of the id and of access.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"no folder {hub_id!r}, and the Hugging Face Hub did not give it ({reason}): check the id and the network "
-            f"(for a gated model, `hf auth login` first), or run `hf download {hub_id} --local-dir FOLDER` where "
-            "there is one, and import FOLDER"
+            f"no folder {hub_id!r}, and the download from the Hugging Face Hub failed ({reason}): "
+            "check the id and the network (for a gated model, run `hf auth login` first), or run "
+            f"`hf download {hub_id} --local-dir FOLDER` on a machine with a network, and import "
+            "FOLDER"
         ) from error

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint as float32, whatever file they are in."""
+"""Read the weights of a checkpoint as float32, from safetensors or .bin files."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FLOATS: dict[str, type[np.floating[Any]]] = {
 
 
 def read_tensors(folder: Path) -> Tensors:
-    """All floating-point tensors of a folder, float32.
+    """Return the floating-point tensors of a folder, float32.
 
-    ``model.safetensors`` is read before ``pytorch_model.bin``; either may be in shards that an
-    index names.
+    ``model.safetensors`` takes precedence over ``pytorch_model.bin``. Either may be split into
+    shards that an index file names.
 
     Raises:
-        ModelError: there are no weights, a file is missing or damaged, or they are of a type that
-            is not read.
-        MissingExtra: they are in ``.bin`` files, and torch is not installed.
+        ModelError: there are no weights, a file is missing or damaged, or the type of a tensor is
+            not supported.
+        MissingExtra: the weights are in ``.bin`` files, and torch is not installed.
     """
     for name, read in (
         ("model.safetensors", read_safetensors),
@@ -40,7 +40,8 @@ def read_tensors(folder: Path) -> Tensors:
         if files:
             return {tensor: array for file in files for tensor, array in read(file)}
     raise ModelError(
-        f"{folder} has neither model.safetensors nor pytorch_model.bin: it is no checkpoint"
+        f"{folder} has neither model.safetensors nor pytorch_model.bin: "
+        "give the folder of a checkpoint"
     )
 
 
@@ -53,10 +54,12 @@ def _files(folder: Path, name: str) -> list[Path]:
     try:
         shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index} cannot be read: {error!r}") from error
+        raise ModelError(
+            f"{index} cannot be read ({error!r}): copy the checkpoint again"
+        ) from error
     outside = [shard for shard in shards if Path(shard).name != shard]
     if outside:
-        raise ModelError(f"{index} names a file outside the folder: {outside[0]}")
+        raise ModelError(f"a shard in {index} must lie in the folder, got {outside[0]!r}")
     missing = [shard for shard in shards if not (folder / shard).is_file()]
     if missing:
         raise ModelError(
@@ -66,10 +69,10 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def read_safetensors(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Names and float32 arrays of one file; tensors of integers are left out.
+    """Yield the names and float32 arrays of one file. Integer tensors are skipped.
 
     Raises:
-        ModelError: the file is damaged, or a tensor is of a type that is not read.
+        ModelError: the file is damaged, or the type of a tensor is not supported.
     """
     from safetensors import SafetensorError, deserialize
 
@@ -89,7 +92,8 @@ def _as_float32(path: Path, name: str, kind: str, data: bytes) -> NDArray[np.flo
         return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32)
     if kind not in _FLOATS:
         raise ModelError(
-            f"{path}: tensor {name} is of type {kind}: save the checkpoint in float32, float16 or bfloat16"
+            f"{path}: the type of tensor {name} must be float, got {kind}: "
+            "save the checkpoint in float32, float16 or bfloat16"
         )
     return np.frombuffer(data, _FLOATS[kind]).astype(np.float32)
 
@@ -99,17 +103,19 @@ def _read_pickle(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
         import torch
     except ModuleNotFoundError:
         raise MissingExtra(
-            "torch", "torch", f"reading {path.name}, which is no safetensors file,"
+            "torch", "torch", f"reading {path.name}, which is not a safetensors file,"
         ) from None
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    # torch raises what pickle and zip files raise; the reader's way out is the same.
+    # torch raises errors of pickle and of zip files. The remedy is the same.
     except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+        reason = str(error).splitlines()[0] if str(error) else repr(error)
+        raise ModelError(f"{path} cannot be read ({reason}): copy the checkpoint again") from error
     if not isinstance(tensors, dict):
-        raise ModelError(f"{path} holds a {type(tensors).__name__}, not tensors by name")
+        raise ModelError(
+            f"{path} must hold tensors by name, got a {type(tensors).__name__}: "
+            "save the state_dict of the model"
+        )
     for name, tensor in tensors.items():
         if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
             yield name, tensor.float().numpy()

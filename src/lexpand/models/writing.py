@@ -1,4 +1,4 @@
-"""A checkpoint as a model folder, which is also a folder of sentence-transformers."""
+"""Write a checkpoint as a model folder, which sentence-transformers can load too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ POOLING = "1_SpladePooling"
 TABLE = "query_0_SparseStaticEmbedding"
 QUERIES = "query_encoder"
 
-# The form of sentence-transformers 5.0: 5.x and 6.x read it, and 5.0 to 5.3 read no later one.
+# The format of sentence-transformers 5.0. Versions 5.x and 6.x read it, whereas 5.0 to 5.3 do not
+# read later formats.
 _VERSION = "5.0.0"
 _TYPES = {
     "": "sentence_transformers.sparse_encoder.models.MLMTransformer",
@@ -43,10 +44,10 @@ _TOKENIZER_FILES = ("special_tokens_map.json",)
 
 
 def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> None:
-    """Write everything but the graph and the golden pairs; `folder` is empty.
+    """Write a model folder without graph and golden pairs into `folder`, which must be empty.
 
     Raises:
-        OSError: the disk refused.
+        OSError: a file cannot be written.
     """
     from safetensors.numpy import save_file
 
@@ -72,7 +73,7 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
 def sentence_transformers_files(
     max_tokens: int, pooling: Pooling, activation: Activation, size: int
 ) -> dict[str, Any]:
-    """What sentence-transformers reads beside the masked language model: JSON by file name."""
+    """Return the other files that sentence-transformers reads: JSON content by file name."""
     return {
         "modules.json": [
             {"idx": i, "name": str(i), "path": path, "type": _TYPES[path]}
@@ -95,25 +96,25 @@ def sentence_transformers_files(
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write indented UTF-8 with keys in the order given, atomically."""
+    """Write indented JSON in UTF-8 atomically. Keys keep their order."""
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as file:
         file.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def write_contract(folder: Path, contract: Mapping[str, Any]) -> None:
-    """Write contract.json, atomically."""
+    """Write contract.json atomically."""
     write_json(folder / "contract.json", contract)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_router(folder: Path, queries: list[str]) -> None:
-    """Queries go through the modules named, documents through the transformer in the folder's root."""
+    """Write a Router: queries go through these modules, documents through the root's encoder."""
     documents = ["", POOLING]
     router = {
         "types": {path: _TYPES[path] for path in [*queries, *documents]},
@@ -124,7 +125,7 @@ def _write_router(folder: Path, queries: list[str]) -> None:
 
 
 def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
-    """The table, and the router that sends queries to it."""
+    """Write the query table, and the Router that sends queries to it."""
     _write_router(folder, [TABLE])
     write_json(folder / TABLE / "config.json", {"frozen": False})
     _write_tokenizer(checkpoint, folder / TABLE)
@@ -133,7 +134,7 @@ def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """config.json of what is written: float32, one row a token, keys that transformers 4 and 5 both read."""
+    """Return config.json for the written tensors, with keys that transformers 4 and 5 both read."""
     config = {
         key: value
         for key, value in checkpoint.config.items()
@@ -143,7 +144,7 @@ def _config(checkpoint: Checkpoint) -> dict[str, Any]:
         "architectures": [checkpoint.architecture.masked_lm],
         "dtype": "float32",
         "vocab_size": len(checkpoint.vocabulary),
-        "tie_word_embeddings": checkpoint.head_weight == checkpoint.architecture.head.words,
+        "tie_word_embeddings": checkpoint.head_weight == checkpoint.architecture.head.embeddings,
     }
     if checkpoint.config["model_type"] == "modernbert":
         config |= _modernbert_keys(checkpoint)
@@ -151,7 +152,7 @@ def _config(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _modernbert_keys(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Layers and rotary positions as transformers 4 spells them; 5 reads both."""
+    """Return layers and rotary positions with the keys of transformers 4, which 5 reads too."""
     config = checkpoint.config
     types = layer_types(config, read_shape(config).layers)
     later = [i for i, kind in enumerate(types) if i and kind == types[0]]
@@ -164,7 +165,7 @@ def _modernbert_keys(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    """tokenizer.json as it was read, and the settings beside it in a form that transformers 4 and 5 both read."""
+    """Write tokenizer.json, and its settings in a form that transformers 4 and 5 both read."""
     folder.mkdir(exist_ok=True)
     (folder / TOKENIZER).write_bytes(checkpoint.tokenizer_json)
     for name in _TOKENIZER_FILES:
@@ -176,9 +177,8 @@ def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(settings.get("extra_special_tokens"), list):
         settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
-    settings.setdefault(
-        "model_input_names", ["input_ids", "attention_mask"]
-    )  # DistilBERT takes no types of tokens
+    # DistilBERT takes no token types.
+    settings.setdefault("model_input_names", ["input_ids", "attention_mask"])
     write_json(
         folder / "tokenizer_config.json", settings | {"model_max_length": checkpoint.max_tokens}
     )
@@ -194,9 +194,9 @@ def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> d
             "table": {"file": file, "sha256": sha256_of(folder / file)},
         }
     if checkpoint.queries is not None:
-        of_queries = Contract.load(folder / QUERIES)
+        nested = Contract.load(folder / QUERIES)
         query |= {"max_tokens": checkpoint.queries.max_tokens}
-        query |= {"encoder": {"folder": QUERIES, "hash": of_queries.hash}}
+        query |= {"encoder": {"folder": QUERIES, "hash": nested.hash}}
     return {
         "format": "lexpand-contract",
         "version": VERSION,

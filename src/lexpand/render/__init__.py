@@ -1,9 +1,7 @@
-"""How do plain values look as HTML or as a table of text?
+"""Rendering of plain values as HTML or as text tables.
 
-`html.py` owns the escaping and the style sheet, `text.py` lays out columns.
-
-It is not for deciding what is shown: `lexpand.explanation` composes its own pages from these
-pieces.
+`html.py` has the escaping and the style sheet, and `text.py` aligns columns. The package does not
+decide what is shown: `lexpand.explanation` composes its own pages from these pieces.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""HTML that needs nothing else: no script, no font, no image; for light and dark displays.
+"""Self-contained HTML: no script, no font and no image, for light and dark displays.
 
 Callers pass plain text, which is escaped here and nowhere else. Only the results of these functions
 are markup.
@@ -14,8 +14,8 @@ Span = tuple[int, int]
 """Characters of a text: the first, and the end (exclusive)."""
 
 _STYLE = """
-.lexpand{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem;
-color:#1b1f24;background:#fff;overflow-wrap:anywhere}
+.lexpand{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif;max-width:60rem;
+margin:1rem auto;padding:0 1rem;color:#1b1f24;background:#fff;overflow-wrap:anywhere}
 .lexpand h1{font-size:1.2rem}.lexpand h2{font-size:1rem;margin-top:1.5rem}
 .lexpand table{border-collapse:collapse;width:100%;color:inherit}
 .lexpand th,.lexpand td{text-align:left;padding:.15rem .7rem .15rem 0;background:none;color:inherit}
@@ -23,9 +23,12 @@ color:#1b1f24;background:#fff;overflow-wrap:anywhere}
 .lexpand .bar{width:30%}.lexpand .bar div{height:.7rem;background:#2f7d5b;border-radius:2px}
 .lexpand .bar .minus{background:#b3541e}
 .lexpand mark{color:inherit;background:rgba(47,158,100,var(--heat));border-radius:2px}
-.lexpand .note{color:#5b6670}.lexpand .text{white-space:pre-wrap;border-left:3px solid #d0d7de;padding-left:.8rem}
-@media (prefers-color-scheme:dark){.lexpand{color:#e3e7eb;background:#15191e}.lexpand .note{color:#9aa5b1}
-.lexpand .bar div{background:#5cc795}.lexpand .bar .minus{background:#e08a52}.lexpand .text{border-color:#3a424b}}
+.lexpand .note{color:#5b6670}
+.lexpand .text{white-space:pre-wrap;border-left:3px solid #d0d7de;padding-left:.8rem}
+@media (prefers-color-scheme:dark){
+.lexpand{color:#e3e7eb;background:#15191e}.lexpand .note{color:#9aa5b1}
+.lexpand .bar div{background:#5cc795}.lexpand .bar .minus{background:#e08a52}
+.lexpand .text{border-color:#3a424b}}
 """
 
 
@@ -49,13 +52,14 @@ def page(title: str, fragment: str) -> str:
     """Return a whole page with the markup ``fragment`` as its body."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" '
-        f'content="light dark"><title>{escape(title)}</title></head><body>{fragment}</body></html>\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title></head><body>{fragment}</body></html>\n"
     )
 
 
 def fragment(parts: Iterable[str]) -> str:
-    """Join pieces of markup into a block with its style sheet, for a page that exists, such as a notebook."""
+    """Join markup into a block with its style sheet, for an existing page such as a notebook."""
     return f'<div class="lexpand"><style>{_STYLE}</style>{"".join(parts)}</div>'
 
 
@@ -103,9 +107,10 @@ def marked(text: str, marks: Mapping[Span, Mark], *, start: int = 0, quoted: boo
         if first < end:
             continue
         mark = shown[first, last]
+        heat = f"{0.15 + 0.6 * mark.heat / hottest:.2f}"
         pieces.append(escape(text[end - start : first - start]))
         pieces.append(
-            f'<mark style="--heat:{0.15 + 0.6 * mark.heat / hottest:.2f}" title="{escape(mark.title)}">'
+            f'<mark style="--heat:{heat}" title="{escape(mark.title)}">'
             f"{escape(text[first - start : last - start])}</mark>"
         )
         end = last

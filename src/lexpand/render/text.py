@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table whose columns are aligned by spaces; no lines if there are no rows."""
+    """Return the lines of a table with columns aligned by spaces; no lines if there are no rows."""
     lines = [header, *rows]
     if len(lines) == 1:
         return []

@@ -1,14 +1,13 @@
-"""Here is a question in words: which documents?
+"""Retrieval: the documents that answer a question in words.
 
-The room joins an encoder and an index: text in, hits out. Begin reading at `retriever.py`;
-`sparse.py`, `words.py`, `hybrid.py` and `reranking.py` are the kinds of it, `pipeline.py` their
-form in a file.
+The package joins an encoder and an index: text goes in, hits come out. Start reading at
+`retriever.py`, which has the protocol. `sparse.py`, `words.py`, `hybrid.py`, `mixed.py` and
+`reranking.py` are the kinds of retriever. `pipeline.py` is their form in a file.
 
-It is not for the reasons of a hit (`lexpand.explanation`) nor for judging a ranking
-(`lexpand.evaluate`).
+The package does not explain a hit (`lexpand.explanation`) and does not evaluate a ranking
+(`lexpand.evaluation`).
 """
 
-from lexpand.search.asked import Asked
 from lexpand.search.expectations import Outcome, run_expectations
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fused, Fusion, fuse
@@ -18,6 +17,7 @@ from lexpand.search.learning import Learned, learn_weights
 from lexpand.search.mixed import MixedRetriever
 from lexpand.search.notes import Note, Reason
 from lexpand.search.pipeline import Pipeline, open_retriever
+from lexpand.search.prepared import PreparedQueries
 from lexpand.search.rerank import CrossEncoder, Reranker
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
@@ -26,7 +26,6 @@ from lexpand.search.suggestions import did_you_mean
 from lexpand.search.words import WordRetriever
 
 __all__ = [
-    "Asked",
     "CrossEncoder",
     "Feedback",
     "Fused",
@@ -40,6 +39,7 @@ __all__ = [
     "Note",
     "Outcome",
     "Pipeline",
+    "PreparedQueries",
     "Reason",
     "Reranker",
     "RerankingRetriever",

@@ -1,4 +1,4 @@
-"""Does a retriever find what a rules file expects? The tests that stand beside the rules."""
+"""The tests of a rules file: whether a retriever finds the documents that it expects."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from lexpand.encode.rules.entries import Expectation
 from lexpand.search.retriever import Retriever
 
-# How deep a document is looked for; one below has no rank.
-_DEEPEST = 1000
+# The depth of a ranking. A document below it has no rank.
+_DEPTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one test.
+    """The outcome of one test.
 
     Attributes:
-        query, expect, top: the test: a question, and the id of a document that it must find among
-            the best ``top``.
-        rank: the document's place, from 1; None where it is not among the best 1,000 (or ``top``,
-            if that is more).
-        said: the same in words.
+        query, expect, top: the test. The document ``expect`` must be among the best ``top`` for the
+            query.
+        rank: the rank of the document, from 1. None if the document is not among the best 1,000, or
+            among the best ``top`` if that is more.
+        said: the outcome in words.
     """
 
     query: str
@@ -32,7 +32,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the document is where it is expected."""
+        """Whether the document is among the best ``top``."""
         return self.rank is not None and self.rank <= self.top
 
 
@@ -40,19 +40,19 @@ def run_expectations(retriever: Retriever, tests: Sequence[Expectation]) -> list
     """Run the tests of a rules file.
 
     Args:
-        retriever: who is asked; its encoder has the rules.
-        tests: see `Rules.tests`.
+        retriever: the retriever under test. Its encoder has the rules.
+        tests: the tests; see `Rules.tests`.
     """
     return [_outcome(retriever, test) for test in tests]
 
 
 def _outcome(retriever: Retriever, test: Expectation) -> Outcome:
-    depth = max(_DEEPEST, test.top)
+    depth = max(_DEPTH, test.top)
     (matches,) = retriever.rank([test.query], depth)
-    places = [rank for rank, match in enumerate(matches, 1) if match.doc_id == test.expect]
-    if places:
-        return Outcome(test.query, test.expect, test.top, places[0], f"rank {places[0]:,}")
-    said = f"not among the best {depth:,}"
+    ranks = [rank for rank, match in enumerate(matches, 1) if match.doc_id == test.expect]
+    if ranks:
+        return Outcome(test.query, test.expect, test.top, ranks[0], f"rank {ranks[0]:,}")
+    description = f"not among the best {depth:,}"
     if not retriever.documents([test.expect]):
-        said = "the index has no such document"
-    return Outcome(test.query, test.expect, test.top, None, said)
+        description = "the index has no such document"
+    return Outcome(test.query, test.expect, test.top, None, description)

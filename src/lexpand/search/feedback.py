@@ -1,4 +1,4 @@
-"""Pseudo-relevance feedback: a query that its best documents add to."""
+"""Pseudo-relevance feedback: the best documents of a query add terms to it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from lexpand.index.passages import RankedPassages
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """How a query learns from the documents that it finds first (Rocchio 1971, without negative examples).
+    """The settings of pseudo-relevance feedback (Rocchio 1971, without negative examples).
 
     Attributes:
-        documents: that count as relevant; one with several chunks by the one that was found.
-        terms: of the sum of their vectors, the strongest that are taken.
-        weight: 0 to 1, the share of the documents; that of the query is the rest. Both sides are
-            divided by their sum of weights first.
-        words: whether BM25's queries learn too: the documents' words join them, as RM3 does it
+        documents: the number of best documents that count as relevant. A document in chunks counts
+            by the chunk that was found.
+        terms: the number of terms that are added, the strongest in the weighted sum of the
+            documents.
+        weight: the share of the documents in the new query, 0 to 1. The original query has the
+            rest. Both sides are normalized by the sum of their weights first.
+        words: whether BM25 queries are expanded too, by words of the documents, as in RM3
             (Abdul-Jaleel et al. 2004).
 
     Raises:
-        DataError: a value is outside its range.
+        DataError: a value is out of range.
     """
 
     documents: int = 5
@@ -36,20 +38,20 @@ class Feedback:
 
     def __post_init__(self) -> None:
         if not isinstance(self.words, bool):
-            raise DataError(f"feedback: words is {self.words!r}: it must be true or false")
+            raise DataError(f"feedback: words must be true or false, got {self.words!r}")
         if self.documents < 1 or self.terms < 1 or not 0 <= self.weight <= 1:
             raise DataError(
-                f"feedback of {self.documents} documents and {self.terms} terms with the weight {self.weight}: "
-                "at least 1, at least 1, and 0 to 1"
+                "feedback: documents and terms must be >= 1 and weight must be from 0 to 1, got "
+                f"documents {self.documents}, terms {self.terms} and weight {self.weight}"
             )
 
 
 def expanded(
     searcher: Searcher, queries: SparseVectors, found: Sequence[RankedPassages], feedback: Feedback
 ) -> SparseVectors:
-    """Queries with terms of the passages that they found first; one that found nothing stays as it is.
+    """Return the queries with terms of the passages that they found first.
 
-    A passage counts by its share of the scores found.
+    A passage is weighted by its share of the scores. A query that found nothing stays unchanged.
     """
     rows = [
         _expanded(searcher, query, passages, feedback) if len(passages) else query
@@ -62,16 +64,16 @@ def expanded(
 def _expanded(
     searcher: Searcher, query: dict[int, float], passages: RankedPassages, feedback: Feedback
 ) -> dict[int, float]:
-    said: defaultdict[int, float] = defaultdict(float)
+    pooled: defaultdict[int, float] = defaultdict(float)
     for stored, share in zip(searcher.passage_vectors(passages), _shares(passages), strict=True):
         share /= max(float(stored.weights.sum()), 1e-30)
         for term, weight in zip(stored.terms.tolist(), stored.weights.tolist(), strict=True):
-            said[term] += share * weight
-    strongest = sorted(said, key=lambda term: (-said[term], term))[: feedback.terms]
-    kept, asked = sum(said[term] for term in strongest), sum(query.values())
-    new = {term: (1 - feedback.weight) * weight / asked for term, weight in query.items()}
+            pooled[term] += share * weight
+    strongest = sorted(pooled, key=lambda term: (-pooled[term], term))[: feedback.terms]
+    pooled_sum, query_sum = sum(pooled[term] for term in strongest), sum(query.values())
+    new = {term: (1 - feedback.weight) * weight / query_sum for term, weight in query.items()}
     for term in strongest:
-        new[term] = new.get(term, 0.0) + feedback.weight * said[term] / kept
+        new[term] = new.get(term, 0.0) + feedback.weight * pooled[term] / pooled_sum
     return {term: weight for term, weight in new.items() if weight > 0}
 
 
@@ -81,11 +83,11 @@ def expanded_words(
     found: Sequence[RankedPassages],
     feedback: Feedback,
 ) -> list[Mapping[str, float]]:
-    """Queries, by their words with their weights, with words of the passages that they found first.
+    """Return the queries with words of the passages that they found first.
 
-    A passage counts by its share of the scores found, a word in it by its share of the passage's words.
-    What is divided by its sum, and what decides which words are the strongest, is weight times
-    inverse document frequency: what a word may add to a score.
+    Queries map words to weights. A passage is weighted by its share of the scores, and a word of it
+    by its share of the words of the passage. Both sides are normalized, and the strongest words
+    chosen, by weight times inverse document frequency: the largest score that a word can add.
     """
     return [
         _expanded_words(searcher, query, passages, feedback) if len(passages) else query
@@ -94,38 +96,38 @@ def expanded_words(
 
 
 def _expanded_words(
-    searcher: Searcher, asked: Mapping[str, float], passages: RankedPassages, feedback: Feedback
+    searcher: Searcher, query: Mapping[str, float], passages: RankedPassages, feedback: Feedback
 ) -> dict[str, float]:
-    said = _words_said(searcher, passages)
-    words = list(dict.fromkeys([*asked, *said]))
+    pooled = _pooled_words(searcher, passages)
+    words = list(dict.fromkeys([*query, *pooled]))
     idf = dict(zip(words, searcher.inverse_word_frequencies(words).tolist(), strict=True))
-    strongest = sorted(said, key=lambda word: (-said[word] * idf[word], word))[: feedback.terms]
-    new = _scaled(asked, idf, 1 - feedback.weight)
-    for word, weight in _scaled(
-        {word: said[word] for word in strongest}, idf, feedback.weight
-    ).items():
+    strongest = sorted(pooled, key=lambda word: (-pooled[word] * idf[word], word))
+    added = {word: pooled[word] for word in strongest[: feedback.terms]}
+    new = _scaled(query, idf, 1 - feedback.weight)
+    for word, weight in _scaled(added, idf, feedback.weight).items():
         new[word] = new.get(word, 0.0) + weight
     return {word: weight for word, weight in new.items() if weight > 0}
 
 
-def _words_said(searcher: Searcher, passages: RankedPassages) -> dict[str, float]:
-    """What the passages say: of each word, the sum of its shares."""
+def _pooled_words(searcher: Searcher, passages: RankedPassages) -> dict[str, float]:
+    """Return the words of the passages, each with the sum of its weighted shares."""
     analyzer = searcher.schema.words
-    said: defaultdict[str, float] = defaultdict(float)
+    pooled: defaultdict[str, float] = defaultdict(float)
     for text, share in zip(searcher.passage_texts(passages), _shares(passages), strict=True):
         counts = Counter(analyzer.analyze(text)) if analyzer else Counter[str]()
         share /= max(counts.total(), 1)
         for word, count in counts.items():
-            said[word] += share * count
-    return said
+            pooled[word] += share * count
+    return pooled
 
 
 def _shares(passages: RankedPassages) -> list[float]:
-    """Each passage's share of the scores."""
+    """Return the share of each passage in the sum of the scores."""
     total = float(passages.scores.sum())
     if not 0 < total < math.inf or passages.scores.min() < 0:
         raise DataError(
-            "feedback: the scores of the relevant documents are their shares: numbers from 0, not all 0"
+            "feedback: the scores of the relevant documents must be finite, >= 0 and not all 0, "
+            f"got {passages.scores.tolist()}"
         )
     return [score / total for score in passages.scores.tolist()]
 
@@ -133,6 +135,6 @@ def _shares(passages: RankedPassages) -> list[float]:
 def _scaled(
     weights: Mapping[str, float], idf: Mapping[str, float], share: float
 ) -> dict[str, float]:
-    """Weights that make up this share where each is multiplied by its inverse document frequency."""
+    """Return weights scaled so that their sum, each times its ``idf``, is ``share``."""
     total = sum(weight * idf[word] for word, weight in weights.items())
     return {word: share * weight / total for word, weight in weights.items()} if total > 0 else {}

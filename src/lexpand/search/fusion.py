@@ -1,4 +1,4 @@
-"""Several rankings of one query become one."""
+"""Fusion of several rankings of one query into one."""
 
 from __future__ import annotations
 
@@ -14,41 +14,48 @@ from lexpand.errors import DataError
 _RANK_CONSTANT = 60.0
 
 Shares = tuple[NDArray[np.float64], float]
-"""What each document of a ranking gets, float64 [n], best first; and what one gets that the ranking lacks."""
+"""The normalized scores of a ranking, float64 [n], best first; and that of a missing document."""
 
 
 class Fusion(StrEnum):
-    """How the scores of several rankings are made comparable before their weighted sum."""
+    """The normalization that makes scores of several rankings comparable before their weighted sum.
+
+    A document that a ranking lacks gets 0, unless stated otherwise.
+    """
 
     RECIPROCAL_RANK = "rrf"
-    """1 / (60 + rank), whatever the scores are; 0 for a document not found (Cormack, Clarke and Büttcher 2009)."""
+    """1 / (60 + rank), whatever the scores are (Cormack, Clarke and Büttcher 2009)."""
 
     NONE = "none"
-    """The scores as they are; 0 for a document not found."""
+    """The scores unchanged."""
 
     MAXIMUM = "max"
-    """Divided by the largest of the ranking; 0 for a document not found."""
+    """The scores divided by the largest score of the ranking."""
 
     MIN_MAX = "min-max"
-    """From 0, the smallest of the ranking, to 1, the largest; 0 for a document not found."""
+    """The scores scaled to 0 for the smallest score of the ranking and 1 for the largest."""
 
     Z_SCORE = "z-score"
-    """In standard deviations from the ranking's mean; the ranking's least for a document not found."""
+    """Standard deviations from the mean. A missing document gets the least value of the ranking."""
 
     BOUND = "bound"
-    """Divided by the largest score that the query could reach, whatever is found (`Asked.bounds`); 0 for a document
-    not found. Theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion Functions*, with the infimum 0.
+    """The scores divided by an upper bound of the query (`PreparedQueries.bounds`).
+
+    This is the theoretical min-max of Bruch, Gai and Ingber 2023, *An Analysis of Fusion
+    Functions*, with the infimum 0. The divisor does not depend on what is found.
     """
 
     EXPECTED = "expected"
-    """Divided by the score that a passage would have which has all terms of the query (`Asked.expected`); 0 for a
-    document not found. For vectors that is the sum of the query's weights times a large stored weight of a typical
-    passage, for words the sum of their inverse document frequencies. As `BOUND`, without a search for every term.
+    """The scores divided by that of a passage with all terms (`PreparedQueries.expected`).
+
+    For vectors this score is the sum of the query's weights times a large stored weight of a
+    typical passage. For words it is the sum of their inverse document frequencies. It resembles
+    `BOUND`, but needs no search for each term.
     """
 
     @property
     def by_query(self) -> bool:
-        """Whether scores are divided by a number that the query has, whatever is found."""
+        """Whether scores are divided by a number that depends on the query alone."""
         return self in (Fusion.BOUND, Fusion.EXPECTED)
 
 
@@ -57,9 +64,9 @@ class Fused(NamedTuple):
 
     Attributes:
         keys: int64 [n], distinct.
-        scores: float64 [n], falling; equal ones by ascending key.
+        scores: float64 [n], falling. Equal scores are ordered by ascending key.
         rankings: int64 [n], the first ranking that has the document.
-        places: int64 [n], its place in that ranking.
+        places: int64 [n], the position of the document in that ranking.
     """
 
     keys: NDArray[np.int64]
@@ -69,10 +76,10 @@ class Fused(NamedTuple):
 
 
 def parse_fusion(fusion: Fusion | str) -> Fusion:
-    """A fusion by its name.
+    """Return the fusion with a name.
 
     Raises:
-        DataError: there is none of this name.
+        DataError: there is no fusion of that name.
     """
     try:
         return Fusion(fusion)
@@ -87,17 +94,17 @@ def fuse(
     fusion: Fusion | str,
     bounds: Sequence[float] | None = None,
 ) -> Fused:
-    """All documents of the rankings of one query by the weighted sum of their shares.
+    """Fuse rankings of one query: all documents by the weighted sum of their normalized scores.
 
     Args:
-        keys: of each ranking its documents, as distinct integers, best first.
-        scores: of each ranking, those of its documents, falling.
-        weights: of each ranking.
-        fusion: what a ranking gives its documents.
-        bounds: for fusions by query, of each ranking what its scores are divided by.
+        keys: the documents of each ranking as distinct integers, best first.
+        scores: the scores of each ranking, falling.
+        weights: the weight of each ranking.
+        fusion: the normalization of scores.
+        bounds: for a fusion by query, the divisor of each ranking's scores.
 
     Raises:
-        DataError: the bounds that the fusion needs are not given, or there is no such fusion.
+        DataError: there is no such fusion, or it needs bounds and none are given.
     """
     shares = _shares(scores, parse_fusion(fusion), bounds)
     every = np.concatenate([np.asarray(each, np.int64) for each in keys])
@@ -109,8 +116,8 @@ def fuse(
     )
     starts = np.cumsum([0, *map(len, keys)])
     for place, (weight, (values, missing)) in enumerate(zip(weights, shares, strict=True)):
-        # One ranking after the other, each document at most once in each: the sums are those of a
-        # loop, to the bit.
+        # A ranking has a document at most once. Added one ranking at a time, the sums equal those
+        # of the reference implementation to the bit.
         sums[inverse[starts[place] : starts[place + 1]]] += weight * (values - missing)
     best = np.lexsort((distinct, -sums))
     rankings = np.searchsorted(starts, first[best], side="right") - 1
@@ -124,20 +131,20 @@ def _shares(
         return [_SHARES[fusion](each) for each in scores]
     if bounds is None:
         raise DataError(
-            f"fusion by {fusion} needs a number for each ranking to divide its scores by"
+            f"bounds must not be None for fusion by {fusion}: pass a divisor for each ranking"
         )
-    return [_of_bound(each, bound) for each, bound in zip(scores, bounds, strict=True)]
+    return [_divided(each, bound) for each, bound in zip(scores, bounds, strict=True)]
 
 
 def _reciprocal_ranks(scores: NDArray[np.float64]) -> Shares:
     return 1 / (_RANK_CONSTANT + np.arange(1, len(scores) + 1)), 0.0
 
 
-def _plain(scores: NDArray[np.float64]) -> Shares:
+def _unchanged(scores: NDArray[np.float64]) -> Shares:
     return scores, 0.0
 
 
-def _of_maximum(scores: NDArray[np.float64]) -> Shares:
+def _divided_by_maximum(scores: NDArray[np.float64]) -> Shares:
     return (scores / scores[0] if len(scores) and scores[0] > 0 else scores), 0.0
 
 
@@ -151,20 +158,20 @@ def _min_max(scores: NDArray[np.float64]) -> Shares:
 def _z_scores(scores: NDArray[np.float64]) -> Shares:
     if not len(scores):
         return scores, 0.0
-    # Not by the deviation: that of equal scores may be above 0 by rounding.
+    # The deviation of equal scores may be above 0 by rounding, so the scores are compared instead.
     differ = scores[0] > scores[-1]
     values = (scores - scores.mean()) / scores.std() if differ else np.zeros(len(scores))
     return values, float(values[-1])
 
 
-def _of_bound(scores: NDArray[np.float64], bound: float) -> Shares:
+def _divided(scores: NDArray[np.float64], bound: float) -> Shares:
     return (scores / bound if bound > 0 else scores), 0.0
 
 
 _SHARES: dict[Fusion, Callable[[NDArray[np.float64]], Shares]] = {
     Fusion.RECIPROCAL_RANK: _reciprocal_ranks,
-    Fusion.NONE: _plain,
-    Fusion.MAXIMUM: _of_maximum,
+    Fusion.NONE: _unchanged,
+    Fusion.MAXIMUM: _divided_by_maximum,
     Fusion.MIN_MAX: _min_max,
     Fusion.Z_SCORE: _z_scores,
 }

@@ -1,4 +1,4 @@
-"""What a person sees of a document that was found."""
+"""Hits: the documents that a search returns, as people see them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class PassageHit:
     """A passage of a document that was found.
 
     Attributes:
-        text: the passage.
-        span: its characters in `Document.full_text`: first and end.
+        text: the text of the passage.
+        span: its first and end characters in `Document.full_text`.
     """
 
     text: str
@@ -27,25 +27,25 @@ class PassageHit:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A document found, or one of its passages.
+    """A document that was found.
 
     Attributes:
-        rank: from 1.
-        score: what the retriever says; only comparable within one ranking unless it is a single
-            field's.
-        doc_id: the document's id.
-        title: its title.
-        text: the passage that was found: the best chunk of a document in chunks, else the whole
-            text.
-        span: the characters of the passage in `Document.full_text` (title, one space, text): first
-            and end.
-        metadata: whatever else is known of the document.
-        terms: the terms that query and document share, with what each adds to the score, largest
-            first; of a hybrid and of what a reranker scored, with their shares in what was found
-            first.
-        passages: the best passages of the document, this one first, where more than one was asked
-            for.
-        query: the question.
+        rank: the rank, from 1.
+        score: the score of the retriever. Scores are comparable only within one ranking, unless
+            they are those of a single field.
+        doc_id: the id of the document.
+        title: the title of the document.
+        text: the passage that was found: the best chunk if the document is in chunks, else the
+            whole text.
+        span: the first and end characters of the passage in `Document.full_text`, which is the
+            title, one space and the text.
+        metadata: the other fields of the document.
+        terms: the terms that query and document share, each with its part of the score, largest
+            first. For a hybrid, the terms of each retriever are scaled by its weight. For a
+            reranked document, they are those of the first ranking.
+        passages: the best passages of the document, with the passage ``text`` first. Empty unless
+            several were requested.
+        query: the text of the query.
     """
 
     rank: int
@@ -61,9 +61,10 @@ class Hit:
 
     @property
     def snippet(self) -> str:
-        """About 200 characters of the passage, around most of the query's words, without marks of Markdown.
+        """About 200 characters around the most words of the query, without Markdown marks.
 
-        The title is left out, unless the document is nothing else. Worked out when it is asked for.
+        The snippet leaves out the title, unless the document has no other text. It is computed on
+        access.
         """
         body = len(self.title) + 1 if self.title else 0
         first, end = self.span
@@ -71,19 +72,18 @@ class Hit:
         return shown_snippet(shown or self.title, self.query)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the hit as JSON values."""
         facts = asdict(self)
         del facts["query"]
         return {**facts, "snippet": self.snippet}
 
 
 class Hits(list[Hit]):
-    """Hits, best first; equal to any list of equal hits.
+    """A list of hits, best first. It equals any list of equal hits.
 
     Attributes:
-        query: the question.
-        notes: what there is to say of the ranking; none, where every step did what it was asked
-            for.
+        query: the text of the query.
+        notes: remarks on the ranking; empty if every step did what was requested.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Hits(list[Hit]):
         self.notes = tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the hits as JSON values."""
         return {
             "query": self.query,
             "hits": [hit.to_dict() for hit in self],
@@ -110,7 +110,7 @@ class Hits(list[Hit]):
 
 
 def make_hits(query: str, matches: Matches, documents: Mapping[str, Document]) -> list[Hit]:
-    """Ranked matches with the texts of their documents; a document that is not there any more is left out."""
+    """Return ranked matches with the texts of their documents; missing documents are left out."""
     found = [match for match in matches if match.doc_id in documents]
     return [
         make_hit(rank, query, match, documents[match.doc_id]) for rank, match in enumerate(found, 1)
@@ -118,7 +118,7 @@ def make_hits(query: str, matches: Matches, documents: Mapping[str, Document]) -
 
 
 def make_hit(rank: int, query: str, match: Match, document: Document) -> Hit:
-    """One match with the text of its document."""
+    """Return one match with the text of its document."""
     whole = document.full_text
     first = len(whole) - len(document.text)
     span = match.span or (first, len(whole))

@@ -1,4 +1,4 @@
-"""Several retrievers of one index as one."""
+"""A hybrid: the weighted sum of several retrievers of one index."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from lexpand.errors import DataError
 from lexpand.index import Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
 
 DEPTH = 500
-"""Documents that each part ranks."""
+"""The number of documents that each part ranks."""
 
-# From this share of identifiers on, a query is one for them.
-_MOSTLY = 0.5
+# A query with a larger share of identifiers is a query for identifiers.
+_IDENTIFIER_SHARE = 0.5
 
 
-class HybridAsked(Asked):
-    """Queries of a `HybridRetriever`.
+class PreparedHybrid(PreparedQueries):
+    """Prepared queries of a `HybridRetriever`.
 
     Attributes:
-        parts: the same queries as each part of the hybrid puts them.
-        weights: of each part.
+        parts: the same queries as each part prepared them.
+        weights: the weight of each part.
     """
 
     def __init__(
         self,
         searcher: Searcher,
         queries: Sequence[str],
-        parts: Sequence[Asked],
+        parts: Sequence[PreparedQueries],
         weights: Sequence[float],
         fusion: Fusion,
         depth: int,
@@ -52,7 +52,7 @@ class HybridAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`. A group's document is the best one of those that the parts found."""
+        """See `PreparedQueries.passages`. Each group keeps its best fused document."""
         _check(k, threads)
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
@@ -67,7 +67,10 @@ class HybridAsked(Asked):
         return [passages.at(slice(0, k)) for passages in fused]
 
     def weights_of(self, place: int) -> list[float]:
-        """The weight of each part for the query at a place; factors change their ratio, not their sum."""
+        """Return the weights of the parts for the query at position ``place``.
+
+        Factors change the ratio of the weights, not their sum.
+        """
         weights = [
             weight * factors[place]
             for weight, factors in zip(self.weights, self._factors, strict=True)
@@ -78,79 +81,88 @@ class HybridAsked(Asked):
     def _relevant(
         self, fused: Sequence[RankedPassages], feedback: Feedback
     ) -> list[RankedPassages]:
-        """What each query learns from: its best passages; nothing for a query that asks for identifiers.
+        """Return the best passages of each query, for feedback; none for a query for identifiers.
 
-        The documents around the one that has the identifier are of others, and their terms would
-        only hide it.
+        The other documents near an exact identifier are about other identifiers. Their terms would
+        hide the document that has it.
         """
-        counts = [0 if share > _MOSTLY else feedback.documents for share in self.identifiers()]
-        return [standing(passages, count) for passages, count in zip(fused, counts, strict=True)]
+        counts = [
+            0 if share > _IDENTIFIER_SHARE else feedback.documents for share in self.identifiers()
+        ]
+        return [
+            best_by_reciprocal_rank(passages, count)
+            for passages, count in zip(fused, counts, strict=True)
+        ]
 
     def identifiers(self) -> Sequence[float]:
-        """See `Asked.identifiers`."""
+        """See `PreparedQueries.identifiers`."""
         found: list[float] = np.max([part.identifiers() for part in self.parts], axis=0).tolist()
         return found
 
     def ranked(
         self, depth: int, *, filter: Filter | None = None, threads: int = 1
     ) -> list[Sequence[RankedPassages]]:
-        """What each part finds for each query."""
+        """Return the passages that each part finds for each query."""
         return [part.passages(depth, filter=filter, threads=threads) for part in self.parts]
 
     def fused(self, found: Sequence[Sequence[RankedPassages]]) -> list[RankedPassages]:
-        """The sums of what the parts found, of each query."""
+        """Return the fused passages of each query."""
         scales = [part.scales(self._fusion) for part in self.parts]
         return [
             fused_passages(rankings, self.weights_of(i), self._fusion, [each[i] for each in scales])
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> HybridAsked:
-        """The queries as they are searched for at last, what feedback adds to the parts included."""
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedHybrid:
+        """Return the final queries, with the terms that feedback adds to each part."""
         if self._feedback is None:
             return self
         fused = self.fused(self.ranked(self._depth, filter=filter, threads=threads))
         return self.learned(self._relevant(fused, self._feedback), self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> HybridAsked:
-        """See `Asked.learned`: of every part."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedHybrid:
+        """See `PreparedQueries.learned`; every part learns."""
         parts = [part.learned(relevant, feedback) for part in self.parts]
-        return HybridAsked(
+        return PreparedHybrid(
             self.searcher, self.queries, parts, self.weights, self._fusion, self._depth, None
         )
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`: each part's by its share of the sum, as far as fusion is of scores."""
+        """See `PreparedQueries.terms`; the terms of each part are scaled by the weight of the part.
+
+        If the fusion divides scores by a number of the query, the scaled terms sum to the score.
+        """
         terms: list[dict[str, float]] = [{} for _ in range(len(passages))]
         for part, weight in zip(self.parts, self.weights_of(place), strict=True):
             bound = part.scales(self._fusion)[place] if self._fusion.by_query else 0.0
-            for mine, found in zip(
-                terms, part.terms(place, passages, most and 2 * most), strict=True
-            ):
-                whole = bound or sum(found.values()) or 1.0
-                for term, share in found.items():
-                    mine[term] = mine.get(term, 0.0) + weight * share / whole
+            part_terms = part.terms(place, passages, most and 2 * most)
+            for total, shares in zip(terms, part_terms, strict=True):
+                divisor = bound or sum(shares.values()) or 1.0
+                for term, share in shares.items():
+                    total[term] = total.get(term, 0.0) + weight * share / divisor
         return terms
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`: by the first part's scores."""
+        """See `PreparedQueries.spans`; the scores are those of the first part."""
         return self.parts[0].spans(place, doc_id)
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: shares of scores that are divided by their bounds are at most 1."""
+        """See `PreparedQueries.bounds`; a score divided by its bound is at most 1."""
         if self._fusion is not Fusion.BOUND:
             raise DataError(
-                f"a hybrid by {self._fusion} has no largest score: fusion by bounds is for vectors and words"
+                f"a hybrid by {self._fusion} has no largest score, which fusion by bound needs: "
+                "nest hybrids by bound"
             )
         return self._largest()
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`: the sum of the weights."""
+        """See `PreparedQueries.expected`; the sum of the weights."""
         if not self._fusion.by_query:
             raise DataError(
-                f"a hybrid by {self._fusion} has no expected score: nest hybrids by bound or expected"
+                f"a hybrid by {self._fusion} has no expected score, which fusion by expected "
+                "needs: nest hybrids by bound or expected"
             )
         return self._largest()
 
@@ -158,30 +170,30 @@ class HybridAsked(Asked):
         return [sum(self.weights_of(place)) for place in range(len(self))]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
-        """See `Asked.notes`: those of all parts."""
+        """See `PreparedQueries.notes`; the notes of all parts."""
         return [
             sum(notes, ()) for notes in zip(*(part.notes() for part in self.parts), strict=True)
         ]
 
 
 class HybridRetriever(LocalRetriever):
-    """Ranks by the weighted sum of what its parts say.
+    """A retriever that ranks by the weighted sum of the normalized scores of its parts.
 
     Args:
-        parts: retrievers of one index, each weighted (`Weighted`) or with the weight 1.
-        fusion: how their scores are made comparable.
-        depth: documents that each part ranks for a query, or ``k`` if that is more.
-        feedback: the best documents of the sum add to the queries of its `SparseRetriever` parts,
-            and with ``feedback.words`` to those of its `WordRetriever` parts, which then rank
-            again; None for once.
+        parts: retrievers of one index, each weighted (`Weighted`) or with weight 1.
+        fusion: the normalization that makes scores comparable.
+        depth: the number of documents that each part ranks for a query, or ``k`` if that is more.
+        feedback: expand the queries by the best documents of the sum and rank again. It expands the
+            queries of `SparseRetriever` parts, and with ``feedback.words`` those of `WordRetriever`
+            parts. None to search once.
 
     Attributes:
         parts: the retrievers with their weights.
-        local: the retrievers alone.
+        local: the retrievers without weights.
 
     Raises:
-        DataError: there are no parts, or they are of several indexes, the depth is below 1, or
-            fusion by bounds meets feedback, which changes the query.
+        DataError: there are no parts, the parts are of several indexes, the depth is below 1, or
+            the fusion is ``bound`` and feedback is set, which changes the query.
     """
 
     def __init__(
@@ -199,8 +211,9 @@ class HybridRetriever(LocalRetriever):
         indexes = {id(part.index) for part in self.local}
         if len(self.local) != len(self.parts) or len(indexes) != 1:
             raise DataError(
-                f"the parts of a hybrid must be retrievers of one open index, got {len(parts)} parts of "
-                f"{len(indexes)} indexes; `first + second` sums up any retrievers"
+                "the parts of a hybrid must be retrievers of one open index, got "
+                f"{len(parts)} parts of {len(indexes)} indexes: "
+                "`first + second` adds any retrievers"
             )
         super().__init__(self.local[0].index)
         self.fusion = parse_fusion(fusion)
@@ -208,31 +221,32 @@ class HybridRetriever(LocalRetriever):
         self.feedback = feedback
         if self.fusion is Fusion.BOUND and feedback is not None:
             raise DataError(
-                "fusion by bounds and feedback: feedback changes the query, and its bound is not known"
+                "fusion must not be bound with feedback: feedback changes the query, so its bound "
+                "is unknown"
             )
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a sum as ``+`` makes it, so that a further part joins the others."""
+        """Whether it is a plain sum as ``+`` makes it, to which ``+`` can add parts."""
         return (self.fusion, self.depth, self.feedback) == (Fusion.Z_SCORE, DEPTH, None)
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> HybridAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedHybrid:
         """See `LocalRetriever.ask`."""
-        asked = [part.ask(searcher, queries) for part in self.local]
+        prepared = [part.ask(searcher, queries) for part in self.local]
         weights = [part.weight for part in self.parts]
-        return HybridAsked(
-            searcher, queries, asked, weights, self.fusion, self.depth, self.feedback
+        return PreparedHybrid(
+            searcher, queries, prepared, weights, self.fusion, self.depth, self.feedback
         )
 
 
 def check_depth(depth: int) -> int:
-    """The documents that each part ranks.
+    """Return a valid depth: the number of documents that each part ranks.
 
     Raises:
-        DataError: it is below 1, or no integer.
+        DataError: the depth is below 1 or not an integer.
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise DataError(f"depth must be an integer of at least 1, got {depth!r}")
+        raise DataError(f"depth must be an integer >= 1, got {depth!r}")
     return depth
 
 
@@ -242,19 +256,23 @@ def fused_passages(
     fusion: Fusion,
     bounds: Sequence[float] | None,
 ) -> RankedPassages:
-    """The passages of several rankings of one query by their fused scores; each document by the first ranking's passage."""
-    rows, scores = (
-        [passages.rows for passages in rankings],
-        [passages.scores for passages in rankings],
-    )
+    """Return the passages of several rankings of one query by their fused scores, best first.
+
+    A document found by several rankings has the passage of the first.
+    """
+    rows = [passages.rows for passages in rankings]
+    scores = [passages.scores for passages in rankings]
     fused = fuse(rows, scores, weights, fusion, bounds)
     starts = np.cumsum([0, *map(len, rankings)])
     chosen = RankedPassages.concatenate(rankings).at(starts[fused.rankings] + fused.places)
     return RankedPassages(fused.scores, chosen.rows, chosen.segments, chosen.ordinals)
 
 
-def standing(passages: RankedPassages, count: int) -> RankedPassages:
-    """The first passages with 1 / rank as their scores: those of a sum may be negative, or say little of distances."""
+def best_by_reciprocal_rank(passages: RankedPassages, count: int) -> RankedPassages:
+    """Return the best ``count`` passages with 1 / rank as their scores.
+
+    The scores of a sum may be negative, and their differences mean little.
+    """
     first = passages.at(slice(0, count))
     return RankedPassages(
         1 / np.arange(1.0, len(first) + 1), first.rows, first.segments, first.ordinals
@@ -263,4 +281,4 @@ def standing(passages: RankedPassages, count: int) -> RankedPassages:
 
 def _check(k: int, threads: int) -> None:
     if k < 0 or threads < 1:
-        raise DataError(f"k must be at least 0 and threads at least 1, got {k} and {threads}")
+        raise DataError(f"k must be >= 0 and threads must be >= 1, got {k} and {threads}")

@@ -1,7 +1,7 @@
-"""The kinds of retriever over an index: their names, and their form in a pipeline file.
+"""The kinds of retriever over an index: their names, and their settings in a pipeline file.
 
-To add a kind, write its retriever and the dataclass of its settings in a file, and list them here.
-Its inquiry, which explains it, is listed in `lexpand.explanation.explaining`.
+To add a kind, write its retriever and a dataclass of its settings in a new file, and list both
+here. The inquiry that explains the kind is listed in `lexpand.explanation.explaining`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Kind:
     """A kind of retriever.
 
     Attributes:
-        name: what files and explanations call it.
-        retriever: the class.
-        part: the class of its settings as a part of a pipeline; None for one that is no part.
+        name: the name in files and explanations.
+        retriever: the class of the retriever.
+        part: the class of its settings in a pipeline; None if it cannot be a part of a pipeline.
     """
 
     name: str
@@ -38,9 +38,9 @@ KINDS = (
 
 
 PARTS: dict[str, type[Part]] = {kind.name: kind.part for kind in KINDS if kind.part is not None}
-"""The settings of a part by the field that it searches."""
+"""The class of a part's settings, by the field that the part searches."""
 
 
 def kind_of(retriever: Retriever) -> Kind | None:
-    """The kind of a retriever; None for one that is not listed."""
+    """Return the kind of a retriever, or None if the retriever is of another kind."""
     return next((kind for kind in KINDS if isinstance(retriever, kind.retriever)), None)

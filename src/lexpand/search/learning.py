@@ -1,4 +1,4 @@
-"""How much should each part of a hybrid count? Weights learned from judged queries."""
+"""Weights of the parts of a hybrid, learned from judged queries."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ from lexpand.search.hybrid import fused_passages
 from lexpand.search.pipeline import Pipeline
 from lexpand.search.retriever import LocalRetriever
 
-# Documents of a ranking that are judged.
+# The number of documents of a ranking that are judged.
 _DEPTH = 100
 
-
 Judge = Callable[[Run, Qrels], float]
-"""How good a run is: a mean over the queries of the qrels, more is better."""
+"""A measure of a run: a mean over the queries of the judgments. Larger is better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Weights, and what they are worth.
+    """Learned weights and their evaluation.
 
     Attributes:
-        pipeline: with the weights, which add up to 1.
-        fitted: the measure on the queries that chose them: too good for others.
-        estimate: the measure where each fold of the queries is ranked by the weights that the
-            others choose: what to expect of new queries of the same kind.
+        pipeline: the pipeline with the learned weights, which sum to 1.
+        fitted: the measure on the queries that chose the weights. It overestimates other queries.
+        estimate: the cross-validated measure. Each fold is ranked with the weights that are best on
+            the other folds. Expect this value for new queries of the same kind.
         equal: the measure with equal weights.
     """
 
@@ -46,7 +45,7 @@ class Learned:
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of each part, in order."""
+        """The weight of each part, in order."""
         return tuple(part.weight for part in self.pipeline.parts)
 
 
@@ -62,61 +61,64 @@ def learn_weights(
     folds: int = 5,
     threads: int = 1,
 ) -> Learned:
-    """The weights of a pipeline's parts that rank judged queries best.
+    """Return the weights of a pipeline's parts that rank judged queries best.
 
-    All weights that are multiples of 1 / ``steps``, above 0 and add up to 1 are tried: 19 for two
-    parts, 171 for three. Of equally good ones, the most even are taken. The parts rank once;
-    reranking is left out, and put back. The same arguments give the same result.
+    The grid has all weights above 0 that are multiples of 1 / ``steps`` and sum to 1: 19 for two
+    parts, 171 for three. If several are equally good, the most even ones win. The parts rank once.
+    Reranking is left out while learning; the returned pipeline has it. The same arguments give the
+    same result.
 
     Args:
-        pipeline: of several parts.
+        pipeline: a pipeline with several parts.
         index: the documents.
         encoder: the model of their vectors.
-        queries: those that the qrels judge are used.
+        queries: the queries. Only those that the qrels judge are used.
         qrels: the judgments.
-        measure: what the weights are to make large: the name of a measure, as `lexpand.evaluate`
-            takes it, or a function.
-        steps: how fine the weights are.
-        folds: of the queries, query i in fold i modulo ``folds``, for the estimate.
-        threads: that the parts may use.
+        measure: the measure to maximize: a name that `lexpand.evaluate` knows, or a function.
+        steps: the resolution of the weights.
+        folds: the number of folds for the estimate. Query i is in fold i modulo ``folds``.
+        threads: the number of threads that the parts may use.
 
     Raises:
-        DataError: the pipeline has one part or feedback (which depends on the weights), there are
-            fewer judged queries than folds or fewer steps than parts, or fewer than two folds.
+        DataError: the pipeline has one part, or feedback, which depends on the weights. Or there
+            are fewer judged queries than folds, fewer steps than parts, or fewer than two folds.
     """
     judged = [query for query in queries if query.query_id in qrels.judgments]
     count = len(pipeline.parts)
     if count < 2 or pipeline.feedback is not None:
-        raise DataError("learning weights: the pipeline must have several parts, and no feedback")
+        feedback = "no feedback" if pipeline.feedback is None else "feedback"
+        raise DataError(
+            "learning weights: the pipeline must have several parts and no feedback, "
+            f"got {count} and {feedback}"
+        )
     if not 2 <= folds <= len(judged) or steps < count:
         raise DataError(
-            f"learning weights from {len(judged)} judged queries in {folds} folds with {steps} steps: at least two "
-            "folds, a judged query for each, and a step for each part"
+            "learning weights: folds must be >= 2, with a judged query for each fold and a step "
+            f"for each part, got {folds} folds, {len(judged)} judged queries and {steps} steps"
         )
     table = _Table(pipeline, index, encoder, judged, threads)
     places = [range(fold, len(judged), folds) for fold in range(folds)]
-    kept = [_judgments(qrels, [judged[i] for i in some]) for some in places]
-    sizes = np.array([len(some) for some in places], np.float64)
+    fold_qrels = [_judgments(qrels, [judged[i] for i in fold]) for fold in places]
+    sizes = np.array([len(fold) for fold in places], np.float64)
 
     judge = _judge_of(measure)
 
     def measured(weights: Sequence[float]) -> list[float]:
-        return [
-            judge(run, some) for run, some in zip(table.runs(weights, places), kept, strict=True)
-        ]
+        runs = table.runs(weights, places)
+        return [judge(run, fold) for run, fold in zip(runs, fold_qrels, strict=True)]
 
     grid = sorted(
         _simplex(count, steps), key=lambda weights: (round(float(np.var(weights)), 12), weights)
     )
     found = np.array([measured(weights) for weights in grid])
-    whole = found @ sizes / sizes.sum()
-    best = grid[int(whole.argmax())]
+    means = found @ sizes / sizes.sum()
+    best = grid[int(means.argmax())]
     parts = tuple(
         replace(part, weight=weight) for part, weight in zip(pipeline.parts, best, strict=True)
     )
     equal = np.array(measured([1 / count] * count)) @ sizes / sizes.sum()
     return Learned(
-        replace(pipeline, parts=parts), float(whole.max()), _estimate(found, sizes), float(equal)
+        replace(pipeline, parts=parts), float(means.max()), _estimate(found, sizes), float(equal)
     )
 
 
@@ -129,7 +131,7 @@ def _judge_of(measure: str | Judge) -> Judge:
 
 
 class _Table:
-    """What each part finds for each query."""
+    """The rankings of each query by each part."""
 
     def __init__(
         self,
@@ -142,22 +144,22 @@ class _Table:
         texts = [query.text for query in queries]
         self._searcher = index.searcher()
         retrievers = [part.retriever(index, encoder).retriever for part in pipeline.parts]
-        asked = [
+        prepared = [
             each.ask(self._searcher, texts)
             for each in retrievers
             if isinstance(each, LocalRetriever)
         ]
-        found = [each.passages(pipeline.depth, threads=threads) for each in asked]
+        found = [each.passages(pipeline.depth, threads=threads) for each in prepared]
         self._queries = queries
         self._fusion = pipeline.fusion
         self._rankings: list[tuple[RankedPassages, ...]] = list(zip(*found, strict=True))
-        self._scales = list(zip(*(each.scales(pipeline.fusion) for each in asked), strict=True))
+        self._scales = list(zip(*(each.scales(pipeline.fusion) for each in prepared), strict=True))
 
-    def runs(self, weights: Sequence[float], parts: Sequence[Sequence[int]]) -> list[Run]:
-        """A run of the queries at the places of each part."""
+    def runs(self, weights: Sequence[float], folds: Sequence[Sequence[int]]) -> list[Run]:
+        """Return a run of the queries at the positions of each fold."""
         return [
             Run({self._queries[i].query_id: self._ranking(i, weights) for i in places})
-            for places in parts
+            for places in folds
         ]
 
     def _ranking(self, place: int, weights: Sequence[float]) -> list[ScoredDocument]:
@@ -171,13 +173,16 @@ def _judgments(qrels: Qrels, queries: Sequence[Query]) -> Qrels:
 
 
 def _simplex(count: int, steps: int) -> Iterator[tuple[float, ...]]:
-    """All weights that are multiples of 1 / steps, above 0 and add up to 1."""
+    """Yield all weights above 0 that are multiples of 1 / steps and sum to 1."""
     for cuts in combinations(range(1, steps), count - 1):
         yield tuple((end - start) / steps for start, end in pairwise((0, *cuts, steps)))
 
 
 def _estimate(found: NDArray[np.float64], sizes: NDArray[np.float64]) -> float:
-    """The mean over folds [weights, folds], each by the weights that are best on the others."""
+    """Return the mean over folds, each measured with the weights that are best on the others.
+
+    ``found`` is float64 [weights, folds].
+    """
     sums = found * sizes
     others = sums.sum(axis=1, keepdims=True) - sums
     return float(sums[others.argmax(axis=0), np.arange(len(sizes))].sum() / sizes.sum())

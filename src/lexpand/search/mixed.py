@@ -1,4 +1,4 @@
-"""Retrievers of different places as one: an index beside an engine or a server."""
+"""Sums of retrievers over several sources, such as an index and another engine or a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from lexpand.search.retriever import LocalRetriever, Retriever, Weighted, check_
 
 
 def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
-    """The sum of retrievers: in arrays where all are of one index, else by their doc_ids."""
+    """Return the sum of retrievers.
+
+    Retrievers of one index are fused as arrays, and others by their document ids.
+    """
     indexes = {
         id(part.retriever.index) if isinstance(part.retriever, LocalRetriever) else None
         for part in parts
@@ -31,17 +34,19 @@ def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
 
 
 class MixedRetriever(Retriever):
-    """Ranks by the weighted sum of what retrievers of any kind say, joined by doc_id.
+    """A retriever that sums the weighted scores of retrievers of any kind, joined by ``doc_id``.
 
-    Equal sums are ordered by the first ranking that has the document, and its place there.
+    Equal sums are ordered by the first ranking that has the document, and by the rank there.
 
     Args:
-        parts: retrievers, each weighted or with the weight 1.
-        fusion: how their scores are made comparable; not by bounds, which only an index knows.
-        depth: documents that each part ranks for a query, or ``k`` if that is more.
+        parts: retrievers, each weighted or with weight 1.
+        fusion: the normalization that makes scores comparable. ``bound`` and ``expected`` are not
+            possible, because only an index knows them.
+        depth: the number of documents that each part ranks for a query, or ``k`` if that is more.
 
     Raises:
-        DataError: there are no parts, the depth is below 1, or the fusion is unknown or by bounds.
+        DataError: there are no parts, the depth is below 1, or the fusion is unknown or not
+            possible.
     """
 
     def __init__(
@@ -58,7 +63,8 @@ class MixedRetriever(Retriever):
         self.depth = check_depth(depth)
         if self.fusion.by_query:
             raise DataError(
-                f"fusion by {self.fusion} is for parts of one index, which knows what a query can reach"
+                f"fusion by {self.fusion} needs parts of one index, which knows the largest score "
+                "of a query: use another fusion"
             )
 
     def reading(self) -> Self:
@@ -79,7 +85,8 @@ class MixedRetriever(Retriever):
         """See `Retriever.rank`."""
         if group_by is not None:
             raise DataError(
-                "group_by is for retrievers of one index: documents of several places have no common field"
+                "group_by must be None for retrievers of several sources, which share no field, "
+                f"got {group_by!r}"
             )
         queries, depth = check_queries(queries), max(k, self.depth)
         found = [
@@ -89,7 +96,7 @@ class MixedRetriever(Retriever):
         return [self._fused(rankings, k) for rankings in zip(*found, strict=True)]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
-        """See `Retriever.documents`: each of the first part that has it."""
+        """See `Retriever.documents`; a document comes from the first part that has it."""
         found: dict[str, Document] = {}
         for part in self.parts:
             missing = [doc_id for doc_id in doc_ids if doc_id not in found]

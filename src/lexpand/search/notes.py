@@ -1,4 +1,4 @@
-"""What there is to say of a ranking next to its documents."""
+"""Notes: remarks on a ranking, next to its documents."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 
 class Reason(StrEnum):
-    """Why a step did less than it was asked for."""
+    """The reason why a step did less than requested."""
 
     BUDGET = "budget"
-    """Its time was up."""
+    """The time budget was used up."""
 
     FAILURE = "failure"
-    """It raised an error, or gave scores that are none."""
+    """The step raised an error or returned invalid scores."""
 
     QUERY = "query"
-    """The query was not read as it was written: it was cut, or the model knows none of its words."""
+    """The query was not read as written: it was cut, or the model knows none of its words."""
 
     FALLBACK = "fallback"
-    """Another pipeline searched than the one that was asked for."""
+    """Another pipeline than the requested one was used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to know of a ranking.
+    """A remark on a ranking.
 
     Attributes:
-        reason: the kind.
-        done: of reranking, documents that were reranked; they stand first.
-        wanted: of reranking, documents that were to be.
+        reason: the kind of remark.
+        done: for reranking, the number of documents that were reranked. They come first.
+        wanted: for reranking, the number of documents that were requested.
         detail: the budget, the error, or a sentence.
     """
 
@@ -40,7 +40,7 @@ class Note:
     detail: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the note as JSON values."""
         return {**asdict(self), "text": str(self)}
 
     def __str__(self) -> str:

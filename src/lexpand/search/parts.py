@@ -1,4 +1,4 @@
-"""What a pipeline is made of, as its file says it: retrieval by vectors, by words, and reranking."""
+"""The settings of a pipeline's parts: retrieval by vectors, by words, and reranking."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ Table = TypeVar("Table", Feedback, "Rerank")
 
 @dataclass(frozen=True, slots=True)
 class Splade:
-    """Retrieval by the model's vectors; see `SparseRetriever`."""
+    """The settings of retrieval by the vectors of the model; see `SparseRetriever`."""
 
     weight: float = 1.0
     effort: float = 1.0
     idf: float = 0.0
 
     def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
-        """The retriever over an index, with its weight.
+        """Return the retriever over an index, with its weight.
 
         Raises:
             ContractMismatch, DataError: see `SparseRetriever`; or there is no encoder.
         """
         if encoder is None:
-            raise DataError("the pipeline encodes queries: give the model")
+            raise DataError(
+                "encoder must not be None for a pipeline that encodes queries: give the model"
+            )
         return Weighted(
             SparseRetriever(index, encoder, effort=self.effort, idf=self.idf), self.weight
         )
@@ -43,7 +45,7 @@ class Splade:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Retrieval by BM25; see `WordRetriever`."""
+    """The settings of retrieval by BM25; see `WordRetriever`."""
 
     weight: float = 1.0
     k1: float = BM25().k1
@@ -51,7 +53,7 @@ class Words:
     exact: float = 0.0
 
     def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
-        """The retriever over an index, with its weight; no encoder is needed.
+        """Return the retriever over an index, with its weight. The encoder is not used.
 
         Raises:
             IndexStateError: see `WordRetriever`.
@@ -65,14 +67,14 @@ Part = Splade | Words
 
 @dataclass(frozen=True, slots=True)
 class Rerank:
-    """Reranking of the best documents; see `RerankingRetriever` and `CrossEncoder.load`.
+    """The settings of reranking; see `RerankingRetriever` and `CrossEncoder.load`.
 
     Attributes:
         model: a model folder or an ONNX file.
-        depth: documents that are reranked.
-        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes.
-        max_tokens: cut at fewer tokens than the model reads.
-        backend: what runs the model.
+        depth: the number of documents to rerank.
+        budget_ms: the time limit of a query's reranking in milliseconds; None for no limit.
+        max_tokens: a shorter maximum length of the input than that of the model.
+        backend: the runtime of the model.
 
     Raises:
         DataError: the model is not a path.
@@ -86,10 +88,10 @@ class Rerank:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not self.model:
-            raise DataError(f"the reranker's model is {self.model!r}: it must be a path")
+            raise DataError(f"model of the reranker must be a path, got {self.model!r}")
 
     def load(self, threads: int | None) -> Reranker:
-        """The model.
+        """Load the model.
 
         Raises:
             ModelError, MissingExtra: see `CrossEncoder.load`.
@@ -99,7 +101,7 @@ class Rerank:
         )
 
     def retriever(self, first: Retriever, threads: int | None) -> Retriever:
-        """The retriever that reranks what ``first`` finds.
+        """Return a retriever that reranks the documents that ``first`` finds.
 
         Raises:
             DataError, ModelError, MissingExtra: see `RerankingRetriever` and `load`.
@@ -110,29 +112,30 @@ class Rerank:
 
 
 def read_table(kind: type[Table], name: str, raw: object) -> Table:
-    """A table of TOML as one of these classes.
+    """Read a TOML table as settings of a class.
 
     Raises:
-        DataError: it is no table, a key is unknown or missing, or a value is not one that it may
-            have.
+        DataError: the value is not a table, a key is unknown or missing, or a value is invalid.
     """
     known = [each.name for each in fields(kind)]
     if not isinstance(raw, Mapping):
-        raise DataError(f"{name} is {raw!r}: it must be a table with {', '.join(known)}")
+        raise DataError(f"{name} must be a table with {', '.join(known)}, got {raw!r}")
     check_keys(name, raw, set(known))
     if kind is Rerank and "model" not in raw:
-        raise DataError(f"{name} has no model: give the path of a model folder or an ONNX file")
+        raise DataError(
+            f"{name} must have a model: give the path of a model folder or an ONNX file"
+        )
     return kind(**raw)
 
 
 def check_keys(what: str, raw: Mapping[str, Any], known: set[str]) -> None:
-    """Nothing, where every key is known.
+    """Raise if a key of a table is unknown.
 
     Raises:
-        DataError: one is not.
+        DataError: a key is unknown.
     """
     unknown = sorted(set(raw) - known)
     if unknown:
         raise DataError(
-            f"{what} has the key {unknown[0]!r}: it may have {', '.join(sorted(known))}"
+            f"{what} has the unknown key {unknown[0]!r}: known keys are {', '.join(sorted(known))}"
         )

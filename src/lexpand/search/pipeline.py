@@ -1,4 +1,4 @@
-"""A retriever's form in a file or under a name, so that it can be shared, compared and put on a command line."""
+"""Pipelines: the settings of a retriever, in a file or under a name."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ from lexpand.search.words import WordRetriever
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What a retriever is made of.
+    """The settings of a retriever.
 
     Attributes:
-        parts: one, or several for a `HybridRetriever`.
-        fusion: of several parts.
-        depth: of several parts: documents that each ranks.
-        feedback: the best documents add to the model's query, and to that of the words if it says
-            so; None for once.
-        rerank: the best documents are put in order by a reranker; None for the order in which they
-            are found.
+        parts: one part, or several for a `HybridRetriever`.
+        fusion: the fusion of several parts.
+        depth: the number of documents that each of several parts ranks.
+        feedback: expand the model's query by the best documents, and the BM25 query if its
+            ``words`` is set. None to search once.
+        rerank: reorder the best documents with a reranker; None to keep their order.
 
     Raises:
         DataError: there is no such fusion.
@@ -53,13 +52,13 @@ class Pipeline:
 
     @classmethod
     def load(cls, pipeline: str | Path) -> Pipeline:
-        """The pipeline of a name of `NAMED`, or of a TOML file (docs/pipelines.md).
+        """Return a pipeline of `NAMED` by its name, or read a TOML file (docs/pipelines.md).
 
-        A reranker's path goes out from the file's folder.
+        The path of a reranker is relative to the folder of the file.
 
         Raises:
-            SourceError: there is no such name or file, or the file is no TOML.
-            DataError: a key is unknown, or a value is not one that it may have.
+            SourceError: there is no such name or file, or the file is not TOML.
+            DataError: a key is unknown, or a value is invalid.
         """
         if str(pipeline).lower() in NAMED:
             return NAMED[str(pipeline).lower()]
@@ -68,32 +67,35 @@ class Pipeline:
             raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise SourceError(
-                f"no pipeline {str(pipeline)!r}: give {', '.join(NAMED)}, or the path of a TOML file"
+                f"pipeline must be one of {', '.join(NAMED)}, or the path of a TOML file, "
+                f"got {str(pipeline)!r}"
             ) from None
         except (OSError, ValueError) as error:
             raise SourceError(f"{path} cannot be read as a pipeline: {error}") from error
         try:
-            made = cls.from_dict(raw)
+            loaded = cls.from_dict(raw)
         except (DataError, TypeError, ValueError) as error:
             raise DataError(f"{path}: {error}") from None
-        if made.rerank is None:
-            return made
-        model = path.parent / Path(made.rerank.model).expanduser()
-        return replace(made, rerank=replace(made.rerank, model=str(model)))
+        if loaded.rerank is None:
+            return loaded
+        model = path.parent / Path(loaded.rerank.model).expanduser()
+        return replace(loaded, rerank=replace(loaded.rerank, model=str(model)))
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Pipeline:
-        """What a TOML file says.
+        """Return the pipeline of a parsed TOML file.
 
         Raises:
-            DataError: a key is unknown, or a value is not one that it may have.
+            DataError: a key is unknown, or a value is invalid.
         """
         check_keys("the pipeline", raw, {"parts", "fusion", "depth", "feedback", "rerank"})
         parts = raw.get("parts", [])
         if not isinstance(parts, list) or not parts:
-            raise DataError("a pipeline needs [[parts]], each with a field")
+            raise DataError(
+                f"parts of a pipeline must be [[parts]], each with a field, got {parts!r}"
+            )
         if raw.get("fusion", Fusion.Z_SCORE) not in list(Fusion):
-            raise DataError(f"no fusion {raw['fusion']!r}: give one of {', '.join(Fusion)}")
+            raise DataError(f"fusion must be one of {', '.join(Fusion)}, got {raw['fusion']!r}")
         return cls(
             tuple(read_part(part) for part in parts),
             Fusion(raw.get("fusion", Fusion.Z_SCORE)),
@@ -103,43 +105,40 @@ class Pipeline:
         )
 
     def to_toml(self) -> str:
-        """The text of a file that `load` reads as this pipeline."""
-        whole = {"fusion": self.fusion, "depth": self.depth}
-        plain = {"fusion": Fusion.Z_SCORE, "depth": DEPTH}
-        settings = {name: value for name, value in whole.items() if value != plain[name]}
+        """Return the text of a file that `load` reads as this pipeline."""
+        values = {"fusion": self.fusion, "depth": self.depth}
+        defaults = {"fusion": Fusion.Z_SCORE, "depth": DEPTH}
+        settings = {name: value for name, value in values.items() if value != defaults[name]}
         return write_toml(settings, self.parts, self.feedback, self.rerank)
 
     def save(self, path: str | Path) -> None:
-        """Write `to_toml` to a file, atomically; a reranker's path becomes absolute.
+        """Write `to_toml` to a file atomically. The path of a reranker becomes absolute.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the file cannot be written.
         """
-        made = self
+        pipeline = self
         if self.rerank is not None:
-            made = replace(
-                self,
-                rerank=replace(
-                    self.rerank, model=str(Path(self.rerank.model).expanduser().resolve())
-                ),
-            )
+            model = Path(self.rerank.model).expanduser().resolve()
+            pipeline = replace(self, rerank=replace(self.rerank, model=str(model)))
         with atomic_write(Path(path)) as file:
-            file.write(made.to_toml().encode())
+            file.write(pipeline.to_toml().encode())
 
     @property
     def needs_model(self) -> bool:
-        """Whether queries are encoded."""
+        """Whether queries are encoded by a model."""
         return any(isinstance(part, Splade) for part in self.parts)
 
     def retriever(
         self, index: Index, encoder: Encoder | None, *, threads: int | None = None
     ) -> Retriever:
-        """The retriever over an index; without an encoder where none is needed.
+        """Return the retriever over an index.
 
         Args:
             index: the documents.
-            encoder: the model of their vectors.
-            threads: that a reranker may use; all cores of this process by default.
+            encoder: the model of their vectors; may be None if `needs_model` is false.
+            threads: the number of threads that a reranker may use; all cores of this process by
+                default.
 
         Raises:
             IndexStateError, ContractMismatch, DataError: see the retrievers.
@@ -162,14 +161,16 @@ class Pipeline:
         ):
             return alone.with_feedback(self.feedback)
         raise DataError(
-            "feedback adds to the model's query: the pipeline needs a part of field splade, or feedback with words"
+            "feedback without words expands the model's query: the pipeline needs a part of field "
+            "splade, or feedback with words"
         )
 
 
 DEFAULT = "hybrid"
-"""The pipeline that is taken where none is named."""
+"""The name of the default pipeline."""
 
-# Words decide where a query has identifiers: docs/benchmarks.md has the figures of smaller factors.
+# With this factor, words decide the ranking of identifiers. docs/benchmarks.md has the measures of
+# smaller factors.
 _EXACT = 100.0
 
 NAMED: dict[str, Pipeline] = {
@@ -182,17 +183,17 @@ NAMED: dict[str, Pipeline] = {
     "splade": Pipeline(),
     "bm25": Pipeline((Words(),)),
 }
-"""Pipelines that have a name; docs/benchmarks.md has what each measures."""
+"""The pipelines with a name; docs/benchmarks.md has the measures of each."""
 
 
 def read_part(raw: object) -> Part:
-    """A part as TOML has it.
+    """Read a part from its form in TOML.
 
     Raises:
-        DataError: its field or a key is unknown, or a value is not one that it may have.
+        DataError: the field or a key is unknown, or a value is invalid.
     """
     if not isinstance(raw, Mapping) or raw.get("field") not in PARTS:
-        raise DataError(f"the part {raw!r}: its field must be one of {', '.join(PARTS)}")
+        raise DataError(f"field of a part must be one of {', '.join(PARTS)}, got the part {raw!r}")
     kind = PARTS[raw["field"]]
     values = {name: value for name, value in raw.items() if name != "field"}
     check_keys(f"a part of field {raw['field']}", values, {each.name for each in fields(kind)})
@@ -202,10 +203,10 @@ def read_part(raw: object) -> Part:
 def resolve(
     pipeline: Pipeline | str | Path | None, index: Index
 ) -> tuple[Pipeline, tuple[Note, ...]]:
-    """The pipeline to search an index with, and what there is to say of it.
+    """Return the pipeline for an index, with notes on the choice.
 
-    The default falls back to the model alone in an index without words; one that was asked for by
-    name does not.
+    Without words in the index, the default falls back to the model alone. A pipeline that is named
+    explicitly does not fall back.
 
     Raises:
         SourceError, DataError: see `Pipeline.load`.
@@ -214,7 +215,10 @@ def resolve(
         return (pipeline if isinstance(pipeline, Pipeline) else Pipeline.load(pipeline)), ()
     if index.schema.words is not None:
         return NAMED[DEFAULT], ()
-    detail = f"the index has no words, so the pipeline splade searched instead of {DEFAULT}; index again to have both"
+    detail = (
+        f"the index has no words, so the pipeline splade searched instead of {DEFAULT}: "
+        f"index again with words to use {DEFAULT}"
+    )
     return NAMED["splade"], (Note(Reason.FALLBACK, detail=detail),)
 
 
@@ -227,31 +231,32 @@ def open_retriever(
     rules: Rules | str | Path | None = None,
     threads: int | None = None,
 ) -> Retriever:
-    """Open an index, and the model that it names if the pipeline needs it.
+    """Open an index, and its model if the pipeline needs it.
 
     Args:
-        path: the index's folder.
-        pipeline: see `Pipeline.load`; None for the default, hybrid, or the model alone in an index
-            without words.
-        model: where the model is, if it has moved since.
-        queries: how queries are encoded.
+        path: the folder of the index.
+        pipeline: see `Pipeline.load`. None for the default: hybrid, or the model alone if the index
+            has no words.
+        model: the path of the model, if it has moved.
+        queries: the encoding of queries.
         rules: edits of the model's queries; see `encoder_of`.
-        threads: that the encoder and a reranker may use.
+        threads: the number of threads that the encoder and a reranker may use.
 
     Raises:
         NotAnIndex, NewerFormat, CorruptIndex: see `Index.open`.
-        ModelError: the model or the reranker cannot be loaded, or the model is not the index's.
+        ModelError: the model or the reranker cannot be loaded, or the index has vectors of another
+            model.
         MissingExtra: the reranker runs on PyTorch, which is not installed.
         SourceError, DataError: see `Pipeline.load`.
         IndexStateError: the pipeline searches words, and the index has none.
     """
     index = Index.open(path)
     try:
-        made, _ = resolve(pipeline, index)
+        resolved, _ = resolve(pipeline, index)
         encoder = None
-        if made.needs_model:
+        if resolved.needs_model:
             encoder = encoder_of(index, model=model, queries=queries, rules=rules, threads=threads)
-        return made.retriever(index, encoder, threads=threads)
+        return resolved.retriever(index, encoder, threads=threads)
     except BaseException:
         index.close()
         raise

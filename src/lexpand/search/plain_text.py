@@ -1,4 +1,7 @@
-"""Markdown as a reader sees it: without the marks of headings, emphasis, links, code and tables. For display only."""
+"""Markdown as plain text, for display: without its marks.
+
+The marks are those of headings, emphasis, links, code and tables.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,21 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Texts are freed of marks up to here; see `snippet`.
-_LOOK = 100_000
+# The number of characters whose marks are removed; `snippet` has the same limit.
+_LIMIT = 100_000
 
 _MARKS = re.compile(r"[#*_`~|\[>=-]")
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[^`\n]*")
 _CODE = re.compile(r"(?P<a>(?<!`)(`+)(?!`))[^`\n]+(?P<b>(?<!`)\2(?!`))")
-# A line of marks alone: what underlines a heading, parts a table or parts a text.
+# A line of marks alone: the underline of a heading, a table separator or a horizontal rule.
 _RULE = re.compile(r"(?=.*[-=*_]{3}|[ \t]*([-*_])([ \t]+\1){2})[ \t|:=*_-]+")
 _LINE_MARKS = re.compile(r"(?P<a>[ \t]{0,3}(?:>[ \t]?)*(?:#{1,6}[ \t]+)?)")
 _CLOSING = re.compile(r"(?P<a>[ \t]+#+[ \t]*)$")
 _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*")
 _INLINE = (
     re.compile(
-        r"(?P<a>!?\[)[^\[\]\n]*(?P<b>\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"\n]*\")?\)|\]\[[^\[\]\n]*\])"
+        r"(?P<a>!?\[)[^\[\]\n]*"
+        r"(?P<b>\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"\n]*\")?\)|\]\[[^\[\]\n]*\])"
     ),
     re.compile(r"(?P<a>(?<![\w*\\])(\*{1,3})(?=[^\s*]))[^*\n]*(?P<b>(?<=[^\s*])\2(?![\w*]))"),
     re.compile(r"(?P<a>(?<![\w\\])_(?=[^\s_]))[^_\n]*(?P<b>(?<=[^\s_])_(?!\w))"),
@@ -30,28 +34,31 @@ _INLINE = (
 
 
 class PlainText(NamedTuple):
-    """A text without its marks.
+    """A text without its Markdown marks.
 
     Attributes:
-        text: what is left.
-        removed: what was left out, as first and end characters of the whole text, ascending.
+        text: the remaining text.
+        removed: the removed spans, as first and end characters of the original text, ascending.
     """
 
     text: str
     removed: tuple[tuple[int, int], ...] = ()
 
     def place(self, place: int) -> int:
-        """Where a character of the whole text went; of one that was left out, the next one's place."""
+        """Return the position in ``text`` of a character of the original text.
+
+        For a removed character, it is the position of the next remaining one.
+        """
         before = bisect_right(self.removed, (place, place))
-        gone = sum(end - first for first, end in self.removed[:before])
+        shift = sum(end - first for first, end in self.removed[:before])
         if before and place < self.removed[before - 1][1]:
-            gone -= self.removed[before - 1][1] - place
-        return place - gone
+            shift -= self.removed[before - 1][1] - place
+        return place - shift
 
 
 def without_marks(text: str) -> PlainText:
-    """A text of Markdown as it is read: marks left out, the bars between a table's cells spaces."""
-    head = text[:_LOOK]
+    """Return a Markdown text without its marks; the bars between table cells become spaces."""
+    head = text[:_LIMIT]
     if not _MARKS.search(head):
         return PlainText(text)
     bars, removed = set[int](), list[tuple[int, int]]()
@@ -70,11 +77,11 @@ def without_marks(text: str) -> PlainText:
     for first, end in merged:
         pieces.append(letters[last:first])
         last = end
-    return PlainText("".join([*pieces, letters[last:], text[_LOOK:]]), tuple(merged))
+    return PlainText("".join([*pieces, letters[last:], text[_LIMIT:]]), tuple(merged))
 
 
 def _edits(text: str) -> Iterator[tuple[int, int]]:
-    """What is left out; a single ``|`` becomes a space."""
+    """Yield the spans to remove. A single ``|`` becomes a space."""
     fence, start = "", 0
     for line in text.splitlines(keepends=True):
         body = line.rstrip("\r\n")
@@ -83,12 +90,12 @@ def _edits(text: str) -> Iterator[tuple[int, int]]:
             fence = "" if fence else found[1]
             yield start, start + len(body)
         elif not fence:
-            for first, end in _of_line(body):
+            for first, end in _edits_of_line(body):
                 yield start + first, start + end
         start += len(line)
 
 
-def _of_line(line: str) -> Iterator[tuple[int, int]]:
+def _edits_of_line(line: str) -> Iterator[tuple[int, int]]:
     if not _MARKS.search(line):
         return
     if _RULE.fullmatch(line):

@@ -1,4 +1,4 @@
-"""The best documents of one retriever, put in order by a reranker."""
+"""Retrieval with a reranker, which reorders the best documents of a first retriever."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from lexpand.index.passages import RankedPassages
 from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
-from lexpand.search.retriever import LocalRetriever, Retriever, above, check_queries
+from lexpand.search.retriever import LocalRetriever, Retriever, check_queries, with_min_score
 
 RERANK_DEPTH = 100
-"""Documents that are reranked."""
+"""The number of documents that are reranked."""
 
 
 class RerankingRetriever(Retriever):
-    """Finds with one retriever and lets a reranker put the best documents in order; ``first >> reranker``.
+    """A retriever whose best documents a reranker reorders, as ``first >> reranker`` makes it.
 
-    What is scored of a document is its title and text, or, where it was found by one of several
-    chunks, that chunk. Documents that were reranked stand first, by the reranker's scores, equal
-    ones in the first retriever's order. The others keep that order below them: the p-th of them,
-    from 1, has the least of those scores minus p / (p + 1).
+    The reranker reads the title and text of a document, or the chunk by which the document was
+    found. Reranked documents come first, by the scores of the reranker. Equal scores keep the order
+    of the first retriever. The other documents follow in that order: the p-th of them, from 1, has
+    the least reranker score minus p / (p + 1).
 
-    Nothing that a reranker does loses the first ranking. Where it raises an error or gives scores
-    that are not finite, a query keeps the first retriever's ranking and scores; a LexpandWarning
-    says so once a call. Where its time is up, what it reached stands first. Both leave a `Note` on
-    the ranking.
+    A reranker cannot lose the first ranking. If it raises an error or returns scores that are not
+    finite, the query keeps the ranking and the scores of the first retriever, and one
+    `LexpandWarning` is issued per call. If its time is up, the documents scored so far come first.
+    Both cases leave a `Note` on the ranking.
 
     Args:
-        first: the retriever; its filters and groups hold, and a group's document is the one that it
-            finds.
+        first: the first retriever. Filters and groups apply to it; a group keeps the document that
+            it finds.
         reranker: scores texts.
-        depth: documents of each query that are reranked.
-        budget_ms: milliseconds that a query's reranking may take; None for as long as it takes. The
-            clock is looked at between batches, best documents first: the first batch is always
-            scored, and one begun is finished.
-        clock: seconds that never go back.
+        depth: the number of documents of each query to rerank.
+        budget_ms: the time limit of a query's reranking in milliseconds; None for no limit. The
+            clock is checked between batches, best documents first. The first batch is always
+            scored, and a started batch is finished.
+        clock: returns seconds and never goes back.
 
     Raises:
-        DataError: the depth is below 1, or the budget is not above 0.
+        DataError: the depth is below 1, or the budget is not finite and above 0.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class RerankingRetriever(Retriever):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-            raise DataError(f"a depth of {depth!r}: at least one document must be reranked")
-        if budget_ms is not None and not _is_above_zero(budget_ms):
-            raise DataError(f"a budget of {budget_ms!r} ms: it must be finite and above 0")
+            raise DataError(f"depth of reranking must be an integer >= 1, got {depth!r}")
+        if budget_ms is not None and not _is_finite_and_positive(budget_ms):
+            raise DataError(f"budget_ms must be finite and > 0, got {budget_ms!r}")
         self.first = first
         self.reranker = reranker
         self.depth = depth
@@ -87,11 +87,11 @@ class RerankingRetriever(Retriever):
         group_by: str | None = None,
         threads: int = 1,
     ) -> Sequence[Matches]:
-        """See `Retriever.rank`; ``threads`` are the first retriever's."""
+        """See `Retriever.rank`; ``threads`` apply to the first retriever."""
         queries = check_queries(queries)
         first = self.first.reading()
         found = first.rank(
-            queries, self._deep(k), filter=filter, group_by=group_by, threads=threads
+            queries, self._first_depth(k), filter=filter, group_by=group_by, threads=threads
         )
         ranked = self._all_reranked(first, queries, found, k)
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
@@ -108,7 +108,10 @@ class RerankingRetriever(Retriever):
         passages: int = 1,
         min_score: float | None = None,
     ) -> list[Hits]:
-        """See `Retriever.search_many`; terms and passages are those of the first retriever, where it has an index."""
+        """See `Retriever.search_many`.
+
+        Terms and passages are those of the first retriever, if it has an index.
+        """
         first = self.first.reading()
         if not isinstance(first, LocalRetriever):
             return super().search_many(
@@ -121,22 +124,18 @@ class RerankingRetriever(Retriever):
                 min_score=min_score,
             )
         queries = check_queries(queries)
-        asked = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
-        found = asked.passages(self._deep(k), filter=filter, group_by=group_by, threads=threads)
-        ranked = self._all_reranked(
-            first, queries, [first.searcher.named(each) for each in found], k
+        prepared = first.ask(first.searcher, queries).resolved(filter=filter, threads=threads)
+        found = prepared.passages(
+            self._first_depth(k), filter=filter, group_by=group_by, threads=threads
         )
+        named = [first.searcher.named(each) for each in found]
+        ranked = self._all_reranked(first, queries, named, k)
         _warn_of_failures([matches.notes[-1] for matches in ranked if _failed(matches)])
-        return [
-            Hits(
-                first.hits_of(
-                    asked, place, _passages_of(above(matches, min_score), found[place]), passages
-                ),
-                query,
-                matches.notes,
-            )
-            for place, (query, matches) in enumerate(zip(queries, ranked, strict=True))
-        ]
+        hits = []
+        for place, (query, matches) in enumerate(zip(queries, ranked, strict=True)):
+            kept = _passages_of(with_min_score(matches, min_score), found[place])
+            hits.append(Hits(first.hits_of(prepared, place, kept, passages), query, matches.notes))
+        return hits
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """See `Retriever.documents`."""
@@ -150,8 +149,8 @@ class RerankingRetriever(Retriever):
         """Close the first retriever."""
         self.first.close()
 
-    def _deep(self, k: int) -> int:
-        """How many documents the first retriever is asked for."""
+    def _first_depth(self, k: int) -> int:
+        """Return the number of documents that the first retriever ranks."""
         return max(k, self.depth) if k > 0 else k
 
     def _all_reranked(
@@ -168,28 +167,27 @@ class RerankingRetriever(Retriever):
         top = matches[: self.depth]
         if not top:
             return matches
-        begun = self._clock()
+        started = self._clock()
         try:
             texts = _texts(first, top)
-            scores = self._scores(query, texts, begun)
-        except Exception as error:  # noqa: BLE001 - anybody's model: whatever it raises, the first ranking stands
-            return _noted(
-                matches, Note(Reason.FAILURE, 0, len(top), f"{type(error).__name__}: {error}")
-            )
+            scores = self._scores(query, texts, started)
+        # A third-party model may raise anything. The first ranking is kept.
+        except Exception as error:  # noqa: BLE001
+            detail = f"{type(error).__name__}: {error}"
+            return _with_note(matches, Note(Reason.FAILURE, 0, len(top), detail))
         ordered = _in_order(matches, scores)
         if len(scores) == len(top):
             return ordered
-        return _noted(
-            ordered, Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms")
-        )
+        note = Note(Reason.BUDGET, len(scores), len(top), f"budget of {self.budget_ms:g} ms")
+        return _with_note(ordered, note)
 
-    def _scores(self, query: str, texts: Sequence[str], begun: float) -> NDArray[np.float64]:
-        """Scores of the texts, float64; where there is a budget, of as many as it reached."""
+    def _scores(self, query: str, texts: Sequence[str], started: float) -> NDArray[np.float64]:
+        """Return scores of the texts, float64; with a budget, only of those that it reached."""
         if self.budget_ms is None:
             return _checked(self.reranker.score(query, texts), len(texts))
         size, parts = self.reranker.batch, []
         for start in range(0, len(texts), size):
-            if start and (self._clock() - begun) * 1e3 >= self.budget_ms:
+            if start and (self._clock() - started) * 1e3 >= self.budget_ms:
                 break
             batch = texts[start : start + size]
             parts.append(_checked(self.reranker.score(query, batch), len(batch)))
@@ -197,7 +195,7 @@ class RerankingRetriever(Retriever):
 
 
 def _passages_of(matches: Matches, found: RankedPassages) -> RankedPassages:
-    """The passages that were found first, in the order and with the scores that they have now."""
+    """Return the passages of ``found`` in the order and with the scores of ``matches``."""
     places = {row: place for place, row in enumerate(found.rows.tolist())}
     chosen = found.at([places[row] for row in matches.rows.tolist()])
     return RankedPassages(matches.scores, chosen.rows, chosen.segments, chosen.ordinals)
@@ -210,7 +208,7 @@ def _texts(first: Retriever, matches: Matches) -> list[str]:
 
 
 def _in_order(matches: Matches, scores: NDArray[np.float64]) -> Matches:
-    """The first matches by their scores, then the others."""
+    """Return the first matches by ``scores``, then the others."""
     order = np.argsort(-scores, kind="stable")
     best = scores[order]
     rest = np.arange(1, len(matches) - len(scores) + 1)
@@ -224,7 +222,7 @@ def _in_order(matches: Matches, scores: NDArray[np.float64]) -> Matches:
     )
 
 
-def _noted(matches: Matches, note: Note) -> Matches:
+def _with_note(matches: Matches, note: Note) -> Matches:
     return Matches(
         matches.doc_ids, matches.scores, matches.rows, matches.spans, (*matches.notes, note)
     )
@@ -235,28 +233,30 @@ def _failed(matches: Matches) -> bool:
 
 
 def _checked(scores: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    found = np.asarray(scores, np.float64)
-    if found.shape != (count,):
+    checked = np.asarray(scores, np.float64)
+    if checked.shape != (count,):
         raise ModelError(
-            f"scores of the shape {found.shape} for {count} texts: there must be one a text"
+            "a reranker must return one score per text, "
+            f"got shape {checked.shape} for {count} texts"
         )
-    wrong = int(np.count_nonzero(~np.isfinite(found)))
-    if wrong:
-        raise ModelError(f"{wrong} of {count} scores are not finite")
-    return found
+    invalid = int(np.count_nonzero(~np.isfinite(checked)))
+    if invalid:
+        raise ModelError(f"{invalid} of {count} scores are not finite")
+    return checked
 
 
 def _warn_of_failures(failures: Sequence[Note]) -> None:
     if failures:
-        some = "a query keeps its" if len(failures) == 1 else f"{len(failures)} queries keep their"
-        # 3: the caller of `rank`, or of `search` and `run` one further up, which cannot be told
-        # apart here.
+        count = len(failures)
+        kept = "a query keeps its" if count == 1 else f"{count} queries keep their"
+        # The stack level of the caller of `rank`. `search` and `run` are one level further, which
+        # cannot be distinguished here.
         warnings.warn(
-            f"{some} first ranking, for the reranker failed: {failures[0].detail}",
+            f"the reranker failed, so {kept} first ranking: {failures[0].detail}",
             LexpandWarning,
             stacklevel=3,
         )
 
 
-def _is_above_zero(value: object) -> bool:
+def _is_finite_and_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

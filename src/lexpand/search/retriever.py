@@ -1,4 +1,4 @@
-"""One way to ask: every retriever ranks queries, searches for hits, and makes runs."""
+"""The protocol of retrievers: ranking queries, searching for hits, and runs for evaluation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked
 from lexpand.search.hit import Hit, Hits, PassageHit, make_hits
+from lexpand.search.prepared import PreparedQueries
 
 TERMS = 8
-"""Terms that a hit carries."""
+"""The number of terms that a hit has."""
 
 if TYPE_CHECKING:
     from lexpand.search.rerank import Reranker
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class Retriever(ABC):
-    """Answers questions in words with ranked documents, which it names by their doc_ids.
+    """The protocol of retrievers, which rank documents for questions in words.
 
-    `LocalRetriever` is the kind over an index of Lexpand. A retriever over something else, an
-    engine or a server, implements `rank` and `documents`, and everything else works with it:
-    ``retriever + other`` is their hybrid, ``0.4 * retriever`` gives it a weight in one, ``retriever
-    >> reranker`` reranks what it finds.
+    Documents are named by their ``doc_id``. `LocalRetriever` is the kind over an index of Lexpand.
+    A retriever over another engine or a server implements `rank` and `documents`, and inherits the
+    rest. ``retriever + other`` is a hybrid of both, ``0.4 * retriever`` weights a retriever in a
+    hybrid, and ``retriever >> reranker`` reranks its documents.
     """
 
     @abstractmethod
@@ -47,32 +47,34 @@ class Retriever(ABC):
         group_by: str | None = None,
         threads: int = 1,
     ) -> Sequence[Matches]:
-        """The best ``k`` documents of each query, best first.
+        """Return the best ``k`` documents of each query, best first.
 
         Args:
-            queries: the questions.
-            k: how many, from 0.
-            filter: only documents whose metadata match; see `Index.search`.
-            group_by: only the best document of each value of a field; see `Index.search`.
-            threads: that may be used.
+            queries: the texts of the queries.
+            k: the number of documents, from 0.
+            filter: a condition on metadata; see `Index.search`.
+            group_by: a metadata field; only the best document of each value is found. See
+                `Index.search`.
+            threads: the number of threads.
 
         Raises:
-            DataError: k is negative, there are no threads, or queries is a string.
+            DataError: k is negative, threads is below 1, or ``queries`` is a string.
             FilterError: see `Index.search`.
         """
 
     @abstractmethod
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
-        """Documents by their ids; those that are not there are left out."""
+        """Return documents by their ids, without those that do not exist."""
 
     def documents_of(self, matches: Matches) -> Mapping[str, Document]:
-        """The documents of a ranking, by doc_id."""
+        """Return the documents of a ranking, by ``doc_id``."""
         return self.documents(matches.doc_ids)
 
     def reading(self) -> Self:
-        """The same retriever over one state of its documents, so that what one call finds the next can read.
+        """Return the same retriever over a fixed state of its documents.
 
-        A retriever whose documents have no snapshots is its own.
+        Documents that one call finds can then be read by the next. A retriever without snapshots
+        returns itself.
         """
         return self
 
@@ -86,9 +88,9 @@ class Retriever(ABC):
         passages: int = 1,
         min_score: float | None = None,
     ) -> Hits:
-        """The best ``k`` documents for a question, best first, with their texts; see `rank` and `search_many`.
+        """Return the best ``k`` documents of a query with their texts; see `search_many`.
 
-        Its ``notes`` say where a step was cut short or failed.
+        The ``notes`` of the result say if a step was cut short or failed.
         """
         (found,) = self.search_many(
             [query], k, filter=filter, group_by=group_by, passages=passages, min_score=min_score
@@ -106,31 +108,28 @@ class Retriever(ABC):
         passages: int = 1,
         min_score: float | None = None,
     ) -> list[Hits]:
-        """`search` for several questions at once.
+        """Return the hits of several queries.
 
         Args:
-            queries: the questions.
-            k: how many documents of each.
+            queries: the texts of the queries.
+            k: the number of documents for each query.
             filter: see `rank`.
             group_by: see `rank`.
             threads: see `rank`.
-            passages: passages of a document that a hit carries, best first, where documents are in
-                chunks.
-            min_score: leave out documents below this score.
+            passages: the number of passages of each hit, best first, if documents are in chunks.
+            min_score: the least score of a hit.
         """
         queries, reading = check_queries(queries), self.reading()
         found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)
-        return [
-            Hits(
-                make_hits(query, above(matches, min_score), reading.documents_of(matches)),
-                query,
-                matches.notes,
-            )
-            for query, matches in zip(queries, found, strict=True)
-        ]
+        hits = []
+        for query, matches in zip(queries, found, strict=True):
+            documents = reading.documents_of(matches)
+            kept = with_min_score(matches, min_score)
+            hits.append(Hits(make_hits(query, kept, documents), query, matches.notes))
+        return hits
 
     def run(self, queries: Sequence[Query], k: int = 1000, *, threads: int = 1) -> Run:
-        """The rankings of many queries, without texts; for evaluation."""
+        """Return the rankings of many queries, without texts, for evaluation."""
         found = self.rank([query.text for query in queries], k, threads=threads)
         return Run(
             {
@@ -140,7 +139,7 @@ class Retriever(ABC):
         )
 
     def close(self) -> None:  # noqa: B027 - a retriever may hold nothing open
-        """Release what the retriever holds open."""
+        """Release open resources."""
 
     def __enter__(self) -> Self:
         return self
@@ -170,10 +169,10 @@ class Retriever(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """A retriever with its share in a sum, as ``0.4 * retriever`` makes it.
+    """A retriever with its weight in a sum, as ``0.4 * retriever`` makes it.
 
     Raises:
-        DataError: the weight is not finite or not above 0.
+        DataError: the weight is not finite and above 0.
     """
 
     retriever: Retriever
@@ -186,7 +185,7 @@ class Weighted:
             or not isinstance(weight, int | float)
             or not 0 < weight < float("inf")
         ):
-            raise DataError(f"the weight of a retriever must be finite and above 0, got {weight!r}")
+            raise DataError(f"the weight of a retriever must be finite and > 0, got {weight!r}")
         object.__setattr__(self, "weight", float(weight))
 
     def __rmul__(self, weight: float) -> Weighted:
@@ -197,14 +196,17 @@ class Weighted:
 
         if not isinstance(other, Retriever | Weighted):
             return NotImplemented
-        return hybrid_of([*terms_of(self), *terms_of(other)])
+        return hybrid_of([*addends_of(self), *addends_of(other)])
 
 
-def terms_of(term: Retriever | Weighted) -> Sequence[Weighted]:
-    """What a sum adds: the parts of a sum that nobody has weighted or set up otherwise, or the retriever itself."""
+def addends_of(addend: Retriever | Weighted) -> Sequence[Weighted]:
+    """Return the addends of a sum.
+
+    A plain sum without a weight has the addends of its parts. Anything else is one addend.
+    """
     from lexpand.search.hybrid import HybridRetriever
 
-    weighted = term if isinstance(term, Weighted) else Weighted(term)
+    weighted = addend if isinstance(addend, Weighted) else Weighted(addend)
     inner = weighted.retriever
     if weighted.weight == 1 and isinstance(inner, HybridRetriever) and inner.is_plain:
         return inner.parts
@@ -212,7 +214,7 @@ def terms_of(term: Retriever | Weighted) -> Sequence[Weighted]:
 
 
 class LocalRetriever(Retriever):
-    """Answers questions in words from one index.
+    """A retriever over one index.
 
     Args:
         index: the documents.
@@ -227,7 +229,7 @@ class LocalRetriever(Retriever):
 
     @property
     def searcher(self) -> Searcher:
-        """The commit that this retriever reads: always the same after `reading`, else what the index sees now."""
+        """The commit that is read: fixed after `reading`, else the current one of the index."""
         return self._searcher or self.index.searcher()
 
     def reading(self) -> Self:
@@ -240,18 +242,18 @@ class LocalRetriever(Retriever):
         return other
 
     def __getstate__(self) -> dict[str, object]:
-        # A pickle opens the index again, and sees its newest commit.
+        # Unpickling opens the index again, at its newest commit.
         return {**self.__dict__, "_searcher": None}
 
     def over(self, searcher: Searcher) -> Self:
-        """The same retriever over one commit of its index."""
+        """Return the same retriever over one commit of its index."""
         other = copy(self)
         other._searcher = searcher
         return other
 
     @abstractmethod
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> Asked:
-        """Put queries to a commit of the index: encode or analyze them, once."""
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedQueries:
+        """Encode or analyze queries once, to run on a commit of the index."""
 
     def rank(
         self,
@@ -263,8 +265,8 @@ class LocalRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`."""
-        asked = self.ask(self.searcher, check_queries(queries))
-        return asked.matches(k, filter=filter, group_by=group_by, threads=threads)
+        prepared = self.ask(self.searcher, check_queries(queries))
+        return prepared.matches(k, filter=filter, group_by=group_by, threads=threads)
 
     def search_many(
         self,
@@ -279,35 +281,42 @@ class LocalRetriever(Retriever):
     ) -> list[Hits]:
         """See `Retriever.search_many`."""
         queries, reading = check_queries(queries), self.reading()
-        asked = reading.ask(reading.searcher, queries)
+        prepared = reading.ask(reading.searcher, queries)
         if k:
-            asked = asked.resolved(filter=filter, threads=threads)
-        found = asked.passages(k, filter=filter, group_by=group_by, threads=threads)
-        notes = asked.notes()
+            prepared = prepared.resolved(filter=filter, threads=threads)
+        found = prepared.passages(k, filter=filter, group_by=group_by, threads=threads)
+        notes = prepared.notes()
         return [
             Hits(
-                reading.hits_of(asked, place, _above(best, min_score), passages),
+                reading.hits_of(prepared, place, _at_least(best, min_score), passages),
                 query,
                 notes[place],
             )
             for place, (query, best) in enumerate(zip(queries, found, strict=True))
         ]
 
-    def hits_of(self, asked: Asked, place: int, found: RankedPassages, passages: int) -> list[Hit]:
-        """RankedPassages with the texts of their documents, their terms, and passages where several are asked for."""
+    def hits_of(
+        self, asked: PreparedQueries, place: int, found: RankedPassages, passages: int
+    ) -> list[Hit]:
+        """Return the hits of found passages, with their texts, terms and further passages.
+
+        Args:
+            asked: the prepared queries.
+            place: the position of the query.
+            found: the passages that were found for the query.
+            passages: the number of passages of each hit.
+        """
         matches = self.searcher.named(found)
         documents, terms = self.documents_of(matches), asked.terms(place, found, TERMS)
         hits = make_hits(asked.queries[place], matches, documents)
         best = [tuple(sorted(each.items(), key=lambda pair: -pair[1])[:TERMS]) for each in terms]
+        hits = [replace(hit, terms=top) for hit, top in zip(hits, best, strict=True)]
         if passages == 1:
-            return [replace(hit, terms=mine) for hit, mine in zip(hits, best, strict=True)]
+            return hits
+        spans = [asked.spans(place, hit.doc_id)[:passages] for hit in hits]
         return [
-            replace(
-                hit,
-                terms=mine,
-                passages=_passages(hit, asked.spans(place, hit.doc_id)[:passages], documents),
-            )
-            for hit, mine in zip(hits, best, strict=True)
+            replace(hit, passages=_passages(hit, each, documents))
+            for hit, each in zip(hits, spans, strict=True)
         ]
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
@@ -315,7 +324,7 @@ class LocalRetriever(Retriever):
         return self.searcher.documents_by_id(doc_ids)
 
     def documents_of(self, matches: Matches) -> Mapping[str, Document]:
-        """See `Retriever.documents_of`; by row, which asks for no id."""
+        """See `Retriever.documents_of`; reads documents by row."""
         found = self.searcher.documents(matches.rows.tolist())
         return {document.doc_id: document for document in found.values()}
 
@@ -327,34 +336,30 @@ class LocalRetriever(Retriever):
 def _passages(
     hit: Hit, spans: Sequence[tuple[int, int]], documents: Mapping[str, Document]
 ) -> tuple[PassageHit, ...]:
-    """The passages at these spans; none where the hit is the only one."""
+    """Return the passages at ``spans``; none if there is only one."""
     text = documents[hit.doc_id].full_text
     found = tuple(PassageHit(text[slice(*span)], span) for span in spans)
     return found if len(found) > 1 else ()
 
 
-def _above(passages: RankedPassages, min_score: float | None) -> RankedPassages:
-    return (
-        passages
-        if min_score is None
-        else passages.at(slice(0, int(np.count_nonzero(passages.scores >= min_score))))
-    )
+def _at_least(passages: RankedPassages, min_score: float | None) -> RankedPassages:
+    if min_score is None:
+        return passages
+    return passages.at(slice(0, int(np.count_nonzero(passages.scores >= min_score))))
 
 
-def above(matches: Matches, min_score: float | None) -> Matches:
-    """The matches of at least this score."""
-    return (
-        matches
-        if min_score is None
-        else matches[: int(np.count_nonzero(matches.scores >= min_score))]
-    )
+def with_min_score(matches: Matches, min_score: float | None) -> Matches:
+    """Return the matches with at least this score."""
+    if min_score is None:
+        return matches
+    return matches[: int(np.count_nonzero(matches.scores >= min_score))]
 
 
 def check_queries(queries: object) -> Sequence[str]:
-    """The queries of a call as a sequence; an iterator is read.
+    """Return the queries of a call as a sequence; an iterator is consumed.
 
     Raises:
-        DataError: one query is handed in instead of a list of them, or an element is no string.
+        DataError: ``queries`` is a single query instead of a list, or an element is not a string.
     """
     if isinstance(queries, str | bytes):
         raise DataError(

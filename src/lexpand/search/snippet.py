@@ -1,4 +1,4 @@
-"""The passage of a text that shows best what it has to do with a query."""
+"""Snippets: the passage of a text that shows best how it relates to a query."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lexpand.search.plain_text import without_marks
 _WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s")
 _LENGTH = 200
-# What is looked for fits into this part of a snippet, the rest is around it.
+# The matched words fit into this part of a snippet. The rest is their context.
 _WINDOW = _LENGTH * 4 // 5
-# Texts are looked through up to here: a snippet need not come from the tenth megabyte.
-_LOOK = 100_000
+# The number of characters that are searched. A snippet need not come from the tenth megabyte.
+_LIMIT = 100_000
 
 
 class Passage(NamedTuple):
     """A passage of a text.
 
     Attributes:
-        text: what is shown: white space folded, ``…`` at a cut.
-        marks: the characters of ``text`` that are to be seen first, ascending: first and end.
+        text: the passage with folded white space and ``…`` at a cut.
+        marks: the first and end characters of the marked words in ``text``, ascending.
     """
 
     text: str
@@ -32,25 +32,28 @@ class Passage(NamedTuple):
 
 
 def make_snippet(text: str, query: str) -> str:
-    """At most about 200 characters, cut at words, that have most different words of the query; the beginning if none.
+    """Return at most about 200 characters with the most distinct words of the query.
 
-    White space is folded; ``…`` marks a cut.
+    If the text has none of them, the snippet is the beginning. It is cut at words, ``…`` marks a
+    cut, and white space is folded.
     """
     text = text.strip()
     return _cut(text, *(_window_of(text, query) or (0, 0)))
 
 
 def shown_snippet(text: str, query: str) -> str:
-    """`make_snippet` of a text of Markdown as it is read, without its marks."""
+    """Return the `make_snippet` of a Markdown text without its marks."""
     return make_snippet(without_marks(text).text, query)
 
 
 def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]) -> Passage:
-    """The passage of `shown_snippet` with words of it marked; of the most weight where it has no word of the query.
+    """Return the passage of `shown_snippet` with marked words.
+
+    If the text has no word of the query, it is the passage with the most weight.
 
     Args:
         text: the text, which may be Markdown.
-        query: the question.
+        query: the text of the query.
         spans: see `make_passage`.
     """
     plain = without_marks(text)
@@ -66,35 +69,37 @@ def shown_passage(text: str, query: str, spans: Sequence[tuple[int, int, float]]
 
 
 def _window_of(text: str, query: str) -> tuple[int, int] | None:
-    """Start and end of the window that has most different words of the query; None where there is none."""
-    wanted = frozenset(word.lower() for word in _WORD.findall(query))
-    if not wanted:
+    """Return start and end of the window with the most distinct words of the query, or None."""
+    words = frozenset(word.lower() for word in _WORD.findall(query))
+    if not words:
         return None
     found = [
         match
-        for match in _pattern_of(wanted).finditer(text, 0, _LOOK)
-        if match.group().lower() in wanted
+        for match in _pattern_of(words).finditer(text, 0, _LIMIT)
+        if match.group().lower() in words
     ]
     return _best_window(found) if found else None
 
 
 @lru_cache(maxsize=64)
 def _pattern_of(words: frozenset[str]) -> re.Pattern[str]:
-    """Whole words, in any case; a hundred times sooner than to look at every word of a text."""
+    """Return a pattern of whole words in any case. It is 100x faster than comparing every word."""
     if not all(map(str.isascii, words)):
-        return _WORD  # other alphabets have letters whose lower case is none of `re`'s
+        return _WORD  # `re` ignores case otherwise than `str.lower` outside ASCII
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.IGNORECASE)
 
 
 def make_passage(
     text: str, spans: Sequence[tuple[int, int, float]], window: tuple[int, int] | None = None
 ) -> Passage:
-    """At most about 200 characters, cut at words, that hold most weight; the beginning where nothing has any.
+    """Return at most about 200 characters that hold the most weight, cut at words.
+
+    If nothing has a weight, the passage is the beginning.
 
     Args:
         text: the text.
-        spans: words of it, each with its first character, the one behind its last, and its weight.
-        window: what the passage must have instead of most weight: first and end.
+        spans: words of the text, each with its first character, its end and its weight.
+        window: start and end of a window that the passage must hold, instead of the most weight.
     """
     spans = sorted(span for span in spans if span[0] < span[1] <= len(text))
     start, end = _cut_around(text, *(window or _heaviest_window(spans)))
@@ -111,7 +116,7 @@ def make_passage(
 
 
 def _heaviest_window(spans: Sequence[tuple[int, int, float]]) -> tuple[int, int]:
-    """Start and end of the window that holds most weight; the first of equals."""
+    """Return start and end of the window that holds the most weight; the first of equals."""
     best, window, first, inside = 0.0, (0, 0), 0, 0.0
     for place, (_, end, weight) in enumerate(spans):
         inside += weight
@@ -124,7 +129,7 @@ def _heaviest_window(spans: Sequence[tuple[int, int, float]]) -> tuple[int, int]
 
 
 def _fold(text: str, start: int, end: int) -> tuple[str, list[int]]:
-    """A passage with its white space folded, and where each of its characters went."""
+    """Return a passage with folded white space, and the new position of each of its characters."""
     folded: list[str] = []
     places = []
     for letter in text[start:end]:
@@ -137,7 +142,7 @@ def _fold(text: str, start: int, end: int) -> tuple[str, list[int]]:
 
 
 def _best_window(found: list[re.Match[str]]) -> tuple[int, int]:
-    """Start and end of the window that holds most different words; the first of equals."""
+    """Return start and end of the window with the most distinct words; the first of equals."""
     best, window, first, different = 0, (0, 0), 0, 0
     inside: Counter[str] = Counter()
     words = [match.group().lower() for match in found]
@@ -154,15 +159,18 @@ def _best_window(found: list[re.Match[str]]) -> tuple[int, int]:
 
 
 def _cut(text: str, first: int, last: int) -> str:
-    """The text around a window, as it is shown."""
+    """Return the text around a window, as it is shown."""
     start, end = _cut_around(text, first, last)
     folded = " ".join(text[start:end].split())
     return f"{'… ' if start > 0 else ''}{folded}{' …' if end < len(text) else ''}"
 
 
 def _cut_around(text: str, first: int, last: int) -> tuple[int, int]:
-    """Characters around a window, which stays whole unless it is one word that is longer than a snippet."""
-    # A few words before the first match, so that it is read in its place.
+    """Return start and end of the text around a window.
+
+    The window stays whole, unless it is a single word longer than a snippet.
+    """
+    # A few words before the first match give it context.
     start = max(0, min(first - _LENGTH // 5, len(text) - _LENGTH))
     end = min(len(text), start + _LENGTH)
     if start > 0 and (space := _SPACE.search(text, start, first)):

@@ -1,4 +1,4 @@
-"""Retrieval by the model's vectors."""
+"""Retrieval by the vectors of a model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever
 
-# Passages of an index at which inverse document frequencies count half.
+# The number of passages at which the power of inverse document frequency is halved.
 _FEW_PASSAGES = 1_000
 
 
-class VectorsAsked(Asked):
-    """Queries of a `SparseRetriever`.
+class PreparedVectors(PreparedQueries):
+    """Prepared queries of a `SparseRetriever`.
 
     Attributes:
-        vectors: the queries' vectors, before their own feedback.
+        vectors: the vectors of the queries, before their own feedback.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class VectorsAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`."""
-        # Nothing asked for needs no feedback, which would search.
+        """See `PreparedQueries.passages`."""
+        # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
@@ -60,28 +60,27 @@ class VectorsAsked(Asked):
             self.vectors, k, filter=filter, effort=self._effort, group_by=group_by, threads=threads
         )
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> VectorsAsked:
-        """The queries as they are searched for, the terms of their own best documents added."""
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedVectors:
+        """Return the final queries, with the terms of their own best documents added."""
         if self._feedback is None:
             return self
-        plain = VectorsAsked(
+        plain = PreparedVectors(
             self.searcher, self.queries, self.vectors, self._effort, None, self._readable
         )
-        return plain.learned(
-            plain.passages(self._feedback.documents, filter=filter, threads=threads), self._feedback
-        )
+        relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
+        return plain.learned(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> VectorsAsked:
-        """See `Asked.learned`."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedVectors:
+        """See `PreparedQueries.learned`."""
         vectors = expanded(self.searcher, self.vectors, relevant, feedback)
-        return VectorsAsked(
+        return PreparedVectors(
             self.searcher, self.queries, vectors, self._effort, None, self._readable
         )
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`."""
+        """See `PreparedQueries.terms`."""
         terms, weights = self.vectors.row(place)
         found = []
         for stored in self.searcher.passage_vectors(passages):
@@ -98,23 +97,24 @@ class VectorsAsked(Asked):
         return found
 
     def _label(self, term: int) -> str:
-        """A term as people read it; hits of one query share most of theirs."""
+        """Return a term in readable form; cached, because hits of a query share most terms."""
         label = self._labels.get(term)
         if label is None:
             label = self._labels[term] = self._readable(term)
         return label
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`."""
+        """See `PreparedQueries.spans`."""
         query = self.vectors.as_dict(place)
         found = sorted(self.searcher.vectors(doc_id), key=lambda stored: -_score(query, stored))
         return [stored.span for stored in found]
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: query weights times the largest stored weights of their terms, summed up."""
+        """See `PreparedQueries.bounds`: each weight times the largest stored weight of its term."""
         if self._feedback is not None:
             raise DataError(
-                "with feedback, a query is known only when it has been searched for: no fusion by bounds"
+                "a query with feedback has no bound before its search: "
+                "use another fusion than bound"
             )
         products = self.vectors.weights * self.searcher.largest_weights(self.vectors.terms)
         return [
@@ -123,7 +123,7 @@ class VectorsAsked(Asked):
         ]
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`: query weights times a large stored weight of a typical passage, summed up."""
+        """See `PreparedQueries.expected`: the weights times a large weight of a typical passage."""
         weight = self.searcher.typical_weight()
         return [
             float(self.vectors.weights[a:b].sum()) * weight
@@ -137,22 +137,22 @@ def _score(query: Mapping[int, float], stored: StoredVector) -> float:
 
 
 class SparseRetriever(LocalRetriever):
-    """Answers questions from one index with the encoder that its documents were encoded with.
+    """A retriever that encodes queries with the encoder of the documents of one index.
 
     Args:
         index: the documents.
         encoder: the model.
         effort: see `Index.search`.
-        idf: query weights are multiplied by this power of the term's inverse document frequency in
-            the index; 0 for the model's own weights. It fits a model to a corpus without training.
-            In a small index, whose frequencies say little, the power is smaller: it is times N / (N
-            + 1,000) for N passages.
-        feedback: add terms of the best documents to the query and search again; None for once.
+        idf: the power of inverse document frequency that multiplies query weights; 0 for the
+            model's own weights. It fits a model to a corpus without training. Frequencies of a
+            small index mean little, so the power is multiplied by N / (N + 1,000) for N passages.
+        feedback: add terms of the best documents to the query and search again; None to search
+            once.
 
     Raises:
-        ContractMismatch: the index holds another model's vectors.
-        DataError: ``idf`` is negative or not finite, or one term stands for two pinned texts, the
-            encoder's and the documents'.
+        ContractMismatch: the index has vectors of another model.
+        DataError: ``idf`` is negative or not finite, or one term is pinned to two texts, one by the
+            encoder and one by the documents.
     """
 
     def __init__(
@@ -169,30 +169,30 @@ class SparseRetriever(LocalRetriever):
         encoder.rules.check_pins(Rules.recorded(index.space.encoding))
         if not 0 <= idf < float("inf"):
             raise DataError(
-                f"the power of inverse document frequencies must be finite and at least 0, got {idf!r}"
+                f"idf (a power of document frequencies) must be finite and >= 0, got {idf!r}"
             )
         self.encoder = encoder
         self.effort = effort
         self.idf = idf
         self.feedback = feedback
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> VectorsAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedVectors:
         """See `LocalRetriever.ask`."""
         vectors, encoder = self.encode(queries, searcher), self.encoder
         if Rules.recorded(searcher.space.encoding) and encoder.documents != searcher.space.encoding:
-            encoder = encoder.encoding(searcher.space.encoding)  # whose pins are the documents'
-        return VectorsAsked(
+            encoder = encoder.encoding(searcher.space.encoding)  # with the pins of the documents
+        return PreparedVectors(
             searcher, queries, vectors, self.effort, self.feedback, encoder.readable
         )
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
-        """The same retriever with feedback."""
+        """Return the same retriever with feedback."""
         other = copy(self)
         other.feedback = feedback
         return other
 
     def encode(self, queries: Sequence[str], searcher: Searcher | None = None) -> SparseVectors:
-        """The queries' vectors as they are searched for, before feedback."""
+        """Return the vectors of the queries as they are searched, before feedback."""
         vectors = self.encoder.encode_queries(queries)
         if not self.idf:
             return vectors
@@ -217,21 +217,21 @@ def encoder_of(
     threads: int | None = None,
     device: str | None = None,
 ) -> Encoder:
-    """The encoder that an index names, which encodes documents as the index's are.
+    """Load the encoder that an index names. It encodes documents like those of the index.
 
     Args:
         index: the documents.
-        model: where the model is, if it has moved since.
-        queries: how queries are encoded.
+        model: the path of the model, if it has moved.
+        queries: the encoding of queries.
         rules: edits of queries (docs/rules.md); by default those that the index records. Documents
-            keep the index's.
-        threads: that the encoder may use.
+            keep the rules of the index.
+        threads: the number of threads of the encoder.
         device: see `Encoder.load`.
 
     Raises:
         ModelError: the model cannot be loaded.
-        SourceError, DataError: see `Rules.load`; or the rules and the index's have one term for two
-            pinned texts.
+        SourceError, DataError: see `Rules.load`; or one term is pinned to two texts, one by the
+            rules and one by the index.
     """
     return Encoder.load(
         model or index.space.location or "default",

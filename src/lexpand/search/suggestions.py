@@ -1,4 +1,4 @@
-"""Words of an index that a misspelled word of a query may stand for."""
+"""Suggestions for misspelled words of a query, from the words of an index."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from lexpand.index import Searcher
 
 SECONDS = 0.05
-"""How long the search for near words may take for one query, once dictionaries are in memory."""
+"""The time limit of the suggestions for a query, once dictionaries are in memory."""
 
-# Shorter words are near too many others.
+# The least lengths for one edit and for two. Shorter words are near too many others.
 _SHORTEST, _SHORTEST_FOR_TWO = 4, 6
-# Words of a query that are looked at, and suggestions for each.
+# The largest numbers of query words, and of suggestions for each.
 _MOST_WORDS, _MOST = 8, 3
-# Words of all segments; the dictionaries of more are not copied.
+# Dictionaries are copied only if all segments together have at most this number of words.
 _MOST_IN_MEMORY = 500_000
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -25,21 +25,22 @@ _Clock = Callable[[], float]
 def did_you_mean(
     searcher: Searcher, query: str, *, seconds: float = SECONDS, clock: _Clock = time.monotonic
 ) -> dict[str, list[str]]:
-    """For each word of a query that no document has, up to three near words that documents have, most frequent first.
+    """Return up to three near words of the index for each query word that no document has.
 
-    Near is one edit (a letter more, less or other, or two neighbors swapped); if no word is, two
-    edits behind the same first letter. Words with digits and words of less than four letters get no
+    A near word is one edit away: a letter added, removed or replaced, or two adjacent letters
+    swapped. If there is none and the word has at least six letters, words two edits away with the
+    same first letter are near. Words with digits and words of fewer than four letters get no
     suggestions.
 
     Args:
-        searcher: the commit; without words in the index nothing is suggested.
-        query: the question.
-        seconds: stop looking after this time.
-        clock: seconds that never go back.
+        searcher: the commit. Without words in the index, there are no suggestions.
+        query: the text of the query.
+        seconds: the time limit.
+        clock: returns seconds and never goes back.
 
     Returns:
-        Suggestions as documents spell them, in lower case, by the query's words; without words that
-            have none.
+        Suggestions by the words of the query, most frequent first. They are in lower case and
+            spelled as in the documents. Words without a suggestion are left out.
     """
     end = clock() + seconds
     found: dict[str, list[str]] = {}
@@ -56,7 +57,7 @@ def did_you_mean(
 
 
 def _missing(searcher: Searcher, query: str) -> list[tuple[str, str]]:
-    """Words of the query that no document has, each with its form in the index."""
+    """Return the words of the query that no document has, each with its form in the index."""
     analyzer = searcher.schema.words
     if analyzer is None:
         return []
@@ -74,15 +75,15 @@ def _missing(searcher: Searcher, query: str) -> list[tuple[str, str]]:
 
 
 def _in_index(searcher: Searcher, words: Iterable[str]) -> list[str]:
-    """Those of the words that documents have, most frequent first."""
+    """Return those of the words that documents have, most frequent first."""
     listed = sorted(set(words))
     frequencies = searcher.inverse_word_frequencies(listed).tolist()
-    there = [(rarity, word) for word, rarity in zip(listed, frequencies, strict=True) if rarity]
-    return [word for _, word in sorted(there)]
+    found = [(rarity, word) for word, rarity in zip(listed, frequencies, strict=True) if rarity]
+    return [word for _, word in sorted(found)]
 
 
 def _one_edit(word: str) -> Iterator[str]:
-    """All words at one edit of a letter of the alphabet, or of one that the word has."""
+    """Yield all words one edit away, with letters of the alphabet and of the word."""
     letters = sorted({*_LETTERS, *word})
     splits = [(word[:place], word[place:]) for place in range(len(word) + 1)]
     for left, right in splits:
@@ -95,12 +96,10 @@ def _one_edit(word: str) -> Iterator[str]:
 
 
 def _two_edits(searcher: Searcher, word: str, end: float, clock: _Clock) -> Iterator[str]:
-    """The words of the index at two edits that begin with the same letter, as far as time allows."""
+    """Yield index words two edits away with the same first letter, until the time is up."""
     for dictionary in searcher.dictionaries(_MOST_IN_MEMORY):
-        first, last = (
-            bisect_left(dictionary, word[0]),
-            bisect_left(dictionary, chr(ord(word[0]) + 1)),
-        )
+        first = bisect_left(dictionary, word[0])
+        last = bisect_left(dictionary, chr(ord(word[0]) + 1))
         for place in range(first, last):
             other = dictionary[place]
             if abs(len(other) - len(word)) <= 2 and within_two_edits(word, other):
@@ -110,14 +109,14 @@ def _two_edits(searcher: Searcher, word: str, end: float, clock: _Clock) -> Iter
 
 
 def within_two_edits(word: str, other: str) -> bool:
-    """Whether at most two letters more, less or other, or neighbors swapped, tell two words apart."""
+    """Whether two words are at most two edits apart; see `did_you_mean` for edits."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(word, 1):
         new = [i]
-        for j, its in enumerate(other, 1):
-            best = min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (letter != its))
-            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == its:
+        for j, other_letter in enumerate(other, 1):
+            best = min(row[j] + 1, new[j - 1] + 1, row[j - 1] + (letter != other_letter))
+            if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == other_letter:
                 best = min(best, before[j - 2] + 1)
             new.append(best)
         if min(new) > 2:
@@ -127,7 +126,7 @@ def within_two_edits(word: str, other: str) -> bool:
 
 
 def _as_written(searcher: Searcher, word: str) -> str | None:
-    """A word of the index as the document that has it most spells it."""
+    """Return a word of the index as spelled in the document that has it most often."""
     analyzer = searcher.schema.words
     passages = searcher.word_passages([{word: 1.0}], 1)[0]
     for text in searcher.passage_texts(passages) if analyzer and len(passages) else ():

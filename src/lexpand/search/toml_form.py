@@ -1,4 +1,4 @@
-"""A pipeline as the text of a TOML file: what the defaults say is left out."""
+"""Pipelines as TOML text. Values that equal the defaults are left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_toml(
     feedback: Feedback | None,
     rerank: Rerank | None,
 ) -> str:
-    """The text: settings of the whole, then a table for each part, feedback and reranking."""
+    """Return the TOML text: the settings, then a table for each part, feedback and reranking."""
     blocks = [_lines(settings)] if settings else []
     blocks += [
         f"[[parts]]\n{_lines({'field': _FIELDS[type(part)]} | _changed(part))}" for part in parts
@@ -33,7 +33,7 @@ def write_toml(
 
 
 def _changed(settings: Part | Feedback | Rerank) -> dict[str, Any]:
-    """The values that are not the defaults, by name."""
+    """Return the values that differ from the defaults, by name."""
     values = {each.name: (getattr(settings, each.name), each.default) for each in fields(settings)}
     return {name: value for name, (value, default) in values.items() if value != default}
 
@@ -46,6 +46,6 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        # JSON's strings are TOML's, but for DEL, which TOML wants escaped.
+        # JSON strings are TOML strings, except that TOML requires DEL to be escaped.
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

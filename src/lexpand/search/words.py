@@ -1,4 +1,4 @@
-"""Retrieval by the documents' words."""
+"""Retrieval by the words of the documents, with BM25."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
 from lexpand.index.passages import RankedPassages
-from lexpand.search.asked import Asked, Span
 from lexpand.search.feedback import Feedback, expanded_words
+from lexpand.search.prepared import PreparedQueries, Span
 from lexpand.search.retriever import LocalRetriever
 
 _DIGIT, _OTHER = re.compile(r"\d"), re.compile(r"[^\W\d]|[_.]")
 
 
 def is_identifier(word: str) -> bool:
-    """Whether an analyzed word is a code, an id or a version: a digit in it, and a letter or an inner mark."""
+    """Whether an analyzed word is an identifier: it has a digit, and a letter, ``_`` or ``.``."""
     return bool(_DIGIT.search(word) and _OTHER.search(word))
 
 
 def identifier_share(searcher: Searcher, words: Mapping[str, float]) -> float:
-    """The share of identifiers in what a query may score: in the sum of its inverse document frequencies."""
+    """Return the share of identifiers in the sum of a query's inverse document frequencies."""
     if not any(map(is_identifier, words)):
         return 0.0
     listed = list(words)
     weights = searcher.inverse_word_frequencies(listed) * np.array([words[word] for word in listed])
-    whole = float(weights.sum())
-    return (
-        float(weights[[is_identifier(word) for word in listed]].sum()) / whole if whole > 0 else 0.0
-    )
+    total = float(weights.sum())
+    identifiers = [is_identifier(word) for word in listed]
+    return float(weights[identifiers].sum()) / total if total > 0 else 0.0
 
 
-class WordsAsked(Asked):
-    """Queries of a `WordRetriever`.
+class PreparedWords(PreparedQueries):
+    """Prepared queries of a `WordRetriever`.
 
     Attributes:
-        words: of each query its words with their weights, before its own feedback.
+        words: the words of each query with their weights, before its own feedback.
     """
 
     def __init__(
@@ -65,8 +64,8 @@ class WordsAsked(Asked):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """See `Asked.passages`."""
-        # Nothing asked for needs no feedback, which would search.
+        """See `PreparedQueries.passages`."""
+        # With k = 0, no search is needed for feedback.
         if self._feedback is not None and k:
             return self.resolved(filter=filter, threads=threads).passages(
                 k, filter=filter, group_by=group_by, threads=threads
@@ -75,74 +74,81 @@ class WordsAsked(Asked):
             self.words, k, filter=filter, group_by=group_by, bm25=self._bm25, threads=threads
         )
 
-    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> WordsAsked:
-        """The queries as they are searched for, the words of their own best documents added."""
+    def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedWords:
+        """Return the final queries, with the words of their own best documents added."""
         if self._feedback is None:
             return self
         plain = self._with(self.words)
         relevant = plain.passages(self._feedback.documents, filter=filter, threads=threads)
         return plain._with_words_of(relevant, self._feedback)
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
-        """See `Asked.learned`; only where ``feedback.words`` says so."""
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedWords:
+        """See `PreparedQueries.learned`; only if ``feedback.words`` is set."""
         return self._with_words_of(relevant, feedback) if feedback.words else self
 
-    def _with_words_of(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> WordsAsked:
+    def _with_words_of(
+        self, relevant: Sequence[RankedPassages], feedback: Feedback
+    ) -> PreparedWords:
         return self._with(expanded_words(self.searcher, self.words, relevant, feedback))
 
-    def _with(self, words: Sequence[Mapping[str, float]]) -> WordsAsked:
-        return WordsAsked(
+    def _with(self, words: Sequence[Mapping[str, float]]) -> PreparedWords:
+        return PreparedWords(
             self.searcher, self.queries, words, self._bm25, None, self._exact, self._identifiers
         )
 
     def factors(self) -> Sequence[float]:
-        """See `Asked.factors`: 1 + ``exact`` times the share of identifiers in what the query may score."""
+        """See `PreparedQueries.factors`: 1 + ``exact`` times `identifier_share` of the query."""
         return [1 + self._exact * share for share in self._identifiers]
 
     def identifiers(self) -> Sequence[float]:
-        """See `Asked.identifiers`."""
+        """See `PreparedQueries.identifiers`."""
         return self._identifiers
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """See `Asked.terms`."""
+        """See `PreparedQueries.terms`."""
         del most  # a query has few words
         return self.searcher.word_shares(self.words[place], passages, bm25=self._bm25)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """See `Asked.spans`."""
+        """See `PreparedQueries.spans`."""
         return self.searcher.word_spans(self.words[place], doc_id, bm25=self._bm25)
 
     def bounds(self) -> Sequence[float]:
-        """See `Asked.bounds`: the sum of the words' inverse document frequencies, which no repetition exceeds."""
+        """See `PreparedQueries.bounds`: the sum of the words' inverse document frequencies.
+
+        No number of repetitions of a word exceeds it.
+        """
         if self._feedback is not None:
             raise DataError(
-                "with feedback, a query is known only when it has been searched for: no fusion by bounds"
+                "a query with feedback has no bound before its search: "
+                "use another fusion than bound"
             )
         return self.expected()
 
     def expected(self) -> Sequence[float]:
-        """See `Asked.expected`: the sum of the words' inverse document frequencies."""
+        """See `PreparedQueries.expected`: the sum of the words' inverse document frequencies."""
         if self._expected is None:
             self._expected = self.searcher.word_bounds(self.words)
         return self._expected
 
 
 class WordRetriever(LocalRetriever):
-    """Answers questions by BM25 over the documents' words.
+    """A retriever that scores by BM25 over the words of the documents.
 
     Args:
-        index: the documents; it must have been made with words.
-        bm25: its parameters.
-        exact: in a sum, the weight of these scores is multiplied by 1 + ``exact`` times the share
-            of identifiers (`is_identifier`) in what the query may score: pieces of words, which is
-            all that a model's vocabulary has of them, do not outvote an exact rare word.
-        feedback: add words of the best documents to the query and search again, whatever its
-            ``words`` says, which is for hybrids and pipelines; None for once.
+        index: the documents. It must have been created with words.
+        bm25: the parameters of BM25.
+        exact: how much an exact identifier counts in a sum. The weight of these scores is
+            multiplied by 1 + ``exact`` times the share of identifiers in the query
+            (`identifier_share`). So the pieces of an identifier, which are all that a model's
+            vocabulary has of it, do not outvote the exact word.
+        feedback: add words of the best documents to the query and search again; None to search
+            once. Its ``words`` is ignored, because it is meant for hybrids and pipelines.
 
     Raises:
-        IndexStateError: the index has no words.
+        IndexStateError: the index was created without words.
         DataError: ``exact`` is negative or not finite.
     """
 
@@ -156,23 +162,23 @@ class WordRetriever(LocalRetriever):
     ) -> None:
         super().__init__(index)
         if not 0 <= exact < float("inf"):
-            raise DataError(f"exact must be finite and at least 0, got {exact!r}")
+            raise DataError(f"exact must be finite and >= 0, got {exact!r}")
         if index.schema.words is None:
             raise IndexStateError(
-                f"{index.path} was made without words: make a new index with words to search them"
+                f"{index.path} was created without words: create a new index with words"
             )
         self.bm25 = bm25
         self.exact = exact
         self.feedback = feedback
 
-    def ask(self, searcher: Searcher, queries: Sequence[str]) -> WordsAsked:
+    def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedWords:
         """See `LocalRetriever.ask`."""
         words = searcher.analyzed(queries)
         shares = [identifier_share(searcher, each) if self.exact else 0.0 for each in words]
-        return WordsAsked(searcher, queries, words, self.bm25, self.feedback, self.exact, shares)
+        return PreparedWords(searcher, queries, words, self.bm25, self.feedback, self.exact, shares)
 
     def with_feedback(self, feedback: Feedback | None) -> Self:
-        """The same retriever with feedback."""
+        """Return the same retriever with feedback."""
         other = copy(self)
         other.feedback = feedback
         return other

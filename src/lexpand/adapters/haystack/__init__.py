@@ -1,13 +1,13 @@
-"""Haystack components: a retriever over a Lexpand index, and encoders for questions and documents.
+"""Haystack components: a retriever over a Lexpand index, and embedders for queries and documents.
 
-Needs the extra `haystack`. A saved pipeline is loaded with ``allowed_modules=["lexpand.*"]``:
-Haystack imports only what it is told to trust.
+Needs the extra `haystack`. Load a saved pipeline with ``allowed_modules=["lexpand.*"]``, because
+Haystack imports only modules that the caller allows.
 """
 
 from lexpand.errors import MissingExtra
 
 try:
-    import haystack as _haystack  # noqa: F401 - before the modules that need it
+    import haystack as _haystack  # noqa: F401 - checked before the modules that need it
 except ModuleNotFoundError as error:
     if error.name != "haystack":
         raise

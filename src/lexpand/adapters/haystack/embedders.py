@@ -1,4 +1,4 @@
-"""Lexpand's encoder as Haystack's sparse embedders."""
+"""A Lexpand encoder as sparse embedders for Haystack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexpand.encode import Encoder, QueryEncoding
 
 
 class _Embedder:
-    """What both components do: load the model when it is first needed, be saved and be loaded."""
+    """The common part of both components: lazy loading of the model, saving and loading."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
@@ -28,42 +28,42 @@ class _Embedder:
         self._loaded()
 
     def to_dict(self) -> dict[str, Any]:
-        """What Haystack saves."""
+        """Return the settings that Haystack saves."""
         saved: dict[str, Any] = default_to_dict(self, **self._settings)
         return saved
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The component that `to_dict` saved."""
-        made: Self = default_from_dict(cls, data)
-        return made
+        """Return a component with the settings that `to_dict` saved."""
+        embedder: Self = default_from_dict(cls, data)
+        return embedder
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
-            asked = self._settings
+            settings = self._settings
             self._encoder = Encoder.load(
-                asked["model"],
+                settings["model"],
                 documents=DocumentEncoding(
-                    max_tokens=asked.get("max_tokens"),
-                    pruning=asked.get("document_pruning") or Pruning(),
+                    max_tokens=settings.get("max_tokens"),
+                    pruning=settings.get("document_pruning") or Pruning(),
                 ),
                 queries=QueryEncoding(
-                    asked.get("query_mode"), asked.get("query_pruning") or Pruning()
+                    settings.get("query_mode"), settings.get("query_pruning") or Pruning()
                 ),
-                threads=asked["threads"],
+                threads=settings["threads"],
             )
         return self._encoder
 
 
 @component
 class LexpandSparseTextEmbedder(_Embedder):
-    """Encodes a question: the query vector for a sparse retriever of Haystack's.
+    """Encode a query for one of Haystack's sparse retrievers.
 
     Args:
-        model: ``default`` or the path of a model folder; loaded when it is first needed.
-        query_mode: ``encoder`` or ``lookup``; what the model's contract says by default.
-        query_pruning: rules as `parse_pruning` takes them.
-        threads: that a call may use; all cores by default.
+        model: ``default`` or the path of a model folder. It is loaded at the first use.
+        query_mode: ``encoder`` or ``lookup``. The default is the mode in the model's contract.
+        query_pruning: pruning rules; see `parse_pruning`.
+        threads: the threads that a call may use. The default is all cores.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LexpandSparseTextEmbedder(_Embedder):
         query_pruning: str | None = None,
         threads: int | None = None,
     ) -> None:
-        # `component` makes the class anew, which `super()` does not see.
+        # `component` replaces the class, so `super()` without arguments would fail.
         _Embedder.__init__(
             self,
             {
@@ -86,7 +86,7 @@ class LexpandSparseTextEmbedder(_Embedder):
 
     @component.output_types(sparse_embedding=SparseEmbedding)
     def run(self, text: str) -> dict[str, SparseEmbedding]:
-        """Encode a question.
+        """Encode a query.
 
         Returns:
             ``sparse_embedding``: term ids, ascending, and their weights.
@@ -99,15 +99,15 @@ class LexpandSparseTextEmbedder(_Embedder):
 
 @component
 class LexpandSparseDocumentEmbedder(_Embedder):
-    """Encodes documents: the vectors that a document store of Haystack's keeps.
+    """Encode documents for one of Haystack's document stores.
 
     Args:
-        model: ``default`` or the path of a model folder; loaded when it is first needed.
-        meta_fields_to_embed: fields of ``meta`` that are read before the content, with a space
-            between; ``["title"]`` for what Lexpand's own index reads.
-        max_tokens: cut documents at fewer tokens than the model reads.
-        document_pruning: rules as `parse_pruning` takes them.
-        threads: that a call may use; all cores by default.
+        model: ``default`` or the path of a model folder. It is loaded at the first use.
+        meta_fields_to_embed: fields of ``meta`` to put before the content, joined by spaces.
+            ``["title"]`` gives the text that a Lexpand index encodes.
+        max_tokens: the length at which documents are cut. The default is the model's.
+        document_pruning: pruning rules; see `parse_pruning`.
+        threads: the threads that a call may use. The default is all cores.
     """
 
     def __init__(
@@ -134,7 +134,8 @@ class LexpandSparseDocumentEmbedder(_Embedder):
         """Encode documents.
 
         Returns:
-            ``documents``: copies with ``sparse_embedding``: term ids, ascending, and their weights.
+            ``documents``: copies of the documents, each with ``sparse_embedding``, its term ids
+                (ascending) and their weights.
 
         Raises:
             ModelError, DataError: see `Encoder.load` and `Encoder.encode_documents`.
@@ -148,7 +149,7 @@ class LexpandSparseDocumentEmbedder(_Embedder):
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """What Haystack saves."""
+        """Return the settings that Haystack saves."""
         saved: dict[str, Any] = default_to_dict(
             self, meta_fields_to_embed=self.meta_fields_to_embed, **self._settings
         )

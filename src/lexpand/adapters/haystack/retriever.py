@@ -1,4 +1,4 @@
-"""A Lexpand pipeline over an index as one component of Haystack's."""
+"""A Lexpand pipeline over an index as a Haystack component."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lexpand.search import Retriever, open_retriever
 
 @component
 class LexpandRetriever:
-    """Finds documents in an index: a Lexpand pipeline as one component of Haystack's.
+    """Search an index by a Lexpand pipeline, as one Haystack component.
 
     Args:
-        index: the index's folder, opened when it is first needed; or an open retriever, which
-            cannot be saved.
-        pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default. An open retriever
-            is asked as it is.
-        top_k: how many documents, from 0.
-        filters: only documents whose metadata match: Lexpand's filters (docs/filters.md), not
-            Haystack's.
-        model: where the model is, if it has moved since.
+        index: the folder of the index, which is opened at the first use; or an open retriever. A
+            component with an open retriever cannot be saved.
+        pipeline: a name or a TOML file; see `Pipeline.load`. Hybrid by default. Ignored if
+            ``index`` is an open retriever.
+        top_k: the number of documents to return, >= 0.
+        filters: return only documents whose metadata match. The syntax is Lexpand's
+            (docs/filters.md), not Haystack's.
+        model: the model folder, if it was moved after the index was made.
 
     Raises:
-        FilterError: the filter cannot be read.
+        FilterError: the filter cannot be parsed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LexpandRetriever:
         self._own: Retriever | None = None
 
     def warm_up(self) -> None:
-        """Open the index, and the model that it names if the pipeline needs it.
+        """Open the index, and load its model if the pipeline needs it.
 
         Raises:
             LexpandError: see `open_retriever`.
@@ -58,18 +58,17 @@ class LexpandRetriever:
     def run(
         self, query: str, filters: dict[str, Any] | str | None = None, top_k: int | None = None
     ) -> dict[str, list[Document]]:
-        """The best documents for a question, best first.
+        """Return the best documents for a query, best first.
 
         Args:
-            query: the question.
-            filters: in the place of the component's own.
-            top_k: in the place of the component's own.
+            query: the query.
+            filters: replaces the filter of the component.
+            top_k: replaces the number of documents of the component.
 
         Returns:
-            ``documents``: ``content`` is a document's text, or the chunk by which it was found;
-                ``meta`` its metadata
-            with ``doc_id``, ``title`` and, of a chunk, ``span`` (characters in title, space and
-                text).
+            ``documents``: ``content`` is the text of a document, or its best chunk in an index
+                with chunks. ``meta`` has the document's metadata, ``doc_id`` and ``title``. A
+                chunk also has ``span``, its characters in title, space and text.
 
         Raises:
             LexpandError: see `open_retriever` and `Retriever.rank`.
@@ -92,23 +91,24 @@ class LexpandRetriever:
         return {"documents": documents}
 
     def close(self) -> None:
-        """Close the index that the component opened; the next question opens it again."""
+        """Close the index that the component opened; the next query opens it again."""
         if self._own is not None:
             self._own.close()
         self._own = None
 
     def to_dict(self) -> dict[str, Any]:
-        """What Haystack saves.
+        """Return the settings that Haystack saves.
 
         Raises:
-            DataError: the component was given an open retriever.
+            DataError: the component has an open retriever instead of the folder of an index.
         """
         if isinstance(self.index, Retriever):
             raise DataError(
-                "an open retriever cannot be saved: give the component the index's folder and a pipeline"
+                "a component with an open retriever cannot be saved: pass the folder of the index "
+                "and a pipeline instead"
             )
-        # A filter is saved as its text: Haystack takes a mapping with a field `type` for an object
-        # of its own.
+        # A filter is saved as text, because Haystack reads a mapping with a key `type` as one of
+        # its own objects.
         filters = None if self.filters is None else str(self.filters)
         saved: dict[str, Any] = default_to_dict(
             self,
@@ -122,9 +122,9 @@ class LexpandRetriever:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> LexpandRetriever:
-        """The component that `to_dict` saved."""
-        made: LexpandRetriever = default_from_dict(cls, data)
-        return made
+        """Return a component with the settings that `to_dict` saved."""
+        retriever: LexpandRetriever = default_from_dict(cls, data)
+        return retriever
 
     def _opened(self) -> Retriever:
         if isinstance(self.index, Retriever):

@@ -1,4 +1,4 @@
-"""Collections that come with the package, in BEIR's layout; each folder's NOTICE.md says whose they are."""
+"""Collections that come with the package, in the BEIR layout; NOTICE.md names each source."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where do documents and queries come from? One module for each kind of source.
+"""Readers of documents and queries, one module for each kind of source.
 
-`dispatch` chooses the reader; `fields`, `table` and `cells` make documents of rows; `ids` finds out
-whether a source has ids. What readers take for granted or leave out is told by notes (`OnNote`).
+`dispatch` selects the reader. `fields`, `table` and `cells` convert rows to documents. `ids` checks
+whether a source has ids. Readers report assumptions and skipped files as notes (`OnNote`).
 """
 
 from lexpand.data.readers.dispatch import read_documents, read_queries

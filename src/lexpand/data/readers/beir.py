@@ -1,4 +1,4 @@
-"""A folder in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/*.tsv``."""
+"""Find the files of a folder in BEIR's layout (``corpus.jsonl``, ``queries.jsonl``)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _COMPRESSIONS = ("", ".gz", ".zst")
 
 
 def find_corpus(folder: Path) -> Path | None:
-    """The file of documents, plain or compressed, or None where the folder has none."""
+    """Return the path of the documents, plain or compressed; None if the folder has none."""
     return _find(folder, "corpus.jsonl")
 
 
 def find_queries(folder: Path) -> Path | None:
-    """The file of queries, plain or compressed, or None where the folder has none."""
+    """Return the path of the queries, plain or compressed; None if the folder has none."""
     return _find(folder, "queries.jsonl")
 
 

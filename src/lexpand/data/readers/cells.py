@@ -1,4 +1,4 @@
-"""Text cells of declared columns: numbers and booleans from their spelling."""
+"""Parse the text cells of declared columns as numbers and booleans."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 _INT64 = range(-(2**63), 2**63)
 
-# Up to here, every whole number is a float64.
+# The range in which float64 represents every integer.
 _EXACT = range(-(2**53), 2**53 + 1)
 
 
 def check_types(columns: Mapping[str, str]) -> None:
-    """Checks that every declared type is known.
+    """Check that every declared type is known.
 
     Raises:
-        DataError: one is not.
+        DataError: a type is unknown.
     """
     for name, type_name in columns.items():
         if type_name not in _PARSERS:
@@ -35,15 +35,15 @@ def check_types(columns: Mapping[str, str]) -> None:
 
 
 def parse_cell(name: str, type_name: str, cell: str) -> JsonValue:
-    """The value of a cell; None for an empty one.
+    """Return the value of a cell; None if the cell is empty.
 
     Args:
-        name: the column, for the message.
+        name: the name of the column, for the message.
         type_name: ``integer``, ``number``, ``boolean`` or ``keyword``.
         cell: the text; white space around a number or boolean is dropped.
 
     Raises:
-        DataError: the cell cannot be read as the type.
+        DataError: the cell cannot be parsed as the type.
     """
     text = cell.strip()
     if not text:
@@ -52,7 +52,8 @@ def parse_cell(name: str, type_name: str, cell: str) -> JsonValue:
     value = parse(text)
     if value is None:
         raise DataError(
-            f"column {name!r} must be {expected}, got {reprlib.repr(cell)}; correct the cell, or declare another type"
+            f"column {name!r} must be {expected}, got {reprlib.repr(cell)}; "
+            "correct the cell, or declare another type"
         )
     return cell if type_name == "keyword" else value
 

@@ -1,4 +1,4 @@
-"""Tables in text: CSV with quotes (RFC 4180), and TSV without them."""
+"""Read tables: CSV with quotes (RFC 4180), and TSV without quotes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from lexpand.data.streams import LONGEST_LINE, bad_utf8, name_of, read_lines
 from lexpand.errors import RowError, SourceError
 
 Record: TypeAlias = tuple[str, list[str]]
-"""The place where it starts, and its cells."""
+"""The place where the record starts, and its cells."""
 
-# The csv module has one limit for the whole process, 128 KiB unless raised. It is raised for the
-# length of one call and put back, so that other users of the module keep theirs; the lock keeps our
-# threads from putting back each other's.
+# The csv module has one field limit per process, by default 128 KiB. It is raised for one call and
+# then restored, so other users of the module keep theirs. The lock keeps threads from restoring
+# each other's limit.
 _FIELD_LIMIT = LONGEST_LINE
 _field_limit_lock = threading.Lock()
-
 
 TAB = "\t"
 
 DELIMITERS = (",", ";", TAB, "|")
-"""The delimiters of CSV that are recognized, the first first."""
+"""The recognized delimiters of CSV, in order of precedence."""
 
 
 def read_csv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
-    """Yields a row a record; the first names the columns. Quoted cells may hold line ends.
+    """Yield a row for each record of a CSV file; the first record has the column names.
 
-    The header decides the delimiter; one other than the comma is noted.
+    Quoted cells may contain line ends. The header decides the delimiter. A delimiter other than
+    the comma is noted.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot
-            be used.
+        SourceError: the file cannot be opened, is damaged, or has an invalid header.
     """
     lines = _TextLines(path)
     delimiter = find_delimiter(lines.peek(), reading)
@@ -49,29 +48,30 @@ def read_csv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
 
 
 def read_tsv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
-    """Yields a row a line; the first names the columns. Quotes are characters like any other, as in MS MARCO.
+    """Yield a row for each line of a TSV file; the first line has the column names.
+
+    Quotes are ordinary characters, as in MS MARCO.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its header cannot
-            be used.
+        SourceError: the file cannot be opened, is damaged, or has an invalid header.
     """
     return _rows(path, tsv_records(path), reading)
 
 
 def find_delimiter(header: str, reading: Reading) -> str:
-    """The delimiter that finds most of the known names in a header, or else most columns.
+    """Return the delimiter that gives the most known names in a header, then the most columns.
 
     Args:
         header: the first line, with its quotes.
-        reading: its fields and columns are known names.
+        reading: the options, whose fields and columns are known names.
     """
     known = {name.casefold() for name in [*known_names(reading.fields), *reading.columns]}
 
-    def merit(delimiter: str) -> tuple[int, int]:
+    def score(delimiter: str) -> tuple[int, int]:
         cells = _cells(header, delimiter)
         return sum(cell.strip().casefold() in known for cell in cells), len(cells)
 
-    return max(DELIMITERS, key=merit)
+    return max(DELIMITERS, key=score)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -82,10 +82,10 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def tsv_records(path: Path) -> Iterator[Record | RowError]:
-    """Yields the cells of each line that is not blank.
+    """Yield the cells of each nonblank line.
 
     Raises:
-        SourceError: the file cannot be opened, or is damaged from some line on.
+        SourceError: the file cannot be opened, or is damaged.
     """
     for number, line in read_lines(path):
         if line.isspace():
@@ -117,10 +117,11 @@ def _table(path: Path, record: Record | RowError, reading: Reading) -> Table:
 
 
 class _TextLines:
-    """The lines of a file as text; `defect` tells of the first that is not UTF-8 since it was last cleared.
+    """The lines of a file as text.
 
-    Such a line is handed on with its bad bytes escaped: its quotes and separators still count, so
-    that the records behind it are cut where they should be.
+    `defect` describes the first line that is not UTF-8 since it was last cleared. The invalid bytes
+    of such a line are escaped. Its quotes and separators still count, so later records are split
+    correctly.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,7 +141,7 @@ class _TextLines:
             return line.decode(errors="surrogateescape")
 
     def peek(self) -> str:
-        """The first line that is not blank, which stays to be read; empty if there is none."""
+        """Return the first nonblank line without consuming it; empty if there is none."""
         for number, line in self._lines:
             self._peeked.append((number, line))
             if not line.isspace():

@@ -1,4 +1,4 @@
-"""Which reader reads which source."""
+"""Read documents and queries with the reader for the kind of source."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _JSON: dict[str, Reader] = {
     ".json": json_file.read_rows,
 }
 
-# Kinds that may be compressed, and may come from standard input.
+# Formats that may be compressed and read from standard input.
 _STREAMS: dict[str, _DocumentReader] = {
     **{suffix: _without_options(read) for suffix, read in _JSON.items()},
     ".csv": delimited.read_csv,
@@ -62,11 +62,11 @@ def read_documents(
     format: str | None = None,
     on_note: OnNote | None = None,
 ) -> Iterator[Document]:
-    """Reads documents as a stream, from whatever the source is.
+    """Read the documents of a source as a stream.
 
     ===========================================  ===================================================
-    ``.jsonl`` ``.ndjson``                       an object a line
-    ``.json``                                    an array of objects, or an object a line
+    ``.jsonl`` ``.ndjson``                       one object per line
+    ``.json``                                    an array of objects, or one object per line
     ``.csv``                                     a table with quotes as in RFC 4180; its first line
                                                  names the columns and decides the delimiter, one of
                                                  ``,`` ``;`` tab ``|``
@@ -80,29 +80,30 @@ def read_documents(
     ``-``                                        standard input: JSON as in ``.json``, or ``format``
     ===========================================  ===================================================
 
-    A source none of whose rows has an id gives each document the hash of its content as its id.
+    If no row of a source has an id, the id of each document is the hash of its content.
 
     Args:
-        source: a file or a folder, or ``"-"``.
-        fields: which fields make a document; the others become metadata.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
-            first.
-        columns: type by column name (``integer``, ``number``, ``boolean``, ``keyword``): cells of
-            CSV and TSV in these columns are parsed, and empty ones left out.
-        format: how to read a file, if its suffix does not tell: ``jsonl``, ``json``, ``csv``,
+        source: the path of a file or folder, or ``"-"``.
+        fields: the fields that make a document; the others become metadata.
+        on_bad_row: a function that takes the error of each invalid row; None raises the first
+            error.
+        columns: type by column name (``integer``, ``number``, ``boolean``, ``keyword``). CSV and
+            TSV cells of these columns are parsed; empty ones are left out.
+        format: the format of a file, if it differs from the suffix: ``jsonl``, ``json``, ``csv``,
             ``tsv``, ``parquet``, ``md``, ``txt``, ``rst``, ``html``.
-        on_note: takes a line about each thing that was taken for granted or left out, such as the
-            delimiter or the files skipped.
+        on_note: a function that takes one line about each assumption of the reader and about
+            skipped files.
 
     Returns:
-        The documents, read as they are asked for. That no two have one doc_id is not checked.
+        A lazy iterator over the documents. It does not check that ids are unique.
 
     Raises:
-        DataError: at once, a type of a column or the format is unknown.
-        SourceError: at once, the source is missing or of an unknown kind; while reading, it is
-            empty or damaged (after the good rows before the damage), or its header cannot be used.
-        RowError: while reading, a row that cannot be used, where on_bad_row is None.
-        MissingExtra: while reading, pyarrow is needed and not installed.
+        DataError: a column type or the format is unknown (raised at once).
+        SourceError: the source is missing or of an unknown kind (raised at once). While reading:
+            the source is empty, damaged (after the valid rows before the damage), or has an
+            invalid header.
+        RowError: a row is invalid and ``on_bad_row`` is None (raised while reading).
+        MissingExtra: pyarrow is needed and not installed (raised while reading).
     """
     reading = (
         Reading(fields, columns or {})
@@ -115,28 +116,28 @@ def read_documents(
 
 
 def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> Iterator[Query]:
-    r"""Reads queries as a stream: JSON, lines of ``query_id\ttext``, or a folder in BEIR's layout.
+    r"""Read queries as a stream: JSON, lines of ``query_id\ttext``, or a folder in BEIR's layout.
 
     Args:
         source: a ``.jsonl``, ``.ndjson``, ``.json`` or ``.tsv`` file, or one of these with ``.gz``
-            or ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"``, JSON from
+            or ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"`` for JSON from
             standard input.
-        on_bad_row: takes each row that cannot be used, and the reading goes on; None raises the
-            first.
+        on_bad_row: a function that takes the error of each invalid row; None raises the first
+            error.
 
     Returns:
-        The queries, read as they are asked for.
+        A lazy iterator over the queries.
 
     Raises:
-        SourceError: as `read_documents`.
-        RowError: as `read_documents`; also for a query_id that an earlier query has.
+        SourceError: see `read_documents`.
+        RowError: see `read_documents`; or an earlier query has the same query_id.
     """
     path = _existing(source)
     if path.is_dir():
         queries = beir.find_queries(path)
         if queries is None:
             raise SourceError(
-                f"{path} holds no queries.jsonl (nor .gz, .zst): name the file of queries"
+                f"{path} has no queries.jsonl (nor .gz, .zst): name the file of queries"
             )
         path = queries
     kind, _ = split_compression(path)
@@ -159,7 +160,7 @@ def _new_query(row: Row, places: dict[str, str]) -> Query:
     query = to_query(row)
     first = places.setdefault(query.query_id, row.place)
     if first != row.place:
-        reason = f"a query_id must be there once, but {first} has it too; rename one"
+        reason = f"a query_id must be unique, but {first} has the same; rename one"
         raise RowError(row.place, reason, query.query_id)
     return query
 
@@ -188,7 +189,8 @@ def _document_reader(path: Path, named: str | None) -> _DocumentReader:
     reader = _STREAMS.get(kind) or (None if compression or path == STDIN else _FILES.get(kind))
     if reader is None and path == STDIN:
         raise DataError(
-            f"the format of standard input must be one of {_kinds(_STREAMS)}, got {named!r}; name a file"
+            f"the format of standard input must be one of {_kinds(_STREAMS)}, got {named!r}; "
+            "name a file"
         )
     if reader is None:
         raise _unknown(path, f"{' '.join(_STREAMS)} (also with .gz or .zst) {' '.join(_FILES)}")

@@ -1,4 +1,4 @@
-"""Which fields of a row make a document or a query."""
+"""Make documents and queries from the fields of rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexpand.data.readers.rows import Row
 from lexpand.errors import DataError, RowError, SourceError
 
 DOC_ID = ("doc_id", "id", "_id")
-"""The names of an id, the first first."""
+"""The known names of an id field, in order of precedence."""
 
 _QUERY_ID = ("query_id", "qid", "id", "_id")
 _TEXT = ("text", "contents", "content", "body")
@@ -25,15 +25,15 @@ _TITLE = ("title",)
 class Fields:
     """The names of the fields that make a document; every other field of a row becomes metadata.
 
-    A field that is named must be in every row. None takes the first that a row has of those listed.
-    Case does not matter, but a name that is equal in case as well comes first.
+    A named field must be in every row. None selects the first listed name that a row has. Names
+    match in any case; an exact match has precedence.
 
     Attributes:
-        doc_id: of ``doc_id``, ``id``, ``_id``.
-        text: of ``text``, ``contents``, ``content``, ``body``.
-        title: of ``title``; a row without is a document without a title.
-        modified: for files that are one document each: add ``modified``, the time of the last
-            change (ISO 8601, UTC, in seconds), to the metadata. It is part of the content: a file
+        doc_id: the field of the id; None for ``doc_id``, ``id`` or ``_id``.
+        text: the field of the text; None for ``text``, ``contents``, ``content`` or ``body``.
+        title: the field of the title; None for ``title``, which may be missing.
+        modified: whether files that are one document each get ``modified``, the time of the last
+            change (ISO 8601, UTC, in seconds), as metadata. It is part of the content, so a file
             that is only touched counts as changed.
     """
 
@@ -43,7 +43,7 @@ class Fields:
     modified: bool = False
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The settings that differ from the defaults, as JSON; `from_dict` reads them."""
+        """Return the settings that differ from the defaults, as JSON; `from_dict` reads them."""
         named = {"doc_id": self.doc_id, "text": self.text, "title": self.title}
         settings: dict[str, JsonValue] = {
             key: name for key, name in named.items() if name is not None
@@ -52,10 +52,10 @@ class Fields:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, object]) -> Fields:
-        """Make the fields that `to_dict` wrote.
+        """Make the fields from the result of `to_dict`.
 
         Raises:
-            DataError: a key is unknown, or a value of a wrong type.
+            DataError: a key is unknown, or a value has the wrong type.
         """
         for key, value in settings.items():
             if key not in ("doc_id", "text", "title", "modified"):
@@ -63,26 +63,26 @@ class Fields:
                     f"a key of fields must be doc_id, text, title or modified, got {key!r}"
                 )
             if not isinstance(value, bool if key == "modified" else str | None):
-                wanted = "true or false" if key == "modified" else "the name of a field"
-                raise DataError(f"{key} of fields must be {wanted}, got {value!r}")
+                expected = "true or false" if key == "modified" else "the name of a field"
+                raise DataError(f"{key} of fields must be {expected}, got {value!r}")
         return cls(**cast("dict[str, Any]", settings))
 
 
 def known_names(fields: Fields) -> list[str]:
-    """The names that a header is likely to have: those that are named, and those that are known."""
+    """Return the named fields and all default names."""
     named = [name for name in (fields.doc_id, fields.text, fields.title) if name is not None]
     return [*named, *DOC_ID, *_TEXT, *_TITLE]
 
 
 def has_id(names: Iterable[object], fields: Fields) -> bool:
-    """Whether a row or header has an id, or must have one because its field is named."""
+    """Return whether a row or header has an id field, or must have one because it is named."""
     return fields.doc_id is not None or any(
         isinstance(name, str) and name.casefold() in DOC_ID for name in names
     )
 
 
 class Roles(NamedTuple):
-    """The columns of a table that make its documents; None for one that it lacks."""
+    """The columns of a table with the id, text and title; None if it has no id."""
 
     doc_id: str | None
     text: str
@@ -90,10 +90,10 @@ class Roles(NamedTuple):
 
 
 def check_header(source: str, names: Sequence[str], fields: Fields) -> Roles:
-    """Find the columns of a table that are its id, text and title.
+    """Find the columns of a table with the id, text and title.
 
     Raises:
-        SourceError: the table has no text, or lacks a field that is named: one error for all rows.
+        SourceError: the table has no text column, or lacks a named field.
     """
     header = dict.fromkeys(names, "")
     try:
@@ -109,19 +109,19 @@ def check_header(source: str, names: Sequence[str], fields: Fields) -> Roles:
 
 
 def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document:
-    """Makes a document of a row.
+    """Make a document from a row.
 
-    A whole number as id becomes its decimal digits. An object named ``metadata``, as BEIR has it,
-    is merged with the other fields.
+    An integer id becomes its decimal digits. An object named ``metadata``, as in BEIR's layout, is
+    merged with the other fields.
 
     Args:
         row: the row.
-        fields: which of its fields make the document.
-        hash_ids: whether a row that has no id gets the hash of its content.
+        fields: the fields that make the document.
+        hash_ids: whether the id of a row without an id is the hash of its content.
 
     Raises:
-        DataError: the row has no id that can be used.
-        RowError: anything else in it cannot be used.
+        DataError: the row has no valid id.
+        RowError: another part of the row is invalid.
     """
     id_field, doc_id = None, None
     if not hash_ids or has_id(row.values, fields):
@@ -130,7 +130,7 @@ def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document
     try:
         text_field = _find(row.values, fields.text, _TEXT, "--text-field")
         title_field = _title_field(row.values, fields.title)
-        # The casts promise nothing: Document checks what the row really holds.
+        # The casts are only for mypy. Document checks the values.
         text, title = cast("str", row.values[text_field]), row.values.get(title_field)
         title = "" if title is None else cast("str", title)
         metadata = cast(
@@ -144,14 +144,14 @@ def to_document(row: Row, fields: Fields, *, hash_ids: bool = False) -> Document
 
 
 def to_query(row: Row) -> Query:
-    """Makes a query of a row.
+    """Make a query from a row.
 
-    The id is the first of ``query_id``, ``qid``, ``id``, ``_id``, the text that of ``text``,
-    ``query``, ``question``, in any case; other fields are not kept.
+    The id is the first of ``query_id``, ``qid``, ``id``, ``_id``. The text is the first of
+    ``text``, ``query``, ``question``. Names match in any case. Other fields are dropped.
 
     Raises:
-        DataError: the row has no id that can be used.
-        RowError: it has no text that can be used.
+        DataError: the row has no valid id.
+        RowError: the row has no valid text.
     """
     id_field = _find(row.values, None, _QUERY_ID)
     query_id = _as_id(row.values[id_field], id_field)
@@ -165,39 +165,37 @@ def to_query(row: Row) -> Query:
 def _find(
     values: Mapping[str, object], named: str | None, known: Sequence[str], option: str = ""
 ) -> str:
-    """The field to take; it is there and not null."""
-    wanted = known if named is None else (named,)
-    for name in wanted:
+    """Return the name of the field to use, which exists and is not null."""
+    names = known if named is None else (named,)
+    for name in names:
         if values.get(name) is not None:
             return name
-    for name in wanted:
+    for name in names:
         other = _in_other_case(values, name)
         if other is not None and values[other] is not None:
             return other
     remedy = (
-        f"; name it with fields / {option}" if option else f"; it may be called {', '.join(wanted)}"
+        f"; name it with fields / {option}" if option else f"; it may be called {', '.join(names)}"
     )
-    for name in wanted:
+    for name in names:
         null = name if name in values else _in_other_case(values, name)
         if null is not None:
-            raise DataError(f"field {null!r} is null{remedy}")
-    raise DataError(f"missing field {wanted[0]!r} (the row has: {listed(values)}){remedy}")
+            raise DataError(f"field {null!r} must not be null{remedy}")
+    raise DataError(f"missing field {names[0]!r} (the row has: {listed(values)}){remedy}")
 
 
-def _in_other_case(values: Mapping[str, object], wanted: str) -> str | None:
-    """The one field whose name differs from the one wanted in case alone."""
-    folded = wanted.casefold()
-    found = [
-        name
-        for name in values
-        if isinstance(name, str) and name != wanted and name.casefold() == folded
+def _in_other_case(values: Mapping[str, object], name: str) -> str | None:
+    """Return the only field whose name differs from ``name`` just in case; None without one."""
+    folded = name.casefold()
+    matching = [
+        field
+        for field in values
+        if isinstance(field, str) and field != name and field.casefold() == folded
     ]
-    if len(found) > 1:
-        names = " and ".join(map(repr, found[:2]))
-        raise DataError(
-            f"fields {names} both match {wanted!r}: rename one, or name the one to take"
-        )
-    return found[0] if found else None
+    if len(matching) > 1:
+        fields = " and ".join(map(repr, matching[:2]))
+        raise DataError(f"fields {fields} both match {name!r}: rename one, or name the one to take")
+    return matching[0] if matching else None
 
 
 def _title_field(values: Mapping[str, object], named: str | None) -> str:
@@ -228,7 +226,7 @@ def _as_id(value: object, name: str) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first names of a row's fields, printable whatever they hold."""
+    """Return the first field names of a row as printable text."""
     first = list(itertools.islice(names, 13))
     shown = [
         reprlib.repr(name)[1:-1] if isinstance(name, str) else reprlib.repr(name)

@@ -1,4 +1,4 @@
-"""A folder of text files: one document a file."""
+"""Read a folder of text files, one document per file."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from lexpand.data.readers.text_file import SUFFIXES, check_fields, read_file
 from lexpand.data.streams import name_of
 from lexpand.errors import RowError, SourceError
 
-# Kinds of skipped files that are named.
+# Suffixes of skipped files that a note names.
 _NAMED = 8
 
 
 def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
-    """Yields a row a file, ordered by relative path, which is the doc_id (with ``/`` on every system).
+    """Yield a row for each file, in order of the relative path, which is the doc_id.
 
-    Hidden files and folders are left out, and links to folders not followed. Files of other kinds
-    are counted by suffix, which is noted at the end.
+    The path has ``/`` on every system. Hidden files and folders are skipped, and links to folders
+    are not followed. Files of other kinds are counted by suffix in a note.
 
     Raises:
-        SourceError: there is no file that can be read, or a field is named, which such files do not
-            have.
+        SourceError: the folder has no text file, or a named field is not one of text files.
     """
     check_fields(path, reading)
     skipped: Counter[str] = Counter()
@@ -35,8 +34,8 @@ def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
         yield row
     note = f"skipped {_counted(skipped)}" if skipped else ""
     if empty:
-        wanted = f"{', '.join(f'*{suffix}' for suffix in SUFFIXES)} files, or corpus.jsonl"
-        raise SourceError(f"{name_of(path)} is empty: it needs {wanted}{note and f'; {note}'}")
+        expected = f"{', '.join(f'*{suffix}' for suffix in SUFFIXES)} files, or corpus.jsonl"
+        raise SourceError(f"{name_of(path)} is empty: it needs {expected}{note and f'; {note}'}")
     if note:
         reading.on_note(f"{name_of(path)}: {note}")
 
@@ -46,7 +45,7 @@ def _walk(
 ) -> Iterator[Row | RowError]:
     try:
         with os.scandir(folder) as scan:
-            # With its slash a folder sorts among the files as its files' paths do.
+            # The slash sorts a folder like the paths of its files.
             entries = sorted(
                 scan, key=lambda entry: f"{entry.name}/" if _is_folder(entry) else entry.name
             )
@@ -70,7 +69,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _counted(skipped: Counter[str]) -> str:
-    """``12 files: 7 .png, 5 .pdf``."""
+    """Return counts such as ``12 files: 7 .png, 5 .pdf``."""
     kinds = sorted(skipped.items(), key=lambda kind: (-kind[1], kind[0]))
     named = [f"{number} {suffix or 'without a suffix'}" for suffix, number in kinds[:_NAMED]]
     if rest := sum(number for _, number in kinds[_NAMED:]):

@@ -1,7 +1,7 @@
-"""Front matter: the block of settings between ``---`` lines at the head of a Markdown file.
+"""Read front matter: the settings between ``---`` lines at the top of a Markdown file.
 
-It is YAML. The reader knows the part of YAML that such blocks use: ``key: value``, ``key: [a, b]``
-and lists of ``- item`` lines. All else is kept as the string that it is.
+Front matter is YAML. The reader supports the common subset: ``key: value``, ``key: [a, b]`` and
+lists of ``- item`` lines. Other values are kept as strings.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from lexpand.data.documents import JsonValue
 
 _OPENING = re.compile(r"---[ \t]*\r?\n")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
-# Each alternative ends at its first quote or colon, so that no line costs the square of its length.
+# Each alternative ends at its first quote or colon, so the time is linear in the line.
 _ENTRY = re.compile(
-    r"""(?:"(?P<double>[^"]+)"[ \t]*|'(?P<single>[^']+)'[ \t]*|(?P<plain>[^\s"'#:\[\]{},&*!|>%@`-][^"':#]*))"""
+    r"""(?:"(?P<double>[^"]+)"[ \t]*|'(?P<single>[^']+)'[ \t]*"""
+    r"""|(?P<plain>[^\s"'#:\[\]{},&*!|>%@`-][^"':#]*))"""
     r":(?:[ \t]+(?P<value>.*))?"
 )
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -27,14 +28,14 @@ _WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None, "~":
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 UNREAD = "front_matter"
-"""The key of the lines that could not be read."""
+"""The metadata key of lines that cannot be parsed."""
 
 
 def split_front_matter(markdown: str) -> tuple[dict[str, JsonValue], str]:
-    """The settings and the text behind them; no settings if the file does not begin with a block.
+    """Return the settings and the text after them; no settings if the file has no front matter.
 
-    A block without a single ``key:`` line is text. Lines of a block that cannot be read are kept,
-    one string under the key ``front_matter``.
+    A block without any ``key:`` line is text. Lines that cannot be parsed are kept as one string
+    under the key ``front_matter``.
     """
     opening = _OPENING.match(markdown)
     closing = _CLOSING.search(markdown, opening.end()) if opening else None
@@ -67,7 +68,7 @@ def _parse(lines: list[str]) -> dict[str, JsonValue]:
 
 
 def _end_of_entry(lines: list[str], at: int) -> int:
-    """The line behind those that are indented, blank or items of a list."""
+    """Return the number of the next line that is not indented, blank or a list item."""
     while at < len(lines) and (
         not lines[at].strip() or lines[at][0] in " \t" or _is_item(lines[at])
     ):
@@ -80,7 +81,7 @@ def _is_item(line: str) -> bool:
 
 
 def _value(first: str, below: list[str]) -> JsonValue:
-    """The value behind a colon and in the lines under it."""
+    """Return the value after a colon and in the lines below it."""
     filled = [line for line in below if line.strip() and not line.lstrip().startswith("#")]
     if not filled:
         return _flow_list(first) if first.startswith("[") else _scalar(first)
@@ -92,13 +93,13 @@ def _value(first: str, below: list[str]) -> JsonValue:
 
 
 def _block(lines: list[str]) -> str:
-    """Lines without the indentation that they share."""
+    """Return the lines as one string without their common indentation."""
     indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
     return "\n".join(line[min(indents) :].rstrip() for line in lines).strip("\n")
 
 
 def _flow_list(text: str) -> JsonValue:
-    """The items of ``[a, "b, c"]``; the text as it is if it is no flat list."""
+    """Return the items of a list such as ``[a, "b, c"]``; the unchanged text if it is not flat."""
     whole = _without_comment(text)
     if not whole.endswith("]"):
         return text
@@ -113,7 +114,10 @@ def _flow_list(text: str) -> JsonValue:
 
 
 def _scalar(text: str) -> JsonValue:
-    """A string, number, boolean or null. A number whose spelling would be lost, as 1.10, is a string."""
+    """Return a string, number, boolean or null.
+
+    A number that would be printed differently, such as 1.10, stays a string.
+    """
     quoted = _quoted(text)
     if quoted is not None:
         return quoted
@@ -128,7 +132,7 @@ def _scalar(text: str) -> JsonValue:
 
 
 def _quoted(text: str) -> str | None:
-    """The text within quotes, or None if the whole is not quoted."""
+    """Return the text inside quotes; None if the value is not quoted."""
     if found := re.fullmatch(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?', text):
         return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), found[1])
     if found := re.fullmatch(r"'((?:[^']|'')*)'[ \t]*(?:#.*)?", text):

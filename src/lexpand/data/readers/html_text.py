@@ -1,4 +1,4 @@
-"""HTML as text: what a browser shows, by the standard library's parser."""
+"""Extract the visible text of HTML with the standard library's parser."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
 def parse_html(html: str) -> tuple[str, str]:
-    """Title and text of a page.
+    """Return the title and the text of a page.
 
-    The title is that of ``<title>``, or else the first ``<h1>``, which stays in the text; it is
-    empty if there is neither. Scripts, styles and other parts that are not shown are left out. A
-    block element begins and ends a line; white space is kept in ``<pre>`` alone.
+    The title is the first nonempty ``<title>``, or else the first nonempty ``<h1>``, which stays in
+    the text. Without them it is empty. Scripts, styles and other invisible parts are left out. A
+    block element starts and ends a line. White space is kept only in ``<pre>``.
     """
     page = _Page()
     page.feed(html)
@@ -36,7 +36,7 @@ def parse_html(html: str) -> tuple[str, str]:
 
 
 class _Page(HTMLParser):
-    """Collects the pieces of the text, and the titles."""
+    """A parser that collects the text and the titles."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -46,7 +46,7 @@ class _Page(HTMLParser):
         self._inside: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begins to skip, or begins a line."""
+        """Start a skipped element or a line."""
         if self._skipped:
             self._depth += tag == self._skipped
         elif tag in _SKIPPED:
@@ -55,12 +55,12 @@ class _Page(HTMLParser):
             self._mark(tag, True)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begins a line; HTML's ``<p/>`` is ``<p>``, but an empty ``<svg/>`` hides nothing."""
+        """Start a line; ``<p/>`` is ``<p>`` in HTML, but ``<svg/>`` is empty and hides nothing."""
         if not self._skipped and tag not in _SKIPPED:
             self._mark(tag, True)
 
     def handle_endtag(self, tag: str) -> None:
-        """Ends what is skipped, or a line."""
+        """End a skipped element or a line."""
         if self._skipped:
             self._depth -= tag == self._skipped
             self._skipped = self._skipped if self._depth else ""
@@ -68,7 +68,7 @@ class _Page(HTMLParser):
             self._mark(tag, False)
 
     def handle_data(self, data: str) -> None:
-        """Takes a text that is shown."""
+        """Add visible text."""
         if self._skipped:
             return
         for tag in self._inside & self.titles.keys():
@@ -85,7 +85,7 @@ class _Page(HTMLParser):
             self.pieces.append("\n")
 
     def _append(self, piece: str) -> None:
-        """Adds a piece, with one space between words at most."""
+        """Add a piece of text, with at most one space between words."""
         if piece.startswith(" ") and (not self.pieces or self.pieces[-1].endswith((" ", "\n"))):
             piece = piece if "pre" in self._inside else piece[1:]
         if piece:

@@ -1,4 +1,4 @@
-"""JSON in a file or from standard input: an array of objects, or one object a line."""
+"""Read JSON from a file or standard input: an array of objects, or one object per line."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lexpand.errors import RowError, SourceError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
-# What the decoder makes of bytes that are not UTF-8. JSON's own escapes cannot be taken for it.
+# Surrogates of bytes that are not UTF-8. JSON escapes are not decoded yet, so they cannot match.
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 _DECODER = json.JSONDecoder()
 
 
 def read_rows(path: Path) -> Iterator[Row | RowError]:
-    """Yields a row an item of an array, or a row a line of a file that does not begin with ``[``.
+    """Yield a row for each item of an array, or for each line if the file has no array.
 
-    The place of an item is ``file:item N``, from 1. Memory grows with the largest item alone.
+    The place of an item is ``file:item N``, from 1. Memory is proportional to the largest item.
 
     Raises:
-        SourceError: the file cannot be opened, or cannot be read on from some line or item.
+        SourceError: the file cannot be opened, or cannot be read past some line or item.
     """
     return _items(path) if first_byte(path) == b"[" else jsonl.read_rows(path)
 
@@ -43,7 +43,7 @@ def _items(path: Path) -> Iterator[Row | RowError]:
         except (ValueError, RecursionError) as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise SourceError(
-                f"{place} is invalid JSON, so no item from there can be read: {reason}"
+                f"{place} is invalid JSON, so this and later items cannot be read: {reason}"
             ) from error
         if not is_utf8:
             yield RowError(place, "invalid UTF-8: save the file as UTF-8")
@@ -62,12 +62,13 @@ def _items(path: Path) -> Iterator[Row | RowError]:
         )
     if text.following():
         raise SourceError(
-            f"{name} must end after its array, got more after item {number}; write one object a line"
+            f"{name} must end after its array, got more after item {number}; "
+            "write one object per line"
         )
 
 
 class _Text:
-    """A file as text that is read as far as it is needed."""
+    """The text of a file, read on demand."""
 
     def __init__(self, path: Path) -> None:
         self._chunks = read_chunks(path)
@@ -75,7 +76,7 @@ class _Text:
         self._text, self._at = "", 0
 
     def following(self) -> str:
-        """The next character that is no white space, which stays; empty at the end."""
+        """Return the next nonspace character without consuming it; empty at the end."""
         while True:
             space = _SPACE.match(self._text, self._at)
             self._at = space.end() if space else self._at
@@ -85,17 +86,17 @@ class _Text:
                 return ""
 
     def take(self, character: str) -> bool:
-        """Reads a character if it is the next one."""
-        found = self.following() == character
-        self._at += found
-        return found
+        """Consume a character if it is the next one; return whether it was."""
+        matches = self.following() == character
+        self._at += matches
+        return matches
 
     def value(self) -> tuple[object, bool]:
-        """Reads a JSON value; whether its bytes are UTF-8 is the second part.
+        """Read a JSON value; return it, and whether its bytes are UTF-8.
 
         Raises:
-            ValueError: it is invalid, longer than 64 MiB, or cut short.
-            RecursionError: it is nested too deeply.
+            ValueError: the value is invalid, longer than 64 MiB, or cut short.
+            RecursionError: the value is nested too deeply.
         """
         while True:
             try:
@@ -104,7 +105,7 @@ class _Text:
                 if len(self._text) - self._at > LONGEST_LINE or not self._more():
                     raise ValueError(getattr(error, "msg", error)) from error
                 continue
-            # A number at the end of what was read may go on.
+            # A number at the end of the buffer may continue.
             if end < len(self._text) or not self._more():
                 break
         is_utf8 = _NOT_UTF8.search(self._text, self._at, end) is None
@@ -112,14 +113,14 @@ class _Text:
         return value, is_utf8
 
     def _more(self) -> bool:
-        """Reads on: at least as much as is not used yet, so that a long item costs no square of its length."""
-        rest = [self._text[self._at :]]
-        wanted, got = len(rest[0]), 0
-        while got <= wanted:
+        """Read at least as much as is left, so the time is linear in the length of an item."""
+        parts = [self._text[self._at :]]
+        left, added = len(parts[0]), 0
+        while added <= left:
             chunk = next(self._chunks, None)
-            rest.append(self._decoder.decode(chunk or b"", final=chunk is None))
-            got += len(rest[-1])
+            parts.append(self._decoder.decode(chunk or b"", final=chunk is None))
+            added += len(parts[-1])
             if chunk is None:
                 break
-        self._text, self._at = "".join(rest), 0
-        return got > 0
+        self._text, self._at = "".join(parts), 0
+        return added > 0

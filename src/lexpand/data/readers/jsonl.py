@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""Read JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lexpand.errors import RowError, SourceError
 
 
 def read_rows(path: Path) -> Iterator[Row | RowError]:
-    """Yields a row a line; blank lines are skipped, but counted.
+    """Yield a row for each line; blank lines are skipped but counted.
 
     Raises:
-        SourceError: the file cannot be opened, is damaged from some line on, or its first two lines
-            show that objects do not stand one a line.
+        SourceError: the file cannot be opened or is damaged, or an object or array spans its first
+            two lines.
     """
     lines = (
         (f"{name_of(path)}:{number}", line)
@@ -25,8 +25,8 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
     )
     for place, line in lines:
         row = _parse(place, line)
-        if isinstance(row, RowError) and (found := _several_lines(line)):
-            yield from _with_next(path, row, found, lines)
+        if isinstance(row, RowError) and (problem := _several_lines(line)):
+            yield from _with_next(path, row, problem, lines)
         else:
             yield row
         break
@@ -35,25 +35,28 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
 
 
 def _with_next(
-    path: Path, first: RowError, found: str, lines: Iterator[tuple[str, bytes]]
+    path: Path, first: RowError, problem: str, lines: Iterator[tuple[str, bytes]]
 ) -> Iterator[Row | RowError]:
-    """Yields a first line that may go on in the next one, and the next one, unless it does."""
+    """Yield the first two rows; raise if the second line is invalid too."""
     for place, line in lines:
         second = _parse(place, line)
         if isinstance(second, RowError):
-            raise SourceError(f"{name_of(path)} must have one object a line, got {found}")
+            raise SourceError(f"{name_of(path)} must have one object per line, got {problem}")
         yield from (first, second)
         return
     yield first
 
 
 def _several_lines(first: bytes) -> str:
-    """What a first line begins that goes on in the next one; empty if none."""
+    """Return the problem if a first line seems to continue in the next one; otherwise empty."""
     line = first.strip()
     if line == b"[":
         return "an array over several lines; name the file .json"
     if line.startswith(b"{") and line.endswith((b"{", b"[", b",")) and not line.endswith(b"},"):
-        return "an object over several lines; write it on one line, or put it into an array in a .json file"
+        return (
+            "an object over several lines; "
+            "write it on one line, or put it into an array in a .json file"
+        )
     return ""
 
 
@@ -65,19 +68,17 @@ def _parse(place: str, line: bytes) -> Row | RowError:
     except json.JSONDecodeError as error:
         reason = _invalid(line, error)
     except RecursionError:
-        reason = "JSON nested too deeply: flatten it"
+        reason = "JSON is nested too deeply: flatten it"
     except ValueError as error:  # an integer of more than 4,300 digits
-        reason = f"JSON that cannot be read: {error}"
+        reason = f"JSON cannot be read: {error}"
     else:
         if isinstance(value, dict):
             return Row(place, value)
-        reason = f"JSON that is no object but of type {type(value).__name__}: one object a line is needed"
+        reason = f"a line must be an object, got {type(value).__name__}; write {{...}}"
     return RowError(place, reason)
 
 
 def _invalid(line: bytes, error: json.JSONDecodeError) -> str:
     if (offset := line.find(b"\0")) >= 0:
-        return (
-            f"a raw NUL byte at byte offset {offset} of the line: JSON wants it written as \\u0000"
-        )
+        return f"a raw NUL byte at byte offset {offset} of the line: write it as \\u0000"
     return f"invalid JSON at column {error.colno}: {error.msg}"

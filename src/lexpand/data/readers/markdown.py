@@ -1,4 +1,4 @@
-"""Markdown: its title, and the text behind its front matter."""
+"""Read the title, text and front matter of Markdown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from lexpand.data.documents import JsonValue
 from lexpand.data.readers.front_matter import split_front_matter
 
-# A fence of backticks has none in its info string (CommonMark 4.5).
+# The info string of a backtick fence must not contain backticks (CommonMark 4.5).
 _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 
 
 def parse_markdown(markdown: str) -> tuple[str, str, Mapping[str, JsonValue]]:
-    """Title, text and metadata of a Markdown file.
+    """Return the title, text and metadata of a Markdown file.
 
-    The title is that of the front matter, or else the first heading of level 1, which stays in the
-    text; it is empty if there is neither.
+    The title is that of the front matter, or else the first level 1 heading, which stays in the
+    text. Without them it is empty.
     """
     metadata, text = split_front_matter(markdown)
     title = metadata.get("title")
@@ -27,7 +27,7 @@ def parse_markdown(markdown: str) -> tuple[str, str, Mapping[str, JsonValue]]:
 
 
 def _first_heading(markdown: str) -> str:
-    """The first ``# heading`` outside fenced code, where ``#`` starts a comment; empty if none."""
+    """Return the first ``# heading`` outside fenced code; empty if there is none."""
     fence = ""
     for line in markdown.splitlines():
         mark = _FENCE.match(line)
@@ -47,7 +47,7 @@ def _first_heading(markdown: str) -> str:
 
 
 def _heading(line: str) -> str:
-    """The words of a level 1 heading (CommonMark 4.2: with a closing ``#`` or not), else nothing."""
+    """Return the text of a level 1 heading without closing ``#`` (CommonMark 4.2), or empty."""
     if line.startswith(("    ", "\t")) or not line.lstrip(" ").startswith(("# ", "#\t")):
         return ""
     words = line.lstrip(" ")[1:].strip(" \t")

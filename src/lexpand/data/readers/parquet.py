@@ -1,4 +1,4 @@
-"""Parquet files, by pyarrow (the extra ``parquet``)."""
+"""Read Parquet files with pyarrow (the extra ``parquet``)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lexpand.data.readers.rows import Row, refuse_repeated
 from lexpand.data.streams import name_of
 from lexpand.errors import MissingExtra, RowError, SourceError
 
-# Few enough that a batch of long texts stays small, enough that a batch of short ones is not slow.
+# Small enough for batches of long texts, large enough to be fast on short ones.
 BATCH_ROWS = 256
 
 
 def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowError]:
-    """Yields a row a record; a place is ``file:row N``, from 1.
+    """Yield each row of a file; its place is ``file:row N``, from 1.
 
-    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns
-    must make documents.
+    Dates, times and decimals become strings as Arrow writes them. With ``reading``, the columns are
+    checked for the fields of documents.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        SourceError: the file is no Parquet file or damaged, or its columns cannot be used.
+        SourceError: the file is not a Parquet file, is damaged, or has invalid columns.
     """
     number = 0
     for batch in _batches(path, reading):
@@ -33,7 +33,8 @@ def read_rows(path: Path, reading: Reading | None = None) -> Iterator[Row | RowE
             place = f"{name_of(path)}:row {number}"
             if isinstance(values, UnicodeDecodeError):
                 yield RowError(
-                    place, f"a string with invalid UTF-8 ({values}): write the file again"
+                    place,
+                    f"a string must be UTF-8, got invalid bytes ({values}): write the file again",
                 )
             else:
                 yield Row(place, values)
@@ -52,11 +53,13 @@ def _batches(path: Path, reading: Reading | None) -> Iterator[Any]:
                 check_header(name_of(path), file.schema_arrow.names, reading.fields)
             yield from file.iter_batches(batch_size=BATCH_ROWS)
     except (pyarrow.ArrowException, OSError) as error:
-        raise SourceError(f"{path} is no Parquet file, or damaged: {error}") from error
+        raise SourceError(
+            f"{path} is not a Parquet file, or is damaged ({error}): write the file again"
+        ) from error
 
 
 def _readable(batch: Any) -> Any:  # noqa: ANN401 -- pyarrow has no types
-    """The batch with the columns JSON has no type for as strings."""
+    """Return the batch with dates, times and decimals as strings."""
     import pyarrow
     from pyarrow import types
 
@@ -69,9 +72,9 @@ def _readable(batch: Any) -> Any:  # noqa: ANN401 -- pyarrow has no types
 
 
 def batch_values(batch: Any) -> Iterator[Mapping[str, object] | UnicodeDecodeError]:  # noqa: ANN401
-    """The rows of a record batch, with dates, times and decimals as strings.
+    """Yield the rows of a record batch, with dates, times and decimals as strings.
 
-    A row that is not UTF-8 is an error in its place, and the others are read.
+    A row that is not UTF-8 is yielded as an error; the others are read.
     """
     batch = _readable(batch)
     try:

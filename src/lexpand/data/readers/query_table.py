@@ -1,4 +1,4 @@
-r"""Queries as lines of ``query_id\ttext``, as MS MARCO has them."""
+r"""Read queries from lines of ``query_id\ttext``, as in MS MARCO."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from lexpand.data.readers.delimited import tsv_records
 from lexpand.data.readers.rows import Row
 from lexpand.errors import RowError
 
-# First cells that mark a header, which most such files do not have.
+# First cells of a header. Most such files have no header.
 _HEADERS = ("query_id", "query-id", "qid", "id", "_id")
 
 
 def read_rows(path: Path) -> Iterator[Row | RowError]:
-    """Yields a row a line; a first line whose first cell names an id column is a header and skipped.
+    """Yield a row for each line.
+
+    If the first cell of the first line is the name of an id column, the line is a header and
+    skipped.
 
     Raises:
-        SourceError: the file cannot be opened, or is damaged from some line on.
+        SourceError: the file cannot be opened, or is damaged.
     """
     for number, record in enumerate(tsv_records(path)):
         if isinstance(record, RowError):
@@ -29,4 +32,5 @@ def read_rows(path: Path) -> Iterator[Row | RowError]:
         if len(cells) == 2:
             yield Row(place, {"query_id": cells[0], "text": cells[1]})
         else:
-            yield RowError(place, f"{len(cells)} columns where 2 are needed: query_id, a tab, text")
+            reason = f"a line must have 2 columns (query_id, a tab, text), got {len(cells)}"
+            yield RowError(place, reason)

@@ -1,4 +1,4 @@
-"""What the caller wants to know and to have read, for every kind of source."""
+"""The options that all readers of documents share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lexpand.data.readers.rows import OnNote
 
 
 def _ignore(note: str) -> None:
-    """Takes a note and drops it."""
+    """Drop a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The options of one reading.
+    """The options of a reader.
 
     Attributes:
-        fields: which fields make a document.
+        fields: the fields that make a document.
         columns: type by column name; text cells of these columns are parsed.
-        on_note: takes one line about the source: the delimiter taken, the files skipped.
+        on_note: a function that takes one line about the source, e.g. on its delimiter.
 
     Raises:
         DataError: a type is unknown.

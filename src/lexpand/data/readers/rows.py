@@ -1,4 +1,4 @@
-"""Rows on their way from a source to a document: what a reader yields, and how bad ones leave."""
+"""Rows of a source, and how invalid rows are reported."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from lexpand.errors import DataError, RowError, SourceError
 
 OnBadRow: TypeAlias = Callable[[RowError], None]
-"""Takes a row that cannot be used."""
+"""A function that takes the error of an invalid row."""
 
 OnNote: TypeAlias = Callable[[str], None]
-"""Takes one line about a source: what was taken for granted, or left out."""
+"""A function that takes one line about a source: an assumption, or something that was skipped."""
 
 T = TypeVar("T")
 
@@ -21,8 +21,8 @@ class Row(NamedTuple):
     """One row of a source.
 
     Attributes:
-        place: where it is: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
-        values: its fields by name.
+        place: the place of the row: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
+        values: the values by field name.
     """
 
     place: str
@@ -30,24 +30,25 @@ class Row(NamedTuple):
 
 
 Reader: TypeAlias = Callable[[Path], Iterator[Row | RowError]]
-"""Reads one kind of source as a stream. A bad row is yielded, not raised, so that the ones behind it follow.
+"""A function that reads one kind of source as a stream.
 
-It raises SourceError where the source as a whole cannot be read on.
+The error of an invalid row is yielded, not raised, so later rows follow. SourceError is raised if
+the rest of the source cannot be read.
 """
 
 
 def convert_rows(
     rows: Iterable[Row | RowError], convert: Callable[[Row], T], on_bad_row: OnBadRow | None
 ) -> Iterator[T]:
-    """Yields what the good rows become.
+    """Yield the converted rows, without invalid ones.
 
     Args:
-        rows: what a reader yields.
-        convert: makes a document or query of a row, or raises DataError.
-        on_bad_row: takes each bad row; None raises the first.
+        rows: the rows and errors of a reader.
+        convert: a function that converts a row, or raises DataError.
+        on_bad_row: a function that takes the error of each invalid row; None raises the first.
 
     Raises:
-        RowError: a bad row, where on_bad_row is None.
+        RowError: a row is invalid and ``on_bad_row`` is None.
     """
     yield from keep_good(
         (row if isinstance(row, RowError) else attempt(convert, row) for row in rows), on_bad_row
@@ -55,10 +56,10 @@ def convert_rows(
 
 
 def keep_good(results: Iterable[T | RowError], on_bad_row: OnBadRow | None) -> Iterator[T]:
-    """Yields the results that are no errors.
+    """Yield the results that are not errors.
 
     Raises:
-        RowError: the first error, where on_bad_row is None.
+        RowError: a result is an error and ``on_bad_row`` is None.
     """
     for result in results:
         if not isinstance(result, RowError):
@@ -70,7 +71,7 @@ def keep_good(results: Iterable[T | RowError], on_bad_row: OnBadRow | None) -> I
 
 
 def attempt(convert: Callable[[Row], T], row: Row) -> T | RowError:
-    """What a row becomes, or why it cannot be used."""
+    """Return the converted row, or the error if it is invalid."""
     try:
         return convert(row)
     except RowError as error:
@@ -80,10 +81,10 @@ def attempt(convert: Callable[[Row], T], row: Row) -> T | RowError:
 
 
 def refuse_empty(name: str, rows: Iterable[Row | RowError]) -> Iterator[Row | RowError]:
-    """Yields the rows unchanged.
+    """Yield the rows unchanged.
 
     Raises:
-        SourceError: there is not one, good or bad.
+        SourceError: there are no rows and no errors of rows.
     """
     empty = True
     for row in rows:
@@ -94,10 +95,10 @@ def refuse_empty(name: str, rows: Iterable[Row | RowError]) -> Iterator[Row | Ro
 
 
 def refuse_repeated(name: str, columns: list[str]) -> None:
-    """Checks that no two columns have one name.
+    """Check that column names are unique.
 
     Raises:
-        SourceError: two have.
+        SourceError: two columns have the same name.
     """
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:

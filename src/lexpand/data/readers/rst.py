@@ -1,4 +1,4 @@
-"""reStructuredText: the title of a file."""
+"""Find the title of reStructuredText."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+")
 
 
 def rst_title(text: str) -> str:
-    """The first section title: a line with a line of punctuation under it; empty if there is none.
+    """Return the first section title, a line underlined with punctuation; empty without one.
 
-    The line under it must be at least as long as the title, as docutils requires. A title that has
-    a line above as well may be indented.
+    The underline must be at least as long as the title, as docutils requires. A title that also has
+    an overline may be indented.
     """
     above, title = "", ""
     for line in text.splitlines():

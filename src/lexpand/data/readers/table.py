@@ -1,4 +1,4 @@
-"""Tables: a header that is checked once, and rows of text cells under it."""
+"""Tables of text cells: check the header once, and make rows."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lexpand.errors import DataError, RowError
 
 
 class Table:
-    """The header of a table whose cells are text, and the rows that its cells make.
+    """A table with text cells, which converts records to rows.
 
     Args:
-        name: the source, for messages.
+        name: the name of the source, for messages.
         header: the names of the columns; white space around them is dropped.
         reading: the fields, and the types of declared columns.
 
     Raises:
-        SourceError: a column is there twice, or the table lacks its text or a field that is named.
+        SourceError: a column name is repeated, or the table lacks its text or a named field.
     """
 
     def __init__(self, name: str, header: list[str], reading: Reading) -> None:
@@ -30,7 +30,7 @@ class Table:
         for column in reading.columns:
             if column not in header:
                 reading.on_note(
-                    f"{name} has no column {column!r}, which is declared; it has {listed(header)}"
+                    f"{name} has no declared column {column!r}; it has {listed(header)}"
                 )
         self._header, self._id = header, roles.doc_id
         self._types = {
@@ -40,9 +40,10 @@ class Table:
         }
 
     def row(self, place: str, cells: Sequence[str]) -> Row | RowError:
-        """The row of a record; a declared column whose cell is empty is left out."""
+        """Return the row of a record, without empty cells of declared columns."""
         if len(cells) != len(self._header):
-            return RowError(place, f"{len(cells)} columns where the header has {len(self._header)}")
+            reason = f"a row must have {len(self._header)} columns as its header, got {len(cells)}"
+            return RowError(place, reason)
         values: dict[str, object] = dict(zip(self._header, cells, strict=True))
         try:
             self._parse(values)

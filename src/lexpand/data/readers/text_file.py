@@ -1,4 +1,4 @@
-"""A file of text that is one document: plain text, Markdown, reStructuredText or HTML."""
+"""Read a file that is one document: plain text, Markdown, reStructuredText or HTML."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from lexpand.data.streams import name_of
 from lexpand.errors import DataError, RowError
 
 SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
-"""The files that are read, by the end of their name."""
+"""The suffixes of files that are read."""
 
 
 def read_rows(path: Path, reading: Reading) -> Iterator[Row | RowError]:
-    """Yields the row of one file, whose id is its name.
+    """Yield the row of one file; its id is the file name.
 
     Raises:
-        SourceError: a field is named, which such files do not have.
+        SourceError: a named field is not one of text files.
     """
     check_fields(path, reading)
     yield read_file(path, path.name, reading)
 
 
 def check_fields(path: Path, reading: Reading) -> None:
-    """Refuses the names of fields that are none of a file's.
+    """Check that the named fields are among ``doc_id``, ``text`` and ``title``.
 
     Raises:
-        SourceError: one is named.
+        SourceError: a named field is not one of text files.
     """
     check_header(name_of(path), ("doc_id", "text", "title"), reading.fields)
 
 
 def read_file(path: Path, doc_id: str, reading: Reading) -> Row | RowError:
-    """Reads a file.
+    """Read the row of a file.
 
     Args:
-        path: the file.
-        doc_id: its id, the path within its folder with ``/`` on every system. It is metadata too,
-            under ``path``, unless the front matter has a ``path`` of its own.
-        reading: whether the time of the last change is metadata.
+        path: the path of the file.
+        doc_id: the id: the path within the folder, with ``/`` on every system. It is also metadata
+            under ``path``, unless the front matter has a ``path``.
+        reading: the options, e.g. whether the time of the last change is metadata.
 
     Returns:
-        The row. Its title is that of the file, or else the name without suffix. A file that cannot
-        be used gives an error that knows the id, so that a sync leaves the document alone.
+        The row. Its title is that of the text, or else the file name without suffix. If the file is
+        invalid, an error with the id, so a synchronization does not delete the document.
     """
     place = name_of(path)
     try:
@@ -69,7 +69,7 @@ def read_file(path: Path, doc_id: str, reading: Reading) -> Row | RowError:
 
 def _read_text(path: Path) -> str:
     if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
-        raise DataError("no regular file: remove or rename it")
+        raise DataError("not a regular file: remove or rename it")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,7 +83,7 @@ def _read_text(path: Path) -> str:
 
 
 def _parse(suffix: str, text: str) -> tuple[str, str, Mapping[str, JsonValue]]:
-    """Title, text and metadata."""
+    """Return the title, text and metadata."""
     if suffix in (".md", ".markdown"):
         from lexpand.data.readers.markdown import parse_markdown
 

@@ -1,8 +1,8 @@
-"""What do people know that the model does not? Terms banned, capped, boosted and added, ids pinned; from a file.
+"""Apply a rules file to vectors: ban, cap, boost and add terms, and pin ids.
 
-Begin reading at `rules.py`, the file's content; `entries.py` are its entries, `parsing.py` reads
-them, `bound.py` applies them over a vocabulary, `phrases.py` finds words in texts, `record.py` is
-what an index keeps. docs/rules.md specifies the file.
+Start reading at `rules.py`, which holds the content of the file. `entries.py` has the entries,
+`parsing.py` reads them, `bound.py` applies them over a vocabulary, and `phrases.py` finds phrases
+in texts. docs/rules.md specifies the file.
 
-It is not for leaving out terms by their weight (`lexpand.data.pruning`).
+To drop terms by weight, use `lexpand.data.pruning`.
 """

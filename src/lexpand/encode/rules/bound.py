@@ -1,4 +1,4 @@
-"""Rules over one vocabulary: what they make of vectors."""
+"""Rules bound to a vocabulary, and their application to vectors."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from lexpand.encode.rules.phrases import Phrases
 from lexpand.encode.tokens import Tokens
 from lexpand.errors import DataError
 
-# Terms that are named where one is not in the vocabulary.
-_NEAR = 3
+# The number of similar terms that an error suggests.
+_SUGGESTIONS = 3
 
 _Additions = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries for texts of one role."""
+    """The entries of a rules file for one role."""
 
     bans: Sequence[Ban]
     caps: Sequence[Cap]
@@ -35,62 +35,63 @@ class Entries:
 
 
 class BoundRules:
-    """The rules for texts of one role, over the vocabulary of one tokenizer.
+    """The rules for texts of one role, bound to the vocabulary of a tokenizer.
 
-    Kinds apply in this order, whatever the file's: boosts, synonyms, pins, caps, bans. A term that
-    stands for a pinned text is the pin's alone: what the model gives it is dropped.
+    The kinds apply in a fixed order: boosts, synonyms, pins, caps, bans. The order in the file does
+    not matter. The term of a pin belongs to the pin alone. If the model gives it a weight, that
+    weight is dropped.
 
     Args:
         entries: the rules.
         tokens: the tokenizer.
 
     Attributes:
-        pinned: the text that each term of a pin stands for.
+        pinned: the pinned text of each term of a pin.
 
     Raises:
-        DataError: a term is not in the vocabulary, or it leaves fewer places free than there are
-            pins.
+        DataError: a term is not in the vocabulary, or there are more pins than unused terms.
     """
 
     def __init__(self, entries: Entries, tokens: Tokens) -> None:
         self._tokens = tokens
         size = len(tokens.vocabulary)
         self._factors = np.ones(size, np.float64)
-        self._most = np.full(size, np.inf)
+        self._caps = np.full(size, np.inf)
         for boost in entries.boosts:
             self._factors[self._term(boost.term, boost.place)] = boost.factor
         for cap in entries.caps:
-            self._most[self._term(cap.term, cap.place)] = cap.weight
+            self._caps[self._term(cap.term, cap.place)] = cap.weight
         for ban in entries.bans:
-            self._most[self._term(ban.term, ban.place)] = 0.0
-        added = [
-            [(self._term(term, each.place), weight) for term, weight in each.add.items()]
-            for each in entries.synonyms
-        ]
-        self._synonyms = _Added(
-            Phrases([each.when for each in entries.synonyms], tokens.normalize), added
+            self._caps[self._term(ban.term, ban.place)] = 0.0
+        synonyms = entries.synonyms
+        self._synonyms = _PhraseAdditions(
+            Phrases([synonym.when for synonym in synonyms], tokens.normalize),
+            [
+                [(self._term(term, synonym.place), weight) for term, weight in synonym.add.items()]
+                for synonym in synonyms
+            ],
         )
-        terms = self._pin_terms(entries.pins)
-        self.pinned = {term: pin.text for term, pin in zip(terms, entries.pins, strict=True)}
+        pins = entries.pins
+        terms = self._pin_terms(pins)
+        self.pinned = {term: pin.text for term, pin in zip(terms, pins, strict=True)}
         self._factors[terms] = 0.0
-        pins = Phrases([pin.text for pin in entries.pins], tokens.normalize, whole_ids=True)
-        self._pins = _Added(
-            pins, [[(term, pin.weight)] for term, pin in zip(terms, entries.pins, strict=True)]
+        self._pins = _PhraseAdditions(
+            Phrases([pin.text for pin in pins], tokens.normalize, whole_ids=True),
+            [[(term, pin.weight)] for term, pin in zip(terms, pins, strict=True)],
         )
 
     def apply(
         self, texts: Sequence[str], vectors: SparseVectors
     ) -> tuple[SparseVectors, NDArray[np.int64]]:
-        """The vectors as the rules have them.
+        """Apply the rules.
 
         Args:
-            texts: one a vector.
-            vectors: as the model gave them.
+            texts: the text of each vector.
+            vectors: the vectors of the model.
 
         Returns:
-            The vectors; and int64 [nnz], of each of their weights the place in ``vectors.terms`` of
-                the one that it was
-            made from, -1 where a rule alone gave it.
+            The new vectors, and for each of their weights the index in ``vectors.terms`` that it
+            comes from, int64 [nnz]. The index is -1 if a rule added the weight.
         """
         weights = vectors.weights.astype(np.float64) * self._factors[vectors.terms]
         added = [
@@ -107,26 +108,28 @@ class BoundRules:
         terms = np.concatenate([vectors.terms.astype(np.int64), new_terms])
         weights = np.concatenate([weights, new_weights])
         source = np.concatenate([np.arange(vectors.nnz), np.full(len(added), -1)])
-        # Of one term's weights the largest; of equal ones the model's, which has a word behind it.
+        # The largest weight of each term wins. Of equal ones, the model's wins, because a token
+        # stands behind it.
         order = group_weights(rows, terms, len(vectors), within=(-source, -weights)).first
-        weights = np.minimum(weights[order], self._most[terms[order]]).astype(np.float32)
+        weights = np.minimum(weights[order], self._caps[terms[order]]).astype(np.float32)
         order, weights = order[weights > 0], weights[weights > 0]
         indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(vectors)))])
-        made = SparseVectors(
+        edited = SparseVectors(
             indptr, terms[order].astype(np.uint32), weights, vectors.vocabulary_size, vectors.model
         )
-        return made, source[order]
+        return edited, source[order]
 
     def _additions(self, text: str) -> _Additions:
-        return [*self._synonyms.to(text), *self._pins.to(text)]
+        return [*self._synonyms.for_text(text), *self._pins.for_text(text)]
 
     def _pin_terms(self, pins: Sequence[Pin]) -> list[int]:
         free = sorted(banned_terms(self._tokens.vocabulary, unused=True))
         for pin in pins:
             if pin.slot >= len(free):
                 raise DataError(
-                    f"{pin.place}: the vocabulary leaves {len(free):,} places free, and {pin.text!r} needs number "
-                    f"{pin.slot + 1:,}: leave pins out, or search with --pipeline hybrid, which finds words exactly"
+                    f"{pin.place}: there must be at most {len(free):,} pins, one for each unused "
+                    f"term of the vocabulary, but {pin.text!r} is number {pin.slot + 1:,}: remove "
+                    "pins, or search with --pipeline hybrid, which matches words exactly"
                 )
         return [free[pin.slot] for pin in pins]
 
@@ -139,32 +142,26 @@ class BoundRules:
     def _advice(self, token: str) -> str:
         vocabulary = self._tokens.vocabulary
         pieces = [vocabulary.term(term) for term in self._tokens.own_ids([token], 16)[0]]
-        spelled = self._tokens.normalize(token).strip().lower()
-        near = (
-            [token]
-            if (token := spelled) in vocabulary
-            else get_close_matches(spelled, vocabulary.tokens, _NEAR)
-        )
-        split = (
-            f"the tokenizer reads it as {' '.join(map(repr, pieces))}"
-            if pieces
-            else "the tokenizer reads nothing"
-        )
-        return (
-            f"{split}; near are {', '.join(map(repr, near))}: give one of its terms"
-            if near
-            else (f"{split}: give one of its terms")
-        )
+        split = f"into {' '.join(map(repr, pieces))}" if pieces else "into no tokens"
+        normalized = self._tokens.normalize(token).strip().lower()
+        if normalized in vocabulary:
+            similar = [normalized]
+        else:
+            similar = get_close_matches(normalized, vocabulary.tokens, _SUGGESTIONS)
+        examples = f", such as {', '.join(map(repr, similar))}" if similar else ""
+        return f"give one of its terms{examples} (the tokenizer splits the word {split})"
 
 
-class _Added:
-    """Phrases, and what each adds to a text that has it."""
+class _PhraseAdditions:
+    """Phrases, and the weighted terms that each adds to a text that contains it."""
 
-    def __init__(self, phrases: Phrases, added: Sequence[_Additions]) -> None:
+    def __init__(self, phrases: Phrases, additions: Sequence[_Additions]) -> None:
         self._phrases = phrases
-        self._added = added
+        self._additions = additions
 
-    def to(self, text: str) -> _Additions:
+    def for_text(self, text: str) -> _Additions:
         return [
-            addition for number in self._phrases.found_in(text) for addition in self._added[number]
+            addition
+            for number in self._phrases.found_in(text)
+            for addition in self._additions[number]
         ]

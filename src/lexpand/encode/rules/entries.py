@@ -1,4 +1,4 @@
-"""The entries of a rules file, one class a kind."""
+"""The entries of a rules file, one class for each kind."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lexpand.data.pruning import PLACE_LEFT_FREE
+from lexpand.data.pruning import UNUSED_TOKEN
 from lexpand.encode.contract import Role
 from lexpand.errors import DataError
 
 PIN_WEIGHT = 3.0
-"""Of a pinned text, where the file says none: as much as the strongest terms of SPLADE models have."""
+"""The default weight of a pinned text, about that of the strongest terms of SPLADE models."""
 
 _LARGEST = 1000.0
 
 
 class Side(StrEnum):
-    """What a rule is for."""
+    """The texts that a rule applies to."""
 
     QUERY = "query"
     DOCUMENT = "document"
     BOTH = "both"
 
     def covers(self, role: Role) -> bool:
-        """Whether the rule is for texts of this role."""
+        """Return whether the rule applies to texts of this role."""
         return self in (Side.BOTH, Side(role))
 
 
 def parse_side(side: object) -> Side:
-    """A side by its name.
+    """Return the side with this name.
 
     Raises:
-        DataError: there is none of this name.
+        DataError: the name is unknown.
     """
     if not isinstance(side, str) or side not in list(Side):
-        raise DataError(f"side is {side!r}: it must be one of {', '.join(Side)}")
+        raise DataError(f"side must be one of {', '.join(Side)}, got {side!r}")
     return Side(side)
 
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """A term that no vector has."""
+    """Removes a term from every vector."""
 
     term: str
     side: Side = Side.BOTH
@@ -53,7 +53,7 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A term that weighs at most ``weight``."""
+    """Limits the weight of a term to ``weight``."""
 
     term: str
     weight: float
@@ -67,7 +67,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """A term whose weight by the model is multiplied."""
+    """Multiplies the weight that the model gives a term by ``factor``."""
 
     term: str
     factor: float
@@ -81,7 +81,7 @@ class Boost:
 
 @dataclass(frozen=True, slots=True)
 class Synonym:
-    """Terms that a text with the word or phrase ``when`` has with at least these weights."""
+    """Adds terms, with at least these weights, to a text with the word or phrase ``when``."""
 
     when: str
     add: Mapping[str, float]
@@ -92,7 +92,10 @@ class Synonym:
         _check_phrase("when", self.when)
         object.__setattr__(self, "side", parse_side(self.side))
         if not isinstance(self.add, Mapping) or not self.add:
-            raise DataError("add must be a table of terms and weights, such as { login = 1.0 }")
+            raise DataError(
+                "add must be a table of terms and weights, such as { login = 1.0 }, "
+                f"got {self.add!r}"
+            )
         for term, weight in self.add.items():
             _check_weight(f"the weight of {term!r}", weight)
 
@@ -102,12 +105,12 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A text that is found exactly: the vocabulary's place ``slot``, of those left free, stands for it.
+    """Gives a text a term of its own, so that it is matched exactly.
 
     Attributes:
         text: an id, such as ``ERR_42``.
-        weight: of its term, in queries and documents that have the text.
-        slot: from 0; the number of the entry among those of its kind.
+        weight: the weight of the term in queries and documents that contain the text.
+        slot: the number of the pin in the file, from 0, and of its unused term in the vocabulary.
     """
 
     text: str
@@ -124,7 +127,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """A document that a query must find among the best ``top``."""
+    """A test: a query must find the document ``expect`` among the best ``top``."""
 
     query: str
     expect: str
@@ -133,34 +136,36 @@ class Expectation:
 
     def __post_init__(self) -> None:
         if not isinstance(self.query, str) or not isinstance(self.expect, str):
-            raise DataError("query and expect must be texts: a question and the id of a document")
+            raise DataError(
+                "query and expect must be a query and the id of a document, both as text, got "
+                f"{self.query!r} and {self.expect!r}"
+            )
         if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
-            raise DataError(f"top is {self.top!r}: it must be an integer of at least 1")
+            raise DataError(f"top must be an integer >= 1, got {self.top!r}")
 
 
 def check_terms(*terms: object) -> None:
-    """Nothing, where each is a token that a rule may name.
+    """Check that rules may name these terms.
 
     Raises:
-        DataError: one is no text, or a place left free, which pins are for.
+        DataError: a term is not a text, or is an unused term, which is reserved for pins.
     """
     for term in terms:
         if not isinstance(term, str) or not term:
-            raise DataError(f"the term {term!r}: it must be a token of the vocabulary, as a text")
-        if PLACE_LEFT_FREE.fullmatch(term):
+            raise DataError(f"a term must be a token of the vocabulary, as text, got {term!r}")
+        if UNUSED_TOKEN.fullmatch(term):
             raise DataError(
-                f"the term {term!r} is a place that the vocabulary leaves free: these are for [[pin]]"
+                f"a term must be a token in use, got {term!r}: unused tokens are reserved for "
+                "[[pin]]"
             )
 
 
 def _check_phrase(name: str, phrase: object) -> None:
     if not isinstance(phrase, str) or not any(letter.isalnum() for letter in phrase):
-        raise DataError(f"{name} is {phrase!r}: it must be a text with a letter or a digit")
+        raise DataError(f"{name} must be a text with a letter or a digit, got {phrase!r}")
 
 
 def _check_weight(name: str, weight: object) -> None:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not number or not 0 < float(weight) <= _LARGEST:  # type: ignore[arg-type]
-        raise DataError(
-            f"{name} is {weight!r}: it must be a number above 0 and at most {_LARGEST:g}"
-        )
+        raise DataError(f"{name} must be a number above 0 and at most {_LARGEST:g}, got {weight!r}")

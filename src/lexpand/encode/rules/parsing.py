@@ -1,4 +1,4 @@
-"""Tables of TOML to entries; what is wrong is said with the entry's place."""
+"""Parse TOML tables into entries, with errors that name the place of the entry."""
 
 from __future__ import annotations
 
@@ -26,39 +26,40 @@ Entry = TypeVar("Entry", Ban, Cap, Boost, Synonym, Pin, Expectation)
 KINDS = ("ban", "cap", "boost", "synonym", "pin", "test")
 
 _PATTERN = (
-    "a pattern stands for any number of ids, and the vocabulary has no term for each: give each as text, or search "
-    "with --pipeline hybrid, which finds words exactly"
+    "pattern is not supported, because the vocabulary cannot have a term for each id that matches: "
+    "give each id as text, or search with --pipeline hybrid, which matches words exactly"
 )
 
 
 def check_whole(raw: Mapping[str, Any], name: str) -> None:
-    """Nothing, where a file has a version that is read, and no unknown section.
+    """Check the version and the section names of a file.
 
     Raises:
-        DataError: it has not.
+        DataError: the version is not supported, or a section is unknown.
     """
     version = raw.get("version")
     if isinstance(version, bool) or version != VERSION:
         raise DataError(
-            f"{name}: the version is {version!r}: begin the file with version = {VERSION}, which this Lexpand reads"
+            f"{name}: version must be {VERSION}, got {version!r}: "
+            f"begin the file with version = {VERSION}"
         )
     unknown = sorted(raw.keys() - {"version", *KINDS})
     if unknown:
-        raise DataError(
-            f"{name} has the section {unknown[0]!r}: it may have {', '.join(f'[[{kind}]]' for kind in KINDS)}"
-        )
+        known = ", ".join(f"[[{kind}]]" for kind in KINDS)
+        raise DataError(f"{name}: sections must be among {known}, got {unknown[0]!r}")
 
 
 def parse_entries(kind: type[Entry], section: str, raw: object, name: str) -> tuple[Entry, ...]:
-    """The entries of one section.
+    """Return the entries of one section.
 
     Raises:
-        DataError: one is none; the message names the file, the section and the entry's number from
-            1.
+        DataError: an entry is invalid. The message names the file, the section and the number of
+            the entry, from 1.
     """
     if not isinstance(raw, list):
         raise DataError(
-            f"{name}: {section} is {raw!r}: write each entry below a line [[{section}]]"
+            f"{name}: {section} must be a list of tables, got {raw!r}: "
+            f"write each entry below a line [[{section}]]"
         )
     places = [f"{name}, [[{section}]] {number}" for number in range(1, len(raw) + 1)]
     entries = []
@@ -73,17 +74,18 @@ def parse_entries(kind: type[Entry], section: str, raw: object, name: str) -> tu
 def _entry(kind: type[Entry], table: object, slot: int, place: str) -> Entry:
     known = {each.name: each for each in fields(kind) if each.name not in ("place", "slot")}
     if kind is Pin:
-        del known["side"]  # an exact match needs both
+        del known["side"]  # an exact match needs both sides
     if not isinstance(table, Mapping):
-        raise DataError(f"it is {table!r}: it must be a table with {', '.join(known)}")
+        raise DataError(f"an entry must be a table with {', '.join(known)}, got {table!r}")
     if kind is Pin and "pattern" in table:
         raise DataError(_PATTERN)
     unknown = sorted(table.keys() - known.keys())
     if unknown:
-        raise DataError(f"it has the key {unknown[0]!r}: it may have {', '.join(known)}")
-    needed = [name for name, each in known.items() if each.default is MISSING and name not in table]
-    if needed:
-        raise DataError(f"it lacks {needed[0]}: it needs {_listed(known)}")
+        raise DataError(f"the keys must be among {', '.join(known)}, got {unknown[0]!r}")
+    required = [name for name, each in known.items() if each.default is MISSING]
+    missing = [name for name in required if name not in table]
+    if missing:
+        raise DataError(f"the key {missing[0]!r} is missing: give {' and '.join(required)}")
     values: dict[str, Any] = {**table, "place": place}
     if "side" in values:
         values["side"] = parse_side(values["side"])
@@ -99,21 +101,18 @@ def _entry(kind: type[Entry], table: object, slot: int, place: str) -> Entry:
 def check_no_duplicates(
     entries: Sequence[Ban] | Sequence[Cap] | Sequence[Boost] | Sequence[Pin],
 ) -> None:
-    """Nothing, where no two entries of a kind are for one term or text and one side.
+    """Check that no two entries of a kind have the same term or text, and the same side.
 
     Raises:
-        DataError: two are; it is not known which is meant.
+        DataError: two entries do, so it is unclear which one applies.
     """
     seen: dict[str, list[Ban | Cap | Boost | Pin]] = {}
     for entry in entries:
-        named = entry.text.lower() if isinstance(entry, Pin) else entry.term
-        for other in seen.setdefault(named, []):
+        subject = entry.text.lower() if isinstance(entry, Pin) else entry.term
+        for other in seen.setdefault(subject, []):
             if Side.BOTH in (entry.side, other.side) or entry.side is other.side:
                 raise DataError(
-                    f"{entry.place}: {named!r} is there already, by {other.place}: leave one out"
+                    f"{entry.place}: {subject!r} has an entry for the same side already, "
+                    f"{other.place}: remove one of them"
                 )
-        seen[named].append(entry)
-
-
-def _listed(known: Mapping[str, Any]) -> str:
-    return " and ".join(name for name, each in known.items() if each.default is MISSING)
+        seen[subject].append(entry)

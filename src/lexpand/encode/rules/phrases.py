@@ -1,4 +1,4 @@
-"""Which of many phrases does a text have?"""
+"""Find phrases in texts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 _RUN = re.compile(r"\w+")
-# A pinned id is no part of a longer one: `ERR-4` is not found in `ERR-4-2`, nor `1.2` in `1.2.3`.
+# A pinned id does not match within a longer id: `ERR-4` is not in `ERR-4-2`, nor `1.2` in `1.2.3`.
 _BEFORE, _AFTER = r"(?<!\w)(?<!\w[-.])", r"(?!\w)(?![-.]\w)"
 
 
 class Phrases:
-    """Phrases that are looked for in texts, in the spelling that the tokenizer's normalizer gives, in lower case.
+    """A set of phrases to find in texts.
 
-    A phrase is found where no letter, digit or underscore stands beside it; spaces in it stand for
-    any white space.
+    Phrases and texts are compared after the normalizer of the tokenizer, NFKC and lower-casing. A
+    phrase matches only if no letter, digit or underscore is next to it. Spaces in it match any
+    white space.
 
     Args:
-        phrases: each with a letter or a digit.
-        normalize: the tokenizer's normalizer.
-        whole_ids: they are ids: one that is joined to more by a hyphen or a dot is another id.
+        phrases: the phrases, each with a letter or a digit.
+        normalize: the normalizer of the tokenizer.
+        whole_ids: whether the phrases are ids. An id does not match if a hyphen or a dot joins it
+            to more characters.
     """
 
     def __init__(
@@ -28,29 +30,29 @@ class Phrases:
     ) -> None:
         self._normalize = normalize
         before, after = (_BEFORE, _AFTER) if whole_ids else (r"(?<!\w)", r"(?!\w)")
-        # By a phrase's first run of letters, which is one of the text's too: few are then looked
-        # for.
+        # Patterns by the first run of letters of their phrase. A text that contains the phrase also
+        # has this run, so few patterns have to be searched.
         self._by_run: dict[str, list[tuple[int, re.Pattern[str]]]] = {}
         for number, phrase in enumerate(phrases):
-            spelled = self._spelled(phrase).strip()
-            body = r"\s+".join(map(re.escape, spelled.split()))
+            normalized = self._normalized(phrase).strip()
+            body = r"\s+".join(map(re.escape, normalized.split()))
             pattern = re.compile(before + body + after)
-            run = _RUN.search(spelled)
+            run = _RUN.search(normalized)
             if run is not None:
                 self._by_run.setdefault(run[0], []).append((number, pattern))
 
     def found_in(self, text: str) -> list[int]:
-        """The numbers of the phrases that the text has, ascending."""
+        """Return the indices of the phrases that the text contains, ascending."""
         if not self._by_run:
             return []
-        spelled = self._spelled(text)
-        runs = self._by_run.keys() & set(_RUN.findall(spelled))
+        normalized = self._normalized(text)
+        runs = self._by_run.keys() & set(_RUN.findall(normalized))
         return sorted(
             number
             for run in runs
             for number, pattern in self._by_run[run]
-            if pattern.search(spelled) is not None
+            if pattern.search(normalized) is not None
         )
 
-    def _spelled(self, text: str) -> str:
+    def _normalized(self, text: str) -> str:
         return unicodedata.normalize("NFKC", self._normalize(text)).lower()

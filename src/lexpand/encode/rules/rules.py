@@ -1,4 +1,4 @@
-"""A rules file: what is edited in the vectors of queries and documents, and tests of it."""
+"""The content of a rules file: edits of query and document vectors, and tests."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _Sided = TypeVar("_Sided", Ban, Cap, Boost, Synonym, Pin)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Edits of vectors, in a file that people keep (docs/rules.md).
+    """Edits of vectors, from a rules file (docs/rules.md).
 
     Attributes:
         bans, caps, boosts, synonyms, pins: the edits.
-        tests: queries with documents that they must find.
-        name: what messages call it.
+        tests: queries and the documents that they must find.
+        name: the name of the file, for messages.
 
     Raises:
-        DataError: two entries of a kind are for one term and side.
+        DataError: two entries of a kind have the same term and side.
     """
 
     bans: tuple[Ban, ...] = ()
@@ -47,32 +47,33 @@ class Rules:
             check_no_duplicates(entries)
 
     def __bool__(self) -> bool:
-        """Whether there is any edit."""
+        """Whether there is at least one edit."""
         return any((self.bans, self.caps, self.boosts, self.synonyms, self.pins))
 
     @classmethod
     def load(cls, path: str | Path) -> Rules:
-        """The rules of a TOML file.
+        """Read a TOML file.
 
         Raises:
-            SourceError: there is no such file, or it is no TOML.
-            DataError: its version is another one, a section or key is unknown, or a value is not
-                one that it may have; the message names the file, the section and the entry's
-                number.
+            SourceError: the file does not exist, or is not TOML.
+            DataError: the version is not supported, a section or key is unknown, or a value is
+                invalid. The message names the file, the section and the number of the entry.
         """
         try:
-            raw = tomllib.loads(
-                Path(path).read_text(encoding="utf-8-sig")
-            )  # editors on Windows add a byte order mark
+            # utf-8-sig: editors on Windows add a byte order mark.
+            content = Path(path).read_text(encoding="utf-8-sig")
+            raw = tomllib.loads(content)
         except FileNotFoundError:
             raise SourceError(f"no rules file {path}: check the path") from None
         except (OSError, ValueError) as error:
-            raise SourceError(f"{path} cannot be read as rules: {error}") from error
+            raise SourceError(f"{path} cannot be read as a rules file: {error}") from error
         return cls.from_dict(raw, str(path))
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], name: str = "rules") -> Rules:
-        """What a TOML file says, or what `to_dict` gave; pins get the places left free in their order.
+        """Parse the content of a TOML file, or the result of `to_dict`.
+
+        Pins take the unused terms of the vocabulary in their order.
 
         Raises:
             DataError: see `load`.
@@ -89,7 +90,7 @@ class Rules:
         )
 
     def of(self, role: Role) -> Rules:
-        """The edits for texts of one role, without tests."""
+        """Return the edits for texts of one role, without tests."""
         return Rules(
             _of(role, self.bans),
             _of(role, self.caps),
@@ -100,7 +101,7 @@ class Rules:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The edits as JSON and TOML have them, in one order whatever the file's; pins in theirs, which counts."""
+        """Return the edits as plain values, in a canonical order. Pins keep their own order."""
         kinds: dict[str, Iterable[Any]] = {
             "ban": self.bans,
             "cap": self.caps,
@@ -116,14 +117,18 @@ class Rules:
         return {"version": VERSION, **written, **({"pin": pins} if pins else {})}
 
     def record(self) -> dict[str, str]:
-        """What a `DocumentEncoding` keeps of rules that edit documents: all edits, for queries too; else nothing."""
+        """Return the record that a `DocumentEncoding` keeps.
+
+        It has all edits, those of queries too, if some of them apply to documents. Otherwise it is
+        empty.
+        """
         if not self.of(Role.DOCUMENT):
             return {}
         return {"rules": _canonical(self.to_dict()), "rules_hash": self.hash(Role.DOCUMENT)}
 
     @classmethod
     def recorded(cls, encoding: DocumentEncoding) -> Rules:
-        """The rules that `record` recorded; none where nothing is recorded."""
+        """Return the rules that `record` recorded. They are empty if nothing is recorded."""
         return (
             cls.from_dict(json.loads(encoding.rules), "the index's rules")
             if encoding.rules
@@ -131,35 +136,34 @@ class Rules:
         )
 
     def hash(self, role: Role) -> str:
-        """SHA-256 over the edits for texts of one role: with the same, texts get the same vectors."""
+        """Return the SHA-256 of the edits for one role. The same hash means the same vectors."""
         return hashlib.sha256(_canonical(self.of(role).to_dict()).encode()).hexdigest()
 
     def bind(self, role: Role, tokens: Tokens) -> BoundRules | None:
-        """The rules for texts of one role over a vocabulary; None where there are none.
+        """Bind the rules for one role to a vocabulary. None if there are none for the role.
 
         Raises:
             DataError: see `BoundRules`.
         """
-        mine = self.of(role)
-        if not mine:
+        rules = self.of(role)
+        if not rules:
             return None
-        return BoundRules(
-            Entries(mine.bans, mine.caps, mine.boosts, mine.synonyms, mine.pins), tokens
-        )
+        entries = Entries(rules.bans, rules.caps, rules.boosts, rules.synonyms, rules.pins)
+        return BoundRules(entries, tokens)
 
     def check_pins(self, documents: Rules) -> None:
-        """Nothing, where each place left free stands for the same text as in the rules of ``documents``.
+        """Check that each pin has the same text as the pin of ``documents`` in its slot, if any.
 
         Raises:
-            DataError: one stands for another text.
+            DataError: a pin has another text.
         """
-        there = {pin.slot: pin.text for pin in documents.pins}
+        existing = {pin.slot: pin.text for pin in documents.pins}
         for pin in self.pins:
-            other = there.get(pin.slot, pin.text)
-            if other.lower() != pin.text.lower():
+            text = existing.get(pin.slot, pin.text)
+            if text.lower() != pin.text.lower():
                 raise DataError(
-                    f"{pin.place}: {pin.text!r} has the term that stands for {other!r} in the index's documents: put "
-                    "new pins behind the old ones, or make a new index"
+                    f"{pin.place}: {pin.text!r} would take the term of {text!r} in the documents "
+                    "of the index: add new pins after the existing ones, or make a new index"
                 )
 
 

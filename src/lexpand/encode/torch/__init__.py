@@ -1,5 +1,5 @@
-"""The transformer and the head on PyTorch, for GPUs and folders without a graph; needs the extra `torch`.
+"""The transformer and the head on PyTorch, for GPUs and for folders without a graph.
 
-`body.py` is the transformer, `head.py` the head's face and its choice between `kernel.py` (Triton)
-and `chunked.py` (PyTorch alone). Not for CPUs: there the native head is faster, and stays.
+`body.py` is the transformer. `head.py` is the head, which runs `kernel.py` (Triton) or `chunked.py`
+(PyTorch alone). On a CPU the native head is faster and is used instead. Needs the extra `torch`.
 """

@@ -1,4 +1,4 @@
-"""The transformer's body on PyTorch: for folders without a graph, and for GPUs. Needs the extra `torch`."""
+"""The transformer body on PyTorch, for GPUs and for folders without a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lexpand.data.document_encoding import Dtype
 from lexpand.encode.body import pad
 from lexpand.encode.decoder import Decoder
-from lexpand.encode.torch.head import TorchHead, way_on
+from lexpand.encode.torch.head import TorchHead, implementation_for
 from lexpand.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 
 class TorchBody:
-    """A masked language model of transformers whose decoder is left out; it stands where `Body` does.
+    """A masked language model of transformers without its decoder, with the interface of `Body`.
 
     Args:
         folder: a model folder.
-        decoder: the model's.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``cuda`` where there is one, by default.
-        dtype: ``float32``, or ``bfloat16``: sooner on a GPU, and weights differ in the third digit.
+        decoder: the decoder of the model, for the head.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. The default is ``cuda`` if it is
+            available, else ``cpu``.
+        dtype: ``float32`` or ``bfloat16``. bfloat16 is faster on a GPU, and weights differ in the
+            third digit.
 
     Attributes:
-        head: takes what `states` gives; None on a CPU, where the native head is faster, and takes
-            what `run` gives.
+        head: the head for the output of `states`. None on a CPU, where the native head takes the
+            output of `run`.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
@@ -49,34 +51,36 @@ class TorchBody:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
-            # What comes out in the place of logits is what the decoder would have taken.
-            open_end = torch.nn.Identity()
-            open_end.bias = None  # BERT's head asks its decoder for it
-            model.set_output_embeddings(open_end)
+            # With the identity as decoder, the model returns the input of the decoder, not logits.
+            identity = torch.nn.Identity()
+            identity.bias = None  # BERT's head reads this attribute of its decoder
+            model.set_output_embeddings(identity)
             self._model = model.to(self._device, getattr(torch, dtype)).eval()
-        # Both raise what they like; the folder or the device is at fault.
+        # Both libraries raise errors of any type. The folder or the device is at fault.
         except Exception as error:
             raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
-        way = way_on(torch.device(self._device).type)
-        self.head = (
-            None if way is None else TorchHead(decoder, self._device, getattr(torch, dtype), way)
-        )
+        self.head: TorchHead | None = None
+        implementation = implementation_for(torch.device(self._device).type)
+        if implementation is not None:
+            self.head = TorchHead(decoder, self._device, getattr(torch, dtype), implementation)
 
     def run(self, texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """Hidden states [texts, tokens, width], padded at the end, and each text's length uint32 [texts].
+        """Compute hidden states as `Body.run` does.
 
-        What stands at padded places is meaningless.
+        Returns:
+            The hidden states, float32 [texts, tokens, width], padded at the end, and the length of
+            each text, uint32 [texts]. Values at padding positions are meaningless.
         """
         hidden, lengths = self.states(texts)
         return np.ascontiguousarray(hidden.float().cpu().numpy()), lengths
 
     def states(self, texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, NDArray[np.uint32]]:
-        """What `run` gives, but on the device and in its dtype."""
+        """Compute hidden states as `run` does, but leave them on the device and in its dtype."""
         torch = self._torch
         ids, mask, lengths = pad(texts)
         with torch.inference_mode():
-            inputs = {"input_ids": ids, "attention_mask": mask}
-            given = {
-                name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()
+            arrays = {"input_ids": ids, "attention_mask": mask}
+            inputs = {
+                name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()
             }
-            return self._model(**given).logits, lengths
+            return self._model(**inputs).logits, lengths

@@ -1,4 +1,4 @@
-"""Pooled logits by PyTorch alone, a tile of the vocabulary at a time."""
+"""Pool logits with PyTorch alone, one tile of the vocabulary at a time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ if TYPE_CHECKING:
 
     from lexpand.encode.contract import Activation, Pooling
 
-MOST_LOGITS = 2**24
-"""That are in memory at a time: 64 MiB."""
+MAX_LOGITS = 2**24
+"""The most logits that are in memory at a time: 64 MiB."""
 
 
 class Pooled(NamedTuple):
-    """What the positions of each text come to, [texts, vocabulary], where the states are.
+    """Logits pooled over positions, [texts, vocabulary] each, on the device of the hidden states.
 
     Attributes:
-        best: float32, the largest logit, the bias included; minus infinity for a text without
+        best: float32, the largest logit, the bias included. It is minus infinity for a text without
             positions.
-        position: int32, the first that has it.
-        value: float32, what becomes the weight: ``best``, or with sum pooling the sum of the
-            activations.
+        position: int32, the first position with the largest logit.
+        value: float32, the pooled value: ``best``, or the sum of the activations with sum pooling.
     """
 
     best: Tensor
@@ -36,25 +35,27 @@ def pool(
     bias: Tensor,
     pooling: Pooling,
     activation: Activation,
-    most_logits: int = MOST_LOGITS,
+    max_logits: int = MAX_LOGITS,
 ) -> Pooled:
-    """Every logit in float32, whatever the states are in: products of bfloat16 are exact in it.
+    """Compute all logits in float32 and pool them over positions.
+
+    The states may be float32 or bfloat16. Products of bfloat16 are exact in float32.
 
     Args:
-        hidden: [texts, positions, width].
-        lengths: int32 [texts].
-        weight: [vocabulary, width], as ``hidden``.
-        bias: float32 [vocabulary].
-        pooling: of a text's positions.
-        activation: of a logit.
-        most_logits: in memory at a time, but at least one term's.
+        hidden: the hidden states, [texts, positions, width].
+        lengths: the number of positions of each text, int32 [texts].
+        weight: the matrix of the decoder, [vocabulary, width], in the dtype of ``hidden``.
+        bias: the bias of the decoder, float32 [vocabulary].
+        pooling: the pooling over positions.
+        activation: the activation of a logit.
+        max_logits: the most logits in memory at a time. A tile has at least one term.
     """
     import torch
 
     texts, positions, _ = hidden.shape
     states = hidden.float()
     padding = (torch.arange(positions, device=hidden.device) >= lengths[:, None])[:, :, None]
-    size = max(1, most_logits // max(1, texts * positions))
+    size = max(1, max_logits // max(1, texts * positions))
     parts = []
     for start in range(0, len(bias), size):
         tile = slice(start, start + size)

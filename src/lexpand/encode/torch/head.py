@@ -1,4 +1,4 @@
-"""The SPLADE head where the hidden states are: only the terms that a text has are copied to the CPU."""
+"""The SPLADE head on the device of the hidden states; only active terms are copied to the CPU."""
 
 from __future__ import annotations
 
@@ -21,75 +21,82 @@ if TYPE_CHECKING:
 Csr: TypeAlias = (
     "tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]"
 )
-"""indptr, terms, weights and positions, as `_native.Head.encode` gives them."""
+"""indptr, terms, weights and positions, as `_native.Head.encode` returns them."""
 
-# Of a logit or a sum, or of 1 for smaller ones; float32 sums of 1,024 products in another order
-# differ by some 1e-5.
+# The allowed difference of a pooled value, relative to values above 1. Two float32 sums of 1,024
+# products in different orders differ by about 1e-5.
 _TOLERANCE = 1e-3
 
 
-class Way(StrEnum):
-    """How the logits of a text are pooled."""
+class Implementation(StrEnum):
+    """The implementations of pooled logits."""
 
     TRITON = "triton"
-    """A kernel that stores no logit; GPUs for which torch brings Triton."""
+    """A kernel that stores no logits, for GPUs for which torch includes Triton."""
 
     CHUNKED = "chunked"
-    """By PyTorch, a tile of the vocabulary at a time; any device."""
+    """PyTorch, one tile of the vocabulary at a time, for any device."""
 
 
-def way_on(device: str) -> Way | None:
-    """The way for a type of device; None for a CPU, where the native head is faster."""
+def implementation_for(device: str) -> Implementation | None:
+    """Return the implementation for a type of device.
+
+    It is None for a CPU, where the native head is faster.
+    """
     if device == "cpu":
         return None
     if device != "cuda":
-        return Way.CHUNKED
+        return Implementation.CHUNKED
     try:
         import triton  # noqa: F401
     except ImportError:
-        return Way.CHUNKED
-    return Way.TRITON
+        return Implementation.CHUNKED
+    return Implementation.TRITON
 
 
 class TorchHead:
-    """What `_native.Head` is, over tensors on a device. Needs torch. May be shared by threads.
+    """The interface of `_native.Head` over tensors on a device; threads may share it.
+
+    It needs torch. The Triton kernel is compiled on the machine, which must have a C compiler. The
+    kernel is tried once. If it fails or returns wrong values, a warning is issued, and the chunked
+    implementation replaces it.
 
     Args:
-        decoder: the model's.
-        device: where the states will be.
-        dtype: what they will be in, float32 or bfloat16; products are summed in float32. With
-            float32 chunked sums are as `torch.set_float32_matmul_precision` says, exact by torch's
-            default.
-        way: how. Triton's kernel is tried first, and where it fails or is wrong, a warning says so,
-            and the other way is taken: Triton compiles on the machine, and needs a C compiler
-            there.
+        decoder: the decoder of the model.
+        device: the device of the hidden states.
+        dtype: the dtype of the hidden states, float32 or bfloat16. Products are summed in float32.
+            The precision of chunked float32 products follows
+            `torch.set_float32_matmul_precision`, which is exact by default.
+        implementation: the implementation to try.
 
     Attributes:
-        way: that was taken.
+        implementation: the implementation in use.
     """
 
-    def __init__(self, decoder: Decoder, device: str, dtype: torch.dtype, way: Way) -> None:
+    def __init__(
+        self, decoder: Decoder, device: str, dtype: torch.dtype, implementation: Implementation
+    ) -> None:
         import torch
 
         self._weight = torch.from_numpy(decoder.weight).to(device, dtype)
         self._bias = torch.from_numpy(decoder.bias).to(device)
         self._pooling, self._activation = decoder.pooling, decoder.activation
-        self.way = way
-        if way is Way.TRITON and (reason := self._failure()):
-            said = f"Triton's kernel is not used, and PyTorch alone is slower: {reason}"
-            warnings.warn(said, LexpandWarning, stacklevel=2)
-            self.way = Way.CHUNKED
+        self.implementation = implementation
+        if implementation is Implementation.TRITON and (reason := self._failure()):
+            message = f"the Triton kernel is replaced by PyTorch, which is slower: {reason}"
+            warnings.warn(message, LexpandWarning, stacklevel=2)
+            self.implementation = Implementation.CHUNKED
 
     def encode(self, hidden: torch.Tensor, lengths: NDArray[np.uint32]) -> Csr:
-        """Sparse rows of hidden states; see `_native.Head.encode`.
+        """Encode hidden states as sparse rows; see `_native.Head.encode`.
 
         Args:
-            hidden: [texts, positions, width] on the device; text i fills its first ``lengths[i]``
-                positions.
-            lengths: [texts].
+            hidden: the hidden states, [texts, positions, width] on the device. Positions from
+                ``lengths[i]`` on are ignored in text i.
+            lengths: the number of positions of each text, [texts].
 
         Raises:
-            VectorError: a state is not finite.
+            VectorError: a hidden state is not finite.
         """
         import torch
 
@@ -108,23 +115,24 @@ class TorchHead:
         return indptr, active, weights, positions.astype(np.uint32)
 
     def _pooled(self, hidden: torch.Tensor, lengths: torch.Tensor) -> Pooled:
-        if self.way is Way.TRITON:
+        if self.implementation is Implementation.TRITON:
             from lexpand.encode.torch.kernel import pool
         else:
             pool = chunked.pool
         return pool(hidden, lengths, self._weight, self._bias, self._pooling, self._activation)
 
     def _failure(self) -> str | None:
-        """Why the kernel cannot be used here; None where it gives what PyTorch does on the CPU for some states."""
+        """Compare the kernel with PyTorch on the CPU for a small input.
+
+        Returns:
+            The reason why the kernel cannot be used, or None.
+        """
         import torch
 
-        # The decoder's own rows stand for states: two texts, one of them short.
+        # Rows of the decoder serve as hidden states: two texts, one of them short.
         rows = torch.arange(2 * 40) % len(self._weight)
-        weight, bias, lengths = (
-            self._weight.cpu(),
-            self._bias.cpu(),
-            torch.tensor([3, 40], dtype=torch.int32),
-        )
+        weight, bias = self._weight.cpu(), self._bias.cpu()
+        lengths = torch.tensor([3, 40], dtype=torch.int32)
         hidden = weight[rows].reshape(2, 40, -1)
         expected = chunked.pool(hidden, lengths, weight, bias, self._pooling, self._activation)
         try:
@@ -133,14 +141,11 @@ class TorchHead:
             ).value.cpu()
         except Exception as error:  # noqa: BLE001 - Triton's own errors, the compiler's and the driver's
             return f"it does not run here ({type(error).__name__}: {error})"
-        difference = (
-            ((found - expected.value).abs() / expected.value.abs().clamp(min=1)).max().item()
-        )
-        return (
-            None
-            if difference < _TOLERANCE
-            else f"it differs by {difference:.2g} from PyTorch on the CPU"
-        )
+        scale = expected.value.abs().clamp(min=1)
+        difference = ((found - expected.value).abs() / scale).max().item()
+        if difference < _TOLERANCE:
+            return None
+        return f"it differs by {difference:.2g} from PyTorch on the CPU"
 
 
 def _check(hidden: torch.Tensor, lengths: torch.Tensor) -> None:
@@ -153,6 +158,6 @@ def _check(hidden: torch.Tensor, lengths: torch.Tensor) -> None:
 
 
 def _activated(logits: NDArray[np.float32], activation: Activation) -> NDArray[np.float32]:
-    """As the native head has it: in float64, rounded once."""
+    """Apply the activation as the native head does: in float64, rounded once."""
     once = np.log1p(logits.astype(np.float64))
     return (once if activation == "log1p(relu)" else np.log1p(once)).astype(np.float32)

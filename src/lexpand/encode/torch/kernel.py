@@ -1,7 +1,7 @@
-"""Pooled logits by a Triton kernel: a matrix product whose maximum is taken in registers, so that no logit is stored.
+"""Pool logits with a Triton kernel, which takes the maximum in registers and stores no logits.
 
-A program has one text and one tile of the vocabulary. Neighboring programs have the same tile,
-whose weights then come from the L2 cache. Importing this module needs Triton.
+A program handles one text and one tile of the vocabulary. Neighboring programs handle the same
+tile, so its weights come from the L2 cache. Importing this module needs Triton.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lexpand.encode.torch.chunked import Pooled
 if TYPE_CHECKING:
     from lexpand.encode.contract import Activation, Pooling
 
-# Terms of a program, and dimensions of a step: guesses of a usual size, not measured on a GPU.
+# The terms of a program, and the dimensions of a step. Both are guesses, not measured on a GPU.
 _TERMS = 64
 _WIDTH = 32
 
@@ -30,21 +30,20 @@ def pool(
     pooling: Pooling,
     activation: Activation,
 ) -> Pooled:
-    """What `chunked.pool` gives, float32 sums in another order."""
+    """Compute what `chunked.pool` computes, with float32 sums in another order."""
     texts, positions, width = hidden.shape
     best = torch.empty((texts, len(bias)), dtype=torch.float32, device=hidden.device)
-    place = torch.empty((texts, len(bias)), dtype=torch.int32, device=hidden.device)
+    position = torch.empty((texts, len(bias)), dtype=torch.int32, device=hidden.device)
     value = torch.empty_like(best) if pooling == "sum" else best
-    with torch.cuda.device_of(
-        hidden
-    ):  # Triton launches on the current device, whatever the tensors' is
+    # Triton launches on the current device, even if the tensors are on another.
+    with torch.cuda.device_of(hidden):
         _pool[texts, triton.cdiv(len(bias), _TERMS)](
             hidden.contiguous(),
             lengths,
             weight.contiguous(),
             bias,
             best,
-            place,
+            position,
             value,
             positions,
             len(bias),
@@ -55,17 +54,20 @@ def pool(
             TERMS=_TERMS,
             STEP=_WIDTH,
         )
-    return Pooled(best, place, value)
+    return Pooled(best, position, value)
 
 
 def _rows(positions: int) -> int:
-    """Positions that a program looks at together: few for queries. A dot product of Triton has at least 16 rows."""
+    """Return the number of positions that a program handles at a time.
+
+    It is small for queries, and at least 16, the minimum of a dot product in Triton.
+    """
     return 16 if positions <= 16 else 32 if positions <= 32 else 64
 
 
 @triton.jit
 def _log1p(x):
-    # Kahan's: exact to some passages in the last place, where log(1 + x) loses all of a small x.
+    # Kahan's formula: exact to a few units in the last place, whereas log(1 + x) loses a small x.
     shifted = 1.0 + x
     change = shifted - 1.0
     return tl.where(change == 0.0, x, tl.log(shifted) * (x / tl.where(change == 0.0, 1.0, change)))
@@ -89,7 +91,7 @@ def _pool(
     TERMS: tl.constexpr,
     STEP: tl.constexpr,
 ):
-    text = tl.program_id(0).to(tl.int64)  # times the vocabulary, it may pass 2^31
+    text = tl.program_id(0).to(tl.int64)  # text * vocabulary can exceed 2^31
     terms = tl.program_id(1) * TERMS + tl.arange(0, TERMS)
     length = tl.load(lengths + text)
     added = tl.load(bias + terms, mask=terms < vocabulary, other=0.0)
@@ -112,8 +114,8 @@ def _pool(
                 mask=(terms[None, :] < vocabulary) & inside[:, None],
                 other=0.0,
             )
-            # "ieee": the default, tf32, keeps 10 bits of a float32, and weights would differ in the
-            # fourth digit.
+            # "ieee" instead of the default tf32, which keeps 10 bits of a float32: weights would
+            # differ in the fourth digit.
             logits = tl.dot(states, weights, logits, input_precision="ieee")
         if SUM:
             active = logits + added[None, :]
@@ -124,7 +126,7 @@ def _pool(
             total += tl.sum(active, axis=0)
         logits = tl.where(rows[:, None] < length, logits, float("-inf"))
         largest, where = tl.max(logits, axis=0, return_indices=True)
-        # Strictly greater: of equal logits the first position stays.
+        # Strictly greater, so that of equal logits the first position wins.
         position = tl.where(largest > best, first + where, position)
         best = tl.maximum(largest, best)
     places = text * vocabulary + terms

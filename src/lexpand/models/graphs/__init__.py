@@ -1,11 +1,12 @@
-"""Graphs in ONNX, without weights, of the architectures that Lexpand runs: token ids to what the decoder takes.
+"""ONNX graphs without weights, from token ids to the input of the decoder.
 
-Input: `input_ids` and `attention_mask`, int64 [batch, tokens]. Output: `hidden`, float32 [batch,
-tokens, width], the hidden states after the head's transform: logits = hidden @ decoder.T + bias. At
-padding positions `hidden` means nothing: whoever takes a maximum over positions leaves them out.
+The inputs are `input_ids` and `attention_mask`, int64 [batch, tokens]. The output is `hidden`,
+float32 [batch, tokens, width]: the hidden states after the transform of the head, so that
+logits = hidden @ decoder.T + bias. At padding positions `hidden` is meaningless, and pooling must
+ignore it.
 
 Every weight is an external initializer with the name, shape and layout of its tensor in the
-safetensors file; the loader gives the values (`SessionOptions.add_external_initializers`).
+safetensors file. The loader provides the values (`SessionOptions.add_external_initializers`).
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ from lexpand.errors import MissingExtra, ModelError
 
 
 def make_graph(config: Config, shapes: dict[str, tuple[int, ...]], *, int8: bool = False) -> bytes:
-    """The graph of the model that config.json describes.
+    """Return the serialized graph of the model that config.json describes.
 
     Args:
-        config: config.json.
-        shapes: of the tensors, by name.
-        int8: with products of 8-bit integers in the place of float32 ones, where weights and states
-            meet.
+        config: the content of config.json.
+        shapes: the shapes of the tensors, by name.
+        int8: multiply weights and states as 8-bit integers instead of float32.
 
     Raises:
-        ModelError: a tensor is missing, or the model computes something that no graph here does.
+        ModelError: a tensor is missing, or the model has a feature that the graphs do not support.
         MissingExtra: the package onnx is not installed.
     """
     try:
@@ -42,5 +42,6 @@ def make_graph(config: Config, shapes: dict[str, tuple[int, ...]], *, int8: bool
         return make_bert(architecture, shape, shapes, int8)
     except KeyError as error:
         raise ModelError(
-            f"the weights have no tensor {error}: this is no {architecture.masked_lm}"
+            f"the weights lack the tensor {error}, which {architecture.masked_lm} has: "
+            "copy the checkpoint again"
         ) from None

@@ -1,8 +1,8 @@
-"""A graph in the making, and the parts that transformers share.
+"""A graph builder, and the parts that the architectures share.
 
-Only standard operators are used, but for products of integers: when a session is made, ONNX Runtime
-folds the transposes and fuses bias with GELU and scale with the matrix product by itself, and forms
-with its own fused operators were measured to be no faster.
+Only standard operators are used, except for integer products. When a session is created, ONNX
+Runtime folds the transposes, and fuses bias with GELU and scale with the matrix product. Graphs
+with ONNX Runtime's own fused operators were measured to be no faster.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from lexpand.encode.body import INT8, SCALE
 OPSET = 20  # the first with Gelu; LayerNormalization came with 17
 IR_VERSION = 9  # the one that opset 20 was released with
 
-# A name that no file has: without the loader's values a session must fail, never read other bytes
-# as weights.
+# The name of a file that does not exist. Without the values of the loader, a session must fail
+# instead of reading other bytes as weights.
 NO_FILE = "values-come-from-model.safetensors"
 
-# ONNX Runtime's own operators. The standard has no product of rounded states by rounded weights
-# with a bias.
+# The domain of ONNX Runtime's own operators. The standard has no product of quantized states and
+# weights with a bias.
 MICROSOFT = "com.microsoft"
 
 Shapes = Mapping[str, Sequence[int]]
 
 
 class Graph:
-    """Nodes and initializers in the making; every call of `op` appends one node.
+    """A builder of nodes and initializers. Every call of `op` appends one node.
 
     Args:
-        shapes: of the tensors that there are, by name.
+        shapes: the shapes of the tensors of the checkpoint, by name.
         int8: whether `linear` multiplies integers.
     """
 
@@ -46,7 +46,7 @@ class Graph:
         self.initializers: dict[str, onnx.TensorProto] = {}
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401
-        """Append a node with one output and return that output's name; an input "" is left out."""
+        """Append a node with one output, and return its name. An input "" is omitted."""
         name = output or f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
@@ -61,11 +61,14 @@ class Graph:
         return outputs
 
     def weight(self, name: str) -> str:
-        """Declare the safetensors tensor `name` as an external initializer."""
+        """Declare the tensor `name` as an external initializer."""
         return self._external(name, TensorProto.FLOAT, self.shapes[name])
 
-    def rounded_weight(self, name: str) -> tuple[str, str]:
-        """Declare what `encode.body.rounded` makes of the tensor `name` [out, in]: int8 [in, out] and scales [out]."""
+    def quantized_weight(self, name: str) -> tuple[str, str]:
+        """Declare the weight and the scales that `encode.body.quantize` makes of a tensor.
+
+        The tensor `name` is [out, in]. Its weight is int8 [in, out], its scales are float32 [out].
+        """
         out, into = self.shapes[name]
         return (
             self._external(f"{name}{INT8}", TensorProto.INT8, (into, out)),
@@ -87,7 +90,10 @@ class Graph:
 
 
 def additive_mask(graph: Graph) -> str:
-    """0 where a token is, the lowest float32 where padding is: its softmax is exactly 0. [batch, 1, 1, tokens]."""
+    """Return the additive attention mask, [batch, 1, 1, tokens].
+
+    It is 0 for tokens, and the lowest float32 for padding, whose softmax is then exactly 0.
+    """
     mask = graph.op(
         "Unsqueeze", "attention_mask", graph.constant("mask_axes", np.array([1, 2], np.int64))
     )
@@ -98,30 +104,30 @@ def additive_mask(graph: Graph) -> str:
 
 
 def linear(graph: Graph, states: str, prefix: str) -> str:
-    """The product states @ weight.T, the weight in PyTorch's layout [out, in]; plus the bias where there is one.
+    """Multiply states by a weight in PyTorch's layout [out, in], and add the bias if there is one.
 
-    With integers, the states are rounded to 8 bits when the graph runs, by one scale for all texts
+    With int8, the states are quantized to 8 bits when the graph runs, with one scale for all texts
     of a batch.
     """
+    has_bias = f"{prefix}.bias" in graph.shapes
     if graph.int8:
-        weight, scale = graph.rounded_weight(f"{prefix}.weight")
-        bias = graph.weight(f"{prefix}.bias") if f"{prefix}.bias" in graph.shapes else ""
+        weight, scale = graph.quantized_weight(f"{prefix}.weight")
+        bias = graph.weight(f"{prefix}.bias") if has_bias else ""
         return graph.op("DynamicQuantizeMatMul", states, weight, scale, "", bias, domain=MICROSOFT)
     transposed = graph.op("Transpose", graph.weight(f"{prefix}.weight"), perm=[1, 0])
     product = graph.op("MatMul", states, transposed)
-    return (
-        graph.op("Add", product, graph.weight(f"{prefix}.bias"))
-        if f"{prefix}.bias" in graph.shapes
-        else product
-    )
+    return graph.op("Add", product, graph.weight(f"{prefix}.bias")) if has_bias else product
 
 
 def layer_norm(
     graph: Graph, states: str, prefix: str, epsilon: float, output: str | None = None
 ) -> str:
-    """Layer normalization, with or without a bias; checkpoints from TensorFlow call its tensors gamma and beta."""
+    """Normalize states, with or without a bias.
+
+    Checkpoints from TensorFlow call the tensors gamma and beta.
+    """
     names = ("gamma", "beta") if f"{prefix}.gamma" in graph.shapes else ("weight", "bias")
-    # Without a bias in the model there is none in the graph; without a weight the lookup says so.
+    # The bias is optional. A missing weight raises a KeyError.
     inputs = [graph.weight(f"{prefix}.{names[0]}")]
     if f"{prefix}.{names[1]}" in graph.shapes:
         inputs.append(graph.weight(f"{prefix}.{names[1]}"))
@@ -129,45 +135,45 @@ def layer_norm(
 
 
 def activation(graph: Graph, kind: str, states: str) -> str:
-    """The activation of a feed-forward layer, by the name that transformers has for it."""
+    """Apply the activation of a feed-forward layer, given by its name in transformers."""
     if kind == "relu":
         return graph.op("Relu", states)
-    return (
-        graph.op("Gelu", states) if kind == "gelu" else graph.op("Gelu", states, approximate="tanh")
-    )
+    if kind == "gelu":
+        return graph.op("Gelu", states)
+    return graph.op("Gelu", states, approximate="tanh")
 
 
-def attention_shares(graph: Graph, query: str, key: str, mask: str, width: int) -> str:
-    """Softmax of the scaled products, [batch, heads, tokens, tokens].
+def attention_weights(graph: Graph, query: str, key: str, mask: str, width: int) -> str:
+    """Return the attention weights, [batch, heads, tokens, tokens]: softmax of scaled products.
 
     Args:
-        graph: is added to.
+        graph: the graph to extend.
         query: [batch, heads, tokens, width].
         key: [batch, heads, width, tokens].
-        mask: is added to the products; [batch, 1, 1 or tokens, tokens].
-        width: of a head.
+        mask: the additive mask, [batch, 1, 1 or tokens, tokens].
+        width: the width of a head.
     """
     products = graph.op("MatMul", query, key)
     products = graph.op("Mul", products, graph.constant("scale", np.float32(width**-0.5)))
     return graph.op("Softmax", graph.op("Add", products, mask), axis=-1)
 
 
-def attended(graph: Graph, shares: str, value: str) -> str:
-    """The values [batch, heads, tokens, width] by their shares, heads joined."""
-    context = graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+def attention_context(graph: Graph, weights: str, value: str) -> str:
+    """Weight the values [batch, heads, tokens, width] and join the heads."""
+    context = graph.op("Transpose", graph.op("MatMul", weights, value), perm=[0, 2, 1, 3])
     return graph.op("Reshape", context, "join_heads")
 
 
 def declare_heads(graph: Graph, heads: int, width: int) -> str:
-    """Declare the shapes with which heads are split and joined; the name of the first."""
-    # A 0 in Reshape keeps the input's own size: batch and tokens stay free.
+    """Declare the shapes that split and join heads, and return the name of the first."""
+    # A 0 in Reshape keeps the size of the input, so batch and tokens stay dynamic.
     split = graph.constant("split_heads", np.array([0, 0, heads, width], np.int64))
     graph.constant("join_heads", np.array([0, 0, heads * width], np.int64))
     return split
 
 
 def serialize(graph: Graph, width: int) -> bytes:
-    """The finished model, the same bytes each time."""
+    """Serialize the model. The bytes are reproducible."""
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
@@ -178,10 +184,9 @@ def serialize(graph: Graph, width: int) -> bytes:
     opsets = [helper.make_opsetid("", OPSET)]
     if graph.int8:
         opsets.append(helper.make_opsetid(MICROSOFT, 1))
-    made = helper.make_graph(
-        graph.nodes, "body", inputs, outputs, initializer=list(graph.initializers.values())
-    )
+    initializers = list(graph.initializers.values())
+    body = helper.make_graph(graph.nodes, "body", inputs, outputs, initializer=initializers)
     model = helper.make_model(
-        made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lexpand"
+        body, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lexpand"
     )
     return bytes(model.SerializeToString(deterministic=True))

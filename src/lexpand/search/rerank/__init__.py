@@ -1,7 +1,7 @@
-"""Here are a query and the few documents that were found first: in which order?
+"""Reranking: the order of the few documents that were found first, for a query.
 
-Not for finding documents: a reranker reads every text that it scores. Begin reading at
-`reranker.py`; the retriever that uses one is `lexpand.search.reranking`.
+A reranker reads every text that it scores, so it does not find documents. Start reading at
+`reranker.py`. The retriever that uses a reranker is `lexpand.search.reranking`.
 """
 
 from lexpand.search.rerank.cross_encoder import CrossEncoder

@@ -1,4 +1,4 @@
-"""A transformer that reads the query and a text together, and says one number."""
+"""Cross-encoders: transformers that read a query and a text together and return one score."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lexpand.search.rerank.torch_classifier import TorchClassifier
 
 
 class CrossEncoder(Reranker):
-    """Scores by a model that was trained to tell relevant texts from others (Nogueira and Cho 2019); see `load`.
+    """A reranker that scores pairs of query and text (Nogueira and Cho 2019); see `load`.
 
-    A score is the model's logit, before the activation that its ``config.json`` may name:
-    sentence-transformers' ``predict`` gives the same or its sigmoid, which has the same order and
-    fewer different values. A graph of dynamic int8 rounds by what else is in the batch: its scores
-    may differ by a tenth from call to call.
+    A score is the logit of the model, before the activation that its ``config.json`` may name. The
+    ``predict`` of sentence-transformers returns the same or its sigmoid, which has the same order
+    and fewer distinct values. In a graph with dynamic int8, rounding depends on the other inputs of
+    the batch, so scores may differ by a tenth between calls.
 
     Args:
-        inputs: its tokenizer.
-        model: what runs it.
+        inputs: the tokenizer of the model.
+        model: the runtime of the model.
     """
 
     def __init__(self, inputs: Inputs, model: Graph | TorchClassifier) -> None:
@@ -48,14 +48,14 @@ class CrossEncoder(Reranker):
 
         Args:
             model: a folder as Hugging Face or sentence-transformers (CrossEncoder) saves it, with
-                ``tokenizer.json`` and ``onnx/model.onnx`` or ``model.onnx``; or an ONNX file, the
-                tokenizer beside it or one folder up.
-            threads: that one call may use; all cores of this process by default.
-            max_tokens: cut pairs at fewer tokens than the model reads.
+                ``tokenizer.json`` and ``onnx/model.onnx`` or ``model.onnx``. Or an ONNX file with
+                the tokenizer in its folder or the folder above.
+            threads: the number of threads of one call; all cores of this process by default.
+            max_tokens: a shorter maximum length of pairs than that of the model.
             backend: ``onnx``, or ``torch`` (extra ``torch``) for a folder without a graph.
 
         Raises:
-            ModelError: a file is missing or cannot be used, or the model has not one output.
+            ModelError: a file is missing or invalid, or the model does not have exactly one output.
             MissingExtra: the extra ``torch`` is not installed.
         """
         files = ModelFiles.find(model)
@@ -63,28 +63,32 @@ class CrossEncoder(Reranker):
         if backend == "torch":
             return cls(inputs, TorchClassifier(files.folder, threads or cores()))
         if backend != "onnx":
-            raise ModelError(f"backend {backend!r}: give 'onnx' or 'torch'")
+            raise ModelError(f"backend must be 'onnx' or 'torch', got {backend!r}")
         graph = Graph(files.graph, 2, ("logits",), threads or cores())
         if isinstance(graph.width, int) and graph.width != 1:
             raise ModelError(
-                f"{files.graph} gives {graph.width} labels: a reranker gives one score"
+                f"{files.graph} must have one label, got {graph.width}: a reranker has one score"
             )
         return cls(inputs, graph)
 
     @property
     def max_tokens(self) -> int:
-        """The longest pair that is read, in tokens, special ones included."""
+        """The maximum length of a pair in tokens, special tokens included."""
         return self._inputs.max_tokens
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The logits, float32 [texts]. Pairs are cut at the end of the longer of query and text until they fit."""
+        """Return the logits, float32 [texts].
+
+        A pair that is too long is cut at the end of the longer of query and text until it fits.
+        """
         encodings = self._inputs.pairs(query, texts)
         scores = np.zeros(len(texts), np.float32)
         for places in in_batches(encodings):
             logits, _ = self._model.run([encodings[place] for place in places])
             if logits.size != len(places):
                 raise ModelError(
-                    f"the model gives {logits.shape} for {len(places)} pairs: one score a pair is wanted"
+                    "the model must return one score per pair, got shape "
+                    f"{logits.shape} for {len(places)} pairs"
                 )
             scores[places] = logits.reshape(len(places))
         return scores

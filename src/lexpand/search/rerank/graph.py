@@ -1,4 +1,4 @@
-"""Somebody's whole model on ONNX Runtime: token ids to what its graph gives."""
+"""A third-party model on ONNX Runtime: token ids in, the output of its graph out."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 
 class Graph:
-    """A session over an ONNX file that has its weights.
+    """A session over an ONNX file with weights.
 
     Args:
         path: the file.
-        rank: dimensions of the output that is wanted.
-        names: of outputs, the first that the graph has is taken; without any, its only one of that
-            rank.
-        threads: that the session may use.
+        rank: the number of dimensions of the requested output.
+        names: names of outputs. The first one that the graph has is used. If it has none of them,
+            it must have one output of that rank.
+        threads: the number of threads of the session.
 
     Attributes:
-        width: the last dimension of the output; a name where the graph leaves it open.
+        width: the last dimension of the output; a name if the graph leaves it open.
 
     Raises:
-        ModelError: ONNX Runtime refuses the file, it asks for other inputs than texts give, or has
-            no such output.
+        ModelError: ONNX Runtime refuses the file, or the graph has unknown inputs or no such
+            output.
     """
 
     def __init__(self, path: Path, rank: int, names: Sequence[str], threads: int) -> None:
@@ -43,18 +43,19 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # its warnings speak to those who write graphs
+        options.log_severity_level = 3  # its warnings are for authors of graphs
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
-        self._inputs = [given.name for given in self._session.get_inputs()]
+        self._inputs = [node.name for node in self._session.get_inputs()]
         unknown = sorted(set(self._inputs) - _INPUTS)
         if unknown:
             raise ModelError(
-                f"{path} asks for {', '.join(unknown)}: a text gives {', '.join(sorted(_INPUTS))}"
+                f"inputs of {path} must be among {', '.join(sorted(_INPUTS))}, "
+                f"got {', '.join(unknown)}"
             )
         shapes = {output.name: output.shape for output in self._session.get_outputs()}
         fitting = [name for name in names if name in shapes] or [
@@ -62,7 +63,7 @@ class Graph:
         ]
         if len(fitting) != 1 and not (fitting and fitting[0] in names):
             listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise ModelError(f"{path} gives {listed}: one output of {rank} dimensions is wanted")
+            raise ModelError(f"{path} must have one output of {rank} dimensions, got {listed}")
         self._output: str = fitting[0]
         self.width: int | str = shapes[self._output][-1] if shapes[self._output] else 1
 
@@ -70,9 +71,9 @@ class Graph:
         return Graph, self._made
 
     def run(self, encodings: Sequence[Encoding]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """The output, its first dimension [texts], and each text's length in tokens, uint32 [texts].
+        """Return the output and the length of each text in tokens, uint32 [texts].
 
-        What stands at padded places is meaningless.
+        The first dimension of the output is [texts]. Values at padded positions are meaningless.
         """
         ids, mask, lengths = pad([encoding.ids for encoding in encodings])
         inputs = {"input_ids": ids, "attention_mask": mask}

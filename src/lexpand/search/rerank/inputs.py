@@ -1,4 +1,4 @@
-"""Queries and texts to what a model reads: tokenized, cut at its length, in batches of like length."""
+"""Model inputs: queries and texts, tokenized, truncated and batched by similar length."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from lexpand.search.rerank.model_files import ModelFiles
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-# Of a longer text only the beginning is looked at: its tokens are more than any of these models
-# reads, and tokenizing 10 MB takes gigabytes.
-_LOOK = 1 << 16
+# The characters of a text that are tokenized. They have more tokens than any of these models reads,
+# and tokenizing 10 MB takes gigabytes of memory.
+_LIMIT = 1 << 16
 
 
 class Inputs:
-    """A model's tokenizer, set to its length.
+    """The tokenizer of a model, with its maximum length.
 
     Args:
-        files: the model's.
-        max_tokens: of an input, special ones included; None for what the model reads.
+        files: the files of the model.
+        max_tokens: the maximum length of an input, special tokens included; None for that of the
+            model.
 
     Raises:
-        ModelError: the tokenizer cannot be used, or the length is out of range.
+        ModelError: the tokenizer is invalid, or the length is out of range.
     """
 
     def __init__(self, files: ModelFiles, max_tokens: int | None) -> None:
@@ -35,16 +36,20 @@ class Inputs:
         self._tokenizer.enable_truncation(self.max_tokens, strategy="longest_first")
 
     def texts(self, texts: Sequence[str]) -> list[Encoding]:
-        """Each text alone, cut at its end."""
-        return self._tokenizer.encode_batch_fast([text[:_LOOK] for text in texts])
+        """Return the encoding of each text alone, truncated at its end."""
+        return self._tokenizer.encode_batch_fast([text[:_LIMIT] for text in texts])
 
     def pairs(self, query: str, texts: Sequence[str]) -> list[Encoding]:
-        """The query with each text, cut at the end of the longer one until both fit."""
-        return self._tokenizer.encode_batch_fast([(query[:_LOOK], text[:_LOOK]) for text in texts])
+        """Return the encoding of the query with each text.
+
+        The longer of the two is truncated at its end until both fit.
+        """
+        pairs = [(query[:_LIMIT], text[:_LIMIT]) for text in texts]
+        return self._tokenizer.encode_batch_fast(pairs)
 
 
 def in_batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
-    """Places of inputs of like length; see `encode.batches`."""
+    """Yield positions of inputs of similar length; see `encode.batches`."""
     return batches(
         [TokenizedText(encoding.ids, len(encoding.ids), 0) for encoding in encodings], CPU_TOKENS
     )

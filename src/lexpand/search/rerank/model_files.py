@@ -1,4 +1,4 @@
-"""Which files of somebody's model are its graph, its tokenizer and its settings?"""
+"""The files of a third-party model: its graph, its tokenizer and its settings."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from typing import Any
 
 from lexpand.errors import ModelError
 
-# Where exporters put the graph, in the order in which they are tried; sentence-transformers writes
-# the first two names.
+# The usual paths of the graph, in order of preference. sentence-transformers writes both.
 _GRAPHS = ("onnx/model.onnx", "model.onnx")
 
-# What the models of this kind read where nothing in the folder says it.
+# The maximum length of models whose folder does not state one.
 _MAX_TOKENS = 512
 
-# Families whose first place for a token is that of padding plus one: two places of
-# `max_position_embeddings` are lost.
+# Families whose positions start after that of padding, so two of `max_position_embeddings` are
+# never used.
 _OFFSET_FAMILIES = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's folder as Hugging Face and sentence-transformers have it.
+    """The folder of a model as Hugging Face and sentence-transformers write it.
 
     Attributes:
-        folder: that of ``tokenizer.json`` and ``config.json``.
-        named: the ONNX file that was asked for; None for the one that the folder has.
+        folder: the folder of ``tokenizer.json`` and ``config.json``.
+        named: the requested ONNX file; None for the one of the folder.
     """
 
     folder: Path
@@ -37,25 +36,23 @@ class ModelFiles:
 
     @classmethod
     def find(cls, model: str | Path) -> ModelFiles:
-        """The files of a folder, or of an ONNX file: beside it, or one folder up.
+        """Return the files of a model folder or of an ONNX file.
+
+        The other files of an ONNX file are in its folder or in the folder above.
 
         Raises:
-            ModelError: there is neither, or the tokenizer is missing.
+            ModelError: the path does not exist, or the tokenizer is missing.
         """
         path = Path(model).expanduser()
         if path.is_dir():
             found = cls(path)
         elif path.is_file():
-            up = (path.parent, path.parent.parent)
-            found = cls(
-                next(
-                    (folder for folder in up if (folder / "tokenizer.json").is_file()), path.parent
-                ),
-                path,
-            )
+            folders = (path.parent, path.parent.parent)
+            complete = (folder for folder in folders if (folder / "tokenizer.json").is_file())
+            found = cls(next(complete, path.parent), path)
         else:
             raise ModelError(
-                f"no model {str(model)!r}: give a model folder's path, or that of an ONNX file"
+                f"no model at {str(model)!r}: give the path of a model folder or an ONNX file"
             )
         if not found.tokenizer.is_file():
             raise ModelError(
@@ -66,15 +63,16 @@ class ModelFiles:
 
     @property
     def tokenizer(self) -> Path:
-        """Its ``tokenizer.json``."""
+        """The path of ``tokenizer.json``."""
         return self.folder / "tokenizer.json"
 
     @cached_property
     def graph(self) -> Path:
-        """The ONNX file.
+        """The path of the ONNX file.
 
         Raises:
-            ModelError: there is none, or there are several of which none is named ``model.onnx``.
+            ModelError: there is no ONNX file, or there are several and none is named
+                ``model.onnx``.
         """
         if self.named is not None:
             return self.named
@@ -88,20 +86,20 @@ class ModelFiles:
             names = ", ".join(str(path.relative_to(self.folder)) for path in others)
             raise ModelError(f"{self.folder} has several graphs ({names}): give the path of one")
         raise ModelError(
-            f"{self.folder} has no ONNX file: export one (optimum-cli export onnx --model ... --task "
-            "text-classification ...), or run the model on PyTorch: backend='torch'"
+            f"{self.folder} has no ONNX file: export one (optimum-cli export onnx --model ... "
+            "--task text-classification ...), or run the model on PyTorch: backend='torch'"
         )
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """``config.json``; nothing where there is none."""
+        """The content of ``config.json``; empty if there is no such file."""
         return self.json("config.json")
 
     def json(self, name: str) -> Mapping[str, Any]:
-        """A JSON object of the folder; an empty one where there is no such file.
+        """Read a JSON object of the folder; empty if there is no such file.
 
         Raises:
-            ModelError: it cannot be read, or is no object.
+            ModelError: the file cannot be read or is not a JSON object.
         """
         path = self.folder / name
         try:
@@ -111,30 +109,34 @@ class ModelFiles:
         except (OSError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
         if not isinstance(found, dict):
-            raise ModelError(f"{path} holds no JSON object")
+            raise ModelError(f"{path} must hold a JSON object, got a {type(found).__name__}")
         return found
 
-    def max_tokens(self, wanted: int | None) -> int:
-        """The longest input in tokens, special ones included: the least of what the folder says, or 512.
+    def max_tokens(self, requested: int | None) -> int:
+        """Return the maximum length of an input in tokens, special tokens included.
+
+        It is the least of the lengths that the folder states, or 512 if it states none.
 
         Args:
-            wanted: fewer, by choice.
+            requested: a smaller length, or None.
 
         Raises:
-            ModelError: ``wanted`` is more than the model reads, or too few for a pair's special
-                tokens.
+            ModelError: ``requested`` is above the length of the model, or too small for the special
+                tokens of a pair.
         """
         places = self.config.get("max_position_embeddings")
         if isinstance(places, int) and self.config.get("model_type") in _OFFSET_FAMILIES:
             places -= 2
-        said = [self.json("tokenizer_config.json").get("model_max_length"), places]
-        # transformers writes 10^30 for "nobody knows".
+        stated = [self.json("tokenizer_config.json").get("model_max_length"), places]
+        # transformers writes 10^30 for an unknown length.
         known = [
             int(number)
-            for number in said
+            for number in stated
             if isinstance(number, int | float) and 0 < number < 1_000_000
         ]
-        most = min(known, default=_MAX_TOKENS)
-        if wanted is not None and not 8 <= wanted <= most:
-            raise ModelError(f"max_tokens is {wanted}: {self.folder} reads 8 to {most}")
-        return wanted or most
+        limit = min(known, default=_MAX_TOKENS)
+        if requested is not None and not 8 <= requested <= limit:
+            raise ModelError(
+                f"max_tokens must be from 8 to {limit} for {self.folder}, got {requested}"
+            )
+        return requested or limit

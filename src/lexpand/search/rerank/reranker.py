@@ -1,4 +1,4 @@
-"""How well does each of a few texts answer a query? What every reranker says."""
+"""The protocol of rerankers: scores of a few texts for a query."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 
 
 class Reranker(ABC):
-    """Scores texts for a query, too slowly for a collection: ``retriever >> reranker`` lets it see the best only.
+    """The protocol of rerankers, which score texts for a query.
+
+    They are too slow for a whole collection. ``retriever >> reranker`` reranks the best documents
+    that the retriever finds.
 
     Attributes:
-        batch: texts of a call where the time is limited; the clock is looked at between calls.
+        batch: the number of texts per call if there is a time limit. The clock is checked between
+            calls.
     """
 
     batch = 8
 
     @abstractmethod
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """How well each text answers the query, float32 [texts]; finite, and more is better.
+        """Return the score of each text for the query, float32 [texts]; finite, larger is better.
 
-        Only comparable within one call's query. May be called by several threads at once.
+        Scores are comparable only within one call's query. Several threads may call this at once.
         """

@@ -1,4 +1,4 @@
-"""A transformer that reads one text at a time, and gives a state for each token."""
+"""Transformers that read one text at a time and return a state for each token."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TextModel:
     """A graph whose output is [texts, tokens, width], with its tokenizer.
 
     Args:
-        inputs: its tokenizer.
-        graph: what runs it.
+        inputs: the tokenizer of the model.
+        graph: the runtime of the model.
     """
 
     def __init__(self, inputs: Inputs, graph: Graph) -> None:
@@ -30,15 +30,20 @@ class TextModel:
 
     @classmethod
     def load(cls, files: ModelFiles, threads: int | None, max_tokens: int | None) -> Self:
-        """The model of a folder; of outputs ``token_embeddings`` is taken before ``last_hidden_state``.
+        """Load the model of a folder.
+
+        The output is ``token_embeddings``, or ``last_hidden_state`` if there is no such output.
 
         Raises:
-            ModelError: a file is missing or cannot be used, or the model has no such output.
+            ModelError: a file is missing or invalid, or the model has no such output.
         """
         return cls(Inputs(files, max_tokens), Graph(files.graph, 3, _STATES, threads or cores()))
 
     def states(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Of each text the states of its tokens, special ones included, float32 [tokens, width]."""
+        """Return the states of each text's tokens, float32 [tokens, width].
+
+        Special tokens are included.
+        """
         encodings = self._inputs.texts(texts)
         found = [np.zeros((0, 0), np.float32)] * len(texts)
         for places in in_batches(encodings):
@@ -49,7 +54,7 @@ class TextModel:
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows divided by their lengths; a row of zeros stays."""
+    """Return the rows divided by their lengths; a row of zeros stays unchanged."""
     lengths: NDArray[np.float32] = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
     lengths[lengths == 0] = 1
     return np.divide(vectors, lengths)

@@ -1,4 +1,4 @@
-"""A sequence classifier on PyTorch: for folders without a graph. Needs the extra `torch`."""
+"""Sequence classifiers on PyTorch, for folders without a graph. Needs the extra `torch`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class TorchClassifier:
-    """A model of transformers with one label; it stands where `Graph` does.
+    """A transformers model with one label. It has the same interface as `Graph`.
 
     Args:
-        folder: as ``save_pretrained`` wrote it.
-        threads: of torch, for the whole process.
+        folder: the folder, as ``save_pretrained`` wrote it.
+        threads: the number of torch threads, for the whole process.
 
     Raises:
         MissingExtra: torch or transformers is not installed.
-        ModelError: transformers refuses the folder, or it has several labels.
+        ModelError: transformers refuses the folder, or the model has several labels.
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
@@ -45,27 +45,28 @@ class TorchClassifier:
                 folder, local_files_only=True
             )
             self._model = model.to(self._device).eval()
-        # Both raise what they like; the folder or the device is at fault.
+        # Both libraries raise errors of any kind. The folder or the device is the cause.
         except Exception as error:
             raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
         if self._model.config.num_labels != 1:
             raise ModelError(
-                f"{folder} has {self._model.config.num_labels} labels: a reranker gives one score"
+                f"{folder} must have one label, got {self._model.config.num_labels}: "
+                "a reranker has one score"
             )
 
     def __reduce__(self) -> tuple[object, ...]:
         return TorchClassifier, self._made
 
     def run(self, encodings: Sequence[Encoding]) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """The logits, float32 [pairs, 1], and each pair's length in tokens, uint32 [pairs]."""
+        """Return the logits, float32 [pairs, 1], and the lengths in tokens, uint32 [pairs]."""
         torch = self._torch
         ids, mask, lengths = pad([encoding.ids for encoding in encodings])
         inputs = {"input_ids": ids, "attention_mask": mask}
         if getattr(self._model.config, "type_vocab_size", 0) > 1:
             inputs["token_type_ids"] = pad([encoding.type_ids for encoding in encodings])[0]
         with torch.inference_mode():
-            given = {
+            tensors = {
                 name: torch.from_numpy(array).to(self._device) for name, array in inputs.items()
             }
-            logits = self._model(**given).logits.float().cpu().numpy()
+            logits = self._model(**tensors).logits.float().cpu().numpy()
         return logits, lengths

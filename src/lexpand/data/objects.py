@@ -1,4 +1,4 @@
-"""The documents of whatever a user hands in: a path, texts, rows, data frames or documents."""
+"""Make documents from Python objects: paths, texts, rows, data frames or documents."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lexpand.errors import DataError, RowError, SourceError
 _DEFAULT_FIELDS = Fields()
 
 Item: TypeAlias = "str | Mapping[str, object] | Document"
-"""One document of a list: its text, its row, or itself."""
+"""One item of a list: a text, a row or a document."""
 
-# The last part is data frames, whose types belong to libraries that are not imported here.
+# `Any` stands for data frames, whose libraries are not imported here.
 Given: TypeAlias = "str | os.PathLike[str] | Mapping[str, object] | Document | Iterable[Item] | Any"
-"""What `documents_of` takes."""
+"""The objects that `documents_of` accepts."""
 
 
 def documents_of(
@@ -36,10 +36,10 @@ def documents_of(
     format: str | None = None,
     on_note: OnNote | None = None,
 ) -> Iterator[Document]:
-    """The documents of what a user hands in, as a stream.
+    """Return the documents of a path or of Python objects, as a stream.
 
-    An item that has no id gets the hash of its content (`Document.from_content`), so that adding it
-    twice changes nothing. A data frame or file that has a column of ids must give one in every row.
+    The id of an item without an id is the hash of its content (`Document.from_content`), so adding
+    it twice changes nothing. If a data frame or file has an id column, every row must have an id.
 
     Args:
         given: one of
@@ -50,21 +50,21 @@ def documents_of(
             - a data frame of pandas or Polars, an Arrow table, record batch or record batch reader,
               or an iterable of them. A missing cell (null, NaN, NaT, NA) is left out.
 
-        fields: which fields of a row make a document; the others become metadata.
-        on_bad_row: takes each item that cannot be used, and the reading goes on; None raises the
-            first. The place of an item is ``documents[3]``, counted from 0.
-        columns: for a path, as in `read_documents`.
-        format: for a path, as in `read_documents`.
-        on_note: for a path, as in `read_documents`.
+        fields: the fields of a row that make a document; the others become metadata.
+        on_bad_row: a function that takes the error of each invalid item; None raises the first
+            error. The place of an item is ``documents[3]``, counted from 0.
+        columns: see `read_documents`; only for a path.
+        format: see `read_documents`; only for a path.
+        on_note: see `read_documents`; only for a path.
 
     Returns:
-        The documents, read as they are asked for. That no two have one doc_id is not checked.
+        A lazy iterator over the documents. It does not check that ids are unique.
 
     Raises:
-        SourceError: at once, a path does not exist; while reading, as `read_documents`, or a frame
-            lacks a text.
-        DataError: at once, it is none of these; or as `read_documents`.
-        RowError: while reading, an item that cannot be used, where on_bad_row is None.
+        SourceError: a path does not exist (raised at once). While reading: see `read_documents`,
+            or a data frame has no text.
+        DataError: ``given`` has another type (raised at once), or see `read_documents`.
+        RowError: an item is invalid and ``on_bad_row`` is None (raised while reading).
     """
     if isinstance(given, str | os.PathLike):
         path = _path(given)
@@ -82,7 +82,8 @@ def documents_of(
 def _path(given: str | os.PathLike[str]) -> Path:
     if isinstance(given, str) and given != "-" and not _exists(given):
         raise SourceError(
-            f"a string must be the path of a file or folder, got {reprlib.repr(given)}, which does not exist; "
+            "a string must be the path of a file or folder, "
+            f"got {reprlib.repr(given)}, which does not exist; "
             "check the path; to add one text, pass a list: [text]"
         )
     return Path(given)
@@ -91,7 +92,7 @@ def _path(given: str | os.PathLike[str]) -> Path:
 def _exists(path: str) -> bool:
     try:
         return bool(path) and Path(path).exists()
-    except (OSError, ValueError):  # longer than a path can be, or with a NUL
+    except (OSError, ValueError):  # too long for a path, or with a NUL
         return False
 
 
@@ -139,7 +140,7 @@ def _of_item(item: object, number: int, fields: Fields) -> Document | RowError:
         )
     shown = f"{reprlib.repr(item)} ({type(item).__name__})"
     remedy = (
-        "pass a path alone" if isinstance(item, os.PathLike) else "drop it, or make a text of it"
+        "pass a path alone" if isinstance(item, os.PathLike) else "drop it, or convert it to a text"
     )
     return RowError(place, f"an item must be a text, a dict or a Document, got {shown}; {remedy}")
 
@@ -151,7 +152,8 @@ def _of_frame(frame: Frame, number: int, fields: Fields) -> Iterator[Document | 
     for place, values in enumerate(frame.rows, number):
         if isinstance(values, UnicodeDecodeError):
             yield RowError(
-                f"documents[{place}]", f"a string with invalid UTF-8 ({values}): make it again"
+                f"documents[{place}]",
+                f"a string must be UTF-8, got invalid bytes ({values}): make it again",
             )
         else:
             yield attempt(convert, Row(f"documents[{place}]", plain_row(values, roles)))

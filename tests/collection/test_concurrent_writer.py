@@ -1,4 +1,4 @@
-"""Threads that search, rerank, explain and export beside one that writes: every answer is that of its snapshot."""
+"""Threads read while another thread writes: every result is of one snapshot."""
 
 import os
 import random
@@ -18,7 +18,7 @@ QUERY = "which page is about printers and invoices"
 
 
 class Slow(Reranker):
-    """Takes its time, as a model does; scores by length."""
+    """A reranker that is slow, as a model is, and scores by length."""
 
     batch = 32
 
@@ -43,9 +43,9 @@ def page(number: int, version: int) -> dict[str, object]:
 
 @pytest.fixture
 def kb(tmp_path: Path, encoder: Encoder) -> Iterator[Collection]:
-    with lexpand.create(tmp_path / "i", [page(number, 0) for number in range(20)]) as made:
-        made._encoder = encoder
-        yield made
+    with lexpand.create(tmp_path / "i", [page(number, 0) for number in range(20)]) as collection:
+        collection._encoder = encoder
+        yield collection
 
 
 def reading_of(kb: Collection) -> LocalRetriever:
@@ -66,7 +66,7 @@ def search(kb: Collection) -> None:
 
 def rerank(kb: Collection) -> None:
     hits = (kb.retriever() >> Slow()).search(QUERY, 20)
-    assert hits.notes == (), "a reranker that failed keeps the first ranking and says so"
+    assert hits.notes == (), "a failed reranker keeps the first ranking and adds a note"
     lengths = [len(hit.title) + 1 + len(hit.text) for hit in hits]
     assert [hit.score for hit in hits] == sorted(lengths, reverse=True)
 
@@ -106,7 +106,7 @@ def write(kb: Collection) -> None:
 
 
 def run_for(seconds: float, kb: Collection) -> dict[str, int]:
-    """How often each of them ran; raises what any of them raised."""
+    """Return the number of rounds by function; raise the first error of a thread."""
     rounds: dict[str, int] = {}
     errors: list[BaseException] = []
     end = time.monotonic() + seconds
@@ -134,7 +134,7 @@ def run_for(seconds: float, kb: Collection) -> dict[str, int]:
     return rounds
 
 
-def test_every_answer_is_of_its_snapshot(kb: Collection) -> None:
+def test_every_result_is_of_one_snapshot(kb: Collection) -> None:
     rounds = run_for(4, kb)
     assert all(rounds[work] >= 2 for work in ("search", "rerank", "explain", "export", "write")), (
         rounds
@@ -143,7 +143,7 @@ def test_every_answer_is_of_its_snapshot(kb: Collection) -> None:
 
 
 @pytest.mark.slow
-def test_every_answer_is_of_its_snapshot_for_a_minute(kb: Collection) -> None:
+def test_every_result_is_of_one_snapshot_for_a_minute(kb: Collection) -> None:
     rounds = run_for(float(os.environ.get("LEXPAND_SEARCHER_SECONDS", "60")), kb)
     assert all(count >= 20 for count in rounds.values()), rounds
     assert kb.index.check() == []

@@ -48,7 +48,7 @@ _ID_BATCH = 10_000
 _FIELDS_LISTED = 20
 
 
-class Reading(ABC):
+class IndexReader(ABC):
     """The methods that read one commit, shared by `Index` and `Searcher`.
 
     `Index` reads the commit that it currently sees. `Searcher` always reads the same one.

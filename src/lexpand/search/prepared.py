@@ -1,4 +1,4 @@
-"""Queries that were put to one commit of an index."""
+"""Queries that are prepared to run on one commit of an index."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from lexpand.search.feedback import Feedback
 
 
-class Asked(ABC):
-    """Queries, encoded or analyzed once, that can be ranked as often as needed.
+class PreparedQueries(ABC):
+    """Queries that were encoded or analyzed once and can be ranked any number of times.
 
     Attributes:
-        searcher: the commit that they are put to.
-        queries: the questions in words.
+        searcher: the commit that they run on.
+        queries: the texts of the queries.
     """
 
     def __init__(self, searcher: Searcher, queries: Sequence[str]) -> None:
@@ -36,72 +36,88 @@ class Asked(ABC):
     def passages(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
-        """The best ``k`` passages of each query; see `Retriever.rank`."""
+        """Return the best ``k`` passages of each query; see `Retriever.rank`."""
 
     @abstractmethod
     def bounds(self) -> Sequence[float]:
-        """The largest score that a document could have, of each query; for `Fusion.BOUND`."""
+        """Return the largest possible score of each query; see `Fusion.BOUND`."""
 
     @abstractmethod
     def expected(self) -> Sequence[float]:
-        """The score of a passage that has all terms of the query, of each query; for `Fusion.EXPECTED`."""
+        """Return the expected score of each query; see `Fusion.EXPECTED`.
+
+        This is the score of a passage that has all terms of the query.
+        """
 
     def scales(self, fusion: Fusion) -> Sequence[float]:
-        """What a fusion by query divides the scores of each query by; 1 for other fusions."""
+        """Return the divisor of each query's scores in ``fusion``, or 1 if there is none."""
         if not fusion.by_query:
             return [1.0] * len(self)
         return self.bounds() if fusion is Fusion.BOUND else self.expected()
 
     def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> Self:
-        """The queries as they are searched for at last: what their own feedback adds is in them."""
+        """Return the final queries, with the terms of their own feedback added."""
         del filter, threads
         return self
 
-    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> Asked:
-        """The same queries with terms of relevant passages added; the queries as they are for kinds that learn nothing.
+    def learned(self, relevant: Sequence[RankedPassages], feedback: Feedback) -> PreparedQueries:
+        """Return the queries with terms of relevant passages added.
+
+        A kind that does not learn from feedback returns the queries unchanged.
 
         Args:
-            relevant: of each query, passages of the same searcher with scores above 0, which are their
-                shares.
-            feedback: how much they add.
+            relevant: the relevant passages of each query, from the same searcher. Their scores are
+                above 0 and are the weights of the passages.
+            feedback: how much the passages add.
         """
         del relevant, feedback
         return self
 
     def factors(self) -> Sequence[float]:
-        """What the weight of these queries in a sum is multiplied by: above 1 where this kind knows them best."""
+        """Return the factor that multiplies the weight of this kind in a sum, for each query.
+
+        It is above 1 if this kind matches the query better than others do.
+        """
         return [1.0] * len(self)
 
     def identifiers(self) -> Sequence[float]:
-        """The share of identifiers in what each query may score, 0 to 1, where this kind can tell."""
+        """Return the share of identifiers in the largest score of each query, 0 to 1.
+
+        It is 0 for kinds that do not recognize identifiers.
+        """
         return [0.0] * len(self)
 
     def terms(
         self, place: int, passages: RankedPassages, most: int | None = None
     ) -> list[dict[str, float]]:
-        """What each shared term adds to the scores of passages for the query at a place, by terms as people read them.
+        """Return the part of each passage's score that each shared term contributes.
+
+        The keys are the terms in readable form.
 
         Args:
-            place: the query.
-            passages: of the searcher.
-            most: how many terms of each passage, largest first; None for all.
+            place: the position of the query.
+            passages: passages of the searcher.
+            most: the number of terms for each passage, largest first; None for all.
         """
         del place, most
         return [{}] * len(passages)
 
     def spans(self, place: int, doc_id: str) -> list[Span]:
-        """The passages of a document, the best for the query at a place first: characters, first and end."""
+        """Return the spans of a document's passages, the best passage for the query first.
+
+        ``place`` is the position of the query.
+        """
         del place
         return [stored.span for stored in self.searcher.vectors(doc_id)]
 
     def notes(self) -> Sequence[tuple[Any, ...]]:
-        """What there is to say of each query's ranking, once `passages` ran."""
+        """Return the notes on each query's ranking; call `passages` first."""
         return [()] * len(self)
 
     def matches(
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> list[Matches]:
-        """`passages` with the ids of their documents."""
+        """Return the result of `passages` with the ids of the documents."""
         found = [
             self.searcher.named(each)
             for each in self.passages(k, filter=filter, group_by=group_by, threads=threads)

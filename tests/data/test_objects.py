@@ -1,4 +1,4 @@
-"""What a user may hand in as documents."""
+"""Documents from Python objects: paths, texts, rows and data frames."""
 
 import datetime
 import decimal
@@ -21,9 +21,9 @@ def hashed(text, title="", **metadata):
     return Document.from_content(text, title, metadata)
 
 
-def given_all(given, **options):
+def read_all(source, **options):
     bad = []
-    documents = list(documents_of(given, on_bad_row=bad.append, **options))
+    documents = list(documents_of(source, on_bad_row=bad.append, **options))
     return documents, [(row.place, row.doc_id, row.reason) for row in bad]
 
 
@@ -45,29 +45,29 @@ def test_texts_get_the_hash_of_their_content():
         lambda items: dict.fromkeys(items).keys(),
     ],
 )
-def test_any_iterable_of_texts(make):
+def test_any_iterable_of_texts_is_accepted(make):
     assert list(documents_of(make(["one", "two"]))) == [hashed("one"), hashed("two")]
 
 
 def test_texts_rows_and_documents_may_be_mixed():
-    document = Document("a", "t", source="mine")
-    given = [
+    document = Document("a", "t", source="own")
+    items = [
         document,
         "text",
         {"ID": 7, "Body": "b", "year": 2020},
         {"text": "c", "title": "T", "n": [1]},
     ]
-    documents = list(documents_of(given))
+    documents = list(documents_of(items))
     assert documents == [
         document,
         hashed("text"),
         Document("7", "b", metadata={"year": 2020}),
         hashed("c", "T", n=[1]),
     ]
-    assert documents[0].source == "mine"
+    assert documents[0].source == "own"
 
 
-def test_one_row_and_one_document():
+def test_a_single_row_or_document_is_accepted():
     assert list(documents_of({"id": "a", "text": "t"})) == [Document("a", "t")]
     assert list(documents_of(Document("a", "t"))) == [Document("a", "t")]
     assert list(documents_of([])) == []
@@ -75,7 +75,7 @@ def test_one_row_and_one_document():
 
 def test_fields_apply_to_rows_and_not_to_texts():
     fields = Fields(doc_id="key", text="words")
-    documents, bad = given_all(
+    documents, bad = read_all(
         [{"KEY": 1, "words": "w", "text": "t"}, "text", {"words": "w"}], fields=fields
     )
     assert documents == [Document("1", "w", metadata={"text": "t"}), hashed("text")]
@@ -83,7 +83,7 @@ def test_fields_apply_to_rows_and_not_to_texts():
     assert "missing field 'key'" in bad[0][2]
 
 
-def test_bad_items_are_named_and_the_good_ones_kept():
+def test_invalid_items_are_named_and_valid_ones_kept():
     items = [
         "a",
         None,
@@ -96,20 +96,20 @@ def test_bad_items_are_named_and_the_good_ones_kept():
         "z\ud800",
         "b",
     ]
-    documents, bad = given_all(items)
+    documents, bad = read_all(items)
     assert documents == [hashed("a"), hashed("b")]
     assert [place for place, _, _ in bad] == [f"documents[{number}]" for number in range(1, 9)]
-    words = [
+    expected = [
         "got None (NoneType)",
         "got 7 (int)",
         "missing field 'text'",
-        "field 'id' is null",
-        "text is 5",
+        "field 'id' must not be null",
+        "text must be a string, got 5",
         "bytes",
         "pass a path alone",
         "lone surrogate",
     ]
-    assert all(word in reason for word, (_, _, reason) in zip(words, bad, strict=True))
+    assert all(text in reason for text, (_, _, reason) in zip(expected, bad, strict=True))
     assert bad[4][1] == "x"
     with pytest.raises(
         RowError, match=r"documents\[1\]: an item must be a text, a dict or a Document, got None"
@@ -136,7 +136,7 @@ def test_a_path_is_a_source(tmp_path, kind):
 @pytest.mark.parametrize(
     "text", ["How do I reset my login?", "", "a\0b", "long " * 2000, "two\nlines"]
 )
-def test_a_string_that_is_no_path_is_refused_at_once(text):
+def test_a_string_that_is_not_a_path_is_refused_at_once(text):
     with pytest.raises(
         SourceError,
         match=r"which does not exist; check the path; to add one text, pass a list: \[text\]",
@@ -155,7 +155,8 @@ def test_a_path_that_does_not_exist_is_refused_at_once(tmp_path):
     [
         (
             None,
-            "documents must be a path, a list of texts, dicts or Documents, or a data frame, got None",
+            "documents must be a path, a list of texts, dicts or Documents, "
+            "or a data frame, got None",
         ),
         (7, "got 7 \\(int\\); pass a list of texts"),
         (b"text", "got b'text' \\(bytes\\)"),
@@ -163,12 +164,12 @@ def test_a_path_that_does_not_exist_is_refused_at_once(tmp_path):
         (type("LazyFrame", (), {"collect": None})(), "call its collect\\(\\) first"),
     ],
 )
-def test_what_is_none_of_these_is_refused_at_once(given, message):
+def test_an_object_of_another_type_is_refused_at_once(given, message):
     with pytest.raises(DataError, match=message):
         documents_of(given)
 
 
-def test_documents_are_read_as_they_are_asked_for():
+def test_documents_are_read_lazily():
     def texts():
         yield "first"
         raise EOFError("of the generator")
@@ -210,9 +211,9 @@ def test_cells_of_rows_become_json():
 
 
 @pytest.mark.parametrize("name", ["id", "ID"])
-def test_an_id_that_is_missing_in_a_row_is_not_replaced(name):
-    _, bad = given_all([{name: float("nan"), "text": "t"}])
-    assert f"field '{name}' is null" in bad[0][2]
+def test_a_missing_id_of_a_row_is_not_replaced(name):
+    _, bad = read_all([{name: float("nan"), "text": "t"}])
+    assert f"field '{name}' must not be null" in bad[0][2]
 
 
 @pytest.mark.parametrize(
@@ -228,12 +229,12 @@ def test_an_id_that_is_missing_in_a_row_is_not_replaced(name):
         (float("inf"), float("inf")),
     ],
 )
-def test_plain_cells(cell, expected):
+def test_cells_are_converted_to_json(cell, expected):
     assert plain(cell) == expected
 
 
 class NAType:
-    """Like pandas' NA, whose comparisons are no booleans."""
+    """A value like pandas' NA, whose comparisons are not booleans."""
 
     def __eq__(self, other):
         return self
@@ -245,10 +246,10 @@ class NAType:
 
 
 class FakePandas:
-    """The methods of pandas' data frames that are used, with a record of how rows are asked for."""
+    """The methods of pandas data frames that are used; records the requested slices."""
 
     def __init__(self, rows, columns=None):
-        self.rows, self.columns, self.asked = rows, columns or list(rows[0]), []
+        self.rows, self.columns, self.requested = rows, columns or list(rows[0]), []
 
     def __len__(self):
         return len(self.rows)
@@ -258,7 +259,7 @@ class FakePandas:
         return self
 
     def __getitem__(self, part):
-        self.asked.append((part.start, part.stop))
+        self.requested.append((part.start, part.stop))
         return FakePandas(self.rows[part], self.columns)
 
     def to_dict(self, orient):
@@ -274,7 +275,7 @@ class FakePolars:
         return iter([{"id": 1, "text": "t", "x": None}, {"id": 2, "text": "u", "x": float("nan")}])
 
 
-def test_a_frame_of_pandas_in_slices():
+def test_a_pandas_frame_is_read_in_slices():
     rows = [
         {"id": number, "text": f"t{number}", "n": np.int64(number), "gone": NAType()}
         for number in range(600)
@@ -282,29 +283,29 @@ def test_a_frame_of_pandas_in_slices():
     frame = FakePandas(rows)
     documents = documents_of(frame)
     assert next(documents) == Document("0", "t0", metadata={"n": 0})
-    assert frame.asked == [(0, 256)]
+    assert frame.requested == [(0, 256)]
     assert len(list(documents)) == 599
-    assert frame.asked == [(0, 256), (256, 512), (512, 768)]
+    assert frame.requested == [(0, 256), (256, 512), (512, 768)]
 
 
-def test_a_frame_of_polars():
+def test_a_polars_frame_is_read():
     assert list(documents_of(FakePolars())) == [Document("1", "t"), Document("2", "u")]
 
 
-def test_frames_have_one_rule_for_ids():
-    documents, bad = given_all(
+def test_every_row_of_a_frame_with_ids_must_have_one():
+    documents, bad = read_all(
         FakePandas([{"ID": "a", "text": "t"}, {"ID": float("nan"), "text": "u"}])
     )
     assert documents == [Document("a", "t")]
     assert bad[0][0] == "documents[1]"
-    assert "field 'ID' is null" in bad[0][2]
+    assert "field 'ID' must not be null" in bad[0][2]
     assert list(documents_of(FakePandas([{"text": "t"}, {"text": "t"}]))) == [
         hashed("t"),
         hashed("t"),
     ]
 
 
-def test_a_frame_without_a_text_is_one_error():
+def test_a_frame_without_a_text_raises_one_error():
     bad = []
     with pytest.raises(
         SourceError, match=r"documents: missing field 'text' \(the header has: id, words\)"
@@ -315,14 +316,14 @@ def test_a_frame_without_a_text_is_one_error():
     assert bad == []
 
 
-def test_frames_in_pieces_are_counted_on():
-    """As pandas gives a file that is read with a chunk size."""
+def test_rows_are_numbered_across_several_frames():
+    """pandas returns several frames for a file that is read with a chunk size."""
     pieces = [
         FakePandas([{"text": "a"}, {"text": "b"}]),
         FakePandas([{"text": None}, {"text": "d"}]),
         "e",
     ]
-    documents, bad = given_all(pieces)
+    documents, bad = read_all(pieces)
     assert [document.text for document in documents] == ["a", "b", "d", "e"]
     assert [document.source[-3:] for document in documents] == ["[0]", "[1]", "[3]", "[4]"]
     assert bad[0][0] == "documents[2]"
@@ -342,7 +343,7 @@ TABLE = pa.table(
 @pytest.mark.parametrize(
     "make", [lambda: TABLE, lambda: TABLE.to_batches()[0], TABLE.to_reader, TABLE.to_batches]
 )
-def test_arrow(make):
+def test_arrow_tables_are_read(make):
     documents = list(documents_of(make()))
     moment = {"moment": "1970-01-01 00:00:00.000000001"}
     assert documents[0] == Document("0", "t0", metadata={"day": "2024-05-01", **moment})
@@ -352,30 +353,29 @@ def test_arrow(make):
     assert documents[599].source == "documents[599]"
 
 
-def test_arrow_with_a_text_that_is_not_utf8():
-    documents, bad = given_all(
-        pa.table({"text": pa.array([b"a", b"\xff", b"c"]).view(pa.string())})
-    )
+def test_an_arrow_text_that_is_not_utf8_is_refused():
+    documents, bad = read_all(pa.table({"text": pa.array([b"a", b"\xff", b"c"]).view(pa.string())}))
     assert documents == [hashed("a"), hashed("c")]
     assert bad[0][0] == "documents[1]"
-    assert "invalid UTF-8" in bad[0][2]
+    assert "must be UTF-8, got invalid bytes" in bad[0][2]
 
 
-def test_a_named_tuple_is_no_row():
-    _, bad = given_all([namedtuple("Pair", "id text")("a", "t")])
+def test_a_named_tuple_is_not_a_row():
+    _, bad = read_all([namedtuple("Pair", "id text")("a", "t")])
     assert "got Pair(id='a', text='t') (Pair)" in bad[0][2]
 
 
-def test_no_library_of_frames_is_imported():
+def test_no_data_frame_library_is_imported():
     code = (
-        "import sys; from lexpand.data import documents_of; print(len(list(documents_of(['a', {'text': 'b'}])))); "
+        "import sys; from lexpand.data import documents_of; "
+        "print(len(list(documents_of(['a', {'text': 'b'}])))); "
         "print([name for name in ('pandas', 'polars', 'pyarrow') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "2\n[]\n"
 
 
-def test_real_pandas():
+def test_a_real_pandas_frame_is_read():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(
         {
@@ -411,13 +411,13 @@ def test_real_pandas():
     assert list(documents_of(frame)) == expected
     first, second = documents_of(frame.to_dict("records"))
     assert first == expected[0]
-    assert set(second.metadata.values()) == {None}, "null of a row is null of its document"
+    assert set(second.metadata.values()) == {None}, "a null in a row is a null in the document"
     assert list(documents_of(frame["text"])) == [hashed("a"), hashed("b")]
     many = pandas.DataFrame({"text": [f"t{number}" for number in range(1000)]})
     assert list(documents_of(many)) == [hashed(f"t{number}") for number in range(1000)]
 
 
-def test_real_polars():
+def test_a_real_polars_frame_is_read():
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(
         {
