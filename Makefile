@@ -12,7 +12,7 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-all coverage lint lint-workflows format bench bench-search bench-encode docs docs-serve reference wheel wheel-manylinux sdist model clean
+.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode docs docs-serve reference wheel wheel-manylinux sdist model clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,9 +25,15 @@ test: $(VENV)/dev ## run the tests, without the slow ones
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
+test-train: .venv-train/ready ## run the tests of training, and those that compare with torch (5 GB)
+	.venv-train/bin/python -m pytest -m 'not slow' tests/train tests/cli/test_cli_train.py
+	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
+	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
+
 test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
+	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py
 	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
@@ -120,8 +126,7 @@ $(VENV)/dev: $(VENV)/base
 
 .venv-train/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-train
-	@tools/install.sh .venv-train/bin/python '.[dev,torch]'
-	$(QUIET_PIP) .venv-train/bin/python -m pip install --quiet 'sentence-transformers>=5,<7'
+	@tools/install.sh .venv-train/bin/python '.[dev,train]'
 	@touch $@
 
 # A separate environment. The frameworks bring about a hundred packages, and langchain-tests brings

@@ -16,6 +16,7 @@
     │   ├── DuplicateDocument    the doc_id is taken by other content
     │   ├── UnknownDocument      no document has that doc_id
     │   └── IndexLocked          another writer holds the index
+    ├── TrainingError            training cannot go on
     ├── StorageError             the disk is full, read-only or failing
     └── MissingExtra             an optional dependency is not installed
 
@@ -119,6 +120,10 @@ class IndexLocked(IndexStateError):
 
 class StorageError(LexpandError):
     """The disk is full, read-only or failing."""
+
+
+class TrainingError(LexpandError):
+    """Training cannot go on, because the loss is not finite or the data do not fit the recipe."""
 
 
 class MissingExtra(LexpandError):

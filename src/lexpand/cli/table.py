@@ -113,6 +113,16 @@ COMMANDS: dict[str, Entry] = {
             "lexpand encode pages.jsonl --output pages.parquet",
         ),
     ),
+    "train": Entry(
+        "train",
+        "train_command",
+        VECTORS,
+        (
+            "lexpand train small --data pairs.jsonl --out my-model",
+            "lexpand train inference-free --data pairs.jsonl --out my-model --set steps=5000",
+            "lexpand train splade-v3 --data scored/ --out my-model --dry-run",
+        ),
+    ),
     "export": Entry(
         "exchange",
         "export",

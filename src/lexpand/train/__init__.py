@@ -1,7 +1,8 @@
 """How do I get a better encoder for my texts? Needs the extra `train`.
 
-`objectives.py` and `regularizers.py` are the equations, `head.py` is the SPLADE head without logits,
-`autopilot.py` holds a budget of terms.
+`objectives.py` and `regularizers.py` are the equations, and `head.py` is the SPLADE head without
+logits. `autopilot.py` holds a budget of terms. `recipe.py` has the settings, and `training.py` runs
+them with the trainer of sentence-transformers.
 
 It is not for running models (`lexpand.encode`) or for importing them (`lexpand.models`).
 """

@@ -42,7 +42,8 @@ class Autopilot:
     def __post_init__(self) -> None:
         if not self.budget > 0 or not self.factor > 0:
             raise DataError(
-                f"the budget and the first factor must be above 0, got {self.budget} and {self.factor}"
+                f"the budget and the first factor must be above 0, got {self.budget} and"
+                f" {self.factor}"
             )
 
     @property

@@ -75,8 +75,12 @@ def head_of_columns(
     """Return the weights [texts, columns] of some terms only; see `sampled_columns`.
 
     Args:
-        hidden, mask, decoder, bias, activation: see `splade_head`.
+        hidden: see `splade_head`.
+        mask: see `splade_head`.
+        decoder: see `splade_head`.
+        bias: see `splade_head`.
         columns: int64 [c], the terms.
+        activation: see `splade_head`.
     """
     weights, _ = splade_head(hidden, mask, decoder[columns], bias[columns], activation)
     return weights

@@ -1,9 +1,9 @@
 """Training objectives: pure functions on matrices of scores.
 
-A batch has ``q`` queries and a group of ``n`` documents for each, the positive first, then its hard
-negatives. Scores are sums over terms of query weight times document weight. *Grouped* scores
-[q, n] compare a query with its own group. *In-batch* scores [q, q * n] compare it with the documents
-of all groups, so its positive is column ``i * n``.
+A batch has ``q`` queries and a group of ``n`` documents for each: the positive first, then its
+hard negatives. A score is the sum over terms of query weight times document weight. *Grouped*
+scores [q, n] compare a query with its own group. *In-batch* scores [q, q * n] compare it with the
+documents of all groups, so its positive is column ``i * n``.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def average_teachers(teachers: Sequence[Tensor]) -> Tensor:
     """Return the mean of several teachers' scores, each normalized per query.
 
     The scores of a teacher have mean 0 and standard deviation 1 over the documents of a query, so
-    a teacher with a wide range does not outvote the others. A document is averaged over the teachers
-    that scored it, and stays NaN if none did. The result is scaled to the first teacher's mean
-    standard deviation, which keeps margins in its units.
+    a teacher with a wide range does not outvote the others. A document is averaged over the
+    teachers that scored it, and stays NaN if none did. The result is scaled to the mean standard
+    deviation of the first teacher, which keeps margins in its units.
 
     Args:
         teachers: scores [q, n] each; NaN marks a document without a score.

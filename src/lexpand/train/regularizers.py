@@ -22,8 +22,8 @@ def flops(weights: Tensor) -> Tensor:
     Efficient Sparse Representations* (arXiv 2004.05665), equation 4, which SPLADE uses (Formal et
     al. 2021, equation 4). The papers estimate E[w_j] by the mean over the batch, which is larger
     than F by Var[w_j] / N, so their value depends on the batch size. This one takes the mean over
-    all pairs of different texts: sum_j ((sum_i w_ij)^2 - sum_i w_ij^2) / (N (N - 1)). One text alone
-    has the value of the papers, sum_j w_j^2.
+    all pairs of different texts: sum_j ((sum_i w_ij)^2 - sum_i w_ij^2) / (N (N - 1)). One text
+    alone has the value of the papers, sum_j w_j^2.
     """
     count = len(weights)
     total = weights.sum(dim=0)

@@ -1,0 +1,57 @@
+"""Recipes: the packaged ones load, settings change them, and mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from lexpand.errors import DataError, SourceError
+from lexpand.train.recipe import Recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_packaged_recipe_loads_and_says_what_it_takes(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.name == name
+    assert recipe.base
+    assert name == "small" or "arXiv" in recipe.about
+
+
+def test_settings_change_a_recipe() -> None:
+    recipe = Recipe.load("small").with_settings(["steps=7", "base=my/model", "learning_rate=1"])
+    assert (recipe.steps, recipe.base, recipe.learning_rate) == (7, "my/model", 1.0)
+    assert Recipe.load("small").steps != 7
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("steps", "must be key=value, got 'steps'"),
+        ("stepz=3", "a recipe has no key 'stepz'; its keys are about, accumulation"),
+        ("steps=many", "steps must be of type int, got 'many'"),
+        ("steps=0", "steps must be >= 1, got 0"),
+        ("lookup=1", "lookup must be of type bool, got 1"),
+        ("ramp=cubic", "'cubic' is not a valid Ramp"),
+        ("info_nce=0", "must have info_nce, margin_mse or kl above 0"),
+        ("kl=1", "need negatives >= 1"),
+        ("sampled_columns=9", "needs lookup = true"),
+        ("activation=relu", "activation must be"),
+        ("query_regularizer=l2", "must be 'flops' or 'l1', got 'l2'"),
+    ],
+)
+def test_a_wrong_setting_is_refused(setting: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Recipe.load("small").with_settings([setting])
+
+
+def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no recipe 'smal': give a TOML file, or one of .*small"):
+        Recipe.load("smal")
+    path = tmp_path / "r.toml"
+    path.write_text("steps = ", encoding="utf-8")
+    with pytest.raises(DataError, match=r"r\.toml must be TOML"):
+        Recipe.load(path)
+    path.write_text("layers = 3", encoding="utf-8")
+    with pytest.raises(DataError, match=r"r\.toml: a recipe has no key 'layers'"):
+        Recipe.load(path)
