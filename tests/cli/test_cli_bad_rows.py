@@ -151,7 +151,7 @@ def test_an_id_with_other_content_is_refused_or_skipped(
         )
     else:
         assert (ran.code, ran.err) == (0, "")
-        assert "  1 skipped: in the index with other content\n" in ran.out
+        assert "  1 skipped: in the index with different content\n" in ran.out
     with Index.open(tmp_path / "i") as index:
         assert index.document("good").text == "good words"
 

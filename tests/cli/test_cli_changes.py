@@ -123,7 +123,7 @@ def test_delete_removes_documents_by_id(run: Run, index: Path) -> None:
     ran = run("delete", index, "paper", "none", "crash", "crash")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "2 documents deleted, 1 were not there",
+        "2 documents deleted, 1 not found",
         f"{index} holds 2 documents",
     ]
     assert ids_in(index) == ["printer", "invoice"]
@@ -150,7 +150,7 @@ def test_delete_with_dry_run_changes_nothing(run: Run, index: Path) -> None:
     ran = run("delete", index, "paper", "none", "crash", "--dry-run")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "2 documents would be deleted, 1 were not there",
+        "2 documents would be deleted, 1 not found",
         "  paper",
         "  crash",
         f"{index} holds 4 documents",
@@ -192,7 +192,7 @@ def test_delete_fails_while_another_writer_is_open(run: Run, index: Path) -> Non
     with Index.open(index) as writer:
         writer.delete(["crash"])
         assert (
-            "is being written by another process or object: wait"
+            "is being written by another process or Index object: wait"
             in run("delete", index, "paper").error()
         )
 
@@ -486,7 +486,7 @@ def test_search_by_bm25_needs_a_lexical_field(
 ) -> None:
     run("index", rows_file(*PAGES), tmp_path / "i", *SMALL, "--words", "none")
     error = run("search", tmp_path / "i", "printer", "--pipeline", "bm25").error()
-    assert error.endswith("was created without words: create a new index with words")
+    assert error.endswith("has no BM25 field: create a new index with one to search words")
 
 
 def test_search_returns_the_best_document_of_each_group(run: Run, index: Path) -> None:

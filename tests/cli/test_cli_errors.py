@@ -95,7 +95,7 @@ def test_a_damaged_index_is_one_line(
         (["index", "folder", "i"], "error: folder is empty: it needs *.txt, *.md, *.markdown,"),
         (
             ["index", "thing.pdf", "i"],
-            "error: thing.pdf is of an unknown kind (.pdf); known: .jsonl",
+            "error: thing.pdf must have a known suffix, got .pdf: use one of .jsonl",
         ),
         (
             ["index", "good.jsonl", "full"],
@@ -176,7 +176,7 @@ def test_indexing_fails_while_another_writer_is_open(
         more = rows_file({"id": "b", "text": "y"}, name="more.jsonl")
         writer.add([Document("c", "z")], encoder.encode_documents(["z"]))
         assert (
-            "is being written by another process or object: wait"
+            "is being written by another process or Index object: wait"
             in run("index", more, tmp_path / "i").error()
         )
         assert run("search", tmp_path / "i", "x").code == 0

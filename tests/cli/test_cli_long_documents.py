@@ -30,7 +30,7 @@ def test_cut_documents_are_reported(run: Callable, source: Path, tmp_path: Path)
     ran = run("index", source, tmp_path / "i", *SMALL)
     assert ran.code == 0
     assert "2 truncated at 64 tokens: " in ran.out
-    assert "most unread tokens, by document: longer 298, long " in ran.out
+    assert "documents that lost the most tokens: longer 298, long " in ran.out
     report = run("index", source, tmp_path / "j", *SMALL, "--json").json()
     assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
 

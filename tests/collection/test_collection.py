@@ -159,8 +159,8 @@ def test_the_default_is_hybrid_and_a_fallback_is_noted(kb: Collection, tmp_path:
         assert plain.pipeline == NAMED["splade"]
         notes = plain.search("manager").notes
         assert [note.reason for note in notes] == [Reason.FALLBACK]
-        assert "no words, so the pipeline splade searched instead of hybrid" in str(notes[0])
-        with pytest.raises(IndexStateError, match="was created without words"):
+        assert "no BM25 field, so the pipeline splade searched instead of hybrid" in str(notes[0])
+        with pytest.raises(IndexStateError, match="has no BM25 field"):
             plain.search("manager", pipeline="hybrid")
 
 

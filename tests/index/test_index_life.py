@@ -172,7 +172,7 @@ def test_other_content_for_an_id_is_refused(path: Path, committed: bool) -> None
         if committed:
             index.commit()
         with pytest.raises(
-            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is already taken by other content"
+            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is already taken by a document with"
         ):
             index.add([toy_document(2), toy_document(1, "changed")], toy_vectors(toy_rows([2, 1])))
         index.commit()
@@ -253,7 +253,7 @@ def test_a_process_has_one_writer(path: Path) -> None:
     with Index.open(path) as one, Index.open(path) as two:
         add_toys(one, 2)
         with pytest.raises(
-            IndexLocked, match="is being written by another process or object: wait"
+            IndexLocked, match="is being written by another process or Index object: wait"
         ):
             add_toys(two, 3)
         assert ids_in(two) == ["d1"]

@@ -348,8 +348,8 @@ def test_a_note_tells_that_an_index_without_words_is_searched_by_the_model_alone
     kb = Collection(small_index, encoder=encoder)
     hits = kb.search("printer")
     detail = (
-        "the index has no words, so the pipeline splade searched instead of hybrid: "
-        "index again with words to use hybrid"
+        "the index has no BM25 field, so the pipeline splade searched instead of hybrid: "
+        "create a new index with a BM25 field to use hybrid"
     )
     assert hits.notes == (Note(Reason.FALLBACK, detail=detail),)
     assert str(hits.notes[0]) == detail

@@ -343,7 +343,7 @@ def test_retrievers_of_several_indexes_make_no_hybrid(
     with pytest.raises(DataError, match="of one open index, got 2 parts of 2 indexes"):
         HybridRetriever([sparse, other])
     assert isinstance(sparse + other, MixedRetriever)
-    with pytest.raises(IndexStateError, match="created without words"):
+    with pytest.raises(IndexStateError, match="has no BM25 field"):
         WordRetriever(small_index)
 
 

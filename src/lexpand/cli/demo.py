@@ -138,7 +138,7 @@ def _print_facts(
         )
     show_table(table)
     if facts["added"]:
-        show(f"documents encoded a second: {facts['documents_per_second']:.1f}")
+        show(f"documents encoded per second: {facts['documents_per_second']:.1f}")
     show(
         f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking"
     )

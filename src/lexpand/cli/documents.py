@@ -92,10 +92,7 @@ def delete(
         print_json({"deleted": deleted, "missing": missing, "documents": left, "dry_run": dry_run})
         return
     verb = "would be deleted" if dry_run else "deleted"
-    show(
-        f"{count(deleted, 'document')} {verb}"
-        + (f", {missing:,} were not there" if missing else "")
-    )
+    show(f"{count(deleted, 'document')} {verb}" + (f", {missing:,} not found" if missing else ""))
     if dry_run:
         for doc_id in list(there)[:20]:
             show(doc_id, indent=2)

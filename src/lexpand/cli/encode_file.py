@@ -130,10 +130,10 @@ def _print(facts: dict[str, Any]) -> None:
     show(
         f"{facts['output']} has {documents}, {facts['bytes']:,} bytes:"
         f" {facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms"
-        " a second"
+        " per second"
     )
     show(
-        f"terms a document: mean {nnz['mean']:,.1f}, median {nnz['p50']:,}, 90th percentile"
+        f"terms per document: mean {nnz['mean']:,.1f}, median {nnz['p50']:,}, 90th percentile"
         f" {nnz['p90']:,}, maximum {nnz['max']:,}",
         indent=2,
     )

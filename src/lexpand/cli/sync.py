@@ -48,7 +48,7 @@ from lexpand.encode.progress import reporting
 from lexpand.errors import RowError
 from lexpand.index import COMMIT_EVERY, Index
 
-# The most ids that a plan lists.
+# The largest number of ids that a plan lists.
 _GONE_SHOWN = 20
 
 

@@ -124,7 +124,7 @@ class Collection:
             documents: strings, dicts, `Document`s, or an iterable of them; a data frame of pandas,
                 Polars or Arrow; or the path of a source (docs/sources.md). A missing id becomes
                 the hash of the content.
-            on_duplicate: what to do if the id is stored with other content: ``refuse`` the new
+            on_duplicate: what to do if the id is stored with different content: ``refuse`` the new
                 document and report it, ``skip`` it, or ``replace`` the stored one.
             fields: the fields of a row that make a document; by default those that the index
                 records.

@@ -21,11 +21,11 @@ from lexpand.index.columns import check_metadata
 _MOST_CUT = 5
 
 COMMIT_SECONDS = 30.0
-"""The most seconds between two commits: the work that a killed process can lose."""
+"""The longest time between two commits, in seconds: the work that a killed process can lose."""
 
 
 class OnDuplicate(StrEnum):
-    """What to do with a document whose id is stored with other content."""
+    """The policy for a document whose id is stored with different content."""
 
     REFUSE = "refuse"
     SKIP = "skip"
@@ -39,12 +39,12 @@ class IngestReport:
     Attributes:
         added: documents that were committed.
         unchanged: documents that are stored with the same content.
-        skipped: documents whose id is stored with other content, which stays
+        skipped: documents whose id is stored with different content, which stays
             (`OnDuplicate.SKIP`).
         refused: rows that cannot be used, each with its place: an invalid row, an id that is
-            stored with other content (`OnDuplicate.REFUSE`), metadata that a column cannot hold,
-            or a document that is too long (`Long.REFUSE`).
-        replaced: documents among the added that replaced other content (`OnDuplicate.REPLACE`).
+            stored with different content (`OnDuplicate.REFUSE`), metadata that a column cannot
+            hold, or a document that is too long (`Long.REFUSE`).
+        replaced: documents among the added that replaced different content (`OnDuplicate.REPLACE`).
         truncated: documents that are longer than the model reads, and were cut.
         tokens: tokens of the encoded documents.
         tokens_lost: tokens past the length that the model reads.
@@ -92,7 +92,7 @@ def ingest(
         index: the index.
         encoder: the model of the index.
         documents: the documents, read chunk by chunk.
-        on_duplicate: what to do with a document whose id is stored with other content.
+        on_duplicate: what to do with a document whose id is stored with different content.
         commit_every: the number of documents between commits. There is also a commit at least
             every `COMMIT_SECONDS`.
         on_done: a function that takes the number of documents finished since its last call.

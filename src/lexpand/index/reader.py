@@ -159,7 +159,7 @@ class IndexReader(ABC):
             threads: see `search`.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError, FilterError: see `search`.
         """
         snapshot = self._snapshot
@@ -213,7 +213,7 @@ class IndexReader(ABC):
         The score of a document in chunks is that of its best chunk.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             UnknownDocument: the index has no document with that id.
         """
         words = self.analyzed([query])[0]
@@ -238,12 +238,12 @@ class IndexReader(ABC):
         """Return the weight of each word of each query, from the index's analyzer.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``queries`` is a single query, or a word or weight is invalid.
         """
         if self.schema.words is None:
             raise IndexStateError(
-                f"{self.path} was made without words: make a new index with words to search them"
+                f"{self.path} has no BM25 field: create a new index with one to search words"
             )
         return weighted_words(queries, self.schema.words)
 
@@ -345,7 +345,7 @@ class IndexReader(ABC):
         A word that no live passage has adds 0. A word that a query has twice counts twice.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``queries`` is a string.
         """
         return word_bounds(self._snapshot, self.analyzed(queries))
@@ -359,7 +359,7 @@ class IndexReader(ABC):
             words: the words, from the index's analyzer.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``words`` is a string.
         """
         self.analyzed([])

@@ -161,8 +161,8 @@ class Pipeline:
         ):
             return alone.with_feedback(self.feedback)
         raise DataError(
-            "feedback without words expands the model's query: the pipeline needs a part of field "
-            "splade, or feedback with words"
+            "feedback of the kind words=False expands the model's query: add a part of field "
+            "splade, or use feedback with words=True"
         )
 
 
@@ -216,8 +216,8 @@ def resolve(
     if index.schema.words is not None:
         return NAMED[DEFAULT], ()
     detail = (
-        f"the index has no words, so the pipeline splade searched instead of {DEFAULT}: "
-        f"index again with words to use {DEFAULT}"
+        f"the index has no BM25 field, so the pipeline splade searched instead of {DEFAULT}: "
+        f"create a new index with a BM25 field to use {DEFAULT}"
     )
     return NAMED["splade"], (Note(Reason.FALLBACK, detail=detail),)
 
@@ -236,7 +236,7 @@ def open_retriever(
     Args:
         path: the folder of the index.
         pipeline: see `Pipeline.load`. None for the default: hybrid, or the model alone if the index
-            has no words.
+            has no BM25 field.
         model: the path of the model, if it has moved.
         queries: the encoding of queries.
         rules: edits of the model's queries; see `encoder_of`.

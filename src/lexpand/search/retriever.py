@@ -117,7 +117,7 @@ class Retriever(ABC):
             group_by: see `rank`.
             threads: see `rank`.
             passages: the number of passages of each hit, best first, if documents are in chunks.
-            min_score: the least score of a hit.
+            min_score: the smallest score that a hit may have.
         """
         queries, reading = check_queries(queries), self.reading()
         found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)

@@ -32,9 +32,9 @@ class Fields:
         doc_id: the field of the id; None for ``doc_id``, ``id`` or ``_id``.
         text: the field of the text; None for ``text``, ``contents``, ``content`` or ``body``.
         title: the field of the title; None for ``title``, which may be missing.
-        modified: whether files that are one document each get ``modified``, the time of the last
-            change (ISO 8601, UTC, in seconds), as metadata. It is part of the content, so a file
-            that is only touched counts as changed.
+        modified: whether files that are one document each get the metadata field ``modified``, the
+            modification time (ISO 8601, UTC, in seconds). It is part of the content, so touching a
+            file counts as a change.
     """
 
     doc_id: str | None = None

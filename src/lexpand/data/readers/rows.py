@@ -21,7 +21,7 @@ class Row(NamedTuple):
     """One row of a source.
 
     Attributes:
-        place: the place of the row: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
+        place: where the row is: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
         values: the values by field name.
     """
 

@@ -98,10 +98,10 @@ def column_values(name: str, column_type: ColumnType, document: Document) -> lis
 
 
 def check_filter(columns: Mapping[str, ColumnType], expression: Expression) -> None:
-    """Check that a filter compares columns only with values of their kind.
+    """Check that a filter compares columns only with values of their type.
 
     Raises:
-        FilterError: a column is compared with a value of another kind.
+        FilterError: a column is compared with a value of another type.
     """
     for condition in expression.conditions:
         column_type = columns.get(condition.name)

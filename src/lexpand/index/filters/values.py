@@ -14,7 +14,7 @@ from lexpand.index.filters.names import Path, quote
 Scalar: TypeAlias = bool | int | float | str
 
 INTEGER_BITS = 14_000
-"""The largest integer in bits, as in metadata; Python's limit for printing is about the same."""
+"""The largest size of an integer in bits, as in metadata. Python prints at most 4,300 digits."""
 
 
 def kind_of(value: object) -> str | None:
@@ -96,7 +96,7 @@ def group_key(value: JsonValue) -> Hashable:
 def values_at(metadata: Mapping[str, JsonValue], path: Path) -> list[JsonValue]:
     """Return the values at a path of metadata, without null: the elements of a list, or one value.
 
-    A path leads through objects, but not through lists.
+    A path selects fields of objects. It does not select from the elements of a list.
     """
     node: JsonValue = metadata
     for key in path:
