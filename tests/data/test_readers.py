@@ -61,9 +61,9 @@ def test_all_json_suffixes_are_read(tmp_path, suffix):
 def test_an_unknown_kind_is_refused_at_once(tmp_path, name):
     (tmp_path / name).write_text("x")
     if name != "docs.txt":
-        with pytest.raises(SourceError, match=r"unknown kind .*known: \.jsonl"):
+        with pytest.raises(SourceError, match=r"known suffix, got .+: use one of \.jsonl"):
             read_documents(tmp_path / name)
-    with pytest.raises(SourceError, match="unknown kind"):
+    with pytest.raises(SourceError, match="must have a known suffix"):
         read_queries(tmp_path / name)
 
 

@@ -300,7 +300,7 @@ def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path, text: str, mes
 def test_an_invalid_retriever_is_refused(
     index: Index, sparse: SparseRetriever, words: WordRetriever
 ) -> None:
-    with pytest.raises(DataError, match="needs a part of field splade"):
+    with pytest.raises(DataError, match="add a part of field splade"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
     with pytest.raises(DataError, match="give the model"):
         Pipeline().retriever(index, None)
