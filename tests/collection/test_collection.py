@@ -9,6 +9,7 @@ import pytest
 
 import lexpand
 from lexpand import Collection, Document, Encoder, Fields, Index
+from lexpand.encode import VectorCache
 from lexpand.errors import (
     DataError,
     FilterError,
@@ -16,6 +17,7 @@ from lexpand.errors import (
     LexpandWarning,
     NotAnIndex,
     SourceError,
+    StorageError,
     UnknownDocument,
 )
 from lexpand.search import Note, Reason
@@ -259,6 +261,97 @@ def test_a_failed_replacement_keeps_the_old_index(kb: Collection, tmp_path: Path
         lexpand.create(tmp_path / "kb.index", tmp_path / "nowhere.csv", exist="replace")
     with lexpand.open(tmp_path / "kb.index") as still:
         assert len(still) == 2
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [[{"id": "b", "txt": "x"}], [], iter([{"title": "no text"}]), ["good", "bad \ud800"]],
+    ids=["all rows refused", "no rows", "an iterator of refused rows", "one row usable"],
+)
+def test_only_a_source_with_a_usable_row_replaces_an_index(
+    kb: Collection, tmp_path: Path, documents: list[object]
+) -> None:
+    kb.close()
+    before = _contents(tmp_path)
+    if isinstance(documents, list) and "good" in documents:
+        with (
+            pytest.warns(LexpandWarning, match="1 of the documents were refused"),
+            lexpand.create(tmp_path / "kb.index", documents, exist="replace") as again,
+        ):
+            assert len(again) == 1
+        return
+    with pytest.raises(DataError, match=r"must have a usable row to replace .*kb.index, got none"):
+        lexpand.create(tmp_path / "kb.index", documents, exist="replace")
+    assert _contents(tmp_path) == before
+    with lexpand.open(tmp_path / "kb.index") as still:
+        assert len(still) == 2
+
+
+def test_an_empty_collection_replaces_an_index_if_documents_are_left_out(
+    kb: Collection, tmp_path: Path
+) -> None:
+    kb.close()
+    with lexpand.create(tmp_path / "kb.index", exist="replace") as again:
+        assert len(again) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SourceError])
+def test_a_replacement_that_fails_midway_changes_nothing(
+    kb: Collection, tmp_path: Path, error: type[BaseException]
+) -> None:
+    def rows() -> Iterator[str]:
+        yield "a good row"
+        raise error("midway")
+
+    kb.close()
+    before = _contents(tmp_path)
+    with pytest.raises(error, match="midway"):
+        lexpand.create(tmp_path / "kb.index", rows(), exist="replace")
+    assert _contents(tmp_path) == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kb.index"]
+
+
+def test_an_index_stays_if_the_new_one_cannot_be_moved(
+    kb: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".new":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    kb.close()
+    before = _contents(tmp_path)
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(StorageError, match=r"cannot be replaced .Permission denied.: it is as it"):
+        lexpand.create(tmp_path / "kb.index", ["new"], exist="replace")
+    assert _contents(tmp_path) == before
+
+
+def test_a_replacement_touches_no_folder_of_a_similar_name(kb: Collection, tmp_path: Path) -> None:
+    """A user may keep a copy as kb.index.old."""
+    kb.index.backup(tmp_path / "kb.index.old")
+    kb.index.backup(tmp_path / "kb.index.new")
+    kb.close()
+    lexpand.create(tmp_path / "kb.index", ["all new"], exist="replace").close()
+    for name in ("kb.index.old", "kb.index.new"):
+        with lexpand.open(tmp_path / name) as copy:
+            assert len(copy) == 2
+
+
+def test_a_replacement_follows_a_link_and_uses_the_cache(kb: Collection, tmp_path: Path) -> None:
+    kb.close()
+    link, cache = tmp_path / "link", tmp_path / "cache"
+    link.symlink_to(tmp_path / "kb.index")
+    lexpand.create(link, ["all new"], exist="replace", cache=cache).close()
+    assert link.is_symlink()
+    with lexpand.open(tmp_path / "kb.index") as again, VectorCache(cache) as vectors:
+        assert (len(again), len(vectors)) == (1, 1)
 
 
 def test_other_settings_than_those_of_the_index_are_refused(kb: Collection, tmp_path: Path) -> None:
