@@ -325,8 +325,7 @@ class Collection:
             reading.searcher if isinstance(reading, LocalRetriever) else self.index.searcher()
         )
         return [
-            _with_notes(hits, (*notes, *query_notes(searcher, encoder, hits.query)))
-            for hits in results
+            _with_notes(hits, (*notes, *query_notes(searcher, encoder, hits))) for hits in results
         ]
 
     def retriever(self, pipeline: Pipeline | str | Path | None = None) -> Retriever:
