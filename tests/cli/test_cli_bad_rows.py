@@ -17,12 +17,14 @@ BAD = {
     "no text": (
         {"id": "x"},
         "x",
-        "missing field 'text' (the row has: id); name it with fields / --text-field",
+        "missing field 'text' (the row has: id); name it with fields (--text-field on the command"
+        " line)",
     ),
     "no id": (
         {"text": "x"},
         None,
-        "missing field 'doc_id' (the row has: text); name it with fields / --id-field",
+        "missing field 'doc_id' (the row has: text); name it with fields (--id-field on the command"
+        " line)",
     ),
     "null text": ({"id": "x", "text": None}, "x", "field 'text' must not be null"),
     "text of another type": ({"id": "x", "text": 5}, "x", "text must be a string, got 5 (int)"),

@@ -23,7 +23,7 @@ def test_index_prints_a_summary(run: Callable, pages_file: Path, tmp_path: Path)
     ran = run("index", pages_file, path)
     assert (ran.code, ran.err) == (0, "")
     first, second = ran.out.splitlines()
-    assert re.fullmatch(r"5 documents added in [\d.]+ s \([\d,.]+ a second encoded\)", first)
+    assert re.fullmatch(r"5 documents added in [\d.]+ s \(encoded [\d,.]+ documents/s\)", first)
     assert second == f"{path} holds 5 documents"
 
 
@@ -363,7 +363,7 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
             ran.out,
             re.MULTILINE,
         )
-    assert re.search(r"^documents encoded per second: \d", ran.out, re.MULTILINE)
+    assert re.search(r"^encoded [\d,.]+ documents/s$", ran.out, re.MULTILINE)
     assert ran.out.count(" scores ") == len(demo.QUESTIONS)
     assert re.search(
         rf"^  \S+ search {re.escape(str(demo_index))} 'does smoking", ran.out, re.MULTILINE

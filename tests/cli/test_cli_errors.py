@@ -5,6 +5,7 @@ The traceback is printed only with --verbose.
 
 import gzip
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -269,6 +270,31 @@ def test_a_wrong_command_line_has_code_2(run: Callable, arguments: list[str], sa
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["search", "i", "-dash"], "search INDEX -- '-x'"),
+        (["explain", "i", "-dash", "id"], "explain INDEX -- '-x'"),
+        (["get", "i", "-dash"], "get INDEX -- '-x'"),
+        (["delete", "i", "-dash"], "delete INDEX -- '-x'"),
+        (["oov", "i", "-dash"], "oov INDEX -- '-x'"),
+        (["encode", "-dash"], "encode -- '-x'"),
+        (["index", "s", "i", "--force"], ""),
+        (["info", "i", "--nothing"], ""),
+        (["sync", "s", "i", "--force"], ""),
+        (["model", "import", "s", "d", "--nothing"], ""),
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_option_has_a_hint_if_the_command_takes_a_query(
+    run: Callable, arguments: list[str], hint: str
+) -> None:
+    error = run(*arguments, columns=300).err
+    assert re.search(r"No such option: -[-a-z]+\.", error)
+    assert ("Put -- before" in error) == bool(hint)
+    assert f"begins with a dash: lexpand {hint}." in error or not hint
+
+
 def test_the_exit_codes_of_the_process(
     shell: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
 ) -> None:
@@ -332,3 +358,12 @@ def test_no_progress_is_shown_without_a_terminal(
 
 def test_standard_error_may_be_closed(pages_index: Path, shell: Callable) -> None:
     assert shell("info", pages_index, stderr=subprocess.DEVNULL).code == 0
+
+
+def test_a_remedy_names_the_argument_and_the_option(
+    run: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
+) -> None:
+    error = run("info", tmp_path / "nope.index").error()
+    assert "create one with lexpand.create (`lexpand index SOURCE " in error
+    error = run("sync", rows_file({"id": "x", "text": "x"}), pages_index).error()
+    assert error.endswith("confirm it with force=True (--yes on the command line)")

@@ -103,8 +103,8 @@ def test_the_first_invalid_row_raises_after_the_valid_ones(tmp_path):
     assert caught.value.place == f"{tmp_path / 'x.jsonl'}:2"
     assert caught.value.doc_id == "c"
     assert (
-        "missing field 'text' (the row has: id); name it with fields / --text-field"
-        in caught.value.reason
+        "missing field 'text' (the row has: id); name it with fields (--text-field on the command"
+        " line)" in caught.value.reason
     )
 
 

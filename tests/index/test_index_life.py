@@ -461,3 +461,23 @@ def test_info_has_the_counts_and_sizes(path: Path) -> None:
 def test_invalid_numbers_are_refused(path: Path, k: int, threads: int, message: str) -> None:
     with Index.create(path, SPACE) as index, pytest.raises(DataError, match=message):
         index.search(SparseVectors.empty(1, len(SPACE.vocabulary)), k, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": "3"}, "k must be an integer >= 0, got '3' .str."),
+        ({"threads": 1.5}, "threads must be an integer >= 1, got 1.5 .float."),
+        ({"effort": "all"}, "effort must be a number, got 'all' .str."),
+        ({"effort": float("nan")}, "effort must be > 0 and <= 1 .exact., got nan"),
+        ({"filter": 5}, "a filter must be a mapping or a text, got 5 .int."),
+        ({"queries": "a text"}, "vectors must be SparseVectors, got 'a text' .str.: encode texts"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused(
+    path: Path, settings: dict[str, object], message: str
+) -> None:
+    queries = SparseVectors.empty(1, len(SPACE.vocabulary))
+    with Index.create(path, SPACE) as index, pytest.raises(DataError, match=message):
+        index.search(**{"queries": queries, **settings})  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def get(
             _print(found[doc_id], as_json)
     missing = [doc_id for doc_id in doc_ids if doc_id not in found]
     for doc_id in missing:
-        print_error(f"{index_path} has no document {doc_id!r}: ids are compared letter by letter")
+        print_error(f"{index_path} has no document {doc_id!r}: ids must match exactly")
     if missing:
         raise typer.Exit(EXIT_ERROR)
 

@@ -109,7 +109,7 @@ def print_report(
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
         return
     rate = (
-        f" ({report.added / report.encode_seconds:,.1f} a second encoded)"
+        f" (encoded {report.added / report.encode_seconds:,.1f} documents/s)"
         if report.encode_seconds
         else ""
     )
@@ -122,6 +122,7 @@ def print_report(
         f"truncated at {encoder.max_tokens[Role.DOCUMENT]} tokens: {report.tokens_lost:,} of "
         f"{report.tokens:,} tokens were not read; --long chunk reads all": report.truncated,
         "without a term: no query can find them": report.empty,
+        "without a word in the text": report.wordless,
     }
     for note, number in notes.items():
         if number:

@@ -187,7 +187,8 @@ def search(
     else:
         show(f"nothing found: {nothing}")
     for note in hits.notes:
-        say(str(note), "yellow")
+        if str(note) != nothing:
+            say(str(note), "yellow")
 
 
 def _reranking(

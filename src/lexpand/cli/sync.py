@@ -120,7 +120,8 @@ def sync_command(
             )
         seconds = time.perf_counter() - start
         if not as_json:
-            show(f"{count(report.deleted, 'document')} deleted, which the source lacks")
+            gone = f"{count(report.deleted, 'document')} deleted, which the source lacks"
+            show(gone if report.deleted else "no document deleted")
             if report.kept:
                 show(f"{report.kept:,} kept, because refused rows may hold them", indent=2)
         print_report(report.ingest, kb, seconds, as_json, deleted=report.deleted, kept=report.kept)

@@ -148,7 +148,7 @@ def check_deletions(index: Index, gone: int, held: int, force: bool) -> None:
         raise IndexStateError(
             f"the source lacks {gone:,} of the {held:,} documents of {index.path}, and more than"
             " half are not deleted without confirmation: check that it is the right source, then"
-            " add --yes (force=True)"
+            " confirm it with force=True (--yes on the command line)"
         )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lexpand.data import Query
+from lexpand.data.arguments import check_integer
 from lexpand.encode import Encoder, Role, Trace
 from lexpand.encode.rules.phrases import Phrases
-from lexpand.errors import DataError
 from lexpand.index import Index
 from lexpand.search import Retriever, did_you_mean
 from lexpand.search.pipeline import resolve
@@ -104,8 +104,7 @@ def find_broken_words(
         DataError: k is below 1.
     """
     index.check_model(encoder.space.model)
-    if k < 1:
-        raise DataError(f"k must be >= 1, got {k!r}")
+    check_integer(k, "k", 1)
     done = on_done or (lambda _: None)
     found: dict[str, BrokenWord | None] = {}
     counts: dict[str, int] = {}

@@ -55,7 +55,7 @@ def _quantized(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[L
         for term in shared
     )
     if gain:
-        detail = "weights are stored in 16 bits; the gain is that of all terms"
+        detail = "weights are stored in 16 bits; the gain is the total over all terms"
         yield Loss(LossKind.QUANTIZATION, "", "", gain, detail)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
+from lexpand.data.arguments import check_integer, check_number
+from lexpand.data.documents import shown
 from lexpand.errors import (
     ContractMismatch,
     CorruptIndex,
@@ -281,8 +283,9 @@ class IndexReader(ABC):
             raise FilterError(
                 f"{condition} compares {condition.name} with a {' or '.join(sorted(kinds))},"
                 f" but no document of {self.path} has one there:"
-                " `lexpand fields` lists types and values. To compare text as numbers,"
-                f" declare a column when indexing (--column {condition.name}=number)"
+                " `Index.fields` (`lexpand fields`) lists types and values. To compare text as"
+                f" numbers, declare a column when indexing with columns={{{condition.name!r}:"
+                f" 'number'}} (--column {condition.name}=number on the command line)"
             )
         names = [field.name for field in self.fields()]
         listed = ", ".join(names[:_FIELDS_LISTED])
@@ -496,6 +499,11 @@ class IndexReader(ABC):
         return describe(self.path, self.schema, self._snapshot)
 
     def _check_space(self, vectors: SparseVectors) -> None:
+        if not isinstance(vectors, SparseVectors):
+            raise DataError(
+                f"vectors must be SparseVectors, got {shown(vectors)}: encode texts first"
+                " (`Encoder.encode_queries` or `Encoder.encode_documents`)"
+            )
         if vectors.model is not None:
             self.check_model(vectors.model)
         if vectors.vocabulary_size != len(self.space.vocabulary):
@@ -522,9 +530,8 @@ class IndexReader(ABC):
 
 
 def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
-    if k < 0:
-        raise DataError(f"k must be >= 0, got {k}")
-    if threads < 1:
-        raise DataError(f"threads must be >= 1, got {threads}")
+    check_integer(k, "k", 0)
+    check_integer(threads, "threads", 1)
+    check_number(effort, "effort")
     if not 0 < effort <= 1:
         raise DataError(f"effort must be > 0 and <= 1 (exact), got {effort}")

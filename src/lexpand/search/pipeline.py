@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from lexpand.data.documents import shown
 from lexpand.data.streams import atomic_write
 from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError, SourceError
@@ -58,18 +59,20 @@ class Pipeline:
 
         Raises:
             SourceError: there is no such name or file, or the file is not TOML.
-            DataError: a key is unknown, or a value is invalid.
+            DataError: a key is unknown, a value is invalid, or ``pipeline`` is no text or path.
         """
         if str(pipeline).lower() in NAMED:
             return NAMED[str(pipeline).lower()]
+        if not isinstance(pipeline, str | Path):
+            raise DataError(f"{_EXPECTED}, got {shown(pipeline)}")
         path = Path(pipeline)
+        if path.is_dir():  # so is an empty text
+            folder = " (a folder)" if str(pipeline) else ""
+            raise SourceError(f"{_EXPECTED}, got {str(pipeline)!r}{folder}")
         try:
             raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
-            raise SourceError(
-                f"pipeline must be one of {', '.join(NAMED)}, or the path of a TOML file, "
-                f"got {str(pipeline)!r}"
-            ) from None
+            raise SourceError(f"{_EXPECTED}, got {str(pipeline)!r}") from None
         except (OSError, ValueError) as error:
             raise SourceError(f"{path} cannot be read as a pipeline: {error}") from error
         try:
@@ -184,6 +187,8 @@ NAMED: dict[str, Pipeline] = {
     "bm25": Pipeline((Words(),)),
 }
 """The pipelines with a name; docs/benchmarks.md has the measures of each."""
+
+_EXPECTED = f"pipeline must be one of {', '.join(NAMED)}, or the path of a TOML file"
 
 
 def read_part(raw: object) -> Part:

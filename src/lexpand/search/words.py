@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from lexpand.data.arguments import check_number
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
@@ -161,6 +162,7 @@ class WordRetriever(LocalRetriever):
         feedback: Feedback | None = None,
     ) -> None:
         super().__init__(index)
+        check_number(exact, "exact")
         if not 0 <= exact < float("inf"):
             raise DataError(f"exact must be finite and >= 0, got {exact!r}")
         if index.schema.words is None:

@@ -175,7 +175,9 @@ def _find(
         if other is not None and values[other] is not None:
             return other
     remedy = (
-        f"; name it with fields / {option}" if option else f"; it may be called {', '.join(names)}"
+        f"; name it with fields ({option} on the command line)"
+        if option
+        else f"; it may be called {', '.join(names)}"
     )
     for name in names:
         null = name if name in values else _in_other_case(values, name)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Hashable, Mapping
 from typing import TypeAlias
 
-from lexpand.data.documents import JsonValue, check_text
+from lexpand.data.documents import JsonValue, check_text, shown
 from lexpand.errors import DataError, FilterError
 from lexpand.index.filters.names import Path, quote
 
@@ -56,14 +55,6 @@ def check_value(value: object, name: str) -> Scalar:
     raise FilterError(
         f"{name} must be compared with a boolean, a finite number or a string, got {shown(value)}"
     )
-
-
-def shown(value: object) -> str:
-    """Return a value for a message, shortened, with its type."""
-    try:
-        return f"{reprlib.repr(value)} ({type(value).__name__})"
-    except ValueError:  # an integer of more digits than Python prints
-        return f"a value too large to show ({type(value).__name__})"
 
 
 def _check_string(value: str, name: str) -> str:
