@@ -3,6 +3,7 @@
 # pip runs maturin, which builds the native module and downloads a Rust toolchain if there is none.
 # If the build fails, the last line of output has the remedy.
 python=$1 requirement=$2
+echo "building Lexpand (1 to 3 minutes the first time)"
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"

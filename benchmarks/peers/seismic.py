@@ -47,7 +47,7 @@ class Seismic(Peer[_Query, _Found]):
         index.save(str(path / "index"))
 
     def figures(self, path: Path) -> dict[str, float]:
-        """Delete the file of vectors, which is no longer needed, and return the figures."""
+        """Delete the vector file, which is no longer needed, and return the figures."""
         _source(path).unlink()
         return super().figures(path)
 
@@ -73,7 +73,7 @@ class Seismic(Peer[_Query, _Found]):
     def timed_batch(
         self, queries: list[_Query], k: int, settings: Settings, threads: int
     ) -> tuple[float, list[list[int]]]:
-        """Time its batch call over a file of queries. Writing the file is not timed."""
+        """Time its batch call over a query file. Writing the file is not timed."""
         starts = np.cumsum([0, *(len(terms) for terms, _ in queries)])
         terms = np.concatenate([terms for terms, _ in queries])
         weights = np.concatenate([weights for _, weights in queries])

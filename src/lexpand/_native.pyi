@@ -318,8 +318,8 @@ def build_words(
 ) -> list[tuple[int, bytes]]:
     """Build the sections (kind, bytes) of an open field, ascending by kind.
 
-    CSR with one row per passage: ``terms`` are indices into ``words``, each once per passage, in
-    any order. Words are distinct, 1 to 255 bytes of UTF-8. A word that no passage has is not
+    CSR with one row per passage: ``terms`` are indices into ``words``, in any order and distinct
+    within a passage. Words are distinct, 1 to 255 bytes of UTF-8. A word that no passage has is not
     stored.
     """
 

@@ -2,7 +2,7 @@
 
     LexpandError                 the root: `except LexpandError` catches all of them
     ├── DataError                the input is invalid
-    │   ├── SourceError          a whole source is missing, empty or of an unknown kind
+    │   ├── SourceError          a whole source is missing, empty or has an unknown format
     │   ├── RowError             one row of a source is invalid; has its place and the reason
     │   ├── VectorError          a sparse vector is outside its limits
     │   └── FilterError          a filter is invalid, or compares a column with a wrong type
@@ -13,7 +13,7 @@
     │   ├── NewerFormat          written by a version of Lexpand newer than this one
     │   ├── OlderFormat          written by a version of Lexpand before the first release
     │   ├── CorruptIndex         a file of the index is damaged or missing
-    │   ├── DuplicateDocument    the doc_id is taken by other content
+    │   ├── DuplicateDocument    the doc_id is taken by a document with different content
     │   ├── UnknownDocument      no document has that doc_id
     │   └── IndexLocked          another writer holds the index
     ├── TrainingError            training cannot go on
@@ -40,14 +40,14 @@ class DataError(LexpandError):
 
 
 class SourceError(DataError):
-    """A whole source cannot be read, because it is missing, empty or of an unknown kind."""
+    """A whole source cannot be read, because it is missing, is empty or has an unknown format."""
 
 
 class RowError(DataError):
     """One row of a source is invalid.
 
     Attributes:
-        place: the place of the row, e.g. ``docs.jsonl:12`` (file and line, from 1).
+        place: the file and the line from 1, e.g. ``docs.jsonl:12``.
         reason: what is wrong with the row, with the value.
         doc_id: the id of the row; None if it could not be read.
     """
@@ -107,7 +107,7 @@ class CorruptIndex(IndexStateError):
 
 
 class DuplicateDocument(IndexStateError):
-    """The doc_id is already in the index, with other content."""
+    """The doc_id is already in the index, with different content."""
 
 
 class UnknownDocument(IndexStateError):

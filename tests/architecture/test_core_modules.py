@@ -1,4 +1,4 @@
-"""The modules of the Rust core do not import each other in a circle.
+"""The modules of the Rust core have no circular imports.
 
 The imports of a file are its `use` declarations and the paths in its code that begin with
 `crate::`, `super::` or `self::`. A name that a `mod.rs` or `lib.rs` only re-exports is resolved to
@@ -138,8 +138,8 @@ def graph_of(files: dict[Module, str]) -> dict[str, set[str]]:
     return graph
 
 
-def circle_in(graph: dict[str, set[str]]) -> list[str]:
-    """Return modules that import each other in a circle; empty if there is none."""
+def import_cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules of one circular import, or an empty list."""
     done: set[str] = set()
 
     def visit(node: str, path: list[str]) -> list[str]:
@@ -148,12 +148,12 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
         if node in done:
             return []
         for other in sorted(graph.get(node, ())):
-            if circle := visit(other, [*path, node]):
-                return circle
+            if cycle := visit(other, [*path, node]):
+                return cycle
         done.add(node)
         return []
 
-    return next((circle for node in sorted(graph) if (circle := visit(node, []))), [])
+    return next((cycle for node in sorted(graph) if (cycle := visit(node, []))), [])
 
 
 def folders_of(graph: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -180,12 +180,12 @@ def graph() -> dict[str, set[str]]:
     return graph_of(sources())
 
 
-def test_no_files_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
-    assert circle_in(graph) == []
+def test_files_have_no_circular_imports(graph: dict[str, set[str]]) -> None:
+    assert import_cycle(graph) == []
 
 
-def test_no_top_level_modules_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
-    assert circle_in(folders_of(graph)) == []
+def test_top_level_modules_have_no_circular_imports(graph: dict[str, set[str]]) -> None:
+    assert import_cycle(folders_of(graph)) == []
 
 
 def test_the_graph_has_the_modules_of_the_core(graph: dict[str, set[str]]) -> None:
@@ -200,7 +200,7 @@ def test_the_graph_has_the_modules_of_the_core(graph: dict[str, set[str]]) -> No
     )
 
 
-def test_a_circle_is_found() -> None:
+def test_a_circular_import_is_found() -> None:
     files: dict[Module, str] = {
         (): "mod a;\nmod b;\npub use a::A;",
         ("a",): "use crate::b::c::{C, D as E};\npub struct A;",
@@ -209,7 +209,7 @@ def test_a_circle_is_found() -> None:
         ("b", "d"): "pub struct D;\n#[cfg(test)]\nmod tests { use crate::A; fn f() {} }",
     }
     assert graph_of(files) == {"a": {"b::c"}, "b::c": {"b::d"}, "b::d": set()}
-    assert circle_in(graph_of(files)) == []
+    assert import_cycle(graph_of(files)) == []
     files["b", "d"] = "pub struct D;\nmod inner { fn f() { super::super::super::A::new() } }"
-    assert circle_in(graph_of(files)) == ["a", "b::c", "b::d", "a"]
-    assert circle_in(folders_of(graph_of(files))) == ["a", "b", "a"]
+    assert import_cycle(graph_of(files)) == ["a", "b::c", "b::d", "a"]
+    assert import_cycle(folders_of(graph_of(files))) == ["a", "b", "a"]

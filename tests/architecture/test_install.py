@@ -42,3 +42,12 @@ def test_a_failed_install_prints_a_remedy(
     )
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [pip, f"lexpand: {message}"]
+
+
+def test_an_install_announces_the_build(tmp_path: Path) -> None:
+    program(tmp_path / "python", "exit 0")
+    ran = subprocess.run(
+        ["sh", INSTALL, tmp_path / "python", "."], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0
+    assert ran.stdout == "building Lexpand (1 to 3 minutes the first time)\n"

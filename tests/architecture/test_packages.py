@@ -82,7 +82,7 @@ def test_no_string_names_a_module_below() -> None:
                 assert not any(node.value.startswith(f"lexpand.{name}.") for name in below), module
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
+def test_files_have_no_circular_imports() -> None:
     graph = {module: imports_of(module, MODULES, types=False) for module in MODULES}
     for module, other in OPERATORS:
         assert other in graph[module], f"{module} does not import {other}: drop it from OPERATORS"

@@ -17,12 +17,14 @@ BAD = {
     "no text": (
         {"id": "x"},
         "x",
-        "missing field 'text' (the row has: id); name it with fields / --text-field",
+        "missing field 'text' (the row has: id); name it with fields (--text-field on the command"
+        " line)",
     ),
     "no id": (
         {"text": "x"},
         None,
-        "missing field 'doc_id' (the row has: text); name it with fields / --id-field",
+        "missing field 'doc_id' (the row has: text); name it with fields (--id-field on the command"
+        " line)",
     ),
     "null text": ({"id": "x", "text": None}, "x", "field 'text' must not be null"),
     "text of another type": ({"id": "x", "text": 5}, "x", "text must be a string, got 5 (int)"),
@@ -151,7 +153,7 @@ def test_an_id_with_other_content_is_refused_or_skipped(
         )
     else:
         assert (ran.code, ran.err) == (0, "")
-        assert "  1 skipped: in the index with other content\n" in ran.out
+        assert "  1 skipped: in the index with different content\n" in ran.out
     with Index.open(tmp_path / "i") as index:
         assert index.document("good").text == "good words"
 

@@ -23,7 +23,7 @@ def test_index_prints_a_summary(run: Callable, pages_file: Path, tmp_path: Path)
     ran = run("index", pages_file, path)
     assert (ran.code, ran.err) == (0, "")
     first, second = ran.out.splitlines()
-    assert re.fullmatch(r"5 documents added in [\d.]+ s \([\d,.]+ a second encoded\)", first)
+    assert re.fullmatch(r"5 documents added in [\d.]+ s \(encoded [\d,.]+ documents/s\)", first)
     assert second == f"{path} holds 5 documents"
 
 
@@ -117,10 +117,10 @@ def test_commit_every_sets_the_interval_of_commits(
 
 def test_search_prints_hits(run: Callable, pages_index: Path) -> None:
     ran = run("search", pages_index, "account recovery code", "-k", "2")
-    # The index has no words, which the default pipeline would search.
+    # The index has no BM25 field, which the default pipeline would search.
     said = (
-        "the index has no words, so the pipeline splade searched instead of hybrid: "
-        "index again with words to use hybrid\n"
+        "the index has no BM25 field, so the pipeline splade searched instead of hybrid: "
+        "create a new index with a BM25 field to use hybrid\n"
     )
     assert (ran.code, ran.err) == (0, said)
     assert run("search", pages_index, "account recovery code", "--pipeline", "splade").err == ""
@@ -363,7 +363,7 @@ def test_the_demo_indexes_answers_and_measures(run: Callable, demo_index: Path) 
             ran.out,
             re.MULTILINE,
         )
-    assert re.search(r"^documents encoded a second: \d", ran.out, re.MULTILINE)
+    assert re.search(r"^encoded [\d,.]+ documents/s$", ran.out, re.MULTILINE)
     assert ran.out.count(" scores ") == len(demo.QUESTIONS)
     assert re.search(
         rf"^  \S+ search {re.escape(str(demo_index))} 'does smoking", ran.out, re.MULTILINE

@@ -172,3 +172,25 @@ def test_an_existing_file_is_not_overwritten(run: Callable, source: Path, tmp_pa
     assert (tmp_path / "v.npz").read_text() == "mine"
     assert not list(tmp_path.glob("w.npz*"))
     assert run("encode", "some text", "--prune", "top=3").code == 2
+
+
+def test_a_source_without_a_usable_row_replaces_no_file(
+    run: Callable, source: Path, rows_file: Callable, tmp_path: Path
+) -> None:
+    target = tmp_path / "v.jsonl"
+    assert run("encode", source, "--output", target, *SMALL).code == 0
+    before = target.read_bytes()
+    bad = rows_file("{", {"id": "x"}, name="bad.jsonl")
+    error = run("encode", bad, "--output", target, "--force", *SMALL).err
+    assert f"must have a usable row to replace {target}, got none" in error
+    assert target.read_bytes() == before
+    assert run("encode", source, "--output", target, "--force", *SMALL).code == 0
+
+
+def test_refused_rows_are_listed_in_the_order_of_the_source(
+    run: Callable, rows_file: Callable, tmp_path: Path
+) -> None:
+    source = rows_file(*ROWS, ROWS[0], "{", *["{"] * 5, ROWS[1])
+    ran = run("encode", source, "--output", tmp_path / "v.jsonl", *SMALL, "--json")
+    places = [row["place"] for row in ran.json()["refused"]]
+    assert places == [f"{source}:{n}" for n in range(5, 13)]

@@ -5,6 +5,7 @@ The traceback is printed only with --verbose.
 
 import gzip
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -95,7 +96,7 @@ def test_a_damaged_index_is_one_line(
         (["index", "folder", "i"], "error: folder is empty: it needs *.txt, *.md, *.markdown,"),
         (
             ["index", "thing.pdf", "i"],
-            "error: thing.pdf is of an unknown kind (.pdf); known: .jsonl",
+            "error: thing.pdf must have a known suffix, got .pdf: use one of .jsonl",
         ),
         (
             ["index", "good.jsonl", "full"],
@@ -176,7 +177,7 @@ def test_indexing_fails_while_another_writer_is_open(
         more = rows_file({"id": "b", "text": "y"}, name="more.jsonl")
         writer.add([Document("c", "z")], encoder.encode_documents(["z"]))
         assert (
-            "is being written by another process or object: wait"
+            "is being written by another process or Index object: wait"
             in run("index", more, tmp_path / "i").error()
         )
         assert run("search", tmp_path / "i", "x").code == 0
@@ -269,6 +270,31 @@ def test_a_wrong_command_line_has_code_2(run: Callable, arguments: list[str], sa
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["search", "i", "-dash"], "search INDEX -- '-x'"),
+        (["explain", "i", "-dash", "id"], "explain INDEX -- '-x'"),
+        (["get", "i", "-dash"], "get INDEX -- '-x'"),
+        (["delete", "i", "-dash"], "delete INDEX -- '-x'"),
+        (["oov", "i", "-dash"], "oov INDEX -- '-x'"),
+        (["encode", "-dash"], "encode -- '-x'"),
+        (["index", "s", "i", "--force"], ""),
+        (["info", "i", "--nothing"], ""),
+        (["sync", "s", "i", "--force"], ""),
+        (["model", "import", "s", "d", "--nothing"], ""),
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_option_has_a_hint_if_the_command_takes_a_query(
+    run: Callable, arguments: list[str], hint: str
+) -> None:
+    error = run(*arguments, columns=300).err
+    assert re.search(r"No such option: -[-a-z]+\.", error)
+    assert ("Put -- before" in error) == bool(hint)
+    assert f"begins with a dash: lexpand {hint}." in error or not hint
+
+
 def test_the_exit_codes_of_the_process(
     shell: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
 ) -> None:
@@ -332,3 +358,12 @@ def test_no_progress_is_shown_without_a_terminal(
 
 def test_standard_error_may_be_closed(pages_index: Path, shell: Callable) -> None:
     assert shell("info", pages_index, stderr=subprocess.DEVNULL).code == 0
+
+
+def test_a_remedy_names_the_argument_and_the_option(
+    run: Callable, pages_index: Path, rows_file: Callable, tmp_path: Path
+) -> None:
+    error = run("info", tmp_path / "nope.index").error()
+    assert "create one with lexpand.create (`lexpand index SOURCE " in error
+    error = run("sync", rows_file({"id": "x", "text": "x"}), pages_index).error()
+    assert error.endswith("confirm it with force=True (--yes on the command line)")

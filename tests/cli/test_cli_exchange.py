@@ -60,8 +60,8 @@ def test_a_target_is_replaced_only_with_force(
     target = tmp_path / "v.ciff"
     target.write_text("mine")
     assert (
-        "already exists: choose another name, or overwrite it (--force)"
-        in run("export", pages_index, target).error()
+        "already exists: choose another name, or replace it with overwrite=True (--force on the"
+        " command line)" in run("export", pages_index, target).error()
     )
     assert target.read_text() == "mine"
     assert run("export", pages_index, target, "--force").code == 0

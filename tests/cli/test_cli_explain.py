@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import lexpand
 from lexpand import Document, Encoder, Index, ingest
 from lexpand.encode import WordAnalyzer
 
@@ -34,7 +35,7 @@ def test_why_not_compares_a_document_with_a_better_hit(
     )
     lines = ran.out.splitlines()
     assert lines[0].startswith("printer printer scores ")
-    assert lines[1] == "no part has the document among its best 500"
+    assert lines[1] == "neither retriever found the document among its best 500"
     assert "compared with Account recovery recovery scores " in ran.out
     found = run(
         "explain", lexical_index, "account recovery code", "printer", "--than", "invoice", "--json"
@@ -156,3 +157,20 @@ def test_an_unwritable_page_is_an_error(run: Callable, lexical_index: Path, tmp_
     error = run("explain", lexical_index, "printer", "printer", "--html", page).error()
     assert error == f"error: {page} exists: choose another file, or replace it with --force"
     assert page.read_text() == "mine"
+
+
+def test_a_reason_why_nothing_was_found_is_printed_once(run: Callable, lexical_index: Path) -> None:
+    ran = run("search", lexical_index, "")
+    assert (ran.out, ran.err) == ("nothing found: the query has no words\n", "")
+
+
+def test_a_part_without_terms_prints_no_table(run: Callable, lexical_index: Path) -> None:
+    """No document has a word of the query, so BM25 has no terms to compare."""
+    options = ("explain", lexical_index, "vacation", "printer", "--why-not", "--than")
+    ran = run(*options, "invoice", columns=200)
+    (line,) = (line for line in ran.out.splitlines() if line.startswith("bm25 "))
+    assert line == "bm25 +0.000: 0.000 against 0.000"
+    assert ran.out.count("its terms:") == ran.out.count("difference  term") > 0
+    answer = lexpand.open(lexical_index).why_not("vacation", "printer", "invoice")
+    assert str(answer).count("its terms:") == str(answer).count("difference  term") > 0
+    assert answer.to_html().count("<th>difference</th>") == str(answer).count("its terms:")

@@ -30,7 +30,7 @@ def test_cut_documents_are_reported(run: Callable, source: Path, tmp_path: Path)
     ran = run("index", source, tmp_path / "i", *SMALL)
     assert ran.code == 0
     assert "2 truncated at 64 tokens: " in ran.out
-    assert "most unread tokens, by document: longer 298, long " in ran.out
+    assert "documents that lost the most tokens: longer 298, long " in ran.out
     report = run("index", source, tmp_path / "j", *SMALL, "--json").json()
     assert (report["truncated"], report["most_cut"][0]) == (2, [298, "longer"])
 
@@ -154,3 +154,9 @@ def test_titles_have_a_weight(run: Callable, pages_file: Path, tmp_path: Path) -
     assert run("encode", "some text", "--title-weight", "1").code == 2
     output = tmp_path / "v.jsonl"
     assert run("encode", pages_file, "--output", output, "--title-weight", "0.2").code == 0
+
+
+def test_an_empty_text_file_is_noted(run: Callable, tmp_path: Path) -> None:
+    (tmp_path / "nl.txt").write_text("\n", encoding="utf-8")
+    ran = run("index", tmp_path / "nl.txt", tmp_path / "i")
+    assert ran.out.splitlines()[1] == "  1 without a word in the text"

@@ -46,7 +46,7 @@ def test_an_imported_model_encodes_like_the_packaged_model(
     again = run("model", "import", checkpoint, imported, "--force", "--json")
     assert again.json()["model"] == "my model" and again.json()["optimized"]
     assert (
-        "exists: give another folder, or --force"
+        "exists: give another folder, or replace it with force=True (--force on"
         in run("model", "import", checkpoint, imported).error()
     )
 

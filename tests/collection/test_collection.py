@@ -5,10 +5,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lexpand
 from lexpand import Collection, Document, Encoder, Fields, Index
+from lexpand.encode import VectorCache
 from lexpand.errors import (
     DataError,
     FilterError,
@@ -16,6 +18,7 @@ from lexpand.errors import (
     LexpandWarning,
     NotAnIndex,
     SourceError,
+    StorageError,
     UnknownDocument,
 )
 from lexpand.search import Note, Reason
@@ -127,7 +130,9 @@ def test_compact_removes_deleted_texts_from_disk(tmp_path: Path) -> None:
 
 def test_sync_makes_the_collection_equal_to_the_source(kb: Collection) -> None:
     rows = [{"id": str(number), "text": f"page {number}"} for number in range(4)]
-    with pytest.raises(IndexStateError, match=r"lacks 2 of the 2 documents .* add --yes"):
+    with pytest.raises(
+        IndexStateError, match=r"lacks 2 of the 2 documents .* force=True \(--yes on the"
+    ):
         kb.sync(rows)
     assert len(kb) == 2, "nothing is changed if the source can be read twice"
     assert kb.sync(rows, force=True).deleted == 2
@@ -159,8 +164,8 @@ def test_the_default_is_hybrid_and_a_fallback_is_noted(kb: Collection, tmp_path:
         assert plain.pipeline == NAMED["splade"]
         notes = plain.search("manager").notes
         assert [note.reason for note in notes] == [Reason.FALLBACK]
-        assert "no words, so the pipeline splade searched instead of hybrid" in str(notes[0])
-        with pytest.raises(IndexStateError, match="was created without words"):
+        assert "no BM25 field, so the pipeline splade searched instead of hybrid" in str(notes[0])
+        with pytest.raises(IndexStateError, match="has no BM25 field"):
             plain.search("manager", pipeline="hybrid")
 
 
@@ -261,14 +266,105 @@ def test_a_failed_replacement_keeps_the_old_index(kb: Collection, tmp_path: Path
         assert len(still) == 2
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [[{"id": "b", "txt": "x"}], [], iter([{"title": "no text"}]), ["good", "bad \ud800"]],
+    ids=["all rows refused", "no rows", "an iterator of refused rows", "one row usable"],
+)
+def test_only_a_source_with_a_usable_row_replaces_an_index(
+    kb: Collection, tmp_path: Path, documents: list[object]
+) -> None:
+    kb.close()
+    before = _contents(tmp_path)
+    if isinstance(documents, list) and "good" in documents:
+        with (
+            pytest.warns(LexpandWarning, match="1 of the documents were refused"),
+            lexpand.create(tmp_path / "kb.index", documents, exist="replace") as again,
+        ):
+            assert len(again) == 1
+        return
+    with pytest.raises(DataError, match=r"must have a usable row to replace .*kb.index, got none"):
+        lexpand.create(tmp_path / "kb.index", documents, exist="replace")
+    assert _contents(tmp_path) == before
+    with lexpand.open(tmp_path / "kb.index") as still:
+        assert len(still) == 2
+
+
+def test_an_empty_collection_replaces_an_index_if_documents_are_left_out(
+    kb: Collection, tmp_path: Path
+) -> None:
+    kb.close()
+    with lexpand.create(tmp_path / "kb.index", exist="replace") as again:
+        assert len(again) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SourceError])
+def test_a_replacement_that_fails_midway_changes_nothing(
+    kb: Collection, tmp_path: Path, error: type[BaseException]
+) -> None:
+    def rows() -> Iterator[str]:
+        yield "a good row"
+        raise error("midway")
+
+    kb.close()
+    before = _contents(tmp_path)
+    with pytest.raises(error, match="midway"):
+        lexpand.create(tmp_path / "kb.index", rows(), exist="replace")
+    assert _contents(tmp_path) == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kb.index"]
+
+
+def test_an_index_stays_if_the_new_one_cannot_be_moved(
+    kb: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".new":
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    kb.close()
+    before = _contents(tmp_path)
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(StorageError, match=r"cannot be replaced .Permission denied.: it is as it"):
+        lexpand.create(tmp_path / "kb.index", ["new"], exist="replace")
+    assert _contents(tmp_path) == before
+
+
+def test_a_replacement_touches_no_folder_of_a_similar_name(kb: Collection, tmp_path: Path) -> None:
+    """A user may keep a copy as kb.index.old."""
+    kb.index.backup(tmp_path / "kb.index.old")
+    kb.index.backup(tmp_path / "kb.index.new")
+    kb.close()
+    lexpand.create(tmp_path / "kb.index", ["all new"], exist="replace").close()
+    for name in ("kb.index.old", "kb.index.new"):
+        with lexpand.open(tmp_path / name) as copy:
+            assert len(copy) == 2
+
+
+def test_a_replacement_follows_a_link_and_uses_the_cache(kb: Collection, tmp_path: Path) -> None:
+    kb.close()
+    link, cache = tmp_path / "link", tmp_path / "cache"
+    link.symlink_to(tmp_path / "kb.index")
+    lexpand.create(link, ["all new"], exist="replace", cache=cache).close()
+    assert link.is_symlink()
+    with lexpand.open(tmp_path / "kb.index") as again, VectorCache(cache) as vectors:
+        assert (len(again), len(vectors)) == (1, 1)
+
+
 def test_other_settings_than_those_of_the_index_are_refused(kb: Collection, tmp_path: Path) -> None:
     kb.close()
     path = tmp_path / "kb.index"
     for settings, message in (
         ({"encoding": {"long": "chunk"}}, "long truncate, got chunk"),
         ({"encoding": {"title_weight": 0.2}}, "title_weight none, got 0.2|title_weight 0, got 0.2"),
-        ({"words": "german"}, "was made with --words english"),
-        ({"columns": {"n": "integer"}}, "no columns"),
+        ({"words": "german"}, "was made with words english and columns none"),
+        ({"columns": {"n": "integer"}}, "columns none"),
     ):
         with pytest.raises(IndexStateError, match=message):
             lexpand.create(path, exist="open", **settings)  # type: ignore[arg-type]
@@ -287,6 +383,70 @@ def test_the_index_records_the_fields_of_a_source(tmp_path: Path) -> None:
     with lexpand.open(tmp_path / "i") as kb:
         assert kb.sync(table).ingest.added == 1
         assert kb.get("r2").metadata == {"n": 4}
+
+
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"k": "3"}, "k must be an integer >= 0, got '3' .str.: pass an integer, such as k=1"),
+    ({"k": 2.5}, "k must be an integer >= 0, got 2.5 .float."),
+    ({"k": None}, "k must be an integer >= 0, got None"),
+    ({"k": True}, "k must be an integer >= 0, got True"),
+    ({"k": -1}, "^k must be >= 0, got -1$"),
+    ({"passages": "2"}, "passages must be an integer >= 1, got '2' .str."),
+    ({"passages": 0}, "^passages must be >= 1, got 0$"),
+    ({"min_score": "a"}, "min_score must be a number, got 'a' .str.: pass a number, such as"),
+    ({"min_score": float("nan")}, "min_score must be a number, got nan"),
+    ({"group_by": 5}, "the name of a field must be a string, got 5 .int."),
+    ({"filter": 5}, "a filter must be a mapping or a text, got 5 .int.: write a condition"),
+    ({"pipeline": ""}, "must be one of hybrid, .*, or the path of a TOML file, got ''$"),
+    ({"pipeline": "."}, "or the path of a TOML file, got '.' .a folder.$"),
+    ({"pipeline": 5}, "or the path of a TOML file, got 5 .int."),
+]
+
+
+@pytest.mark.parametrize("pipeline", ["hybrid", "best", "splade", "bm25"])
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=str)
+def test_an_invalid_argument_of_a_search_is_refused(
+    kb: Collection, pipeline: str, wrong: dict[str, object], message: str
+) -> None:
+    settings: dict[str, object] = {"pipeline": pipeline, **wrong}
+    with pytest.raises(DataError, match=message):
+        kb.search("holiday", **settings)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="threads must be an integer >= 1, got '2'"):
+        kb.search_many(["holiday"], pipeline=pipeline, threads="2")  # type: ignore[arg-type]
+
+
+def test_integers_of_numpy_are_valid_and_k_may_be_0(kb: Collection) -> None:
+    assert len(kb.search("holiday", np.int64(1))) == 1  # type: ignore[arg-type]
+    assert kb.search("holiday", min_score=np.float32(-1), passages=np.uint8(1))  # type: ignore[arg-type]
+    assert list(kb.search("holiday", 0)) == []
+
+
+def test_commit_every_must_be_an_integer(kb: Collection) -> None:
+    with pytest.raises(DataError, match="commit_every must be an integer >= 1, got 'all'"):
+        kb.add(["a"], commit_every="all")  # type: ignore[arg-type]
+
+
+def test_refused_rows_are_listed_in_the_order_of_the_source(kb: Collection, tmp_path: Path) -> None:
+    """Unreadable rows are found before repeated ids, which are compared in chunks."""
+    rows = [{"id": "a", "text": "first"}, *({"id": "a", "text": f"other {i}"} for i in range(4))]
+    lines = [json.dumps(row) for row in rows]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("\n".join([*lines, "{", *lines[1:3], *["{"] * 4]), encoding="utf-8")
+    report = kb.add(source)
+    numbers = [int(row.place.rpartition(":")[2]) for row in report.refused]
+    assert numbers == list(range(2, 13))
+    synced = kb.sync(source, force=True).ingest
+    assert [row.place for row in synced.refused] == [row.place for row in report.refused]
+
+
+def test_documents_without_a_word_in_their_text_are_counted(kb: Collection, tmp_path: Path) -> None:
+    """The title of a text file is its name, so an empty file has terms."""
+    (tmp_path / "nl.txt").write_text("\n", encoding="utf-8")
+    report = kb.add(tmp_path / "nl.txt")
+    assert (report.added, report.empty, report.wordless) == (1, 0, 1)
+    report = kb.add(["", " \n", "?!", "a word", "слово", {"title": "title", "text": ""}])
+    assert (report.added, report.wordless) == (6, 4)
+    assert report.to_dict()["wordless"] == 4
 
 
 def test_refused_rows_cause_a_warning(tmp_path: Path) -> None:

@@ -109,7 +109,10 @@ def test_invalid_items_are_named_and_valid_ones_kept(tmp_path):
             '[{"id":"a","text":"t"}, {"id" "b"}]',
             "item 2 is invalid JSON, .*: Expecting ':' delimiter",
         ),
-        ('[{"id":"a","text":"t"}, {"id": "b', "item 2 is invalid JSON, .*: Unterminated string"),
+        (
+            '[{"id":"a","text":"t"}, {"id": "b',
+            "item 2 is invalid JSON, .*: Unterminated string: a closing quote is missing",
+        ),
         ('[{"id":"a","text":"t"}, ' + "[" * 100_000, "item 2 is invalid JSON, .*nested too deeply"),
     ],
 )

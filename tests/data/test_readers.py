@@ -61,9 +61,9 @@ def test_all_json_suffixes_are_read(tmp_path, suffix):
 def test_an_unknown_kind_is_refused_at_once(tmp_path, name):
     (tmp_path / name).write_text("x")
     if name != "docs.txt":
-        with pytest.raises(SourceError, match=r"unknown kind .*known: \.jsonl"):
+        with pytest.raises(SourceError, match=r"known suffix, got .+: use one of \.jsonl"):
             read_documents(tmp_path / name)
-    with pytest.raises(SourceError, match="unknown kind"):
+    with pytest.raises(SourceError, match="must have a known suffix"):
         read_queries(tmp_path / name)
 
 
@@ -103,8 +103,8 @@ def test_the_first_invalid_row_raises_after_the_valid_ones(tmp_path):
     assert caught.value.place == f"{tmp_path / 'x.jsonl'}:2"
     assert caught.value.doc_id == "c"
     assert (
-        "missing field 'text' (the row has: id); name it with fields / --text-field"
-        in caught.value.reason
+        "missing field 'text' (the row has: id); name it with fields (--text-field on the command"
+        " line)" in caught.value.reason
     )
 
 

@@ -23,8 +23,19 @@ def read_all(path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"id": "a", "text" "b"}', "2: invalid JSON at column 20: Expecting ':' delimiter"),
+        (
+            b'{"id": "a", "text" "b"}',
+            "2: invalid JSON at column 20: Expecting ':' delimiter: check the quotes",
+        ),
         (b'{"id": "a"', "2: invalid JSON at column "),
+        (
+            rb'{"id": "a\d"}',
+            "2: invalid JSON at column 10: Invalid \\escape: write a backslash as \\\\",
+        ),
+        (
+            b'{"id": "a"} {"id": "b"}',
+            "2: invalid JSON at column 13: Extra data: write one object per line",
+        ),
         (b"[1, 2]", "2: a line must be an object, got list"),
         (b"null", "2: a line must be an object, got NoneType"),
         (b'"text"', "2: a line must be an object, got str"),
@@ -35,7 +46,10 @@ def read_all(path):
             "2: a raw NUL byte at byte offset 22 of the line: write it as",
         ),
         (b"\0\0\0", "2: a raw NUL byte at byte offset 0"),
-        (b'{"id": "a", "text": "b\tc"}', "2: invalid JSON at column 23: Invalid control character"),
+        (
+            b'{"id": "a", "text": "b\tc"}',
+            "2: invalid JSON at column 23: Invalid control character: a closing quote may be",
+        ),
         (b"[" * 100_000, "2: JSON is nested too deeply"),
         (
             b'{"id": "a", "text": "t", "x": ' + b"[" * 200 + b"]" * 200 + b"}",

@@ -35,9 +35,9 @@ def test_a_hybrid_prints_a_table_for_each_part(kb: Collection) -> None:
     lines = str(explanation).splitlines()
     assert lines[0] == f"Vacation requests leave scores {explanation.score:.3f} for {QUERY}"
     for part in explanation.parts:
-        scores = f"score {part.explanation.score:.3f}, share {part.share:.3f}"
-        heading = f"{part.kind} {part.contribution:.3f}: rank 1, {scores}"
-        number = lines.index(f"{heading} times weight {part.weight:g}")
+        product = f"weight {part.weight:g} x share {part.share:.3f}"
+        scores = f"score {part.explanation.score:.3f}, {product}"
+        number = lines.index(f"{part.kind} {part.contribution:.3f}: rank 1, {scores}")
         assert lines[number + 1].split() == ["contribution", "term", "query", "document"]
         first = part.explanation.contributions[0]
         cells = [f"{first.contribution:.3f}", first.label.split()[0]]

@@ -202,7 +202,7 @@ def test_a_part_that_lacks_the_document_is_explained(collection: Collection) -> 
     )
     explanation = explain(hybrid, query, nowhere)
     assert explanation.score == 0.0
-    assert explanation.notes == ("no part has the document among its best 5",)
+    assert explanation.notes == ("neither retriever found the document among its best 5",)
 
 
 class Foreign(Retriever):

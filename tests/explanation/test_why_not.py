@@ -1,5 +1,6 @@
 """Missing documents: each reason is tested by constructing it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from lexpand import (
     QueryEncoding,
     SparseRetriever,
     SparseVectors,
+    WordRetriever,
     ingest,
 )
 from lexpand.encode import Role
 from lexpand.errors import DataError, UnknownDocument
-from lexpand.explanation import LossKind, Origin, WhyNot, why_not
+from lexpand.explanation import Loss, LossKind, Origin, WhyNot, why_not
 
 
 def losses(answer: WhyNot, kind: LossKind) -> dict[str, float]:
@@ -271,3 +273,19 @@ def test_unknown_and_deleted_documents_are_refused(small_index: Index, encoder: 
 def test_bm25_has_no_losses(collection: Collection) -> None:
     answer = why_not(collection.words, collection.queries[0].text, collection.documents[0].doc_id)
     assert answer.losses == ()
+
+
+def test_k_must_be_an_integer(collection: Collection) -> None:
+    retriever = WordRetriever(collection.index)
+    with pytest.raises(DataError, match="k must be an integer >= 1, got '3'"):
+        why_not(retriever, "x", collection.documents[0].doc_id, k="3")  # type: ignore[arg-type]
+
+
+def test_a_negligible_loss_to_quantization_is_not_printed(
+    small_index: Index, encoder: Encoder
+) -> None:
+    answer = why_not(SparseRetriever(small_index, encoder), "printer crashes", "printer")
+    assert losses(answer, LossKind.QUANTIZATION)
+    assert "quantization" not in str(answer) + answer.to_html()
+    large = Loss(LossKind.QUANTIZATION, "", "", answer.missing.score / 2, "the total over all")
+    assert "lost to quantization" in str(replace(answer, losses=(large,)))

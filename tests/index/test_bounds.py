@@ -77,6 +77,6 @@ def test_word_bounds_are_the_scores_without_saturation(tmp_path: Path) -> None:
             index.word_bounds("heart")
     with (
         Index.create(tmp_path / "j", SPACE) as index,
-        pytest.raises(IndexStateError, match="without words"),
+        pytest.raises(IndexStateError, match="has no BM25 field"),
     ):
         index.word_bounds(["heart"])

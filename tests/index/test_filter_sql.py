@@ -125,7 +125,7 @@ def test_damaged_metadata_is_an_error_or_matches_nothing(metadata: str, key: str
     if key == "a" and not metadata.startswith("{"):
         assert not matching_rows(db, OneOf((key,), (1,))).size
         return
-    with pytest.raises(CorruptIndex, match=r"are not (a )?JSON"):
+    with pytest.raises(CorruptIndex, match=r"is not (a )?JSON"):
         matching_rows(db, OneOf((key,), (1,)))
 
 

@@ -172,7 +172,7 @@ def test_other_content_for_an_id_is_refused(path: Path, committed: bool) -> None
         if committed:
             index.commit()
         with pytest.raises(
-            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is already taken by other content"
+            DuplicateDocument, match=r"doc_id 'd1' \(toys:1\) is already taken by a document with"
         ):
             index.add([toy_document(2), toy_document(1, "changed")], toy_vectors(toy_rows([2, 1])))
         index.commit()
@@ -253,7 +253,7 @@ def test_a_process_has_one_writer(path: Path) -> None:
     with Index.open(path) as one, Index.open(path) as two:
         add_toys(one, 2)
         with pytest.raises(
-            IndexLocked, match="is being written by another process or object: wait"
+            IndexLocked, match="is being written by another process or Index object: wait"
         ):
             add_toys(two, 3)
         assert ids_in(two) == ["d1"]
@@ -461,3 +461,23 @@ def test_info_has_the_counts_and_sizes(path: Path) -> None:
 def test_invalid_numbers_are_refused(path: Path, k: int, threads: int, message: str) -> None:
     with Index.create(path, SPACE) as index, pytest.raises(DataError, match=message):
         index.search(SparseVectors.empty(1, len(SPACE.vocabulary)), k, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": "3"}, "k must be an integer >= 0, got '3' .str."),
+        ({"threads": 1.5}, "threads must be an integer >= 1, got 1.5 .float."),
+        ({"effort": "all"}, "effort must be a number, got 'all' .str."),
+        ({"effort": float("nan")}, "effort must be > 0 and <= 1 .exact., got nan"),
+        ({"filter": 5}, "a filter must be a mapping or a text, got 5 .int."),
+        ({"queries": "a text"}, "vectors must be SparseVectors, got 'a text' .str.: encode texts"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_type_are_refused(
+    path: Path, settings: dict[str, object], message: str
+) -> None:
+    queries = SparseVectors.empty(1, len(SPACE.vocabulary))
+    with Index.create(path, SPACE) as index, pytest.raises(DataError, match=message):
+        index.search(**{"queries": queries, **settings})  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lexpand import Document
 from lexpand._native import WordField, WordQuery, build_words, document_frequencies, merge_words
 from lexpand.encode import WordAnalyzer
-from lexpand.errors import CorruptIndex, VectorError
+from lexpand.errors import CorruptIndex, DataError, VectorError
+from lexpand.index.word_queries import weighted_words
 
 
 def build(passages: list[list[str]]) -> WordField:
@@ -157,3 +158,12 @@ def test_invalid_arguments_and_damage_are_refused() -> None:
         query(field, ["b"]).search([field], [], [None], 1)
     with pytest.raises(ValueError, match="1 fields, 0 sets"):
         document_frequencies([field], [], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("queries", "message"),
+    [(5, "queries must be a list of queries, got 5"), ([5], "a query must be a string, got 5")],
+)
+def test_queries_of_another_type_are_refused(queries: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        weighted_words(queries, WordAnalyzer("english"))  # type: ignore[arg-type]

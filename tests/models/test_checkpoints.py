@@ -654,7 +654,9 @@ def test_making_a_graph_needs_onnx(
 def test_an_existing_folder_is_replaced_only_by_force(plain: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     import_model(plain, made)
-    with pytest.raises(ModelError, match="exists: give another folder, or --force"):
+    with pytest.raises(
+        ModelError, match="exists: give another folder, or replace it with force=True"
+    ):
         import_model(plain, made)
     import_model(plain, made, ImportOptions(name="other"), force=True)
     assert Contract.load(made).name == "other"

@@ -36,7 +36,7 @@ def test_the_citation_is_complete_and_of_this_version() -> None:
 
 
 def form_problems(form: dict[str, Any]) -> list[str]:
-    """What GitHub's schema of issue forms requires."""
+    """Check an issue form against the requirements of GitHub's schema."""
     found = [f"no {key}" for key in ("name", "description", "body") if not form.get(key)]
     fields = [field for field in form.get("body", []) if field["type"] != "markdown"]
     ids = [field.get("id", "") for field in fields]

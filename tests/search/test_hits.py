@@ -313,8 +313,19 @@ def test_a_note_tells_that_the_model_cannot_read_a_query(kb: Collection) -> None
 def test_a_note_tells_that_no_document_has_a_word(kb: Collection, query: str) -> None:
     nowhere = "no document has a word of the query"
     assert query_notes(kb.search(query, pipeline="bm25")) == [nowhere]
-    assert query_notes(kb.search(query))[0] == f"{nowhere}: the hits have only related terms"
+    hits = kb.search(query)
+    related = ": the hits have only related terms" if hits else ""
+    assert query_notes(hits)[0] == nowhere + related
     assert query_notes(kb.search(f"{query} printer")) == []
+
+
+def test_a_note_mentions_hits_only_if_there_are_some(kb: Collection) -> None:
+    assert query_notes(kb.search("quantum chromodynamics", min_score=1e9))[0] == (
+        "no document has a word of the query"
+    )
+    assert query_notes(kb.search("quantum chromodynamics", 0))[0] == (
+        "no document has a word of the query"
+    )
 
 
 def test_a_note_tells_that_a_query_has_only_stop_words(kb: Collection) -> None:
@@ -348,8 +359,8 @@ def test_a_note_tells_that_an_index_without_words_is_searched_by_the_model_alone
     kb = Collection(small_index, encoder=encoder)
     hits = kb.search("printer")
     detail = (
-        "the index has no words, so the pipeline splade searched instead of hybrid: "
-        "index again with words to use hybrid"
+        "the index has no BM25 field, so the pipeline splade searched instead of hybrid: "
+        "create a new index with a BM25 field to use hybrid"
     )
     assert hits.notes == (Note(Reason.FALLBACK, detail=detail),)
     assert str(hits.notes[0]) == detail

@@ -23,7 +23,16 @@ from lexpand import (
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError, FilterError, IndexStateError, LexpandError, SourceError
 from lexpand.index import Searcher
-from lexpand.search import Feedback, Fusion, LocalRetriever, MixedRetriever, Pipeline, Weighted
+from lexpand.search import (
+    Feedback,
+    Fusion,
+    LocalRetriever,
+    MixedRetriever,
+    Pipeline,
+    Reranker,
+    RerankingRetriever,
+    Weighted,
+)
 from lexpand.search.hybrid import best_by_reciprocal_rank
 from lexpand.search.pipeline import NAMED, Splade, Words
 
@@ -300,7 +309,7 @@ def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path, text: str, mes
 def test_an_invalid_retriever_is_refused(
     index: Index, sparse: SparseRetriever, words: WordRetriever
 ) -> None:
-    with pytest.raises(DataError, match="needs a part of field splade"):
+    with pytest.raises(DataError, match="add a part of field splade"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
     with pytest.raises(DataError, match="give the model"):
         Pipeline().retriever(index, None)
@@ -323,8 +332,40 @@ def test_an_invalid_retriever_is_refused(
         HybridRetriever([0.5 * (sparse + words), words], fusion="bound").rank(["x"], 5)
     with pytest.raises(DataError, match="got 0 parts of 0 indexes"):
         HybridRetriever([])
-    with pytest.raises(DataError, match="k must be >= 0 and threads must be >= 1, got -1 and 1"):
+    with pytest.raises(DataError, match="k must be >= 0, got -1"):
         (sparse + words).rank(["x"], -1)
+    with pytest.raises(DataError, match="threads must be >= 1, got 0"):
+        (sparse + words).rank(["x"], 1, threads=0)
+    with pytest.raises(DataError, match="idf must be a number, got 'a'"):
+        SparseRetriever(sparse.index, sparse.encoder, idf="a")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="effort must be a number, got 'a'"):
+        SparseRetriever(sparse.index, sparse.encoder, effort="a")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="exact must be a number, got 'a'"):
+        WordRetriever(sparse.index, exact="a")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [-1, "3", 2.5])
+def test_every_kind_of_retriever_refuses_an_invalid_k(
+    sparse: SparseRetriever, words: WordRetriever, k: int
+) -> None:
+    kinds = [
+        sparse,
+        words,
+        sparse + words,
+        MixedRetriever([sparse, words]),
+        RerankingRetriever(sparse, CountingReranker()),
+    ]
+    for retriever in kinds:
+        for search in (retriever.rank, retriever.search_many):
+            with pytest.raises(DataError, match="k must be "):
+                search(["printer"], k)
+        with pytest.raises(DataError, match="passages must be >= 1, got -1"):
+            retriever.search("printer", passages=-1)
+
+
+class CountingReranker(Reranker):
+    def score(self, query: str, texts: Sequence[str]) -> np.ndarray:
+        return np.arange(len(texts), dtype=np.float32)
 
 
 def test_a_missing_file_and_invalid_toml_are_refused(tmp_path: Path) -> None:
@@ -343,7 +384,7 @@ def test_retrievers_of_several_indexes_make_no_hybrid(
     with pytest.raises(DataError, match="of one open index, got 2 parts of 2 indexes"):
         HybridRetriever([sparse, other])
     assert isinstance(sparse + other, MixedRetriever)
-    with pytest.raises(IndexStateError, match="created without words"):
+    with pytest.raises(IndexStateError, match="has no BM25 field"):
         WordRetriever(small_index)
 
 

@@ -180,7 +180,7 @@ def test_an_invalid_budget_is_refused(first: Retriever, budget: float) -> None:
 
 
 class Clocked(ByLength):
-    """A reranker that takes 30 ms a call by its own clock."""
+    """A reranker that takes 30 ms per call by its own clock."""
 
     batch = 2
 

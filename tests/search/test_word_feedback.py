@@ -178,7 +178,7 @@ def test_invalid_values_are_refused(index: Index, words: WordRetriever) -> None:
         Feedback(words=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="use another fusion than bound"):
         words.with_feedback(FEEDBACK).ask(index.searcher(), [QUERY]).bounds()
-    with pytest.raises(DataError, match="or feedback with words"):
+    with pytest.raises(DataError, match="or use feedback with words"):
         Pipeline((Words(),), feedback=Feedback()).retriever(index, None)
 
 

@@ -19,7 +19,10 @@ pub(crate) fn check_vector(
         return Err(format!("a vector must have at most {MAX_TERMS} terms, got {}", terms.len()));
     }
     if let Some(pair) = terms.windows(2).find(|pair| pair[0] >= pair[1]) {
-        return Err(format!("terms must ascend, each once, got {} after {}", pair[1], pair[0]));
+        return Err(format!(
+            "term ids must be strictly increasing, got {} after {}: sort them and merge duplicates",
+            pair[1], pair[0]
+        ));
     }
     if let Some(&term) = terms.last().filter(|&&term| term >= vocabulary_size) {
         return Err(format!("term {term} is outside the vocabulary of {vocabulary_size} terms"));

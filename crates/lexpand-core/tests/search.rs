@@ -137,7 +137,7 @@ fn bad_queries_are_refused_with_their_number() {
     );
     assert!(
         refused(&[0, 2], &[2, 2], &[1.0; 2])
-            .contains("query 0: terms must ascend, each once, got 2 after 2")
+            .contains("query 0: term ids must be strictly increasing, got 2 after 2")
     );
     assert!(
         refused(&[0, 1], &[2], &[f32::NAN])

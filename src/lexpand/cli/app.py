@@ -24,6 +24,9 @@ from lexpand.errors import LexpandError
 
 _ISSUES = "https://github.com/lexpand/lexpand/issues"
 
+# Arguments that may begin with a dash.
+_FREE_TEXTS = ("QUERY", "QUERIES", "TEXT", "DOC_ID", "ID...")
+
 
 class _Frame(TyperGroup):
     """Run a command, and turn every exception into one line on standard error and an exit code."""
@@ -70,11 +73,19 @@ def _report(ctx: Any, error: Exception) -> None:  # noqa: ANN401 - as above
 
 
 def _hint_at_dashes(error: Any) -> None:  # noqa: ANN401 - as above
-    """Add a hint to an unknown option, which may be a query that begins with a dash."""
-    if getattr(error, "option_name", None) and getattr(error, "message", None):
-        error.message += (
-            " Put -- before a query or id that begins with a dash: lexpand search INDEX -- '-x'."
-        )
+    """Add a hint to an unknown option, which may be a query, text or id that begins with a dash."""
+    if not (getattr(error, "option_name", None) and getattr(error, "message", None)):
+        return
+    error.message = f"{error.message.rstrip('.')}."
+    if error.ctx is None:
+        return
+    names = [
+        param.metavar for param in error.ctx.command.params if param.param_type_name == "argument"
+    ]
+    free = [name for name in names if name in _FREE_TEXTS]
+    if free:
+        before = " ".join(["lexpand", error.ctx.info_name, *names[: names.index(free[0])]])
+        error.message += f" Put -- before an argument that begins with a dash: {before} -- '-x'."
 
 
 def _line(error: Exception, command: str | None) -> str:

@@ -127,7 +127,7 @@ def _timed_run(retriever: Retriever, queries: Sequence[Query]) -> tuple[Run, lis
 def _print_facts(
     facts: Mapping[str, Any], measured: Mapping[str, Mapping[str, float]], path: Path
 ) -> None:
-    show_heading("measured")
+    show_heading("Quality and speed")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in ("pipeline", *_MEASURES, "query p50", "p99"):
         table.add_column(column, justify="left" if column == "pipeline" else "right")
@@ -138,9 +138,10 @@ def _print_facts(
         )
     show_table(table)
     if facts["added"]:
-        show(f"documents encoded a second: {facts['documents_per_second']:.1f}")
+        show(f"encoded {facts['documents_per_second']:,.1f} documents/s")
     show(
-        f"over {facts['documents']:,} documents and {facts['queries']:,} queries, words to ranking"
+        f"latency from text to ranking, {facts['documents']:,} documents,"
+        f" {facts['queries']:,} queries"
     )
     show("")
     show("try it:")

@@ -83,7 +83,7 @@ def oov_command(
         str,
         typer.Argument(
             metavar="QUERIES",
-            help="A file of queries (.jsonl, .tsv), a BEIR folder, or the text of one query.",
+            help="A query file (.jsonl, .tsv), a BEIR folder, or the text of one query.",
         ),
     ],
     k: Annotated[
@@ -150,8 +150,8 @@ def _print_finding(finding: Finding) -> None:
 
 
 def _print_word(word: BrokenWord) -> None:
-    asked = f"{word.queries:,} {'query' if word.queries == 1 else 'queries'}"
-    show((word.word, "bold"), f" is read as {' '.join(word.pieces)}, in {asked}: {word.query}")
+    queries = f"{word.queries:,} {'query' if word.queries == 1 else 'queries'}"
+    show((word.word, "bold"), f" is read as {' '.join(word.pieces)}, in {queries}: {word.query}")
     known = f"{word.share:.0%} of the query's weight is on these pieces"
     if word.documents is not None:
         having, missed = count(word.documents, "document"), len(word.missed)

@@ -32,7 +32,7 @@ def get(
             _print(found[doc_id], as_json)
     missing = [doc_id for doc_id in doc_ids if doc_id not in found]
     for doc_id in missing:
-        print_error(f"{index_path} has no document {doc_id!r}: ids are compared letter by letter")
+        print_error(f"{index_path} has no document {doc_id!r}: ids must match exactly")
     if missing:
         raise typer.Exit(EXIT_ERROR)
 
@@ -92,10 +92,7 @@ def delete(
         print_json({"deleted": deleted, "missing": missing, "documents": left, "dry_run": dry_run})
         return
     verb = "would be deleted" if dry_run else "deleted"
-    show(
-        f"{count(deleted, 'document')} {verb}"
-        + (f", {missing:,} were not there" if missing else "")
-    )
+    show(f"{count(deleted, 'document')} {verb}" + (f", {missing:,} not found" if missing else ""))
     if dry_run:
         for doc_id in list(there)[:20]:
             show(doc_id, indent=2)

@@ -35,8 +35,8 @@ def encode(
         list[str],
         typer.Argument(
             metavar="TEXT",
-            help="Texts, or '-' for one text a line on standard input. With --output, a source of "
-            "documents as for `lexpand index`.",
+            help="Texts, or '-' to read one text per line from standard input. With --output, a "
+            "source of documents as for `lexpand index`.",
         ),
     ],
     role: Annotated[

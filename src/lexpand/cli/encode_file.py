@@ -17,6 +17,7 @@ from lexpand.cli.output import count, is_watched, json_line, print_json, print_r
 from lexpand.collection import encode_to_file
 from lexpand.data import DocumentEncoding, Fields
 from lexpand.data.objects import documents_of
+from lexpand.data.readers.rows import in_file_order
 from lexpand.data.streams import write_lines
 from lexpand.encode import Encoder, VectorCache
 from lexpand.encode.progress import reporting
@@ -63,6 +64,7 @@ def encode_file(
                 on_bad_row=refused.append,
                 on_done=on_done,
             )
+    refused.sort(key=in_file_order)
     summary = statistics.summary(time.perf_counter() - start)
     facts = {**summary, "output": str(settings.output), "bytes": settings.output.stat().st_size}
     if settings.stats is not None:
@@ -130,10 +132,10 @@ def _print(facts: dict[str, Any]) -> None:
     show(
         f"{facts['output']} has {documents}, {facts['bytes']:,} bytes:"
         f" {facts['documents_per_second']:,.1f} documents and {facts['terms_per_second']:,} terms"
-        " a second"
+        " per second"
     )
     show(
-        f"terms a document: mean {nnz['mean']:,.1f}, median {nnz['p50']:,}, 90th percentile"
+        f"terms per document: mean {nnz['mean']:,.1f}, median {nnz['p50']:,}, 90th percentile"
         f" {nnz['p90']:,}, maximum {nnz['max']:,}",
         indent=2,
     )

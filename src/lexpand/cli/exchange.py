@@ -48,7 +48,7 @@ def export(
 ) -> None:
     """Write the stored vectors of INDEX to TARGET, for other systems (docs/exchange.md).
 
-    If documents are in chunks, TARGET has one row a passage.
+    If documents are in chunks, TARGET has one row per passage.
     """
     with Index.open(index_path) as index:
         report = export_index(index, target, format=file_format, scale=scale, overwrite=force)
@@ -75,7 +75,7 @@ def import_command(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="File of vectors: .jsonl (also .gz and .zst), .npz, .parquet or .ciff.",
+            help="Vector file: .jsonl (also .gz and .zst), .npz, .parquet or .ciff.",
         ),
     ],
     index_path: IndexPath,

@@ -9,7 +9,7 @@ from rich.table import Table
 from lexpand.cli.output import Part, count, line, show, show_table
 from lexpand.explanation import Contribution, Difference, Explanation, Origin, WhyNot
 from lexpand.explanation import Part as HybridPart
-from lexpand.explanation.plain import document_side, part_heading
+from lexpand.explanation.plain import document_side, notable_losses, part_heading
 from lexpand.search.snippet import Passage
 
 _LOSSES = 10
@@ -28,7 +28,7 @@ def print_why_not(answer: WhyNot, terms: int) -> None:
     show(answer.verdict)
     for note in answer.missing.notes:
         show((note, "dim"))
-    losses = [loss for loss in answer.losses if loss.detail != answer.verdict]
+    losses = notable_losses(answer)
     for loss in losses[:_LOSSES]:
         named = f" {loss.label}" if loss.label else ""
         gain = f" {loss.gain:+.3g}" if loss.gain else ""
@@ -43,11 +43,10 @@ def print_why_not(answer: WhyNot, terms: int) -> None:
     if answer.differences:
         show_table(_difference_table(answer.differences[:terms]))
     for part in answer.parts:
-        show(
-            (part.kind, "bold"),
-            f" {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}; its terms:",
-        )
-        show_table(_difference_table(part.differences[:terms]))
+        scores = f" {part.difference:+.3f}: {part.than:.3f} against {part.missing:.3f}"
+        show((part.kind, "bold"), f"{scores}{'; its terms:' if part.differences else ''}")
+        if part.differences:
+            show_table(_difference_table(part.differences[:terms]))
 
 
 def shortly(explanation: Explanation, terms: int) -> str:

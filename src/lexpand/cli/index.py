@@ -57,8 +57,8 @@ def index(
         OnDuplicate,
         typer.Option(
             "--on-duplicate",
-            help="If INDEX has a document of this id with other content: refuse the new one and "
-            "report it, skip it, or replace the old one.",
+            help="If INDEX has a document of this id with different content: refuse the new one "
+            "and report it, skip it, or replace the old one.",
             rich_help_panel=INDEX,
         ),
     ] = OnDuplicate.REFUSE,

@@ -109,7 +109,7 @@ def print_report(
         print_json({**facts, "encode_seconds": round(report.encode_seconds, 3)})
         return
     rate = (
-        f" ({report.added / report.encode_seconds:,.1f} a second encoded)"
+        f" (encoded {report.added / report.encode_seconds:,.1f} documents/s)"
         if report.encode_seconds
         else ""
     )
@@ -117,18 +117,19 @@ def print_report(
     encoder = collection.encoder
     notes = {
         "skipped: already in the index with the same content": report.unchanged,
-        "skipped: in the index with other content": report.skipped,
-        "of them replaced other content": report.replaced,
+        "skipped: in the index with different content": report.skipped,
+        "of them replaced a document with different content": report.replaced,
         f"truncated at {encoder.max_tokens[Role.DOCUMENT]} tokens: {report.tokens_lost:,} of "
         f"{report.tokens:,} tokens were not read; --long chunk reads all": report.truncated,
         "without a term: no query can find them": report.empty,
+        "without a word in the text": report.wordless,
     }
     for note, number in notes.items():
         if number:
             show(f"{number:,} {note}", indent=2)
     if report.most_cut:
         most = ", ".join(f"{doc_id} {lost:,}" for lost, doc_id in report.most_cut)
-        show(f"most unread tokens, by document: {most}", indent=2)
+        show(f"documents that lost the most tokens: {most}", indent=2)
     if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         show(
             f"{count(report.passages, 'passage')} in all: long documents are in chunks",

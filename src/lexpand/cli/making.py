@@ -49,7 +49,7 @@ MaxLength = Annotated[
     int | None,
     typer.Option(
         "--max-length",
-        help="The most tokens of a document that are encoded.",
+        help="Encode at most this many tokens of a document.",
         show_default="the model's limit",
         rich_help_panel=ENCODING,
     ),
@@ -100,7 +100,7 @@ Overlap = Annotated[
     typer.Option(
         "--overlap",
         min=0,
-        help="The most tokens that a chunk shares with the previous one.",
+        help="A chunk shares at most this many tokens with the previous one.",
         show_default="an eighth of it",
         rich_help_panel=ENCODING,
     ),

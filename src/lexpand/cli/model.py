@@ -50,7 +50,7 @@ def import_command(
         typer.Option(
             "--pooling",
             help="Pooling over the positions of a text.",
-            show_default="as SOURCE says, or max",
+            show_default="as SOURCE declares, or max",
         ),
     ] = None,
     activation: Annotated[
@@ -58,7 +58,7 @@ def import_command(
         typer.Option(
             "--activation",
             help="Activation of the logits. OpenSearch's v3 models take the logarithm twice.",
-            show_default="as SOURCE says, or log1p(relu)",
+            show_default="as SOURCE declares, or log1p(relu)",
         ),
     ] = None,
     query: Annotated[
@@ -84,7 +84,7 @@ def import_command(
         int | None,
         typer.Option(
             "--max-length",
-            help="The most tokens of a text that are encoded.",
+            help="Encode at most this many tokens of a text.",
             show_default="the model's limit",
         ),
     ] = None,

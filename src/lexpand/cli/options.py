@@ -132,7 +132,7 @@ PipelineOption = Annotated[
         help="How to search: hybrid (model and BM25), best (hybrid with relevance feedback), "
         "splade (the model alone), bm25 (the words alone), or a TOML file "
         "(docs/pipelines.md).",
-        show_default="hybrid; splade if the index has no words",
+        show_default="hybrid; splade if the index has no BM25 field",
         autocompletion=_complete_pipeline,
         rich_help_panel=SEARCH,
     ),

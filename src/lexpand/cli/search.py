@@ -40,7 +40,7 @@ from lexpand.search.snippet import shown_snippet
 # Terms shown for a hit. `lexpand explain` shows more.
 _TERMS = 6
 
-# The most documents that an index can hold.
+# The largest number of documents that an index can hold.
 _MOST = 2**32 - 1
 
 
@@ -187,7 +187,8 @@ def search(
     else:
         show(f"nothing found: {nothing}")
     for note in hits.notes:
-        say(str(note), "yellow")
+        if str(note) != nothing:
+            say(str(note), "yellow")
 
 
 def _reranking(

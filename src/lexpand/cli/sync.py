@@ -48,7 +48,7 @@ from lexpand.encode.progress import reporting
 from lexpand.errors import RowError
 from lexpand.index import COMMIT_EVERY, Index
 
-# The most ids that a plan lists.
+# The largest number of ids that a plan lists.
 _GONE_SHOWN = 20
 
 
@@ -120,7 +120,8 @@ def sync_command(
             )
         seconds = time.perf_counter() - start
         if not as_json:
-            show(f"{count(report.deleted, 'document')} deleted, which the source lacks")
+            gone = f"{count(report.deleted, 'document')} deleted, which the source lacks"
+            show(gone if report.deleted else "no document deleted")
             if report.kept:
                 show(f"{report.kept:,} kept, because refused rows may hold them", indent=2)
         print_report(report.ingest, kb, seconds, as_json, deleted=report.deleted, kept=report.kept)

@@ -1,4 +1,4 @@
-"""The front door of Lexpand: store documents, search them and explain the results.
+"""The main API of Lexpand: store documents, search them and explain the results.
 
 A `Collection` is an index together with its encoder and its pipeline. Start reading at
 `collection.py`. `settings.py` has the settings of an index; `ingestion.py` and `synchronizing.py`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import threading
 import warnings
@@ -19,7 +20,7 @@ from lexpand.data import Document, Fields
 from lexpand.data.objects import Given, documents_of
 from lexpand.encode import Encoder, QueryEncoding, Rules, VectorCache
 from lexpand.encode.progress import reporting
-from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError
+from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError, StorageError
 from lexpand.explanation import Explanation, WhyNot, explain, why_not
 from lexpand.index import COMMIT_EVERY, Commit, Index
 from lexpand.index.exchange import ExportReport, export_index
@@ -124,7 +125,7 @@ class Collection:
             documents: strings, dicts, `Document`s, or an iterable of them; a data frame of pandas,
                 Polars or Arrow; or the path of a source (docs/sources.md). A missing id becomes
                 the hash of the content.
-            on_duplicate: what to do if the id is stored with other content: ``refuse`` the new
+            on_duplicate: what to do if the id is stored with different content: ``refuse`` the new
                 document and report it, ``skip`` it, or ``replace`` the stored one.
             fields: the fields of a row that make a document; by default those that the index
                 records.
@@ -324,8 +325,7 @@ class Collection:
             reading.searcher if isinstance(reading, LocalRetriever) else self.index.searcher()
         )
         return [
-            _with_notes(hits, (*notes, *query_notes(searcher, encoder, hits.query)))
-            for hits in results
+            _with_notes(hits, (*notes, *query_notes(searcher, encoder, hits))) for hits in results
         ]
 
     def retriever(self, pipeline: Pipeline | str | Path | None = None) -> Retriever:
@@ -475,7 +475,8 @@ def create(
         path: the folder.
         documents: see `Collection.add`; None for an empty collection.
         exist: what to do if the folder holds an index: raise an ``error``, ``open`` it and add to
-            it, or ``replace`` it.
+            it, or ``replace`` it. An index is replaced only if a document of the new source is
+            usable; otherwise it stays as it is.
         model: ``default`` for the packaged model, or the path of a model folder.
         encoding: how documents are encoded: fields of `DocumentEncoding`, e.g. ``{"long":
             "chunk"}``.
@@ -496,6 +497,7 @@ def create(
     Raises:
         IndexStateError: the folder holds an index and ``exist`` is ``error``, an index with other
             settings, or other files.
+        DataError: the index is to be replaced, and no document is usable.
         ModelError, DataError, SourceError, StorageError: see `Encoder.load`, `Collection.add` and
             `Index.create`.
     """
@@ -511,13 +513,17 @@ def create(
         fields=fields,
     )
     if exist == "replace" and Index.exists(path):
-        return _replaced(path, settings, documents, pipeline, threads, cache, show_progress)
-    if exist == "error" and Index.exists(path):
+        collection = _replaced(path, settings, documents, pipeline, threads, cache, show_progress)
+    elif exist == "error" and Index.exists(path):
         raise IndexStateError(
             f"{path} already holds an index: open it with `lexpand.open`, "
             'add to it with exist="open", or replace it with exist="replace"'
         )
-    return _filled(_opened(path, settings, pipeline, threads, cache), documents, show_progress)
+    else:
+        opened = _opened(path, settings, pipeline, threads, cache)
+        collection = _filled(opened, documents, show_progress)
+    _warn_of_refused(collection.report)
+    return collection
 
 
 def open(
@@ -611,19 +617,21 @@ def _filled(collection: Collection, documents: Given | None, show_progress: bool
     if documents is None:
         return collection
     try:
-        report = collection.add(documents, show_progress=show_progress)
+        collection.add(documents, show_progress=show_progress)
     except BaseException:
         collection.close()
         raise
-    if report.refused:
-        first = report.refused[0]
-        warnings.warn(
-            f"{len(report.refused):,} of the documents were refused, the first: {first}; "
-            "see collection.report.refused",
-            LexpandWarning,
-            stacklevel=3,
-        )
     return collection
+
+
+def _warn_of_refused(report: IngestReport) -> None:
+    if report.refused:
+        warnings.warn(
+            f"{len(report.refused):,} of the documents were refused, "
+            f"the first: {report.refused[0]}; see collection.report.refused",
+            LexpandWarning,
+            stacklevel=3,  # the caller of `create`
+        )
 
 
 def _replaced(
@@ -635,20 +643,58 @@ def _replaced(
     cache: str | Path | None,
     show_progress: bool,
 ) -> Collection:
-    """Replace a collection by a new one; the old one stays until the new one is complete."""
-    new, old = path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
-    for leftover in (new, old):
-        if Index.exists(leftover):
-            shutil.rmtree(leftover)
-    collection = _filled(_opened(new, settings, None, threads, None), documents, show_progress)
-    report = collection.report
-    collection.close()
-    path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old)
+    """Replace a collection by a new one.
+
+    The old one stays as it is until the new one is complete, and if the new one gets no document.
+    """
+    target = path.resolve()
+    new = _temporary(target, "new")
+    try:
+        opened = _opened(new, settings, pipeline, threads, cache)
+        collection = _filled(opened, documents, show_progress)
+        report = collection.report
+        collection.close()
+        if documents is not None and not report.added:
+            raise DataError(_nothing_to_replace_by(path, documents, report))
+        _swap(new, target)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     collection = _opened(path, IndexSettings(model=settings.model), pipeline, threads, cache)
     collection.report = report
     return collection
+
+
+def _nothing_to_replace_by(path: Path, documents: Given, report: IngestReport) -> str:
+    source = documents if isinstance(documents, str | Path) else "documents"
+    refused = "".join(f" (refused: {row})" for row in report.refused[:1])
+    return (
+        f"{source} must have a usable row to replace {path}, got none{refused}:"
+        " nothing was replaced; check the source, or leave documents out to replace the index by"
+        " an empty one"
+    )
+
+
+def _temporary(path: Path, suffix: str) -> Path:
+    """Return an unused path next to ``path``, so that no folder of the user is touched."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Move the new folder to ``path`` and delete the old one; restore the old one on failure."""
+    old = _temporary(path, "old")
+    try:
+        path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be replaced ({error.strerror or error}): it is as it was; check the"
+            " permissions of its folder"
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _with_notes(hits: Hits, notes: tuple[Note, ...]) -> Hits:

@@ -47,6 +47,7 @@ def encode_to_file(
     Raises:
         DataError: see `export_index`; or the encoder makes passages of chunks, which no format
             supports.
+        DataError: the file exists and no document is usable. The file stays as it is.
         MissingExtra: the format is Parquet and pyarrow is not installed.
         StorageError: the file cannot be written.
     """
@@ -55,12 +56,14 @@ def encode_to_file(
     if encoder.long.policy is Long.CHUNK and encoder.long.chunks is Chunks.PASSAGES:
         raise DataError(
             "a file must have one vector per document, got an encoder that makes passages: "
-            "let chunks become one vector (--chunks max)"
+            "let chunks become one vector with Chunks.MAX (--chunks max on the command line)"
         )
     statistics = EncodingStatistics(encoder.vocabulary)
     batches = _encoded(
         encoder, _first_of_each_id(documents, on_bad_row), statistics, on_bad_row, on_done
     )
+    if path.exists():
+        batches = _at_least_one(batches, path)
     write_batches(path, chosen, document_rows(batches), encoder.space, scale)
     return statistics
 
@@ -79,6 +82,21 @@ def _encoded(
         ids = [document.doc_id for document in encoded.documents]
         statistics.add(ids, encoded.vectors, encoded.tokens, encoded.tokens_lost)
         yield encoded.documents, encoded.vectors
+
+
+def _at_least_one(
+    batches: Iterator[tuple[list[Document], SparseVectors]], path: Path
+) -> Iterator[tuple[list[Document], SparseVectors]]:
+    """Yield the batches, and fail if they have no document."""
+    found = False
+    for documents, vectors in batches:
+        found = found or bool(documents)
+        yield documents, vectors
+    if not found:
+        raise DataError(
+            f"the source must have a usable row to replace {path}, got none: nothing was replaced;"
+            " check the source"
+        )
 
 
 def _first_of_each_id(

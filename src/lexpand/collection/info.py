@@ -12,7 +12,7 @@ from lexpand.search.pipeline import NAMED
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """What a collection holds, and how it was made.
+    """The contents and the settings of a collection.
 
     Attributes:
         path: the folder.
@@ -34,7 +34,7 @@ class CollectionInfo:
         deleted_passages: the passages whose space a merge or `compact` frees.
         segment_bytes: the size of the segments on disk.
         catalog_bytes: the size of the catalog on disk.
-        bytes_a_weight: the size of each part of the segments, in bytes per stored weight.
+        bytes_per_weight: the size of each part of the segments, in bytes per stored weight.
     """
 
     path: str
@@ -55,7 +55,7 @@ class CollectionInfo:
     deleted_passages: int
     segment_bytes: int
     catalog_bytes: int
-    bytes_a_weight: dict[str, float]
+    bytes_per_weight: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values as JSON."""
@@ -96,7 +96,7 @@ def info_of(index: Index, pipeline: Pipeline) -> CollectionInfo:
         deleted_passages=info.passages - info.live_passages,
         segment_bytes=info.segment_bytes,
         catalog_bytes=info.catalog_bytes,
-        bytes_a_weight={
+        bytes_per_weight={
             name: round(size / max(1, info.nnz), 2) for name, size in info.parts.items()
         },
     )

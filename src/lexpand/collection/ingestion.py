@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from lexpand.data import Document
+from lexpand.data.arguments import check_integer
+from lexpand.data.readers.rows import in_file_order
 from lexpand.encode import EncodedDocuments, Encoder
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.index import COMMIT_EVERY, Index, Presence
@@ -20,12 +23,14 @@ from lexpand.index.columns import check_metadata
 # Truncated documents that a report names.
 _MOST_CUT = 5
 
+_WORD = re.compile(r"\w")
+
 COMMIT_SECONDS = 30.0
-"""The most seconds between two commits: the work that a killed process can lose."""
+"""The longest time between two commits, in seconds: the work that a killed process can lose."""
 
 
 class OnDuplicate(StrEnum):
-    """What to do with a document whose id is stored with other content."""
+    """The policy for a document whose id is stored with different content."""
 
     REFUSE = "refuse"
     SKIP = "skip"
@@ -39,18 +44,20 @@ class IngestReport:
     Attributes:
         added: documents that were committed.
         unchanged: documents that are stored with the same content.
-        skipped: documents whose id is stored with other content, which stays
+        skipped: documents whose id is stored with different content, which stays
             (`OnDuplicate.SKIP`).
-        refused: rows that cannot be used, each with its place: an invalid row, an id that is
-            stored with other content (`OnDuplicate.REFUSE`), metadata that a column cannot hold,
-            or a document that is too long (`Long.REFUSE`).
-        replaced: documents among the added that replaced other content (`OnDuplicate.REPLACE`).
+        refused: rows that cannot be used, each with its place, in the order of the source: an
+            invalid row, an id that is stored with different content (`OnDuplicate.REFUSE`),
+            metadata that a column cannot hold, or a document that is too long (`Long.REFUSE`).
+        replaced: documents among the added that replaced different content (`OnDuplicate.REPLACE`).
         truncated: documents that are longer than the model reads, and were cut.
         tokens: tokens of the encoded documents.
         tokens_lost: tokens past the length that the model reads.
         most_cut: the documents that lost the most tokens: pairs of tokens lost and doc_id.
         passages: vectors that were made; more than documents if long ones are in chunks.
         empty: vectors without a term, which no query finds.
+        wordless: documents without a word in their text, such as an empty file. Only the title, if
+            there is one, can be found.
         encode_seconds: the time spent in the encoder.
     """
 
@@ -65,6 +72,7 @@ class IngestReport:
     most_cut: list[tuple[int, str]] = field(default_factory=list)
     passages: int = 0
     empty: int = 0
+    wordless: int = 0
     encode_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,7 +100,7 @@ def ingest(
         index: the index.
         encoder: the model of the index.
         documents: the documents, read chunk by chunk.
-        on_duplicate: what to do with a document whose id is stored with other content.
+        on_duplicate: what to do with a document whose id is stored with different content.
         commit_every: the number of documents between commits. There is also a commit at least
             every `COMMIT_SECONDS`.
         on_done: a function that takes the number of documents finished since its last call.
@@ -107,8 +115,7 @@ def ingest(
     index.check_model(encoder.space.model)
     index.space.encoding.check_same(index.path, encoder.documents)
     chosen, report = parse_on_duplicate(on_duplicate), IngestReport() if report is None else report
-    if commit_every < 1:
-        raise DataError(f"commit_every must be >= 1, got {commit_every}")
+    check_integer(commit_every, "commit_every", 1)
     done = on_done or (lambda _: None)
     last = time.monotonic()
     try:
@@ -122,6 +129,7 @@ def ingest(
                 _commit(index, report)
                 last = time.monotonic()
     finally:
+        report.refused.sort(key=in_file_order)
         _commit(index, report)
     return report
 
@@ -186,8 +194,8 @@ def _new_documents(
             report.skipped += 1
         else:
             reason = (
-                "the doc_id is taken by a document with another content: "
-                "give it another id, replace it, or skip it"
+                "the doc_id is taken by a document with another content: give it another id, or"
+                " replace or skip it with on_duplicate (--on-duplicate on the command line)"
             )
             report.refused.append(_refusal(document, reason))
     return list(new.values())
@@ -236,4 +244,5 @@ def _count(encoded: EncodedDocuments, report: IngestReport) -> None:
     )
     report.passages += len(encoded.vectors)
     report.empty += encoded.empty
+    report.wordless += sum(_WORD.search(document.text) is None for document in encoded.documents)
     report.refused.extend(encoded.refused)

@@ -8,24 +8,26 @@ from collections.abc import Iterator
 from lexpand._native import split_words
 from lexpand.encode import Encoder, Role
 from lexpand.index import Searcher
-from lexpand.search import Note, Reason, did_you_mean
+from lexpand.search import Hits, Note, Reason, did_you_mean
 
 
-def query_notes(searcher: Searcher, encoder: Encoder | None, query: str) -> tuple[Note, ...]:
-    """Return the notes on one query.
+def query_notes(searcher: Searcher, encoder: Encoder | None, hits: Hits) -> tuple[Note, ...]:
+    """Return the notes on the query of a search.
 
     Args:
         searcher: the commit that is searched.
         encoder: the model; None if only the BM25 field is searched.
-        query: the text of the query.
+        hits: the hits, with the text of the query.
     """
-    details = [*_word_notes(searcher, query, alone=encoder is None)]
+    query = hits.query
+    related = encoder is not None and bool(hits)
+    details = [*_word_notes(searcher, query, related=related)]
     if encoder is not None:
         details += _model_notes(encoder, query)
     return tuple(Note(Reason.QUERY, detail=detail) for detail in details)
 
 
-def _word_notes(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]:
+def _word_notes(searcher: Searcher, query: str, *, related: bool) -> Iterator[str]:
     if searcher.schema.words is None:
         return
     words = searcher.schema.words.analyze(query)
@@ -35,7 +37,7 @@ def _word_notes(searcher: Searcher, query: str, *, alone: bool) -> Iterator[str]
         yield "the query has no words"
     elif not searcher.inverse_word_frequencies(words).any():
         yield "no document has a word of the query" + (
-            "" if alone else ": the hits have only related terms"
+            ": the hits have only related terms" if related else ""
         )
         yield from _suggestions(searcher, query)
 

@@ -123,8 +123,8 @@ def _check_schema(index: Index, settings: IndexSettings) -> None:
         else settings.words not in (None, language)
     )
     if other_words or (settings.columns and dict(settings.columns) != columns):
-        listed = " ".join(f"--column {name}={column_type}" for name, column_type in columns.items())
+        listed = ", ".join(f"{name}={column_type}" for name, column_type in columns.items())
         raise IndexStateError(
-            f"{index.path} was made with --words {language} {listed or 'and no columns'}: "
-            "leave the options out, or make a new index"
+            f"{index.path} was made with words {language} and columns {listed or 'none'}: leave out"
+            " words and columns (--words and --column on the command line), or make a new index"
         )

@@ -38,11 +38,11 @@ class SyncReport:
 
 @dataclass(slots=True)
 class SyncPlan:
-    """What a synchronization would do.
+    """The changes that a synchronization would make.
 
     Attributes:
         new: the number of documents of the source that the index lacks.
-        changed: the number of documents that the index has with other content.
+        changed: the number of documents that the index has with different content.
         unchanged: the number of documents that the index has with the same content.
         refused: rows of the source that cannot be used.
         gone: ids of the index that the source lacks. They would be deleted.
@@ -148,7 +148,7 @@ def check_deletions(index: Index, gone: int, held: int, force: bool) -> None:
         raise IndexStateError(
             f"the source lacks {gone:,} of the {held:,} documents of {index.path}, and more than"
             " half are not deleted without confirmation: check that it is the right source, then"
-            " add --yes (force=True)"
+            " confirm it with force=True (--yes on the command line)"
         )
 
 
@@ -174,7 +174,7 @@ def _once_each(
             yield document
         elif first != document.content_hash:
             reason = (
-                "an id must be unique in a source, got one of an earlier row with another content: "
-                "the first row is kept"
+                "an id must be unique in a source, got that of an earlier row with different "
+                "content: the first row is kept"
             )
             refused.append(RowError(document.source or "documents", reason, document.doc_id))

@@ -26,7 +26,7 @@ def split_columns(
     """Split a line into columns.
 
     Args:
-        place: the place of the line, for the message.
+        place: the file and line number, for the message.
         line: the bytes of the line. Only ASCII white space separates columns, so an id may contain
             a no-break space.
         names: the names of the columns.

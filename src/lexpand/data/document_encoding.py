@@ -49,7 +49,7 @@ def parse_dtype(dtype: Dtype | str) -> Dtype:
 
 
 class Long(StrEnum):
-    """What to do with a document that is longer than the model reads."""
+    """The policy for a document that is longer than the model reads."""
 
     TRUNCATE = "truncate"
     CHUNK = "chunk"
@@ -57,7 +57,7 @@ class Long(StrEnum):
 
 
 class Chunks(StrEnum):
-    """How the chunks of a document are stored."""
+    """The storage of the chunks of a document."""
 
     PASSAGES = "passages"
     """One vector per chunk; a document has the score of its best chunk."""
@@ -126,7 +126,7 @@ _SMALLEST_TITLE, _LARGEST_TITLE = 0.001, 1000
 
 @dataclass(frozen=True, slots=True)
 class DocumentEncoding:
-    """How documents are encoded.
+    """The settings with which documents are encoded.
 
     All documents of one index are encoded in the same way. Otherwise their scores would not be
     comparable.

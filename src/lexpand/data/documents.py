@@ -69,6 +69,14 @@ def check_id(value: object, name: str) -> str:
     return value
 
 
+def shown(value: object) -> str:
+    """Return a value for a message, shortened, with its type: ``'3' (str)``."""
+    try:
+        return f"{reprlib.repr(value)} ({type(value).__name__})"
+    except ValueError:  # an integer of more digits than Python prints
+        return f"a value too large to show ({type(value).__name__})"
+
+
 def check_text(value: object, name: str) -> str:
     """Return a text unchanged if it is a string that UTF-8 can encode; NUL is allowed.
 
@@ -76,9 +84,7 @@ def check_text(value: object, name: str) -> str:
         DataError: the text is not a string, or has a lone surrogate.
     """
     if not isinstance(value, str):
-        raise DataError(
-            f"{name} must be a string, got {reprlib.repr(value)} ({type(value).__name__})"
-        )
+        raise DataError(f"{name} must be a string, got {shown(value)}")
     if not value.isascii():
         utf8(value, name)
     return value

@@ -153,7 +153,7 @@ def _of_frame(frame: Frame, number: int, fields: Fields) -> Iterator[Document | 
         if isinstance(values, UnicodeDecodeError):
             yield RowError(
                 f"documents[{place}]",
-                f"a string must be UTF-8, got invalid bytes ({values}): make it again",
+                f"a string must be UTF-8, got invalid bytes ({values}): decode the text again",
             )
         else:
             yield attempt(convert, Row(f"documents[{place}]", plain_row(values, roles)))

@@ -16,7 +16,7 @@ class VectorSpace:
     Attributes:
         model: the model that makes the vectors.
         vocabulary: the vocabulary of their terms.
-        location: the place of the model: ``default`` or a folder; empty if unknown.
+        location: the model's location: ``default`` or a folder; empty if unknown.
         encoding: how documents are encoded.
     """
 

@@ -88,7 +88,10 @@ def check_terms(
     if (flat := np.flatnonzero(~rises)).size:
         before, after = array[flat[0]], array[flat[0] + 1]
         fault = f"has term {after} twice" if before == after else f"has term {after} after {before}"
-        raise VectorError(f"row {_row(indptr, flat[0])} {fault}: terms must ascend, each once")
+        raise VectorError(
+            f"row {_row(indptr, flat[0])} {fault}: term ids must be strictly increasing; "
+            "sort each row and merge duplicates"
+        )
     return _frozen(array, np.uint32)
 
 

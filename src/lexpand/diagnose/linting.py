@@ -29,7 +29,8 @@ def lint(
 ) -> list[Finding]:
     """Check an index.
 
-    Memory is about 40 bytes a passage, whatever the texts are, plus the vectors of the sample.
+    Memory is about 40 bytes per passage, whatever the length of texts, plus the vectors of the
+    sample.
 
     Args:
         index: the index.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from lexpand.data import Query
+from lexpand.data.arguments import check_integer
 from lexpand.encode import Encoder, Role, Trace
 from lexpand.encode.rules.phrases import Phrases
-from lexpand.errors import DataError
 from lexpand.index import Index
 from lexpand.search import Retriever, did_you_mean
 from lexpand.search.pipeline import resolve
@@ -39,11 +39,11 @@ class BrokenWord:
         share: the share of the pieces in the weight of that query's vector. The rest is on other
             words and on expansion.
         documents: the number of documents that have the word itself, at most 100; None if the index
-            has no words.
+            has no BM25 field.
         missed: the ids of those documents that the vectors do not rank among the best k, or among
             as many as ``documents`` if that is more.
         by_words: the number of missed documents that BM25 ranks there; None if the index has no
-            words.
+            BM25 field.
         rank: the best rank of a document with the word, from 1, among the first 100 documents of
             the default pipeline for that query. None if no such document is among them.
         near: for a word that no document has, near words that documents have (`did_you_mean`).
@@ -68,7 +68,7 @@ class BrokenWord:
 
     @property
     def needs_pin(self) -> bool:
-        """Whether a pin, or an index with words, is needed to find its documents properly."""
+        """Whether finding its documents needs a pin or a BM25 field."""
         if self.documents is None:
             return True
         return bool(self.documents) and (self.rank != 1 if self.identifier else bool(self.missed))
@@ -86,8 +86,8 @@ def find_broken_words(
 
     The default pipeline is the criterion: a document with an identifier must be first. If several
     queries have a word, the first of them is examined. Words that the rules of the encoder pin are
-    left out. An index without words does not show how rare a word is, so only identifiers are
-    found.
+    left out. An index without a BM25 field does not show how rare a word is, so only identifiers
+    are found.
 
     Args:
         index: the documents.
@@ -104,8 +104,7 @@ def find_broken_words(
         DataError: k is below 1.
     """
     index.check_model(encoder.space.model)
-    if k < 1:
-        raise DataError(f"k must be >= 1, got {k!r}")
+    check_integer(k, "k", 1)
     done = on_done or (lambda _: None)
     found: dict[str, BrokenWord | None] = {}
     counts: dict[str, int] = {}
@@ -124,7 +123,7 @@ def find_broken_words(
 
 
 def _broken(trace: Trace, encoder: Encoder) -> Iterator[tuple[str, list[int]]]:
-    """Yield the words that have several pieces or are unknown, each once, with their terms."""
+    """Yield distinct words that have several pieces or are unknown, with their terms."""
     seen: set[str] = set()
     for match in _WORD.finditer(trace.text):
         inside = [
@@ -190,7 +189,7 @@ def is_identifier(word: str) -> bool:
 
 
 def _documents_with(index: Index, encoder: Encoder, word: str) -> list[str] | None:
-    """Return the documents that have the word itself, found by BM25; None without words."""
+    """Return the documents that have the word itself, found by BM25; None without a BM25 field."""
     if index.schema.words is None:
         return None
     (matches,) = index.search_words([word], _MOST_DOCUMENTS)

@@ -18,7 +18,7 @@ from lexpand.encode import Encoder, Role
 
 
 class TextChecks:
-    """Checks every document once. Memory is 16 bytes a document, and the words of a sample.
+    """Checks every document once. Memory is 16 bytes per document, plus the words of a sample.
 
     Args:
         encoder: counts tokens; None to skip the check for truncation.

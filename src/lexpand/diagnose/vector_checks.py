@@ -19,7 +19,7 @@ _EXTREME = 10
 
 
 class VectorChecks:
-    """Checks every vector once. Memory is one number a passage and one a term.
+    """Checks every vector once. Memory is one number per passage and one per term.
 
     Args:
         vocabulary: the terms.
@@ -100,8 +100,8 @@ class VectorChecks:
                 "hubs",
                 Severity.WARNING,
                 len(hubs),
-                f"terms in more than {self._hub_share:.0%} of the documents: they distinguish "
-                "little and cost time",
+                f"terms in more than {self._hub_share:.0%} of the documents: they "
+                "distinguish little and slow down searches",
                 self._worst(hubs, shares),
                 "give rare terms more weight (idf in a pipeline), or remove these with [[ban]] or "
                 "limit them with [[cap]] in a rules file",

@@ -17,13 +17,13 @@ from typing import NamedTuple
 from lexpand._native import split_words
 
 MAX_PARTS = 8
-"""The most parts of a node that is joined."""
+"""The largest number of parts of a node that is joined."""
 
 MAX_CHARACTERS = 255
-"""The most characters of a node that is joined. A word has no more bytes."""
+"""The largest number of characters of a node that is joined. A word has no more bytes."""
 
 MAX_SPLIT = 1024
-"""The most characters of a word or run that is split.
+"""The largest number of characters of a word or run that is split.
 
 Longer ones are data rather than words, and splitting takes quadratic time.
 """

@@ -173,7 +173,9 @@ class Contract:
                 "give a model folder, or make one with `lexpand model import`"
             ) from None
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path} cannot be read: {error}") from error
+            raise ModelError(
+                f"{path} cannot be read: {error}: copy the model folder again, or import it again"
+            ) from error
         if not isinstance(raw, dict) or raw.get("format") != "lexpand-contract":
             raise ModelError(
                 f"{path} is not a contract: its format must be 'lexpand-contract'; "

@@ -360,7 +360,10 @@ class ModelFolder:
                 self._read(contract.weights_file, contract.weights_sha256)
             )
         except SafetensorError as error:
-            raise ModelError(f"{self.path / contract.weights_file}: {error}") from error
+            raise ModelError(
+                f"{self.path / contract.weights_file} cannot be read: {error}: "
+                "copy the model folder again, or import it again"
+            ) from error
         return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
     def _read(self, name: str, sha256: str) -> bytes:
@@ -369,7 +372,10 @@ class ModelFolder:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+            raise ModelError(
+                f"{path} cannot be read: {error.strerror}: "
+                "check its permissions, or copy the model folder again"
+            ) from error
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise ModelError(

@@ -20,7 +20,7 @@ def read_json(path: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - `kind`
     except FileNotFoundError:
         raise ModelError(f"{path.parent} has no {path.name}: copy the checkpoint again") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+        raise ModelError(f"{path} cannot be read: {error}: copy the checkpoint again") from error
     if not isinstance(content, kind):
         raise ModelError(
             f"{path} must hold a {kind.__name__}, got a {type(content).__name__}: "

@@ -27,7 +27,7 @@ _PIECE = 1 << 16
 # middle of a word.
 _SPACE = re.compile(r"[ \t\r\n]")
 _WORD = re.compile(r"[^ \t\r\n]+")
-# The most words whose ids are cached, and the most characters of such a word: about 20 MB.
+# Limits of the cache of token ids, about 20 MB: words, and characters of a word.
 _WORDS, _LONGEST_WORD = 1 << 16, 64
 
 

@@ -27,7 +27,7 @@ from lexpand.encode.spelling import Spell, speller
 from lexpand.errors import DataError, LexpandWarning
 
 MAX_WORD = 255
-"""The most bytes of UTF-8 that are kept of a word. It is the limit of a lexical field."""
+"""The largest number of UTF-8 bytes that are kept of a word, which a lexical field limits."""
 
 # The version of the analysis, which `to_dict` records. Increase it if the analysis yields other
 # words.

@@ -58,7 +58,6 @@ class HybridInquiry(Inquiry):
         )
         first = explained[0]
         parts = [self._part(i, explanation, match) for i, explanation in enumerate(explained)]
-        note = f"no part has the document among its best {self._depth:,}"
         return Explanation(
             self.query,
             doc_id,
@@ -69,7 +68,7 @@ class HybridInquiry(Inquiry):
             (),
             (),
             tuple(parts),
-            () if self.rank_of(doc_id) else (note,),
+            () if self.rank_of(doc_id) else (_not_found(len(explained), self._depth),),
         )
 
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:
@@ -94,6 +93,13 @@ class HybridInquiry(Inquiry):
         scores = [*(each.scores for each in rankings), np.zeros(1)]
         fused = fuse(keys, scores, [*weights, 0.0], self._fusion, [*bounds, 1.0])
         return float(fused.scores[fused.keys == match.row][0])
+
+
+def _not_found(retrievers: int, depth: int) -> str:
+    if retrievers == 1:
+        return f"the retriever did not find the document among its best {depth:,}"
+    which = "neither retriever" if retrievers == 2 else f"none of the {retrievers} retrievers"
+    return f"{which} found the document among its best {depth:,}"
 
 
 def _rank(doc_id: str, matches: Sequence[Match]) -> int | None:

@@ -35,7 +35,7 @@ def losses_of(
 def _pruned(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[Loss]:
     for term, weight in query.weights.items():
         lost = document.reading.weights.get(term, 0.0)
-        if term not in document.weights and not document.reading.gives(term, 0.0, 0.0):
+        if term not in document.weights and not document.reading.reproduces(term, 0.0, 0.0):
             detail = f"the document's weight {lost:.2f} was pruned"
             yield _of_term(LossKind.PRUNING, term, weight * lost, detail, query, document)
 
@@ -55,7 +55,7 @@ def _quantized(query: ExplainedQuery, document: ExplainedDocument) -> Iterator[L
         for term in shared
     )
     if gain:
-        detail = "weights are stored in 16 bits; the gain is that of all terms"
+        detail = "weights are stored in 16 bits; the gain is the total over all terms"
         yield Loss(LossKind.QUANTIZATION, "", "", gain, detail)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lexpand.errors import DataError
+from lexpand.data.arguments import check_integer
 from lexpand.explanation.explaining import inquire
 from lexpand.explanation.inquiry import Inquiry
 from lexpand.explanation.results import (
@@ -47,8 +47,7 @@ def why_not(
         DataError: the retriever is of a kind that cannot be explained, or k is below 1.
         FilterError: see `Index.search`.
     """
-    if k < 1:
-        raise DataError(f"k must be >= 1, got {k}")
+    check_integer(k, "k", 1)
     inquiry = inquire(retriever, query, filter)
     explanation = inquiry.explanation(missing)
     if than is None:

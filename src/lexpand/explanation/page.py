@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from lexpand.explanation.plain import notable_losses
 from lexpand.render import html
 from lexpand.render.html import Bar, Mark, Span
 
@@ -37,10 +38,10 @@ def explanation_fragment(explanation: Explanation) -> str:
 def why_not_fragment(answer: WhyNot) -> str:
     """Return a block for a page that exists, such as a notebook."""
     body = [html.heading(f"Why not {answer.missing.doc_id}?", 1), html.paragraph(answer.verdict)]
-    if answer.losses:
+    if losses := notable_losses(answer):
         rows = [
             (loss.kind, loss.label, f"{loss.gain:+.3g}" if loss.gain else "", loss.detail)
-            for loss in answer.losses
+            for loss in losses
         ]
         body += [
             html.heading("What it lost"),
@@ -52,10 +53,9 @@ def why_not_fragment(answer: WhyNot) -> str:
         if answer.differences:
             body.append(_differences(answer.differences))
         for part in answer.parts:
-            body += [
-                html.heading(f"{part.kind}: {part.difference:+.3f}"),
-                _differences(part.differences),
-            ]
+            body.append(html.heading(f"{part.kind}: {part.difference:+.3f}"))
+            if part.differences:
+                body.append(_differences(part.differences))
     for explanation in (answer.missing, answer.than):
         if explanation is not None:
             body += [html.rule(), *_explanation(explanation)]
@@ -88,12 +88,13 @@ def _parts(parts: Sequence[Part]) -> list[str]:
     body = []
     for part in parts:
         place = "not ranked" if part.rank is None else f"rank {part.rank:,}"
-        share = f"share {part.share:.3f} times weight {part.weight:g}"
+        share = f"weight {part.weight:g} x share {part.share:.3f}"
         body.append(html.heading(f"{part.kind}: {part.contribution:.3f}"))
         body.append(html.paragraph(f"{place}, score {part.explanation.score:.3f}, {share}"))
         body += map(html.note, part.explanation.notes)
         body += _parts(part.explanation.parts)
-        body.append(_contributions(part.explanation.contributions))
+        if part.explanation.contributions:
+            body.append(_contributions(part.explanation.contributions))
     return body
 
 

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 from lexpand.render.text import table
 
 if TYPE_CHECKING:
-    from lexpand.explanation.results import Contribution, Difference, Explanation, Part, WhyNot
+    from lexpand.explanation.results import (
+        Contribution,
+        Difference,
+        Explanation,
+        Loss,
+        Part,
+        WhyNot,
+    )
 
 # The number of terms in a table, and of listed terms that the document lacks. A line sums up the
 # others.
 TERMS, _UNMATCHED = 20, 10
 _LOSSES = 10
+
+# A smaller loss by quantization, as a share of the score, is not printed.
+_QUANTIZATION = 0.001
 
 
 def explanation_text(explanation: Explanation, terms: int = TERMS) -> str:
@@ -30,11 +40,10 @@ def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
         answer.verdict,
         *answer.missing.notes,
     ]
-    for loss in answer.losses[:_LOSSES]:
-        if loss.detail != answer.verdict:
-            gain = f"{loss.gain:+.3g}" if loss.gain else ""
-            named = " ".join(filter(None, (loss.kind, loss.label, gain)))
-            lines.append(f"lost to {named}: {loss.detail}")
+    for loss in notable_losses(answer)[:_LOSSES]:
+        gain = f"{loss.gain:+.3g}" if loss.gain else ""
+        named = " ".join(filter(None, (loss.kind, loss.label, gain)))
+        lines.append(f"lost to {named}: {loss.detail}")
     if answer.than is None:
         return "\n".join([*lines, "no other document was found"])
     place = "which is not a hit" if answer.than_rank is None else f"at rank {answer.than_rank:,}"
@@ -42,9 +51,20 @@ def why_not_text(answer: WhyNot, terms: int = TERMS) -> str:
     lines += _difference_table(answer.differences[:terms])
     for part in answer.parts:
         scores = f"{part.than:.3f} against {part.missing:.3f}"
-        lines.append(f"{part.kind} {part.difference:+.3f}: {scores}; its terms:")
+        terms_follow = "; its terms:" if part.differences else ""
+        lines.append(f"{part.kind} {part.difference:+.3f}: {scores}{terms_follow}")
         lines += _difference_table(part.differences[:terms])
     return "\n".join(lines)
+
+
+def notable_losses(answer: WhyNot) -> list[Loss]:
+    """Return the losses to print: not the verdict again, and no negligible quantization."""
+    least = _QUANTIZATION * answer.missing.score
+    return [
+        loss
+        for loss in answer.losses
+        if loss.detail != answer.verdict and (loss.kind != "quantization" or abs(loss.gain) > least)
+    ]
 
 
 def document_side(part: Contribution) -> str:
@@ -60,8 +80,7 @@ def part_heading(part: Part) -> str:
     place = "not ranked" if part.rank is None else f"rank {part.rank:,}"
     score, share = f"{part.explanation.score:.3f}", f"{part.share:.3f}"
     return (
-        f"{part.contribution:.3f}: {place}, score {score}, "
-        f"share {share} times weight {part.weight:g}"
+        f"{part.contribution:.3f}: {place}, score {score}, weight {part.weight:g} x share {share}"
     )
 
 

@@ -78,8 +78,8 @@ class Reading:
                 if weight > self.weights.get(term, 0.0):
                     self.weights[term], self._best[term] = weight, passage
 
-    def gives(self, term: int, weight: float, step: float) -> bool:
-        """Whether the text gives a term this weight, as stored in steps of size ``step``.
+    def reproduces(self, term: int, weight: float, step: float) -> bool:
+        """Whether re-encoding the text reproduces a weight stored in steps of size ``step``.
 
         See docs/format.md.
         """
@@ -88,12 +88,12 @@ class Reading:
         return abs(self.weights.get(term, 0.0) - weight) <= step + self._noise * max(1.0, weight)
 
     def agrees(self, stored: StoredVector) -> bool:
-        """Whether the text gives every stored weight."""
+        """Whether re-encoding the text reproduces every stored weight."""
         pairs = zip(stored.terms.tolist(), stored.weights.tolist(), strict=True)
-        return all(self.gives(term, weight, stored.scale) for term, weight in pairs)
+        return all(self.reproduces(term, weight, stored.scale) for term, weight in pairs)
 
     def side(self, term: int, weight: float) -> Side:
-        """Return the side of a term that the text gives; ``weight`` is the reported weight."""
+        """Return the side of a term of the re-encoded text; ``weight`` is the reported weight."""
         passage = self._best[term]
         if term in passage.trace.by_rule:
             return Side(weight, Origin.RULE)

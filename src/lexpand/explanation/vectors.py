@@ -108,7 +108,7 @@ class VectorInquiry(Inquiry):
         in_query, stored = self._query.weights[term], document.weights[term]
         query_reading, reading = self._query.reading, document.reading
         from_text = term in query_reading.weights
-        known = term in reading.weights and reading.gives(term, stored, document.vector.scale)
+        known = term in reading.weights and reading.reproduces(term, stored, document.vector.scale)
         return Contribution(
             self._encoder.vocabulary.term(term),
             self._query.label(term, document),
@@ -136,9 +136,9 @@ def _document_notes(document: ExplainedDocument, parts: Sequence[Contribution]) 
     unknown = sum(part.document.origin is Origin.UNKNOWN for part in parts)
     if unknown:
         yield (
-            f"{unknown:,} of {len(parts):,} terms have no word in the document: encoding its text "
-            "again does not give their stored weights, so it was encoded at another length or with "
-            "other settings"
+            f"{unknown:,} of {len(parts):,} terms have no word in the document: re-encoding its "
+            "text does not reproduce their stored weights, so it was encoded at another length or "
+            "with other settings"
         )
 
 

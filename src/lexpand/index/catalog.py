@@ -148,7 +148,8 @@ class Catalog:
                 raise NotAnIndex(f"{folder} is a file, not an index: an index is a folder")
             raise NotAnIndex(
                 f"{folder} is not an index, because it has no {FILE}:"
-                f" create one with `lexpand index SOURCE {folder}`"
+                " create one with lexpand.create"
+                f" (`lexpand index SOURCE {folder}` on the command line)"
             )
         try:
             catalog._check_identity(folder)

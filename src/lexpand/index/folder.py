@@ -38,7 +38,7 @@ def make_folder(path: Path) -> None:
         ) from error
     if (path / FILE).exists() and not is_unfinished(path):
         raise IndexStateError(
-            f"{path} already holds an index, or a {FILE} of another program:"
+            f"{path} already holds an index, or a {FILE} that another program wrote:"
             " open it, or choose another folder"
         )
     if not (path / FILE).exists():

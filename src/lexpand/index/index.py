@@ -157,7 +157,7 @@ class Index(IndexReader):
             The number of documents added.
 
         Raises:
-            DuplicateDocument: a doc_id is taken by other content, or occurs in ``documents`` with
+            DuplicateDocument: a doc_id is taken by different content, or is in ``documents`` with
                 different contents. Nothing of this call is added.
             ContractMismatch: the vectors are of another model.
             VectorError: the number of vectors or the size of the vocabulary is wrong.

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import Document, ModelId, SparseVectors, VectorSpace
+from lexpand.data.arguments import check_integer, check_number
+from lexpand.data.documents import shown
 from lexpand.errors import (
     ContractMismatch,
     CorruptIndex,
@@ -159,7 +161,7 @@ class IndexReader(ABC):
             threads: see `search`.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError, FilterError: see `search`.
         """
         snapshot = self._snapshot
@@ -213,7 +215,7 @@ class IndexReader(ABC):
         The score of a document in chunks is that of its best chunk.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             UnknownDocument: the index has no document with that id.
         """
         words = self.analyzed([query])[0]
@@ -238,12 +240,12 @@ class IndexReader(ABC):
         """Return the weight of each word of each query, from the index's analyzer.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``queries`` is a single query, or a word or weight is invalid.
         """
         if self.schema.words is None:
             raise IndexStateError(
-                f"{self.path} was made without words: make a new index with words to search them"
+                f"{self.path} has no BM25 field: create a new index with one to search words"
             )
         return weighted_words(queries, self.schema.words)
 
@@ -281,8 +283,9 @@ class IndexReader(ABC):
             raise FilterError(
                 f"{condition} compares {condition.name} with a {' or '.join(sorted(kinds))},"
                 f" but no document of {self.path} has one there:"
-                " `lexpand fields` lists types and values. To compare text as numbers,"
-                f" declare a column when indexing (--column {condition.name}=number)"
+                " `Index.fields` (`lexpand fields`) lists types and values. To compare text as"
+                f" numbers, declare a column when indexing with columns={{{condition.name!r}:"
+                f" 'number'}} (--column {condition.name}=number on the command line)"
             )
         names = [field.name for field in self.fields()]
         listed = ", ".join(names[:_FIELDS_LISTED])
@@ -345,7 +348,7 @@ class IndexReader(ABC):
         A word that no live passage has adds 0. A word that a query has twice counts twice.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``queries`` is a string.
         """
         return word_bounds(self._snapshot, self.analyzed(queries))
@@ -359,7 +362,7 @@ class IndexReader(ABC):
             words: the words, from the index's analyzer.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
             DataError: ``words`` is a string.
         """
         self.analyzed([])
@@ -496,6 +499,11 @@ class IndexReader(ABC):
         return describe(self.path, self.schema, self._snapshot)
 
     def _check_space(self, vectors: SparseVectors) -> None:
+        if not isinstance(vectors, SparseVectors):
+            raise DataError(
+                f"vectors must be SparseVectors, got {shown(vectors)}: encode texts first"
+                " (`Encoder.encode_queries` or `Encoder.encode_documents`)"
+            )
         if vectors.model is not None:
             self.check_model(vectors.model)
         if vectors.vocabulary_size != len(self.space.vocabulary):
@@ -522,9 +530,8 @@ class IndexReader(ABC):
 
 
 def _check_search(k: int, threads: int, effort: float = 1.0) -> None:
-    if k < 0:
-        raise DataError(f"k must be >= 0, got {k}")
-    if threads < 1:
-        raise DataError(f"threads must be >= 1, got {threads}")
+    check_integer(k, "k", 0)
+    check_integer(threads, "threads", 1)
+    check_number(effort, "effort")
     if not 0 < effort <= 1:
         raise DataError(f"effort must be > 0 and <= 1 (exact), got {effort}")

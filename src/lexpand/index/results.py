@@ -26,7 +26,7 @@ class Presence(Enum):
 
     NEW = "new"
     SAME = "same doc_id, same content"
-    OTHER = "same doc_id, other content"
+    OTHER = "same doc_id, different content"
 
 
 class Match(NamedTuple):

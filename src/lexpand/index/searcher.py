@@ -98,7 +98,7 @@ class Searcher(IndexReader):
         The list is empty if the segments have more than ``most`` words together.
 
         Raises:
-            IndexStateError: the index was made without words.
+            IndexStateError: the index has no BM25 field.
         """
         self.analyzed([])
         segments = self._snapshot.segments

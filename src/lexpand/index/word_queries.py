@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
-from lexpand.data.documents import check_text
+from lexpand.data.documents import check_text, shown
 from lexpand.encode import WordAnalyzer
 from lexpand.errors import DataError
 
@@ -39,8 +39,14 @@ def weighted_words(
             "queries must be a list of queries, got one mapping of words to weights:"
             " put a single query in a list"
         )
+    if not isinstance(queries, Iterable):
+        raise DataError(
+            f"queries must be a list of queries, got {shown(queries)}: put a single query in a list"
+        )
     return [
-        _checked(query) if isinstance(query, Mapping) else analyzer.query_weights(query)
+        _checked(query)
+        if isinstance(query, Mapping)
+        else analyzer.query_weights(check_text(query, "a query"))
         for query in queries
     ]
 

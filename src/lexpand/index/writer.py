@@ -180,8 +180,8 @@ class Writer:
             if not same or (presence is Presence.OTHER and not replace):
                 where = f" ({document.source})" if document.source else ""
                 raise DuplicateDocument(
-                    f"doc_id {document.doc_id!r}{where} is already taken by other content:"
-                    " choose another id, replace the document, or leave it out"
+                    f"doc_id {document.doc_id!r}{where} is already taken by a document with "
+                    "different content: choose another id, replace the document, or leave it out"
                 )
             if presence is not Presence.SAME and earlier is document:
                 chosen.append(i)

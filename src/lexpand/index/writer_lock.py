@@ -38,7 +38,7 @@ class WriterLock:
             lock.acquire(blocking=False)
         except Timeout:
             raise IndexLocked(
-                f"{self._folder} is being written by another process or object:"
+                f"{self._folder} is being written by another process or Index object:"
                 " wait until it is done"
             ) from None
         except OSError as error:

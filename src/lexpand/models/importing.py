@@ -102,7 +102,10 @@ def _check_destination(dest: Path, force: bool) -> None:
     if not dest.exists():
         return
     if not force:
-        raise ModelError(f"{dest} exists: give another folder, or --force to replace it")
+        raise ModelError(
+            f"{dest} exists: give another folder, or replace it with force=True (--force on the"
+            " command line)"
+        )
     if not (dest / "contract.json").is_file():
         raise ModelError(
             f"{dest} must be a model folder to be replaced, and has no contract.json: "

@@ -109,7 +109,10 @@ def _shapes(path: Path, contract: Contract) -> dict[str, tuple[int, ...]]:
         with safe_open(path / contract.weights_file, "np") as tensors:
             return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path / contract.weights_file} cannot be read: {error}") from error
+        raise ModelError(
+            f"{path / contract.weights_file} cannot be read: {error}: "
+            "copy the model folder again, or import it again"
+        ) from error
 
 
 def _texts() -> Iterator[str]:

@@ -114,7 +114,9 @@ def _read_lines(path: Path) -> dict[str, object]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
+        raise ModelError(
+            f"{path} cannot be read: {error}: copy the model folder again, or import it again"
+        ) from error
     for number, line in enumerate(lines, 1):
         token, _, weight = line.rstrip().rpartition("\t" if "\t" in line else " ")
         if line.strip() and not token:

@@ -36,7 +36,7 @@ class Fusion(StrEnum):
     """The scores scaled to 0 for the smallest score of the ranking and 1 for the largest."""
 
     Z_SCORE = "z-score"
-    """Standard deviations from the mean. A missing document gets the least value of the ranking."""
+    """Standard deviations from the mean. A missing document gets the lowest one of the ranking."""
 
     BOUND = "bound"
     """The scores divided by an upper bound of the query (`PreparedQueries.bounds`).

@@ -14,7 +14,7 @@ from lexpand.index.passages import RankedPassages
 from lexpand.search.feedback import Feedback
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
 from lexpand.search.prepared import PreparedQueries, Span
-from lexpand.search.retriever import LocalRetriever, Retriever, Weighted
+from lexpand.search.retriever import LocalRetriever, Retriever, Weighted, check_ranking
 
 DEPTH = 500
 """The number of documents that each part ranks."""
@@ -53,7 +53,7 @@ class PreparedHybrid(PreparedQueries):
         self, k: int, *, filter: Filter | None = None, group_by: str | None = None, threads: int = 1
     ) -> Sequence[RankedPassages]:
         """See `PreparedQueries.passages`. Each group keeps its best fused document."""
-        _check(k, threads)
+        check_ranking(k, threads)
         depth = max(k, self._depth)
         fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
         if self._feedback is not None and k:
@@ -277,8 +277,3 @@ def best_by_reciprocal_rank(passages: RankedPassages, count: int) -> RankedPassa
     return RankedPassages(
         1 / np.arange(1.0, len(first) + 1), first.rows, first.segments, first.ordinals
     )
-
-
-def _check(k: int, threads: int) -> None:
-    if k < 0 or threads < 1:
-        raise DataError(f"k must be >= 0 and threads must be >= 1, got {k} and {threads}")

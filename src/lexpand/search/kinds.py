@@ -42,5 +42,5 @@ PARTS: dict[str, type[Part]] = {kind.name: kind.part for kind in KINDS if kind.p
 
 
 def kind_of(retriever: Retriever) -> Kind | None:
-    """Return the kind of a retriever, or None if the retriever is of another kind."""
+    """Return the kind of a retriever, or None if no kind matches."""
     return next((kind for kind in KINDS if isinstance(retriever, kind.retriever)), None)

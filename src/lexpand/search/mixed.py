@@ -14,7 +14,13 @@ from lexpand.index import Matches
 from lexpand.index.filters import Filter
 from lexpand.search.fusion import Fusion, fuse, parse_fusion
 from lexpand.search.hybrid import DEPTH, HybridRetriever, check_depth
-from lexpand.search.retriever import LocalRetriever, Retriever, Weighted, check_queries
+from lexpand.search.retriever import (
+    LocalRetriever,
+    Retriever,
+    Weighted,
+    check_queries,
+    check_ranking,
+)
 
 
 def hybrid_of(parts: Sequence[Weighted]) -> Retriever:
@@ -83,6 +89,7 @@ class MixedRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`."""
+        check_ranking(k, threads)
         if group_by is not None:
             raise DataError(
                 "group_by must be None for retrievers of several sources, which share no field, "

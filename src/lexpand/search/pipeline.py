@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from lexpand.data.documents import shown
 from lexpand.data.streams import atomic_write
 from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError, SourceError
@@ -58,18 +59,20 @@ class Pipeline:
 
         Raises:
             SourceError: there is no such name or file, or the file is not TOML.
-            DataError: a key is unknown, or a value is invalid.
+            DataError: a key is unknown, a value is invalid, or ``pipeline`` is no text or path.
         """
         if str(pipeline).lower() in NAMED:
             return NAMED[str(pipeline).lower()]
+        if not isinstance(pipeline, str | Path):
+            raise DataError(f"{_EXPECTED}, got {shown(pipeline)}")
         path = Path(pipeline)
+        if path.is_dir():  # so is an empty text
+            folder = " (a folder)" if str(pipeline) else ""
+            raise SourceError(f"{_EXPECTED}, got {str(pipeline)!r}{folder}")
         try:
             raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
-            raise SourceError(
-                f"pipeline must be one of {', '.join(NAMED)}, or the path of a TOML file, "
-                f"got {str(pipeline)!r}"
-            ) from None
+            raise SourceError(f"{_EXPECTED}, got {str(pipeline)!r}") from None
         except (OSError, ValueError) as error:
             raise SourceError(f"{path} cannot be read as a pipeline: {error}") from error
         try:
@@ -161,8 +164,8 @@ class Pipeline:
         ):
             return alone.with_feedback(self.feedback)
         raise DataError(
-            "feedback without words expands the model's query: the pipeline needs a part of field "
-            "splade, or feedback with words"
+            "feedback of the kind words=False expands the model's query: add a part of field "
+            "splade, or use feedback with words=True"
         )
 
 
@@ -184,6 +187,8 @@ NAMED: dict[str, Pipeline] = {
     "bm25": Pipeline((Words(),)),
 }
 """The pipelines with a name; docs/benchmarks.md has the measures of each."""
+
+_EXPECTED = f"pipeline must be one of {', '.join(NAMED)}, or the path of a TOML file"
 
 
 def read_part(raw: object) -> Part:
@@ -216,8 +221,8 @@ def resolve(
     if index.schema.words is not None:
         return NAMED[DEFAULT], ()
     detail = (
-        f"the index has no words, so the pipeline splade searched instead of {DEFAULT}: "
-        f"index again with words to use {DEFAULT}"
+        f"the index has no BM25 field, so the pipeline splade searched instead of {DEFAULT}: "
+        f"create a new index with a BM25 field to use {DEFAULT}"
     )
     return NAMED["splade"], (Note(Reason.FALLBACK, detail=detail),)
 
@@ -236,7 +241,7 @@ def open_retriever(
     Args:
         path: the folder of the index.
         pipeline: see `Pipeline.load`. None for the default: hybrid, or the model alone if the index
-            has no words.
+            has no BM25 field.
         model: the path of the model, if it has moved.
         queries: the encoding of queries.
         rules: edits of the model's queries; see `encoder_of`.

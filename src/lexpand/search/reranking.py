@@ -20,7 +20,14 @@ from lexpand.index.passages import RankedPassages
 from lexpand.search.hit import Hits
 from lexpand.search.notes import Note, Reason
 from lexpand.search.rerank.reranker import Reranker
-from lexpand.search.retriever import LocalRetriever, Retriever, check_queries, with_min_score
+from lexpand.search.retriever import (
+    LocalRetriever,
+    Retriever,
+    check_display,
+    check_queries,
+    check_ranking,
+    with_min_score,
+)
 
 RERANK_DEPTH = 100
 """The number of documents that are reranked."""
@@ -88,6 +95,7 @@ class RerankingRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`; ``threads`` apply to the first retriever."""
+        check_ranking(k, threads)
         queries = check_queries(queries)
         first = self.first.reading()
         found = first.rank(
@@ -112,6 +120,8 @@ class RerankingRetriever(Retriever):
 
         Terms and passages are those of the first retriever, if it has an index.
         """
+        check_ranking(k, threads)
+        check_display(passages, min_score)
         first = self.first.reading()
         if not isinstance(first, LocalRetriever):
             return super().search_many(

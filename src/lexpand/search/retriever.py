@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from lexpand.data import Document, Query, Run, ScoredDocument
+from lexpand.data.arguments import check_integer, check_number
 from lexpand.data.documents import check_text
 from lexpand.errors import DataError
 from lexpand.index import Index, Matches, Searcher
@@ -58,7 +60,8 @@ class Retriever(ABC):
             threads: the number of threads.
 
         Raises:
-            DataError: k is negative, threads is below 1, or ``queries`` is a string.
+            DataError: k is negative, threads is below 1, one is not an integer, or ``queries`` is
+                a string.
             FilterError: see `Index.search`.
         """
 
@@ -117,8 +120,13 @@ class Retriever(ABC):
             group_by: see `rank`.
             threads: see `rank`.
             passages: the number of passages of each hit, best first, if documents are in chunks.
-            min_score: the least score of a hit.
+            min_score: the smallest score that a hit may have.
+
+        Raises:
+            DataError, FilterError: see `rank`; or passages is below 1, or min_score is not a
+                number.
         """
+        check_display(passages, min_score)
         queries, reading = check_queries(queries), self.reading()
         found = reading.rank(queries, k, filter=filter, group_by=group_by, threads=threads)
         hits = []
@@ -265,6 +273,7 @@ class LocalRetriever(Retriever):
         threads: int = 1,
     ) -> Sequence[Matches]:
         """See `Retriever.rank`."""
+        check_ranking(k, threads)
         prepared = self.ask(self.searcher, check_queries(queries))
         return prepared.matches(k, filter=filter, group_by=group_by, threads=threads)
 
@@ -280,6 +289,8 @@ class LocalRetriever(Retriever):
         min_score: float | None = None,
     ) -> list[Hits]:
         """See `Retriever.search_many`."""
+        check_ranking(k, threads)
+        check_display(passages, min_score)
         queries, reading = check_queries(queries), self.reading()
         prepared = reading.ask(reading.searcher, queries)
         if k:
@@ -353,6 +364,29 @@ def with_min_score(matches: Matches, min_score: float | None) -> Matches:
     if min_score is None:
         return matches
     return matches[: int(np.count_nonzero(matches.scores >= min_score))]
+
+
+def check_ranking(k: int, threads: int) -> None:
+    """Check the numbers of a ranking.
+
+    Raises:
+        DataError: k is negative, threads is below 1, or one is not an integer.
+    """
+    check_integer(k, "k", 0)
+    check_integer(threads, "threads", 1)
+
+
+def check_display(passages: int, min_score: float | None) -> None:
+    """Check the number of passages and the least score of hits.
+
+    Raises:
+        DataError: passages is not an integer of at least 1, or the score is not a number.
+    """
+    check_integer(passages, "passages", 1)
+    if min_score is not None:
+        check_number(min_score, "min_score")
+        if math.isnan(min_score):
+            raise DataError("min_score must be a number, got nan: pass None for no limit")
 
 
 def check_queries(queries: object) -> Sequence[str]:

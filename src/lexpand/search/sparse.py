@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 
 from lexpand.data import SparseVectors
+from lexpand.data.arguments import check_number
 from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
@@ -167,6 +168,8 @@ class SparseRetriever(LocalRetriever):
         super().__init__(index)
         index.check_model(encoder.space.model)
         encoder.rules.check_pins(Rules.recorded(index.space.encoding))
+        check_number(effort, "effort")
+        check_number(idf, "idf")
         if not 0 <= idf < float("inf"):
             raise DataError(
                 f"idf (a power of document frequencies) must be finite and >= 0, got {idf!r}"

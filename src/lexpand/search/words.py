@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from lexpand.data.arguments import check_number
 from lexpand.errors import DataError, IndexStateError
 from lexpand.index import BM25, Index, Searcher
 from lexpand.index.filters import Filter
@@ -138,7 +139,7 @@ class WordRetriever(LocalRetriever):
     """A retriever that scores by BM25 over the words of the documents.
 
     Args:
-        index: the documents. It must have been created with words.
+        index: the documents. It must have a BM25 field.
         bm25: the parameters of BM25.
         exact: how much an exact identifier counts in a sum. The weight of these scores is
             multiplied by 1 + ``exact`` times the share of identifiers in the query
@@ -148,7 +149,7 @@ class WordRetriever(LocalRetriever):
             once. Its ``words`` is ignored, because it is meant for hybrids and pipelines.
 
     Raises:
-        IndexStateError: the index was created without words.
+        IndexStateError: the index has no BM25 field.
         DataError: ``exact`` is negative or not finite.
     """
 
@@ -161,11 +162,12 @@ class WordRetriever(LocalRetriever):
         feedback: Feedback | None = None,
     ) -> None:
         super().__init__(index)
+        check_number(exact, "exact")
         if not 0 <= exact < float("inf"):
             raise DataError(f"exact must be finite and >= 0, got {exact!r}")
         if index.schema.words is None:
             raise IndexStateError(
-                f"{index.path} was created without words: create a new index with words"
+                f"{index.path} has no BM25 field: create a new index with one to search words"
             )
         self.bm25 = bm25
         self.exact = exact

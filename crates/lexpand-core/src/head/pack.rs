@@ -23,7 +23,7 @@ impl Panels {
         })
     }
 
-    /// The same terms in another order: `places` of these panels, each once.
+    /// Reorders the terms: `places` is a permutation of the places of these panels.
     pub(super) fn reordered(&self, places: &[u32]) -> Self {
         let mut moved =
             Self::place(places.to_vec(), self.width, |place| (self.row(place), self.bias[place]));

@@ -68,7 +68,7 @@ pub(super) fn multiplier(quanta: f64) -> u16 {
     (quanta * 256.0) as u16
 }
 
-/// What a scan adds for a posting.
+/// The amount that a scan adds for a posting.
 #[inline(always)]
 pub(super) fn added(bound: u8, multiplier: u16) -> u16 {
     ((u32::from(bound) * u32::from(multiplier)) >> 8) as u16 + 1

@@ -14,7 +14,7 @@ const ROW_COST: usize = 16;
 pub(super) struct Share {
     /// The place among the posting terms.
     pub(super) place: usize,
-    /// What a bound of 1 adds to a score.
+    /// The score that a bound of 1 adds.
     pub(super) share: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What a search with less than full effort reads.
+//! Selects the postings that an approximate search (`effort` < 1) reads.
 //!
 //! It skips query terms that hardly matter ([`WEAK`]). Of the others it reads the postings of
 //! highest impact, ranked over all terms by [`rank`], until the requested share is reached. Seismic
@@ -54,8 +54,8 @@ impl<'a> Reading<'a> {
             .then(|| (least as u8, self.is_by_row(share.place, least as u8)))
     }
 
-    /// Whether a dense term's row is worth its cost: at least half as many postings should be read
-    /// that are not stored as such.
+    /// Returns whether to read a term's dense impact row: if the postings that are wanted but not
+    /// stored number at least half the row's cost. A term without postings has only the row.
     fn is_by_row(&self, place: usize, least: u8) -> bool {
         let Some(DenseTerm { row, cut, .. }) = self.postings.dense.term(place) else {
             return false;

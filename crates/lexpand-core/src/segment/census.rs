@@ -31,8 +31,8 @@ pub(super) struct Census {
     pub(super) shares: Vec<u8>,
     /// The places of the dense terms.
     pub(super) dense: Vec<u32>,
-    /// The smallest bound that becomes a posting, by place: 0 for none, 1 for a term that is not
-    /// dense.
+    /// Per term that occurs: the smallest bound that is stored as a posting. 0 if no postings are
+    /// stored, 1 if the term is not dense.
     pub(super) cuts: Vec<u8>,
     /// Places by term of the vocabulary; `u32::MAX` for a term that does not occur.
     pub(super) places: Vec<u32>,

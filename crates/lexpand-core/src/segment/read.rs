@@ -23,7 +23,7 @@ pub struct Segment {
 /// The kind and size of a section, for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// What the section holds; see docs/format.md.
+    /// The kind of content; see docs/format.md.
     pub kind: u32,
     /// The field that it belongs to; `u32::MAX` for none.
     pub field: u32,

@@ -1,4 +1,4 @@
-//! What a segment is written from, and what writing it returns.
+//! The inputs from which a segment is written, and the result of writing it.
 
 /// The passages of a segment, which are what is scored: one entry each.
 #[derive(Debug, Clone, Copy)]

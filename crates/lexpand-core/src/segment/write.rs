@@ -161,7 +161,7 @@ impl StoredField<'_> {
 fn check_places(fields: &[StoredField<'_>], extras: &[Extra<'_>]) -> Result<()> {
     if !fields.is_sorted_by(|a, b| a.field < b.field) || fields.iter().any(|f| f.field == NO_FIELD)
     {
-        return Err(Error::invalid("fields must ascend by number, each once"));
+        return Err(Error::invalid("field numbers must be strictly increasing"));
     }
     if let Some(extra) = extras.iter().find(|extra| extra.kind < kind::FIRST_EXTRA) {
         return Err(Error::invalid(format!(

@@ -11,7 +11,7 @@ pub struct Batch<'a> {
     pub words: &'a [&'a str],
     /// One more entry than there are passages; from 0, never descending.
     pub indptr: &'a [i64],
-    /// Indices into `words`, each once per passage, in any order.
+    /// Indices into `words`, distinct within a passage, in any order.
     pub terms: &'a [u32],
     /// The frequency of each, at least 1.
     pub counts: &'a [u32],

@@ -36,7 +36,7 @@ impl Bm25 {
         Ok(Bm25 { k1, b, rounded_lengths })
     }
 
-    /// What is added to the frequency in the denominator.
+    /// The length norm, which is added to the frequency in the denominator.
     fn norm(&self, length: u32, average: f64) -> f64 {
         let length = if self.rounded_lengths { rounded(length) } else { length };
         self.k1 * (1.0 - self.b + self.b * (f64::from(length) / average))
@@ -62,7 +62,7 @@ pub(super) struct Term<'q> {
     weight: f64,
 }
 
-/// What one word of a query adds to a passage's score.
+/// The contribution of one query word to a passage's score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution<'q> {
     /// The word.
@@ -116,7 +116,7 @@ impl<'q> Query<'q> {
         Ok(Query { terms, bm25, average, norms })
     }
 
-    /// What each word of the query adds to a passage's score, in the order of summation. Empty if
+    /// The contribution of each query word to a passage's score, in the order of summation. Empty if
     /// the passage does not exist.
     pub fn contributions(&self, field: WordField<'_>, ordinal: u32) -> Vec<Contribution<'q>> {
         let Some(&length) = field.lengths().get(ordinal as usize) else { return Vec::new() };

@@ -99,7 +99,7 @@ def read_documents(
 
     Raises:
         DataError: a column type or the format is unknown (raised at once).
-        SourceError: the source is missing or of an unknown kind (raised at once). While reading:
+        SourceError: the source is missing or has an unknown format (raised at once). While reading:
             the source is empty, damaged (after the valid rows before the damage), or has an
             invalid header.
         RowError: a row is invalid and ``on_bad_row`` is None (raised while reading).
@@ -137,7 +137,7 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
         queries = beir.find_queries(path)
         if queries is None:
             raise SourceError(
-                f"{path} has no queries.jsonl (nor .gz, .zst): name the file of queries"
+                f"{path} has no queries.jsonl (also .gz or .zst): pass the path of the query file"
             )
         path = queries
     kind, _ = split_compression(path)
@@ -204,7 +204,8 @@ def _read_folder(path: Path, reading: Reading) -> Iterator[Row | RowError]:
 
 def _unknown(path: Path, known: str) -> SourceError:
     return SourceError(
-        f"{name_of(path)} is of an unknown kind ({path.suffix or 'no suffix'}); known: {known}"
+        f"{name_of(path)} must have a known suffix, got {path.suffix or 'no suffix'}: "
+        f"use one of {known}"
     )
 
 

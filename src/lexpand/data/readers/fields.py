@@ -32,9 +32,9 @@ class Fields:
         doc_id: the field of the id; None for ``doc_id``, ``id`` or ``_id``.
         text: the field of the text; None for ``text``, ``contents``, ``content`` or ``body``.
         title: the field of the title; None for ``title``, which may be missing.
-        modified: whether files that are one document each get ``modified``, the time of the last
-            change (ISO 8601, UTC, in seconds), as metadata. It is part of the content, so a file
-            that is only touched counts as changed.
+        modified: whether files that are one document each get the metadata field ``modified``, the
+            modification time (ISO 8601, UTC, in seconds). It is part of the content, so touching a
+            file counts as a change.
     """
 
     doc_id: str | None = None
@@ -175,7 +175,9 @@ def _find(
         if other is not None and values[other] is not None:
             return other
     remedy = (
-        f"; name it with fields / {option}" if option else f"; it may be called {', '.join(names)}"
+        f"; name it with fields ({option} on the command line)"
+        if option
+        else f"; it may be called {', '.join(names)}"
     )
     for name in names:
         null = name if name in values else _in_other_case(values, name)

@@ -38,7 +38,7 @@ def without_ids(
         reading.on_note(
             f"{name} has no ids ({', '.join(DOC_ID)}): "
             "the id of a document is the hash of its content; "
-            "name a field of the id with fields / --id-field"
+            "name the field of the id with fields (--id-field on the command line)"
         )
     return lacking, itertools.chain(first, rows if error is None else _raising(error))
 

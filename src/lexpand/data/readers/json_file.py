@@ -67,6 +67,13 @@ def _items(path: Path) -> Iterator[Row | RowError]:
         )
 
 
+def _reason(error: ValueError) -> str:
+    # Other errors are integers of more than 4,300 digits.
+    if isinstance(error, json.JSONDecodeError):
+        return jsonl.with_remedy(error.msg)
+    return str(error)
+
+
 class _Text:
     """The text of a file, read on demand."""
 
@@ -103,7 +110,7 @@ class _Text:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except ValueError as error:
                 if len(self._text) - self._at > LONGEST_LINE or not self._more():
-                    raise ValueError(getattr(error, "msg", error)) from error
+                    raise ValueError(_reason(error)) from error
                 continue
             # A number at the end of the buffer may continue.
             if end < len(self._text) or not self._more():

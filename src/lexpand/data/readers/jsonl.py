@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,4 +82,24 @@ def _parse(place: str, line: bytes) -> Row | RowError:
 def _invalid(line: bytes, error: json.JSONDecodeError) -> str:
     if (offset := line.find(b"\0")) >= 0:
         return f"a raw NUL byte at byte offset {offset} of the line: write it as \\u0000"
-    return f"invalid JSON at column {error.colno}: {error.msg}"
+    return f"invalid JSON at column {error.colno}: {with_remedy(error.msg)}"
+
+
+# The beginnings of messages of Python's json module.
+_REMEDIES = {
+    "Invalid control character": "a closing quote may be missing; write a control character as \\u"
+    " and four digits",
+    "Unterminated string": "a closing quote is missing",
+    "Invalid \\": "write a backslash as \\\\",
+    "Extra data": "write one object per line",
+}
+
+
+def with_remedy(message: str) -> str:
+    """Return a message of Python's json module with a remedy."""
+    remedy = next(
+        (remedy for start, remedy in _REMEDIES.items() if message.startswith(start)),
+        "check the quotes, commas and brackets before it",
+    )
+    plain = re.sub(r" (starting )?at$", "", message.rstrip(": "))
+    return f"{plain}: {remedy}"

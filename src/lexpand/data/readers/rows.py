@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -21,7 +22,7 @@ class Row(NamedTuple):
     """One row of a source.
 
     Attributes:
-        place: the place of the row: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
+        place: where the row is: ``docs.jsonl:12``, ``docs.parquet:row 12``, ``notes/login.md``.
         values: the values by field name.
     """
 
@@ -103,3 +104,12 @@ def refuse_repeated(name: str, columns: list[str]) -> None:
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         raise SourceError(f"{name} has the column {repeated[0]!r} twice: rename one")
+
+
+def in_file_order(row: RowError) -> list[object]:
+    """Return a key that sorts refused rows by their place: line 9 of a file before line 10."""
+    parts = re.split("([0-9]+)", row.place)
+    return [
+        (len(part.lstrip("0")), part.lstrip("0")) if number % 2 else part
+        for number, part in enumerate(parts)
+    ]

@@ -43,7 +43,7 @@ def read_file(path: Path, doc_id: str, reading: Reading) -> Row | RowError:
         path: the path of the file.
         doc_id: the id: the path within the folder, with ``/`` on every system. It is also metadata
             under ``path``, unless the front matter has a ``path``.
-        reading: the options, e.g. whether the time of the last change is metadata.
+        reading: the options, e.g. whether the modification time is metadata.
 
     Returns:
         The row. Its title is that of the text, or else the file name without suffix. If the file is

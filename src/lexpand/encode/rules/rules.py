@@ -66,7 +66,10 @@ class Rules:
         except FileNotFoundError:
             raise SourceError(f"no rules file {path}: check the path") from None
         except (OSError, ValueError) as error:
-            raise SourceError(f"{path} cannot be read as a rules file: {error}") from error
+            raise SourceError(
+                f"{path} cannot be read as a rules file: {error}: "
+                "the file must be TOML in UTF-8 (docs/rules.md)"
+            ) from error
         return cls.from_dict(raw, str(path))
 
     @classmethod

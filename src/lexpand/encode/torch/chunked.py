@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lexpand.encode.contract import Activation, Pooling
 
 MAX_LOGITS = 2**24
-"""The most logits that are in memory at a time: 64 MiB."""
+"""The largest number of logits in memory at a time: 64 MiB."""
 
 
 class Pooled(NamedTuple):

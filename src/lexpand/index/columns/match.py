@@ -26,7 +26,7 @@ _FEW = 16
 # than to count along all values.
 _RARE = 64
 
-# The largest lookup table of integers, in bytes: the size of a second-level cache.
+# The largest lookup table of integers, in bytes: it fits in the L2 cache.
 _TABLE = 2**19
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from lexpand.data import Document
+from lexpand.data.documents import shown
 from lexpand.errors import DataError, FilterError
 from lexpand.index.filters import Exists, Expression, OneOf, Range, format_field, parse_field
 from lexpand.index.filters.intervals import INT64, nearest_float
-from lexpand.index.filters.values import Scalar, format_value, kind_of, shown, values_at
+from lexpand.index.filters.values import Scalar, format_value, kind_of, values_at
 
 
 class ColumnType(StrEnum):
@@ -98,10 +99,10 @@ def column_values(name: str, column_type: ColumnType, document: Document) -> lis
 
 
 def check_filter(columns: Mapping[str, ColumnType], expression: Expression) -> None:
-    """Check that a filter compares columns only with values of their kind.
+    """Check that a filter compares columns only with values of their type.
 
     Raises:
-        FilterError: a column is compared with a value of another kind.
+        FilterError: a column is compared with a value of another type.
     """
     for condition in expression.conditions:
         column_type = columns.get(condition.name)

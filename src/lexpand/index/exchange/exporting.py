@@ -88,7 +88,10 @@ def check_target(path: Path, format: str | None, scale: float | None, overwrite:
     if scale is not None:
         check_scale(scale)
     if path.is_dir() or (path.exists() and not overwrite):
-        raise DataError(f"{path} already exists: choose another name, or overwrite it (--force)")
+        raise DataError(
+            f"{path} already exists: choose another name, or replace it with overwrite=True"
+            " (--force on the command line)"
+        )
     return chosen
 
 

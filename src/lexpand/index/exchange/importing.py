@@ -243,7 +243,7 @@ def _add(index: Index, chunk: Chunk, report: ImportReport) -> None:
             check_metadata(index.schema.columns, document)
             if presence is Presence.OTHER:
                 raise DataError(
-                    "the id is taken by a document with other content:"
+                    "the id is taken by a document with different content:"
                     " delete that document, or leave this one out"
                 )
             kept.append(i)

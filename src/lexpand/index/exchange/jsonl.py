@@ -1,7 +1,7 @@
 """Anserini's JsonVectorCollection, with one JSON object per line.
 
 A line is ``{"id": ..., "contents": text, "vector": {term: weight}}``. Documents with metadata also
-have an object ``metadata``. A file of passages also has ``doc_id`` and ``span``.
+have an object ``metadata``. A passage file also has ``doc_id`` and ``span``.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _read(row: Row, scale: float) -> _Read:
         rest["contents"] = ""
     inner = rest.get("metadata")
     if isinstance(inner, Mapping):
-        # A file of passages names the document of each. The metadata of that document may have
+        # A passage file names the document of each row. The metadata of that document may have
         # fields of the same names, which come first.
         rest = {
             name: value

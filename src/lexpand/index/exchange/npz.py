@@ -1,6 +1,6 @@
 """NumPy ``.npz`` files: the format of `SparseVectors.save` with more members (docs/vectors.md).
 
-The members are ``ids``, ``vocabulary`` and ``documents``. A file of passages also has ``passages``:
+The members are ``ids``, ``vocabulary`` and ``documents``. A passage file also has ``passages``:
 the document id and the characters of each row.
 """
 

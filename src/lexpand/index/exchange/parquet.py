@@ -1,10 +1,10 @@
 """Parquet by pyarrow, with a row per document or passage.
 
 The columns are ``id`` string, ``terms`` list<uint32>, ``weights`` list<float32>, ``contents``
-string and ``metadata`` string (JSON). A file of passages also has ``doc_id`` string and ``span``
+string and ``metadata`` string (JSON). A passage file also has ``doc_id`` string and ``span``
 list<uint32>.
 
-The metadata of the schema have the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the
+The schema metadata contains the vocabulary (``lexpand.vocabulary``, a JSON list of tokens), the
 model (``lexpand.model``, the JSON list [name, hash]) and how documents were encoded
 (``lexpand.documents``, a JSON object).
 """

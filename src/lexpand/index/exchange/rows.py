@@ -18,9 +18,9 @@ class FileRow(NamedTuple):
         row_id: the id of the document, or ``doc_id#n`` for one of several passages, n from 0.
         contents: the text of the vector; for a whole document its title and text.
         metadata: the metadata of the document.
-        doc_id: the id of the document in a file of passages; None in a file of documents.
-        span: the (first, end) characters of ``contents`` in `Document.full_text`, in a file of
-            passages; None in a file of documents.
+        doc_id: the id of the document in a passage file; None in a document file.
+        span: the (first, end) characters of ``contents`` in `Document.full_text`, in a
+            passage file; None in a document file.
     """
 
     row_id: str

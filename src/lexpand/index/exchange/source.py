@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
 def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
     """Read the result of `DocumentEncoding.to_dict` from a file.
 
-    Files of other programs have None instead, for which the result is None.
+    The value is None in files from other programs; the result is then None.
 
     Raises:
         SourceError: the value is not such a result.
@@ -52,7 +52,7 @@ def encoding_of(value: object, path: Path) -> DocumentEncoding | None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open file of vectors.
+    """An open vector file.
 
     Attributes:
         vocabulary: the terms of the vectors.

@@ -56,7 +56,7 @@ class Condition(Expression):
     """A condition on one field.
 
     Attributes:
-        field: the keys that lead to the field.
+        field: the keys that select the field, outermost first.
     """
 
     field: Path

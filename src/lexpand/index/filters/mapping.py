@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lexpand.data.documents import shown
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
     DEPTH,
@@ -17,7 +18,6 @@ from lexpand.index.filters.expression import (
     any_of,
 )
 from lexpand.index.filters.names import Path, format_field, parse_field
-from lexpand.index.filters.values import shown
 
 _LOWER = {"gt": False, "gte": True}
 _UPPER = {"lt": False, "lte": True}

@@ -10,7 +10,7 @@ from lexpand.data.documents import check_text
 from lexpand.errors import DataError, FilterError
 
 Path: TypeAlias = tuple[str, ...]
-"""The keys that lead to a field, outermost first."""
+"""The keys of nested objects that select a field, outermost first."""
 
 KEYWORDS = frozenset({"and", "or", "not", "in", "exists", "true", "false", "null"})
 """The reserved words of filter texts, in upper or lower case; quoted, they are ordinary words."""

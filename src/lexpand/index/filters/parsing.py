@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from lexpand.data.documents import shown
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import Expression
 from lexpand.index.filters.mapping import parse_mapping
@@ -26,4 +27,7 @@ def parse_filter(given: Filter) -> Expression:
         return parse_text(given)
     if isinstance(given, Mapping):
         return parse_mapping(given)
-    raise FilterError(f"a filter must be a mapping or a text, got {type(given).__name__}")
+    raise FilterError(
+        f"a filter must be a mapping or a text, got {shown(given)}: write a condition on a field,"
+        " such as 'year >= 2020' or {'year': 2020}"
+    )

@@ -70,7 +70,7 @@ def matching_rows(db: sqlite3.Connection, expression: Expression) -> NDArray[np.
     This needs SQLite 3.35.
 
     Raises:
-        CorruptIndex: the metadata of a document are not a JSON object.
+        CorruptIndex: the metadata of a document is not a JSON object.
     """
     verdict, parameters = to_sql(expression)
     rows: list[int] = []
@@ -85,7 +85,7 @@ def matching_rows(db: sqlite3.Connection, expression: Expression) -> NDArray[np.
                 rows.append(row)
     except sqlite3.OperationalError as error:
         if "malformed JSON" in str(error):
-            raise CorruptIndex(f"the metadata of a document are not JSON: {_RESTORE}") from error
+            raise CorruptIndex(f"the metadata of a document is not JSON: {_RESTORE}") from error
         raise
     return np.array(rows, np.uint32)
 
@@ -95,10 +95,10 @@ def _parsed(row: int, metadata: str) -> dict[str, JsonValue]:
         parsed = json.loads(metadata)
     except ValueError as error:
         raise CorruptIndex(
-            f"the metadata of row {row} are not JSON ({error}): {_RESTORE}"
+            f"the metadata of row {row} is not JSON ({error}): {_RESTORE}"
         ) from error
     if not isinstance(parsed, dict):
-        raise CorruptIndex(f"the metadata of row {row} are not a JSON object: {_RESTORE}")
+        raise CorruptIndex(f"the metadata of row {row} is not a JSON object: {_RESTORE}")
     return parsed
 
 

@@ -50,6 +50,17 @@ _QUOTED = re.compile(QUOTED, re.DOTALL)
 _SINGLE_QUOTED = re.compile(SINGLE_QUOTED, re.DOTALL)
 _CONSTANTS = {"true": True, "false": False}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# Operators of other languages, and lists without "in".
+_GUESSES = {
+    ("=", "="): "write = for equality",
+    ("=", ">"): "write >=",
+    ("=", "<"): "write <=",
+    ("<", ">"): "write != for inequality",
+    ("!=", "="): "write != for inequality",
+    ("=", "("): "write in (a, b) for a list of values",
+    ("!=", "("): "write not in (a, b) for a list of values",
+}
+_JOINS = {"&": "and", "&&": "and", "|": "or", "||": "or"}
 _QUOTE_FIELD = "a field with such a name needs double quotes"
 
 
@@ -72,7 +83,9 @@ class _Parser:
     def read(self) -> Expression:
         expression = self._disjunction()
         if self._peek.text:
-            self._fail("expected 'and', 'or' or the end")
+            joined = _JOINS.get(self._peek.text)
+            remedy = f" (write {joined!r})" if joined else ""
+            self._fail(f"expected 'and', 'or' or the end{remedy}")
         return expression
 
     @property
@@ -195,7 +208,10 @@ class _Parser:
     def _sign(self) -> str:
         if self._peek.text not in _MIRRORED:
             self._fail(f"expected 'in' or one of {' '.join(_MIRRORED)}")
-        return self._take().text
+        sign = self._take().text
+        if remedy := _GUESSES.get((sign, self._peek.text)):
+            self._fail(f"expected a value after {sign!r} ({remedy})")
+        return sign
 
     def _between(self, first: Token, sign: str, second: Token) -> Expression:
         place = self._peek
@@ -207,7 +223,9 @@ class _Parser:
         return self._checked(first.place, lambda: Range(field, lower, upper))
 
     def _field(self, token: Token) -> Path:
-        if token.sign or not token.text or token.keyword or token.is_literal:
+        if token.sign or not token.text:
+            self._fail("expected a field", token)
+        if token.keyword or token.is_literal:
             self._fail(f"expected a field ({_QUOTE_FIELD})", token)
         return self._checked(token.place, lambda: parse_field(token.text))
 
@@ -219,7 +237,9 @@ class _Parser:
                 "nothing equals null: to find where a field is missing, write not exists(field)",
                 token,
             )
-        if token.sign or not token.text or token.keyword:
+        if token.sign or not token.text:
+            self._fail("expected a value", token)
+        if token.keyword:
             self._fail("expected a value (a string like this needs quotes)", token)
         return self._checked(token.place, lambda: check_value(_read_value(token.text), "the field"))
 

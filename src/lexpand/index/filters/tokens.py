@@ -74,7 +74,8 @@ def tokenize(text: str) -> list[Token]:
         found = _TOKEN.match(text, place)
         if found is None:
             place += len(text[place:]) - len(text[place:].lstrip())
-            fail(text, place, "expected '!='" if text[place] == "!" else "this quote is not closed")
+            negation = "expected '!=' (to negate a condition, write 'not' before it)"
+            fail(text, place, negation if text[place] == "!" else "this quote is not closed")
         tokens.append(Token(found["token"], found.start("token"), found["sign"] is not None))
         place = found.end()
     return tokens

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Hashable, Mapping
 from typing import TypeAlias
 
-from lexpand.data.documents import JsonValue, check_text
+from lexpand.data.documents import JsonValue, check_text, shown
 from lexpand.errors import DataError, FilterError
 from lexpand.index.filters.names import Path, quote
 
 Scalar: TypeAlias = bool | int | float | str
 
 INTEGER_BITS = 14_000
-"""The largest integer in bits, as in metadata; Python's limit for printing is about the same."""
+"""The largest size of an integer in bits, as in metadata. Python prints at most 4,300 digits."""
 
 
 def kind_of(value: object) -> str | None:
@@ -58,14 +57,6 @@ def check_value(value: object, name: str) -> Scalar:
     )
 
 
-def shown(value: object) -> str:
-    """Return a value for a message, shortened, with its type."""
-    try:
-        return f"{reprlib.repr(value)} ({type(value).__name__})"
-    except ValueError:  # an integer of more digits than Python prints
-        return f"a value too large to show ({type(value).__name__})"
-
-
 def _check_string(value: str, name: str) -> str:
     try:
         return check_text(value, f"the string that {name} is compared with")
@@ -96,7 +87,7 @@ def group_key(value: JsonValue) -> Hashable:
 def values_at(metadata: Mapping[str, JsonValue], path: Path) -> list[JsonValue]:
     """Return the values at a path of metadata, without null: the elements of a list, or one value.
 
-    A path leads through objects, but not through lists.
+    A path selects fields of objects. It does not select from the elements of a list.
     """
     node: JsonValue = metadata
     for key in path:

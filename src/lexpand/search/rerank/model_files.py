@@ -107,9 +107,12 @@ class ModelFiles:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path} cannot be read: {error}") from error
+            raise ModelError(f"{path} cannot be read: {error}: copy the model again") from error
         if not isinstance(found, dict):
-            raise ModelError(f"{path} must hold a JSON object, got a {type(found).__name__}")
+            raise ModelError(
+                f"{path} must hold a JSON object, got a {type(found).__name__}: "
+                "copy the model again"
+            )
         return found
 
     def max_tokens(self, requested: int | None) -> int:

@@ -47,7 +47,10 @@ class TorchClassifier:
             self._model = model.to(self._device).eval()
         # Both libraries raise errors of any kind. The folder or the device is the cause.
         except Exception as error:
-            raise ModelError(f"PyTorch cannot load {folder} on {self._device}: {error}") from error
+            raise ModelError(
+                f"PyTorch cannot load {folder} on {self._device}: {error}: "
+                "copy the model again, or choose another device"
+            ) from error
         if self._model.config.num_labels != 1:
             raise ModelError(
                 f"{folder} must have one label, got {self._model.config.num_labels}: "

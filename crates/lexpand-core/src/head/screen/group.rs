@@ -29,7 +29,7 @@ pub(super) struct Group<'a> {
     pub(super) layout: Layout,
 }
 
-/// What a threshold needs once per text.
+/// The numbers of a group that a threshold needs once per text.
 #[derive(Debug)]
 pub(super) struct GroupNumbers {
     bias: [f32; TERMS],
@@ -42,7 +42,7 @@ pub(super) struct GroupNumbers {
     pub(super) typical_dots: GroupDots,
 }
 
-/// What groups are built from.
+/// The inputs from which groups are built.
 pub(super) struct Packing<'a> {
     pub(super) panels: &'a Panels,
     pub(super) back: &'a [f64],

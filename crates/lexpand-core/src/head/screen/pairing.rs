@@ -58,8 +58,8 @@ impl<'a> Pairing<'a> {
         Pairing { text, group, base, tiles }
     }
 
-    /// What the integer dot product of each term must exceed at the end of a stage for a pair to
-    /// stay. If it is NaN, from infinities of extreme scales, all pairs stay.
+    /// The threshold that the integer dot product of each term must exceed at the end of a stage for
+    /// a pair to stay. If it is NaN, from infinities of extreme scales, all pairs stay.
     #[inline(always)]
     pub(super) fn integer_thresholds(&self, tile: usize, stage: usize) -> [i32; TERMS] {
         let sides = self.text.sides(tile, stage);

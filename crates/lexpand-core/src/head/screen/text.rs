@@ -137,7 +137,7 @@ impl ScreenedText {
         self.states[tile * size..(tile + 1) * size].as_chunks().0
     }
 
-    /// What is added to the sums of each row at a stage.
+    /// The shift that is added to the sums of each row at a stage.
     #[inline(always)]
     pub(super) fn shifts(&self, tile: usize, stage: usize) -> &[i32; ROWS] {
         &self.shifts[tile * self.stages + stage]

@@ -41,8 +41,8 @@ pub(super) struct Term<'a> {
 }
 
 impl Row<'_> {
-    /// What the bound of a passage or group adds, without the one that a passage gets for all rows
-    /// together.
+    /// The amount that the bound of a passage or group adds, without the one that a passage gets
+    /// for all rows together.
     pub(super) fn adds(&self, i: usize) -> u16 {
         added(self.bounds[i], self.multiplier) - 1
     }
