@@ -1,5 +1,0 @@
-"""Tests of training need torch: they are skipped without it."""
-
-import pytest
-
-pytest.importorskip("torch")
