@@ -227,11 +227,7 @@ impl WordQuery {
         let query = WordQuery {
             words,
             bm25,
-            statistics: words::Statistics {
-                passages: passages,
-                total_length,
-                document_frequencies,
-            },
+            statistics: words::Statistics { passages, total_length, document_frequencies },
         };
         query.query()?;
         Ok(query)
