@@ -70,7 +70,7 @@ def test_a_query_without_teacher_scores_is_refused(objective) -> None:  # type: 
     teacher[1, :3] = torch.nan
     with pytest.raises(DataError, match=r"query 1 of the batch .* leave the query out"):
         objective(made, teacher)
-    with pytest.raises(DataError, match=r"the shape of the scores \[3, 4\], got \[3, 3\]"):
+    with pytest.raises(DataError, match=r"must have the shape \[3, 4\], got \[3, 3\]"):
         objective(made, teacher[:, 1:])
 
 

@@ -137,8 +137,8 @@ def _deviation(scores: Tensor) -> Tensor:
 def _known(scores: Tensor, teacher: Tensor) -> Tensor:
     if scores.shape != teacher.shape:
         raise DataError(
-            f"teacher scores must have the shape of the scores {list(scores.shape)}, got"
-            f" {list(teacher.shape)}"
+            f"teacher scores must have the shape {list(scores.shape)}, got {list(teacher.shape)}:"
+            " give one for each query and document, NaN where there is none"
         )
     return ~teacher.isnan()
 

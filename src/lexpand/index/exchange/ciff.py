@@ -101,8 +101,8 @@ def open_source(path: Path, scale: float | None) -> Source:
             header, tokens, postings, ids = _read_all(_Messages(file, path.stat().st_size))
     except WireError as error:
         raise SourceError(
-            f"{path} is not a CIFF file, or is truncated or damaged,"
-            f" at byte {error.offset}: {error.why}"
+            f"{path} is not a CIFF file, or is truncated or damaged at byte {error.offset}"
+            f" ({error.why}): copy or export the file again"
         ) from None
     except OSError as error:
         raise SourceError(

@@ -71,7 +71,9 @@ def open_source(path: Path) -> Source:
     try:
         vocabulary = Vocabulary(tokens)
     except DataError as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(
+            f"{path} has an invalid vocabulary ({error}): export the file again"
+        ) from error
     encoding = encoding_of(vector_file.read_beside(path, _SETTINGS), path)
     metadata = _metadata(path, len(ids))
     return Source(

@@ -78,7 +78,7 @@ def read_varint(data: bytes, place: int, base: int = 0) -> tuple[int, int]:
     value = 0
     for i in range(_VARINT_BYTES):
         if place + i >= len(data):
-            raise WireError(base + len(data), "a number is truncated")
+            raise WireError(base + len(data), "the file ends within a number")
         byte = data[place + i]
         value |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:

@@ -103,8 +103,8 @@ def _bound(name: str, operators: Mapping[str, object], ends: Mapping[str, bool])
 def _one_of(field: Path, values: object) -> Expression:
     if not isinstance(values, list | tuple | set | frozenset):
         raise FilterError(
-            f"{format_field(field)} must be compared with a list of values by 'in' and 'nin',"
-            f" got {shown(values)}"
+            f"'in' and 'nin' on {format_field(field)} need a list of values, got"
+            f" {shown(values)}: write [{shown(values)}], or use 'eq' or 'ne' for one value"
         )
     return OneOf(field, tuple(values))
 
