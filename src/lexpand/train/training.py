@@ -209,6 +209,7 @@ def _trainer(
         report_to=[],
         router_mapping=routes if recipe.lookup else {},
         dataloader_drop_last=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
     trainer = SparseEncoderTrainer(
         model=student.model,
