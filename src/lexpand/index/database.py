@@ -254,4 +254,6 @@ def _translating_errors(path: Path) -> Iterator[None]:
             ) from error
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise CorruptIndex(f"{path} is damaged ({error}): {RESTORE}") from error
-        raise IndexStateError(f"{path}: SQLite reports an error: {error}") from error
+        raise IndexStateError(
+            f"{path}: SQLite reports an error ({error}): verify the index with `lexpand check`"
+        ) from error

@@ -93,8 +93,9 @@ def learn_weights(
         )
     if not 2 <= folds <= len(judged) or steps < count:
         raise DataError(
-            "learning weights: folds must be >= 2, with a judged query for each fold and a step "
-            f"for each part, got {folds} folds, {len(judged)} judged queries and {steps} steps"
+            "learning weights: folds must be from 2 to the number of judged queries, and steps >= "
+            f"the number of parts, got {folds} folds, {len(judged)} judged queries, {steps} steps"
+            f" and {count} parts"
         )
     table = _Table(pipeline, index, encoder, judged, threads)
     places = [range(fold, len(judged), folds) for fold in range(folds)]
