@@ -295,8 +295,11 @@ def _finish(student: Student, recipe: Recipe, folder: Path, examples: int) -> No
     origin = f"trained by the recipe {recipe.name} on {examples:,} examples from {recipe.base}"
     import_model(str(saved), made, ImportOptions(name=folder.name, origin=origin))
     write_lines(made / "training.json", [json.dumps(recipe.to_dict())])
-    shutil.rmtree(folder)
+    checkpoints = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    folder.rename(checkpoints)
     made.rename(folder)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def estimate(recipe: Recipe, data: Iterable[str | Path]) -> dict[str, Any]:
@@ -312,6 +315,8 @@ def estimate(recipe: Recipe, data: Iterable[str | Path]) -> dict[str, Any]:
 
     refused: list[RowError] = []
     examples = list(read_examples(data, refused.append))
+    if not examples:
+        raise DataError(f"no row is usable; {len(refused)} rows were refused")
     set_seed(recipe.seed)
     student = Student(_student_model(recipe))
     objective = SpladeObjective(student, recipe)
