@@ -4,10 +4,17 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lexpand.errors import DataError, RowError, SourceError
-from lexpand.train.examples import Example, grouped, read_examples
+from lexpand.train.examples import (
+    Example,
+    average_teachers,
+    make_rows,
+    read_examples,
+    read_training_data,
+)
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -77,7 +84,7 @@ def test_rows_have_equally_many_documents_and_depend_on_the_seed_alone() -> None
         Example("b", ("b+",)),
         Example("c", ("c+", "c1"), (2.0, 1.0)),
     ]
-    rows = list(grouped(examples, 2, seed=3))
+    rows = list(make_rows(examples, 2, seed=3))
     assert [list(row) for row in rows] == [
         ["query", "document_0", "document_1", "document_2", "label"]
     ] * 3
@@ -87,11 +94,121 @@ def test_rows_have_equally_many_documents_and_depend_on_the_seed_alone() -> None
     assert rows[1]["document_1"] in ("a+", "c+")
     assert all(map(math.isnan, rows[1]["label"]))
     assert rows[2]["label"][:2] == [2.0, 1.0]
-    assert repr(list(grouped(examples, 2, seed=3))) == repr(rows)
-    others = {repr(list(grouped(examples, 2, seed=seed))) for seed in range(9)}
+    assert repr(list(make_rows(examples, 2, seed=3))) == repr(rows)
+    others = {repr(list(make_rows(examples, 2, seed=seed))) for seed in range(9)}
     assert len(others) > 1
 
 
 def test_one_positive_cannot_be_a_negative() -> None:
     with pytest.raises(DataError, match="at least two different positives"):
-        list(grouped([Example("a", ("same",)), Example("b", ("same",))], 1, seed=0))
+        list(make_rows([Example("a", ("same",)), Example("b", ("same",))], 1, seed=0))
+
+
+def load(*paths: object, distills: bool = False) -> tuple[list[Example], list[RowError]]:
+    refused: list[RowError] = []
+    examples, _ = read_training_data(
+        [str(path) for path in paths], batch_size=2, distills=distills, seed=3, refused=refused
+    )
+    return examples, refused
+
+
+def test_a_beir_folder_is_trained_on_its_training_judgments(tmp_path: Path) -> None:
+    documents = [{"_id": f"d{i}", "title": "T", "text": f"text {i}"} for i in range(4)]
+    write(tmp_path / "corpus.jsonl", *documents)
+    write(tmp_path / "queries.jsonl", *({"_id": f"q{i}", "text": f"query {i}"} for i in range(3)))
+    (tmp_path / "qrels").mkdir()
+    lines = ["query-id\tcorpus-id\tscore", "q0\td0\t1", "q0\td1\t2", "q0\td2\t0"]
+    lines += ["q1\td3\t1", "q1\td9\t1", "q7\td3\t1", "q2\td3\t1"]
+    write(tmp_path / "qrels" / "train.tsv", *lines)
+    examples, refused = load(tmp_path)
+    assert [(each.query, each.documents) for each in examples] == [
+        ("query 0", ("T text 0", "T text 2")),
+        ("query 0", ("T text 1", "T text 2")),
+        ("query 2", ("T text 3",)),
+    ]
+    assert [each.reason for each in refused] == [
+        "judged ids must be in the folder, document 'd9' is not",
+        "judged ids must be in the folder, query 'q7' is not",
+    ]
+
+
+def test_test_judgments_are_not_trained_on(tmp_path: Path) -> None:
+    write(tmp_path / "corpus.jsonl", {"_id": "d", "text": "text"})
+    write(tmp_path / "queries.jsonl", {"_id": "q", "text": "query"})
+    (tmp_path / "qrels").mkdir()
+    write(tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore", "q\td\t1")
+    with pytest.raises(SourceError, match=r"must have qrels/train\.tsv to train on, got test\.tsv"):
+        load(tmp_path)
+
+
+def test_a_weight_says_how_often_each_row_is_taken(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.jsonl", *({"query": f"q{i}", "positive": f"p{i}"} for i in range(10))
+    )
+    counts = [
+        [each.query for each in load(f"{path}:{weight}")[0]] for weight in ("2", "0.3", "1.5")
+    ]
+    assert sorted(counts[0]) == sorted([f"q{i}" for i in range(10)] * 2)
+    assert len(counts[1]) == len(set(counts[1])) == 3
+    assert len(counts[2]) == 15
+    assert len(set(counts[2])) == 10
+    for weight in ("0", "-1", "nan", "inf"):
+        with pytest.raises(DataError, match=f"must be above 0 and at most 1000, got {weight}"):
+            load(f"{path}:{weight}")
+    named = write(
+        tmp_path / "b:3", {"query": "q", "positive": "p"}, {"query": "r", "positive": "s"}
+    )
+    assert len(load(named)[0]) == 2
+
+
+def test_rows_that_cannot_be_distilled_are_listed(tmp_path: Path) -> None:
+    row = {"query": "q", "positive": "p", "negatives": ["n", "m"]}
+    path = write(
+        tmp_path / "a.jsonl",
+        {**row, "scores": [2, None, 1]},
+        {**row, "scores": [None, 1, 1]},
+        {**row, "scores": [2, None, None]},
+        row,
+        {**row, "scores": {"one": [2, None, None], "two": [3, 1, None]}},
+    )
+    examples, refused = load(path, distills=True)
+    assert len(examples) == 2
+    assert [each.place for each in refused] == [f"{path}:{line}" for line in (2, 3, 4)]
+    assert "needs a teacher score of the positive and of a negative" in refused[0].reason
+    (made,) = make_rows(examples[:1], 1, seed=0, distills=True)
+    assert (made["document_1"], made["label"]) == ("m", [2.0, 1.0])
+    with pytest.raises(DataError, match="none of 2 rows has `scores`"):
+        load(write(tmp_path / "b.jsonl", row, row), distills=True)
+
+
+def test_a_batch_needs_enough_examples(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"query": "q", "positive": "p"}, {"query": "q"})
+    with pytest.raises(DataError, match="at least 2 usable examples, got 1; 1 rows were refused"):
+        load(path)
+
+
+def test_teachers_of_different_ranges_have_equal_votes() -> None:
+    one, other = np.random.default_rng(0).normal(size=(2, 6, 4))
+    both = average_teachers([one, other])
+    assert np.allclose(both, average_teachers([one, other * 100 + 7]))
+    assert (np.argsort(average_teachers([one]), axis=1) == np.argsort(one, axis=1)).all()
+    with pytest.raises(DataError, match="at least one matrix"):
+        average_teachers([])
+    with pytest.raises(DataError, match=r"must have the shape \(6, 4\), got \(6, 3\)"):
+        average_teachers([one, other[:, :3]])
+
+
+def test_a_document_is_averaged_over_the_teachers_that_scored_it() -> None:
+    one, other = np.random.default_rng(0).normal(size=(2, 2, 4))
+    one[0, 1] = other[0, 1] = other[1, 2] = np.nan
+    assert np.argwhere(np.isnan(average_teachers([one, other]))).tolist() == [[0, 1]]
+
+
+def test_several_teachers_become_one(tmp_path: Path) -> None:
+    row = {"query": "q", "positive": "p", "negatives": ["n", "m"]}
+    rows = [{**row, "scores": {"a": [3, 2, 1], "b": [30, 10, 20]}}, {**row, "scores": [5, 4, 3]}]
+    examples, _ = load(write(tmp_path / "a.jsonl", *rows))
+    assert all(each.others == () for each in examples)
+    assert examples[1].scores == (5.0, 4.0, 3.0)
+    positive, one, other = examples[0].scores
+    assert positive > one == pytest.approx(other)

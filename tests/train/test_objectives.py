@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch")
 
 from lexpand.errors import DataError  # noqa: E402
 from lexpand.train.objectives import (  # noqa: E402
-    average_teachers,
     grouped,
     info_nce,
     kl_divergence,
@@ -74,23 +73,6 @@ def test_a_query_without_teacher_scores_is_refused(objective) -> None:  # type: 
         objective(made, teacher[:, 1:])
 
 
-def test_teachers_of_different_ranges_have_equal_votes() -> None:
-    one, other = scores(6, 4), scores(6, 4)
-    both = average_teachers([torch.from_numpy(one), torch.from_numpy(other)])
-    again = average_teachers([torch.from_numpy(one), torch.from_numpy(other * 100 + 7)])
-    assert torch.allclose(both, again)
-    alone = average_teachers([torch.from_numpy(one)])
-    order = np.argsort(one, axis=1)
-    assert (np.argsort(alone.numpy(), axis=1) == order).all()
-
-
-def test_a_document_is_averaged_over_the_teachers_that_scored_it() -> None:
-    one, other = torch.from_numpy(scores(2, 4)), torch.from_numpy(scores(2, 4))
-    one[0, 1] = other[0, 1] = other[1, 2] = torch.nan
-    both = average_teachers([one, other])
-    assert both.isnan().nonzero().tolist() == [[0, 1]]
-
-
 def test_grouped_scores_are_those_of_a_query_s_own_documents() -> None:
     in_batch = torch.arange(2 * 6).view(2, 6)
     assert grouped(in_batch, 3).tolist() == [[0, 1, 2], [9, 10, 11]]
@@ -101,7 +83,6 @@ def test_grouped_scores_are_those_of_a_query_s_own_documents() -> None:
     [
         (lambda: info_nce(torch.zeros(2, 0), torch.zeros(2).long()), "a matrix with columns"),
         (lambda: info_nce(torch.zeros(2, 2), torch.zeros(2).long(), temperature=0), "above 0"),
-        (lambda: average_teachers([]), "at least one matrix"),
     ],
 )
 def test_invalid_arguments_are_refused(call, said: str) -> None:  # type: ignore[no-untyped-def]

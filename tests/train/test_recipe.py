@@ -1,5 +1,6 @@
 """Recipes: the packaged ones load, settings change them, and mistakes are named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,18 @@ def test_settings_change_a_recipe() -> None:
         ("steps=0", "steps must be >= 1, got 0"),
         ("lookup=1", "lookup must be of type bool, got 1"),
         ("ramp=cubic", "'cubic' is not a valid Ramp"),
-        ("info_nce=0", "must have info_nce, margin_mse or kl above 0"),
+        ("info_nce=0", "must have info_nce, margin_mse, kl or batch_kl above 0"),
         ("kl=1", "need negatives >= 1"),
         ("sampled_columns=9", "needs lookup = true"),
         ("activation=relu", "activation must be"),
         ("query_regularizer=l2", "must be 'flops' or 'l1', got 'l2'"),
+        ("document_regularizer=l2", "must be 'flops' or 'l1' or 'df_flops', got 'l2'"),
+        ("table_init=zeros", "table_init must be 'ones' or 'idf', got 'zeros'"),
+        ("banned_terms=the", "banned_terms must be a list of strings, got 'the'"),
+        ("banned_terms=[1]", r"banned_terms must be a list of strings, got \[1\]"),
+        ("logit_scale=0", "logit_scale must be above 0, got 0.0"),
+        ("batch_kl=1", "batch_teacher and batch_kl need each other"),
+        ("batch_teacher=self", "batch_teacher and batch_kl need each other"),
     ],
 )
 def test_a_wrong_setting_is_refused(setting: str, message: str) -> None:
@@ -55,3 +63,27 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
     path.write_text("layers = 3", encoding="utf-8")
     with pytest.raises(DataError, match=r"r\.toml: a recipe has no key 'layers'"):
         Recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'banned_terms=["the"]',
+        "anti_zero=0.1",
+        "mask_threshold=9",
+        "document_regularizer=df_flops",
+    ],
+)
+def test_what_needs_all_terms_refuses_a_sample_of_columns(setting: str) -> None:
+    with pytest.raises(DataError, match="need all terms: set sampled_columns = 0"):
+        Recipe.load("inference-free").with_settings([setting])
+    assert Recipe.load("inference-free").with_settings([setting, "sampled_columns=0"])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_is_the_same_after_json(name: str) -> None:
+    recipe = Recipe.load(name).with_settings(['banned_terms=["the", "of"]', "sampled_columns=0"])
+    again = json.loads(json.dumps(recipe.to_dict()))
+    assert Recipe.load(name).with_settings(
+        f"{key}={json.dumps(value)}" for key, value in again.items() if key != "about"
+    ).to_dict() == {**again, "about": recipe.about}

@@ -17,9 +17,11 @@ from sentence_transformers import SparseEncoder  # noqa: E402
 
 from lexpand import Encoder, Role  # noqa: E402
 from lexpand.errors import DataError, ModelError, StorageError, TrainingError  # noqa: E402
-from lexpand.train import training  # noqa: E402
+from lexpand.train import run, saving, training  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
-from lexpand.train.training import CHECKPOINTS, Progress, estimate, train  # noqa: E402
+from lexpand.train.run import STATE, Progress  # noqa: E402
+from lexpand.train.saving import partial_of  # noqa: E402
+from lexpand.train.training import estimate, train  # noqa: E402
 
 ENCODED = ["steps=6", "batch_size=4", "negatives=1", "max_tokens=32", "learning_rate=1e-3"]
 LOOKUP = [
@@ -81,9 +83,14 @@ def test_a_trained_model_loads_in_both_libraries(models: dict[str, Path], mode: 
     contract = json.loads((models[mode] / "contract.json").read_text(encoding="utf-8"))
     assert contract["golden"]
     assert (models[mode] / "onnx" / "body.onnx").is_file()
-    assert not (models[mode] / CHECKPOINTS).exists()
+    assert not partial_of(models[mode]).exists()
     recorded = json.loads((models[mode] / "training.json").read_text(encoding="utf-8"))
-    assert recorded["steps"] == 6
+    assert recorded["recipe"]["steps"] == 6
+    assert recorded["recipe"]["base"] == "splade-tiny"
+    assert [point["step"] for point in recorded["curve"]] == [6]
+    card = (models[mode] / "README.md").read_text(encoding="utf-8")
+    assert "| pairs.jsonl | 32 | 1 | 0 |" in card
+    assert "Apache-2.0" in card
 
 
 @pytest.mark.parametrize("mode", ["encoder", "lookup"])
@@ -131,15 +138,17 @@ def test_progress_has_loss_terms_and_factors(data: Path, tmp_path: Path) -> None
 def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("small").with_settings(ENCODED)
     train(recipe, [data], tmp_path / "m", save_every=2, stop_after=2)
-    with pytest.raises(TrainingError, match="another recipe: negatives must be 1, got 2"):
-        train(recipe.replace(negatives=2), [data], tmp_path / "m")
+    with pytest.raises(
+        TrainingError, match="another recipe or other data: negatives must be 1, got 2"
+    ):
+        train(recipe.with_settings(["negatives=2"]), [data], tmp_path / "m")
 
 
 def test_an_incomplete_checkpoint_is_not_used(data: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("small").with_settings(ENCODED)
     train(recipe, [data], tmp_path / "m", save_every=2, stop_after=5)
-    last = tmp_path / "m" / CHECKPOINTS / "checkpoint-4"
-    (last / "lexpand.json").unlink()
+    last = partial_of(tmp_path / "m") / "checkpoint-4"
+    (last / STATE).unlink()
     steps: list[Progress] = []
     train(recipe, [data], tmp_path / "m", report_every=1, on_progress=steps.append)
     assert steps[0].step == 3
@@ -147,7 +156,7 @@ def test_an_incomplete_checkpoint_is_not_used(data: Path, tmp_path: Path) -> Non
 
 def test_other_folders_are_left_alone(models: dict[str, Path], data: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("small").with_settings(ENCODED)
-    with pytest.raises(ModelError, match="holds a trained model: choose another folder"):
+    with pytest.raises(ModelError, match="holds a model: choose another folder"):
         train(recipe, [data], models["encoder"])
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ModelError, match="is not empty: choose another folder"):
@@ -159,10 +168,10 @@ def test_data_that_do_not_fit_the_recipe_are_refused(data: Path, tmp_path: Path)
     one = tmp_path / "one.jsonl"
     one.write_text('{"query": "q", "positive": "p"}\n{"query": "q"}\n', encoding="utf-8")
     recipe = Recipe.load("small").with_settings(ENCODED)
-    with pytest.raises(DataError, match="two usable examples, got 1; 1 rows were refused"):
+    with pytest.raises(DataError, match="at least 4 usable examples, got 1; 1 rows were refused"):
         train(recipe, [one], tmp_path / "m")
-    distilled = recipe.replace(info_nce=0.0, margin_mse=1.0)
-    with pytest.raises(DataError, match="needs teacher scores, and no row has `scores`"):
+    distilled = recipe.with_settings(["info_nce=0", "margin_mse=1"])
+    with pytest.raises(DataError, match="needs teacher scores, and none of 32 rows has `scores`"):
         train(distilled, [data], tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
@@ -178,6 +187,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> 
     recipe = Recipe.load("small").with_settings([*ENCODED, "learning_rate=1e30", "warmup=0"])
     with pytest.raises(TrainingError, match=r"must be finite, but .* is (nan|inf) at step"):
         train(recipe, [data], tmp_path / "m")
+    batch = (partial_of(tmp_path / "m") / run.BAD_BATCH).read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in batch.splitlines()]
+    assert len(rows) == 4
+    assert all("help" in row["query"] and len(row["documents"]) == 2 for row in rows)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(
@@ -189,7 +202,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training, "write_lines", full)
+    monkeypatch.setattr(run, "write_lines", full)
     with pytest.raises(StorageError, match="No space left on device; the last complete checkpoint"):
         train(recipe, [data], tmp_path / "m", save_every=2)
     monkeypatch.undo()
@@ -215,3 +228,144 @@ def test_an_estimate_writes_nothing(data: Path, tmp_path: Path) -> None:
     assert found["seconds_of_a_step"] > 0
     assert "warning" not in found
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.jsonl"]
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_killed_before_the_model_is_written_takes_no_more_steps(
+    models: dict[str, Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = Recipe.load("small").with_settings(ENCODED), tmp_path / "m"
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(saving, "import_model", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, [data], out, save_every=4)
+    assert not out.exists()
+    monkeypatch.undo()
+    steps: list[Progress] = []
+    assert train(recipe, [data], out, save_every=4, on_progress=steps.append).steps == 6
+    assert steps == []
+    assert weights_of(out) == weights_of(models["encoder"])
+
+
+def test_other_data_do_not_continue_a_run(data: Path, tmp_path: Path) -> None:
+    recipe, out = Recipe.load("small").with_settings(ENCODED), tmp_path / "m"
+    train(recipe, [data], out, save_every=2, stop_after=2)
+    with pytest.raises(TrainingError, match="another recipe or other data: data must be"):
+        train(recipe, [f"{data}:2"], out)
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("collection")
+    words = ["printer", "invoice", "holiday", "account", "password", "crash", "phone", "screen"]
+    lines = {
+        "corpus.jsonl": [{"_id": word, "text": f"All about the {word}."} for word in words],
+        "queries.jsonl": [{"_id": word, "text": f"{word} broken"} for word in words],
+    }
+    for name, rows in lines.items():
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "qrels").mkdir()
+    table = "query-id\tcorpus-id\tscore\n" + "".join(f"{word}\t{word}\t1\n" for word in words)
+    (folder / "qrels" / "test.tsv").write_text(table)
+    return folder
+
+
+def test_the_best_step_is_kept_also_after_an_interruption(
+    data: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The measure is replaced, so that the third evaluation is the best one."""
+    recipe = Recipe.load("small").with_settings(ENCODED)
+    values = {0: 0.3, 1: 0.1, 2: 0.2, 3: 0.9, 4: 0.5, 5: 0.9, 6: 0.4}
+    measured = run.TrainingEvaluation.measure
+
+    def measure(self: object, student: object) -> float:
+        assert 0.0 < measured(self, student) <= 1.0  # type: ignore[arg-type]
+        return values[objective.step]
+
+    made = training.SpladeObjective
+
+    def keep(*args: object) -> object:
+        nonlocal objective
+        objective = made(*args)  # type: ignore[arg-type]
+        return objective
+
+    objective: object = None
+    monkeypatch.setattr(training, "SpladeObjective", keep)
+    monkeypatch.setattr(run.TrainingEvaluation, "measure", measure)
+    options = {"evaluation": collection, "evaluate_every": 1, "save_every": 2}
+    for name, stop in (("whole", None), ("stopped", 5)):
+        done = train(recipe, [data], tmp_path / name, stop_after=stop, **options)  # type: ignore[arg-type]
+    assert done.kept_step is None
+    done = train(recipe, [data], tmp_path / "stopped", **options)  # type: ignore[arg-type]
+    assert (done.kept_step, list(done.evaluation)) == (3, sorted(values.items()))
+    assert weights_of(tmp_path / "whole") == weights_of(tmp_path / "stopped")
+    three = recipe.with_settings(["steps=3", "warmup=0"])
+    train(three, [data], tmp_path / "three")
+    last = train(recipe.with_settings(["warmup=0"]), [data], tmp_path / "last")
+    assert last.kept_step == 6
+    assert weights_of(tmp_path / "whole") != weights_of(tmp_path / "last")
+    card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
+    assert "step 3 was kept" in card
+
+
+def test_an_evaluation_changes_no_step(
+    models: dict[str, Path], data: Path, collection: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe.load("small").with_settings(LOOKUP)
+    done = train(recipe, [data], tmp_path / "m", evaluation=collection, evaluate_every=6)
+    assert [step for step, _ in done.evaluation] == [0, 6]
+    assert weights_of(tmp_path / "m") == weights_of(models["lookup"])
+
+
+def test_a_collapse_stops_the_run_and_names_the_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_PATIENCE", 3)
+    settings = ["steps=60", "document_terms=0", "document_lambda=1e4", "ramp=constant"]
+    recipe = Recipe.load("small").with_settings([*ENCODED, *settings, "learning_rate=0.05"])
+    with pytest.raises(TrainingError, match=r"collapsed: documents have no terms .*checkpoint-"):
+        train(recipe, [data], tmp_path / "m", save_every=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["neighbors=true"],
+        ["cached_texts=3"],
+        ["gradient_checkpointing=true"],
+        ["bf16=true"],
+        ["batch_teacher=self", "batch_kl=1", "batch_temperature=5"],
+        ["document_regularizer=df_flops", "banned_terms=['the', 'to']"],
+        ["lookup=true", "table_init=idf", "query_terms=0", "batch_teacher=self", "batch_kl=1"],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_each_kind_of_run_resumes_to_the_same_model(
+    data: Path, tmp_path: Path, settings: list[str]
+) -> None:
+    recipe = Recipe.load("small").with_settings([*ENCODED, *settings, "steps=4"])
+    for stop in (None, 3):
+        out = tmp_path / f"stopped-{stop}"
+        train(recipe, [data], out, save_every=2, stop_after=stop)
+    train(recipe, [data], out, save_every=2)
+    assert weights_of(tmp_path / "stopped-None") == weights_of(out)
+
+
+def test_several_devices_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="runs on one device: set CUDA_VISIBLE_DEVICES=0"):
+        train(Recipe.load("small"), [data], tmp_path / "m")
+
+
+def test_a_log_is_written(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    recipe = Recipe.load("small").with_settings(ENCODED)
+    train(recipe, [data], tmp_path / "m", log_to=["tensorboard"])

@@ -15,7 +15,8 @@ from lexpand.errors import DataError, MissingExtra, RowError
 
 if TYPE_CHECKING:
     from lexpand.train.recipe import Recipe
-    from lexpand.train.training import Progress
+    from lexpand.train.run import Progress
+    from lexpand.train.training import Trained
 
 
 def train_command(
@@ -30,8 +31,8 @@ def train_command(
         list[Path],
         typer.Option(
             "--data",
-            help="JSON lines file or folder of query, positive, negatives and scores. Repeat the "
-            "option for several.",
+            help="JSON lines file, folder of them, or BEIR folder (docs/training.md). PATH:2 takes "
+            "each row twice. Repeat the option for several.",
         ),
     ],
     out: Annotated[
@@ -51,9 +52,36 @@ def train_command(
         bool,
         typer.Option("--dry-run", help="Run two steps, report memory and time, and write nothing."),
     ] = False,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluate",
+            help="Collection in BEIR's layout. The model keeps the weights of the step with the "
+            "best nDCG@10 on it.",
+            show_default="keep the last step",
+        ),
+    ] = None,
+    evaluate_every: Annotated[
+        int, typer.Option("--evaluate-every", min=1, help="Steps between evaluations.")
+    ] = 200,
     save_every: Annotated[
         int, typer.Option("--save-every", min=1, help="Steps between checkpoints.")
     ] = 200,
+    license: Annotated[
+        str | None,
+        typer.Option(
+            "--license", help="License of the weights, for the model card.", show_default="none"
+        ),
+    ] = None,
+    log_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log-to",
+            help="Also log to tensorboard, wandb or mlflow, if it is installed. Repeat the option "
+            "for several.",
+            show_default="none",
+        ),
+    ] = None,
     report_every: Annotated[
         int,
         typer.Option(
@@ -73,13 +101,13 @@ def train_command(
     from lexpand.train.recipe import Recipe
 
     recipe = Recipe.load(recipe_name).with_settings(settings or ())
-    if dry_run:
-        _print_estimate(recipe, module.estimate(recipe, data), as_json)
-        return
-    if out is None:
-        raise typer.BadParameter("give the folder of the model", param_hint="'--out'")
     refused: list[RowError] = []
+    if not dry_run and out is None:
+        raise typer.BadParameter("give the folder of the model", param_hint="'--out'")
     try:
+        if dry_run:
+            _print_estimate(recipe, module.estimate(recipe, data, refused), refused, as_json)
+            raise typer.Exit(EXIT_REFUSED if refused else 0)
         done = module.train(
             recipe,
             data,
@@ -88,11 +116,16 @@ def train_command(
             report_every=report_every,
             on_progress=None if as_json and not is_watched() else _print_progress,
             refused=refused,
+            evaluation=evaluation,
+            evaluate_every=evaluate_every,
+            log_to=log_to or (),
+            license=license,
         )
     except KeyboardInterrupt:
         print_refused(refused)
         say(
-            f"interrupted: {out} has the last checkpoint; run the same command again to continue",
+            f"interrupted: {out}.partial has the last checkpoint; run the same command again to"
+            " continue",
             "yellow",
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -100,16 +133,28 @@ def train_command(
         print_refused(refused)
         raise
     if as_json:
-        print_json({**module.settings_of(done), "refused": refused})
+        print_json(done.to_dict())
     else:
         show(
             f"{out} is trained: {count(done.steps, 'step')} on {count(done.examples, 'example')} in"
             f" {done.seconds:,.0f} s"
         )
+        if done.evaluation:
+            _show_evaluation(done)
         show(f"try it: lexpand index SOURCE INDEX --model {out}")
         print_refused(refused)
     if refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _show_evaluation(done: Trained) -> None:
+    values = dict(done.evaluation)
+    kept = done.kept_step or 0
+    show(
+        f"nDCG@10 {values[kept]:.3f} at step {kept:,}, which was kept; the base has {values[0]:.3f}"
+    )
+    if values[kept] < values[0]:
+        say("the base is better than every step: use the base, or train otherwise", "yellow")
 
 
 def _training() -> Any:  # noqa: ANN401 - a module
@@ -135,19 +180,24 @@ def _print_progress(progress: Progress) -> None:
     ]
     if progress.query_terms:
         parts.append(f"query terms {progress.query_terms:.0f} (lambda {progress.query_lambda:.2g})")
-    left = progress.seconds / max(1, progress.step) * (progress.steps - progress.step)
-    parts.append(f"{progress.seconds:,.0f} s, about {left:,.0f} s left")
+    parts.append(f"FLOPS {progress.flops:.2f}")
+    if progress.evaluation is not None:
+        parts.append(f"nDCG@10 {progress.evaluation:.3f}")
+    parts.append(f"{progress.seconds:,.0f} s, about {progress.seconds_left:,.0f} s left")
     say("; ".join(parts))
     sys.stderr.flush()
 
 
-def _print_estimate(recipe: Recipe, found: dict[str, Any], as_json: bool) -> None:
+def _print_estimate(
+    recipe: Recipe, found: dict[str, Any], refused: list[RowError], as_json: bool
+) -> None:
     if as_json:
-        print_json({"recipe": recipe.to_dict(), **found})
+        print_json({"recipe": recipe.to_dict(), **found, "refused": refused})
         return
     show((recipe.name, "bold"), f": {' '.join(recipe.about.split())}")
     for name, value in found.items():
-        if name != "warning":
+        if name != "warning" and value is not None:
             show(f"{name.replace('_', ' ')}: {value:,}", indent=2)
     if "warning" in found:
         say(found["warning"], "yellow")
+    print_refused(refused)

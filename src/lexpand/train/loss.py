@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from lexpand.errors import TrainingError
+from lexpand.errors import ModelError, TrainingError
 from lexpand.train.autopilot import Autopilot
 from lexpand.train.head import sampled_columns
 from lexpand.train.objectives import (
@@ -19,8 +20,18 @@ from lexpand.train.objectives import (
     positives_of,
 )
 from lexpand.train.recipe import Recipe
-from lexpand.train.regularizers import anti_zero, flops, l1, masked_flops, ramped
+from lexpand.train.regularizers import (
+    anti_zero,
+    banned,
+    document_share,
+    flops,
+    l1,
+    masked_flops,
+    ramped,
+    weighted_flops,
+)
 from lexpand.train.student import Student
+from lexpand.train.teachers import BatchTeacher
 
 
 class SpladeObjective(nn.Module):
@@ -29,21 +40,31 @@ class SpladeObjective(nn.Module):
     Args:
         student: the model.
         recipe: what is minimized.
+        teacher: scores the documents of a batch for ``batch_kl``.
+
+    Raises:
+        ModelError: a banned term is not in the vocabulary.
 
     Attributes:
         model: the SparseEncoder, as the trainer expects it.
         step: optimizer steps done; the trainer's callback advances it.
-        terms: running means of the terms of a query and of a document.
+        terms: mean terms of a query and of a document of the last step.
+        pair_flops: expected terms that a query and a document of the last batch share: the FLOPS
+            of SPLADE's papers.
         factors: the factors of the regularizers of queries and documents at this step.
     """
 
-    def __init__(self, student: Student, recipe: Recipe) -> None:
+    def __init__(
+        self, student: Student, recipe: Recipe, teacher: BatchTeacher | None = None
+    ) -> None:
         super().__init__()
         self.model = student.model
+        self.teacher = teacher
         self.student = student
         self.recipe = recipe
         self.step = 0
         self.terms = [0.0, 0.0]
+        self.pair_flops = 0.0
         self.pilots = [
             Autopilot(budget, max(factor, 1e-6)) if budget else None
             for budget, factor in (
@@ -54,6 +75,8 @@ class SpladeObjective(nn.Module):
         self._seen: list[list[float]] = [[], []]
         self._losses: list[float] = []
         self._columns = torch.Generator().manual_seed(recipe.seed)
+        self._share: Tensor | None = None
+        self._banned = _ids(student, recipe.banned_terms)
 
     def factors(self) -> tuple[float, float]:
         """Return lambda of queries and of documents at this step."""
@@ -91,6 +114,7 @@ class SpladeObjective(nn.Module):
             "step": self.step,
             "pilots": [pilot and pilot.state() for pilot in self.pilots],
             "columns": self._columns.get_state().tolist(),
+            "share": None if self._share is None else self._share.tolist(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -98,6 +122,8 @@ class SpladeObjective(nn.Module):
         self.step = state["step"]
         self.pilots = [each and Autopilot.from_state(each) for each in state["pilots"]]
         self._columns.set_state(torch.tensor(state["columns"], dtype=torch.uint8))
+        if state["share"] is not None:
+            self._share = torch.tensor(state["share"])
 
     def forward(
         self, sentence_features: Sequence[dict[str, Tensor]], labels: Tensor | None = None
@@ -114,67 +140,157 @@ class SpladeObjective(nn.Module):
         queries = self.student.queries(sentence_features[0])
         groups = len(sentence_features) - 1
         documents = _joined(sentence_features[1:])
+        parts: dict[str, Tensor] = {}
         if self.recipe.sampled_columns and self.student.table is not None:
-            needed = (queries.detach() > 0).any(dim=0).nonzero().squeeze(1)
-            columns, factor = sampled_columns(
-                needed.cpu(), self.student.terms, self.recipe.sampled_columns, self._columns
-            )
-            columns = columns.to(queries.device)
-            weights = self.student.columns(documents, columns)
-            scores = queries[:, columns] @ weights.T
-            split = len(needed)
-            regularizer = self._regularizer(weights[:, :split])
-            if factor:
-                regularizer = regularizer + factor * self._regularizer(weights[:, split:])
-            active = (weights.detach() > 0).float()
-            terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
+            scores = self._sampled(queries, documents, parts)
         else:
-            weights = self.student.documents(documents)
-            scores = queries @ weights.T
-            regularizer = self._regularizer(weights)
-            terms = (weights.detach() > 0).float().sum(1)
-        parts = self._objective(_by_query(scores, groups), groups, labels)
-        query_lambda, document_lambda = self.factors()
-        parts["document_regularizer"] = document_lambda * regularizer
-        if self.student.table is None:
-            parts["query_regularizer"] = query_lambda * (
-                l1(queries) if self.recipe.query_regularizer == "l1" else flops(queries)
+            scores = self._complete(queries, documents, parts)
+        same = _same_documents(sentence_features[0], documents)
+        parts |= self._objective(_by_query(scores, groups), _by_query(same, groups), groups, labels)
+        if self.teacher is not None:
+            with torch.no_grad():
+                target = self.teacher.scores(sentence_features[0], documents)
+            parts["batch_kl"] = self.recipe.batch_kl * kl_divergence(
+                scores / self.recipe.temperature,
+                target.to(scores.dtype),
+                temperature=self.recipe.batch_temperature,
             )
-            self._seen[0].append(float((queries.detach() > 0).float().sum(1).mean()))
-        self._seen[1].append(float(terms.mean()))
-        if self.recipe.anti_zero:
-            parts["anti_zero"] = self.recipe.anti_zero * anti_zero(weights)
         for name, part in parts.items():
             if not torch.isfinite(part):
-                raise TrainingError(
+                raise NotFinite(
                     f"the loss must be finite, but {name} is {float(part.detach())} at step"
                     f" {self.step}: lower the learning rate or lambda, and resume from the last"
-                    " checkpoint"
+                    " checkpoint",
+                    sentence_features,
                 )
         self._losses.append(float(sum(parts.values()).detach()))  # type: ignore[union-attr]
         return parts
 
-    def _regularizer(self, weights: Tensor) -> Tensor:
-        threshold = self.recipe.mask_threshold
-        return masked_flops(weights, threshold) if threshold else flops(weights)
+    def _sampled(
+        self, queries: Tensor, documents: dict[str, Tensor], parts: dict[str, Tensor]
+    ) -> Tensor:
+        """Return the scores [queries, documents] from a sample of columns, and add regularizers."""
+        needed = (queries.detach() > 0).any(dim=0).nonzero().squeeze(1)
+        columns, factor = sampled_columns(
+            needed.cpu(), self.student.terms, self.recipe.sampled_columns, self._columns
+        )
+        columns = columns.to(queries.device)
+        weights = self.student.columns(documents, columns)
+        split = len(needed)
+        regularizer = self._regularizer(weights[:, :split])
+        if factor:
+            regularizer = regularizer + factor * self._regularizer(weights[:, split:])
+        active = (weights.detach() > 0).float()
+        terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
+        self._seen[1].append(float(terms.mean()))
+        parts["document_regularizer"] = self.factors()[1] * regularizer
+        self.pair_flops = _pair_flops(queries[:, columns], weights)
+        return queries[:, columns] @ weights.T
 
-    def _objective(self, scores: Tensor, group: int, labels: Tensor | None) -> dict[str, Tensor]:
+    def _complete(
+        self, queries: Tensor, documents: dict[str, Tensor], parts: dict[str, Tensor]
+    ) -> Tensor:
+        """Return the scores [queries, documents] from all columns, and add regularizers."""
+        recipe, weights = self.recipe, self.student.documents(documents)
+        query_lambda, document_lambda = self.factors()
+        self._seen[1].append(_mean_terms(weights))
+        parts["document_regularizer"] = document_lambda * self._regularizer(weights)
+        if self.student.table is None:
+            self._seen[0].append(_mean_terms(queries))
+            parts["query_regularizer"] = query_lambda * (
+                l1(queries) if recipe.query_regularizer == "l1" else flops(queries)
+            )
+        if recipe.anti_zero:
+            parts["anti_zero"] = recipe.anti_zero * anti_zero(weights)
+        if len(self._banned):
+            parts["banned"] = recipe.banned_lambda * banned(
+                weights, self._banned.to(weights.device)
+            )
+        self.pair_flops = _pair_flops(queries, weights)
+        return queries @ weights.T
+
+    def _regularizer(self, weights: Tensor) -> Tensor:
+        recipe = self.recipe
+        if recipe.document_regularizer == "l1":
+            return l1(weights)
+        if recipe.document_regularizer == "df_flops":
+            before = None if self._share is None else self._share.to(weights.device)
+            self._share = document_share(weights, before)
+            return weighted_flops(weights, self._share)
+        return (
+            masked_flops(weights, recipe.mask_threshold)
+            if recipe.mask_threshold
+            else flops(weights)
+        )
+
+    def _objective(
+        self, scores: Tensor, same: Tensor, group: int, labels: Tensor | None
+    ) -> dict[str, Tensor]:
         recipe, parts = self.recipe, {}
         if recipe.info_nce:
             positives = positives_of(len(scores), group, scores.device)
+            own = functional.one_hot(positives, scores.shape[1]).bool()
             parts["info_nce"] = recipe.info_nce * info_nce(
-                scores, positives, temperature=recipe.temperature
+                scores.masked_fill(same & ~own, -torch.inf),
+                positives,
+                temperature=recipe.temperature,
             )
-        if labels is not None and (recipe.margin_mse or recipe.kl):
-            own, teacher = grouped(scores, group), labels.to(scores.dtype)
+        if labels is not None and recipe.distills:
+            own_scores, teacher = grouped(scores, group), labels.to(scores.dtype)
             teacher = teacher * recipe.teacher_scale
             if recipe.margin_mse:
-                parts["margin_mse"] = recipe.margin_mse * margin_mse(own, teacher)
+                parts["margin_mse"] = recipe.margin_mse * margin_mse(own_scores, teacher)
             if recipe.kl:
                 parts["kl"] = recipe.kl * kl_divergence(
-                    own, teacher, temperature=recipe.teacher_temperature
+                    own_scores, teacher, temperature=recipe.teacher_temperature
                 )
         return parts
+
+
+class NotFinite(TrainingError):
+    """A part of the loss is NaN or infinite.
+
+    Attributes:
+        features: token ids of the queries and of the documents of the batch.
+    """
+
+    def __init__(self, message: str, features: Sequence[dict[str, Tensor]]) -> None:
+        super().__init__(message)
+        self.features = features
+
+
+def _ids(student: Student, tokens: Sequence[str]) -> Tensor:
+    known = student.model.tokenizer.get_vocab() if tokens else {}
+    unknown = [token for token in tokens if token not in known]
+    if unknown:
+        raise ModelError(
+            f"banned_terms must be tokens of the vocabulary, and {unknown[0]!r} is not one"
+        )
+    return torch.tensor([known[token] for token in tokens], dtype=torch.int64)
+
+
+def _mean_terms(weights: Tensor) -> float:
+    return float((weights.detach() > 0).float().sum(1).mean())
+
+
+def _pair_flops(queries: Tensor, documents: Tensor) -> float:
+    """Return the expected number of terms that a query and a document of the batch share."""
+    shares = [(each.detach() > 0).float().mean(dim=0) for each in (queries, documents)]
+    return float(shares[0] @ shares[1])
+
+
+def _same_documents(queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
+    """Return whether document j may also answer query i, bool [queries, documents].
+
+    It does if it is the positive of i, or the positive of an equal query, by their tokens.
+    """
+    _, text = documents["input_ids"].unique(dim=0, return_inverse=True)
+    _, query = queries["input_ids"].unique(dim=0, return_inverse=True)
+    count = len(query)
+    equal_queries = query[:, None] == query[None]
+    positives = text[:count]  # documents are ordered by column, and positives are the first
+    same_text = positives[:, None] == text[None]
+    return (equal_queries.float() @ same_text.float()) > 0
 
 
 def _joined(features: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

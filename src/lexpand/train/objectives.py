@@ -8,8 +8,6 @@ documents of all groups, so its positive is column ``i * n``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -94,30 +92,6 @@ def kl_divergence(scores: Tensor, teacher: Tensor, *, temperature: float = 1.0) 
     return terms.masked_fill(~known, 0.0).sum(dim=1).mean()
 
 
-def average_teachers(teachers: Sequence[Tensor]) -> Tensor:
-    """Return the mean of several teachers' scores, each normalized per query.
-
-    The scores of a teacher have mean 0 and standard deviation 1 over the documents of a query, so
-    a teacher with a wide range does not outvote the others. A document is averaged over the
-    teachers that scored it, and stays NaN if none did. The result is scaled to the mean standard
-    deviation of the first teacher, which keeps margins in its units.
-
-    Args:
-        teachers: scores [q, n] each; NaN marks a document without a score.
-
-    Raises:
-        DataError: there is no teacher, or the shapes differ.
-    """
-    if not teachers:
-        raise DataError("teachers must have at least one matrix of scores, got none")
-    normalized = []
-    for scores in teachers:
-        _known(teachers[0], scores)
-        mean = scores.nanmean(dim=1, keepdim=True)
-        normalized.append((scores - mean) / _deviation(scores).clamp_min(1e-6))
-    return torch.stack(normalized).nanmean(dim=0) * _deviation(teachers[0]).nanmean()
-
-
 def positives_of(queries: int, group: int, device: torch.device | None = None) -> Tensor:
     """Return the columns of the positives in in-batch scores, int64 [queries]."""
     return torch.arange(queries, device=device) * group
@@ -127,11 +101,6 @@ def grouped(scores: Tensor, group: int) -> Tensor:
     """Return the scores [q, group] of each query's own documents from in-batch scores."""
     queries = len(scores)
     return scores.view(queries, queries, group)[torch.arange(queries), torch.arange(queries)]
-
-
-def _deviation(scores: Tensor) -> Tensor:
-    mean = scores.nanmean(dim=1, keepdim=True)
-    return (scores - mean).square().nanmean(dim=1, keepdim=True).sqrt()
 
 
 def _known(scores: Tensor, teacher: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,12 @@ from lexpand.errors import DataError, SourceError
 from lexpand.train.regularizers import Ramp
 
 _FOLDER = Path(__file__).parent / "recipes"
+_CHOICES = {
+    "activation": ("log1p(relu)", "log1p(log1p(relu))"),
+    "table_init": ("ones", "idf"),
+    "query_regularizer": ("flops", "l1"),
+    "document_regularizer": ("flops", "l1", "df_flops"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,27 +29,46 @@ class Recipe:
         about: what it takes from its paper, and where it differs.
         base: the model to start from: a folder or a Hub id.
         lookup: queries are looked up in a table of weights (inference-free).
+        table_init: weights of a new query table: ``ones``, or the ``idf`` of the tokens in the
+            positives of the data.
         activation: ``log1p(relu)``, or ``log1p(log1p(relu))``.
+        logit_shift, logit_scale: the logits of the base become scale * (logit - shift) before
+            training; both are folded into its bias and its last LayerNorm.
         info_nce, margin_mse, kl: factors of the objectives; the latter two need teacher scores.
         temperature: of InfoNCE.
         teacher_temperature: of the teacher's distribution in ``kl``.
         teacher_scale: the teacher's scores are multiplied by this.
+        batch_teacher: a sentence encoder that scores all documents of a batch: a folder or a Hub id
+            of a dense model with the same tokenizer; ``self`` for the base before training; empty
+            for none.
+        batch_kl: factor of the KL divergence from the batch teacher.
+        batch_temperature: of the batch teacher's distribution.
         negatives: hard negatives of each query.
+        neighbors: batches of similar examples, whose positives are hard negatives of each other.
         query_regularizer: ``flops`` or ``l1``.
+        document_regularizer: ``flops``, ``l1``, or ``df_flops``, in which frequent terms cost more.
         query_lambda, document_lambda: factors of the regularizers after the ramp.
         ramp: ``constant``, ``linear`` or ``quadratic``.
         ramp_steps: steps of the ramp.
         query_terms, document_terms: budgets of terms. An autopilot sets the factor; 0 for none.
         mask_threshold: documents of at most so many terms are not regularized; 0 for none.
         anti_zero: factor of the penalty on empty vectors.
+        banned_terms: tokens that no text should have.
+        banned_lambda: factor of their penalty.
         sampled_columns: with ``lookup``, terms that are sampled for the regularizer in each step,
             instead of computing all; 0 for all.
         batch_size: queries of a step, on each device.
         accumulation: batches of an optimizer step.
+        cached_texts: texts that are encoded at a time, and again in the backward pass (gradient
+            caching), so that a large batch needs the memory of a small one; 0 for all at once.
+        gradient_checkpointing: compute the layers again in the backward pass instead of storing
+            them.
+        bf16: run the transformer in bfloat16.
         steps: optimizer steps.
         learning_rate, warmup: of AdamW, and the share of steps until it is reached.
         table_learning_rate: of the query table.
-        max_tokens, query_max_tokens: of a document and of a query.
+        max_tokens: documents are cut to so many tokens in training; the model reads longer ones.
+        query_max_tokens: the longest query of a new table.
         seed: of all random numbers.
     """
 
@@ -51,15 +76,23 @@ class Recipe:
     about: str = ""
     base: str = ""
     lookup: bool = False
+    table_init: str = "ones"
     activation: str = "log1p(relu)"
+    logit_shift: float = 0.0
+    logit_scale: float = 1.0
     info_nce: float = 1.0
     margin_mse: float = 0.0
     kl: float = 0.0
     temperature: float = 1.0
     teacher_temperature: float = 1.0
     teacher_scale: float = 1.0
+    batch_teacher: str = ""
+    batch_kl: float = 0.0
+    batch_temperature: float = 0.05
     negatives: int = 0
+    neighbors: bool = False
     query_regularizer: str = "flops"
+    document_regularizer: str = "flops"
     query_lambda: float = 0.0
     document_lambda: float = 0.0
     ramp: Ramp = Ramp.QUADRATIC
@@ -68,9 +101,14 @@ class Recipe:
     document_terms: int = 0
     mask_threshold: int = 0
     anti_zero: float = 0.0
+    banned_terms: tuple[str, ...] = ()
+    banned_lambda: float = 1.0
     sampled_columns: int = 0
     batch_size: int = 32
     accumulation: int = 1
+    cached_texts: int = 0
+    gradient_checkpointing: bool = False
+    bf16: bool = False
     steps: int = 1000
     learning_rate: float = 2e-5
     table_learning_rate: float = 1e-2
@@ -84,20 +122,53 @@ class Recipe:
         for name in ("batch_size", "accumulation", "steps", "max_tokens", "query_max_tokens"):
             if getattr(self, name) < 1:
                 raise DataError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not self.info_nce + self.margin_mse + self.kl > 0:
-            raise DataError("a recipe must have info_nce, margin_mse or kl above 0")
-        if (self.margin_mse or self.kl) and not self.negatives:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                listed = " or ".join(map(repr, choices))
+                raise DataError(f"{name} must be {listed}, got {getattr(self, name)!r}")
+        if not self.logit_scale > 0:
+            raise DataError(f"logit_scale must be above 0, got {self.logit_scale}")
+        self._check_objectives()
+        self._check_columns()
+
+    def _check_objectives(self) -> None:
+        if not self.info_nce + self.margin_mse + self.kl + self.batch_kl > 0:
+            raise DataError("a recipe must have info_nce, margin_mse, kl or batch_kl above 0")
+        if self.distills and not self.negatives:
             raise DataError("margin_mse and kl need negatives >= 1, got 0")
-        if self.activation not in ("log1p(relu)", "log1p(log1p(relu))"):
+        if bool(self.batch_kl) != bool(self.batch_teacher):
             raise DataError(
-                f"activation must be 'log1p(relu)' or 'log1p(log1p(relu))', got {self.activation!r}"
+                "batch_teacher and batch_kl need each other, got"
+                f" batch_teacher = {self.batch_teacher!r} and batch_kl = {self.batch_kl}"
             )
-        if self.query_regularizer not in ("flops", "l1"):
+        if self.mask_threshold and self.document_regularizer != "flops":
             raise DataError(
-                f"query_regularizer must be 'flops' or 'l1', got {self.query_regularizer!r}"
+                "mask_threshold needs document_regularizer = 'flops', got"
+                f" {self.document_regularizer!r}"
             )
-        if self.sampled_columns and not self.lookup:
+
+    def _check_columns(self) -> None:
+        """Check that nothing needs the terms that ``sampled_columns`` leaves out."""
+        if not self.sampled_columns:
+            return
+        if not self.lookup:
             raise DataError("sampled_columns needs lookup = true: encoded queries use all terms")
+        if (
+            self.banned_terms
+            or self.anti_zero
+            or self.mask_threshold
+            or self.document_regularizer == "df_flops"
+            or self.batch_teacher == "self"
+        ):
+            raise DataError(
+                "banned_terms, anti_zero, mask_threshold, df_flops and batch_teacher = 'self' need"
+                " all terms: set sampled_columns = 0"
+            )
+
+    @property
+    def distills(self) -> bool:
+        """Whether an objective needs teacher scores in the data."""
+        return bool(self.margin_mse or self.kl)
 
     @classmethod
     def load(cls, source: str | Path) -> Recipe:
@@ -136,11 +207,12 @@ class Recipe:
                 changed[name] = tomllib.loads(f"value = {value}")["value"]
             except ValueError:
                 changed[name] = value
-        return self._checked(asdict(self) | changed, "--set")
+        return self._checked(self.to_dict() | changed, "--set")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""
-        return {**asdict(self), "ramp": self.ramp.value}
+        listed = list(self.banned_terms)
+        return {**asdict(self), "ramp": self.ramp.value, "banned_terms": listed}
 
     @classmethod
     def _checked(cls, raw: Mapping[str, Any], where: str) -> Recipe:
@@ -157,19 +229,18 @@ class Recipe:
             kind = type(default)
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
+            if kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
+                value = tuple(value)
             if not isinstance(value, str if kind is Ramp else kind) or (
                 isinstance(value, bool) and kind is not bool
             ):
-                raise DataError(f"{where}: {name} must be of type {kind.__name__}, got {value!r}")
+                expected = "a list of strings" if kind is tuple else f"of type {kind.__name__}"
+                raise DataError(f"{where}: {name} must be {expected}, got {value!r}")
             values[name] = value
         try:
             return cls(**values)
         except ValueError as error:
             raise DataError(f"{where}: {error}") from None
-
-    def replace(self, **values: Any) -> Recipe:  # noqa: ANN401 - of any key
-        """Return the recipe with other values."""
-        return replace(self, **values)
 
 
 def recipe_names() -> list[str]:

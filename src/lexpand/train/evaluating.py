@@ -1,0 +1,131 @@
+"""Measure a model during training on a small collection, by the index."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lexpand.data import (
+    ModelId,
+    Qrels,
+    Run,
+    SparseVectors,
+    VectorSpace,
+    Vocabulary,
+    read_documents,
+    read_queries,
+)
+from lexpand.errors import DataError
+from lexpand.evaluation import evaluate
+from lexpand.index import Index
+from lexpand.train.student import Student
+
+MEASURE = "nDCG@10"
+"""The measure that decides which checkpoint is best."""
+
+_BATCH = 32
+
+
+class TrainingEvaluation:
+    """A collection in BEIR's layout, measured with the student's vectors.
+
+    Args:
+        folder: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``, of which ``dev.tsv`` or else
+            ``test.tsv`` is used.
+
+    Raises:
+        SourceError, DataError: a file is missing or invalid.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.name = Path(folder).name
+        self._documents = list(read_documents(folder))
+        self._qrels = Qrels.read(_judgments(Path(folder)))
+        self._queries = [
+            query for query in read_queries(folder) if query.query_id in self._qrels.judgments
+        ]
+        if not self._queries:
+            raise DataError(f"{folder} must have a judged query, got none: check the query ids")
+
+    def measure(self, student: Student) -> float:
+        """Return nDCG@10 of the student. Random numbers and the training mode are as before.
+
+        The vectors are searched in a temporary index, by the search that users have.
+        """
+        was_training = student.training
+        student.eval()
+        try:
+            with (
+                torch.no_grad(),
+                student.reading(student.longest),
+                tempfile.TemporaryDirectory() as folder,
+            ):
+                run = self._run(student, Path(folder) / "index")
+        finally:
+            student.train(was_training)
+        return evaluate(run, self._qrels, [MEASURE])[MEASURE]
+
+    def _run(self, student: Student, folder: Path) -> Run:
+        tokens = student.model.tokenizer.get_vocab()
+        vocabulary = Vocabulary(sorted(tokens, key=tokens.__getitem__)[: student.terms])
+        model = ModelId("training", "0" * 64)
+        queries = [
+            part
+            for _, part in _encoded(
+                student, [query.text for query in self._queries], "query", model
+            )
+        ]
+        with Index.create(folder, VectorSpace(model, vocabulary)) as index:
+            texts = [document.full_text for document in self._documents]
+            for places, vectors in _encoded(student, texts, "document", model):
+                index.add([self._documents[place] for place in places], vectors)
+            index.commit()
+            found = index.search(SparseVectors.concatenate(queries), 10)
+        return Run(
+            {
+                query.query_id: list(zip(matches.doc_ids, matches.scores.tolist(), strict=True))
+                for query, matches in zip(self._queries, found, strict=True)
+            }
+        )
+
+
+def encode_texts(student: Student, texts: Sequence[str], task: str) -> Iterator[Any]:
+    """Yield the dense weights [texts of a batch, terms] of texts, in their order."""
+    for first in range(0, len(texts), _BATCH):
+        routed = {"task": task} if student.table is not None else {}
+        features = student.model.preprocess(list(texts[first : first + _BATCH]), **routed)
+        device = student.decoder.weight.device
+        features = {k: v.to(device) if torch.is_tensor(v) else v for k, v in features.items()}
+        yield student.queries(features) if task == "query" else student.documents(features)
+
+
+def _encoded(
+    student: Student, texts: Sequence[str], task: str, model: ModelId
+) -> Iterator[tuple[Sequence[int], SparseVectors]]:
+    """Yield batches of vectors with the places of their texts; documents are sorted by length."""
+    places = list(range(len(texts)))
+    if task == "document":
+        places.sort(key=lambda place: len(texts[place]))
+    done = 0
+    for weights in encode_texts(student, [texts[place] for place in places], task):
+        rows, terms = weights.nonzero(as_tuple=True)
+        indptr = np.zeros(len(weights) + 1, np.int64)
+        np.cumsum(np.bincount(rows.cpu().numpy(), minlength=len(weights)), out=indptr[1:])
+        values = weights[rows, terms].float().cpu().numpy()
+        vectors = SparseVectors(indptr, terms.cpu().numpy(), values, student.terms, model)
+        yield places[done : done + len(weights)], vectors
+        done += len(weights)
+
+
+def _judgments(folder: Path) -> Path:
+    for name in ("dev.tsv", "test.tsv"):
+        if (folder / "qrels" / name).is_file():
+            return folder / "qrels" / name
+    raise DataError(
+        f"{folder} must have qrels/dev.tsv or qrels/test.tsv to evaluate on, and has neither"
+    )

@@ -1,0 +1,113 @@
+"""Teachers that score all documents of a batch, without a file of scores."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoModel, AutoTokenizer
+
+from lexpand.errors import ModelError
+from lexpand.train.recipe import Recipe
+from lexpand.train.student import Student
+
+
+class BatchTeacher(Protocol):
+    """Scores every query of a batch with every document of it."""
+
+    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
+        """Return the scores [queries, documents] of texts given as token ids."""
+        ...
+
+
+def make_batch_teacher(recipe: Recipe, student: Student) -> BatchTeacher | None:
+    """Load the batch teacher of a recipe; None if it has none.
+
+    Raises:
+        ModelError: the model cannot be loaded, or its tokenizer is not the student's.
+    """
+    if not recipe.batch_teacher:
+        return None
+    if recipe.batch_teacher == "self":
+        return SparseTeacher(student)
+    return DenseTeacher(recipe.batch_teacher, student)
+
+
+class SparseTeacher:
+    """The student as it was before training (self-distillation): it keeps what the base knew."""
+
+    def __init__(self, student: Student) -> None:
+        self._student = copy.deepcopy(student).eval()
+
+    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
+        """Return the products of the sparse vectors."""
+        self._student.to(documents["input_ids"].device)
+        with torch.no_grad():
+            return self._student.queries(queries) @ self._student.documents(documents).T
+
+
+class DenseTeacher:
+    """A sentence encoder: the cosine of the dense vectors of query and document.
+
+    The vector is the mean of the states of all tokens, or the state of the first token if
+    ``1_Pooling/config.json`` says so.
+    """
+
+    def __init__(self, model: str, student: Student) -> None:
+        try:
+            self._model: Any = AutoModel.from_pretrained(model)
+            tokenizer = AutoTokenizer.from_pretrained(model)
+        # The loaders of transformers raise errors of many kinds.
+        except Exception as error:
+            raise ModelError(f"cannot load the batch teacher {model}: {error}") from error
+        if tokenizer.get_vocab() != student.model.tokenizer.get_vocab():
+            raise ModelError(
+                f"the batch teacher {Path(model).name} must have the tokenizer of the base: choose"
+                " another teacher, or score the data with `lexpand score`"
+            )
+        self._model.eval()
+        self._tokenizer = tokenizer
+        self._first = _pools_first(Path(model))
+        # A table looks up the tokens of a query without the special ones.
+        self._bare_queries = student.table is not None
+
+    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
+        """Return the cosines."""
+        device = documents["input_ids"].device
+        self._model.to(device)
+        if self._bare_queries:
+            queries = self._with_special(queries)
+        with torch.no_grad():
+            left, right = (self._vectors(features) for features in (queries, documents))
+        return left @ right.T
+
+    def _with_special(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Put the tokens of start and end around each text."""
+        ids, mask = features["input_ids"], features["attention_mask"]
+        tokenizer, lengths = self._tokenizer, mask.sum(dim=1, keepdim=True)
+        start = ids.new_full((len(ids), 1), tokenizer.cls_token_id)
+        padding = ids.new_full((len(ids), 1), tokenizer.pad_token_id)
+        ids = torch.cat([start, ids, padding], dim=1)
+        ids.scatter_(1, lengths + 1, tokenizer.sep_token_id)
+        mask = functional.pad(mask, (2, 0), value=1)
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+
+    def _vectors(self, features: dict[str, Tensor]) -> Tensor:
+        names = ("input_ids", "attention_mask", "token_type_ids")
+        inputs = {name: features[name] for name in names if name in features}
+        states: Tensor = self._model(**inputs).last_hidden_state
+        mask = inputs["attention_mask"][..., None].to(states.dtype)
+        found = states[:, 0] if self._first else (states * mask).sum(1) / mask.sum(1)
+        return functional.normalize(found.float(), dim=1)
+
+
+def _pools_first(folder: Path) -> bool:
+    """Return whether the first token stands for the text; without settings the mean does."""
+    path = folder / "1_Pooling" / "config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return bool(settings.get("pooling_mode_cls_token") or settings.get("pooling_mode") == "cls")

@@ -1,0 +1,187 @@
+"""The student: what a base must have, what is folded into it, and gradient caching."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+pytestmark = pytest.mark.filterwarnings("default")
+
+from lexpand.encode.folder import find_folder  # noqa: E402
+from lexpand.errors import ModelError  # noqa: E402
+from lexpand.train.batches import neighbor_batches, text_vectors  # noqa: E402
+from lexpand.train.loss import SpladeObjective  # noqa: E402
+from lexpand.train.recipe import Recipe  # noqa: E402
+from lexpand.train.student import Student, make_student  # noqa: E402
+from lexpand.train.teachers import SparseTeacher  # noqa: E402
+
+BASE = find_folder("default")
+QUERIES = ["reset my password", "printer is broken", "reset my password", "holiday"]
+TEXTS = [
+    "Choose a new password.",
+    "Clean the heads of the printer.",
+    "Open account recovery.",
+    "Clean the heads of the printer.",
+]
+
+
+def student_of(*settings: str, **options: object) -> Student:
+    recipe = Recipe.load("small").with_settings(settings)
+    return Student(make_student(recipe, BASE, TEXTS), **options).eval()  # type: ignore[arg-type]
+
+
+def features_of(student: Student) -> list[dict]:
+    task = [{"task": each} for each in ("query", "document")] if student.table is not None else ()
+    both = zip((QUERIES, TEXTS), task or ({}, {}), strict=True)
+    return [student.model.preprocess(texts, **routed) for texts, routed in both]
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> Iterator[None]:
+    torch.manual_seed(0)
+    yield
+
+
+def test_a_base_of_another_activation_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"activation must be 'log1p\(relu\)', as in the base"):
+        student_of("activation=log1p(log1p(relu))")
+
+
+def test_a_base_with_a_table_needs_a_recipe_with_lookup(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    make_student(Recipe.load("small").with_settings(["lookup=true"]), BASE).save_pretrained(
+        str(tmp_path)
+    )
+    with pytest.raises(ModelError, match="must have lookup = true for the base"):
+        make_student(Recipe.load("small"), tmp_path)
+
+
+def test_shift_and_scale_are_folded_into_the_head() -> None:
+    plain, moved = student_of(), student_of("logit_shift=2", "logit_scale=0.5")
+    features = features_of(plain)[1]
+    with torch.no_grad():
+        logits, found = (
+            each.states(features)[0] @ each.decoder.weight.T + each.decoder.bias
+            for each in (plain, moved)
+        )
+    assert torch.allclose(found, 0.5 * (logits - 2), atol=1e-4)
+
+
+def test_a_new_table_has_the_idf_of_the_texts() -> None:
+    student = student_of("lookup=true", "table_init=idf")
+    ids = student.model.tokenizer.get_vocab()
+    assert student.table is not None
+    table = student.table.weight.detach()
+    weight = {word: float(table[ids[word]]) for word in ("the", "new", "zebra")}
+    assert weight["the"] < weight["new"] < weight["zebra"]
+    assert float(table[ids["[CLS]"]]) == 0
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_gradient_caching_changes_no_gradient(size: int) -> None:
+    gradients = []
+    for cached in (0, size):
+        student = student_of(cached_texts=cached).double()
+        student.documents(features_of(student)[1]).square().sum().backward()
+        gradients.append([p.grad for p in student.parameters() if p.grad is not None])
+    for found, expected in zip(*gradients, strict=True):
+        assert torch.allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_gradient_caching_repeats_dropout() -> None:
+    """Gradients are those of the weights that were returned, by finite differences."""
+    student = student_of(cached_texts=2).double().train()
+    features = features_of(student)[1]
+    bias = student.decoder.bias
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(5)
+        return student.documents(features).square().sum()
+
+    (gradient,) = torch.autograd.grad(loss(), bias)
+    term = int(gradient.abs().argmax())
+    with torch.no_grad():
+        bias[term] += 1e-6
+        above = float(loss())
+        bias[term] -= 2e-6
+        below = float(loss())
+    assert float(gradient[term]) == pytest.approx((above - below) / 2e-6, rel=1e-4)
+
+
+def test_bf16_is_close_to_float32() -> None:
+    plain, coarse = student_of(), student_of(bf16=True)
+    features = features_of(plain)[1]
+    with torch.no_grad():
+        one, other = plain.documents(features), coarse.documents(features)
+    assert other.dtype == torch.float32
+    assert not torch.equal(one, other)
+    assert float((one - other).abs().max()) < 0.1
+
+
+def test_equal_documents_and_queries_are_not_negatives_of_each_other() -> None:
+    """Rows 1 and 3 have one document, rows 0 and 2 one query."""
+    recipe = Recipe.load("small").with_settings(["temperature=3"])
+    student = student_of()
+    objective = SpladeObjective(student, recipe)
+    features = features_of(student)
+    parts = objective(features)
+    with torch.no_grad():
+        scores = (student.queries(features[0]) @ student.documents(features[1]).T) / 3
+    for row, column in ((0, 2), (2, 0), (1, 3), (3, 1)):
+        scores[row, column] = -torch.inf
+    expected = torch.nn.functional.cross_entropy(scores, torch.arange(4))
+    assert float(parts["info_nce"].detach()) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_student_before_training_teaches_itself_nothing_new() -> None:
+    recipe = Recipe.load("small").with_settings(
+        ["info_nce=0", "batch_teacher=self", "batch_kl=1", "batch_temperature=1"]
+    )
+    student = student_of()
+    objective = SpladeObjective(student, recipe, SparseTeacher(student))
+    features = features_of(student)
+    assert float(objective(features)["batch_kl"].detach()) == pytest.approx(0, abs=1e-6)
+    with torch.no_grad():
+        student.decoder.bias.add_(0.5)
+    assert float(objective(features)["batch_kl"].detach()) > 1e-3
+
+
+def test_banned_terms_lose_weight_and_unknown_ones_are_refused() -> None:
+    student = student_of()
+    weight = copy.deepcopy(student)
+    settings = ["banned_terms=['password']", "banned_lambda=100", "info_nce=1e-9"]
+    recipe = Recipe.load("small").with_settings([*settings, "document_terms=0"])
+    objective = SpladeObjective(student, recipe)
+    term = student.model.tokenizer.get_vocab()["password"]
+    features = features_of(student)
+    before = float(weight.documents(features[1])[0, term].detach())
+    optimizer = torch.optim.SGD(student.parameters(), lr=1e-3)
+    for _ in range(5):
+        optimizer.zero_grad()
+        sum(objective(features).values()).backward()
+        optimizer.step()
+    assert float(student.documents(features[1])[0, term].detach()) < before - 0.05
+    with pytest.raises(ModelError, match="must be tokens of the vocabulary, and 'passwort'"):
+        SpladeObjective(student, recipe.with_settings(["banned_terms=['passwort']"]))
+
+
+def test_neighbors_share_words_and_every_row_comes_once() -> None:
+    rng = np.random.default_rng(0)
+    topics = np.repeat(np.arange(8), 16)
+    texts = [list(rng.integers(topic * 20, topic * 20 + 20, 12)) for topic in topics]
+    vectors = text_vectors(texts, 400, seed=1)
+    for size in (4, 8, 16):
+        batches = list(neighbor_batches(vectors, size, np.random.default_rng(2)))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(128))
+        assert {len(batch) for batch in batches} == {size}
+        same = np.mean([np.bincount(topics[batch]).max() / size for batch in batches])
+        assert same > 0.8
+    rest = list(neighbor_batches(vectors[:30], 8, np.random.default_rng(2)))
+    assert len(rest) == 3
+    one, other = (
+        [batch.tolist() for batch in neighbor_batches(vectors, 8, np.random.default_rng(seed))]
+        for seed in (1, 2)
+    )
+    assert one != other
