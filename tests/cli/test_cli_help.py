@@ -37,7 +37,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
         "index sync delete search explain get demo info fields lint oov check compact backup encode"
-        " train"
+        " train mine score"
         " export import"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]

@@ -123,6 +123,25 @@ COMMANDS: dict[str, Entry] = {
             "lexpand train splade-v3 --data scored/ --out my-model --dry-run",
         ),
     ),
+    "mine": Entry(
+        "mine",
+        "mine_command",
+        VECTORS,
+        (
+            "lexpand mine pairs.jsonl --out mined.jsonl",
+            "lexpand mine pairs.jsonl --out mined.jsonl --index pages.index --pipeline bm25",
+            "lexpand mine pairs.jsonl --out mined.jsonl --teacher cross-encoder/ --margin 1",
+        ),
+    ),
+    "score": Entry(
+        "score",
+        "score_command",
+        VECTORS,
+        (
+            "lexpand score mined.jsonl --teacher cross-encoder/ --out scored.jsonl",
+            "lexpand score scored.jsonl --teacher bge-small/ --pooling cls --add --out both.jsonl",
+        ),
+    ),
     "export": Entry(
         "exchange",
         "export",

@@ -89,11 +89,17 @@ class DenseReranker(Reranker):
         """Return the cosines, float32 [texts], from -1 to 1."""
         if not texts:
             return np.zeros(0, np.float32)
-        query_prefix, document_prefix = self._prefixes
-        (query_vector,) = self._vectors([query_prefix + query])
-        vectors = self._vectors([document_prefix + text for text in texts])
-        scores: NDArray[np.float32] = vectors @ query_vector
+        (query_vector,) = self.query_vectors([query])
+        scores: NDArray[np.float32] = self.document_vectors(texts) @ query_vector
         return scores
+
+    def query_vectors(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of queries, of length 1, float32 [queries, width]."""
+        return self._vectors([self._prefixes[0] + query for query in queries])
+
+    def document_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of texts, of length 1, float32 [texts, width]."""
+        return self._vectors([self._prefixes[1] + text for text in texts])
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         states = self._model.states(texts)

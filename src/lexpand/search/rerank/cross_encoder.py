@@ -81,8 +81,12 @@ class CrossEncoder(Reranker):
 
         A pair that is too long is cut at the end of the longer of query and text until it fits.
         """
-        encodings = self._inputs.pairs(query, texts)
-        scores = np.zeros(len(texts), np.float32)
+        return self.score_pairs([(query, text) for text in texts])
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return the logits of pairs of query and text, float32 [pairs]; see `score`."""
+        encodings = self._inputs.pairs(pairs)
+        scores = np.zeros(len(pairs), np.float32)
         for places in in_batches(encodings):
             logits, _ = self._model.run([encodings[place] for place in places])
             if logits.size != len(places):

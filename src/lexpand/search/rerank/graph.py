@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,8 @@ class Graph:
     """
 
     def __init__(self, path: Path, rank: int, names: Sequence[str], threads: int) -> None:
-        import onnxruntime
-
         self._made = path, rank, tuple(names), threads
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # its warnings are for authors of graphs
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
+        self._session = _session(path, threads)
         self._inputs = [node.name for node in self._session.get_inputs()]
         unknown = sorted(set(self._inputs) - _INPUTS)
         if unknown:
@@ -81,3 +70,29 @@ class Graph:
             inputs["token_type_ids"] = pad([encoding.type_ids for encoding in encodings])[0]
         (output,) = self._session.run([self._output], {name: inputs[name] for name in self._inputs})
         return np.asarray(output, np.float32), lengths
+
+
+def output_shapes(path: Path) -> dict[str, list[int | str]]:
+    """Return the shape of each output of an ONNX file; a name stands for an open dimension.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the file.
+    """
+    outputs = _session(path, 1, optimized=False).get_outputs()
+    return {output.name: list(output.shape) for output in outputs}
+
+
+def _session(path: Path, threads: int, *, optimized: bool = True) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # its warnings are for authors of graphs
+    if not optimized:
+        levels = onnxruntime.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error

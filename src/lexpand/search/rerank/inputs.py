@@ -39,13 +39,13 @@ class Inputs:
         """Return the encoding of each text alone, truncated at its end."""
         return self._tokenizer.encode_batch_fast([text[:_LIMIT] for text in texts])
 
-    def pairs(self, query: str, texts: Sequence[str]) -> list[Encoding]:
-        """Return the encoding of the query with each text.
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[Encoding]:
+        """Return the encoding of each query with its text.
 
         The longer of the two is truncated at its end until both fit.
         """
-        pairs = [(query[:_LIMIT], text[:_LIMIT]) for text in texts]
-        return self._tokenizer.encode_batch_fast(pairs)
+        cut = [(query[:_LIMIT], text[:_LIMIT]) for query, text in pairs]
+        return self._tokenizer.encode_batch_fast(cut)
 
 
 def in_batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
