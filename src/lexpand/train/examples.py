@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,10 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import Qrels, read_documents, read_queries
-from lexpand.data.readers.beir import find_corpus, find_queries
-from lexpand.data.streams import bad_utf8, read_lines
-from lexpand.errors import DataError, RowError, SourceError
+from lexpand.errors import DataError, RowError
+from lexpand.train.rows import read_rows
 
 OnBadRow = Callable[[RowError], None]
 
@@ -59,14 +56,7 @@ class DataFile:
 
 
 def read_examples(paths: Iterable[str | Path], on_bad_row: OnBadRow) -> Iterator[Example]:
-    """Read examples from JSON lines files; ``.gz`` and ``.zst`` are decompressed.
-
-    A row has ``query``, ``positive`` (or ``text``, with an optional ``title``), and optionally
-    ``negatives`` (a list of texts) and ``scores`` (one number for the positive and for each
-    negative; null for one without a score). With several teachers, ``scores`` is an object of such
-    lists by the teacher's name. A folder stands for the JSON lines files in it. A folder in BEIR's
-    layout gives an example for each relevant document of ``qrels/train.tsv``; documents with grade
-    0 are negatives.
+    """Read examples; see `read_rows`. With several teachers, ``scores`` are those of the first.
 
     Args:
         paths: files and folders.
@@ -75,18 +65,9 @@ def read_examples(paths: Iterable[str | Path], on_bad_row: OnBadRow) -> Iterator
     Raises:
         SourceError: a file cannot be read, or a folder has no JSON lines file.
     """
-    for path in map(Path, paths):
-        if path.is_dir() and find_corpus(path) and find_queries(path):
-            yield from _read_beir(path, on_bad_row)
-            continue
-        for file in _files(path):
-            for number, line in read_lines(file):
-                if line.strip():
-                    place = f"{file}:{number}"
-                    try:
-                        yield _parse(line, place)
-                    except DataError as error:
-                        on_bad_row(RowError(place, str(error)))
+    for row in read_rows(paths, on_bad_row):
+        first, *others = list(row.scores.values()) or [()]
+        yield Example(row.query, row.documents, first, row.place, tuple(others))
 
 
 def read_training_data(
@@ -100,7 +81,7 @@ def read_training_data(
     """Read the examples of a run, each source as often as its weight says.
 
     Args:
-        paths: files and folders, see `read_examples`. ``PATH:WEIGHT`` takes each row so often; of
+        paths: files and folders, see `read_rows`. ``PATH:WEIGHT`` takes each row so often; of
             a fraction, a seeded sample of the rows.
         batch_size: the smallest number of examples.
         distills: whether the objective needs teacher scores of the positive and a negative.
@@ -282,92 +263,3 @@ def _other(known: Sequence[Example], example: Example, chance: random.Random) ->
     raise DataError(
         "training needs at least two different positives: give more examples, or negatives"
     )
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = [
-        file for file in sorted(path.rglob("*")) if ".jsonl" in file.suffixes and file.is_file()
-    ]
-    if not files:
-        raise SourceError(f"{path} has no JSON lines file (.jsonl, .jsonl.gz, .jsonl.zst)")
-    return files
-
-
-def _read_beir(folder: Path, on_bad_row: OnBadRow) -> Iterator[Example]:
-    """Read the judgments for training of a folder in BEIR's layout."""
-    found = sorted(path.name for path in (folder / "qrels").glob("*"))
-    path = folder / "qrels" / "train.tsv"
-    if not path.is_file():
-        raise SourceError(
-            f"{folder} must have qrels/train.tsv to train on, got {', '.join(found) or 'no qrels'}:"
-            " test judgments are for measuring. Copy the file to train.tsv to train on it"
-        )
-    judgments = Qrels.read(path).judgments
-    texts = {
-        document.doc_id: document.full_text
-        for document in read_documents(folder, on_bad_row=on_bad_row)
-    }
-    queries = {query.query_id: query.text for query in read_queries(folder, on_bad_row=on_bad_row)}
-    for query_id, grades in judgments.items():
-        place = f"{path}: query {query_id}"
-        missing = [doc_id for doc_id in grades if doc_id not in texts]
-        if query_id not in queries or missing:
-            what = f"document {missing[0]!r}" if missing else f"query {query_id!r}"
-            on_bad_row(RowError(place, f"judged ids must be in the folder, {what} is not"))
-            continue
-        negatives = [texts[doc_id] for doc_id, grade in grades.items() if grade <= 0]
-        for doc_id, grade in grades.items():
-            if grade > 0:
-                positive = texts[doc_id]
-                documents = (positive, *(text for text in negatives if text != positive))
-                yield Example(queries[query_id], documents, place=place)
-
-
-def _parse(line: bytes, place: str) -> Example:
-    try:
-        row = json.loads(line.decode())
-    except UnicodeDecodeError as error:
-        raise DataError(bad_utf8(error)) from None
-    except ValueError as error:
-        raise DataError(f"a row must be a JSON object: {error}") from None
-    if not isinstance(row, dict):
-        raise DataError(f"a row must be a JSON object, got {type(row).__name__}")
-    positive = row.get("positive", row.get("text"))
-    if "positive" not in row and row.get("title"):
-        positive = f"{row['title']} {positive}" if positive else row["title"]
-    negatives = row.get("negatives", [])
-    if not isinstance(negatives, list):
-        raise DataError(f"negatives must be a list of texts, got {negatives!r}")
-    named = [("query", row.get("query")), ("positive", positive)]
-    named += [(f"negative {i}", text) for i, text in enumerate(negatives, 1)]
-    for name, text in named:
-        if not isinstance(text, str) or not text.strip():
-            raise DataError(f"{name} must be a text that is not empty, got {text!r}")
-    if positive in negatives:
-        raise DataError("a negative must differ from the positive: remove it from negatives")
-    documents = (str(positive), *negatives)
-    given = row.get("scores")
-    teachers = list(given.values()) if isinstance(given, dict) else [given]
-    first, *others = [_scores(scores, len(documents)) for scores in teachers] or [()]
-    return Example(str(row["query"]), documents, first, place, tuple(filter(None, others)))
-
-
-def _scores(scores: object, count: int) -> tuple[float, ...]:
-    if scores is None:
-        return ()
-    if not isinstance(scores, list) or len(scores) != count:
-        raise DataError(
-            f"scores must be a list of {count} numbers, one for the positive and each negative,"
-            f" got {scores!r}"
-        )
-    found = []
-    for score in scores:
-        number = math.nan if score is None else score
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise DataError(f"a score must be a number or null, got {score!r}")
-        if math.isinf(number):
-            raise DataError(f"a score must be finite, got {score!r}")
-        found.append(float(number))
-    return tuple(found)

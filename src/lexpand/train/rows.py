@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lexpand.data import Qrels, read_documents, read_queries
 from lexpand.data.documents import check_text, shown
-from lexpand.data.streams import bad_utf8, read_lines, write_lines
+from lexpand.data.readers.beir import find_corpus, find_queries
+from lexpand.data.streams import bad_utf8, name_of, read_lines, write_lines
 from lexpand.errors import DataError, RowError, SourceError
 
 UNNAMED = ""
@@ -32,12 +34,14 @@ class Row:
         documents: the positive first, then the negatives.
         scores: the scores by the name of the teacher. `UNNAMED` stands for a plain list.
         fields: the other fields, unchanged.
+        place: the file and the line, for messages.
     """
 
     query: str
     documents: tuple[str, ...]
     scores: Mapping[str, Scores] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as `read_rows` reads it."""
@@ -66,26 +70,37 @@ def key_of(query: str) -> str:
 
 
 def read_rows(paths: Iterable[str | Path], on_bad_row: Callable[[RowError], None]) -> Iterator[Row]:
-    """Read rows of training data, as `lexpand.train.examples.read_examples` does, with all fields.
+    """Read rows of training data; ``.gz`` and ``.zst`` files are decompressed.
 
-    A positive that consists of ``title`` and ``text`` replaces these fields. ``scores`` may be a
-    list, or an object of lists by the name of the teacher.
+    A row has ``query``, ``positive`` (or ``text``, with an optional ``title``), and optionally
+    ``negatives`` (a list of texts) and ``scores`` (one number for the positive and for each
+    negative; null for one without a score). With several teachers, ``scores`` is an object of such
+    lists by the name of the teacher. A positive that consists of ``title`` and ``text`` replaces
+    these fields.
+
+    A folder stands for the JSON lines files in it. A folder in BEIR's layout gives a row for each
+    relevant document of ``qrels/train.tsv``; documents with grade 0 are its negatives.
 
     Args:
-        paths: JSON lines files and folders of them.
+        paths: JSON lines files, folders of them, and BEIR folders.
         on_bad_row: called for each row that cannot be used.
 
     Raises:
-        SourceError: a file cannot be read, or a folder has no JSON lines file.
+        SourceError: a file cannot be read, or a folder has no JSON lines file or no training
+            judgments.
     """
     for path in map(Path, paths):
+        if path.is_dir() and find_corpus(path) and find_queries(path):
+            yield from _read_beir(path, on_bad_row)
+            continue
         for file in _files(path):
             for number, line in read_lines(file):
                 if line.strip():
+                    place = f"{name_of(file)}:{number}"
                     try:
-                        yield _row(line)
+                        yield replace(_row(line), place=place)
                     except DataError as error:
-                        on_bad_row(RowError(f"{file}:{number}", str(error)))
+                        on_bad_row(RowError(place, str(error)))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -106,6 +121,36 @@ def _files(path: Path) -> Sequence[Path]:
     if not files:
         raise SourceError(f"{path} has no JSON lines file (.jsonl, .jsonl.gz, .jsonl.zst)")
     return files
+
+
+def _read_beir(folder: Path, on_bad_row: Callable[[RowError], None]) -> Iterator[Row]:
+    """Read the judgments for training of a folder in BEIR's layout."""
+    found = sorted(path.name for path in (folder / "qrels").glob("*"))
+    path = folder / "qrels" / "train.tsv"
+    if not path.is_file():
+        raise SourceError(
+            f"{folder} must have qrels/train.tsv to train on, got {', '.join(found) or 'no qrels'}:"
+            " test judgments are for measuring. Copy the file to train.tsv to train on it"
+        )
+    judgments = Qrels.read(path).judgments
+    texts = {
+        document.doc_id: document.full_text
+        for document in read_documents(folder, on_bad_row=on_bad_row)
+    }
+    queries = {query.query_id: query.text for query in read_queries(folder, on_bad_row=on_bad_row)}
+    for query_id, grades in judgments.items():
+        place = f"{path}: query {query_id}"
+        missing = [doc_id for doc_id in grades if doc_id not in texts]
+        if query_id not in queries or missing:
+            what = f"document {missing[0]!r}" if missing else f"query {query_id!r}"
+            on_bad_row(RowError(place, f"judged ids must be in the folder, {what} is not"))
+            continue
+        negatives = [texts[doc_id] for doc_id, grade in grades.items() if grade <= 0]
+        for doc_id, grade in grades.items():
+            if grade > 0:
+                positive = texts[doc_id]
+                documents = (positive, *(text for text in negatives if text != positive))
+                yield Row(queries[query_id], documents, place=place)
 
 
 def _row(line: bytes) -> Row:
