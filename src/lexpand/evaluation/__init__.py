@@ -4,6 +4,14 @@ The package takes runs and qrels of any system, and imports only `lexpand.data`.
 runs (`lexpand.search`).
 """
 
-from lexpand.evaluation.measures import DEFAULT_MEASURES, Ties, evaluate
+from lexpand.evaluation.measures import DEFAULT_MEASURES, Ties, evaluate, evaluate_queries
+from lexpand.evaluation.significance import Comparison, compare_means
 
-__all__ = ["DEFAULT_MEASURES", "Ties", "evaluate"]
+__all__ = [
+    "DEFAULT_MEASURES",
+    "Comparison",
+    "Ties",
+    "compare_means",
+    "evaluate",
+    "evaluate_queries",
+]

@@ -79,6 +79,36 @@ def evaluate(
     return {name: float(means[measure]) for name, measure in parsed.items()}
 
 
+def evaluate_queries(
+    run: Run, qrels: Qrels, measure: str = "nDCG@10", *, ties: Ties | str = Ties.RUN
+) -> dict[str, float]:
+    """Compute a measure for each query of ``qrels``; see `evaluate`.
+
+    Returns:
+        The value by query_id, in the order of ``qrels``. A judged query that the run lacks has 0.
+
+    Raises:
+        DataError: see `evaluate`.
+    """
+    import ir_measures
+
+    if not qrels.judgments:
+        raise DataError("qrels must have judgments, got none: check the file")
+    parsed = _parse(measure)
+    _check_grades({measure: parsed}, qrels)
+    judged, rankings = _for_ir_measures(run, qrels, _as_ties(ties))
+    try:
+        found = {
+            each.query_id: each.value for each in ir_measures.iter_calc([parsed], judged, rankings)
+        }
+    except (ValueError, ArithmeticError, LookupError, OSError, subprocess.SubprocessError) as error:
+        raise DataError(f"ir-measures cannot compute {measure}: {error}") from error
+    return {
+        query: float(found.get(number, 0.0))
+        for number, query in zip(judged, qrels.judgments, strict=True)
+    }
+
+
 def _as_ties(value: Ties | str) -> Ties:
     try:
         return Ties(value)
