@@ -117,9 +117,16 @@ def check_word_piece(tokenizer: Tokenizer, name: str) -> None:
 
 
 def split_words(tokenizer: Tokenizer, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the tokens of each word."""
+    """Return the tokens of each word, without padding."""
     encodings = tokenizer.encode_batch(list(words), add_special_tokens=False)
-    return {word: tuple(encoding.tokens) for word, encoding in zip(words, encodings, strict=True)}
+    return {
+        word: tuple(
+            token
+            for token, read in zip(encoding.tokens, encoding.attention_mask, strict=True)
+            if read
+        )
+        for word, encoding in zip(words, encodings, strict=True)
+    }
 
 
 def words_of(tokenizer: Tokenizer, text: str) -> list[str]:

@@ -30,7 +30,13 @@ from lexpand.models.options import ImportOptions
 from lexpand.models.writing import write_folder
 
 Matrix = NDArray[np.float32]
+Row = NDArray[np.float32]
 _Pieces = list[list[int]]
+
+# The length of a new row, in mean lengths of its pieces' rows. The plain mean is shorter than 1. Of
+# the places with a new word, 69 % activate its term at 1.0, 81 % at 1.4 and 86 % at 1.8 (packaged
+# model, 2,000 terms, support pages). Rankings differ by less than their standard error.
+_LENGTH = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +101,34 @@ def add_terms(
         license=contract.license,
         origin=f"{contract.origin}; {len(terms):,} terms added",
     )
-    try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as scratch:
-            made = Path(scratch) / contract.name.replace("/", "-")
-            made.mkdir()
-            write_folder(extended, made, contract.name, contract.name)
-            imported = import_model(
-                made, dest, choices, force=force, optimize=optimize, on_step=on_step
-            )
-    except OSError as error:
-        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
+    imported = _import(extended, contract.name, dest, choices, force, optimize, on_step)
     if table is not None and not lookup:
         changed = add_query_table(dest, _extend_table(table, pieces))
         imported = replace(imported, model=changed.model)
     return AddResult(imported, tuple(terms), tuple(skipped), len(extended.vocabulary))
+
+
+def _import(
+    checkpoint: Checkpoint,
+    name: str,
+    dest: Path,
+    choices: ImportOptions,
+    force: bool,
+    optimize: bool,
+    on_step: Callable[[str], None] | None,
+) -> ImportResult:
+    """Write a checkpoint next to `dest`, and import it as any other checkpoint."""
+    try:
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as scratch:
+            folder = Path(scratch) / name.replace("/", "-")
+            folder.mkdir()
+            write_folder(checkpoint, folder, name, name)
+            return import_model(
+                folder, dest, choices, force=force, optimize=optimize, on_step=on_step
+            )
+    except OSError as error:
+        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
 
 
 def _check_model(contract: Contract, checkpoint: Checkpoint, folder: Path) -> None:
@@ -183,8 +202,8 @@ def _extend(checkpoint: Checkpoint, words: list[str], pieces: _Pieces) -> Checkp
     wrong = [word for word in words if found[word] != (word,)]
     if wrong or vocabulary.tokens != (*checkpoint.vocabulary.tokens, *words):
         raise ModelError(
-            f"the tokenizer of {checkpoint.folder} must read each new term as one token, and does "
-            f"not so for {wrong[:1] or 'its added tokens'}: leave the word out"
+            f"the tokenizer of {checkpoint.folder} must read each new term as one token, got "
+            f"several for {wrong[0] if wrong else 'an added token'!r}: leave the word out"
         )
     table, queries = checkpoint.query_table, checkpoint.queries
     return replace(
@@ -211,18 +230,14 @@ def _extend_tokenizer(checkpoint: Checkpoint, words: list[str]) -> bytes:
 
 
 def _with_rows(matrix: Matrix, pieces: _Pieces) -> Matrix:
-    """Append the mean row of each word's pieces, as long as these rows are on average.
-
-    The mean of different rows is short. Without the length, a new term gets smaller weights than
-    the old ones.
-    """
+    """Append a row for each word: the mean of its pieces' rows, lengthened."""
     lengths = np.linalg.norm(matrix, axis=1)
-    rows = [matrix[row].mean(axis=0) for row in pieces]
-    scales = [
-        lengths[row].mean() / max(np.linalg.norm(mean), 1e-12)
-        for row, mean in zip(pieces, rows, strict=True)
-    ]
-    return np.vstack([matrix, np.array(rows) * np.array(scales)[:, None]]).astype(np.float32)
+    rows = [_resized(matrix[row].mean(axis=0), _LENGTH * lengths[row].mean()) for row in pieces]
+    return np.vstack([matrix, *rows]).astype(np.float32)
+
+
+def _resized(row: Row, length: float) -> Row:
+    return row * (length / max(float(np.linalg.norm(row)), 1e-12))
 
 
 def _extend_table(table: QueryTable, pieces: _Pieces) -> QueryTable:
