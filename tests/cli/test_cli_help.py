@@ -41,7 +41,13 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         " export import"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
-    assert list(ROOT.commands["model"].commands) == ["import", "optimize", "check", "info"]
+    assert list(ROOT.commands["model"].commands) == [
+        "import",
+        "optimize",
+        "check",
+        "info",
+        "add-terms",
+    ]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]
     shown = run("--help").out
     panels = ["Put documents in", "Find and explain", "Inspect", "Maintain", "Vectors, models"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lexpand import Encoder
 from lexpand.encode import tokens as tokens_module
-from lexpand.encode.tokens import _is_by_word
+from lexpand.encode.tokens import is_by_word
 
 sys.path.insert(0, str(Path(__file__).parent))
 from checkpoint_makers import byte_pieces, word_pieces
@@ -42,8 +42,8 @@ def test_the_number_of_cached_words_is_limited(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_only_tokenizers_that_split_at_spaces_are_read_by_word() -> None:
-    assert _is_by_word(word_pieces())
-    assert not _is_by_word(byte_pieces()), "its tokens contain spaces"
+    assert is_by_word(word_pieces())
+    assert not is_by_word(byte_pieces()), "its tokens contain spaces"
     joined = word_pieces()
     joined.add_tokens(["new york"])
-    assert not _is_by_word(joined)
+    assert not is_by_word(joined)

@@ -158,7 +158,7 @@ COMMANDS: dict[str, Entry] = {
 
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "model": (
-        "Import checkpoints as model folders; optimize, check and describe them.",
+        "Import checkpoints as model folders; optimize, check, describe and extend them.",
         {
             "import": Entry(
                 "model",
@@ -173,6 +173,15 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             ),
             "check": Entry("model", "check", examples=("lexpand model check my-model",)),
             "info": Entry("model", "info", examples=("lexpand model info default",)),
+            "add-terms": Entry(
+                "add_terms",
+                "add_terms_command",
+                examples=(
+                    "lexpand model add-terms default --texts pages.jsonl --list",
+                    "lexpand model add-terms default my-model --texts pages.jsonl -n 500",
+                    "lexpand model add-terms default my-model --terms words.txt",
+                ),
+            ),
         },
     ),
     "rules": (

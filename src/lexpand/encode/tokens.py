@@ -81,7 +81,7 @@ class Tokens:
         self.vocabulary = read_vocabulary(tokenizer)
         # The cached ids of words, for tokenizers that tokenize each word of a text on its own. None
         # for other tokenizers.
-        self._ids_of_words: dict[str, list[int]] | None = {} if _is_by_word(tokenizer) else None
+        self._ids_of_words: dict[str, list[int]] | None = {} if is_by_word(tokenizer) else None
         if self.vocabulary.sha256 != contract.vocabulary_sha256:
             raise ModelError(
                 f"tokenizer.json must have the {contract.vocabulary_size} tokens of contract.json, "
@@ -208,7 +208,7 @@ class Tokens:
         return text[:head_end], seen
 
 
-def _is_by_word(tokenizer: Tokenizer) -> bool:
+def is_by_word(tokenizer: Tokenizer) -> bool:
     """Return whether a tokenizer tokenizes each word between spaces on its own.
 
     BERT's tokenizer does so, unless an added token contains or depends on spaces.

@@ -2,24 +2,31 @@
 
 `source` finds a checkpoint, `checkpoint` reads it, and `importing` writes a model folder. `graphs`
 and `optimizing` make the files that speed it up, and `checking` replays its golden pairs.
+`choosing` finds words that should be terms, and `vocabulary` adds them to a model.
 
 To run a model, use `lexpand.encode.Encoder`, which does not need this package.
 """
 
 from lexpand.models.checking import CheckResult, check_model
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
+from lexpand.models.choosing import NewTerm, choose_terms
 from lexpand.models.importing import ImportResult, import_model
 from lexpand.models.optimizing import OptimizeResult, optimize_model
 from lexpand.models.options import ImportOptions
 from lexpand.models.source import find_source
+from lexpand.models.vocabulary import AddResult, add_terms
 
 __all__ = [
+    "AddResult",
     "CheckResult",
     "Checkpoint",
     "ImportOptions",
     "ImportResult",
+    "NewTerm",
     "OptimizeResult",
+    "add_terms",
     "check_model",
+    "choose_terms",
     "find_source",
     "import_model",
     "optimize_model",
