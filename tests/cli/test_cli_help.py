@@ -37,8 +37,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
         "index sync delete search explain get demo info fields lint oov check compact backup encode"
-        " train mine score"
-        " export import"
+        " export import train adapt mine score"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == [
@@ -46,11 +45,19 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "optimize",
         "check",
         "info",
+        "graft",
         "add-terms",
     ]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]
     shown = run("--help").out
-    panels = ["Put documents in", "Find and explain", "Inspect", "Maintain", "Vectors, models"]
+    panels = [
+        "Put documents in",
+        "Find and explain",
+        "Inspect",
+        "Maintain",
+        "Vectors, models",
+        "Train",
+    ]
     assert [shown.index(panel) for panel in panels] == sorted(map(shown.index, panels))
 
 

@@ -306,7 +306,9 @@ def test_a_word_that_an_added_token_splits_is_refused(tmp_path: Path) -> None:
     tokenizer.add_tokens(["zzz"])
     tokenizer.save(str(plain / "tokenizer.json"))
     before = import_model(plain, tmp_path / "small").path
-    with pytest.raises(ModelError, match=r"must read each new term as one token, got several for 'xzzzy'"):
+    with pytest.raises(
+        ModelError, match=r"must read each new term as one token, got several for 'xzzzy'"
+    ):
         add_terms(before, ["xzzzy"], tmp_path / "more")
 
 

@@ -59,7 +59,10 @@ def test_pairs_triples_and_scored_lists_are_read(tmp_path: Path) -> None:
         ({"query": "q", "positive": "p", "negatives": ["n", 3]}, "negative 2 must be a text"),
         ({"query": "q", "positive": "p", "negatives": ["p"]}, "must differ from the positive"),
         ({"query": "q", "positive": "p", "scores": [1, 2]}, "scores must be a list of 1 numbers"),
-        ({"query": "q", "positive": "p", "scores": ["1"]}, "a score must be a finite number or null"),
+        (
+            {"query": "q", "positive": "p", "scores": ["1"]},
+            "a score must be a finite number or null",
+        ),
     ],
 )
 def test_a_bad_row_is_listed_and_the_others_are_used(

@@ -13,6 +13,7 @@ from lexpand.train.head import (  # noqa: E402
     plain_head,
     sampled_columns,
     splade_head,
+    sum_head,
 )
 from lexpand.train.regularizers import flops  # noqa: E402
 
@@ -104,3 +105,22 @@ def test_sampled_columns_give_an_unbiased_regularizer() -> None:
     columns, factor = sampled_columns(needed, 12, 100, generator)
     assert (len(columns), factor) == (12, 1)
     assert sampled_columns(torch.arange(12), 12, 5, generator)[1] == 0
+
+
+@given(seed=st.integers(0, 10**6), tile=st.integers(1, 40), activation=st.sampled_from(ACTIVATIONS))
+def test_the_sum_over_positions_equals_that_of_all_logits(
+    seed: int, tile: int, activation: module.Activation
+) -> None:
+    hidden, mask, decoder, bias = inputs(seed, 3, 5, 4, 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_TILE_BYTES", tile * 8 * mask.numel())
+        weights = sum_head(hidden, mask, decoder, bias, activation)
+        active = (hidden @ decoder.T + bias).relu().log1p()
+        active = active if activation == "log1p(relu)" else active.log1p()
+        expected = (active * mask[..., None]).sum(1)
+        assert torch.allclose(weights, expected, rtol=0, atol=1e-12)
+        upstream = torch.randn_like(weights)
+        found = torch.autograd.grad((weights * upstream).sum(), (hidden, decoder, bias))
+        wanted = torch.autograd.grad((expected * upstream).sum(), (hidden, decoder, bias))
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-12)

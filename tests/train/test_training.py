@@ -369,3 +369,56 @@ def test_a_log_is_written(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     recipe = Recipe.load("small").with_settings(ENCODED)
     train(recipe, [data], tmp_path / "m", log_to=["tensorboard"])
+
+
+def assert_same_vectors(folder: Path) -> None:
+    ours, theirs = Encoder.load(folder), SparseEncoder(str(folder))
+    texts = ["How to fix the printer, part 3.", "the account of the phone"]
+    for role, encode in (
+        (Role.DOCUMENT, theirs.encode_document),
+        (Role.QUERY, theirs.encode_query),
+    ):
+        expected = encode(texts).to_dense().numpy()
+        assert (expected > 0).sum() > 3
+        assert np.abs(ours.encode(texts, role).vectors.to_dense() - expected).max() < 1e-3
+
+
+def test_a_separate_query_encoder_is_trained(data: Path, tmp_path: Path) -> None:
+    """A plain masked language model with fewer layers encodes the queries."""
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    from lexpand.encode.folder import find_folder
+
+    small = tmp_path / "small"
+    torch.manual_seed(0)
+    config = BertConfig(
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        vocab_size=30522,
+    )
+    model = BertForMaskedLM(config)
+    model.cls.predictions.bias.data.fill_(-0.1)
+    model.save_pretrained(small)
+    AutoTokenizer.from_pretrained(find_folder("default")).save_pretrained(small)
+    recipe = Recipe.load("small").with_settings([*ENCODED, f"query_base={small}", "steps=2"])
+    done = train(recipe, [data], tmp_path / "m")
+    assert_same_vectors(done.folder)
+    with pytest.raises(DataError, match="query_base must be empty with lookup = true"):
+        recipe.with_settings(["lookup=true"])
+
+
+def test_a_model_with_sum_pooling_is_trained(data: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    from lexpand.encode.folder import find_folder
+
+    base = tmp_path / "base"
+    AutoModelForMaskedLM.from_pretrained(find_folder("default")).save_pretrained(base)
+    AutoTokenizer.from_pretrained(find_folder("default")).save_pretrained(base)
+    recipe = Recipe.load("small").with_settings([*ENCODED, "pooling=sum", "steps=2"])
+    done = train(recipe.with_settings([f"base={base}"]), [data], tmp_path / "m")
+    assert_same_vectors(done.folder)
+    with pytest.raises(ModelError, match="pooling must be 'max', as in the base"):
+        train(recipe, [data], tmp_path / "other")

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 DOCUMENTS, SEARCH = "Put documents in", "Find and explain"
 INSPECT, MAINTAIN = "Inspect", "Maintain"
-VECTORS = "Vectors, models and rules"
+VECTORS, TRAINING = "Vectors, models and rules", "Train a model"
 
 COMMANDS: dict[str, Entry] = {
     "index": Entry(
@@ -113,35 +113,6 @@ COMMANDS: dict[str, Entry] = {
             "lexpand encode pages.jsonl --output pages.parquet",
         ),
     ),
-    "train": Entry(
-        "train",
-        "train_command",
-        VECTORS,
-        (
-            "lexpand train small --data pairs.jsonl --out my-model",
-            "lexpand train inference-free --data pairs.jsonl --out my-model --set steps=5000",
-            "lexpand train splade-v3 --data scored/ --out my-model --dry-run",
-        ),
-    ),
-    "mine": Entry(
-        "mine",
-        "mine_command",
-        VECTORS,
-        (
-            "lexpand mine pairs.jsonl --out mined.jsonl",
-            "lexpand mine pairs.jsonl --out mined.jsonl --index pages.index --pipeline bm25",
-            "lexpand mine pairs.jsonl --out mined.jsonl --teacher cross-encoder/ --margin 1",
-        ),
-    ),
-    "score": Entry(
-        "score",
-        "score_command",
-        VECTORS,
-        (
-            "lexpand score mined.jsonl --teacher cross-encoder/ --out scored.jsonl",
-            "lexpand score scored.jsonl --teacher bge-small/ --pooling cls --add --out both.jsonl",
-        ),
-    ),
     "export": Entry(
         "exchange",
         "export",
@@ -153,6 +124,45 @@ COMMANDS: dict[str, Entry] = {
         "import_command",
         VECTORS,
         ("lexpand import vectors.npz pages.index",),
+    ),
+    "train": Entry(
+        "train",
+        "train_command",
+        TRAINING,
+        (
+            "lexpand train small --data pairs.jsonl --out my-model",
+            "lexpand train inference-free --data pairs.jsonl --out my-model --set steps=5000",
+            "lexpand train splade-v3 --data scored/ --out my-model --dry-run",
+        ),
+    ),
+    "adapt": Entry(
+        "adapt",
+        "adapt_command",
+        TRAINING,
+        (
+            "lexpand adapt pages.jsonl --out my-model",
+            "lexpand adapt pages.jsonl --out my-model --teacher cross-encoder/",
+            "lexpand adapt pages.jsonl --out my-model --pairs clicks.jsonl",
+        ),
+    ),
+    "mine": Entry(
+        "mine",
+        "mine_command",
+        TRAINING,
+        (
+            "lexpand mine pairs.jsonl --out mined.jsonl",
+            "lexpand mine pairs.jsonl --out mined.jsonl --index pages.index --pipeline bm25",
+            "lexpand mine pairs.jsonl --out mined.jsonl --teacher cross-encoder/ --margin 1",
+        ),
+    ),
+    "score": Entry(
+        "score",
+        "score_command",
+        TRAINING,
+        (
+            "lexpand score mined.jsonl --teacher cross-encoder/ --out scored.jsonl",
+            "lexpand score scored.jsonl --teacher bge-small/ --pooling cls --add --out both.jsonl",
+        ),
     ),
 }
 
@@ -173,6 +183,11 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             ),
             "check": Entry("model", "check", examples=("lexpand model check my-model",)),
             "info": Entry("model", "info", examples=("lexpand model info default",)),
+            "graft": Entry(
+                "graft",
+                "graft_command",
+                examples=("lexpand model graft all-MiniLM-L6-v2/ grafted --texts pages.jsonl",),
+            ),
             "add-terms": Entry(
                 "add_terms",
                 "add_terms_command",

@@ -97,7 +97,7 @@ def train_command(
     be used are listed (exit code 3). After Ctrl-C or a crash, run the same command again to
     continue from the last checkpoint: the result is the same.
     """
-    module = _training()
+    module = training_module()
     from lexpand.train.recipe import Recipe
 
     recipe = Recipe.load(recipe_name).with_settings(settings or ())
@@ -114,7 +114,7 @@ def train_command(
             out,
             save_every=save_every,
             report_every=report_every,
-            on_progress=None if as_json and not is_watched() else _print_progress,
+            on_progress=None if as_json and not is_watched() else print_progress,
             refused=refused,
             evaluation=evaluation,
             evaluate_every=evaluate_every,
@@ -157,7 +157,7 @@ def _show_evaluation(done: Trained) -> None:
         say("the base is better than every step: use the base, or train otherwise", "yellow")
 
 
-def _training() -> Any:  # noqa: ANN401 - a module
+def training_module() -> Any:  # noqa: ANN401 - a module
     """Import the module that trains.
 
     Raises:
@@ -172,7 +172,8 @@ def _training() -> Any:  # noqa: ANN401 - a module
     return training
 
 
-def _print_progress(progress: Progress) -> None:
+def print_progress(progress: Progress) -> None:
+    """Print a line of progress to standard error."""
     parts = [
         f"step {progress.step:,}/{progress.steps:,}",
         f"loss {progress.loss:.3f}",

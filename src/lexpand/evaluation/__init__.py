@@ -5,13 +5,6 @@ runs (`lexpand.search`).
 """
 
 from lexpand.evaluation.measures import DEFAULT_MEASURES, Ties, evaluate, evaluate_queries
-from lexpand.evaluation.significance import Comparison, compare_means
+from lexpand.evaluation.significance import compare_means
 
-__all__ = [
-    "DEFAULT_MEASURES",
-    "Comparison",
-    "Ties",
-    "compare_means",
-    "evaluate",
-    "evaluate_queries",
-]
+__all__ = ["DEFAULT_MEASURES", "Ties", "compare_means", "evaluate", "evaluate_queries"]

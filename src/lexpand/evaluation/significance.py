@@ -41,8 +41,10 @@ class Comparison:
 
 
 def compare_means(before: Mapping[str, float], after: Mapping[str, float]) -> Comparison:
-    """Compare two systems by a paired t test (Smucker et al. 2007, *A comparison of statistical
-    significance tests for information retrieval evaluation*).
+    """Compare two systems by a paired t test.
+
+    See Smucker et al. 2007, *A comparison of statistical significance tests for information
+    retrieval evaluation*.
 
     Args:
         before: a measure of the first system by query_id.

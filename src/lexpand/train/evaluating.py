@@ -97,7 +97,7 @@ class TrainingEvaluation:
 def encode_texts(student: Student, texts: Sequence[str], task: str) -> Iterator[Any]:
     """Yield the dense weights [texts of a batch, terms] of texts, in their order."""
     for first in range(0, len(texts), _BATCH):
-        routed = {"task": task} if student.table is not None else {}
+        routed = {"task": task} if student.routed else {}
         features = student.model.preprocess(list(texts[first : first + _BATCH]), **routed)
         device = student.decoder.weight.device
         features = {k: v.to(device) if torch.is_tensor(v) else v for k, v in features.items()}

@@ -94,7 +94,7 @@ def _with_empty_head(body: str | Path) -> Any:  # noqa: ANN401 - a BertForMasked
 
     try:
         config = AutoConfig.from_pretrained(str(body))
-        encoder = AutoModel.from_pretrained(str(body), add_pooling_layer=False)
+        encoder = AutoModel.from_pretrained(str(body))
     # The loaders of transformers raise errors of many kinds.
     except Exception as error:
         raise ModelError(f"cannot load {body} as a transformer: {error}") from error
@@ -104,7 +104,8 @@ def _with_empty_head(body: str | Path) -> Any:  # noqa: ANN401 - a BertForMasked
         )
     config.architectures, config.tie_word_embeddings = ["BertForMaskedLM"], True
     model = BertForMaskedLM(config)
-    model.bert.load_state_dict(encoder.state_dict())
+    # The head replaces the pooler, if there is one.
+    model.bert.load_state_dict(encoder.state_dict(), strict=False)
     model.tie_weights()
     return model.eval()
 

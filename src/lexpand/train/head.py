@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
 
@@ -84,6 +85,46 @@ def head_of_columns(
     """
     weights, _ = splade_head(hidden, mask, decoder[columns], bias[columns], activation)
     return weights
+
+
+def sum_head(
+    hidden: Tensor,
+    mask: Tensor,
+    decoder: Tensor,
+    bias: Tensor,
+    activation: Activation = "log1p(relu)",
+) -> Tensor:
+    """Return the weights [texts, terms] by the sum over positions, as SPLADE v1 has it.
+
+    Formal et al. 2021, arXiv 2107.05720, equation 3. Every position counts, so the logits are
+    needed: one tile of the vocabulary at a time, and again in the backward pass.
+
+    Args:
+        hidden: see `splade_head`.
+        mask: see `splade_head`.
+        decoder: see `splade_head`.
+        bias: see `splade_head`.
+        activation: see `splade_head`.
+    """
+    tile = max(1, _TILE_BYTES // (max(1, mask.numel()) * hidden.element_size()))
+
+    def summed(hidden: Tensor, decoder: Tensor, bias: Tensor) -> Tensor:
+        weights = (hidden @ decoder.T + bias).relu().log1p()
+        if activation != "log1p(relu)":
+            weights = weights.log1p()
+        return (weights * mask[..., None]).sum(dim=1)
+
+    parts = [
+        checkpoint(
+            summed,
+            hidden,
+            decoder[first : first + tile],
+            bias[first : first + tile],
+            use_reentrant=False,
+        )
+        for first in range(0, len(decoder), tile)
+    ]
+    return torch.cat(parts, dim=1)
 
 
 def sampled_columns(

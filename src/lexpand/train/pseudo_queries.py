@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import log
@@ -105,9 +105,11 @@ def _of_document(
     if document.title and len(_words(document.title)) >= 2 and len(_words(text)) >= _REST:
         candidates.append(made(document.title, Source.TITLE, text))
         candidates.append(made(document.title.lower(), Source.TITLE, document.full_text))
-    for heading in _HEADING.findall(text)[:2]:
-        if len(_words(heading)) >= 2:
-            candidates.append(made(heading, Source.HEADING, text.replace(heading, " ", 1)))
+    candidates += [
+        made(heading, Source.HEADING, text.replace(heading, " ", 1))
+        for heading in _HEADING.findall(text)[:2]
+        if len(_words(heading)) >= 2
+    ]
     sentences = [each for each in _SENTENCE.split(text) if len(_words(each)) >= _SHORTEST]
     parts = [(each, Source.SPAN) for each in sentences[1:]]
     chance.shuffle(parts)
@@ -127,10 +129,10 @@ def _of_document(
     return candidates[:most]
 
 
-def _telling(sentence: str, weight: object, count: int) -> list[str]:
+def _telling(sentence: str, weight: Callable[[str], float], count: int) -> list[str]:
     """Return the words of a sentence with the highest weights, in their order."""
     words = list(dict.fromkeys(_WORD.findall(sentence)))
-    best = sorted(words, key=weight, reverse=True)[:count]  # type: ignore[arg-type]
+    best = sorted(words, key=weight, reverse=True)[:count]
     return [word for word in words if word in best]
 
 

@@ -14,6 +14,7 @@ from lexpand.train.regularizers import Ramp
 _FOLDER = Path(__file__).parent / "recipes"
 _CHOICES = {
     "activation": ("log1p(relu)", "log1p(log1p(relu))"),
+    "pooling": ("max", "sum"),
     "table_init": ("ones", "idf"),
     "query_regularizer": ("flops", "l1"),
     "document_regularizer": ("flops", "l1", "df_flops"),
@@ -31,7 +32,10 @@ class Recipe:
         lookup: queries are looked up in a table of weights (inference-free).
         table_init: weights of a new query table: ``ones``, or the ``idf`` of the tokens in the
             positives of the data.
+        query_base: the base of a separate query encoder, such as a small one; empty for one encoder
+            of both. Its vocabulary must be that of the base.
         activation: ``log1p(relu)``, or ``log1p(log1p(relu))``.
+        pooling: ``max``, or ``sum`` (SPLADE v1).
         logit_shift, logit_scale: the logits of the base become scale * (logit - shift) before
             training; both are folded into its bias and its last LayerNorm.
         info_nce, margin_mse, kl: factors of the objectives; the latter two need teacher scores.
@@ -77,7 +81,9 @@ class Recipe:
     base: str = ""
     lookup: bool = False
     table_init: str = "ones"
+    query_base: str = ""
     activation: str = "log1p(relu)"
+    pooling: str = "max"
     logit_shift: float = 0.0
     logit_scale: float = 1.0
     info_nce: float = 1.0
@@ -128,6 +134,8 @@ class Recipe:
                 raise DataError(f"{name} must be {listed}, got {getattr(self, name)!r}")
         if not self.logit_scale > 0:
             raise DataError(f"logit_scale must be above 0, got {self.logit_scale}")
+        if self.lookup and self.query_base:
+            raise DataError("query_base must be empty with lookup = true: queries need no encoder")
         self._check_objectives()
         self._check_columns()
 
@@ -164,6 +172,11 @@ class Recipe:
                 "banned_terms, anti_zero, mask_threshold, df_flops and batch_teacher = 'self' need"
                 " all terms: set sampled_columns = 0"
             )
+
+    @property
+    def routes(self) -> bool:
+        """Whether queries and documents have modules of their own."""
+        return self.lookup or bool(self.query_base)
 
     @property
     def distills(self) -> bool:

@@ -101,7 +101,7 @@ def make_trainer(
         data_seed=recipe.seed,
         disable_tqdm=True,
         report_to=list(log_to),
-        router_mapping=routes if recipe.lookup else {},
+        router_mapping=routes if student.routed else {},
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )

@@ -6,7 +6,7 @@ forward pass of training differs: the decoder of the language model is left to `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
-from lexpand.train.head import Activation, head_of_columns, splade_head
+from lexpand.train.head import Activation, head_of_columns, splade_head, sum_head
 from lexpand.train.recipe import Recipe
 
 _ACTIVATIONS: dict[str, Activation] = {
@@ -45,47 +45,72 @@ def make_student(recipe: Recipe, base: str | Path, texts: Iterable[str] = ()) ->
         ModelError: the base cannot be loaded, is not a masked language model, or does not have the
             recipe's activation or kind of queries.
     """
+    model = _load(base, recipe)
+    has_table = isinstance(model[0], Router)
+    if has_table and not recipe.routes:
+        raise ModelError(
+            f"the recipe must have lookup = true for the base {base}, whose queries have modules of"
+            " their own: set it, or choose another base"
+        )
+    documents = list(model[0].sub_modules["document"]) if has_table else list(model)
+    _check_head(documents, recipe, base)
+    _move_logits(documents[0].auto_model, recipe)
+    if not recipe.routes or has_table:
+        return model
+    return SparseEncoder(
+        modules=[Router.for_query_document(_query_modules(model, recipe, texts), documents)]
+    )
+
+
+def _load(base: str | Path, recipe: Recipe) -> SparseEncoder:
+    """Load a SparseEncoder, or make one of a masked language model."""
     try:
         if (Path(base) / "modules.json").is_file() and _is_sparse(Path(base)):
-            model = SparseEncoder(str(base))
-        else:
-            body = Transformer(str(base), transformer_task="fill-mask")
-            names = {value: key for key, value in _ACTIVATIONS.items()}
-            activation: Any = names[cast("Activation", recipe.activation)]
-            model = SparseEncoder(
-                modules=[body, SpladePooling("max", activation_function=activation)]
-            )
+            return SparseEncoder(str(base))
+        body = Transformer(str(base), transformer_task="fill-mask")
+        names = {value: key for key, value in _ACTIVATIONS.items()}
+        activation: Any = names[cast("Activation", recipe.activation)]
+        pooling: Any = recipe.pooling
+        return SparseEncoder(modules=[body, SpladePooling(pooling, activation_function=activation)])
     # The loaders of transformers raise errors of many kinds.
     except Exception as error:
         raise ModelError(f"cannot load {base} as a masked language model: {error}") from error
-    has_table = isinstance(model[0], Router)
-    if has_table and not recipe.lookup:
-        raise ModelError(
-            f"the recipe must have lookup = true for the base {base}, which looks queries up in a"
-            " table: set it, or choose another base"
-        )
-    documents = model[0].sub_modules["document"] if has_table else list(model)
-    _check_activation(documents, recipe, base)
-    _move_logits(documents[0].auto_model, recipe)
-    if recipe.lookup and not has_table:
-        table = SparseStaticEmbedding(
-            model.tokenizer, _first_table(model.tokenizer, recipe, texts), frozen=False
-        )
-        table.max_seq_length = recipe.query_max_tokens
-        router = Router.for_query_document([table], list(model.children()))
-        model = SparseEncoder(modules=[router])
-    return model
 
 
-def _check_activation(documents: Any, recipe: Recipe, base: str | Path) -> None:  # noqa: ANN401
-    for module in documents:
+def _query_modules(model: SparseEncoder, recipe: Recipe, texts: Iterable[str]) -> list[Any]:
+    """Return a new table of query weights, or the modules of a separate query encoder."""
+    if not recipe.lookup:
+        queries = _load(recipe.query_base, recipe)
+        if queries.tokenizer.get_vocab() != model.tokenizer.get_vocab():
+            raise ModelError(
+                f"the vocabulary of query_base {recipe.query_base} must be that of the base: choose"
+                " another one"
+            )
+        modules = list(queries)
+        _check_head(modules, recipe, recipe.query_base)
+        modules[0].max_seq_length = min(recipe.query_max_tokens, modules[0].max_seq_length or 512)
+        return modules
+    table = SparseStaticEmbedding(
+        model.tokenizer, _first_table(model.tokenizer, recipe, texts), frozen=False
+    )
+    table.max_seq_length = recipe.query_max_tokens
+    return [table]
+
+
+def _check_head(modules: Sequence[Any], recipe: Recipe, base: str | Path) -> None:
+    """Check that a loaded model has the recipe's activation and pooling."""
+    for module in modules:
         if isinstance(module, SpladePooling):
-            found = _ACTIVATIONS[module.activation_function]
-            if found != recipe.activation:
-                raise ModelError(
-                    f"activation must be {found!r}, as in the base {base}, got"
-                    f" {recipe.activation!r}"
-                )
+            found = {
+                "activation": _ACTIVATIONS[module.activation_function],
+                "pooling": module.pooling_strategy,
+            }
+            for name, value in found.items():
+                if value != getattr(recipe, name):
+                    raise ModelError(
+                        f"{name} must be {value!r}, as in the base {base}, got"
+                        f" {getattr(recipe, name)!r}"
+                    )
 
 
 def _first_table(tokenizer: Any, recipe: Recipe, texts: Iterable[str]) -> Tensor:  # noqa: ANN401
@@ -136,38 +161,37 @@ class Student(nn.Module):
         bf16: run the transformer in bfloat16. Weights and the head stay float32.
 
     Raises:
-        ModelError: its modules are not a masked language model with SPLADE pooling by maximum.
+        ModelError: its modules are not a masked language model with SPLADE pooling.
 
     Attributes:
         model: the SparseEncoder.
         table: the query weights of an inference-free model; None if queries are encoded.
-        longest: the longest text of the model, in tokens.
+        routed: whether queries and documents have modules of their own.
+        body, decoder: the language model of documents, and its last layer.
+        longest: the longest document of the model, in tokens.
     """
 
     def __init__(self, model: SparseEncoder, cached_texts: int = 0, *, bf16: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.cached_texts, self.bf16 = cached_texts, bf16
+        self.cached_texts = cached_texts
         routes: dict[str, Any] = {"document": list(model)}
         if isinstance(model[0], Router):
             routes = dict(model[0].sub_modules.items())
         query = list(routes.get("query", routes["document"]))
         self.table = query[0] if isinstance(query[0], SparseStaticEmbedding) else None
-        body, pooling = list(routes["document"])[:2]
-        if not isinstance(pooling, SpladePooling) or pooling.pooling_strategy != "max":
-            raise ModelError("training needs SPLADE pooling by maximum: choose another base model")
-        self.longest = int(body.max_seq_length or 512)
-        self._transformer = [body]  # in a list, so that it is not a second submodule
-        self.body: Any = body.auto_model
-        self.activation = _ACTIVATIONS[pooling.activation_function]
-        self.decoder: Any = self.body.get_output_embeddings()
-        if self.decoder is None:
-            raise ModelError("the base has no language model head: choose a masked language model")
+        self._side = _Side(list(routes["document"]), bf16)
+        self._query_side = self._side
+        if self.table is None and "query" in routes:
+            self._query_side = _Side(query, bf16)
+        self.routed = isinstance(model[0], Router)
+        self.body, self.decoder = self._side.body, self._side.decoder
+        self.longest = int(self._side.transformer.max_seq_length or 512)
 
     @contextmanager
     def reading(self, tokens: int) -> Iterator[None]:
         """Cut documents to so many tokens while training; the length of the model stays."""
-        (body,) = self._transformer
+        body = self._side.transformer
         before, body.max_seq_length = body.max_seq_length, min(tokens, self.longest)
         try:
             yield
@@ -180,18 +204,20 @@ class Student(nn.Module):
         return int(self.decoder.weight.shape[0])
 
     def documents(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the weights [texts, terms] of documents, or of queries that are encoded."""
-        return self._in_parts(features, None)
+        """Return the weights [texts, terms] of documents."""
+        return self._in_parts(self._side, features, None)
 
     def columns(self, features: Mapping[str, Tensor], columns: Tensor) -> Tensor:
         """Return the weights [texts, columns] of some terms of documents."""
-        return self._in_parts(features, columns)
+        return self._in_parts(self._side, features, columns)
 
-    def _in_parts(self, features: Mapping[str, Tensor], columns: Tensor | None) -> Tensor:
+    def _in_parts(
+        self, side: _Side, features: Mapping[str, Tensor], columns: Tensor | None
+    ) -> Tensor:
         texts = len(features["input_ids"])
         size = self.cached_texts or texts
         if size >= texts:
-            return self._weights(dict(features), columns)
+            return side.weights(dict(features), columns)
         # A checkpoint keeps the weights of a part, and not its activations. It restores the state
         # of the random numbers, so that dropout is the same when the part is encoded again.
         parts = []
@@ -201,24 +227,51 @@ class Student(nn.Module):
             }
             longest = int(part["attention_mask"].sum(dim=1).max())
             part = {name: rows[:, :longest] for name, rows in part.items()}
-            parts.append(checkpoint(self._weights, part, columns, use_reentrant=False))
+            parts.append(checkpoint(side.weights, part, columns, use_reentrant=False))
         return torch.cat(parts)
-
-    def _weights(self, features: dict[str, Tensor], columns: Tensor | None) -> Tensor:
-        hidden, mask = self.states(features)
-        decoder, bias = self.decoder.weight, self._bias()
-        hidden = hidden.to(decoder.dtype)
-        if columns is not None:
-            return head_of_columns(hidden, mask, decoder, bias, columns, self.activation)
-        weights, _ = splade_head(hidden, mask, decoder, bias, self.activation)
-        return weights
 
     def queries(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the weights [queries, terms]: from the table, or encoded. Never negative."""
         if self.table is None:
-            return self.documents(features)
+            return self._in_parts(self._query_side, features, None)
         weights: Tensor = self.table(dict(features))["sentence_embedding"]
         return weights.relu()
+
+    def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the input of the decoder [texts, positions, width], and the mask of tokens."""
+        return self._side.states(features)
+
+
+class _Side:
+    """A masked language model with its pooling: that of documents, or that of queries.
+
+    It is not a module of torch, because the SparseEncoder owns the weights.
+    """
+
+    def __init__(self, modules: Sequence[Any], bf16: bool) -> None:
+        self.transformer, pooling = modules[:2]
+        if not isinstance(pooling, SpladePooling):
+            raise ModelError("training needs SPLADE pooling: choose another base model")
+        self.body: Any = self.transformer.auto_model
+        self.decoder: Any = self.body.get_output_embeddings()
+        if self.decoder is None:
+            raise ModelError("the base has no language model head: choose a masked language model")
+        self._activation = _ACTIVATIONS[pooling.activation_function]
+        self._sums = pooling.pooling_strategy == "sum"
+        self._bf16 = bf16
+
+    def weights(self, features: Mapping[str, Tensor], columns: Tensor | None) -> Tensor:
+        """Return the weights [texts, terms], or those of some terms [texts, columns]."""
+        hidden, mask = self.states(features)
+        decoder, bias = self.decoder.weight, self._bias()
+        hidden = hidden.to(decoder.dtype)
+        if self._sums:
+            if columns is not None:
+                decoder, bias = decoder[columns], bias[columns]
+            return sum_head(hidden, mask, decoder, bias, self._activation)
+        if columns is not None:
+            return head_of_columns(hidden, mask, decoder, bias, columns, self._activation)
+        return splade_head(hidden, mask, decoder, bias, self._activation)[0]
 
     def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder [texts, positions, width], and the mask of tokens."""
@@ -226,14 +279,14 @@ class Student(nn.Module):
         device = inputs["input_ids"].device.type
         with (
             _without_decoder(self.decoder),
-            torch.autocast(device, torch.bfloat16, enabled=self.bf16),
+            torch.autocast(device, torch.bfloat16, enabled=self._bf16),
         ):
             hidden = self.body(**inputs).logits
         return hidden, features["attention_mask"].bool()
 
     def _bias(self) -> Tensor:
         bias = self.decoder.bias
-        return self.decoder.weight.new_zeros(self.terms) if bias is None else bias
+        return self.decoder.weight.new_zeros(len(self.decoder.weight)) if bias is None else bias
 
 
 @contextmanager

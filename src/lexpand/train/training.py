@@ -164,7 +164,7 @@ def estimate(
     features = []
     with student.reading(recipe.max_tokens):
         for name in columns:
-            task = {"task": "query" if name == "query" else "document"} if recipe.lookup else {}
+            task = {"task": "query" if name == "query" else "document"} if student.routed else {}
             features.append(student.model.preprocess([row[name] for row in rows], **task))
     labels = torch.tensor([row["label"] for row in rows]) if "label" in rows[0] else None
     seconds = []
