@@ -26,7 +26,7 @@ from lexpand.train.pseudo_queries import pseudo_queries
 from lexpand.train.recipe import Recipe
 from lexpand.train.rows import Row, write_rows
 from lexpand.train.run import Progress
-from lexpand.train.saving import check_new, partial_of
+from lexpand.train.saving import FACTS, check_new, partial_of
 from lexpand.train.score_cache import Pair
 from lexpand.train.training import train
 
@@ -53,7 +53,7 @@ class Settings:
 
     recipe: Recipe
     per_document: int = 4
-    held_out: float = 0.2
+    held_out: float = 0.3
     limits: Limits = field(default_factory=Limits)
 
 
@@ -158,9 +158,9 @@ def adapt(
         mined = _scored(mined, score)
     write_rows(work / "rows.jsonl", mined)
     clock.start("training", f"training {settings.recipe.steps:,} steps")
-    candidate = work / "candidate"
-    if not (candidate / "contract.json").is_file():
-        recipe = replace(settings.recipe, base=base)
+    candidate, recipe = work / "candidate", replace(settings.recipe, base=base)
+    if not _is_trained(candidate, recipe):
+        shutil.rmtree(candidate, ignore_errors=True)
         train(recipe, [work / "rows.jsonl"], candidate, on_progress=on_progress)
     clock.start("table", "fitting a table of query weights to the documents")
     _add_table(candidate, documents)
@@ -210,6 +210,16 @@ def _split(
     return rows, held_out[:HELD_OUT]
 
 
+def _is_trained(candidate: Path, recipe: Recipe) -> bool:
+    """Return whether an interrupted call trained this recipe already."""
+    path = candidate / FACTS
+    if not path.is_file():
+        return False
+    recorded = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+    wanted = recipe.to_dict()
+    return all(recorded[key] == value for key, value in wanted.items() if key != "base")
+
+
 def _scored(rows: Sequence[Row], score: ScorePairs) -> list[Row]:
     scores = score((row.query, text) for row in rows for text in row.documents)
     return [
@@ -257,6 +267,6 @@ def _with_table_queries(candidate: Path) -> Path:
         origin=Contract.load(candidate).origin,
     )
     import_model(candidate, made, options)
-    for name in ("training.json", "README.md"):
+    for name in (FACTS, "README.md"):
         shutil.copy(candidate / name, made / name)
     return made

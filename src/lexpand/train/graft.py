@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lexpand.errors import DataError, ModelError
 from lexpand.train.saving import check_new, save_model
+from lexpand.train.student import hush_libraries
 
 _BATCH = 32
 _RIDGE = 1e-2
@@ -62,6 +63,7 @@ def graft(
     from transformers import AutoTokenizer
 
     report, folder = on_step or (lambda _: None), Path(folder)
+    hush_libraries()
     check_new(folder)
     chosen = [text for _, text in zip(range(passages), texts, strict=False)]
     if len(chosen) < 10:

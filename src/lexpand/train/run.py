@@ -13,7 +13,6 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SparseEncoderTrainer, SparseEncoderTrainingArguments
-from sentence_transformers.sparse_encoder.model_card import SparseEncoderModelCardCallback
 from transformers import PrinterCallback, TrainerCallback
 
 from lexpand.data.streams import write_lines
@@ -64,9 +63,16 @@ class Progress:
 
 
 class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
-    """The trainer of sentence-transformers with batches of neighbors, if the recipe has them."""
+    """The trainer of sentence-transformers with batches of neighbors, if the recipe has them.
+
+    Attributes:
+        neighbors: the batches; None for random ones.
+    """
 
     neighbors: NeighborBatches | None = None
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Do nothing: `lexpand.train.card` writes the card."""
 
     def get_batch_sampler(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return self.neighbors or super().get_batch_sampler(dataset, *args, **kwargs)
@@ -113,7 +119,6 @@ def make_trainer(
         optimizers=(_optimizer(recipe, student), None),
     )
     trainer.remove_callback(PrinterCallback)  # it prints to standard output
-    trainer.remove_callback(SparseEncoderModelCardCallback)
     if recipe.neighbors:
         trainer.neighbors = _neighbors(recipe, student, rows)
     return trainer

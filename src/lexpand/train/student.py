@@ -17,6 +17,7 @@ from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
@@ -28,6 +29,12 @@ _ACTIVATIONS: dict[str, Activation] = {
     "log1p_relu": "log1p(log1p(relu))",
 }
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+
+
+def hush_libraries() -> None:
+    """Turn off the progress bars and the notes of transformers, which are not ours to show."""
+    disable_progress_bar()
+    set_verbosity_error()
 
 
 def make_student(recipe: Recipe, base: str | Path, texts: Iterable[str] = ()) -> SparseEncoder:

@@ -14,7 +14,6 @@ import torch
 from datasets import Dataset
 from torch import nn
 from transformers import set_seed
-from transformers.utils.logging import disable_progress_bar
 
 from lexpand.data.streams import write_lines
 from lexpand.encode.contract import Contract
@@ -27,7 +26,7 @@ from lexpand.train.loss import SpladeObjective
 from lexpand.train.recipe import Recipe
 from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, partial_of, save_model
-from lexpand.train.student import Student, make_student
+from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
 
 
@@ -130,6 +129,7 @@ def train(
     done = steps >= recipe.steps
     if done:
         callback.load_best()
+        _blend(recipe, student, examples)
         _finish(recipe, student, folder, files, callback, measured, license)
     return Trained(
         folder,
@@ -224,7 +224,7 @@ def _rows(recipe: Recipe, examples: Sequence[Example]) -> Iterable[dict[str, Any
 
 
 def _make_deterministic(recipe: Recipe) -> None:
-    disable_progress_bar()
+    hush_libraries()
     set_seed(recipe.seed)
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
@@ -241,6 +241,20 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         body = student.body  # transformers 5 renames the method
         getattr(body, "activation_checkpointing_enable", body.gradient_checkpointing_enable)()
     return student
+
+
+def _blend(recipe: Recipe, student: Student, examples: Sequence[Example]) -> None:
+    """Move the weights towards those of the base, by the recipe's blend."""
+    if recipe.blend == 1:
+        return
+    base = _student(recipe, examples).model.state_dict()
+    blended: set[int] = set()
+    with torch.no_grad():
+        for name, weight in student.model.state_dict().items():
+            # Tied weights are one tensor with several names, which is blended once.
+            if weight.is_floating_point() and weight.data_ptr() not in blended:
+                blended.add(weight.data_ptr())
+                weight.copy_(base[name].to(weight.device).lerp(weight, recipe.blend))
 
 
 def _prepare(folder: Path, recipe: Recipe, files: Sequence[DataFile]) -> Path | None:
