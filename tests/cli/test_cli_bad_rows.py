@@ -148,7 +148,7 @@ def test_an_id_with_other_content_is_refused_or_skipped(
     if choice == "refuse":
         assert ran.code == 3
         assert (
-            f"  {source}:1 (id 'good'): the doc_id is taken by a document with another content"
+            f"  {source}:1 (id 'good'): the doc_id is taken by a document with different content"
             in ran.err
         )
     else:

@@ -7,7 +7,7 @@ import pytest
 
 from lexpand import Qrels, Run
 from lexpand.errors import DataError
-from lexpand.evaluation import DEFAULT_MEASURES, evaluate
+from lexpand.evaluation import DEFAULT_MEASURES, evaluate, evaluate_queries
 
 QRELS = Qrels(
     {"one": {"a": 2, "b": 1, "c": 0}, "two": {"x": 1}, "three": {"m": 1, "n": 1, "o": 1, "p": 1}}
@@ -170,3 +170,18 @@ def test_one_name_is_not_a_list_of_measures() -> None:
         DataError, match=r"measures must be a list of names, got 'nDCG@10'; pass \['nDCG@10'\]"
     ):
         evaluate(RUN, QRELS, "nDCG@10")
+
+
+@pytest.mark.parametrize("measure", ["nDCG@10", "R@100", "RR@10"])
+def test_values_of_queries_have_the_mean_of_all(measure: str) -> None:
+    values = evaluate_queries(RUN, QRELS, measure)
+    assert list(values) == ["one", "two", "three"]
+    assert values["two"] == 0
+    assert sum(values.values()) / 3 == pytest.approx(evaluate(RUN, QRELS, [measure])[measure])
+
+
+def test_values_of_queries_need_judgments_and_a_known_measure() -> None:
+    with pytest.raises(DataError, match="qrels must have judgments"):
+        evaluate_queries(RUN, Qrels({}))
+    with pytest.raises(DataError, match="unknown measure 'nDGC@10'"):
+        evaluate_queries(RUN, QRELS, "nDGC@10")

@@ -84,7 +84,7 @@ def test_the_report_counts_documents_and_tokens(index: Index, encoder: Encoder) 
     (refused,) = report.refused
     assert isinstance(refused, RowError)
     assert (refused.place, refused.doc_id) == ("b.txt:7", "b")
-    assert "taken by a document with another content" in refused.reason
+    assert "taken by a document with different content" in refused.reason
     assert "with on_duplicate (--on-duplicate on the command line)" in refused.reason
     report = ingest(index, encoder, again, on_duplicate=OnDuplicate.SKIP)
     assert (report.added, report.unchanged, report.skipped, report.refused) == (0, 2, 1, [])

@@ -17,7 +17,7 @@ from lexpand.encode.query_table import QueryTable
 from lexpand.errors import DataError
 from lexpand.evaluation.significance import Comparison
 from lexpand.models import import_model
-from lexpand.train.deciding import Limits, decide
+from lexpand.train.deciding import GeneralCollection, Limits, decide
 from lexpand.train.pseudo_queries import Source, pseudo_queries
 from lexpand.train.rows import Row, write_rows
 
@@ -52,6 +52,11 @@ def general(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def broad(general: Path) -> GeneralCollection:
+    return GeneralCollection(general)
+
+
+@pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packaged model with noise in the transform of its head."""
     from safetensors.numpy import load_file, save_file
@@ -78,36 +83,42 @@ def held_out() -> list[Row]:
 
 
 def test_a_planted_bad_model_is_refused_and_a_good_one_accepted(
-    damaged: Path, general: Path
+    damaged: Path, broad: GeneralCollection
 ) -> None:
     rows, good = held_out(), find_folder("default")
-    bad = decide(good, damaged, DOCUMENTS, rows, Limits(), general=general)
+    bad = decide(good, damaged, DOCUMENTS, rows, Limits(), general=broad)
     assert not bad.accepted
     assert bad.reason.startswith("not significantly better on your documents")
     assert bad.own["encoder"].losses > bad.own["encoder"].wins
-    better = decide(damaged, good, DOCUMENTS, rows, Limits(), general=general)
+    better = decide(damaged, good, DOCUMENTS, rows, Limits(), general=broad)
     assert better.accepted, better
     assert better.own["encoder"].p < 0.05
     assert better.examples[0]["rank_after"] is not None
-    same = decide(good, good, DOCUMENTS, rows, Limits(), general=general)
+    same = decide(good, good, DOCUMENTS, rows, Limits(), general=broad)
     assert not same.accepted
     assert same.own["encoder"].p == 1
 
 
-def test_a_loss_elsewhere_refuses_a_model_that_is_better_here(damaged: Path, general: Path) -> None:
+def test_a_loss_elsewhere_refuses_a_model_that_is_better_here(
+    damaged: Path, broad: GeneralCollection
+) -> None:
     """The damaged model is the base; a gain of at least 1 on the general collection is asked."""
     asked = Limits(worst_loss=-1.0)
-    found = decide(damaged, find_folder("default"), DOCUMENTS, held_out(), asked, general=general)
+    found = decide(damaged, find_folder("default"), DOCUMENTS, held_out(), asked, general=broad)
     assert not found.accepted
     assert found.reason.startswith("worse on the general collection")
 
 
-def test_a_table_is_used_if_it_ranks_better(damaged: Path, general: Path, tmp_path: Path) -> None:
+def test_a_table_is_used_if_it_ranks_better(
+    damaged: Path, broad: GeneralCollection, tmp_path: Path
+) -> None:
     model = tmp_path / "model"
     shutil.copytree(damaged, model)
     encoder = Encoder.load(model)
     add_query_table(model, QueryTable.idf(*encoder.document_frequencies(DOCUMENTS)))
-    found = decide(damaged, model, DOCUMENTS, held_out(), Limits(), general=general)
+    found = decide(
+        damaged, model, DOCUMENTS, held_out(), Limits(), general=GeneralCollection(general)
+    )
     assert set(found.own) == {"encoder", "lookup"}
     expected = found.own["lookup"].after >= found.own["encoder"].after + 0.01
     assert (found.mode is QueryMode.LOOKUP) == expected
@@ -220,3 +231,26 @@ def test_too_few_documents_or_pairs_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "p.jsonl", pairs)
     with pytest.raises(DataError, match="at least 10 held-out queries and 32 to train on, got 2"):
         adapt(DOCUMENTS, tmp_path / "m", settings, pairs=pairs)
+
+
+def test_a_blend_lies_between_the_base_and_the_trained_model(damaged: Path, tmp_path: Path) -> None:
+    """The packaged model has the older names of LayerNorm's tensors."""
+    from safetensors.numpy import load_file
+
+    from lexpand.errors import ModelError
+    from lexpand.models import blend_models
+
+    base, name = find_folder("default"), "cls.predictions.transform.dense.weight"
+    blend_models(base, damaged, 0.25, tmp_path / "m")
+    old, new, found = (
+        load_file(each / "model.safetensors")[name] for each in (base, damaged, tmp_path / "m")
+    )
+    assert np.allclose(found, old + 0.25 * (new - old), atol=1e-6)
+    assert not np.allclose(old, new, atol=1e-2)
+    for share, text in ((0.0, base), (1.0, damaged)):
+        blend_models(base, damaged, share, tmp_path / str(share))
+        expected = Encoder.load(text).encode(["a cell divides"], "document").vectors.to_dense()
+        again = Encoder.load(tmp_path / str(share)).encode(["a cell divides"], "document")
+        assert np.abs(again.vectors.to_dense() - expected).max() < 1e-4
+    with pytest.raises(ModelError, match=r"share must be from 0 to 1, got 1\.5"):
+        blend_models(base, damaged, 1.5, tmp_path / "other")

@@ -43,7 +43,6 @@ def test_settings_change_a_recipe() -> None:
         ("table_init=zeros", "table_init must be 'ones' or 'idf', got 'zeros'"),
         ("banned_terms=the", "banned_terms must be a list of strings, got 'the'"),
         ("banned_terms=[1]", r"banned_terms must be a list of strings, got \[1\]"),
-        ("blend=0", "blend must be above 0 and at most 1, got 0.0"),
         ("logit_scale=0", "logit_scale must be above 0, got 0.0"),
         ("batch_kl=1", "batch_teacher and batch_kl need each other"),
         ("batch_teacher=self", "batch_teacher and batch_kl need each other"),

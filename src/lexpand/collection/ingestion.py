@@ -194,7 +194,7 @@ def _new_documents(
             report.skipped += 1
         else:
             reason = (
-                "the doc_id is taken by a document with another content: give it another id, or"
+                "the doc_id is taken by a document with different content: give it another id, or"
                 " replace or skip it with on_duplicate (--on-duplicate on the command line)"
             )
             report.refused.append(_refusal(document, reason))

@@ -7,6 +7,7 @@ and `optimizing` make the files that speed it up, and `checking` replays its gol
 To run a model, use `lexpand.encode.Encoder`, which does not need this package.
 """
 
+from lexpand.models.blending import blend_models
 from lexpand.models.checking import CheckResult, check_model
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
 from lexpand.models.choosing import NewTerm, choose_terms
@@ -25,6 +26,7 @@ __all__ = [
     "NewTerm",
     "OptimizeResult",
     "add_terms",
+    "blend_models",
     "check_model",
     "choose_terms",
     "find_source",

@@ -19,8 +19,8 @@ from lexpand.encode.contract import Contract, QueryMode
 from lexpand.encode.folder import add_query_table, find_folder
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import DataError, StorageError
-from lexpand.models import ImportOptions, import_model
-from lexpand.train.deciding import Decision, Limits, decide, modes_of
+from lexpand.models import ImportOptions, blend_models, import_model
+from lexpand.train.deciding import Decision, GeneralCollection, Limits, decide, modes_of
 from lexpand.train.mining import Mining, mine
 from lexpand.train.pseudo_queries import pseudo_queries
 from lexpand.train.recipe import Recipe
@@ -37,6 +37,8 @@ HELD_OUT = 400
 """The most held-out queries that decide."""
 
 _FEWEST = 50
+_SHARES = (0.8, 0.65, 0.5, 0.35)
+"""Shares of the trained weights, the first that passes is taken."""
 ScorePairs = Callable[[Iterable[Pair]], Mapping[Pair, float]]
 
 
@@ -64,6 +66,7 @@ class Adapted:
     Attributes:
         folder: the folder of the new model, which exists if it was accepted.
         decision: the decision.
+        share: the share of the trained weights in the model; the rest are the base's.
         documents: the number of documents.
         queries: the number of queries that were trained on.
         seconds: of each stage.
@@ -71,13 +74,18 @@ class Adapted:
 
     folder: Path
     decision: Decision
+    share: float
     documents: int
     queries: int
     seconds: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        made = {"decision": self.decision.to_dict(), "folder": str(self.folder)}
+        made = {
+            "decision": self.decision.to_dict(),
+            "folder": str(self.folder),
+            "share": self.share,
+        }
         counts = {"documents": self.documents, "queries": self.queries}
         return {**made, **counts, "seconds": dict(self.seconds)}
 
@@ -116,8 +124,9 @@ def adapt(
     """Train a model on pseudo queries of documents, and write it if it is better than its base.
 
     The stages: pseudo queries, hard negatives from an index of the documents, scores of a teacher,
-    training, a table of query weights for the corpus, and the decision of `decide`. An interrupted
-    call continues: training from its last checkpoint, and the stages before it again.
+    training, a blend with the base (`blend_models`), a table of query weights for the corpus, and
+    the decision of `decide`. An interrupted call continues: training from its last checkpoint, and
+    the stages before it again.
 
     Args:
         documents: the documents, at least 50.
@@ -158,16 +167,19 @@ def adapt(
         mined = _scored(mined, score)
     write_rows(work / "rows.jsonl", mined)
     clock.start("training", f"training {settings.recipe.steps:,} steps")
-    candidate, recipe = work / "candidate", replace(settings.recipe, base=base)
-    if not _is_trained(candidate, recipe):
-        shutil.rmtree(candidate, ignore_errors=True)
-        train(recipe, [work / "rows.jsonl"], candidate, on_progress=on_progress)
+    trained, recipe = work / "trained" / folder.name, replace(settings.recipe, base=base)
+    if not _is_trained(trained, recipe):
+        shutil.rmtree(trained, ignore_errors=True)
+        train(recipe, [work / "rows.jsonl"], trained, on_progress=on_progress)
+    clock.start("blending", "blending with the base")
+    broad = GeneralCollection(general)
+    candidate, share = _blended(base, trained, broad, settings.limits)
     clock.start("table", "fitting a table of query weights to the documents")
     _add_table(candidate, documents)
     clock.start("deciding", f"comparing with the base on {len(held_out):,} held-out queries")
-    decision = decide(base, candidate, documents, held_out, settings.limits, general=general)
+    decision = decide(base, candidate, documents, held_out, settings.limits, general=broad)
     clock.stop()
-    adapted = Adapted(folder, decision, len(documents), len(rows), clock.seconds)
+    adapted = Adapted(folder, decision, share, len(documents), len(rows), clock.seconds)
     _keep(candidate, folder, adapted)
     return adapted
 
@@ -177,8 +189,8 @@ def _split(
 ) -> tuple[list[Row], list[Row]]:
     """Return rows to train on, and held-out rows of other documents with their doc_id."""
     chance = random.Random(settings.recipe.seed)
+    ids = {document.full_text: document.doc_id for document in documents} if pairs else {}
     if pairs:
-        ids = {document.full_text: document.doc_id for document in documents}
         known = [
             replace(row, fields={**row.fields, "doc_id": ids[row.documents[0]]})
             for row in pairs
@@ -199,7 +211,7 @@ def _split(
     # One query a document, because the document is indexed without it.
     held_out = [chance.choice(groups[name]) for name in names[:count]]
     rows = [row for name in names[count:] for row in groups[name]]
-    rows += [row for row in pairs if row.documents[0] not in {d.full_text for d in documents}]
+    rows += [row for row in pairs if row.documents[0] not in ids]
     if len(held_out) < 10 or len(rows) < settings.recipe.batch_size:
         raise DataError(
             f"adapting needs at least 10 held-out queries and {settings.recipe.batch_size} to train"
@@ -218,6 +230,24 @@ def _is_trained(candidate: Path, recipe: Recipe) -> bool:
     recorded = json.loads(path.read_text(encoding="utf-8"))["recipe"]
     wanted = recipe.to_dict()
     return all(recorded[key] == value for key, value in wanted.items() if key != "base")
+
+
+def _blended(
+    base: str, trained: Path, general: GeneralCollection, limits: Limits
+) -> tuple[Path, float]:
+    """Blend the trained model with the base, by the largest share that loses little elsewhere.
+
+    Only the general collection chooses the share, so the held-out queries stay unseen.
+    """
+    for share in _SHARES:
+        made = trained.parent.with_name(f"blend-{share}")
+        shutil.rmtree(made, ignore_errors=True)
+        blend_models(base, trained, share, made)
+        if general.compare(base, made).difference >= -limits.worst_loss:
+            break
+    for name in (FACTS, "README.md"):
+        shutil.copy(trained / name, made / name)
+    return made, share
 
 
 def _scored(rows: Sequence[Row], score: ScorePairs) -> list[Row]:

@@ -24,7 +24,7 @@ PIPELINE = "splade"
 
 
 _BEYOND = 11  # a rank after those that are read
-_GENERAL = (1500, 100)
+_GENERAL = (1500, 300)
 """Documents and queries of the general collection."""
 
 
@@ -67,6 +67,51 @@ class Decision:
         return {**asdict(self), "mode": self.mode.value}
 
 
+class GeneralCollection:
+    """A collection in BEIR's layout on which a new model must not be worse.
+
+    Args:
+        folder: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``, of which ``dev.tsv`` or else
+            ``test.tsv`` is used; by default the packaged SciFact. At most 300 queries are used, and
+            1,500 documents besides the judged ones.
+
+    Raises:
+        SourceError, DataError: a file is missing or invalid.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        folder = collection_path("scifact") if folder is None else Path(folder)
+        found = [folder / "qrels" / name for name in ("dev.tsv", "test.tsv")]
+        path = next((path for path in found if path.is_file()), None)
+        if path is None:
+            raise DataError(f"{folder} must have qrels/dev.tsv or qrels/test.tsv, and has neither")
+        judgments = Qrels.read(path).judgments
+        queries = [query for query in read_queries(folder) if query.query_id in judgments]
+        self._queries = queries[: _GENERAL[1]]
+        self._qrels = Qrels({query.query_id: judgments[query.query_id] for query in self._queries})
+        judged = {doc_id for grades in self._qrels.judgments.values() for doc_id in grades}
+        self._documents, others = [], _GENERAL[0]
+        for document in read_documents(folder):
+            if document.doc_id in judged or others > 0:
+                others -= document.doc_id not in judged
+                self._documents.append(document)
+        self._known: dict[tuple[Path, QueryMode], dict[str, float]] = {}
+
+    def compare(
+        self, base: str | Path, candidate: str | Path, mode: QueryMode = QueryMode.ENCODER
+    ) -> Comparison:
+        """Compare nDCG@10 of a candidate in a query mode with that of the base's encoder."""
+        return compare_means(
+            self._values(Path(base), QueryMode.ENCODER), self._values(Path(candidate), mode)
+        )
+
+    def _values(self, model: Path, mode: QueryMode) -> dict[str, float]:
+        if (model, mode) not in self._known:
+            run = _runs(model, self._documents, self._queries, [mode])[mode]
+            self._known[model, mode] = evaluate_queries(run, self._qrels)
+        return self._known[model, mode]
+
+
 def decide(
     base: str | Path,
     candidate: str | Path,
@@ -74,7 +119,7 @@ def decide(
     queries: Sequence[Row],
     limits: Limits,
     *,
-    general: str | Path | None = None,
+    general: GeneralCollection,
 ) -> Decision:
     """Decide whether a model is better than its base on one's own documents.
 
@@ -90,7 +135,7 @@ def decide(
             document. The document is indexed with the text of the row's positive, which lacks the
             words that a pseudo query was taken from.
         limits: what the candidate must reach.
-        general: see `adapt`.
+        general: the collection on which the candidate must not be worse.
     """
     asked = [Query(f"q{place}", row.query) for place, row in enumerate(queries)]
     qrels = Qrels(
@@ -104,7 +149,7 @@ def decide(
         mode.value: compare_means(old, evaluate_queries(run, qrels)) for mode, run in after.items()
     }
     mode = _best_mode(own)
-    broad = _on_general(base, candidate, mode, general)
+    broad = general.compare(base, candidate, mode)
     best = own[mode.value]
     reason, accepted = _verdict(best, broad, limits)
     examples = _examples(asked, qrels, before, after[mode])
@@ -172,31 +217,6 @@ def _runs(
             with open_collection(path, model=model, queries=asking) as collection:
                 runs[mode] = collection.retriever(PIPELINE).run(queries, 10)
     return runs
-
-
-def _on_general(
-    base: str | Path, candidate: str | Path, mode: QueryMode, general: str | Path | None
-) -> Comparison:
-    folder = collection_path("scifact") if general is None else Path(general)
-    found = [folder / "qrels" / name for name in ("dev.tsv", "test.tsv")]
-    judgments = next((path for path in found if path.is_file()), None)
-    if judgments is None:
-        raise DataError(f"{folder} must have qrels/dev.tsv or qrels/test.tsv, and has neither")
-    qrels = Qrels.read(judgments)
-    queries = [query for query in read_queries(folder) if query.query_id in qrels.judgments]
-    queries = queries[: _GENERAL[1]]
-    kept = {query.query_id: qrels.judgments[query.query_id] for query in queries}
-    judged = {doc_id for grades in kept.values() for doc_id in grades}
-    documents, others = [], _GENERAL[0]
-    for document in read_documents(folder):
-        if document.doc_id in judged or others > 0:
-            others -= document.doc_id not in judged
-            documents.append(document)
-    values = [
-        evaluate_queries(_runs(model, documents, queries, [used])[used], Qrels(kept))
-        for model, used in ((base, QueryMode.ENCODER), (candidate, mode))
-    ]
-    return compare_means(*values)
 
 
 def _examples(

@@ -71,9 +71,6 @@ class Recipe:
         steps: optimizer steps.
         learning_rate, warmup: of AdamW, and the share of steps until it is reached.
         table_learning_rate: of the query table.
-        blend: share of the trained weights in the model that is written; the rest are the base's.
-            Below 1 it keeps what the base knows (weight interpolation, Wortsman et al. 2022, arXiv
-            2109.01903).
         max_tokens: documents are cut to so many tokens in training; the model reads longer ones.
         query_max_tokens: the longest query of a new table.
         seed: of all random numbers.
@@ -122,7 +119,6 @@ class Recipe:
     learning_rate: float = 2e-5
     table_learning_rate: float = 1e-2
     warmup: float = 0.06
-    blend: float = 1.0
     max_tokens: int = 256
     query_max_tokens: int = 64
     seed: int = 17
@@ -140,8 +136,6 @@ class Recipe:
             raise DataError(f"logit_scale must be above 0, got {self.logit_scale}")
         if self.lookup and self.query_base:
             raise DataError("query_base must be empty with lookup = true: queries need no encoder")
-        if not 0 < self.blend <= 1:
-            raise DataError(f"blend must be above 0 and at most 1, got {self.blend}")
         self._check_objectives()
         self._check_columns()
 

@@ -129,7 +129,6 @@ def train(
     done = steps >= recipe.steps
     if done:
         callback.load_best()
-        _blend(recipe, student, examples)
         _finish(recipe, student, folder, files, callback, measured, license)
     return Trained(
         folder,
@@ -241,20 +240,6 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         body = student.body  # transformers 5 renames the method
         getattr(body, "activation_checkpointing_enable", body.gradient_checkpointing_enable)()
     return student
-
-
-def _blend(recipe: Recipe, student: Student, examples: Sequence[Example]) -> None:
-    """Move the weights towards those of the base, by the recipe's blend."""
-    if recipe.blend == 1:
-        return
-    base = _student(recipe, examples).model.state_dict()
-    blended: set[int] = set()
-    with torch.no_grad():
-        for name, weight in student.model.state_dict().items():
-            # Tied weights are one tensor with several names, which is blended once.
-            if weight.is_floating_point() and weight.data_ptr() not in blended:
-                blended.add(weight.data_ptr())
-                weight.copy_(base[name].to(weight.device).lerp(weight, recipe.blend))
 
 
 def _prepare(folder: Path, recipe: Recipe, files: Sequence[DataFile]) -> Path | None:
