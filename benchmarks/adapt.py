@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from lexpand import Qrels, create, read_documents, read_queries
+from lexpand.data.readers.beir import find_judgments
 from lexpand.evaluation import compare_means, evaluate_queries
 from lexpand.train.adapting import Settings, adapt
 from lexpand.train.recipe import Recipe
@@ -50,7 +51,10 @@ def adapted(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
 
 def values(folder: Path, model: str) -> dict[str, dict[str, float]]:
     """Return nDCG@10 of each judged query, by pipeline."""
-    qrels = Qrels.read(folder / "qrels" / "test.tsv")
+    judgments = find_judgments(folder, "test")
+    if judgments is None:
+        raise SystemExit(f"{folder} must have qrels/test.tsv")
+    qrels = Qrels.read(judgments)
     queries = [query for query in read_queries(folder) if query.query_id in qrels.judgments]
     with (
         tempfile.TemporaryDirectory() as scratch,

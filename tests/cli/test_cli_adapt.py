@@ -64,7 +64,7 @@ def test_a_model_that_is_not_better_is_refused(
     assert ran.code == 1, ran
     assert "the new model is refused: not significantly better on your documents" in ran.out
     assert "general collection: " in ran.out
-    assert f"{source}:61: " in ran.err
+    assert f"{source}:61 (id 'x'): " in ran.err
     assert not (tmp_path / "m").exists()
     report = json.loads((tmp_path / "m.report.json").read_text(encoding="utf-8"))
     assert report["documents"] == 60

@@ -46,5 +46,5 @@ def test_a_model_is_trained_and_used(shell: Callable, data: Path, tmp_path: Path
 @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
 def test_mistakes_are_named(shell: Callable, data: Path) -> None:
     ran = shell("train", "smal", "--data", data, "--out", "m")
-    assert "there is no recipe 'smal': give a TOML file, or one of inference-free" in ran.err
+    assert "there is no recipe 'smal': give a TOML file, or one of adapt, inference-free" in ran.err
     assert "give the folder of the model" in shell("train", "small", "--data", data).err

@@ -116,9 +116,7 @@ def test_a_table_is_used_if_it_ranks_better(
     shutil.copytree(damaged, model)
     encoder = Encoder.load(model)
     add_query_table(model, QueryTable.idf(*encoder.document_frequencies(DOCUMENTS)))
-    found = decide(
-        damaged, model, DOCUMENTS, held_out(), Limits(), general=GeneralCollection(general)
-    )
+    found = decide(damaged, model, DOCUMENTS, held_out(), Limits(), general=broad)
     assert set(found.own) == {"encoder", "lookup"}
     expected = found.own["lookup"].after >= found.own["encoder"].after + 0.01
     assert (found.mode is QueryMode.LOOKUP) == expected
@@ -229,7 +227,7 @@ def test_too_few_documents_or_pairs_are_refused(tmp_path: Path) -> None:
         adapt(DOCUMENTS[:9], tmp_path / "m", settings)
     pairs = [Row(f"q{i}", (DOCUMENTS[i].full_text,)) for i in range(12)]
     write_rows(tmp_path / "p.jsonl", pairs)
-    with pytest.raises(DataError, match="at least 10 held-out queries and 32 to train on, got 2"):
+    with pytest.raises(DataError, match="at least 10 held-out queries and 32 to train on, got 4"):
         adapt(DOCUMENTS, tmp_path / "m", settings, pairs=pairs)
 
 

@@ -1,5 +1,6 @@
 """Training data: good rows are read, bad ones are listed, and every row gets its negatives."""
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_a_beir_folder_is_trained_on_its_training_judgments(tmp_path: Path) -> N
         "judged ids must be in the folder, document 'd9' is not",
         "judged ids must be in the folder, query 'q7' is not",
     ]
+
+
+def test_compressed_judgments_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "corpus.jsonl", {"_id": "d", "text": "text"}, {"_id": "e", "text": "other"})
+    write(tmp_path / "queries.jsonl", {"_id": "q", "text": "query"})
+    (tmp_path / "qrels").mkdir()
+    lines = "query-id\tcorpus-id\tscore\nq\td\t1\nq\te\t1\n"
+    (tmp_path / "qrels" / "train.tsv.gz").write_bytes(gzip.compress(lines.encode()))
+    examples, refused = load(tmp_path)
+    assert [each.documents for each in examples] == [("text",), ("other",)]
+    assert refused == []
 
 
 def test_test_judgments_are_not_trained_on(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Settings:
     """
 
     recipe: Recipe
-    per_document: int = 4
+    per_document: int = 3
     held_out: float = 0.3
     limits: Limits = field(default_factory=Limits)
 

@@ -12,6 +12,7 @@ from lexpand.collection import create
 from lexpand.collection import open as open_collection
 from lexpand.data import Document, Qrels, Query, Run, read_documents, read_queries
 from lexpand.data.collections import collection_path
+from lexpand.data.readers.beir import find_judgments
 from lexpand.encode import Encoder, QueryEncoding
 from lexpand.encode.contract import QueryMode
 from lexpand.errors import DataError
@@ -81,8 +82,7 @@ class GeneralCollection:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         folder = collection_path("scifact") if folder is None else Path(folder)
-        found = [folder / "qrels" / name for name in ("dev.tsv", "test.tsv")]
-        path = next((path for path in found if path.is_file()), None)
+        path = find_judgments(folder, "dev", "test")
         if path is None:
             raise DataError(f"{folder} must have qrels/dev.tsv or qrels/test.tsv, and has neither")
         judgments = Qrels.read(path).judgments

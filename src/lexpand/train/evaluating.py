@@ -20,6 +20,7 @@ from lexpand.data import (
     read_documents,
     read_queries,
 )
+from lexpand.data.readers.beir import find_judgments
 from lexpand.errors import DataError
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
@@ -123,9 +124,9 @@ def _encoded(
 
 
 def _judgments(folder: Path) -> Path:
-    for name in ("dev.tsv", "test.tsv"):
-        if (folder / "qrels" / name).is_file():
-            return folder / "qrels" / name
-    raise DataError(
-        f"{folder} must have qrels/dev.tsv or qrels/test.tsv to evaluate on, and has neither"
-    )
+    path = find_judgments(folder, "dev", "test")
+    if path is None:
+        raise DataError(
+            f"{folder} must have qrels/dev.tsv or qrels/test.tsv to evaluate on, and has neither"
+        )
+    return path

@@ -62,7 +62,7 @@ class PseudoQuery:
 
 
 def pseudo_queries(
-    documents: Sequence[Document], *, per_document: int = 4, seed: int = 17
+    documents: Sequence[Document], *, per_document: int = 3, seed: int = 17
 ) -> list[PseudoQuery]:
     """Return pseudo queries of documents, each text once.
 
@@ -104,7 +104,6 @@ def _of_document(
     candidates: list[PseudoQuery] = []
     if document.title and len(_words(document.title)) >= 2 and len(_words(text)) >= _REST:
         candidates.append(made(document.title, Source.TITLE, text))
-        candidates.append(made(document.title.lower(), Source.TITLE, document.full_text))
     candidates += [
         made(heading, Source.HEADING, text.replace(heading, " ", 1))
         for heading in _HEADING.findall(text)[:2]

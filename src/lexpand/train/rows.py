@@ -11,7 +11,7 @@ from typing import Any
 
 from lexpand.data import Qrels, read_documents, read_queries
 from lexpand.data.documents import check_text, shown
-from lexpand.data.readers.beir import find_corpus, find_queries
+from lexpand.data.readers.beir import find_corpus, find_judgments, find_queries
 from lexpand.data.streams import bad_utf8, name_of, read_lines, write_lines
 from lexpand.errors import DataError, RowError, SourceError
 
@@ -126,8 +126,8 @@ def _files(path: Path) -> Sequence[Path]:
 def _read_beir(folder: Path, on_bad_row: Callable[[RowError], None]) -> Iterator[Row]:
     """Read the judgments for training of a folder in BEIR's layout."""
     found = sorted(path.name for path in (folder / "qrels").glob("*"))
-    path = folder / "qrels" / "train.tsv"
-    if not path.is_file():
+    path = find_judgments(folder, "train")
+    if path is None:
         raise SourceError(
             f"{folder} must have qrels/train.tsv to train on, got {', '.join(found) or 'no qrels'}:"
             " test judgments are for measuring. Copy the file to train.tsv to train on it"
