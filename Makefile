@@ -26,14 +26,14 @@ test: $(VENV)/dev ## run the tests, without the slow ones
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-train: .venv-train/ready ## run the tests of training, and those that compare with torch (5 GB)
-	.venv-train/bin/python -m pytest -m 'not slow' tests/train tests/cli/test_cli_train.py
+	.venv-train/bin/python -m pytest -m 'not slow' tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
 test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
-	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py
+	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
 	.venv-train/bin/python -m pytest tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \

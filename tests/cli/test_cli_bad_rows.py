@@ -59,10 +59,10 @@ BAD = {
         None,
         "invalid UTF-8 at byte offset 21 of the line (0xff)",
     ),
-    "another content": (
+    "different content": (
         {"id": "good", "text": "other"},
         "good",
-        "the doc_id is taken by a document with another",
+        "the doc_id is taken by a document with different",
     ),
 }
 
