@@ -365,10 +365,23 @@ def test_several_devices_are_refused(
         train(Recipe.load("small"), [data], tmp_path / "m")
 
 
-def test_a_log_is_written(data: Path, tmp_path: Path) -> None:
+def test_a_logger_that_is_not_there_is_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match="must be one of tensorboard, wandb, mlflow, got 'excel'"):
+        train(Recipe.load("small"), [data], tmp_path / "m", log_to=["excel"])
+    monkeypatch.setattr(training, "find_spec", lambda _: None)
+    with pytest.raises(DataError, match="log_to 'wandb' needs a package: pip install wandb"):
+        train(Recipe.load("small"), [data], tmp_path / "m", log_to=["wandb"])
+
+
+def test_a_log_is_written(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")  # restored after the test
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR")
     recipe = Recipe.load("small").with_settings(ENCODED)
     train(recipe, [data], tmp_path / "m", log_to=["tensorboard"])
+    assert list((tmp_path / "m.logs").rglob("events.out.*"))
 
 
 def assert_same_vectors(folder: Path) -> None:

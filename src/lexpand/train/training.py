@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers import set_seed
 from lexpand.data.streams import write_lines
 from lexpand.encode.contract import Contract
 from lexpand.encode.folder import find_folder
-from lexpand.errors import RowError, StorageError, TrainingError
+from lexpand.errors import DataError, RowError, StorageError, TrainingError
 from lexpand.train.card import write_card
 from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.examples import DataFile, Example, make_rows, read_training_data
@@ -28,6 +29,8 @@ from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_tra
 from lexpand.train.saving import check_new, partial_of, save_model
 from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
+
+_LOGGERS = ("tensorboard", "wandb", "mlflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,13 @@ def train(
         evaluation: a collection in BEIR's layout; the model keeps the weights of the step with the
             best nDCG@10 on it. By default the last step is kept.
         evaluate_every: steps between evaluations.
-        log_to: loggers of the Hugging Face Trainer: ``tensorboard``, ``wandb``, ``mlflow``.
+        log_to: loggers of the Hugging Face Trainer: ``tensorboard`` (to ``<out>.logs``), ``wandb``,
+            ``mlflow``.
         license: the license of the weights, for the contract and the model card.
 
     Raises:
         DataError: the data have too few usable rows, or lack the teacher scores that the recipe
-            needs.
+            needs, or a logger is not installed.
         ModelError: the base cannot be loaded or does not fit the recipe, or ``out`` is not empty.
         TrainingError: the loss is not finite, the vectors collapse, memory is short, or a
             checkpoint is of another recipe or other data.
@@ -102,7 +106,11 @@ def train(
     """
     start, folder = time.perf_counter(), Path(out)
     _check_devices()
+    _check_loggers(log_to)
     check_new(folder)
+    if "tensorboard" in log_to:
+        # The folder of checkpoints, where the trainer would write, is removed in the end.
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", f"{folder}.logs")
     refused = [] if refused is None else refused
     examples, files = _read(recipe, data, refused)
     measured = None if evaluation is None else TrainingEvaluation(evaluation)
@@ -204,6 +212,19 @@ def _check_devices() -> None:
             "training runs on one device: set CUDA_VISIBLE_DEVICES=0 and start one process; a"
             " larger batch comes from accumulation or cached_texts"
         )
+
+
+def _check_loggers(names: Sequence[str]) -> None:
+    """Check that loggers are known and installed.
+
+    Raises:
+        DataError: one is not.
+    """
+    for name in names:
+        if name not in _LOGGERS:
+            raise DataError(f"log_to must be one of {', '.join(_LOGGERS)}, got {name!r}")
+        if find_spec(name) is None:
+            raise DataError(f"log_to {name!r} needs a package: pip install {name}")
 
 
 def _read(
