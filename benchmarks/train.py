@@ -86,7 +86,11 @@ def step_of(way: str, chunk: int, base: Path, batch: int, tokens: int) -> Callab
     from lexpand.train.student import Student, make_student
 
     features = make_features(batch, tokens)
-    model = make_student(base, lookup=way == "sampled", max_tokens=tokens)
+    settings: dict[str, Any] = {"lookup": True, "sampled_columns": 2048} if way == "sampled" else {}
+    recipe = Recipe(
+        query_lambda=1e-3, document_lambda=1e-3, ramp_steps=1, max_tokens=tokens, **settings
+    )
+    model = make_student(recipe, base)
     student = Student(model)
     if way == "st":
         model[1].chunk_size = chunk or None
@@ -112,8 +116,6 @@ def step_of(way: str, chunk: int, base: Path, batch: int, tokens: int) -> Callab
             model.zero_grad()
 
         return body
-    settings: dict[str, Any] = {"lookup": True, "sampled_columns": 2048} if way == "sampled" else {}
-    recipe = Recipe(query_lambda=1e-3, document_lambda=1e-3, ramp_steps=1, **settings)
     objective = SpladeObjective(student, recipe)
 
     def lexpand() -> None:
