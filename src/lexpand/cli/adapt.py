@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_REFUSED
+from lexpand.cli.making import IdField, TextField, TitleField
 from lexpand.cli.options import OUTPUT, Json, SourcePath, Threads
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.cli.train import print_progress, training_module
-from lexpand.data import read_documents
+from lexpand.data import Fields, read_documents
 from lexpand.errors import RowError
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def adapt_command(
             show_default="none",
         ),
     ] = None,
+    id_field: IdField = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Annotated[
@@ -89,7 +93,8 @@ def adapt_command(
     if teacher is not None and not recipe.distills:
         recipe = recipe.with_settings(["kl=1", f"negatives={recipe.negatives or 2}"])
     refused: list[RowError] = []
-    documents = list(read_documents(source, on_bad_row=refused.append))
+    fields = Fields(doc_id=id_field, text=text_field, title=title_field)
+    documents = list(read_documents(source, fields=fields, on_bad_row=refused.append))
     rows = [] if pairs is None else list(read_rows([pairs], refused.append))
     with ExitStack() as open_things:
         score = None if teacher is None else _teacher(open_things, teacher, out, threads)

@@ -236,7 +236,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             if self._best() == step:
                 save_file(self._weights(), self._folder / f"best-{step}.safetensors")
         if step % self._every == 0 or last or value is not None:
-            self._tell(step, value)
+            self._record(step, value)
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
@@ -283,7 +283,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self.curve = state["curve"]
         self.evaluation = [(step, value) for step, value in state["evaluation"]]
 
-    def _tell(self, step: int, value: float | None) -> None:
+    def _record(self, step: int, value: float | None) -> None:
         objective = self._objective
         query, document = objective.factors()
         seconds = time.perf_counter() - self._start

@@ -301,11 +301,7 @@ def _finish(
     if (base / "contract.json").is_file():
         contract = Contract.load(base)
         name = contract.name
-        notice = (
-            f"{name}, license {contract.license or 'not stated'}; {contract.origin or ''}".strip(
-                "; "
-            )
-        )
+        notice = f"{name}, license {contract.license or 'not stated'}; {contract.origin}"
     facts = {
         "kind": "train",
         "recipe": {**recipe.to_dict(), "base": name},
@@ -315,13 +311,13 @@ def _finish(
         "evaluated_on": None if measured is None else measured.name,
         "kept_step": callback.kept_step(recipe),
     }
-    total = sum(file.examples for file in files)
+    total = round(sum(file.examples * file.weight for file in files))
     save_model(
         lambda into: student.model.save_pretrained(str(into), create_model_card=False),
         folder,
         origin=f"trained by the recipe {recipe.name} on {total:,} examples from {name}",
         facts=facts,
-        card=write_card(folder.name, facts, license=license, base_notice=notice),
+        card=write_card(folder.name, facts, license=license, base_notice=notice.rstrip("; .")),
         license=license,
     )
 
