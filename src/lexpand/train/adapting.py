@@ -154,7 +154,7 @@ def adapt(
     work = partial_of(folder)
     work.mkdir(parents=True, exist_ok=True)
     base = str(find_folder(settings.recipe.base or "default"))
-    clock.start("queries", "making pseudo queries")
+    clock.start("queries", "splitting the pairs" if pairs else "making pseudo queries")
     rows, held_out = _split(documents, pairs, settings)
     mined = rows
     if settings.recipe.negatives:
