@@ -138,9 +138,7 @@ def test_progress_has_loss_terms_and_factors(data: Path, tmp_path: Path) -> None
 def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("small").with_settings(ENCODED)
     train(recipe, [data], tmp_path / "m", save_every=2, stop_after=2)
-    with pytest.raises(
-        TrainingError, match="another recipe or other data: negatives must be 1, got 2"
-    ):
+    with pytest.raises(TrainingError, match="another evaluation: negatives must be 1, got 2"):
         train(recipe.with_settings(["negatives=2"]), [data], tmp_path / "m")
 
 
@@ -256,7 +254,7 @@ def test_a_run_killed_before_the_model_is_written_takes_no_more_steps(
 def test_other_data_do_not_continue_a_run(data: Path, tmp_path: Path) -> None:
     recipe, out = Recipe.load("small").with_settings(ENCODED), tmp_path / "m"
     train(recipe, [data], out, save_every=2, stop_after=2)
-    with pytest.raises(TrainingError, match="another recipe or other data: data must be"):
+    with pytest.raises(TrainingError, match="another evaluation: data must be"):
         train(recipe, [f"{data}:2"], out)
 
 
@@ -312,6 +310,15 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     assert weights_of(tmp_path / "whole") != weights_of(tmp_path / "last")
     card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
     assert "step 3 was kept" in card
+
+
+def test_another_evaluation_does_not_continue_a_run(
+    data: Path, collection: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe.load("small").with_settings(ENCODED)
+    train(recipe, [data], tmp_path / "m", save_every=2, stop_after=2)
+    with pytest.raises(TrainingError, match=r"evaluation must be None, got '.*collection"):
+        train(recipe, [data], tmp_path / "m", evaluation=collection)
 
 
 def test_an_evaluation_changes_no_step(
@@ -435,3 +442,17 @@ def test_a_model_with_sum_pooling_is_trained(data: Path, tmp_path: Path) -> None
     assert_same_vectors(done.folder)
     with pytest.raises(ModelError, match="pooling must be 'max', as in the base"):
         train(recipe, [data], tmp_path / "other")
+
+
+def test_the_curve_is_the_same_after_an_interruption(data: Path, tmp_path: Path) -> None:
+    """A point is the mean loss since the last one, which the checkpoint lies between."""
+    recipe = Recipe.load("small").with_settings(ENCODED)
+    curves = []
+    for name, stop in (("whole", None), ("stopped", 3)):
+        if stop is not None:
+            train(recipe, [data], tmp_path / name, save_every=2, report_every=3, stop_after=stop)
+        train(recipe, [data], tmp_path / name, save_every=2, report_every=3)
+        facts = json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8"))
+        curves.append(facts["curve"])
+    assert [point["step"] for point in curves[0]] == [3, 6]
+    assert curves[0] == curves[1]

@@ -17,7 +17,8 @@ from lexpand.data import Fields, read_documents
 from lexpand.errors import RowError
 
 if TYPE_CHECKING:
-    from lexpand.train.adapting import Adapted, ScorePairs
+    from lexpand.train.adapting import Adapted
+    from lexpand.train.mining import ScorePairs
 
 
 def adapt_command(

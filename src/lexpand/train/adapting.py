@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,12 @@ from lexpand.encode.query_table import QueryTable
 from lexpand.errors import DataError, StorageError
 from lexpand.models import ImportOptions, blend_models, import_model
 from lexpand.train.deciding import Decision, GeneralCollection, Limits, decide, modes_of
-from lexpand.train.mining import Mining, mine
+from lexpand.train.mining import Mining, ScorePairs, mine
 from lexpand.train.pseudo_queries import pseudo_queries
 from lexpand.train.recipe import Recipe
 from lexpand.train.rows import Row, write_rows
 from lexpand.train.run import Progress
 from lexpand.train.saving import FACTS, check_new, partial_of
-from lexpand.train.score_cache import Pair
 from lexpand.train.training import train
 
 REPORT = ".report.json"
@@ -39,7 +38,6 @@ HELD_OUT = 400
 _FEWEST = 50
 _SHARES = (0.8, 0.65, 0.5, 0.35)
 """Shares of the trained weights, the first that passes is taken."""
-ScorePairs = Callable[[Iterable[Pair]], Mapping[Pair, float]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.data.readers.rows import OnBadRow
 from lexpand.errors import DataError, RowError
 from lexpand.train.rows import read_rows
-
-OnBadRow = Callable[[RowError], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ class SpladeObjective(nn.Module):
             "step": self.step,
             "pilots": [pilot and pilot.state() for pilot in self.pilots],
             "columns": self._columns.get_state().tolist(),
+            "losses": self._losses,
             "share": None if self._share is None else self._share.tolist(),
         }
 
@@ -122,6 +123,7 @@ class SpladeObjective(nn.Module):
         self.step = state["step"]
         self.pilots = [each and Autopilot.from_state(each) for each in state["pilots"]]
         self._columns.set_state(torch.tensor(state["columns"], dtype=torch.uint8))
+        self._losses = list(state["losses"])
         if state["share"] is not None:
             self._share = torch.tensor(state["share"])
 

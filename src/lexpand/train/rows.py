@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from lexpand.data import Qrels, read_documents, read_queries
 from lexpand.data.documents import check_text, shown
 from lexpand.data.readers.beir import find_corpus, find_judgments, find_queries
+from lexpand.data.readers.rows import OnBadRow
 from lexpand.data.streams import bad_utf8, name_of, read_lines, write_lines
 from lexpand.errors import DataError, RowError, SourceError
 
@@ -69,7 +70,7 @@ def key_of(query: str) -> str:
     return query.strip().casefold()
 
 
-def read_rows(paths: Iterable[str | Path], on_bad_row: Callable[[RowError], None]) -> Iterator[Row]:
+def read_rows(paths: Iterable[str | Path], on_bad_row: OnBadRow) -> Iterator[Row]:
     """Read rows of training data; ``.gz`` and ``.zst`` files are decompressed.
 
     A row has ``query``, ``positive`` (or ``text``, with an optional ``title``), and optionally
@@ -123,7 +124,7 @@ def _files(path: Path) -> Sequence[Path]:
     return files
 
 
-def _read_beir(folder: Path, on_bad_row: Callable[[RowError], None]) -> Iterator[Row]:
+def _read_beir(folder: Path, on_bad_row: OnBadRow) -> Iterator[Row]:
     """Read the judgments for training of a folder in BEIR's layout."""
     found = sorted(path.name for path in (folder / "qrels").glob("*"))
     path = find_judgments(folder, "train")

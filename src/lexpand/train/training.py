@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,7 +114,11 @@ def train(
     refused = [] if refused is None else refused
     examples, files = _read(recipe, data, refused)
     measured = None if evaluation is None else TrainingEvaluation(evaluation)
-    checkpoint = _prepare(partial_of(folder), recipe, files)
+    evaluates = {
+        "evaluation": None if measured is None else measured.name,
+        "evaluate_every": None if measured is None else evaluate_every,
+    }
+    checkpoint = _prepare(partial_of(folder), recipe, files, evaluates)
     _make_deterministic(recipe)
     student = _student(recipe, examples)
     objective = SpladeObjective(student, recipe, make_batch_teacher(recipe, student))
@@ -263,10 +267,12 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
     return student
 
 
-def _prepare(folder: Path, recipe: Recipe, files: Sequence[DataFile]) -> Path | None:
+def _prepare(
+    folder: Path, recipe: Recipe, files: Sequence[DataFile], evaluates: Mapping[str, Any]
+) -> Path | None:
     """Return the checkpoint to continue from; None for a new run."""
     record = folder / "recipe.json"
-    settings = {**recipe.to_dict(), "data": [asdict(file) for file in files]}
+    settings = {**recipe.to_dict(), "data": [asdict(file) for file in files], **evaluates}
     if not record.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -279,9 +285,9 @@ def _prepare(folder: Path, recipe: Recipe, files: Sequence[DataFile]) -> Path | 
     if differing:
         key = differing[0]
         raise TrainingError(
-            f"{folder} has checkpoints of another recipe or other data: {key} must be"
-            f" {recorded.get(key)!r}, got {settings[key]!r}; use the same, choose another --out, or"
-            f" remove {folder}"
+            f"{folder} has checkpoints of another recipe, other data or another evaluation: {key}"
+            f" must be {recorded.get(key)!r}, got {settings[key]!r}; use the same, choose another"
+            f" --out, or remove {folder}"
         )
     return latest_checkpoint(folder)
 
