@@ -16,11 +16,11 @@ pytestmark = pytest.mark.filterwarnings("default")
 from sentence_transformers import SparseEncoder  # noqa: E402
 
 from lexpand import Encoder, Role  # noqa: E402
+from lexpand.data.streams import partial_of  # noqa: E402
 from lexpand.errors import DataError, ModelError, StorageError, TrainingError  # noqa: E402
 from lexpand.train import run, saving, training  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
 from lexpand.train.run import STATE, Progress  # noqa: E402
-from lexpand.train.saving import partial_of  # noqa: E402
 from lexpand.train.training import estimate, train  # noqa: E402
 
 ENCODED = ["steps=6", "batch_size=4", "negatives=1", "max_tokens=32", "learning_rate=1e-3"]

@@ -10,10 +10,11 @@ import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_REFUSED
 from lexpand.cli.making import IdField, TextField, TitleField
-from lexpand.cli.options import OUTPUT, Json, SourcePath, Threads
+from lexpand.cli.options import Json, SourcePath, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
 from lexpand.cli.train import print_progress, training_module
 from lexpand.data import Fields, read_documents
+from lexpand.data.streams import partial_of
 from lexpand.errors import RowError
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ def adapt_command(
     title_field: TitleField = None,
     threads: Threads = None,
     as_json: Json = False,
-    verbose: Annotated[
-        bool,
-        typer.Option("--verbose", "-v", help="Show the stack of errors.", rich_help_panel=OUTPUT),
-    ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Adapt a model to the documents of SOURCE without labels, as a new model folder.
 
@@ -130,7 +128,6 @@ def adapt_command(
 
 def _teacher(open_things: ExitStack, teacher: Path, out: Path, threads: int | None) -> ScorePairs:
     """Load the teacher, whose scores are kept next to the output until the model is complete."""
-    from lexpand.train.saving import partial_of
     from lexpand.train.score_cache import ScoreCache
     from lexpand.train.scoring import TeacherOptions, load_teacher, score_pairs
 

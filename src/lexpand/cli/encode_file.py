@@ -18,7 +18,7 @@ from lexpand.collection import encode_to_file
 from lexpand.data import DocumentEncoding, Fields
 from lexpand.data.objects import documents_of
 from lexpand.data.readers.rows import in_file_order
-from lexpand.data.streams import write_lines
+from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode import Encoder, VectorCache
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, LexpandError, RowError
@@ -89,7 +89,7 @@ def _check_places(source: Path, settings: FileOptions) -> None:
 @contextmanager
 def _cache(settings: FileOptions) -> Iterator[VectorCache]:
     """Open the requested cache, or one next to the output that is kept if the run is cut short."""
-    path = settings.cache or settings.output.with_name(f"{settings.output.name}.partial")
+    path = settings.cache or partial_of(settings.output)
     if settings.cache is None and path.exists():
         say(f"continuing from {path}", "yellow")
     useless = False

@@ -13,6 +13,7 @@ import typer
 from lexpand.cli.exit_codes import EXIT_INTERRUPTED, EXIT_REFUSED
 from lexpand.cli.options import OUTPUT, Json, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, print_refused, say, show
+from lexpand.data.streams import partial_of
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, LexpandError, RowError
 from lexpand.experiments import DensePooling
@@ -209,7 +210,7 @@ def name_of(teacher: str) -> str:
 @contextmanager
 def open_cache(out: Path, requested: Path | None) -> Iterator[ScoreCache]:
     """Open the requested cache, or one next to the output that is kept if the run is cut short."""
-    path = requested or out.with_name(f"{out.name}.partial")
+    path = requested or partial_of(out)
     if requested is None and path.exists():
         say(f"continuing from {path}", "yellow")
     useless = False

@@ -131,6 +131,11 @@ def bad_utf8(error: UnicodeDecodeError) -> str:
     return f"invalid UTF-8 at {place}: save the file as UTF-8"
 
 
+def partial_of(path: Path) -> Path:
+    """Return the path next to ``path`` that holds unfinished work: ``<path>.partial``."""
+    return path.with_name(f"{path.name}.partial")
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     r"""Write lines as UTF-8, atomically; ``.gz`` and ``.zst`` files are compressed.
 

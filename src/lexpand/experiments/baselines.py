@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from lexpand.errors import ModelError
 from lexpand.search.rerank.model_files import ModelFiles
 from lexpand.search.rerank.reranker import Reranker
 from lexpand.search.rerank.text_model import TextModel, unit_rows
+
+POOLING_FILE = "1_Pooling/config.json"
+"""The settings of the pooling, in a folder of sentence-transformers."""
 
 
 class DensePooling(StrEnum):
@@ -150,7 +154,9 @@ class LateInteractionReranker(Reranker):
 
 
 def _pooling(files: ModelFiles, requested: DensePooling | str | None) -> DensePooling:
-    return _parse_pooling(str(requested) if requested else _configured_pooling(files))
+    if requested:
+        return _parse_pooling(str(requested))
+    return configured_pooling(files.json(POOLING_FILE))
 
 
 def _parse_pooling(name: str) -> DensePooling:
@@ -162,16 +168,23 @@ def _parse_pooling(name: str) -> DensePooling:
         ) from None
 
 
-def _configured_pooling(files: ModelFiles) -> str:
-    """Return the pooling in the settings of sentence-transformers.
+def configured_pooling(settings: Mapping[str, Any]) -> DensePooling:
+    """Return the pooling in the settings of sentence-transformers; the mean if they have none.
 
     Older versions have a flag for each kind, newer ones a name.
+
+    Args:
+        settings: the content of `POOLING_FILE`; empty if there is no such file.
+
+    Raises:
+        ModelError: the pooling is unknown.
     """
-    settings = files.json("1_Pooling/config.json")
     names = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
     flags = [
         names.get(key, key)
         for key, value in settings.items()
         if key.startswith("pooling_mode_") and value is True
     ]
-    return str(settings.get("pooling_mode", " and ".join(flags) or DensePooling.MEAN))
+    return _parse_pooling(
+        str(settings.get("pooling_mode", " and ".join(flags) or DensePooling.MEAN))
+    )

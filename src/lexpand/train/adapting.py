@@ -13,7 +13,7 @@ from typing import Any
 
 from lexpand.collection import create
 from lexpand.data import Document
-from lexpand.data.streams import write_lines
+from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode import Encoder
 from lexpand.encode.contract import Contract, QueryMode
 from lexpand.encode.folder import add_query_table, find_folder
@@ -26,7 +26,7 @@ from lexpand.train.pseudo_queries import pseudo_queries
 from lexpand.train.recipe import Recipe
 from lexpand.train.rows import Row, write_rows
 from lexpand.train.run import Progress
-from lexpand.train.saving import FACTS, check_new, partial_of
+from lexpand.train.saving import FACTS, check_new
 from lexpand.train.training import train
 
 REPORT = ".report.json"

@@ -10,14 +10,13 @@ from typing import Any
 
 from lexpand.collection import create
 from lexpand.collection import open as open_collection
-from lexpand.data import Document, Qrels, Query, Run, read_documents, read_queries
+from lexpand.data import Document, Qrels, Query, Run, read_documents
 from lexpand.data.collections import collection_path
-from lexpand.data.readers.beir import find_judgments
 from lexpand.encode import Encoder, QueryEncoding
 from lexpand.encode.contract import QueryMode
-from lexpand.errors import DataError
 from lexpand.evaluation import compare_means, evaluate_queries
 from lexpand.evaluation.significance import Comparison
+from lexpand.train.judged import read_judged
 from lexpand.train.rows import Row
 
 PIPELINE = "splade"
@@ -82,13 +81,11 @@ class GeneralCollection:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         folder = collection_path("scifact") if folder is None else Path(folder)
-        path = find_judgments(folder, "dev", "test")
-        if path is None:
-            raise DataError(f"{folder} must have qrels/dev.tsv or qrels/test.tsv, and has neither")
-        judgments = Qrels.read(path).judgments
-        queries = [query for query in read_queries(folder) if query.query_id in judgments]
+        queries, qrels = read_judged(folder)
         self._queries = queries[: _GENERAL[1]]
-        self._qrels = Qrels({query.query_id: judgments[query.query_id] for query in self._queries})
+        self._qrels = Qrels(
+            {query.query_id: qrels.judgments[query.query_id] for query in self._queries}
+        )
         judged = {doc_id for grades in self._qrels.judgments.values() for doc_id in grades}
         self._documents, others = [], _GENERAL[0]
         for document in read_documents(folder):

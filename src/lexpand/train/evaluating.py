@@ -12,18 +12,15 @@ import torch
 
 from lexpand.data import (
     ModelId,
-    Qrels,
     Run,
     SparseVectors,
     VectorSpace,
     Vocabulary,
     read_documents,
-    read_queries,
 )
-from lexpand.data.readers.beir import find_judgments
-from lexpand.errors import DataError
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
+from lexpand.train.judged import read_judged
 from lexpand.train.student import Student
 
 MEASURE = "nDCG@10"
@@ -46,12 +43,7 @@ class TrainingEvaluation:
     def __init__(self, folder: str | Path) -> None:
         self.name = Path(folder).name
         self._documents = list(read_documents(folder))
-        self._qrels = Qrels.read(_judgments(Path(folder)))
-        self._queries = [
-            query for query in read_queries(folder) if query.query_id in self._qrels.judgments
-        ]
-        if not self._queries:
-            raise DataError(f"{folder} must have a judged query, got none: check the query ids")
+        self._queries, self._qrels = read_judged(Path(folder))
 
     def measure(self, student: Student) -> float:
         """Return nDCG@10 of the student. Random numbers and the training mode are as before.
@@ -95,7 +87,7 @@ class TrainingEvaluation:
         )
 
 
-def encode_texts(student: Student, texts: Sequence[str], task: str) -> Iterator[Any]:
+def _weights_of(student: Student, texts: Sequence[str], task: str) -> Iterator[Any]:
     """Yield the dense weights [texts of a batch, terms] of texts, in their order."""
     for first in range(0, len(texts), _BATCH):
         routed = {"task": task} if student.routed else {}
@@ -113,7 +105,7 @@ def _encoded(
     if task == "document":
         places.sort(key=lambda place: len(texts[place]))
     done = 0
-    for weights in encode_texts(student, [texts[place] for place in places], task):
+    for weights in _weights_of(student, [texts[place] for place in places], task):
         rows, terms = weights.nonzero(as_tuple=True)
         indptr = np.zeros(len(weights) + 1, np.int64)
         np.cumsum(np.bincount(rows.cpu().numpy(), minlength=len(weights)), out=indptr[1:])
@@ -121,12 +113,3 @@ def _encoded(
         vectors = SparseVectors(indptr, terms.cpu().numpy(), values, student.terms, model)
         yield places[done : done + len(weights)], vectors
         done += len(weights)
-
-
-def _judgments(folder: Path) -> Path:
-    path = find_judgments(folder, "dev", "test")
-    if path is None:
-        raise DataError(
-            f"{folder} must have qrels/dev.tsv or qrels/test.tsv to evaluate on, and has neither"
-        )
-    return path

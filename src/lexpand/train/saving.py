@@ -8,18 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lexpand.data.streams import write_lines
+from lexpand.data.streams import partial_of, write_lines
 from lexpand.errors import ModelError, StorageError
 from lexpand.models import ImportResult, import_model
 from lexpand.models.options import ImportOptions
 
 FACTS = "training.json"
 """The file of a model folder that says how it was made."""
-
-
-def partial_of(folder: Path) -> Path:
-    """Return the folder next to ``folder`` that holds unfinished work: ``<folder>.partial``."""
-    return folder.with_name(folder.name + ".partial")
 
 
 def check_new(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
 
+from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
+from lexpand.experiments.baselines import POOLING_FILE, DensePooling, configured_pooling
 from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student
 
@@ -108,6 +109,5 @@ class DenseTeacher:
 
 def _pools_first(folder: Path) -> bool:
     """Return whether the first token stands for the text; without settings the mean does."""
-    path = folder / "1_Pooling" / "config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return bool(settings.get("pooling_mode_cls_token") or settings.get("pooling_mode") == "cls")
+    settings = read_json(folder / POOLING_FILE, dict) if (folder / POOLING_FILE).is_file() else {}
+    return configured_pooling(settings) is DensePooling.CLS

@@ -16,7 +16,7 @@ from datasets import Dataset
 from torch import nn
 from transformers import set_seed
 
-from lexpand.data.streams import write_lines
+from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
@@ -26,7 +26,7 @@ from lexpand.train.examples import DataFile, Example, make_rows, read_training_d
 from lexpand.train.loss import SpladeObjective
 from lexpand.train.recipe import Recipe
 from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_trainer
-from lexpand.train.saving import check_new, partial_of, save_model
+from lexpand.train.saving import check_new, save_model
 from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
 
