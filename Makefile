@@ -12,7 +12,7 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode docs docs-serve reference wheel wheel-manylinux sdist model clean
+.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference wheel wheel-manylinux sdist model clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +66,12 @@ bench-search: $(VENV)/dev .venv-bench/ready ## compare search with other systems
 
 bench-encode: $(VENV)/dev .venv-encode/ready ## compare encoding with sentence-transformers and fastembed (6 GB)
 	$(BIN)/python benchmarks/encode.py --quick --json
+
+check-leakage: $(VENV)/base ## list training rows that share text with test collections: DATA=DIR TRAIN=FILE
+	@test -d "$(DATA)" && test -e "$(TRAIN)" || \
+		{ echo "DATA must be a folder of BEIR folders and TRAIN training rows: make check-leakage DATA=DIR TRAIN=FILE" >&2; exit 2; }
+	@set --; for corpus in "$(DATA)"/*/corpus.jsonl*; do set -- "$$@" --with "$${corpus%/*}"; done; \
+		$(BIN)/lexpand collection overlap "$(TRAIN)" "$$@"
 
 docs: .venv-docs/ready ## build the documentation site in build/site, which loads nothing external
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict

@@ -5,8 +5,8 @@
 Each FOLDER is a collection in BEIR's layout. `lexpand.train.adapting.adapt` sees its documents
 only; queries and judgments measure the model afterwards, and the model is discarded. A model that
 `adapt` refuses is not measured. For each collection: the decision, seconds of each stage, and
-nDCG@10 of the base and of the adapted model with the p of a paired t test, for the pipelines splade
-(the model alone) and hybrid.
+nDCG@10 of the base and of the adapted model with ``p_t`` of a paired t test, for the pipelines
+splade (the model alone) and hybrid.
 
 --out keeps the models, and measures those that are there already. --quick takes 20 steps. The last
 line of --json has the figures.

@@ -5,9 +5,10 @@
 
 COLLECTION is a BEIR folder with ``qrels/test*``. SciFact, which is packaged, is always measured.
 
-Quality: nDCG@10 over all judged queries, for each collection and pipeline. The p values are of a
-paired randomization test against BM25 and against the model alone. If queries have a field ``kind``
-(identifiers), the share of queries of each kind whose first hit is relevant is measured too.
+Quality: nDCG@10 over the queries with a relevant document, for each collection and pipeline. The p
+values are of a paired randomization test against BM25 and against the model alone. If queries have
+a field ``kind`` (identifiers), the share of queries of each kind whose first hit is relevant is
+measured too.
 
 Depth: the share of queries for which a smaller fusion depth changes the ten best of the default.
 
@@ -33,16 +34,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import lexpand
-from lexpand import Collection, Qrels, Query, Run, ScoredDocument, evaluate, read_queries
+from lexpand import Collection, Qrels, Query, read_queries
 from lexpand.data import collection_path
+from lexpand.evaluation import compare_means, evaluate_queries
 from lexpand.search.pipeline import DEFAULT, NAMED
 
 ROOT = Path(__file__).parents[1] / "build" / "pipelines"
 DEPTHS = (100, 200, 500)
-ROUNDS = 10_000
 
 
 def opened(name: str, source: Path) -> Collection:
@@ -69,45 +69,25 @@ def kinds(folder: Path) -> dict[str, str]:
     return {query_id: kind for query_id, kind in found.items() if kind}
 
 
-def p_value(scores: NDArray[np.float64], baseline: NDArray[np.float64]) -> float:
-    """Return the p value of a two-sided paired randomization test of the means."""
-    differences, random = scores - baseline, np.random.default_rng(0)
-    signs = random.choice([-1.0, 1.0], size=(ROUNDS, len(differences)))
-    extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
-    return float((extreme.sum() + 1) / (ROUNDS + 1))
-
-
 def quality(
     kb: Collection, queries: list[Query], qrels: Qrels, kind_of: dict[str, str]
 ) -> dict[str, Any]:
     """Measure nDCG@10 of each pipeline, p values, and the share of relevant first hits by kind."""
-    scores: dict[str, NDArray[np.float64]] = {}
+    qrels = Qrels({query.query_id: qrels.judgments[query.query_id] for query in queries})
+    values: dict[str, dict[str, float]] = {}
     facts: dict[str, Any] = {}
     for name in ("bm25", "splade", *(n for n in NAMED if n not in ("bm25", "splade"))):
-        found = kb.retriever(name).rank([query.text for query in queries], 100)
-        ids = {
-            query.query_id: matches.doc_ids for query, matches in zip(queries, found, strict=True)
-        }
-        scores[name] = np.array(
-            [_ndcg(ids[query.query_id], qrels, query.query_id) for query in queries]
-        )
-        facts[name] = {"nDCG@10": float(scores[name].mean())}
-        against = {
-            other: p_value(scores[name], scores[other])
+        run = kb.retriever(name).run(queries, 100)
+        values[name] = evaluate_queries(run, qrels)
+        facts[name] = {"nDCG@10": statistics.fmean(values[name].values())} | {
+            f"p against {other}": compare_means(values[other], values[name]).p
             for other in ("bm25", "splade")
-            if other in scores
+            if other in values and other != name
         }
-        facts[name] |= {f"p against {other}": p for other, p in against.items() if other != name}
         if kind_of:
+            ids = {query: [hit.doc_id for hit in hits] for query, hits in run.rankings.items()}
             facts[name]["top 1"] = _top_one(ids, qrels, kind_of)
     return facts
-
-
-def _ndcg(doc_ids: list[str], qrels: Qrels, query_id: str) -> float:
-    run = Run(
-        {query_id: [ScoredDocument(doc_id, -float(rank)) for rank, doc_id in enumerate(doc_ids)]}
-    )
-    return evaluate(run, Qrels({query_id: qrels.judgments[query_id]}), ["nDCG@10"])["nDCG@10"]
 
 
 def _top_one(ids: dict[str, list[str]], qrels: Qrels, kind_of: dict[str, str]) -> dict[str, float]:

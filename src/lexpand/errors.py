@@ -16,6 +16,7 @@
     │   ├── DuplicateDocument    the doc_id is taken by a document with different content
     │   ├── UnknownDocument      no document has that doc_id
     │   └── IndexLocked          another writer holds the index
+    ├── CorruptRun               a file of a run store is damaged or missing
     ├── TrainingError            training cannot go on
     ├── StorageError             the disk is full, read-only or failing
     └── MissingExtra             an optional dependency is not installed
@@ -118,6 +119,10 @@ class IndexLocked(IndexStateError):
     """Another writer has the index open."""
 
 
+class CorruptRun(LexpandError):
+    """A file of a run store is damaged or missing."""
+
+
 class StorageError(LexpandError):
     """The disk is full, read-only or failing."""
 
@@ -131,9 +136,10 @@ class MissingExtra(LexpandError):
 
     Args:
         package: the package that could not be imported.
-        extra: the extra of Lexpand that installs it.
+        extra: the extra of Lexpand that installs it; empty if the package is installed by itself.
         purpose: what needs it, e.g. ``reading Parquet files``.
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}: pip install 'lexpand[{extra}]'")
+        install = f"'lexpand[{extra}]'" if extra else package
+        super().__init__(f"{purpose} needs {package}: pip install {install}")

@@ -59,16 +59,15 @@ def test_a_comma_is_not_noted(tmp_path):
 )
 def test_the_header_decides_the_delimiter(header, fields, delimiter):
     from lexpand.data.readers.delimited import find_delimiter
-    from lexpand.data.readers.reading import Reading
+    from lexpand.data.readers.fields import known_names
 
-    assert find_delimiter(header, Reading(fields)) == delimiter
+    assert find_delimiter(header, known_names(fields)) == delimiter
 
 
 def test_declared_columns_help_to_find_the_delimiter():
     from lexpand.data.readers.delimited import find_delimiter
-    from lexpand.data.readers.reading import Reading
 
-    assert find_delimiter("a,b,c,d;year", Reading(columns={"year": "integer"})) == ";"
+    assert find_delimiter("a,b,c,d;year", ["text", "year"]) == ";"
 
 
 def test_spaces_around_the_names_of_columns_are_dropped(tmp_path):

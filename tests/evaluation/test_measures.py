@@ -102,6 +102,21 @@ def test_numbers_that_would_abort_the_process_are_refused(name: str) -> None:
         evaluate(RUN, QRELS, [name])
 
 
+@pytest.mark.parametrize("gain", ["'a'", "0.5", "65536"])
+def test_gains_must_be_small_integers(gain: str) -> None:
+    assert evaluate(RUN, QRELS, ["nDCG(gains={1:2})@10"])
+    with pytest.raises(DataError, match="gains of a measure must be integers from 0 to 65,535"):
+        evaluate(RUN, QRELS, [f"nDCG(gains={{1:{gain}}})@10"])
+
+
+def test_grades_must_be_small() -> None:
+    """trec_eval would take gigabytes, or compute 0."""
+    assert evaluate(RUN, Qrels({"one": {"b": 65535}}), ["Success@2"]) == {"Success@2": 1.0}
+    for grade in (65536, 2**40):
+        with pytest.raises(DataError, match=f"a measure needs grades <= 65,535, got {grade} for"):
+            evaluate(RUN, Qrels({"one": {"b": grade}}))
+
+
 def test_a_measure_that_needs_another_package_is_refused() -> None:
     with pytest.raises(DataError, match="cannot compute RBP: Unsupported measures"):
         evaluate(RUN, QRELS, ["RBP"])

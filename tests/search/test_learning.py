@@ -142,5 +142,5 @@ def test_invalid_arguments_are_refused(index: Index, encoder: Encoder) -> None:
         with pytest.raises(DataError, match="must have several parts and no feedback, got"):
             learn_weights(pipeline, index, encoder, QUERIES, QRELS, judge)
     for arguments in ({"folds": 7}, {"folds": 1}, {"steps": 1}):
-        with pytest.raises(DataError, match=r"folds must be from 2 .* got .* 6 judged queries"):
+        with pytest.raises(DataError, match=r"folds must be from 2 .* got .* 6 such queries"):
             learn_weights(BOTH, index, encoder, QUERIES, QRELS, judge, **arguments)

@@ -10,22 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lexpand.data.columns import (
-    check_row_id,
-    check_trec,
-    parse_integer,
-    read_columns,
-    split_columns,
-)
+from lexpand.data.columns import check_trec
 from lexpand.data.documents import check_id
+from lexpand.data.readers.judgments import Judgments, read_judgments
+from lexpand.data.readers.rows import keep_good
 from lexpand.data.streams import write_lines
-from lexpand.errors import DataError, RowError, SourceError
+from lexpand.errors import DataError, SourceError
 
 T = TypeVar("T")
 
-_TREC_COLUMNS = ("query_id", "0", "doc_id", "grade")
-_BEIR_COLUMNS = ("query-id", "corpus-id", "score")
-_BEIR_HEADER = "\t".join(_BEIR_COLUMNS)
+_BEIR_HEADER = "query-id\tcorpus-id\tscore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +48,25 @@ class Qrels:
 
     @classmethod
     def read(cls, path: str | Path) -> Qrels:
-        r"""Read lines of ``query_id 0 doc_id grade`` in TREC's format, or a BEIR table.
+        r"""Read lines of ``query_id 0 doc_id grade`` in TREC's format, or a table with a header.
 
-        A BEIR table starts with the line ``query-id\tcorpus-id\tscore``. ``.gz`` and ``.zst`` files
-        are decompressed. Blank lines are skipped. A line that starts with ``#`` is skipped unless
-        it is a valid judgment. A grade may be written ``1.0``. A judgment may be repeated.
+        The header names the columns, as in a BEIR table (``query-id\tcorpus-id\tscore``) or a CSV
+        file (``query_id,doc_id,grade``). ``.gz`` and ``.zst`` files are decompressed. Blank lines
+        are skipped. A line that starts with ``#`` is skipped unless it is a valid judgment. A grade
+        may be written ``1.0``. A judgment may be repeated.
 
         Raises:
             RowError: a line is invalid, or contradicts an earlier one.
             SourceError: the file is missing or damaged, or has no judgment.
         """
-        found: dict[str, dict[str, int]] = {}
-        for place, query, document, cell in _read_judgments(Path(path)):
-            grades = found.setdefault(check_row_id(place, query, "query_id"), {})
-            check_row_id(place, document, "doc_id")
-            grade = parse_integer(place, cell, "grade")
-            if grades.setdefault(document, grade) != grade:
-                reason = (
-                    f"judged {grades[document]} and {grade} for query {query!r}: "
-                    "keep one of the lines"
-                )
-                raise RowError(place, reason, document)
-        if not found:
+        judgments = Judgments()
+        for judgment in keep_good(read_judgments(Path(path)), None):
+            contradiction = judgments.add(judgment)
+            if contradiction is not None:
+                raise contradiction
+        if not judgments.grades:
             raise SourceError(f"{path} has no judgments: check that it is the right file")
-        return cls(found)
+        return cls(judgments.grades)
 
     def write_trec(self, path: str | Path) -> None:
         """Write a file in TREC's format, atomically; ``.gz`` and ``.zst`` files are compressed.
@@ -109,34 +98,6 @@ class Qrels:
         for query, grades in self.judgments.items():
             for document, grade in grades.items():
                 yield query, document, grade
-
-
-def _read_judgments(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the place, query_id, doc_id and unparsed grade of each judgment."""
-    beir, started = False, False
-    for place, line in read_columns(path):
-        if not started and line == _BEIR_HEADER.encode():
-            beir = started = True
-            continue
-        try:
-            judgment = _split(place, line, beir)
-        except RowError:
-            if line.startswith(b"#"):
-                continue
-            raise
-        started = True
-        yield place, *judgment
-
-
-def _split(place: str, line: bytes, beir: bool) -> tuple[str, str, str]:
-    """Return the query_id, doc_id and grade of a line; a ``#`` line must have a valid grade."""
-    if beir:
-        query, document, grade = split_columns(place, line, _BEIR_COLUMNS, b"\t")
-    else:
-        query, _, document, grade = split_columns(place, line, _TREC_COLUMNS)
-    if query.startswith("#"):
-        parse_integer(place, grade, "grade")
-    return query, document, grade
 
 
 def _check_grade(query: str, document: str, grade: int) -> int:

@@ -10,18 +10,11 @@ from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
-from lexpand.data.columns import (
-    check_row_id,
-    check_trec,
-    parse_integer,
-    read_columns,
-    split_columns,
-)
+from lexpand.data.columns import check_trec
 from lexpand.data.documents import check_id
+from lexpand.data.run_lines import read_run_lines
 from lexpand.data.streams import write_lines
-from lexpand.errors import DataError, RowError
-
-_COLUMNS = ("query_id", "Q0", "doc_id", "rank", "score", "tag")
+from lexpand.errors import DataError
 
 
 class ScoredDocument(NamedTuple):
@@ -69,16 +62,15 @@ class Run:
             RowError: a line is invalid.
             SourceError: the file is missing or damaged.
         """
-        found: dict[str, dict[str, tuple[float, int]]] = {}
-        for place, line in read_columns(Path(path)):
-            query, _, document, rank, score, _ = split_columns(place, line, _COLUMNS)
-            documents = found.setdefault(check_row_id(place, query, "query_id"), {})
-            if check_row_id(place, document, "doc_id") in documents:
-                raise RowError(
-                    place, f"the document is in the ranking of query {query!r} twice", document
-                )
-            documents[document] = (-_parse_score(place, score), parse_integer(place, rank, "rank"))
-        return cls({query: _by_score_and_rank(documents) for query, documents in found.items()})
+        found = read_run_lines(Path(path))
+        # A query's lines are dropped when its ranking is made.
+        rankings = {
+            query: tuple(map(ScoredDocument._make, found.pop(query).ranked()))
+            for query in list(found)
+        }
+        run = object.__new__(cls)  # without the checks of __init__, which the lines have passed
+        object.__setattr__(run, "rankings", rankings)
+        return run
 
     def write_trec(self, path: str | Path, tag: str) -> None:
         """Write a file in TREC's format, atomically; ``.gz`` and ``.zst`` files are compressed.
@@ -127,18 +119,3 @@ def _as_pairs(query: str, pairs: Iterable[object]) -> Iterator[tuple[str, float]
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise DataError(f"{problem} the item {reprlib.repr(pair)}")
         yield pair[0], pair[1]
-
-
-def _by_score_and_rank(documents: Mapping[str, tuple[float, int]]) -> list[ScoredDocument]:
-    ordered = sorted(documents, key=documents.__getitem__)
-    return [ScoredDocument(document, -documents[document][0]) for document in ordered]
-
-
-def _parse_score(place: str, cell: str) -> float:
-    try:
-        score = float(cell)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise RowError(place, f"the score must be a finite number, got {cell!r}; correct the line")
-    return score

@@ -27,6 +27,8 @@ _BOM = b"\xef\xbb\xbf"
 
 _CHUNK = 2**20
 
+_BLOCK = 2**17
+
 
 def name_of(path: Path) -> str:
     """Return the name of a source for messages; path bytes that are not UTF-8 are escaped."""
@@ -64,18 +66,52 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             try:
                 line = stream.readline(LONGEST_LINE)
             except damage as error:
-                raise SourceError(
-                    f"{name_of(path)} is damaged or cut short after line {number - 1} ({error}): "
-                    "copy or make it again"
-                ) from error
+                raise _cut_short(path, number - 1, error) from error
             if not line:
                 return
             if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-                raise SourceError(
-                    f"{name_of(path)}:{number}: a line must have at most {LONGEST_LINE} bytes, "
-                    "got more: split it"
-                )
+                raise _too_long(path, number)
             yield number, line.removeprefix(_BOM) if number == 1 else line
+
+
+def read_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    r"""Yield blocks of whole lines: the number of the first, and the bytes without the last ``\n``.
+
+    A block has up to 128 KiB, or one line that is longer. See `read_lines`, which is slower.
+
+    Raises:
+        SourceError: see `read_lines`.
+    """
+    damage = _damage(path)
+    number, rest = 1, b""
+    with _open(path) as stream:
+        while True:
+            try:
+                chunk = cast("io.BufferedReader", stream).read1(_BLOCK)
+            except damage as error:
+                raise _cut_short(path, number - 1, error) from error
+            block, end, rest = (rest + chunk).rpartition(b"\n") if chunk else (rest, rest, b"")
+            if end:
+                yield number, block.removeprefix(_BOM) if number == 1 else block
+                number += block.count(b"\n") + 1
+            if not chunk:
+                return
+            if len(rest) >= LONGEST_LINE:
+                raise _too_long(path, number)
+
+
+def _cut_short(path: Path, lines: int, error: Exception) -> SourceError:
+    return SourceError(
+        f"{name_of(path)} is damaged or cut short after line {lines} ({error}): "
+        "copy or make it again"
+    )
+
+
+def _too_long(path: Path, number: int) -> SourceError:
+    return SourceError(
+        f"{name_of(path)}:{number}: a line must have at most {LONGEST_LINE} bytes, "
+        "got more: split it"
+    )
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

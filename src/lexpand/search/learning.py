@@ -72,7 +72,7 @@ def learn_weights(
         pipeline: a pipeline with several parts.
         index: the documents.
         encoder: the model of their vectors.
-        queries: the queries. Only those that the qrels judge are used.
+        queries: the queries. Only those with a relevant document (a grade >= 1) are used.
         qrels: the judgments.
         measure: the measure to maximize: a name that `lexpand.evaluate` knows, or a function.
         steps: the resolution of the weights.
@@ -81,9 +81,13 @@ def learn_weights(
 
     Raises:
         DataError: the pipeline has one part, or feedback, which depends on the weights. Or there
-            are fewer judged queries than folds, fewer steps than parts, or fewer than two folds.
+            are fewer such queries than folds, fewer steps than parts, or fewer than two folds.
     """
-    judged = [query for query in queries if query.query_id in qrels.judgments]
+    judged = [
+        query
+        for query in queries
+        if max(qrels.judgments.get(query.query_id, {}).values(), default=0) >= 1
+    ]
     count = len(pipeline.parts)
     if count < 2 or pipeline.feedback is not None:
         feedback = "no feedback" if pipeline.feedback is None else "feedback"
@@ -93,9 +97,9 @@ def learn_weights(
         )
     if not 2 <= folds <= len(judged) or steps < count:
         raise DataError(
-            "learning weights: folds must be from 2 to the number of judged queries, and steps >= "
-            f"the number of parts, got {folds} folds, {len(judged)} judged queries, {steps} steps"
-            f" and {count} parts"
+            "learning weights: folds must be from 2 to the number of queries with a relevant "
+            f"document, and steps >= the number of parts, got {folds} folds, {len(judged)} such "
+            f"queries, {steps} steps and {count} parts"
         )
     table = _Table(pipeline, index, encoder, judged, threads)
     places = [range(fold, len(judged), folds) for fold in range(folds)]

@@ -10,13 +10,12 @@ from typing import Any
 
 from lexpand.collection import create
 from lexpand.collection import open as open_collection
-from lexpand.data import Document, Qrels, Query, Run, read_documents
+from lexpand.data import Document, Qrels, Query, Run, read_documents, read_judged
 from lexpand.data.collections import collection_path
 from lexpand.encode import Encoder, QueryEncoding
 from lexpand.encode.contract import QueryMode
 from lexpand.evaluation import compare_means, evaluate_queries
 from lexpand.evaluation.significance import Comparison
-from lexpand.train.judged import read_judged
 from lexpand.train.rows import Row
 
 PIPELINE = "splade"
@@ -33,7 +32,7 @@ class Limits:
     """What a new model must reach.
 
     Attributes:
-        level: the level of the test that it is better on one's own documents.
+        level: the level of the paired t test that it is better on one's own documents.
         worst_loss: the largest loss of nDCG@10 on the general collection.
     """
 
@@ -81,11 +80,10 @@ class GeneralCollection:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         folder = collection_path("scifact") if folder is None else Path(folder)
-        queries, qrels = read_judged(folder)
-        self._queries = queries[: _GENERAL[1]]
-        self._qrels = Qrels(
-            {query.query_id: qrels.judgments[query.query_id] for query in self._queries}
-        )
+        collection = read_judged(folder, split=("dev", "test"))
+        self._queries = collection.judged[: _GENERAL[1]]
+        grades = collection.qrels.judgments
+        self._qrels = Qrels({query.query_id: grades[query.query_id] for query in self._queries})
         judged = {doc_id for grades in self._qrels.judgments.values() for doc_id in grades}
         self._documents, others = [], _GENERAL[0]
         for document in read_documents(folder):
@@ -178,9 +176,9 @@ def _best_mode(own: Mapping[str, Comparison]) -> QueryMode:
 def _verdict(own: Comparison, general: Comparison, limits: Limits) -> tuple[str, bool]:
     figures = (
         f"nDCG@10 of {own.queries:,} held-out queries: {own.before:.3f} before, {own.after:.3f}"
-        f" after, p = {own.p:.2g}"
+        f" after, p = {own.p_t:.2g}"
     )
-    if not own.is_better(limits.level):
+    if own.difference <= 0 or own.p_t >= limits.level:
         return f"not significantly better on your documents ({figures})", False
     if general.difference < -limits.worst_loss:
         return (

@@ -17,10 +17,10 @@ from lexpand.data import (
     VectorSpace,
     Vocabulary,
     read_documents,
+    read_judged,
 )
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
-from lexpand.train.judged import read_judged
 from lexpand.train.student import Student
 
 MEASURE = "nDCG@10"
@@ -43,7 +43,8 @@ class TrainingEvaluation:
     def __init__(self, folder: str | Path) -> None:
         self.name = Path(folder).name
         self._documents = list(read_documents(folder))
-        self._queries, self._qrels = read_judged(Path(folder))
+        judged = read_judged(folder, split=("dev", "test"))
+        self._queries, self._qrels = judged.judged, judged.qrels
 
     def measure(self, student: Student) -> float:
         """Return nDCG@10 of the student. Random numbers and the training mode are as before.

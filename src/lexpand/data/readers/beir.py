@@ -17,6 +17,11 @@ def find_queries(folder: Path) -> Path | None:
     return _find(folder, "queries.jsonl")
 
 
+def find_tags(folder: Path) -> Path | None:
+    """Return the path of the labels of queries, plain or compressed; None if it has none."""
+    return _find(folder, "tags.tsv")
+
+
 def find_judgments(folder: Path, *splits: str) -> Path | None:
     """Return the path of the judgments of the first split that the folder has; None if it has none.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -39,12 +39,11 @@ def read_csv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     Raises:
         SourceError: the file cannot be opened, is damaged, or has an invalid header.
     """
-    lines = _TextLines(path)
-    delimiter = find_delimiter(lines.peek(), reading)
+    known = [*known_names(reading.fields), *reading.columns]
+    delimiter, records = csv_records(path, known)
     if delimiter != ",":
-        shown = "a tab" if delimiter == TAB else repr(delimiter)
-        reading.on_note(f"{name_of(path)}: the delimiter is {shown}")
-    yield from _rows(path, _csv_records(path, lines, delimiter), reading)
+        reading.on_note(delimiter_note(path, delimiter))
+    yield from _rows(path, records, reading)
 
 
 def read_tsv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
@@ -58,27 +57,55 @@ def read_tsv(path: Path, reading: Reading) -> Iterator[Row | RowError]:
     return _rows(path, tsv_records(path), reading)
 
 
-def find_delimiter(header: str, reading: Reading) -> str:
+def find_delimiter(header: str, known: Collection[str]) -> str:
     """Return the delimiter that gives the most known names in a header, then the most columns.
 
     Args:
         header: the first line, with its quotes.
-        reading: the options, whose fields and columns are known names.
+        known: names of columns, in any case.
     """
-    known = {name.casefold() for name in [*known_names(reading.fields), *reading.columns]}
+    folded = {name.casefold() for name in known}
 
     def score(delimiter: str) -> tuple[int, int]:
-        cells = _cells(header, delimiter)
-        return sum(cell.strip().casefold() in known for cell in cells), len(cells)
+        cells = split_cells(header, delimiter)
+        return sum(cell.strip().casefold() in folded for cell in cells), len(cells)
 
     return max(DELIMITERS, key=score)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def split_cells(line: str, delimiter: str, *, strict: bool = False) -> list[str]:
+    """Return the cells of one line of CSV; no cell if it cannot be split.
+
+    Args:
+        line: the line.
+        delimiter: the delimiter.
+        strict: whether a line with an unclosed quote cannot be split.
+    """
     try:
-        return _next_record(csv.reader([line], delimiter=delimiter)) or []
+        return _next_record(csv.reader([line], delimiter=delimiter, strict=strict)) or []
     except csv.Error:
         return []
+
+
+def csv_records(path: Path, known: Collection[str]) -> tuple[str, Iterator[Record | RowError]]:
+    """Return the delimiter of a CSV file, and its records with the header first.
+
+    Args:
+        path: the file.
+        known: names of columns, which help to find the delimiter.
+
+    Raises:
+        SourceError: the file cannot be opened; or while reading, it is damaged.
+    """
+    lines = _TextLines(path)
+    delimiter = find_delimiter(lines.peek(), known)
+    return delimiter, _csv_records(path, lines, delimiter)
+
+
+def delimiter_note(path: Path, delimiter: str) -> str:
+    """Return the note about a delimiter that is not the comma."""
+    shown = "a tab" if delimiter == TAB else repr(delimiter)
+    return f"{name_of(path)}: the delimiter is {shown}"
 
 
 def tsv_records(path: Path) -> Iterator[Record | RowError]:

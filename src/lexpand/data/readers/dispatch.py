@@ -17,12 +17,13 @@ from lexpand.data.readers import (
     parquet,
     query_table,
     text_file,
+    trec_topics,
 )
 from lexpand.data.readers.fields import Fields, to_document, to_query
 from lexpand.data.readers.ids import without_ids
 from lexpand.data.readers.reading import Reading
 from lexpand.data.readers.rows import OnBadRow, OnNote, Reader, Row, convert_rows, refuse_empty
-from lexpand.data.streams import STDIN, name_of, split_compression
+from lexpand.data.streams import STDIN, first_byte, name_of, split_compression
 from lexpand.errors import DataError, RowError, SourceError
 
 _DEFAULT_FIELDS = Fields()
@@ -50,7 +51,15 @@ _FILES: dict[str, _DocumentReader] = {
     ".parquet": parquet.read_rows,
     **dict.fromkeys(text_file.SUFFIXES, text_file.read_rows),
 }
-_QUERIES: dict[str, Reader] = {**_JSON, ".tsv": query_table.read_rows}
+_QUERIES: dict[str, Reader] = {
+    **_JSON,
+    ".tsv": query_table.read_rows,
+    ".csv": query_table.read_csv,
+    ".topics": trec_topics.read_rows,
+    ".trec": trec_topics.read_rows,
+}
+# Suffixes of topics and of other files. The first byte decides.
+_PERHAPS_TOPICS = (".xml", ".txt")
 
 
 def read_documents(
@@ -116,12 +125,23 @@ def read_documents(
 
 
 def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> Iterator[Query]:
-    r"""Read queries as a stream: JSON, lines of ``query_id\ttext``, or a folder in BEIR's layout.
+    r"""Read queries as a stream.
+
+    ============================  ==================================================================
+    ``.jsonl`` ``.ndjson``        one object per line
+    ``.json``                     an array of objects, or one object per line
+    ``.tsv``                      lines of ``query_id\ttext``
+    ``.csv``                      a table; its first line names the columns
+    ``.topics`` ``.trec``         TREC topics, also in a file with another suffix that starts with
+                                  ``<``
+    a folder                      ``queries.jsonl`` in it, as in BEIR's layout
+    ``-``                         JSON from standard input
+    ============================  ==================================================================
+
+    Files may be compressed, with ``.gz`` or ``.zst`` added.
 
     Args:
-        source: a ``.jsonl``, ``.ndjson``, ``.json`` or ``.tsv`` file, or one of these with ``.gz``
-            or ``.zst`` added; a folder with ``queries.jsonl[.gz|.zst]``; or ``"-"`` for JSON from
-            standard input.
+        source: the path of a file or folder, or ``"-"``.
         on_bad_row: a function that takes the error of each invalid row; None raises the first
             error.
 
@@ -140,12 +160,20 @@ def read_queries(source: str | Path, *, on_bad_row: OnBadRow | None = None) -> I
                 f"{path} has no queries.jsonl (also .gz or .zst): pass the path of the query file"
             )
         path = queries
-    kind, _ = split_compression(path)
-    reader = json_file.read_rows if path == STDIN else _QUERIES.get(kind)
-    if reader is None:
-        raise _unknown(path, f"{' '.join(_QUERIES)} (also with .gz or .zst)")
-    rows = refuse_empty(name_of(path), reader(path))
+    rows = refuse_empty(name_of(path), _query_reader(path)(path))
     return convert_rows(rows, partial(_new_query, places={}), on_bad_row)
+
+
+def _query_reader(path: Path) -> Reader:
+    if path == STDIN:
+        return json_file.read_rows
+    kind, compression = split_compression(path)
+    if kind in _QUERIES:
+        return _QUERIES[kind]
+    may_be_topics = kind in _PERHAPS_TOPICS or not compression
+    if may_be_topics and first_byte(path) == b"<":
+        return trec_topics.read_rows
+    raise _unknown(path, f"{' '.join(_QUERIES)} (also with .gz or .zst)")
 
 
 def _documents(

@@ -95,6 +95,43 @@ def refuse_empty(name: str, rows: Iterable[Row | RowError]) -> Iterator[Row | Ro
         raise SourceError(f"{name} is empty: it needs at least one row")
 
 
+def header_rows(
+    name: str, records: Iterable[tuple[str, list[str]] | RowError]
+) -> Iterator[Row | RowError]:
+    """Yield a row for each record after the first, which has the names of the columns.
+
+    A record may be shorter than the header: programs drop empty cells at the end of a line. White
+    space around names is dropped.
+
+    Raises:
+        SourceError: the header is invalid.
+    """
+    header: list[str] | None = None
+    for record in records:
+        if header is None:
+            header = _header(name, record)
+        elif isinstance(record, RowError):
+            yield record
+        else:
+            yield _under(header, *record)
+
+
+def _header(name: str, record: tuple[str, list[str]] | RowError) -> list[str]:
+    if isinstance(record, RowError):
+        raise SourceError(f"{record}; this is the header, so no row can be read") from record
+    header = [column.strip() for column in record[1]]
+    refuse_repeated(name, [column for column in header if column])
+    return header
+
+
+def _under(header: list[str], place: str, cells: list[str]) -> Row | RowError:
+    if any(cells[len(header) :]):
+        reason = f"a row must have {len(header)} columns as its header, got {len(cells)}"
+        return RowError(place, reason)
+    padded = [*cells, *[""] * (len(header) - len(cells))]
+    return Row(place, dict(zip(header, padded, strict=False)))
+
+
 def refuse_repeated(name: str, columns: list[str]) -> None:
     """Check that column names are unique.
 
