@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,15 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # The examples of these pages need extras. They run if these are installed (`make test-all`).
 FRAMEWORKS = {"adapters.md": ["haystack", "langchain_core", "llama_index"]}
+
+# The examples of these pages use the files of a folder in examples/.
+FILES = {"evaluate.md": "support", "gate.md": "support"}
+
+
+def copy_files(page: Path, folder: Path) -> None:
+    """Copy the files that the examples of a page use."""
+    if page.name in FILES:
+        shutil.copytree(ROOT / "examples" / FILES[page.name], folder, dirs_exist_ok=True)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -32,6 +42,7 @@ def test_python_examples_run(page: Path, tmp_path: Path) -> None:
     for framework in FRAMEWORKS.get(page.name, []):
         if not importlib.util.find_spec(framework):
             pytest.skip(f"{framework} is not installed")
+    copy_files(page, tmp_path)
     for i, block in enumerate(blocks(page, "python")):
         script = tmp_path / f"{i}.py"
         script.write_text(block, encoding="utf-8")
@@ -71,6 +82,7 @@ def pattern(lines: list[str]) -> str:
 
 @pytest.mark.parametrize("page", with_blocks("console"), ids=lambda page: page.name)
 def test_console_examples_print_the_documented_output(page: Path, tmp_path: Path) -> None:
+    copy_files(page, tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
     for block in blocks(page, "console"):

@@ -17,7 +17,7 @@ from lexpand.cli.app import app
 from lexpand.cli.table import Entry, entries
 
 ROOT: Any = typer.main.get_command(app)
-GROUPS = ("model", "rules")
+GROUPS = ("model", "collection", "gate", "runs", "rules")
 COMMANDS: dict[str, Any] = {
     name: command for name, command in ROOT.commands.items() if name not in GROUPS
 }
@@ -36,8 +36,8 @@ def parameters() -> Iterator[tuple[str, Any]]:
 
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
-        "index sync delete search explain get demo info fields lint oov check compact backup encode"
-        " export import train adapt mine score"
+        "index sync delete search explain get demo info fields lint oov evaluate compare check"
+        " compact backup encode export import train adapt mine score"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == [
@@ -48,12 +48,16 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "graft",
         "add-terms",
     ]
+    assert list(ROOT.commands["collection"].commands) == ["check", "overlap"]
+    assert list(ROOT.commands["gate"].commands) == ["init", "check", "accept"]
+    assert list(ROOT.commands["runs"].commands) == ["list", "show", "tag", "remove"]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]
     shown = run("--help").out
     panels = [
         "Put documents in",
         "Find and explain",
         "Inspect",
+        "Evaluate",
         "Maintain",
         "Vectors, models",
         "Train",

@@ -14,12 +14,13 @@ from lexpand.encode.contract import QueryMode
 _VERBOSE = "lexpand.verbose"
 
 # Panels of options in the help of a command.
-SOURCE, ENCODING, INDEX, SEARCH, RERANKING, OUTPUT = (
+SOURCE, ENCODING, INDEX, SEARCH, RERANKING, EVALUATION, OUTPUT = (
     "Source",
     "Encoding",
     "Index",
     "Search",
     "Reranking",
+    "Evaluation",
     "Output",
 )
 
@@ -144,6 +145,54 @@ QueryModeOption = Annotated[
         help="Encode queries with the model, or look them up in its table of weights.",
         show_default="as the model's contract says",
         rich_help_panel=ENCODING,
+    ),
+]
+QueriesPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="QUERIES",
+        help="BEIR folder, query file, or a CSV, TSV, JSONL or XLSX table with a question, a"
+        " document and a grade in each row.",
+    ),
+]
+QrelsPath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[QRELS]",
+        help="Judgments: TREC qrels, a BEIR table, or CSV.",
+        show_default="those of the folder or table",
+    ),
+]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        "-m",
+        metavar="NAME",
+        help="Measure in ir-measures' notation, such as nDCG@10, RR@10, R@100, AP, P@5, Judged@10."
+        " Repeat the option for several.",
+        show_default="nDCG@10, RR@10, R@100",
+        rich_help_panel=EVALUATION,
+    ),
+]
+StorePath = Annotated[
+    Path,
+    typer.Option(
+        "--store",
+        envvar="LEXPAND_RUNS",
+        metavar="DIR",
+        help="Folder that keeps runs (docs/runs.md).",
+        rich_help_panel=OUTPUT,
+    ),
+]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Also write a report: .html (self-contained), .md or .json.",
+        show_default="none",
+        rich_help_panel=OUTPUT,
     ),
 ]
 DocIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Ids of documents.")]

@@ -61,10 +61,10 @@ def show_text(text: str, indent: int = 0) -> None:
         show(each.expandtabs(4), indent=indent)
 
 
-def show_table(table: Table) -> None:
+def show_table(table: Table, indent: int = 0) -> None:
     """Print a table of results, in its natural width if there is no terminal."""
     console = _results if _results.is_terminal else Console(width=_UNLIMITED)
-    console.print(table)
+    console.print(Padding(table, (0, 0, 0, indent), expand=False))
 
 
 def show_heading(text: str) -> None:

@@ -36,6 +36,7 @@ class Entry(NamedTuple):
 
 DOCUMENTS, SEARCH = "Put documents in", "Find and explain"
 INSPECT, MAINTAIN = "Inspect", "Maintain"
+EVALUATE = "Evaluate"
 VECTORS, TRAINING = "Vectors, models and rules", "Train a model"
 
 COMMANDS: dict[str, Entry] = {
@@ -99,6 +100,26 @@ COMMANDS: dict[str, Entry] = {
         (
             "lexpand oov pages.index queries.txt",
             'lexpand oov pages.index "reset my wifi"',
+        ),
+    ),
+    "evaluate": Entry(
+        "evaluate",
+        "evaluate_command",
+        EVALUATE,
+        (
+            "lexpand evaluate pages.index questions.csv",
+            "lexpand evaluate pages.index questions.csv --pipeline bm25 --pipeline hybrid",
+            "lexpand evaluate run.trec queries.tsv qrels.txt --run -m nDCG@10 -m AP",
+        ),
+    ),
+    "compare": Entry(
+        "compare",
+        "compare_command",
+        EVALUATE,
+        (
+            "lexpand compare bm25 hybrid",
+            "lexpand compare baseline last --report comparison.html",
+            "lexpand compare hybrid elasticsearch.trec -m nDCG@10",
         ),
     ),
     "check": Entry("maintenance", "check", MAINTAIN, ("lexpand check pages.index",)),
@@ -199,6 +220,69 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             ),
         },
     ),
+    "collection": (
+        "Check judged collections, and find training data that overlap with them.",
+        {
+            "check": Entry(
+                "collection_checks",
+                "check_command",
+                examples=(
+                    "lexpand collection check pages.jsonl questions.csv",
+                    "lexpand collection check my-collection/ my-collection/ --split dev",
+                    "lexpand collection check pages.index queries.tsv qrels.txt --json",
+                ),
+            ),
+            "overlap": Entry(
+                "collection_checks",
+                "overlap_command",
+                examples=(
+                    "lexpand collection overlap pairs.jsonl --with my-collection/",
+                    "lexpand collection overlap pairs.jsonl --with scifact/ --with nfcorpus/"
+                    " --clean clean.jsonl",
+                ),
+            ),
+        },
+    ),
+    "gate": (
+        "Check that an index still answers golden questions, as a step of a build.",
+        {
+            "init": Entry(
+                "gate",
+                "init",
+                examples=(
+                    "lexpand gate init pages.index questions.csv",
+                    "lexpand gate init pages.index log.tsv --log --within 3",
+                ),
+            ),
+            "check": Entry(
+                "gate",
+                "check",
+                examples=(
+                    "lexpand gate check pages.index gate.toml",
+                    "lexpand gate check pages.index gate.toml --junit gate.xml --github",
+                ),
+            ),
+            "accept": Entry(
+                "gate", "accept", examples=("lexpand gate accept pages.index gate.toml",)
+            ),
+        },
+    ),
+    "runs": (
+        "List, show, tag and remove the runs that `lexpand evaluate` keeps.",
+        {
+            "list": Entry("runs", "list_command", examples=("lexpand runs list",)),
+            "show": Entry(
+                "runs",
+                "show_command",
+                examples=(
+                    "lexpand runs show last",
+                    "lexpand runs show bm25 hybrid --report runs.html",
+                ),
+            ),
+            "tag": Entry("runs", "tag_command", examples=("lexpand runs tag last baseline",)),
+            "remove": Entry("runs", "remove_command", examples=("lexpand runs remove bm25",)),
+        },
+    ),
     "rules": (
         "Check and test rules files, which edit the vectors of queries and documents.",
         {
@@ -207,6 +291,8 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         },
     ),
 }
+
+_EVALUATING = ("collection", "gate", "runs")
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -307,7 +393,7 @@ def group_of(name: str) -> Any:  # noqa: ANN401 - as above
     group.callback()(_nothing)
     made: Any = typer.main.get_command(group)
     made.commands = Loaded(entries)
-    made.rich_help_panel = VECTORS
+    made.rich_help_panel = EVALUATE if name in _EVALUATING else VECTORS
     return made
 
 

@@ -329,6 +329,21 @@ class Catalog:
             found = _select_in(db, query, [doc_id for doc_id in doc_ids if _is_valid_utf8(doc_id)])
             return {doc_id: (row, digest) for doc_id, row, digest in found}
 
+    def fingerprints(self, commit_id: int) -> Iterator[tuple[str, bytes]]:
+        """Yield the doc_id and content hash of each document that is live in a snapshot."""
+        query = (
+            "SELECT row, doc_id, content_hash FROM documents WHERE created <= ?1"
+            " AND (deleted IS NULL OR deleted > ?1) AND row > ?2 ORDER BY row LIMIT 10000"
+        )
+        last = -1
+        while True:
+            with self.database.read() as db:
+                found = db.execute(query, (commit_id, last)).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            yield from ((doc_id, digest) for _, doc_id, digest in found)
+
     def doc_ids(self, rows: Collection[int]) -> dict[int, str]:
         """Return the doc_id of each row.
 

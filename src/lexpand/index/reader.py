@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -308,6 +309,15 @@ class IndexReader(ABC):
         """Return the metadata fields, most frequent first; reads the metadata of all documents."""
         return fields_in(self._catalog.metadata(), self.schema.columns)
 
+    def document_frequencies(self) -> NDArray[np.float64]:
+        """Return the number of live passages whose vector has each term, [vocabulary_size]."""
+        snapshot = self._snapshot
+        return (
+            snapshot.document_frequencies()
+            if snapshot.segments
+            else np.zeros(len(self.space.vocabulary))
+        )
+
     def inverse_document_frequencies(self) -> NDArray[np.float64]:
         """Return the IDF of each term over the live passages, float64 [vocabulary_size].
 
@@ -415,6 +425,18 @@ class IndexReader(ABC):
         everything = snapshot.documents(snapshot.live)
         for first in range(0, len(everything), _ID_BATCH):
             yield from doc_ids_of(everything.at(slice(first, first + _ID_BATCH)), snapshot)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the documents: their ids, titles, texts and metadata.
+
+        It is the sum modulo 2^128 of a BLAKE2b hash of each document, as 32 hexadecimal digits. So
+        it does not depend on the order of insertion, on segments or on the model.
+        """
+        total = 0
+        for doc_id, digest in self._catalog.fingerprints(self._snapshot.commit.commit_id):
+            each = hashlib.blake2b(digest + doc_id.encode(), digest_size=16).digest()
+            total += int.from_bytes(each, "little")
+        return f"{total % 2**128:032x}"
 
     def documents(self, rows: Sequence[int]) -> dict[int, Document]:
         """Return documents by row (`Match.row`).

@@ -85,14 +85,18 @@ class Snapshot:
         ]
         return sum(passages for passages, _ in totals), sum(length for _, length in totals)
 
-    @cached_property
-    def inverse_document_frequencies(self) -> NDArray[np.float64]:
-        """See `Index.inverse_document_frequencies`; read-only. Of shape [0] without segments."""
+    def document_frequencies(self) -> NDArray[np.float64]:
+        """See `Index.document_frequencies`. Of shape [0] without segments."""
         counts = [
             segment.native.document_frequencies(SPARSE_FIELD, live)
             for segment, live in zip(self.segments, self.live, strict=True)
         ]
-        df = np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
+        return np.sum(counts, axis=0, dtype=np.float64) if counts else np.zeros(0)
+
+    @cached_property
+    def inverse_document_frequencies(self) -> NDArray[np.float64]:
+        """See `Index.inverse_document_frequencies`; read-only. Of shape [0] without segments."""
+        df = self.document_frequencies()
         idf: NDArray[np.float64] = np.log1p((self.live_passages - df + 0.5) / (df + 0.5))
         idf.setflags(write=False)
         return idf

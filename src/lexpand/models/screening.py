@@ -87,7 +87,9 @@ def _balanced(moments: NDArray[np.float64], decoder: NDArray[np.float64]) -> NDA
 
     With T S' = I, the second moments of d T and w S are equal and fall along the dimensions.
     """
-    values, vectors = np.linalg.eigh(moments + 1e-9 * np.trace(moments) * np.eye(len(moments)))
+    # Hidden states that do not vary, of a collapsed model, have no moments at all.
+    least = max(1e-9 * np.trace(moments), 1e-12)
+    values, vectors = np.linalg.eigh(moments + least * np.eye(len(moments)))
     root = vectors * np.sqrt(values) @ vectors.T
     powers, directions = np.linalg.eigh(root @ (decoder.T @ decoder) @ root)
     back = (root @ directions[:, ::-1]) / np.maximum(powers[::-1], 1e-12) ** 0.25

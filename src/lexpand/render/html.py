@@ -6,7 +6,7 @@ are markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -24,11 +24,22 @@ margin:1rem auto;padding:0 1rem;color:#1b1f24;background:#fff;overflow-wrap:anyw
 .lexpand .bar .minus{background:#b3541e}
 .lexpand mark{color:inherit;background:rgba(47,158,100,var(--heat));border-radius:2px}
 .lexpand .note{color:#5b6670}
+.lexpand figure{margin:1rem 0}.lexpand figcaption{color:#5b6670}
+.lexpand svg{width:100%;height:auto;font:12px system-ui,sans-serif}
+.lexpand svg text{fill:currentColor}.lexpand svg .grid{stroke:currentColor;opacity:.15}
+.lexpand svg .line{fill:none;stroke-width:2}.lexpand svg .minus{fill:#b3541e}
+.lexpand .s0{fill:#2f7d5b;stroke:#2f7d5b}.lexpand .s1{fill:#b3541e;stroke:#b3541e}
+.lexpand .s2{fill:#3566b8;stroke:#3566b8}.lexpand .s3{fill:#8a4fa3;stroke:#8a4fa3}
+.lexpand .s4{fill:#8a7a1a;stroke:#8a7a1a}.lexpand .s5{fill:#5b6670;stroke:#5b6670}
+.lexpand .wide{overflow-x:auto}
+@media print{.lexpand{max-width:none}.lexpand table,.lexpand figure{break-inside:avoid}}
 .lexpand .text{white-space:pre-wrap;border-left:3px solid #d0d7de;padding-left:.8rem}
 @media (prefers-color-scheme:dark){
 .lexpand{color:#e3e7eb;background:#15191e}.lexpand .note{color:#9aa5b1}
 .lexpand .bar div{background:#5cc795}.lexpand .bar .minus{background:#e08a52}
-.lexpand .text{border-color:#3a424b}}
+.lexpand .text{border-color:#3a424b}.lexpand figcaption{color:#9aa5b1}
+.lexpand .s0{fill:#5cc795;stroke:#5cc795}.lexpand .s1{fill:#e08a52;stroke:#e08a52}
+.lexpand .s2{fill:#7fa8ef;stroke:#7fa8ef}.lexpand .s3{fill:#c792dd;stroke:#c792dd}}
 """
 
 
@@ -83,11 +94,26 @@ def rule() -> str:
     return "<hr>"
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str | Bar]]) -> str:
-    """Return a table of text and bars."""
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+def table(
+    head: Iterable[str],
+    rows: Iterable[Iterable[str | Bar]],
+    numbers: Collection[int] = (),
+) -> str:
+    """Return a table of text and bars; the columns ``numbers`` are aligned to the right."""
+    cells = "".join(f"<th{_align(i in numbers)}>{escape(name)}</th>" for i, name in enumerate(head))
+    body = "".join(
+        f"<tr>{''.join(_cell(cell, i in numbers) for i, cell in enumerate(row))}</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="wide"><table><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def figure(markup: str, caption: str) -> str:
+    """Return markup such as an SVG element with a caption."""
+    return f"<figure>{markup}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def marked(text: str, marks: Mapping[Span, Mark], *, start: int = 0, quoted: bool = False) -> str:
@@ -118,8 +144,12 @@ def marked(text: str, marks: Mapping[Span, Mark], *, start: int = 0, quoted: boo
     return f'<p class="text">{body}</p>' if quoted else f"<p>{body}</p>"
 
 
-def _cell(value: str | Bar) -> str:
+def _align(right: bool) -> str:
+    return ' class="n"' if right else ""
+
+
+def _cell(value: str | Bar, number: bool = False) -> str:
     if isinstance(value, Bar):
         minus = ' class="minus"' if value < 0 else ""
         return f'<td class="bar"><div{minus} style="width:{100 * abs(value):.1f}%"></div></td>'
-    return f"<td>{escape(value)}</td>"
+    return f"<td{_align(number)}>{escape(value)}</td>"

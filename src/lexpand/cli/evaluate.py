@@ -1,0 +1,304 @@
+"""`lexpand evaluate`: measure the rankings of an index, or of a run file, and keep the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from lexpand.cli.exit_codes import EXIT_REFUSED
+from lexpand.cli.options import (
+    EVALUATION,
+    OUTPUT,
+    DtypeOption,
+    Json,
+    Measures,
+    Model,
+    QrelsPath,
+    QueriesPath,
+    QueryModeOption,
+    QueryPrune,
+    QueryRules,
+    StorePath,
+    Threads,
+    Verbose,
+    query_encoding,
+)
+from lexpand.cli.output import is_watched, print_json, print_refused, say, show, show_table
+from lexpand.collection import Collection
+from lexpand.collection import open as open_collection
+from lexpand.data import JudgedQueries, Run, read_judged
+from lexpand.encode.progress import reporting
+from lexpand.errors import RowError
+from lexpand.evaluation.store import RunStore
+from lexpand.experiments.baseline_folders import Baseline, find_baselines
+from lexpand.experiments.evaluating import (
+    Evaluated,
+    SelfMatches,
+    evaluate_collection,
+    evaluate_foreign,
+    evaluate_retriever,
+)
+
+
+def evaluate_command(
+    index_path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INDEX", help="Folder of the index, or with --run a run file in TREC's format."
+        ),
+    ],
+    queries: QueriesPath,
+    qrels: QrelsPath = None,
+    measures: Measures = None,
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pipeline",
+            metavar="NAME|FILE",
+            help="How to search; see `lexpand search --help`. Repeat the option to evaluate several"
+            " pipelines.",
+            show_default="as `lexpand search`",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    is_run: Annotated[
+        bool,
+        typer.Option(
+            "--run", help="INDEX is a run file of any system.", rich_help_panel=EVALUATION
+        ),
+    ] = False,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "-k",
+            "--top",
+            min=1,
+            help="The number of documents to rank for each query.",
+            show_default="100, or the largest cutoff of a measure",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    baselines: Annotated[
+        Path | None,
+        typer.Option(
+            "--baselines",
+            metavar="DIR",
+            help="Also evaluate the models in this folder: dense models search all documents,"
+            " late-interaction models and cross-encoders rerank the first 100 of the pipeline.",
+            show_default="none",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = None,
+    self_matches: Annotated[
+        SelfMatches,
+        typer.Option(
+            "--self-matches",
+            help="Drop or keep a document whose text is the query, unless it is judged relevant.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = SelfMatches.DROP,
+    cost: Annotated[
+        bool,
+        typer.Option(
+            "--cost/--no-cost",
+            help="Also measure latency, work per query, size and memory.",
+            rich_help_panel=EVALUATION,
+        ),
+    ] = True,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="Name of the run in the store.",
+            show_default="that of the pipeline or file",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    store: StorePath = Path("lexpand-runs"),
+    save: Annotated[
+        bool,
+        typer.Option("--save/--no-save", help="Keep the run in the store.", rich_help_panel=OUTPUT),
+    ] = True,
+    per_query: Annotated[
+        bool,
+        typer.Option(
+            "--per-query", "-q", help="Print the measures of each query.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    query_mode: QueryModeOption = None,
+    prune: QueryPrune = None,
+    rules: QueryRules = None,
+    dtype: DtypeOption = None,
+    model: Model = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Evaluate INDEX on the judged QUERIES, and keep the run in a store.
+
+    QUERIES is a BEIR folder, a query file together with QRELS, or one table with a question, a
+    document and a grade in each row (docs/collections.md). Compare runs with `lexpand compare`.
+    """
+    refused: list[RowError] = []
+    judged = read_judged(queries, qrels, on_bad_row=refused.append)
+    chosen = tuple(measures or ("nDCG@10", "RR@10", "R@100"))
+    if is_run:
+        if baselines is not None:
+            raise typer.BadParameter("--baselines needs an index, not a run file")
+        foreign = Run.read_trec(index_path)
+        done = [evaluate_foreign(foreign, judged, chosen, name=name or _name_of(index_path))]
+    else:
+        with open_collection(
+            index_path,
+            model=model,
+            threads=threads,
+            queries=query_encoding(query_mode, prune, dtype),
+            rules=rules,
+        ) as kb:
+            asked: Sequence[str | None] = pipelines or [None]
+            settings = _Settings(judged, chosen, k, self_matches, cost, threads)
+            done = [
+                settings.pipeline(kb, each, _named(name, each, pipelines or [])) for each in asked
+            ]
+            for baseline in [] if baselines is None else find_baselines(baselines):
+                cache = store / ".vectors" if save else None
+                done.append(settings.baseline(kb, asked[0], baseline, cache))
+    saved = [each.save(RunStore(store)).card.run_id for each in done] if save else []
+    print_refused(refused)
+    if as_json:
+        found = [each.to_dict() for each in done]
+        for plain, run_id in zip(found, saved, strict=False):
+            plain["run_id"] = run_id
+        print_json({"runs": found, "refused": refused})
+    else:
+        _print(judged, done, saved, store, per_query)
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What all evaluations of one command have in common."""
+
+    judged: JudgedQueries
+    measures: tuple[str, ...]
+    k: int | None
+    self_matches: SelfMatches
+    cost: bool
+    threads: int | None
+
+    def pipeline(self, kb: Collection, pipeline: str | None, name: str) -> Evaluated:
+        """Evaluate a pipeline of the collection."""
+        with self._progress(pipeline or "queries") as on_done:
+            return evaluate_collection(
+                kb,
+                self.judged,
+                self.measures,
+                pipeline=pipeline,
+                name=name,
+                k=self.k,
+                self_matches=self.self_matches,
+                cost=self.cost,
+                threads=self.threads or 1,
+                on_done=on_done,
+            )
+
+    def baseline(
+        self, kb: Collection, pipeline: str | None, baseline: Baseline, cache: Path | None
+    ) -> Evaluated:
+        """Evaluate a baseline over the collection; a reranker takes the pipeline's documents."""
+        say(baseline.described(), "dim")
+        with reporting(len(kb), f"encoding by {baseline.name}", is_watched()) as encoded:
+            retriever = baseline.retriever(
+                kb, kb.retriever(pipeline), threads=self.threads, cache=cache, on_done=encoded
+            )
+        with self._progress(baseline.name) as on_done:
+            return evaluate_retriever(
+                retriever,
+                self.judged,
+                self.measures,
+                name=baseline.name,
+                k=self.k,
+                self_matches=self.self_matches,
+                cost=self.cost,
+                on_done=on_done,
+                facts={"baseline": {"kind": str(baseline.kind), **baseline.settings}},
+                kb=kb,
+            )
+
+    def _progress(self, what: str) -> AbstractContextManager[Callable[[int], None]]:
+        return reporting(len(self.judged.judged), what, is_watched())
+
+
+def _named(name: str | None, pipeline: str | None, pipelines: Sequence[str]) -> str:
+    """Return the name of a run; empty for that of its pipeline."""
+    if name is None or len(pipelines) < 2:
+        return name or ""
+    return f"{name}-{Path(pipeline or '').stem}"
+
+
+def _name_of(path: Path) -> str:
+    """Return the name of a run file without its suffixes."""
+    return path.name.partition(".")[0] or "run"
+
+
+def _print(
+    judged: JudgedQueries,
+    done: Sequence[Evaluated],
+    saved: Sequence[str],
+    store: Path,
+    per_query: bool,
+) -> None:
+    if per_query:
+        for each in done:
+            _print_queries(each)
+    show_table(_table(done))
+    for each in done:
+        if len(done) > 1:
+            show((each.name, "bold"))
+        for sentence in each.accounting():
+            show(sentence, indent=2 if len(done) > 1 else 0)
+    for note in judged.notes:
+        say(note, "yellow")
+    for run_id, each in zip(saved, done, strict=False):
+        show((f"{each.name} is run {run_id} in {store}", "dim"))
+
+
+def _table(done: Sequence[Evaluated]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("run")
+    measures = list(done[0].means)
+    costs = done[0].cost is not None
+    for column in (*measures, *(("p50", "p95", "FLOPS", "bytes/doc") if costs else ())):
+        table.add_column(column, justify="right")
+    for each in done:
+        row = [f"{each.means[measure]:.4f}" for measure in measures]
+        if each.cost is not None:
+            size, flops = each.cost.bytes_per_document, each.cost.flops
+            row += [f"{each.cost.total_ms.p50:.2f} ms", f"{each.cost.total_ms.p95:.2f} ms"]
+            row += [
+                "-" if flops is None else f"{flops:.2f}",
+                "-" if size is None else f"{size:,.0f}",
+            ]
+        table.add_row(each.name, *row)
+    return table
+
+
+def _print_queries(done: Evaluated) -> None:
+    texts = {query.query_id: query.text for query in done.judged.queries}
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=done.name)
+    table.add_column("query_id")
+    for measure in done.means:
+        table.add_column(measure, justify="right")
+    table.add_column("query")
+    values = done.evaluation.values
+    for query in next(iter(values.values()), {}):
+        cells = [f"{values[measure][query]:.4f}" for measure in done.means]
+        table.add_row(query, *cells, texts.get(query, ""))
+    show_table(table)
