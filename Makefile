@@ -12,7 +12,7 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference wheel wheel-manylinux sdist model clean
+.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,6 +72,10 @@ check-leakage: $(VENV)/base ## list training rows that share text with test coll
 		{ echo "DATA must be a folder of BEIR folders and TRAIN training rows: make check-leakage DATA=DIR TRAIN=FILE" >&2; exit 2; }
 	@set --; for corpus in "$(DATA)"/*/corpus.jsonl*; do set -- "$$@" --with "$${corpus%/*}"; done; \
 		$(BIN)/lexpand collection overlap "$(TRAIN)" "$$@"
+
+results: $(VENV)/base ## measure all systems on collections and write docs/results.md: DATA=DIR [BASELINES=DIR]
+	@test -d "$(DATA)" || { echo "DATA must be a folder of BEIR folders: make results DATA=DIR" >&2; exit 2; }
+	$(BIN)/python tools/write_results.py "$(DATA)" build/results docs/results.md $(if $(BASELINES),--baselines "$(BASELINES)")
 
 docs: .venv-docs/ready ## build the documentation site in build/site, which loads nothing external
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict

@@ -50,7 +50,7 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
     ]
     assert list(ROOT.commands["collection"].commands) == ["check", "overlap"]
     assert list(ROOT.commands["gate"].commands) == ["init", "check", "accept"]
-    assert list(ROOT.commands["runs"].commands) == ["list", "show", "tag", "remove"]
+    assert list(ROOT.commands["runs"].commands) == ["list", "show", "tag", "remove", "export"]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]
     shown = run("--help").out
     panels = [

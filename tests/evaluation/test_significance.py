@@ -251,8 +251,8 @@ def test_holm_is_the_closed_test_of_bonferroni(found: list[float]) -> None:
 def error_rates(queries: int, pairs: int) -> dict[str, float]:
     """Return the rates of false differences between equal systems, in a seeded simulation.
 
-    ``one``: of a single comparison. ``baseline`` and ``all``: of any comparison of five systems
-    after `holm`, with the first system and of all ten pairs.
+    ``one``: of a single comparison; ``t``: of its t test. ``baseline`` and ``all``: of any
+    comparison of five systems after `holm`, with the first system and of all ten pairs.
     """
     systems = ndcg_like(np.random.default_rng(queries), queries, 5, pairs)
     found = {
@@ -262,6 +262,7 @@ def error_rates(queries: int, pairs: int) -> dict[str, float]:
     first = [p for pair, p in found.items() if pair[0] == 0]
     return {
         "one": float(np.mean(found[3, 4] < 0.05)),
+        "t": float(np.mean(stats.ttest_rel(systems[4], systems[3]).pvalue < 0.05)),
         "baseline": family_rate(first),
         "all": family_rate(list(found.values())),
     }
@@ -285,5 +286,6 @@ def test_equal_systems_rarely_differ(queries: int) -> None:
 def test_error_rates_are_as_documented(queries: int) -> None:
     rates = error_rates(queries, 20_000)
     assert (0.0 if queries == 25 else 0.045) <= rates["one"] <= (0.06 if queries == 25 else 0.055)
+    assert 0.045 <= rates["t"] <= 0.055
     assert rates["baseline"] <= 0.055
     assert rates["all"] <= 0.055

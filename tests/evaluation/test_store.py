@@ -182,3 +182,14 @@ def test_two_processes_can_write_one_store(tmp_path: Path) -> None:
     )
     assert all(each.run() == RUN for each in runs)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+
+
+def test_the_golden_store_of_version_1_is_read() -> None:
+    """The store was written by `add` and `tag` of the version that introduced the format."""
+    stored = RunStore(Path(__file__).parents[1] / "golden" / "runs_v1").find("baseline")
+    assert (stored.card.name, stored.card.k, stored.card.escaped_ids) == ("bm25", 100, True)
+    assert (stored.run(), stored.qrels(), stored.queries()) == (RUN, QRELS, QUERIES)
+    assert stored.values() == {
+        "nDCG@10": {"q1": 1.0, "q 2": pytest.approx(0.6309297)},
+        "RR@10": {"q1": 1.0, "q 2": 0.5},
+    }

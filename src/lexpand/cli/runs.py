@@ -12,6 +12,7 @@ from lexpand.cli.options import Json, ReportPath, StorePath, Verbose
 from lexpand.cli.output import print_json, show, show_table
 from lexpand.cli.reporting import write_report
 from lexpand.evaluation.store import RunStore, StoredRun
+from lexpand.experiments.mlflow_export import EXPERIMENT, export_to_mlflow
 from lexpand.experiments.reports import flat_facts, runs_report
 
 # Facts of each query.
@@ -119,3 +120,25 @@ def remove_command(
         print_json({"removed": removed})
     else:
         show(f"removed {', '.join(removed)}")
+
+
+def export_command(
+    names: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Names, tags or ids of runs, or `last`.")
+    ],
+    experiment: Annotated[
+        str, typer.Option("--experiment", help="Experiment in MLflow.")
+    ] = EXPERIMENT,
+    store: StorePath = Path("lexpand-runs"),
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Log runs to MLflow, with their files. It must be installed: pip install mlflow."""
+    kept = RunStore(store)
+    found = [kept.find(name) for name in names]
+    exported = {each.card.run_id: export_to_mlflow(each, experiment) for each in found}
+    if as_json:
+        print_json({"exported": exported})
+    else:
+        for run_id, there in exported.items():
+            show(f"{run_id} is run {there} in the experiment {experiment}")

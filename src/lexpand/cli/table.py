@@ -268,7 +268,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         },
     ),
     "runs": (
-        "List, show, tag and remove the runs that `lexpand evaluate` keeps.",
+        "List, show, tag, remove and export the runs that `lexpand evaluate` keeps.",
         {
             "list": Entry("runs", "list_command", examples=("lexpand runs list",)),
             "show": Entry(
@@ -281,6 +281,9 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             ),
             "tag": Entry("runs", "tag_command", examples=("lexpand runs tag last baseline",)),
             "remove": Entry("runs", "remove_command", examples=("lexpand runs remove bm25",)),
+            "export": Entry(
+                "runs", "export_command", examples=("lexpand runs export last --experiment search",)
+            ),
         },
     ),
     "rules": (

@@ -174,7 +174,7 @@ def evaluate_run(
     return Evaluation(
         values=_values(parsed, counted, run, qrels, ties),
         missing=tuple(query for query in relevant if not first[query]),
-        without_relevant=_difference(qrels.judgments, relevant),
+        without_relevant=_difference(qrels.judgments, set(relevant)),
         unjudged=_difference(run.rankings, qrels.judgments),
         holes={query: number for query, number in holes.items() if number},
         tied=tuple(query for query in counted if _has_tie(first[query])),
@@ -242,14 +242,17 @@ def _values(
 
 
 def _groups(queries: Sequence[str], run: Run) -> Iterator[list[str]]:
-    """Yield the queries that have documents, in groups of few documents; at least one group."""
+    """Yield the queries that have documents, in groups of few documents; at least one group.
+
+    ir-measures checks the measures even if there is nothing to compute.
+    """
     group: list[str] = []
     documents = 0
-    for query in queries:
-        if ranking := run.rankings.get(query):
-            group.append(query)
-            documents += len(ranking)
-        if documents >= _GROUP:
+    found = [query for query in queries if run.rankings.get(query)]
+    for query in found:
+        group.append(query)
+        documents += len(run.rankings[query])
+        if documents >= _GROUP and query != found[-1]:
             yield group
             group, documents = [], 0
     yield group
