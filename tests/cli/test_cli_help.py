@@ -36,8 +36,8 @@ def parameters() -> Iterator[tuple[str, Any]]:
 
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
-        "index sync delete search explain get demo info fields lint oov evaluate compare check"
-        " compact backup encode export import train adapt mine score"
+        "index sync delete search explain get demo info fields lint oov evaluate compare judge"
+        " check compact backup encode export import train adapt mine score"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == [
@@ -48,7 +48,7 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "graft",
         "add-terms",
     ]
-    assert list(ROOT.commands["collection"].commands) == ["check", "overlap"]
+    assert list(ROOT.commands["collection"].commands) == ["check", "agreement", "overlap"]
     assert list(ROOT.commands["gate"].commands) == ["init", "check", "accept"]
     assert list(ROOT.commands["runs"].commands) == ["list", "show", "tag", "remove", "export"]
     assert list(ROOT.commands["rules"].commands) == ["check", "test"]

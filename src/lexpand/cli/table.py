@@ -122,6 +122,15 @@ COMMANDS: dict[str, Entry] = {
             "lexpand compare hybrid elasticsearch.trec -m nDCG@10",
         ),
     ),
+    "judge": Entry(
+        "judge",
+        "judge_command",
+        EVALUATE,
+        (
+            "lexpand judge pages.index queries.tsv",
+            "lexpand judge pages.index queries.tsv --out mine.tsv --depth 5 --quepid ratings.csv",
+        ),
+    ),
     "check": Entry("maintenance", "check", MAINTAIN, ("lexpand check pages.index",)),
     "compact": Entry("maintenance", "compact", MAINTAIN, ("lexpand compact pages.index",)),
     "backup": Entry("maintenance", "backup", MAINTAIN, ("lexpand backup pages.index copy.index",)),
@@ -221,7 +230,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         },
     ),
     "collection": (
-        "Check judged collections, and find training data that overlap with them.",
+        "Check judged collections, compare judges, and find overlapping training data.",
         {
             "check": Entry(
                 "collection_checks",
@@ -231,6 +240,11 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
                     "lexpand collection check my-collection/ my-collection/ --split dev",
                     "lexpand collection check pages.index queries.tsv qrels.txt --json",
                 ),
+            ),
+            "agreement": Entry(
+                "judge",
+                "agreement_command",
+                examples=("lexpand collection agreement mine.tsv yours.tsv",),
             ),
             "overlap": Entry(
                 "collection_checks",

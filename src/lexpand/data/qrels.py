@@ -19,7 +19,8 @@ from lexpand.errors import DataError, SourceError
 
 T = TypeVar("T")
 
-_BEIR_HEADER = "query-id\tcorpus-id\tscore"
+BEIR_HEADER = "query-id\tcorpus-id\tscore"
+"""The first line of a BEIR table of judgments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,10 @@ class Qrels:
             StorageError: the file cannot be written.
         """
         lines = (
-            f"{_check_cell(query, 'query_id')}\t{_check_cell(document, 'doc_id')}\t{grade}"
+            f"{check_cell(query, 'query_id')}\t{check_cell(document, 'doc_id')}\t{grade}"
             for query, document, grade in self._flat()
         )
-        write_lines(Path(path), itertools.chain([_BEIR_HEADER], lines))
+        write_lines(Path(path), itertools.chain([BEIR_HEADER], lines))
 
     def _flat(self) -> Iterator[tuple[str, str, int]]:
         for query, grades in self.judgments.items():
@@ -116,7 +117,12 @@ def _items(value: Mapping[str, T], name: str) -> ItemsView[str, T]:
     return value.items()
 
 
-def _check_cell(value: str, name: str) -> str:
+def check_cell(value: str, name: str) -> str:
+    """Return a text that is a cell of BEIR's table.
+
+    Raises:
+        DataError: it contains a tab or a line end.
+    """
     if any(character in value for character in "\t\r\n"):
         raise DataError(
             f"{name} must not contain a tab or a line end in BEIR's table, got {value!r}: change it"

@@ -74,11 +74,10 @@ def compare_means(
 ) -> Comparison:
     """Compare two systems by a paired randomization test, a paired t test and a bootstrap.
 
-    The randomization test (Fisher 1935) flips the signs of the differences of queries. It is exact
-    if that many combinations of signs exist (`randomization_test`). Then fewer than six queries
-    that differ never give p < 0.05. Smucker et al. 2007, *A comparison of statistical significance
-    tests for information retrieval evaluation*, recommend this test, and find that the t test
-    agrees with it.
+    The randomization test (Fisher 1935) flips the signs of the differences of queries; see
+    `randomization_test`. If fewer than six queries differ, its p is never below 0.05. Smucker et
+    al. 2007, *A comparison of statistical significance tests for information retrieval evaluation*,
+    find little practical difference between this test, the t test and the bootstrap.
 
     The t test has p = 1 if all queries are equal, and p = 0 if all differ by the same amount. The
     interval is BCa (Efron 1987), or of percentiles where BCa is undefined. The result does not
