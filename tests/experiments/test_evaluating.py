@@ -77,6 +77,7 @@ def test_flops_are_the_expected_products_of_a_query_and_a_document(
     assert cost.document_terms == pytest.approx(np.mean([len(each) for each in documents]))
     assert cost.query_terms == pytest.approx(np.mean([len(each) for each in queries]))
     assert cost.query_term_counts == tuple(map(len, queries))
+    assert cost.document_term_counts == tuple(map(len, documents))
     assert cost.timed_queries == 30
     size = sum(path.stat().st_size for path in support.path.rglob("*") if path.is_file())
     assert cost.bytes_per_document == pytest.approx(size / 160, rel=0.3)

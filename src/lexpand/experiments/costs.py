@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ TIMED_QUERIES = 200
 _TIMED_SLOW = 20  # of a retriever that is not one of ours, such as a cross-encoder
 
 _ENCODED_DOCUMENTS = 64
+_COUNTED_DOCUMENTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Cost:
         search_ms: the rest.
         query_terms, document_terms: mean numbers of terms of a vector; None without vectors.
         query_term_counts: the number of terms of each query that was timed.
+        document_term_counts: the number of terms of up to 500 documents, at even distances; of the
+            first passage if a document is in chunks.
         flops: the FLOPS of the two distributions, sum over terms of p_query * p_document, where p
             is the share of texts that have the term (Paria et al. 2020; Formal et al. 2021). It is
             the expected number of products of a query and a document.
@@ -75,6 +77,7 @@ class Cost:
     query_terms: float | None = None
     query_term_counts: tuple[int, ...] = ()
     document_terms: float | None = None
+    document_term_counts: tuple[int, ...] = ()
     flops: float | None = None
     documents: int | None = None
     bytes_per_document: float | None = None
@@ -151,7 +154,9 @@ def _of_vectors(
         "document_terms": float(frequencies.sum()) / passages,
         "flops": float((counts / len(texts)) @ (frequencies / passages)),
     }
-    sample = [] if not encode_documents else _sample(sparse.index)
+    ids = _sample_ids(sparse.index, _COUNTED_DOCUMENTS)
+    found["document_term_counts"] = tuple(len(sparse.index.vector(each).terms) for each in ids)
+    sample = _texts(sparse.index) if encode_documents else []
     if sample:
         start = time.perf_counter()
         sparse.encoder.encode(sample, Role.DOCUMENT)
@@ -159,10 +164,14 @@ def _of_vectors(
     return found
 
 
-def _sample(index: Index) -> list[str]:
+def _sample_ids(index: Index, most: int) -> list[str]:
+    """Return at most this many ids of documents, at even distances."""
     ids = list(index.doc_ids())
-    step = max(1, len(ids) // _ENCODED_DOCUMENTS)
-    documents = index.documents_by_id(list(islice(ids, 0, None, step))[:_ENCODED_DOCUMENTS])
+    return ids[:: max(1, len(ids) // most)][:most]
+
+
+def _texts(index: Index) -> list[str]:
+    documents = index.documents_by_id(_sample_ids(index, _ENCODED_DOCUMENTS))
     return [document.full_text for document in documents.values()]
 
 

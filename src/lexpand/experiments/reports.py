@@ -189,13 +189,14 @@ def _plots(systems: Sequence[System], measure: str) -> list[Block]:
     timed = [each for each in systems if "cost" in each.facts and measure]
     if timed:
         blocks.insert(0, _pareto(timed, measure))
-    counted = [
-        (each.name, [float(n) for n in each.facts["cost"]["query_term_counts"]])
-        for each in systems
-        if each.facts.get("cost", {}).get("query_term_counts")
-    ]
-    if counted:
-        blocks.append(histogram("terms of a query", "terms", counted))
+    for side in ("query", "document"):
+        counted = [
+            (each.name, [float(n) for n in each.facts["cost"][f"{side}_term_counts"]])
+            for each in systems
+            if each.facts.get("cost", {}).get(f"{side}_term_counts")
+        ]
+        if counted:
+            blocks.append(histogram(f"terms of a {side}", "terms", counted))
     return blocks
 
 
