@@ -19,19 +19,19 @@ margin:1rem auto;padding:0 1rem;color:#1b1f24;background:#fff;overflow-wrap:anyw
 .lexpand h1{font-size:1.2rem}.lexpand h2{font-size:1rem;margin-top:1.5rem}
 .lexpand table{border-collapse:collapse;width:100%;color:inherit}
 .lexpand th,.lexpand td{text-align:left;padding:.15rem .7rem .15rem 0;background:none;color:inherit}
-.lexpand .n{text-align:right;font-variant-numeric:tabular-nums}
+.lexpand .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .lexpand .bar{width:30%}.lexpand .bar div{height:.7rem;background:#2f7d5b;border-radius:2px}
 .lexpand .bar .minus{background:#b3541e}
 .lexpand mark{color:inherit;background:rgba(47,158,100,var(--heat));border-radius:2px}
 .lexpand .note{color:#5b6670}
-.lexpand figure{margin:1rem 0}.lexpand figcaption{color:#5b6670}
-.lexpand svg{width:100%;height:auto;font:12px system-ui,sans-serif}
+.lexpand figure{margin:1rem 0;overflow-x:auto}.lexpand figcaption{color:#5b6670}
+.lexpand svg{width:100%;min-width:30rem;height:auto;font:12px system-ui,sans-serif}
 .lexpand svg text{fill:currentColor}.lexpand svg .grid{stroke:currentColor;opacity:.15}
 .lexpand svg .line{fill:none;stroke-width:2}.lexpand svg .minus{fill:#b3541e}
 .lexpand .s0{fill:#2f7d5b;stroke:#2f7d5b}.lexpand .s1{fill:#b3541e;stroke:#b3541e}
 .lexpand .s2{fill:#3566b8;stroke:#3566b8}.lexpand .s3{fill:#8a4fa3;stroke:#8a4fa3}
 .lexpand .s4{fill:#8a7a1a;stroke:#8a7a1a}.lexpand .s5{fill:#5b6670;stroke:#5b6670}
-.lexpand .wide{overflow-x:auto}
+.lexpand .wide{overflow-x:auto;overflow-wrap:normal}
 @media print{.lexpand{max-width:none}.lexpand table,.lexpand figure{break-inside:avoid}}
 .lexpand .text{white-space:pre-wrap;border-left:3px solid #d0d7de;padding-left:.8rem}
 @media (prefers-color-scheme:dark){
