@@ -12,7 +12,7 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-train test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
+.PHONY: help demo test test-train test-engines test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,7 +30,10 @@ test-train: .venv-train/ready ## run the tests of training, and those that compa
 	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
-test-all: $(VENV)/dev .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
+test-engines: $(VENV)/dev build/engines/elasticsearch/classes ## run the tests of other search engines on real nodes; needs Maven and a JDK
+	LEXPAND_REQUIRE_ENGINES=1 $(BIN)/pytest tests/engines
+
+test-all: $(VENV)/dev build/engines/elasticsearch/classes .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
 	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
@@ -120,6 +123,10 @@ $(VENV)/base: $(VENV)/pip $(RUST) pyproject.toml
 
 $(VENV)/dev: $(VENV)/base
 	@tools/install.sh $(BIN)/python '.[dev]'
+	@touch $@
+
+build/engines/elasticsearch/classes: $(wildcard tests/engines/elasticsearch/*.sh tests/engines/elasticsearch/*.xml tests/engines/elasticsearch/src/org/elasticsearch/node/*.java)
+	@tests/engines/elasticsearch/build.sh build/engines/elasticsearch
 	@touch $@
 
 .venv-bench/ready: benchmarks/requirements-search.txt

@@ -17,6 +17,7 @@
     │   ├── UnknownDocument      no document has that doc_id
     │   └── IndexLocked          another writer holds the index
     ├── CorruptRun               a file of a run store is damaged or missing
+    ├── EngineError              another search engine cannot be reached, or refuses a request
     ├── TrainingError            training cannot go on
     ├── StorageError             the disk is full, read-only or failing
     └── MissingExtra             an optional dependency is not installed
@@ -125,6 +126,10 @@ class CorruptRun(LexpandError):
 
 class StorageError(LexpandError):
     """The disk is full, read-only or failing."""
+
+
+class EngineError(LexpandError):
+    """Another search engine cannot be reached, or refuses a request."""
 
 
 class TrainingError(LexpandError):

@@ -37,7 +37,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
         "index sync delete search explain get demo info fields lint oov evaluate compare judge"
-        " check compact backup encode export import train adapt mine score"
+        " check compact backup push verify encode export import train adapt mine score"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == [
@@ -59,6 +59,7 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "Inspect",
         "Evaluate",
         "Maintain",
+        "Other search engines",
         "Vectors, models",
         "Train",
     ]

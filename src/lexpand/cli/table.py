@@ -37,6 +37,7 @@ class Entry(NamedTuple):
 DOCUMENTS, SEARCH = "Put documents in", "Find and explain"
 INSPECT, MAINTAIN = "Inspect", "Maintain"
 EVALUATE = "Evaluate"
+ENGINES = "Other search engines"
 VECTORS, TRAINING = "Vectors, models and rules", "Train a model"
 
 COMMANDS: dict[str, Entry] = {
@@ -134,6 +135,21 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("maintenance", "check", MAINTAIN, ("lexpand check pages.index",)),
     "compact": Entry("maintenance", "compact", MAINTAIN, ("lexpand compact pages.index",)),
     "backup": Entry("maintenance", "backup", MAINTAIN, ("lexpand backup pages.index copy.index",)),
+    "push": Entry(
+        "engines",
+        "push_command",
+        ENGINES,
+        ("lexpand push pages.index http://localhost:9200/pages",),
+    ),
+    "verify": Entry(
+        "engines",
+        "verify_command",
+        ENGINES,
+        (
+            "lexpand verify pages.index http://localhost:9200/pages",
+            "lexpand verify default https://search.example.org:9200/pages",
+        ),
+    ),
     "encode": Entry(
         "encode",
         "encode",

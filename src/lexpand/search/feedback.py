@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
 
 from lexpand.data import SparseVectors
+from lexpand.encode.words import WordCounts
 from lexpand.errors import DataError
 from lexpand.index import Searcher
 from lexpand.index.passages import RankedPassages
+
+# The texts whose words are counted together.
+_TEXTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +96,28 @@ def expanded_words(
     by its share of the words of the passage. Both sides are normalized, and the strongest words
     chosen, by weight times inverse document frequency: the largest score that a word can add.
     """
+    counts = _word_counts(searcher, found)
     return [
-        _expanded_words(searcher, query, passages, feedback) if len(passages) else query
+        _expanded_words(searcher, query, passages, feedback, counts) if len(passages) else query
         for query, passages in zip(queries, found, strict=True)
     ]
 
 
+Place = tuple[int, int]
+"""The segment and the ordinal of a passage."""
+
+Counts = Mapping[Place, Mapping[str, int]]
+"""The words of passages with their frequencies."""
+
+
 def _expanded_words(
-    searcher: Searcher, query: Mapping[str, float], passages: RankedPassages, feedback: Feedback
+    searcher: Searcher,
+    query: Mapping[str, float],
+    passages: RankedPassages,
+    feedback: Feedback,
+    counts: Counts,
 ) -> dict[str, float]:
-    pooled = _pooled_words(searcher, passages)
+    pooled = _pooled_words(passages, counts)
     words = list(dict.fromkeys([*query, *pooled]))
     idf = dict(zip(words, searcher.inverse_word_frequencies(words).tolist(), strict=True))
     strongest = sorted(pooled, key=lambda word: (-pooled[word] * idf[word], word))
@@ -109,16 +128,44 @@ def _expanded_words(
     return {word: weight for word, weight in new.items() if weight > 0}
 
 
-def _pooled_words(searcher: Searcher, passages: RankedPassages) -> dict[str, float]:
+def _pooled_words(passages: RankedPassages, counts: Counts) -> dict[str, float]:
     """Return the words of the passages, each with the sum of its weighted shares."""
-    analyzer = searcher.schema.words
     pooled: defaultdict[str, float] = defaultdict(float)
-    for text, share in zip(searcher.passage_texts(passages), _shares(passages), strict=True):
-        counts = Counter(analyzer.analyze(text)) if analyzer else Counter[str]()
-        share /= max(counts.total(), 1)
-        for word, count in counts.items():
+    for place, share in zip(_places(passages), _shares(passages), strict=True):
+        share /= max(sum(counts[place].values()), 1)
+        for word, count in counts[place].items():
             pooled[word] += share * count
     return pooled
+
+
+def _word_counts(searcher: Searcher, found: Sequence[RankedPassages]) -> Counts:
+    """Count the words of the passages of all queries, each passage once.
+
+    An analyzer is fastest on many texts at once.
+    """
+    analyzer = searcher.schema.words
+    every = RankedPassages.concatenate(found)
+    distinct = list({place: i for i, place in enumerate(_places(every))}.items())
+    counts: dict[Place, Mapping[str, int]] = {}
+    for start in range(0, len(distinct), _TEXTS):
+        group = distinct[start : start + _TEXTS]
+        texts = searcher.passage_texts(every.at([i for _, i in group]))
+        words = [{}] * len(texts) if analyzer is None else _counted(analyzer.counts(texts))
+        counts |= zip((place for place, _ in group), words, strict=True)
+    return counts
+
+
+def _counted(counts: WordCounts) -> list[dict[str, int]]:
+    """Return the words of each text with their frequencies."""
+    words, numbers = np.array(counts.words, object)[counts.terms].tolist(), counts.counts.tolist()
+    return [
+        dict(zip(words[start:end], numbers[start:end], strict=True))
+        for start, end in pairwise(counts.indptr.tolist())
+    ]
+
+
+def _places(passages: RankedPassages) -> list[Place]:
+    return list(zip(passages.segments.tolist(), passages.ordinals.tolist(), strict=True))
 
 
 def _shares(passages: RankedPassages) -> list[float]:

@@ -55,10 +55,10 @@ class PreparedHybrid(PreparedQueries):
         """See `PreparedQueries.passages`. Each group keeps its best fused document."""
         check_ranking(k, threads)
         depth = max(k, self._depth)
-        fused = self.fused(self.ranked(depth, filter=filter, threads=threads))
-        if self._feedback is not None and k:
-            learned = self.learned(self._relevant(fused, self._feedback), self._feedback)
-            fused = learned.fused(learned.ranked(depth, filter=filter, threads=threads))
+        found = self.ranked(depth, filter=filter, threads=threads)
+        fused = (
+            self.refined(found, depth, filter=filter, threads=threads) if k else self.fused(found)
+        )
         if group_by is not None:
             fused = [
                 passages.at(self.searcher.first_of_groups(passages.rows, group_by))
@@ -112,6 +112,28 @@ class PreparedHybrid(PreparedQueries):
             fused_passages(rankings, self.weights_of(i), self._fusion, [each[i] for each in scales])
             for i, rankings in enumerate(zip(*found, strict=True))
         ]
+
+    def refined(
+        self,
+        found: Sequence[Sequence[RankedPassages]],
+        depth: int,
+        *,
+        filter: Filter | None = None,
+        threads: int = 1,
+    ) -> list[RankedPassages]:
+        """Return the fused passages of each query; with feedback, those of a second search.
+
+        Args:
+            found: the passages that each part found for each query; see `ranked`.
+            depth: the number of passages that each part ranks in the second search.
+            filter: see `passages`.
+            threads: see `passages`.
+        """
+        fused = self.fused(found)
+        if self._feedback is None:
+            return fused
+        learned = self.learned(self._relevant(fused, self._feedback), self._feedback)
+        return learned.fused(learned.ranked(depth, filter=filter, threads=threads))
 
     def resolved(self, *, filter: Filter | None = None, threads: int = 1) -> PreparedHybrid:
         """Return the final queries, with the terms that feedback adds to each part."""

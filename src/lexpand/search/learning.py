@@ -14,10 +14,8 @@ from lexpand.encode import Encoder
 from lexpand.errors import DataError
 from lexpand.evaluation import evaluate
 from lexpand.index import Index
-from lexpand.index.passages import RankedPassages
-from lexpand.search.hybrid import fused_passages
 from lexpand.search.pipeline import Pipeline
-from lexpand.search.retriever import LocalRetriever
+from lexpand.search.trials import Trials
 
 # The number of documents of a ranking that are judged.
 _DEPTH = 100
@@ -101,7 +99,7 @@ def learn_weights(
             f"document, and steps >= the number of parts, got {folds} folds, {len(judged)} such "
             f"queries, {steps} steps and {count} parts"
         )
-    table = _Table(pipeline, index, encoder, judged, threads)
+    trials = Trials(index, encoder, [query.text for query in judged], threads=threads)
     places = [range(fold, len(judged), folds) for fold in range(folds)]
     fold_qrels = [_judgments(qrels, [judged[i] for i in fold]) for fold in places]
     sizes = np.array([len(fold) for fold in places], np.float64)
@@ -109,7 +107,11 @@ def learn_weights(
     judge = _judge_of(measure)
 
     def measured(weights: Sequence[float]) -> list[float]:
-        runs = table.runs(weights, places)
+        rankings = [
+            [ScoredDocument(match.doc_id, match.score) for match in matches]
+            for matches in trials.matches(_weighted(pipeline, weights), _DEPTH)
+        ]
+        runs = [Run({judged[i].query_id: rankings[i] for i in fold}) for fold in places]
         return [judge(run, fold) for run, fold in zip(runs, fold_qrels, strict=True)]
 
     grid = sorted(
@@ -118,13 +120,20 @@ def learn_weights(
     found = np.array([measured(weights) for weights in grid])
     means = found @ sizes / sizes.sum()
     best = grid[int(means.argmax())]
-    parts = tuple(
-        replace(part, weight=weight) for part, weight in zip(pipeline.parts, best, strict=True)
-    )
     equal = np.array(measured([1 / count] * count)) @ sizes / sizes.sum()
     return Learned(
-        replace(pipeline, parts=parts), float(means.max()), _estimate(found, sizes), float(equal)
+        replace(_weighted(pipeline, best), rerank=pipeline.rerank),
+        float(means.max()),
+        _estimate(found, sizes),
+        float(equal),
     )
+
+
+def _weighted(pipeline: Pipeline, weights: Sequence[float]) -> Pipeline:
+    """Return the pipeline with other weights of its parts, without reranking."""
+    pairs = zip(pipeline.parts, weights, strict=True)
+    parts = tuple(replace(part, weight=weight) for part, weight in pairs)
+    return replace(pipeline, parts=parts, rerank=None)
 
 
 def _judge_of(measure: str | Judge) -> Judge:
@@ -133,44 +142,6 @@ def _judge_of(measure: str | Judge) -> Judge:
         if isinstance(measure, str)
         else measure
     )
-
-
-class _Table:
-    """The rankings of each query by each part."""
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        index: Index,
-        encoder: Encoder | None,
-        queries: Sequence[Query],
-        threads: int,
-    ) -> None:
-        texts = [query.text for query in queries]
-        self._searcher = index.searcher()
-        retrievers = [part.retriever(index, encoder).retriever for part in pipeline.parts]
-        prepared = [
-            each.ask(self._searcher, texts)
-            for each in retrievers
-            if isinstance(each, LocalRetriever)
-        ]
-        found = [each.passages(pipeline.depth, threads=threads) for each in prepared]
-        self._queries = queries
-        self._fusion = pipeline.fusion
-        self._rankings: list[tuple[RankedPassages, ...]] = list(zip(*found, strict=True))
-        self._scales = list(zip(*(each.scales(pipeline.fusion) for each in prepared), strict=True))
-
-    def runs(self, weights: Sequence[float], folds: Sequence[Sequence[int]]) -> list[Run]:
-        """Return a run of the queries at the positions of each fold."""
-        return [
-            Run({self._queries[i].query_id: self._ranking(i, weights) for i in places})
-            for places in folds
-        ]
-
-    def _ranking(self, place: int, weights: Sequence[float]) -> list[ScoredDocument]:
-        fused = fused_passages(self._rankings[place], weights, self._fusion, self._scales[place])
-        best = self._searcher.named(fused.at(slice(0, _DEPTH)))
-        return [ScoredDocument(match.doc_id, match.score) for match in best]
 
 
 def _judgments(qrels: Qrels, queries: Sequence[Query]) -> Qrels:

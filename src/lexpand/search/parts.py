@@ -27,6 +27,7 @@ class Splade:
     weight: float = 1.0
     effort: float = 1.0
     idf: float = 0.0
+    prune: str = ""
 
     def retriever(self, index: Index, encoder: Encoder | None) -> Weighted:
         """Return the retriever over an index, with its weight.
@@ -38,9 +39,10 @@ class Splade:
             raise DataError(
                 "encoder must not be None for a pipeline that encodes queries: give the model"
             )
-        return Weighted(
-            SparseRetriever(index, encoder, effort=self.effort, idf=self.idf), self.weight
+        retriever = SparseRetriever(
+            index, encoder, effort=self.effort, idf=self.idf, prune=self.prune
         )
+        return Weighted(retriever, self.weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from lexpand.data import SparseVectors
 from lexpand.data.arguments import check_number
+from lexpand.data.pruning import Pruning, parse_pruning
 from lexpand.encode import Encoder, QueryEncoding, Rules
 from lexpand.errors import DataError
 from lexpand.index import Index, Searcher, StoredVector
@@ -147,13 +148,16 @@ class SparseRetriever(LocalRetriever):
         idf: the power of inverse document frequency that multiplies query weights; 0 for the
             model's own weights. It fits a model to a corpus without training. Frequencies of a
             small index mean little, so the power is multiplied by N / (N + 1,000) for N passages.
+        prune: rules that keep fewer terms of a query, as a `Pruning` or a text such as
+            ``top=16`` (`lexpand.data.pruning.parse_pruning`). They apply to the weights that are
+            searched, after ``idf`` and before feedback. Empty to keep all.
         feedback: add terms of the best documents to the query and search again; None to search
             once.
 
     Raises:
         ContractMismatch: the index has vectors of another model.
-        DataError: ``idf`` is negative or not finite, or one term is pinned to two texts, one by the
-            encoder and one by the documents.
+        DataError: ``idf`` is negative or not finite, ``prune`` has an unknown rule, or one term is
+            pinned to two texts, one by the encoder and one by the documents.
     """
 
     def __init__(
@@ -163,6 +167,7 @@ class SparseRetriever(LocalRetriever):
         *,
         effort: float = 1.0,
         idf: float = 0.0,
+        prune: Pruning | str = "",
         feedback: Feedback | None = None,
     ) -> None:
         super().__init__(index)
@@ -177,6 +182,7 @@ class SparseRetriever(LocalRetriever):
         self.encoder = encoder
         self.effort = effort
         self.idf = idf
+        self.prune = parse_pruning(prune or Pruning(), encoder.vocabulary)
         self.feedback = feedback
 
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedVectors:
@@ -198,17 +204,18 @@ class SparseRetriever(LocalRetriever):
         """Return the vectors of the queries as they are searched, before feedback."""
         vectors = self.encoder.encode_queries(queries)
         if not self.idf:
-            return vectors
+            return self.prune.apply(vectors)
         searcher = searcher or self.searcher
         power = self.idf * searcher.live_passages / (searcher.live_passages + _FEW_PASSAGES)
         weights = vectors.weights * searcher.inverse_document_frequencies()[vectors.terms] ** power
-        return SparseVectors(
+        weighted = SparseVectors(
             vectors.indptr,
             vectors.terms,
             weights.astype(np.float32),
             vectors.vocabulary_size,
             vectors.model,
         )
+        return self.prune.apply(weighted)
 
 
 def encoder_of(

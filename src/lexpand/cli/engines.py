@@ -1,0 +1,176 @@
+"""`lexpand push` and `lexpand verify`: the same ranking in another search engine, and its proof."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_REFUSED
+from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.output import count, is_watched, print_json, say, show
+from lexpand.collection import open as open_collection
+from lexpand.data import Query, read_queries
+from lexpand.encode import Encoder
+from lexpand.encode.progress import reporting
+from lexpand.index import Index
+
+if TYPE_CHECKING:
+    from lexpand.engines import Verification
+
+CONNECTION = "Connection"
+
+Address = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="Cluster and index, such as https://search.example.org:9200/pages. Elasticsearch or"
+        " OpenSearch; the cluster says which.",
+    ),
+]
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE",
+        help="TOML file with user and password, or api_key, that only you can read.",
+        show_default="LEXPAND_ENGINE_USER and _PASSWORD, or LEXPAND_ENGINE_API_KEY",
+        rich_help_panel=CONNECTION,
+    ),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="Certificates in PEM to trust besides those of the system.",
+        show_default="none",
+        rich_help_panel=CONNECTION,
+    ),
+]
+
+_REFUSED_SHOWN = 10
+
+
+def push_command(
+    index_path: IndexPath,
+    address: Address,
+    shards: Annotated[int, typer.Option("--shards", min=1, help="Shards of a new target.")] = 1,
+    requests: Annotated[
+        int,
+        typer.Option(
+            "--requests", min=1, max=64, help="Requests at a time.", rich_help_panel=CONNECTION
+        ),
+    ] = 4,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make URL hold exactly the passages of INDEX, with their stored vectors.
+
+    Passages that URL has already are not sent again, so run the command again after an
+    interruption or a change. Prove the result with `lexpand verify`.
+    """
+    from lexpand.engines import open_engine, push
+
+    engine = open_engine(address, credentials=credentials, ca=ca)
+    with Index.open(index_path) as index:
+        try:
+            with reporting(index.live_passages, "pushing", is_watched()) as on_done:
+                report = push(index, engine, shards=shards, threads=requests, on_done=on_done)
+        except KeyboardInterrupt:
+            say("interrupted: run the same command again to continue", "yellow")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        name = engine.info().name
+    if as_json:
+        print_json({"engine": name, "target": address, **asdict(report)})
+    else:
+        show(
+            f"{name}: {count(report.uploaded, 'passage')} written, {report.unchanged:,} unchanged,"
+            f" {report.deleted:,} deleted"
+        )
+        for each in report.refused[:_REFUSED_SHOWN]:
+            say(f"refused {each.record_id}: {each.reason}", "yellow")
+        if len(report.refused) > _REFUSED_SHOWN:
+            say(f"... and {len(report.refused) - _REFUSED_SHOWN:,} more", "yellow")
+    if report.refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def verify_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Index that was pushed; or a model folder, or `default`, to verify a target that"
+            " something else filled.",
+        ),
+    ],
+    address: Address,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE",
+            help="Queries whose rankings are compared.",
+            show_default="titles of documents",
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", min=1, help="Passages whose vectors are compared.")
+    ] = 200,
+    k: Annotated[int, typer.Option("-k", "--top", min=1, help="Documents of a ranking.")] = 10,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
+    model: Model = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Verify that URL holds the vectors of SOURCE and ranks by them.
+
+    The verdict is: equal; equal within the engine's precision; or not equal, with the reasons. The
+    exit code is 1 if it is not equal.
+    """
+    from lexpand.engines import Verdict, open_engine, verify
+
+    asked: list[Query] = [] if queries is None else list(read_queries(queries))
+    if Index.exists(source):
+        with open_collection(Path(source), model=model, threads=threads) as kb:
+            engine = open_engine(address, kb.encoder, credentials=credentials, ca=ca)
+            found = verify(engine, kb.encoder, kb.index, asked, sample=sample, k=k)
+    else:
+        encoder = Encoder.load(source, threads=threads)
+        engine = open_engine(address, encoder, credentials=credentials, ca=ca)
+        found = verify(engine, encoder, None, asked, sample=sample, k=k)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+    if found.verdict is Verdict.DIFFERENT:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _print(found: Verification) -> None:
+    color = "bold red" if found.differences else "bold green"
+    show((str(found.verdict), color), f"  {found.target} on {found.engine}")
+    for each in found.differences:
+        show((f"{each.check}: ", "bold"), each.said, indent=2)
+    show(
+        f"{count(found.records, 'passage')}; vectors of {found.vectors:,} compared, largest"
+        f" relative error of a weight {found.largest_weight_error:.2%}",
+        indent=2,
+    )
+    ranked = f"{found.queries:,} rankings of {found.k} compared, largest relative error of a score"
+    show(f"{ranked} {found.largest_score_error:.2%}", indent=2)
+    if found.overlap is not None and found.same_order is not None:
+        show(
+            f"overlap {found.overlap:.1%}, same order for {found.same_order:.1%} of the queries",
+            indent=2,
+        )
+    show(f"the engine's precision explains {found.precision:.2%}", indent=2)
+    for note in found.notes:
+        say(note, "yellow")

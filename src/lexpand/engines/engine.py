@@ -1,0 +1,233 @@
+"""The protocol of engines: a retriever over another search engine that can also be filled."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import Document, ModelId, SparseVectors
+from lexpand.encode import Encoder
+from lexpand.engines.records import Record
+from lexpand.errors import ContractMismatch, DataError, EngineError
+from lexpand.index import Matches
+from lexpand.index.filters import Filter
+from lexpand.search import Retriever
+from lexpand.search.retriever import check_queries, check_ranking
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSchema:
+    """What an engine must know before it is filled.
+
+    Attributes:
+        model: the model of the vectors.
+        vocabulary_size: the number of its terms.
+        columns: the type of each declared metadata field (``integer``, ``number``, ``boolean``,
+            ``keyword``).
+        shards: the number of shards.
+        largest_weight: the largest weight of a document, for engines with a ceiling.
+    """
+
+    model: ModelId
+    vocabulary_size: int
+    columns: Mapping[str, str] = field(default_factory=dict)
+    shards: int = 1
+    largest_weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine is and holds.
+
+    Attributes:
+        name: such as ``elasticsearch 9.5.3``.
+        target: the index or collection.
+        records: the number of passages; None if the target does not exist.
+        model: the model that `create` recorded; None if something else made the target.
+        columns: the types of metadata fields that `create` recorded.
+    """
+
+    name: str
+    target: str
+    records: int | None
+    model: ModelId | None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """A record that an engine refused, with its reason."""
+
+    record_id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class UploadReport:
+    """The counts of an upload.
+
+    Attributes:
+        uploaded: records that were written.
+        unchanged: records that the engine had already.
+        deleted: records that the source no longer has.
+        refused: records that the engine refused.
+        retries: batches that were sent again because the engine was busy.
+    """
+
+    uploaded: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    refused: list[RefusedRecord] = field(default_factory=list)
+    retries: int = 0
+
+
+class Engine(Retriever):
+    """A retriever over a search engine. The engine stores passages; documents are ranked.
+
+    Attributes:
+        precision: the largest relative error of a stored weight.
+        encoder: encodes queries; None to search with vectors only.
+    """
+
+    precision: float = 0.0
+
+    def __init__(self, encoder: Encoder | None = None) -> None:
+        self.encoder = encoder
+
+    @abstractmethod
+    def info(self) -> EngineInfo:
+        """Return what the engine is and holds.
+
+        Raises:
+            EngineError: the engine cannot be reached.
+        """
+
+    @abstractmethod
+    def create(self, schema: EngineSchema) -> None:
+        """Create the target.
+
+        Raises:
+            EngineError: it exists, or the engine refuses.
+        """
+
+    @abstractmethod
+    def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
+        """Write records in one request; records with the same id are replaced.
+
+        Returns:
+            The records that the engine refused, and the number of retries.
+        """
+
+    @abstractmethod
+    def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
+        """Return `Record.digest` of those records that the engine has."""
+
+    @abstractmethod
+    def record_ids(self) -> Iterator[str]:
+        """Yield the ids of all records."""
+
+    @abstractmethod
+    def delete(self, record_ids: Sequence[str]) -> None:
+        """Delete records; ids that do not exist are ignored."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Make everything that was written visible to searches."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Delete the target."""
+
+    @abstractmethod
+    def search_vectors(
+        self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """Return the best ``k`` documents of each query vector by dot product."""
+
+    @abstractmethod
+    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """Return records as the engine has them, without those that do not exist."""
+
+    def pruning_note(self, vectors: SparseVectors) -> str | None:
+        """Return a remark if searches that do not state pruning get other hits; else None."""
+        del vectors
+        return None
+
+    @property
+    def target(self) -> str:
+        """The name of the index or collection."""
+        return self.info().target
+
+    def check_model(self, model: ModelId) -> None:
+        """Check that the target has vectors of this model.
+
+        Raises:
+            ContractMismatch: it has vectors of another model.
+        """
+        found = self.info().model
+        if found is not None and found != model and found.hash != model.hash:
+            raise ContractMismatch(
+                f"{self.target} holds vectors of {found.label}, not of {model.label}: push to"
+                " another target, or drop this one"
+            )
+
+    def rank(
+        self,
+        queries: Sequence[str],
+        k: int,
+        *,
+        filter: Filter | None = None,
+        group_by: str | None = None,
+        threads: int = 1,
+    ) -> Sequence[Matches]:
+        """See `Retriever.rank`; queries are encoded here.
+
+        Raises:
+            DataError: there is no encoder, or a group is given.
+        """
+        check_ranking(k, threads)
+        queries = check_queries(queries)
+        if group_by is not None:
+            raise DataError("group_by must be None for an engine")
+        if self.encoder is None:
+            raise DataError("the engine needs an encoder for queries in words: give the model")
+        if not queries or not k:
+            return [_nothing() for _ in queries]
+        return self.search_vectors(self.encoder.encode_queries(queries), k, filter=filter)
+
+    def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
+        """Return documents by their ids; of a document in chunks, the first chunk."""
+        found = self.stored([*doc_ids, *(f"{doc_id}#0" for doc_id in doc_ids)])
+        documents = {
+            record.doc_id: Document(record.doc_id, record.text, record.title, dict(record.metadata))
+            for record in found.values()
+        }
+        return {doc_id: documents[doc_id] for doc_id in doc_ids if doc_id in documents}
+
+
+def matches_of(hits: Iterable[tuple[str, float]], k: int) -> Matches:
+    """Return the best ``k`` documents of scored passages, which come best first."""
+    best: dict[str, float] = {}
+    for doc_id, score in hits:
+        best.setdefault(doc_id, score)
+    ids = list(best)[:k]
+    scores: NDArray[np.float64] = np.array([best[doc_id] for doc_id in ids], np.float64)
+    return Matches(ids, scores, np.zeros(len(ids), np.uint32))
+
+
+def _nothing() -> Matches:
+    return matches_of((), 0)
+
+
+def check_created(engine: Engine, exists: bool) -> None:
+    """Raise if the target of `Engine.create` exists.
+
+    Raises:
+        EngineError: it exists.
+    """
+    if exists:
+        raise EngineError(f"{engine.target} exists: drop it, or push to it")

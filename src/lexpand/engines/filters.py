@@ -1,0 +1,65 @@
+"""Filters of Lexpand as queries of Elasticsearch and OpenSearch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lexpand.errors import FilterError
+from lexpand.index.filters.expression import (
+    And,
+    Condition,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Or,
+    Range,
+)
+
+METADATA = "metadata"
+"""The field of the engine that holds the metadata."""
+
+
+def filter_query(expression: Expression, columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return a filter as a query.
+
+    Engines index declared columns only, so a filter may use no other field.
+
+    Args:
+        expression: the filter.
+        columns: the type of each declared column.
+
+    Raises:
+        FilterError: a field is no declared column.
+    """
+    if isinstance(expression, And):
+        return {"bool": {"filter": [filter_query(part, columns) for part in expression.parts]}}
+    if isinstance(expression, Or):
+        should = [filter_query(part, columns) for part in expression.parts]
+        return {"bool": {"should": should, "minimum_should_match": 1}}
+    if isinstance(expression, Not):
+        return {"bool": {"must_not": [filter_query(expression.part, columns)]}}
+    assert isinstance(expression, Condition)
+    return _condition(expression, columns)
+
+
+def _condition(condition: Condition, columns: Mapping[str, str]) -> dict[str, Any]:
+    if len(condition.field) != 1 or condition.field[0] not in columns:
+        listed = ", ".join(sorted(columns)) or "none"
+        raise FilterError(
+            f"an engine filters by declared columns only, got {condition.name}: the columns are"
+            f" {listed}; declare it with --column when you make the index"
+        )
+    name = f"{METADATA}.{condition.field[0]}"
+    if isinstance(condition, Exists):
+        return {"exists": {"field": name}}
+    if isinstance(condition, OneOf):
+        return {"terms": {name: list(condition.values)}}
+    assert isinstance(condition, Range)
+    bounds = {}
+    if condition.lower is not None:
+        bounds["gte" if condition.lower.inclusive else "gt"] = condition.lower.value
+    if condition.upper is not None:
+        bounds["lte" if condition.upper.inclusive else "lt"] = condition.upper.value
+    return {"range": {name: bounds}}

@@ -1,0 +1,434 @@
+"""Elasticsearch and OpenSearch: one engine, two dialects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from lexpand.data import ModelId, SparseVectors
+from lexpand.encode import Encoder
+from lexpand.engines.connection import Connection, escaped
+from lexpand.engines.engine import (
+    Engine,
+    EngineInfo,
+    EngineSchema,
+    RefusedRecord,
+    check_created,
+    matches_of,
+)
+from lexpand.engines.filters import METADATA, filter_query
+from lexpand.engines.records import Record, plain_metadata
+from lexpand.errors import EngineError
+from lexpand.index import Matches
+from lexpand.index.filters import Filter, parse_filter
+
+FIELD = "splade"
+"""The field of the vectors."""
+
+_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "keyword": "keyword"}
+_PAGE = 1000
+_SEARCHES = 32  # of one request
+_BUSY_ITEM = 429
+_TOO_LARGE = 413
+_META_VERSION = 1
+_PRUNING_QUERIES = 5
+
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between the two engines.
+
+    Attributes:
+        name: of the engine.
+        oldest: the oldest version that works.
+        mapping: returns the mapping of the vector field.
+        query: returns the query of a vector.
+        source: returns what a search must say to get vectors back.
+        precision: the largest relative error of a stored weight.
+    """
+
+    name: str
+    oldest: Version
+    mapping: Callable[[Version], dict[str, Any]]
+    query: Callable[[Mapping[str, float]], dict[str, Any]]
+    source: Callable[[Version], Any]
+    precision: float
+
+
+def _sparse_vector(version: Version) -> dict[str, Any]:
+    """Pruning is on by default since 8.19 and 9.1, and changes rankings, so it is always stated."""
+    stated = version >= (9, 1, 0) or (8, 19, 0) <= version < (9, 0, 0)
+    return {"type": "sparse_vector", **({"index_options": {"prune": False}} if stated else {})}
+
+
+def _sparse_query(vector: Mapping[str, float]) -> dict[str, Any]:
+    return {"sparse_vector": {"field": FIELD, "query_vector": dict(vector), "prune": False}}
+
+
+def _rank_query(vector: Mapping[str, float]) -> dict[str, Any]:
+    """Return a sum of linear clauses. The boost of a clause is the weight, in (0, 64]."""
+    largest = max(vector.values(), default=0.0)
+    if largest > _LARGEST_BOOST:
+        raise EngineError(
+            f"OpenSearch accepts query weights up to {_LARGEST_BOOST:g}, got {largest:g}: scale the"
+            " query, which does not change the ranking"
+        )
+    clauses = [
+        {"rank_feature": {"field": f"{FIELD}.{term}", "linear": {}, "boost": weight}}
+        for term, weight in vector.items()
+    ]
+    return {"bool": {"should": clauses, "minimum_should_match": 1}}
+
+
+_LARGEST_BOOST = 64.0
+_NINE_BITS = 2.0**-8
+
+ELASTICSEARCH = Dialect(
+    "elasticsearch",
+    (8, 15, 0),
+    _sparse_vector,
+    _sparse_query,
+    lambda version: {"exclude_vectors": False} if version >= (9, 2, 0) else True,
+    _NINE_BITS,
+)
+OPENSEARCH = Dialect(
+    "opensearch",
+    (2, 11, 0),
+    lambda version: {"type": "rank_features"},
+    _rank_query,
+    lambda version: True,
+    _NINE_BITS,
+)
+
+
+class LuceneEngine(Engine):
+    """An index of Elasticsearch (``sparse_vector``) or OpenSearch (``rank_features``).
+
+    Both store weights with 9 significant bits (Lucene's FeatureField).
+
+    Args:
+        connection: the cluster.
+        index: the name of its index.
+        encoder: encodes queries; None to search with vectors only.
+
+    Raises:
+        EngineError: the cluster cannot be reached, is neither of the two, or is too old.
+    """
+
+    def __init__(self, connection: Connection, index: str, encoder: Encoder | None = None) -> None:
+        super().__init__(encoder)
+        self._connection = connection
+        self._index = index
+        self.dialect, self.version = _identified(connection)
+        self.precision = self.dialect.precision
+        self._columns: Mapping[str, str] | None = None
+
+    def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        name = f"{self.dialect.name} {'.'.join(map(str, self.version))}"
+        found = self._connection.request("GET", f"/{self._path}/_mapping", missing=True)
+        if found is None:
+            return EngineInfo(name, self._index, None, None)
+        (mapping,) = [each["mappings"] for each in found.values()]
+        meta = mapping.get("_meta", {}).get("lexpand", {})
+        model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
+        count = self._connection.request("GET", f"/{self._path}/_count")["count"]
+        return EngineInfo(name, self._index, count, model, meta.get("columns", {}))
+
+    def create(self, schema: EngineSchema) -> None:
+        """See `Engine.create`."""
+        check_created(self, self.info().records is not None)
+        meta = {
+            "version": _META_VERSION,
+            "model": schema.model.name,
+            "contract_hash": schema.model.hash,
+            "columns": dict(schema.columns),
+        }
+        properties = {
+            "doc_id": {"type": "keyword"},
+            "passage": {"type": "integer"},
+            "digest": {"type": "keyword", "index": False},
+            "title": {"type": "text"},
+            "text": {"type": "text"},
+            METADATA: {
+                "dynamic": False,
+                "properties": {
+                    name: {"type": _TYPES[kind]} for name, kind in schema.columns.items()
+                },
+            },
+            FIELD: self.dialect.mapping(self.version),
+        }
+        mappings = {"dynamic": False, "_meta": {"lexpand": meta}, "properties": properties}
+        settings = {"number_of_shards": schema.shards}
+        self._connection.request(
+            "PUT", f"/{self._path}", {"settings": settings, "mappings": mappings}
+        )
+        self._columns = None
+
+    def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
+        """See `Engine.write`. A request that is too large is split."""
+        waiting = {record.record_id: _source_of(record) for record in records}
+        refused: list[RefusedRecord] = []
+        retries = 0
+        for attempt in range(self._connection.attempts):
+            busy, bad = self._bulk(waiting)
+            refused += bad
+            waiting = {record_id: waiting[record_id] for record_id in busy}
+            if not waiting:
+                return refused, retries
+            retries += 1
+            self._connection.wait(attempt)
+        reason = "the engine was busy for too long"
+        return [*refused, *(RefusedRecord(record_id, reason) for record_id in waiting)], retries
+
+    def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
+        """See `Engine.digests`."""
+        if not record_ids:
+            return {}
+        found = self._connection.request(
+            "POST",
+            f"/{self._path}/_mget?_source_includes=digest",
+            {"ids": list(record_ids)},
+        )
+        return {
+            each["_id"]: each["_source"].get("digest", "")
+            for each in found["docs"]
+            if each.get("found")
+        }
+
+    def record_ids(self) -> Iterator[str]:
+        """See `Engine.record_ids`."""
+        after: list[Any] | None = None
+        while True:
+            body: dict[str, Any] = {
+                "size": _PAGE,
+                "_source": False,
+                "sort": [{"doc_id": "asc"}, {"passage": "asc"}],
+                **({} if after is None else {"search_after": after}),
+            }
+            hits = self._search(body)["hits"]["hits"]
+            yield from (hit["_id"] for hit in hits)
+            if len(hits) < _PAGE:
+                return
+            after = hits[-1]["sort"]
+
+    def delete(self, record_ids: Sequence[str]) -> None:
+        """See `Engine.delete`."""
+        for first in range(0, len(record_ids), _PAGE):
+            lines = [
+                json.dumps({"delete": {"_id": each}}) for each in record_ids[first : first + _PAGE]
+            ]
+            answer = self._connection.request("POST", f"/{self._path}/_bulk", _lines(lines))
+            for item in answer["items"]:
+                if item["delete"]["status"] not in (200, 404):
+                    raise EngineError(
+                        f"{self._index}: deleting {item['delete']['_id']!r} failed:"
+                        f" {item['delete'].get('error')}"
+                    )
+
+    def refresh(self) -> None:
+        """See `Engine.refresh`."""
+        self._connection.request("POST", f"/{self._path}/_refresh")
+
+    def drop(self) -> None:
+        """See `Engine.drop`."""
+        self._connection.request("DELETE", f"/{self._path}", missing=True)
+
+    def search_vectors(
+        self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """See `Engine.search_vectors`."""
+        bodies = [self._body(vectors.as_dict(i), k, filter) for i in range(len(vectors))]
+        found: list[Matches] = []
+        for first in range(0, len(bodies), _SEARCHES):
+            found += self._searches(bodies[first : first + _SEARCHES], k)
+        return found
+
+    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """See `Engine.stored`."""
+        found: dict[str, Record] = {}
+        for first in range(0, len(record_ids), _PAGE):
+            ids = list(record_ids[first : first + _PAGE])
+            body = {
+                "size": len(ids),
+                "query": {"ids": {"values": ids}},
+                "_source": self.dialect.source(self.version),
+            }
+            for hit in self._search(body)["hits"]["hits"]:
+                found[hit["_id"]] = _record_of(hit)
+        return found
+
+    def pruning_note(self, vectors: SparseVectors) -> str | None:
+        """See `Engine.pruning_note`: Elasticsearch prunes unless the mapping or the query says not.
+
+        Queries are sent with ``prune: false``, and without it.
+        """
+        if self.dialect is not ELASTICSEARCH:
+            return None
+        for vector in islice(vectors.as_dicts(), _PRUNING_QUERIES):
+            stated = self._body(vector, _PAGE, None)
+            unstated = json.loads(json.dumps(stated))
+            unstated["query"].get("sparse_vector", {}).pop("prune", None)
+            hits = [
+                [(hit["_id"], hit["_score"]) for hit in self._search(body)["hits"]["hits"]]
+                for body in (stated, unstated)
+            ]
+            if hits[0] != hits[1]:
+                return (
+                    "a query that does not say prune: false gets other hits"
+                    f" ({len(hits[1]):,} instead of {len(hits[0]):,}): always send it"
+                )
+        return None
+
+    @property
+    def _path(self) -> str:
+        return escaped(self._index)
+
+    def _body(self, vector: Mapping[int, float], k: int, filter: Filter | None) -> dict[str, Any]:
+        named = {str(term): weight for term, weight in vector.items() if weight > 0}
+        query: dict[str, Any] = self.dialect.query(named) if named else {"match_none": {}}
+        if filter is not None:
+            allowed = filter_query(parse_filter(filter), self._declared())
+            query = {"bool": {"must": [query], "filter": [allowed]}}
+        return {
+            "size": k,
+            "query": query,
+            "_source": ["doc_id"],
+            "collapse": {"field": "doc_id"},
+            "track_total_hits": False,
+        }
+
+    def _declared(self) -> Mapping[str, str]:
+        if self._columns is None:
+            self._columns = self.info().columns
+        return self._columns
+
+    def _searches(self, bodies: Sequence[Mapping[str, Any]], k: int) -> list[Matches]:
+        lines = [line for body in bodies for line in ("{}", json.dumps(body))]
+        answer = self._connection.request("POST", f"/{self._path}/_msearch", _lines(lines))
+        found = []
+        for each in answer["responses"]:
+            _check_search(each, self._index)
+            hits = ((hit["_source"]["doc_id"], hit["_score"]) for hit in each["hits"]["hits"])
+            found.append(matches_of(hits, k))
+        return found
+
+    def _search(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._connection.request("POST", f"/{self._path}/_search", body)
+        _check_search(answer, self._index)
+        return dict(answer)
+
+    def _bulk(self, sources: Mapping[str, bytes]) -> tuple[list[str], list[RefusedRecord]]:
+        """Write records; return the ids that the engine was too busy for, and those it refused."""
+        if not sources:
+            return [], []
+        content = b"".join(
+            json.dumps({"index": {"_id": record_id}}).encode() + b"\n" + source + b"\n"
+            for record_id, source in sources.items()
+        )
+        try:
+            answer = self._connection.request("POST", f"/{self._path}/_bulk", content)
+        except EngineError as error:
+            if f"failed with {_TOO_LARGE}" not in str(error) or len(sources) == 1:
+                raise
+            ids = list(sources)
+            halves = [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
+            parts = [self._bulk({each: sources[each] for each in half}) for half in halves]
+            return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
+        busy, refused = [], []
+        for item in answer["items"]:
+            done = item["index"]
+            if done["status"] == _BUSY_ITEM:
+                busy.append(done["_id"])
+            elif done["status"] >= 300:
+                refused.append(RefusedRecord(done["_id"], _reason(done.get("error"))))
+        return busy, refused
+
+
+def _identified(connection: Connection) -> tuple[Dialect, Version]:
+    """Return the dialect and the version of a cluster."""
+    answer = connection.request("GET", "/")
+    about = answer.get("version", {}) if isinstance(answer, dict) else {}
+    number = str(about.get("number", ""))
+    parts = number.partition("-")[0].split(".")
+    if len(parts) < 2 or not all(part.isdigit() for part in parts[:3]):
+        raise EngineError(
+            f"{connection.base} must be Elasticsearch or OpenSearch, and answered"
+            f" {json.dumps(answer)[:120]}"
+        )
+    version = (*map(int, parts[:3]), 0)[:3]
+    dialect = OPENSEARCH if about.get("distribution") == "opensearch" else ELASTICSEARCH
+    found = (version[0], version[1], version[2])
+    if found < dialect.oldest:
+        oldest = ".".join(map(str, dialect.oldest[:2]))
+        raise EngineError(
+            f"{connection.base} must be {dialect.name} {oldest} or later, got {number}"
+        )
+    return dialect, found
+
+
+def _source_of(record: Record) -> bytes:
+    source = {
+        "doc_id": record.doc_id,
+        "passage": record.passage,
+        "digest": record.digest(),
+        "title": record.title,
+        "text": record.text,
+        METADATA: plain_metadata(record.metadata),
+        FIELD: record.vector(),
+    }
+    return json.dumps(source, ensure_ascii=False).encode()
+
+
+def _record_of(hit: Mapping[str, Any]) -> Record:
+    source = hit["_source"]
+    vector = source.get(FIELD) or {}
+    terms = sorted(vector, key=lambda name: (not name.isdigit(), name.zfill(12)))
+    numbers = [int(name) for name in terms if name.isdigit()]
+    return Record(
+        hit["_id"],
+        source.get("doc_id", hit["_id"]),
+        source.get("passage", 0),
+        source.get("title", ""),
+        source.get("text", ""),
+        source.get(METADATA, {}),
+        np.array(numbers, np.uint32),
+        np.array([vector[name] for name in terms if name.isdigit()], np.float32),
+    )
+
+
+def _check_search(answer: Mapping[str, Any], index: str) -> None:
+    """Raise if a search failed, or if a shard did not answer, which would lose documents."""
+    if "error" in answer:
+        raise EngineError(f"{index}: the search failed: {_reason(answer['error'])}")
+    failed = answer.get("_shards", {}).get("failed", 0)
+    if failed:
+        reasons = [
+            f"shard {each.get('shard')} on node {each.get('node')}: {_reason(each.get('reason'))}"
+            for each in answer["_shards"].get("failures", [])
+        ]
+        raise EngineError(
+            f"{index}: {failed} of {answer['_shards']['total']} shards did not answer:"
+            f" {'; '.join(reasons) or 'no reason given'}"
+        )
+    if answer.get("timed_out"):
+        raise EngineError(f"{index}: the search timed out, so its ranking is incomplete")
+
+
+def _reason(error: object) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    cause = error.get("caused_by")
+    inner = f" ({_reason(cause)})" if isinstance(cause, Mapping) else ""
+    return f"{error.get('type')}: {error.get('reason')}{inner}"
+
+
+def _lines(lines: Sequence[str]) -> bytes:
+    return ("\n".join(lines) + "\n").encode()

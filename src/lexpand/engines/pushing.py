@@ -1,0 +1,137 @@
+"""Push an index to an engine, so that the engine holds exactly its passages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from lexpand.engines.engine import Engine, EngineSchema, RefusedRecord, UploadReport
+from lexpand.engines.records import Record, record_id_of, records_of
+from lexpand.index import Index
+
+_RECORDS = 500
+_BYTES = 4_000_000
+_BYTES_OF_TERM = 16  # of JSON
+
+
+def push(
+    index: Index,
+    engine: Engine,
+    *,
+    shards: int = 1,
+    threads: int = 4,
+    on_done: Callable[[int], None] | None = None,
+) -> UploadReport:
+    """Make an engine hold exactly the passages of the current commit of an index.
+
+    The target is created if it does not exist. Records that the engine has already are not sent
+    again, so a push that was interrupted continues. Records that the index no longer has are
+    deleted in the end.
+
+    Args:
+        index: the documents.
+        engine: the engine.
+        shards: the number of shards of a new target.
+        threads: the number of requests at a time.
+        on_done: a function that takes the number of passages finished since its last call.
+
+    Raises:
+        ContractMismatch: the target has vectors of another model.
+        EngineError: the engine cannot be reached, or refuses.
+    """
+    reading = index.searcher()
+    info = engine.info()
+    is_new = info.records is None
+    if is_new:
+        columns = {name: kind.value for name, kind in index.schema.columns.items()}
+        engine.create(
+            EngineSchema(reading.space.model, len(reading.space.vocabulary), columns, shards)
+        )
+    else:
+        engine.check_model(reading.space.model)
+    report = UploadReport()
+    compare = bool(info.records)
+    _send(engine, records_of(index), compare, threads, report, on_done or (lambda _: None))
+    engine.refresh()
+    if compare:
+        _delete_others(index, engine, report)
+    return report
+
+
+def _send(
+    engine: Engine,
+    records: Iterable[Record],
+    compare: bool,
+    threads: int,
+    report: UploadReport,
+    on_done: Callable[[int], None],
+) -> None:
+    """Send batches, at most ``threads`` requests and as many waiting batches at a time."""
+    with ThreadPoolExecutor(threads) as pool:
+        running: set[Future[tuple[int, int, list[RefusedRecord], int]]] = set()
+        try:
+            for batch in _batches(records):
+                running.add(pool.submit(_write, engine, batch, compare))
+                if len(running) >= 2 * threads:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    _count(done, report, on_done)
+            _count(running, report, on_done)
+        except BaseException:
+            for each in running:
+                each.cancel()
+            raise
+
+
+def _write(
+    engine: Engine, batch: list[Record], compare: bool
+) -> tuple[int, int, list[RefusedRecord], int]:
+    """Return the numbers of unchanged and written records, those refused, and the retries."""
+    changed = batch
+    if compare:
+        there = engine.digests([record.record_id for record in batch])
+        changed = [each for each in batch if there.get(each.record_id) != each.digest()]
+    refused, retries = engine.write(changed) if changed else ([], 0)
+    return len(batch) - len(changed), len(changed) - len(refused), refused, retries
+
+
+def _count(
+    done: Iterable[Future[tuple[int, int, list[RefusedRecord], int]]],
+    report: UploadReport,
+    on_done: Callable[[int], None],
+) -> None:
+    for each in done:
+        unchanged, written, refused, retries = each.result()
+        report.unchanged += unchanged
+        report.uploaded += written
+        report.refused += refused
+        report.retries += retries
+        on_done(unchanged + written + len(refused))
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield batches of at most 500 records and about 4 MB of JSON."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        length = len(record.text) + len(record.title) + _BYTES_OF_TERM * len(record.terms) + 200
+        if batch and (len(batch) == _RECORDS or size + length > _BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        yield batch
+
+
+def _delete_others(index: Index, engine: Engine, report: UploadReport) -> None:
+    """Delete the records that the index does not have."""
+    kept = {
+        record_id_of(document.doc_id, chunk)
+        for stored in index.stored_passages()
+        for (document, _), chunk in zip(stored.passages, stored.chunks, strict=True)
+    }
+    gone = [record_id for record_id in engine.record_ids() if record_id not in kept]
+    engine.delete(gone)
+    report.deleted = len(gone)
+    if gone:
+        engine.refresh()

@@ -1,0 +1,92 @@
+"""Records: the passages of an index as an engine keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lexpand.data import JsonValue
+from lexpand.index import Index
+
+_LONGEST_ID = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A passage with its vector.
+
+    Attributes:
+        record_id: the id in the engine: that of the document, or ``doc_id#n`` for one of several
+            passages, n from 0.
+        doc_id: the document.
+        passage: the number of the passage in its document, from 0.
+        title, text: of the document, or of the passage without a title.
+        metadata: of the document.
+        terms: uint32 [n], ascending.
+        weights: float32 [n], above 0.
+    """
+
+    record_id: str
+    doc_id: str
+    passage: int
+    title: str
+    text: str
+    metadata: Mapping[str, JsonValue]
+    terms: NDArray[np.uint32]
+    weights: NDArray[np.float32]
+
+    def vector(self) -> dict[str, float]:
+        """Return the weights by term id as text, since a token may have a dot."""
+        return {
+            str(term): float(weight)
+            for term, weight in zip(self.terms.tolist(), self.weights.tolist(), strict=True)
+        }
+
+    def digest(self) -> str:
+        """Return a hash of all that the engine stores; equal records need no second upload."""
+        content = [self.doc_id, self.passage, self.title, self.text, dict(self.metadata)]
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(json.dumps(content, sort_keys=True).encode())
+        digest.update(self.terms.tobytes())
+        digest.update(self.weights.tobytes())
+        return digest.hexdigest()
+
+
+def record_id_of(doc_id: str, passage: int | None) -> str:
+    """Return the id of a passage in an engine; a hash stands for an id over 512 bytes."""
+    name = doc_id if passage is None else f"{doc_id}#{passage}"
+    if len(name.encode()) <= _LONGEST_ID:
+        return name
+    return hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
+
+
+def records_of(index: Index, batch: int = 1024) -> Iterator[Record]:
+    """Yield the passages of the current commit of an index, in order of insertion."""
+    for stored in index.stored_passages(batch):
+        for place, ((document, (first, end)), chunk) in enumerate(
+            zip(stored.passages, stored.chunks, strict=True)
+        ):
+            terms, weights = stored.vectors.row(place)
+            kept = weights > 0
+            whole = chunk is None
+            yield Record(
+                record_id_of(document.doc_id, chunk),
+                document.doc_id,
+                chunk or 0,
+                document.title if whole else "",
+                document.text if whole else document.full_text[first:end],
+                document.metadata,
+                terms[kept].astype(np.uint32),
+                weights[kept].astype(np.float32),
+            )
+
+
+def plain_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, Any]:
+    """Return a copy of metadata as JSON values."""
+    return dict(json.loads(json.dumps(metadata)))

@@ -1,0 +1,337 @@
+"""Verify that an engine holds the vectors of a model and ranks by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from lexpand.data import Document, Query, SparseVectors
+from lexpand.encode import Encoder, Role
+from lexpand.engines.causes import Pair, causes_of
+from lexpand.engines.engine import Engine
+from lexpand.engines.records import Record, records_of
+from lexpand.errors import DataError, EngineError
+from lexpand.index import Index, Matches
+
+_LISTED = 5
+_EXACT = 1e-5
+
+
+class Verdict(StrEnum):
+    """The outcome of a verification."""
+
+    EQUAL = "equal"
+    """Vectors and rankings are those of the model."""
+
+    WITHIN = "equal within the engine's precision"
+    """They differ by no more than the rounding of the engine."""
+
+    DIFFERENT = "not equal"
+    """They differ, for the reasons that are listed."""
+
+
+class Check(StrEnum):
+    """What was compared."""
+
+    MODEL = "model"
+    RECORDS = "records"
+    VECTORS = "vectors"
+    SCORES = "scores"
+    RANKING = "ranking"
+    PRUNING = "pruning"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A reason why an engine is not equal."""
+
+    check: Check
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of `verify`.
+
+    Attributes:
+        engine: such as ``elasticsearch 9.5.3``.
+        target: the index.
+        verdict: the verdict.
+        differences: why it is not equal.
+        notes: what does not change the verdict, such as a default that callers must override.
+        records: passages of the engine.
+        vectors: passages whose vectors were compared.
+        queries: queries whose rankings were compared.
+        k: documents of a ranking.
+        overlap: the mean share of the first k documents that both rankings have; None without an
+            index.
+        same_order: the share of queries with the same order; None without an index.
+        largest_weight_error, largest_score_error: relative.
+        precision: the largest relative error of a weight that the engine's format explains.
+    """
+
+    engine: str
+    target: str
+    verdict: Verdict
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    records: int
+    vectors: int
+    queries: int
+    k: int
+    overlap: float | None
+    same_order: float | None
+    largest_weight_error: float
+    largest_score_error: float
+    precision: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the checks have found so far."""
+
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    vectors: int = 0
+    weight_error: float = 0.0
+    score_error: float = 0.0
+    overlaps: list[float] = field(default_factory=list)
+    orders: list[bool] = field(default_factory=list)
+
+    def add(self, check: Check, said: str) -> None:
+        self.differences.append(Difference(check, said))
+
+
+def verify(
+    engine: Engine,
+    encoder: Encoder,
+    index: Index | None = None,
+    queries: Sequence[Query] = (),
+    *,
+    sample: int = 200,
+    k: int = 10,
+) -> Verification:
+    """Compare an engine with a model, and with the index that was pushed to it.
+
+    Without an index, the engine's own texts are encoded again, so that a target which something
+    else filled can be verified from the model alone.
+
+    Args:
+        engine: the engine.
+        encoder: the model that the engine should have.
+        index: the documents that the engine should have; None if they are not here.
+        queries: queries to compare rankings with; by default the titles of documents.
+        sample: the most passages whose vectors are compared.
+        k: the number of documents of a ranking.
+
+    Raises:
+        EngineError: the engine cannot be reached, or has no such target.
+        DataError: sample or k is below 1.
+    """
+    if sample < 1 or k < 1:
+        raise DataError(f"sample and k must be >= 1, got {sample} and {k}")
+    info = engine.info()
+    if info.records is None:
+        raise EngineError(f"{info.name} has no {info.target}: push to it first")
+    found = _Found()
+    if info.model is not None and info.model.hash != encoder.space.model.hash:
+        found.add(
+            Check.MODEL,
+            f"the target was made for {info.model.label}, not for {encoder.space.model.label}",
+        )
+    pairs = list(_pairs(engine, encoder, index, sample, found))
+    asked = list(queries) or _titles(engine, pairs, sample)
+    vectors = encoder.encode_queries([query.text for query in asked])
+    rankings = engine.search_vectors(vectors, k)
+    _check_scores(engine, encoder, index, vectors, rankings, found)
+    if index is not None:
+        _check_rankings(engine, index, vectors, rankings, k, found)
+    note = engine.pruning_note(vectors)
+    if note:
+        found.notes.append(note)
+    return Verification(
+        info.name,
+        info.target,
+        _verdict(found),
+        tuple(found.differences),
+        tuple(found.notes),
+        info.records,
+        found.vectors,
+        len(asked),
+        k,
+        float(np.mean(found.overlaps)) if found.overlaps else None,
+        float(np.mean(found.orders)) if found.orders else None,
+        found.weight_error,
+        found.score_error,
+        engine.precision,
+    )
+
+
+def _verdict(found: _Found) -> Verdict:
+    if found.differences:
+        return Verdict.DIFFERENT
+    exact = max(found.weight_error, found.score_error) <= _EXACT
+    return Verdict.EQUAL if exact else Verdict.WITHIN
+
+
+def _pairs(
+    engine: Engine, encoder: Encoder, index: Index | None, sample: int, found: _Found
+) -> Iterator[Pair]:
+    """Check ids and vectors, and yield the pairs that were compared."""
+    if index is not None:
+        expected = _sampled(index, sample)
+        _check_ids(engine, index, found)
+        stored = engine.stored(list(expected))
+    else:
+        ids = list(islice(engine.record_ids(), sample))
+        stored = engine.stored(ids)
+        expected = _encoded(encoder, stored)
+    pairs = [
+        Pair(record_id, expected[record_id], _vector(record))
+        for record_id, record in stored.items()
+    ]
+    found.vectors = len(pairs)
+    for cause in causes_of(pairs, max(engine.precision, _EXACT)):
+        found.add(Check.VECTORS, cause)
+    found.weight_error = max((pair.largest_error() for pair in pairs), default=0.0)
+    if found.weight_error > max(engine.precision, _EXACT) and not found.differences:
+        found.add(Check.VECTORS, f"a weight has a relative error of {found.weight_error:.2%}")
+    yield from pairs
+
+
+def _sampled(index: Index, sample: int) -> dict[str, dict[int, float]]:
+    """Return the vectors of passages at even distances."""
+    step = max(1, index.live_passages // sample)
+    records = islice(records_of(index), 0, None, step)
+    return {record.record_id: _vector(record) for record in islice(records, sample)}
+
+
+def _encoded(encoder: Encoder, stored: Mapping[str, Record]) -> dict[str, dict[int, float]]:
+    """Encode the texts of records again."""
+    documents = [
+        Document(record.record_id, record.text, record.title) for record in stored.values()
+    ]
+    vectors = encoder.encode(documents, Role.DOCUMENT).vectors.as_dicts()
+    return dict(zip(stored, vectors, strict=True))
+
+
+def _vector(record: Record) -> dict[int, float]:
+    return dict(zip(record.terms.tolist(), record.weights.tolist(), strict=True))
+
+
+def _check_ids(engine: Engine, index: Index, found: _Found) -> None:
+    wanted = {record.record_id for record in records_of(index)}
+    there = set(engine.record_ids())
+    missing, extra = sorted(wanted - there), sorted(there - wanted)
+    lowered = [each for each in missing if each.lower() in there]
+    if lowered:
+        found.add(Check.RECORDS, f"{len(lowered):,} ids were lower-cased: {_listed(lowered)}")
+    missing = [each for each in missing if each not in set(lowered)]
+    if missing:
+        found.add(Check.RECORDS, f"{len(missing):,} passages are missing: {_listed(missing)}")
+    if extra and not lowered:
+        found.add(Check.RECORDS, f"{len(extra):,} passages are not of the index: {_listed(extra)}")
+
+
+def _titles(engine: Engine, pairs: Sequence[Pair], most: int) -> list[Query]:
+    """Return the titles, or the first words, of documents as queries."""
+    stored = engine.stored([pair.record_id for pair in pairs[: min(most, 50)]])
+    texts = (record.title or " ".join(record.text.split()[:8]) for record in stored.values())
+    return [Query(f"title{i}", text) for i, text in enumerate(texts) if text.strip()]
+
+
+def _check_scores(
+    engine: Engine,
+    encoder: Encoder,
+    index: Index | None,
+    queries: SparseVectors,
+    rankings: Sequence[Matches],
+    found: _Found,
+) -> None:
+    """Compare the scores of the best documents with dot products by the expected vectors."""
+    if index is not None:
+        return  # `_check_rankings` compares all of them
+    best = sorted({doc_id for matches in rankings for doc_id in list(matches.doc_ids)[:1]})
+    stored = engine.stored(best)
+    expected = _encoded(encoder, stored)
+    errors = []
+    for query, matches in zip(queries.as_dicts(), rankings, strict=True):
+        for doc_id, score in list(zip(matches.doc_ids, matches.scores, strict=True))[:1]:
+            if doc_id in expected:
+                errors.append(abs(float(score) / max(_dot(query, expected[doc_id]), 1e-9) - 1))
+    _note_errors(errors, engine, found)
+
+
+def _check_rankings(
+    engine: Engine,
+    index: Index,
+    queries: SparseVectors,
+    rankings: Sequence[Matches],
+    k: int,
+    found: _Found,
+) -> None:
+    """Compare rankings with exact search, as far as the precision of the engine decides them."""
+    tolerance = max(engine.precision, _EXACT)
+    errors: list[float] = []
+    wrong: list[int] = []
+    exact = index.search(queries, 2 * k)
+    for place, (matches, local) in enumerate(zip(rankings, exact, strict=True)):
+        scores = dict(zip(local.doc_ids, local.scores.tolist(), strict=True))
+        first = list(local.doc_ids)[:k]
+        ids = list(matches.doc_ids)
+        errors += [
+            abs(float(score) / scores[doc_id] - 1)
+            for doc_id, score in zip(ids, matches.scores, strict=True)
+            if scores.get(doc_id, 0.0) > 0
+        ]
+        found.overlaps.append(len(set(ids) & set(first)) / max(1, len(first)))
+        found.orders.append(ids == first)
+        if not _is_same_ranking(ids, first, scores, tolerance):
+            wrong.append(place)
+    _note_errors(errors, engine, found)
+    if wrong:
+        found.add(
+            Check.RANKING,
+            f"{len(wrong):,} of {len(rankings):,} queries have other documents among the first {k}"
+            " than exact search, by more than rounding explains",
+        )
+
+
+def _is_same_ranking(
+    ids: Sequence[str], first: Sequence[str], scores: Mapping[str, float], tolerance: float
+) -> bool:
+    """Return whether rounding explains all differences of two rankings."""
+    if len(ids) != len(first):
+        return False
+    return all(
+        abs(scores.get(there, 0.0) - scores[here]) <= 2 * tolerance * scores[here]
+        for there, here in zip(ids, first, strict=True)
+    )
+
+
+def _note_errors(errors: Sequence[float], engine: Engine, found: _Found) -> None:
+    found.score_error = max(errors, default=0.0)
+    if found.score_error > max(engine.precision, _EXACT):
+        found.add(
+            Check.SCORES,
+            f"a score has a relative error of {found.score_error:.2%}, and the precision of the"
+            f" engine explains {max(engine.precision, _EXACT):.2%}",
+        )
+
+
+def _dot(query: Mapping[int, float], document: Mapping[int, float]) -> float:
+    return sum(weight * document.get(term, 0.0) for term, weight in query.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown + (f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else "")

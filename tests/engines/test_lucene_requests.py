@@ -1,0 +1,180 @@
+"""Requests to Elasticsearch and OpenSearch, and answers that report failures, by a stand-in."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from fake_cluster import ROOT, FakeCluster, running
+
+from lexpand import SparseVectors
+from lexpand.data import ModelId
+from lexpand.engines import Connection, EngineSchema, LuceneEngine
+from lexpand.engines.records import Record, record_id_of
+from lexpand.errors import EngineError
+
+MODEL = ModelId("m", "ab" * 32)
+OPEN = (200, {"version": {"number": "3.8.0", "distribution": "opensearch"}})
+
+
+@pytest.fixture
+def cluster() -> Iterator[FakeCluster]:
+    with running(FakeCluster({"GET /": [ROOT]})) as found:
+        yield found
+
+
+def engine_of(cluster: FakeCluster) -> LuceneEngine:
+    return LuceneEngine(Connection(cluster.url, sleep=lambda _: None, attempts=4), "pages")
+
+
+def record(name: str) -> Record:
+    terms, weights = np.array([7, 1037], np.uint32), np.array([0.5, 1.7], np.float32)
+    return Record(name, name, 0, "T", "text", {}, terms, weights)
+
+
+def vectors(*rows: dict[int, float]) -> SparseVectors:
+    indptr = np.cumsum([0, *map(len, rows)])
+    terms = np.array([term for row in rows for term in sorted(row)], np.uint32)
+    weights = np.array([row[term] for row in rows for term in sorted(row)], np.float32)
+    return SparseVectors(indptr.astype(np.int64), terms, weights, 30522, MODEL)
+
+
+def created(cluster: FakeCluster, number: str) -> dict:
+    cluster.answers["GET /"] = [(200, {"version": {"number": number}})]
+    cluster.answers["PUT /pages"] = [(200, {"acknowledged": True})]
+    engine_of(cluster).create(EngineSchema(MODEL, 30522, {"year": "integer"}, 3))
+    return dict(json.loads(cluster.asked[-1][3]))
+
+
+@pytest.mark.parametrize(
+    ("number", "stated"),
+    [("8.15.0", False), ("8.18.9", False), ("8.19.0", True), ("9.0.4", False), ("9.1.0", True)],
+)
+def test_pruning_is_stated_where_the_mapping_has_it(
+    cluster: FakeCluster, number: str, stated: bool
+) -> None:
+    body = created(cluster, number)
+    field = body["mappings"]["properties"]["splade"]
+    expected = {"index_options": {"prune": False}} if stated else {}
+    assert field == {"type": "sparse_vector", **expected}
+    assert body["settings"] == {"number_of_shards": 3}
+    assert body["mappings"]["properties"]["metadata"]["properties"] == {"year": {"type": "long"}}
+    assert body["mappings"]["_meta"]["lexpand"]["contract_hash"] == MODEL.hash
+
+
+HITS = {
+    "hits": {"hits": [{"_id": "a", "_score": 2.0, "_source": {"doc_id": "a"}}]},
+    "_shards": {"total": 1, "failed": 0},
+}
+
+
+def test_elasticsearch_is_searched_without_pruning(cluster: FakeCluster) -> None:
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [HITS]})]
+    (matches,) = engine_of(cluster).search_vectors(vectors({1037: 1.5}), 5)
+    assert list(matches.doc_ids) == ["a"]
+    body = json.loads(cluster.asked[-1][3].splitlines()[1])
+    assert body["query"] == {
+        "sparse_vector": {"field": "splade", "query_vector": {"1037": 1.5}, "prune": False}
+    }
+    assert body["size"] == 5 and body["collapse"] == {"field": "doc_id"}
+
+
+def test_opensearch_is_searched_by_linear_clauses(cluster: FakeCluster) -> None:
+    cluster.answers["GET /"] = [OPEN]
+    cluster.answers["PUT /pages"] = [(200, {})]
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [HITS]})]
+    engine = engine_of(cluster)
+    engine.create(EngineSchema(MODEL, 30522))
+    created_as = json.loads(cluster.asked[-1][3])
+    assert created_as["mappings"]["properties"]["splade"] == {"type": "rank_features"}
+    engine.search_vectors(vectors({7: 0.5, 1037: 1.5}), 5)
+    assert json.loads(cluster.asked[-1][3].splitlines()[1])["query"]["bool"]["should"] == [
+        {"rank_feature": {"field": "splade.7", "linear": {}, "boost": 0.5}},
+        {"rank_feature": {"field": "splade.1037", "linear": {}, "boost": 1.5}},
+    ]
+    with pytest.raises(EngineError, match="accepts query weights up to 64, got 65"):
+        engine.search_vectors(vectors({7: 65.0}), 5)
+
+
+def test_an_empty_query_finds_nothing(cluster: FakeCluster) -> None:
+    empty = {"hits": {"hits": []}, "_shards": {"total": 1, "failed": 0}}
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [empty]})]
+    (matches,) = engine_of(cluster).search_vectors(vectors({}), 5)
+    assert len(matches) == 0
+    assert json.loads(cluster.asked[-1][3].splitlines()[1])["query"] == {"match_none": {}}
+
+
+def bulk_answer(*statuses: int) -> Callable[[bytes], tuple[int, dict]]:
+    def answer(body: bytes) -> tuple[int, dict]:
+        ids = [json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]]
+        items = [
+            {
+                "index": {
+                    "_id": name,
+                    "status": status,
+                    **({"error": {"type": "bad", "reason": "why"}} if status >= 300 else {}),
+                }
+            }
+            for name, status in zip(ids, statuses, strict=True)
+        ]
+        return 200, {"errors": any(status >= 300 for status in statuses), "items": items}
+
+    return answer
+
+
+def test_busy_items_are_sent_again_and_refused_ones_listed(cluster: FakeCluster) -> None:
+    cluster.answers["POST /pages/_bulk"] = [
+        bulk_answer(201, 429, 400, 429),
+        bulk_answer(429, 201),
+        bulk_answer(201),
+    ]
+    refused, retries = engine_of(cluster).write([record(name) for name in "abcd"])
+    assert [(each.record_id, each.reason) for each in refused] == [("c", "bad: why")]
+    assert retries == 2
+    sent = [
+        [json.loads(line)["index"]["_id"] for line in asked[3].splitlines()[::2]]
+        for asked in cluster.asked[1:]
+    ]
+    assert sent == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
+    assert cluster.asked[-1][2]["Content-Type"] == "application/x-ndjson"
+
+
+def test_an_engine_that_stays_busy_loses_nothing_unnoticed(cluster: FakeCluster) -> None:
+    cluster.answers["POST /pages/_bulk"] = [bulk_answer(429)]
+    refused, _ = engine_of(cluster).write([record("a")])
+    assert [(each.record_id, each.reason) for each in refused] == [
+        ("a", "the engine was busy for too long")
+    ]
+
+
+def test_a_body_over_the_limit_is_split(cluster: FakeCluster) -> None:
+    def answer(body: bytes) -> tuple[int, dict]:
+        count = len(body.splitlines()) // 2
+        return bulk_answer(*[201] * count)(body) if count <= 2 else (413, {"error": "too large"})
+
+    cluster.answers["POST /pages/_bulk"] = [answer]
+    refused, _ = engine_of(cluster).write([record(name) for name in "abcde"])
+    assert refused == []
+    cluster.answers["POST /pages/_bulk"] = [(413, {"error": "too large"})]
+    with pytest.raises(EngineError, match="failed with 413"):
+        engine_of(cluster).write([record("a")])
+
+
+def test_a_shard_that_did_not_answer_is_an_error_with_its_node(cluster: FakeCluster) -> None:
+    failure = {"shard": 2, "node": "n7", "reason": {"type": "timeout", "reason": "gone"}}
+    partial = {**HITS, "_shards": {"total": 3, "failed": 1, "failures": [failure]}}
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [partial]})]
+    with pytest.raises(EngineError, match="1 of 3 shards did not answer: shard 2 on node n7: time"):
+        engine_of(cluster).search_vectors(vectors({7: 1.0}), 5)
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [{**HITS, "timed_out": True}]})]
+    with pytest.raises(EngineError, match="the search timed out, so its ranking is incomplete"):
+        engine_of(cluster).search_vectors(vectors({7: 1.0}), 5)
+
+
+def test_ids_of_passages() -> None:
+    assert record_id_of("a", None) == "a"
+    assert record_id_of("a", 3) == "a#3"
+    longest = "x" * 511
+    assert record_id_of(longest, None) == longest
+    assert len(record_id_of(longest, 12)) == 64
+    assert record_id_of(longest, 12) != record_id_of(longest, 13)
