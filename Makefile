@@ -30,10 +30,10 @@ test-train: .venv-train/ready ## run the tests of training, and those that compa
 	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
-test-engines: $(VENV)/dev build/engines/elasticsearch/classes ## run the tests of other search engines on real nodes; needs Maven and a JDK
+test-engines: $(VENV)/dev build/engines/elasticsearch/ready build/engines/opensearch/ready ## run the tests of other search engines on real nodes; needs Maven and a JDK
 	LEXPAND_REQUIRE_ENGINES=1 $(BIN)/pytest tests/engines
 
-test-all: $(VENV)/dev build/engines/elasticsearch/classes .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
+test-all: $(VENV)/dev build/engines/elasticsearch/ready build/engines/opensearch/ready .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
 	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
@@ -125,8 +125,8 @@ $(VENV)/dev: $(VENV)/base
 	@tools/install.sh $(BIN)/python '.[dev]'
 	@touch $@
 
-build/engines/elasticsearch/classes: $(wildcard tests/engines/elasticsearch/*.sh tests/engines/elasticsearch/*.xml tests/engines/elasticsearch/src/org/elasticsearch/node/*.java)
-	@tests/engines/elasticsearch/build.sh build/engines/elasticsearch
+build/engines/%/ready: tests/engines/build_node.sh tests/engines/%/pom.xml tests/engines/%/LocalNode.java tests/engines/%/jars.sha256
+	@tests/engines/build_node.sh $* build/engines/$*
 	@touch $@
 
 .venv-bench/ready: benchmarks/requirements-search.txt

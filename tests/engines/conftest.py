@@ -1,6 +1,6 @@
-"""A real node of Elasticsearch, started once; and the support pages, indexed once.
+"""Real nodes of Elasticsearch and OpenSearch, each started once; and the support pages.
 
-`make test-engines` builds the node. Without it, the tests of the node are skipped, except in CI.
+`make test-engines` builds the nodes. Without them, their tests are skipped, except in CI.
 """
 
 import os
@@ -19,7 +19,8 @@ from lexpand.collection import Collection
 from lexpand.engines import Connection, LuceneEngine
 
 ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "build" / "engines" / "elasticsearch"
+BUILT = ROOT / "build" / "engines"
+MAIN = {"elasticsearch": "org.elasticsearch.node.LocalNode", "opensearch": "LocalNode"}
 SUPPORT = ROOT / "examples" / "support"
 _SECONDS = 90
 
@@ -33,7 +34,8 @@ def _free_port() -> int:
 class Node:
     """A process with a node, which can be killed and started again on its data."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, kind: str, data: Path) -> None:
+        self.kind = kind
         self.data = data
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -47,8 +49,8 @@ class Node:
             "-Xmx512m",
             f"-Dlog4j2.configurationFile={settings}",
             "-cp",
-            f"{BUILT}/classes:{BUILT}/lib/*",
-            "org.elasticsearch.node.LocalNode",
+            f"{BUILT / self.kind}/classes:{BUILT / self.kind}/lib/*",
+            MAIN[self.kind],
             str(self.data),
             str(self.port),
         ]
@@ -71,13 +73,16 @@ class Node:
         self.process.wait()
 
 
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    if not (BUILT / "classes").is_dir():
+@pytest.fixture(scope="session", params=list(MAIN))
+def node(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
+    kind = request.param
+    if not (BUILT / kind / "ready").is_file():
         if os.environ.get("LEXPAND_REQUIRE_ENGINES"):
-            pytest.fail("the node of Elasticsearch must be built: run make test-engines")
-        pytest.skip("the node of Elasticsearch is not built (make test-engines)")
-    found = Node(tmp_path_factory.mktemp("elasticsearch"))
+            pytest.fail(f"the node of {kind} must be built: run make test-engines")
+        pytest.skip(f"the node of {kind} is not built (make test-engines)")
+    found = Node(kind, tmp_path_factory.mktemp(kind))
     found.start()
     yield found
     found.kill()

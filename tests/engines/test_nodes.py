@@ -1,4 +1,4 @@
-"""A real node of Elasticsearch: push, search, verify, and planted faults that `verify` finds."""
+"""Real nodes of Elasticsearch and OpenSearch: push, search, verify, and planted faults."""
 
 import re
 import threading
@@ -101,7 +101,7 @@ def test_another_model_is_refused(engine: LuceneEngine, support: Collection) -> 
 def test_an_upload_continues_after_the_node_was_killed(
     tmp_path_factory: pytest.TempPathFactory, node: Node, support: Collection, tmp_path: Path
 ) -> None:
-    own = Node(tmp_path_factory.mktemp("killed"))
+    own = Node(node.kind, tmp_path_factory.mktemp("killed"))
     own.start()
     try:
         rows = [
@@ -138,6 +138,11 @@ def filled(
     assert not refused
     engine.refresh()
     return verify(engine, kb.encoder, kb.index)
+
+
+def only_elasticsearch(engine: LuceneEngine) -> None:
+    if engine.dialect.name != "elasticsearch":
+        pytest.skip("OpenSearch does not prune")
 
 
 def weights(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Record], Record]:
@@ -223,6 +228,7 @@ def test_a_target_of_another_model_is_named(engine: LuceneEngine, support: Colle
 
 def test_pruning_by_default_is_noted(engine: LuceneEngine, support: Collection) -> None:
     """A mapping that does not state pruning prunes in new versions."""
+    only_elasticsearch(engine)
     engine._connection.request(
         "PUT",
         f"/{engine._index}",
@@ -246,6 +252,7 @@ def test_pruning_by_default_is_noted(engine: LuceneEngine, support: Collection) 
 def test_the_mapping_states_that_nothing_is_pruned(
     engine: LuceneEngine, support: Collection
 ) -> None:
+    only_elasticsearch(engine)
     push(support.index, engine)
     mapping = engine._connection.request("GET", f"/{engine._index}/_mapping")
     field = mapping[engine._index]["mappings"]["properties"]["splade"]

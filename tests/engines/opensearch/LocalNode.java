@@ -1,0 +1,39 @@
+import static org.codelibs.opensearch.runner.OpenSearchRunner.newConfigs;
+
+import org.codelibs.opensearch.runner.OpenSearchRunner;
+
+/**
+ * A node of OpenSearch for tests, with its own HTTP server on 127.0.0.1, from the jars of the public
+ * repository. Arguments: the folder of its data, and the port.
+ */
+public final class LocalNode {
+    private static final String MODULES = "org.opensearch.index.mapper.MapperExtrasPlugin,"
+        + "org.opensearch.transport.Netty4Plugin,org.opensearch.painless.PainlessPlugin";
+
+    private LocalNode() {}
+
+    public static void main(String[] arguments) throws Exception {
+        OpenSearchRunner runner = new OpenSearchRunner();
+        runner.onBuild((number, settings) -> {
+            settings.put("discovery.type", "single-node");
+            settings.put("http.port", arguments[1]);
+            settings.put("transport.port", "0");
+            settings.put("network.host", "127.0.0.1");
+            settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
+        });
+        runner.build(newConfigs()
+            .basePath(arguments[0])
+            .clusterName("lexpand-tests")
+            .numOfNode(1)
+            .moduleTypes(MODULES));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                runner.close();
+            } catch (Exception error) {
+                error.printStackTrace();
+            }
+        }));
+        System.out.println("READY");
+        Thread.currentThread().join();
+    }
+}
