@@ -1,6 +1,9 @@
 """Real nodes of Elasticsearch and OpenSearch: push, search, verify, and planted faults."""
 
+import json
 import re
+import subprocess
+import sysconfig
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -199,7 +202,7 @@ def shuffled(record: Record) -> Record:
         (
             lambda record: None if record.doc_id == "SA004" else record,
             Check.RECORDS,
-            "1 passages are missing: SA004",
+            "1 passage is missing: SA004",
         ),
     ],
     ids=["unpooled", "folded", "pruned", "relu", "twice", "scaled", "model", "lower", "missing"],
@@ -297,3 +300,29 @@ def test_targets_and_encoders_that_are_missing_are_named(
     push(support.index, engine)
     with pytest.raises(EngineError, match="exists: drop it, or push to it"):
         engine.create(EngineSchema(support.index.space.model, 30522))
+
+
+def lexpand_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = str(Path(sysconfig.get_path("scripts")) / "lexpand")
+    return subprocess.run(
+        [command, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_commands_push_verify_and_search(
+    node: Node, engine: LuceneEngine, support_path: Path
+) -> None:
+    url = f"{node.url}/{engine._index}"
+    pushed = lexpand_command("push", support_path, url)
+    assert pushed.returncode == 0 and "160 passages written" in pushed.stdout
+    again = json.loads(lexpand_command("push", support_path, url, "--json").stdout)
+    assert (again["uploaded"], again["unchanged"]) == (0, 160)
+    for source in (support_path, "default"):
+        found = lexpand_command("verify", source, url)
+        assert found.returncode == 0 and "equal within" in found.stdout, found
+    hits = json.loads(lexpand_command("search", url, "dd-am04", "-k", "1", "--json").stdout)
+    assert [hit["doc_id"] for hit in hits["hits"]] == ["SA037"]
+    engine.delete(["SA037"])
+    engine.refresh()
+    broken = lexpand_command("verify", support_path, url)
+    assert broken.returncode == 1 and "1 passage is missing: SA037" in broken.stdout

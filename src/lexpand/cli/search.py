@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lexpand.cli.engine_search import is_address, search_engine
 from lexpand.cli.explain_tables import marked, shortly
 from lexpand.cli.options import (
     OUTPUT,
@@ -16,7 +19,6 @@ from lexpand.cli.options import (
     SEARCH,
     DtypeOption,
     FilterText,
-    IndexPath,
     Json,
     Model,
     PipelineOption,
@@ -33,7 +35,7 @@ from lexpand.collection import Collection
 from lexpand.collection import open as open_collection
 from lexpand.errors import LexpandWarning
 from lexpand.explanation import Explanation
-from lexpand.search import Hit, Pipeline
+from lexpand.search import Hit, Hits, Pipeline
 from lexpand.search.parts import Rerank, Splade
 from lexpand.search.snippet import shown_snippet
 
@@ -45,7 +47,14 @@ _MOST = 2**32 - 1
 
 
 def search(
-    index_path: IndexPath,
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="INDEX",
+            help="Folder of the index; or the URL of an index of Elasticsearch or OpenSearch that"
+            " `lexpand push` filled.",
+        ),
+    ],
     query: QueryText,
     k: Annotated[
         int, typer.Option("-k", "--top", min=1, max=_MOST, help="The number of documents.")
@@ -139,6 +148,14 @@ def search(
     verbose: Verbose = False,
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
+    if is_address(where):
+        _refuse_local_options(
+            reasons, group_by, effort, pipeline, rerank, rerank_depth, rerank_budget, rules
+        )
+        encoding = query_encoding(query_mode, prune, dtype)
+        search_engine(where, query, k, filter_text, min_score, model, encoding, threads, as_json)
+        return
+    index_path = Path(where)
     made = None if pipeline is None else Pipeline.load(pipeline)
     if effort < 1:
         if made not in (None, Pipeline()):
@@ -174,6 +191,12 @@ def search(
         milliseconds = (time.perf_counter() - start) * 1e3
         why = [kb.explain(query, hit.doc_id, filter=filter_text) for hit in hits] if reasons else []
         nothing = "" if hits else _why_nothing(kb, query, filter_text, min_score)
+    _print_result(hits, why, milliseconds, nothing, as_json)
+
+
+def _print_result(
+    hits: Hits, why: Sequence[Explanation], milliseconds: float, nothing: str, as_json: bool
+) -> None:
     if as_json:
         found = hits.to_dict()
         for plain, explanation in zip(found["hits"], why, strict=False):
@@ -189,6 +212,15 @@ def search(
     for note in hits.notes:
         if str(note) != nothing:
             say(str(note), "yellow")
+
+
+def _refuse_local_options(*options: object) -> None:
+    """Raise if an option is set that only a local index has; ``effort`` is 1.0 if it is not set."""
+    if any(option not in (None, False, 1.0) for option in options):
+        raise typer.BadParameter(
+            "an engine is searched by vectors alone: leave out --explain, --group-by, --effort,"
+            " --pipeline, --rules and the options of reranking"
+        )
 
 
 def _reranking(

@@ -12,11 +12,6 @@ from lexpand.engines.lucene import LuceneEngine
 from lexpand.errors import DataError
 
 
-def is_address(text: str) -> bool:
-    """Return whether a text is the address of an engine, not a path."""
-    return text.startswith(("http://", "https://"))
-
-
 def open_engine(
     address: str,
     encoder: Encoder | None = None,

@@ -237,7 +237,8 @@ def _check_ids(engine: Engine, index: Index, found: _Found) -> None:
         found.add(Check.RECORDS, f"{len(lowered):,} ids were lower-cased: {_listed(lowered)}")
     missing = [each for each in missing if each not in set(lowered)]
     if missing:
-        found.add(Check.RECORDS, f"{len(missing):,} passages are missing: {_listed(missing)}")
+        verb = "passage is" if len(missing) == 1 else "passages are"
+        found.add(Check.RECORDS, f"{len(missing):,} {verb} missing: {_listed(missing)}")
     if extra and not lowered:
         found.add(Check.RECORDS, f"{len(extra):,} passages are not of the index: {_listed(extra)}")
 
