@@ -15,6 +15,12 @@ TABLE = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default store is in the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "questions.csv"
@@ -44,7 +50,7 @@ def test_evaluate_prints_measures_cost_and_what_counts(
     head, row = done.out.splitlines()[:2]
     assert head.split()[:4] == ["run", "RR@10", "P@1", "p50"]
     assert row.split()[0] == "splade" and row.split()[1] == "1.0000"
-    assert "3 queries count, with the first 100 documents of each" in done.out
+    assert "3 queries count, with up to 100 documents of each" in done.out
     assert "is run" in done.out
 
 
@@ -152,6 +158,32 @@ def test_compare_prints_p_values_and_reports(run: Run, evaluated: Path, tmp_path
     assert "a report must be a .html, .md or .json file" in message
 
 
+def test_a_run_is_not_compared_with_itself(run: Run, evaluated: Path) -> None:
+    assert "is the run" in run("compare", "b", "last", "--store", evaluated).error()
+
+
+def test_options_of_searching_are_refused_for_a_run_file(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "es.trec"
+    path.write_text("q1 Q0 recovery 1 2.0 es\n")
+    for option in (("-k", "5"), ("--pipeline", "bm25"), ("--rules", "none.toml")):
+        done = run("evaluate", path, table, "--run", *option)
+        assert done.code == 2 and "a run file has its rankings already" in done.err
+
+
+def test_swapped_arguments_are_noticed(run: Run, pages_index: Path, table: Path) -> None:
+    assert "the order is INDEX QUERIES QRELS" in run("evaluate", table, pages_index).error()
+
+
+def test_rows_that_were_refused_are_listed_with_the_error(
+    run: Run, pages_index: Path, table: Path
+) -> None:
+    table.write_text("question,document,grade\nget in,recovery,perhaps\n", encoding="utf-8")
+    done = run("evaluate", pages_index, table)
+    assert done.code == 1 and "1 row refused:" in done.err and "questions.csv:2" in done.err
+
+
 def test_unknown_runs_are_refused(run: Run, evaluated: Path, store: Path) -> None:
     message = run("compare", "a", "zz", "--store", evaluated).error()
     assert "has no run 'zz': `lexpand runs list` shows ids, names and tags" in message
@@ -203,6 +235,8 @@ def test_accept_refuses_a_failing_state(
     done = run("gate", "accept", pages_index, gate)
     assert done.code == 1 and "use --force" in done.err
     assert (tmp_path / "gate.state.json").read_text() == state
+    found = run("gate", "accept", pages_index, gate, "--json")
+    assert found.code == 1 and json.loads(found.out)["failed"] == 1
     assert run("gate", "accept", pages_index, gate, "--force").code == 0
 
 
@@ -229,3 +263,10 @@ def test_a_log_makes_a_gate(run: Run, pages_index: Path, tmp_path: Path) -> None
     gate = tmp_path / "gate.toml"
     done = run("gate", "init", pages_index, log, "--log", "--out", gate)
     assert done.code == 0 and gate.read_text().count("[[question]]") == 2
+    lines = tmp_path / "log.txt"
+    lines.write_text("printer\n\ninvoices\nxyzzy\n", encoding="utf-8")
+    done = run("gate", "init", pages_index, lines, "--log", "--out", tmp_path / "other.toml")
+    assert done.code == 0 and "has 2 questions" in done.out
+    assert "1 question left out: no document to expect was found" in done.err
+    done = run("gate", "init", pages_index, log, "--best", "2", "--out", tmp_path / "x.toml")
+    assert done.code == 2 and "--best is for --log" in done.err

@@ -2,14 +2,15 @@
 
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
 
 from lexpand import Qrels, Query, Run
-from lexpand.errors import CorruptRun, DataError, NewerFormat
+from lexpand.errors import CorruptRun, DataError, NewerFormat, StorageError
 from lexpand.evaluation import evaluate_run
-from lexpand.evaluation.store import RunCard, RunStore, StoredRun
+from lexpand.evaluation.store import RunCard, RunStore, StoredRun, read_run
 
 QRELS = Qrels({"q1": {"a": 1, "b": 0}, "q 2": {"c d": 2}})
 RUN = Run({"q1": [("a", 2.5), ("b", 0.1)], "q 2": [("50% off\u00a0page", 3.0), ("c d", 1.0)]})
@@ -118,10 +119,18 @@ def test_damage_is_named(tmp_path: Path, name: str, damage: str) -> None:
         ('{"version": 0}', "must have a version >= 1, got 0"),
     ],
 )
-def test_a_damaged_card_is_named(tmp_path: Path, content: str, message: str) -> None:
-    (add(RunStore(tmp_path)).folder / "card.json").write_text(content)
+def test_a_damaged_card_is_named_and_the_other_runs_are_read(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    store = RunStore(tmp_path)
+    damaged, other = add(store), add(store, "other")
+    (damaged.folder / "card.json").write_text(content)
+    assert [each.card.name for each in store.runs()] == ["other"]
+    assert store.find("other").run() == other.run()
     with pytest.raises(CorruptRun, match=message):
-        RunStore(tmp_path).runs()
+        store.find(damaged.card.run_id)
+    assert store.remove(damaged.card.run_id) == damaged.card.run_id
+    assert not store.damaged() and len(store.runs()) == 1
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
@@ -133,10 +142,38 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    path = add(RunStore(tmp_path)).folder / "card.json"
+    stored = add(RunStore(tmp_path))
+    path = stored.folder / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 9}))
     with pytest.raises(NewerFormat, match="has version 9"):
-        RunStore(tmp_path).runs()
+        RunStore(tmp_path).find(stored.card.run_id)
+    assert list(RunStore(tmp_path).damaged()) == [stored.card.run_id]
+
+
+def test_names_and_tags_hide_no_other_run(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    first, second = add(store), add(store, "hybrid")
+    for tag in ("hybrid", second.card.run_id):
+        with pytest.raises(DataError, match="must not be the name or the id of another run"):
+            store.tag("bm25", tag)
+    assert store.tag("bm25", "bm25").tags == ("bm25",)
+    for name in ("last", first.card.run_id):
+        with pytest.raises(DataError, match="must not be 'last' or the id of a run"):
+            add(store, name)
+
+
+def test_a_run_file_of_a_store_is_read_with_its_own_ids(tmp_path: Path) -> None:
+    stored = add(RunStore(tmp_path))
+    assert read_run(stored.folder / "run.trec.gz") == RUN
+    assert "%20" in str(Run.read_trec(stored.folder / "run.trec.gz").rankings)
+    assert "c%20d" in str(Qrels.read(stored.folder / "qrels.tsv.gz").judgments)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_store_that_cannot_be_written_is_noticed_first(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="cannot"):
+        RunStore(tmp_path / "runs").prepare()
 
 
 def test_a_folder_with_other_files_is_no_store(tmp_path: Path) -> None:

@@ -79,6 +79,17 @@ def test_one_run_is_no_comparison() -> None:
         compare_systems([BASE])
 
 
+def test_a_run_is_not_compared_with_itself() -> None:
+    stored = replace(BASE, run_id="20261129-1")
+    with pytest.raises(DataError, match="needs different runs, and 'base' is the run 20261129-1"):
+        compare_systems([stored, stored])
+
+
+def test_no_changes_are_shown_if_none_are_wanted() -> None:
+    result = compare_systems([BASE, BETTER], show=0)
+    assert result.losses == result.gains == ()
+
+
 def test_equal_names_are_told_apart() -> None:
     result = compare_systems([BASE, BASE, BASE])
     assert [each.name for each in result.systems] == ["base", "base (2)", "base (3)"]
@@ -107,13 +118,18 @@ def test_the_breakdown_has_tags_and_kinds_with_adjusted_p_values() -> None:
 
 
 def test_notes_say_what_differs() -> None:
-    facts = {"pipeline": {"toml": "a"}, "model": {"contract_hash": "x"}}
-    other = {"pipeline": {"toml": "b"}, "model": {"contract_hash": "x"}}
+    facts = {"pipeline": {"toml": "a"}, "model": {"contract_hash": "x"}, "index": {}}
+    other = {"pipeline": {"toml": "b"}, "model": {"contract_hash": "x"}, "index": {}}
     result = compare_systems([replace(BASE, facts=facts), replace(BETTER, facts=other)])
     assert result.notes == ("between base and better differ: the pipeline",)
     rewritten = replace(BETTER, facts=facts, queries={**QUERIES, "q1": "rewritten"})
     result = compare_systems([replace(BASE, facts=facts), rewritten])
     assert result.notes == ("between base and better differ: the queries",)
+    result = compare_systems([replace(BASE, facts=facts), BETTER])
+    assert result.notes == ("better: made by another system, so what differs is unknown",)
+    dropped = {**facts, "evaluation": {"self_matches": {"q1": ["right"]}}}
+    result = compare_systems([replace(BASE, facts=facts), replace(BETTER, facts=dropped)])
+    assert result.notes == ("between base and better differ: the documents that equal their query",)
 
 
 def test_the_report_has_every_row_in_each_format() -> None:

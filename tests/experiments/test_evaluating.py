@@ -42,8 +42,12 @@ def test_the_run_is_what_search_prints(support: Collection, questions: JudgedQue
 def test_the_depth_follows_the_measures(support: Collection, questions: JudgedQueries) -> None:
     assert evaluate_collection(support, questions, ["nDCG@10"], cost=False).k == 100
     assert evaluate_collection(support, questions, ["R@150"], cost=False).k == 150
-    done = evaluate_collection(support, questions, ["nDCG@10"], k=3, cost=False)
+    done = evaluate_collection(support, questions, ["nDCG@3"], k=3, cost=False)
     assert {len(ranking) for ranking in done.run.rankings.values()} == {3}
+    with pytest.raises(DataError, match="k must be >= 10 for nDCG@10, got 3: leave k out"):
+        evaluate_collection(support, questions, ["RR@5", "nDCG@10"], k=3)
+    with pytest.raises(DataError, match="unknown measure 'nDGC@10'"):
+        evaluate_collection(support, questions, ["nDGC@10"])
 
 
 def test_the_card_tells_what_decides_a_ranking(
@@ -110,10 +114,10 @@ def test_a_query_that_is_a_document_does_not_find_itself(arguments: Collection) 
     queries = {"q1": "Should schools sell sweets to pupils?", "q2": "Is nuclear power safe"}
     collection = judged(queries, {"q1": {"other": 1}, "q2": {"answer": 1}})
     done = evaluate_collection(arguments, collection, ["RR@10"], cost=False)
-    assert done.self_matches == {"q1": "q1", "q2": "copy"}
+    assert done.self_matches == {"q1": ["q1"], "q2": ["copy"]}
     assert done.means == {"RR@10": 1.0}
     assert any(
-        "2 queries are documents themselves, left out of the own ranking: q1, q2" in line
+        "2 queries are documents themselves, which were left out of their rankings: q1, q2" in line
         for line in done.accounting()
     )
     kept = evaluate_collection(arguments, collection, ["RR@10"], cost=False, self_matches="keep")
@@ -174,10 +178,11 @@ def test_any_retriever_can_be_evaluated_and_all_queries_are_accounted_for() -> N
     done = evaluate_retriever(Fixed(), collection, ["RR@10"])
     assert done.means == {"RR@10": 0.25}
     lines = "\n".join(done.accounting())
-    assert "2 queries count, with the first 100 documents of each" in lines
+    assert "2 queries count, with up to 100 documents of each" in lines
     assert "1 query has no judgment and was left out" in lines
-    assert "2 judged queries have no relevant document and were left out: 3, gone" in lines
+    assert "2 queries have judgments but no relevant document and were left out: 3, gone" in lines
     assert "1 query found no document and counts 0: 2" in lines
+    assert "50.0% of the first 10 documents of all queries have no judgment (1 of 2)" in lines
     assert done.cost is not None and done.cost.encode_ms is None and done.cost.flops is None
     assert isinstance(Fixed().rank(["x"], 1)[0][0], Match)
 
@@ -203,3 +208,33 @@ def test_kinds_of_queries(support: Collection) -> None:
     assert SPLIT in kinds["2"] and NO_SHARED_WORD in kinds["2"]
     assert kinds["3"][0] == "6 words or more" and SPLIT not in kinds["3"]
     assert query_kinds(collection)["2"] == ["1 to 2 words"]
+
+
+def test_copies_of_a_query_are_left_out_wherever_they_rank(tmp_path: Path) -> None:
+    rows = [{"id": f"copy{i}", "text": "is nuclear power safe"} for i in range(3)]
+    rows += [{"id": f"d{i}", "text": f"nuclear power is safe, says paper {i}"} for i in range(20)]
+    with lexpand.create(tmp_path / "copies.index", rows) as kb:
+        collection = judged({"q": "Is nuclear power safe"}, {"q": {"d1": 1}})
+        done = evaluate_collection(kb, collection, ["RR@10"], cost=False)
+    assert sorted(done.self_matches["q"]) == ["copy0", "copy1", "copy2"]
+    assert not {"copy0", "copy1", "copy2"} & {hit.doc_id for hit in done.run.rankings["q"]}
+
+
+def test_relevant_documents_that_the_index_lacks_are_counted(support: Collection) -> None:
+    collection = judged({"1": "vpn password"}, {"1": {"SA001": 1, "gone": 2, "other": 0}})
+    done = evaluate_collection(support, collection, ["RR@10"], cost=False)
+    assert done.outside == ["1 gone"]
+    assert any("1 relevant documents are not in the index" in line for line in done.accounting())
+
+
+def test_judged_queries_without_a_text_are_listed_apart(support: Collection) -> None:
+    collection = judged({"1": "vpn password"}, {"1": {"SA001": 1}, "8": {"SA002": 1}})
+    lines = evaluate_collection(support, collection, ["RR@10"], cost=False).accounting()
+    assert "1 query has judgments but no text, and counts 0: 8" in lines
+
+
+def test_a_run_without_any_judged_query_is_refused() -> None:
+    collection = judged({"1": "x"}, {"1": {"a": 1}})
+    for run in (Run({}), Run({"777": [("a", 1.0)]})):
+        with pytest.raises(DataError, match="must have documents for a judged query, and has none"):
+            evaluate_foreign(run, collection, ["RR@10"], name="es")

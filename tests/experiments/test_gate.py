@@ -120,6 +120,20 @@ def test_ids_that_must_not_be_found(support: Collection, tmp_path: Path) -> None
     assert run_gate(support, passing)[0].passed
 
 
+def test_a_rejected_document_that_is_gone_passes(support: Collection, tmp_path: Path) -> None:
+    gate = GateFile(tmp_path / "gate.toml", (Question("dd-am04", reject=("gone",)),))
+    (result,) = run_gate(support, gate)
+    assert (result.check, result.passed) == (Check.EXISTS, True)
+
+
+def test_a_rank_that_did_not_change_has_no_reason(support: Collection, tmp_path: Path) -> None:
+    gate = GateFile(tmp_path / "gate.toml", (Question("vpn password", ("SA001",), within=1),))
+    record_state(support, gate).save(gate.state_path)
+    (result,) = run_gate(support, gate)
+    assert not result.passed and result.terms == ()
+    assert result.said.endswith("as in the recorded state")
+
+
 def test_results_name_the_line_of_the_question(support: Collection, tmp_path: Path) -> None:
     text = f'version = 1\n\n{QUESTION}\n# hard\n[[question]]\nquery = "x"\nexpect = ["SA001"]\n'
     results = run_gate(support, GateFile.load(write(tmp_path, text)))

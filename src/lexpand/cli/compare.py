@@ -24,7 +24,7 @@ from lexpand.cli.reporting import write_report
 from lexpand.data import Run
 from lexpand.errors import DataError
 from lexpand.evaluation import evaluate_run
-from lexpand.evaluation.store import RunStore
+from lexpand.evaluation.store import RunStore, read_run
 from lexpand.experiments.comparing import (
     ComparisonReport,
     QueryChange,
@@ -59,7 +59,7 @@ def compare_command(
     ] = 3,
     seed: Annotated[
         int,
-        typer.Option("--seed", help="Seed of the tests.", rich_help_panel=EVALUATION),
+        typer.Option("--seed", min=0, help="Seed of the tests.", rich_help_panel=EVALUATION),
     ] = 0,
     store: StorePath = Path("lexpand-runs"),
     report: ReportPath = None,
@@ -110,10 +110,21 @@ def _systems(names: Sequence[str], store: RunStore) -> list[System]:
 
 def _foreign(path: Path, baseline: System) -> System:
     """Return the run of another system, measured by the judgments of the baseline."""
-    run = Run.read_trec(path)
+    run = _without_copies(read_run(path), baseline)
     longest = max((len(each) for each in run.rankings.values()), default=0)
     values = evaluate_run(run, baseline.qrels, list(baseline.values)).values
     return System(path.stem, run, baseline.qrels, baseline.queries, values, longest)
+
+
+def _without_copies(run: Run, baseline: System) -> Run:
+    """Leave out the documents that the baseline left out, because they equal their query."""
+    left_out = baseline.facts.get("evaluation", {}).get("self_matches", {})
+    return Run(
+        {
+            query: [hit for hit in ranking if hit.doc_id not in left_out.get(query, ())]
+            for query, ranking in run.rankings.items()
+        }
+    )
 
 
 def _print(result: ComparisonReport) -> None:
@@ -139,11 +150,13 @@ def _print(result: ComparisonReport) -> None:
     show_table(table)
     queries = count(result.rows[0].comparison.queries, "query").replace("querys", "queries")
     show((f"{queries}; p of a paired randomization test, adjusted by Holm", "dim"))
+    first, second = (each.name for each in result.systems[:2])
     if result.groups:
         show("")
+        show((f"{result.measures[0]} by kind of query: {first} and {second}", "bold"))
         show_table(_groups(result))
-    _print_changes("largest losses", result.losses)
-    _print_changes("largest gains", result.gains)
+    _print_changes(f"largest losses of {second}", result.losses)
+    _print_changes(f"largest gains of {second}", result.gains)
     for note in result.notes:
         say(note, "yellow")
 
@@ -172,21 +185,23 @@ def _print_changes(title: str, changes: Sequence[QueryChange]) -> None:
             f"  {each.before:.3f} to {each.after:.3f} ({each.difference:+.3f})",
         )
         if each.reason is not None:
-            print_reason(each.reason, indent=4)
+            print_reason(each.reason, indent=4, gain=each.difference > 0)
 
 
-def print_reason(reason: Reason, indent: int) -> None:
-    """Print the reason of a change with its terms."""
+def print_reason(reason: Reason, indent: int, gain: bool = False) -> None:
+    """Print the reason of a change with its terms: the baseline's columns first."""
     show(str(reason), indent=indent)
     if not reason.terms:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("margin", justify="right")
     table.add_column("term")
+    names = (reason.worse, reason.better) if gain else (reason.better, reason.worse)
     for which in ("answer", reason.other or "other"):
-        for name in (reason.better, reason.worse):
+        for name in names:
             table.add_column(f"{which}: {name}", justify="right")
     for each in reason.terms[:_TERMS]:
-        shares = (each.answer_better, each.answer_worse, each.other_better, each.other_worse)
-        table.add_row(f"{each.shift:+.3f}", each.term, *(f"{share:.3f}" for share in shares))
+        shares = each.shares(gain)
+        shift = -each.shift if gain else each.shift
+        table.add_row(f"{shift:+.3f}", each.term, *(f"{share:.3f}" for share in shares))
     show_table(table, indent=indent)

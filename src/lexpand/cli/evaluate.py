@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +24,20 @@ from lexpand.cli.options import (
     QueryModeOption,
     QueryPrune,
     QueryRules,
+    Split,
     StorePath,
     Threads,
     Verbose,
     query_encoding,
 )
-from lexpand.cli.output import is_watched, print_json, print_refused, say, show, show_table
+from lexpand.cli.output import is_watched, line, print_json, print_refused, say, show, show_table
 from lexpand.collection import Collection
 from lexpand.collection import open as open_collection
-from lexpand.data import JudgedQueries, Run, read_judged
+from lexpand.data import JudgedQueries, read_judged
+from lexpand.encode import QueryEncoding
 from lexpand.encode.progress import reporting
-from lexpand.errors import RowError
-from lexpand.evaluation.store import RunStore
+from lexpand.errors import DataError, RowError
+from lexpand.evaluation.store import RunStore, read_run
 from lexpand.experiments.baseline_folders import Baseline, find_baselines
 from lexpand.experiments.evaluating import (
     Evaluated,
@@ -44,6 +46,7 @@ from lexpand.experiments.evaluating import (
     evaluate_foreign,
     evaluate_retriever,
 )
+from lexpand.index import Index
 
 
 def evaluate_command(
@@ -55,6 +58,7 @@ def evaluate_command(
     ],
     queries: QueriesPath,
     qrels: QrelsPath = None,
+    split: Split = None,
     measures: Measures = None,
     pipelines: Annotated[
         list[str] | None,
@@ -145,31 +149,43 @@ def evaluate_command(
     QUERIES is a BEIR folder, a query file together with QRELS, or one table with a question, a
     document and a grade in each row (docs/collections.md). Compare runs with `lexpand compare`.
     """
+    if Index.exists(queries) and not Index.exists(index_path):
+        raise DataError(
+            f"QUERIES must be judged queries, got the index {queries}: the order is INDEX QUERIES"
+            " QRELS"
+        )
     refused: list[RowError] = []
-    judged = read_judged(queries, qrels, on_bad_row=refused.append)
+    try:
+        judged = read_judged(queries, qrels, split=split, on_bad_row=refused.append)
+    except DataError:
+        print_refused(refused)
+        raise
+    kept = RunStore(store) if save else None
+    if kept is not None:
+        kept.prepare()
     chosen = tuple(measures or ("nDCG@10", "RR@10", "R@100"))
+    done: list[Evaluated] = []
+    saved: list[str] = []
     if is_run:
-        if baselines is not None:
-            raise typer.BadParameter("--baselines needs an index, not a run file")
-        foreign = Run.read_trec(index_path)
-        done = [evaluate_foreign(foreign, judged, chosen, name=name or _name_of(index_path))]
-    else:
-        with open_collection(
-            index_path,
-            model=model,
-            threads=threads,
-            queries=query_encoding(query_mode, prune, dtype),
-            rules=rules,
-        ) as kb:
-            asked: Sequence[str | None] = pipelines or [None]
-            settings = _Settings(judged, chosen, k, self_matches, cost, threads)
-            done = [
-                settings.pipeline(kb, each, _named(name, each, pipelines or [])) for each in asked
+        _refuse_search_options(
+            baselines, k, pipelines, query_mode, prune, rules, dtype, model, threads
+        )
+        runs: Iterator[Evaluated] = iter(
+            [
+                evaluate_foreign(
+                    read_run(index_path), judged, chosen, name=name or _name_of(index_path)
+                )
             ]
-            for baseline in [] if baselines is None else find_baselines(baselines):
-                cache = store / ".vectors" if save else None
-                done.append(settings.baseline(kb, asked[0], baseline, cache))
-    saved = [each.save(RunStore(store)).card.run_id for each in done] if save else []
+        )
+    else:
+        settings = _Settings(judged, chosen, k, self_matches, cost, threads)
+        encoding = query_encoding(query_mode, prune, dtype)
+        cache = None if kept is None else kept.path / ".vectors"
+        runs = settings.runs(index_path, model, encoding, rules, pipelines, name, baselines, cache)
+    for each in runs:  # each is saved at once, so that an interruption loses no finished one
+        done.append(each)
+        if kept is not None:
+            saved.append(each.save(kept).card.run_id)
     print_refused(refused)
     if as_json:
         found = [each.to_dict() for each in done]
@@ -192,6 +208,28 @@ class _Settings:
     self_matches: SelfMatches
     cost: bool
     threads: int | None
+
+    def runs(
+        self,
+        index_path: Path,
+        model: str | None,
+        encoding: QueryEncoding,
+        rules: Path | None,
+        pipelines: Sequence[str] | None,
+        name: str | None,
+        baselines: Path | None,
+        cache: Path | None,
+    ) -> Iterator[Evaluated]:
+        """Yield the evaluation of each pipeline and of each baseline."""
+        models = [] if baselines is None else find_baselines(baselines)
+        asked: Sequence[str | None] = pipelines or [None]
+        with open_collection(
+            index_path, model=model, threads=self.threads, queries=encoding, rules=rules
+        ) as kb:
+            for each in asked:
+                yield self.pipeline(kb, each, _named(name, each, pipelines or []))
+            for baseline in models:
+                yield self.baseline(kb, asked[0], baseline, cache)
 
     def pipeline(self, kb: Collection, pipeline: str | None, name: str) -> Evaluated:
         """Evaluate a pipeline of the collection."""
@@ -241,6 +279,15 @@ def _named(name: str | None, pipeline: str | None, pipelines: Sequence[str]) -> 
     if name is None or len(pipelines) < 2:
         return name or ""
     return f"{name}-{Path(pipeline or '').stem}"
+
+
+def _refuse_search_options(*options: object) -> None:
+    """Raise if an option is set that a run file cannot follow."""
+    if any(option is not None for option in options):
+        raise typer.BadParameter(
+            "a run file has its rankings already: leave out -k, --baselines and the options of"
+            " searching and encoding"
+        )
 
 
 def _name_of(path: Path) -> str:
@@ -300,5 +347,5 @@ def _print_queries(done: Evaluated) -> None:
     values = done.evaluation.values
     for query in next(iter(values.values()), {}):
         cells = [f"{values[measure][query]:.4f}" for measure in done.means]
-        table.add_row(query, *cells, texts.get(query, ""))
+        table.add_row(line(query), *cells, line(texts.get(query, "")))
     show_table(table)

@@ -21,6 +21,7 @@ from lexpand.cli.options import (
     PipelineOption,
     QueryModeOption,
     QueryRules,
+    Split,
     Threads,
     Verbose,
     query_encoding,
@@ -28,7 +29,7 @@ from lexpand.cli.options import (
 from lexpand.cli.output import count, is_watched, print_json, say, show, show_table
 from lexpand.collection import Collection
 from lexpand.collection import open as open_collection
-from lexpand.data import read_judged, read_queries
+from lexpand.data import read_judged, read_query_log
 from lexpand.data.streams import atomic_write
 from lexpand.encode.progress import reporting
 from lexpand.experiments.gate import (
@@ -60,9 +61,10 @@ def init(
     qrels: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[QRELS]", help="Judgments.", show_default="those of the folder or table"
+            metavar="QRELS", help="Judgments.", show_default="those of the folder or table"
         ),
     ] = None,
+    split: Split = None,
     out: Annotated[Path, typer.Option("--out", help="The gate file to write.")] = Path("gate.toml"),
     log: Annotated[
         bool,
@@ -80,14 +82,15 @@ def init(
         ),
     ] = WITHIN,
     best: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--best",
             min=1,
             help="With --log, how many of the best documents are expected.",
+            show_default="1",
             rich_help_panel=EVALUATION,
         ),
-    ] = 1,
+    ] = None,
     fixed_corpus: Annotated[
         bool,
         typer.Option(
@@ -109,19 +112,27 @@ def init(
 
     A question expects the relevant documents that are found now. Edit the file as you like.
     """
+    if best is not None and not log:
+        raise typer.BadParameter("--best is for --log: judged queries expect relevant documents")
     encoding = query_encoding(query_mode, None, dtype)
     with open_collection(
         index_path, pipeline, model=model, threads=threads, queries=encoding, rules=rules
     ) as kb:
         if log:
-            questions = questions_of_log(kb, read_queries(queries), within=within, best=best)
+            asked = list(read_query_log(queries))
+            questions = questions_of_log(kb, asked, within=within, best=best or 1)
+            number = len({query.text for query in asked})
         else:
-            questions = questions_of_judged(kb, read_judged(queries, qrels), within=within)
+            judged = read_judged(queries, qrels, split=split)
+            questions = questions_of_judged(kb, judged, within=within)
+            number = len(judged.judged)
         gate = make_gate(kb, out, questions, fixed_corpus=fixed_corpus)
     if as_json:
         print_json({"gate": str(out), "state": str(gate.state_path), "questions": len(questions)})
     else:
         show(f"{out} has {count(len(questions), 'question')}; {gate.state_path} has their state")
+        if left_out := number - len(questions):
+            say(f"{count(left_out, 'question')} left out: no document to expect was found")
 
 
 def check(
@@ -203,9 +214,13 @@ def accept(
     with open_collection(
         index_path, pipeline, model=model, threads=threads, queries=encoding, rules=rules
     ) as kb:
-        failed = [each for each in _run(kb, gate) if not each.passed and each.query]
+        results = [each for each in _run(kb, gate) if each.query]
+        failed = [each for each in results if not each.passed]
         if failed and not force:
-            _print(failed, failed)
+            if as_json:
+                print_json({"state": None, "failed": len(failed), "results": failed})
+            else:
+                _print(results, failed)
             say("the state was not recorded: use --force to record it although questions fail")
             raise typer.Exit(EXIT_ERROR)
         if gate.fingerprint and gate.fingerprint != kb.index.fingerprint():
@@ -293,7 +308,7 @@ def _annotate(result: Result, gate_path: Path) -> None:
 
 
 def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return _xml(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -34,7 +34,7 @@ from lexpand.cli.output import (
 )
 from lexpand.collection import Collection
 from lexpand.collection import open as open_collection
-from lexpand.data import JudgedQueries, Qrels, Query, read_queries, write_quepid
+from lexpand.data import JudgedQueries, Qrels, Query, read_query_log, write_quepid
 from lexpand.encode.progress import reporting
 from lexpand.errors import DataError, LexpandError
 from lexpand.evaluation.agreement import agreement
@@ -50,6 +50,10 @@ from lexpand.experiments.model_judge import endpoint_judge
 _MEANINGS = ("not relevant", "related", "answers the query", "answers it fully")
 _TERMS = 8
 _HELP = "s skip, n next query, b back, o whole text, q quit"
+
+
+class _Quit(Exception):
+    """The judge pressed q."""
 
 
 def judge_command(
@@ -127,7 +131,7 @@ def judge_command(
     hidden, and documents of a query come in random order.
     """
     judgments = JudgmentFile(out)
-    asked = list(read_queries(queries))
+    asked = list(read_query_log(queries))
     with open_collection(index_path, model=model, threads=threads, rules=rules) as kb:
         names = pipelines or _default_pipelines(kb)
         pooled = pool(kb, asked, names, depth=depth, threads=threads or 1)
@@ -141,6 +145,8 @@ def judge_command(
                 )
             else:
                 _grade_by_keys(kb, session, top_grade, len(pooled))
+        except _Quit:
+            pass  # to continue another time
         except (KeyboardInterrupt, click.Abort):
             _finish(judgments, asked, out, quepid, len(pooled), session.judged, as_json)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -209,7 +215,9 @@ def _act(kb: Collection, session: Session, key: str, top_grade: int) -> bool:
         if not session.back():
             say("this is the first document")
             return False
-    elif key in ("q", "\x03", "\x04"):
+    elif key == "q":
+        raise _Quit
+    elif key in ("\x03", "\x04"):
         raise click.Abort
     elif key == "o" and session.current is not None:
         show_text(kb.get(session.current.doc_id).full_text, indent=2)

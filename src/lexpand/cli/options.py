@@ -158,9 +158,18 @@ QueriesPath = Annotated[
 QrelsPath = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[QRELS]",
+        metavar="QRELS",
         help="Judgments: TREC qrels, a BEIR table, or CSV.",
         show_default="those of the folder or table",
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="Split of a BEIR folder: qrels/SPLIT.tsv.",
+        show_default="test, else dev, else train",
+        rich_help_panel=EVALUATION,
     ),
 ]
 Measures = Annotated[

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from lexpand.cli.options import Json, ReportPath, StorePath, Verbose
-from lexpand.cli.output import print_json, show, show_table
+from lexpand.cli.output import print_json, say, show, show_table
 from lexpand.cli.reporting import write_report
 from lexpand.evaluation.store import RunStore, StoredRun
 from lexpand.experiments.mlflow_export import EXPERIMENT, export_to_mlflow
@@ -28,10 +28,15 @@ def list_command(
     store: StorePath = Path("lexpand-runs"), as_json: Json = False, verbose: Verbose = False
 ) -> None:
     """List the runs, the oldest first."""
-    runs = RunStore(store).runs()
+    kept = RunStore(store)
+    runs, damaged = kept.runs(), kept.damaged()
     if as_json:
-        print_json({"runs": [{**each.card.to_dict(), "tags": each.tags} for each in runs]})
+        errors = {run_id: str(error) for run_id, error in damaged.items()}
+        found = [{**each.card.to_dict(), "tags": each.tags} for each in runs]
+        print_json({"runs": found, "damaged": errors})
         return
+    for error in damaged.values():
+        say(str(error), "yellow")
     if not runs:
         show(f"{store} has no runs: make one with `lexpand evaluate`")
         return
@@ -114,8 +119,10 @@ def remove_command(
 ) -> None:
     """Delete runs from the store."""
     kept = RunStore(store)
-    found = [kept.find(name) for name in names]  # all names are checked before anything is deleted
-    removed = [kept.remove(each.card.run_id).card.run_id for each in found]
+    damaged = kept.damaged()
+    # All names are checked before anything is deleted.
+    ids = [name if name in damaged else kept.find(name).card.run_id for name in names]
+    removed = [kept.remove(run_id) for run_id in ids]
     if as_json:
         print_json({"removed": removed})
     else:

@@ -123,6 +123,16 @@ COMMANDS: dict[str, Entry] = {
             "lexpand compare hybrid elasticsearch.trec -m nDCG@10",
         ),
     ),
+    "tune": Entry(
+        "tune",
+        "tune_command",
+        EVALUATE,
+        (
+            "lexpand tune pages.index questions.csv --out pipeline.toml",
+            "lexpand tune pages.index questions.csv --out fast.toml --budget-ms 3",
+            "lexpand tune pages.index queries.tsv qrels.txt -m RR@10 --report tuning.html",
+        ),
+    ),
     "judge": Entry(
         "judge",
         "judge_command",

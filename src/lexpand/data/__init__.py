@@ -10,7 +10,7 @@ It does not encode texts (`lexpand.encode`), store documents and detect repeated
 from lexpand.data.collections import collection_path
 from lexpand.data.document_encoding import Chunks, DocumentEncoding, Dtype, Long, LongDocuments
 from lexpand.data.documents import Document, JsonValue, Query, check_id
-from lexpand.data.judged import JudgedQueries, read_judged, write_quepid
+from lexpand.data.judged import JudgedQueries, read_judged, read_query_log, write_quepid
 from lexpand.data.model_id import ModelId
 from lexpand.data.objects import documents_of
 from lexpand.data.pruning import Pruning, banned_terms, parse_pruning
@@ -48,5 +48,6 @@ __all__ = [
     "read_documents",
     "read_judged",
     "read_queries",
+    "read_query_log",
     "write_quepid",
 ]

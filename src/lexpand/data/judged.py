@@ -17,7 +17,7 @@ from lexpand.data.readers.judged_table import JudgedRow
 from lexpand.data.readers.judgments import Judgment, Judgments, Repeated, read_judgments
 from lexpand.data.readers.query_tags import read_tags
 from lexpand.data.readers.rows import OnBadRow, keep_good
-from lexpand.data.streams import name_of, write_lines
+from lexpand.data.streams import name_of, read_lines, split_compression, write_lines
 from lexpand.errors import DataError, RowError, SourceError
 
 SPLITS = ("test", "dev", "train")
@@ -103,6 +103,38 @@ def read_judged(
     if qrels is not None:
         return parts.of_files(path, Path(qrels))
     return parts.of_folder(path, split) if path.is_dir() else parts.of_table(path)
+
+
+def read_query_log(source: str | Path) -> list[Query]:
+    """Read queries whose ids do not matter: a text file, a query file, or a table of questions.
+
+    ====================  =======================================================================
+    ``.txt``              each line is a query, called ``q1``, ``q2``, ... (also .gz and .zst)
+    a query file          see `read_queries`
+    a judged table        see `read_judged`; equal questions are one query
+    ====================  =======================================================================
+
+    Raises:
+        SourceError, RowError: see `read_queries`.
+    """
+    path = Path(source)
+    if split_compression(path)[0] == ".txt":
+        lines = (line.decode(errors="replace").strip() for _, line in read_lines(path))
+        found = [Query(f"q{place}", text) for place, text in enumerate(filter(None, lines), 1)]
+        if found:
+            return found
+        raise SourceError(f"{name_of(path)} has no queries: write one in each line")
+    try:
+        return list(read_queries(path))
+    except DataError:
+        try:
+            rows = keep_good(judged_table.read_rows(path, lambda _: None), None)
+            texts = dict.fromkeys(row.text for row in rows)
+        except DataError:
+            texts = {}
+        if not texts:
+            raise
+        return [Query(f"q{place}", text) for place, text in enumerate(texts, 1)]
 
 
 def write_quepid(path: str | Path, judged: JudgedQueries) -> None:

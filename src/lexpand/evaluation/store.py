@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from lexpand.data import Qrels, Query, Run, read_queries
 from lexpand.data.streams import atomic_write, write_lines
-from lexpand.errors import CorruptRun, DataError, NewerFormat, StorageError
+from lexpand.errors import CorruptRun, DataError, LexpandError, NewerFormat, StorageError
 
 VERSION = 1
 """The version of the format."""
@@ -47,8 +47,8 @@ class RunCard:
         k: the number of documents that were requested for each query.
         created: the time (UTC, ISO 8601).
         run_id: the name of the folder in the store.
-        escaped_ids: whether ids in the run file have percent codes for white space and ``%``, since
-            an id of TREC's format has no white space.
+        escaped_ids: whether ids in the files of rankings and judgments have percent codes for white
+            space and ``%``, since an id of TREC's format has no white space.
         facts: everything else, as JSON: the collection, the index, the model, the pipeline, the
             cost and the machine.
         files: the SHA-256 of each file of the folder.
@@ -87,7 +87,8 @@ class StoredRun:
 
     def qrels(self) -> Qrels:
         """Return the judgments; see `run`."""
-        return Qrels.read(self._checked(_QRELS))
+        qrels = Qrels.read(self._checked(_QRELS))
+        return _qrels_with_ids(qrels, unquote) if self.card.escaped_ids else qrels
 
     def queries(self) -> list[Query]:
         """Return the queries; see `run`."""
@@ -141,6 +142,20 @@ class RunStore:
                 f"{self.path} must be a run store or an empty folder, and is neither: name another"
             )
 
+    def prepare(self) -> None:
+        """Create the folder and check that it can be written, before the work of an evaluation.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self._create()
+        probe = self.path / f".{secrets.token_hex(4)}.partial"
+        try:
+            probe.mkdir()
+            probe.rmdir()
+        except OSError as error:
+            raise StorageError(f"cannot write {self.path}: {error.strerror or error}") from error
+
     def add(
         self,
         card: RunCard,
@@ -163,15 +178,16 @@ class RunStore:
             StorageError: the folder cannot be written.
         """
         check_name(card.name, "the name of a run")
+        self._check_name_is_free(card.name)
         self._create()
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         partial = self.path / f".{run_id}.partial"
         try:
             partial.mkdir()
-            escaped = _has_white_space(run)
+            escaped = _has_white_space(run, qrels)
             (_with_ids(run, _escape) if escaped else run).write_trec(partial / _RUN, card.name)
-            qrels.write_beir(partial / _QRELS)
+            (_qrels_with_ids(qrels, _escape) if escaped else qrels).write_beir(partial / _QRELS)
             write_lines(partial / _QUERIES, map(_query_line, queries))
             write_lines(partial / _VALUES, _value_lines(values))
             card = replace(
@@ -190,23 +206,36 @@ class RunStore:
         return StoredRun(self.path / run_id, card)
 
     def runs(self) -> list[StoredRun]:
-        """Return all runs, the oldest first.
-
-        Raises:
-            CorruptRun: a card cannot be read.
-            NewerFormat: a newer version of Lexpand wrote a run.
-        """
-        if not self.path.is_dir():
-            return []
+        """Return all runs that can be read, the oldest first; `damaged` has the others."""
         tags = self._tags()
         found = []
-        for path in self.path.glob(f"*/{_CARD}"):
-            if path.parent.name.startswith("."):
+        for folder in self._folders():
+            try:
+                card = _read_card(folder / _CARD)
+            except (CorruptRun, NewerFormat):
                 continue
-            card = _read_card(path)
             marks = sorted(tag for tag, run_id in tags.items() if run_id == card.run_id)
-            found.append(StoredRun(path.parent, card, tuple(marks)))
+            found.append(StoredRun(folder, card, tuple(marks)))
         return sorted(found, key=lambda each: (each.card.created, each.card.run_id))
+
+    def damaged(self) -> dict[str, LexpandError]:
+        """Return the runs whose card cannot be read: the error by id."""
+        found: dict[str, LexpandError] = {}
+        for folder in self._folders():
+            try:
+                _read_card(folder / _CARD)
+            except (CorruptRun, NewerFormat) as error:
+                found[folder.name] = error
+        return found
+
+    def _folders(self) -> list[Path]:
+        if not self.path.is_dir():
+            return []
+        return sorted(
+            path.parent
+            for path in self.path.glob(f"*/{_CARD}")
+            if not path.parent.name.startswith(".")
+        )
 
     def find(self, name: str) -> StoredRun:
         """Return a run by its tag, ``last``, its id, the beginning of its id, or its name.
@@ -215,14 +244,18 @@ class RunStore:
 
         Raises:
             DataError: there is no such run, or several ids begin so.
+            CorruptRun, NewerFormat: the card of the run with this id cannot be read.
         """
         runs = self.runs()
+        if error := self.damaged().get(name):
+            raise error
         if not runs:
             raise DataError(f"{self.path} has no runs: evaluate something first")
         if name == LAST:
             return runs[-1]
         for matches in (
-            [each for each in runs if name in each.tags or name == each.card.run_id],
+            [each for each in runs if name == each.card.run_id],
+            [each for each in runs if name in each.tags],
             [each for each in runs if name == each.card.name][-1:],
             [each for each in runs if each.card.run_id.startswith(name)],
         ):
@@ -245,6 +278,11 @@ class RunStore:
         if tag == LAST:
             raise DataError(f"a tag must not be {LAST!r}, which names the newest run")
         found = self.find(name)
+        others = [each for each in self.runs() if each.card.run_id != found.card.run_id]
+        if any(tag in (each.card.run_id, each.card.name) for each in others):
+            raise DataError(
+                f"a tag must not be the name or the id of another run, got {tag!r}: choose another"
+            )
         with self._locked():
             _write_json(self.path / _TAGS, {**self._tags(), tag: found.card.run_id})
         return self.find(found.card.run_id)
@@ -261,24 +299,30 @@ class RunStore:
                 raise DataError(f"{self.path} has no tag {tag!r}")
             _write_json(self.path / _TAGS, tags)
 
-    def remove(self, name: str) -> StoredRun:
-        """Delete a run and its tags.
+    def remove(self, name: str) -> str:
+        """Delete a run and its tags, and return its id. A damaged run is removed by its id.
 
         Raises:
             DataError: see `find`.
             StorageError: the folder cannot be deleted.
         """
-        found = self.find(name)
+        run_id = name if name in self.damaged() else self.find(name).card.run_id
         with self._locked():
-            kept = {tag: each for tag, each in self._tags().items() if each != found.card.run_id}
+            kept = {tag: each for tag, each in self._tags().items() if each != run_id}
             _write_json(self.path / _TAGS, kept)
-            hidden = self.path / f".{found.card.run_id}.removed"
+            hidden = self.path / f".{run_id}.removed"
             try:
-                found.folder.rename(hidden)
+                (self.path / run_id).rename(hidden)
                 shutil.rmtree(hidden)
             except OSError as error:
-                raise StorageError(f"cannot remove {found.folder}: {error}") from error
-        return found
+                raise StorageError(f"cannot remove {self.path / run_id}: {error}") from error
+        return run_id
+
+    def _check_name_is_free(self, name: str) -> None:
+        if name == LAST or (self.path / name / _CARD).exists():
+            raise DataError(
+                f"the name of a run must not be {LAST!r} or the id of a run, got {name!r}"
+            )
 
     def _create(self) -> None:
         try:
@@ -307,6 +351,18 @@ class RunStore:
             ) from None
 
 
+def read_run(path: Path) -> Run:
+    """Read a run file in TREC's format; one in a store is read with its own ids.
+
+    Raises:
+        RowError, SourceError: see `Run.read_trec`.
+        CorruptRun: the file of a store was changed.
+    """
+    if path.name == _RUN and (path.parent / _CARD).is_file():
+        return StoredRun(path.parent, _read_card(path.parent / _CARD)).run()
+    return Run.read_trec(path)
+
+
 def check_name(value: str, what: str) -> str:
     """Return the name of a run or a tag.
 
@@ -321,11 +377,24 @@ def check_name(value: str, what: str) -> str:
     return value
 
 
-def _has_white_space(run: Run) -> bool:
+def _has_white_space(run: Run, qrels: Qrels) -> bool:
     ids = itertools.chain.from_iterable(
-        (query, *(hit.doc_id for hit in ranking)) for query, ranking in run.rankings.items()
+        (query, *documents)
+        for query, documents in (
+            *((query, (hit.doc_id for hit in hits)) for query, hits in run.rankings.items()),
+            *qrels.judgments.items(),
+        )
     )
     return any(_SPACE.search(each) for each in ids)
+
+
+def _qrels_with_ids(qrels: Qrels, change: Callable[[str], str]) -> Qrels:
+    return Qrels(
+        {
+            change(query): {change(document): grade for document, grade in grades.items()}
+            for query, grades in qrels.judgments.items()
+        }
+    )
 
 
 def _with_ids(run: Run, change: Callable[[str], str]) -> Run:

@@ -5,50 +5,76 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lexpand.data import JudgedQueries
+from lexpand.data import JudgedQueries, Run
 from lexpand.evaluation import Evaluation
 
 
 def accounting(
     judged: JudgedQueries,
+    run: Run,
     evaluation: Evaluation,
     k: int,
-    self_matches: Mapping[str, str],
+    self_matches: Mapping[str, Sequence[str]],
+    outside: Sequence[str],
 ) -> list[str]:
     """Return sentences that say which queries and documents count."""
-    counted = len(next(iter(evaluation.values.values()), {}))
-    verb = "counts" if counted == 1 else "count"
-    found = [f"{_queries(counted)} {verb}, with the first {k:,} documents of each"]
-    if unjudged := len(judged.queries) - len(judged.judged):
-        verb = "has no judgment and was" if unjudged == 1 else "have no judgment and were"
-        found.append(f"{_queries(unjudged)} {verb} left out")
-    if without := evaluation.without_relevant:
-        verb = (
-            "has no relevant document and was"
-            if len(without) == 1
-            else ("have no relevant document and were")
-        )
-        found.append(f"{_queries(len(without), 'judged ')} {verb} left out: {_listed(without)}")
-    if missing := evaluation.missing:
-        verb = "counts" if len(missing) == 1 else "count"
-        found.append(f"{_queries(len(missing))} found no document and {verb} 0: {_listed(missing)}")
-    if self_matches:
-        verb = "is a document itself" if len(self_matches) == 1 else "are documents themselves"
+    counted = list(next(iter(evaluation.values.values()), {}))
+    texts = {query.query_id for query in judged.queries}
+    without_text = [query for query in evaluation.missing if query not in texts]
+    missing = [query for query in evaluation.missing if query in texts]
+    found = [f"{_queries(len(counted), ' counts', ' count')}, with up to {k:,} documents of each"]
+    unjudged = len(judged.queries) - len(judged.judged)
+    for count, one, many, names in (
+        (unjudged, " has no judgment and was left out", " have no judgment and were left out", ()),
+        (
+            len(evaluation.without_relevant),
+            " has judgments but no relevant document and was left out",
+            " have judgments but no relevant document and were left out",
+            evaluation.without_relevant,
+        ),
+        (
+            len(without_text),
+            " has judgments but no text, and counts 0",
+            " have judgments but no text, and count 0",
+            without_text,
+        ),
+        (
+            len(missing),
+            " found no document and counts 0",
+            " found no document and count 0",
+            missing,
+        ),
+        (
+            len(self_matches),
+            " is a document itself, which was left out of its ranking",
+            " are documents themselves, which were left out of their rankings",
+            list(self_matches),
+        ),
+    ):
+        if count:
+            found.append(_queries(count, one, many) + (f": {_listed(names)}" if names else ""))
+    if outside:
         found.append(
-            f"{_queries(len(self_matches))} {verb}, left out of the own ranking:"
-            f" {_listed(list(self_matches))}"
+            f"{len(outside):,} relevant documents are not in the index and cannot be found (query"
+            f" and document): {_listed(outside)}"
         )
+    return [*found, *_documents(run, evaluation, counted)]
+
+
+def _documents(run: Run, evaluation: Evaluation, counted: Sequence[str]) -> list[str]:
+    """Return sentences about unjudged documents and equal scores."""
     depth = evaluation.depth
     holes = sum(evaluation.holes.values())
-    share = holes / (counted * depth) if counted else 0.0
-    found.append(
-        f"{share:.1%} of the first {depth} documents of all queries have no judgment ({holes:,})"
-        " and count as not relevant"
-    )
+    ranked = sum(len(run.rankings.get(query, ())[:depth]) for query in counted)
+    share = holes / ranked if ranked else 0.0
+    found = [
+        f"{share:.1%} of the first {depth} documents of all queries have no judgment ({holes:,} of"
+        f" {ranked:,}) and count as not relevant"
+    ]
     if tied := evaluation.tied:
         found.append(
-            f"equal scores could change the first {depth} documents of {_queries(len(tied))}:"
-            f" {_listed(tied)}"
+            f"equal scores could change the first {depth} documents of"
+            f" {_queries(len(tied), '', '')}: {_listed(tied)}"
         )
     return found
 
@@ -65,8 +91,8 @@ def accounting_dict(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _queries(count: int, kind: str = "") -> str:
-    return f"{count:,} {kind}{'query' if count == 1 else 'queries'}"
+def _queries(count: int, one: str, many: str) -> str:
+    return f"1 query{one}" if count == 1 else f"{count:,} queries{many}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -23,6 +23,7 @@ _DIFFERENCES = (
     ("the encoding of documents", ("index", "encoding")),
     ("the rules", ("rules", "hash")),
     ("the encoding of queries", ("queries",)),
+    ("the documents that equal their query", ("evaluation", "self_matches")),
 )
 
 _LEAST_OF_GROUP = 5
@@ -40,6 +41,7 @@ class System:
         values: the values of measures that are known, by query_id.
         k: the number of documents that were requested for each query.
         facts: see `RunCard`.
+        run_id: of a run in a store; empty for others.
     """
 
     name: str
@@ -49,6 +51,7 @@ class System:
     values: Mapping[str, Mapping[str, float]] = field(repr=False)
     k: int
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    run_id: str = ""
 
     @classmethod
     def of(cls, source: StoredRun | Evaluated) -> System:
@@ -67,7 +70,14 @@ class System:
         queries = {query.query_id: query.text for query in source.queries()}
         card = source.card
         return cls(
-            card.name, source.run(), source.qrels(), queries, source.values(), card.k, card.facts
+            card.name,
+            source.run(),
+            source.qrels(),
+            queries,
+            source.values(),
+            card.k,
+            card.facts,
+            card.run_id,
         )
 
     def measured(self, measure: str) -> Mapping[str, float]:
@@ -201,6 +211,11 @@ class ComparisonReport:
         return {
             "systems": means,
             "comparisons": [row.to_dict() for row in self.rows],
+            "detailed": {
+                "before": self.systems[0].name,
+                "after": self.systems[1].name,
+                "measure": self.measures[0],
+            },
             "groups": [{**asdict(group), "difference": group.difference} for group in self.groups],
             "losses": [_change_dict(each) for each in self.losses],
             "gains": [_change_dict(each) for each in self.gains],
@@ -229,6 +244,7 @@ def compare_systems(
     """
     if len(systems) < 2:
         raise DataError(f"a comparison needs at least two runs, got {len(systems)}")
+    _check_distinct(systems)
     systems = _named_apart(systems)
     _check_judgments(systems)
     chosen = tuple(measures or _shared_measures(systems))
@@ -250,9 +266,19 @@ def compare_systems(
         tuple(_groups(baseline, second, chosen[0], seed)),
         {each.query_id: each.difference for each in changes},
         tuple(each for each in changes[:show] if each.difference < 0),
-        tuple(each for each in reversed(changes[-show:]) if each.difference > 0),
+        tuple(each for each in list(reversed(changes))[:show] if each.difference > 0),
         tuple(_notes(systems)),
     )
+
+
+def _check_distinct(systems: Sequence[System]) -> None:
+    for place, each in enumerate(systems):
+        for other in systems[:place]:
+            if each.run_id and each.run_id == other.run_id:
+                raise DataError(
+                    f"a comparison needs different runs, and {each.name!r} is the run"
+                    f" {each.run_id} twice"
+                )
 
 
 def _named_apart(systems: Sequence[System]) -> list[System]:
@@ -336,6 +362,12 @@ def _notes(systems: Sequence[System]) -> list[str]:
     baseline = systems[0]
     notes = []
     for other in systems[1:]:
+        foreign = [each.name for each in (baseline, other) if "index" not in each.facts]
+        if foreign:
+            notes.append(
+                f"{' and '.join(foreign)}: made by another system, so what differs is unknown"
+            )
+            continue
         differing = differences(baseline.facts, other.facts)
         if queries_hash_of(baseline) != queries_hash_of(other):
             differing.append("the queries")

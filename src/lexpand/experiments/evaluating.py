@@ -24,8 +24,12 @@ _LEAST_K = 100
 _CUTOFF = re.compile(r"@([0-9]+)$")
 _BATCH = 32
 
-# A document that equals the query is looked for among so many documents, and under the query's id.
-_SELF_DEPTH = 10
+_LOOKUP = 500
+
+# Copies of a query are looked for among so many documents, and under the query's id; so many more
+# documents are ranked, to have k without them.
+_SELF_DEPTH = 100
+_MOST_COPIES = 3
 
 
 class SelfMatches(StrEnum):
@@ -49,6 +53,7 @@ class Evaluated:
         evaluation: the measures.
         k: the number of documents that were requested for each query.
         self_matches: the documents that equal their query and were left out, by query_id.
+        outside: relevant documents that the retriever does not have, as ``query_id doc_id``.
         cost: the cost; None if it was not measured.
         facts: the collection, the index, the model, the pipeline and the machine, as JSON.
     """
@@ -58,7 +63,8 @@ class Evaluated:
     run: Run = field(repr=False)
     evaluation: Evaluation = field(repr=False)
     k: int
-    self_matches: Mapping[str, str]
+    self_matches: Mapping[str, Sequence[str]]
+    outside: Sequence[str] = ()
     cost: Cost | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -69,14 +75,19 @@ class Evaluated:
 
     def accounting(self) -> list[str]:
         """Return sentences that say which queries and documents count, for people."""
-        return accounting(self.judged, self.evaluation, self.k, self.self_matches)
+        return accounting(
+            self.judged, self.run, self.evaluation, self.k, self.self_matches, self.outside
+        )
 
     def card(self) -> RunCard:
         """Return the card of the run, without the fields that a store sets."""
         facts = dict(self.facts)
         facts["evaluation"] = accounting_dict(self.evaluation)
         if self.self_matches:
-            facts["evaluation"]["self_matches"] = dict(self.self_matches)
+            matches = {query: list(found) for query, found in self.self_matches.items()}
+            facts["evaluation"]["self_matches"] = matches
+        if self.outside:
+            facts["evaluation"]["outside"] = list(self.outside)
         if self.cost is not None:
             facts["cost"] = self.cost.to_dict()
         return RunCard(name=self.name, measures=self.means, k=self.k, facts=facts)
@@ -196,9 +207,11 @@ def evaluate_retriever(
             f"{judged.name or 'the collection'} must have a query with judgments, got none: check"
             " that the query ids of the queries and of the judgments are the same"
         )
-    depth = k or max([_LEAST_K, *map(cutoff_of, measures)])
+    evaluate_run(Run({}), judged.qrels, measures)  # raises for unknown measures before the search
+    depth = _depth(k, measures)
+    reading = retriever.reading()
     run, dropped = _ranked(
-        retriever.reading(),
+        reading,
         queries,
         judged.qrels,
         depth,
@@ -213,6 +226,7 @@ def evaluate_retriever(
         evaluate_run(run, judged.qrels, measures),
         depth,
         dropped,
+        _outside(reading, judged),
         cost_of(retriever, queries, encode_documents=True) if cost else None,
         {**common_facts(judged, query_kinds(judged, kb)), **(facts or {})},
     )
@@ -228,8 +242,13 @@ def evaluate_foreign(
     """Evaluate a run that another system made.
 
     Raises:
-        DataError: see `evaluate_run`.
+        DataError: see `evaluate_run`; or the run has no document for any judged query.
     """
+    if not any(run.rankings.get(query) for query in judged.qrels.judgments):
+        raise DataError(
+            f"the run {name!r} must have documents for a judged query, and has none: check that its"
+            " query ids are those of the judgments"
+        )
     longest = max((len(ranking) for ranking in run.rankings.values()), default=0)
     return Evaluated(
         name,
@@ -238,9 +257,40 @@ def evaluate_foreign(
         evaluate_run(run, judged.qrels, measures),
         longest,
         {},
+        (),
         None,
         common_facts(judged, query_kinds(judged)),
     )
+
+
+def _depth(k: int | None, measures: Sequence[str]) -> int:
+    """Return the number of documents to rank.
+
+    Raises:
+        DataError: a measure looks deeper than ``k``.
+    """
+    deepest = max(measures, key=cutoff_of)
+    if k is not None and k < cutoff_of(deepest):
+        raise DataError(
+            f"k must be >= {cutoff_of(deepest)} for {deepest}, got {k}: leave k out, or name other"
+            " measures"
+        )
+    return k or max(_LEAST_K, cutoff_of(deepest))
+
+
+def _outside(retriever: Retriever, judged: JudgedQueries) -> list[str]:
+    """Return the relevant documents that the retriever does not have, as ``query_id doc_id``."""
+    pairs = [
+        (query.query_id, doc_id)
+        for query in judged.judged
+        for doc_id, grade in judged.qrels.judgments[query.query_id].items()
+        if grade >= 1
+    ]
+    wanted = list(dict.fromkeys(doc_id for _, doc_id in pairs))
+    there: set[str] = set()
+    for first in range(0, len(wanted), _LOOKUP):
+        there.update(retriever.documents(wanted[first : first + _LOOKUP]))
+    return [f"{query_id} {doc_id}" for query_id, doc_id in pairs if doc_id not in there]
 
 
 def _ranked(
@@ -251,34 +301,39 @@ def _ranked(
     drop: bool,
     threads: int,
     on_done: Callable[[int], None],
-) -> tuple[Run, dict[str, str]]:
+) -> tuple[Run, dict[str, list[str]]]:
     """Return the run, and the documents that equal their query and were left out."""
     rankings: dict[str, list[ScoredDocument]] = {}
-    dropped: dict[str, str] = {}
+    dropped: dict[str, list[str]] = {}
+    more = _MOST_COPIES if drop else 0
     for first in range(0, len(queries), _BATCH):
         batch = queries[first : first + _BATCH]
-        found = retriever.rank([query.text for query in batch], k + drop, threads=threads)
+        found = retriever.rank([query.text for query in batch], k + more, threads=threads)
         for query, matches in zip(batch, found, strict=True):
             hits = list(zip(matches.doc_ids, map(float, matches.scores), strict=True))
-            itself = _itself(retriever, query, [doc_id for doc_id, _ in hits]) if drop else None
-            if itself is not None and qrels.judgments[query.query_id].get(itself, 0) < 1:
-                dropped[query.query_id] = itself
-                hits = [hit for hit in hits if hit[0] != itself]
+            grades = qrels.judgments[query.query_id]
+            copies = _copies(retriever, query, [doc_id for doc_id, _ in hits]) if drop else []
+            copies = [doc_id for doc_id in copies if grades.get(doc_id, 0) < 1]
+            if copies:
+                dropped[query.query_id] = copies
+                hits = [hit for hit in hits if hit[0] not in copies]
             rankings[query.query_id] = [ScoredDocument(*hit) for hit in hits[:k]]
         on_done(len(batch))
     return Run(rankings), dropped
 
 
-def _itself(retriever: Retriever, query: Query, doc_ids: Sequence[str]) -> str | None:
-    """Return the document whose text is the query, if it is in the ranking."""
-    likely = doc_ids[:_SELF_DEPTH]
+def _copies(retriever: Retriever, query: Query, doc_ids: Sequence[str]) -> list[str]:
+    """Return the documents of a ranking whose text is the query."""
+    likely = list(doc_ids[:_SELF_DEPTH])
     if query.query_id in doc_ids:
-        likely = [query.query_id, *likely]
+        likely.append(query.query_id)
     wanted = _plain(query.text)
-    for doc_id, document in retriever.documents(list(dict.fromkeys(likely))).items():
-        if wanted in (_plain(document.text), _plain(document.full_text)):
-            return doc_id
-    return None
+    documents = retriever.documents(list(dict.fromkeys(likely)))
+    return [
+        doc_id
+        for doc_id, document in documents.items()
+        if wanted in (_plain(document.text), _plain(document.full_text))
+    ]
 
 
 def _plain(text: str) -> str:

@@ -28,7 +28,7 @@ def index_facts(kb: Collection) -> dict[str, Any]:
             "passages": info.passages,
             "commit": info.commit,
             "fingerprint": kb.index.fingerprint(),
-            "encoding": info.encoding,
+            "encoding": _encoding(kb),
             "words": info.words,
         },
         **_query_facts(kb),
@@ -38,6 +38,12 @@ def index_facts(kb: Collection) -> dict[str, Any]:
             "location": info.model_location,
         },
     }
+
+
+def _encoding(kb: Collection) -> dict[str, Any]:
+    """Return the encoding of documents, with the hash of its rules instead of the rules."""
+    settings = kb.index.space.encoding.to_dict()
+    return {name: value for name, value in settings.items() if name != "rules"}
 
 
 def _query_facts(kb: Collection) -> dict[str, Any]:

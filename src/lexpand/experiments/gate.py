@@ -220,12 +220,14 @@ def _checked(kb: Collection, question: Question, state: State | None) -> list[Re
             found = rank is not None and rank <= question.within
             if doc_id not in kb:
                 said = f"the index has no document {doc_id!r}, which the question names"
-                results.append(Result(Check.EXISTS, *facts, False, None, rank_before, said))
+                kind, is_wished = Check.EXISTS, check is Check.REJECT
+                results.append(Result(kind, *facts, is_wished, None, rank_before, said))
                 continue
             said = _place(rank, rank_before, known is not None)
             passed = found is (check is Check.EXPECT)
             terms: Sequence[TermShift] = ()
-            if not passed and check is Check.EXPECT and known is not None:
+            has_moved = known is not None and known.rank != rank
+            if not passed and check is Check.EXPECT and has_moved:
                 said, terms = _reason(kb, question.query, doc_id, ranks, before, said)
             results.append(
                 Result(check, *facts, passed, rank, rank_before, said, tuple(terms[:_TERMS]))
@@ -238,7 +240,7 @@ def _place(rank: int | None, before: int | None, recorded: bool) -> str:
     if not recorded:
         return now
     then = f"rank {before:,}" if before else f"not among the first {_DEPTH}"
-    return now if now == then else f"{now}, was {then}"
+    return f"{now}, as in the recorded state" if now == then else f"{now}, was {then}"
 
 
 def _reason(

@@ -90,7 +90,9 @@ class GateFile:
             raw = tomllib.loads(text)
         except FileNotFoundError:
             raise SourceError(f"{path} does not exist: make one with `lexpand gate init`") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
             raise SourceError(f"{path} must be TOML in UTF-8: {error}") from None
         _check_version(path, raw)
         unknown = sorted(set(raw) - {"version", "corpus", "question"})
@@ -177,6 +179,8 @@ class State:
             return None
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(raw, dict):
+                raise TypeError("it must be a JSON object")
             _check_version(path, raw)
             hits = {
                 query: tuple(Hit(each["doc_id"], each["rank"], each["terms"]) for each in found)

@@ -15,6 +15,7 @@ from lexpand.collection import open as open_collection
 from lexpand.data import Pruning
 from lexpand.encode import QueryEncoding, Rules
 from lexpand.errors import LexpandError
+from lexpand.experiments.facts import index_facts
 from lexpand.explanation import Explanation
 from lexpand.index import Index
 from lexpand.search import Pipeline
@@ -47,6 +48,18 @@ class TermShift:
     def shift(self) -> float:
         """The change of the margin. The shifts of all terms sum to that of the scores."""
         return (self.answer_worse - self.other_worse) - (self.answer_better - self.other_better)
+
+    def shares(self, gain: bool = False) -> tuple[float, float, float, float]:
+        """Return the contributions to the answer and to the other document, in two systems each.
+
+        Args:
+            gain: whether the worse system is the first of a comparison.
+        """
+        answer, other = (
+            (self.answer_better, self.answer_worse),
+            (self.other_better, self.other_worse),
+        )
+        return (*answer[::-1], *other[::-1]) if gain else (*answer, *other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +230,13 @@ def _open(system: Any, stack: ExitStack) -> tuple[Collection | None, str]:  # no
         return None, f"the run {system.name!r} was made with {path}, which is no index now"
     try:
         kb = stack.enter_context(open_system(facts))
-        if kb.index.fingerprint() != facts["index"]["fingerprint"]:
-            return None, f"{path} has changed since the run {system.name!r}"
+        now = index_facts(kb)
+        if now["index"]["fingerprint"] != facts["index"]["fingerprint"]:
+            return None, f"{path} has other documents since the run {system.name!r}"
+        if any(now["index"][key] != facts["index"][key] for key in ("encoding", "passages")) or (
+            now["model"]["contract_hash"] != facts["model"]["contract_hash"]
+        ):
+            return None, f"{path} was encoded otherwise since the run {system.name!r}"
     except (LexpandError, KeyError) as error:
         return None, f"the run {system.name!r} cannot be explained: {error}"
     return kb, ""

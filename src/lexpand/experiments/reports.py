@@ -29,13 +29,16 @@ def comparison_report(comparison: ComparisonReport) -> Report:
             " interval is a bootstrap interval of 95 %. Wins and losses are queries.",
             note=True,
         ),
-        Heading(f"Queries by {comparison.measures[0]}: {names[0]} and {names[1]}"),
+        Heading(f"{comparison.measures[0]} of each query: {names[0]} and {names[1]}"),
         _sorted_differences(comparison, names[1]),
     ]
     if comparison.groups:
-        blocks += [Heading("By kind of query"), _breakdown(comparison.groups)]
-    blocks += _change_blocks("Largest losses", comparison.losses)
-    blocks += _change_blocks("Largest gains", comparison.gains)
+        blocks += [
+            Heading(f"{comparison.measures[0]} by kind of query: {names[0]} and {names[1]}"),
+            _breakdown(comparison.groups),
+        ]
+    blocks += _change_blocks(f"Largest losses of {names[1]}", comparison.losses)
+    blocks += _change_blocks(f"Largest gains of {names[1]}", comparison.gains)
     blocks += _plots(comparison.systems, comparison.measures[0])
     return Report(" vs ".join(names), blocks, comparison.to_dict())
 
@@ -87,8 +90,8 @@ def _cost_cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _significance(rows: Sequence[Row]) -> TableOf:
     head = (
-        *("run", "measure", "before", "after", "difference", "95 % interval", "p", "p t test"),
-        *("effect", "wins", "ties", "losses", "verdict"),
+        *("run", "measure", "verdict", "before", "after", "difference", "95 % interval", "p"),
+        *("p t test", "effect", "wins", "ties", "losses"),
     )
     found = []
     for row in rows:
@@ -98,6 +101,7 @@ def _significance(rows: Sequence[Row]) -> TableOf:
             (
                 row.system,
                 row.measure,
+                row.verdict(),
                 f"{each.before:.4f}",
                 f"{each.after:.4f}",
                 f"{each.difference:+.4f}",
@@ -108,10 +112,9 @@ def _significance(rows: Sequence[Row]) -> TableOf:
                 f"{each.wins:,}",
                 f"{each.ties:,}",
                 f"{each.losses:,}",
-                row.verdict(),
             )
         )
-    return TableOf(head, tuple(found), frozenset(range(2, 12)))
+    return TableOf(head, tuple(found), frozenset(range(3, 13)))
 
 
 def _sorted_differences(comparison: ComparisonReport, name: str) -> Plot:
@@ -153,35 +156,24 @@ def _change_blocks(title: str, changes: Sequence[QueryChange]) -> list[Block]:
         if each.reason is not None:
             blocks.append(Paragraph(str(each.reason), note=True))
             if each.reason.terms:
-                blocks.append(terms_table(each.reason))
+                blocks.append(terms_table(each.reason, gain=each.difference > 0))
     return blocks
 
 
-def terms_table(reason: Reason) -> TableOf:
-    """Return a table of the terms that changed the margin of an answer."""
-    terms = reason.terms
+def terms_table(reason: Reason, gain: bool) -> TableOf:
+    """Return a table of the terms that changed the margin of an answer, the baseline first."""
+    names = (reason.worse, reason.better) if gain else (reason.better, reason.worse)
     head = (
         *("term", "margin", ""),
-        *(
-            f"{which} in {name}"
-            for which in ("answer", "other")
-            for name in (reason.better, reason.worse)
-        ),
+        *(f"{which} in {name}" for which in ("answer", "other") for name in names),
     )
-    largest = max((abs(each.shift) for each in terms), default=1.0) or 1.0
-    rows = tuple(
-        (
-            each.term,
-            f"{each.shift:+.3f}",
-            Bar(each.shift / largest),
-            f"{each.answer_better:.3f}",
-            f"{each.answer_worse:.3f}",
-            f"{each.other_better:.3f}",
-            f"{each.other_worse:.3f}",
-        )
-        for each in terms
-    )
-    return TableOf(head, rows, frozenset({1, 3, 4, 5, 6}))
+    largest = max((abs(each.shift) for each in reason.terms), default=1.0) or 1.0
+    rows: list[tuple[str | Bar, ...]] = []
+    for each in reason.terms:
+        shift = -each.shift if gain else each.shift
+        shares = (f"{share:.3f}" for share in each.shares(gain))
+        rows.append((each.term, f"{shift:+.3f}", Bar(shift / largest), *shares))
+    return TableOf(head, tuple(rows), frozenset({1, 3, 4, 5, 6}))
 
 
 def _plots(systems: Sequence[System], measure: str) -> list[Block]:

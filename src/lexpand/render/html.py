@@ -38,6 +38,7 @@ margin:1rem auto;padding:0 1rem;color:#1b1f24;background:#fff;overflow-wrap:anyw
 .lexpand{color:#e3e7eb;background:#15191e}.lexpand .note{color:#9aa5b1}
 .lexpand .bar div{background:#5cc795}.lexpand .bar .minus{background:#e08a52}
 .lexpand .text{border-color:#3a424b}.lexpand figcaption{color:#9aa5b1}
+.lexpand svg .minus{fill:#e08a52}
 .lexpand .s0{fill:#5cc795;stroke:#5cc795}.lexpand .s1{fill:#e08a52;stroke:#e08a52}
 .lexpand .s2{fill:#7fa8ef;stroke:#7fa8ef}.lexpand .s3{fill:#c792dd;stroke:#c792dd}}
 """

@@ -54,7 +54,7 @@ class Plot:
         parts = [*self._axes(frame)]
         for number, each in enumerate(self.series):
             parts += self._drawn(each, number, frame)
-        if len(self.series) > 1:
+        if self.kind == "lines" or len(self.series) > 1:
             parts += _legend(self.series)
         label = escape(f"{self.title}: {self.y} by {self.x}", quote=True)
         return (
@@ -95,7 +95,7 @@ class Plot:
             parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" ')
             parts.append(f'y1="{height:.1f}" y2="{height:.1f}"/>')
             parts.append(_text(_LEFT - 6, height + 4, f"{value:g}", "end"))
-        for value in _ticks(*frame.x):
+        for value in _log_ticks(*frame.x) if self.log_x else _ticks(*frame.x):
             shown = f"{10**value:.3g}" if self.log_x else f"{value:g}"
             parts.append(_text(frame.right(value), _HEIGHT - _BOTTOM + 16, shown, "middle"))
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
@@ -195,6 +195,13 @@ def _range(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
         low, high = min(low, 0.0), max(high, 0.0)
     margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
     return low - margin, high + margin
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return the logarithms of 1, 2 and 5 times powers of ten in a range of logarithms."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    found = [math.log10(factor) + power for power in powers for factor in (1, 2, 5)]
+    return [value for value in found if low <= value <= high]
 
 
 def _ticks(low: float, high: float) -> list[float]:
