@@ -276,18 +276,19 @@ def test_records_that_the_engine_refuses_are_listed_and_the_others_kept(
         assert "year" in report.refused[0].reason
 
 
-def test_an_index_with_another_mapping_is_refused(
+def test_a_target_that_something_else_made_is_not_touched(
     engine: LuceneEngine, support: Collection
 ) -> None:
-    engine._connection.request(
-        "PUT",
-        f"/{engine._index}",
-        {"mappings": {"properties": {"splade": {"type": "keyword"}}}},
-    )
-    report = push(support.index, engine)
-    assert report.uploaded == 0 and len(report.refused) == 160
-    with pytest.raises(EngineError, match="failed with 400"):
-        verify(engine, support.encoder)
+    """A push deletes what the index does not have."""
+    mappings = {"properties": {"splade": {"type": "keyword"}, "doc_id": {"type": "keyword"}}}
+    engine._connection.request("PUT", f"/{engine._index}", {"mappings": mappings})
+    engine._connection.request("PUT", f"/{engine._index}/_doc/mine", {"doc_id": "mine"})
+    engine.refresh()
+    with pytest.raises(EngineError, match="something else made it: choose another name"):
+        push(support.index, engine)
+    assert engine.info().records == 1
+    refused, _ = engine.write(list(records_of(support.index))[:1])
+    assert len(refused) == 1 and "splade" in refused[0].reason
 
 
 def test_targets_and_encoders_that_are_missing_are_named(

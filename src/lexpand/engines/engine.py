@@ -29,14 +29,12 @@ class EngineSchema:
         columns: the type of each declared metadata field (``integer``, ``number``, ``boolean``,
             ``keyword``).
         shards: the number of shards.
-        largest_weight: the largest weight of a document, for engines with a ceiling.
     """
 
     model: ModelId
     vocabulary_size: int
     columns: Mapping[str, str] = field(default_factory=dict)
     shards: int = 1
-    largest_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class LuceneEngine(Engine):
         properties = {
             "doc_id": {"type": "keyword"},
             "passage": {"type": "integer"},
-            "digest": {"type": "keyword", "index": False},
+            "digest": {"type": "keyword", "index": False, "doc_values": False},
             "title": {"type": "text"},
             "text": {"type": "text"},
             METADATA: {

@@ -7,7 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from lexpand.engines.engine import Engine, EngineSchema, RefusedRecord, UploadReport
 from lexpand.engines.records import Record, record_id_of, records_of
+from lexpand.errors import EngineError
 from lexpand.index import Index
+from lexpand.index.reader import IndexReader
 
 _RECORDS = 500
 _BYTES = 4_000_000
@@ -37,7 +39,7 @@ def push(
 
     Raises:
         ContractMismatch: the target has vectors of another model.
-        EngineError: the engine cannot be reached, or refuses.
+        EngineError: the engine cannot be reached, or refuses; or something else made the target.
     """
     reading = index.searcher()
     info = engine.info()
@@ -47,14 +49,19 @@ def push(
         engine.create(
             EngineSchema(reading.space.model, len(reading.space.vocabulary), columns, shards)
         )
+    elif info.model is None:
+        raise EngineError(
+            f"{info.target} on {info.name} must be made by a push, which deletes what the index does"
+            " not have, and something else made it: choose another name"
+        )
     else:
         engine.check_model(reading.space.model)
     report = UploadReport()
     compare = bool(info.records)
-    _send(engine, records_of(index), compare, threads, report, on_done or (lambda _: None))
+    _send(engine, records_of(reading), compare, threads, report, on_done or (lambda _: None))
     engine.refresh()
     if compare:
-        _delete_others(index, engine, report)
+        _delete_others(reading, engine, report)
     return report
 
 
@@ -123,7 +130,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _delete_others(index: Index, engine: Engine, report: UploadReport) -> None:
+def _delete_others(index: IndexReader, engine: Engine, report: UploadReport) -> None:
     """Delete the records that the index does not have."""
     kept = {
         record_id_of(document.doc_id, chunk)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data import JsonValue
-from lexpand.index import Index
+from lexpand.index.reader import IndexReader
 
 _LONGEST_ID = 512
 
@@ -42,11 +42,14 @@ class Record:
     weights: NDArray[np.float32]
 
     def vector(self) -> dict[str, float]:
-        """Return the weights by term id as text, since a token may have a dot."""
-        return {
-            str(term): float(weight)
-            for term, weight in zip(self.terms.tolist(), self.weights.tolist(), strict=True)
-        }
+        """Return the weights by term id as text, since a token may have a dot.
+
+        Weights have 7 significant digits, as many as float32 has: their JSON is half as long.
+        """
+        weights = self.weights.astype(np.float64)
+        scale = 10.0 ** (6 - np.floor(np.log10(weights)))
+        short = (np.round(weights * scale) / scale).tolist()
+        return dict(zip(map(str, self.terms.tolist()), short, strict=True))
 
     def digest(self) -> str:
         """Return a hash of all that the engine stores; equal records need no second upload."""
@@ -66,8 +69,8 @@ def record_id_of(doc_id: str, passage: int | None) -> str:
     return hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
 
 
-def records_of(index: Index, batch: int = 1024) -> Iterator[Record]:
-    """Yield the passages of the current commit of an index, in order of insertion."""
+def records_of(index: IndexReader, batch: int = 1024) -> Iterator[Record]:
+    """Yield the passages of an index, or of a commit of it, in order of insertion."""
     for stored in index.stored_passages(batch):
         for place, ((document, (first, end)), chunk) in enumerate(
             zip(stored.passages, stored.chunks, strict=True)
