@@ -18,7 +18,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FRAMEWORKS = {"adapters.md": ["haystack", "langchain_core", "llama_index"]}
 
 # The examples of these pages use the files of a folder in examples/.
-FILES = {"evaluate.md": "support", "gate.md": "support"}
+FILES = {"evaluate.md": "support", "gate.md": "support", "tune.md": "support"}
 
 
 def copy_files(page: Path, folder: Path) -> None:

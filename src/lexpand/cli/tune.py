@@ -119,7 +119,7 @@ def tune_command(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Find a better pipeline for INDEX on the judged QUERIES, and write it if it is proved better.
+    """Find a better pipeline for INDEX on the judged QUERIES, and write it if it is better.
 
     Weights, fusion, feedback and other settings are tried (docs/tune.md). The choice is tested on
     queries that did not make it. If it is not significantly better than the pipeline in use, no

@@ -51,8 +51,8 @@ def push(
         )
     elif info.model is None:
         raise EngineError(
-            f"{info.target} on {info.name} must be made by a push, which deletes what the index does"
-            " not have, and something else made it: choose another name"
+            f"{info.target} on {info.name} must be made by a push, because a push deletes what the"
+            " index does not have, and something else made it: choose another name"
         )
     else:
         engine.check_model(reading.space.model)

@@ -2,8 +2,9 @@
 
 Start reading at `evaluating.py`, which runs judged queries through a retriever, and `comparing.py`,
 which compares two results. `reasons.py` finds the terms behind a difference, and `reports.py` shows
-it. `gate.py` checks golden questions. `checking.py` and `contamination.py` look at collections and
-training data. `baselines.py`, `dense.py` and `baseline_folders.py` are other kinds of models.
+it. `tuning.py` looks for a better pipeline. `gate.py` checks golden questions. `checking.py` and
+`contamination.py` look at collections and training data. `baselines.py`, `dense.py` and
+`baseline_folders.py` are other kinds of models.
 
 The package does not compute measures or significance: they need only runs and judgments
 (`lexpand.evaluation`).
@@ -23,6 +24,8 @@ from lexpand.experiments.evaluating import (
 )
 from lexpand.experiments.gate import Result, run_gate
 from lexpand.experiments.gate_file import GateFile, Question
+from lexpand.experiments.tuning import tune
+from lexpand.experiments.tuning_results import Tuned
 
 __all__ = [
     "CheckKind",
@@ -40,6 +43,7 @@ __all__ = [
     "Result",
     "SelfMatches",
     "System",
+    "Tuned",
     "check_collection",
     "compare_systems",
     "evaluate_collection",
@@ -47,4 +51,5 @@ __all__ = [
     "evaluate_retriever",
     "find_contamination",
     "run_gate",
+    "tune",
 ]

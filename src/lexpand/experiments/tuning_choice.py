@@ -51,13 +51,14 @@ class Rule:
             int64 [combinations].
         """
         means, errors = _moments(gains, signs)
-        scores = np.round(means - _DISCOUNT * errors, 12)
+        scores = np.round(means - _DISCOUNT * errors, 9)  # equal scores differ by rounding
         columns = np.arange(signs.shape[1])
         best = np.array(
             [
                 members[scores[members].argmax(axis=0)]
-                for kind in np.unique(self.kinds)
-                if len(members := np.flatnonzero(self.kinds == kind))
+                for members in (
+                    np.flatnonzero(self.kinds == kind) for kind in np.unique(self.kinds)
+                )
             ]
         )
         reached = scores[best, columns]
@@ -133,8 +134,9 @@ def _moments(gains: Array, signs: Array) -> tuple[Array, Array]:
     queries = gains.shape[1]
     means = gains @ signs / queries
     squares = (gains**2).sum(axis=1)[:, None]
-    variances = np.maximum(squares - queries * means**2, 0) / max(1, queries - 1)
-    return means, np.sqrt(variances / queries)
+    rests = squares - queries * means**2
+    rests[rests < 1e-12 * squares] = 0  # by rounding
+    return means, np.sqrt(rests / max(1, queries - 1) / queries)
 
 
 def _t_statistics(values: Array) -> Array:

@@ -187,7 +187,13 @@ class SparseRetriever(LocalRetriever):
 
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedVectors:
         """See `LocalRetriever.ask`."""
-        vectors, encoder = self.encode(queries, searcher), self.encoder
+        return self.prepared(searcher, queries, self.encoder.encode_queries(queries))
+
+    def prepared(
+        self, searcher: Searcher, queries: Sequence[str], encoded: SparseVectors
+    ) -> PreparedVectors:
+        """Return prepared queries, given what the encoder made of them; see `ask`."""
+        vectors, encoder = self._searched(encoded, searcher), self.encoder
         if Rules.recorded(searcher.space.encoding) and encoder.documents != searcher.space.encoding:
             encoder = encoder.encoding(searcher.space.encoding)  # with the pins of the documents
         return PreparedVectors(
@@ -202,10 +208,12 @@ class SparseRetriever(LocalRetriever):
 
     def encode(self, queries: Sequence[str], searcher: Searcher | None = None) -> SparseVectors:
         """Return the vectors of the queries as they are searched, before feedback."""
-        vectors = self.encoder.encode_queries(queries)
+        return self._searched(self.encoder.encode_queries(queries), searcher or self.searcher)
+
+    def _searched(self, vectors: SparseVectors, searcher: Searcher) -> SparseVectors:
+        """Return the vectors weighted by inverse document frequency, and pruned."""
         if not self.idf:
             return self.prune.apply(vectors)
-        searcher = searcher or self.searcher
         power = self.idf * searcher.live_passages / (searcher.live_passages + _FEW_PASSAGES)
         weights = vectors.weights * searcher.inverse_document_frequencies()[vectors.terms] ** power
         weighted = SparseVectors(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import Document
+from lexpand.data import Document, SparseVectors
 from lexpand.encode import Encoder
 from lexpand.index import Index, Matches, Searcher
 from lexpand.index.filters import Filter
@@ -20,15 +21,16 @@ from lexpand.search.prepared import PreparedQueries
 from lexpand.search.rerank import Reranker
 from lexpand.search.reranking import RerankingRetriever
 from lexpand.search.retriever import LocalRetriever, Retriever
+from lexpand.search.sparse import SparseRetriever
 
 
 class Trials:
     """Rankings of the same queries by many pipelines of one commit of an index.
 
-    Each part ranks once, whatever its weight and the fusion are. A pair of a query and a text is
-    scored once by each reranker. The rankings are those of the retriever of a pipeline, to the bit,
-    except that a time limit of a reranker is ignored. All rankings of parts stay in memory: 20
-    bytes a passage.
+    Queries are encoded once, and each part ranks once, whatever its weight and the fusion are. A
+    reranker scores a pair of a query and a text once. The rankings are those of the retriever of a
+    pipeline, to the bit. With a reranker, the last digits of scores may differ, which depend on the
+    batch, and a time limit is ignored. All rankings of parts stay in memory: 20 bytes a passage.
 
     Args:
         index: the documents.
@@ -93,12 +95,38 @@ class Trials:
         reranking = RerankingRetriever(first, self._reranker(rerank), depth=rerank.depth)
         return reranking.rank(self._queries, k)
 
+    def retriever(self, pipeline: Pipeline) -> Retriever:
+        """Return the retriever of a pipeline, to time it; each reranker is loaded once.
+
+        Raises:
+            IndexStateError, ContractMismatch, DataError, ModelError, MissingExtra: see
+                `Pipeline.retriever`.
+        """
+        first = replace(pipeline, rerank=None).retriever(self._index, self._encoder)
+        rerank = pipeline.rerank
+        if rerank is None:
+            return first
+        return RerankingRetriever(
+            first, self._reranker(rerank).plain, depth=rerank.depth, budget_ms=rerank.budget_ms
+        )
+
     def _asked(self, part: Part) -> PreparedQueries:
         if part not in self._prepared:
             retriever = part.retriever(self._index, self._encoder).retriever
             assert isinstance(retriever, LocalRetriever)
-            self._prepared[part] = retriever.ask(self.searcher, self._queries)
+            if isinstance(retriever, SparseRetriever):
+                asked: PreparedQueries = retriever.prepared(
+                    self.searcher, self._queries, self._encoded
+                )
+            else:
+                asked = retriever.ask(self.searcher, self._queries)
+            self._prepared[part] = asked
         return self._prepared[part]
+
+    @cached_property
+    def _encoded(self) -> SparseVectors:
+        assert self._encoder is not None
+        return self._encoder.encode_queries(self._queries)
 
     def _ranked(self, part: Part, k: int) -> Sequence[RankedPassages]:
         if (part, k) not in self._found:
@@ -106,7 +134,7 @@ class Trials:
             self._found[part, k] = found
         return self._found[part, k]
 
-    def _reranker(self, rerank: Rerank) -> Reranker:
+    def _reranker(self, rerank: Rerank) -> _Remembering:
         """Return the reranker of the settings, without those that do not change its scores."""
         key = replace(rerank, depth=1, budget_ms=None)
         if key not in self._rerankers:
@@ -115,18 +143,22 @@ class Trials:
 
 
 class _Remembering(Reranker):
-    """A reranker that scores each pair of a query and a text once."""
+    """A reranker that scores each pair of a query and a text once.
+
+    Attributes:
+        plain: the reranker itself.
+    """
 
     def __init__(self, reranker: Reranker) -> None:
         self.batch = reranker.batch
-        self._reranker = reranker
+        self.plain = reranker
         self._scores: dict[tuple[str, str], float] = {}
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Reranker.score`."""
         missing = [text for text in dict.fromkeys(texts) if (query, text) not in self._scores]
         if missing:
-            scores = self._reranker.score(query, missing).tolist()
+            scores = self.plain.score(query, missing).tolist()
             self._scores |= {
                 (query, text): score for text, score in zip(missing, scores, strict=True)
             }
