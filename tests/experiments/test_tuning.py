@@ -321,6 +321,7 @@ def test_a_planted_gain_is_found_and_holds_on_other_queries(known_items: Collect
     assert found.accepted and found.p < 0.01 and found.comparison.difference > 0.1
     assert any(isinstance(part, Words) for part in found.pipeline.parts)
     assert "on queries that did not choose it; p of the whole choice is" in found.reason
+    assert found.reason.endswith(" ms") and " ms instead of " in found.reason
     everything = known(known_items, 90)
     others = replace(everything, queries=everything.queries[40:])
     others = replace(

@@ -172,7 +172,7 @@ class _Decision:
             base,
             pipeline=proposed if better else base.default,
             accepted=better,
-            reason=_reason(better, proposed == base.default, comparison, p),
+            reason=_reason(better, proposed == base.default, comparison, p) + _price(base, better),
             p=p,
         )
 
@@ -239,6 +239,15 @@ def _reason(better: bool, kept: bool, comparison: Comparison, p: float) -> str:
         f"the gain may be chance: {change}; p of the whole choice is {p:.4f}, and both must be"
         f" below {LEVEL:g}; the pipeline in use stays"
     )
+
+
+def _price(tuned: Tuned, better: bool) -> str:
+    """Return the latency of a better pipeline next to that of the default; else nothing."""
+    latencies = {each.pipeline: each.latency_ms for each in tuned.points}
+    if not better or tuned.proposed not in latencies:
+        return ""
+    before, after = latencies[tuned.default], latencies[tuned.proposed]
+    return f"; a query takes {after:.2f} ms instead of {before:.2f} ms"
 
 
 def _change(comparison: Comparison) -> str:

@@ -17,7 +17,7 @@ from lexpand.search import Pipeline
 from lexpand.search.trials import Trials
 
 _DEPTH = 100  # of a ranking, for measures without a cutoff
-_TIMED, _TIMED_RERANKED, _TIMED_K = 50, 5, 10  # queries, queries if some rerank, documents
+_TIMED, _TIMED_RERANKED, _TIMED_K = 50, 5, 10  # queries, queries to rerank, documents
 
 
 class Bench:
@@ -72,24 +72,31 @@ class Bench:
         return np.array(found)
 
     def latencies_ms(self, pipelines: Sequence[Pipeline]) -> list[float]:
-        """Return the median latency of each pipeline: a query, on one thread, for 10 documents.
+        """Return the median latency of each pipeline: a query, on one thread, for 10 documents."""
+        slow = [each for each in dict.fromkeys(pipelines) if each.rerank is not None]
+        fast = [each for each in dict.fromkeys(pipelines) if each.rerank is None]
+        found = self._timed(fast, _TIMED) | self._timed(slow, _TIMED_RERANKED)
+        return [found[each] for each in pipelines]
+
+    def _timed(self, pipelines: Sequence[Pipeline], most: int) -> dict[Pipeline, float]:
+        """Time pipelines on some queries, at even distances.
 
         The pipelines take turns, each query in another order, so that other work on the machine
         slows down all of them.
         """
-        most = _TIMED if all(each.rerank is None for each in pipelines) else _TIMED_RERANKED
         texts = [query.text for query in self.queries[:: max(1, len(self.queries) // most)]][:most]
         retrievers = [self._trials.retriever(each).reading() for each in pipelines]
         for retriever in retrievers:
             retriever.rank(texts[:1], _TIMED_K)  # caches of the index are filled
-        found: list[list[float]] = [[] for _ in pipelines]
+        times: list[list[float]] = [[] for _ in pipelines]
         for turn, text in enumerate(texts):
             for i in range(len(retrievers)):
                 place = (turn + i) % len(retrievers)
                 start = time.perf_counter()
                 retrievers[place].rank([text], _TIMED_K)
-                found[place].append((time.perf_counter() - start) * 1e3)
-        return [statistics.median(times) for times in found]
+                times[place].append((time.perf_counter() - start) * 1e3)
+        medians = map(statistics.median, times)
+        return dict(zip(pipelines, medians, strict=True))
 
     def _values(self, pipeline: Pipeline) -> NDArray[np.float64]:
         k = cutoff_of(self.measure) or _DEPTH
