@@ -1,21 +1,18 @@
 """`lexpand tune`: what it prints, which files it writes, and when it writes none."""
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 
 import pytest
-from cli_runs import COMMAND, Ran
+from cli_runs import Ran
 
 import lexpand
 from lexpand import Encoder
 from lexpand.experiments import tuning
 from lexpand.experiments.tuning_space import candidates
 from lexpand.search import Pipeline
+from lexpand.search.trials import Trials
 
 Run = Callable[..., Ran]
 NAMES = ["".join(each) for each in permutations(("zor", "bim", "flex", "tran", "quo"))][:60]
@@ -117,15 +114,19 @@ def test_refused_rows_are_listed(run: Run, items: Path, table: Path) -> None:
     assert done.code == 3 and "1 row refused" in done.err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_an_interruption_leaves_no_file(items: Path, table: Path, tmp_path: Path) -> None:
-    out = tmp_path / "p.toml"
-    command = [COMMAND, "tune", str(items), str(table), "--pipeline", "splade", "--out", str(out)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
-        time.sleep(1.5)
-        process.send_signal(signal.SIGINT)
-        printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed, said) == (130, "", "interrupted\n")
+def test_an_interruption_leaves_no_file(
+    run: Run, items: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = Trials.matches, []
+
+    def interrupted(self: Trials, pipeline: Pipeline, k: int) -> object:
+        calls.append(pipeline)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(self, pipeline, k)
+
+    monkeypatch.setattr(Trials, "matches", interrupted)
+    options = ("--pipeline", "splade", "--out", tmp_path / "p.toml", "--always")
+    done = run("tune", items, table, *options)
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
     assert list(tmp_path.iterdir()) == [table]

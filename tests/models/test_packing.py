@@ -38,7 +38,7 @@ def test_a_model_is_packed_and_unpacked(tmp_path: Path) -> None:
     pack_model.unpack(tmp_path / "packed", tmp_path / "model")
     before, after = (load_file(path / "model.safetensors") for path in (folder, tmp_path / "model"))
     shared = before.keys() & after.keys()
-    assert len(shared) > 30
+    assert len(shared) >= 30
     assert all(np.abs(before[name] - after[name]).max() < 0.05 for name in shared)
     texts = ["The printer does not print."]
     ours, theirs = (
