@@ -238,7 +238,7 @@ def test_the_make_target_checks_every_collection(pages: Path, tmp_path: Path) ->
         shutil.copy(pages, collections / name / "corpus.jsonl")
     data = write_rows(tmp_path / "train.jsonl", ROWS)
     # The environment is not built again, and the command is that of these tests.
-    command = ["make", "--dry-run", "-o", ".venv/base", "check-leakage"]
+    command = ["make", "--dry-run", "--no-print-directory", "-o", ".venv/base", "check-leakage"]
     command += [f"DATA={collections}", f"TRAIN={data}"]
     recipe = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     script = recipe.replace(".venv/bin/lexpand", str(Path(sys.executable).parent / "lexpand"))
