@@ -23,6 +23,8 @@ from lexpand.engines.verifying import Check, Verification
 from lexpand.errors import ContractMismatch, DataError, EngineError, FilterError
 from lexpand.experiments.evaluating import evaluate_retriever
 
+pytestmark = pytest.mark.slow  # `make test-engines` runs them
+
 NINE_BITS = 2.0**-8
 
 
