@@ -114,7 +114,12 @@ class Tuned:
             if not is_approximate(each.pipeline)
             or each.latency_ms < _FASTER * times.get(each.kind.partition(",")[0], math.inf)
         ]
-        return tuple(each for each in useful if not _is_dominated(each, useful))
+        front: list[OperatingPoint] = []
+        for each in sorted(useful, key=lambda point: (point.latency_ms, -point.quality)):
+            is_better = not front or each.quality > front[-1].quality
+            if is_better and not _is_dominated(each, useful):
+                front.append(each)
+        return tuple(front)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values; pipelines are TOML texts."""
