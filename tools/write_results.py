@@ -4,7 +4,8 @@
 
 DATA is a folder of collections in BEIR's layout. Each folder with ``qrels/test.tsv`` is a test
 collection. WORK keeps the indexes and the runs, so an interrupted run continues, and a run that is
-there is not made again. Every figure is of a `lexpand` command, which the page shows.
+there is not made again; runs of models that --baselines no longer has stay on the page. Every
+figure is of a `lexpand` command, which the page shows.
 
 --baselines is a folder of models (`lexpand evaluate --baselines`). A cross-encoder takes seconds a
 query.
@@ -66,13 +67,19 @@ def main() -> None:
     baselines = [] if arguments.baselines is None else find_baselines(arguments.baselines)
     names = [*sorted(NAMED, key=["bm25", "splade", "hybrid", "best"].index)]
     names += [each.name for each in baselines]
-    sections = []
-    for folder in folders:
-        store = arguments.work / f"{folder.name}.runs"
+    stores = {folder: arguments.work / f"{folder.name}.runs" for folder in folders}
+    for folder, store in stores.items():
         evaluate(folder, arguments.work, store, arguments.baselines, names)
-        sections.append(section(folder.name, store, names))
+    made = {each.card.name for store in stores.values() for each in RunStore(store).runs()}
+    names += sorted(made - set(names))
+    sections = [section(folder.name, store, names) for folder, store in stores.items()]
     text = "\n".join(
-        [_HEAD, *(text for text, _ in sections), *means(sections, names), machine(store)]
+        [
+            _HEAD,
+            *(text for text, _ in sections),
+            *means(sections, names),
+            machine(stores[folders[0]]),
+        ]
     )
     arguments.out.write_text(text, encoding="utf-8")
 
@@ -97,8 +104,10 @@ def evaluate(
 
 def section(name: str, store: Path, names: Sequence[str]) -> tuple[str, dict[str, float]]:
     """Return the table of a collection, and nDCG@10 by system."""
-    runs = {each.card.name: each.card for each in RunStore(store).runs()}
-    others = [each for each in names if each in runs and each != "bm25"]
+    runs: dict[str, RunCard] = {}
+    for each in RunStore(store).runs():
+        runs.setdefault(each.card.name, each.card)  # `hybrid` runs again with each baseline.
+    others = [name for name in names if name in runs and name != "bm25"]
     compared = run("compare", "bm25", *others, "--store", store, "-m", "nDCG@10", "--json")
     rows = {each["system"]: each for each in json.loads(compared)["comparisons"]}
     queries = runs["bm25"].facts["evaluation"]["queries"]

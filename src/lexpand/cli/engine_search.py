@@ -1,4 +1,4 @@
-"""Search of an engine by its URL, for `lexpand search`."""
+"""Search and explanation in an engine by its URL, for `lexpand search` and `lexpand explain`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import time
 
 from lexpand.cli.output import count, print_json, show
 from lexpand.encode import Encoder, QueryEncoding
+from lexpand.explanation import Explanation
 from lexpand.search.hit import Hits
+
+_SCHEMES = ("http://", "https://", "postgresql://", "postgres://", "qdrant-edge:")
 
 
 def is_address(text: str) -> bool:
     """Return whether a text is the URL of an engine, not a path."""
-    return text.startswith(("http://", "https://"))
+    return text.startswith(_SCHEMES)
 
 
 def search_engine(
@@ -34,16 +37,38 @@ def search_engine(
     from lexpand.engines import open_engine
 
     encoder = Encoder.load(model or "default", queries=encoding, threads=threads)
-    engine = open_engine(address, encoder)
-    engine.check_model(encoder.space.model)
-    start = time.perf_counter()
-    hits = engine.search(query, k, filter=filter_text, min_score=min_score)
-    milliseconds = (time.perf_counter() - start) * 1e3
+    with open_engine(address, encoder) as engine:
+        engine.check_model(encoder.space.model)
+        start = time.perf_counter()
+        hits = engine.search(query, k, filter=filter_text, min_score=min_score)
+        milliseconds = (time.perf_counter() - start) * 1e3
     if as_json:
         print_json({**hits.to_dict(), "milliseconds": round(milliseconds, 3)})
         return
     _print(hits)
     show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
+
+
+def explain_address(
+    address: str,
+    query: str,
+    doc_id: str,
+    model: str | None,
+    encoding: QueryEncoding,
+    threads: int | None,
+) -> Explanation:
+    """Explain the score of a document in an engine.
+
+    Raises:
+        ContractMismatch: the engine has vectors of another model.
+        EngineError: the engine cannot be reached, or has no such target.
+        UnknownDocument: the engine has no such document.
+    """
+    from lexpand.engines import explain_in_engine, open_engine
+
+    encoder = Encoder.load(model or "default", queries=encoding, threads=threads)
+    with open_engine(address, encoder) as engine:
+        return explain_in_engine(engine, query, doc_id)
 
 
 def _print(hits: Hits) -> None:

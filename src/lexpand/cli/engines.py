@@ -26,8 +26,8 @@ Address = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="Cluster and index, such as https://search.example.org:9200/pages. Elasticsearch or"
-        " OpenSearch; the cluster says which.",
+        help="Server and index: https://search.example.org:9200/pages (Elasticsearch, OpenSearch or"
+        " Qdrant; the server says which), postgresql://host/database/table, or qdrant-edge:FOLDER.",
     ),
 ]
 CredentialsFile = Annotated[
@@ -76,8 +76,10 @@ def push_command(
     """
     from lexpand.engines import open_engine, push
 
-    engine = open_engine(address, credentials=credentials, ca=ca)
-    with Index.open(index_path) as index:
+    with (
+        Index.open(index_path) as index,
+        open_engine(address, credentials=credentials, ca=ca) as engine,
+    ):
         try:
             with reporting(index.live_passages, "pushing", is_watched()) as on_done:
                 report = push(index, engine, shards=shards, threads=requests, on_done=on_done)
@@ -139,13 +141,15 @@ def verify_command(
 
     asked: list[Query] = [] if queries is None else list(read_queries(queries))
     if Index.exists(source):
-        with open_collection(Path(source), model=model, threads=threads) as kb:
-            engine = open_engine(address, kb.encoder, credentials=credentials, ca=ca)
+        with (
+            open_collection(Path(source), model=model, threads=threads) as kb,
+            open_engine(address, kb.encoder, credentials=credentials, ca=ca) as engine,
+        ):
             found = verify(engine, kb.encoder, kb.index, asked, sample=sample, k=k)
     else:
         encoder = Encoder.load(source, threads=threads)
-        engine = open_engine(address, encoder, credentials=credentials, ca=ca)
-        found = verify(engine, encoder, None, asked, sample=sample, k=k)
+        with open_engine(address, encoder, credentials=credentials, ca=ca) as engine:
+            found = verify(engine, encoder, None, asked, sample=sample, k=k)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -171,6 +175,7 @@ def _print(found: Verification) -> None:
             f"overlap {found.overlap:.1%}, same order for {found.same_order:.1%} of the queries",
             indent=2,
         )
-    show(f"the engine's precision explains {found.precision:.2%}", indent=2)
+    if found.precision:
+        show(f"the engine's precision explains {found.precision:.2%}", indent=2)
     for note in found.notes:
         say(note, "yellow")

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from lexpand.cli.engine_search import explain_address, is_address
 from lexpand.cli.explain_tables import print_explanation, print_why_not
 from lexpand.cli.options import (
     DtypeOption,
     FilterText,
-    IndexPath,
+    IndexOrAddress,
     Json,
     Model,
     PipelineOption,
@@ -31,7 +32,7 @@ from lexpand.explanation import Explanation, WhyNot
 
 
 def explain_command(
-    index_path: IndexPath,
+    where: IndexOrAddress,
     query: QueryText,
     doc_id: Annotated[str, typer.Argument(metavar="DOC_ID", help="The document.")],
     why_missing: Annotated[
@@ -85,19 +86,23 @@ def explain_command(
     """Show the terms behind the score of document DOC_ID for QUERY, and the words behind them."""
     if html is not None and html.exists() and not force:
         raise DataError(f"{html} exists: choose another file, or replace it with --force")
-    with open_collection(
-        index_path,
-        pipeline,
-        model=model,
-        threads=threads,
-        queries=query_encoding(query_mode, prune, dtype),
-        rules=rules,
-    ) as kb:
-        answer: Explanation | WhyNot
-        if why_missing or than is not None:
-            answer = kb.why_not(query, doc_id, than, k=k, filter=filter_text)
-        else:
-            answer = kb.explain(query, doc_id, filter=filter_text)
+    encoding = query_encoding(query_mode, prune, dtype)
+    answer: Explanation | WhyNot
+    if is_address(where):
+        if why_missing or any(each is not None for each in (than, filter_text, pipeline, rules)):
+            raise typer.BadParameter(
+                "an engine has vectors alone: leave out --why-not, --than, --filter, --pipeline and"
+                " --rules"
+            )
+        answer = explain_address(where, query, doc_id, model, encoding, threads)
+    else:
+        with open_collection(
+            Path(where), pipeline, model=model, threads=threads, queries=encoding, rules=rules
+        ) as kb:
+            if why_missing or than is not None:
+                answer = kb.why_not(query, doc_id, than, k=k, filter=filter_text)
+            else:
+                answer = kb.explain(query, doc_id, filter=filter_text)
     if html is not None:
         with atomic_write(html) as file:
             file.write(answer.to_html().encode())

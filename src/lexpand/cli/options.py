@@ -50,6 +50,13 @@ Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Allow the deletion of more than half of INDEX.")
 ]
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+IndexOrAddress = Annotated[
+    str,
+    typer.Argument(
+        metavar="INDEX",
+        help="Folder of the index; or the URL of another search engine that `lexpand push` filled.",
+    ),
+]
 QueryText = Annotated[
     str,
     typer.Argument(

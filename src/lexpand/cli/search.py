@@ -19,6 +19,7 @@ from lexpand.cli.options import (
     SEARCH,
     DtypeOption,
     FilterText,
+    IndexOrAddress,
     Json,
     Model,
     PipelineOption,
@@ -47,14 +48,7 @@ _MOST = 2**32 - 1
 
 
 def search(
-    where: Annotated[
-        str,
-        typer.Argument(
-            metavar="INDEX",
-            help="Folder of the index; or the URL of an index of Elasticsearch or OpenSearch that"
-            " `lexpand push` filled.",
-        ),
-    ],
+    where: IndexOrAddress,
     query: QueryText,
     k: Annotated[
         int, typer.Option("-k", "--top", min=1, max=_MOST, help="The number of documents.")

@@ -149,7 +149,11 @@ COMMANDS: dict[str, Entry] = {
         "engines",
         "push_command",
         ENGINES,
-        ("lexpand push pages.index http://localhost:9200/pages",),
+        (
+            "lexpand push pages.index http://localhost:9200/pages",
+            "lexpand push pages.index postgresql://localhost/search/pages",
+            "lexpand push pages.index qdrant-edge:pages.edge",
+        ),
     ),
     "verify": Entry(
         "engines",

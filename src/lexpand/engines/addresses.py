@@ -1,15 +1,27 @@
-"""Addresses of engines: ``https://host:9200/index``."""
+"""Addresses of engines: ``https://host:9200/index``, ``postgresql://host/database/table``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, Credentials
 from lexpand.engines.engine import Engine
 from lexpand.engines.lucene import LuceneEngine
+from lexpand.engines.postgres import PostgresEngine
+from lexpand.engines.qdrant import QdrantEngine
+from lexpand.engines.qdrant_points import EdgePoints, ServerPoints
 from lexpand.errors import DataError
+
+EDGE = "qdrant-edge:"
+"""The start of the address of a folder of Qdrant Edge."""
+
+_FORMS = (
+    "http://localhost:9200/pages (Elasticsearch, OpenSearch, Qdrant),"
+    " postgresql://localhost/database/table, or qdrant-edge:FOLDER"
+)
 
 
 def open_engine(
@@ -19,21 +31,43 @@ def open_engine(
     credentials: Path | None = None,
     ca: Path | None = None,
 ) -> Engine:
-    """Return the engine at an address, which names the cluster and its index.
+    """Return the engine at an address, which names the server and its index.
 
-    The cluster says whether it is Elasticsearch or OpenSearch.
+    A server over HTTP says whether it is Elasticsearch, OpenSearch or Qdrant.
 
     Args:
-        address: such as ``https://search.example.org:9200/pages``.
+        address: ``https://HOST:PORT/INDEX``; ``postgresql://HOST:PORT/DATABASE/TABLE``; or
+            ``qdrant-edge:FOLDER``.
         encoder: encodes queries; None to search with vectors only.
         credentials: a file of credentials; None for those of the environment.
         ca: a file of certificates that are trusted besides those of the system.
 
     Raises:
-        DataError: the address names no index.
-        EngineError: the cluster cannot be reached, or is of an unknown kind.
-        MissingExtra: urllib3 is not installed.
+        DataError: the address has another form.
+        EngineError: the server cannot be reached, or is of an unknown kind.
+        MissingExtra: a package is not installed.
     """
+    if address.startswith(EDGE):
+        return QdrantEngine(EdgePoints(_folder(address)), encoder)
+    scheme = urlsplit(address).scheme
+    found = Credentials.find(credentials)
+    if scheme in ("postgresql", "postgres"):
+        return PostgresEngine(address, encoder, credentials=found, ca=ca)
+    if scheme in ("http", "https"):
+        return _over_http(address, encoder, found, ca)
+    raise DataError(f"the address of an engine must be such as {_FORMS}, got {address}")
+
+
+def _folder(address: str) -> Path:
+    name = address.removeprefix(EDGE)
+    if not name or name.startswith("//"):
+        raise DataError(f"the address of Qdrant Edge must be qdrant-edge:FOLDER, got {address}")
+    return Path(name).expanduser()
+
+
+def _over_http(
+    address: str, encoder: Encoder | None, credentials: Credentials, ca: Path | None
+) -> Engine:
     parts = urlsplit(address)
     name = unquote(parts.path.strip("/"))
     if not name or "/" in name or parts.query or parts.fragment:
@@ -41,6 +75,14 @@ def open_engine(
             f"the address of an engine must be URL/INDEX, such as http://localhost:9200/pages, got"
             f" {address}"
         )
-    found = Credentials.find(credentials)
     base = f"{parts.scheme}://{parts.netloc}"
-    return LuceneEngine(Connection(base, found, ca=ca), name, encoder)
+    connection = Connection(base, credentials, ca=ca)
+    about = connection.request("GET", "/")
+    if _is_qdrant(about):
+        own = Connection(base, credentials, key_header="api-key", ca=ca)
+        return QdrantEngine(ServerPoints(own, name, str(about.get("version", ""))), encoder)
+    return LuceneEngine(connection, name, encoder)
+
+
+def _is_qdrant(about: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(about, dict) and "qdrant" in str(about.get("title", "")).lower()

@@ -68,10 +68,15 @@ class Credentials:
             )
         return cls(**raw)
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers that a request carries."""
+    def headers(self, key_header: str = "Authorization") -> dict[str, str]:
+        """Return the headers that a request carries.
+
+        Args:
+            key_header: the header of an API key. ``Authorization`` has ``ApiKey`` before the key.
+        """
         if self.api_key:
-            return {"Authorization": f"ApiKey {self.api_key}"}
+            before = "ApiKey " if key_header == "Authorization" else ""
+            return {key_header: f"{before}{self.api_key}"}
         if not self.user:
             return {}
         import base64
@@ -88,6 +93,7 @@ class Connection:
     Args:
         base: the URL without a path, such as ``https://search.example.org:9200``.
         credentials: who asks.
+        key_header: see `Credentials.headers`.
         ca: a file of certificates that are trusted besides those of the system.
         attempts: the number of times that a request is tried while the engine is busy or cannot be
             reached.
@@ -104,6 +110,7 @@ class Connection:
         base: str,
         credentials: Credentials = Credentials(),
         *,
+        key_header: str = "Authorization",
         ca: Path | None = None,
         attempts: int = 6,
         sleep: Callable[[float], None] = time.sleep,
@@ -117,8 +124,9 @@ class Connection:
                 f" {USER} and {PASSWORD}, or {API_KEY}"
             )
         local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        self._headers = {"Content-Type": "application/json", **credentials.headers()}
-        if "Authorization" in self._headers and parts.scheme == "http" and not local:
+        secret = credentials.headers(key_header)
+        self._headers = {"Content-Type": "application/json", **secret}
+        if secret and parts.scheme == "http" and not local:
             raise DataError(
                 f"credentials must not be sent to {parts.hostname} without TLS: use https"
             )
@@ -160,6 +168,10 @@ class Connection:
                 return None
             return self._checked(method, path, status, answer)
         raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close all connections; the next request opens new ones."""
+        self._pool.clear()
 
     def wait(self, attempt: int) -> None:
         """Wait before another attempt: 0.5, 1, 2 ... seconds, at most 30, with jitter."""
@@ -237,7 +249,9 @@ def _reason(error: Exception) -> str:
 def _detail(answer: bytes) -> str:
     """Return what an engine says about a failure, shortened."""
     try:
-        error = json.loads(answer).get("error")
+        said = json.loads(answer)
+        status = said.get("status")
+        error = said.get("error") or (status.get("error") if isinstance(status, dict) else None)
     except (ValueError, AttributeError):
         return answer[:300].decode(errors="replace")
     if isinstance(error, dict):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +143,10 @@ class Engine(Retriever):
         """Delete the target."""
 
     @abstractmethod
+    def close(self) -> None:
+        """Release connections and files."""
+
+    @abstractmethod
     def search_vectors(
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
@@ -159,6 +165,17 @@ class Engine(Retriever):
     def target(self) -> str:
         """The name of the index or collection."""
         return self.info().target
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def check_model(self, model: ModelId) -> None:
         """Check that the target has vectors of this model.

@@ -241,6 +241,10 @@ class LuceneEngine(Engine):
         """See `Engine.drop`."""
         self._connection.request("DELETE", f"/{self._path}", missing=True)
 
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._connection.close()
+
     def search_vectors(
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:

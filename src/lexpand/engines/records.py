@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import JsonValue
+from lexpand.data import Document, JsonValue
 from lexpand.index.reader import IndexReader
 
 _LONGEST_ID = 512
@@ -26,7 +26,8 @@ class Record:
             passages, n from 0.
         doc_id: the document.
         passage: the number of the passage in its document, from 0.
-        title, text: of the document, or of the passage without a title.
+        title: of the document.
+        text: of the document, or of the passage.
         metadata: of the document.
         terms: uint32 [n], ascending.
         weights: float32 [n], above 0.
@@ -50,6 +51,15 @@ class Record:
         scale = 10.0 ** (6 - np.floor(np.log10(weights)))
         short = (np.round(weights * scale) / scale).tolist()
         return dict(zip(map(str, self.terms.tolist()), short, strict=True))
+
+    @property
+    def step(self) -> float:
+        """Two steps of the 16 bits in which an index stores weights."""
+        return 2 * float(self.weights.max(initial=0.0)) / 65535
+
+    def weight_by_term(self) -> dict[int, float]:
+        """Return the weights by term id."""
+        return dict(zip(self.terms.tolist(), self.weights.tolist(), strict=True))
 
     def digest(self) -> str:
         """Return a hash of all that the engine stores; equal records need no second upload."""
@@ -77,17 +87,28 @@ def records_of(index: IndexReader, batch: int = 1024) -> Iterator[Record]:
         ):
             terms, weights = stored.vectors.row(place)
             kept = weights > 0
-            whole = chunk is None
+            title, text = _texts(document, None if chunk is None else (first, end))
             yield Record(
                 record_id_of(document.doc_id, chunk),
                 document.doc_id,
                 chunk or 0,
-                document.title if whole else "",
-                document.text if whole else document.full_text[first:end],
+                title,
+                text,
                 document.metadata,
                 terms[kept].astype(np.uint32),
                 weights[kept].astype(np.float32),
             )
+
+
+def _texts(document: Document, span: tuple[int, int] | None) -> tuple[str, str]:
+    """Return the title and the text of a document, or of a passage of its full text."""
+    if span is None:
+        return document.title, document.text
+    first, end = span
+    if first == 0 and end <= len(document.title):
+        return "", document.full_text[:end]  # the passage is a part of the title
+    start = max(first, len(document.title) + 1) if document.title else first
+    return document.title, document.full_text[start:end]
 
 
 def plain_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -196,7 +196,7 @@ def _pairs(
         stored = engine.stored(ids)
         expected = _encoded(encoder, stored)
     pairs = [
-        Pair(record_id, expected[record_id], _vector(record))
+        Pair(record_id, expected[record_id], record.weight_by_term())
         for record_id, record in stored.items()
     ]
     found.vectors = len(pairs)
@@ -212,20 +212,30 @@ def _sampled(index: Index, sample: int) -> dict[str, dict[int, float]]:
     """Return the vectors of passages at even distances."""
     step = max(1, index.live_passages // sample)
     records = islice(records_of(index), 0, None, step)
-    return {record.record_id: _vector(record) for record in islice(records, sample)}
+    return {record.record_id: record.weight_by_term() for record in islice(records, sample)}
 
 
 def _encoded(encoder: Encoder, stored: Mapping[str, Record]) -> dict[str, dict[int, float]]:
-    """Encode the texts of records again."""
-    documents = [
-        Document(record.record_id, record.text, record.title) for record in stored.values()
-    ]
+    """Encode the texts of records again.
+
+    A later passage was encoded after the title of its document, unless the title is long: the
+    stored vector decides.
+    """
+    found = _encoded_records(encoder, stored.values())
+    later = [record for record in stored.values() if record.passage and record.title]
+    untitled = _encoded_records(encoder, [replace(record, title="") for record in later])
+    for record in later:
+        own = record.weight_by_term()
+        with_title, without = found[record.record_id], untitled[record.record_id]
+        if Pair("", without, own).cosine() > Pair("", with_title, own).cosine():
+            found[record.record_id] = without
+    return found
+
+
+def _encoded_records(encoder: Encoder, records: Iterable[Record]) -> dict[str, dict[int, float]]:
+    documents = [Document(record.record_id, record.text, record.title) for record in records]
     vectors = encoder.encode(documents, Role.DOCUMENT).vectors.as_dicts()
-    return dict(zip(stored, vectors, strict=True))
-
-
-def _vector(record: Record) -> dict[int, float]:
-    return dict(zip(record.terms.tolist(), record.weights.tolist(), strict=True))
+    return {each.doc_id: vector for each, vector in zip(documents, vectors, strict=True)}
 
 
 def _check_ids(engine: Engine, index: Index, found: _Found) -> None:

@@ -20,6 +20,8 @@ from lexpand.search.reranking import RERANK_DEPTH
 SETTINGS = "baseline.json"
 """The file in a model folder that states its kind, its pooling and its prefixes."""
 
+_KEPT_BYTES = 4_000_000_000  # of token vectors
+
 _KEYS = {"kind", "pooling", "query_prefix", "document_prefix"}
 
 
@@ -79,10 +81,13 @@ class Baseline:
         if self.kind is Kind.CROSS:
             return first >> CrossEncoder.load(self.folder, threads=threads)
         if self.kind is Kind.LATE:
-            return first >> LateInteractionReranker.load(self.folder, threads=threads)
-        model = DenseReranker.load(self.folder, threads=threads, **self.settings)
+            model = LateInteractionReranker.load(
+                self.folder, threads=threads, kept_bytes=_KEPT_BYTES
+            )
+            return first >> model
+        dense = DenseReranker.load(self.folder, threads=threads, **self.settings)
         file = None if cache is None else cache / f"{self._key(kb)}.npy"
-        return DenseRetriever(kb, model, encode_documents(kb, model, file, on_done))
+        return DenseRetriever(kb, dense, encode_documents(kb, dense, file, on_done))
 
     def _key(self, kb: Collection) -> str:
         """Return the name of the file of vectors, which tells model, settings and documents."""
@@ -97,7 +102,8 @@ class Baseline:
         if self.kind is Kind.DENSE:
             return f"{self.name} is a dense model and searches all documents{self.note}"
         what = f"{self.name} is a {self.kind} model and reranks the first {RERANK_DEPTH} documents"
-        return f"{what}{self.note}"
+        kept = ", whose token vectors it keeps in memory" if self.kind is Kind.LATE else ""
+        return f"{what}{kept}{self.note}"
 
 
 def find_baselines(folder: Path) -> list[Baseline]:
@@ -136,6 +142,7 @@ def _baseline(folder: Path) -> Baseline:
     if unknown:
         raise DataError(f"{folder / SETTINGS} has the unknown key {unknown[0]!r}")
     kind = settings.pop("kind", None)
+    graph = files.graph  # A missing graph is said before the first model runs.
     if kind is not None:
         try:
             return Baseline(folder.name, folder, Kind(kind), settings)
@@ -143,7 +150,7 @@ def _baseline(folder: Path) -> Baseline:
             raise DataError(
                 f"{folder / SETTINGS}: kind must be one of {', '.join(Kind)}, got {kind!r}"
             ) from None
-    if _scores_pairs(folder):
+    if _scores_pairs(graph):
         return Baseline(folder.name, folder, Kind.CROSS, settings)
     if "colbert" in folder.name.lower():
         return Baseline(folder.name, folder, Kind.LATE, settings)
@@ -152,10 +159,10 @@ def _baseline(folder: Path) -> Baseline:
     return Baseline(folder.name, folder, Kind.DENSE, settings, note)
 
 
-def _scores_pairs(folder: Path) -> bool:
-    """Return whether the graph of a model has one score for each input."""
+def _scores_pairs(graph: Path) -> bool:
+    """Return whether a graph has one score for each input."""
     try:
-        CrossEncoder.load(folder, threads=1)
+        CrossEncoder.load(graph, threads=1)
     except ModelError:
         return False
     return True

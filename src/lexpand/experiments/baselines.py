@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -115,20 +115,29 @@ class LateInteractionReranker(Reranker):
     """A reranker by MaxSim (Khattab and Zaharia 2020, *ColBERT*, equation 3).
 
     MaxSim is a sum over the tokens of the query: the largest cosine of each with a token of the
-    text. This is a baseline. Texts are encoded again for each query, and states are compared as the
-    graph returns them. It adds no markers ([Q], [D]), does not pad the query with [MASK], and keeps
-    punctuation. A projection outside the graph is not applied.
+    text. This is a baseline: states are compared as the graph returns them. It adds no markers
+    ([Q], [D]), does not pad the query with [MASK], and keeps punctuation. A projection outside the
+    graph is not applied.
 
     Args:
         model: returns the states of tokens.
+        kept_bytes: the most memory for the vectors of texts, in float16. They stand for the stored
+            vectors of a late-interaction index. Texts beyond it are encoded again for each query.
     """
 
-    def __init__(self, model: TextModel) -> None:
+    def __init__(self, model: TextModel, *, kept_bytes: int = 0) -> None:
         self._model = model
+        self._kept: dict[str, NDArray[np.float16]] = {}
+        self._room = kept_bytes
 
     @classmethod
     def load(
-        cls, model: str | Path, *, threads: int | None = None, max_tokens: int | None = None
+        cls,
+        model: str | Path,
+        *,
+        threads: int | None = None,
+        max_tokens: int | None = None,
+        kept_bytes: int = 0,
     ) -> LateInteractionReranker:
         """Load a model.
 
@@ -137,20 +146,42 @@ class LateInteractionReranker(Reranker):
                 tokens, width].
             threads: the number of threads of one call; all cores of this process by default.
             max_tokens: a shorter maximum length of texts than that of the model.
+            kept_bytes: see the class.
 
         Raises:
             ModelError: a file is missing or invalid.
         """
-        return cls(TextModel.load(ModelFiles.find(model), threads, max_tokens))
+        return cls(
+            TextModel.load(ModelFiles.find(model), threads, max_tokens), kept_bytes=kept_bytes
+        )
+
+    @property
+    def vector_bytes(self) -> float | None:
+        """The mean size of a kept text's vectors in bytes; None if none are kept."""
+        if not self._kept:
+            return None
+        return sum(states.nbytes for states in self._kept.values()) / len(self._kept)
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the sums, float32 [texts]; at most the number of query tokens."""
         (query_states,) = map(unit_rows, self._model.states([query]))
         sums = [
-            (query_states @ unit_rows(states).T).max(axis=1).sum()
-            for states in self._model.states(texts)
+            (query_states @ states.T).max(axis=1).sum() for states in self._document_states(texts)
         ]
         return np.array(sums, np.float32)
+
+    def _document_states(self, texts: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+        """Yield the unit states of texts; kept ones are rounded from their first use on."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        new = dict(zip(missing, map(unit_rows, self._model.states(missing)), strict=True))
+        for text, states in new.items():
+            small = states.astype(np.float16)
+            if small.nbytes <= self._room:
+                self._kept[text] = small
+                self._room -= small.nbytes
+        for text in texts:
+            kept = self._kept.get(text)
+            yield new[text] if kept is None else kept.astype(np.float32)
 
 
 def _pooling(files: ModelFiles, requested: DensePooling | str | None) -> DensePooling:

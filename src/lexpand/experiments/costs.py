@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lexpand.data import Query
 from lexpand.encode import Role
+from lexpand.experiments.baselines import LateInteractionReranker
 from lexpand.experiments.dense import DenseRetriever
 from lexpand.index import Index
 from lexpand.search import HybridRetriever, LocalRetriever, Retriever, SparseRetriever
@@ -63,7 +64,9 @@ class Cost:
             is the share of texts that have the term (Paria et al. 2020; Formal et al. 2021). It is
             the expected number of products of a query and a document.
         documents: the number of documents of the index.
-        bytes_per_document: the size of the index on disk, texts included, per document.
+        bytes_per_document: the size of the index on disk, texts included, per document. Of a dense
+            retriever, the size of a vector; a late-interaction reranker adds the mean size of a
+            document's token vectors.
         documents_per_second: the rate of encoding documents on all threads of the encoder, over a
             sample; None if it was not measured.
         peak_memory_mb: the peak resident memory of the process so far, in MB of 10^6 bytes.
@@ -182,9 +185,18 @@ def _of_index(retriever: Retriever) -> dict[str, Any]:
     if index is None:
         return {}
     info = index.info()
-    size = info.segment_bytes + info.catalog_bytes
     documents = info.commit.documents
-    return {"documents": documents, "bytes_per_document": size / max(1, documents)}
+    size = (info.segment_bytes + info.catalog_bytes) / max(1, documents)
+    return {"documents": documents, "bytes_per_document": size + _reranker_bytes(retriever)}
+
+
+def _reranker_bytes(retriever: Retriever) -> float:
+    """Return the bytes per document that a reranker keeps."""
+    if not isinstance(retriever, RerankingRetriever):
+        return 0.0
+    here = retriever.reranker
+    kept = here.vector_bytes if isinstance(here, LateInteractionReranker) else None
+    return (kept or 0.0) + _reranker_bytes(retriever.first)
 
 
 def sparse_part_of(retriever: Retriever) -> SparseRetriever | None:

@@ -23,7 +23,7 @@ def losses_of(
     it is not reported as pruned.
     """
     losses = [*_pruned_of_query(query, document)]
-    if document.reading.agrees(document.vector):
+    if document.reading.agrees(document.weights, document.step):
         losses += _pruned(query, document)
         if document.reading.exact:  # else another batch makes a larger difference
             losses += _quantized(query, document)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from lexpand.data import Chunks, Document, Dtype, Long, Vocabulary
 from lexpand.encode import Encoder, Role, Trace
 from lexpand.explanation.results import Origin, Side, Span
-from lexpand.index import StoredVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +86,9 @@ class Reading:
         # rounded up.
         return abs(self.weights.get(term, 0.0) - weight) <= step + self._noise * max(1.0, weight)
 
-    def agrees(self, stored: StoredVector) -> bool:
+    def agrees(self, weights: Mapping[int, float], step: float) -> bool:
         """Whether re-encoding the text reproduces every stored weight."""
-        pairs = zip(stored.terms.tolist(), stored.weights.tolist(), strict=True)
-        return all(self.reproduces(term, weight, stored.scale) for term, weight in pairs)
+        return all(self.reproduces(term, weight, step) for term, weight in weights.items())
 
     def side(self, term: int, weight: float) -> Side:
         """Return the side of a term of the re-encoded text; ``weight`` is the reported weight."""
@@ -132,15 +130,20 @@ class ExplainedDocument:
 
     Attributes:
         document: the document.
-        vector: the stored vector; for a document in chunks, that of the best one.
+        span: the (first, end) characters of the passage that was read, in `Document.full_text`; for
+            a document in chunks, those of the best one.
+        weights: the stored weights of the passage, by term.
+        step: weights are stored in steps of this size.
+        score: the score of the passage.
         reading: the reading of its text, without pruning.
-        weights: the weights of ``vector``, by term.
     """
 
     document: Document
-    vector: StoredVector
-    reading: Reading
+    span: Span
     weights: Mapping[int, float]
+    step: float
+    score: float
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +176,19 @@ def read_query(encoder: Encoder, query: str) -> Reading:
     )
 
 
-def read_document(encoder: Encoder, document: Document, stored: StoredVector) -> Reading:
+def read_document(
+    encoder: Encoder, document: Document, span: Span, weights: Mapping[int, float], step: float
+) -> Reading:
     """Return the reading of a document, or of its stored chunk, without pruning.
 
     Args:
         encoder: encodes documents as the index records.
         document: the document.
-        stored: the stored vector of the document or the chunk.
+        span: the (first, end) characters of the document or the chunk.
+        weights: its stored weights, by term.
+        step: weights are stored in steps of this size.
     """
-    whole, (first, end) = encoder.without_pruning(), stored.span
+    whole, (first, end) = encoder.without_pruning(), span
     dtype, long = encoder.dtypes[Role.DOCUMENT], encoder.long
     if encoder.title_weight:
         passage = Passage(whole.trace(document, Role.DOCUMENT))
@@ -198,7 +205,7 @@ def read_document(encoder: Encoder, document: Document, stored: StoredVector) ->
         return read("")
     # A later chunk begins with the title, unless the title is long (`Chunker`). The weights decide.
     with_title = read(f"{document.title} ")
-    if not with_title.agrees(stored) and (without := read("")).agrees(stored):
+    if not with_title.agrees(weights, step) and (without := read("")).agrees(weights, step):
         return without
     return with_title
 

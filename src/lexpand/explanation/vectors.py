@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lexpand.encode import Encoder
 from lexpand.explanation.inquiry import Inquiry, exact_rank
 from lexpand.explanation.losses import losses_of
 from lexpand.explanation.reading import (
@@ -52,26 +53,7 @@ class VectorInquiry(Inquiry):
 
     def explanation(self, doc_id: str) -> Explanation:
         """See `Inquiry.explanation`; for a document in chunks, that of its best one."""
-        query, explained = self._query, self._document(doc_id)
-        shared = [term for term in query.weights if term in explained.weights]
-        parts = [self._contribution(term, explained) for term in shared]
-        spelled = self._encoder.vocabulary.term
-        unmatched = [
-            Unmatched(spelled(term), query.label(term), weight)
-            for term, weight in query.weights.items()
-            if term not in explained.weights
-        ]
-        return Explanation(
-            self.query,
-            doc_id,
-            explained.document.title,
-            explained.document.full_text,
-            explained.vector.span,
-            self._score(explained.vector),
-            tuple(sorted(parts, key=lambda part: -part.contribution)),
-            tuple(sorted(unmatched, key=lambda term: -term.weight)),
-            notes=(*_query_notes(query), *_document_notes(explained, parts)),
-        )
+        return explanation_of(self.query, self._encoder, self._query, self._document(doc_id))
 
     def losses(self, doc_id: str, k: int) -> tuple[Loss, ...]:
         """See `Inquiry.losses`."""
@@ -93,8 +75,9 @@ class VectorInquiry(Inquiry):
         document = self.searcher.document(doc_id)
         vector = max(self.searcher.vectors(doc_id), key=self._score)
         weights = dict(zip(vector.terms.tolist(), vector.weights.tolist(), strict=True))
-        reading = read_document(self._encoder, document, vector)
-        return ExplainedDocument(document, vector, reading, weights)
+        reading = read_document(self._encoder, document, vector.span, weights, vector.scale)
+        score = self._score(vector)
+        return ExplainedDocument(document, vector.span, weights, vector.scale, score, reading)
 
     def _score(self, stored: StoredVector) -> float:
         """Return the sum of docs/format.md in its order, equal to the search's to the bit."""
@@ -104,18 +87,53 @@ class VectorInquiry(Inquiry):
                 total += self._query.weights[term] * impact
         return total * stored.scale
 
-    def _contribution(self, term: int, document: ExplainedDocument) -> Contribution:
-        in_query, stored = self._query.weights[term], document.weights[term]
-        query_reading, reading = self._query.reading, document.reading
-        from_text = term in query_reading.weights
-        known = term in reading.weights and reading.reproduces(term, stored, document.vector.scale)
-        return Contribution(
-            self._encoder.vocabulary.term(term),
-            self._query.label(term, document),
-            in_query * stored,
-            query_reading.side(term, in_query) if from_text else Side(in_query, Origin.FEEDBACK),
-            reading.side(term, stored) if known else Side(stored, Origin.UNKNOWN),
-        )
+
+def explanation_of(
+    text: str, encoder: Encoder, query: ExplainedQuery, explained: ExplainedDocument
+) -> Explanation:
+    """Return the explanation of a score: the terms of both sides and the words behind them.
+
+    Args:
+        text: of the query.
+        encoder: encodes documents as their vectors were made.
+        query: the query.
+        explained: the document.
+    """
+    shared = [term for term in query.weights if term in explained.weights]
+    parts = [_contribution(encoder, query, term, explained) for term in shared]
+    spelled = encoder.vocabulary.term
+    unmatched = [
+        Unmatched(spelled(term), query.label(term), weight)
+        for term, weight in query.weights.items()
+        if term not in explained.weights
+    ]
+    return Explanation(
+        text,
+        explained.document.doc_id,
+        explained.document.title,
+        explained.document.full_text,
+        explained.span,
+        explained.score,
+        tuple(sorted(parts, key=lambda part: -part.contribution)),
+        tuple(sorted(unmatched, key=lambda term: -term.weight)),
+        notes=(*_query_notes(query), *_document_notes(explained, parts)),
+    )
+
+
+def _contribution(
+    encoder: Encoder, query: ExplainedQuery, term: int, document: ExplainedDocument
+) -> Contribution:
+    in_query, stored = query.weights[term], document.weights[term]
+    reading = document.reading
+    from_text = term in query.reading.weights
+    known = term in reading.weights and reading.reproduces(term, stored, document.step)
+    return Contribution(
+        encoder.vocabulary.term(term),
+        query.label(term, document),
+        in_query * stored,
+        query.reading.side(term, in_query) if from_text else Side(in_query, Origin.FEEDBACK),
+        reading.side(term, stored) if known else Side(stored, Origin.UNKNOWN),
+    )
 
 
 def _query_notes(query: ExplainedQuery) -> Iterator[str]:

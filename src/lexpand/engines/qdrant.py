@@ -1,0 +1,196 @@
+"""Qdrant: a collection of a server, or a shard of Qdrant Edge in a folder."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lexpand.data import ModelId, SparseVectors
+from lexpand.encode import Encoder
+from lexpand.engines.engine import (
+    Engine,
+    EngineInfo,
+    EngineSchema,
+    RefusedRecord,
+    check_created,
+    matches_of,
+)
+from lexpand.engines.qdrant_filters import METADATA, qdrant_filter
+from lexpand.engines.qdrant_points import Point, Points, TooLarge
+from lexpand.engines.records import Record, plain_metadata
+from lexpand.errors import EngineError
+from lexpand.index import Matches
+from lexpand.index.filters import Filter, parse_filter
+
+_NAMESPACE = uuid.UUID("6b0bd1c4-6f1e-5c67-9a3c-0f3a7f2f1d55")
+_CARD = str(uuid.uuid5(_NAMESPACE, "lexpand"))
+"""The id of the point that records the model; it has no vector, so no search finds it."""
+
+_RECORDS_ONLY = {"must_not": [{"has_id": [_CARD]}]}
+_PAGE = 1000
+_SEARCHES = 32  # of one request
+_META_VERSION = 1
+
+
+class QdrantEngine(Engine):
+    """Vectors and payloads in Qdrant, with float32 weights and exact search.
+
+    The id of a point is a UUID (version 5) of the record's id, since Qdrant allows no other text.
+
+    Args:
+        points: the collection or the shard.
+        encoder: encodes queries; None to search with vectors only.
+    """
+
+    def __init__(self, points: Points, encoder: Encoder | None = None) -> None:
+        super().__init__(encoder)
+        self._points = points
+
+    def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        name, target = self._points.name, self._points.target
+        if not self._points.exists():
+            return EngineInfo(name, target, None, None)
+        cards = self._points.retrieve([_CARD], payload=True, vector=False)
+        meta = dict(cards[0].payload.get("lexpand", {})) if cards else {}
+        model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
+        count = self._points.count(_RECORDS_ONLY)
+        return EngineInfo(name, target, count, model, meta.get("columns", {}))
+
+    def create(self, schema: EngineSchema) -> None:
+        """See `Engine.create`."""
+        check_created(self, self._points.exists())
+        self._points.create(schema.shards, schema.columns)
+        meta = {
+            "version": _META_VERSION,
+            "model": schema.model.name,
+            "contract_hash": schema.model.hash,
+            "columns": dict(schema.columns),
+        }
+        self._points.upsert([Point(_CARD, {}, {"lexpand": meta})])
+
+    def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
+        """See `Engine.write`. A request that is too large or refused is split."""
+        try:
+            self._points.upsert([_point(record) for record in records])
+        except TooLarge as error:
+            if len(records) == 1:
+                return [RefusedRecord(records[0].record_id, str(error))], 0
+            middle = len(records) // 2
+            parts = [self.write(part) for part in (records[:middle], records[middle:])]
+            return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
+        return [], 0
+
+    def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
+        """See `Engine.digests`."""
+        found = self._points.retrieve(
+            list(map(_point_id, record_ids)), payload=["record_id", "digest"], vector=False
+        )
+        return {each.payload["record_id"]: each.payload.get("digest", "") for each in found}
+
+    def record_ids(self) -> Iterator[str]:
+        """See `Engine.record_ids`."""
+        for each in self._points.scroll(["record_id"], _RECORDS_ONLY, _PAGE):
+            yield str(each.payload.get("record_id", each.id))
+
+    def delete(self, record_ids: Sequence[str]) -> None:
+        """See `Engine.delete`."""
+        for first in range(0, len(record_ids), _PAGE):
+            self._points.delete(list(map(_point_id, record_ids[first : first + _PAGE])))
+
+    def refresh(self) -> None:
+        """See `Engine.refresh`. Writes are visible at once; Qdrant Edge writes them to disk."""
+        self._points.flush()
+
+    def drop(self) -> None:
+        """See `Engine.drop`."""
+        self._points.drop()
+
+    def close(self) -> None:
+        """See `Engine.close`. One process at a time can open a shard of Qdrant Edge."""
+        self._points.close()
+
+    def search_vectors(
+        self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """See `Engine.search_vectors`."""
+        self._check_exists()
+        allowed = None if filter is None else qdrant_filter(parse_filter(filter))
+        queries = [
+            {term: weight for term, weight in vector.items() if weight > 0}
+            for vector in vectors.as_dicts()
+        ]
+        found: list[Matches] = []
+        for first in range(0, len(queries), _SEARCHES):
+            found += self._searches(queries[first : first + _SEARCHES], k, allowed)
+        return found
+
+    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """See `Engine.stored`."""
+        found: dict[str, Record] = {}
+        for first in range(0, len(record_ids), _PAGE):
+            ids = list(map(_point_id, record_ids[first : first + _PAGE]))
+            for each in self._points.retrieve(ids, payload=True, vector=True):
+                record = _record(each)
+                found[record.record_id] = record
+        return found
+
+    def _searches(
+        self, queries: Sequence[Mapping[int, float]], k: int, allowed: Mapping[str, Any] | None
+    ) -> list[Matches]:
+        """Search, and ask for more passages where several are of one document."""
+        found: list[Matches] = [matches_of((), k) for _ in queries]
+        waiting = [place for place, query in enumerate(queries) if query]
+        limit = k
+        while waiting:
+            asked = [queries[place] for place in waiting]
+            answers = self._points.search(asked, limit, allowed)
+            short = []
+            for place, hits in zip(waiting, answers, strict=True):
+                scored = [(str(each.payload["doc_id"]), each.score) for each in hits]
+                found[place] = matches_of(((id, score) for id, score in scored if score > 0), k)
+                if len(found[place].doc_ids) < k and len(scored) == limit and scored[-1][1] > 0:
+                    short.append(place)
+            waiting, limit = short, 2 * limit + 10
+        return found
+
+    def _check_exists(self) -> None:
+        if not self._points.exists():
+            raise EngineError(f"{self._points.name} has no {self._points.target}: push to it first")
+
+
+def _point_id(record_id: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"record {record_id}"))
+
+
+def _point(record: Record) -> Point:
+    payload = {
+        "record_id": record.record_id,
+        "doc_id": record.doc_id,
+        "passage": record.passage,
+        "digest": record.digest(),
+        "title": record.title,
+        "text": record.text,
+        METADATA: plain_metadata(record.metadata),
+    }
+    return Point(_point_id(record.record_id), record.weight_by_term(), payload)
+
+
+def _record(point: Point) -> Record:
+    payload = point.payload
+    terms = sorted(point.vector)
+    record_id = str(payload.get("record_id", point.id))
+    return Record(
+        record_id,
+        str(payload.get("doc_id", record_id)),
+        payload.get("passage", 0),
+        payload.get("title", ""),
+        payload.get("text", ""),
+        json.loads(json.dumps(payload.get(METADATA, {}))),
+        np.array(terms, np.uint32),
+        np.array([point.vector[term] for term in terms], np.float32),
+    )

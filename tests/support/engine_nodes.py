@@ -1,0 +1,61 @@
+"""Nodes of Elasticsearch and OpenSearch in processes of their own, built by `make test-engines`."""
+
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILT = ROOT / "build" / "engines"
+_MAIN = {"elasticsearch": "org.elasticsearch.node.LocalNode", "opensearch": "LocalNode"}
+KINDS = tuple(_MAIN)
+_SECONDS = 90
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Node:
+    """A process with a node, which can be killed and started again on its data."""
+
+    def __init__(self, kind: str, data: Path) -> None:
+        self.kind = kind
+        self.data = data
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.data.mkdir(parents=True, exist_ok=True)
+        settings = ROOT / "tests" / "engines" / "elasticsearch" / "log4j2.properties"
+        command = [
+            "java",
+            "-Xmx512m",
+            f"-Dlog4j2.configurationFile={settings}",
+            "-cp",
+            f"{BUILT / self.kind}/classes:{BUILT / self.kind}/lib/*",
+            _MAIN[self.kind],
+            str(self.data),
+            str(self.port),
+        ]
+        with (self.data / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=2).read()
+                return
+            except OSError:
+                time.sleep(0.3)
+        raise RuntimeError((self.data / "log.txt").read_text(errors="replace")[-3000:])
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
