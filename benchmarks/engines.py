@@ -30,7 +30,7 @@ import numpy as np
 from lexpand import Document, Index, SparseVectors
 from lexpand.data import ModelId, VectorSpace, Vocabulary
 from lexpand.engines import Connection, LuceneEngine, push
-from lexpand.engines.lucene import FIELD
+from lexpand.engines.engine import Fields
 from lexpand.engines.records import records_of
 from splade_like import CHUNK, VOCABULARY_SIZE, World, documents_chunk, queries
 
@@ -39,6 +39,7 @@ MODEL = ModelId("splade-like", "0" * 64)
 _THREADS = 4
 _CHUNK = 500
 _NAME = "lexpand-benchmark"
+FIELD = Fields().vector
 
 
 def main() -> None:

@@ -177,6 +177,10 @@ def folded(record: Record) -> Record:
     )
 
 
+def shifted(record: Record) -> Record:
+    return replace(record, terms=record.terms + np.uint32(1))
+
+
 def pruned(record: Record) -> Record:
     kept = np.sort(np.argsort(-record.weights)[:20])
     return replace(record, terms=record.terms[kept], weights=record.weights[kept])
@@ -193,6 +197,7 @@ def shuffled(record: Record) -> Record:
     [
         (unpooled, Check.VECTORS, "lack the maximum over positions: 2[01]%"),
         (folded, Check.VECTORS, "term ids are folded modulo 16,384"),
+        (shifted, Check.VECTORS, r"shifted by \+1: ids start at 0 here, and at 1 in pgvector"),
         (pruned, Check.VECTORS, "are pruned: .* the largest weights"),
         (weights(np.expm1), Check.VECTORS, r"another activation: relu instead of log1p"),
         (weights(np.log1p), Check.VECTORS, "another activation: log1p twice"),
@@ -209,7 +214,18 @@ def shuffled(record: Record) -> Record:
             "1 passage is missing: SA004",
         ),
     ],
-    ids=["unpooled", "folded", "pruned", "relu", "twice", "scaled", "model", "lower", "missing"],
+    ids=[
+        "unpooled",
+        "folded",
+        "shifted",
+        "pruned",
+        "relu",
+        "twice",
+        "scaled",
+        "model",
+        "lower",
+        "missing",
+    ],
 )
 def test_planted_faults_are_found(
     engine: Engine,

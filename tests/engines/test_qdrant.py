@@ -45,12 +45,13 @@ KEYS = ["a", "a.b", "é ü", "2020", "it's", "[0]"]
 @pytest.fixture(scope="module")
 def shard(tmp_path_factory: pytest.TempPathFactory) -> EdgePoints:
     points = EdgePoints(tmp_path_factory.mktemp("edge") / "shard")
-    points.create(1, {})
+    points.create(1, {}, "splade")
     points.upsert(
         [
             Point(f"00000000-0000-0000-0000-{i:012d}", {1: 1.0}, {"n": i, "metadata": each})
             for i, each in enumerate(METADATA)
-        ]
+        ],
+        "splade",
     )
     return points
 

@@ -51,6 +51,42 @@ Authority = Annotated[
     ),
 ]
 
+FOREIGN = "A target that something else filled"
+
+VectorField = Annotated[
+    str,
+    typer.Option(
+        "--vector-field",
+        metavar="NAME",
+        help="Field, column or named vector of the weights.",
+        rich_help_panel=FOREIGN,
+    ),
+]
+TextField = Annotated[
+    str,
+    typer.Option(
+        "--text-field", metavar="NAME", help="Field of the texts.", rich_help_panel=FOREIGN
+    ),
+]
+TitleField = Annotated[
+    str,
+    typer.Option(
+        "--title-field",
+        metavar="NAME",
+        help="Field of the titles, if there is one.",
+        rich_help_panel=FOREIGN,
+    ),
+]
+IdField = Annotated[
+    str,
+    typer.Option(
+        "--id-field",
+        metavar="NAME",
+        help="Field of the ids; records without it have their own.",
+        rich_help_panel=FOREIGN,
+    ),
+]
+
 _REFUSED_SHOWN = 10
 
 
@@ -125,6 +161,10 @@ def verify_command(
         int, typer.Option("--sample", min=1, help="Passages whose vectors are compared.")
     ] = 200,
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="Documents of a ranking.")] = 10,
+    vector_field: VectorField = "splade",
+    text_field: TextField = "text",
+    title_field: TitleField = "title",
+    id_field: IdField = "doc_id",
     credentials: CredentialsFile = None,
     ca: Authority = None,
     model: Model = None,
@@ -137,18 +177,21 @@ def verify_command(
     The verdict is: equal; equal within the engine's precision; or not equal, with the reasons. The
     exit code is 1 if it is not equal.
     """
-    from lexpand.engines import Verdict, open_engine, verify
+    from lexpand.engines import Fields, Verdict, open_engine, verify
 
+    fields = Fields(vector_field, text_field, title_field, id_field)
     asked: list[Query] = [] if queries is None else list(read_queries(queries))
     if Index.exists(source):
         with (
             open_collection(Path(source), model=model, threads=threads) as kb,
-            open_engine(address, kb.encoder, credentials=credentials, ca=ca) as engine,
+            open_engine(
+                address, kb.encoder, fields=fields, credentials=credentials, ca=ca
+            ) as engine,
         ):
             found = verify(engine, kb.encoder, kb.index, asked, sample=sample, k=k)
     else:
         encoder = Encoder.load(source, threads=threads)
-        with open_engine(address, encoder, credentials=credentials, ca=ca) as engine:
+        with open_engine(address, encoder, fields=fields, credentials=credentials, ca=ca) as engine:
             found = verify(engine, encoder, None, asked, sample=sample, k=k)
     if as_json:
         print_json(found.to_dict())

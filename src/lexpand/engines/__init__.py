@@ -10,7 +10,7 @@ The package does not encode documents, and has no index of its own (`lexpand.ind
 
 from lexpand.engines.addresses import open_engine
 from lexpand.engines.connection import Connection, Credentials
-from lexpand.engines.engine import Engine, EngineInfo, EngineSchema, UploadReport
+from lexpand.engines.engine import Engine, EngineInfo, EngineSchema, Fields, UploadReport
 from lexpand.engines.explaining import explain_in_engine
 from lexpand.engines.lucene import LuceneEngine
 from lexpand.engines.postgres import PostgresEngine
@@ -24,6 +24,7 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "EngineSchema",
+    "Fields",
     "LuceneEngine",
     "PostgresEngine",
     "QdrantEngine",

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, Credentials
-from lexpand.engines.engine import Engine
+from lexpand.engines.engine import Engine, Fields
 from lexpand.engines.lucene import LuceneEngine
 from lexpand.engines.postgres import PostgresEngine
 from lexpand.engines.qdrant import QdrantEngine
@@ -28,6 +28,7 @@ def open_engine(
     address: str,
     encoder: Encoder | None = None,
     *,
+    fields: Fields | None = None,
     credentials: Path | None = None,
     ca: Path | None = None,
 ) -> Engine:
@@ -39,6 +40,7 @@ def open_engine(
         address: ``https://HOST:PORT/INDEX``; ``postgresql://HOST:PORT/DATABASE/TABLE``; or
             ``qdrant-edge:FOLDER``.
         encoder: encodes queries; None to search with vectors only.
+        fields: the names of the fields of a target that something else filled.
         credentials: a file of credentials; None for those of the environment.
         ca: a file of certificates that are trusted besides those of the system.
 
@@ -48,13 +50,13 @@ def open_engine(
         MissingExtra: a package is not installed.
     """
     if address.startswith(EDGE):
-        return QdrantEngine(EdgePoints(_folder(address)), encoder)
+        return QdrantEngine(EdgePoints(_folder(address)), encoder, fields)
     scheme = urlsplit(address).scheme
     found = Credentials.find(credentials)
     if scheme in ("postgresql", "postgres"):
-        return PostgresEngine(address, encoder, credentials=found, ca=ca)
+        return PostgresEngine(address, encoder, fields, credentials=found, ca=ca)
     if scheme in ("http", "https"):
-        return _over_http(address, encoder, found, ca)
+        return _over_http(address, encoder, fields, found, ca)
     raise DataError(f"the address of an engine must be such as {_FORMS}, got {address}")
 
 
@@ -66,7 +68,11 @@ def _folder(address: str) -> Path:
 
 
 def _over_http(
-    address: str, encoder: Encoder | None, credentials: Credentials, ca: Path | None
+    address: str,
+    encoder: Encoder | None,
+    fields: Fields | None,
+    credentials: Credentials,
+    ca: Path | None,
 ) -> Engine:
     parts = urlsplit(address)
     name = unquote(parts.path.strip("/"))
@@ -80,8 +86,9 @@ def _over_http(
     about = connection.request("GET", "/")
     if _is_qdrant(about):
         own = Connection(base, credentials, key_header="api-key", ca=ca)
-        return QdrantEngine(ServerPoints(own, name, str(about.get("version", ""))), encoder)
-    return LuceneEngine(connection, name, encoder)
+        points = ServerPoints(own, name, str(about.get("version", "")))
+        return QdrantEngine(points, encoder, fields)
+    return LuceneEngine(connection, name, encoder, fields)
 
 
 def _is_qdrant(about: Any) -> bool:  # noqa: ANN401 - JSON

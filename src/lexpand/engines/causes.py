@@ -10,6 +10,7 @@ import numpy as np
 Vector = Mapping[int, float]
 
 _FEWEST = 3  # terms that must agree before a cause is named
+_MOST_DROPPED = 20  # terms
 _SHARE = 0.9  # of the terms that a cause must explain
 _MODULI: list[int] = [2**power for power in range(10, 18)]
 
@@ -62,16 +63,26 @@ class Pair:
         return dot / (norms[0] * norms[1]) if all(norms) else 0.0
 
 
-def causes_of(pairs: Sequence[Pair], tolerance: float) -> list[str]:
+def causes_of(
+    pairs: Sequence[Pair], tolerance: float, spelled: Callable[[int], str] = str
+) -> list[str]:
     """Return what explains the pairs that disagree, the most specific cause first.
 
     Args:
         pairs: the sample.
         tolerance: the largest relative error of a weight that the engine's precision explains.
+        spelled: returns a term in readable form.
     """
     different = [pair for pair in pairs if not pair.agrees(tolerance)]
     if not different:
         return []
+    if dropped := _dropped(pairs, tolerance):
+        listed = " ".join(map(spelled, dropped))
+        noun = "term is" if len(dropped) == 1 else "terms are"
+        return [
+            f"{len(dropped)} {noun} never stored, in none of {len(pairs):,} vectors: {listed} (some"
+            " engines refuse names with a dot: name terms by ids)"
+        ]
     for cause in _causes(different, tolerance):
         return [cause]
     mean = float(np.mean([pair.cosine() for pair in different]))
@@ -90,6 +101,8 @@ def _causes(pairs: Sequence[Pair], tolerance: float) -> Iterator[str]:
         yield f"{count} are empty: the field has another name or type, or was not written"
     if modulus := _modulus(pairs, tolerance):
         yield f"term ids are folded modulo {modulus:,}, so that terms collide"
+    if shift := _shift(pairs, tolerance):
+        yield f"term ids are shifted by {shift:+d}: ids start at 0 here, and at 1 in pgvector"
     for what, change in _ACTIVATIONS.items():
         if _explained(pairs, change, tolerance):
             yield f"the weights of {count} have another activation: {what}"
@@ -115,6 +128,36 @@ def _modulus(pairs: Sequence[Pair], tolerance: float) -> int | None:
             for pair in pairs
         ):
             return modulus
+    return None
+
+
+def _dropped(pairs: Sequence[Pair], tolerance: float) -> list[int]:
+    """Return the few terms that no vector has, if everything else agrees."""
+    wanted = {term for pair in pairs for term in pair.expected}
+    dropped = wanted - {term for pair in pairs for term in pair.stored}
+    if len(pairs) < _FEWEST or len(dropped) > _MOST_DROPPED:
+        return []
+    kept = [
+        {term: weight for term, weight in pair.expected.items() if term not in dropped}
+        for pair in pairs
+    ]
+    if all(
+        Pair("", weights, pair.stored).agrees(tolerance)
+        for pair, weights in zip(pairs, kept, strict=True)
+    ):
+        return sorted(dropped)
+    return []
+
+
+def _shift(pairs: Sequence[Pair], tolerance: float) -> int | None:
+    for shift in (-1, 1):
+        if all(
+            Pair(
+                "", {term + shift: weight for term, weight in pair.expected.items()}, pair.stored
+            ).agrees(tolerance)
+            for pair in pairs
+        ):
+            return shift
     return None
 
 

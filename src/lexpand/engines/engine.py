@@ -40,6 +40,22 @@ class EngineSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class Fields:
+    """The names of the fields of a target that something else filled; of a push by default.
+
+    Attributes:
+        vector: the field, column or named vector of the weights.
+        text, title: fields of the texts; those that do not exist are empty.
+        doc_id: the field of the document's id. Records without it have their own id.
+    """
+
+    vector: str = "splade"
+    text: str = "text"
+    title: str = "title"
+    doc_id: str = "doc_id"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What an engine is and holds.
 
@@ -91,12 +107,14 @@ class Engine(Retriever):
     Attributes:
         precision: the largest relative error of a stored weight.
         encoder: encodes queries; None to search with vectors only.
+        fields: the names of the fields.
     """
 
     precision: float = 0.0
 
-    def __init__(self, encoder: Encoder | None = None) -> None:
+    def __init__(self, encoder: Encoder | None = None, fields: Fields | None = None) -> None:
         self.encoder = encoder
+        self.fields = fields or Fields()
 
     @abstractmethod
     def info(self) -> EngineInfo:

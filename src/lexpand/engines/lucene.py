@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 
-from lexpand.data import ModelId, SparseVectors
+from lexpand.data import ModelId, SparseVectors, Vocabulary
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, escaped
 from lexpand.engines.engine import (
     Engine,
     EngineInfo,
     EngineSchema,
+    Fields,
     RefusedRecord,
     check_created,
     matches_of,
 )
 from lexpand.engines.filters import METADATA, filter_query
+from lexpand.engines.lucene_dialects import ELASTICSEARCH, identified
 from lexpand.engines.records import Record, plain_metadata
-from lexpand.errors import EngineError
+from lexpand.errors import DataError, EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter, parse_filter
-
-FIELD = "splade"
-"""The field of the vectors."""
 
 _TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "keyword": "keyword"}
 _PAGE = 1000
@@ -37,98 +36,53 @@ _BUSY_ITEM = 429
 _TOO_LARGE = 413
 _META_VERSION = 1
 _PRUNING_QUERIES = 5
-
-Version = tuple[int, int, int]
+_SAMPLE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """What differs between the two engines.
+class _Layout:
+    """How an index is laid out.
 
     Attributes:
-        name: of the engine.
-        oldest: the oldest version that works.
-        mapping: returns the mapping of the vector field.
-        query: returns the query of a vector.
-        source: returns what a search must say to get vectors back.
-        precision: the largest relative error of a stored weight.
+        own: whether a push made it.
+        columns: the types of declared metadata fields.
+        tokens: whether terms are named by tokens instead of ids.
     """
 
-    name: str
-    oldest: Version
-    mapping: Callable[[Version], dict[str, Any]]
-    query: Callable[[Mapping[str, float]], dict[str, Any]]
-    source: Callable[[Version], Any]
-    precision: float
-
-
-def _sparse_vector(version: Version) -> dict[str, Any]:
-    """Pruning is on by default since 8.19 and 9.1, and changes rankings, so it is always stated."""
-    stated = version >= (9, 1, 0) or (8, 19, 0) <= version < (9, 0, 0)
-    return {"type": "sparse_vector", **({"index_options": {"prune": False}} if stated else {})}
-
-
-def _sparse_query(vector: Mapping[str, float]) -> dict[str, Any]:
-    return {"sparse_vector": {"field": FIELD, "query_vector": dict(vector), "prune": False}}
-
-
-def _rank_query(vector: Mapping[str, float]) -> dict[str, Any]:
-    """Return a sum of linear clauses. The boost of a clause is the weight, in (0, 64]."""
-    largest = max(vector.values(), default=0.0)
-    if largest > _LARGEST_BOOST:
-        raise EngineError(
-            f"OpenSearch accepts query weights up to {_LARGEST_BOOST:g}, got {largest:g}: scale the"
-            " query, which does not change the ranking"
-        )
-    clauses = [
-        {"rank_feature": {"field": f"{FIELD}.{term}", "linear": {}, "boost": weight}}
-        for term, weight in vector.items()
-    ]
-    return {"bool": {"should": clauses, "minimum_should_match": 1}}
-
-
-_LARGEST_BOOST = 64.0
-_NINE_BITS = 2.0**-8
-
-ELASTICSEARCH = Dialect(
-    "elasticsearch",
-    (8, 15, 0),
-    _sparse_vector,
-    _sparse_query,
-    lambda version: {"exclude_vectors": False} if version >= (9, 2, 0) else True,
-    _NINE_BITS,
-)
-OPENSEARCH = Dialect(
-    "opensearch",
-    (2, 11, 0),
-    lambda version: {"type": "rank_features"},
-    _rank_query,
-    lambda version: True,
-    _NINE_BITS,
-)
+    own: bool
+    columns: Mapping[str, str]
+    tokens: bool
 
 
 class LuceneEngine(Engine):
     """An index of Elasticsearch (``sparse_vector``) or OpenSearch (``rank_features``).
 
-    Both store weights with 9 significant bits (Lucene's FeatureField).
+    Both store weights with 9 significant bits (Lucene's FeatureField). The terms of an index that
+    something else filled may be named by tokens, which the vocabulary of the encoder translates.
 
     Args:
         connection: the cluster.
         index: the name of its index.
         encoder: encodes queries; None to search with vectors only.
+        fields: the names of the fields of an index that something else filled.
 
     Raises:
         EngineError: the cluster cannot be reached, is neither of the two, or is too old.
     """
 
-    def __init__(self, connection: Connection, index: str, encoder: Encoder | None = None) -> None:
-        super().__init__(encoder)
+    def __init__(
+        self,
+        connection: Connection,
+        index: str,
+        encoder: Encoder | None = None,
+        fields: Fields | None = None,
+    ) -> None:
+        super().__init__(encoder, fields)
         self._connection = connection
         self._index = index
-        self.dialect, self.version = _identified(connection)
+        self.dialect, self.version = identified(connection)
         self.precision = self.dialect.precision
-        self._columns: Mapping[str, str] | None = None
+        self._layout: _Layout | None = None
 
     def info(self) -> EngineInfo:
         """See `Engine.info`."""
@@ -163,18 +117,18 @@ class LuceneEngine(Engine):
                     name: {"type": _TYPES[kind]} for name, kind in schema.columns.items()
                 },
             },
-            FIELD: self.dialect.mapping(self.version),
+            self.fields.vector: self.dialect.mapping(self.version),
         }
         mappings = {"dynamic": False, "_meta": {"lexpand": meta}, "properties": properties}
         settings = {"number_of_shards": schema.shards}
         self._connection.request(
             "PUT", f"/{self._path}", {"settings": settings, "mappings": mappings}
         )
-        self._columns = None
+        self._layout = None
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. A request that is too large is split."""
-        waiting = {record.record_id: _source_of(record) for record in records}
+        waiting = {record.record_id: self._source_of(record) for record in records}
         refused: list[RefusedRecord] = []
         retries = 0
         for attempt in range(self._connection.attempts):
@@ -205,6 +159,9 @@ class LuceneEngine(Engine):
 
     def record_ids(self) -> Iterator[str]:
         """See `Engine.record_ids`."""
+        if not self._laid_out().own:
+            yield from self._scrolled_ids()
+            return
         after: list[Any] | None = None
         while True:
             body: dict[str, Any] = {
@@ -218,6 +175,21 @@ class LuceneEngine(Engine):
             if len(hits) < _PAGE:
                 return
             after = hits[-1]["sort"]
+
+    def _scrolled_ids(self) -> Iterator[str]:
+        """Yield all ids by the scroll interface, which needs no field to sort by."""
+        body = {"size": _PAGE, "_source": False, "sort": ["_doc"]}
+        path = f"/{self._path}/_search?scroll=2m"
+        answer = self._connection.request("POST", path, body)
+        try:
+            while answer["hits"]["hits"]:
+                _check_search(answer, self._index)
+                yield from (hit["_id"] for hit in answer["hits"]["hits"])
+                place = {"scroll": "2m", "scroll_id": answer["_scroll_id"]}
+                answer = self._connection.request("POST", "/_search/scroll", place)
+        finally:
+            place = {"scroll_id": answer["_scroll_id"]}
+            self._connection.request("DELETE", "/_search/scroll", place, missing=True)
 
     def delete(self, record_ids: Sequence[str]) -> None:
         """See `Engine.delete`."""
@@ -266,7 +238,7 @@ class LuceneEngine(Engine):
                 "_source": self.dialect.source(self.version),
             }
             for hit in self._search(body)["hits"]["hits"]:
-                found[hit["_id"]] = _record_of(hit)
+                found[hit["_id"]] = self._record_of(hit)
         return found
 
     def pruning_note(self, vectors: SparseVectors) -> str | None:
@@ -296,23 +268,86 @@ class LuceneEngine(Engine):
         return escaped(self._index)
 
     def _body(self, vector: Mapping[int, float], k: int, filter: Filter | None) -> dict[str, Any]:
-        named = {str(term): weight for term, weight in vector.items() if weight > 0}
-        query: dict[str, Any] = self.dialect.query(named) if named else {"match_none": {}}
+        laid_out = self._laid_out()
+        weights = {term: weight for term, weight in vector.items() if weight > 0}
+        named = {self._name(term): weight for term, weight in weights.items()}
+        query: dict[str, Any] = (
+            self.dialect.query(self.fields.vector, named) if named else {"match_none": {}}
+        )
         if filter is not None:
-            allowed = filter_query(parse_filter(filter), self._declared())
+            allowed = filter_query(parse_filter(filter), laid_out.columns)
             query = {"bool": {"must": [query], "filter": [allowed]}}
         return {
             "size": k,
             "query": query,
-            "_source": ["doc_id"],
-            "collapse": {"field": "doc_id"},
+            "_source": [self.fields.doc_id],
+            **({"collapse": {"field": "doc_id"}} if laid_out.own else {}),
             "track_total_hits": False,
         }
 
-    def _declared(self) -> Mapping[str, str]:
-        if self._columns is None:
-            self._columns = self.info().columns
-        return self._columns
+    def _laid_out(self) -> _Layout:
+        if self._layout is None:
+            info = self.info()
+            own = info.model is not None or info.records is None
+            self._layout = _Layout(own, info.columns, not own and self._has_tokens())
+        return self._layout
+
+    def _has_tokens(self) -> bool:
+        """Return whether the terms of an index are named by tokens, by a sample."""
+        found = self._connection.request(
+            "POST",
+            f"/{self._path}/_search",
+            {"size": _SAMPLE, "_source": self.dialect.source(self.version)},
+            missing=True,
+        )
+        hits = found["hits"]["hits"] if found else []
+        names = (name for hit in hits for name in _at(hit["_source"], self.fields.vector) or {})
+        return not all(name.isdigit() for name in names)
+
+    def _name(self, term: int) -> str:
+        """Return the name of a term in the index."""
+        return self._vocabulary().term(term) if self._laid_out().tokens else str(term)
+
+    def _vocabulary(self) -> Vocabulary:
+        if self.encoder is None:
+            raise DataError(f"{self._index} names terms by tokens: give the model")
+        return self.encoder.space.vocabulary
+
+    def _source_of(self, record: Record) -> bytes:
+        source = {
+            "doc_id": record.doc_id,
+            "passage": record.passage,
+            "digest": record.digest(),
+            "title": record.title,
+            "text": record.text,
+            METADATA: plain_metadata(record.metadata),
+            self.fields.vector: record.vector(),
+        }
+        return json.dumps(source, ensure_ascii=False).encode()
+
+    def _record_of(self, hit: Mapping[str, Any]) -> Record:
+        source, fields = hit["_source"], self.fields
+        weights = self._by_term(_at(source, fields.vector) or {})
+        terms = sorted(weights)
+        return Record(
+            hit["_id"],
+            str(_at(source, fields.doc_id) or hit["_id"]),
+            source.get("passage", 0),
+            str(_at(source, fields.title) or ""),
+            str(_at(source, fields.text) or ""),
+            source.get(METADATA, {}),
+            np.array(terms, np.uint32),
+            np.array([weights[term] for term in terms], np.float32),
+        )
+
+    def _by_term(self, named: Mapping[str, float]) -> dict[int, float]:
+        """Return weights by term id; a name that no term has gets an id beyond the vocabulary."""
+        if not self._laid_out().tokens:
+            return {int(name): weight for name, weight in named.items()}
+        vocabulary = self._vocabulary()
+        unknown = count(len(vocabulary))
+        ids = ((vocabulary.id(name), weight) for name, weight in named.items())
+        return {next(unknown) if term is None else term: weight for term, weight in ids}
 
     def _searches(self, bodies: Sequence[Mapping[str, Any]], k: int) -> list[Matches]:
         lines = [line for body in bodies for line in ("{}", json.dumps(body))]
@@ -320,7 +355,10 @@ class LuceneEngine(Engine):
         found = []
         for each in answer["responses"]:
             _check_search(each, self._index)
-            hits = ((hit["_source"]["doc_id"], hit["_score"]) for hit in each["hits"]["hits"])
+            hits = (
+                (str(_at(hit["_source"], self.fields.doc_id) or hit["_id"]), hit["_score"])
+                for hit in each["hits"]["hits"]
+            )
             found.append(matches_of(hits, k))
         return found
 
@@ -356,56 +394,13 @@ class LuceneEngine(Engine):
         return busy, refused
 
 
-def _identified(connection: Connection) -> tuple[Dialect, Version]:
-    """Return the dialect and the version of a cluster."""
-    answer = connection.request("GET", "/")
-    about = answer.get("version", {}) if isinstance(answer, dict) else {}
-    number = str(about.get("number", ""))
-    parts = number.partition("-")[0].split(".")
-    if len(parts) < 2 or not all(part.isdigit() for part in parts[:3]):
-        raise EngineError(
-            f"{connection.base} must be Elasticsearch or OpenSearch, and answered"
-            f" {json.dumps(answer)[:120]}"
-        )
-    version = (*map(int, parts[:3]), 0)[:3]
-    dialect = OPENSEARCH if about.get("distribution") == "opensearch" else ELASTICSEARCH
-    found = (version[0], version[1], version[2])
-    if found < dialect.oldest:
-        oldest = ".".join(map(str, dialect.oldest[:2]))
-        raise EngineError(
-            f"{connection.base} must be {dialect.name} {oldest} or later, got {number}"
-        )
-    return dialect, found
-
-
-def _source_of(record: Record) -> bytes:
-    source = {
-        "doc_id": record.doc_id,
-        "passage": record.passage,
-        "digest": record.digest(),
-        "title": record.title,
-        "text": record.text,
-        METADATA: plain_metadata(record.metadata),
-        FIELD: record.vector(),
-    }
-    return json.dumps(source, ensure_ascii=False).encode()
-
-
-def _record_of(hit: Mapping[str, Any]) -> Record:
-    source = hit["_source"]
-    vector = source.get(FIELD) or {}
-    terms = sorted(vector, key=lambda name: (not name.isdigit(), name.zfill(12)))
-    numbers = [int(name) for name in terms if name.isdigit()]
-    return Record(
-        hit["_id"],
-        source.get("doc_id", hit["_id"]),
-        source.get("passage", 0),
-        source.get("title", ""),
-        source.get("text", ""),
-        source.get(METADATA, {}),
-        np.array(numbers, np.uint32),
-        np.array([vector[name] for name in terms if name.isdigit()], np.float32),
-    )
+def _at(source: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
+    """Return the value of a field, such as ``ml.tokens``; None if there is none."""
+    if path in source:
+        return source[path]
+    first, dot, rest = path.partition(".")
+    inner = source.get(first)
+    return _at(inner, rest) if dot and isinstance(inner, Mapping) else None
 
 
 def _check_search(answer: Mapping[str, Any], index: str) -> None:

@@ -15,6 +15,7 @@ from lexpand.engines.engine import (
     Engine,
     EngineInfo,
     EngineSchema,
+    Fields,
     RefusedRecord,
     check_created,
     matches_of,
@@ -44,18 +45,23 @@ class QdrantEngine(Engine):
     Args:
         points: the collection or the shard.
         encoder: encodes queries; None to search with vectors only.
+        fields: the names of the vectors and of the keys of the payload in a collection that
+            something else filled.
     """
 
-    def __init__(self, points: Points, encoder: Encoder | None = None) -> None:
-        super().__init__(encoder)
+    def __init__(
+        self, points: Points, encoder: Encoder | None = None, fields: Fields | None = None
+    ) -> None:
+        super().__init__(encoder, fields)
         self._points = points
+        self._own: bool | None = None
 
     def info(self) -> EngineInfo:
         """See `Engine.info`."""
         name, target = self._points.name, self._points.target
         if not self._points.exists():
             return EngineInfo(name, target, None, None)
-        cards = self._points.retrieve([_CARD], payload=True, vector=False)
+        cards = self._points.retrieve([_CARD], payload=True, vector=None)
         meta = dict(cards[0].payload.get("lexpand", {})) if cards else {}
         model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
         count = self._points.count(_RECORDS_ONLY)
@@ -64,19 +70,20 @@ class QdrantEngine(Engine):
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
         check_created(self, self._points.exists())
-        self._points.create(schema.shards, schema.columns)
+        self._points.create(schema.shards, schema.columns, self.fields.vector)
         meta = {
             "version": _META_VERSION,
             "model": schema.model.name,
             "contract_hash": schema.model.hash,
             "columns": dict(schema.columns),
         }
-        self._points.upsert([Point(_CARD, {}, {"lexpand": meta})])
+        self._points.upsert([Point(_CARD, {}, {"lexpand": meta})], self.fields.vector)
+        self._own = None
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. A request that is too large or refused is split."""
         try:
-            self._points.upsert([_point(record) for record in records])
+            self._points.upsert([_point(record) for record in records], self.fields.vector)
         except TooLarge as error:
             if len(records) == 1:
                 return [RefusedRecord(records[0].record_id, str(error))], 0
@@ -88,7 +95,7 @@ class QdrantEngine(Engine):
     def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
         """See `Engine.digests`."""
         found = self._points.retrieve(
-            list(map(_point_id, record_ids)), payload=["record_id", "digest"], vector=False
+            list(map(_point_id, record_ids)), payload=["record_id", "digest"], vector=None
         )
         return {each.payload["record_id"]: each.payload.get("digest", "") for each in found}
 
@@ -133,11 +140,34 @@ class QdrantEngine(Engine):
         """See `Engine.stored`."""
         found: dict[str, Record] = {}
         for first in range(0, len(record_ids), _PAGE):
-            ids = list(map(_point_id, record_ids[first : first + _PAGE]))
-            for each in self._points.retrieve(ids, payload=True, vector=True):
-                record = _record(each)
+            ids = self._point_ids(record_ids[first : first + _PAGE])
+            for each in self._points.retrieve(ids, payload=True, vector=self.fields.vector):
+                record = self._record(each)
                 found[record.record_id] = record
         return found
+
+    def _point_ids(self, record_ids: Sequence[str]) -> list[str | int]:
+        """Return the ids of points; without a push, those of records, which are ids of Qdrant."""
+        if self._own is None:
+            self._own = self.info().model is not None
+        if self._own:
+            return list(map(_point_id, record_ids))
+        return [int(each) if each.isdigit() else each for each in filter(_is_qdrant_id, record_ids)]
+
+    def _record(self, point: Point) -> Record:
+        payload, fields = point.payload, self.fields
+        terms = sorted(point.vector)
+        record_id = str(payload.get("record_id", point.id))
+        return Record(
+            record_id,
+            str(payload.get(fields.doc_id, record_id)),
+            payload.get("passage", 0),
+            str(payload.get(fields.title) or ""),
+            str(payload.get(fields.text) or ""),
+            json.loads(json.dumps(payload.get(METADATA, {}))),
+            np.array(terms, np.uint32),
+            np.array([point.vector[term] for term in terms], np.float32),
+        )
 
     def _searches(
         self, queries: Sequence[Mapping[int, float]], k: int, allowed: Mapping[str, Any] | None
@@ -148,10 +178,15 @@ class QdrantEngine(Engine):
         limit = k
         while waiting:
             asked = [queries[place] for place in waiting]
-            answers = self._points.search(asked, limit, allowed)
+            answers = self._points.search(
+                asked, limit, allowed, self.fields.vector, self.fields.doc_id
+            )
             short = []
             for place, hits in zip(waiting, answers, strict=True):
-                scored = [(str(each.payload["doc_id"]), each.score) for each in hits]
+                scored = [
+                    (str(each.payload.get(self.fields.doc_id, each.id)), each.score)
+                    for each in hits
+                ]
                 found[place] = matches_of(((id, score) for id, score in scored if score > 0), k)
                 if len(found[place].doc_ids) < k and len(scored) == limit and scored[-1][1] > 0:
                     short.append(place)
@@ -180,17 +215,12 @@ def _point(record: Record) -> Point:
     return Point(_point_id(record.record_id), record.weight_by_term(), payload)
 
 
-def _record(point: Point) -> Record:
-    payload = point.payload
-    terms = sorted(point.vector)
-    record_id = str(payload.get("record_id", point.id))
-    return Record(
-        record_id,
-        str(payload.get("doc_id", record_id)),
-        payload.get("passage", 0),
-        payload.get("title", ""),
-        payload.get("text", ""),
-        json.loads(json.dumps(payload.get(METADATA, {}))),
-        np.array(terms, np.uint32),
-        np.array([point.vector[term] for term in terms], np.float32),
-    )
+def _is_qdrant_id(text: str) -> bool:
+    """Return whether a text is an integer or a UUID."""
+    if text.isdigit():
+        return True
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

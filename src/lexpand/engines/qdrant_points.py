@@ -16,9 +16,6 @@ from lexpand.errors import DataError, EngineError, FilterError, MissingExtra
 if TYPE_CHECKING:
     import qdrant_edge
 
-FIELD = "splade"
-"""The name of the vectors."""
-
 _TYPES = {"integer": "integer", "number": "float", "boolean": "bool", "keyword": "keyword"}
 _TOO_LARGE = 413
 
@@ -38,7 +35,7 @@ class Point:
 
 
 class Points(ABC):
-    """A collection of points. Filters are those of the REST API.
+    """A collection of points. Filters are those of the REST API; `field` names the vectors.
 
     Attributes:
         name: such as ``qdrant 1.16.0``.
@@ -53,11 +50,11 @@ class Points(ABC):
         """Return whether the collection exists."""
 
     @abstractmethod
-    def create(self, shards: int, columns: Mapping[str, str]) -> None:
+    def create(self, shards: int, columns: Mapping[str, str], field: str) -> None:
         """Create the collection, with an index for each declared column."""
 
     @abstractmethod
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], field: str) -> None:
         """Write points; those with the same id are replaced.
 
         Raises:
@@ -71,8 +68,10 @@ class Points(ABC):
         queries: Sequence[Mapping[int, float]],
         limit: int,
         allowed: Mapping[str, Any] | None,
+        field: str,
+        doc_id: str,
     ) -> list[list[Point]]:
-        """Return the best points of each query, with their document.
+        """Return the best points of each query, with the key ``doc_id`` of their payload.
 
         Raises:
             FilterError: the filter cannot be expressed.
@@ -80,9 +79,9 @@ class Points(ABC):
 
     @abstractmethod
     def retrieve(
-        self, ids: Sequence[str], *, payload: bool | list[str], vector: bool
+        self, ids: Sequence[str | int], *, payload: bool | list[str], vector: str | None
     ) -> list[Point]:
-        """Return points by their ids, without those that do not exist."""
+        """Return points by their ids, with the vectors of a name; unknown ids are left out."""
 
     @abstractmethod
     def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
@@ -128,20 +127,20 @@ class ServerPoints(Points):
         """See `Points.exists`."""
         return self._connection.request("GET", self._path, missing=True) is not None
 
-    def create(self, shards: int, columns: Mapping[str, str]) -> None:
+    def create(self, shards: int, columns: Mapping[str, str], field: str) -> None:
         """See `Points.create`."""
-        body = {"vectors": {}, "sparse_vectors": {FIELD: {}}, "shard_number": shards}
+        body = {"vectors": {}, "sparse_vectors": {field: {}}, "shard_number": shards}
         self._connection.request("PUT", self._path, body)
         for name, kind in columns.items():
-            field = {"field_name": key_of((name,)), "field_schema": _TYPES[kind]}
-            self._connection.request("PUT", f"{self._path}/index?wait=true", field)
+            column = {"field_name": key_of((name,)), "field_schema": _TYPES[kind]}
+            self._connection.request("PUT", f"{self._path}/index?wait=true", column)
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], field: str) -> None:
         """See `Points.upsert`."""
         plain = [
             {
                 "id": each.id,
-                "vector": {FIELD: _sparse(each.vector)} if each.vector else {},
+                "vector": {field: _sparse(each.vector)} if each.vector else {},
                 "payload": dict(each.payload),
             }
             for each in points
@@ -158,27 +157,30 @@ class ServerPoints(Points):
         queries: Sequence[Mapping[int, float]],
         limit: int,
         allowed: Mapping[str, Any] | None,
+        field: str,
+        doc_id: str,
     ) -> list[list[Point]]:
         """See `Points.search`."""
         searches = [
             {
                 "query": _sparse(query),
-                "using": FIELD,
+                "using": field,
                 "limit": limit,
-                "with_payload": ["doc_id"],
+                "with_payload": [doc_id],
                 **({} if allowed is None else {"filter": allowed}),
             }
             for query in queries
         ]
         answer = self._post("query/batch", {"searches": searches})
-        return [[_point(each) for each in found["points"]] for found in answer]
+        return [[_point(each, field) for each in found["points"]] for found in answer]
 
     def retrieve(
-        self, ids: Sequence[str], *, payload: bool | list[str], vector: bool
+        self, ids: Sequence[str | int], *, payload: bool | list[str], vector: str | None
     ) -> list[Point]:
         """See `Points.retrieve`."""
-        body = {"ids": list(ids), "with_payload": payload, "with_vector": vector}
-        return [_point(each) for each in self._post("", body)]
+        asked = [] if vector is None else [vector]
+        body = {"ids": list(ids), "with_payload": payload, "with_vector": asked}
+        return [_point(each, vector) for each in self._post("", body)]
 
     def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
         """See `Points.scroll`."""
@@ -186,7 +188,7 @@ class ServerPoints(Points):
         while True:
             body = {"limit": page, "offset": offset, "filter": allowed, "with_payload": payload}
             answer = self._post("scroll", body)
-            yield from map(_point, answer["points"])
+            yield from (_point(each, None) for each in answer["points"])
             offset = answer.get("next_page_offset")
             if offset is None:
                 return
@@ -236,7 +238,7 @@ class EdgePoints(Points):
         """See `Points.exists`."""
         return self._shard is not None or (self._folder / "edge_config.json").is_file()
 
-    def create(self, shards: int, columns: Mapping[str, str]) -> None:
+    def create(self, shards: int, columns: Mapping[str, str], field: str) -> None:
         """See `Points.create`. A shard of Edge is one shard, and columns need no index."""
         del columns
         if shards != 1:
@@ -244,16 +246,16 @@ class EdgePoints(Points):
         if self._folder.exists() and any(self._folder.iterdir()):
             raise EngineError(f"{self._folder} must be an empty folder or a shard, and is neither")
         self._folder.mkdir(parents=True, exist_ok=True)
-        vectors = {FIELD: self._edge.EdgeSparseVectorParams()}
+        vectors = {field: self._edge.EdgeSparseVectorParams()}
         config = self._edge.EdgeConfig(sparse_vectors=vectors)
         self._shard = self._edge.EdgeShard.create(str(self._folder), config)
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], field: str) -> None:
         """See `Points.upsert`."""
         made = [
             self._edge.Point(
                 each.id,
-                {FIELD: self._vector(each.vector)} if each.vector else {},
+                {field: self._vector(each.vector)} if each.vector else {},
                 dict(each.payload),
             )
             for each in points
@@ -265,16 +267,16 @@ class EdgePoints(Points):
         queries: Sequence[Mapping[int, float]],
         limit: int,
         allowed: Mapping[str, Any] | None,
+        field: str,
+        doc_id: str,
     ) -> list[list[Point]]:
         """See `Points.search`."""
         edge, shard = self._edge, self._open()
         chosen = None if allowed is None else self._filter(allowed)
         found = []
         for query in queries:
-            nearest = edge.Query.Nearest(self._vector(query), using=FIELD)
-            request = edge.QueryRequest(
-                limit, query=nearest, filter=chosen, with_payload=["doc_id"]
-            )
+            nearest = edge.Query.Nearest(self._vector(query), using=field)
+            request = edge.QueryRequest(limit, query=nearest, filter=chosen, with_payload=[doc_id])
             found.append(
                 [
                     Point(str(each.id), {}, each.payload or {}, each.score)
@@ -284,11 +286,14 @@ class EdgePoints(Points):
         return found
 
     def retrieve(
-        self, ids: Sequence[str], *, payload: bool | list[str], vector: bool
+        self, ids: Sequence[str | int], *, payload: bool | list[str], vector: str | None
     ) -> list[Point]:
         """See `Points.retrieve`."""
-        found = self._open().retrieve(list(ids), with_payload=payload, with_vector=vector)
-        return [Point(str(each.id), _weights(each.vector), each.payload or {}) for each in found]
+        asked: bool | list[str] = False if vector is None else [vector]
+        found = self._open().retrieve(list(ids), with_payload=payload, with_vector=asked)
+        return [
+            Point(str(each.id), _weights(each.vector, vector), each.payload or {}) for each in found
+        ]
 
     def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
         """See `Points.scroll`."""
@@ -390,15 +395,15 @@ def _sparse(weights: Mapping[int, float]) -> dict[str, Any]:
     return {"indices": list(weights), "values": list(weights.values())}
 
 
-def _weights(vector: object) -> dict[int, float]:
+def _weights(vectors: object, field: str | None) -> dict[int, float]:
     """Return the weights of a point of Edge."""
-    found = vector.get(FIELD) if isinstance(vector, Mapping) else None
+    found = vectors.get(field) if isinstance(vectors, Mapping) else None
     return {} if found is None else dict(zip(found.indices, found.values, strict=True))
 
 
-def _point(plain: Mapping[str, Any]) -> Point:
-    vector = plain.get("vector")
-    sparse = vector.get(FIELD, {}) if isinstance(vector, Mapping) else {}
+def _point(plain: Mapping[str, Any], field: str | None) -> Point:
+    vectors = plain.get("vector")
+    sparse = (vectors.get(field) or {}) if isinstance(vectors, Mapping) else {}
     return Point(
         str(plain["id"]),
         dict(zip(sparse.get("indices", ()), sparse.get("values", ()), strict=True)),

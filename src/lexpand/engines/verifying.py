@@ -200,7 +200,8 @@ def _pairs(
         for record_id, record in stored.items()
     ]
     found.vectors = len(pairs)
-    for cause in causes_of(pairs, max(engine.precision, _EXACT)):
+    spelled = encoder.space.vocabulary.term
+    for cause in causes_of(pairs, max(engine.precision, _EXACT), spelled):
         found.add(Check.VECTORS, cause)
     found.weight_error = max((pair.largest_error() for pair in pairs), default=0.0)
     if found.weight_error > max(engine.precision, _EXACT) and not found.differences:
