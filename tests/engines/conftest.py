@@ -8,18 +8,15 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine_nodes import BUILT, KINDS, Node
+from engine_nodes import BUILT, KINDS, SUPPORT, Node, Target
 
 import lexpand
 from lexpand import Encoder, Index
 from lexpand.collection import Collection
 from lexpand.engines import Connection, Engine, LuceneEngine, Verdict, open_engine
-
-SUPPORT = Path(__file__).parents[2] / "examples" / "support"
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +52,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = pgserver.get_server(folder, cleanup_mode="delete")
     yield f"postgresql://postgres@/postgres/TABLE?host={folder}"
     server.cleanup()
-
-
-@dataclass(frozen=True)
-class Target:
-    """A name in an engine that no other test uses.
-
-    Attributes:
-        kind: the engine.
-        address: for `open_engine`.
-        verdict: the verdict on a faithful copy.
-    """
-
-    kind: str
-    address: str
-    verdict: Verdict
 
 
 @pytest.fixture(

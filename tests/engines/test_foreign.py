@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from engine_nodes import Node
-from test_protocol import lexpand_command
+from engine_nodes import Node, lexpand_command
 
 from lexpand.collection import Collection
 from lexpand.engines import (

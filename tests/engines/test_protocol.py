@@ -2,17 +2,15 @@
 
 import json
 import re
-import subprocess
-import sysconfig
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_nodes import SUPPORT, Target, lexpand_command
 
 import lexpand
-from conftest import SUPPORT, Target
 from lexpand.collection import Collection
 from lexpand.data import read_judged
 from lexpand.engines import (
@@ -262,13 +260,6 @@ def test_targets_and_encoders_that_are_missing_are_named(
         engine.rank(["x"], 3)
 
 
-def lexpand_command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = str(Path(sysconfig.get_path("scripts")) / "lexpand")
-    return subprocess.run(
-        [command, *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
-
-
 def test_the_commands_push_verify_search_and_explain(target: Target, support_path: Path) -> None:
     url = target.address
     pushed = lexpand_command("push", support_path, url)
@@ -282,6 +273,14 @@ def test_the_commands_push_verify_search_and_explain(target: Target, support_pat
     assert [hit["doc_id"] for hit in hits["hits"]] == ["SA037"]
     explained = json.loads(lexpand_command("explain", url, "dd-am04", "SA037", "--json").stdout)
     assert explained["score"] == pytest.approx(hits["hits"][0]["score"], rel=0.01)
+    store = support_path.parent / f"{target.kind}-runs"
+    measured = lexpand_command(
+        "evaluate", url, SUPPORT / "questions.csv", "--store", store, "--json"
+    )
+    (run,) = json.loads(measured.stdout)["runs"]
+    assert run["measures"]["nDCG@10"] > 0.3, measured
+    no = lexpand_command("evaluate", url, SUPPORT / "questions.csv", "--pipeline", "bm25")
+    assert no.returncode == 2 and "an engine is searched by vectors alone" in no.stderr
     with open_engine(url) as engine:
         engine.delete(["SA037"])
         engine.refresh()

@@ -1,12 +1,17 @@
-"""Nodes of Elasticsearch and OpenSearch in processes of their own, built by `make test-engines`."""
+"""Engines for tests: nodes in processes of their own (`make test-engines` builds them), targets."""
 
 import socket
 import subprocess
+import sysconfig
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
+from lexpand.engines import Verdict
+
 ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "examples" / "support"
 BUILT = ROOT / "build" / "engines"
 _MAIN = {"elasticsearch": "org.elasticsearch.node.LocalNode", "opensearch": "LocalNode"}
 KINDS = tuple(_MAIN)
@@ -59,3 +64,25 @@ class Node:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A name in an engine that no other test uses.
+
+    Attributes:
+        kind: the engine.
+        address: for `open_engine`.
+        verdict: the verdict on a faithful copy.
+    """
+
+    kind: str
+    address: str
+    verdict: Verdict
+
+
+def lexpand_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = str(Path(sysconfig.get_path("scripts")) / "lexpand")
+    return subprocess.run(
+        [command, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )

@@ -1,7 +1,8 @@
-"""`lexpand push` and `lexpand verify`: the same ranking in another search engine, and its proof."""
+"""`lexpand push`, `verify` and `switch`: the same ranking in another engine, and its proof."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,7 @@ from lexpand.encode.progress import reporting
 from lexpand.index import Index
 
 if TYPE_CHECKING:
-    from lexpand.engines import Verification
+    from lexpand.engines import Fields, Verification
 
 CONNECTION = "Connection"
 
@@ -177,10 +178,78 @@ def verify_command(
     The verdict is: equal; equal within the engine's precision; or not equal, with the reasons. The
     exit code is 1 if it is not equal.
     """
-    from lexpand.engines import Fields, Verdict, open_engine, verify
+    from lexpand.engines import Fields, Verdict
 
     fields = Fields(vector_field, text_field, title_field, id_field)
     asked: list[Query] = [] if queries is None else list(read_queries(queries))
+    connection = (credentials, ca)
+    found = _verified(source, address, model, threads, fields, connection, asked, sample, k)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+    if found.verdict is Verdict.DIFFERENT:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def switch_command(
+    address: Address,
+    alias: Annotated[
+        str, typer.Argument(metavar="ALIAS", help="Name that searches use, such as pages.")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="SOURCE",
+            help="Verify URL against this index, model folder or `default` first, and switch only"
+            " if it is equal.",
+        ),
+    ] = None,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
+    model: Model = None,
+    threads: Threads = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let ALIAS point to URL, at once for all searches.
+
+    The target that ALIAS pointed to stays as it is, so switching back is the same command.
+    """
+    from lexpand.engines import Fields, Verdict, open_engine
+
+    if source is not None:
+        found = _verified(source, address, model, threads, Fields(), (credentials, ca))
+        if not as_json:
+            _print(found)
+        if found.verdict is Verdict.DIFFERENT:
+            say(f"{alias} was not switched", "yellow")
+            raise typer.Exit(EXIT_ERROR)
+    with open_engine(address, credentials=credentials, ca=ca) as engine:
+        before = engine.alias(alias)
+        target = engine.info().target
+    if as_json:
+        print_json({"alias": alias, "target": target, "before": before})
+        return
+    show((alias, "bold"), f" points to {target}" + (f", no longer to {before}" if before else ""))
+
+
+def _verified(
+    source: str,
+    address: str,
+    model: str | None,
+    threads: int | None,
+    fields: Fields,
+    connection: tuple[Path | None, Path | None],
+    queries: Sequence[Query] = (),
+    sample: int = 200,
+    k: int = 10,
+) -> Verification:
+    """Verify an address against an index or a model; ``connection`` is credentials and ca."""
+    from lexpand.engines import open_engine, verify
+
+    credentials, ca = connection
     if Index.exists(source):
         with (
             open_collection(Path(source), model=model, threads=threads) as kb,
@@ -188,17 +257,10 @@ def verify_command(
                 address, kb.encoder, fields=fields, credentials=credentials, ca=ca
             ) as engine,
         ):
-            found = verify(engine, kb.encoder, kb.index, asked, sample=sample, k=k)
-    else:
-        encoder = Encoder.load(source, threads=threads)
-        with open_engine(address, encoder, fields=fields, credentials=credentials, ca=ca) as engine:
-            found = verify(engine, encoder, None, asked, sample=sample, k=k)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        _print(found)
-    if found.verdict is Verdict.DIFFERENT:
-        raise typer.Exit(EXIT_ERROR)
+            return verify(engine, kb.encoder, kb.index, queries, sample=sample, k=k)
+    encoder = Encoder.load(source, threads=threads)
+    with open_engine(address, encoder, fields=fields, credentials=credentials, ca=ca) as engine:
+        return verify(engine, encoder, None, queries, sample=sample, k=k)
 
 
 def _print(found: Verification) -> None:

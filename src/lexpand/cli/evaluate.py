@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from lexpand.cli.engine_search import is_address
 from lexpand.cli.exit_codes import EXIT_REFUSED
 from lexpand.cli.options import (
     EVALUATION,
@@ -34,9 +35,9 @@ from lexpand.cli.output import is_watched, line, print_json, print_refused, say,
 from lexpand.collection import Collection
 from lexpand.collection import open as open_collection
 from lexpand.data import JudgedQueries, read_judged
-from lexpand.encode import QueryEncoding
+from lexpand.encode import Encoder, QueryEncoding
 from lexpand.encode.progress import reporting
-from lexpand.errors import DataError, RowError
+from lexpand.errors import DataError, EngineError, RowError
 from lexpand.evaluation.store import RunStore, read_run
 from lexpand.experiments.baseline_folders import Baseline, find_baselines
 from lexpand.experiments.evaluating import (
@@ -50,10 +51,12 @@ from lexpand.index import Index
 
 
 def evaluate_command(
-    index_path: Annotated[
-        Path,
+    where: Annotated[
+        str,
         typer.Argument(
-            metavar="INDEX", help="Folder of the index, or with --run a run file in TREC's format."
+            metavar="INDEX",
+            help="Folder of the index; the URL of another search engine that `lexpand push` filled;"
+            " or with --run a run file in TREC's format.",
         ),
     ],
     queries: QueriesPath,
@@ -149,7 +152,7 @@ def evaluate_command(
     QUERIES is a BEIR folder, a query file together with QRELS, or one table with a question, a
     document and a grade in each row (docs/collections.md). Compare runs with `lexpand compare`.
     """
-    if Index.exists(queries) and not Index.exists(index_path):
+    if Index.exists(queries) and not is_address(where) and not Index.exists(where):
         raise DataError(
             f"QUERIES must be judged queries, got the index {queries}: the order is INDEX QUERIES"
             " QRELS"
@@ -170,19 +173,13 @@ def evaluate_command(
         _refuse_search_options(
             baselines, k, pipelines, query_mode, prune, rules, dtype, model, threads
         )
-        runs: Iterator[Evaluated] = iter(
-            [
-                evaluate_foreign(
-                    read_run(index_path), judged, chosen, name=name or _name_of(index_path)
-                )
-            ]
-        )
-    else:
-        settings = _Settings(judged, chosen, k, self_matches, cost, threads)
-        encoding = query_encoding(query_mode, prune, dtype)
-        cache = None if kept is None else kept.path / ".vectors"
-        runs = settings.runs(index_path, model, encoding, rules, pipelines, name, baselines, cache)
-    for each in runs:  # each is saved at once, so that an interruption loses no finished one
+    settings = _Settings(judged, chosen, k, self_matches, cost, threads)
+    encoding = query_encoding(query_mode, prune, dtype)
+    cache = None if kept is None else kept.path / ".vectors"
+    asked = _Asked(model, encoding, rules, pipelines, name, baselines, cache)
+    for each in settings.evaluated(
+        where, is_run, asked
+    ):  # each is saved at once, so that an interruption loses no finished one
         done.append(each)
         if kept is not None:
             saved.append(each.save(kept).card.run_id)
@@ -199,6 +196,19 @@ def evaluate_command(
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is evaluated."""
+
+    model: str | None
+    encoding: QueryEncoding
+    rules: Path | None
+    pipelines: Sequence[str] | None
+    name: str | None
+    baselines: Path | None
+    cache: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Settings:
     """What all evaluations of one command have in common."""
 
@@ -209,27 +219,62 @@ class _Settings:
     cost: bool
     threads: int | None
 
-    def runs(
-        self,
-        index_path: Path,
-        model: str | None,
-        encoding: QueryEncoding,
-        rules: Path | None,
-        pipelines: Sequence[str] | None,
-        name: str | None,
-        baselines: Path | None,
-        cache: Path | None,
-    ) -> Iterator[Evaluated]:
+    def evaluated(self, where: str, is_run: bool, asked: _Asked) -> Iterator[Evaluated]:
+        """Yield the evaluations of a run file, of an engine, or of all that an index is asked."""
+        if is_run:
+            run, name = read_run(Path(where)), asked.name or _name_of(Path(where))
+            yield evaluate_foreign(run, self.judged, self.measures, name=name)
+        elif is_address(where):
+            if asked.baselines or asked.pipelines or asked.rules:
+                raise typer.BadParameter(
+                    "an engine is searched by vectors alone: leave out --pipeline, --baselines and"
+                    " --rules"
+                )
+            yield self.engine(where, asked)
+        else:
+            yield from self.index(Path(where), asked)
+
+    def index(self, path: Path, asked: _Asked) -> Iterator[Evaluated]:
         """Yield the evaluation of each pipeline and of each baseline."""
-        models = [] if baselines is None else find_baselines(baselines)
-        asked: Sequence[str | None] = pipelines or [None]
+        models = [] if asked.baselines is None else find_baselines(asked.baselines)
+        pipelines: Sequence[str | None] = asked.pipelines or [None]
         with open_collection(
-            index_path, model=model, threads=self.threads, queries=encoding, rules=rules
+            path,
+            model=asked.model,
+            threads=self.threads,
+            queries=asked.encoding,
+            rules=asked.rules,
         ) as kb:
-            for each in asked:
-                yield self.pipeline(kb, each, _named(name, each, pipelines or []))
+            for each in pipelines:
+                yield self.pipeline(kb, each, _named(asked.name, each, asked.pipelines or []))
             for baseline in models:
-                yield self.baseline(kb, asked[0], baseline, cache)
+                yield self.baseline(kb, pipelines[0], baseline, asked.cache)
+
+    def engine(self, address: str, asked: _Asked) -> Evaluated:
+        """Evaluate an engine."""
+        from lexpand.engines import open_engine
+
+        encoder = Encoder.load(
+            asked.model or "default", queries=asked.encoding, threads=self.threads
+        )
+        with open_engine(address, encoder) as engine:
+            engine.check_model(encoder.space.model)
+            info = engine.info()
+            if info.records is None:
+                raise EngineError(f"{info.name} has no {info.target}: push to it first")
+            model = encoder.space.model.label
+            with self._progress(info.target) as on_done:
+                return evaluate_retriever(
+                    engine,
+                    self.judged,
+                    self.measures,
+                    name=asked.name or Path(info.target).name,
+                    k=self.k,
+                    self_matches=self.self_matches,
+                    cost=self.cost,
+                    on_done=on_done,
+                    facts={"engine": info.name, "target": info.target, "model": model},
+                )
 
     def pipeline(self, kb: Collection, pipeline: str | None, name: str) -> Evaluated:
         """Evaluate a pipeline of the collection."""

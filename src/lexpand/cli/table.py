@@ -164,6 +164,15 @@ COMMANDS: dict[str, Entry] = {
             "lexpand verify default https://search.example.org:9200/pages",
         ),
     ),
+    "switch": Entry(
+        "engines",
+        "switch_command",
+        ENGINES,
+        (
+            "lexpand switch http://localhost:9200/pages-2 pages",
+            "lexpand switch http://localhost:9200/pages-2 pages --verify pages.index",
+        ),
+    ),
     "encode": Entry(
         "encode",
         "encode",

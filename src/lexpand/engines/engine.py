@@ -174,6 +174,21 @@ class Engine(Retriever):
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """Return records as the engine has them, without those that do not exist."""
 
+    def alias(self, name: str) -> str | None:
+        """Make an alias point to this target, at once for all searches.
+
+        Args:
+            name: the alias.
+
+        Returns:
+            The target that the alias pointed to; None if it is new.
+
+        Raises:
+            EngineError: the engine has no aliases, the target does not exist, or the name is that
+                of a target.
+        """
+        raise EngineError(f"{self.info().name} has no aliases")
+
     def pruning_note(self, vectors: SparseVectors) -> str | None:
         """Return a remark if searches that do not state pruning get other hits; else None."""
         del vectors

@@ -25,7 +25,7 @@ from lexpand.engines.engine import (
 from lexpand.engines.filters import METADATA, filter_query
 from lexpand.engines.lucene_dialects import ELASTICSEARCH, identified
 from lexpand.engines.records import Record, plain_metadata
-from lexpand.errors import DataError, EngineError
+from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter, parse_filter
 
@@ -90,8 +90,15 @@ class LuceneEngine(Engine):
         found = self._connection.request("GET", f"/{self._path}/_mapping", missing=True)
         if found is None:
             return EngineInfo(name, self._index, None, None)
-        (mapping,) = [each["mappings"] for each in found.values()]
-        meta = mapping.get("_meta", {}).get("lexpand", {})
+        mappings = [each["mappings"] for each in found.values()]
+        metas = [each.get("_meta", {}).get("lexpand", {}) for each in mappings]
+        if len({meta.get("contract_hash") for meta in metas}) > 1:
+            models = sorted({str(meta.get("model", "an unknown model")) for meta in metas})
+            raise ContractMismatch(
+                f"{self._index} is an alias of {', '.join(sorted(found))}, whose vectors are of"
+                f" different models ({', '.join(models)}): let it point to one of them"
+            )
+        meta = metas[0]
         model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
         count = self._connection.request("GET", f"/{self._path}/_count")["count"]
         return EngineInfo(name, self._index, count, model, meta.get("columns", {}))
@@ -212,6 +219,20 @@ class LuceneEngine(Engine):
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._connection.request("DELETE", f"/{self._path}", missing=True)
+
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`."""
+        _check_exists(self.info())
+        found = self._connection.request("GET", f"/_alias/{escaped(name)}", missing=True) or {}
+        before = sorted(found)
+        if not found and self._connection.request("GET", f"/{escaped(name)}", missing=True):
+            raise EngineError(f"{name} is an index, so it cannot be an alias: choose another name")
+        actions: list[dict[str, Any]] = [
+            {"remove": {"index": each, "alias": name}} for each in before
+        ]
+        actions.append({"add": {"index": self._index, "alias": name}})
+        self._connection.request("POST", "/_aliases", {"actions": actions})
+        return ", ".join(before) or None
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -392,6 +413,11 @@ class LuceneEngine(Engine):
             elif done["status"] >= 300:
                 refused.append(RefusedRecord(done["_id"], _reason(done.get("error"))))
         return busy, refused
+
+
+def _check_exists(info: EngineInfo) -> None:
+    if info.records is None:
+        raise EngineError(f"{info.name} has no {info.target}: push to it first")
 
 
 def _at(source: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON

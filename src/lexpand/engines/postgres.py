@@ -197,6 +197,29 @@ class PostgresEngine(Engine):
         """See `Engine.drop`."""
         self._run(f"DROP TABLE IF EXISTS {self._quoted()}")
 
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`. An alias is a view, whose comment says what it shows."""
+        if self.info().records is None:
+            raise EngineError(f"{self._name} has no {self._table}: push to it first")
+        found = self._rows(
+            "SELECT relkind::text, obj_description(oid, 'pg_class') FROM pg_class"
+            " WHERE oid = to_regclass(%s)",
+            [_quoted(name)],
+        )
+        shown = _meta(found[0][1]).get("view_of") if found else None
+        if found and (found[0][0] != "v" or shown is None):
+            raise EngineError(f"{name} is no alias made by Lexpand: choose another name")
+        ((comment,),) = self._rows(
+            "SELECT obj_description(to_regclass(%s), 'pg_class')", [_quoted(self._table)]
+        )
+        meta = json.dumps({"lexpand": {**_meta(comment), "view_of": self._table}})
+        view, text = _escaped(_quoted(name)), _escaped(meta.replace("'", "''"))
+        self._run(
+            f"DROP VIEW IF EXISTS {view}; CREATE VIEW {view} AS SELECT * FROM {self._quoted()};"
+            f" COMMENT ON VIEW {view} IS '{text}'"
+        )
+        return None if shown is None else str(shown)
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._pool.close()

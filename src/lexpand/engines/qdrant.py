@@ -117,6 +117,11 @@ class QdrantEngine(Engine):
         """See `Engine.drop`."""
         self._points.drop()
 
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`."""
+        self._check_exists()
+        return self._points.alias(name)
+
     def close(self) -> None:
         """See `Engine.close`. One process at a time can open a shard of Qdrant Edge."""
         self._points.close()

@@ -100,6 +100,10 @@ class Points(ABC):
         """Delete the collection."""
 
     @abstractmethod
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`."""
+
+    @abstractmethod
     def flush(self) -> None:
         """Write everything to disk."""
 
@@ -204,6 +208,19 @@ class ServerPoints(Points):
     def drop(self) -> None:
         """See `Points.drop`."""
         self._connection.request("DELETE", self._path, missing=True)
+
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`."""
+        listed = self._connection.request("GET", "/aliases")["result"]["aliases"]
+        before = [each["collection_name"] for each in listed if each["alias_name"] == name]
+        path = f"/collections/{escaped(name)}"
+        if not before and self._connection.request("GET", path, missing=True) is not None:
+            raise EngineError(f"{name} is a collection, so it cannot be an alias")
+        actions: list[dict[str, Any]] = [{"delete_alias": {"alias_name": name}} for _ in before]
+        made = {"collection_name": self.target, "alias_name": name}
+        actions.append({"create_alias": made})
+        self._connection.request("POST", "/collections/aliases", {"actions": actions})
+        return before[0] if before else None
 
     def flush(self) -> None:
         """See `Points.flush`; the server does so itself."""
@@ -321,6 +338,12 @@ class EdgePoints(Points):
         if self.exists():
             self.close()
             shutil.rmtree(self._folder)
+
+    def alias(self, name: str) -> str | None:
+        """See `Engine.alias`."""
+        raise EngineError(
+            f"a folder of Qdrant Edge has no aliases: rename folders instead of {name}"
+        )
 
     def flush(self) -> None:
         """See `Points.flush`. Segments are merged too, so that searches are fast."""

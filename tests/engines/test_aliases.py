@@ -1,0 +1,133 @@
+"""Aliases: a new model or index beside the live one, verified, and then switched to."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engine_nodes import KINDS, Node, lexpand_command
+from fake_cluster import FakeCluster, running
+
+import lexpand
+from lexpand import Encoder
+from lexpand.collection import Collection
+from lexpand.engines import Engine, EngineSchema, Verdict, open_engine, push, verify
+from lexpand.errors import ContractMismatch, EngineError
+
+
+@pytest.fixture(params=[*KINDS, "postgres"])
+def base(
+    request: pytest.FixtureRequest, start_node: Callable[[str], Node], encoder: Encoder
+) -> Iterator[str]:
+    """The address of targets, with the word TABLE for the name."""
+    if request.param == "postgres":
+        yield str(request.getfixturevalue("postgres"))
+        return
+    address = f"{start_node(request.param).url}/TABLE"
+    yield address
+    for name in ("blue", "green", "other"):
+        with open_engine(address.replace("TABLE", name)) as engine:
+            engine.drop()
+
+
+def named(base: str, name: str, encoder: Encoder | None = None) -> Engine:
+    return open_engine(base.replace("TABLE", name), encoder)
+
+
+@pytest.mark.slow
+def test_searches_follow_an_alias_and_go_back(
+    base: str, support: Collection, tmp_path: Path
+) -> None:
+    rows = [{"id": "new", "title": "Reset", "text": "How to reset my login"}]
+    with lexpand.create(tmp_path / "green.index", rows) as green:
+        with named(base, "blue") as engine:
+            push(support.index, engine)
+            assert engine.alias("live") is None
+        with named(base, "green") as engine:
+            push(green.index, engine)
+        live = named(base, "live", support.encoder)
+        assert live.info().records == 160 and live.info().model == support.index.space.model
+        assert verify(live, support.encoder, support.index).verdict is not Verdict.DIFFERENT
+        url = base.replace("TABLE", "green")
+        refused = lexpand_command("switch", url, "live", "--verify", support.index.path)
+        assert refused.returncode == 1 and "live was not switched" in refused.stderr
+        assert live.info().records == 160
+        done = lexpand_command("switch", url, "live", "--verify", tmp_path / "green.index")
+        assert done.returncode == 0, done
+        assert "live points to green, no longer to blue" in done.stdout
+        (found,) = live.rank(["reset my login"], 3)
+        assert list(found.doc_ids) == ["new"]
+        with named(base, "blue") as engine:
+            assert engine.alias("live") == "green"
+        assert open_engine(base.replace("TABLE", "live")).info().records == 160
+        with named(base, "gone") as engine, pytest.raises(EngineError, match="push to it first"):
+            engine.alias("live")
+        with named(base, "green") as engine, pytest.raises(EngineError, match="blue is"):
+            engine.alias("blue")
+        live.close()
+        if base.startswith("postgres"):
+            psycopg_drop(base, "live")
+            for name in ("blue", "green"):
+                with named(base, name) as engine:
+                    engine.drop()
+
+
+def psycopg_drop(base: str, view: str) -> None:
+    with open_engine(base.replace("TABLE", view)) as engine:
+        engine._run(f"DROP VIEW {view}")  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_alias_of_two_models_is_refused(
+    kind: str, start_node: Callable[[str], Node], support: Collection
+) -> None:
+    base = f"{start_node(kind).url}/TABLE"
+    model = support.index.space.model
+    with named(base, "blue") as blue, named(base, "other") as other:
+        try:
+            blue.create(EngineSchema(model, 30522))
+            other.create(EngineSchema(model._replace(name="other", hash="0" * 64), 30522))
+            for each in (blue, other):
+                add = {"add": {"index": each.target, "alias": "both"}}
+                each._connection.request("POST", "/_aliases", {"actions": [add]})  # type: ignore[attr-defined]
+            with pytest.raises(ContractMismatch, match="both is an alias of blue, other, whose"):
+                named(base, "both").info()
+            assert blue.alias("both") == "blue, other"
+            assert named(base, "both").info().model == model
+        finally:
+            blue.drop()
+            other.drop()
+
+
+def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
+    """https://api.qdrant.tech: no server ran here."""
+    root = (200, {"title": "qdrant - vector search engine", "version": "1.16.0"})
+    listed = [{"alias_name": "live", "collection_name": "blue"}]
+    with running(FakeCluster({"GET /": [root]})) as cluster:
+        cluster.answers |= {
+            "GET /collections/green": [(200, {"result": {}})],
+            "GET /aliases": [(200, {"result": {"aliases": listed}})],
+            "POST /collections/aliases": [(200, {"result": True})],
+        }
+        with open_engine(f"{cluster.url}/green") as engine:
+            assert engine.alias("live") == "blue"
+            assert json.loads(cluster.asked[-1][3]) == {
+                "actions": [
+                    {"delete_alias": {"alias_name": "live"}},
+                    {"create_alias": {"collection_name": "green", "alias_name": "live"}},
+                ]
+            }
+            cluster.answers["GET /collections/page"] = [(200, {"result": {}})]
+            with pytest.raises(EngineError, match="page is a collection, so it cannot be an alias"):
+                engine.alias("page")
+
+
+def test_a_folder_has_no_aliases(tmp_path: Path, support: Collection) -> None:
+    pytest.importorskip("qdrant_edge")
+    with open_engine(f"qdrant-edge:{tmp_path / 'shard'}") as engine:
+        with pytest.raises(EngineError, match="push to it first"):
+            engine.alias("live")
+        engine.create(EngineSchema(support.index.space.model, 30522))
+        with pytest.raises(EngineError, match="has no aliases: rename folders"):
+            engine.alias("live")
