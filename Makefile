@@ -12,7 +12,9 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-train test-engines test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
+.PHONY: help demo test test-train test-engines test-bulk test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
+NODES = $(patsubst %,build/engines/%/ready,elasticsearch-8.19.0 elasticsearch-9.5.3 opensearch-2.19.1 opensearch-3.8.0)
+
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,10 +32,13 @@ test-train: .venv-train/ready ## run the tests of training, and those that compa
 	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
-test-engines: $(VENV)/dev build/engines/elasticsearch/ready build/engines/opensearch/ready ## run the tests of other search engines on real nodes; needs Maven and a JDK
+test-engines: $(VENV)/dev $(NODES) ## run the tests of other search engines on real nodes; needs Maven and a JDK of 21 or later
 	LEXPAND_REQUIRE_ENGINES=1 $(BIN)/pytest tests/engines
 
-test-all: $(VENV)/dev build/engines/elasticsearch/ready build/engines/opensearch/ready .venv-train/ready .venv-adapters/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
+test-bulk: .venv-bulk/ready ## run the tests of bulk encoding on local clusters of Ray and Spark (1.5 GB); needs a JDK
+	.venv-bulk/bin/python -m pytest tests/bulk
+
+test-all: $(VENV)/dev $(NODES) .venv-train/ready .venv-adapters/ready .venv-bulk/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
 	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
@@ -41,6 +46,7 @@ test-all: $(VENV)/dev build/engines/elasticsearch/ready build/engines/opensearch
 	.venv-train/bin/python -m pytest tests/encode/test_torch_head.py
 	.venv-adapters/bin/python -m pytest $(ASYNCIO) tests/adapters tests/examples \
 		'tests/architecture/test_docs.py::test_python_examples_run[adapters.md]'
+	.venv-bulk/bin/python -m pytest tests/bulk
 
 coverage: $(VENV)/dev ## measure the Python coverage of `make test`; report in build/coverage
 	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term:skip-covered --cov-report=html \
@@ -109,7 +115,7 @@ model: .venv-train/ready $(VENV)/base ## regenerate the packaged model's added f
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
 clean: ## delete everything that was built, and the environments
-	rm -rf $(VENV) .venv-train .venv-adapters .venv-bench .venv-encode .venv-docs .venv-release target build dist src/lexpand/_native*.so
+	rm -rf $(VENV) .venv-train .venv-adapters .venv-bulk .venv-bench .venv-encode .venv-docs .venv-release target build dist src/lexpand/_native*.so
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -125,7 +131,7 @@ $(VENV)/dev: $(VENV)/base
 	@tools/install.sh $(BIN)/python '.[dev]'
 	@touch $@
 
-build/engines/%/ready: tests/engines/build_node.sh tests/engines/%/pom.xml tests/engines/%/LocalNode.java tests/engines/%/jars.sha256
+build/engines/%/ready: tests/engines/build_node.sh $(wildcard tests/engines/elasticsearch/* tests/engines/opensearch/*)
 	@tests/engines/build_node.sh $* build/engines/$*
 	@touch $@
 
@@ -153,6 +159,12 @@ build/engines/%/ready: tests/engines/build_node.sh tests/engines/%/pom.xml tests
 	@tools/install.sh .venv-adapters/bin/python '.[langchain,llama-index,haystack]'
 	$(QUIET_PIP) .venv-adapters/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'langchain-tests>=1,<2' \
 		'nbclient>=0.10' 'nbformat>=5.10' 'ipykernel>=6.29'
+	@touch $@
+
+.venv-bulk/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-bulk
+	@tools/install.sh .venv-bulk/bin/python '.[ray,spark]'
+	$(QUIET_PIP) .venv-bulk/bin/python -m pip install --quiet 'pytest>=8' 'psutil>=6'
 	@touch $@
 
 .venv-docs/ready: pyproject.toml

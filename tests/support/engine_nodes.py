@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "examples" / "support"
 BUILT = ROOT / "build" / "engines"
 _MAIN = {"elasticsearch": "org.elasticsearch.node.LocalNode", "opensearch": "LocalNode"}
-KINDS = tuple(_MAIN)
+KINDS = ("elasticsearch-8.19.0", "elasticsearch-9.5.3", "opensearch-2.19.1", "opensearch-3.8.0")
+"""Engines with their versions, the newest of each last."""
+
+NEWEST = ("elasticsearch-9.5.3", "opensearch-3.8.0")
 _SECONDS = 90
 
 
@@ -38,12 +41,12 @@ class Node:
         self.data.mkdir(parents=True, exist_ok=True)
         settings = ROOT / "tests" / "engines" / "elasticsearch" / "log4j2.properties"
         command = [
-            "java",
+            f"{(BUILT / self.kind / 'jdk').read_text().strip()}/bin/java",
             "-Xmx512m",
             f"-Dlog4j2.configurationFile={settings}",
             "-cp",
             f"{BUILT / self.kind}/classes:{BUILT / self.kind}/lib/*",
-            _MAIN[self.kind],
+            _MAIN[self.kind.partition("-")[0]],
             str(self.data),
             str(self.port),
         ]

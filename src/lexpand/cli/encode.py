@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lexpand.cli.encode_bulk import BULK, encode_bulk
 from lexpand.cli.encode_file import FileOptions, encode_file
 from lexpand.cli.exchange import FileFormat
 from lexpand.cli.making import (
@@ -27,6 +28,8 @@ from lexpand.cli.options import DtypeOption, Json, TextRules, Threads, Verbose
 from lexpand.cli.output import print_json, show
 from lexpand.data import Chunks, DocumentEncoding, Dtype, Fields, LongDocuments
 from lexpand.encode import Encoder, QueryEncoding, Role, Trace
+from lexpand.engines.bulk import SHARD_ROWS, BulkJob
+from lexpand.engines.distributing import Cluster
 from lexpand.errors import DataError
 
 
@@ -46,13 +49,37 @@ def encode(
         str, typer.Option("--model", help="Model folder, or 'default' for the packaged one.")
     ] = "default",
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
+            metavar="PATH",
             help="Write the vectors to this file: .jsonl (also .gz and .zst), .npz, .parquet or "
-            ".ciff.",
+            ".ciff; with --on to this folder.",
         ),
     ] = None,
+    cluster: Annotated[
+        Cluster | None,
+        typer.Option(
+            "--on",
+            help="Encode a Parquet file or a folder of them, a shard at a time, into the folder"
+            " --output: here, on Ray or on Spark. Paths may be URLs such as s3://bucket/pages.",
+            show_default="a file, in this process",
+            rich_help_panel=BULK,
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, help="Workers of Ray or Spark.", rich_help_panel=BULK),
+    ] = 2,
+    shard_rows: Annotated[
+        int,
+        typer.Option(
+            "--shard-rows",
+            min=1,
+            help="Least number of rows of a shard; shards are whole row groups.",
+            rich_help_panel=BULK,
+        ),
+    ] = SHARD_ROWS,
     file_format: FileFormat = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     stats: Annotated[
@@ -84,6 +111,8 @@ def encode(
     (docs/exchange.md). After Ctrl-C or a crash, run the same command again to continue: encoded
     vectors are kept next to the file until it is complete. Chunks of long documents become one
     vector. Rows that cannot be used are listed (exit code 3).
+
+    With --on, the source may be larger than one machine can encode (docs/bulk.md).
     """
     fields = Fields(doc_id=id_field, text=text_field, title=title_field)
     encoding = encoding_of(
@@ -99,11 +128,22 @@ def encode(
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
             raise typer.BadParameter("--output needs exactly one source of documents")
-        settings = FileOptions(output, file_format, force, cache, stats, fields, encoding, rules)
+        if cluster is not None:
+            if any(option is not None for option in (file_format, stats, cache)) or force:
+                raise typer.BadParameter(
+                    "--on writes Parquet: leave out --format, --stats, --cache and --force"
+                )
+            path = None if rules is None else str(rules)
+            job = BulkJob(texts[0], output, model, encoding, fields, path, threads, shard_rows)
+            encode_bulk(job, cluster, workers, as_json)
+            return
+        settings = FileOptions(
+            Path(output), file_format, force, cache, stats, fields, encoding, rules
+        )
         encode_file(Path(texts[0]), settings, model, threads, as_json)
         return
     if (
-        any(option is not None for option in (file_format, stats, cache))
+        any(option is not None for option in (file_format, stats, cache, cluster))
         or encoding
         or fields != Fields()
         or force

@@ -75,7 +75,8 @@ def import_command(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Vector file: .jsonl (also .gz and .zst), .npz, .parquet or .ciff.",
+            help="Vector file: .jsonl (also .gz and .zst), .npz, .parquet or .ciff; or a folder of"
+            " .parquet files.",
         ),
     ],
     index_path: IndexPath,

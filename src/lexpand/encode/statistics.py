@@ -32,6 +32,11 @@ class EncodingStatistics:
         self._empty_ids: list[str] = []
         self._most_cut: list[tuple[int, str]] = []
 
+    @property
+    def documents(self) -> int:
+        """The number of vectors."""
+        return sum(map(len, self._lengths))
+
     def add(
         self,
         doc_ids: Sequence[str],
@@ -73,7 +78,7 @@ class EncodingStatistics:
               most, as pairs of tokens lost and document id.
         """
         lengths = np.concatenate(self._lengths) if self._lengths else np.zeros(0, np.uint32)
-        documents, terms = len(lengths), int(lengths.sum())
+        documents, terms = self.documents, int(lengths.sum())
         nnz = {"mean": round(terms / documents, 2) if documents else 0.0}
         nnz |= {
             f"p{q}": int(np.percentile(lengths, q, method="lower")) if documents else 0

@@ -5,11 +5,16 @@ An engine is a retriever that can also be filled. Start reading at `engine.py`, 
 `pushing.py` fills an engine from an index, and `verifying.py` proves that its ranking is that of
 the index. `connection.py` talks HTTP.
 
-The package does not encode documents, and has no index of its own (`lexpand.index`).
+`bulk.py` encodes more documents than one machine can, a shard at a time, and `distributing.py`
+gives the shards to Ray or Spark.
+
+The package has no index of its own (`lexpand.index`).
 """
 
 from lexpand.engines.addresses import open_engine
+from lexpand.engines.bulk import BulkJob, Shard, ShardReport
 from lexpand.engines.connection import Connection, Credentials
+from lexpand.engines.distributing import Cluster, encode_shards
 from lexpand.engines.engine import Engine, EngineInfo, EngineSchema, Fields, UploadReport
 from lexpand.engines.explaining import explain_in_engine
 from lexpand.engines.lucene import LuceneEngine
@@ -19,6 +24,8 @@ from lexpand.engines.qdrant import QdrantEngine
 from lexpand.engines.verifying import Verdict, Verification, verify
 
 __all__ = [
+    "BulkJob",
+    "Cluster",
     "Connection",
     "Credentials",
     "Engine",
@@ -28,9 +35,12 @@ __all__ = [
     "LuceneEngine",
     "PostgresEngine",
     "QdrantEngine",
+    "Shard",
+    "ShardReport",
     "UploadReport",
     "Verdict",
     "Verification",
+    "encode_shards",
     "explain_in_engine",
     "open_engine",
     "push",

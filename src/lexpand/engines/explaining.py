@@ -44,7 +44,8 @@ def explain_in_engine(engine: Engine, query: str, doc_id: str) -> Explanation:
         raise UnknownDocument(f"{engine.target} has no document {doc_id!r}")
     best = max(records, key=lambda record: _score(weights, record))
     asked = ExplainedQuery(weights, read_query(encoder, query), encoder.readable)
-    found = explanation_of(query, encoder, asked, _read(encoder, best, _score(weights, best)))
+    explained = _read(encoder, best, _score(weights, best), engine.precision)
+    found = explanation_of(query, encoder, asked, explained)
     if not engine.precision:
         return found
     note = f"the engine rounds weights, so its own score differs by up to {engine.precision:.2%}"
@@ -67,10 +68,12 @@ def _score(query: dict[int, float], record: Record) -> float:
     return sum(weight * weights.get(term, 0.0) for term, weight in query.items())
 
 
-def _read(encoder: Encoder, record: Record, score: float) -> ExplainedDocument:
+def _read(encoder: Encoder, record: Record, score: float, precision: float) -> ExplainedDocument:
     document = Document(record.doc_id, record.text, record.title, dict(record.metadata))
     first = len(record.title) + 1 if record.passage and record.title else 0
     span = (first, len(document.full_text))
     weights = record.weight_by_term()
-    reading = read_document(encoder, document, span, weights, record.step)
-    return ExplainedDocument(document, span, weights, record.step, score, reading)
+    # Elasticsearch 9 gives weights back as it rounded them.
+    step = record.step + precision * max(weights.values(), default=0.0)
+    reading = read_document(encoder, document, span, weights, step)
+    return ExplainedDocument(document, span, weights, step, score, reading)

@@ -1,5 +1,6 @@
 import static org.codelibs.opensearch.runner.OpenSearchRunner.newConfigs;
 
+import java.util.StringJoiner;
 import org.codelibs.opensearch.runner.OpenSearchRunner;
 
 /**
@@ -7,10 +8,26 @@ import org.codelibs.opensearch.runner.OpenSearchRunner;
  * repository. Arguments: the folder of its data, and the port.
  */
 public final class LocalNode {
-    private static final String MODULES = "org.opensearch.index.mapper.MapperExtrasPlugin,"
-        + "org.opensearch.transport.Netty4Plugin,org.opensearch.painless.PainlessPlugin";
+    private static final String[] MODULES = {
+        "org.opensearch.index.mapper.MapperExtras",
+        "org.opensearch.transport.Netty4",
+        "org.opensearch.painless.Painless",
+    };
 
     private LocalNode() {}
+
+    /** Returns the classes of the modules, which 3.x names ...ModulePlugin and 2.x ...Plugin. */
+    private static String modules() {
+        StringJoiner found = new StringJoiner(",");
+        for (String name : MODULES) {
+            try {
+                found.add(Class.forName(name + "ModulePlugin").getName());
+            } catch (ClassNotFoundException older) {
+                found.add(name + "Plugin");
+            }
+        }
+        return found.toString();
+    }
 
     public static void main(String[] arguments) throws Exception {
         OpenSearchRunner runner = new OpenSearchRunner();
@@ -25,7 +42,7 @@ public final class LocalNode {
             .basePath(arguments[0])
             .clusterName("lexpand-tests")
             .numOfNode(1)
-            .moduleTypes(MODULES));
+            .moduleTypes(modules()));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 runner.close();

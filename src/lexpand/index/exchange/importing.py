@@ -109,7 +109,8 @@ def import_vectors(
         index: the target. If a path has no index, one is created over the vocabulary of the file.
             Its model is the one that the file names, or ``imported:<file name>`` with the hash of
             the vocabulary.
-        source: see `read_vectors`.
+        source: see `read_vectors`; or a folder of Parquet files, which are added in the order of
+            their names.
         format: see `read_vectors`.
         scale: see `read_vectors`.
         commit_every: the number of documents between commits.
@@ -127,6 +128,26 @@ def import_vectors(
     """
     path = Path(source)
     report = ImportReport() if report is None else report
+    if not path.is_dir():
+        return _import_file(index, path, format, scale, commit_every, on_done, report)
+    parts = sorted(part for part in path.glob("*.parquet") if not part.name.startswith(("_", ".")))
+    if not parts:
+        raise SourceError(f"{path} must be a vector file or a folder of Parquet files")
+    for part in parts:
+        _import_file(index, part, format, scale, commit_every, on_done, report)
+    return report
+
+
+def _import_file(
+    index: Index | str | Path,
+    path: Path,
+    format: str | None,
+    scale: float | None,
+    commit_every: int,
+    on_done: Callable[[int], None] | None,
+    report: ImportReport,
+) -> ImportReport:
+    """Import one file; see `import_vectors`."""
     space = _space_of(index)
     opened = _open(path, format, scale, space.vocabulary if space else None)
     term_map = _term_map(path, opened.vocabulary, space.vocabulary) if space else None

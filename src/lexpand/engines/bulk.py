@@ -1,0 +1,292 @@
+"""Bulk encoding: Parquet in, Parquet out, by one process, by Ray or by Spark.
+
+The rows of the source are cut into shards of whole row groups. A shard becomes one file of the
+target, which is written under its final name only when it is complete. So a shard that is encoded
+twice, because a worker died, is one file all the same, and a job that is started again goes on with
+the shards that have no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lexpand.collection import encode_to_file
+from lexpand.data import DocumentEncoding, Fields
+from lexpand.data.objects import documents_of
+from lexpand.encode import Encoder
+from lexpand.errors import DataError, MissingExtra, RowError, SourceError, StorageError
+
+JOB = "_job.json"
+"""The file of the target that says what its parts are made of."""
+
+SHARD_ROWS = 50_000
+"""The default number of rows of a shard: about half an hour on a core, at 30 documents a second."""
+
+_LISTED = 100  # refused rows of a shard
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of the source.
+
+    Attributes:
+        number: from 0; it names the part.
+        path: the Parquet file.
+        groups: the first row group, and the one after the last.
+        first_row: the number of the first row in its file, from 0.
+        rows: the number of rows.
+    """
+
+    number: int
+    path: str
+    groups: tuple[int, int]
+    first_row: int
+    rows: int
+
+    @property
+    def part(self) -> str:
+        """The name of the file of its vectors."""
+        return f"part-{self.number:06d}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What became of a shard.
+
+    Attributes:
+        number: of the shard.
+        documents: the number of documents encoded.
+        refused: the number of rows that cannot be used.
+        listed: their errors, the first 100.
+    """
+
+    number: int
+    documents: int
+    refused: int = 0
+    listed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BulkJob:
+    """A source that is encoded to a folder of Parquet files. Workers get a copy of it.
+
+    Attributes:
+        source: a Parquet file or a folder of them; a path, or a URL of fsspec such as
+            ``s3://bucket/pages``.
+        target: the folder of the parts; a path or a URL. Workers must be able to write to it.
+        model: a model folder that each worker can read, or ``default``.
+        encoding: the settings of `DocumentEncoding`.
+        fields: the columns of ids, titles and texts.
+        rules: the path of a rule file.
+        threads: the number of threads of a worker; None for all cores.
+        shard_rows: the least number of rows of a shard; shards are whole row groups.
+    """
+
+    source: str
+    target: str
+    model: str = "default"
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    fields: Fields = Fields()  # noqa: RUF009 - immutable
+    rules: str | None = None
+    threads: int | None = None
+    shard_rows: int = SHARD_ROWS
+
+    def prepare(self) -> list[Shard]:
+        """Write what the target will hold, and return the shards that it lacks.
+
+        Raises:
+            DataError: the target holds the parts of another job, or something else.
+            MissingExtra: pyarrow or fsspec is not installed.
+            SourceError: the source has no Parquet files, or cannot be read.
+            StorageError: the target cannot be written.
+        """
+        shards = self.shards()
+        description = self._description(shards)
+        files = _files(self.target)
+        job = f"{files.root}/{JOB}"
+        try:
+            files.system.makedirs(files.root, exist_ok=True)
+            there = {name.rpartition("/")[2] for name in files.system.ls(files.root, detail=False)}
+            if JOB in there:
+                found = json.loads(files.system.cat_file(job))
+                if found != description:
+                    other = _difference(found, description)
+                    raise DataError(
+                        f"{self.target} has the parts of another job ({other}): choose another"
+                        " target"
+                    )
+            elif there:
+                raise DataError(f"{self.target} must be empty, and has {sorted(there)[0]}")
+            else:
+                files.system.pipe_file(job, json.dumps(description, indent=1).encode())
+        except OSError as error:
+            raise StorageError(f"{self.target} cannot be written: {error}") from None
+        return [shard for shard in shards if shard.part not in there]
+
+    def shards(self) -> list[Shard]:
+        """Return all shards of the source, in the order of its files."""
+        found: list[Shard] = []
+        for path in self._sources:
+            first, row, rows, start = 0, 0, 0, 0
+            sizes = _row_groups(path)
+            for place, size in enumerate(sizes, 1):
+                rows += size
+                row += size
+                if rows >= self.shard_rows or place == len(sizes):
+                    if rows:
+                        found.append(Shard(len(found), path, (first, place), start, rows))
+                    first, rows, start = place, 0, row
+        return found
+
+    @cached_property
+    def _sources(self) -> list[str]:
+        files = _files(self.source)
+        try:
+            if files.system.isfile(files.root):
+                return [self.source]
+            names = sorted(
+                name
+                for name in files.system.find(files.root)
+                if name.endswith(".parquet") and not name.rpartition("/")[2].startswith(("_", "."))
+            )
+        except OSError as error:
+            raise SourceError(f"{self.source} cannot be read: {error}") from None
+        if not names:
+            raise SourceError(f"{self.source} must be a Parquet file or a folder of them")
+        return [files.system.unstrip_protocol(name) for name in names]
+
+    def _description(self, shards: Sequence[Shard]) -> dict[str, Any]:
+        """Return what decides the parts, as JSON."""
+        encoder = self.encoder
+        digest = hashlib.blake2b(digest_size=16)
+        for shard in shards:
+            digest.update(repr(asdict(shard)).encode())
+        return {
+            "source": self.source,
+            "shards": len(shards),
+            "rows": sum(shard.rows for shard in shards),
+            "shards_hash": digest.hexdigest(),
+            "model": list(encoder.space.model),
+            "encoding": encoder.space.encoding.to_dict(),
+            "fields": asdict(self.fields),
+        }
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of this process, which is loaded once for a job."""
+        key = json.dumps([self.model, dict(self.encoding), self.rules, self.threads], default=str)
+        if key not in _ENCODERS:
+            _ENCODERS.clear()
+            _ENCODERS[key] = Encoder.load(
+                self.model,
+                documents=DocumentEncoding(**self.encoding),
+                rules=self.rules,
+                threads=self.threads,
+            )
+        return _ENCODERS[key]
+
+    def encode(self, shard: Shard) -> ShardReport:
+        """Encode a shard, and write its part. This is what a worker does.
+
+        Raises:
+            SourceError: the source cannot be read.
+            StorageError: the target cannot be written.
+        """
+        refused: list[RowError] = []
+        rows = _rows_of(shard)
+        documents = documents_of(rows, fields=self.fields, on_bad_row=refused.append)
+        with tempfile.TemporaryDirectory(prefix="lexpand-shard-") as scratch:
+            path = Path(scratch) / shard.part
+            done = encode_to_file(self.encoder, documents, path, on_bad_row=refused.append)
+            _put(path, f"{self.target.rstrip('/')}/{shard.part}")
+        listed = tuple(f"{shard.path}, rows from {shard.first_row}: {each}" for each in refused)
+        return ShardReport(shard.number, done.documents, len(refused), listed[:_LISTED])
+
+
+_ENCODERS: dict[str, Encoder] = {}
+
+
+def encode_here(job: BulkJob, shards: Iterable[Shard]) -> Iterator[ShardReport]:
+    """Encode shards in this process, one after the other: the reference of all others."""
+    for shard in shards:
+        yield job.encode(shard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    system: Any  # of fsspec, which has no types
+    root: str
+
+
+def _files(url: str) -> _Files:
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingExtra("fsspec", "bulk", "encoding to a folder of Parquet files") from None
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise SourceError(f"{url} cannot be opened: {error}") from None
+    return _Files(system, root.rstrip("/"))
+
+
+def _parquet() -> Any:  # noqa: ANN401 - pyarrow has no types
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "bulk", "reading Parquet files") from None
+    return pyarrow
+
+
+def _row_groups(path: str) -> list[int]:
+    """Return the number of rows of each row group."""
+    pyarrow, files = _parquet(), _files(path)
+    try:
+        with files.system.open(files.root, "rb") as file:
+            metadata = pyarrow.parquet.ParquetFile(file).metadata
+            return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SourceError(f"{path} is not a Parquet file, or is damaged: {error}") from None
+
+
+def _rows_of(shard: Shard) -> Iterator[Any]:
+    """Yield the row groups of a shard as tables of Arrow."""
+    pyarrow, files = _parquet(), _files(shard.path)
+    try:
+        with files.system.open(files.root, "rb") as file:
+            parquet = pyarrow.parquet.ParquetFile(file)
+            for group in range(*shard.groups):
+                yield parquet.read_row_group(group)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SourceError(f"{shard.path} cannot be read: {error}") from None
+
+
+def _put(path: Path, url: str) -> None:
+    """Write a file under its final name at once: a rename, or one object of a store."""
+    files = _files(url)
+    try:
+        if "file" in _protocols(files.system):
+            beside = f"{files.root}.{path.stat().st_mtime_ns:x}.partial"
+            files.system.put_file(str(path), beside)
+            files.system.mv(beside, files.root)
+        else:
+            files.system.put_file(str(path), files.root)
+    except OSError as error:
+        raise StorageError(f"{url} cannot be written: {error}") from None
+
+
+def _protocols(system: Any) -> tuple[str, ...]:  # noqa: ANN401
+    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+
+
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    names = [name for name in wanted if found.get(name) != wanted[name]]
+    return ", ".join(f"{name}: {found.get(name)}, not {wanted[name]}" for name in names[:2])
