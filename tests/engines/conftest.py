@@ -5,6 +5,7 @@ skipped, except in CI. PostgreSQL and Qdrant Edge come with the packages for dev
 """
 
 import os
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -98,3 +99,16 @@ def lucene(node: Node, encoder: Encoder) -> Iterator[LuceneEngine]:
     found = LuceneEngine(Connection(node.url), f"test-{uuid.uuid4().hex[:12]}", encoder)
     yield found
     found.drop()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 that it signed itself, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+        f" -addext subjectAltName=IP:127.0.0.1 -keyout {path} -out {path}.crt"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path

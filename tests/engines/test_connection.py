@@ -2,7 +2,6 @@
 
 import base64
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import HTTPServer
@@ -91,19 +90,6 @@ def test_credentials_are_neither_in_the_url_nor_sent_in_the_clear() -> None:
         Connection("http://search.example.org", Credentials("ann", "s3cret"))
     with pytest.raises(DataError, match="or an API key, not both"):
         Credentials("ann", "s3cret", "key")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 that it signed itself, with its key."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-        f" -addext subjectAltName=IP:127.0.0.1 -keyout {path} -out {path}.crt"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
 
 
 def test_certificates_are_verified(certificate: Path) -> None:

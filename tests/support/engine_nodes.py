@@ -21,7 +21,7 @@ NEWEST = ("elasticsearch-9.5.3", "opensearch-3.8.0")
 _SECONDS = 90
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -30,10 +30,13 @@ def _free_port() -> int:
 class Node:
     """A process with a node, which can be killed and started again on its data."""
 
-    def __init__(self, kind: str, data: Path) -> None:
+    def __init__(self, kind: str, data: Path, cluster: tuple[int, list[int]] | None = None) -> None:
+        """Of a node of a cluster, ``cluster`` is its number and the ports among the nodes."""
         self.kind = kind
+        number, ports = cluster or (0, [])
+        self._cluster = [str(number), ",".join(map(str, ports))] if cluster else []
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -49,6 +52,7 @@ class Node:
             _MAIN[self.kind.partition("-")[0]],
             str(self.data),
             str(self.port),
+            *self._cluster,
         ]
         with (self.data / "log.txt").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -57,7 +61,7 @@ class Node:
             if self.process.poll() is not None:
                 break
             try:
-                urllib.request.urlopen(f"{self.url}/_cluster/health", timeout=2).read()
+                urllib.request.urlopen(f"{self.url}/_cluster/health?timeout=1s", timeout=2).read()
                 return
             except OSError:
                 time.sleep(0.3)

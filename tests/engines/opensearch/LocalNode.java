@@ -1,11 +1,14 @@
 import static org.codelibs.opensearch.runner.OpenSearchRunner.newConfigs;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.StringJoiner;
 import org.codelibs.opensearch.runner.OpenSearchRunner;
 
 /**
  * A node of OpenSearch for tests, with its own HTTP server on 127.0.0.1, from the jars of the public
- * repository. Arguments: the folder of its data, and the port.
+ * repository. Arguments: the folder of its data, and the port; and of a node of a cluster its number
+ * from 0, and the ports of all nodes among themselves, separated by commas.
  */
 public final class LocalNode {
     private static final String[] MODULES = {
@@ -32,10 +35,20 @@ public final class LocalNode {
     public static void main(String[] arguments) throws Exception {
         OpenSearchRunner runner = new OpenSearchRunner();
         runner.onBuild((number, settings) -> {
-            settings.put("discovery.type", "single-node");
             settings.put("http.port", arguments[1]);
-            settings.put("transport.port", "0");
             settings.put("network.host", "127.0.0.1");
+            if (arguments.length == 2) {
+                settings.put("discovery.type", "single-node");
+                settings.put("transport.port", "0");
+            } else {
+                String[] ports = arguments[3].split(",");
+                List<String> hosts = Arrays.stream(ports).map(port -> "127.0.0.1:" + port).toList();
+                settings.put("discovery.type", "zen");
+                settings.put("node.name", "node-" + arguments[2]);
+                settings.put("transport.port", ports[Integer.parseInt(arguments[2])]);
+                settings.putList("discovery.seed_hosts", hosts);
+                settings.putList("cluster.initial_cluster_manager_nodes", "node-0");
+            }
             settings.put("cluster.routing.allocation.disk.threshold_enabled", false);
         });
         runner.build(newConfigs()
