@@ -1,21 +1,23 @@
-"""`lexpand push`, `verify` and `switch`: the same ranking in another engine, and its proof."""
+"""`lexpand push`, `verify`, `switch` and `pull`: the same ranking in another search engine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_REFUSED
 from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
-from lexpand.cli.output import count, is_watched, print_json, say, show
+from lexpand.cli.output import count, is_watched, json_line, print_json, say, show
 from lexpand.collection import open as open_collection
 from lexpand.data import Query, read_queries
+from lexpand.data.streams import write_lines
 from lexpand.encode import Encoder
 from lexpand.encode.progress import reporting
+from lexpand.errors import DataError, EngineError
 from lexpand.index import Index
 
 if TYPE_CHECKING:
@@ -233,6 +235,51 @@ def switch_command(
         print_json({"alias": alias, "target": target, "before": before})
         return
     show((alias, "bold"), f" points to {target}" + (f", no longer to {before}" if before else ""))
+
+
+def pull_command(
+    address: Address,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write to this file.", show_default="standard output"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    vector_field: VectorField = "splade",
+    id_field: IdField = "doc_id",
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the documents of URL as lines of JSON, with all fields but the vectors.
+
+    `lexpand index` reads them: lexpand pull URL | lexpand index - pages.index
+    """
+    from lexpand.engines import Fields, open_engine
+
+    if out is not None and out.exists() and not force:
+        raise DataError(f"{out} exists: choose another file, or replace it with --force")
+    fields = Fields(vector=vector_field, doc_id=id_field)
+    with open_engine(address, fields=fields, credentials=credentials, ca=ca) as engine:
+        info = engine.info()
+        if info.records is None:
+            raise EngineError(f"{info.name} has no {info.target}")
+        with reporting(info.records, "pulling", out is not None and is_watched()) as on_done:
+            lines = _counted(engine.exported(), on_done)
+            if out is None:
+                for each in lines:
+                    print_json(each)
+            else:
+                write_lines(out, map(json_line, lines))
+    if out is not None:
+        show(f"{out} has {count(info.records, 'record')} of {info.target}")
+
+
+def _counted(
+    rows: Iterator[dict[str, Any]], on_done: Callable[[int], None]
+) -> Iterator[dict[str, Any]]:
+    for each in rows:
+        yield each
+        on_done(1)
 
 
 def _verified(

@@ -164,6 +164,15 @@ COMMANDS: dict[str, Entry] = {
             "lexpand verify default https://search.example.org:9200/pages",
         ),
     ),
+    "pull": Entry(
+        "engines",
+        "pull_command",
+        ENGINES,
+        (
+            "lexpand pull http://localhost:9200/articles --out articles.jsonl",
+            "lexpand pull http://localhost:9200/articles | lexpand index - articles.index",
+        ),
+    ),
     "switch": Entry(
         "engines",
         "switch_command",

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,27 @@ class Engine(Retriever):
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """Return records as the engine has them, without those that do not exist."""
 
+    @abstractmethod
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield what the engine has for each record, without its vector; ``_id`` is its id.
+
+        Raises:
+            EngineError: the engine cannot be reached, or has no such target.
+        """
+
+    def exported(self) -> Iterator[dict[str, Any]]:
+        """Yield the documents as rows that `lexpand index` reads.
+
+        Rows of a push have ``doc_id``, ``title``, ``text`` and the metadata; a passage of a chunked
+        document is a document of its own. Rows of others have all their fields.
+
+        Raises:
+            EngineError: see `rows`.
+        """
+        own = self.info().model is not None
+        for row in self.rows():
+            yield _document_row(row) if own else row
+
     def alias(self, name: str) -> str | None:
         """Make an alias point to this target, at once for all searches.
 
@@ -265,6 +286,13 @@ def matches_of(hits: Iterable[tuple[str, float]], k: int) -> Matches:
     ids = list(best)[:k]
     scores: NDArray[np.float64] = np.array([best[doc_id] for doc_id in ids], np.float64)
     return Matches(ids, scores, np.zeros(len(ids), np.uint32))
+
+
+def _document_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a record that a push wrote as one of its document."""
+    texts = {name: row[name] for name in ("title", "text") if row.get(name)}
+    record_id = row.get("record_id", row["_id"])
+    return {**row.get("metadata", {}), "doc_id": record_id, **texts}
 
 
 def _nothing() -> Matches:

@@ -167,7 +167,7 @@ class LuceneEngine(Engine):
     def record_ids(self) -> Iterator[str]:
         """See `Engine.record_ids`."""
         if not self._laid_out().own:
-            yield from self._scrolled_ids()
+            yield from (hit["_id"] for hit in self._scrolled(False))
             return
         after: list[Any] | None = None
         while True:
@@ -183,15 +183,20 @@ class LuceneEngine(Engine):
                 return
             after = hits[-1]["sort"]
 
-    def _scrolled_ids(self) -> Iterator[str]:
-        """Yield all ids by the scroll interface, which needs no field to sort by."""
-        body = {"size": _PAGE, "_source": False, "sort": ["_doc"]}
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """See `Engine.rows`."""
+        for hit in self._scrolled({"excludes": [self.fields.vector]}):
+            yield {"_id": hit["_id"], **hit["_source"]}
+
+    def _scrolled(self, source: object) -> Iterator[dict[str, Any]]:
+        """Yield all hits by the scroll interface, which needs no field to sort by."""
+        body = {"size": _PAGE, "_source": source, "sort": ["_doc"]}
         path = f"/{self._path}/_search?scroll=2m"
         answer = self._connection.request("POST", path, body)
         try:
             while answer["hits"]["hits"]:
                 _check_search(answer, self._index)
-                yield from (hit["_id"] for hit in answer["hits"]["hits"])
+                yield from answer["hits"]["hits"]
                 place = {"scroll": "2m", "scroll_id": answer["_scroll_id"]}
                 answer = self._connection.request("POST", "/_search/scroll", place)
         finally:

@@ -184,6 +184,16 @@ class PostgresEngine(Engine):
                 return
             last = rows[-1][0]
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """See `Engine.rows`."""
+        columns = self._columns()
+        with self._connected() as connection, connection.cursor("rows") as cursor:
+            query = f"SELECT {columns.record_id}, to_jsonb(t) FROM {self._quoted()} AS t"
+            cursor.execute(query.encode(), [])
+            for record_id, row in cursor:
+                row.pop(self.fields.vector, None)
+                yield {"_id": record_id, **row}
+
     def delete(self, record_ids: Sequence[str]) -> None:
         """See `Engine.delete`."""
         self._run(

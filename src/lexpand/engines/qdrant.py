@@ -104,6 +104,12 @@ class QdrantEngine(Engine):
         for each in self._points.scroll(["record_id"], _RECORDS_ONLY, _PAGE):
             yield str(each.payload.get("record_id", each.id))
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """See `Engine.rows`."""
+        self._check_exists()
+        for each in self._points.scroll(True, _RECORDS_ONLY, _PAGE):
+            yield {"_id": each.id, **each.payload}
+
     def delete(self, record_ids: Sequence[str]) -> None:
         """See `Engine.delete`."""
         for first in range(0, len(record_ids), _PAGE):

@@ -84,7 +84,9 @@ class Points(ABC):
         """Return points by their ids, with the vectors of a name; unknown ids are left out."""
 
     @abstractmethod
-    def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
+    def scroll(
+        self, payload: bool | list[str], allowed: Mapping[str, Any], page: int
+    ) -> Iterator[Point]:
         """Yield all points that a filter allows."""
 
     @abstractmethod
@@ -186,7 +188,9 @@ class ServerPoints(Points):
         body = {"ids": list(ids), "with_payload": payload, "with_vector": asked}
         return [_point(each, vector) for each in self._post("", body)]
 
-    def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
+    def scroll(
+        self, payload: bool | list[str], allowed: Mapping[str, Any], page: int
+    ) -> Iterator[Point]:
         """See `Points.scroll`."""
         offset: object = None
         while True:
@@ -312,7 +316,9 @@ class EdgePoints(Points):
             Point(str(each.id), _weights(each.vector, vector), each.payload or {}) for each in found
         ]
 
-    def scroll(self, payload: list[str], allowed: Mapping[str, Any], page: int) -> Iterator[Point]:
+    def scroll(
+        self, payload: bool | list[str], allowed: Mapping[str, Any], page: int
+    ) -> Iterator[Point]:
         """See `Points.scroll`."""
         offset = None
         while True:
