@@ -126,11 +126,8 @@ def test_a_pull_gives_back_what_was_pushed(
     postgres: str, url: str, support_path: Path, tmp_path: Path
 ) -> None:
     pages = tmp_path / "pages.jsonl"
-    for address in (
-        f"{url}/pages",
-        postgres.replace("TABLE", "pulled"),
-        f"qdrant-edge:{tmp_path}/e",
-    ):
+    table, folder = postgres.replace("TABLE", "pulled"), f"qdrant-edge:{tmp_path / 'edge'}"
+    for address in (f"{url}/pages", table, folder):
         done("push", support_path, address)
         done("pull", address, "--out", pages, "--force")
         index = tmp_path / "again.index"
