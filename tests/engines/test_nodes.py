@@ -4,13 +4,23 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_nodes import Node
+from engine_nodes import SUPPORT, Node
 
 import lexpand
 from lexpand.collection import Collection
-from lexpand.engines import Connection, EngineSchema, LuceneEngine, Verdict, push, verify
+from lexpand.data import read_judged
+from lexpand.engines import (
+    Connection,
+    EngineSchema,
+    LuceneEngine,
+    Verdict,
+    engine_pipeline,
+    push,
+    verify,
+)
 from lexpand.engines.records import records_of
-from lexpand.errors import EngineError, FilterError
+from lexpand.errors import DataError, EngineError, FilterError
+from lexpand.experiments.evaluating import evaluate_retriever
 
 pytestmark = pytest.mark.slow  # `make test-engines` runs them
 
@@ -109,6 +119,35 @@ def test_a_target_that_something_else_made_is_not_touched(
     assert lucene.info().records == 1
     refused, _ = lucene.write(list(records_of(support.index))[:1])
     assert len(refused) == 1 and "splade" in refused[0].reason
+
+
+def test_words_are_searched_and_added_to_vectors(lucene: LuceneEngine, support: Collection) -> None:
+    push(support.index, lucene)
+    judged = read_judged(SUPPORT / "questions.csv")
+    means = {
+        name: evaluate_retriever(
+            engine_pipeline(lucene, name), judged, ["nDCG@10"], cost=False
+        ).means["nDCG@10"]
+        for name in ("splade", "bm25", "hybrid")
+    }
+    own = evaluate_retriever(support.retriever("bm25"), judged, ["nDCG@10"], cost=False)
+    assert means["bm25"] == pytest.approx(own.means["nDCG@10"], abs=0.1)  # other analysis
+    assert means["hybrid"] > min(means["splade"], means["bm25"])
+    (found,) = engine_pipeline(lucene, "bm25").rank(["DD-AM04"], 3)
+    assert found.doc_ids[0] == "SA037"
+    title = support.get("SA037").title
+    (titled,) = engine_pipeline(lucene, "bm25").rank([title], 1)
+    assert list(titled.doc_ids) == ["SA037"]
+    hits = engine_pipeline(lucene, "hybrid").search("DD-AM04", 1)
+    assert hits[0].doc_id == "SA037" and hits[0].title == title
+
+
+def test_words_of_others_are_not_searched(lucene: LuceneEngine) -> None:
+    lucene._connection.request("PUT", f"/{lucene._index}")
+    with pytest.raises(EngineError, match="must be made by a push to be searched by words"):
+        engine_pipeline(lucene, "bm25").rank(["x"], 3)
+    with pytest.raises(DataError, match="pipeline of an engine must be one of"):
+        engine_pipeline(lucene, "best")
 
 
 def test_filters_use_declared_columns_only(lucene: LuceneEngine, tmp_path: Path) -> None:

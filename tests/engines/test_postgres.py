@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 import lexpand
 from lexpand.collection import Collection
 from lexpand.data import ModelId
-from lexpand.engines import Credentials, EngineSchema, PostgresEngine, open_engine, push
+from lexpand.engines import (
+    Credentials,
+    EngineSchema,
+    PostgresEngine,
+    engine_pipeline,
+    open_engine,
+    push,
+)
 from lexpand.engines.jsonpath import filter_condition
 from lexpand.engines.records import Record
 from lexpand.errors import DataError, EngineError, FilterError
@@ -153,6 +160,13 @@ def test_a_table_that_something_else_made_is_not_touched(
         with pytest.raises(EngineError, match="has no table own with splade"):
             engine.rank(["x"], 3) if engine.encoder else engine.write([record("a")])
     assert connection.execute("SELECT * FROM own").fetchall() == [(1,)]
+
+
+def test_there_is_no_bm25(table: str, support: Collection) -> None:
+    with open_engine(table, support.encoder) as engine:
+        push(support.index, engine)
+        with pytest.raises(EngineError, match="has no BM25 that Lexpand can use"):
+            engine_pipeline(engine, "hybrid").rank(["x"], 3)
 
 
 def test_a_push_goes_on_after_connections_are_lost(

@@ -279,8 +279,10 @@ def test_the_commands_push_verify_search_and_explain(target: Target, support_pat
     )
     (run,) = json.loads(measured.stdout)["runs"]
     assert run["measures"]["nDCG@10"] > 0.3, measured
-    no = lexpand_command("evaluate", url, SUPPORT / "questions.csv", "--pipeline", "bm25")
-    assert no.returncode == 2 and "an engine is searched by vectors alone" in no.stderr
+    no = lexpand_command("evaluate", url, SUPPORT / "questions.csv", "--baselines", store)
+    assert no.returncode == 2 and "an engine is searched as it is" in no.stderr
+    other = lexpand_command("search", url, "x", "--pipeline", "best")
+    assert other.returncode == 1 and "must be one of splade, bm25, hybrid, got best" in other.stderr
     with open_engine(url) as engine:
         engine.delete(["SA037"])
         engine.refresh()

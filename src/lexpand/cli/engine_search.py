@@ -23,6 +23,7 @@ def search_engine(
     k: int,
     filter_text: str | None,
     min_score: float | None,
+    pipeline: str | None,
     model: str | None,
     encoding: QueryEncoding,
     threads: int | None,
@@ -31,16 +32,18 @@ def search_engine(
     """Search an engine, and print the hits.
 
     Raises:
+        DataError: the pipeline is none of an engine.
         ContractMismatch: the engine has vectors of another model.
         EngineError: the engine cannot be reached, or has no such target.
     """
-    from lexpand.engines import open_engine
+    from lexpand.engines import engine_pipeline, open_engine
 
     encoder = Encoder.load(model or "default", queries=encoding, threads=threads)
     with open_engine(address, encoder) as engine:
         engine.check_model(encoder.space.model)
+        retriever = engine_pipeline(engine, pipeline)
         start = time.perf_counter()
-        hits = engine.search(query, k, filter=filter_text, min_score=min_score)
+        hits = retriever.search(query, k, filter=filter_text, min_score=min_score)
         milliseconds = (time.perf_counter() - start) * 1e3
     if as_json:
         print_json({**hits.to_dict(), "milliseconds": round(milliseconds, 3)})

@@ -97,6 +97,14 @@ def push_command(
     index_path: IndexPath,
     address: Address,
     shards: Annotated[int, typer.Option("--shards", min=1, help="Shards of a new target.")] = 1,
+    analyzer: Annotated[
+        str,
+        typer.Option(
+            "--analyzer",
+            metavar="NAME",
+            help="Analyzer of words of a new target (Elasticsearch, OpenSearch), such as english.",
+        ),
+    ] = "standard",
     requests: Annotated[
         int,
         typer.Option(
@@ -121,7 +129,14 @@ def push_command(
     ):
         try:
             with reporting(index.live_passages, "pushing", is_watched()) as on_done:
-                report = push(index, engine, shards=shards, threads=requests, on_done=on_done)
+                report = push(
+                    index,
+                    engine,
+                    shards=shards,
+                    analyzer=analyzer,
+                    threads=requests,
+                    on_done=on_done,
+                )
         except KeyboardInterrupt:
             say("interrupted: run the same command again to continue", "yellow")
             raise typer.Exit(EXIT_INTERRUPTED) from None

@@ -225,12 +225,13 @@ class _Settings:
             run, name = read_run(Path(where)), asked.name or _name_of(Path(where))
             yield evaluate_foreign(run, self.judged, self.measures, name=name)
         elif is_address(where):
-            if asked.baselines or asked.pipelines or asked.rules:
+            if asked.baselines or asked.rules:
                 raise typer.BadParameter(
-                    "an engine is searched by vectors alone: leave out --pipeline, --baselines and"
-                    " --rules"
+                    "an engine is searched as it is: leave out --baselines and --rules"
                 )
-            yield self.engine(where, asked)
+            pipelines: Sequence[str | None] = asked.pipelines or [None]
+            for each in pipelines:
+                yield self.engine(where, asked, each)
         else:
             yield from self.index(Path(where), asked)
 
@@ -250,9 +251,9 @@ class _Settings:
             for baseline in models:
                 yield self.baseline(kb, pipelines[0], baseline, asked.cache)
 
-    def engine(self, address: str, asked: _Asked) -> Evaluated:
-        """Evaluate an engine."""
-        from lexpand.engines import open_engine
+    def engine(self, address: str, asked: _Asked, pipeline: str | None) -> Evaluated:
+        """Evaluate a pipeline of an engine."""
+        from lexpand.engines import engine_pipeline, open_engine
 
         encoder = Encoder.load(
             asked.model or "default", queries=asked.encoding, threads=self.threads
@@ -265,10 +266,11 @@ class _Settings:
             model = encoder.space.model.label
             with self._progress(info.target) as on_done:
                 return evaluate_retriever(
-                    engine,
+                    engine_pipeline(engine, pipeline),
                     self.judged,
                     self.measures,
-                    name=asked.name or Path(info.target).name,
+                    name=_named(asked.name, pipeline, asked.pipelines or [])
+                    or "-".join(filter(None, [Path(info.target).name, pipeline])),
                     k=self.k,
                     self_matches=self.self_matches,
                     cost=self.cost,

@@ -143,11 +143,11 @@ def search(
 ) -> None:
     """Find the documents of INDEX that answer QUERY best."""
     if is_address(where):
-        _refuse_local_options(
-            reasons, group_by, effort, pipeline, rerank, rerank_depth, rerank_budget, rules
-        )
+        _refuse_local_options(reasons, group_by, effort, rerank, rerank_depth, rerank_budget, rules)
         encoding = query_encoding(query_mode, prune, dtype)
-        search_engine(where, query, k, filter_text, min_score, model, encoding, threads, as_json)
+        search_engine(
+            where, query, k, filter_text, min_score, pipeline, model, encoding, threads, as_json
+        )
         return
     index_path = Path(where)
     made = None if pipeline is None else Pipeline.load(pipeline)
@@ -212,8 +212,8 @@ def _refuse_local_options(*options: object) -> None:
     """Raise if an option is set that only a local index has; ``effort`` is 1.0 if it is not set."""
     if any(option not in (None, False, 1.0) for option in options):
         raise typer.BadParameter(
-            "an engine is searched by vectors alone: leave out --explain, --group-by, --effort,"
-            " --pipeline, --rules and the options of reranking"
+            "an engine is searched as it is: leave out --explain, --group-by, --effort, --rules and"
+            " the options of reranking"
         )
 
 

@@ -22,6 +22,7 @@ from lexpand.engines.postgres import PostgresEngine
 from lexpand.engines.pushing import push
 from lexpand.engines.qdrant import QdrantEngine
 from lexpand.engines.verifying import Verdict, Verification, verify
+from lexpand.engines.words import EngineWords, engine_pipeline
 
 __all__ = [
     "BulkJob",
@@ -31,6 +32,7 @@ __all__ = [
     "Engine",
     "EngineInfo",
     "EngineSchema",
+    "EngineWords",
     "Fields",
     "LuceneEngine",
     "PostgresEngine",
@@ -41,6 +43,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "encode_shards",
+    "engine_pipeline",
     "explain_in_engine",
     "open_engine",
     "push",

@@ -31,12 +31,14 @@ class EngineSchema:
         columns: the type of each declared metadata field (``integer``, ``number``, ``boolean``,
             ``keyword``).
         shards: the number of shards.
+        analyzer: the engine's analyzer of the words of BM25.
     """
 
     model: ModelId
     vocabulary_size: int
     columns: Mapping[str, str] = field(default_factory=dict)
     shards: int = 1
+    analyzer: str = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,16 @@ class Engine(Retriever):
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
         """Return the best ``k`` documents of each query vector by dot product."""
+
+    def search_words(
+        self, queries: Sequence[str], k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """Return the best ``k`` documents of each query by the engine's BM25.
+
+        Raises:
+            EngineError: the engine has no BM25, or the target has no words.
+        """
+        raise EngineError(f"{self.info().name} has no BM25 that Lexpand can use")
 
     @abstractmethod
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:

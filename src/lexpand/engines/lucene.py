@@ -29,6 +29,9 @@ from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter, parse_filter
 
+WORDS = "words"
+"""The field of the words of BM25, those of title and text."""
+
 _TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "keyword": "keyword"}
 _PAGE = 1000
 _SEARCHES = 32  # of one request
@@ -116,8 +119,9 @@ class LuceneEngine(Engine):
             "doc_id": {"type": "keyword"},
             "passage": {"type": "integer"},
             "digest": {"type": "keyword", "index": False, "doc_values": False},
-            "title": {"type": "text"},
-            "text": {"type": "text"},
+            "title": {"type": "text", "analyzer": schema.analyzer, "copy_to": WORDS},
+            "text": {"type": "text", "analyzer": schema.analyzer, "copy_to": WORDS},
+            WORDS: {"type": "text", "analyzer": schema.analyzer},
             METADATA: {
                 "dynamic": False,
                 "properties": {
@@ -248,10 +252,20 @@ class LuceneEngine(Engine):
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
         bodies = [self._body(vectors.as_dict(i), k, filter) for i in range(len(vectors))]
-        found: list[Matches] = []
-        for first in range(0, len(bodies), _SEARCHES):
-            found += self._searches(bodies[first : first + _SEARCHES], k)
-        return found
+        return self._searches(bodies, k)
+
+    def search_words(
+        self, queries: Sequence[str], k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """See `Engine.search_words`: over titles and texts together."""
+        if not self._laid_out().own:
+            raise EngineError(
+                f"{self._index} must be made by a push to be searched by words, and something else"
+                " made it"
+            )
+        return self._searches(
+            [self._asking({"match": {WORDS: query}}, k, filter) for query in queries], k
+        )
 
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """See `Engine.stored`."""
@@ -294,12 +308,16 @@ class LuceneEngine(Engine):
         return escaped(self._index)
 
     def _body(self, vector: Mapping[int, float], k: int, filter: Filter | None) -> dict[str, Any]:
-        laid_out = self._laid_out()
         weights = {term: weight for term, weight in vector.items() if weight > 0}
         named = {self._name(term): weight for term, weight in weights.items()}
         query: dict[str, Any] = (
             self.dialect.query(self.fields.vector, named) if named else {"match_none": {}}
         )
+        return self._asking(query, k, filter)
+
+    def _asking(self, query: dict[str, Any], k: int, filter: Filter | None) -> dict[str, Any]:
+        """Return the body of a search."""
+        laid_out = self._laid_out()
         if filter is not None:
             allowed = filter_query(parse_filter(filter), laid_out.columns)
             query = {"bool": {"must": [query], "filter": [allowed]}}
@@ -376,6 +394,13 @@ class LuceneEngine(Engine):
         return {next(unknown) if term is None else term: weight for term, weight in ids}
 
     def _searches(self, bodies: Sequence[Mapping[str, Any]], k: int) -> list[Matches]:
+        return [
+            each
+            for first in range(0, len(bodies), _SEARCHES)
+            for each in self._searched(bodies[first : first + _SEARCHES], k)
+        ]
+
+    def _searched(self, bodies: Sequence[Mapping[str, Any]], k: int) -> list[Matches]:
         lines = [line for body in bodies for line in ("{}", json.dumps(body))]
         answer = self._connection.request("POST", f"/{self._path}/_msearch", _lines(lines))
         found = []

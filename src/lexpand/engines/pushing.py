@@ -21,6 +21,7 @@ def push(
     engine: Engine,
     *,
     shards: int = 1,
+    analyzer: str = "standard",
     threads: int = 4,
     on_done: Callable[[int], None] | None = None,
 ) -> UploadReport:
@@ -34,6 +35,7 @@ def push(
         index: the documents.
         engine: the engine.
         shards: the number of shards of a new target.
+        analyzer: the analyzer of words of a new target, for engines with BM25.
         threads: the number of requests at a time.
         on_done: a function that takes the number of passages finished since its last call.
 
@@ -47,7 +49,9 @@ def push(
     if is_new:
         columns = {name: kind.value for name, kind in index.schema.columns.items()}
         engine.create(
-            EngineSchema(reading.space.model, len(reading.space.vocabulary), columns, shards)
+            EngineSchema(
+                reading.space.model, len(reading.space.vocabulary), columns, shards, analyzer
+            )
         )
     elif info.model is None:
         raise EngineError(
