@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from fake_cluster import ROOT, FakeCluster, running
+from fake_cluster import ROOT, Answer, FakeCluster, running
 
 from lexpand import SparseVectors
 from lexpand.data import ModelId
@@ -14,7 +14,7 @@ from lexpand.engines.records import Record, record_id_of
 from lexpand.errors import EngineError
 
 MODEL = ModelId("m", "ab" * 32)
-OPEN = (200, {"version": {"number": "3.8.0", "distribution": "opensearch"}})
+OPEN: Answer = (200, {"version": {"number": "3.8.0", "distribution": "opensearch"}})
 
 
 @pytest.fixture
@@ -178,3 +178,60 @@ def test_ids_of_passages() -> None:
     assert record_id_of(longest, None) == longest
     assert len(record_id_of(longest, 12)) == 64
     assert record_id_of(longest, 12) != record_id_of(longest, 13)
+
+
+def test_seismic_is_asked_as_its_documentation_says(cluster: FakeCluster) -> None:
+    """Its plugin is not in the public repository, so no server ran here."""
+    cluster.answers["GET /"] = [OPEN]
+    cluster.answers["PUT /pages"] = [(200, {"acknowledged": True})]
+    engine = engine_of(cluster)
+    engine.create(EngineSchema(MODEL, 30522, seismic=3.71239))
+    body = json.loads(cluster.asked[-1][3])
+    assert body["settings"] == {"number_of_shards": 1, "index": {"sparse": True}}
+    assert body["mappings"]["properties"]["splade"] == {
+        "type": "sparse_vector",
+        "method": {
+            "name": "seismic",
+            "engine": "lucene",
+            "parameters": {
+                "quantization_ceiling_ingest": 3.7124,
+                "quantization_ceiling_search": 16.0,
+            },
+        },
+    }
+    meta = {"lexpand": {"model": MODEL.name, "contract_hash": MODEL.hash}}
+    leaf = {"splade": {"mapping": {"splade": {"type": "sparse_vector"}}}}
+    cluster.answers["GET /pages/_mapping"] = [(200, {"pages": {"mappings": {"_meta": meta}}})]
+    cluster.answers["GET /pages/_mapping/field/splade"] = [(200, {"pages": {"mappings": leaf}})]
+    cluster.answers["GET /pages/_count"] = [(200, {"count": 1})]
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [HITS]})]
+    engine_of(cluster).search_vectors(vectors({1037: 1.5, 7: 70.0}), 5)
+    assert json.loads(cluster.asked[-1][3].splitlines()[1])["query"] == {
+        "neural_sparse": {
+            "splade": {
+                "query_tokens": {"7": 70.0, "1037": 1.5},
+                "method_parameters": {"k": 5, "top_n": 2, "heap_factor": 1.0},
+            }
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("root", "size", "said"),
+    [
+        (OPEN, 32_769, "folds term ids modulo 32,768, so that terms of a vocabulary of 32,769"),
+        ((200, {"version": {"number": "9.5.3"}}), 30_522, "SEISMIC needs OpenSearch 3.3 or later"),
+        (
+            (200, {"version": {"number": "2.19.1", "distribution": "opensearch"}}),
+            30_522,
+            "SEISMIC needs OpenSearch 3.3 or later, got opensearch 2.19.1",
+        ),
+    ],
+)
+def test_seismic_is_refused_where_it_would_be_wrong(
+    cluster: FakeCluster, root: Answer, size: int, said: str
+) -> None:
+    cluster.answers["GET /"] = [root]
+    with pytest.raises(EngineError, match=said):
+        engine_of(cluster).create(EngineSchema(MODEL, size, seismic=2.0))
+    assert all(method != "PUT" for method, _, _, _ in cluster.asked)

@@ -252,6 +252,9 @@ def test_targets_and_encoders_that_are_missing_are_named(
 ) -> None:
     with pytest.raises(EngineError, match="push to it first"):
         verify(engine, support.encoder)
+    with pytest.raises(EngineError, match="push without --seismic"):  # no plugin, or no such thing
+        engine.create(EngineSchema(support.index.space.model, 30522, seismic=3.0))
+    assert engine.info().records is None
     push(support.index, engine)
     with pytest.raises(EngineError, match="exists: drop it, or push to it"):
         engine.create(EngineSchema(support.index.space.model, 30522))

@@ -105,6 +105,14 @@ def push_command(
             help="Analyzer of words of a new target (Elasticsearch, OpenSearch), such as english.",
         ),
     ] = "standard",
+    seismic: Annotated[
+        bool,
+        typer.Option(
+            "--seismic",
+            help="Let a new target be searched approximately by SEISMIC (OpenSearch 3.3 with the"
+            " plugin neural-search).",
+        ),
+    ] = False,
     requests: Annotated[
         int,
         typer.Option(
@@ -134,6 +142,7 @@ def push_command(
                     engine,
                     shards=shards,
                     analyzer=analyzer,
+                    seismic=seismic,
                     threads=requests,
                     on_done=on_done,
                 )

@@ -32,6 +32,8 @@ class EngineSchema:
             ``keyword``).
         shards: the number of shards.
         analyzer: the engine's analyzer of the words of BM25.
+        seismic: the largest weight of the vectors, for approximate search by SEISMIC (OpenSearch);
+            None for exact search.
     """
 
     model: ModelId
@@ -39,6 +41,7 @@ class EngineSchema:
     columns: Mapping[str, str] = field(default_factory=dict)
     shards: int = 1
     analyzer: str = "standard"
+    seismic: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,3 +322,13 @@ def check_created(engine: Engine, exists: bool) -> None:
     """
     if exists:
         raise EngineError(f"{engine.target} exists: drop it, or push to it")
+
+
+def check_exact(engine: Engine, schema: EngineSchema) -> None:
+    """Raise if SEISMIC is asked of an engine that does not have it.
+
+    Raises:
+        EngineError: it is asked for.
+    """
+    if schema.seismic is not None:
+        raise EngineError(f"{engine.info().name} has no SEISMIC: push without --seismic")

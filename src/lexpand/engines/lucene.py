@@ -23,7 +23,14 @@ from lexpand.engines.engine import (
     matches_of,
 )
 from lexpand.engines.filters import METADATA, filter_query
-from lexpand.engines.lucene_dialects import ELASTICSEARCH, identified
+from lexpand.engines.lucene_dialects import (
+    ELASTICSEARCH,
+    OPENSEARCH,
+    SEISMIC_VERSION,
+    identified,
+    seismic_mapping,
+    seismic_query,
+)
 from lexpand.engines.records import Record, plain_metadata
 from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
@@ -50,11 +57,13 @@ class _Layout:
         own: whether a push made it.
         columns: the types of declared metadata fields.
         tokens: whether terms are named by tokens instead of ids.
+        seismic: whether vectors are searched by SEISMIC of OpenSearch.
     """
 
     own: bool
     columns: Mapping[str, str]
     tokens: bool
+    seismic: bool
 
 
 class LuceneEngine(Engine):
@@ -128,13 +137,23 @@ class LuceneEngine(Engine):
                     name: {"type": _TYPES[kind]} for name, kind in schema.columns.items()
                 },
             },
-            self.fields.vector: self.dialect.mapping(self.version),
+            self.fields.vector: self._vector_mapping(schema),
         }
         mappings = {"dynamic": False, "_meta": {"lexpand": meta}, "properties": properties}
-        settings = {"number_of_shards": schema.shards}
-        self._connection.request(
-            "PUT", f"/{self._path}", {"settings": settings, "mappings": mappings}
-        )
+        settings: dict[str, Any] = {"number_of_shards": schema.shards}
+        if schema.seismic is not None:
+            settings["index"] = {"sparse": True}
+        try:
+            self._connection.request(
+                "PUT", f"/{self._path}", {"settings": settings, "mappings": mappings}
+            )
+        except EngineError as error:
+            if schema.seismic is None:
+                raise
+            raise EngineError(
+                f"{error}. SEISMIC needs the plugin neural-search: install it, or push without"
+                " --seismic"
+            ) from None
         self._layout = None
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
@@ -310,9 +329,11 @@ class LuceneEngine(Engine):
     def _body(self, vector: Mapping[int, float], k: int, filter: Filter | None) -> dict[str, Any]:
         weights = {term: weight for term, weight in vector.items() if weight > 0}
         named = {self._name(term): weight for term, weight in weights.items()}
-        query: dict[str, Any] = (
-            self.dialect.query(self.fields.vector, named) if named else {"match_none": {}}
-        )
+        query: dict[str, Any] = {"match_none": {}}
+        if named and self._laid_out().seismic:
+            query = seismic_query(self.fields.vector, named, k)
+        elif named:
+            query = self.dialect.query(self.fields.vector, named)
         return self._asking(query, k, filter)
 
     def _asking(self, query: dict[str, Any], k: int, filter: Filter | None) -> dict[str, Any]:
@@ -329,12 +350,37 @@ class LuceneEngine(Engine):
             "track_total_hits": False,
         }
 
+    def _vector_mapping(self, schema: EngineSchema) -> dict[str, Any]:
+        if schema.seismic is None:
+            return self.dialect.mapping(self.version)
+        if self.dialect is not OPENSEARCH or self.version < SEISMIC_VERSION:
+            raise EngineError(
+                f"SEISMIC needs OpenSearch {SEISMIC_VERSION[0]}.{SEISMIC_VERSION[1]} or later, got"
+                f" {self.info().name}: push without --seismic"
+            )
+        return seismic_mapping(schema.seismic, schema.vocabulary_size)
+
     def _laid_out(self) -> _Layout:
         if self._layout is None:
             info = self.info()
             own = info.model is not None or info.records is None
-            self._layout = _Layout(own, info.columns, not own and self._has_tokens())
+            tokens = not own and self._has_tokens()
+            self._layout = _Layout(own, info.columns, tokens, self._is_seismic())
         return self._layout
+
+    def _is_seismic(self) -> bool:
+        """Return whether the vectors are searched by SEISMIC of OpenSearch."""
+        if self.dialect is not OPENSEARCH:
+            return False
+        path = f"/{self._path}/_mapping/field/{escaped(self.fields.vector)}"
+        found = self._connection.request("GET", path, missing=True) or {}
+        types = [
+            leaf.get("type")
+            for index in found.values()
+            for each in index.get("mappings", {}).values()
+            for leaf in each.get("mapping", {}).values()
+        ]
+        return "sparse_vector" in types
 
     def _has_tokens(self) -> bool:
         """Return whether the terms of an index are named by tokens, by a sample."""

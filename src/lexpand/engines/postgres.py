@@ -21,6 +21,7 @@ from lexpand.engines.engine import (
     Fields,
     RefusedRecord,
     check_created,
+    check_exact,
     matches_of,
 )
 from lexpand.engines.jsonpath import filter_condition
@@ -134,6 +135,7 @@ class PostgresEngine(Engine):
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`. The database has no shards, so their number is ignored."""
         check_created(self, self.info().records is not None)
+        check_exact(self, schema)
         meta = {
             "version": _META_VERSION,
             "model": schema.model.name,

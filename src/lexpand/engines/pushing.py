@@ -22,6 +22,7 @@ def push(
     *,
     shards: int = 1,
     analyzer: str = "standard",
+    seismic: bool = False,
     threads: int = 4,
     on_done: Callable[[int], None] | None = None,
 ) -> UploadReport:
@@ -35,6 +36,7 @@ def push(
         index: the documents.
         engine: the engine.
         shards: the number of shards of a new target.
+        seismic: whether a new target is searched approximately by SEISMIC (OpenSearch 3.3).
         analyzer: the analyzer of words of a new target, for engines with BM25.
         threads: the number of requests at a time.
         on_done: a function that takes the number of passages finished since its last call.
@@ -50,7 +52,12 @@ def push(
         columns = {name: kind.value for name, kind in index.schema.columns.items()}
         engine.create(
             EngineSchema(
-                reading.space.model, len(reading.space.vocabulary), columns, shards, analyzer
+                reading.space.model,
+                len(reading.space.vocabulary),
+                columns,
+                shards,
+                analyzer,
+                _largest_weight(reading) if seismic else None,
             )
         )
     elif info.model is None:
@@ -67,6 +74,10 @@ def push(
     if compare:
         _delete_others(reading, engine, report)
     return report
+
+
+def _largest_weight(index: IndexReader) -> float:
+    return max((float(each.weights.max(initial=0)) for each in records_of(index)), default=0.0)
 
 
 def _send(

@@ -18,6 +18,7 @@ from lexpand.engines.engine import (
     Fields,
     RefusedRecord,
     check_created,
+    check_exact,
     matches_of,
 )
 from lexpand.engines.qdrant_filters import METADATA, qdrant_filter
@@ -70,6 +71,7 @@ class QdrantEngine(Engine):
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
         check_created(self, self._points.exists())
+        check_exact(self, schema)
         self._points.create(schema.shards, schema.columns, self.fields.vector)
         meta = {
             "version": _META_VERSION,
