@@ -116,8 +116,25 @@ def test_ids_that_must_not_be_found(support: Collection, tmp_path: Path) -> None
     (result,) = run_gate(support, gate)
     assert (result.check, result.passed, result.rank) == (Check.REJECT, False, 1)
     assert result.name == "dd-am04: SA037 must not be among the first 3"
+    assert "rank 1; it scores most by 'ddam04 (bm25)': " in result.said and result.terms
     passing = GateFile(gate.path, (Question("dd-am04", reject=("SA001",), within=3),))
     assert run_gate(support, passing)[0].passed
+
+
+def test_what_raised_a_rejected_document_is_named(tmp_path: Path) -> None:
+    pages = [
+        {"id": "old", "text": "Payroll exports of former versions"},
+        {"id": "new", "text": "Payroll exports are made each month from the payroll menu"},
+    ]
+    gate = GateFile(tmp_path / "gate.toml", (Question("payroll codes", reject=("old",), within=1),))
+    with lexpand.create(tmp_path / "p.index", pages) as kb:
+        record_state(kb, gate).save(gate.state_path)
+        assert run_gate(kb, gate)[0].passed
+        kb.replace([{"id": "old", "text": "Payroll codes, codes of payroll, all codes"}])
+        (result,) = [each for each in run_gate(kb, gate) if each.check is Check.REJECT]
+        assert not result.passed and (result.rank_before, result.rank) == (2, 1)
+        assert "rank 1, was rank 2; it scores more by 'code" in result.said, result.said
+        assert result.terms[0].answer_worse > result.terms[0].answer_better
 
 
 def test_a_rejected_document_that_is_gone_passes(support: Collection, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from lexpand.experiments.reasons import (
 
 _DEPTH = 100
 _RECORDED = 10
+_LEAST_GAIN = 0.005  # of the best score
 _TERMS = 8
 
 
@@ -229,6 +230,8 @@ def _checked(kb: Collection, question: Question, state: State | None) -> list[Re
             has_moved = known is not None and known.rank != rank
             if not passed and check is Check.EXPECT and has_moved:
                 said, terms = _reason(kb, question.query, doc_id, ranks, before, said)
+            elif not passed and check is Check.REJECT:
+                said, terms = _reason_of_reject(kb, question.query, doc_id, known, said)
             results.append(
                 Result(check, *facts, passed, rank, rank_before, said, tuple(terms[:_TERMS]))
             )
@@ -266,6 +269,35 @@ def _reason(
         return f"{said}; no terms: {error}", ()
     below = f", below {other}" if other else ""
     return f"{said}{below}; {sentence_of(shifts, other)}", shifts
+
+
+def _reason_of_reject(
+    kb: Collection, query: str, doc_id: str, known: Hit | None, said: str
+) -> tuple[str, Sequence[TermShift]]:
+    """Return what the gate says about a document that is found and must not be, and its terms.
+
+    The terms are those that raised it since the recorded state, or else those that it scores by.
+    """
+    try:
+        now = contributions_of(kb, query, doc_id, top_score(kb, query))
+    except DataError as error:  # a reranker cannot be explained
+        return f"{said}; no terms: {error}", ()
+    then = {} if known is None else known.terms
+    shifts = sorted(
+        (TermShift(term, then.get(term, 0.0), share, 0.0, 0.0) for term, share in now.items()),
+        key=lambda each: each.answer_better - each.answer_worse,
+    )
+    if not shifts:
+        return said, ()
+    first = shifts[0]
+    gain = first.answer_worse - first.answer_better
+    if then and gain > _LEAST_GAIN:
+        return f"{said}; it scores more by {first.term!r}: {gain:.0%} of the best score", shifts
+    most = max(shifts, key=lambda each: each.answer_worse)
+    return (
+        f"{said}; it scores most by {most.term!r}: {most.answer_worse:.0%} of the best score",
+        shifts,
+    )
 
 
 def _overtaker(doc_id: str, ranks: Mapping[str, int], before: Mapping[str, Hit]) -> str | None:

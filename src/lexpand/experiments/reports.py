@@ -244,9 +244,21 @@ def flat_facts(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, st
         key = f"{prefix} {name}".strip()
         if isinstance(each, Mapping):
             found += flat_facts(each, key)
-        elif isinstance(each, list) and len(each) > 10:
+        elif isinstance(each, list | tuple) and len(each) > 10:
             found.append((key, f"{len(each)} values"))
         else:
-            shown = f"{each:,.4g}" if isinstance(each, float) else str(each)
-            found.append((key, shown))
+            found.append((key, _fact(each)))
     return found
+
+
+def _fact(value: object) -> str:
+    """Return a value as people read it: no quotes, brackets or line breaks."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return "; ".join(line for line in str(value).splitlines() if line.strip())
