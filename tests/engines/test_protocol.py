@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,12 +95,13 @@ def test_passages_are_ranked_by_document(engine: Engine, target: Target, tmp_pat
 
 
 def test_declared_columns_filter(engine: Engine, tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": f"d{i}", "text": "printer paper jam", "year": 2015 + i, "team": "ab"[i % 2]}
         for i in range(6)
     ]
     rows[0]["team"] = ["a", "c"]
-    columns = {"year": "integer", "team": "keyword"}
+    rows[1] |= {"by": {"name": "ann"}, "the size": 5}
+    columns = {"year": "integer", "team": "keyword", "by.name": "keyword", '"the size"': "integer"}
     filters = [
         "year >= 2018",
         "team = a and year < 2018",
@@ -107,6 +109,9 @@ def test_declared_columns_filter(engine: Engine, tmp_path: Path) -> None:
         "year in (2015)",
         "team = c or 2016 < year <= 2018",
         "exists(team)",
+        "by.name = ann",
+        '"the size" >= 5',
+        'exists("the size") or by.name = bob',
     ]
     with lexpand.create(tmp_path / "f.index", rows, columns=columns) as kb:
         push(kb.index, engine)

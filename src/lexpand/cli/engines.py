@@ -90,6 +90,7 @@ IdField = Annotated[
     ),
 ]
 
+_VESPA = "vespa:"
 _REFUSED_SHOWN = 10
 
 
@@ -128,9 +129,14 @@ def push_command(
 
     Passages that URL has already are not sent again, so run the command again after an
     interruption or a change. Prove the result with `lexpand verify`.
+
+    With vespa:FOLDER as URL, an application package and a feed are written for Vespa.
     """
     from lexpand.engines import open_engine, push
 
+    if address.startswith(_VESPA):
+        _write_vespa(index_path, Path(address.removeprefix(_VESPA)), as_json)
+        return
     with (
         Index.open(index_path) as index,
         open_engine(address, credentials=credentials, ca=ca) as engine,
@@ -163,6 +169,21 @@ def push_command(
             say(f"... and {len(report.refused) - _REFUSED_SHOWN:,} more", "yellow")
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _write_vespa(index_path: Path, folder: Path, as_json: bool) -> None:
+    from lexpand.engines.vespa import write_application
+
+    with (
+        Index.open(index_path) as index,
+        reporting(index.live_passages, "writing", is_watched()) as on_done,
+    ):
+        passages = write_application(index, folder, on_done=on_done)
+    if as_json:
+        print_json({"target": str(folder), "passages": passages})
+        return
+    show(f"{folder} has an application of Vespa, and a feed of {count(passages, 'passage')}")
+    say(f"vespa deploy {folder / 'application'} && vespa feed {folder / 'feed.jsonl'}", "dim")
 
 
 def verify_command(

@@ -153,6 +153,7 @@ COMMANDS: dict[str, Entry] = {
             "lexpand push pages.index http://localhost:9200/pages",
             "lexpand push pages.index postgresql://localhost/search/pages",
             "lexpand push pages.index qdrant-edge:pages.edge",
+            "lexpand push pages.index vespa:pages.vespa",
         ),
     ),
     "verify": Entry(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lexpand.errors import FilterError
+from lexpand.index.filters import parse_field
 from lexpand.index.filters.expression import (
     And,
     Condition,
@@ -19,6 +20,25 @@ from lexpand.index.filters.expression import (
 
 METADATA = "metadata"
 """The field of the engine that holds the metadata."""
+
+
+def column_properties(columns: Mapping[str, str], types: Mapping[str, str]) -> dict[str, Any]:
+    """Return the mapping of declared columns; nested ones are objects in the metadata.
+
+    A name with a dot in it is a field of an object for the engines too.
+
+    Args:
+        columns: the type of each declared column, by its name as `format_field` writes it.
+        types: the type of the engine for each of ours.
+    """
+    root: dict[str, Any] = {}
+    for name, kind in columns.items():
+        *outer, last = [part for key in parse_field(name) for part in key.split(".")]
+        here = root
+        for each in outer:
+            here = here.setdefault(each, {"dynamic": False, "properties": {}})["properties"]
+        here[last] = {"type": types[kind]}
+    return root
 
 
 def filter_query(expression: Expression, columns: Mapping[str, str]) -> dict[str, Any]:
@@ -45,13 +65,13 @@ def filter_query(expression: Expression, columns: Mapping[str, str]) -> dict[str
 
 
 def _condition(condition: Condition, columns: Mapping[str, str]) -> dict[str, Any]:
-    if len(condition.field) != 1 or condition.field[0] not in columns:
+    if condition.name not in columns:
         listed = ", ".join(sorted(columns)) or "none"
         raise FilterError(
             f"an engine filters by declared columns only, got {condition.name}: the columns are"
             f" {listed}; declare it with --column when you make the index"
         )
-    name = f"{METADATA}.{condition.field[0]}"
+    name = ".".join([METADATA, *condition.field])
     if isinstance(condition, Exists):
         return {"exists": {"field": name}}
     if isinstance(condition, OneOf):

@@ -22,7 +22,7 @@ from lexpand.engines.engine import (
     check_created,
     matches_of,
 )
-from lexpand.engines.filters import METADATA, filter_query
+from lexpand.engines.filters import METADATA, column_properties, filter_query
 from lexpand.engines.lucene_dialects import (
     ELASTICSEARCH,
     OPENSEARCH,
@@ -133,9 +133,7 @@ class LuceneEngine(Engine):
             WORDS: {"type": "text", "analyzer": schema.analyzer},
             METADATA: {
                 "dynamic": False,
-                "properties": {
-                    name: {"type": _TYPES[kind]} for name, kind in schema.columns.items()
-                },
+                "properties": column_properties(schema.columns, _TYPES),
             },
             self.fields.vector: self._vector_mapping(schema),
         }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lexpand.engines.connection import Connection, escaped
 from lexpand.engines.qdrant_filters import key_of
 from lexpand.errors import DataError, EngineError, FilterError, MissingExtra
+from lexpand.index.filters import parse_field
 
 if TYPE_CHECKING:
     import qdrant_edge
@@ -138,7 +139,7 @@ class ServerPoints(Points):
         body = {"vectors": {}, "sparse_vectors": {field: {}}, "shard_number": shards}
         self._connection.request("PUT", self._path, body)
         for name, kind in columns.items():
-            column = {"field_name": key_of((name,)), "field_schema": _TYPES[kind]}
+            column = {"field_name": key_of(parse_field(name)), "field_schema": _TYPES[kind]}
             self._connection.request("PUT", f"{self._path}/index?wait=true", column)
 
     def upsert(self, points: Sequence[Point], field: str) -> None:
