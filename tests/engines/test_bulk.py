@@ -10,7 +10,7 @@ import lexpand
 from lexpand import Encoder
 from lexpand.data import Fields
 from lexpand.engines import BulkJob, Shard, encode_shards
-from lexpand.errors import DataError, SourceError
+from lexpand.errors import DataError, SourceError, StorageError
 from lexpand.index.exchange import import_vectors, read_vectors
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -107,6 +107,47 @@ def test_bad_rows_are_listed_and_the_others_encoded(tmp_path: Path) -> None:
     assert (report.documents, report.refused) == (3, 3)
     assert all("rows.parquet, rows from 0: " in each for each in report.listed)
     assert any("d1" in each for each in report.listed)
+    assert job.prepare() == [] and job.refused() == (3, list(report.listed))
+
+
+def test_a_shard_without_a_valid_row_stops_nothing(tmp_path: Path) -> None:
+    rows = [{"id": "bad", "text": None}, {"id": "good", "text": "printer"}]
+    write(tmp_path / "rows.parquet", rows, group=1)
+    job = BulkJob(str(tmp_path / "rows.parquet"), str(tmp_path / "out"), shard_rows=1)
+    list(encode_shards(job, job.prepare(), "here"))
+    assert import_vectors(tmp_path / "pages.index", job.target).added == 1
+
+
+def test_an_unfinished_job_is_not_imported(job: BulkJob, tmp_path: Path) -> None:
+    list(encode_shards(job, job.prepare()[:2], "here"))
+    assert [each.number for each in job.missing()] == [2]
+    with pytest.raises(SourceError, match="has 2 of 3 parts: run the same `lexpand encode --on`"):
+        import_vectors(tmp_path / "pages.index", job.target)
+
+
+def test_paths_are_absolute_for_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = BulkJob("pages/", "out")
+    assert (job.source, job.target) == (str(tmp_path / "pages"), str(tmp_path / "out"))
+    assert BulkJob("s3://bucket/x/", "memory://y").source == "s3://bucket/x"
+
+
+def test_a_store_without_folders_is_prepared(job: BulkJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As S3, where a prefix does not exist before its first object."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    own = type(memory).ls
+
+    def ls(self: object, path: str, **options: object) -> list:
+        found = own(self, path, **options)
+        if not found:
+            raise FileNotFoundError(path)
+        return found
+
+    monkeypatch.setattr(type(memory), "ls", ls)
+    other = replace(job, target="memory://fresh/vectors")
+    assert len(list(encode_shards(other, other.prepare(), "here"))) == 3
+    assert other.missing() == []
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:
@@ -139,6 +180,13 @@ def test_another_job_and_other_files_are_not_overwritten(job: BulkJob, tmp_path:
         replace(job, encoding={"max_tokens": 16}).prepare()
     write(tmp_path / "pages" / "c.parquet", pages(90, 1))
     with pytest.raises(DataError, match="shards: 3, not 4"):
+        replace(job).prepare()
+    (tmp_path / "pages" / "c.parquet").unlink()
+    write(tmp_path / "pages" / "a.parquet", pages(20, 10))  # other texts, as many rows
+    with pytest.raises(DataError, match="has the parts of another job"):
+        replace(job).prepare()
+    (Path(job.target) / "_job.json").write_text("{half")
+    with pytest.raises(StorageError, match=r"_job\.json is damaged"):
         replace(job).prepare()
     other = tmp_path / "mine"
     other.mkdir()

@@ -143,3 +143,22 @@ def test_other_engines_and_old_versions_are_refused(
 def test_a_snapshot_version_is_read(cluster: FakeCluster) -> None:
     cluster.answers["GET /"] = [(200, {"version": {"number": "9.6.0-SNAPSHOT"}})]
     assert LuceneEngine(patient(cluster, []), "pages").version == (9, 6, 0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:abc/pages",
+        "http://[::1:9200/pages",
+        "http://localhost:9200/pag*",
+        "http://localhost:9200/a,b",
+        "http://localhost:9200/_all",
+        "http://localhost:9200/pages?x=1",
+        "postgresql://localhost:abc/db/table",
+        "ftp://localhost/pages",
+        "pages",
+    ],
+)
+def test_addresses_that_are_no_engine_are_refused_at_once(address: str) -> None:
+    with pytest.raises(DataError, match=r"address|port"):
+        open_engine(address)

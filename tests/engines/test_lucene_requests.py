@@ -143,7 +143,7 @@ def test_an_engine_that_stays_busy_loses_nothing_unnoticed(cluster: FakeCluster)
     cluster.answers["POST /pages/_bulk"] = [bulk_answer(429)]
     refused, _ = engine_of(cluster).write([record("a")])
     assert [(each.record_id, each.reason) for each in refused] == [
-        ("a", "the engine was busy for too long")
+        ("a", "the engine was busy for too long: bad: why")
     ]
 
 

@@ -25,7 +25,13 @@ from lexpand.engines import (
 )
 from lexpand.engines.records import Record, records_of
 from lexpand.engines.verifying import Check, Verification
-from lexpand.errors import ContractMismatch, DataError, EngineError, UnknownDocument
+from lexpand.errors import (
+    ContractMismatch,
+    DataError,
+    EngineError,
+    FilterError,
+    UnknownDocument,
+)
 from lexpand.experiments.evaluating import evaluate_retriever
 
 pytestmark = pytest.mark.slow  # `make test-engines` runs them
@@ -47,6 +53,55 @@ def test_a_push_is_verified_and_evaluates_like_the_index(
     )
     assert there == pytest.approx(here, abs=0.003 if engine.precision else 0.001)
     assert verify(engine, support.encoder).verdict is target.verdict
+
+
+def test_ids_like_those_of_passages_do_not_collide(
+    engine: Engine, target: Target, tmp_path: Path
+) -> None:
+    filler = "The weather was grey and nothing happened. " * 12
+    rows = [
+        {"id": "guide", "text": f"{filler} Reset the router. {filler}"},
+        {"id": "guide#1", "text": "Invoices are sent each month."},
+        {"id": "guide#0", "text": "Printers jam."},
+    ]
+    settings = {"long": "chunk", "max_tokens": 32}
+    with lexpand.create(tmp_path / "ids.index", rows, encoding=settings) as kb:
+        push(kb.index, engine)
+        again = push(kb.index, engine)
+        assert engine.info().records == again.unchanged == kb.index.live_passages > 4
+        engine.encoder = kb.encoder
+        assert verify(engine, kb.encoder, kb.index).verdict is target.verdict
+        for query, doc_id in (("reset the router", "guide"), ("invoices", "guide#1")):
+            (found,) = engine.rank([query], 1)
+            assert list(found.doc_ids) == [doc_id]
+            assert engine.documents([doc_id])[doc_id].text.startswith(
+                rows[doc_id != "guide"]["text"][:9]
+            )
+            local = kb.explain(query, doc_id, pipeline="splade").score
+            assert explain_in_engine(engine, query, doc_id).score == pytest.approx(local, rel=0.01)
+
+
+def test_an_empty_target_is_not_equal(engine: Engine, support: Collection) -> None:
+    engine.create(EngineSchema(support.index.space.model, len(support.index.space.vocabulary)))
+    found = verify(engine, support.encoder)
+    assert found.verdict is Verdict.DIFFERENT and found.scores == 0
+    assert "nothing could be compared" in found.differences[-1].said
+
+
+def test_other_columns_and_types_are_refused(engine: Engine, tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "printer", "year": 2020}]
+    with lexpand.create(tmp_path / "a.index", rows, columns={"year": "integer"}) as kb:
+        push(kb.index, engine)
+        engine.encoder = kb.encoder
+        with pytest.raises(FilterError, match="year is an integer column and must be compared"):
+            engine.rank(["printer"], 3, filter="year = '2020'")
+    with (
+        lexpand.create(tmp_path / "b.index", rows) as plain,
+        pytest.raises(
+            EngineError, match=r"made for the columns year \(integer\), and the index has none"
+        ),
+    ):
+        push(plain.index, engine)
 
 
 def test_a_second_push_writes_what_changed(engine: Engine, target: Target, tmp_path: Path) -> None:

@@ -146,6 +146,17 @@ def asked(cluster: FakeCluster, start: str) -> list[Any]:
     ]
 
 
+def retrieved(body: bytes) -> tuple[int, Any]:
+    """The answer to a request for points: the card of a push, or a record."""
+    if json.loads(body)["with_vector"]:
+        payload: dict[str, Any] = {"record_id": "a", "doc_id": "a", "text": "t"}
+    else:
+        meta = {"model": MODEL.name, "contract_hash": MODEL.hash, "columns": {"year": "integer"}}
+        payload = {"lexpand": meta}
+    vector = {"splade": {"indices": [9, 2], "values": [1, 0.5]}}
+    return 200, {"result": [{"id": "x", "payload": payload, "vector": vector}]}
+
+
 def test_the_requests_to_a_server_are_those_of_its_documentation() -> None:
     """https://api.qdrant.tech: no server ran here."""
     with running(FakeCluster({"GET /": [ROOT]})) as cluster:
@@ -158,20 +169,7 @@ def test_the_requests_to_a_server_are_those_of_its_documentation() -> None:
                 (200, {"result": [{"points": [{"id": 1, "score": 2, "payload": {"doc_id": "a"}}]}]})
             ],
             f"POST {where}/points/count": [(200, {"result": {"count": 7}})],
-            f"POST {where}/points": [
-                (
-                    200,
-                    {
-                        "result": [
-                            {
-                                "id": "x",
-                                "payload": {"record_id": "a", "doc_id": "a", "text": "t"},
-                                "vector": {"splade": {"indices": [9, 2], "values": [1, 0.5]}},
-                            }
-                        ]
-                    },
-                )
-            ],
+            f"POST {where}/points": [retrieved],
             f"POST {where}/points/scroll": [
                 (200, {"result": {"points": [{"id": 1}], "next_page_offset": 5}}),
                 (200, {"result": {"points": [{"id": 5}], "next_page_offset": None}}),

@@ -11,6 +11,7 @@ from lexpand.cli.output import count, is_watched, print_json, say, show
 from lexpand.encode.progress import reporting
 from lexpand.engines.bulk import BulkJob, ShardReport
 from lexpand.engines.distributing import Cluster, encode_shards
+from lexpand.errors import StorageError
 
 BULK = "Bulk encoding"
 
@@ -33,11 +34,14 @@ def encode_bulk(job: BulkJob, cluster: Cluster, workers: int, as_json: bool) -> 
     except KeyboardInterrupt:
         say("interrupted: run the same command again to continue", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    documents, refused = (
-        sum(getattr(each, of) for each in done) for of in ("documents", "refused")
-    )
+    documents = sum(each.documents for each in done)
     seconds = time.perf_counter() - start
-    listed = [error for each in done for error in each.listed]
+    refused, listed = job.refused()
+    if missing := job.missing():
+        raise StorageError(
+            f"{job.target} lacks {len(missing):,} of {everything:,} parts, such as"
+            f" {missing[0].part}: workers must be able to write there; run the command again"
+        )
     if as_json:
         print_json(
             {

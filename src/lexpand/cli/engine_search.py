@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from lexpand.cli.output import count, print_json, show
 from lexpand.encode import Encoder, QueryEncoding
@@ -27,9 +28,10 @@ def search_engine(
     model: str | None,
     encoding: QueryEncoding,
     threads: int | None,
+    connection: tuple[Path | None, Path | None],
     as_json: bool,
 ) -> None:
-    """Search an engine, and print the hits.
+    """Search an engine, and print the hits; ``connection`` is credentials and ca.
 
     Raises:
         DataError: the pipeline is none of an engine.
@@ -38,8 +40,9 @@ def search_engine(
     """
     from lexpand.engines import engine_pipeline, open_engine
 
+    credentials, ca = connection
     encoder = Encoder.load(model or "default", queries=encoding, threads=threads)
-    with open_engine(address, encoder) as engine:
+    with open_engine(address, encoder, credentials=credentials, ca=ca) as engine:
         engine.check_model(encoder.space.model)
         retriever = engine_pipeline(engine, pipeline)
         start = time.perf_counter()
@@ -59,8 +62,9 @@ def explain_address(
     model: str | None,
     encoding: QueryEncoding,
     threads: int | None,
+    connection: tuple[Path | None, Path | None],
 ) -> Explanation:
-    """Explain the score of a document in an engine.
+    """Explain the score of a document in an engine; ``connection`` is credentials and ca.
 
     Raises:
         ContractMismatch: the engine has vectors of another model.
@@ -69,8 +73,9 @@ def explain_address(
     """
     from lexpand.engines import explain_in_engine, open_engine
 
+    credentials, ca = connection
     encoder = Encoder.load(model or "default", queries=encoding, threads=threads)
-    with open_engine(address, encoder) as engine:
+    with open_engine(address, encoder, credentials=credentials, ca=ca) as engine:
         return explain_in_engine(engine, query, doc_id)
 
 

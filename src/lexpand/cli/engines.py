@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lexpand.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_REFUSED
-from lexpand.cli.options import IndexPath, Json, Model, Threads, Verbose
+from lexpand.cli.options import (
+    CONNECTION,
+    Authority,
+    CredentialsFile,
+    IndexPath,
+    Json,
+    Model,
+    Threads,
+    Verbose,
+)
 from lexpand.cli.output import count, is_watched, json_line, print_json, say, show
 from lexpand.collection import open as open_collection
 from lexpand.data import Query, read_queries
@@ -23,8 +32,6 @@ from lexpand.index import Index
 if TYPE_CHECKING:
     from lexpand.engines import Fields, Verification
 
-CONNECTION = "Connection"
-
 Address = Annotated[
     str,
     typer.Argument(
@@ -33,27 +40,6 @@ Address = Annotated[
         " Qdrant; the server says which), postgresql://host/database/table, or qdrant-edge:FOLDER.",
     ),
 ]
-CredentialsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--credentials",
-        metavar="FILE",
-        help="TOML file with user and password, or api_key, that only you can read.",
-        show_default="LEXPAND_ENGINE_USER and _PASSWORD, or LEXPAND_ENGINE_API_KEY",
-        rich_help_panel=CONNECTION,
-    ),
-]
-Authority = Annotated[
-    Path | None,
-    typer.Option(
-        "--ca",
-        metavar="FILE",
-        help="Certificates in PEM to trust besides those of the system.",
-        show_default="none",
-        rich_help_panel=CONNECTION,
-    ),
-]
-
 FOREIGN = "A target that something else filled"
 
 VectorField = Annotated[
@@ -85,7 +71,7 @@ IdField = Annotated[
     typer.Option(
         "--id-field",
         metavar="NAME",
-        help="Field of the ids; records without it have their own.",
+        help="Column of the ids, in PostgreSQL. Elsewhere a record has an id of its own.",
         rich_help_panel=FOREIGN,
     ),
 ]
@@ -293,6 +279,7 @@ def pull_command(
     id_field: IdField = "doc_id",
     credentials: CredentialsFile = None,
     ca: Authority = None,
+    as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Print the documents of URL as lines of JSON, with all fields but the vectors.
@@ -315,7 +302,11 @@ def pull_command(
                     print_json(each)
             else:
                 write_lines(out, map(json_line, lines))
-    if out is not None:
+    if out is None:
+        return
+    if as_json:
+        print_json({"out": str(out), "records": info.records, "target": info.target})
+    else:
         show(f"{out} has {count(info.records, 'record')} of {info.target}")
 
 
@@ -365,8 +356,12 @@ def _print(found: Verification) -> None:
         f" relative error of a weight {found.largest_weight_error:.2%}",
         indent=2,
     )
-    ranked = f"{found.queries:,} rankings of {found.k} compared, largest relative error of a score"
-    show(f"{ranked} {found.largest_score_error:.2%}", indent=2)
+    ranked = f"{found.queries:,} rankings of {found.k}, " if found.overlap is not None else ""
+    show(
+        f"{ranked}{found.scores:,} scores compared, largest relative error of a score"
+        f" {found.largest_score_error:.2%}",
+        indent=2,
+    )
     if found.overlap is not None and found.same_order is not None:
         show(
             f"overlap {found.overlap:.1%}, same order for {found.same_order:.1%} of the queries",

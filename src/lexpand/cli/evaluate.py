@@ -16,6 +16,8 @@ from lexpand.cli.exit_codes import EXIT_REFUSED
 from lexpand.cli.options import (
     EVALUATION,
     OUTPUT,
+    Authority,
+    CredentialsFile,
     DtypeOption,
     Json,
     Measures,
@@ -143,6 +145,8 @@ def evaluate_command(
     rules: QueryRules = None,
     dtype: DtypeOption = None,
     model: Model = None,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -176,7 +180,8 @@ def evaluate_command(
     settings = _Settings(judged, chosen, k, self_matches, cost, threads)
     encoding = query_encoding(query_mode, prune, dtype)
     cache = None if kept is None else kept.path / ".vectors"
-    asked = _Asked(model, encoding, rules, pipelines, name, baselines, cache)
+    connection = (credentials, ca)
+    asked = _Asked(model, encoding, rules, pipelines, name, baselines, cache, connection)
     for each in settings.evaluated(
         where, is_run, asked
     ):  # each is saved at once, so that an interruption loses no finished one
@@ -206,6 +211,7 @@ class _Asked:
     name: str | None
     baselines: Path | None
     cache: Path | None
+    connection: tuple[Path | None, Path | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +264,8 @@ class _Settings:
         encoder = Encoder.load(
             asked.model or "default", queries=asked.encoding, threads=self.threads
         )
-        with open_engine(address, encoder) as engine:
+        credentials, ca = asked.connection
+        with open_engine(address, encoder, credentials=credentials, ca=ca) as engine:
             engine.check_model(encoder.space.model)
             info = engine.info()
             if info.records is None:

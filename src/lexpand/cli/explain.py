@@ -10,6 +10,8 @@ import typer
 from lexpand.cli.engine_search import explain_address, is_address
 from lexpand.cli.explain_tables import print_explanation, print_why_not
 from lexpand.cli.options import (
+    Authority,
+    CredentialsFile,
     DtypeOption,
     FilterText,
     IndexOrAddress,
@@ -79,6 +81,8 @@ def explain_command(
         bool, typer.Option("--force", help="Replace an existing file of --html.")
     ] = False,
     model: Model = None,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -94,7 +98,7 @@ def explain_command(
                 "an engine has vectors alone: leave out --why-not, --than, --filter, --pipeline and"
                 " --rules"
             )
-        answer = explain_address(where, query, doc_id, model, encoding, threads)
+        answer = explain_address(where, query, doc_id, model, encoding, threads, (credentials, ca))
     else:
         with open_collection(
             Path(where), pipeline, model=model, threads=threads, queries=encoding, rules=rules

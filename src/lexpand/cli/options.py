@@ -57,6 +57,28 @@ IndexOrAddress = Annotated[
         help="Folder of the index; or the URL of another search engine that `lexpand push` filled.",
     ),
 ]
+CONNECTION = "Connection to another search engine"
+
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials",
+        metavar="FILE",
+        help="TOML file with user and password, or api_key, that only you can read.",
+        show_default="LEXPAND_ENGINE_USER and _PASSWORD, or LEXPAND_ENGINE_API_KEY",
+        rich_help_panel=CONNECTION,
+    ),
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        metavar="FILE",
+        help="Certificates in PEM to trust besides those of the system.",
+        show_default="none",
+        rich_help_panel=CONNECTION,
+    ),
+]
 QueryText = Annotated[
     str,
     typer.Argument(

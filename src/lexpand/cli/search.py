@@ -17,6 +17,8 @@ from lexpand.cli.options import (
     OUTPUT,
     RERANKING,
     SEARCH,
+    Authority,
+    CredentialsFile,
     DtypeOption,
     FilterText,
     IndexOrAddress,
@@ -137,6 +139,8 @@ def search(
     rules: QueryRules = None,
     dtype: DtypeOption = None,
     model: Model = None,
+    credentials: CredentialsFile = None,
+    ca: Authority = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -146,7 +150,17 @@ def search(
         _refuse_local_options(reasons, group_by, effort, rerank, rerank_depth, rerank_budget, rules)
         encoding = query_encoding(query_mode, prune, dtype)
         search_engine(
-            where, query, k, filter_text, min_score, pipeline, model, encoding, threads, as_json
+            where,
+            query,
+            k,
+            filter_text,
+            min_score,
+            pipeline,
+            model,
+            encoding,
+            threads,
+            (credentials, ca),
+            as_json,
         )
         return
     index_path = Path(where)

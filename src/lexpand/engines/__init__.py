@@ -8,7 +8,7 @@ the index. `connection.py` talks HTTP.
 `bulk.py` encodes more documents than one machine can, a shard at a time, and `distributing.py`
 gives the shards to Ray or Spark.
 
-The package has no index of its own (`lexpand.index`).
+The package does not search indexes (`lexpand.search`) or keep them (`lexpand.index`).
 """
 
 from lexpand.engines.addresses import open_engine

@@ -51,7 +51,12 @@ def open_engine(
     """
     if address.startswith(EDGE):
         return QdrantEngine(EdgePoints(_folder(address)), encoder, fields)
-    scheme = urlsplit(address).scheme
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError as error:
+        raise DataError(
+            f"{address} is no valid address ({error}): give one such as {_FORMS}"
+        ) from None
     found = Credentials.find(credentials)
     if scheme in ("postgresql", "postgres"):
         return PostgresEngine(address, encoder, fields, credentials=found, ca=ca)
@@ -76,11 +81,17 @@ def _over_http(
 ) -> Engine:
     parts = urlsplit(address)
     name = unquote(parts.path.strip("/"))
-    if not name or "/" in name or parts.query or parts.fragment:
+    try:
+        is_valid = parts.hostname is not None and (parts.port is None or parts.port > 0)
+    except ValueError:  # the port is no number
+        is_valid = False
+    if not is_valid or not name or set(name) & set("/*,?") or name[0] in "_-+":
         raise DataError(
-            f"the address of an engine must be URL/INDEX, such as http://localhost:9200/pages, got"
-            f" {address}"
+            "the address of an engine must be URL/INDEX, with one index, such as"
+            f" http://localhost:9200/pages, got {address}"
         )
+    if parts.query or parts.fragment:
+        raise DataError(f"the address of an engine must end with its index, got {address}")
     base = f"{parts.scheme}://{parts.netloc}"
     connection = Connection(base, credentials, ca=ca)
     about = connection.request("GET", "/")

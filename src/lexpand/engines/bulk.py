@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,9 @@ SHARD_ROWS = 50_000
 """The default number of rows of a shard: about half an hour on a core, at 30 documents a second."""
 
 _LISTED = 100  # refused rows of a shard
+_REFUSED = "_refused-"
+_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}
+"""Stores that show an object only when all of it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,10 @@ class BulkJob:
     threads: int | None = None
     shard_rows: int = SHARD_ROWS
 
+    def __post_init__(self) -> None:
+        for name in ("source", "target"):
+            object.__setattr__(self, name, _absolute(getattr(self, name)))
+
     def prepare(self) -> list[Shard]:
         """Write what the target will hold, and return the shards that it lacks.
 
@@ -110,25 +118,61 @@ class BulkJob:
         shards = self.shards()
         description = self._description(shards)
         files = _files(self.target)
-        job = f"{files.root}/{JOB}"
         try:
             files.system.makedirs(files.root, exist_ok=True)
-            there = {name.rpartition("/")[2] for name in files.system.ls(files.root, detail=False)}
-            if JOB in there:
-                found = json.loads(files.system.cat_file(job))
-                if found != description:
-                    other = _difference(found, description)
-                    raise DataError(
-                        f"{self.target} has the parts of another job ({other}): choose another"
-                        " target"
-                    )
-            elif there:
+            there = self._there()
+            if there and JOB not in there:
                 raise DataError(f"{self.target} must be empty, and has {sorted(there)[0]}")
-            else:
-                files.system.pipe_file(job, json.dumps(description, indent=1).encode())
+            if not there:
+                _put(json.dumps(description, indent=1).encode(), f"{self.target}/{JOB}")
+            found = json.loads(files.system.cat_file(f"{files.root}/{JOB}"))
         except OSError as error:
             raise StorageError(f"{self.target} cannot be written: {error}") from None
+        except ValueError as error:
+            raise StorageError(f"{self.target}/{JOB} is damaged: {error}") from None
+        if found != description:
+            other = _difference(found, description)
+            raise DataError(
+                f"{self.target} has the parts of another job ({other}): choose another target"
+            )
         return [shard for shard in shards if shard.part not in there]
+
+    def missing(self) -> list[Shard]:
+        """Return the shards that have no part now.
+
+        Raises:
+            StorageError: the target cannot be read.
+        """
+        there = self._there()
+        return [shard for shard in self.shards() if shard.part not in there]
+
+    def refused(self) -> tuple[int, list[str]]:
+        """Return the number of refused rows of all parts, and their errors, 100 of a shard.
+
+        Raises:
+            StorageError: the target cannot be read.
+        """
+        files, count, listed = _files(self.target), 0, list[str]()
+        try:
+            for name in sorted(self._there()):
+                if name.startswith(_REFUSED):
+                    plain = json.loads(files.system.cat_file(f"{files.root}/{name}"))
+                    count += plain["refused"]
+                    listed += plain["listed"]
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{self.target} cannot be read: {error}") from None
+        return count, listed
+
+    def _there(self) -> set[str]:
+        """Return the names in the target; a store has no folder before its first object."""
+        files = _files(self.target)
+        files.system.invalidate_cache()
+        try:
+            return {name.rpartition("/")[2] for name in files.system.ls(files.root, detail=False)}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise StorageError(f"{self.target} cannot be read: {error}") from None
 
     def shards(self) -> list[Shard]:
         """Return all shards of the source, in the order of its files."""
@@ -151,16 +195,18 @@ class BulkJob:
         try:
             if files.system.isfile(files.root):
                 return [self.source]
-            names = sorted(
-                name
-                for name in files.system.find(files.root)
-                if name.endswith(".parquet") and not name.rpartition("/")[2].startswith(("_", "."))
-            )
+            inner = [name[len(files.root) :] for name in files.system.find(files.root)]
         except OSError as error:
             raise SourceError(f"{self.source} cannot be read: {error}") from None
+        names = sorted(
+            name
+            for name in inner
+            if name.endswith(".parquet")
+            and not any(part.startswith(("_", ".")) for part in name.strip("/").split("/"))
+        )
         if not names:
             raise SourceError(f"{self.source} must be a Parquet file or a folder of them")
-        return [files.system.unstrip_protocol(name) for name in names]
+        return [f"{self.source}/{name.lstrip('/')}" for name in names]
 
     def _description(self, shards: Sequence[Shard]) -> dict[str, Any]:
         """Return what decides the parts, as JSON."""
@@ -168,6 +214,8 @@ class BulkJob:
         digest = hashlib.blake2b(digest_size=16)
         for shard in shards:
             digest.update(repr(asdict(shard)).encode())
+        for path in self._sources:
+            digest.update(_version_of(path).encode())
         return {
             "source": self.source,
             "shards": len(shards),
@@ -205,9 +253,13 @@ class BulkJob:
         with tempfile.TemporaryDirectory(prefix="lexpand-shard-") as scratch:
             path = Path(scratch) / shard.part
             done = encode_to_file(self.encoder, documents, path, on_bad_row=refused.append)
-            _put(path, f"{self.target.rstrip('/')}/{shard.part}")
-        listed = tuple(f"{shard.path}, rows from {shard.first_row}: {each}" for each in refused)
-        return ShardReport(shard.number, done.documents, len(refused), listed[:_LISTED])
+            listed = tuple(f"{shard.path}, rows from {shard.first_row}: {each}" for each in refused)
+            report = ShardReport(shard.number, done.documents, len(refused), listed[:_LISTED])
+            if refused:
+                name = f"{_REFUSED}{shard.number:06d}.json"
+                _put(json.dumps(asdict(report)).encode(), f"{self.target}/{name}")
+            _put(path.read_bytes(), f"{self.target}/{shard.part}")
+        return report
 
 
 _ENCODERS: dict[str, Encoder] = {}
@@ -269,22 +321,34 @@ def _rows_of(shard: Shard) -> Iterator[Any]:
         raise SourceError(f"{shard.path} cannot be read: {error}") from None
 
 
-def _put(path: Path, url: str) -> None:
-    """Write a file under its final name at once: a rename, or one object of a store."""
+def _put(content: bytes, url: str) -> None:
+    """Write a file under its final name at once: one object of a store, or a rename."""
     files = _files(url)
+    protocol = files.system.protocol
+    names = {protocol} if isinstance(protocol, str) else set(protocol)
     try:
-        if "file" in _protocols(files.system):
-            beside = f"{files.root}.{path.stat().st_mtime_ns:x}.partial"
-            files.system.put_file(str(path), beside)
-            files.system.mv(beside, files.root)
-        else:
-            files.system.put_file(str(path), files.root)
+        if names & _AT_ONCE:
+            files.system.pipe_file(files.root, content)
+            return
+        beside = f"{files.root}.{secrets.token_hex(4)}.partial"
+        files.system.pipe_file(beside, content)
+        files.system.mv(beside, files.root)
     except OSError as error:
         raise StorageError(f"{url} cannot be written: {error}") from None
 
 
-def _protocols(system: Any) -> tuple[str, ...]:  # noqa: ANN401
-    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+def _version_of(path: str) -> str:
+    """Return what changes when a file is written again: its size, and its tag or its time."""
+    files = _files(path)
+    info = files.system.info(files.root)
+    times = (info.get(name) for name in ("ETag", "etag", "mtime", "LastModified", "last_modified"))
+    return f"{info.get('size')} {next((each for each in times if each), '')}"
+
+
+def _absolute(url: str) -> str:
+    """Return a URL as it is, and a path as an absolute one, which means the same to all workers."""
+    plain = url.rstrip("/") or url
+    return plain if "://" in plain else str(Path(plain).expanduser().absolute())
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

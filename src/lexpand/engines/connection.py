@@ -142,6 +142,7 @@ class Connection:
         body: Mapping[str, Any] | bytes | None = None,
         *,
         missing: bool = False,
+        once: bool = False,
     ) -> Any:  # noqa: ANN401 - JSON
         """Send a request and return the JSON of the answer.
 
@@ -149,6 +150,7 @@ class Connection:
             method: the HTTP method.
             path: the path and the query string, escaped.
             body: JSON, or lines of JSON.
+            once: whether the request is never repeated, since that would do something else.
             missing: whether 404 is an answer, which is returned as None.
 
         Raises:
@@ -158,8 +160,9 @@ class Connection:
         headers = dict(self._headers)
         if isinstance(body, bytes):
             headers["Content-Type"] = "application/x-ndjson"
-        for attempt in range(self.attempts):
-            last = attempt + 1 == self.attempts
+        attempts = 1 if once else self.attempts
+        for attempt in range(attempts):
+            last = attempt + 1 == attempts
             status, answer = self._once(method, path, content, headers, last)
             if status in _BUSY and not last:
                 self.wait(attempt)

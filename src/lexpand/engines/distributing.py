@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lexpand.engines.bulk import BulkJob, Shard, ShardReport, encode_here
-from lexpand.errors import MissingExtra
+from lexpand.errors import MissingExtra, StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ def encode_shards(
 
     Raises:
         MissingExtra: Ray or Spark is not installed.
+        StorageError: a worker could not encode a shard. Its error is in the message.
     """
     found = Cluster(cluster)
     if not shards:
@@ -82,8 +83,11 @@ def encode_on_ray(job: BulkJob, shards: Sequence[Shard], workers: int) -> Iterat
         compute=ray.data.ActorPoolStrategy(size=min(workers, len(items))),
         num_cpus=1,
     )
-    for row in reports.iter_rows():
-        yield _report(row["report"])
+    try:
+        for row in reports.iter_rows():
+            yield _report(row["report"])
+    except ray.exceptions.RayError as error:
+        raise StorageError(f"Ray could not encode all shards: {_last_line(error)}") from error
 
 
 class _RayWorker:
@@ -116,9 +120,13 @@ def encode_on_spark(job: BulkJob, shards: Sequence[Shard], workers: int) -> Iter
     spark = active or builder.getOrCreate()
     items = [(json.dumps(asdict(shard)),) for shard in shards]
     frame = spark.createDataFrame(items, "shard string").repartition(len(items))
-    reports = frame.mapInPandas(partial(_spark_worker, job), "report string").collect()
-    if active is None:
-        spark.stop()
+    try:
+        reports = frame.mapInPandas(partial(_spark_worker, job), "report string").collect()
+    except Exception as error:
+        raise StorageError(f"Spark could not encode all shards: {_last_line(error)}") from error
+    finally:
+        if active is None:
+            spark.stop()
     for row in reports:
         yield _report(row["report"])
 
@@ -135,6 +143,13 @@ def _encoded(job: BulkJob, shard: str) -> str:
     plain = json.loads(shard)
     found = job.encode(Shard(**{**plain, "groups": tuple(plain["groups"])}))
     return json.dumps(asdict(found))
+
+
+def _last_line(error: Exception) -> str:
+    """Return the last line of an error that has the traceback of a worker in it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "lexpand.errors." in line]
+    return (named or lines or [type(error).__name__])[-1]
 
 
 def _report(text: str) -> ShardReport:

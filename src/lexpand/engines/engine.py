@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from lexpand.data import Document, ModelId, SparseVectors
 from lexpand.encode import Encoder
-from lexpand.engines.records import Record
+from lexpand.engines.records import Record, passage_ids, record_id_of
 from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
-from lexpand.index.filters import Filter
+from lexpand.index.columns import ColumnType, check_filter
+from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.search import Retriever
 from lexpand.search.retriever import check_queries, check_ranking
 
@@ -51,7 +52,7 @@ class Fields:
     Attributes:
         vector: the field, column or named vector of the weights.
         text, title: fields of the texts; those that do not exist are empty.
-        doc_id: the field of the document's id. Records without it have their own id.
+        doc_id: the column of ids, in PostgreSQL. Elsewhere a record has an id of its own.
     """
 
     vector: str = "splade"
@@ -120,6 +121,7 @@ class Engine(Retriever):
     def __init__(self, encoder: Encoder | None = None, fields: Fields | None = None) -> None:
         self.encoder = encoder
         self.fields = fields or Fields()
+        self._declared: Mapping[str, ColumnType] | None = None
 
     @abstractmethod
     def info(self) -> EngineInfo:
@@ -186,6 +188,10 @@ class Engine(Retriever):
         raise EngineError(f"{self.info().name} has no BM25 that Lexpand can use")
 
     @abstractmethod
+    def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
+        """Return the id and the score of the best record of each query; None without a hit."""
+
+    @abstractmethod
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """Return records as the engine has them, without those that do not exist."""
 
@@ -246,6 +252,24 @@ class Engine(Retriever):
     ) -> None:
         self.close()
 
+    def checked_filter(self, filter: Filter | None) -> Expression | None:
+        """Return a filter as an expression, with its values checked against declared columns.
+
+        Raises:
+            FilterError: the filter is invalid, or compares a column with another type.
+        """
+        if filter is None:
+            return None
+        expression = parse_filter(filter)
+        if self._declared is None:
+            info = self.info()
+            columns = {name: ColumnType(kind) for name, kind in info.columns.items()}
+            self._declared = None if info.records is None else columns
+            check_filter(columns, expression)
+        else:
+            check_filter(self._declared, expression)
+        return expression
+
     def check_model(self, model: ModelId) -> None:
         """Check that the target has vectors of this model.
 
@@ -285,10 +309,12 @@ class Engine(Retriever):
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """Return documents by their ids; of a document in chunks, the first chunk."""
-        found = self.stored([*doc_ids, *(f"{doc_id}#0" for doc_id in doc_ids)])
+        first = [record_id for doc_id in doc_ids for record_id in passage_ids(doc_id, 0)]
+        whole = [record_id_of(doc_id, None) for doc_id in doc_ids]
         documents = {
             record.doc_id: Document(record.doc_id, record.text, record.title, dict(record.metadata))
-            for record in found.values()
+            for record in self.stored([*first, *whole]).values()
+            if not record.passage
         }
         return {doc_id: documents[doc_id] for doc_id in doc_ids if doc_id in documents}
 

@@ -9,7 +9,7 @@ from itertools import count
 from lexpand.data import Document
 from lexpand.encode import Encoder
 from lexpand.engines.engine import Engine
-from lexpand.engines.records import Record, record_id_of
+from lexpand.engines.records import Record, passage_ids, record_id_of
 from lexpand.errors import DataError, UnknownDocument
 from lexpand.explanation import Explanation
 from lexpand.explanation.reading import (
@@ -56,10 +56,11 @@ def _passages(engine: Engine, doc_id: str) -> Iterator[Record]:
     """Yield the passages of a document that the engine has."""
     yield from engine.stored([record_id_of(doc_id, None)]).values()
     for first in count(0, _PASSAGES):
-        ids = [record_id_of(doc_id, each) for each in range(first, first + _PASSAGES)]
-        found = engine.stored(ids)
-        yield from (found[each] for each in ids if each in found)
-        if ids[-1] not in found:
+        numbers = range(first, first + _PASSAGES)
+        found = engine.stored([each for number in numbers for each in passage_ids(doc_id, number)])
+        own = [record for record in found.values() if record.doc_id == doc_id]
+        yield from own
+        if all(record.passage != numbers[-1] for record in own):
             return
 
 

@@ -34,7 +34,7 @@ from lexpand.engines.lucene_dialects import (
 from lexpand.engines.records import Record, plain_metadata
 from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
-from lexpand.index.filters import Filter, parse_filter
+from lexpand.index.filters import Filter
 
 WORDS = "words"
 """The field of the words of BM25, those of title and text."""
@@ -100,7 +100,7 @@ class LuceneEngine(Engine):
         """See `Engine.info`."""
         name = f"{self.dialect.name} {'.'.join(map(str, self.version))}"
         found = self._connection.request("GET", f"/{self._path}/_mapping", missing=True)
-        if found is None:
+        if not found:
             return EngineInfo(name, self._index, None, None)
         mappings = [each["mappings"] for each in found.values()]
         metas = [each.get("_meta", {}).get("lexpand", {}) for each in mappings]
@@ -159,16 +159,21 @@ class LuceneEngine(Engine):
         waiting = {record.record_id: self._source_of(record) for record in records}
         refused: list[RefusedRecord] = []
         retries = 0
+        reasons: Mapping[str, str] = {}
         for attempt in range(self._connection.attempts):
             busy, bad = self._bulk(waiting)
+            reasons = busy
             refused += bad
             waiting = {record_id: waiting[record_id] for record_id in busy}
             if not waiting:
                 return refused, retries
             retries += 1
             self._connection.wait(attempt)
-        reason = "the engine was busy for too long"
-        return [*refused, *(RefusedRecord(record_id, reason) for record_id in waiting)], retries
+        said = [
+            RefusedRecord(record_id, f"the engine was busy for too long: {reasons[record_id]}")
+            for record_id in waiting
+        ]
+        return [*refused, *said], retries
 
     def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
         """See `Engine.digests`."""
@@ -187,22 +192,7 @@ class LuceneEngine(Engine):
 
     def record_ids(self) -> Iterator[str]:
         """See `Engine.record_ids`."""
-        if not self._laid_out().own:
-            yield from (hit["_id"] for hit in self._scrolled(False))
-            return
-        after: list[Any] | None = None
-        while True:
-            body: dict[str, Any] = {
-                "size": _PAGE,
-                "_source": False,
-                "sort": [{"doc_id": "asc"}, {"passage": "asc"}],
-                **({} if after is None else {"search_after": after}),
-            }
-            hits = self._search(body)["hits"]["hits"]
-            yield from (hit["_id"] for hit in hits)
-            if len(hits) < _PAGE:
-                return
-            after = hits[-1]["sort"]
+        yield from (hit["_id"] for hit in self._scrolled(False))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """See `Engine.rows`."""
@@ -210,16 +200,32 @@ class LuceneEngine(Engine):
             yield {"_id": hit["_id"], **hit["_source"]}
 
     def _scrolled(self, source: object) -> Iterator[dict[str, Any]]:
-        """Yield all hits by the scroll interface, which needs no field to sort by."""
-        body = {"size": _PAGE, "_source": source, "sort": ["_doc"]}
-        path = f"/{self._path}/_search?scroll=2m"
+        """Yield all hits by the scroll interface, which needs no field to sort by.
+
+        Only the first request is repeated: a repeated one would skip a page.
+
+        Raises:
+            EngineError: a page was lost.
+        """
+        body = {"size": _PAGE, "_source": source, "sort": ["_doc"], "track_total_hits": True}
+        path = f"/{self._path}/_search?scroll=5m"
         answer = self._connection.request("POST", path, body)
+        total = answer.get("hits", {}).get("total", {}).get("value")
+        yielded = 0
         try:
-            while answer["hits"]["hits"]:
+            while True:
                 _check_search(answer, self._index)
-                yield from answer["hits"]["hits"]
-                place = {"scroll": "2m", "scroll_id": answer["_scroll_id"]}
-                answer = self._connection.request("POST", "/_search/scroll", place)
+                hits = answer["hits"]["hits"]
+                if not hits:
+                    break
+                yield from hits
+                yielded += len(hits)
+                place = {"scroll": "5m", "scroll_id": answer["_scroll_id"]}
+                answer = self._connection.request("POST", "/_search/scroll", place, once=True)
+            if yielded != total:
+                raise EngineError(
+                    f"{self._index} gave {yielded:,} of its {total:,} records: run it again"
+                )
         finally:
             place = {"scroll_id": answer["_scroll_id"]}
             self._connection.request("DELETE", "/_search/scroll", place, missing=True)
@@ -270,6 +276,15 @@ class LuceneEngine(Engine):
         """See `Engine.search_vectors`."""
         bodies = [self._body(vectors.as_dict(i), k, filter) for i in range(len(vectors))]
         return self._searches(bodies, k)
+
+    def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
+        """See `Engine.best_records`."""
+        found: list[tuple[str, float] | None] = []
+        for vector in vectors.as_dicts():
+            body = {**self._body(vector, 1, None), "_source": False}
+            hits = self._search(body)["hits"]["hits"]
+            found.append((hits[0]["_id"], hits[0]["_score"]) if hits else None)
+        return found
 
     def search_words(
         self, queries: Sequence[str], k: int, *, filter: Filter | None = None
@@ -337,13 +352,14 @@ class LuceneEngine(Engine):
     def _asking(self, query: dict[str, Any], k: int, filter: Filter | None) -> dict[str, Any]:
         """Return the body of a search."""
         laid_out = self._laid_out()
-        if filter is not None:
-            allowed = filter_query(parse_filter(filter), laid_out.columns)
+        checked = self.checked_filter(filter)
+        if checked is not None:
+            allowed = filter_query(checked, laid_out.columns)
             query = {"bool": {"must": [query], "filter": [allowed]}}
         return {
             "size": k,
             "query": query,
-            "_source": [self.fields.doc_id],
+            "_source": ["doc_id"],
             **({"collapse": {"field": "doc_id"}} if laid_out.own else {}),
             "track_total_hits": False,
         }
@@ -419,7 +435,7 @@ class LuceneEngine(Engine):
         terms = sorted(weights)
         return Record(
             hit["_id"],
-            str(_at(source, fields.doc_id) or hit["_id"]),
+            source["doc_id"] if self._laid_out().own else hit["_id"],
             source.get("passage", 0),
             str(_at(source, fields.title) or ""),
             str(_at(source, fields.text) or ""),
@@ -430,7 +446,7 @@ class LuceneEngine(Engine):
 
     def _by_term(self, named: Mapping[str, float]) -> dict[int, float]:
         """Return weights by term id; a name that no term has gets an id beyond the vocabulary."""
-        if not self._laid_out().tokens:
+        if not self._laid_out().tokens and all(name.isdigit() for name in named):
             return {int(name): weight for name, weight in named.items()}
         vocabulary = self._vocabulary()
         unknown = count(len(vocabulary))
@@ -447,11 +463,12 @@ class LuceneEngine(Engine):
     def _searched(self, bodies: Sequence[Mapping[str, Any]], k: int) -> list[Matches]:
         lines = [line for body in bodies for line in ("{}", json.dumps(body))]
         answer = self._connection.request("POST", f"/{self._path}/_msearch", _lines(lines))
+        own = self._laid_out().own
         found = []
         for each in answer["responses"]:
             _check_search(each, self._index)
             hits = (
-                (str(_at(hit["_source"], self.fields.doc_id) or hit["_id"]), hit["_score"])
+                (hit["_source"]["doc_id"] if own else hit["_id"], hit["_score"])
                 for hit in each["hits"]["hits"]
             )
             found.append(matches_of(hits, k))
@@ -462,10 +479,14 @@ class LuceneEngine(Engine):
         _check_search(answer, self._index)
         return dict(answer)
 
-    def _bulk(self, sources: Mapping[str, bytes]) -> tuple[list[str], list[RefusedRecord]]:
-        """Write records; return the ids that the engine was too busy for, and those it refused."""
+    def _bulk(self, sources: Mapping[str, bytes]) -> tuple[dict[str, str], list[RefusedRecord]]:
+        """Write records.
+
+        Returns:
+            What the engine said for the ids that it was too busy for, and those it refused.
+        """
         if not sources:
-            return [], []
+            return {}, []
         content = b"".join(
             json.dumps({"index": {"_id": record_id}}).encode() + b"\n" + source + b"\n"
             for record_id, source in sources.items()
@@ -478,12 +499,13 @@ class LuceneEngine(Engine):
             ids = list(sources)
             halves = [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
             parts = [self._bulk({each: sources[each] for each in half}) for half in halves]
-            return parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]
-        busy, refused = [], []
+            return parts[0][0] | parts[1][0], parts[0][1] + parts[1][1]
+        busy: dict[str, str] = {}
+        refused: list[RefusedRecord] = []
         for item in answer["items"]:
             done = item["index"]
             if done["status"] == _BUSY_ITEM:
-                busy.append(done["_id"])
+                busy[done["_id"]] = _reason(done.get("error"))
             elif done["status"] >= 300:
                 refused.append(RefusedRecord(done["_id"], _reason(done.get("error"))))
         return busy, refused

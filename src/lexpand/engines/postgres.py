@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,10 +36,12 @@ from lexpand.engines.postgres_connection import (
 from lexpand.engines.records import Record, plain_metadata
 from lexpand.errors import EngineError
 from lexpand.index import Matches
-from lexpand.index.filters import Filter, parse_filter
+from lexpand.index.filters import Filter
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+T = TypeVar("T")
 
 FIELD = "splade"
 """The column of the vectors that `create` makes."""
@@ -128,7 +130,7 @@ class PostgresEngine(Engine):
         if not found:
             return EngineInfo(self._name, self._table, None, None)
         meta = _meta(found[0][0])
-        model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
+        model = ModelId(meta["model"], meta["contract_hash"]) if "model" in meta else None
         ((count,),) = self._rows(f"SELECT count(*) FROM {self._quoted()}")
         return EngineInfo(self._name, self._table, count, model, meta.get("columns", {}))
 
@@ -155,14 +157,7 @@ class PostgresEngine(Engine):
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. Records that the database refuses are found by halving."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return self._write(list(records)), attempt
-            except ConnectionLost:
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-                time.sleep(min(8.0, 0.5 * 2**attempt))
-        raise AssertionError("unreachable")
+        return _retried(lambda: self._write(list(records)))
 
     def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
         """See `Engine.digests`."""
@@ -241,8 +236,9 @@ class PostgresEngine(Engine):
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
         allowed, values = "true", list[str]()
-        if filter is not None:
-            allowed, values = filter_condition(parse_filter(filter), "metadata")
+        checked = self.checked_filter(filter)
+        if checked is not None:
+            allowed, values = filter_condition(checked, "metadata")
         columns = self._columns()
         product = f"max(-({columns.vector} <#> %s::sparsevec))"
         found = []
@@ -251,11 +247,28 @@ class PostgresEngine(Engine):
             query = _text(weights, columns.size)
             rows = self._rows(
                 f"SELECT {columns.doc_id} AS document, {product} AS score FROM {self._quoted()}"
-                f" WHERE {allowed} GROUP BY document HAVING {product} > 0"
+                f" WHERE {allowed} AND {columns.vector} IS NOT NULL"
+                f" GROUP BY document HAVING {product} > 0"
                 " ORDER BY score DESC, document LIMIT %s",
                 [query, *values, query, k],
             )
             found.append(matches_of(rows, k))
+        return found
+
+    def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
+        """See `Engine.best_records`."""
+        columns = self._columns()
+        found: list[tuple[str, float] | None] = []
+        for vector in vectors.as_dicts():
+            weights = {term: weight for term, weight in vector.items() if weight > 0}
+            query = _text(weights, columns.size)
+            rows = self._rows(
+                f"SELECT {columns.record_id}, -({columns.vector} <#> %s::sparsevec) AS score"
+                f" FROM {self._quoted()} WHERE {columns.vector} IS NOT NULL"
+                " ORDER BY score DESC LIMIT 1",
+                [query],
+            )
+            found.append((rows[0][0], rows[0][1]) if rows and rows[0][1] > 0 else None)
         return found
 
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
@@ -263,7 +276,7 @@ class PostgresEngine(Engine):
         columns = self._columns()
         rows = self._rows(
             f"SELECT {', '.join(columns.read)} FROM {self._quoted()}"
-            f" WHERE {columns.record_id} = ANY(%s)",
+            f" WHERE {columns.record_id} = ANY(%s) AND {columns.vector} IS NOT NULL",
             [_storable(record_ids)],
         )
         return {row[0]: _record(row) for row in rows}
@@ -317,8 +330,9 @@ class PostgresEngine(Engine):
         if not records:
             return []
         try:
-            with self._connected() as connection:
-                _upsert(connection, self._quoted(), records, self._columns().size)
+            columns = self._columns()
+            with Connected(self._pool, self._where, refusing=True) as connection:
+                _upsert(connection, self._quoted(), records, columns.size)
             return []
         except refusals() as error:
             if len(records) == 1:
@@ -328,15 +342,31 @@ class PostgresEngine(Engine):
         return self._write(records[:middle]) + self._write(records[middle:])
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._connected() as connection:
-            return connection.execute(query.encode(), list(values)).fetchall()
+        def read() -> list[tuple[Any, ...]]:
+            with self._connected() as connection:
+                return connection.execute(query.encode(), list(values)).fetchall()
+
+        return _retried(read)[0]
 
     def _run(self, query: str, values: Sequence[object] = ()) -> None:
-        with self._connected() as connection:
-            connection.execute(query.encode(), list(values))
+        def run() -> None:
+            with self._connected() as connection:
+                connection.execute(query.encode(), list(values))
+
+        _retried(run)
 
     def _connected(self) -> Connected:
         return Connected(self._pool, self._where)
+
+
+def _retried(act: Callable[[], T]) -> tuple[T, int]:
+    """Do something again while connections are lost; return its result and the repetitions."""
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return act(), attempt
+        except ConnectionLost:
+            time.sleep(min(8.0, 0.5 * 2**attempt))
+    return act(), _ATTEMPTS - 1
 
 
 def _upsert(connection: Connection, table: str, records: Sequence[Record], size: int) -> None:

@@ -27,11 +27,18 @@ class ConnectionLost(EngineError):
 
 
 class Connected:
-    """A connection of a pool for one transaction, whose errors are Lexpand's."""
+    """A connection of a pool for one transaction, whose errors are Lexpand's.
 
-    def __init__(self, pool: ConnectionPool, where: str) -> None:
+    Args:
+        pool: the pool.
+        where: the database, for people.
+        refusing: whether `refusals` are left as they are, for a caller that looks for the record.
+    """
+
+    def __init__(self, pool: ConnectionPool, where: str, *, refusing: bool = False) -> None:
         self._context = pool.connection()
         self._where = where
+        self._refusing = refusing
 
     def __enter__(self) -> Connection:
         from psycopg_pool import PoolTimeout
@@ -47,8 +54,13 @@ class Connected:
     def __exit__(self, raised: type[BaseException] | None, error: Any, trace: Any) -> None:  # noqa: ANN401
         import psycopg
 
-        self._context.__exit__(raised, error, trace)
-        if isinstance(error, psycopg.Error) and not isinstance(error, refusals()):
+        try:
+            self._context.__exit__(raised, error, trace)
+        except psycopg.Error as failed:  # of the commit
+            error = failed
+        if isinstance(error, psycopg.Error) and not (
+            self._refusing and isinstance(error, refusals())
+        ):
             code = error.sqlstate or _CONNECTION
             kind = ConnectionLost if code.startswith((_CONNECTION, _INTERVENTION)) else EngineError
             raise kind(f"{self._where}: {_explained(error)}") from None
@@ -137,7 +149,9 @@ def connection_options(
     host = asked.get("host") or parts.hostname or os.environ.get("PGHOST") or "localhost"
     options: dict[str, Any] = {"host": host, "dbname": path[0], "connect_timeout": 10}
     options["application_name"] = "lexpand"
-    if port := asked.get("port") or parts.port:
+    if port := asked.get("port") or _port_of(parts.netloc):
+        if not port.isdigit():
+            raise DataError(f"the port of PostgreSQL must be a number, got {port!r}")
         options["port"] = int(port)
     if user := credentials.user or unquote(parts.username or ""):
         options["user"] = user
@@ -146,6 +160,12 @@ def connection_options(
     if not (host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")):
         options |= {"sslmode": "verify-full", "sslrootcert": "system" if ca is None else str(ca)}
     return options, path[1]
+
+
+def _port_of(netloc: str) -> str:
+    """Return the port of an address as it is written; empty if it has none."""
+    place = netloc.rpartition("@")[2]
+    return place.rpartition("]")[2].rpartition(":")[2] if ":" in place.rpartition("]")[2] else ""
 
 
 def connection_pool(options: Mapping[str, Any]) -> ConnectionPool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from lexpand.engines.engine import Engine, EngineSchema, RefusedRecord, UploadReport
-from lexpand.engines.records import Record, record_id_of, records_of
+from lexpand.engines.engine import (
+    Engine,
+    EngineInfo,
+    EngineSchema,
+    RefusedRecord,
+    UploadReport,
+)
+from lexpand.engines.records import Record, ids_like_passages, record_id_of, records_of
 from lexpand.errors import EngineError
 from lexpand.index import Index
 from lexpand.index.reader import IndexReader
@@ -67,13 +73,28 @@ def push(
         )
     else:
         engine.check_model(reading.space.model)
+        _check_columns(index, info)
     report = UploadReport()
-    compare = bool(info.records)
+    compare = not is_new
     _send(engine, records_of(reading), compare, threads, report, on_done or (lambda _: None))
     engine.refresh()
     if compare:
         _delete_others(reading, engine, report)
     return report
+
+
+def _check_columns(index: Index, info: EngineInfo) -> None:
+    """Raise if the target was made for other declared columns, which its filters would miss."""
+    columns = {name: kind.value for name, kind in index.schema.columns.items()}
+    if dict(info.columns) != columns:
+        raise EngineError(
+            f"{info.target} on {info.name} was made for the columns {_columns(info.columns)}, and"
+            f" the index has {_columns(columns)}: push to another name"
+        )
+
+
+def _columns(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in sorted(columns.items())) or "none"
 
 
 def _largest_weight(index: IndexReader) -> float:
@@ -146,12 +167,14 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _delete_others(index: IndexReader, engine: Engine, report: UploadReport) -> None:
-    """Delete the records that the index does not have."""
+    """Delete the records that the index does not have, and old versions of refused ones."""
+    taken = ids_like_passages(index)
     kept = {
-        record_id_of(document.doc_id, chunk)
+        record_id_of(document.doc_id, chunk, taken)
         for stored in index.stored_passages()
         for (document, _), chunk in zip(stored.passages, stored.chunks, strict=True)
     }
+    kept -= {each.record_id for each in report.refused}
     gone = [record_id for record_id in engine.record_ids() if record_id not in kept]
     engine.delete(gone)
     report.deleted = len(gone)

@@ -21,12 +21,12 @@ from lexpand.engines.engine import (
     check_exact,
     matches_of,
 )
-from lexpand.engines.qdrant_filters import METADATA, qdrant_filter
-from lexpand.engines.qdrant_points import Point, Points, TooLarge
+from lexpand.engines.qdrant_filters import METADATA, key_of, qdrant_filter
+from lexpand.engines.qdrant_points import Point, Points, Refused
 from lexpand.engines.records import Record, plain_metadata
 from lexpand.errors import EngineError
 from lexpand.index import Matches
-from lexpand.index.filters import Filter, parse_filter
+from lexpand.index.filters import Filter, parse_field
 
 _NAMESPACE = uuid.UUID("6b0bd1c4-6f1e-5c67-9a3c-0f3a7f2f1d55")
 _CARD = str(uuid.uuid5(_NAMESPACE, "lexpand"))
@@ -72,21 +72,26 @@ class QdrantEngine(Engine):
         """See `Engine.create`."""
         check_created(self, self._points.exists())
         check_exact(self, schema)
-        self._points.create(schema.shards, schema.columns, self.fields.vector)
         meta = {
             "version": _META_VERSION,
             "model": schema.model.name,
             "contract_hash": schema.model.hash,
             "columns": dict(schema.columns),
         }
-        self._points.upsert([Point(_CARD, {}, {"lexpand": meta})], self.fields.vector)
+        keys = {key_of(parse_field(name)): kind for name, kind in schema.columns.items()}
+        self._points.create(schema.shards, keys, self.fields.vector)
+        try:
+            self._points.upsert([Point(_CARD, {}, {"lexpand": meta})], self.fields.vector)
+        except BaseException:
+            self._points.drop()  # without its card, nobody could push to it
+            raise
         self._own = None
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. A request that is too large or refused is split."""
         try:
             self._points.upsert([_point(record) for record in records], self.fields.vector)
-        except TooLarge as error:
+        except Refused as error:
             if len(records) == 1:
                 return [RefusedRecord(records[0].record_id, str(error))], 0
             middle = len(records) // 2
@@ -139,7 +144,8 @@ class QdrantEngine(Engine):
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
         self._check_exists()
-        allowed = None if filter is None else qdrant_filter(parse_filter(filter))
+        checked = self.checked_filter(filter)
+        allowed = None if checked is None else qdrant_filter(checked)
         queries = [
             {term: weight for term, weight in vector.items() if weight > 0}
             for vector in vectors.as_dicts()
@@ -148,6 +154,22 @@ class QdrantEngine(Engine):
         for first in range(0, len(queries), _SEARCHES):
             found += self._searches(queries[first : first + _SEARCHES], k, allowed)
         return found
+
+    def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
+        """See `Engine.best_records`."""
+        self._check_exists()
+        queries = [
+            {term: weight for term, weight in vector.items() if weight > 0}
+            for vector in vectors.as_dicts()
+        ]
+        answers = [
+            self._points.search([query], 1, None, self.fields.vector)[0] if query else []
+            for query in queries
+        ]
+        ids = [hits[0].id for hits in answers if hits]
+        payloads = self._points.retrieve(ids, payload=["record_id"], vector=None)
+        names = {each.id: str(each.payload.get("record_id", each.id)) for each in payloads}
+        return [(names[hits[0].id], hits[0].score) if hits else None for hits in answers]
 
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """See `Engine.stored`."""
@@ -161,11 +183,14 @@ class QdrantEngine(Engine):
 
     def _point_ids(self, record_ids: Sequence[str]) -> list[str | int]:
         """Return the ids of points; without a push, those of records, which are ids of Qdrant."""
-        if self._own is None:
-            self._own = self.info().model is not None
-        if self._own:
+        if self._is_own():
             return list(map(_point_id, record_ids))
         return [int(each) if each.isdigit() else each for each in filter(_is_qdrant_id, record_ids)]
+
+    def _is_own(self) -> bool:
+        if self._own is None:
+            self._own = self.info().model is not None
+        return self._own
 
     def _record(self, point: Point) -> Record:
         payload, fields = point.payload, self.fields
@@ -173,7 +198,7 @@ class QdrantEngine(Engine):
         record_id = str(payload.get("record_id", point.id))
         return Record(
             record_id,
-            str(payload.get(fields.doc_id, record_id)),
+            str(payload.get("doc_id", record_id)) if self._is_own() else record_id,
             payload.get("passage", 0),
             str(payload.get(fields.title) or ""),
             str(payload.get(fields.text) or ""),
@@ -191,13 +216,11 @@ class QdrantEngine(Engine):
         limit = k
         while waiting:
             asked = [queries[place] for place in waiting]
-            answers = self._points.search(
-                asked, limit, allowed, self.fields.vector, self.fields.doc_id
-            )
+            answers = self._points.search(asked, limit, allowed, self.fields.vector)
             short = []
             for place, hits in zip(waiting, answers, strict=True):
                 scored = [
-                    (str(each.payload.get(self.fields.doc_id, each.id)), each.score)
+                    (str(each.payload["doc_id"]) if self._is_own() else each.id, each.score)
                     for each in hits
                 ]
                 found[place] = matches_of(((id, score) for id, score in scored if score > 0), k)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexpand.engines.connection import Connection, escaped
-from lexpand.engines.qdrant_filters import key_of
-from lexpand.errors import DataError, EngineError, FilterError, MissingExtra
-from lexpand.index.filters import parse_field
+from lexpand.errors import DataError, EngineError, FilterError, LexpandError, MissingExtra
 
 if TYPE_CHECKING:
     import qdrant_edge
 
 _TYPES = {"integer": "integer", "number": "float", "boolean": "bool", "keyword": "keyword"}
-_TOO_LARGE = 413
+_REFUSALS = (400, 413, 422)
 
 
-class TooLarge(EngineError):
-    """A request is larger than Qdrant accepts."""
+class Refused(EngineError):
+    """Qdrant refuses the points of a request, or all of them together are too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,15 @@ class Points(ABC):
 
     @abstractmethod
     def create(self, shards: int, columns: Mapping[str, str], field: str) -> None:
-        """Create the collection, with an index for each declared column."""
+        """Create the collection, with an index for each declared column, by its path."""
 
     @abstractmethod
     def upsert(self, points: Sequence[Point], field: str) -> None:
         """Write points; those with the same id are replaced.
 
         Raises:
-            TooLarge: the request is too large.
-            EngineError: Qdrant refuses.
+            Refused: Qdrant refuses a point, or the request is too large.
+            EngineError: Qdrant cannot be reached.
         """
 
     @abstractmethod
@@ -70,9 +69,8 @@ class Points(ABC):
         limit: int,
         allowed: Mapping[str, Any] | None,
         field: str,
-        doc_id: str,
     ) -> list[list[Point]]:
-        """Return the best points of each query, with the key ``doc_id`` of their payload.
+        """Return the best points of each query, with ``doc_id`` in their payload.
 
         Raises:
             FilterError: the filter cannot be expressed.
@@ -138,9 +136,13 @@ class ServerPoints(Points):
         """See `Points.create`."""
         body = {"vectors": {}, "sparse_vectors": {field: {}}, "shard_number": shards}
         self._connection.request("PUT", self._path, body)
-        for name, kind in columns.items():
-            column = {"field_name": key_of(parse_field(name)), "field_schema": _TYPES[kind]}
-            self._connection.request("PUT", f"{self._path}/index?wait=true", column)
+        try:
+            for key, kind in columns.items():
+                column = {"field_name": key, "field_schema": _TYPES[kind]}
+                self._connection.request("PUT", f"{self._path}/index?wait=true", column)
+        except BaseException:
+            self.drop()
+            raise
 
     def upsert(self, points: Sequence[Point], field: str) -> None:
         """See `Points.upsert`."""
@@ -155,8 +157,8 @@ class ServerPoints(Points):
         try:
             self._connection.request("PUT", f"{self._path}/points?wait=true", {"points": plain})
         except EngineError as error:
-            if f"failed with {_TOO_LARGE}" in str(error):
-                raise TooLarge(str(error)) from None
+            if any(f"failed with {status}" in str(error) for status in _REFUSALS):
+                raise Refused(str(error)) from None
             raise
 
     def search(
@@ -165,7 +167,6 @@ class ServerPoints(Points):
         limit: int,
         allowed: Mapping[str, Any] | None,
         field: str,
-        doc_id: str,
     ) -> list[list[Point]]:
         """See `Points.search`."""
         searches = [
@@ -173,7 +174,7 @@ class ServerPoints(Points):
                 "query": _sparse(query),
                 "using": field,
                 "limit": limit,
-                "with_payload": [doc_id],
+                "with_payload": ["doc_id"],
                 **({} if allowed is None else {"filter": allowed}),
             }
             for query in queries
@@ -270,7 +271,8 @@ class EdgePoints(Points):
         self._folder.mkdir(parents=True, exist_ok=True)
         vectors = {field: self._edge.EdgeSparseVectorParams()}
         config = self._edge.EdgeConfig(sparse_vectors=vectors)
-        self._shard = self._edge.EdgeShard.create(str(self._folder), config)
+        with _refusing(EngineError, self._folder):
+            self._shard = self._edge.EdgeShard.create(str(self._folder), config)
 
     def upsert(self, points: Sequence[Point], field: str) -> None:
         """See `Points.upsert`."""
@@ -282,7 +284,8 @@ class EdgePoints(Points):
             )
             for each in points
         ]
-        self._open().update(self._edge.UpdateOperation.upsert_points(made))
+        with _refusing(Refused, self._folder):
+            self._open().update(self._edge.UpdateOperation.upsert_points(made))
 
     def search(
         self,
@@ -290,7 +293,6 @@ class EdgePoints(Points):
         limit: int,
         allowed: Mapping[str, Any] | None,
         field: str,
-        doc_id: str,
     ) -> list[list[Point]]:
         """See `Points.search`."""
         edge, shard = self._edge, self._open()
@@ -298,13 +300,12 @@ class EdgePoints(Points):
         found = []
         for query in queries:
             nearest = edge.Query.Nearest(self._vector(query), using=field)
-            request = edge.QueryRequest(limit, query=nearest, filter=chosen, with_payload=[doc_id])
-            found.append(
-                [
-                    Point(str(each.id), {}, each.payload or {}, each.score)
-                    for each in shard.query(request)
-                ]
+            request = edge.QueryRequest(
+                limit, query=nearest, filter=chosen, with_payload=["doc_id"]
             )
+            with _refusing(EngineError, self._folder):
+                hits = shard.query(request)
+            found.append([Point(str(each.id), {}, each.payload or {}, each.score) for each in hits])
         return found
 
     def retrieve(
@@ -312,7 +313,8 @@ class EdgePoints(Points):
     ) -> list[Point]:
         """See `Points.retrieve`."""
         asked: bool | list[str] = False if vector is None else [vector]
-        found = self._open().retrieve(list(ids), with_payload=payload, with_vector=asked)
+        with _refusing(EngineError, self._folder):
+            found = self._open().retrieve(list(ids), with_payload=payload, with_vector=asked)
         return [
             Point(str(each.id), _weights(each.vector, vector), each.payload or {}) for each in found
         ]
@@ -326,7 +328,8 @@ class EdgePoints(Points):
             request = self._edge.ScrollRequest(
                 offset=offset, limit=page, filter=self._filter(allowed), with_payload=payload
             )
-            found, offset = self._open().scroll(request)
+            with _refusing(EngineError, self._folder):
+                found, offset = self._open().scroll(request)
             yield from (Point(str(each.id), {}, each.payload or {}) for each in found)
             if offset is None:
                 return
@@ -405,6 +408,17 @@ class EdgePoints(Points):
         if "range" in plain:
             return edge.FieldCondition(plain["key"], range=edge.RangeFloat(**plain["range"]))
         return self._filter(plain)
+
+
+@contextmanager
+def _refusing(kind: type[EngineError], folder: Path) -> Iterator[None]:
+    """Raise the errors of Edge, which are plain exceptions, as an error of Lexpand."""
+    try:
+        yield
+    except LexpandError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it has no other class
+        raise kind(f"{folder}: {str(error).removeprefix('Service runtime error: ')}") from None
 
 
 def _edge() -> Any:  # noqa: ANN401 - a module

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from lexpand.data import Document, JsonValue
 from lexpand.index.reader import IndexReader
 
 _LONGEST_ID = 512
+_LIKE_PASSAGE = re.compile(r"#\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Record:
 
     Attributes:
         record_id: the id in the engine: that of the document, or ``doc_id#n`` for one of several
-            passages, n from 0.
+            passages, n from 0; ``doc_id##n`` if another document has that id.
         doc_id: the document.
         passage: the number of the passage in its document, from 0.
         title: of the document.
@@ -71,16 +73,36 @@ class Record:
         return digest.hexdigest()
 
 
-def record_id_of(doc_id: str, passage: int | None) -> str:
-    """Return the id of a passage in an engine; a hash stands for an id over 512 bytes."""
+def record_id_of(doc_id: str, passage: int | None, taken: Set[str] = frozenset()) -> str:
+    """Return the id of a passage in an engine; a hash stands for an id over 512 bytes.
+
+    Args:
+        doc_id: the document.
+        passage: the number of the passage; None for a whole document.
+        taken: ids of documents that passages of others must not have.
+    """
     name = doc_id if passage is None else f"{doc_id}#{passage}"
+    if passage is not None and name in taken:
+        name = f"{doc_id}##{passage}"
     if len(name.encode()) <= _LONGEST_ID:
         return name
     return hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
 
 
+def passage_ids(doc_id: str, passage: int) -> tuple[str, str]:
+    """Return the ids that a passage may have; the second if the first is that of a document."""
+    first = record_id_of(doc_id, passage)
+    return first, record_id_of(doc_id, passage, {f"{doc_id}#{passage}"})
+
+
+def ids_like_passages(index: IndexReader) -> Set[str]:
+    """Return the ids of documents that a passage could have."""
+    return {doc_id for doc_id in index.doc_ids() if _LIKE_PASSAGE.search(doc_id)}
+
+
 def records_of(index: IndexReader, batch: int = 1024) -> Iterator[Record]:
     """Yield the passages of an index, or of a commit of it, in order of insertion."""
+    taken = ids_like_passages(index)
     for stored in index.stored_passages(batch):
         for place, ((document, (first, end)), chunk) in enumerate(
             zip(stored.passages, stored.chunks, strict=True)
@@ -89,7 +111,7 @@ def records_of(index: IndexReader, batch: int = 1024) -> Iterator[Record]:
             kept = weights > 0
             title, text = _texts(document, None if chunk is None else (first, end))
             yield Record(
-                record_id_of(document.doc_id, chunk),
+                record_id_of(document.doc_id, chunk, taken),
                 document.doc_id,
                 chunk or 0,
                 title,

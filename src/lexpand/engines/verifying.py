@@ -66,7 +66,8 @@ class Verification:
         notes: what does not change the verdict, such as a default that callers must override.
         records: passages of the engine.
         vectors: passages whose vectors were compared.
-        queries: queries whose rankings were compared.
+        queries: queries whose rankings were compared; without an index, whose best scores were.
+        scores: scores that were compared.
         k: documents of a ranking.
         overlap: the mean share of the first k documents that both rankings have; None without an
             index.
@@ -83,6 +84,7 @@ class Verification:
     records: int
     vectors: int
     queries: int
+    scores: int
     k: int
     overlap: float | None
     same_order: float | None
@@ -102,6 +104,7 @@ class _Found:
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     vectors: int = 0
+    scores: int = 0
     weight_error: float = 0.0
     score_error: float = 0.0
     overlaps: list[float] = field(default_factory=list)
@@ -151,10 +154,13 @@ def verify(
     pairs = list(_pairs(engine, encoder, index, sample, found))
     asked = list(queries) or _titles(engine, pairs, sample)
     vectors = encoder.encode_queries([query.text for query in asked])
-    rankings = engine.search_vectors(vectors, k)
-    _check_scores(engine, encoder, index, vectors, rankings, found)
-    if index is not None:
+    if index is None:
+        _check_scores(engine, encoder, vectors, found)
+    else:
+        rankings = engine.search_vectors(vectors, k)
         _check_rankings(engine, index, vectors, rankings, k, found)
+    if not found.vectors or not found.scores:
+        found.add(Check.RECORDS, "nothing could be compared: the target has no vectors, or no hits")
     note = engine.pruning_note(vectors)
     if note:
         found.notes.append(note)
@@ -167,6 +173,7 @@ def verify(
         info.records,
         found.vectors,
         len(asked),
+        found.scores,
         k,
         float(np.mean(found.overlaps)) if found.overlaps else None,
         float(np.mean(found.orders)) if found.orders else None,
@@ -261,25 +268,16 @@ def _titles(engine: Engine, pairs: Sequence[Pair], most: int) -> list[Query]:
     return [Query(f"title{i}", text) for i, text in enumerate(texts) if text.strip()]
 
 
-def _check_scores(
-    engine: Engine,
-    encoder: Encoder,
-    index: Index | None,
-    queries: SparseVectors,
-    rankings: Sequence[Matches],
-    found: _Found,
-) -> None:
-    """Compare the scores of the best documents with dot products by the expected vectors."""
-    if index is not None:
-        return  # `_check_rankings` compares all of them
-    best = sorted({doc_id for matches in rankings for doc_id in list(matches.doc_ids)[:1]})
-    stored = engine.stored(best)
-    expected = _encoded(encoder, stored)
-    errors = []
-    for query, matches in zip(queries.as_dicts(), rankings, strict=True):
-        for doc_id, score in list(zip(matches.doc_ids, matches.scores, strict=True))[:1]:
-            if doc_id in expected:
-                errors.append(abs(float(score) / max(_dot(query, expected[doc_id]), 1e-9) - 1))
+def _check_scores(engine: Engine, encoder: Encoder, queries: SparseVectors, found: _Found) -> None:
+    """Compare the scores of the best records with dot products by the expected vectors."""
+    best = engine.best_records(queries)
+    ids = sorted({record[0] for record in best if record is not None})
+    expected = _encoded(encoder, engine.stored(ids))
+    errors = [
+        abs(record[1] / max(_dot(query, expected[record[0]]), 1e-9) - 1)
+        for query, record in zip(queries.as_dicts(), best, strict=True)
+        if record is not None and record[0] in expected
+    ]
     _note_errors(errors, engine, found)
 
 
@@ -331,6 +329,7 @@ def _is_same_ranking(
 
 
 def _note_errors(errors: Sequence[float], engine: Engine, found: _Found) -> None:
+    found.scores = len(errors)
     found.score_error = max(errors, default=0.0)
     if found.score_error > max(engine.precision, _EXACT):
         found.add(

@@ -125,6 +125,8 @@ def write_application(
     for name in columns:
         if not all(_IDENTIFIER.fullmatch(key) for key in parse_field(name)):
             raise DataError(f"Vespa needs names of letters, digits and _, got the column {name}")
+    if len({column_field(name) for name in columns}) < len(columns):
+        raise DataError(f"two of the columns {', '.join(columns)} have one name in Vespa")
     schemas = folder / "application" / "schemas"
     model = reading.space.model
     schema = _SCHEMA.format(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lexpand.data import Document
-from lexpand.engines.engine import Engine
+from lexpand.engines.engine import Engine, matches_of
 from lexpand.errors import DataError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
@@ -48,7 +48,9 @@ class EngineWords(Retriever):
         queries = check_queries(queries)
         if group_by is not None:
             raise DataError("group_by must be None for an engine")
-        return self._engine.search_words(queries, k, filter=filter) if queries and k else []
+        if not queries or not k:
+            return [matches_of((), 0) for _ in queries]
+        return self._engine.search_words(queries, k, filter=filter)
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """See `Retriever.documents`."""

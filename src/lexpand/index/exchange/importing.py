@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -133,9 +134,25 @@ def import_vectors(
     parts = sorted(part for part in path.glob("*.parquet") if not part.name.startswith(("_", ".")))
     if not parts:
         raise SourceError(f"{path} must be a vector file or a folder of Parquet files")
+    _check_complete(path, len(parts))
     for part in parts:
-        _import_file(index, part, format, scale, commit_every, on_done, report)
+        _import_file(index, part, format, scale, commit_every, on_done, report, may_be_empty=True)
     return report
+
+
+def _check_complete(folder: Path, parts: int) -> None:
+    """Raise if a folder of bulk encoding lacks parts (docs/bulk.md)."""
+    job = folder / "_job.json"
+    if not job.is_file():
+        return
+    try:
+        wanted = int(json.loads(job.read_text(encoding="utf-8"))["shards"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{job} cannot be read: {error}") from None
+    if parts != wanted:
+        raise SourceError(
+            f"{folder} has {parts:,} of {wanted:,} parts: run the same `lexpand encode --on` again"
+        )
 
 
 def _import_file(
@@ -146,6 +163,8 @@ def _import_file(
     commit_every: int,
     on_done: Callable[[int], None] | None,
     report: ImportReport,
+    *,
+    may_be_empty: bool = False,
 ) -> ImportReport:
     """Import one file; see `import_vectors`."""
     space = _space_of(index)
@@ -153,6 +172,8 @@ def _import_file(
     term_map = _term_map(path, opened.vocabulary, space.vocabulary) if space else None
     chunks = opened.chunks(report.refused.append)
     first = next(chunks, None)
+    if first is None and may_be_empty:
+        return report
     if first is None:
         raise DataError(f"{path} has no valid row: nothing was imported")
     with _target(index, space or _new_space(path, opened)) as target:
