@@ -162,6 +162,16 @@ def test_a_table_that_something_else_made_is_not_touched(
     assert connection.execute("SELECT * FROM own").fetchall() == [(1,)]
 
 
+def test_an_old_version_of_a_refused_record_is_deleted(table: str, tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "printer"}, {"id": "b", "text": "paper"}]
+    with lexpand.create(tmp_path / "r.index", rows) as kb, open_engine(table) as engine:
+        assert push(kb.index, engine).uploaded == 2
+        kb.replace([{"id": "b", "text": "paper\0jam"}])
+        report = push(kb.index, engine)
+        assert [each.record_id for each in report.refused] == ["b"] and report.deleted == 1
+        assert list(engine.record_ids()) == ["a"]
+
+
 def test_there_is_no_bm25(table: str, support: Collection) -> None:
     with open_engine(table, support.encoder) as engine:
         push(support.index, engine)

@@ -166,7 +166,7 @@ class QdrantEngine(Engine):
             self._points.search([query], 1, None, self.fields.vector)[0] if query else []
             for query in queries
         ]
-        ids = [hits[0].id for hits in answers if hits]
+        ids = [_plain_id(hits[0].id) for hits in answers if hits]
         payloads = self._points.retrieve(ids, payload=["record_id"], vector=None)
         names = {each.id: str(each.payload.get("record_id", each.id)) for each in payloads}
         return [(names[hits[0].id], hits[0].score) if hits else None for hits in answers]
@@ -185,7 +185,7 @@ class QdrantEngine(Engine):
         """Return the ids of points; without a push, those of records, which are ids of Qdrant."""
         if self._is_own():
             return list(map(_point_id, record_ids))
-        return [int(each) if each.isdigit() else each for each in filter(_is_qdrant_id, record_ids)]
+        return list(map(_plain_id, filter(_is_qdrant_id, record_ids)))
 
     def _is_own(self) -> bool:
         if self._own is None:
@@ -249,6 +249,11 @@ def _point(record: Record) -> Point:
         METADATA: plain_metadata(record.metadata),
     }
     return Point(_point_id(record.record_id), record.weight_by_term(), payload)
+
+
+def _plain_id(text: str) -> str | int:
+    """Return an id of Qdrant as it is: an integer or a UUID."""
+    return int(text) if text.isdigit() else text
 
 
 def _is_qdrant_id(text: str) -> bool:
