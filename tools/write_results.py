@@ -38,6 +38,7 @@ not part of this project. The commands of a row are
 ```bash
 lexpand index DIR/COLLECTION COLLECTION.index
 lexpand evaluate COLLECTION.index DIR/COLLECTION --pipeline NAME
+lexpand evaluate COLLECTION.index DIR/COLLECTION --pipeline hybrid --baselines MODEL
 lexpand compare bm25 NAME
 ```
 

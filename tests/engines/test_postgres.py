@@ -30,6 +30,8 @@ from lexpand.index.filters import Expression, matches, parse_text
 
 psycopg = pytest.importorskip("psycopg")
 
+pytestmark = pytest.mark.slow  # `make test-engines` runs them
+
 MODEL = ModelId("m", "ab" * 32)
 
 
