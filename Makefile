@@ -164,7 +164,7 @@ build/engines/%/ready: tests/engines/build_node.sh $(wildcard tests/engines/elas
 .venv-bulk/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bulk
 	@tools/install.sh .venv-bulk/bin/python '.[ray,spark]'
-	$(QUIET_PIP) .venv-bulk/bin/python -m pip install --quiet 'pytest>=8' 'psutil>=6'
+	$(QUIET_PIP) .venv-bulk/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'psutil>=6'
 	@touch $@
 
 .venv-docs/ready: pyproject.toml
