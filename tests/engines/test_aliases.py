@@ -107,6 +107,8 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
     with running(FakeCluster({"GET /": [root]})) as cluster:
         cluster.answers |= {
             "GET /collections/green": [(200, {"result": {}})],
+            "POST /collections/green/points": [(200, {"result": []})],
+            "POST /collections/green/points/count": [(200, {"result": {"count": 3}})],
             "GET /aliases": [(200, {"result": {"aliases": listed}})],
             "POST /collections/aliases": [(200, {"result": True})],
         }

@@ -199,7 +199,7 @@ def test_seismic_is_asked_as_its_documentation_says(cluster: FakeCluster) -> Non
             },
         },
     }
-    meta = {"lexpand": {"model": MODEL.name, "contract_hash": MODEL.hash}}
+    meta = {"lexpand": EngineSchema(MODEL, 30522).card()}
     leaf = {"splade": {"mapping": {"splade": {"type": "sparse_vector"}}}}
     cluster.answers["GET /pages/_mapping"] = [(200, {"pages": {"mappings": {"_meta": meta}}})]
     cluster.answers["GET /pages/_mapping/field/splade"] = [(200, {"pages": {"mappings": leaf}})]

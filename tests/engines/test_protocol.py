@@ -81,6 +81,16 @@ def test_ids_like_those_of_passages_do_not_collide(
             assert explain_in_engine(engine, query, doc_id).score == pytest.approx(local, rel=0.01)
 
 
+def test_a_target_of_a_newer_version_is_refused(
+    engine: Engine, support: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("lexpand.engines.engine._CARD_VERSION", 2)
+        engine.create(EngineSchema(support.index.space.model, len(support.index.space.vocabulary)))
+    with pytest.raises(EngineError, match="was made by a newer version of Lexpand: upgrade"):
+        push(support.index, engine)
+
+
 def test_an_empty_target_is_not_equal(engine: Engine, support: Collection) -> None:
     engine.create(EngineSchema(support.index.space.model, len(support.index.space.vocabulary)))
     found = verify(engine, support.encoder)

@@ -151,8 +151,7 @@ def retrieved(body: bytes) -> tuple[int, Any]:
     if json.loads(body)["with_vector"]:
         payload: dict[str, Any] = {"record_id": "a", "doc_id": "a", "text": "t"}
     else:
-        meta = {"model": MODEL.name, "contract_hash": MODEL.hash, "columns": {"year": "integer"}}
-        payload = {"lexpand": meta}
+        payload = {"lexpand": EngineSchema(MODEL, 30522, {"year": "integer"}).card()}
     vector = {"splade": {"indices": [9, 2], "values": [1, 0.5]}}
     return 200, {"result": [{"id": "x", "payload": payload, "vector": vector}]}
 

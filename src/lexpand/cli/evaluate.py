@@ -182,9 +182,8 @@ def evaluate_command(
     cache = None if kept is None else kept.path / ".vectors"
     connection = (credentials, ca)
     asked = _Asked(model, encoding, rules, pipelines, name, baselines, cache, connection)
-    for each in settings.evaluated(
-        where, is_run, asked
-    ):  # each is saved at once, so that an interruption loses no finished one
+    # Each is saved at once, so that an interruption loses no finished one.
+    for each in settings.evaluated(where, is_run, asked):
         done.append(each)
         if kept is not None:
             saved.append(each.save(kept).card.run_id)

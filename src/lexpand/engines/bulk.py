@@ -105,6 +105,10 @@ class BulkJob:
     def __post_init__(self) -> None:
         for name in ("source", "target"):
             object.__setattr__(self, name, _absolute(getattr(self, name)))
+        if self.rules is not None:
+            object.__setattr__(self, "rules", _absolute(self.rules))
+        if Path(self.model).is_dir():
+            object.__setattr__(self, "model", _absolute(self.model))
 
     def prepare(self) -> list[Shard]:
         """Write what the target will hold, and return the shards that it lacks.

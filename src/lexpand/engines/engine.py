@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ from lexpand.index.columns import ColumnType, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.search import Retriever
 from lexpand.search.retriever import check_queries, check_ranking
+
+_CARD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class EngineSchema:
     shards: int = 1
     analyzer: str = "standard"
     seismic: float | None = None
+
+    def card(self) -> dict[str, Any]:
+        """Return what a target records of itself, as JSON; see `EngineInfo.of`."""
+        return {
+            "version": _CARD_VERSION,
+            "model": self.model.name,
+            "contract_hash": self.model.hash,
+            "columns": dict(self.columns),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,22 @@ class EngineInfo:
     records: int | None
     model: ModelId | None
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, target: str, records: int, card: Mapping[str, Any]) -> EngineInfo:
+        """Return what an engine is by the card of its target; empty if something else made it.
+
+        Raises:
+            EngineError: a newer version of Lexpand made the target.
+        """
+        if "model" not in card:
+            return cls(name, target, records, None)
+        if card["version"] > _CARD_VERSION:
+            raise EngineError(
+                f"{target} on {name} was made by a newer version of Lexpand: upgrade Lexpand"
+            )
+        model = ModelId(card["model"], card["contract_hash"])
+        return cls(name, target, records, model, card["columns"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +194,6 @@ class Engine(Retriever):
         """Delete the target."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Release connections and files."""
-
-    @abstractmethod
     def search_vectors(
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
@@ -241,17 +263,6 @@ class Engine(Retriever):
         """The name of the index or collection."""
         return self.info().target
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def checked_filter(self, filter: Filter | None) -> Expression | None:
         """Return a filter as an expression, with its values checked against declared columns.
 
@@ -317,6 +328,14 @@ class Engine(Retriever):
             if not record.passage
         }
         return {doc_id: documents[doc_id] for doc_id in doc_ids if doc_id in documents}
+
+
+def positive(vectors: SparseVectors) -> list[dict[int, float]]:
+    """Return the weights above 0 of each vector, by term; engines refuse others."""
+    return [
+        {term: weight for term, weight in vector.items() if weight > 0}
+        for vector in vectors.as_dicts()
+    ]
 
 
 def matches_of(hits: Iterable[tuple[str, float]], k: int) -> Matches:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from lexpand.data import ModelId, SparseVectors, Vocabulary
+from lexpand.data import SparseVectors, Vocabulary
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, escaped
 from lexpand.engines.engine import (
@@ -21,6 +21,7 @@ from lexpand.engines.engine import (
     RefusedRecord,
     check_created,
     matches_of,
+    positive,
 )
 from lexpand.engines.filters import METADATA, column_properties, filter_query
 from lexpand.engines.lucene_dialects import (
@@ -44,7 +45,6 @@ _PAGE = 1000
 _SEARCHES = 32  # of one request
 _BUSY_ITEM = 429
 _TOO_LARGE = 413
-_META_VERSION = 1
 _PRUNING_QUERIES = 5
 _SAMPLE = 20
 
@@ -110,20 +110,12 @@ class LuceneEngine(Engine):
                 f"{self._index} is an alias of {', '.join(sorted(found))}, whose vectors are of"
                 f" different models ({', '.join(models)}): let it point to one of them"
             )
-        meta = metas[0]
-        model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
         count = self._connection.request("GET", f"/{self._path}/_count")["count"]
-        return EngineInfo(name, self._index, count, model, meta.get("columns", {}))
+        return EngineInfo.of(name, self._index, count, metas[0])
 
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
         check_created(self, self.info().records is not None)
-        meta = {
-            "version": _META_VERSION,
-            "model": schema.model.name,
-            "contract_hash": schema.model.hash,
-            "columns": dict(schema.columns),
-        }
         properties = {
             "doc_id": {"type": "keyword"},
             "passage": {"type": "integer"},
@@ -137,7 +129,7 @@ class LuceneEngine(Engine):
             },
             self.fields.vector: self._vector_mapping(schema),
         }
-        mappings = {"dynamic": False, "_meta": {"lexpand": meta}, "properties": properties}
+        mappings = {"dynamic": False, "_meta": {"lexpand": schema.card()}, "properties": properties}
         settings: dict[str, Any] = {"number_of_shards": schema.shards}
         if schema.seismic is not None:
             settings["index"] = {"sparse": True}
@@ -159,10 +151,9 @@ class LuceneEngine(Engine):
         waiting = {record.record_id: self._source_of(record) for record in records}
         refused: list[RefusedRecord] = []
         retries = 0
-        reasons: Mapping[str, str] = {}
+        busy: Mapping[str, str] = {}
         for attempt in range(self._connection.attempts):
             busy, bad = self._bulk(waiting)
-            reasons = busy
             refused += bad
             waiting = {record_id: waiting[record_id] for record_id in busy}
             if not waiting:
@@ -170,7 +161,7 @@ class LuceneEngine(Engine):
             retries += 1
             self._connection.wait(attempt)
         said = [
-            RefusedRecord(record_id, f"the engine was busy for too long: {reasons[record_id]}")
+            RefusedRecord(record_id, f"the engine was busy for too long: {busy[record_id]}")
             for record_id in waiting
         ]
         return [*refused, *said], retries
@@ -267,20 +258,19 @@ class LuceneEngine(Engine):
         return ", ".join(before) or None
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """See `Retriever.close`."""
         self._connection.close()
 
     def search_vectors(
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
-        bodies = [self._body(vectors.as_dict(i), k, filter) for i in range(len(vectors))]
-        return self._searches(bodies, k)
+        return self._searches([self._body(each, k, filter) for each in positive(vectors)], k)
 
     def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
         """See `Engine.best_records`."""
         found: list[tuple[str, float] | None] = []
-        for vector in vectors.as_dicts():
+        for vector in positive(vectors):
             body = {**self._body(vector, 1, None), "_source": False}
             hits = self._search(body)["hits"]["hits"]
             found.append((hits[0]["_id"], hits[0]["_score"]) if hits else None)
@@ -320,7 +310,7 @@ class LuceneEngine(Engine):
         """
         if self.dialect is not ELASTICSEARCH:
             return None
-        for vector in islice(vectors.as_dicts(), _PRUNING_QUERIES):
+        for vector in positive(vectors)[:_PRUNING_QUERIES]:
             stated = self._body(vector, _PAGE, None)
             unstated = json.loads(json.dumps(stated))
             unstated["query"].get("sparse_vector", {}).pop("prune", None)
@@ -340,8 +330,7 @@ class LuceneEngine(Engine):
         return escaped(self._index)
 
     def _body(self, vector: Mapping[int, float], k: int, filter: Filter | None) -> dict[str, Any]:
-        weights = {term: weight for term, weight in vector.items() if weight > 0}
-        named = {self._name(term): weight for term, weight in weights.items()}
+        named = {self._name(term): weight for term, weight in vector.items()}
         query: dict[str, Any] = {"match_none": {}}
         if named and self._laid_out().seismic:
             query = seismic_query(self.fields.vector, named, k)

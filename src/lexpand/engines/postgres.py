@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from lexpand.data import ModelId, SparseVectors
+from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
 from lexpand.engines.engine import (
@@ -23,6 +23,7 @@ from lexpand.engines.engine import (
     check_created,
     check_exact,
     matches_of,
+    positive,
 )
 from lexpand.engines.jsonpath import filter_condition
 from lexpand.engines.postgres_connection import (
@@ -48,7 +49,6 @@ FIELD = "splade"
 
 _PAGE = 1000
 _ATTEMPTS = 6
-_META_VERSION = 1
 
 _COLUMNS = """(
     record_id text COLLATE "C" PRIMARY KEY,
@@ -129,22 +129,14 @@ class PostgresEngine(Engine):
         )
         if not found:
             return EngineInfo(self._name, self._table, None, None)
-        meta = _meta(found[0][0])
-        model = ModelId(meta["model"], meta["contract_hash"]) if "model" in meta else None
         ((count,),) = self._rows(f"SELECT count(*) FROM {self._quoted()}")
-        return EngineInfo(self._name, self._table, count, model, meta.get("columns", {}))
+        return EngineInfo.of(self._name, self._table, count, _meta(found[0][0]))
 
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`. The database has no shards, so their number is ignored."""
         check_created(self, self.info().records is not None)
         check_exact(self, schema)
-        meta = {
-            "version": _META_VERSION,
-            "model": schema.model.name,
-            "contract_hash": schema.model.hash,
-            "columns": dict(schema.columns),
-        }
-        comment = _escaped(json.dumps({"lexpand": meta}).replace("'", "''"))
+        comment = _escaped(json.dumps({"lexpand": schema.card()}).replace("'", "''"))
         table = self._quoted()
         columns = _COLUMNS.format(size=schema.vocabulary_size)
         # A vector is compressed in vain, and is read by every search.
@@ -228,7 +220,7 @@ class PostgresEngine(Engine):
         return None if shown is None else str(shown)
 
     def close(self) -> None:
-        """See `Engine.close`."""
+        """See `Retriever.close`."""
         self._pool.close()
 
     def search_vectors(
@@ -242,8 +234,7 @@ class PostgresEngine(Engine):
         columns = self._columns()
         product = f"max(-({columns.vector} <#> %s::sparsevec))"
         found = []
-        for vector in vectors.as_dicts():
-            weights = {term: weight for term, weight in vector.items() if weight > 0}
+        for weights in positive(vectors):
             query = _text(weights, columns.size)
             rows = self._rows(
                 f"SELECT {columns.doc_id} AS document, {product} AS score FROM {self._quoted()}"
@@ -259,8 +250,7 @@ class PostgresEngine(Engine):
         """See `Engine.best_records`."""
         columns = self._columns()
         found: list[tuple[str, float] | None] = []
-        for vector in vectors.as_dicts():
-            weights = {term: weight for term, weight in vector.items() if weight > 0}
+        for weights in positive(vectors):
             query = _text(weights, columns.size)
             rows = self._rows(
                 f"SELECT {columns.record_id}, -({columns.vector} <#> %s::sparsevec) AS score"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lexpand.data import ModelId, SparseVectors
+from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.engine import (
     Engine,
@@ -20,6 +20,7 @@ from lexpand.engines.engine import (
     check_created,
     check_exact,
     matches_of,
+    positive,
 )
 from lexpand.engines.qdrant_filters import METADATA, key_of, qdrant_filter
 from lexpand.engines.qdrant_points import Point, Points, Refused
@@ -35,7 +36,6 @@ _CARD = str(uuid.uuid5(_NAMESPACE, "lexpand"))
 _RECORDS_ONLY = {"must_not": [{"has_id": [_CARD]}]}
 _PAGE = 1000
 _SEARCHES = 32  # of one request
-_META_VERSION = 1
 
 
 class QdrantEngine(Engine):
@@ -64,24 +64,16 @@ class QdrantEngine(Engine):
             return EngineInfo(name, target, None, None)
         cards = self._points.retrieve([_CARD], payload=True, vector=None)
         meta = dict(cards[0].payload.get("lexpand", {})) if cards else {}
-        model = ModelId(meta["model"], meta["contract_hash"]) if meta else None
-        count = self._points.count(_RECORDS_ONLY)
-        return EngineInfo(name, target, count, model, meta.get("columns", {}))
+        return EngineInfo.of(name, target, self._points.count(_RECORDS_ONLY), meta)
 
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
         check_created(self, self._points.exists())
         check_exact(self, schema)
-        meta = {
-            "version": _META_VERSION,
-            "model": schema.model.name,
-            "contract_hash": schema.model.hash,
-            "columns": dict(schema.columns),
-        }
         keys = {key_of(parse_field(name)): kind for name, kind in schema.columns.items()}
         self._points.create(schema.shards, keys, self.fields.vector)
         try:
-            self._points.upsert([Point(_CARD, {}, {"lexpand": meta})], self.fields.vector)
+            self._points.upsert([Point(_CARD, {}, {"lexpand": schema.card()})], self.fields.vector)
         except BaseException:
             self._points.drop()  # without its card, nobody could push to it
             raise
@@ -113,7 +105,7 @@ class QdrantEngine(Engine):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """See `Engine.rows`."""
-        self._check_exists()
+        self._is_own()
         for each in self._points.scroll(True, _RECORDS_ONLY, _PAGE):
             yield {"_id": each.id, **each.payload}
 
@@ -129,27 +121,25 @@ class QdrantEngine(Engine):
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._points.drop()
+        self._own = None
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`."""
-        self._check_exists()
+        self._is_own()
         return self._points.alias(name)
 
     def close(self) -> None:
-        """See `Engine.close`. One process at a time can open a shard of Qdrant Edge."""
+        """See `Retriever.close`. One process at a time can open a shard of Qdrant Edge."""
         self._points.close()
 
     def search_vectors(
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
-        self._check_exists()
+        self._is_own()
         checked = self.checked_filter(filter)
         allowed = None if checked is None else qdrant_filter(checked)
-        queries = [
-            {term: weight for term, weight in vector.items() if weight > 0}
-            for vector in vectors.as_dicts()
-        ]
+        queries = positive(vectors)
         found: list[Matches] = []
         for first in range(0, len(queries), _SEARCHES):
             found += self._searches(queries[first : first + _SEARCHES], k, allowed)
@@ -157,11 +147,8 @@ class QdrantEngine(Engine):
 
     def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
         """See `Engine.best_records`."""
-        self._check_exists()
-        queries = [
-            {term: weight for term, weight in vector.items() if weight > 0}
-            for vector in vectors.as_dicts()
-        ]
+        self._is_own()
+        queries = positive(vectors)
         answers = [
             self._points.search([query], 1, None, self.fields.vector)[0] if query else []
             for query in queries
@@ -188,8 +175,16 @@ class QdrantEngine(Engine):
         return list(map(_plain_id, filter(_is_qdrant_id, record_ids)))
 
     def _is_own(self) -> bool:
+        """Return whether a push made the target. It is asked once.
+
+        Raises:
+            EngineError: there is no target.
+        """
         if self._own is None:
-            self._own = self.info().model is not None
+            info = self.info()
+            if info.records is None:
+                raise EngineError(f"{info.name} has no {info.target}: push to it first")
+            self._own = info.model is not None
         return self._own
 
     def _record(self, point: Point) -> Record:
@@ -228,10 +223,6 @@ class QdrantEngine(Engine):
                     short.append(place)
             waiting, limit = short, 2 * limit + 10
         return found
-
-    def _check_exists(self) -> None:
-        if not self._points.exists():
-            raise EngineError(f"{self._points.name} has no {self._points.target}: push to it first")
 
 
 def _point_id(record_id: str) -> str:
