@@ -37,7 +37,7 @@ def test_an_index_records_its_dtype(
             "holds documents encoded with dtype int8, got float32: leave the setting out, since"
             in error
         )
-        assert error.endswith("or make a new index")
+        assert error.endswith("encode them again with `lexpand reencode`")
     assert run("index", more, index).code == 0
     assert run("sync", source, index, "--dtype", "int8").code == 0
     with Index.open(index) as opened:

@@ -165,7 +165,9 @@ def test_another_length_than_that_of_the_index_is_refused(
         " holds documents encoded with max_tokens 512, got 16: leave the setting out, since "
         in error
     )
-    assert error.endswith("encode as the index records, or make a new index")
+    assert error.endswith(
+        "encode as the index records, or encode them again with `lexpand reencode`"
+    )
 
 
 def test_indexing_fails_while_another_writer_is_open(

@@ -141,7 +141,7 @@ def test_an_index_keeps_its_rules(
     other = tmp_path / "other.toml"
     other.write_text('version = 1\n[[ban]]\nterm = "printer"\n', encoding="utf-8")
     error = run(command, more, index, "--rules", other).error()
-    assert " holds documents encoded with rules " in error and "make a new index" in error
+    assert " holds documents encoded with rules " in error and "`lexpand reencode`" in error
     query_only = tmp_path / "query.toml"
     changed = RULES.replace("account = 1.5, recovery = 1.5", "day = 2")
     query_only.write_text(changed, encoding="utf-8")

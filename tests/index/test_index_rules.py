@@ -33,7 +33,7 @@ def test_documents_under_other_rules_are_refused(encoder: Encoder, tmp_path: Pat
         assert len(index) == 2
     with Index.create(tmp_path / "j", encoder.space) as index:
         with pytest.raises(
-            IndexStateError, match=f"with rules none, got {rules_hash}: .* or make a new index"
+            IndexStateError, match=f"with rules none, got {rules_hash}: .*`lexpand reencode`"
         ):
             ingest(index, ruled, PAGES)
         ingest(

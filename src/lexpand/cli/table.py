@@ -142,6 +142,15 @@ COMMANDS: dict[str, Entry] = {
             "lexpand judge pages.index queries.tsv --out mine.tsv --depth 5 --quepid ratings.csv",
         ),
     ),
+    "reencode": Entry(
+        "reencode",
+        "reencode_command",
+        MAINTAIN,
+        (
+            "lexpand reencode pages.index --model default",
+            "lexpand reencode pages.index --long chunk --keep before.index",
+        ),
+    ),
     "check": Entry("maintenance", "check", MAINTAIN, ("lexpand check pages.index",)),
     "compact": Entry("maintenance", "compact", MAINTAIN, ("lexpand compact pages.index",)),
     "backup": Entry("maintenance", "backup", MAINTAIN, ("lexpand backup pages.index copy.index",)),

@@ -2,7 +2,7 @@
 
 A `Collection` is an index together with its encoder and its pipeline. Start reading at
 `collection.py`. `settings.py` has the settings of an index; `ingestion.py` and `synchronizing.py`
-bring documents in.
+bring documents in, and `reencoding.py` encodes them again.
 
 The package does not take vectors of other models (`lexpand.index`), and does not measure results
 (`lexpand.evaluation`).
@@ -12,6 +12,7 @@ from lexpand.collection.collection import Collection, create, open, open_or_crea
 from lexpand.collection.encoding_files import encode_to_file
 from lexpand.collection.info import CollectionInfo
 from lexpand.collection.ingestion import IngestReport, OnDuplicate, ingest
+from lexpand.collection.reencoding import ReencodeReport, reencode
 from lexpand.collection.settings import IndexSettings
 from lexpand.collection.synchronizing import SyncPlan, SyncReport, plan_sync, sync
 
@@ -21,6 +22,7 @@ __all__ = [
     "IndexSettings",
     "IngestReport",
     "OnDuplicate",
+    "ReencodeReport",
     "SyncPlan",
     "SyncReport",
     "create",
@@ -29,5 +31,6 @@ __all__ = [
     "open",
     "open_or_create",
     "plan_sync",
+    "reencode",
     "sync",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import threading
 import warnings
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lexpand.collection.folders import swap, temporary
 from lexpand.collection.info import CollectionInfo, info_of
 from lexpand.collection.ingestion import IngestReport, OnDuplicate, ingest
 from lexpand.collection.query_notes import query_notes
@@ -20,7 +20,7 @@ from lexpand.data import Document, Fields
 from lexpand.data.objects import Given, documents_of
 from lexpand.encode import Encoder, QueryEncoding, Rules, VectorCache
 from lexpand.encode.progress import reporting
-from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError, StorageError
+from lexpand.errors import DataError, IndexStateError, LexpandWarning, RowError
 from lexpand.explanation import Explanation, WhyNot, explain, why_not
 from lexpand.index import COMMIT_EVERY, Commit, Index
 from lexpand.index.exchange import ExportReport, export_index
@@ -648,7 +648,7 @@ def _replaced(
     The old one stays as it is until the new one is complete, and if the new one gets no document.
     """
     target = path.resolve()
-    new = _temporary(target, "new")
+    new = temporary(target, "new")
     try:
         opened = _opened(new, settings, pipeline, threads, cache)
         collection = _filled(opened, documents, show_progress)
@@ -656,7 +656,7 @@ def _replaced(
         collection.close()
         if documents is not None and not report.added:
             raise DataError(_nothing_to_replace_by(path, documents, report))
-        _swap(new, target)
+        swap(new, target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     collection = _opened(path, IndexSettings(model=settings.model), pipeline, threads, cache)
@@ -672,29 +672,6 @@ def _nothing_to_replace_by(path: Path, documents: Given, report: IngestReport) -
         " nothing was replaced; check the source, or leave documents out to replace the index by"
         " an empty one"
     )
-
-
-def _temporary(path: Path, suffix: str) -> Path:
-    """Return an unused path next to ``path``, so that no folder of the user is touched."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
-
-
-def _swap(new: Path, path: Path) -> None:
-    """Move the new folder to ``path`` and delete the old one; restore the old one on failure."""
-    old = _temporary(path, "old")
-    try:
-        path.rename(old)
-        try:
-            new.rename(path)
-        except BaseException:
-            old.rename(path)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be replaced ({error.strerror or error}): it is as it was; check the"
-            " permissions of its folder"
-        ) from error
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _with_notes(hits: Hits, notes: tuple[Note, ...]) -> Hits:

@@ -231,7 +231,7 @@ class DocumentEncoding:
             raise IndexStateError(
                 f"{index} holds documents encoded with {'; '.join(differing)}: leave the setting"
                 " out, since `lexpand.open` and the command line encode as the index records, or"
-                " make a new index"
+                " encode them again with `lexpand reencode`"
             )
 
     def _compared(self, other: DocumentEncoding) -> list[tuple[str, object, object]]:

@@ -214,6 +214,15 @@ class Index(IndexReader):
         """
         return self._writer.commit()
 
+    def lock(self) -> None:
+        """Take the writer lock now rather than at the first change; `close` releases it.
+
+        Raises:
+            IndexLocked: another writer holds the index.
+            StorageError: the folder is not writable.
+        """
+        self._writer.lock()
+
     @property
     def waiting(self) -> int:
         """The number of added documents that wait for `commit`."""

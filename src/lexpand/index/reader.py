@@ -513,7 +513,7 @@ class IndexReader(ABC):
         if model.hash != own.hash:
             raise ContractMismatch(
                 f"{self.path} holds vectors of {own.label}, not of {model.label}:"
-                " use the index's model, or make a new index"
+                " use the index's model, or encode the documents again with `lexpand reencode`"
             )
 
     def info(self) -> IndexInfo:

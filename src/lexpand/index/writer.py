@@ -85,7 +85,7 @@ class Writer:
             )
         for document in documents:
             check_metadata(self._schema.columns, document)
-        self._begin()
+        self.lock()
         chosen = self._choose(documents, replace)
         rows = self._catalog.next_row() + len(self._pending.doc_ids) + len(chosen)
         if rows > _ROW_LIMIT:
@@ -101,7 +101,7 @@ class Writer:
 
     def delete(self, doc_ids: Sequence[str]) -> int:
         """See `Index.delete`."""
-        self._begin()
+        self.lock()
         requested = list(dict.fromkeys(doc_ids))
         stored = self._catalog.content_hashes(requested)
         present = [
@@ -128,7 +128,7 @@ class Writer:
 
     def compact(self) -> Commit:
         """See `Index.compact`."""
-        self._begin()
+        self.lock()
         self.commit()
         # Its files can be removed only once the old snapshot is released, so no local refers to it.
         segments = self._segments_to_merge()
@@ -149,7 +149,7 @@ class Writer:
         self.rollback()
         self._lock.release()
 
-    def _begin(self) -> None:
+    def lock(self) -> None:
         """Take the writer lock, see the newest commit, and remove files of interrupted writers."""
         # This comes first: taking the lock would create a missing folder, and the removal could
         # delete files of another index.
