@@ -37,7 +37,8 @@ def parameters() -> Iterator[tuple[str, Any]]:
 def test_commands_are_listed_by_task(run: Callable) -> None:
     order = (
         "index sync delete search explain get demo info fields lint oov evaluate compare tune judge"
-        " reencode check compact backup push verify pull switch encode export import train adapt mine score"
+        " reencode check compact backup push verify pull switch encode export import train adapt"
+        " mine score"
     )
     assert list(ROOT.commands) == [*order.split(), *GROUPS]
     assert list(ROOT.commands["model"].commands) == [
@@ -46,6 +47,8 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "check",
         "info",
         "graft",
+        "pack",
+        "export",
         "add-terms",
     ]
     assert list(ROOT.commands["collection"].commands) == ["check", "agreement", "overlap"]

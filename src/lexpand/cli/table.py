@@ -276,6 +276,12 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
                 "graft_command",
                 examples=("lexpand model graft all-MiniLM-L6-v2/ grafted --texts pages.jsonl",),
             ),
+            "pack": Entry(
+                "packing", "pack_command", examples=("lexpand model pack my-model small",)
+            ),
+            "export": Entry(
+                "packing", "export_command", examples=("lexpand model export default exported",)
+            ),
             "add-terms": Entry(
                 "add_terms",
                 "add_terms_command",

@@ -120,6 +120,7 @@ def train_command(
             evaluate_every=evaluate_every,
             log_to=log_to or (),
             license=license,
+            on_step=say if is_watched() else None,
         )
     except KeyboardInterrupt:
         print_refused(refused)

@@ -106,6 +106,7 @@ class Contract:
         architecture: what the transformer computes with its weights, such as the number of heads
             and epsilon. `describe_architecture` derives it from config.json.
         weights_file, weights_sha256: the safetensors file and its checksum.
+        packed: the file that has the weights in 8 bits instead. None if the folder has the former.
         body: the graph of the transformer. None if it has not been made yet.
         body_int8: the graph with 8-bit integer products. None if the folder has none.
         body_output: the name of the output of the graphs.
@@ -133,6 +134,7 @@ class Contract:
     architecture: Mapping[str, Any]
     weights_file: str
     weights_sha256: str
+    packed: File | None
     body: File | None
     body_int8: File | None
     body_output: str
@@ -209,6 +211,9 @@ class Contract:
             architecture=_architecture(raw["architecture"]),
             weights_file=raw["weights"]["file"],
             weights_sha256=raw["weights"]["sha256"],
+            packed=File(raw["weights"]["packed"]["file"], raw["weights"]["packed"]["sha256"])
+            if raw["weights"].get("packed")
+            else None,
             body=None if body["file"] is None else File(body["file"], body["sha256"]),
             body_int8=File(body["int8"]["file"], body["int8"]["sha256"])
             if body.get("int8")

@@ -38,6 +38,7 @@ from lexpand.encode.long_documents import EncodedDocuments, encode_long
 from lexpand.encode.lookup import Lookup
 from lexpand.encode.progress import OnDone, reporting
 from lexpand.encode.query_encoding import QueryEncoding, parse_query_mode
+from lexpand.encode.query_table import QueryTable
 from lexpand.encode.rules.bound import BoundRules
 from lexpand.encode.rules.rules import Rules
 from lexpand.encode.running import run, tokenize
@@ -84,6 +85,7 @@ class Encoder:
         threads: the number of threads that one call may use.
         max_tokens: the longest text that is read, by role, in tokens, special tokens included.
         query_mode: the default way to encode queries.
+        query_table: the weights of inference-free queries; None if the model has none.
         pruning: the pruning rules of each role, in the order in which they apply.
         rules: the rules for query vectors, which apply after pruning.
         documents: the settings for encoding documents.
@@ -162,11 +164,11 @@ class Encoder:
         # Load one body now, so that a damaged graph is an error here. The body of another dtype is
         # loaded on first use.
         self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
-        table = folder.load_query_table()
+        self.query_table: QueryTable | None = folder.load_query_table()
         self._lookup = None
-        if table is not None:
+        if self.query_table is not None:
             self._lookup = Lookup(
-                folder.tokens, table, self.contract.model, self.max_tokens[Role.QUERY]
+                folder.tokens, self.query_table, self.contract.model, self.max_tokens[Role.QUERY]
             )
 
     @classmethod

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -22,6 +23,7 @@ from lexpand.encode.body import Body, initializers_of
 from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.decoder import Decoder
 from lexpand.encode.json_files import read_json
+from lexpand.encode.packed import unpack
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.shape import describe_architecture
 from lexpand.encode.tokens import Tokens, parse_tokenizer
@@ -229,7 +231,8 @@ class ModelFolder:
         check_backend(backend, dtype)
         if backend == "torch":
             self.check_config()
-            return TorchBody(self.path, self._decoder(), device, dtype)
+            packed = None if self.contract.packed is None else self.tensors
+            return TorchBody(self.path, self._decoder(), device, dtype, packed)
         if device is not None:
             raise ModelError(
                 f"device must be None with the backend 'onnx', got {device!r}: "
@@ -244,7 +247,7 @@ class ModelFolder:
                 "Encoder.load(..., device='torch')"
             )
         graph = self._read(named.file, named.sha256)
-        return Body(graph, initializers_of(graph, self._weights), contract.body_output, threads)
+        return Body(graph, initializers_of(graph, self.tensors), contract.body_output, threads)
 
     def check_config(self) -> None:
         """Check that config.json describes the architecture that the contract's hash covers.
@@ -342,7 +345,7 @@ class ModelFolder:
             ModelError: the file has no such tensor.
         """
         try:
-            return self._weights[name]
+            return self.tensors[name]
         except KeyError:
             raise ModelError(
                 f"{self.path / self.contract.weights_file} has no tensor {name!r}: "
@@ -350,11 +353,19 @@ class ModelFolder:
             ) from None
 
     @cached_property
-    def _weights(self) -> dict[str, NDArray[np.float32]]:
+    def tensors(self) -> Mapping[str, NDArray[np.float32]]:
+        """All tensors of the weights file by name, float32.
+
+        Raises:
+            ModelError: the file is missing or damaged.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         contract = self.contract
+        if contract.packed is not None:
+            content = self._read(contract.packed.file, contract.packed.sha256)
+            return unpack(content, str(self.path / contract.packed.file))
         try:
             arrays: dict[str, NDArray[Any]] = load(
                 self._read(contract.weights_file, contract.weights_sha256)

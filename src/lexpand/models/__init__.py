@@ -2,7 +2,8 @@
 
 `source` finds a checkpoint, `checkpoint` reads it, and `importing` writes a model folder. `graphs`
 and `optimizing` make the files that speed it up, and `checking` replays its golden pairs.
-`choosing` finds words that should be terms, and `vocabulary` adds them to a model.
+`packing` rounds the weights of a model to 8 bits. `choosing` finds words that should be terms, and
+`vocabulary` adds them to a model.
 
 To run a model, use `lexpand.encode.Encoder`, which does not need this package.
 """
@@ -14,6 +15,7 @@ from lexpand.models.choosing import NewTerm, choose_terms
 from lexpand.models.importing import ImportResult, import_model
 from lexpand.models.optimizing import OptimizeResult, optimize_model
 from lexpand.models.options import ImportOptions
+from lexpand.models.packing import export_model, pack_model
 from lexpand.models.source import find_source
 from lexpand.models.vocabulary import AddResult, add_terms
 
@@ -29,8 +31,10 @@ __all__ = [
     "blend_models",
     "check_model",
     "choose_terms",
+    "export_model",
     "find_source",
     "import_model",
     "optimize_model",
+    "pack_model",
     "read_checkpoint",
 ]

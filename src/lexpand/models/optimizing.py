@@ -62,8 +62,9 @@ def optimize_model(model: str | Path) -> OptimizeResult:
     contract = Contract.load(path)
     if contract.query_encoder is not None:
         optimize_model(path / contract.query_encoder.folder)
-    ModelFolder(path).check_config()
-    shapes = _shapes(path, contract)
+    folder = ModelFolder(path)
+    folder.check_config()
+    shapes = {name: tensor.shape for name, tensor in folder.tensors.items()}
     config = read_json(path / "config.json", dict)
     graphs = {_BODY: make_graph(config, shapes), _BODY_INT8: make_graph(config, shapes, int8=True)}
     before = read_json(path / "contract.json", dict)
@@ -100,19 +101,6 @@ def _restored_on_error(path: Path, names: Sequence[str]) -> Iterator[None]:
 def _write(path: Path, content: bytes) -> None:
     with atomic_write(path) as file:
         file.write(content)
-
-
-def _shapes(path: Path, contract: Contract) -> dict[str, tuple[int, ...]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path / contract.weights_file, "np") as tensors:
-            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{path / contract.weights_file} cannot be read: {error}: "
-            "copy the model folder again, or import it again"
-        ) from error
 
 
 def _texts() -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.encode.packed import PACKED, unpack
 from lexpand.errors import MissingExtra, ModelError
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -24,8 +25,8 @@ _FLOATS: dict[str, type[np.floating[Any]]] = {
 def read_tensors(folder: Path) -> Tensors:
     """Return the floating-point tensors of a folder, float32.
 
-    ``model.safetensors`` takes precedence over ``pytorch_model.bin``. Either may be split into
-    shards that an index file names.
+    ``model.safetensors`` takes precedence over ``pytorch_model.bin`` and over the packed weights of
+    a model folder. The former two may be split into shards that an index file names.
 
     Raises:
         ModelError: there are no weights, a file is missing or damaged, or the type of a tensor is
@@ -39,6 +40,8 @@ def read_tensors(folder: Path) -> Tensors:
         files = _files(folder, name)
         if files:
             return {tensor: array for file in files for tensor, array in read(file)}
+    if (folder / PACKED).is_file():
+        return unpack((folder / PACKED).read_bytes(), str(folder / PACKED))
     raise ModelError(
         f"{folder} has neither model.safetensors nor pytorch_model.bin: "
         "give the folder of a checkpoint"

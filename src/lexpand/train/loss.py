@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from lexpand.errors import ModelError, TrainingError
 from lexpand.train.autopilot import Autopilot
+from lexpand.train.bank import QueryBank, bank_scores
 from lexpand.train.head import sampled_columns
 from lexpand.train.objectives import (
     grouped,
@@ -41,6 +42,7 @@ class SpladeObjective(nn.Module):
         student: the model.
         recipe: what is minimized.
         teacher: scores the documents of a batch for ``batch_kl``.
+        banks: more queries that the teacher judges, and how many of each bank in a step.
 
     Raises:
         ModelError: a banned term is not in the vocabulary.
@@ -55,18 +57,23 @@ class SpladeObjective(nn.Module):
     """
 
     def __init__(
-        self, student: Student, recipe: Recipe, teacher: BatchTeacher | None = None
+        self,
+        student: Student,
+        recipe: Recipe,
+        teacher: BatchTeacher | None = None,
+        banks: Sequence[tuple[QueryBank, int]] = (),
     ) -> None:
         super().__init__()
         self.model = student.model
         self.teacher = teacher
+        self.banks = banks
         self.student = student
         self.recipe = recipe
         self.step = 0
         self.terms = [0.0, 0.0]
         self.pair_flops = 0.0
         self.pilots = [
-            Autopilot(budget, max(factor, 1e-6)) if budget else None
+            Autopilot(budget, max(factor, 1e-6), warmup=recipe.budget_steps) if budget else None
             for budget, factor in (
                 (recipe.query_terms, recipe.query_lambda),
                 (recipe.document_terms, recipe.document_lambda),
@@ -143,20 +150,17 @@ class SpladeObjective(nn.Module):
         groups = len(sentence_features) - 1
         documents = _joined(sentence_features[1:])
         parts: dict[str, Tensor] = {}
+        judged = None if self.teacher is None else self.teacher.documents(documents)
+        asked = self._asked(judged)
         if self.recipe.sampled_columns and self.student.table is not None:
-            scores = self._sampled(queries, documents, parts)
+            scores = self._sampled(queries, documents, asked, parts)
         else:
-            scores = self._complete(queries, documents, parts)
+            scores = self._complete(queries, documents, asked, parts)
         same = _same_documents(sentence_features[0], documents)
         parts |= self._objective(_by_query(scores, groups), _by_query(same, groups), groups, labels)
-        if self.teacher is not None:
-            with torch.no_grad():
-                target = self.teacher.scores(sentence_features[0], documents)
-            parts["batch_kl"] = self.recipe.batch_kl * kl_divergence(
-                scores / self.recipe.temperature,
-                target.to(scores.dtype),
-                temperature=self.recipe.batch_temperature,
-            )
+        if self.teacher is not None and judged is not None:
+            target = self.teacher.queries(sentence_features[0]) @ judged.T
+            parts["batch_kl"] = self.recipe.batch_kl * self._distilled(scores, target)
         for name, part in parts.items():
             if not torch.isfinite(part):
                 raise NotFinite(
@@ -168,11 +172,54 @@ class SpladeObjective(nn.Module):
         self._losses.append(float(sum(parts.values()).detach()))  # type: ignore[union-attr]
         return parts
 
+    def _distilled(self, scores: Tensor, target: Tensor) -> Tensor:
+        """Return the divergence of scores [queries, documents] from those of the batch teacher."""
+        return kl_divergence(
+            scores / self.recipe.temperature,
+            target.to(scores.dtype),
+            temperature=self.recipe.batch_temperature,
+        )
+
+    def _asked(self, judged: Tensor | None) -> list[_Asked]:
+        """Return the queries of the banks that are nearest to the documents of the batch."""
+        asked: list[_Asked] = []
+        for bank, count in self.banks:
+            if judged is not None:
+                rows = bank.nearest(judged, count)
+                ids, mask = (each.to(judged.device) for each in bank.terms(rows))
+                asked.append(_Asked(ids, mask, bank.targets(rows, judged)))
+        return asked
+
+    def _bank_part(self, asked: Sequence[_Asked], weights: Tensor, columns: Tensor) -> Tensor:
+        """Return the divergence of the banks' scores, their mean.
+
+        Args:
+            asked: the queries of each bank.
+            weights: [documents, columns].
+            columns: the terms of the columns.
+        """
+        assert self.student.table is not None
+        table = self.student.table.weight.relu()[columns]
+        place = columns.new_zeros(self.student.terms)
+        place[columns] = torch.arange(len(columns), device=columns.device)
+        parts = [
+            self._distilled(bank_scores(place[each.ids], each.mask, table, weights), each.target)
+            for each in asked
+        ]
+        return self.recipe.bank_kl * torch.stack(parts).mean()
+
     def _sampled(
-        self, queries: Tensor, documents: dict[str, Tensor], parts: dict[str, Tensor]
+        self,
+        queries: Tensor,
+        documents: dict[str, Tensor],
+        asked: Sequence[_Asked],
+        parts: dict[str, Tensor],
     ) -> Tensor:
         """Return the scores [queries, documents] from a sample of columns, and add regularizers."""
-        needed = (queries.detach() > 0).any(dim=0).nonzero().squeeze(1)
+        needs = (queries.detach() > 0).any(dim=0)
+        for each in asked:
+            needs[each.ids[each.mask]] = True
+        needed = needs.nonzero().squeeze(1)
         columns, factor = sampled_columns(
             needed.cpu(), self.student.terms, self.recipe.sampled_columns, self._columns
         )
@@ -186,11 +233,17 @@ class SpladeObjective(nn.Module):
         terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
         self._seen[1].append(float(terms.mean()))
         parts["document_regularizer"] = self.factors()[1] * regularizer
+        if asked:
+            parts["bank_kl"] = self._bank_part(asked, weights, columns)
         self.pair_flops = _pair_flops(queries[:, columns], weights)
         return queries[:, columns] @ weights.T
 
     def _complete(
-        self, queries: Tensor, documents: dict[str, Tensor], parts: dict[str, Tensor]
+        self,
+        queries: Tensor,
+        documents: dict[str, Tensor],
+        asked: Sequence[_Asked],
+        parts: dict[str, Tensor],
     ) -> Tensor:
         """Return the scores [queries, documents] from all columns, and add regularizers."""
         recipe, weights = self.recipe, self.student.documents(documents)
@@ -208,6 +261,9 @@ class SpladeObjective(nn.Module):
             parts["banned"] = recipe.banned_lambda * banned(
                 weights, self._banned.to(weights.device)
             )
+        if asked:
+            every = torch.arange(weights.shape[1], device=weights.device)
+            parts["bank_kl"] = self._bank_part(asked, weights, every)
         self.pair_flops = _pair_flops(queries, weights)
         return queries @ weights.T
 
@@ -247,6 +303,14 @@ class SpladeObjective(nn.Module):
                     own_scores, teacher, temperature=recipe.teacher_temperature
                 )
         return parts
+
+
+class _Asked(NamedTuple):
+    """Queries of a bank: token ids and mask [n, longest], and the teacher's scores [n, d]."""
+
+    ids: Tensor
+    mask: Tensor
+    target: Tensor
 
 
 class NotFinite(TrainingError):

@@ -47,6 +47,10 @@ class Recipe:
             for none.
         batch_kl: factor of the KL divergence from the batch teacher.
         batch_temperature: of the batch teacher's distribution.
+        bank_queries: more queries of the data, those nearest to the documents of a batch, that the
+            batch teacher judges in each step; needs ``lookup``.
+        bank_words: the same of single words of the vocabulary.
+        bank_kl: factor of the KL divergence of these queries.
         negatives: hard negatives of each query.
         neighbors: batches of similar examples, whose positives are hard negatives of each other.
         query_regularizer: ``flops`` or ``l1``.
@@ -55,6 +59,8 @@ class Recipe:
         ramp: ``constant``, ``linear`` or ``quadratic``.
         ramp_steps: steps of the ramp.
         query_terms, document_terms: budgets of terms. An autopilot sets the factor; 0 for none.
+        budget_steps: steps in which a budget tightens from what the base has. Expansion that is
+            crushed at once does not come back soon.
         mask_threshold: documents of at most so many terms are not regularized; 0 for none.
         anti_zero: factor of the penalty on empty vectors.
         banned_terms: tokens that no text should have.
@@ -95,6 +101,9 @@ class Recipe:
     batch_teacher: str = ""
     batch_kl: float = 0.0
     batch_temperature: float = 0.05
+    bank_queries: int = 0
+    bank_words: int = 0
+    bank_kl: float = 1.0
     negatives: int = 0
     neighbors: bool = False
     query_regularizer: str = "flops"
@@ -105,6 +114,7 @@ class Recipe:
     ramp_steps: int = 1000
     query_terms: int = 0
     document_terms: int = 0
+    budget_steps: int = 100
     mask_threshold: int = 0
     anti_zero: float = 0.0
     banned_terms: tuple[str, ...] = ()
@@ -148,6 +158,12 @@ class Recipe:
             raise DataError(
                 "batch_teacher and batch_kl need each other, got"
                 f" batch_teacher = {self.batch_teacher!r} and batch_kl = {self.batch_kl}"
+            )
+        has_dense_teacher = self.batch_teacher not in ("", "self")
+        if (self.bank_queries or self.bank_words) and not (self.lookup and has_dense_teacher):
+            raise DataError(
+                "bank_queries and bank_words need lookup = true and a dense batch_teacher, got"
+                f" lookup = {str(self.lookup).lower()} and batch_teacher = {self.batch_teacher!r}"
             )
         if self.mask_threshold and self.document_regularizer != "flops":
             raise DataError(

@@ -21,6 +21,7 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
+from lexpand.models.packing import float32_folder
 from lexpand.train.head import Activation, head_of_columns, splade_head, sum_head
 from lexpand.train.recipe import Recipe
 
@@ -73,7 +74,8 @@ def _load(base: str | Path, recipe: Recipe) -> SparseEncoder:
     """Load a SparseEncoder, or make one of a masked language model."""
     try:
         if (Path(base) / "modules.json").is_file() and _is_sparse(Path(base)):
-            return SparseEncoder(str(base))
+            with float32_folder(Path(base)) as folder:
+                return SparseEncoder(str(folder))
         body = Transformer(str(base), transformer_task="fill-mask")
         names = {value: key for key, value in _ACTIVATIONS.items()}
         activation: Any = names[cast("Activation", recipe.activation)]
@@ -271,7 +273,6 @@ class _Side:
         """Return the weights [texts, terms], or those of some terms [texts, columns]."""
         hidden, mask = self.states(features)
         decoder, bias = self.decoder.weight, self._bias()
-        hidden = hidden.to(decoder.dtype)
         if self._sums:
             if columns is not None:
                 decoder, bias = decoder[columns], bias[columns]
@@ -289,7 +290,8 @@ class _Side:
             torch.autocast(device, torch.bfloat16, enabled=self._bf16),
         ):
             hidden = self.body(**inputs).logits
-        return hidden, features["attention_mask"].bool()
+        # The head stays float32 after a transformer in bfloat16.
+        return hidden.to(self.decoder.weight.dtype), features["attention_mask"].bool()
 
     def _bias(self) -> Tensor:
         bias = self.decoder.bias

@@ -19,10 +19,14 @@ from lexpand.train.student import Student
 
 
 class BatchTeacher(Protocol):
-    """Scores every query of a batch with every document of it."""
+    """Encodes texts as vectors, of which the product is the score of a query and a document."""
 
-    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
-        """Return the scores [queries, documents] of texts given as token ids."""
+    def queries(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the vectors [queries, width] of queries given as token ids."""
+        ...
+
+    def documents(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the vectors [documents, width] of documents given as token ids."""
         ...
 
 
@@ -36,7 +40,7 @@ def make_batch_teacher(recipe: Recipe, student: Student) -> BatchTeacher | None:
         return None
     if recipe.batch_teacher == "self":
         return SparseTeacher(student)
-    return DenseTeacher(recipe.batch_teacher, student)
+    return DenseTeacher(recipe.batch_teacher, student, bf16=recipe.bf16)
 
 
 class SparseTeacher:
@@ -45,11 +49,17 @@ class SparseTeacher:
     def __init__(self, student: Student) -> None:
         self._student = copy.deepcopy(student).eval()
 
-    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
-        """Return the products of the sparse vectors."""
-        self._student.to(documents["input_ids"].device)
+    def queries(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the sparse vectors of queries."""
+        self._student.to(features["input_ids"].device)
         with torch.no_grad():
-            return self._student.queries(queries) @ self._student.documents(documents).T
+            return self._student.queries(features)
+
+    def documents(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the sparse vectors of documents."""
+        self._student.to(features["input_ids"].device)
+        with torch.no_grad():
+            return self._student.documents(features)
 
 
 class DenseTeacher:
@@ -59,7 +69,7 @@ class DenseTeacher:
     ``1_Pooling/config.json`` says so.
     """
 
-    def __init__(self, model: str, student: Student) -> None:
+    def __init__(self, model: str, student: Student, *, bf16: bool = False) -> None:
         try:
             self._model: Any = AutoModel.from_pretrained(model)
             tokenizer = AutoTokenizer.from_pretrained(model)
@@ -72,20 +82,19 @@ class DenseTeacher:
                 " another teacher, or score the data with `lexpand score`"
             )
         self._model.eval()
+        self._bf16 = bf16
         self._tokenizer = tokenizer
         self._first = _pools_first(Path(model))
         # A table looks up the tokens of a query without the special ones.
         self._bare_queries = student.table is not None
 
-    def scores(self, queries: dict[str, Tensor], documents: dict[str, Tensor]) -> Tensor:
-        """Return the cosines."""
-        device = documents["input_ids"].device
-        self._model.to(device)
-        if self._bare_queries:
-            queries = self._with_special(queries)
-        with torch.no_grad():
-            left, right = (self._vectors(features) for features in (queries, documents))
-        return left @ right.T
+    def queries(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the unit vectors of queries."""
+        return self._vectors(self._with_special(features) if self._bare_queries else features)
+
+    def documents(self, features: dict[str, Tensor]) -> Tensor:
+        """Return the unit vectors of documents."""
+        return self._vectors(features)
 
     def _with_special(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Put the tokens of start and end around each text."""
@@ -101,10 +110,16 @@ class DenseTeacher:
     def _vectors(self, features: dict[str, Tensor]) -> Tensor:
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = {name: features[name] for name in names if name in features}
-        states: Tensor = self._model(**inputs).last_hidden_state
+        device = inputs["input_ids"].device
+        self._model.to(device)
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, torch.bfloat16, enabled=self._bf16),
+        ):
+            states: Tensor = self._model(**inputs).last_hidden_state.float()
         mask = inputs["attention_mask"][..., None].to(states.dtype)
         found = states[:, 0] if self._first else (states * mask).sum(1) / mask.sum(1)
-        return functional.normalize(found.float(), dim=1)
+        return functional.normalize(found, dim=1)
 
 
 def _pools_first(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
+from lexpand.train.bank import make_banks
 from lexpand.train.card import write_card
 from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.examples import DataFile, Example, make_rows, read_training_data
@@ -29,6 +30,9 @@ from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_tra
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
+
+_ESTIMATED = 20_000
+"""Examples whose queries are in the bank of an estimate."""
 
 _LOGGERS = ("tensorboard", "wandb", "mlflow")
 
@@ -75,6 +79,7 @@ def train(
     evaluate_every: int = 200,
     log_to: Sequence[str] = (),
     license: str | None = None,
+    on_step: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train a model and write its folder; an interrupted run continues from its last checkpoint.
 
@@ -95,6 +100,7 @@ def train(
         log_to: loggers of the Hugging Face Trainer: ``tensorboard`` (to ``<out>.logs``), ``wandb``,
             ``mlflow``.
         license: the license of the weights, for the contract and the model card.
+        on_step: called with a line before and during what comes before the first step.
 
     Raises:
         DataError: the data have too few usable rows, or lack the teacher scores that the recipe
@@ -121,7 +127,7 @@ def train(
     checkpoint = _prepare(partial_of(folder), recipe, files, evaluates)
     _make_deterministic(recipe)
     student = _student(recipe, examples)
-    objective = SpladeObjective(student, recipe, make_batch_teacher(recipe, student))
+    objective = _objective(recipe, student, examples, partial_of(folder), on_step)
     rows = Dataset.from_list(list(_rows(recipe, examples)))
     trainer = make_trainer(
         recipe,
@@ -169,7 +175,7 @@ def estimate(
     examples, _ = _read(recipe, data, refused)
     set_seed(recipe.seed)
     student = _student(recipe, examples)
-    objective = SpladeObjective(student, recipe, make_batch_teacher(recipe, student))
+    objective = _objective(recipe, student, examples[:_ESTIMATED], None, None)
     rows = [row for row, _ in zip(_rows(recipe, examples), range(recipe.batch_size), strict=False)]
     columns = [name for name in rows[0] if name != "label"]
     features = []
@@ -265,6 +271,19 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         body = student.body  # transformers 5 renames the method
         getattr(body, "activation_checkpointing_enable", body.gradient_checkpointing_enable)()
     return student
+
+
+def _objective(
+    recipe: Recipe,
+    student: Student,
+    examples: Sequence[Example],
+    folder: Path | None,
+    on_step: Callable[[str], None] | None,
+) -> SpladeObjective:
+    teacher = make_batch_teacher(recipe, student)
+    queries = (example.query for example in examples)
+    banks = make_banks(recipe, student, teacher, queries, folder, on_step)
+    return SpladeObjective(student, recipe, teacher, banks)
 
 
 def _prepare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ class TorchBody:
             available, else ``cpu``.
         dtype: ``float32`` or ``bfloat16``. bfloat16 is faster on a GPU, and weights differ in the
             third digit.
+        tensors: the weights by name, if the folder has them only in packed form.
 
     Attributes:
         head: the head for the output of `states`. None on a CPU, where the native head takes the
@@ -39,10 +40,17 @@ class TorchBody:
         ModelError: transformers refuses the folder, or torch the device.
     """
 
-    def __init__(self, folder: Path, decoder: Decoder, device: str | None, dtype: Dtype) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        decoder: Decoder,
+        device: str | None,
+        dtype: Dtype,
+        tensors: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> None:
         try:
             import torch
-            from transformers import AutoModelForMaskedLM
+            from transformers import AutoConfig, AutoModelForMaskedLM
         except ModuleNotFoundError as error:
             if error.name not in ("torch", "transformers"):
                 raise
@@ -50,7 +58,16 @@ class TorchBody:
         self._torch = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
+            if tensors is None:
+                model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
+            else:
+                config = AutoConfig.from_pretrained(folder, local_files_only=True)
+                model = AutoModelForMaskedLM.from_config(config)
+                states = {name: torch.from_numpy(each) for name, each in tensors.items()}
+                unknown = model.load_state_dict(states, strict=False).unexpected_keys
+                if unknown:
+                    raise ValueError(f"it has no tensor {unknown[0]!r}")
+                model.tie_weights()
             # With the identity as decoder, the model returns the input of the decoder, not logits.
             identity = torch.nn.Identity()
             identity.bias = None  # BERT's head reads this attribute of its decoder

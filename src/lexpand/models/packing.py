@@ -1,0 +1,143 @@
+"""Pack a model folder into 8 bits a weight, and export it again as float32.
+
+The packed model is another model than the one it was made from, because its weights are rounded.
+Its float32 export is the same model: same contract hash, same vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lexpand.encode.contract import Contract
+from lexpand.encode.folder import ModelFolder, find_folder
+from lexpand.encode.json_files import read_json
+from lexpand.encode.packed import PACKED, pack, unpack
+from lexpand.errors import ModelError, StorageError
+from lexpand.models.importing import import_model
+from lexpand.models.options import ImportOptions
+from lexpand.models.writing import WEIGHTS, sha256_of, write_contract
+
+_MADE_NEW = ("contract.json", "onnx", WEIGHTS, PACKED)
+
+
+def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None) -> Contract:
+    """Write a model folder whose weights are those of another one, rounded to 8 bits.
+
+    Args:
+        source: the model: ``default`` or the path of a model folder.
+        dest: the new folder.
+        name: of the new model; by default that of the source.
+
+    Raises:
+        ModelError: the source is packed already or has a separate query encoder, or ``dest``
+            exists.
+        StorageError: the disk refuses.
+    """
+    folder = ModelFolder(find_folder(source))
+    contract, dest = folder.contract, Path(dest)
+    if contract.packed is not None:
+        raise ModelError(f"{folder.path} is packed already: use it as it is")
+    if contract.query_encoder is not None:
+        raise ModelError(
+            f"{folder.path} has a separate query encoder, which cannot be packed: use it as it is"
+        )
+    content = pack(folder.tensors)
+    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
+        plain = Path(scratch) / "plain"
+        shutil.copytree(folder.path, plain)
+        for made_new in _MADE_NEW:
+            _remove(plain / made_new)
+        (plain / WEIGHTS).write_bytes(_float32(content))
+        table = contract.query_table
+        options = ImportOptions(
+            name=name or contract.name,
+            license=contract.license,
+            origin=contract.origin,
+            query=None if table is None else folder.path / table.file,
+        )
+        made = Path(scratch) / "made"
+        import_model(plain, made, options)
+        raw = read_json(made / "contract.json", dict)
+        raw["query"]["mode"] = str(contract.query_mode)
+        raw["pruning"] = read_json(folder.path / "contract.json", dict)["pruning"]
+        (made / PACKED).write_bytes(content)
+        (made / WEIGHTS).unlink()
+        raw["origin"] = f"{contract.origin}; weights rounded to 8 bits"
+        raw["weights"]["packed"] = {"file": PACKED, "sha256": sha256_of(made / PACKED)}
+        write_contract(made, raw)
+        _move(made, dest)
+    return Contract.load(dest)
+
+
+def export_model(source: str | Path, dest: str | Path) -> Contract:
+    """Write a model folder with float32 weights, for sentence-transformers and transformers.
+
+    The exported model is the same model: indexes and contracts do not tell them apart.
+
+    Args:
+        source: the model: ``default`` or the path of a model folder.
+        dest: the new folder.
+
+    Raises:
+        ModelError: the source is damaged, or ``dest`` exists.
+        StorageError: the disk refuses.
+    """
+    folder, dest = ModelFolder(find_folder(source)), Path(dest)
+    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
+        made = Path(scratch) / "made"
+        shutil.copytree(folder.path, made, ignore=shutil.ignore_patterns(PACKED))
+        packed = folder.contract.packed
+        if packed is not None:
+            content = _float32((folder.path / packed.file).read_bytes())
+            found = hashlib.sha256(content).hexdigest()
+            if found != folder.contract.weights_sha256:
+                raise ModelError(
+                    f"the float32 weights of {folder.path} must have the SHA-256"
+                    f" {folder.contract.weights_sha256}, got {found}: copy the model folder again"
+                )
+            (made / WEIGHTS).write_bytes(content)
+            raw = read_json(made / "contract.json", dict)
+            del raw["weights"]["packed"]
+            write_contract(made, raw)
+        _move(made, dest)
+    return Contract.load(dest)
+
+
+@contextmanager
+def float32_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder with float32 weights: the folder itself, or an export that is removed."""
+    if not (folder / PACKED).is_file():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
+        export_model(folder, Path(scratch) / folder.name)
+        yield Path(scratch) / folder.name
+
+
+def _float32(content: bytes) -> bytes:
+    """Return the file of float32 weights of a packed file; the same bytes on every machine."""
+    from safetensors.numpy import save
+
+    return save(unpack(content, PACKED), metadata={"format": "pt"})
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _move(made: Path, dest: Path) -> None:
+    if dest.exists():
+        raise ModelError(f"{dest} exists: give another folder")
+    try:
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, dest)
+    except OSError as error:
+        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error

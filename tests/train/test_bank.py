@@ -1,0 +1,169 @@
+"""The bank of queries that a batch teacher judges beside those of the batch."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+pytestmark = pytest.mark.filterwarnings("default")
+
+from lexpand.encode.folder import find_folder  # noqa: E402
+from lexpand.errors import DataError  # noqa: E402
+from lexpand.train.bank import bank_scores, make_banks  # noqa: E402
+from lexpand.train.loss import SpladeObjective  # noqa: E402
+from lexpand.train.objectives import kl_divergence  # noqa: E402
+from lexpand.train.recipe import Recipe  # noqa: E402
+from lexpand.train.student import Student, make_student  # noqa: E402
+
+QUERIES = ["reset my password", "printer is broken", "holiday", "the printer of my manager"]
+TEXTS = [
+    "Choose a new password.",
+    "Clean the heads of the printer.",
+    "Ask your manager two weeks ahead.",
+    "Open account recovery.",
+]
+SETTINGS = ["lookup=true", "batch_teacher=x", "batch_kl=1", "info_nce=0"]
+
+
+class Counting:
+    """A teacher whose vectors are the frequencies of tokens, and that counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def queries(self, features: dict[str, Any]) -> Any:
+        self.asked += len(features["input_ids"])
+        return self.documents(features)
+
+    def documents(self, features: dict[str, Any]) -> Any:
+        ids, mask = features["input_ids"], features["attention_mask"]
+        found = torch.zeros(len(ids), 30522).scatter_add_(1, ids, mask.float())
+        return torch.nn.functional.normalize(found, dim=1)
+
+
+@pytest.fixture(scope="module")
+def student() -> Student:
+    recipe = Recipe.load("small").with_settings(SETTINGS)
+    return Student(make_student(recipe, find_folder("default"), TEXTS)).eval()
+
+
+def recipe_of(*settings: str) -> Recipe:
+    return Recipe.load("small").with_settings([*SETTINGS, *settings])
+
+
+def tokens(student: Student, texts: list[str], task: str) -> dict[str, Any]:
+    return dict(student.model.preprocess(texts, task=task))
+
+
+def test_the_scores_are_those_of_queries_that_are_looked_up(student: Student) -> None:
+    (bank, _) = make_banks(recipe_of("bank_queries=9"), student, Counting(), QUERIES)[0]
+    ids, mask = bank.terms(torch.arange(len(bank)))
+    with torch.no_grad():
+        weights = student.documents(tokens(student, TEXTS, "document"))
+        table = student.table.weight.relu()  # type: ignore[union-attr]
+        found = bank_scores(ids, mask, table, weights)
+        expected = student.queries(tokens(student, QUERIES, "query")) @ weights.T
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_query_counts_each_token_once_and_empty_queries_are_left_out(student: Student) -> None:
+    banks = make_banks(
+        recipe_of("bank_queries=9"), student, Counting(), ["holiday holiday", "", " ", "holiday"]
+    )
+    ids, mask = banks[0][0].terms(torch.arange(len(banks[0][0])))
+    assert mask.sum(1).tolist() == [1, 1]
+    assert len(set(ids[:, 0].tolist())) == 1
+
+
+def test_the_nearest_queries_of_each_document_are_asked(student: Student) -> None:
+    teacher = Counting()
+    (bank, _) = make_banks(recipe_of("bank_queries=4"), student, teacher, QUERIES)[0]
+    documents = teacher.documents(tokens(student, TEXTS[:2], "document"))
+    rows = bank.nearest(documents, 2)
+    assert [QUERIES[row] for row in rows.tolist()] == ["reset my password", QUERIES[3]]
+    expected = teacher.queries(tokens(student, [QUERIES[row] for row in rows], "query"))
+    assert torch.allclose(bank.targets(rows, documents), expected @ documents.T, atol=1e-6)
+    assert len(bank.nearest(documents, 10**6)) == len(bank)
+
+
+def test_words_are_whole_words_of_the_vocabulary(student: Student) -> None:
+    (bank, count) = make_banks(recipe_of("bank_words=64"), student, Counting(), QUERIES)[0]
+    ids, mask = bank.terms(torch.arange(len(bank)))
+    words = student.model.tokenizer.convert_ids_to_tokens(ids[:, 0].tolist())
+    assert count == 64
+    assert set(mask.sum(1).tolist()) == {1}
+    assert {"password", "printer"} <= set(words)
+    assert all(len(word) > 2 and word.isalpha() for word in words)
+
+
+@pytest.mark.parametrize("columns", [0, 30522])
+def test_the_loss_is_the_divergence_of_the_banks_scores(student: Student, columns: int) -> None:
+    """By all columns, and by those that are sampled if the sample is all."""
+    recipe, teacher = (
+        recipe_of("bank_queries=8", "bank_kl=3", "temperature=2", f"sampled_columns={columns}"),
+        Counting(),
+    )
+    banks = make_banks(recipe, student, teacher, QUERIES)
+    objective = SpladeObjective(student, recipe, teacher, banks)
+    features = [tokens(student, QUERIES, "query"), tokens(student, TEXTS, "document")]
+    found = objective([dict(each) for each in features])["bank_kl"]
+    rows = banks[0][0].nearest(teacher.documents(features[1]), 8)
+    asked = tokens(student, [QUERIES[row] for row in rows], "query")
+    scores = student.queries(dict(asked)) @ student.documents(dict(features[1])).T
+    target = teacher.queries(asked) @ teacher.documents(features[1]).T
+    expected = 3 * kl_divergence(scores / 2, target, temperature=recipe.batch_temperature)
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
+    gradients = []
+    for loss in (found, expected):
+        student.zero_grad()
+        loss.backward(retain_graph=True)
+        assert student.table is not None
+        gradients.append((student.table.weight.grad.clone(), student.decoder.bias.grad.clone()))
+    for one, other in zip(*gradients, strict=True):
+        assert float(other.abs().max()) > 0
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_that_continues_reads_the_vectors(student: Student, tmp_path: Path) -> None:
+    recipe, teacher = recipe_of("bank_queries=8"), Counting()
+    make_banks(recipe, student, teacher, QUERIES, tmp_path)
+    assert teacher.asked == len(QUERIES)
+    (bank, _) = make_banks(recipe, student, teacher, QUERIES, tmp_path)[0]
+    assert teacher.asked == len(QUERIES)
+    (fresh, _) = make_banks(recipe, student, Counting(), QUERIES)[0]
+    documents = teacher.documents(tokens(student, TEXTS, "document"))
+    rows = torch.arange(len(QUERIES))
+    assert torch.equal(bank.targets(rows, documents), fresh.targets(rows, documents))
+    make_banks(recipe, student, teacher, [*QUERIES, "more"], tmp_path)  # other queries
+    assert teacher.asked == 2 * len(QUERIES) + 1
+    (tmp_path / "bank-queries.safetensors").write_bytes(b"damaged")
+    make_banks(recipe, student, teacher, QUERIES, tmp_path)
+    assert teacher.asked == 3 * len(QUERIES) + 1
+
+
+def test_the_steps_of_encoding_are_reported(student: Student) -> None:
+    said: list[str] = []
+    make_banks(recipe_of("bank_queries=8"), student, Counting(), QUERIES, on_step=said.append)
+    assert said == ["encoding the bank of queries: 4 of 4"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["lookup=false", "bank_words=8", "batch_teacher=x", "batch_kl=1"],
+        ["lookup=true", "bank_queries=8"],
+        ["lookup=true", "bank_queries=8", "batch_teacher=self", "batch_kl=1"],
+    ],
+)
+def test_a_bank_needs_a_table_and_a_dense_teacher(settings: list[str]) -> None:
+    with pytest.raises(DataError, match="bank_words need lookup = true and a dense batch_teacher"):
+        Recipe.load("small").with_settings(settings)
+
+
+def test_the_budget_tightens_over_the_steps_of_the_recipe(student: Student) -> None:
+    recipe = Recipe.load("small").with_settings(["document_terms=50", "budget_steps=7"])
+    pilot = SpladeObjective(student, recipe).pilots[1]
+    assert pilot is not None
+    assert pilot.warmup == 7
