@@ -12,8 +12,8 @@ PARALLEL := -n $${PYTEST_WORKERS:-2} --dist worksteal
 ASYNCIO := -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function
 QUIET_PIP := PIP_DISABLE_PIP_VERSION_CHECK=1
 
-.PHONY: help demo test test-train test-engines test-bulk test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model clean
-NODES = $(patsubst %,build/engines/%/ready,elasticsearch-8.19.0 elasticsearch-9.5.3 opensearch-2.19.1 opensearch-3.8.0)
+.PHONY: help demo test test-train test-engines test-bulk test-all coverage lint lint-workflows format bench bench-search bench-encode check-leakage docs docs-serve reference results wheel wheel-manylinux sdist model train-default clean
+NODES = $(patsubst %,build/engines/%/ready,elasticsearch-8.19.0 elasticsearch-9.5.3 opensearch-2.19.1 opensearch-3.8.0 lucene-9.12.3 lucene-10.6.0)
 
 .DEFAULT_GOAL := help
 
@@ -32,13 +32,13 @@ test-train: .venv-train/ready ## run the tests of training, and those that compa
 	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
-test-engines: $(VENV)/dev $(NODES) ## run the tests of other search engines on real nodes; needs Maven and a JDK of 21 or later
+test-engines: $(VENV)/milvus $(NODES) ## run the tests of other search engines on real nodes; needs Maven and a JDK of 21 or later
 	LEXPAND_REQUIRE_ENGINES=1 $(BIN)/pytest tests/engines
 
-test-bulk: .venv-bulk/ready ## run the tests of bulk encoding on local clusters of Ray and Spark (1.5 GB); needs a JDK
+test-bulk: .venv-bulk/ready ## run the tests of bulk encoding on local clusters of Ray and Spark, and on S3's API (1.5 GB); needs a JDK
 	.venv-bulk/bin/python -m pytest tests/bulk
 
-test-all: $(VENV)/dev $(NODES) .venv-train/ready .venv-adapters/ready .venv-bulk/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
+test-all: $(VENV)/milvus $(NODES) .venv-train/ready .venv-adapters/ready .venv-bulk/ready .venv-docs/ready .venv-release/ready ## run every test; installs torch for some of them (5 GB)
 	tools/cargo.sh $(BIN)/python test --quiet --package lexpand-core
 	$(BIN)/python -m pytest $(PARALLEL)
 	.venv-train/bin/python -m pytest tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
@@ -114,6 +114,11 @@ model: .venv-train/ready $(VENV)/base ## regenerate the packaged model's added f
 	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/packaged/splade-tiny \
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
+train-default: .venv-train/ready ## train the default model, hours: DATA=DIR MINILM=DIR [WORK=DIR]
+	@test -d "$(DATA)" && test -d "$(MINILM)" || \
+		{ echo "DATA must be a folder of training data and MINILM a folder of all-MiniLM-L6-v2: make train-default DATA=DIR MINILM=DIR" >&2; exit 2; }
+	.venv-train/bin/python tools/default/train.py "$(DATA)" --body "$(MINILM)" --work "$(if $(WORK),$(WORK),build/default)"
+
 clean: ## delete everything that was built, and the environments
 	rm -rf $(VENV) .venv-train .venv-adapters .venv-bulk .venv-bench .venv-encode .venv-docs .venv-release target build dist src/lexpand/_native*.so
 
@@ -131,7 +136,11 @@ $(VENV)/dev: $(VENV)/base
 	@tools/install.sh $(BIN)/python '.[dev]'
 	@touch $@
 
-build/engines/%/ready: tests/engines/build_node.sh $(wildcard tests/engines/elasticsearch/* tests/engines/opensearch/*)
+$(VENV)/milvus: $(VENV)/dev
+	@tools/install.sh $(BIN)/python '.[dev,milvus-lite]'
+	@touch $@
+
+build/engines/%/ready: tests/engines/build_node.sh $(wildcard tests/engines/elasticsearch/* tests/engines/opensearch/* tests/engines/lucene/*)
 	@tests/engines/build_node.sh $* build/engines/$*
 	@touch $@
 
@@ -164,7 +173,8 @@ build/engines/%/ready: tests/engines/build_node.sh $(wildcard tests/engines/elas
 .venv-bulk/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bulk
 	@tools/install.sh .venv-bulk/bin/python '.[ray,spark]'
-	$(QUIET_PIP) .venv-bulk/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'psutil>=6'
+	$(QUIET_PIP) .venv-bulk/bin/python -m pip install --quiet 'pytest>=8' 'hypothesis>=6.100' 'psutil>=6' \
+		's3fs>=2024.12' 'moto[server]>=5.1'
 	@touch $@
 
 .venv-docs/ready: pyproject.toml

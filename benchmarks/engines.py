@@ -5,8 +5,9 @@
 URL is a cluster of Elasticsearch, such as http://localhost:9200; its indexes whose names begin with
 ``lexpand-benchmark`` are dropped. N vectors like those of SPLADE (`splade_like.py`) are pushed by
 `lexpand.engines.push` from an index, and by ``helpers.parallel_bulk`` from bodies that are ready in
-memory, in turns, with as many requests at a time. Then rankings are verified, and the latency of a
-query is compared with that of the local index.
+memory, in turns, with as many requests at a time. Before, the helper pushes a fifth of them, which
+is not measured: it compiles the Java code of the node. Each round begins with the other one. Then
+rankings are verified, and the latency of a query is compared with that of the local index.
 
 Needs `pip install elasticsearch` of the cluster's major version. --quick pushes 5,000 vectors. The
 last line of --json has the figures: ``push_vs_helper`` is the ratio of the rates.
@@ -58,13 +59,16 @@ def main() -> None:
         index = make_index(Path(scratch) / "vectors.index", documents)
         bodies = [_body(record) for record in records_of(index)]
         rates: dict[str, list[float]] = {"push": [], "helper": []}
+        fresh(arguments.url)
+        by_helper(arguments.url, bodies[: count // 5])
         for turn in range(rounds):
-            engine = fresh(arguments.url)
-            rates["push"].append(count / timed(partial(push, index, engine, threads=_THREADS)))
-            print(f"round {turn + 1}: push {rates['push'][-1]:,.0f}/s", file=sys.stderr)
-            fresh(arguments.url)
-            rates["helper"].append(count / timed(partial(by_helper, arguments.url, bodies)))
-            print(f"round {turn + 1}: helper {rates['helper'][-1]:,.0f}/s", file=sys.stderr)
+            for name in ("push", "helper") if turn % 2 == 0 else ("helper", "push"):
+                engine = fresh(arguments.url)
+                work = partial(push, index, engine, threads=_THREADS)
+                if name == "helper":
+                    work = partial(by_helper, arguments.url, bodies)
+                rates[name].append(count / timed(work))
+                print(f"round {turn + 1}: {name} {rates[name][-1]:,.0f}/s", file=sys.stderr)
         engine = fresh(arguments.url)
         push(index, engine, threads=_THREADS)
         figures = {
