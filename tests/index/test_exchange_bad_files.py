@@ -143,6 +143,12 @@ def test_unknown_formats_and_invalid_scales_are_refused(tmp_path: Path) -> None:
             read_vectors(write(tmp_path / "v.jsonl", GOOD), scale=scale)
 
 
+@pytest.mark.parametrize("path", ["s3://bucket/parts", "gs://bucket/v.jsonl"])
+def test_files_of_a_store_must_be_copied_first(path: str) -> None:
+    with pytest.raises(DataError, match=r"local files, got [sg].?:/bucket.*: copy the files"):
+        read_vectors(Path(path))
+
+
 def ciff(*messages: bytes) -> bytes:
     return b"".join(varint(len(message)) + message for message in messages)
 

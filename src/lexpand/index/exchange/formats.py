@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,6 +19,9 @@ class Format(StrEnum):
     CIFF = "ciff"
 
 
+# A path loses one slash of s3://bucket.
+_STORE = re.compile(r"[a-z][a-z0-9]+:/(?![\\/]?$)")
+
 _SUFFIXES = {
     ".jsonl": Format.JSONL,
     ".ndjson": Format.JSONL,
@@ -32,9 +36,14 @@ def format_of(path: Path, given: str | None, scale: float | None) -> Format:
     """Return the given format, or that of the suffix.
 
     Raises:
-        DataError: the format is unknown, the file is compressed but the format cannot be, or the
-            format has no scale.
+        DataError: the path is of a store, the format is unknown, the file is compressed but the
+            format cannot be, or the format has no scale.
     """
+    if _STORE.match(str(path)):
+        raise DataError(
+            f"vectors are read from and written to local files, got {path}: copy the files of the"
+            " store first, such as with `aws s3 cp --recursive`"
+        )
     kind, compression = split_compression(path)
     known = " ".join(Format)
     try:
