@@ -1,8 +1,8 @@
 #!/bin/sh
-# jdk.sh ENGINE-VERSION: print the folder of a JDK for a node. Elasticsearch 9 and OpenSearch 3 need
-# 21 or later, older ones 17 or later. Looks in JAVA_HOME, in the PATH and in /usr/lib/jvm.
+# jdk.sh ENGINE-VERSION: print the folder of a JDK for a node. Elasticsearch 9, OpenSearch 3 and Lucene
+# 10 need 21 or later, older ones 17 or later. Looks in JAVA_HOME, in the PATH and in /usr/lib/jvm.
 case $1 in
-    elasticsearch-8* | opensearch-2*) least=17 ;;
+    elasticsearch-8* | opensearch-2* | lucene-9*) least=17 ;;
     *) least=21 ;;
 esac
 in_path=$(command -v javac 2>/dev/null) && in_path=$(dirname "$(dirname "$(readlink -f "$in_path")")")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,15 @@ from lexpand.collection import encode_to_file
 from lexpand.data import DocumentEncoding, Fields
 from lexpand.data.objects import documents_of
 from lexpand.encode import Encoder
+from lexpand.engines.stores import (
+    absolute,
+    claim,
+    is_draft,
+    put,
+    store_errors,
+    store_path,
+    version_of,
+)
 from lexpand.errors import DataError, MissingExtra, RowError, SourceError, StorageError
 
 JOB = "_job.json"
@@ -32,8 +40,6 @@ SHARD_ROWS = 50_000
 
 _LISTED = 100  # refused rows of a shard
 _REFUSED = "_refused-"
-_AT_ONCE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory"}
-"""Stores that show an object only when all of it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,34 +110,40 @@ class BulkJob:
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
-            object.__setattr__(self, name, _absolute(getattr(self, name)))
+            object.__setattr__(self, name, absolute(getattr(self, name)))
         if self.rules is not None:
-            object.__setattr__(self, "rules", _absolute(self.rules))
+            object.__setattr__(self, "rules", absolute(self.rules))
         if Path(self.model).is_dir():
-            object.__setattr__(self, "model", _absolute(self.model))
+            object.__setattr__(self, "model", absolute(self.model))
 
     def prepare(self) -> list[Shard]:
         """Write what the target will hold, and return the shards that it lacks.
 
+        Of several jobs that start at the same time on an empty target, one writes `JOB`. The
+        others go on as if they had come later: an equal job joins, and another one is refused.
+
         Raises:
             DataError: the target holds the parts of another job, or something else.
-            MissingExtra: pyarrow or fsspec is not installed.
+            MissingExtra: pyarrow, fsspec or the package of the store is not installed.
             SourceError: the source has no Parquet files, or cannot be read.
             StorageError: the target cannot be written.
         """
         shards = self.shards()
         description = self._description(shards)
-        files = _files(self.target)
-        try:
-            files.system.makedirs(files.root, exist_ok=True)
+        folder = store_path(self.target)
+        with store_errors(StorageError, f"{self.target} cannot be written"):
+            if not folder.is_object:
+                folder.system.makedirs(folder.root, exist_ok=True)
             there = self._there()
-            if there and JOB not in there:
-                raise DataError(f"{self.target} must be empty, and has {sorted(there)[0]}")
-            if not there:
-                _put(json.dumps(description, indent=1).encode(), f"{self.target}/{JOB}")
-            found = json.loads(files.system.cat_file(f"{files.root}/{JOB}"))
-        except OSError as error:
-            raise StorageError(f"{self.target} cannot be written: {error}") from None
+            held = sorted(name for name in there if not is_draft(name, JOB))
+            if held and JOB not in there:
+                raise DataError(f"{self.target} must be empty, and has {held[0]}")
+            if not held:
+                claim(json.dumps(description, indent=1).encode(), f"{self.target}/{JOB}")
+                there = self._there()
+            written = folder.system.cat_file(f"{folder.root}/{JOB}")
+        try:
+            found = json.loads(written)
         except ValueError as error:
             raise StorageError(f"{self.target}/{JOB} is damaged: {error}") from None
         if found != description:
@@ -156,27 +168,19 @@ class BulkJob:
         Raises:
             StorageError: the target cannot be read.
         """
-        files, count, listed = _files(self.target), 0, list[str]()
-        try:
+        folder, count, listed = store_path(self.target), 0, list[str]()
+        with store_errors(StorageError, f"{self.target} cannot be read"):
             for name in sorted(self._there()):
                 if name.startswith(_REFUSED):
-                    plain = json.loads(files.system.cat_file(f"{files.root}/{name}"))
+                    plain = json.loads(folder.system.cat_file(f"{folder.root}/{name}"))
                     count += plain["refused"]
                     listed += plain["listed"]
-        except (OSError, ValueError) as error:
-            raise StorageError(f"{self.target} cannot be read: {error}") from None
         return count, listed
 
     def _there(self) -> set[str]:
-        """Return the names in the target; a store has no folder before its first object."""
-        files = _files(self.target)
-        files.system.invalidate_cache()
-        try:
-            return {name.rpartition("/")[2] for name in files.system.ls(files.root, detail=False)}
-        except FileNotFoundError:
-            return set()
-        except OSError as error:
-            raise StorageError(f"{self.target} cannot be read: {error}") from None
+        """Return the names in the target."""
+        with store_errors(StorageError, f"{self.target} cannot be read"):
+            return store_path(self.target).names()
 
     def shards(self) -> list[Shard]:
         """Return all shards of the source, in the order of its files."""
@@ -195,13 +199,11 @@ class BulkJob:
 
     @cached_property
     def _sources(self) -> list[str]:
-        files = _files(self.source)
-        try:
-            if files.system.isfile(files.root):
+        source = store_path(self.source)
+        with store_errors(SourceError, f"{self.source} cannot be read"):
+            if source.system.isfile(source.root):
                 return [self.source]
-            inner = [name[len(files.root) :] for name in files.system.find(files.root)]
-        except OSError as error:
-            raise SourceError(f"{self.source} cannot be read: {error}") from None
+            inner = [name[len(source.root) :] for name in source.system.find(source.root)]
         names = sorted(
             name
             for name in inner
@@ -209,7 +211,9 @@ class BulkJob:
             and not any(part.startswith(("_", ".")) for part in name.strip("/").split("/"))
         )
         if not names:
-            raise SourceError(f"{self.source} must be a Parquet file or a folder of them")
+            raise SourceError(
+                f"{self.source} must be a Parquet file or a folder of them, and there is none"
+            )
         return [f"{self.source}/{name.lstrip('/')}" for name in names]
 
     def _description(self, shards: Sequence[Shard]) -> dict[str, Any]:
@@ -219,7 +223,7 @@ class BulkJob:
         for shard in shards:
             digest.update(repr(asdict(shard)).encode())
         for path in self._sources:
-            digest.update(_version_of(path).encode())
+            digest.update(version_of(path).encode())
         return {
             "source": self.source,
             "shards": len(shards),
@@ -261,8 +265,8 @@ class BulkJob:
             report = ShardReport(shard.number, done.documents, len(refused), listed[:_LISTED])
             if refused:
                 name = f"{_REFUSED}{shard.number:06d}.json"
-                _put(json.dumps(asdict(report)).encode(), f"{self.target}/{name}")
-            _put(path.read_bytes(), f"{self.target}/{shard.part}")
+                put(json.dumps(asdict(report)).encode(), f"{self.target}/{name}")
+            put(path.read_bytes(), f"{self.target}/{shard.part}")
         return report
 
 
@@ -273,24 +277,6 @@ def encode_here(job: BulkJob, shards: Iterable[Shard]) -> Iterator[ShardReport]:
     """Encode shards in this process, one after the other: the reference of all others."""
     for shard in shards:
         yield job.encode(shard)
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    system: Any  # of fsspec, which has no types
-    root: str
-
-
-def _files(url: str) -> _Files:
-    try:
-        import fsspec
-    except ImportError:
-        raise MissingExtra("fsspec", "bulk", "encoding to a folder of Parquet files") from None
-    try:
-        system, root = fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise SourceError(f"{url} cannot be opened: {error}") from None
-    return _Files(system, root.rstrip("/"))
 
 
 def _parquet() -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -304,55 +290,25 @@ def _parquet() -> Any:  # noqa: ANN401 - pyarrow has no types
 
 def _row_groups(path: str) -> list[int]:
     """Return the number of rows of each row group."""
-    pyarrow, files = _parquet(), _files(path)
-    try:
-        with files.system.open(files.root, "rb") as file:
-            metadata = pyarrow.parquet.ParquetFile(file).metadata
-            return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-    except (pyarrow.ArrowException, OSError) as error:
-        raise SourceError(f"{path} is not a Parquet file, or is damaged: {error}") from None
+    pyarrow, source = _parquet(), store_path(path)
+    with (
+        store_errors(SourceError, f"{path} is not a Parquet file, or is damaged"),
+        source.system.open(source.root, "rb") as file,
+    ):
+        metadata = pyarrow.parquet.ParquetFile(file).metadata
+        return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
 
 
 def _rows_of(shard: Shard) -> Iterator[Any]:
     """Yield the row groups of a shard as tables of Arrow."""
-    pyarrow, files = _parquet(), _files(shard.path)
-    try:
-        with files.system.open(files.root, "rb") as file:
-            parquet = pyarrow.parquet.ParquetFile(file)
-            for group in range(*shard.groups):
-                yield parquet.read_row_group(group)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise SourceError(f"{shard.path} cannot be read: {error}") from None
-
-
-def _put(content: bytes, url: str) -> None:
-    """Write a file under its final name at once: one object of a store, or a rename."""
-    files = _files(url)
-    protocol = files.system.protocol
-    names = {protocol} if isinstance(protocol, str) else set(protocol)
-    try:
-        if names & _AT_ONCE:
-            files.system.pipe_file(files.root, content)
-            return
-        beside = f"{files.root}.{secrets.token_hex(4)}.partial"
-        files.system.pipe_file(beside, content)
-        files.system.mv(beside, files.root)
-    except OSError as error:
-        raise StorageError(f"{url} cannot be written: {error}") from None
-
-
-def _version_of(path: str) -> str:
-    """Return what changes when a file is written again: its size, and its tag or its time."""
-    files = _files(path)
-    info = files.system.info(files.root)
-    times = (info.get(name) for name in ("ETag", "etag", "mtime", "LastModified", "last_modified"))
-    return f"{info.get('size')} {next((each for each in times if each), '')}"
-
-
-def _absolute(url: str) -> str:
-    """Return a URL as it is, and a path as an absolute one, which means the same to all workers."""
-    plain = url.rstrip("/") or url
-    return plain if "://" in plain else str(Path(plain).expanduser().absolute())
+    pyarrow, source = _parquet(), store_path(shard.path)
+    with (
+        store_errors(SourceError, f"{shard.path} cannot be read"),
+        source.system.open(source.root, "rb") as file,
+    ):
+        parquet = pyarrow.parquet.ParquetFile(file)
+        for group in range(*shard.groups):
+            yield parquet.read_row_group(group)
 
 
 def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
