@@ -31,8 +31,8 @@ import numpy as np
 from lexpand import Document, Index, SparseVectors
 from lexpand.data import ModelId, VectorSpace, Vocabulary
 from lexpand.engines import Connection, LuceneEngine, push
-from lexpand.engines.engine import Fields
 from lexpand.engines.records import records_of
+from lexpand.engines.targets import Fields
 from splade_like import CHUNK, VOCABULARY_SIZE, World, documents_chunk, queries
 
 MODEL = ModelId("splade-like", "0" * 64)

@@ -1,7 +1,8 @@
 """Real engines, each started once; and the support pages.
 
 `make test-engines` builds the nodes of Elasticsearch and OpenSearch. Without them, their tests are
-skipped, except in CI. PostgreSQL and Qdrant Edge come with the packages for development.
+skipped, except in CI. PostgreSQL and Qdrant Edge come with the packages for development, and `make
+test-engines` installs Milvus Lite.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from engine_nodes import BUILT, KINDS, SUPPORT, Node, Target
+from engine_nodes import BUILT, KINDS, SUPPORT, Node, Target, milvus_address, require_milvus
 
 import lexpand
 from lexpand import Encoder, Index
@@ -56,7 +57,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(
-    params=[*(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS), "postgres", "edge"]
+    params=[
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS),
+        "postgres",
+        "edge",
+        "milvus",
+    ]
 )
 def target(
     request: pytest.FixtureRequest, start_node: Callable[[str], Node], tmp_path: Path
@@ -67,6 +73,9 @@ def target(
         return Target(kind, f"{start_node(kind).url}/{name}", Verdict.WITHIN)
     if kind == "edge":
         return Target(kind, f"qdrant-edge:{tmp_path / name}", Verdict.EQUAL)
+    if kind == "milvus":
+        require_milvus()
+        return Target(kind, milvus_address(tmp_path), Verdict.EQUAL)
     address = request.getfixturevalue("postgres").replace("TABLE", name)
     return Target(kind, address, Verdict.EQUAL)
 

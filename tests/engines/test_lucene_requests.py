@@ -192,7 +192,6 @@ def test_seismic_is_asked_as_its_documentation_says(cluster: FakeCluster) -> Non
         "type": "sparse_vector",
         "method": {
             "name": "seismic",
-            "engine": "lucene",
             "parameters": {
                 "quantization_ceiling_ingest": 3.7124,
                 "quantization_ceiling_search": 16.0,

@@ -1,12 +1,17 @@
 """Engines for tests: nodes in processes of their own (`make test-engines` builds them), targets."""
 
+import os
 import socket
 import subprocess
 import sysconfig
 import time
 import urllib.request
+import uuid
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from lexpand.engines import Verdict
 
@@ -86,6 +91,19 @@ class Target:
     kind: str
     address: str
     verdict: Verdict
+
+
+def require_milvus() -> None:
+    """Skip a test without Milvus Lite, or fail where engines are required."""
+    if os.environ.get("LEXPAND_REQUIRE_ENGINES"):
+        assert find_spec("milvus_lite"), "Milvus Lite must be installed: run make test-engines"
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+
+
+def milvus_address(folder: Path) -> str:
+    """Return the address of a collection that no other test uses."""
+    return f"milvus-lite:{folder / 'pages.db'}/test_{uuid.uuid4().hex[:12]}"
 
 
 def lexpand_command(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lexpand.cli.output import count, print_json, show
+from lexpand.cli.output import count, print_json, say, show
 from lexpand.encode import Encoder, QueryEncoding
 from lexpand.explanation import Explanation
 from lexpand.search.hit import Hits
 
-_SCHEMES = ("http://", "https://", "postgresql://", "postgres://", "qdrant-edge:")
+_SCHEMES = (
+    *("http://", "https://", "postgresql://", "postgres://", "qdrant-edge:"),
+    *("milvus+http://", "milvus+https://", "milvus-lite:"),
+)
 
 
 def is_address(text: str) -> bool:
@@ -53,6 +56,8 @@ def search_engine(
         return
     _print(hits)
     show((f"{count(len(hits), 'document')} in {milliseconds:.1f} ms", "dim"))
+    for note in hits.notes:
+        say(str(note), "yellow")
 
 
 def explain_address(

@@ -37,7 +37,9 @@ Address = Annotated[
     typer.Argument(
         metavar="URL",
         help="Server and index: https://search.example.org:9200/pages (Elasticsearch, OpenSearch or"
-        " Qdrant; the server says which), postgresql://host/database/table, or qdrant-edge:FOLDER.",
+        " Qdrant; the server says which), postgresql://host/database/table,"
+        " milvus+https://host:19530/collection, qdrant-edge:FOLDER, or"
+        " milvus-lite:FOLDER.db/collection.",
     ),
 ]
 FOREIGN = "A target that something else filled"
@@ -89,7 +91,8 @@ def push_command(
         typer.Option(
             "--analyzer",
             metavar="NAME",
-            help="Analyzer of words of a new target (Elasticsearch, OpenSearch), such as english.",
+            help="Analyzer of words of a new target (Elasticsearch, OpenSearch, Milvus), such as"
+            " english.",
         ),
     ] = "standard",
     seismic: Annotated[
@@ -100,6 +103,14 @@ def push_command(
             " plugin neural-search).",
         ),
     ] = False,
+    fold_query_weights: Annotated[
+        bool,
+        typer.Option(
+            "--fold-query-weights",
+            help="Multiply the query weights of an inference-free model into those of documents. A"
+            " query is then the bag of its tokens with weight 1.",
+        ),
+    ] = False,
     requests: Annotated[
         int,
         typer.Option(
@@ -108,6 +119,7 @@ def push_command(
     ] = 4,
     credentials: CredentialsFile = None,
     ca: Authority = None,
+    model: Model = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -121,12 +133,16 @@ def push_command(
     from lexpand.engines import open_engine, push
 
     if address.startswith(_VESPA):
+        if fold_query_weights:
+            raise DataError("files for Vespa have the weights of the model: leave out the folding")
         _write_vespa(index_path, Path(address.removeprefix(_VESPA)), as_json)
         return
     with (
         Index.open(index_path) as index,
         open_engine(address, credentials=credentials, ca=ca) as engine,
     ):
+        if fold_query_weights:
+            engine.encoder = Encoder.load(model or index.space.location or "default")
         try:
             with reporting(index.live_passages, "pushing", is_watched()) as on_done:
                 report = push(
@@ -135,6 +151,7 @@ def push_command(
                     shards=shards,
                     analyzer=analyzer,
                     seismic=seismic,
+                    fold_query_weights=fold_query_weights,
                     threads=requests,
                     on_done=on_done,
                 )

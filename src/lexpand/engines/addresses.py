@@ -1,4 +1,4 @@
-"""Addresses of engines: ``https://host:9200/index``, ``postgresql://host/database/table``."""
+"""Addresses of engines: ``https://host:9200/index``, ``postgresql://host/database/table`` ..."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, Credentials
-from lexpand.engines.engine import Engine, Fields
+from lexpand.engines.engine import Engine
 from lexpand.engines.lucene import LuceneEngine
+from lexpand.engines.milvus import MilvusEngine
+from lexpand.engines.milvus_client import LITE, SCHEMES, MilvusAddress
 from lexpand.engines.postgres import PostgresEngine
 from lexpand.engines.qdrant import QdrantEngine
 from lexpand.engines.qdrant_points import EdgePoints, ServerPoints
+from lexpand.engines.targets import Fields
 from lexpand.errors import DataError
 
 EDGE = "qdrant-edge:"
@@ -20,7 +23,8 @@ EDGE = "qdrant-edge:"
 
 _FORMS = (
     "http://localhost:9200/pages (Elasticsearch, OpenSearch, Qdrant),"
-    " postgresql://localhost/database/table, or qdrant-edge:FOLDER"
+    " postgresql://localhost/database/table, milvus+http://localhost:19530/pages,"
+    " qdrant-edge:FOLDER, or milvus-lite:FOLDER.db/pages"
 )
 
 
@@ -37,12 +41,14 @@ def open_engine(
     A server over HTTP says whether it is Elasticsearch, OpenSearch or Qdrant.
 
     Args:
-        address: ``https://HOST:PORT/INDEX``; ``postgresql://HOST:PORT/DATABASE/TABLE``; or
-            ``qdrant-edge:FOLDER``.
+        address: ``https://HOST:PORT/INDEX``; ``postgresql://HOST:PORT/DATABASE/TABLE``;
+            ``milvus+https://HOST:PORT/COLLECTION``; ``qdrant-edge:FOLDER``; or
+            ``milvus-lite:FOLDER.db/COLLECTION``.
         encoder: encodes queries; None to search with vectors only.
         fields: the names of the fields of a target that something else filled.
         credentials: a file of credentials; None for those of the environment.
-        ca: a file of certificates that are trusted besides those of the system.
+        ca: a file of certificates that are trusted besides those of the system; by Milvus,
+            instead of those.
 
     Raises:
         DataError: the address has another form.
@@ -60,6 +66,9 @@ def open_engine(
     found = Credentials.find(credentials)
     if scheme in ("postgresql", "postgres"):
         return PostgresEngine(address, encoder, fields, credentials=found, ca=ca)
+    if scheme in SCHEMES or address.startswith(LITE):
+        parsed = MilvusAddress.parse(address)
+        return MilvusEngine(parsed, encoder, fields, credentials=found, ca=ca)
     if scheme in ("http", "https"):
         return _over_http(address, encoder, fields, found, ca)
     raise DataError(f"the address of an engine must be such as {_FORMS}, got {address}")

@@ -3,134 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lexpand.data import Document, ModelId, SparseVectors
-from lexpand.encode import Encoder
+from lexpand.encode import Encoder, QueryMode
+from lexpand.engines.folding import Folding
+from lexpand.engines.ranking import matches_of
 from lexpand.engines.records import Record, passage_ids, record_id_of
+from lexpand.engines.targets import EngineInfo, EngineSchema, Fields, RefusedRecord
 from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
 from lexpand.index.columns import ColumnType, check_filter
 from lexpand.index.filters import Expression, Filter, parse_filter
 from lexpand.search import Retriever
 from lexpand.search.retriever import check_queries, check_ranking
-
-_CARD_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSchema:
-    """What an engine must know before it is filled.
-
-    Attributes:
-        model: the model of the vectors.
-        vocabulary_size: the number of its terms.
-        columns: the type of each declared metadata field (``integer``, ``number``, ``boolean``,
-            ``keyword``).
-        shards: the number of shards.
-        analyzer: the engine's analyzer of the words of BM25.
-        seismic: the largest weight of the vectors, for approximate search by SEISMIC (OpenSearch);
-            None for exact search.
-    """
-
-    model: ModelId
-    vocabulary_size: int
-    columns: Mapping[str, str] = field(default_factory=dict)
-    shards: int = 1
-    analyzer: str = "standard"
-    seismic: float | None = None
-
-    def card(self) -> dict[str, Any]:
-        """Return what a target records of itself, as JSON; see `EngineInfo.of`."""
-        return {
-            "version": _CARD_VERSION,
-            "model": self.model.name,
-            "contract_hash": self.model.hash,
-            "columns": dict(self.columns),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The names of the fields of a target that something else filled; of a push by default.
-
-    Attributes:
-        vector: the field, column or named vector of the weights.
-        text, title: fields of the texts; those that do not exist are empty.
-        doc_id: the column of ids, in PostgreSQL. Elsewhere a record has an id of its own.
-    """
-
-    vector: str = "splade"
-    text: str = "text"
-    title: str = "title"
-    doc_id: str = "doc_id"
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """What an engine is and holds.
-
-    Attributes:
-        name: such as ``elasticsearch 9.5.3``.
-        target: the index or collection.
-        records: the number of passages; None if the target does not exist.
-        model: the model that `create` recorded; None if something else made the target.
-        columns: the types of metadata fields that `create` recorded.
-    """
-
-    name: str
-    target: str
-    records: int | None
-    model: ModelId | None
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, name: str, target: str, records: int, card: Mapping[str, Any]) -> EngineInfo:
-        """Return what an engine is by the card of its target; empty if something else made it.
-
-        Raises:
-            EngineError: a newer version of Lexpand made the target.
-        """
-        if "model" not in card:
-            return cls(name, target, records, None)
-        if card["version"] > _CARD_VERSION:
-            raise EngineError(
-                f"{target} on {name} was made by a newer version of Lexpand: upgrade Lexpand"
-            )
-        model = ModelId(card["model"], card["contract_hash"])
-        return cls(name, target, records, model, card["columns"])
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRecord:
-    """A record that an engine refused, with its reason."""
-
-    record_id: str
-    reason: str
-
-
-@dataclass(slots=True)
-class UploadReport:
-    """The counts of an upload.
-
-    Attributes:
-        uploaded: records that were written.
-        unchanged: records that the engine had already.
-        deleted: records that the source no longer has.
-        refused: records that the engine refused.
-        retries: batches that were sent again because the engine was busy.
-    """
-
-    uploaded: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    refused: list[RefusedRecord] = field(default_factory=list)
-    retries: int = 0
 
 
 class Engine(Retriever):
@@ -147,7 +34,7 @@ class Engine(Retriever):
     def __init__(self, encoder: Encoder | None = None, fields: Fields | None = None) -> None:
         self.encoder = encoder
         self.fields = fields or Fields()
-        self._declared: Mapping[str, ColumnType] | None = None
+        self._known_target: EngineInfo | None = None
 
     @abstractmethod
     def info(self) -> EngineInfo:
@@ -209,13 +96,43 @@ class Engine(Retriever):
         """
         raise EngineError(f"{self.info().name} has no BM25 that Lexpand can use")
 
+    def search_fused(
+        self, queries: Sequence[str], k: int, *, filter: Filter | None = None
+    ) -> list[Matches]:
+        """Return the best ``k`` documents of each query by the engine's own fusion.
+
+        It fuses the vectors with the words, and is not the pipeline ``hybrid`` of an index.
+
+        Raises:
+            DataError: there is no encoder.
+            EngineError: the engine has no fusion, or the target has no words.
+        """
+        raise EngineError(
+            f"{self.info().name} has no fusion of its own that Lexpand can use: choose another"
+            " pipeline"
+        )
+
     @abstractmethod
     def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
         """Return the id and the score of the best record of each query; None without a hit."""
 
-    @abstractmethod
     def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
-        """Return records as the engine has them, without those that do not exist."""
+        """Return records as the engine has them, without those that do not exist.
+
+        Weights are those of the model: folded query weights are divided out.
+
+        Raises:
+            DataError: the target has folded query weights, and there is no table of them.
+        """
+        found = self._stored(record_ids)
+        folding = self.folding()
+        return (
+            found if folding is None else {id: folding.unfold(each) for id, each in found.items()}
+        )
+
+    @abstractmethod
+    def _stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """Return records as the engine has them, with the weights that it has."""
 
     @abstractmethod
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -272,14 +189,41 @@ class Engine(Retriever):
         if filter is None:
             return None
         expression = parse_filter(filter)
-        if self._declared is None:
-            info = self.info()
-            columns = {name: ColumnType(kind) for name, kind in info.columns.items()}
-            self._declared = None if info.records is None else columns
-            check_filter(columns, expression)
-        else:
-            check_filter(self._declared, expression)
+        columns = {name: ColumnType(kind) for name, kind in self._target().columns.items()}
+        check_filter(columns, expression)
         return expression
+
+    def query_weights(self, vectors: SparseVectors) -> list[dict[int, float]]:
+        """Return the weights of queries for the target, by term, without those of 0.
+
+        Raises:
+            DataError: the target has folded query weights, and there is no table of them, or a
+                query has a term that the table does not have.
+        """
+        weights = positive(vectors)
+        folding = self.folding()
+        return weights if folding is None else [folding.query(each) for each in weights]
+
+    def _target(self) -> EngineInfo:
+        """Return what the target is. An existing one is asked once."""
+        if self._known_target is not None:
+            return self._known_target
+        info = self.info()
+        if info.records is not None:
+            self._known_target = info
+        return info
+
+    def folding(self) -> Folding | None:
+        """Return the query weights that the target's weights are multiplied by; None for none.
+
+        Raises:
+            DataError: there are such weights, and no encoder with a table of them.
+        """
+        if not self._target().folded:
+            return None
+        if self.encoder is None:
+            raise DataError(f"{self.target} has folded query weights: give the model")
+        return Folding.of(self.encoder)
 
     def check_model(self, model: ModelId) -> None:
         """Check that the target has vectors of this model.
@@ -312,11 +256,25 @@ class Engine(Retriever):
         queries = check_queries(queries)
         if group_by is not None:
             raise DataError("group_by must be None for an engine")
+        if not queries or not k:
+            self._queries_encoder()
+            return [_nothing() for _ in queries]
+        return self.search_vectors(self.encoded_queries(queries), k, filter=filter)
+
+    def encoded_queries(self, queries: Sequence[str]) -> SparseVectors:
+        """Return the vectors of queries, which are looked up if query weights are folded.
+
+        Raises:
+            DataError: there is no encoder.
+        """
+        encoder = self._queries_encoder()
+        mode = QueryMode.LOOKUP if self._target().folded else None
+        return encoder.encode_queries(queries, mode=mode)
+
+    def _queries_encoder(self) -> Encoder:
         if self.encoder is None:
             raise DataError("the engine needs an encoder for queries in words: give the model")
-        if not queries or not k:
-            return [_nothing() for _ in queries]
-        return self.search_vectors(self.encoder.encode_queries(queries), k, filter=filter)
+        return self.encoder
 
     def documents(self, doc_ids: Sequence[str]) -> Mapping[str, Document]:
         """Return documents by their ids; of a document in chunks, the first chunk."""
@@ -336,16 +294,6 @@ def positive(vectors: SparseVectors) -> list[dict[int, float]]:
         {term: weight for term, weight in vector.items() if weight > 0}
         for vector in vectors.as_dicts()
     ]
-
-
-def matches_of(hits: Iterable[tuple[str, float]], k: int) -> Matches:
-    """Return the best ``k`` documents of scored passages, which come best first."""
-    best: dict[str, float] = {}
-    for doc_id, score in hits:
-        best.setdefault(doc_id, score)
-    ids = list(best)[:k]
-    scores: NDArray[np.float64] = np.array([best[doc_id] for doc_id in ids], np.float64)
-    return Matches(ids, scores, np.zeros(len(ids), np.uint32))
 
 
 def _document_row(row: Mapping[str, Any]) -> dict[str, Any]:

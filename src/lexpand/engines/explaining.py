@@ -38,7 +38,7 @@ def explain_in_engine(engine: Engine, query: str, doc_id: str) -> Explanation:
     if encoder is None:
         raise DataError("the engine needs an encoder for queries in words: give the model")
     engine.check_model(encoder.space.model)
-    weights = encoder.encode_queries([query]).as_dict(0)
+    weights = engine.encoded_queries([query]).as_dict(0)
     records = list(_passages(engine, doc_id))
     if not records:
         raise UnknownDocument(f"{engine.target} has no document {doc_id!r}")

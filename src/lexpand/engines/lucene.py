@@ -13,26 +13,13 @@ import numpy as np
 from lexpand.data import SparseVectors, Vocabulary
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, escaped
-from lexpand.engines.engine import (
-    Engine,
-    EngineInfo,
-    EngineSchema,
-    Fields,
-    RefusedRecord,
-    check_created,
-    matches_of,
-    positive,
-)
+from lexpand.engines.engine import Engine, check_created
 from lexpand.engines.filters import METADATA, column_properties, filter_query
-from lexpand.engines.lucene_dialects import (
-    ELASTICSEARCH,
-    OPENSEARCH,
-    SEISMIC_VERSION,
-    identified,
-    seismic_mapping,
-    seismic_query,
-)
+from lexpand.engines.lucene_dialects import ELASTICSEARCH, OPENSEARCH, identified
+from lexpand.engines.neural_search import SEISMIC_VERSION, seismic_mapping, seismic_query
+from lexpand.engines.ranking import matches_of
 from lexpand.engines.records import Record, plain_metadata
+from lexpand.engines.targets import EngineInfo, EngineSchema, Fields, RefusedRecord
 from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
@@ -265,12 +252,14 @@ class LuceneEngine(Engine):
         self, vectors: SparseVectors, k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
         """See `Engine.search_vectors`."""
-        return self._searches([self._body(each, k, filter) for each in positive(vectors)], k)
+        return self._searches(
+            [self._body(each, k, filter) for each in self.query_weights(vectors)], k
+        )
 
     def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
         """See `Engine.best_records`."""
         found: list[tuple[str, float] | None] = []
-        for vector in positive(vectors):
+        for vector in self.query_weights(vectors):
             body = {**self._body(vector, 1, None), "_source": False}
             hits = self._search(body)["hits"]["hits"]
             found.append((hits[0]["_id"], hits[0]["_score"]) if hits else None)
@@ -289,8 +278,8 @@ class LuceneEngine(Engine):
             [self._asking({"match": {WORDS: query}}, k, filter) for query in queries], k
         )
 
-    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
-        """See `Engine.stored`."""
+    def _stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """See `Engine._stored`."""
         found: dict[str, Record] = {}
         for first in range(0, len(record_ids), _PAGE):
             ids = list(record_ids[first : first + _PAGE])
@@ -310,7 +299,7 @@ class LuceneEngine(Engine):
         """
         if self.dialect is not ELASTICSEARCH:
             return None
-        for vector in positive(vectors)[:_PRUNING_QUERIES]:
+        for vector in self.query_weights(vectors)[:_PRUNING_QUERIES]:
             stated = self._body(vector, _PAGE, None)
             unstated = json.loads(json.dumps(stated))
             unstated["query"].get("sparse_vector", {}).pop("prune", None)
@@ -361,7 +350,7 @@ class LuceneEngine(Engine):
                 f"SEISMIC needs OpenSearch {SEISMIC_VERSION[0]}.{SEISMIC_VERSION[1]} or later, got"
                 f" {self.info().name}: push without --seismic"
             )
-        return seismic_mapping(schema.seismic, schema.vocabulary_size)
+        return seismic_mapping(schema.seismic, schema.vocabulary_size, self.version)
 
     def _laid_out(self) -> _Layout:
         if self._layout is None:

@@ -80,47 +80,6 @@ OPENSEARCH = Dialect(
 )
 
 
-SEISMIC_VERSION: Version = (3, 3, 0)
-"""The first version of OpenSearch with SEISMIC (its plugin neural-search)."""
-
-_SEISMIC_TERMS = 32_768
-_QUERY_CEILING = 16.0
-
-
-def seismic_mapping(largest: float, vocabulary_size: int) -> dict[str, Any]:
-    """Return the mapping of a field for approximate search by OpenSearch's SEISMIC.
-
-    Weights are stored in a byte, up to a ceiling, which is by default 3: larger weights would be
-    cut. Source: the documentation of OpenSearch, *Neural sparse ANN search*; no server ran here.
-
-    Args:
-        largest: the largest weight of a document.
-        vocabulary_size: the number of terms.
-
-    Raises:
-        EngineError: the vocabulary is too large. Term ids are folded modulo 32,768.
-    """
-    if vocabulary_size > _SEISMIC_TERMS:
-        raise EngineError(
-            f"SEISMIC of OpenSearch folds term ids modulo {_SEISMIC_TERMS:,}, so that terms of a"
-            f" vocabulary of {vocabulary_size:,} would collide: push without --seismic"
-        )
-    parameters = {
-        "quantization_ceiling_ingest": round(largest, 4),
-        "quantization_ceiling_search": _QUERY_CEILING,
-    }
-    method = {"name": "seismic", "engine": "lucene", "parameters": parameters}
-    return {"type": "sparse_vector", "method": method}
-
-
-def seismic_query(field: str, vector: Mapping[str, float], k: int) -> dict[str, Any]:
-    """Return a query of such a field, which keeps all terms of the query."""
-    parameters = {"k": k, "top_n": len(vector), "heap_factor": 1.0}
-    return {
-        "neural_sparse": {field: {"query_tokens": dict(vector), "method_parameters": parameters}}
-    }
-
-
 def identified(connection: Connection) -> tuple[Dialect, Version]:
     """Return the dialect and the version of a cluster.
 

@@ -14,17 +14,7 @@ import numpy as np
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
-from lexpand.engines.engine import (
-    Engine,
-    EngineInfo,
-    EngineSchema,
-    Fields,
-    RefusedRecord,
-    check_created,
-    check_exact,
-    matches_of,
-    positive,
-)
+from lexpand.engines.engine import Engine, check_created, check_exact
 from lexpand.engines.jsonpath import filter_condition
 from lexpand.engines.postgres_connection import (
     Connected,
@@ -34,7 +24,9 @@ from lexpand.engines.postgres_connection import (
     identified,
     refusals,
 )
+from lexpand.engines.ranking import matches_of
 from lexpand.engines.records import Record, plain_metadata
+from lexpand.engines.targets import EngineInfo, EngineSchema, Fields, RefusedRecord
 from lexpand.errors import EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter
@@ -234,7 +226,7 @@ class PostgresEngine(Engine):
         columns = self._columns()
         product = f"max(-({columns.vector} <#> %s::sparsevec))"
         found = []
-        for weights in positive(vectors):
+        for weights in self.query_weights(vectors):
             query = _text(weights, columns.size)
             rows = self._rows(
                 f"SELECT {columns.doc_id} AS document, {product} AS score FROM {self._quoted()}"
@@ -250,7 +242,7 @@ class PostgresEngine(Engine):
         """See `Engine.best_records`."""
         columns = self._columns()
         found: list[tuple[str, float] | None] = []
-        for weights in positive(vectors):
+        for weights in self.query_weights(vectors):
             query = _text(weights, columns.size)
             rows = self._rows(
                 f"SELECT {columns.record_id}, -({columns.vector} <#> %s::sparsevec) AS score"
@@ -261,8 +253,8 @@ class PostgresEngine(Engine):
             found.append((rows[0][0], rows[0][1]) if rows and rows[0][1] > 0 else None)
         return found
 
-    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
-        """See `Engine.stored`."""
+    def _stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """See `Engine._stored`."""
         columns = self._columns()
         rows = self._rows(
             f"SELECT {', '.join(columns.read)} FROM {self._quoted()}"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 
-from lexpand.engines.engine import (
-    Engine,
-    EngineInfo,
-    EngineSchema,
-    RefusedRecord,
-    UploadReport,
-)
+from lexpand.engines.engine import Engine
+from lexpand.engines.folding import Folding
 from lexpand.engines.records import Record, ids_like_passages, record_id_of, records_of
-from lexpand.errors import EngineError
+from lexpand.engines.targets import EngineInfo, EngineSchema, RefusedRecord, UploadReport
+from lexpand.errors import ContractMismatch, DataError, EngineError
 from lexpand.index import Index
 from lexpand.index.reader import IndexReader
 
@@ -29,6 +26,7 @@ def push(
     shards: int = 1,
     analyzer: str = "standard",
     seismic: bool = False,
+    fold_query_weights: bool = False,
     threads: int = 4,
     on_done: Callable[[int], None] | None = None,
 ) -> UploadReport:
@@ -44,14 +42,21 @@ def push(
         shards: the number of shards of a new target.
         seismic: whether a new target is searched approximately by SEISMIC (OpenSearch 3.3).
         analyzer: the analyzer of words of a new target, for engines with BM25.
+        fold_query_weights: whether the query weights of the engine's encoder are multiplied into
+            the weights of documents, so that a query is the bag of its tokens with weight 1.
         threads: the number of requests at a time.
         on_done: a function that takes the number of passages finished since its last call.
 
     Raises:
-        ContractMismatch: the target has vectors of another model.
-        EngineError: the engine cannot be reached, or refuses; or something else made the target.
+        ContractMismatch: the target, or the index whose weights are folded, has vectors of another
+            model.
+        DataError: query weights are folded, and the engine has no encoder with a table of them.
+        EngineError: the engine cannot be reached, or refuses; or something else made the target, or
+            a push with other folded weights.
     """
     reading = index.searcher()
+    folding = _folding(engine, reading) if fold_query_weights else None
+    records = partial(_records, reading, folding)
     info = engine.info()
     is_new = info.records is None
     if is_new:
@@ -63,7 +68,8 @@ def push(
                 columns,
                 shards,
                 analyzer,
-                _largest_weight(reading) if seismic else None,
+                _largest_weight(records()) if seismic else None,
+                folding is not None,
             )
         )
     elif info.model is None:
@@ -74,9 +80,10 @@ def push(
     else:
         engine.check_model(reading.space.model)
         _check_columns(index, info)
+        _check_folded(info, folding is not None)
     report = UploadReport()
     compare = not is_new
-    _send(engine, records_of(reading), compare, threads, report, on_done or (lambda _: None))
+    _send(engine, records(), compare, threads, report, on_done or (lambda _: None))
     engine.refresh()
     if compare:
         _delete_others(reading, engine, report)
@@ -93,12 +100,35 @@ def _check_columns(index: Index, info: EngineInfo) -> None:
         )
 
 
+def _check_folded(info: EngineInfo, folded: bool) -> None:
+    """Raise if the target has the other kind of weights, which queries would not fit."""
+    if info.folded != folded:
+        had, remedy = ("folded", "with") if info.folded else ("no folded", "without")
+        raise EngineError(
+            f"{info.target} on {info.name} was made with {had} query weights: push"
+            f" {remedy} --fold-query-weights, or to another name"
+        )
+
+
+def _folding(engine: Engine, index: IndexReader) -> Folding:
+    if engine.encoder is None:
+        raise DataError("folding query weights needs the model: give the engine an encoder")
+    given, own = engine.encoder.space.model, index.space.model
+    if given.hash != own.hash:
+        raise ContractMismatch(f"the index has vectors of {own.label}, not of {given.label}")
+    return Folding.of(engine.encoder)
+
+
+def _records(index: IndexReader, folding: Folding | None) -> Iterator[Record]:
+    return records_of(index) if folding is None else map(folding.fold, records_of(index))
+
+
 def _columns(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in sorted(columns.items())) or "none"
 
 
-def _largest_weight(index: IndexReader) -> float:
-    return max((float(each.weights.max(initial=0)) for each in records_of(index)), default=0.0)
+def _largest_weight(records: Iterable[Record]) -> float:
+    return max((float(each.weights.max(initial=0)) for each in records), default=0.0)
 
 
 def _send(

@@ -11,20 +11,12 @@ import numpy as np
 
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
-from lexpand.engines.engine import (
-    Engine,
-    EngineInfo,
-    EngineSchema,
-    Fields,
-    RefusedRecord,
-    check_created,
-    check_exact,
-    matches_of,
-    positive,
-)
+from lexpand.engines.engine import Engine, check_created, check_exact
 from lexpand.engines.qdrant_filters import METADATA, key_of, qdrant_filter
 from lexpand.engines.qdrant_points import Point, Points, Refused
+from lexpand.engines.ranking import document_matches
 from lexpand.engines.records import Record, plain_metadata
+from lexpand.engines.targets import EngineInfo, EngineSchema, Fields, RefusedRecord
 from lexpand.errors import EngineError
 from lexpand.index import Matches
 from lexpand.index.filters import Filter, parse_field
@@ -139,7 +131,7 @@ class QdrantEngine(Engine):
         self._is_own()
         checked = self.checked_filter(filter)
         allowed = None if checked is None else qdrant_filter(checked)
-        queries = positive(vectors)
+        queries = self.query_weights(vectors)
         found: list[Matches] = []
         for first in range(0, len(queries), _SEARCHES):
             found += self._searches(queries[first : first + _SEARCHES], k, allowed)
@@ -148,7 +140,7 @@ class QdrantEngine(Engine):
     def best_records(self, vectors: SparseVectors) -> list[tuple[str, float] | None]:
         """See `Engine.best_records`."""
         self._is_own()
-        queries = positive(vectors)
+        queries = self.query_weights(vectors)
         answers = [
             self._points.search([query], 1, None, self.fields.vector)[0] if query else []
             for query in queries
@@ -158,8 +150,8 @@ class QdrantEngine(Engine):
         names = {each.id: str(each.payload.get("record_id", each.id)) for each in payloads}
         return [(names[hits[0].id], hits[0].score) if hits else None for hits in answers]
 
-    def stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
-        """See `Engine.stored`."""
+    def _stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
+        """See `Engine._stored`."""
         found: dict[str, Record] = {}
         for first in range(0, len(record_ids), _PAGE):
             ids = self._point_ids(record_ids[first : first + _PAGE])
@@ -205,24 +197,17 @@ class QdrantEngine(Engine):
     def _searches(
         self, queries: Sequence[Mapping[int, float]], k: int, allowed: Mapping[str, Any] | None
     ) -> list[Matches]:
-        """Search, and ask for more passages where several are of one document."""
-        found: list[Matches] = [matches_of((), k) for _ in queries]
-        waiting = [place for place, query in enumerate(queries) if query]
-        limit = k
-        while waiting:
-            asked = [queries[place] for place in waiting]
+        def search(
+            asked: Sequence[Mapping[int, float]], limit: int
+        ) -> list[list[tuple[str, float]]]:
             answers = self._points.search(asked, limit, allowed, self.fields.vector)
-            short = []
-            for place, hits in zip(waiting, answers, strict=True):
-                scored = [
-                    (str(each.payload["doc_id"]) if self._is_own() else each.id, each.score)
-                    for each in hits
-                ]
-                found[place] = matches_of(((id, score) for id, score in scored if score > 0), k)
-                if len(found[place].doc_ids) < k and len(scored) == limit and scored[-1][1] > 0:
-                    short.append(place)
-            waiting, limit = short, 2 * limit + 10
-        return found
+            own = self._is_own()
+            return [
+                [(str(each.payload["doc_id"]) if own else each.id, each.score) for each in hits]
+                for hits in answers
+            ]
+
+        return document_matches(search, queries, k)
 
 
 def _point_id(record_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lexpand.data import Document, Query, SparseVectors
-from lexpand.encode import Encoder, Role
+from lexpand.encode import Encoder, QueryMode, Role
 from lexpand.engines.causes import Pair, causes_of
 from lexpand.engines.engine import Engine
 from lexpand.engines.records import Record, records_of
@@ -153,7 +153,8 @@ def verify(
         )
     pairs = list(_pairs(engine, encoder, index, sample, found))
     asked = list(queries) or _titles(engine, pairs, sample)
-    vectors = encoder.encode_queries([query.text for query in asked])
+    mode = QueryMode.LOOKUP if info.folded else None
+    vectors = encoder.encode_queries([query.text for query in asked], mode=mode)
     if index is None:
         _check_scores(engine, encoder, vectors, found)
     else:
@@ -202,6 +203,9 @@ def _pairs(
         ids = list(islice(engine.record_ids(), sample))
         stored = engine.stored(ids)
         expected = _encoded(encoder, stored)
+    folding = engine.folding()
+    if folding is not None:
+        expected = {record_id: folding.known(each) for record_id, each in expected.items()}
     pairs = [
         Pair(record_id, expected[record_id], record.weight_by_term())
         for record_id, record in stored.items()

@@ -22,6 +22,9 @@ class Reason(StrEnum):
     FALLBACK = "fallback"
     """Another pipeline than the requested one was used."""
 
+    ENGINE = "engine"
+    """Another search engine ranked in a way of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

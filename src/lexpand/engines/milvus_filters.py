@@ -1,0 +1,74 @@
+"""Filters of Lexpand as expressions of Milvus on a JSON field."""
+
+from __future__ import annotations
+
+import json
+
+from lexpand.errors import FilterError
+from lexpand.index.filters.expression import (
+    And,
+    Condition,
+    Exists,
+    Expression,
+    Not,
+    OneOf,
+    Or,
+    Range,
+)
+
+METADATA = "metadata"
+"""The field that holds the metadata."""
+
+_LIMIT = 2**63
+
+
+def milvus_filter(expression: Expression) -> str:
+    """Return a filter as an expression of Milvus.
+
+    A condition begins with ``exists``, because Milvus may treat a comparison with a missing field
+    as unknown, which ``not`` would keep. A range compares single values of one type: Milvus has no
+    such operator for the elements of a list, and a comparison with another type may be unknown too.
+
+    Raises:
+        FilterError: a name or a text has a control character, or an integer has more than 64 bits.
+    """
+    if isinstance(expression, And | Or):
+        word = " and " if isinstance(expression, And) else " or "
+        return f"({word.join(milvus_filter(part) for part in expression.parts)})"
+    if isinstance(expression, Not):
+        return f"(not {milvus_filter(expression.part)})"
+    assert isinstance(expression, Condition)
+    path = METADATA + "".join(f"[{_literal(key)}]" for key in expression.field)
+    return f"(exists {path} and ({_test(path, expression)}))"
+
+
+def _test(path: str, condition: Condition) -> str:
+    if isinstance(condition, Exists):
+        return f"exists {path}"
+    if isinstance(condition, OneOf):
+        values = [_literal(value) for value in condition.values]
+        tests = [f"{path} == {value}" for value in values]
+        tests.append(f"json_contains_any({path}, [{', '.join(values)}])")
+        return " or ".join(tests)
+    assert isinstance(condition, Range)
+    tests = []
+    if condition.lower is not None:
+        sign = ">=" if condition.lower.inclusive else ">"
+        tests.append(f"{path} {sign} {_literal(condition.lower.value)}")
+    if condition.upper is not None:
+        sign = "<=" if condition.upper.inclusive else "<"
+        tests.append(f"{path} {sign} {_literal(condition.upper.value)}")
+    return " and ".join(tests)
+
+
+def _literal(value: object) -> str:
+    """Return a value as an expression writes it."""
+    if isinstance(value, str):
+        if any(character < " " for character in value):
+            raise FilterError(
+                f"Milvus cannot filter by control characters, got {value!r}: remove them"
+            )
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
+        raise FilterError(f"Milvus compares integers of 64 bits, which cannot hold {value}")
+    return json.dumps(value)
