@@ -40,6 +40,8 @@ def test_settings_change_a_recipe() -> None:
         ("activation=relu", "activation must be"),
         ("query_regularizer=l2", "must be 'flops' or 'l1', got 'l2'"),
         ("document_regularizer=l2", "must be 'flops' or 'l1' or 'df_flops', got 'l2'"),
+        ("table_activation=softplus", "'softplus' needs lookup = true"),
+        ("table_activation=exp", "table_activation must be 'relu' or 'softplus', got 'exp'"),
         ("table_init=zeros", "table_init must be 'ones' or 'idf', got 'zeros'"),
         ("banned_terms=the", "banned_terms must be a list of strings, got 'the'"),
         ("banned_terms=[1]", r"banned_terms must be a list of strings, got \[1\]"),

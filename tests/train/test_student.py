@@ -79,6 +79,27 @@ def test_a_new_table_has_the_idf_of_the_texts() -> None:
     assert float(table[ids["[CLS]"]]) == 0
 
 
+@pytest.mark.parametrize("softplus", [False, True])
+def test_queries_have_the_weights_of_the_saved_table(softplus: bool) -> None:
+    """Whatever the activation, the weights begin as the table's, and `settle` keeps them."""
+    student = student_of("lookup=true", "table_init=idf", softplus=softplus)
+    features = features_of(student)[0]
+    assert student.table is not None
+    stock = student_of("lookup=true", "table_init=idf").table
+    assert stock is not None
+    expected = stock(dict(features))["sentence_embedding"]
+    found = student.queries(features)
+    assert torch.allclose(found, expected, rtol=1e-4, atol=2e-4)
+    with torch.no_grad():
+        student.table.weight.sub_(30.0)  # far below zero
+    weights = student.table_weights()
+    (gradient,) = torch.autograd.grad(weights.sum(), student.table.weight)
+    assert bool((gradient > 0).all()) is softplus  # relu has lost them
+    student.settle()
+    assert torch.allclose(student.table.weight, weights)
+    assert torch.allclose(student.table_weights(), weights)
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_gradient_caching_changes_no_gradient(size: int) -> None:
     gradients = []

@@ -350,6 +350,7 @@ def test_a_collapse_stops_the_run_and_names_the_checkpoint(
         ["batch_teacher=self", "batch_kl=1", "batch_temperature=5"],
         ["document_regularizer=df_flops", "banned_terms=['the', 'to']"],
         ["lookup=true", "table_init=idf", "query_terms=0", "batch_teacher=self", "batch_kl=1"],
+        ["table_activation=softplus", "lookup=true", "query_terms=0", "table_learning_rate=0.1"],
     ],
     ids=lambda settings: settings[0],
 )

@@ -198,8 +198,7 @@ class SpladeObjective(nn.Module):
             weights: [documents, columns].
             columns: the terms of the columns.
         """
-        assert self.student.table is not None
-        table = self.student.table.weight.relu()[columns]
+        table = self.student.table_weights()[columns]
         place = columns.new_zeros(self.student.terms)
         place[columns] = torch.arange(len(columns), device=columns.device)
         parts = [

@@ -16,6 +16,7 @@ _CHOICES = {
     "activation": ("log1p(relu)", "log1p(log1p(relu))"),
     "pooling": ("max", "sum"),
     "table_init": ("ones", "idf"),
+    "table_activation": ("relu", "softplus"),
     "query_regularizer": ("flops", "l1"),
     "document_regularizer": ("flops", "l1", "df_flops"),
 }
@@ -32,6 +33,8 @@ class Recipe:
         lookup: queries are looked up in a table of weights (inference-free).
         table_init: weights of a new query table: ``ones``, or the ``idf`` of the tokens in the
             positives of the data.
+        table_activation: the weights of the table are the ``relu`` of its parameters, or their
+            ``softplus``, with which a weight never loses its gradient.
         query_base: the base of a separate query encoder, such as a small one; empty for one encoder
             of both. Its vocabulary must be that of the base.
         activation: ``log1p(relu)``, or ``log1p(log1p(relu))``.
@@ -87,6 +90,7 @@ class Recipe:
     base: str = ""
     lookup: bool = False
     table_init: str = "ones"
+    table_activation: str = "relu"
     query_base: str = ""
     activation: str = "log1p(relu)"
     pooling: str = "max"
@@ -144,6 +148,8 @@ class Recipe:
                 raise DataError(f"{name} must be {listed}, got {getattr(self, name)!r}")
         if not self.logit_scale > 0:
             raise DataError(f"logit_scale must be above 0, got {self.logit_scale}")
+        if self.table_activation == "softplus" and not self.lookup:
+            raise DataError("table_activation = 'softplus' needs lookup = true")
         if self.lookup and self.query_base:
             raise DataError("query_base must be empty with lookup = true: queries need no encoder")
         self._check_objectives()

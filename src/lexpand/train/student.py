@@ -16,6 +16,7 @@ from sentence_transformers import SparseEncoder
 from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, SpladePooling
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
@@ -29,6 +30,9 @@ _ACTIVATIONS: dict[str, Activation] = {
     "relu": "log1p(relu)",
     "log1p_relu": "log1p(log1p(relu))",
 }
+_SMALLEST = 1e-4
+"""The smallest query weight of a table with softplus."""
+
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 
@@ -168,6 +172,7 @@ class Student(nn.Module):
         cached_texts: texts that are encoded at a time, and again in the backward pass (gradient
             caching, Gao et al. 2021, arXiv 2101.06983); 0 for all at once.
         bf16: run the transformer in bfloat16. Weights and the head stay float32.
+        softplus: the query weights are log(1 + e^x) of the table's parameters x, until `settle`.
 
     Raises:
         ModelError: its modules are not a masked language model with SPLADE pooling.
@@ -180,7 +185,14 @@ class Student(nn.Module):
         longest: the longest document of the model, in tokens.
     """
 
-    def __init__(self, model: SparseEncoder, cached_texts: int = 0, *, bf16: bool = False) -> None:
+    def __init__(
+        self,
+        model: SparseEncoder,
+        cached_texts: int = 0,
+        *,
+        bf16: bool = False,
+        softplus: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model
         self.cached_texts = cached_texts
@@ -193,6 +205,10 @@ class Student(nn.Module):
         self._query_side = self._side
         if self.table is None and "query" in routes:
             self._query_side = _Side(query, bf16)
+        self._softplus = softplus and self.table is not None
+        if self.table is not None and softplus:
+            with torch.no_grad():  # the inverse of softplus, so that no weight changes
+                self.table.weight.copy_(self.table.weight.clamp_min(_SMALLEST).expm1().log())
         self.routed = isinstance(model[0], Router)
         self.body, self.decoder = self._side.body, self._side.decoder
         self.longest = int(self._side.transformer.max_seq_length or 512)
@@ -243,8 +259,28 @@ class Student(nn.Module):
         """Return the weights [queries, terms]: from the table, or encoded. Never negative."""
         if self.table is None:
             return self._in_parts(self._query_side, features, None)
-        weights: Tensor = self.table(dict(features))["sentence_embedding"]
-        return weights.relu()
+        ids, mask = features["input_ids"], features["attention_mask"]
+        weights = self.table_weights()
+        present = weights.new_zeros(len(ids), len(weights))
+        return present.scatter_(1, ids, mask.to(weights.dtype)) * weights
+
+    def table_weights(self) -> Tensor:
+        """Return the query weight of each term [terms], never negative.
+
+        Raises:
+            ModelError: queries are encoded.
+        """
+        if self.table is None:
+            raise ModelError("the model must have a table of query weights, and encodes queries")
+        weights: Tensor = self.table.weight
+        return functional.softplus(weights) if self._softplus else weights.relu()
+
+    def settle(self) -> None:
+        """Write the query weights themselves into the table, as saved models have them."""
+        if self.table is not None:
+            with torch.no_grad():
+                self.table.weight.copy_(self.table_weights())
+            self._softplus = False
 
     def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder [texts, positions, width], and the mask of tokens."""

@@ -266,7 +266,12 @@ def _base(recipe: Recipe) -> str:
 def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
     texts = (example.documents[0] for example in examples)
     model = make_student(recipe, _base(recipe), texts)
-    student = Student(model, recipe.cached_texts, bf16=recipe.bf16)
+    student = Student(
+        model,
+        recipe.cached_texts,
+        bf16=recipe.bf16,
+        softplus=recipe.table_activation == "softplus",
+    )
     if recipe.gradient_checkpointing:
         body = student.body  # transformers 5 renames the method
         getattr(body, "activation_checkpointing_enable", body.gradient_checkpointing_enable)()
@@ -321,6 +326,7 @@ def _finish(
     license: str | None,
 ) -> None:
     """Write the model folder with its card, and remove the checkpoints."""
+    student.settle()
     base = Path(_base(recipe))
     name, notice = recipe.base or "default", f"{recipe.base}, license as its publisher states"
     if (base / "contract.json").is_file():
