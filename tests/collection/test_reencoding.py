@@ -79,11 +79,16 @@ def test_other_settings_can_change_and_the_rest_stays(path: Path) -> None:
 def test_banned_terms_keep_their_tokens_in_another_vocabulary(
     path: Path, small: Path, encoder: Encoder
 ) -> None:
-    reencode(path, encoding={"pruning": "ban=the,ban=holiday"})
+    reencode(path, encoding={"pruning": "ban=heart,ban=the,ban=holiday"})
+    with Index.open(path) as index:
+        before = index.space.encoding.pruning.banned  # type: ignore[union-attr]
     reencode(path, model=small)
     with Index.open(path) as index:
         banned = index.space.encoding.pruning.banned  # type: ignore[union-attr]
-        assert {index.space.vocabulary.tokens[term] for term in banned} <= {"the", "holiday"}
+        tokens = {index.space.vocabulary.tokens[term] for term in banned}
+        known = set(index.space.vocabulary.tokens) & {"heart", "the", "holiday"}
+        assert tokens == known != set()
+        assert banned != before
         assert not banned & set(np.concatenate([v[0] for d in vectors(path).values() for v in d]))
 
 
@@ -160,6 +165,10 @@ def test_the_old_index_can_be_kept(path: Path, small: Path, tmp_path: Path) -> N
     assert (vectors(old), report.kept) == (before, old)
     with pytest.raises(IndexStateError, match=r"old\.index exists, .* name a new folder"):
         reencode(path, model="default", keep=old)
+    with pytest.raises(
+        IndexStateError, match=r"must be in a folder on the disk of .* --keep|\(--keep"
+    ):
+        reencode(path, model="default", keep=tmp_path / "none" / "old.index")
 
 
 def test_documents_in_chunks_stay_in_chunks(tmp_path: Path, small: Path) -> None:
@@ -182,9 +191,63 @@ def test_a_document_that_does_not_fit_keeps_the_old_index(
     with lexpand.open(path) as kb:
         kb.add([Document("long", "minds " * 2000)])
     before = vectors(path)
-    with pytest.raises(DataError, match=r"was not replaced, .* refuse 1 of its 6 .*long"):
+    with pytest.raises(DataError, match=r"was not replaced, .* refuse 1 of its documents.*long"):
         reencode(path, encoding={"long": "refuse"})
     assert vectors(path) == before
+
+
+def test_a_document_that_was_changed_and_no_longer_fits_keeps_the_old_index(path: Path) -> None:
+    """The new index still has its old text from the interrupted call."""
+    with lexpand.open(path) as kb:
+        first = next(iter(kb.index.doc_ids()))
+        kb.add([Document("long", "minds " * 2000)])
+    for _ in range(2):
+        with pytest.raises(DataError, match="was not replaced"):
+            reencode(path, encoding={"long": "refuse"})
+        with lexpand.open(path) as kb:
+            kb.delete(["long"])
+            kb.replace([Document(first, "hearts " * 2000)])
+    with Index.open(path) as index:
+        assert index.document(first).text.startswith("hearts hearts")
+
+
+def test_a_length_that_was_dropped_is_another_setting(path: Path) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reencode(path, encoding={"max_tokens": 16}, commit_every=1, on_done=stop)
+    with pytest.raises(IndexStateError, match="interrupted call with other settings"):
+        reencode(path, encoding={"pruning": "top=30"})
+    with pytest.raises(IndexStateError, match="interrupted call with other settings"):
+        reencode(path)
+    assert reencode(path, encoding={"max_tokens": 16}).changed
+
+
+def test_a_chosen_length_stays_with_another_model(path: Path, small: Path) -> None:
+    reencode(path, encoding={"max_tokens": 16})
+    reencode(path, model=small)
+    with Index.open(path) as index:
+        assert index.space.encoding.max_tokens == 16
+    reencode(path, encoding={"max_tokens": 32})
+    reencode(path, model="default")
+    with Index.open(path) as index:  # 32 is the limit of the small model
+        assert index.space.encoding.max_tokens == 512
+
+
+def test_a_crash_in_the_exchange_is_repaired(path: Path, small: Path) -> None:
+    before = vectors(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reencoding, "swap", lambda *_: None)
+        reencode(path, model=small)
+    path.rename(path.with_name(".pages.index.0a1b.old"))  # the first of two moves, then a crash
+    report = reencode(path, model=small)
+    assert (report.documents, report.encoded) == (5, 0)
+    assert vectors(path) != before
+    left = path.with_name(".pages.index.0a1c.old")
+    left.mkdir()  # a crash while the old index was deleted
+    reencode(path)
+    assert not left.exists()
 
 
 def test_vectors_without_texts_are_refused(tmp_path: Path, encoder: Encoder) -> None:

@@ -19,7 +19,7 @@ from lexpand.encode.contract import Contract, QueryMode
 from lexpand.encode.folder import ModelFolder, add_query_table
 from lexpand.encode.packed import PACKED, pack, rounded, unpack
 from lexpand.encode.query_table import QueryTable
-from lexpand.errors import ModelError
+from lexpand.errors import MissingExtra, ModelError, StorageError
 from lexpand.models import check_model, export_model, import_model, optimize_model, pack_model
 from lexpand.models.packing import float32_folder
 
@@ -191,6 +191,25 @@ def test_what_cannot_be_packed_is_refused(small: Path, plain: Path, tmp_path: Pa
         pack_model(plain, small)
     with pytest.raises(ModelError, match="exists: give another folder"):
         export_model(small, plain)
+
+
+def test_what_fails_leaves_nothing(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("lexpand.models.packing.find_spec", lambda _: None)
+        with pytest.raises(MissingExtra, match=r"pip install 'lexpand\[onnx\]'"):
+            pack_model(plain, tmp_path / "packed")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for work in (pack_model, export_model):
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "copytree", full)
+            with pytest.raises(StorageError, match=r"cannot write .*: No space left on device"):
+                work(plain, tmp_path / "packed")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_temporary_float32_folder_is_removed(small: Path, plain: Path) -> None:

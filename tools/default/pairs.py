@@ -81,28 +81,34 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--limit", type=int, help="rows of each source at most, for a trial")
     arguments = parser.parse_args()
-    tests = [
-        path.parent.parent
-        for path in sorted(arguments.data.glob("*/qrels/test.tsv"))
-        if path.parent.parent.name not in SOURCES
-    ]
+    tests = test_collections(arguments.data)
     texts = [_collection(folder) for folder in tests]
     rows: list[tuple[str, str, str]] = []
     for name, most in SOURCES.items():
         rows += _rows(arguments.data, name, min(most, arguments.limit or most))
     kept, lost, counts = [], 0, Counter[str]()
+    chance = random.Random(_SEED)
+    # The queries as they are in the source: a query with a typo would hide that it is a test query.
     places = ((f"{name}:{i}", [text], query) for i, (name, query, text) in enumerate(rows))
     for (name, query, text), hits in zip(rows, search_rows(places, texts), strict=True):
+        typed = _as_typed(query, chance)
         if hits:
             lost += 1
         else:
             counts[name] += 1
-            kept.append(json.dumps({"query": query, "positive": text}, ensure_ascii=False))
-    random.Random(_SEED).shuffle(kept)
+            kept.append(json.dumps({"query": typed, "positive": text}, ensure_ascii=False))
+    chance.shuffle(kept)
     write_lines(arguments.out, kept)
     for name, count in counts.items():
         print(f"{count:8,}  {name}")
-    print(f"{len(kept):8,}  in all; {lost} rows that share text with {len(tests)} test collections")
+    named = ", ".join(folder.name for folder in tests)
+    print(f"{len(kept):8,}  in all, without {lost} that share text with {named or 'no collection'}")
+
+
+def test_collections(data: Path) -> list[Path]:
+    """Return the folders in BEIR's layout that are not sources: none of them may be trained on."""
+    found = [each for each in sorted(data.iterdir()) if each.is_dir() and find_corpus(each)]
+    return [each for each in found if each.name not in SOURCES]
 
 
 def _collection(folder: Path) -> CollectionTexts:
@@ -118,7 +124,7 @@ def _ignore(_: RowError) -> None:
 
 
 def _rows(data: Path, name: str, most: int) -> list[tuple[str, str, str]]:
-    """Return name, query and text of a source's rows, in a seeded order."""
+    """Return name, query and text of a source's rows, in an order with a seed."""
     chance = random.Random(f"{_SEED}-{name}")
     folder = data / "train" / name
     pairs = list(_pairs(folder) if folder.is_dir() else _judged(data / name))
@@ -129,7 +135,7 @@ def _rows(data: Path, name: str, most: int) -> list[tuple[str, str, str]]:
             break
         if not query.strip() or len(text.split()) < _FEWEST_WORDS:
             continue
-        rows.append((name, _as_typed(query, chance), _passage(query, title, text)))
+        rows.append((name, query, _passage(query, title, text)))
     return rows
 
 

@@ -41,6 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
+    check_same(work, {name: str(value) for name, value in vars(arguments).items()})
     pairs, grafted, trained = work / "pairs.jsonl.gz", work / "grafted", work / "trained"
     limit = ["--limit", str(arguments.limit)] if arguments.limit else []
     stage(pairs, [sys.executable, str(HERE / "pairs.py"), str(arguments.data), str(pairs), *limit])
@@ -57,6 +58,14 @@ def main() -> None:
     packed = work / NAME
     stage(packed, [LEXPAND, "model", "pack", str(trained), str(packed), "--name", NAME])
     print(f"{packed} is the model")
+
+
+def check_same(work: Path, arguments: dict[str, str]) -> None:
+    """Record the arguments in WORK, and refuse others: the results of a trial are not the model."""
+    record = work / "arguments.json"
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8")) != arguments:
+        sys.exit(f"{work} has the results of other arguments ({record}): choose another --work")
+    write_lines(record, [json.dumps(arguments)])
 
 
 def passages(pairs: Path) -> Iterator[str]:

@@ -25,6 +25,7 @@ from lexpand.cli.making import (
 )
 from lexpand.cli.options import DtypeOption, IndexPath, Json, Model, Threads, Verbose
 from lexpand.cli.output import count, is_watched, print_json, say, show
+from lexpand.collection.folders import repair_swap
 from lexpand.collection.reencoding import ReencodeReport, reencode, unfinished
 from lexpand.encode.progress import reporting
 from lexpand.index import COMMIT_EVERY, Index
@@ -68,6 +69,7 @@ def reencode_command(
     INDEX stays as it is.
     """
     start = time.perf_counter()
+    repair_swap(index_path.resolve())
     with Index.open(index_path, verify=False) as index:
         total, plain = len(index), index.space.encoding.long
     encoding = encoding_of(
@@ -96,11 +98,11 @@ def reencode_command(
                 restart=restart,
             )
     except KeyboardInterrupt:
-        say(
-            f"interrupted: {index_path} is as it was, and {unfinished(index_path.resolve())} has"
-            " the work; run the same command again to continue",
-            "yellow",
-        )
+        work = unfinished(index_path.resolve())
+        state = f"as it was, and {work} has the work; run the same command again to continue"
+        if not work.exists():
+            state = "replaced already, or nothing was begun: `lexpand info` says its model"
+        say(f"interrupted: {index_path} is {state}", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if as_json:
         print_json({**asdict(report), "seconds": round(time.perf_counter() - start, 3)})

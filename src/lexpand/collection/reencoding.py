@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lexpand.collection.folders import swap
+import numpy as np
+
+from lexpand.collection.folders import repair_swap, swap
 from lexpand.collection.settings import IndexSettings, make_index, open_index
 from lexpand.collection.synchronizing import sync
 from lexpand.data import Document, DocumentEncoding, Fields, Pruning
@@ -20,6 +23,7 @@ from lexpand.index import COMMIT_EVERY, Index
 from lexpand.search import encoder_of
 
 _REFUSED_SHOWN = 3
+_USUAL_LIMIT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,13 @@ def reencode(
         StorageError: the disk refuses. The old index stays.
     """
     path = Path(path).resolve()
-    kept = None if keep is None else Path(keep)
-    if kept is not None and kept.exists():
-        raise IndexStateError(f"{kept} exists, and the old index would go there: name a new folder")
+    kept = None if keep is None else Path(keep).resolve()
+    if kept is not None:
+        _check_kept(kept, path)
+    repair_swap(path)
     with Index.open(path) as old:
         old.lock()
+        _check_texts(old)
         settings = _settings(old, model, encoding or {}, rules, words)
         before, total = old.info(), len(old)
         target = unfinished(path)
@@ -113,18 +119,20 @@ def reencode(
                 label = old.space.model.label
                 return ReencodeReport(total, 0, label, label, terms, terms, changed=False)
             refused: list[RowError] = []
-            if cache is not None:
-                encoder = encoder.with_cache(VectorCache(Path(cache)))
-            done = sync(
-                index,
-                encoder,
-                _documents(old),
-                refused=refused,
-                force=True,
-                commit_every=commit_every,
-                on_done=on_done,
-            )
-            _check_complete(path, total, len(index), refused)
+            with ExitStack() as stack:
+                if cache is not None:
+                    stored = stack.enter_context(closing(VectorCache(Path(cache))))
+                    encoder = encoder.with_cache(stored)
+                done = sync(
+                    index,
+                    encoder,
+                    _documents(old),
+                    refused=refused,
+                    force=True,
+                    commit_every=commit_every,
+                    on_done=on_done,
+                )
+            _check_complete(path, refused)
             after = index.info()
         if os.name == "nt":  # a folder with open files cannot be moved there
             old.close()
@@ -171,21 +179,22 @@ def _settings(
     )
 
 
-def _length(old: Index, model: str | Path) -> int | None:
-    """Return the recorded length of documents for another model; None for its limit.
+def _length(old: Index, model: str | Path) -> int:
+    """Return the recorded length of documents for another model, or the limit of that model.
 
-    An index records the limit of its model as if it had been chosen.
+    An index records the limit of its model as if it had been chosen. If its model is not there any
+    more, a length of 512, the limit of most models, counts as a limit, and another one as chosen.
     """
+    limit = Contract.load(find_folder(model)).max_tokens[Role.DOCUMENT]
     recorded = old.space.encoding.max_tokens
+    own = _USUAL_LIMIT
     try:
-        own = Contract.load(find_folder(old.space.location or "default"))
+        contract = Contract.load(find_folder(old.space.location or "default"))
+        if contract.hash == old.space.model.hash:
+            own = contract.max_tokens[Role.DOCUMENT]
     except ModelError:  # the old model is gone
-        limit = None
-    else:
-        limit = own.max_tokens[Role.DOCUMENT]
-    if recorded in (None, limit):
-        return None
-    return min(recorded, Contract.load(find_folder(model)).max_tokens[Role.DOCUMENT])
+        pass
+    return limit if recorded is None or recorded == own else min(recorded, limit)
 
 
 def _moved(pruning: Pruning | str, old: Index, model: str | Path) -> Pruning | str:
@@ -203,11 +212,14 @@ def _opened(target: Path, settings: IndexSettings, threads: int | None) -> tuple
     if not Index.exists(target):
         shutil.rmtree(target, ignore_errors=True)
         return make_index(target, settings, threads)
+    index: Index | None = None
     try:
         index = open_index(target, settings)
         encoder = encoder_of(index, model=settings.model, threads=threads)
         index.check_model(encoder.space.model)
     except (ContractMismatch, IndexStateError) as error:
+        if index is not None:
+            index.close()
         raise IndexStateError(
             f"{target} has the work of an interrupted call with other settings: repeat that call,"
             f" or discard its work with restart=True (--restart on the command line); {error}"
@@ -224,38 +236,58 @@ def _is_same(old: Index, new: Index) -> bool:
     )
 
 
-def _documents(old: Index) -> Iterator[Document]:
-    """Yield the stored documents.
+def _check_kept(kept: Path, path: Path) -> None:
+    """Check that the old index can be moved there, before anything is encoded.
 
     Raises:
-        DataError: one has a vector and no text.
+        IndexStateError: it cannot.
     """
-    last = ""
+    if kept.exists():
+        raise IndexStateError(f"{kept} exists, and the old index would go there: name a new folder")
+    if not kept.parent.is_dir() or kept.parent.stat().st_dev != path.parent.stat().st_dev:
+        raise IndexStateError(
+            f"{kept} must be in a folder on the disk of {path}, because the old index is moved"
+            " there (--keep on the command line): name another one"
+        )
+
+
+def _check_texts(old: Index) -> None:
+    """Check that no document has a vector without a text, as imported ones may.
+
+    Raises:
+        DataError: one has.
+    """
     for batch in old.stored_passages():
-        for (document, _), first, end in zip(
-            batch.passages, batch.vectors.indptr[:-1], batch.vectors.indptr[1:], strict=True
-        ):
-            if end > first and not document.full_text.strip():
+        sizes = np.diff(batch.vectors.indptr)
+        for (document, _), size in zip(batch.passages, sizes.tolist(), strict=True):
+            if size and not document.full_text.strip():
                 raise DataError(
                     f"{old.path} has vectors without texts, the first of {document.doc_id!r}, so"
                     " they cannot be encoded again: index the texts instead"
                 )
+
+
+def _documents(old: Index) -> Iterator[Document]:
+    """Yield the stored documents, in order."""
+    last = ""
+    for batch in old.stored_passages():
+        for document, _ in batch.passages:
             if document.doc_id != last:
                 yield document
             last = document.doc_id
 
 
-def _check_complete(path: Path, total: int, found: int, refused: list[RowError]) -> None:
+def _check_complete(path: Path, refused: list[RowError]) -> None:
     """Check that every document of the old index is in the new one.
 
     Raises:
         DataError: some are refused.
     """
-    if found == total:
+    if not refused:
         return
     listed = "; ".join(str(row) for row in refused[:_REFUSED_SHOWN])
     raise DataError(
-        f"{path} was not replaced, because the new settings refuse {total - found:,} of its"
-        f" {total:,} documents: choose others, such as another policy for long documents, and"
-        f" restart. The first: {listed}"
+        f"{path} was not replaced, because the new settings refuse {len(refused):,} of its"
+        " documents: choose others, such as another policy for long documents, and discard the work"
+        f" so far with restart=True (--restart on the command line). The first: {listed}"
     )

@@ -7,17 +7,20 @@ Its float32 export is the same model: same contract hash, same vectors.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from lexpand.encode.contract import Contract
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.encode.packed import PACKED, pack, unpack
-from lexpand.errors import ModelError, StorageError
+from lexpand.errors import MissingExtra, ModelError, StorageError
+from lexpand.models.checkpoint import read_checkpoint
 from lexpand.models.importing import import_model
 from lexpand.models.options import ImportOptions
 from lexpand.models.writing import WEIGHTS, sha256_of, write_contract
@@ -36,19 +39,24 @@ def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None)
     Raises:
         ModelError: the source is packed already or has a separate query encoder, or ``dest``
             exists.
+        MissingExtra: the package onnx is not installed.
         StorageError: the disk refuses.
     """
     folder = ModelFolder(find_folder(source))
     contract, dest = folder.contract, Path(dest)
+    _check_free(dest)
+    if find_spec("onnx") is None:  # the graph is made again, and without it nothing runs
+        raise MissingExtra("onnx", "onnx", "packing a model")
     if contract.packed is not None:
         raise ModelError(f"{folder.path} is packed already: use it as it is")
     if contract.query_encoder is not None:
         raise ModelError(
             f"{folder.path} has a separate query encoder, which cannot be packed: use it as it is"
         )
-    content = pack(folder.tensors)
-    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
-        plain = Path(scratch) / "plain"
+    # An import gives tensors the names of today, so it must read them first.
+    content = pack(read_checkpoint(folder.path, ImportOptions()).tensors)
+    with _staging(dest) as scratch:
+        plain = scratch / "plain"
         shutil.copytree(folder.path, plain)
         for made_new in _MADE_NEW:
             _remove(plain / made_new)
@@ -60,9 +68,11 @@ def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None)
             origin=contract.origin,
             query=None if table is None else folder.path / table.file,
         )
-        made = Path(scratch) / "made"
+        made = scratch / "made"
         import_model(plain, made, options)
         raw = read_json(made / "contract.json", dict)
+        if (made / WEIGHTS).read_bytes() != (plain / WEIGHTS).read_bytes():
+            raise ModelError(f"{folder.path} changes when it is imported, so it cannot be packed")
         raw["query"]["mode"] = str(contract.query_mode)
         raw["pruning"] = read_json(folder.path / "contract.json", dict)["pruning"]
         (made / PACKED).write_bytes(content)
@@ -70,7 +80,7 @@ def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None)
         raw["origin"] = f"{contract.origin}; weights rounded to 8 bits"
         raw["weights"]["packed"] = {"file": PACKED, "sha256": sha256_of(made / PACKED)}
         write_contract(made, raw)
-        _move(made, dest)
+        made.rename(dest)
     return Contract.load(dest)
 
 
@@ -88,8 +98,9 @@ def export_model(source: str | Path, dest: str | Path) -> Contract:
         StorageError: the disk refuses.
     """
     folder, dest = ModelFolder(find_folder(source)), Path(dest)
-    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
-        made = Path(scratch) / "made"
+    _check_free(dest)
+    with _staging(dest) as scratch:
+        made = scratch / "made"
         shutil.copytree(folder.path, made, ignore=shutil.ignore_patterns(PACKED))
         packed = folder.contract.packed
         if packed is not None:
@@ -104,7 +115,7 @@ def export_model(source: str | Path, dest: str | Path) -> Contract:
             raw = read_json(made / "contract.json", dict)
             del raw["weights"]["packed"]
             write_contract(made, raw)
-        _move(made, dest)
+        made.rename(dest)
     return Contract.load(dest)
 
 
@@ -114,7 +125,8 @@ def float32_folder(folder: Path) -> Iterator[Path]:
     if not (folder / PACKED).is_file():
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="lexpand-") as scratch:
+    # Windows does not remove a file that is mapped into memory.
+    with tempfile.TemporaryDirectory(prefix="lexpand-", ignore_cleanup_errors=True) as scratch:
         export_model(folder, Path(scratch) / folder.name)
         yield Path(scratch) / folder.name
 
@@ -133,11 +145,23 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _move(made: Path, dest: Path) -> None:
+def _check_free(dest: Path) -> None:
     if dest.exists():
         raise ModelError(f"{dest} exists: give another folder")
+
+
+@contextmanager
+def _staging(dest: Path) -> Iterator[Path]:
+    """Yield a folder next to ``dest``, which is removed: what is complete is renamed from there.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    scratch = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.tmp")
     try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, dest)
+        scratch.mkdir(parents=True)
+        yield scratch
     except OSError as error:
         raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -50,7 +50,7 @@ class TorchBody:
     ) -> None:
         try:
             import torch
-            from transformers import AutoConfig, AutoModelForMaskedLM
+            from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
         except ModuleNotFoundError as error:
             if error.name not in ("torch", "transformers"):
                 raise
@@ -58,16 +58,21 @@ class TorchBody:
         self._torch = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            if tensors is None:
-                model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
-            else:
-                config = AutoConfig.from_pretrained(folder, local_files_only=True)
-                model = AutoModelForMaskedLM.from_config(config)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            states = None
+            if tensors is not None:
                 states = {name: torch.from_numpy(each) for name, each in tensors.items()}
-                unknown = model.load_state_dict(states, strict=False).unexpected_keys
-                if unknown:
-                    raise ValueError(f"it has no tensor {unknown[0]!r}")
-                model.tie_weights()
+            # This loader also maps the tensor names of older versions.
+            model, found = MODEL_FOR_MASKED_LM_MAPPING[type(config)].from_pretrained(
+                folder if states is None else None,
+                config=config,
+                state_dict=states,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+            missing = sorted(found["missing_keys"])
+            if missing:
+                raise ValueError(f"its weights lack {missing[0]!r}")
             # With the identity as decoder, the model returns the input of the decoder, not logits.
             identity = torch.nn.Identity()
             identity.bias = None  # BERT's head reads this attribute of its decoder

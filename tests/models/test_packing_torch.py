@@ -1,0 +1,67 @@
+"""Packed models on PyTorch, in sentence-transformers and as the base of a training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sentence_transformers")
+pytest.importorskip("onnx")
+# Ignore the warnings of torch, transformers and sentence-transformers, which differ by version.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+from lexpand import Encoder  # noqa: E402
+from lexpand.data import Dtype  # noqa: E402
+from lexpand.models import export_model, pack_model  # noqa: E402
+
+TEXTS = ["How do I reset my password?", "The printer shows an error.", "Invoices"]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged model, packed again."""
+    folder = tmp_path_factory.mktemp("packed") / "model"
+    pack_model("splade-tiny", folder)
+    return folder
+
+
+def test_pytorch_gives_the_vectors_of_the_graph(packed: Path) -> None:
+    expected = Encoder.load(packed).encode_documents(TEXTS).to_dense()
+    found = Encoder.load(packed, device="torch").encode_documents(TEXTS).to_dense()
+    assert np.count_nonzero(expected) > 50
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_sentence_transformers_loads_the_export(packed: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SparseEncoder
+
+    export_model(packed, tmp_path / "exported")
+    model = SparseEncoder(str(tmp_path / "exported"), device="cpu", local_files_only=True)
+    found = model.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
+    expected = Encoder.load(packed).encode_documents(TEXTS).to_dense()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_training_starts_from_a_packed_model(packed: Path) -> None:
+    from lexpand.train.recipe import Recipe
+    from lexpand.train.student import Student, make_student
+
+    student = Student(make_student(Recipe.load("small"), packed)).eval()
+    with torch.no_grad():
+        found = student.documents(student.model.preprocess(TEXTS)).numpy()
+    expected = Encoder.load(packed).encode_documents(TEXTS).to_dense()
+    assert np.abs(found - expected).max() < 1e-3
+
+
+def test_a_tensor_that_is_missing_is_named(packed: Path) -> None:
+    from lexpand.encode.folder import ModelFolder
+    from lexpand.encode.torch.body import TorchBody
+    from lexpand.errors import ModelError
+
+    folder = ModelFolder(packed)
+    tensors = dict(folder.tensors)
+    name = next(each for each in tensors if each.endswith("attention.self.query.weight"))
+    del tensors[name]
+    with pytest.raises(ModelError, match=rf"its weights lack '{name}'"):
+        TorchBody(packed, folder._decoder(), "cpu", Dtype.FLOAT32, tensors)
