@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 from lexpand.encode.folder import find_folder  # noqa: E402
 from lexpand.errors import DataError  # noqa: E402
-from lexpand.train.bank import bank_scores, make_banks  # noqa: E402
+from lexpand.train.bank import _words, bank_scores, make_banks  # noqa: E402
 from lexpand.train.loss import SpladeObjective  # noqa: E402
 from lexpand.train.objectives import kl_divergence  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
@@ -77,6 +77,36 @@ def test_a_query_counts_each_token_once_and_empty_queries_are_left_out(student: 
     assert len(set(ids[:, 0].tolist())) == 1
 
 
+def test_the_teacher_reads_the_whole_query(student: Student) -> None:
+    """Only the table counts a token once."""
+    seen: list[int] = []
+
+    class Reading(Counting):
+        def queries(self, features: dict[str, Any]) -> Any:
+            seen.extend(features["attention_mask"].sum(1).tolist())
+            return super().queries(features)
+
+    make_banks(recipe_of("bank_queries=9"), student, Reading(), ["to be or not to be"])
+    assert seen == [6]
+
+
+def test_a_bank_without_queries_is_refused(student: Student) -> None:
+    with pytest.raises(DataError, match="must have queries with a token of the vocabulary"):
+        make_banks(recipe_of("bank_queries=9"), student, Counting(), ["", " "])
+
+
+def test_words_of_a_byte_level_vocabulary_are_words() -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"h": 0, "i": 1, "Ġ": 2, "s": 3, "hi": 4, "his": 5, "Ġh": 6, "Ġhi": 7, "Ġhis": 8}
+    merges = [("Ġ", "h"), ("Ġh", "i"), ("Ġhi", "s"), ("h", "i"), ("hi", "s")]
+    plain = Tokenizer(models.BPE(vocabulary, merges))
+    plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    plain.decoder = decoders.ByteLevel()
+    assert _words(PreTrainedTokenizerFast(tokenizer_object=plain)) == ["his"]
+
+
 def test_the_nearest_queries_of_each_document_are_asked(student: Student) -> None:
     teacher = Counting()
     (bank, _) = make_banks(recipe_of("bank_queries=4"), student, teacher, QUERIES)[0]
@@ -138,9 +168,12 @@ def test_a_run_that_continues_reads_the_vectors(student: Student, tmp_path: Path
     assert torch.equal(bank.targets(rows, documents), fresh.targets(rows, documents))
     make_banks(recipe, student, teacher, [*QUERIES, "more"], tmp_path)  # other queries
     assert teacher.asked == 2 * len(QUERIES) + 1
+    other = recipe_of("bank_queries=8", "batch_teacher=y")
+    make_banks(other, student, teacher, [*QUERIES, "more"], tmp_path)
+    assert teacher.asked == 3 * len(QUERIES) + 2
     (tmp_path / "bank-queries.safetensors").write_bytes(b"damaged")
     make_banks(recipe, student, teacher, QUERIES, tmp_path)
-    assert teacher.asked == 3 * len(QUERIES) + 1
+    assert teacher.asked == 4 * len(QUERIES) + 2
 
 
 def test_the_steps_of_encoding_are_reported(student: Student) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lexpand.data.streams import atomic_write
+from lexpand.errors import DataError
 from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student
 from lexpand.train.teachers import BatchTeacher
@@ -30,12 +32,15 @@ class QueryBank:
     """Queries with the vectors of a teacher.
 
     Args:
-        queries: the distinct token ids of each query, without special tokens; none is empty.
+        queries: the token ids of each query, without special tokens; none is empty.
         teacher: gives the vectors.
+        device: where the teacher computes them.
         file: keeps the vectors of these queries, so that a run that continues reads them.
+        name: of the teacher; the vectors of another one in the file are not taken.
         on_done: called with the number of queries that have a vector.
 
     Raises:
+        DataError: there is no query.
         StorageError: the file cannot be written.
     """
 
@@ -43,33 +48,23 @@ class QueryBank:
         self,
         queries: Sequence[Sequence[int]],
         teacher: BatchTeacher,
+        *,
+        device: torch.device | None = None,
         file: Path | None = None,
+        name: str = "",
         on_done: Callable[[int], None] | None = None,
     ) -> None:
-        longest = max(map(len, queries))
-        self._ids = torch.zeros(len(queries), longest, dtype=torch.int64)
-        self._mask = torch.zeros(len(queries), longest, dtype=torch.bool)
-        for row, ids in enumerate(queries):
-            self._ids[row, : len(ids)] = torch.tensor(ids)
-            self._mask[row, : len(ids)] = True
-        key = hashlib.sha256(self._ids.numpy().tobytes()).hexdigest()
+        if not queries:
+            raise DataError("a bank must have queries with a token of the vocabulary, got none")
+        # The teacher reads the whole query, and a table counts each of its tokens once.
+        self._ids, self._mask = _padded([list(dict.fromkeys(ids)) for ids in queries])
+        ids, mask = _padded(queries)
+        key = hashlib.sha256(name.encode() + ids.numpy().tobytes()).hexdigest()
         vectors = _read(file, key)
         if vectors is None:
-            vectors = self._encoded(teacher, on_done)
+            vectors = _encoded(ids, mask, teacher, device or torch.device("cpu"), on_done)
             _write(file, key, vectors)
         self._vectors = vectors
-
-    def _encoded(self, teacher: BatchTeacher, on_done: Callable[[int], None] | None) -> Tensor:
-        order = self._mask.sum(1).argsort(stable=True)
-        vectors = []
-        for done, rows in enumerate(order.split(_BATCH)):
-            length = int(self._mask[rows].sum(1).max())
-            mask = self._mask[rows, :length].long()
-            features = {"input_ids": self._ids[rows, :length], "attention_mask": mask}
-            vectors.append(teacher.queries(features))
-            if on_done is not None:
-                on_done(min(len(order), (done + 1) * _BATCH))
-        return torch.cat(vectors)[order.argsort()]
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -109,6 +104,39 @@ def bank_scores(ids: Tensor, mask: Tensor, table: Tensor, weights: Tensor) -> Te
     return torch.einsum("nl,dnl->nd", table[ids] * mask, weights[:, ids])
 
 
+def _padded(queries: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return token ids int64 [n, longest] with zeros at the end, and the mask of tokens."""
+    longest = max(map(len, queries))
+    ids = torch.zeros(len(queries), longest, dtype=torch.int64)
+    mask = torch.zeros(len(queries), longest, dtype=torch.bool)
+    for row, query in enumerate(queries):
+        ids[row, : len(query)] = torch.tensor(query)
+        mask[row, : len(query)] = True
+    return ids, mask
+
+
+def _encoded(
+    ids: Tensor,
+    mask: Tensor,
+    teacher: BatchTeacher,
+    device: torch.device,
+    on_done: Callable[[int], None] | None,
+) -> Tensor:
+    """Return the vectors [n, width] of queries, encoded by length."""
+    order = mask.sum(1).argsort(stable=True)
+    vectors = []
+    for done, rows in enumerate(order.split(_BATCH)):
+        length = int(mask[rows].sum(1).max())
+        features = {
+            "input_ids": ids[rows, :length].to(device),
+            "attention_mask": mask[rows, :length].long().to(device),
+        }
+        vectors.append(teacher.queries(features).cpu())
+        if on_done is not None:
+            on_done(min(len(order), (done + 1) * _BATCH))
+    return torch.cat(vectors)[order.argsort()]
+
+
 def make_banks(
     recipe: Recipe,
     student: Student,
@@ -116,6 +144,7 @@ def make_banks(
     queries: Iterable[str],
     folder: Path | None = None,
     on_step: Callable[[str], None] | None = None,
+    most: int | None = None,
 ) -> list[tuple[QueryBank, int]]:
     """Return the banks of a recipe, each with the number of queries of a step.
 
@@ -125,29 +154,57 @@ def make_banks(
         teacher: gives the vectors.
         queries: the queries of the data.
         folder: keeps the vectors for a run that continues.
-        on_step: called with a line before and during encoding.
+        on_step: called with a line during encoding.
+        most: queries of a bank at most, for an estimate; None for all.
     """
     banks: list[tuple[QueryBank, int]] = []
     if teacher is None:
         return banks
     tokenizer = student.model.tokenizer
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for name, count, texts in (
         ("queries", recipe.bank_queries, dict.fromkeys(queries) if recipe.bank_queries else ()),
-        ("words", recipe.bank_words, sorted(filter(_is_word, tokenizer.get_vocab()))),
+        ("words", recipe.bank_words, _words(tokenizer) if recipe.bank_words else ()),
     ):
         if not count:
             continue
         cut = tokenizer(
-            list(texts),
+            list(texts)[:most],
             add_special_tokens=False,
             truncation=True,
             max_length=recipe.query_max_tokens,
         )["input_ids"]
-        distinct = [ids for ids in (list(dict.fromkeys(each)) for each in cut) if ids]
-        report = _reporting(name, len(distinct), on_step)
-        file = None if folder is None else folder / f"bank-{name}.safetensors"
-        banks.append((QueryBank(distinct, teacher, file, report), count))
+        held = [ids for ids in cut if ids]
+        bank = QueryBank(
+            held,
+            teacher,
+            device=device,
+            file=None if folder is None else folder / f"bank-{name}.safetensors",
+            name=recipe.batch_teacher,
+            on_done=_reporting(name, len(held), on_step),
+        )
+        banks.append((bank, count))
     return banks
+
+
+def _words(tokenizer: Any) -> list[str]:  # noqa: ANN401 - of transformers
+    """Return the whole words of a vocabulary, sorted: tokens that are read as themselves.
+
+    Byte-level and SentencePiece vocabularies mark the start of a word in the token; a piece from
+    the middle of a word is read as another token.
+    """
+    tokens = sorted(tokenizer.get_vocab())
+    texts = [tokenizer.convert_tokens_to_string([token]).strip() for token in tokens]
+    words = [
+        (tokenizer.convert_tokens_to_ids(token), text)
+        for token, text in zip(tokens, texts, strict=True)
+        if len(text) >= _LETTERS and text.isalpha()
+    ]
+    if not words:
+        return []
+    read = tokenizer([text for _, text in words], add_special_tokens=False)["input_ids"]
+    own = {text for (id, text), ids in zip(words, read, strict=True) if ids == [id]}
+    return sorted(own)
 
 
 def _read(file: Path | None, key: str) -> Tensor | None:
@@ -165,10 +222,6 @@ def _write(file: Path | None, key: str, vectors: Tensor) -> None:
         return
     with atomic_write(file) as target:
         target.write(save({key: vectors.cpu()}))
-
-
-def _is_word(token: str) -> bool:
-    return len(token) >= _LETTERS and token.isalpha()
 
 
 def _reporting(

@@ -31,8 +31,8 @@ from lexpand.train.saving import check_new, save_model
 from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
 
-_ESTIMATED = 20_000
-"""Examples whose queries are in the bank of an estimate."""
+_ESTIMATED = 500
+"""Queries of each bank of an estimate."""
 
 _LOGGERS = ("tensorboard", "wandb", "mlflow")
 
@@ -175,7 +175,7 @@ def estimate(
     examples, _ = _read(recipe, data, refused)
     set_seed(recipe.seed)
     student = _student(recipe, examples)
-    objective = _objective(recipe, student, examples[:_ESTIMATED], None, None)
+    objective = _objective(recipe, student, examples, None, None, most=_ESTIMATED)
     rows = [row for row, _ in zip(_rows(recipe, examples), range(recipe.batch_size), strict=False)]
     columns = [name for name in rows[0] if name != "label"]
     features = []
@@ -284,10 +284,11 @@ def _objective(
     examples: Sequence[Example],
     folder: Path | None,
     on_step: Callable[[str], None] | None,
+    most: int | None = None,
 ) -> SpladeObjective:
     teacher = make_batch_teacher(recipe, student)
     queries = (example.query for example in examples)
-    banks = make_banks(recipe, student, teacher, queries, folder, on_step)
+    banks = make_banks(recipe, student, teacher, queries, folder, on_step, most)
     return SpladeObjective(student, recipe, teacher, banks)
 
 
