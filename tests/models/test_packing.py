@@ -19,7 +19,7 @@ from lexpand.encode.contract import Contract, QueryMode
 from lexpand.encode.folder import ModelFolder, add_query_table
 from lexpand.encode.packed import PACKED, pack, rounded, unpack
 from lexpand.encode.query_table import QueryTable
-from lexpand.errors import MissingExtra, ModelError, StorageError
+from lexpand.errors import DataError, MissingExtra, ModelError, StorageError
 from lexpand.models import check_model, export_model, import_model, optimize_model, pack_model
 from lexpand.models.packing import float32_folder
 
@@ -166,6 +166,24 @@ def test_a_query_table_and_its_mode_stay(plain: Path, tmp_path: Path, mode: Quer
     assert np.array_equal(table.weights, expected.weights)
     export_model(tmp_path / "packed", tmp_path / "exported")
     assert Contract.load(tmp_path / "exported").hash == contract.hash
+
+
+def test_pruning_becomes_part_of_the_model(plain: Path, tmp_path: Path) -> None:
+    pack_model(plain, tmp_path / "all")
+    pack_model(plain, tmp_path / "three", pruning="top=3,ban=heart")
+    contract = Contract.load(tmp_path / "three")
+    assert contract.hash != Contract.load(tmp_path / "all").hash
+    assert check_model(tmp_path / "three").pairs == check_model(tmp_path / "all").pairs
+    assert max(map(len, vectors_of(tmp_path / "three"))) == 3
+    assert max(map(len, vectors_of(tmp_path / "all"))) > 3
+    exported = tmp_path / "exported"
+    export_model(tmp_path / "three", exported)
+    assert vectors_of(exported) == vectors_of(tmp_path / "three")
+    pack_model(exported, tmp_path / "again")  # keeps the rules of its source
+    assert Contract.load(tmp_path / "again").pruning == contract.pruning
+    with pytest.raises(DataError, match="pruning must be a list of rules"):
+        pack_model(plain, tmp_path / "wrong", pruning="three")
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_damage_is_found(small: Path, tmp_path: Path) -> None:

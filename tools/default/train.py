@@ -27,6 +27,8 @@ SHORTEST = 150
 """The shortest passage that the head is fitted to, in characters."""
 
 LICENSE = "Apache-2.0"
+TERMS = 200
+"""The terms of a document at most."""
 
 
 def main() -> None:
@@ -56,7 +58,8 @@ def main() -> None:
     train += ["--evaluate", str(arguments.evaluate)] if arguments.evaluate else []
     stage(trained, train + [part for each in settings for part in ("--set", each)])
     packed = work / NAME
-    stage(packed, [LEXPAND, "model", "pack", str(trained), str(packed), "--name", NAME])
+    pack = [LEXPAND, "model", "pack", str(trained), str(packed), "--name", NAME]
+    stage(packed, [*pack, "--prune", f"top={TERMS}"])
     print(f"{packed} is the model")
 
 

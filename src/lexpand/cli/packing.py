@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexpand.cli.model import Folder
-from lexpand.cli.options import Json, Verbose
+from lexpand.cli.options import PRUNING_RULES, Json, Verbose
 from lexpand.cli.output import print_json, show
 from lexpand.encode.contract import Contract
 from lexpand.models import export_model, pack_model
@@ -25,6 +25,15 @@ def pack_command(
             "--name", help="Name of the new model.", show_default="the name of the old one"
         ),
     ] = None,
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            "--prune",
+            metavar="RULES",
+            help="Keep fewer terms of a document, as part of the model: " + PRUNING_RULES,
+            show_default="as FOLDER does",
+        ),
+    ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -34,7 +43,7 @@ def pack_command(
     reencode`. Encoding computes with float32 weights, as fast as before. To load DEST in
     sentence-transformers, export it.
     """
-    _say(pack_model(folder, dest, name=name), dest, as_json)
+    _say(pack_model(folder, dest, name=name, pruning=prune), dest, as_json)
 
 
 def export_command(

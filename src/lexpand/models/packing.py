@@ -14,8 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from lexpand.encode.contract import Contract
+import numpy as np
+
+from lexpand.data import Pruning, SparseVectors
+from lexpand.data.pruning import parse_pruning
+from lexpand.encode.contract import Contract, Role
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.encode.packed import PACKED, pack, unpack
@@ -28,13 +33,21 @@ from lexpand.models.writing import WEIGHTS, sha256_of, write_contract
 _MADE_NEW = ("contract.json", "onnx", WEIGHTS, PACKED)
 
 
-def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None) -> Contract:
+def pack_model(
+    source: str | Path,
+    dest: str | Path,
+    *,
+    name: str | None = None,
+    pruning: Pruning | str | None = None,
+) -> Contract:
     """Write a model folder whose weights are those of another one, rounded to 8 bits.
 
     Args:
         source: the model: ``default`` or the path of a model folder.
         dest: the new folder.
         name: of the new model; by default that of the source.
+        pruning: rules for documents in the contract of the new model, also in the form of
+            `parse_pruning`; by default those of the source.
 
     Raises:
         ModelError: the source is packed already or has a separate query encoder, or ``dest``
@@ -74,7 +87,8 @@ def pack_model(source: str | Path, dest: str | Path, *, name: str | None = None)
         if (made / WEIGHTS).read_bytes() != (plain / WEIGHTS).read_bytes():
             raise ModelError(f"{folder.path} changes when it is imported, so it cannot be packed")
         raw["query"]["mode"] = str(contract.query_mode)
-        raw["pruning"] = read_json(folder.path / "contract.json", dict)["pruning"]
+        raw["pruning"] = _rules(folder, pruning)
+        raw["golden"] = [_pruned(pair, contract, raw["pruning"] or {}) for pair in raw["golden"]]
         (made / PACKED).write_bytes(content)
         (made / WEIGHTS).unlink()
         raw["origin"] = f"{contract.origin}; weights rounded to 8 bits"
@@ -136,6 +150,31 @@ def _float32(content: bytes) -> bytes:
     from safetensors.numpy import save
 
     return save(unpack(content, PACKED), metadata={"format": "pt"})
+
+
+def _rules(folder: ModelFolder, pruning: Pruning | str | None) -> dict[str, Any] | None:
+    """Return the pruning rules of the new contract, as JSON."""
+    raw: dict[str, Any] | None = read_json(folder.path / "contract.json", dict)["pruning"]
+    if pruning is None:
+        return raw
+    rules = parse_pruning(pruning, folder.tokens.vocabulary).to_dict()
+    return {**(raw or {}), str(Role.DOCUMENT): rules}
+
+
+def _pruned(pair: dict[str, Any], contract: Contract, rules: dict[str, Any]) -> dict[str, Any]:
+    """Return a golden pair, which an import makes without pruning, as the rules leave it."""
+    terms = np.array(pair["terms"], np.uint32)
+    vectors = SparseVectors(
+        np.array([0, len(terms)]),
+        terms,
+        np.array(pair["weights"], np.float32),
+        contract.vocabulary_size,
+    )
+    kept = Pruning.from_dict(rules.get(pair["role"])).kept(vectors).tolist()
+    return pair | {
+        key: [value for value, stays in zip(pair[key], kept, strict=True) if stays]
+        for key in ("terms", "weights")
+    }
 
 
 def _remove(path: Path) -> None:
