@@ -312,6 +312,19 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     assert "step 3 was kept" in card
 
 
+def test_a_step_before_the_budget_is_in_force_is_not_the_best(
+    data: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is better because it has more terms."""
+    falling = iter([0.1, 0.9, 0.8, 0.5, 0.7])
+    monkeypatch.setattr(run.TrainingEvaluation, "measure", lambda *_: next(falling))
+    recipe = Recipe.load("small").with_settings([*ENCODED, "steps=4", "budget_steps=3"])
+    options = {"evaluation": collection, "evaluate_every": 1}
+    done = train(recipe, [data], tmp_path / "m", **options)  # type: ignore[arg-type]
+    assert [step for step, _ in done.evaluation] == [0, 1, 2, 3, 4]
+    assert done.kept_step == 4
+
+
 def test_another_evaluation_does_not_continue_a_run(
     data: Path, collection: Path, tmp_path: Path
 ) -> None:

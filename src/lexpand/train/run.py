@@ -263,8 +263,16 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         return self._best() or recipe.steps
 
     def _best(self) -> int | None:
-        """Return the first step with the highest measure; the base does not count."""
-        steps = [(value, -step) for step, value in self.evaluation if step]
+        """Return the first step with the highest measure; the base does not count.
+
+        Before a budget of terms is in force, a step is better because it has more terms, so it does
+        not count either, unless the run ends before.
+        """
+        recipe = self._objective.recipe
+        first = 1
+        if (recipe.document_terms or recipe.query_terms) and recipe.budget_steps <= recipe.steps:
+            first = recipe.budget_steps
+        steps = [(value, -step) for step, value in self.evaluation if step >= first]
         return -max(steps)[1] if steps else None
 
     def _weights(self) -> dict[str, torch.Tensor]:
