@@ -78,6 +78,31 @@ def psycopg_drop(base: str, view: str) -> None:
 
 
 @pytest.mark.slow
+def test_an_alias_does_not_move_between_folded_and_other_weights(
+    base: str, support: Collection
+) -> None:
+    """A search that runs has read which of both the alias is."""
+    with named(base, "blue") as blue, named(base, "green") as green, named(base, "other") as other:
+        try:
+            model = support.index.space.model
+            blue.create(EngineSchema(model, 30522))
+            green.create(EngineSchema(model, 30522, folded=True))
+            other.create(EngineSchema(model, 30522, folded=True))
+            assert blue.alias("live") is None and green.alias("folded") is None
+            with pytest.raises(EngineError, match="live points to a target with no folded query"):
+                green.alias("live")
+            with pytest.raises(EngineError, match="folded points to a target with folded query w"):
+                blue.alias("folded")
+            assert blue.alias("live") == "blue" and other.alias("folded") == "green"
+        finally:
+            if base.startswith("postgres"):
+                for view in ("live", "folded"):
+                    psycopg_drop(base, view)
+            for each in (blue, green, other):
+                each.drop()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_alias_of_two_models_is_refused(
     kind: str, start_node: Callable[[str], Node], support: Collection
@@ -109,6 +134,7 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
             "GET /collections/green": [(200, {"result": {}})],
             "POST /collections/green/points": [(200, {"result": []})],
             "POST /collections/green/points/count": [(200, {"result": {"count": 3}})],
+            "POST /collections/blue/points": [(200, {"result": []})],
             "GET /aliases": [(200, {"result": {"aliases": listed}})],
             "POST /collections/aliases": [(200, {"result": True})],
         }
@@ -120,6 +146,12 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
                     {"create_alias": {"collection_name": "green", "alias_name": "live"}},
                 ]
             }
+            model = {"version": 1, "model": "m", "contract_hash": "0" * 64, "columns": {}}
+            card = {"id": 1, "payload": {"lexpand": {**model, "folded": True}}}
+            cluster.answers["POST /collections/blue/points"] = [(200, {"result": [card]})]
+            with pytest.raises(EngineError, match="live points to a target with folded query weig"):
+                engine.alias("live")
+            assert all(path != "/collections/aliases" for _, path, *_ in cluster.asked[-3:])
             cluster.answers["GET /collections/page"] = [(200, {"result": {}})]
             with pytest.raises(EngineError, match="page is a collection, so it cannot be an alias"):
                 engine.alias("page")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from lexpand.engines import (
     MilvusEngine,
     Verdict,
     engine_pipeline,
+    milvus_collection,
     open_engine,
     push,
     verify,
 )
-from lexpand.engines.milvus_client import MilvusAddress, connected
-from lexpand.engines.milvus_filters import milvus_filter
+from lexpand.engines.milvus_client import MilvusAddress, Refused, connected, explained
+from lexpand.engines.milvus_filters import keys_filter, milvus_filter, quoted
 from lexpand.engines.milvus_schema import VECTOR_SEARCH, index_params
 from lexpand.engines.ranking import document_matches
 from lexpand.engines.records import Record
@@ -231,6 +233,130 @@ def test_indexes_and_searches_drop_no_weight(filled: Engine) -> None:
     assert found.scores[0] == pytest.approx(0.5 + 1.7e-3, abs=1e-6)
 
 
+IDS = [
+    "o'neil",
+    "C:\\new\\a.txt",
+    "a','b",
+    "a",
+    "b",
+    "x'] or passage in [0] or record_id in ['",
+    'y"] or passage in [0] or record_id in ["',
+    'say "x"',
+    "back\\",
+    "two\nlines\rand\ta tab",
+    "\x01 \x7f \u2028",
+    "\\u4e2d\u4e2d \U0001f600",
+    "\\\\'\"",
+    "plain",
+]
+
+
+def test_ids_are_no_part_of_an_expression(engine: Engine) -> None:
+    engine.create(EngineSchema(MODEL, 30522))
+    assert engine.write([record(each) for each in IDS]) == ([], 0)
+    assert set(engine.digests(IDS)) == set(engine.stored(IDS)) == set(IDS)
+    for each in IDS:
+        assert list(engine.digests([each])) == [each]
+        engine.delete([each])
+        left = IDS[IDS.index(each) + 1 :]
+        assert sorted(engine.record_ids()) == sorted(left), each
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_texts_are_quoted_as_milvus_lite_reads_them(text: str) -> None:
+    require_milvus()
+    from milvus_lite.search.filter import parse_expr
+
+    (found,) = parse_expr(keys_filter("record_id", [text])).values.elements
+    assert found.value == text
+
+
+def test_texts_are_quoted_by_the_grammar_of_milvus() -> None:
+    """Plan.g4 of Milvus: a literal has no line break, and these escapes."""
+    assert quoted('a"b\\c\nd\re\tf') == '"a\\"b\\\\c\\nd\\re\tf"'
+    assert keys_filter("key", [-1, 2]) == "key in [-1, 2]"
+
+
+@pytest.mark.parametrize("page", [1, 3])
+def test_all_rows_are_read_in_pages_that_end_with_any_id(
+    engine: Engine, tmp_path: Path, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_collection, "_PAGE", page)
+    rows = [{"id": each, "text": f"printer {i}"} for i, each in enumerate(IDS)]
+    with lexpand.create(tmp_path / "a.index", rows) as kb:
+        assert push(kb.index, engine).uploaded == len(IDS)
+        assert sorted(engine.record_ids()) == sorted(IDS)
+        assert verify(engine, kb.encoder, kb.index).verdict is Verdict.EQUAL
+        assert sorted(row["doc_id"] for row in engine.exported()) == sorted(IDS)
+        gone = IDS[::2]
+        kb.delete(gone)
+        report = push(kb.index, engine)
+        assert (report.uploaded, report.unchanged, report.deleted) == (0, 7, 7)
+        assert sorted(engine.record_ids()) == sorted(set(IDS) - set(gone))
+        assert verify(engine, kb.encoder, kb.index).verdict is Verdict.EQUAL
+
+
+def test_long_ids_of_documents_are_kept(engine: Engine) -> None:
+    engine.create(EngineSchema(MODEL, 30522))
+    long = replace(record("hash"), doc_id="https://example.org/" + "a" * 600)
+    assert engine.write([long]) == ([], 0)
+    assert engine.stored(["hash"])["hash"].doc_id == long.doc_id
+
+
+def test_a_folder_is_released_by_its_last_engine(tmp_path: Path) -> None:
+    require_milvus()
+    address = milvus_address(tmp_path)
+    other = (
+        f"from lexpand.engines import open_engine; print(open_engine({address!r}).info().records)"
+    )
+    first, second = open_engine(address), open_engine(address.replace(".db/", ".db//../pages.db/"))
+    first.create(EngineSchema(MODEL, 30522))
+    first.close()
+    first.close()
+    assert second.write([record("a")]) == ([], 0)
+    second.close()
+    opened = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+    assert opened.stdout == "1\n", opened.stderr
+
+
+def test_a_message_that_is_too_large_is_split(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grpc = pytest.importorskip("grpc")
+    assert isinstance(engine, MilvusEngine)
+    engine.create(EngineSchema(MODEL, 30522))
+    client = engine._collection._client
+    upsert, sizes = client.upsert, []
+
+    class Exhausted(grpc.RpcError):  # type: ignore[misc]
+        def details(self) -> str:
+            return "grpc: received message larger than max (5 vs. 2)"
+
+    def limited(name: str, rows: list[Any], **options: Any) -> Any:
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise Exhausted
+        return upsert(name, rows, **options)
+
+    monkeypatch.setattr(client, "upsert", limited)
+    assert engine.write([record(str(i)) for i in range(5)]) == ([], 0)
+    assert (sizes, sorted(engine.record_ids())) == ([5, 2, 3, 1, 2], list("01234"))
+
+
+def test_a_quota_is_no_refusal() -> None:
+    grpc = pytest.importorskip("grpc")
+
+    class Exhausted(grpc.RpcError):  # type: ignore[misc]
+        def details(self) -> str:
+            return "the quota of requests is exhausted"
+
+    raising = pytest.raises(EngineError, match="quota of requests")
+    with raising as raised, explained("here", refusing=True):
+        raise Exhausted
+    assert not isinstance(raised.value, Refused)
+
+
 def test_records_that_milvus_refuses_are_listed(engine: Engine) -> None:
     engine.create(EngineSchema(MODEL, 30522))
     records = [record("a"), record("long", text="x" * 70_000), record("b", {"n": 10**30})]
@@ -318,7 +444,7 @@ def test_a_collection_that_something_else_filled(
     indexes = client.prepare_index_params()
     indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
     client.create_collection(engine.target, schema=schema, index_params=indexes)
-    texts = {1: "reset the router", 2: "the printer has no paper"}
+    texts = {-3: "reset the router", 2: "the printer has no paper"}
     encoded = support.encoder.encode_documents(list(texts.values())).as_dicts()
     rows = [
         {"key": key, "content": text, "sparse": vector}
@@ -328,7 +454,9 @@ def test_a_collection_that_something_else_filled(
     with pytest.raises(EngineError, match="must be made by a push to be searched by words"):
         engine.search_words(["x"], 3)
     engine.fields = Fields("sparse", "content")
-    assert engine.info().model is None and sorted(engine.record_ids()) == ["1", "2"]
+    assert engine.info().model is None and sorted(engine.record_ids()) == ["-3", "2"]
+    others = ["²", "+2", "02", "1_0", "x", str(2**63)]
+    assert sorted(engine.stored(["-3", "2", "7", *others])) == ["-3", "2"]
     found = verify(engine, support.encoder)
     assert (found.verdict, found.vectors) == (Verdict.EQUAL, 2)
     (ranked,) = engine.rank(["printer"], 1)
@@ -346,6 +474,11 @@ def test_aliases(engine: Engine, tmp_path: Path) -> None:
     assert engine.alias("live") is None and engine.alias("live") == engine.target
     with pytest.raises(EngineError, match="is a collection, so it cannot be an alias"):
         engine.alias(engine.target)
+    with open_engine(milvus_address(tmp_path)) as folded:
+        folded.create(EngineSchema(MODEL, 30522, folded=True))
+        with pytest.raises(EngineError, match="live points to a target with no folded query weig"):
+            folded.alias("live")
+        assert engine.alias("live") == engine.target
 
 
 def test_more_than_a_window_of_results_is_refused(filled: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lexpand.data import Document, ModelId, SparseVectors
@@ -79,6 +79,10 @@ class Engine(Retriever):
     @abstractmethod
     def drop(self) -> None:
         """Delete the target."""
+
+    def forget(self) -> None:
+        """Ask what the target is at the next use, because it may be another one now."""
+        self._known_target = None
 
     @abstractmethod
     def search_vectors(
@@ -165,8 +169,8 @@ class Engine(Retriever):
             The target that the alias pointed to; None if it is new.
 
         Raises:
-            EngineError: the engine has no aliases, the target does not exist, or the name is that
-                of a target.
+            EngineError: the engine has no aliases, the target does not exist, the name is that of a
+                target, or see `check_alias`.
         """
         raise EngineError(f"{self.info().name} has no aliases")
 
@@ -205,7 +209,7 @@ class Engine(Retriever):
         return weights if folding is None else [folding.query(each) for each in weights]
 
     def _target(self) -> EngineInfo:
-        """Return what the target is. An existing one is asked once."""
+        """Return what the target is. An existing one is asked once; see `forget`."""
         if self._known_target is not None:
             return self._known_target
         info = self.info()
@@ -325,3 +329,25 @@ def check_exact(engine: Engine, schema: EngineSchema) -> None:
     """
     if schema.seismic is not None:
         raise EngineError(f"{engine.info().name} has no SEISMIC: push without --seismic")
+
+
+def check_alias(alias: str, info: EngineInfo, cards: Iterable[Mapping[str, Any]]) -> None:
+    """Raise if an alias would move between targets with and without folded query weights.
+
+    Searches that run have asked once which of both the alias is. They would go on with the query
+    weights of the other, so that these count twice or not at all.
+
+    Args:
+        alias: the alias.
+        info: the new target.
+        cards: what the targets record of themselves that the alias points to; see `EngineInfo.of`.
+
+    Raises:
+        EngineError: it would.
+    """
+    if any(bool(card.get("folded", False)) != info.folded for card in cards):
+        had, has = ("no folded", "folded") if info.folded else ("folded", "no folded")
+        raise EngineError(
+            f"{alias} points to a target with {had} query weights and {info.target} has {has} ones,"
+            " so searches that run would score wrongly: choose another alias, and let them use it"
+        )

@@ -13,7 +13,7 @@ import numpy as np
 from lexpand.data import SparseVectors, Vocabulary
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Connection, escaped
-from lexpand.engines.engine import Engine, check_created
+from lexpand.engines.engine import Engine, check_alias, check_created
 from lexpand.engines.filters import METADATA, column_properties, filter_query
 from lexpand.engines.lucene_dialects import ELASTICSEARCH, OPENSEARCH, identified
 from lexpand.engines.neural_search import SEISMIC_VERSION, seismic_mapping, seismic_query
@@ -89,8 +89,7 @@ class LuceneEngine(Engine):
         found = self._connection.request("GET", f"/{self._path}/_mapping", missing=True)
         if not found:
             return EngineInfo(name, self._index, None, None)
-        mappings = [each["mappings"] for each in found.values()]
-        metas = [each.get("_meta", {}).get("lexpand", {}) for each in mappings]
+        metas = list(map(_card, found.values()))
         if len({meta.get("contract_hash") for meta in metas}) > 1:
             models = sorted({str(meta.get("model", "an unknown model")) for meta in metas})
             raise ContractMismatch(
@@ -131,7 +130,7 @@ class LuceneEngine(Engine):
                 f"{error}. SEISMIC needs the plugin neural-search: install it, or push without"
                 " --seismic"
             ) from None
-        self._layout = None
+        self.forget()
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. A request that is too large is split."""
@@ -226,17 +225,27 @@ class LuceneEngine(Engine):
         """See `Engine.refresh`."""
         self._connection.request("POST", f"/{self._path}/_refresh")
 
+    def forget(self) -> None:
+        """See `Engine.forget`."""
+        super().forget()
+        self._layout = None
+
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._connection.request("DELETE", f"/{self._path}", missing=True)
+        self.forget()
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`."""
-        _check_exists(self.info())
+        info = self.info()
+        _check_exists(info)
         found = self._connection.request("GET", f"/_alias/{escaped(name)}", missing=True) or {}
         before = sorted(found)
         if not found and self._connection.request("GET", f"/{escaped(name)}", missing=True):
             raise EngineError(f"{name} is an index, so it cannot be an alias: choose another name")
+        if found:
+            shown = self._connection.request("GET", f"/{escaped(name)}/_mapping")
+            check_alias(name, info, map(_card, shown.values()))
         actions: list[dict[str, Any]] = [
             {"remove": {"index": each, "alias": name}} for each in before
         ]
@@ -487,6 +496,11 @@ class LuceneEngine(Engine):
             elif done["status"] >= 300:
                 refused.append(RefusedRecord(done["_id"], _reason(done.get("error"))))
         return busy, refused
+
+
+def _card(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an index records of itself; empty if something else made it."""
+    return dict(described["mappings"].get("_meta", {}).get("lexpand", {}))
 
 
 def _check_exists(info: EngineInfo) -> None:

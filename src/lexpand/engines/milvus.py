@@ -17,7 +17,7 @@ import numpy as np
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
-from lexpand.engines.engine import Engine, check_created, check_exact
+from lexpand.engines.engine import Engine, check_alias, check_created, check_exact
 from lexpand.engines.milvus_client import MilvusAddress, Refused, milvus_module
 from lexpand.engines.milvus_collection import MilvusCollection
 from lexpand.engines.milvus_filters import METADATA, milvus_filter
@@ -83,8 +83,7 @@ class MilvusEngine(Engine):
         found = self._collection.described()
         if found is None:
             return EngineInfo(name, target, None, None)
-        card = json.loads(found.get("properties", {}).get(_CARD, "{}"))
-        return EngineInfo.of(name, target, self._collection.count(), card)
+        return EngineInfo.of(name, target, self._collection.count(), _card(found))
 
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
@@ -99,10 +98,10 @@ class MilvusEngine(Engine):
             schema.shards,
             {_CARD: json.dumps(schema.card())},
         )
-        self._known = None
+        self.forget()
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
-        """See `Engine.write`. A request that is too large or refused is split."""
+        """See `Engine.write`. A request that is refused, or too large for gRPC, is split."""
         try:
             self._collection.upsert([row_of(record, self.fields.vector) for record in records])
         except Refused as error:
@@ -115,38 +114,45 @@ class MilvusEngine(Engine):
 
     def digests(self, record_ids: Sequence[str]) -> dict[str, str]:
         """See `Engine.digests`."""
-        rows = self._collection.get(record_ids, [KEY, "digest"])
+        rows = self._collection.get(KEY, record_ids, [KEY, "digest"])
         return {row[KEY]: row["digest"] for row in rows}
 
     def record_ids(self) -> Iterator[str]:
         """See `Engine.record_ids`."""
         key = self._key
-        yield from (str(row[key]) for row in self._collection.all([key]))
+        yield from (str(row[key]) for row in self._collection.all(key, [key]))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """See `Engine.rows`."""
         plain, key = self._plain_fields(), self._key
         vectors = {each["name"] for each in self._fields()} - set(plain)
         names = [KEY, *_OWN] if self._is_own() else ["*"] if self._has_others() else plain
-        for row in self._collection.all(names):
+        for row in self._collection.all(key, names):
             kept = {name: value for name, value in row.items() if name not in vectors}
             yield {"_id": str(row[key]), **kept}
 
     def delete(self, record_ids: Sequence[str]) -> None:
         """See `Engine.delete`."""
-        self._collection.delete(record_ids)
+        self._collection.delete(self._key, self._key_values(record_ids))
 
     def refresh(self) -> None:
         """See `Engine.refresh`. Searches are strongly consistent, so they see what was written."""
 
+    def forget(self) -> None:
+        """See `Engine.forget`."""
+        super().forget()
+        self._known = None
+
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._collection.drop()
-        self._known = None
+        self.forget()
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`."""
         self._described()
+        shown = self._collection.pointed(name)
+        check_alias(name, self.info(), [] if shown is None else [_card(shown)])
         return self._collection.alias(name)
 
     def close(self) -> None:
@@ -201,9 +207,6 @@ class MilvusEngine(Engine):
     def _stored(self, record_ids: Sequence[str]) -> dict[str, Record]:
         """See `Engine._stored`."""
         own, key, fields = self._is_own(), self._key, self.fields
-        ids: Sequence[str | int] = record_ids
-        if int(self._key_field()["type"]) == _INT64:
-            ids = [int(each) for each in record_ids if each.isdigit()]
         names = _OWN
         if not own:
             there = self._plain_fields()
@@ -211,7 +214,9 @@ class MilvusEngine(Engine):
                 each for each in (fields.title, fields.text) if each in there or self._has_others()
             ]
         found: dict[str, Record] = {}
-        for row in self._collection.get(ids, [key, *names, fields.vector]):
+        for row in self._collection.get(
+            key, self._key_values(record_ids), [key, *names, fields.vector]
+        ):
             weights = weights_of(row.get(fields.vector) or {})
             record_id = str(row[key])
             found[record_id] = Record(
@@ -290,6 +295,12 @@ class MilvusEngine(Engine):
         """The name of the primary key."""
         return str(self._key_field()["name"])
 
+    def _key_values(self, record_ids: Sequence[str]) -> Sequence[str | int]:
+        """Return values of the primary key, without ids that no row can have."""
+        if int(self._key_field()["type"]) != _INT64:
+            return record_ids
+        return [number for each in record_ids if (number := _integer(each)) is not None]
+
     def _check_words(self) -> None:
         if not self._is_own():
             raise EngineError(
@@ -300,3 +311,17 @@ class MilvusEngine(Engine):
     def _allowed(self, filter: Filter | None) -> str:
         checked = self.checked_filter(filter)
         return "" if checked is None else milvus_filter(checked)
+
+
+def _card(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a collection records of itself; empty if something else made it."""
+    return dict(json.loads(described.get("properties", {}).get(_CARD, "{}")))
+
+
+def _integer(text: str) -> int | None:
+    """Return the integer of 64 bits that has this text; None if there is none."""
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if str(number) == text and -(2**63) <= number < 2**63 else None

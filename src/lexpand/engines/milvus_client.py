@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +27,13 @@ TIMEOUT = 60.0
 """Seconds in which pymilvus repeats a request while a server is busy or cannot be reached."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_TOO_LARGE = "larger than max"
+"""What gRPC says of a message over a limit; RESOURCE_EXHAUSTED is also a quota, say."""
+
+_users: Counter[str] = Counter()
+"""The open connections to each folder of Milvus Lite, which share one server in this process."""
+
+_users_lock = Lock()
 _NOT_REFUSALS = (2, 8, 9, 100)  # no connection, a limited rate, no writes at all, no collection
 
 
@@ -36,7 +46,7 @@ class MilvusAddress:
     """The address of a collection.
 
     Attributes:
-        uri: for pymilvus: a URL, or a folder of Milvus Lite.
+        uri: for pymilvus: a URL, or the absolute path of a folder of Milvus Lite.
         collection: the name of the collection.
     """
 
@@ -57,7 +67,8 @@ class MilvusAddress:
         """
         if address.startswith(LITE):
             folder, _, collection = address.removeprefix(LITE).rpartition("/")
-            found = cls(str(Path(folder).expanduser()), collection)
+            path = os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 - as Milvus Lite does
+            found = cls(path, collection)
             if not folder.endswith(".db"):
                 raise DataError(
                     f"the address of Milvus Lite must be milvus-lite:FOLDER.db/COLLECTION, got"
@@ -116,7 +127,12 @@ def connected(address: MilvusAddress, credentials: Credentials, ca: Path | None)
                 raise SourceError(f"{ca} must be a file of certificates in PEM, and is no file")
             options["server_pem_path"] = str(ca)
     try:
-        return pymilvus.MilvusClient(address.uri, timeout=TIMEOUT, **options)
+        if not address.is_lite:
+            return pymilvus.MilvusClient(address.uri, timeout=TIMEOUT, **options)
+        with _users_lock:
+            client = pymilvus.MilvusClient(address.uri, timeout=TIMEOUT)
+            _users[address.uri] += 1
+        return client
     except pymilvus.MilvusException as error:
         remedy = (
             "one process at a time can open a folder of Milvus Lite"
@@ -144,11 +160,15 @@ def milvus_module() -> Any:  # noqa: ANN401 - a module
 
 
 def release(address: MilvusAddress) -> None:
-    """Let another process open a folder of Milvus Lite."""
+    """Let another process open a folder of Milvus Lite, if this was its last connection here."""
     if address.is_lite:
         from milvus_lite.server_manager import server_manager_instance
 
-        server_manager_instance.release_server(address.uri)
+        with _users_lock:
+            _users[address.uri] -= 1
+            if not _users[address.uri]:
+                del _users[address.uri]
+                server_manager_instance.release_server(address.uri)
 
 
 @contextmanager
@@ -157,7 +177,8 @@ def explained(where: str, *, refusing: bool = False) -> Iterator[None]:
 
     Args:
         where: the server or the folder, for people.
-        refusing: whether an error other than of the connection is a `Refused`.
+        refusing: whether an error other than of the connection is a `Refused`, and so is a message
+            over a limit of gRPC.
     """
     import grpc
 
@@ -173,9 +194,11 @@ def explained(where: str, *, refusing: bool = False) -> Iterator[None]:
             raise Refused(_said(error.message)) from None
         raise EngineError(f"{where}: {_said(error.message)}") from None
     except grpc.RpcError as error:
-        details = error.details() if hasattr(error, "details") else error
+        details = _said(str(error.details() if hasattr(error, "details") else error))
+        if refusing and _TOO_LARGE in details:
+            raise Refused(details) from None
         raise EngineError(
-            f"{where} failed: {_said(str(details))}: check the address and the credentials"
+            f"{where} failed: {details}: check the address and the credentials"
         ) from None
 
 

@@ -15,6 +15,7 @@ from lexpand.engines.milvus_client import (
     milvus_module,
     release,
 )
+from lexpand.engines.milvus_filters import is_escaped, keys_filter, later_filter
 from lexpand.engines.milvus_schema import VECTOR_SEARCH, WORD_SEARCH, WORDS_VECTOR
 from lexpand.errors import EngineError
 
@@ -42,6 +43,7 @@ class MilvusCollection:
         self.is_lite = address.is_lite
         self._client = connected(address, credentials, ca)
         self._is_loaded = False
+        self._is_open = True
 
     def version(self) -> str:
         """Return the version of the engine."""
@@ -89,25 +91,44 @@ class MilvusCollection:
             (row,) = self._client.query(self.name, filter="", output_fields=["count(*)"], **_STRONG)
         return int(row["count(*)"])
 
-    def get(self, ids: Sequence[str | int], names: Sequence[str]) -> Iterator[Row]:
-        """Yield the rows of keys, without those that do not exist."""
+    def get(self, key: str, ids: Sequence[str | int], names: Sequence[str]) -> Iterator[Row]:
+        """Yield the rows of keys, without those that do not exist.
+
+        Args:
+            key: the primary key.
+            ids: its values. pymilvus would not escape them.
+            names: the fields of a row.
+        """
         for first in range(0, len(ids), _PAGE):
-            part = list(ids[first : first + _PAGE])
+            asked = keys_filter(key, ids[first : first + _PAGE])
             with explained(self._where):
-                found = self._client.get(self.name, ids=part, output_fields=list(names), **_STRONG)
+                found = self._client.query(
+                    self.name, filter=asked, output_fields=list(names), **_STRONG
+                )
             yield from found
 
-    def all(self, names: Sequence[str]) -> Iterator[Row]:
-        """Yield all rows, by ascending keys: a window of results would end at 16,384."""
-        with explained(self._where):
-            rows = self._client.query_iterator(
-                self.name, batch_size=_PAGE, output_fields=list(names), **_STRONG
-            )
+    def all(self, key: str, names: Sequence[str]) -> Iterator[Row]:
+        """Yield all rows, by ascending keys: a window of results would end at 16,384.
+
+        The iterator of pymilvus goes on after the last key of a page and does not escape it, so
+        another one begins after a key that must be escaped.
+        """
+        rows = self._iterator(names, "")
         try:
-            while batch := self._next(rows):
-                yield from batch
+            while page := self._next(rows):
+                yield from page
+                last = page[-1][key]
+                if isinstance(last, str) and is_escaped(last):
+                    rows.close()
+                    rows = self._iterator(names, later_filter(key, last))
         finally:
             rows.close()
+
+    def _iterator(self, names: Sequence[str], allowed: str) -> Any:  # noqa: ANN401 - of pymilvus
+        with explained(self._where):
+            return self._client.query_iterator(
+                self.name, batch_size=_PAGE, filter=allowed, output_fields=list(names), **_STRONG
+            )
 
     def _next(self, rows: Any) -> list[Row]:  # noqa: ANN401 - an iterator of pymilvus
         with explained(self._where):
@@ -178,12 +199,12 @@ class MilvusCollection:
             )
         return list(hits)
 
-    def delete(self, ids: Sequence[str]) -> None:
-        """Delete rows by their keys."""
+    def delete(self, key: str, ids: Sequence[str | int]) -> None:
+        """Delete rows by the values of their primary key, which pymilvus would not escape."""
         for first in range(0, len(ids), _PAGE):
+            gone = keys_filter(key, ids[first : first + _PAGE])
             with explained(self._where):
-                part = list(ids[first : first + _PAGE])
-                self._client.delete(self.name, ids=part, timeout=TIMEOUT)
+                self._client.delete(self.name, filter=gone, timeout=TIMEOUT)
 
     def drop(self) -> None:
         """Delete the collection, if it exists."""
@@ -201,6 +222,15 @@ class MilvusCollection:
             change(collection_name=self.name, alias=name, timeout=TIMEOUT)
         return before
 
+    def pointed(self, alias: str) -> Mapping[str, Any] | None:
+        """Return the description of an alias's collection; None if there is none."""
+        name = self._pointed(alias)
+        with explained(self._where):
+            if name is None or not self._client.has_collection(name, timeout=TIMEOUT):
+                return None
+            found: Mapping[str, Any] = self._client.describe_collection(name, timeout=TIMEOUT)
+        return found
+
     def _pointed(self, alias: str) -> str | None:
         """Return the collection of an alias; None if there is no such alias."""
         try:
@@ -210,6 +240,8 @@ class MilvusCollection:
         return str(found.get("collection_name") or "") or None
 
     def close(self) -> None:
-        """Close the connection, and let another process open a folder of Milvus Lite."""
-        self._client.close()
-        release(self._address)
+        """Close the connection; the last one lets another process open a folder of Milvus Lite."""
+        if self._is_open:
+            self._is_open = False
+            self._client.close()
+            release(self._address)

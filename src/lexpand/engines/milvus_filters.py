@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
@@ -20,6 +21,29 @@ METADATA = "metadata"
 """The field that holds the metadata."""
 
 _LIMIT = 2**63
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
+"""Milvus and Milvus Lite read no other escape alike, and take all other characters as they are."""
+
+
+def quoted(text: str) -> str:
+    """Return a text as an expression writes it."""
+    return f'"{text.translate(_ESCAPES)}"'
+
+
+def keys_filter(key: str, ids: Sequence[str | int]) -> str:
+    """Return the expression for the rows with these values of the primary key."""
+    values = (quoted(each) if isinstance(each, str) else str(each) for each in ids)
+    return f"{key} in [{', '.join(values)}]"
+
+
+def later_filter(key: str, last: str) -> str:
+    """Return the expression for the rows after one with a text as primary key."""
+    return f"{key} > {quoted(last)}"
+
+
+def is_escaped(text: str) -> bool:
+    """Return whether `quoted` escapes a character."""
+    return text.translate(_ESCAPES) != text
 
 
 def milvus_filter(expression: Expression) -> str:
@@ -68,7 +92,7 @@ def _literal(value: object) -> str:
             raise FilterError(
                 f"Milvus cannot filter by control characters, got {value!r}: remove them"
             )
-        return json.dumps(value, ensure_ascii=False)
+        return quoted(value)
     if isinstance(value, int) and not -_LIMIT <= value < _LIMIT:
         raise FilterError(f"Milvus compares integers of 64 bits, which cannot hold {value}")
     return json.dumps(value)

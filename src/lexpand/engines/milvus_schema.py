@@ -46,7 +46,7 @@ def schema_of(milvus: Any, vector: str, analyzer: str) -> Any:  # noqa: ANN401 -
     kinds = milvus.DataType
     schema = milvus.MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field(KEY, kinds.VARCHAR, is_primary=True, max_length=_LONGEST_ID)
-    schema.add_field("doc_id", kinds.VARCHAR, max_length=_LONGEST_ID)
+    schema.add_field("doc_id", kinds.VARCHAR, max_length=_LONGEST)
     schema.add_field("passage", kinds.INT64)
     schema.add_field("digest", kinds.VARCHAR, max_length=64)
     schema.add_field("title", kinds.VARCHAR, max_length=_LONGEST)

@@ -14,7 +14,7 @@ import numpy as np
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
-from lexpand.engines.engine import Engine, check_created, check_exact
+from lexpand.engines.engine import Engine, check_alias, check_created, check_exact
 from lexpand.engines.jsonpath import filter_condition
 from lexpand.engines.postgres_connection import (
     Connected,
@@ -137,7 +137,7 @@ class PostgresEngine(Engine):
             f" ALTER TABLE {table} ALTER COLUMN {FIELD} SET STORAGE EXTERNAL;"
             f" COMMENT ON TABLE {table} IS '{comment}'"
         )
-        self._made = None
+        self.forget()
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. Records that the database refuses are found by halving."""
@@ -184,13 +184,20 @@ class PostgresEngine(Engine):
     def refresh(self) -> None:
         """See `Engine.refresh`; every write is visible at once."""
 
+    def forget(self) -> None:
+        """See `Engine.forget`."""
+        super().forget()
+        self._made = None
+
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._run(f"DROP TABLE IF EXISTS {self._quoted()}")
+        self.forget()
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`. An alias is a view, whose comment says what it shows."""
-        if self.info().records is None:
+        info = self.info()
+        if info.records is None:
             raise EngineError(f"{self._name} has no {self._table}: push to it first")
         found = self._rows(
             "SELECT relkind::text, obj_description(oid, 'pg_class') FROM pg_class"
@@ -200,6 +207,7 @@ class PostgresEngine(Engine):
         shown = _meta(found[0][1]).get("view_of") if found else None
         if found and (found[0][0] != "v" or shown is None):
             raise EngineError(f"{name} is no alias made by Lexpand: choose another name")
+        check_alias(name, info, [_meta(each) for _, each in found])
         ((comment,),) = self._rows(
             "SELECT obj_description(to_regclass(%s), 'pg_class')", [_quoted(self._table)]
         )

@@ -57,6 +57,7 @@ def push(
     reading = index.searcher()
     folding = _folding(engine, reading) if fold_query_weights else None
     records = partial(_records, reading, folding)
+    engine.forget()
     info = engine.info()
     is_new = info.records is None
     if is_new:
@@ -115,7 +116,10 @@ def _folding(engine: Engine, index: IndexReader) -> Folding:
         raise DataError("folding query weights needs the model: give the engine an encoder")
     given, own = engine.encoder.space.model, index.space.model
     if given.hash != own.hash:
-        raise ContractMismatch(f"the index has vectors of {own.label}, not of {given.label}")
+        raise ContractMismatch(
+            f"the index has vectors of {own.label}, not of {given.label}: give the"
+            " model of the index with --model"
+        )
     return Folding.of(engine.encoder)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
-from lexpand.engines.engine import Engine, check_created, check_exact
+from lexpand.engines.engine import Engine, check_alias, check_created, check_exact
 from lexpand.engines.qdrant_filters import METADATA, key_of, qdrant_filter
 from lexpand.engines.qdrant_points import Point, Points, Refused
 from lexpand.engines.ranking import document_matches
@@ -54,9 +54,8 @@ class QdrantEngine(Engine):
         name, target = self._points.name, self._points.target
         if not self._points.exists():
             return EngineInfo(name, target, None, None)
-        cards = self._points.retrieve([_CARD], payload=True, vector=None)
-        meta = dict(cards[0].payload.get("lexpand", {})) if cards else {}
-        return EngineInfo.of(name, target, self._points.count(_RECORDS_ONLY), meta)
+        card = _card(self._points)
+        return EngineInfo.of(name, target, self._points.count(_RECORDS_ONLY), card)
 
     def create(self, schema: EngineSchema) -> None:
         """See `Engine.create`."""
@@ -69,7 +68,7 @@ class QdrantEngine(Engine):
         except BaseException:
             self._points.drop()  # without its card, nobody could push to it
             raise
-        self._own = None
+        self.forget()
 
     def write(self, records: Sequence[Record]) -> tuple[list[RefusedRecord], int]:
         """See `Engine.write`. A request that is too large or refused is split."""
@@ -110,14 +109,21 @@ class QdrantEngine(Engine):
         """See `Engine.refresh`. Writes are visible at once; Qdrant Edge writes them to disk."""
         self._points.flush()
 
+    def forget(self) -> None:
+        """See `Engine.forget`."""
+        super().forget()
+        self._own = None
+
     def drop(self) -> None:
         """See `Engine.drop`."""
         self._points.drop()
-        self._own = None
+        self.forget()
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`."""
         self._is_own()
+        shown = self._points.aliased(name)
+        check_alias(name, self.info(), [] if shown is None else [_card(shown)])
         return self._points.alias(name)
 
     def close(self) -> None:
@@ -210,6 +216,12 @@ class QdrantEngine(Engine):
         return document_matches(search, queries, k)
 
 
+def _card(points: Points) -> dict[str, Any]:
+    """Return what a collection records of itself; empty if something else made it."""
+    found = points.retrieve([_CARD], payload=True, vector=None)
+    return dict(found[0].payload.get("lexpand", {})) if found else {}
+
+
 def _point_id(record_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"record {record_id}"))
 
@@ -229,12 +241,12 @@ def _point(record: Record) -> Point:
 
 def _plain_id(text: str) -> str | int:
     """Return an id of Qdrant as it is: an integer or a UUID."""
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isascii() and text.isdecimal() else text
 
 
 def _is_qdrant_id(text: str) -> bool:
     """Return whether a text is an integer or a UUID."""
-    if text.isdigit():
+    if text.isascii() and text.isdecimal():
         return True
     try:
         uuid.UUID(text)

@@ -105,6 +105,10 @@ class Points(ABC):
         """See `Engine.alias`."""
 
     @abstractmethod
+    def aliased(self, name: str) -> Points | None:
+        """Return the collection that an alias points to; None if there is no such alias."""
+
+    @abstractmethod
     def flush(self) -> None:
         """Write everything to disk."""
 
@@ -125,6 +129,7 @@ class ServerPoints(Points):
     def __init__(self, connection: Connection, collection: str, version: str) -> None:
         self._connection = connection
         self._path = f"/collections/{escaped(collection)}"
+        self._version = version
         self.name = f"qdrant {version}"
         self.target = collection
 
@@ -217,8 +222,7 @@ class ServerPoints(Points):
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`."""
-        listed = self._connection.request("GET", "/aliases")["result"]["aliases"]
-        before = [each["collection_name"] for each in listed if each["alias_name"] == name]
+        before = self._pointed(name)
         path = f"/collections/{escaped(name)}"
         if not before and self._connection.request("GET", path, missing=True) is not None:
             raise EngineError(f"{name} is a collection, so it cannot be an alias")
@@ -227,6 +231,15 @@ class ServerPoints(Points):
         actions.append({"create_alias": made})
         self._connection.request("POST", "/collections/aliases", {"actions": actions})
         return before[0] if before else None
+
+    def aliased(self, name: str) -> Points | None:
+        """See `Points.aliased`."""
+        found = self._pointed(name)
+        return type(self)(self._connection, found[0], self._version) if found else None
+
+    def _pointed(self, alias: str) -> list[str]:
+        listed = self._connection.request("GET", "/aliases")["result"]["aliases"]
+        return [each["collection_name"] for each in listed if each["alias_name"] == alias]
 
     def flush(self) -> None:
         """See `Points.flush`; the server does so itself."""
@@ -354,6 +367,10 @@ class EdgePoints(Points):
         raise EngineError(
             f"a folder of Qdrant Edge has no aliases: rename folders instead of {name}"
         )
+
+    def aliased(self, name: str) -> Points | None:
+        """See `Points.aliased`."""
+        return None
 
     def flush(self) -> None:
         """See `Points.flush`. Segments are merged too, so that searches are fast."""
