@@ -31,6 +31,8 @@ IN_WHEEL = (
     r"lexpand/_native\.(abi3\.so|pyd)",
     r"lexpand/.*/splade-tiny/NOTICE\.md",
     r"lexpand/.*/splade-tiny/model\.safetensors",
+    r"lexpand/.*/lexpand-mini/NOTICE\.md",
+    r"lexpand/.*/lexpand-mini/model\.q8\.safetensors",
     r"lexpand/.*/scifact/NOTICE\.md",
     r"lexpand/.*/stop_words/NOTICE\.md",
     r"lexpand-[^/]*\.dist-info/licenses/LICENSE",
@@ -53,6 +55,8 @@ IN_SDIST = (
     r"src/lexpand/_native\.pyi",
     r"src/lexpand/.*/splade-tiny/NOTICE\.md",
     r"src/lexpand/.*/splade-tiny/model\.safetensors",
+    r"src/lexpand/.*/lexpand-mini/NOTICE\.md",
+    r"src/lexpand/.*/lexpand-mini/model\.q8\.safetensors",
 )
 NOT_IN_ANY = r".*(__pycache__|\.pyc$|\.DS_Store|/\.venv|/target/|\.hypothesis)"
 

@@ -19,6 +19,8 @@ CONTENT = [
     "lexpand/_native.abi3.so",
     "lexpand/encode/packaged/splade-tiny/NOTICE.md",
     "lexpand/encode/packaged/splade-tiny/model.safetensors",
+    "lexpand/encode/packaged/lexpand-mini/NOTICE.md",
+    "lexpand/encode/packaged/lexpand-mini/model.q8.safetensors",
     "lexpand/data/collections/scifact/NOTICE.md",
     "lexpand/encode/stop_words/NOTICE.md",
     "lexpand-0.dist-info/licenses/LICENSE",

@@ -1,0 +1,58 @@
+"""The packaged models: sound, small, and what they promise."""
+
+from pathlib import Path
+
+import pytest
+
+from lexpand import Encoder
+from lexpand.encode.contract import QueryMode
+from lexpand.encode.folder import find_folder
+from lexpand.errors import ModelError
+from lexpand.models import check_model
+
+MODELS = ["splade-tiny", "lexpand-mini"]
+TEXT = "Open account recovery, and choose a new password. " * 20
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_golden_pairs_are_reproduced(name: str) -> None:
+    assert check_model(name).pairs >= 4
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_origin_and_license_travel_with_the_weights(name: str) -> None:
+    encoder = Encoder.load(name)
+    assert encoder.contract.name == name
+    assert encoder.contract.license == "Apache-2.0"
+    assert len((find_folder(name) / "NOTICE.md").read_text(encoding="utf-8")) > 1000
+
+
+def test_mini_is_small_and_keeps_at_most_200_terms() -> None:
+    folder = find_folder("lexpand-mini")
+    size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    assert size < 30e6
+    encoder = Encoder.load("lexpand-mini")
+    (vector,) = encoder.encode_documents([TEXT]).as_dicts()
+    assert 50 < len(vector) <= 200
+    assert not any(path.name == "model.safetensors" for path in Path(folder).glob("*"))
+
+
+def test_queries_of_mini_need_no_model() -> None:
+    encoder = Encoder.load("lexpand-mini")
+    assert encoder.contract.query_mode is QueryMode.LOOKUP
+    (weights,) = encoder.encode_queries(["forgot my password"]).as_dicts()
+    tokens = {encoder.vocabulary.term(term): weight for term, weight in weights.items()}
+    assert tokens.keys() == {"forgot", "my", "password"}
+    assert tokens["password"] > tokens["my"]
+
+
+def test_mini_expands_what_users_say() -> None:
+    encoder = Encoder.load("lexpand-mini")
+    (vector,) = encoder.encode_documents(["How to recover access to your account"]).as_dicts()
+    terms = {encoder.vocabulary.term(term) for term in vector}
+    assert {"account", "password"} <= terms
+
+
+def test_an_unknown_name_lists_the_packaged_ones() -> None:
+    with pytest.raises(ModelError, match="lexpand-mini, splade-tiny"):
+        find_folder("lexpand-maxi")
