@@ -76,7 +76,7 @@ def bench_encode(
     """
     from lexpand.encode.folder import ModelFolder, find_folder
 
-    weights = ModelFolder(find_folder("default"))._weights
+    weights = ModelFolder(find_folder("default")).tensors
     decoder, bias = weights[encoder.contract.head_weight], weights[encoder.contract.head_bias]
     order = sorted(range(len(documents)), key=lambda i: len(documents[i].full_text))
     ours = plain = worst = 0.0

@@ -50,7 +50,7 @@ def test_the_head_agrees_with_the_reference_implementation(encoder: Encoder) -> 
     text = "does smoking cause heart disease"
     ids = [token.term for token in encoder._tokens.places(text, 512)]
     hidden, _ = encoder._body_for(Role.DOCUMENT).run([ids])
-    weights = encoder_module.ModelFolder(encoder_module.find_folder("default"))._weights
+    weights = encoder_module.ModelFolder(encoder_module.find_folder("default")).tensors
     decoder = weights[encoder.contract.head_weight].astype(np.float64)
     logits = hidden[0].astype(np.float64) @ decoder.T + weights[encoder.contract.head_bias]
     expected = np.log1p(np.maximum(logits, 0)).max(axis=0)

@@ -55,7 +55,7 @@ class PlainText:
     def logits(self, encoder: Encoder) -> np.ndarray:
         """Return every logit of every token, float64 [tokens, terms]."""
         hidden, _ = encoder._body_for(Role.DOCUMENT).run([self.ids])
-        weights, head = model_folder()._weights, encoder.contract
+        weights, head = model_folder().tensors, encoder.contract
         return (
             hidden[0].astype(np.float64) @ weights[head.head_weight].astype(np.float64).T
             + weights[head.head_bias]

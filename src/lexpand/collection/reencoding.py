@@ -144,7 +144,7 @@ def reencode(
             after.space.model.label,
             before.nnz / max(1, before.passages),
             after.nnz / max(1, after.passages),
-            kept,
+            None if keep is None else Path(keep),
         )
 
 
