@@ -43,6 +43,21 @@ def test_sentence_transformers_loads_the_export(packed: Path, tmp_path: Path) ->
     assert np.abs(found - expected).max() < 1e-3
 
 
+def test_sentence_transformers_loads_the_export_of_lexpand_mini(tmp_path: Path) -> None:
+    """Its limit of 200 terms a document is Lexpand's."""
+    from sentence_transformers import SparseEncoder
+
+    export_model("lexpand-mini", tmp_path / "exported")
+    model = SparseEncoder(str(tmp_path / "exported"), device="cpu", local_files_only=True)
+    encoder = Encoder.load("lexpand-mini")
+    found = model.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
+    expected = encoder.encode_documents(TEXTS).to_dense()
+    assert np.count_nonzero(expected) > 50
+    assert np.abs(np.where(expected > 0, found, 0) - expected).max() < 1e-3
+    found = model.encode_query(TEXTS, convert_to_sparse_tensor=False).numpy()
+    assert np.abs(found - encoder.encode_queries(TEXTS).to_dense()).max() < 1e-5
+
+
 def test_training_starts_from_a_packed_model(packed: Path) -> None:
     from lexpand.train.recipe import Recipe
     from lexpand.train.student import Student, make_student
