@@ -143,7 +143,7 @@ def test_filters_are_those_of_the_documentation() -> None:
     [
         ("milvus+https://db.example.org:19530/pages", "https://db.example.org:19530", "pages"),
         ("milvus+http://localhost:19530/_a1", "http://localhost:19530", "_a1"),
-        ("milvus-lite:/tmp/x/a.db/pages", "/tmp/x/a.db", "pages"),
+        ("milvus-lite:/x/a.db/pages", "/x/a.db", "pages"),
     ],
 )
 def test_addresses(address: str, uri: str, collection: str) -> None:

@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--limit", type=int, help="rows of each source at most, for a trial")
     arguments = parser.parse_args()
-    tests = test_collections(arguments.data)
+    tests = held_out(arguments.data)
     texts = [_collection(folder) for folder in tests]
     rows: list[tuple[str, str, str]] = []
     for name, most in SOURCES.items():
@@ -105,7 +105,7 @@ def main() -> None:
     print(f"{len(kept):8,}  in all, without {lost} that share text with {named or 'no collection'}")
 
 
-def test_collections(data: Path) -> list[Path]:
+def held_out(data: Path) -> list[Path]:
     """Return the folders in BEIR's layout that are not sources: none of them may be trained on."""
     found = [each for each in sorted(data.iterdir()) if each.is_dir() and find_corpus(each)]
     return [each for each in found if each.name not in SOURCES]
@@ -183,9 +183,9 @@ def _as_typed(query: str, chance: random.Random) -> str:
     words = re.sub(r"[^\w\s.@/+#-]", "", query.lower()).split()
     if len(words) > 3 and chance.random() < 0.5:
         del words[chance.randrange(len(words))]
-    if chance.random() < 0.25:
-        place = chance.randrange(len(words)) if words else 0
-        if words and len(words[place]) > 4 and words[place].isalpha():
+    if words and chance.random() < 0.25:
+        place = chance.randrange(len(words))
+        if len(words[place]) > 4 and words[place].isalpha():
             words[place] = _with_typo(words[place], chance)
     return " ".join(words) or query
 
@@ -193,13 +193,9 @@ def _as_typed(query: str, chance: random.Random) -> str:
 def _with_typo(word: str, chance: random.Random) -> str:
     """Return the word with two letters exchanged, one left out, or one doubled."""
     place = chance.randrange(1, len(word) - 1)
-    kind = chance.randrange(3)
-    if kind == 0:
-        return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
-    return (
-        word[:place] + word[place + 1 :]
-        if kind == 1
-        else word[:place] + word[place : place + 1] + word[place:]
+    before, letter, after = word[:place], word[place], word[place + 1 :]
+    return chance.choice(
+        [before + after[0] + letter + after[1:], before + after, before + 2 * letter + after]
     )
 
 

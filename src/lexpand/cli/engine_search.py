@@ -11,8 +11,14 @@ from lexpand.explanation import Explanation
 from lexpand.search.hit import Hits
 
 _SCHEMES = (
-    *("http://", "https://", "postgresql://", "postgres://", "qdrant-edge:"),
-    *("milvus+http://", "milvus+https://", "milvus-lite:"),
+    "http://",
+    "https://",
+    "postgresql://",
+    "postgres://",
+    "qdrant-edge:",
+    "milvus+http://",
+    "milvus+https://",
+    "milvus-lite:",
 )
 
 

@@ -17,9 +17,10 @@ from lexpand.collection.settings import IndexSettings, make_index, open_index
 from lexpand.collection.synchronizing import sync
 from lexpand.data import Document, DocumentEncoding, Fields, Pruning
 from lexpand.encode import Contract, Encoder, Role, Rules, VectorCache
-from lexpand.encode.folder import find_folder
+from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.errors import ContractMismatch, DataError, IndexStateError, ModelError, RowError
 from lexpand.index import COMMIT_EVERY, Index
+from lexpand.index.results import IndexInfo
 from lexpand.search import encoder_of
 
 _REFUSED_SHOWN = 3
@@ -115,8 +116,7 @@ def reencode(
             if _is_same(old, index):
                 index.close()
                 shutil.rmtree(target)
-                terms = before.nnz / max(1, before.passages)
-                label = old.space.model.label
+                terms, label = _mean_terms(before), old.space.model.label
                 return ReencodeReport(total, 0, label, label, terms, terms, changed=False)
             refused: list[RowError] = []
             with ExitStack() as stack:
@@ -142,8 +142,8 @@ def reencode(
             done.ingest.added,
             before.space.model.label,
             after.space.model.label,
-            before.nnz / max(1, before.passages),
-            after.nnz / max(1, after.passages),
+            _mean_terms(before),
+            _mean_terms(after),
             None if keep is None else Path(keep),
         )
 
@@ -201,7 +201,7 @@ def _moved(pruning: Pruning | str, old: Index, model: str | Path) -> Pruning | s
     """Return recorded pruning rules for another model: banned terms keep their tokens."""
     if isinstance(pruning, str) or not pruning.banned:
         return pruning
-    vocabulary = Encoder.load(model).vocabulary
+    vocabulary = ModelFolder(find_folder(model)).tokens.vocabulary
     tokens = [old.space.vocabulary.tokens[term] for term in pruning.banned]
     known = {token: term for term, token in enumerate(vocabulary.tokens)}
     return replace(pruning, banned=frozenset(known[token] for token in tokens if token in known))
@@ -234,6 +234,10 @@ def _is_same(old: Index, new: Index) -> bool:
         and old.space.encoding.to_dict() == new.space.encoding.to_dict()
         and old.schema.words == new.schema.words
     )
+
+
+def _mean_terms(info: IndexInfo) -> float:
+    return info.nnz / max(1, info.passages)
 
 
 def _check_kept(kept: Path, path: Path) -> None:

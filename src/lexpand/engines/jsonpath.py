@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
@@ -60,14 +61,25 @@ def _test(condition: Condition) -> str:
         tests = [f"@ == {_literal(each)}" for each in condition.values]
         return " || ".join(tests)
     assert isinstance(condition, Range)
+    return " && ".join(comparisons("@", condition, _literal))
+
+
+def comparisons(value: str, bounds: Range, literal: Callable[[object], str]) -> list[str]:
+    """Return the comparisons of a range, one or two.
+
+    Args:
+        value: what is compared, as the language of the engine writes it.
+        bounds: the range.
+        literal: writes a value in that language.
+    """
     tests = []
-    if condition.lower is not None:
-        sign = ">=" if condition.lower.inclusive else ">"
-        tests.append(f"@ {sign} {_literal(condition.lower.value)}")
-    if condition.upper is not None:
-        sign = "<=" if condition.upper.inclusive else "<"
-        tests.append(f"@ {sign} {_literal(condition.upper.value)}")
-    return " && ".join(tests)
+    if bounds.lower is not None:
+        sign = ">=" if bounds.lower.inclusive else ">"
+        tests.append(f"{value} {sign} {literal(bounds.lower.value)}")
+    if bounds.upper is not None:
+        sign = "<=" if bounds.upper.inclusive else "<"
+        tests.append(f"{value} {sign} {literal(bounds.upper.value)}")
+    return tests
 
 
 def _literal(value: object) -> str:

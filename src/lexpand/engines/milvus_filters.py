@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from lexpand.engines.jsonpath import comparisons
 from lexpand.errors import FilterError
 from lexpand.index.filters.expression import (
     And,
@@ -75,14 +76,7 @@ def _test(path: str, condition: Condition) -> str:
         tests.append(f"json_contains_any({path}, [{', '.join(values)}])")
         return " or ".join(tests)
     assert isinstance(condition, Range)
-    tests = []
-    if condition.lower is not None:
-        sign = ">=" if condition.lower.inclusive else ">"
-        tests.append(f"{path} {sign} {_literal(condition.lower.value)}")
-    if condition.upper is not None:
-        sign = "<=" if condition.upper.inclusive else "<"
-        tests.append(f"{path} {sign} {_literal(condition.upper.value)}")
-    return " and ".join(tests)
+    return " and ".join(comparisons(path, condition, _literal))
 
 
 def _literal(value: object) -> str:

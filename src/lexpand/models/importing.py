@@ -13,13 +13,14 @@ from lexpand.data import ModelId
 from lexpand.encode.contract import Contract, Role
 from lexpand.encode.encoder import Encoder
 from lexpand.encode.json_files import read_json
-from lexpand.errors import ModelError, StorageError
+from lexpand.errors import ModelError
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
 from lexpand.models.golden import Weigh, make_golden
 from lexpand.models.optimizing import optimize_model
 from lexpand.models.options import ImportOptions
 from lexpand.models.reference import has_torch, torch_reference
 from lexpand.models.source import find_source
+from lexpand.models.staging import staging
 from lexpand.models.writing import QUERIES, write_contract, write_folder
 
 OnStep = Callable[[str], None]
@@ -82,18 +83,12 @@ def import_model(
     folder = find_source(str(source))
     report(f"reading {folder}")
     checkpoint = read_checkpoint(folder, choices)
-    staging = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        staging.mkdir(parents=True)
-        # Only the name of a local folder is recorded: its path is private.
-        origin = folder.resolve().name if Path(source).expanduser().is_dir() else str(source)
-        write_folder(checkpoint, staging, choices.name or dest.name, origin)
-        completed = _complete(checkpoint, staging, optimize, report)
-        _move_into_place(staging, dest)
-    except OSError as error:
-        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    # Only the name of a local folder is recorded: its path is private.
+    origin = folder.resolve().name if Path(source).expanduser().is_dir() else str(source)
+    with staging(dest) as made:
+        write_folder(checkpoint, made, choices.name or dest.name, origin)
+        completed = _complete(checkpoint, made, optimize, report)
+        _move_into_place(made, dest)
     notes = (*checkpoint.notes, *(() if checkpoint.queries is None else checkpoint.queries.notes))
     return ImportResult(dest, Contract.load(dest).model, notes, *completed)
 

@@ -7,7 +7,6 @@ Its float32 export is the same model: same contract hash, same vectors.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,10 +23,11 @@ from lexpand.encode.contract import Contract, Role
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.encode.packed import PACKED, pack, unpack
-from lexpand.errors import MissingExtra, ModelError, StorageError
+from lexpand.errors import MissingExtra, ModelError
 from lexpand.models.checkpoint import read_checkpoint
 from lexpand.models.importing import import_model
 from lexpand.models.options import ImportOptions
+from lexpand.models.staging import staging
 from lexpand.models.writing import WEIGHTS, sha256_of, write_contract
 
 _MADE_NEW = ("contract.json", "onnx", WEIGHTS, PACKED)
@@ -68,7 +68,7 @@ def pack_model(
         )
     # An import gives tensors the names of today, so it must read them first.
     content = pack(read_checkpoint(folder.path, ImportOptions()).tensors)
-    with _staging(dest) as scratch:
+    with staging(dest) as scratch:
         plain = scratch / "plain"
         shutil.copytree(folder.path, plain)
         for made_new in _MADE_NEW:
@@ -113,7 +113,7 @@ def export_model(source: str | Path, dest: str | Path) -> Contract:
     """
     folder, dest = ModelFolder(find_folder(source)), Path(dest)
     _check_free(dest)
-    with _staging(dest) as scratch:
+    with staging(dest) as scratch:
         made = scratch / "made"
         shutil.copytree(folder.path, made, ignore=shutil.ignore_patterns(PACKED))
         packed = folder.contract.packed
@@ -187,20 +187,3 @@ def _remove(path: Path) -> None:
 def _check_free(dest: Path) -> None:
     if dest.exists():
         raise ModelError(f"{dest} exists: give another folder")
-
-
-@contextmanager
-def _staging(dest: Path) -> Iterator[Path]:
-    """Yield a folder next to ``dest``, which is removed: what is complete is renamed from there.
-
-    Raises:
-        StorageError: the disk refuses.
-    """
-    scratch = dest.with_name(f".{dest.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-    except OSError as error:
-        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

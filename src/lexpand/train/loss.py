@@ -182,12 +182,13 @@ class SpladeObjective(nn.Module):
 
     def _asked(self, judged: Tensor | None) -> list[_Asked]:
         """Return the queries of the banks that are nearest to the documents of the batch."""
+        if judged is None:
+            return []
         asked: list[_Asked] = []
         for bank, count in self.banks:
-            if judged is not None:
-                rows = bank.nearest(judged, count)
-                ids, mask = (each.to(judged.device) for each in bank.terms(rows))
-                asked.append(_Asked(ids, mask, bank.targets(rows, judged)))
+            rows = bank.nearest(judged, count)
+            ids, mask = (each.to(judged.device) for each in bank.terms(rows))
+            asked.append(_Asked(ids, mask, bank.targets(rows, judged)))
         return asked
 
     def _bank_part(self, asked: Sequence[_Asked], weights: Tensor, columns: Tensor) -> Tensor:
