@@ -1,5 +1,10 @@
 """The head without logits against the plain head, and sampled columns against all."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -9,7 +14,6 @@ from hypothesis import strategies as st  # noqa: E402
 
 from lexpand.train import head as module  # noqa: E402
 from lexpand.train.head import (  # noqa: E402
-    head_of_columns,
     plain_head,
     sampled_columns,
     splade_head,
@@ -78,7 +82,7 @@ def test_padding_has_no_gradient() -> None:
 def test_columns_are_those_of_the_whole_head() -> None:
     hidden, mask, decoder, bias = inputs(2, 3, 4, 5, 20)
     columns = torch.tensor([3, 7, 19])
-    found = head_of_columns(hidden, mask, decoder, bias, columns)
+    found = splade_head(hidden, mask, decoder[columns], bias[columns])[0]
     whole, _ = splade_head(hidden, mask, decoder, bias)
     assert torch.allclose(found, whole[:, columns], rtol=0, atol=1e-12)
     (gradient,) = torch.autograd.grad(found.sum(), decoder)
@@ -124,3 +128,14 @@ def test_the_sum_over_positions_equals_that_of_all_logits(
         wanted = torch.autograd.grad((expected * upstream).sum(), (hidden, decoder, bias))
         for one, other in zip(found, wanted, strict=True):
             assert torch.allclose(one, other, rtol=0, atol=1e-12)
+
+
+def test_the_triton_kernel_gives_the_same_in_its_interpreter() -> None:
+    """Values, positions and gradients; the interpreter is chosen before triton is imported."""
+    pytest.importorskip("triton")
+    script = Path(__file__).parent / "triton_check.py"
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, env=environment
+    )
+    assert ran.stdout == "8 comparisons agree", ran.stderr

@@ -48,6 +48,10 @@ def test_settings_change_a_recipe() -> None:
         ("logit_scale=0", "logit_scale must be above 0, got 0.0"),
         ("batch_kl=1", "batch_teacher and batch_kl need each other"),
         ("batch_teacher=self", "batch_teacher and batch_kl need each other"),
+        ("encode_queries=true", "encode_queries needs lookup = true"),
+        ("lora_rank=-1", "lora_rank must be >= 0, got -1"),
+        ("postings=-1", "postings must be >= 0, got -1.0"),
+        ("postings=2", "one of them must be 0, got postings = 2.0 and document_terms = "),
     ],
 )
 def test_a_wrong_setting_is_refused(setting: str, message: str) -> None:

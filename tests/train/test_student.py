@@ -15,6 +15,7 @@ from lexpand.errors import ModelError  # noqa: E402
 from lexpand.train.batches import neighbor_batches, text_vectors  # noqa: E402
 from lexpand.train.loss import SpladeObjective  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
+from lexpand.train.regularizers import flops  # noqa: E402
 from lexpand.train.student import Student, make_student  # noqa: E402
 from lexpand.train.teachers import SparseTeacher  # noqa: E402
 
@@ -167,6 +168,43 @@ def test_the_student_before_training_teaches_itself_nothing_new() -> None:
     with torch.no_grad():
         student.decoder.bias.add_(0.5)
     assert float(objective(features)["batch_kl"].detach()) > 1e-3
+
+
+@pytest.mark.parametrize("columns", [0, 30522])
+def test_each_objective_counts_for_both_query_modes(columns: int) -> None:
+    """By all columns, and by those that are sampled if the sample is all."""
+    settings = ["lookup=true", "encode_queries=true", f"sampled_columns={columns}"]
+    settings += ["query_lambda=0.5", "ramp=constant", "query_terms=0", "document_terms=0"]
+    student = student_of(*settings)
+    objective = SpladeObjective(student, Recipe.load("small").with_settings(settings))
+    queries, texts = features_of(student)
+    with torch.no_grad():
+        parts = objective([queries, texts])
+        encoded = student.documents(student.model.preprocess(QUERIES, task="document"))
+        documents = student.documents(texts)
+    assert torch.allclose(student.encoded_queries(queries), encoded, atol=1e-5)
+    same = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]).bool()
+    for name, vectors in (("", student.queries(queries)), ("encoded_", encoded)):
+        scores = (vectors.detach() @ documents.T).masked_fill(same, -torch.inf)
+        expected = torch.nn.functional.cross_entropy(scores, torch.arange(4))
+        assert float(parts[f"{name}info_nce"]) == pytest.approx(float(expected), rel=1e-4)
+    assert float(parts["query_regularizer"]) == pytest.approx(0.5 * float(flops(encoded)), rel=1e-4)
+
+
+def test_a_budget_of_postings_is_that_of_the_terms_that_texts_share() -> None:
+    settings = ["postings=0.5", "document_terms=0", "query_terms=0", "budget_steps=1"]
+    student = student_of()
+    objective = SpladeObjective(student, Recipe.load("small").with_settings(settings))
+    features = features_of(student)
+    with torch.no_grad():
+        queries, documents = student.queries(features[0]) > 0, student.documents(features[1]) > 0
+        objective(features)
+    before = objective.factors()[1]
+    objective.advance()
+    shared = (queries[:, None] & documents[None]).float().sum(2).mean()
+    assert objective.pair_flops == pytest.approx(float(shared), rel=1e-5)
+    assert float(shared) > 0.5
+    assert objective.factors()[1] > before
 
 
 def test_banned_terms_lose_weight_and_unknown_ones_are_refused() -> None:

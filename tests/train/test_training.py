@@ -1,7 +1,10 @@
 """Training runs: their models load everywhere, they resume exactly, and failures are named."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +16,15 @@ pytest.importorskip("sentence_transformers")
 pytest.importorskip("datasets")
 pytestmark = pytest.mark.filterwarnings("default")
 
+from safetensors.torch import load_file  # noqa: E402
 from sentence_transformers import SparseEncoder  # noqa: E402
 
 from lexpand import Encoder, Role  # noqa: E402
 from lexpand.data.streams import partial_of  # noqa: E402
+from lexpand.encode.contract import Contract  # noqa: E402
+from lexpand.encode.folder import find_folder  # noqa: E402
 from lexpand.errors import DataError, ModelError, StorageError, TrainingError  # noqa: E402
+from lexpand.models import import_model  # noqa: E402
 from lexpand.train import run, saving, training  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
 from lexpand.train.run import STATE, Progress  # noqa: E402
@@ -359,6 +366,9 @@ def test_a_collapse_stops_the_run_and_names_the_checkpoint(
         ["neighbors=true"],
         ["cached_texts=3"],
         ["gradient_checkpointing=true"],
+        ["lora_rank=4", "gradient_checkpointing=true"],
+        ["lora_rank=2", "query_base=BASE"],
+        ["postings=0.5", "document_terms=0"],
         ["bf16=true"],
         ["batch_teacher=self", "batch_kl=1", "batch_temperature=5"],
         ["document_regularizer=df_flops", "banned_terms=['the', 'to']"],
@@ -370,6 +380,7 @@ def test_a_collapse_stops_the_run_and_names_the_checkpoint(
 def test_each_kind_of_run_resumes_to_the_same_model(
     data: Path, tmp_path: Path, settings: list[str]
 ) -> None:
+    settings = [each.replace("BASE", str(find_folder("default"))) for each in settings]
     recipe = Recipe.load("small").with_settings([*ENCODED, *settings, "steps=4"])
     for stop in (None, 3):
         out = tmp_path / f"stopped-{stop}"
@@ -378,12 +389,93 @@ def test_each_kind_of_run_resumes_to_the_same_model(
     assert weights_of(tmp_path / "stopped-None") == weights_of(out)
 
 
-def test_several_devices_are_refused(
+def test_low_rank_changes_are_merged_into_the_model(data: Path, tmp_path: Path) -> None:
+    recipe = Recipe.load("small").with_settings([*ENCODED, "lora_rank=3"])
+    train(recipe, [data], tmp_path / "m", save_every=2, stop_after=4)
+    checkpoint = partial_of(tmp_path / "m") / "checkpoint-4"
+    import_model(checkpoint, tmp_path / "early")  # a whole model
+    assert Contract.load(tmp_path / "early").golden
+    done = train(recipe, [data], tmp_path / "m", save_every=2)
+    before = {
+        name.replace("gamma", "weight").replace("beta", "bias"): weight
+        for name, weight in load_file(find_folder("default") / "model.safetensors").items()
+    }
+    after = load_file(done.folder / "model.safetensors")
+    assert after.keys() <= before.keys()
+    for name, weight in after.items():
+        changed = weight - before[name]
+        if name.startswith("bert.encoder") and name.endswith("weight") and weight.ndim == 2:
+            singular = torch.linalg.svdvals(changed.double())
+            assert float(singular[2]) > 1e-5, name
+            assert float(singular[3:].max()) < 1e-6, name
+        elif name.startswith("bert.e"):  # embeddings, biases and norms
+            assert not changed.any(), name
+        else:
+            assert changed.any(), name
+    assert estimate(recipe, [data])["trained_parameters"] < 100_000
+
+
+def test_a_process_with_several_gpus_is_refused(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="runs on one device: set CUDA_VISIBLE_DEVICES=0"):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(TrainingError, match="has 2: start a process for each with `torchrun"):
         train(Recipe.load("small"), [data], tmp_path / "m")
+
+
+def test_two_processes_train_as_one_with_two_batches_a_step(data: Path, tmp_path: Path) -> None:
+    """Gradients and the terms that the autopilot sees are the means of the processes."""
+    base = tmp_path / "base"
+    shutil.copytree(find_folder("default"), base)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    without = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (base / "config.json").write_text(json.dumps(config | without), encoding="utf-8")
+    settings = [*ENCODED, f"base={base}", "steps=4", "document_terms=60", "budget_steps=1"]
+    one = Recipe.load("small").with_settings([*settings, "accumulation=2"])
+    train(one, [data], tmp_path / "one", save_every=2)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--no-python", str(Path(sys.executable).parent / "lexpand"), "train", "small"]
+    command += ["--data", str(data), "--out", str(tmp_path / "two"), "--json"]
+    command += ["--save-every", "2"]
+    command += [part for each in settings for part in ("--set", each)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=240
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["steps"] == 4  # the first process alone prints
+    weights, facts = [], []
+    for name in ("one", "two"):
+        weights.append(load_file(tmp_path / name / "model.safetensors"))
+        facts.append(json.loads((tmp_path / name / "training.json").read_text(encoding="utf-8")))
+    before = load_file(base / "model.safetensors")
+    for name, expected in weights[0].items():
+        assert torch.allclose(weights[1][name], expected, atol=2e-5), name
+    word = "bert.embeddings.word_embeddings.weight"
+    assert float((weights[0][word] - before[word]).abs().max()) > 1e-3
+    (expected,), (found,) = (each["curve"] for each in facts)
+    assert found["document_lambda"] == pytest.approx(expected["document_lambda"], rel=1e-3)
+    assert found["document_terms"] == pytest.approx(expected["document_terms"], rel=1e-3)
+
+
+def test_two_query_modes_of_one_training(data: Path, tmp_path: Path) -> None:
+    """The table and the encoder of queries are both trained, and both load."""
+    settings = [*LOOKUP, "encode_queries=true", "learning_rate=1e-3", "query_terms=20"]
+    steps: list[Progress] = []
+    train(
+        Recipe.load("small").with_settings(settings),
+        [data],
+        tmp_path / "m",
+        on_progress=steps.append,
+        report_every=1,
+    )
+    assert steps[-1].query_terms > 1
+    encoder = Encoder.load(tmp_path / "m")
+    text = "how to fix the printer"
+    looked_up, encoded = (encoder.encode_queries([text], mode=m) for m in ("lookup", "encoder"))
+    assert 0 < looked_up.nnz <= 5
+    assert encoded.nnz > looked_up.nnz
+    assert np.array_equal(encoded.terms, encoder.encode_documents([text]).terms)
 
 
 def test_a_logger_that_is_not_there_is_named(

@@ -1,6 +1,6 @@
 """Write the training pairs of the default model: rows of {"query", "positive"}.
 
-    default_pairs.py DATA OUT.jsonl.gz [--limit N]
+    pairs.py DATA OUT.jsonl.gz [--limit N]
 
 DATA has a folder for each source with ``pairs.jsonl.gz`` (``query``, ``title``, ``text``) in
 ``train/``, or a folder in BEIR's layout, and the test collections (``qrels/test.tsv``). Only

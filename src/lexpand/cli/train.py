@@ -133,6 +133,8 @@ def train_command(
     except DataError:
         print_refused(refused)
         raise
+    if not module.devices.is_first():
+        return
     if as_json:
         print_json(done.to_dict())
     else:

@@ -1,4 +1,4 @@
-"""Hold a budget of terms by steering the factor of a regularizer."""
+"""Hold a budget of terms or postings by steering the factor of a regularizer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lexpand.errors import DataError
 
 @dataclass(slots=True)
 class Autopilot:
-    """A controller of a regularizer's factor (lambda) that reaches and holds a number of terms.
+    """A controller of a regularizer's factor (lambda) that reaches and holds a quantity.
 
     The logarithm of lambda moves by a proportional and an integral part of the relative error
     log(terms / budget), with ``terms`` averaged over recent steps. In the logarithm the controller
@@ -20,7 +20,7 @@ class Autopilot:
     with what the model has.
 
     Attributes:
-        budget: terms a text.
+        budget: terms a text, or postings that a query reads for each document.
         factor: lambda now.
         warmup: steps until the budget is in force.
         gain: the integral gain, in log lambda a step for a relative error of 1.
@@ -48,12 +48,12 @@ class Autopilot:
 
     @property
     def mean(self) -> float:
-        """The running mean of the terms of a text; NaN before the first step."""
+        """The running mean of the quantity; NaN before the first step."""
         return self._mean
 
     def update(self, terms: float) -> float:
-        """Take the mean number of terms of a step's texts, and return the next factor."""
-        terms = max(terms, 0.5)
+        """Take the quantity of a step's texts, their mean, and return the next factor."""
+        terms = max(terms, 0.005 * self.budget)
         if math.isnan(self._mean):
             self._mean = self._first = terms
         self._mean = self.decay * self._mean + (1 - self.decay) * terms

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lexpand.data import (
     ModelId,
@@ -28,6 +28,9 @@ MEASURE = "nDCG@10"
 
 _BATCH = 32
 
+_Encode = Callable[[Mapping[str, Tensor]], Tensor]
+"""Returns the weights [texts, terms] of token ids."""
+
 
 class TrainingEvaluation:
     """A collection in BEIR's layout, measured with the student's vectors.
@@ -46,10 +49,14 @@ class TrainingEvaluation:
         judged = read_judged(folder, split=("dev", "test"))
         self._queries, self._qrels = judged.judged, judged.qrels
 
-    def measure(self, student: Student) -> float:
+    def measure(self, student: Student, *, encode_queries: bool = False) -> float:
         """Return nDCG@10 of the student. Random numbers and the training mode are as before.
 
         The vectors are searched in a temporary index, by the search that users have.
+
+        Args:
+            student: the model.
+            encode_queries: return the mean of the model's two query modes; see `Recipe`.
         """
         was_training = student.training
         student.eval()
@@ -59,54 +66,65 @@ class TrainingEvaluation:
                 student.reading(student.longest),
                 tempfile.TemporaryDirectory() as folder,
             ):
-                run = self._run(student, Path(folder) / "index")
+                runs = self._runs(student, Path(folder) / "index", encode_queries)
         finally:
             student.train(was_training)
-        return evaluate(run, self._qrels, [MEASURE])[MEASURE]
+        found = [evaluate(run, self._qrels, [MEASURE])[MEASURE] for run in runs]
+        return sum(found) / len(found)
 
-    def _run(self, student: Student, folder: Path) -> Run:
+    def _runs(self, student: Student, folder: Path, encode_queries: bool) -> list[Run]:
+        """Return the run of each query mode."""
         tokens = student.model.tokenizer.get_vocab()
         vocabulary = Vocabulary(sorted(tokens, key=tokens.__getitem__)[: student.terms])
         model = ModelId("training", "0" * 64)
+        asked = [query.text for query in self._queries]
+        modes = [student.queries]
+        if encode_queries:
+            modes.append(student.encoded_queries)
         queries = [
-            part
-            for _, part in _encoded(
-                student, [query.text for query in self._queries], "query", model
+            SparseVectors.concatenate(
+                [part for _, part in _encoded(student, asked, "query", encode, model)]
             )
+            for encode in modes
         ]
         with Index.create(folder, VectorSpace(model, vocabulary)) as index:
             texts = [document.full_text for document in self._documents]
-            for places, vectors in _encoded(student, texts, "document", model):
+            for places, vectors in _encoded(student, texts, "document", student.documents, model):
                 index.add([self._documents[place] for place in places], vectors)
             index.commit()
-            found = index.search(SparseVectors.concatenate(queries), 10)
-        return Run(
-            {
-                query.query_id: list(zip(matches.doc_ids, matches.scores.tolist(), strict=True))
-                for query, matches in zip(self._queries, found, strict=True)
-            }
-        )
+            runs = [index.search(vectors, 10) for vectors in queries]
+        return [
+            Run(
+                {
+                    query.query_id: list(zip(matches.doc_ids, matches.scores.tolist(), strict=True))
+                    for query, matches in zip(self._queries, found, strict=True)
+                }
+            )
+            for found in runs
+        ]
 
 
-def _weights_of(student: Student, texts: Sequence[str], task: str) -> Iterator[Any]:
+def _weights_of(
+    student: Student, texts: Sequence[str], task: str, encode: _Encode
+) -> Iterator[Tensor]:
     """Yield the dense weights [texts of a batch, terms] of texts, in their order."""
     for first in range(0, len(texts), _BATCH):
         routed = {"task": task} if student.routed else {}
         features = student.model.preprocess(list(texts[first : first + _BATCH]), **routed)
         device = student.decoder.weight.device
         features = {k: v.to(device) if torch.is_tensor(v) else v for k, v in features.items()}
-        yield student.queries(features) if task == "query" else student.documents(features)
+        yield encode(features)
 
 
 def _encoded(
-    student: Student, texts: Sequence[str], task: str, model: ModelId
+    student: Student, texts: Sequence[str], task: str, encode: _Encode, model: ModelId
 ) -> Iterator[tuple[Sequence[int], SparseVectors]]:
     """Yield batches of vectors with the places of their texts; documents are sorted by length."""
     places = list(range(len(texts)))
     if task == "document":
         places.sort(key=lambda place: len(texts[place]))
     done = 0
-    for weights in _weights_of(student, [texts[place] for place in places], task):
+    for weights in _weights_of(student, [texts[place] for place in places], task, encode):
         rows, terms = weights.nonzero(as_tuple=True)
         indptr = np.zeros(len(weights) + 1, np.int64)
         np.cumsum(np.bincount(rows.cpu().numpy(), minlength=len(weights)), out=indptr[1:])

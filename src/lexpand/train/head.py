@@ -48,6 +48,8 @@ def splade_head(
     decoder: Tensor,
     bias: Tensor,
     activation: Activation = "log1p(relu)",
+    *,
+    triton: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return the weights [texts, terms] and the position of each maximum, int32 [texts, terms].
 
@@ -60,31 +62,12 @@ def splade_head(
         decoder: [terms, width].
         bias: [terms].
         activation: of the logits.
+        triton: compute float32 by a kernel for CUDA; see `lexpand.train.triton_head`.
     """
-    weights, positions = _Head.apply(hidden, mask, decoder, bias, activation == "log1p(relu)")
+    weights, positions = _Head.apply(
+        hidden, mask, decoder, bias, activation == "log1p(relu)", triton
+    )
     return weights, positions
-
-
-def head_of_columns(
-    hidden: Tensor,
-    mask: Tensor,
-    decoder: Tensor,
-    bias: Tensor,
-    columns: Tensor,
-    activation: Activation = "log1p(relu)",
-) -> Tensor:
-    """Return the weights [texts, columns] of some terms only; see `sampled_columns`.
-
-    Args:
-        hidden: see `splade_head`.
-        mask: see `splade_head`.
-        decoder: see `splade_head`.
-        bias: see `splade_head`.
-        columns: int64 [c], the terms.
-        activation: see `splade_head`.
-    """
-    weights, _ = splade_head(hidden, mask, decoder[columns], bias[columns], activation)
-    return weights
 
 
 def sum_head(
@@ -164,27 +147,21 @@ class _Head(torch.autograd.Function):
         decoder: Tensor,
         bias: Tensor,
         once: bool,
+        triton: bool,
     ) -> tuple[Tensor, Tensor]:
-        texts, length, width = hidden.shape
-        terms = len(decoder)
         # Padding is left out of the products.
         rows = hidden[mask]
         counts = mask.sum(dim=1).tolist()
-        tile = max(1, _TILE_BYTES // (max(1, len(rows)) * hidden.element_size()))
-        weights = hidden.new_empty(texts, terms)
-        positions = torch.empty(texts, terms, dtype=torch.int32, device=hidden.device)
-        for first in range(0, terms, tile):
-            end = min(first + tile, terms)
-            logits = torch.addmm(bias[first:end], rows, decoder[first:end].T)
-            for text, part in enumerate(logits.split(counts)):
-                best, place = part.max(dim=0)
-                weights[text, first:end] = best
-                positions[text, first:end] = place
+        if triton and rows.dtype == torch.float32:
+            from lexpand.train.triton_head import pool_by_triton as pool
+        else:
+            pool = _pool
+        weights, positions = pool(rows, counts, decoder, bias)
         weights = weights.relu_().log1p_()
         if not once:
             weights = weights.log1p_()
         ctx.once = once
-        ctx.shape = (texts, length, width)
+        ctx.shape = tuple(hidden.shape)
         ctx.counts = counts
         ctx.save_for_backward(rows, mask, decoder, weights, positions)
         ctx.mark_non_differentiable(positions)
@@ -214,7 +191,28 @@ class _Head(torch.autograd.Function):
         if at_rows is not None:
             at_hidden = rows.new_zeros(ctx.shape)
             at_hidden[mask] = at_rows
-        return at_hidden, None, at_decoder, at_bias, None
+        return at_hidden, None, at_decoder, at_bias, None, None
+
+
+def _pool(rows: Tensor, counts: list[int], decoder: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest logit of each term in each text, and its position, tile by tile.
+
+    Args:
+        rows: [tokens of all texts, width].
+        counts: the tokens of each text, each >= 1.
+        decoder: [terms, width].
+        bias: [terms].
+    """
+    terms = len(decoder)
+    tile = max(1, _TILE_BYTES // (max(1, len(rows)) * rows.element_size()))
+    best = rows.new_empty(len(counts), terms)
+    positions = torch.empty(len(counts), terms, dtype=torch.int32, device=rows.device)
+    for first in range(0, terms, tile):
+        end = min(first + tile, terms)
+        logits = torch.addmm(bias[first:end], rows, decoder[first:end].T)
+        for text, part in enumerate(logits.split(counts)):
+            best[text, first:end], positions[text, first:end] = part.max(dim=0)
+    return best, positions
 
 
 def _sparse(row: Tensor, column: Tensor, values: Tensor, rows: int, columns: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn import functional
 from lexpand.errors import ModelError, TrainingError
 from lexpand.train.autopilot import Autopilot
 from lexpand.train.bank import QueryBank, bank_scores
+from lexpand.train.devices import mean_of_processes
 from lexpand.train.head import sampled_columns
 from lexpand.train.objectives import (
     grouped,
@@ -51,7 +52,7 @@ class SpladeObjective(nn.Module):
         model: the SparseEncoder, as the trainer expects it.
         step: optimizer steps done; the trainer's callback advances it.
         terms: mean terms of a query and of a document of the last step.
-        pair_flops: expected terms that a query and a document of the last batch share: the FLOPS
+        pair_flops: expected terms that a query and a document of the last step share: the FLOPS
             of SPLADE's papers.
         factors: the factors of the regularizers of queries and documents at this step.
     """
@@ -76,10 +77,11 @@ class SpladeObjective(nn.Module):
             Autopilot(budget, max(factor, 1e-6), warmup=recipe.budget_steps) if budget else None
             for budget, factor in (
                 (recipe.query_terms, recipe.query_lambda),
-                (recipe.document_terms, recipe.document_lambda),
+                (recipe.document_terms or recipe.postings, recipe.document_lambda),
             )
         ]
         self._seen: list[list[float]] = [[], []]
+        self._shared: list[float] = []
         self._losses: list[float] = []
         self._columns = torch.Generator().manual_seed(recipe.seed)
         self._share: Tensor | None = None
@@ -101,18 +103,21 @@ class SpladeObjective(nn.Module):
 
     def mean_loss(self) -> float:
         """Return the mean loss since the last call."""
-        mean = sum(self._losses) / max(1, len(self._losses))
+        mean = _mean(self._losses)
         self._losses.clear()
         return mean
 
     def advance(self) -> None:
-        """End an optimizer step: the autopilots take the terms of its texts."""
+        """End an optimizer step: the autopilots take the terms of its texts, of all devices."""
         self.step += 1
+        self.pair_flops = mean_of_processes(_mean(self._shared))
+        self._shared.clear()
         for side, (pilot, seen) in enumerate(zip(self.pilots, self._seen, strict=True)):
             if seen:
-                self.terms[side] = sum(seen) / len(seen)
+                self.terms[side] = mean_of_processes(_mean(seen))
                 if pilot is not None:
-                    pilot.update(self.terms[side])
+                    by_postings = side == 1 and self.recipe.postings > 0
+                    pilot.update(self.pair_flops if by_postings else self.terms[side])
                 seen.clear()
 
     def state(self) -> dict[str, Any]:
@@ -146,21 +151,27 @@ class SpladeObjective(nn.Module):
         Raises:
             TrainingError: a part is not finite.
         """
-        queries = self.student.queries(sentence_features[0])
+        modes = {"": self.student.queries(sentence_features[0])}
+        if self.recipe.encode_queries:
+            modes["encoded_"] = self.student.encoded_queries(sentence_features[0])
         groups = len(sentence_features) - 1
         documents = _joined(sentence_features[1:])
         parts: dict[str, Tensor] = {}
         judged = None if self.teacher is None else self.teacher.documents(documents)
         asked = self._asked(judged)
         if self.recipe.sampled_columns and self.student.table is not None:
-            scores = self._sampled(queries, documents, asked, parts)
+            scores = self._sampled(modes, documents, asked, parts)
         else:
-            scores = self._complete(queries, documents, asked, parts)
-        same = _same_documents(sentence_features[0], documents)
-        parts |= self._objective(_by_query(scores, groups), _by_query(same, groups), groups, labels)
+            scores = self._complete(modes, documents, asked, parts)
+        same = _by_query(_same_documents(sentence_features[0], documents), groups)
+        target = None
         if self.teacher is not None and judged is not None:
             target = self.teacher.queries(sentence_features[0]) @ judged.T
-            parts["batch_kl"] = self.recipe.batch_kl * self._distilled(scores, target)
+        for mode, found in scores.items():
+            for name, part in self._objective(_by_query(found, groups), same, groups, labels):
+                parts[mode + name] = part
+            if target is not None:
+                parts[f"{mode}batch_kl"] = self.recipe.batch_kl * self._distilled(found, target)
         for name, part in parts.items():
             if not torch.isfinite(part):
                 raise NotFinite(
@@ -210,20 +221,23 @@ class SpladeObjective(nn.Module):
 
     def _sampled(
         self,
-        queries: Tensor,
+        modes: dict[str, Tensor],
         documents: dict[str, Tensor],
         asked: Sequence[_Asked],
         parts: dict[str, Tensor],
-    ) -> Tensor:
-        """Return the scores [queries, documents] from a sample of columns, and add regularizers."""
-        needs = (queries.detach() > 0).any(dim=0)
+    ) -> dict[str, Tensor]:
+        """Return the scores [queries, documents] of each query mode, and add regularizers.
+
+        Of the documents' weights only the terms of the queries and a sample of others are computed.
+        """
+        needs = torch.stack([(each.detach() > 0).any(dim=0) for each in modes.values()]).any(dim=0)
         for each in asked:
             needs[each.ids[each.mask]] = True
         needed = needs.nonzero().squeeze(1)
         columns, factor = sampled_columns(
             needed.cpu(), self.student.terms, self.recipe.sampled_columns, self._columns
         )
-        columns = columns.to(queries.device)
+        columns = columns.to(needs.device)
         weights = self.student.columns(documents, columns)
         split = len(needed)
         regularizer = self._regularizer(weights[:, :split])
@@ -235,26 +249,31 @@ class SpladeObjective(nn.Module):
         parts["document_regularizer"] = self.factors()[1] * regularizer
         if asked:
             parts["bank_kl"] = self._bank_part(asked, weights, columns)
-        self.pair_flops = _pair_flops(queries[:, columns], weights)
-        return queries[:, columns] @ weights.T
+        self._regularize_queries(modes, parts)
+        self._shared.append(_pair_flops(modes[""][:, columns], weights))
+        return {mode: queries[:, columns] @ weights.T for mode, queries in modes.items()}
+
+    def _regularize_queries(self, modes: dict[str, Tensor], parts: dict[str, Tensor]) -> None:
+        """Add the regularizer of the queries that are encoded, if any."""
+        encoded = modes.get("encoded_", None if self.student.table is not None else modes[""])
+        if encoded is not None:
+            self._seen[0].append(_mean_terms(encoded))
+            parts["query_regularizer"] = self.factors()[0] * (
+                l1(encoded) if self.recipe.query_regularizer == "l1" else flops(encoded)
+            )
 
     def _complete(
         self,
-        queries: Tensor,
+        modes: dict[str, Tensor],
         documents: dict[str, Tensor],
         asked: Sequence[_Asked],
         parts: dict[str, Tensor],
-    ) -> Tensor:
-        """Return the scores [queries, documents] from all columns, and add regularizers."""
+    ) -> dict[str, Tensor]:
+        """Return the scores [queries, documents] of each query mode, and add regularizers."""
         recipe, weights = self.recipe, self.student.documents(documents)
-        query_lambda, document_lambda = self.factors()
         self._seen[1].append(_mean_terms(weights))
-        parts["document_regularizer"] = document_lambda * self._regularizer(weights)
-        if self.student.table is None:
-            self._seen[0].append(_mean_terms(queries))
-            parts["query_regularizer"] = query_lambda * (
-                l1(queries) if recipe.query_regularizer == "l1" else flops(queries)
-            )
+        parts["document_regularizer"] = self.factors()[1] * self._regularizer(weights)
+        self._regularize_queries(modes, parts)
         if recipe.anti_zero:
             parts["anti_zero"] = recipe.anti_zero * anti_zero(weights)
         if len(self._banned):
@@ -264,8 +283,8 @@ class SpladeObjective(nn.Module):
         if asked:
             every = torch.arange(weights.shape[1], device=weights.device)
             parts["bank_kl"] = self._bank_part(asked, weights, every)
-        self.pair_flops = _pair_flops(queries, weights)
-        return queries @ weights.T
+        self._shared.append(_pair_flops(modes[""], weights))
+        return {mode: queries @ weights.T for mode, queries in modes.items()}
 
     def _regularizer(self, weights: Tensor) -> Tensor:
         recipe = self.recipe
@@ -283,26 +302,29 @@ class SpladeObjective(nn.Module):
 
     def _objective(
         self, scores: Tensor, same: Tensor, group: int, labels: Tensor | None
-    ) -> dict[str, Tensor]:
-        recipe, parts = self.recipe, {}
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parts of the objective, by name."""
+        recipe = self.recipe
         if recipe.info_nce:
             positives = positives_of(len(scores), group, scores.device)
             own = functional.one_hot(positives, scores.shape[1]).bool()
-            parts["info_nce"] = recipe.info_nce * info_nce(
-                scores.masked_fill(same & ~own, -torch.inf),
-                positives,
-                temperature=recipe.temperature,
+            yield (
+                "info_nce",
+                recipe.info_nce
+                * info_nce(
+                    scores.masked_fill(same & ~own, -torch.inf),
+                    positives,
+                    temperature=recipe.temperature,
+                ),
             )
         if labels is not None and recipe.distills:
             own_scores, teacher = grouped(scores, group), labels.to(scores.dtype)
             teacher = teacher * recipe.teacher_scale
             if recipe.margin_mse:
-                parts["margin_mse"] = recipe.margin_mse * margin_mse(own_scores, teacher)
+                yield "margin_mse", recipe.margin_mse * margin_mse(own_scores, teacher)
             if recipe.kl:
-                parts["kl"] = recipe.kl * kl_divergence(
-                    own_scores, teacher, temperature=recipe.teacher_temperature
-                )
-        return parts
+                temperature = recipe.teacher_temperature
+                yield "kl", recipe.kl * kl_divergence(own_scores, teacher, temperature=temperature)
 
 
 class _Asked(NamedTuple):
@@ -333,6 +355,10 @@ def _ids(student: Student, tokens: Sequence[str]) -> Tensor:
             f"banned_terms must be tokens of the vocabulary, and {unknown[0]!r} is not one"
         )
     return torch.tensor([known[token] for token in tokens], dtype=torch.int64)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))
 
 
 def _mean_terms(weights: Tensor) -> float:

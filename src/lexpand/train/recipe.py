@@ -37,6 +37,8 @@ class Recipe:
             ``softplus``, with which a weight never loses its gradient.
         query_base: the base of a separate query encoder, such as a small one; empty for one encoder
             of both. Its vocabulary must be that of the base.
+        encode_queries: with ``lookup``, the document encoder learns to encode queries too: a second
+            query mode of one model. Each objective counts for both.
         activation: ``log1p(relu)``, or ``log1p(log1p(relu))``.
         pooling: ``max``, or ``sum`` (SPLADE v1).
         logit_shift, logit_scale: the logits of the base become scale * (logit - shift) before
@@ -62,6 +64,9 @@ class Recipe:
         ramp: ``constant``, ``linear`` or ``quadratic``.
         ramp_steps: steps of the ramp.
         query_terms, document_terms: budgets of terms. An autopilot sets the factor; 0 for none.
+        postings: a budget of postings that a query reads, for each document of the index: the FLOPS
+            of SPLADE's papers. An autopilot sets the factor of documents, in place of
+            ``document_terms``; 0 for none.
         budget_steps: steps in which a budget tightens from what the base has. Expansion that is
             crushed at once does not come back soon.
         mask_threshold: documents of at most so many terms are not regularized; 0 for none.
@@ -76,6 +81,9 @@ class Recipe:
             caching), so that a large batch needs the memory of a small one; 0 for all at once.
         gradient_checkpointing: compute the layers again in the backward pass instead of storing
             them.
+        lora_rank: train changes of this rank of the transformer's matrices (LoRA), and the head's
+            transform and bias; 0 for all weights.
+        triton: compute the head by a Triton kernel on CUDA. It was not run on a GPU yet.
         bf16: run the transformer in bfloat16.
         steps: optimizer steps.
         learning_rate, warmup: of AdamW, and the share of steps until it is reached.
@@ -92,6 +100,7 @@ class Recipe:
     table_init: str = "ones"
     table_activation: str = "relu"
     query_base: str = ""
+    encode_queries: bool = False
     activation: str = "log1p(relu)"
     pooling: str = "max"
     logit_shift: float = 0.0
@@ -118,6 +127,7 @@ class Recipe:
     ramp_steps: int = 1000
     query_terms: int = 0
     document_terms: int = 0
+    postings: float = 0.0
     budget_steps: int = 100
     mask_threshold: int = 0
     anti_zero: float = 0.0
@@ -128,6 +138,8 @@ class Recipe:
     accumulation: int = 1
     cached_texts: int = 0
     gradient_checkpointing: bool = False
+    lora_rank: int = 0
+    triton: bool = False
     bf16: bool = False
     steps: int = 1000
     learning_rate: float = 2e-5
@@ -152,8 +164,13 @@ class Recipe:
             raise DataError("table_activation = 'softplus' needs lookup = true")
         if self.lookup and self.query_base:
             raise DataError("query_base must be empty with lookup = true: queries need no encoder")
+        if self.encode_queries and not self.lookup:
+            raise DataError(
+                "encode_queries needs lookup = true: without a table, queries are encoded anyway"
+            )
         self._check_objectives()
         self._check_columns()
+        self._check_budgets()
 
     def _check_objectives(self) -> None:
         if not self.info_nce + self.margin_mse + self.kl + self.batch_kl > 0:
@@ -175,6 +192,17 @@ class Recipe:
             raise DataError(
                 "mask_threshold needs document_regularizer = 'flops', got"
                 f" {self.document_regularizer!r}"
+            )
+
+    def _check_budgets(self) -> None:
+        if self.lora_rank < 0:
+            raise DataError(f"lora_rank must be >= 0, got {self.lora_rank}")
+        if self.postings < 0:
+            raise DataError(f"postings must be >= 0, got {self.postings}")
+        if self.postings and self.document_terms:
+            raise DataError(
+                "postings and document_terms are budgets of one regularizer, so one of them must be"
+                f" 0, got postings = {self.postings} and document_terms = {self.document_terms}"
             )
 
     def _check_columns(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +18,19 @@ from transformers import PrinterCallback, TrainerCallback
 
 from lexpand.data.streams import write_lines
 from lexpand.errors import StorageError, TrainingError
+from lexpand.train import devices
 from lexpand.train.batches import NeighborBatches, text_vectors
 from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.loss import NotFinite, SpladeObjective
+from lexpand.train.low_rank import merge_low_rank
 from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student
 
 STATE = "lexpand.json"
 """The file of a checkpoint that has the state of the run; it is written last."""
+
+TRAINED = "trained.safetensors"
+"""The file of a checkpoint that has the weights that are trained, if others are frozen."""
 
 BAD_BATCH = "bad-batch.json"
 """The file of the texts of a batch whose loss is not finite."""
@@ -43,7 +49,7 @@ class Progress:
         loss: mean loss since the last report.
         query_terms, document_terms: mean terms of a text of the last step; 0 for queries by lookup.
         query_lambda, document_lambda: factors of the regularizers.
-        flops: expected terms that a query and a document of the last batch share.
+        flops: expected terms that a query and a document of the last step share.
         seconds: since the start of this run.
         seconds_left: estimate until the last step.
         evaluation: nDCG@10 at this step; None if it was not measured.
@@ -67,12 +73,48 @@ class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
 
     Attributes:
         neighbors: the batches; None for random ones.
+        low_rank: whether low-rank changes are trained.
     """
 
+    model: Any
     neighbors: NeighborBatches | None = None
+    low_rank = False
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Do nothing: `lexpand.train.card` writes the card."""
+
+    def override_model_in_loss(self, loss: Any, model: Any) -> Any:  # noqa: ANN401
+        """Return the loss as it is: it runs the modules of the model, and not its wrapper."""
+        return loss
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Compute the gradients of a batch; with the last one of a step, average the devices'."""
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.sync_gradients:
+            devices.average_gradients(self.model.parameters())
+        return loss
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ANN401
+        """Write the model of a checkpoint with its low-rank changes merged, and those beside it."""
+        model: Any = self.model
+        folder = output_dir or self.args.output_dir
+        if not self.low_rank:
+            super()._save(output_dir, state_dict)
+            return
+        self.model = copy.deepcopy(model)
+        merge_low_rank(self.model)
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            self.model = model
+        trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
+        save_file(trained, Path(folder) / TRAINED)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        if not self.low_rank:
+            super()._load_from_checkpoint(checkpoint_path)
+            return
+        self.model.load_state_dict(load_file(Path(checkpoint_path) / TRAINED), strict=False)
 
     def get_batch_sampler(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         return self.neighbors or super().get_batch_sampler(dataset, *args, **kwargs)
@@ -110,7 +152,13 @@ def make_trainer(
         router_mapping=routes if student.routed else {},
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
     )
+    if arguments.world_size != devices.count():
+        raise TrainingError(
+            f"the trainer must see {devices.count()} processes (WORLD_SIZE), and sees"
+            f" {arguments.world_size}: start them with torchrun"
+        )
     trainer = _Trainer(
         model=student.model,
         args=arguments,
@@ -118,6 +166,7 @@ def make_trainer(
         loss=objective,
         optimizers=(_optimizer(recipe, student), None),
     )
+    trainer.low_rank = recipe.lora_rank > 0
     trainer.remove_callback(PrinterCallback)  # it prints to standard output
     if recipe.neighbors:
         trainer.neighbors = _neighbors(recipe, student, rows)
@@ -197,8 +246,8 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
                 # Only the model folder is missing: the trainer would take another step.
                 self._trainer._load_from_checkpoint(str(checkpoint))
                 return self._objective.step
-        elif self._measured is not None:
-            self.evaluation.append((0, self._measured.measure(self._objective.student)))
+        elif self._measured is not None and devices.is_first():
+            self.evaluation.append((0, self._measure(self._measured)))
         try:
             with self._objective.student.reading(recipe.max_tokens):
                 self._trainer.train(
@@ -230,17 +279,20 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             if self._left == 0:
                 control.should_training_stop = True
         value = None
-        if self._measured is not None and (step % self._evaluate_every == 0 or last):
-            value = self._measured.measure(self._objective.student)
+        due = step % self._evaluate_every == 0 or last
+        if self._measured is not None and due and devices.is_first():
+            value = self._measure(self._measured)
             self.evaluation.append((step, value))
             if self._best() == step:
                 save_file(self._weights(), self._folder / f"best-{step}.safetensors")
-        if step % self._every == 0 or last or value is not None:
+        if (step % self._every == 0 or last or value is not None) and devices.is_first():
             self._record(step, value)
         return control
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
         """Write the state of the run, which completes the checkpoint."""
+        if not devices.is_first():
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         kept = {
             "objective": self._objective.state(),
@@ -262,6 +314,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         """Return the step whose weights the model has."""
         return self._best() or recipe.steps
 
+    def _measure(self, measured: TrainingEvaluation) -> float:
+        objective = self._objective
+        return measured.measure(objective.student, encode_queries=objective.recipe.encode_queries)
+
     def _best(self) -> int | None:
         """Return the first step with the highest measure; the base does not count.
 
@@ -270,7 +326,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         """
         recipe = self._objective.recipe
         first = 1
-        if (recipe.document_terms or recipe.query_terms) and recipe.budget_steps <= recipe.steps:
+        if any(self._objective.pilots) and recipe.budget_steps <= recipe.steps:
             first = recipe.budget_steps
         steps = [(value, -step) for step, value in self.evaluation if step >= first]
         return -max(steps)[1] if steps else None

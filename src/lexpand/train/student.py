@@ -23,7 +23,8 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
 from lexpand.models.packing import float32_folder
-from lexpand.train.head import Activation, head_of_columns, splade_head, sum_head
+from lexpand.train.head import Activation, splade_head, sum_head
+from lexpand.train.low_rank import add_low_rank, merge_low_rank
 from lexpand.train.recipe import Recipe
 
 _ACTIVATIONS: dict[str, Activation] = {
@@ -172,6 +173,7 @@ class Student(nn.Module):
         cached_texts: texts that are encoded at a time, and again in the backward pass (gradient
             caching, Gao et al. 2021, arXiv 2101.06983); 0 for all at once.
         bf16: run the transformer in bfloat16. Weights and the head stay float32.
+        triton: compute the head by a Triton kernel, where the weights are on CUDA.
         softplus: the query weights are log(1 + e^x) of the table's parameters x, until `settle`.
 
     Raises:
@@ -191,6 +193,7 @@ class Student(nn.Module):
         cached_texts: int = 0,
         *,
         bf16: bool = False,
+        triton: bool = False,
         softplus: bool = False,
     ) -> None:
         super().__init__()
@@ -201,10 +204,10 @@ class Student(nn.Module):
             routes = dict(model[0].sub_modules.items())
         query = list(routes.get("query", routes["document"]))
         self.table = query[0] if isinstance(query[0], SparseStaticEmbedding) else None
-        self._side = _Side(list(routes["document"]), bf16)
+        self._side = _Side(list(routes["document"]), bf16, triton)
         self._query_side = self._side
         if self.table is None and "query" in routes:
-            self._query_side = _Side(query, bf16)
+            self._query_side = _Side(query, bf16, triton)
         self._softplus = softplus and self.table is not None
         if self.table is not None and softplus:
             with torch.no_grad():  # the inverse of softplus, so that no weight changes
@@ -264,6 +267,15 @@ class Student(nn.Module):
         present = weights.new_zeros(len(ids), len(weights))
         return present.scatter_(1, ids, mask.to(weights.dtype)) * weights
 
+    def encoded_queries(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the weights [queries, terms] of queries that the document encoder encodes.
+
+        Args:
+            features: token ids as a table takes them, without special tokens.
+        """
+        bare = {name: features[name] for name in ("input_ids", "attention_mask")}
+        return self._in_parts(self._side, with_special(bare, self.model.tokenizer), None)
+
     def table_weights(self) -> Tensor:
         """Return the query weight of each term [terms], never negative.
 
@@ -275,8 +287,18 @@ class Student(nn.Module):
         weights: Tensor = self.table.weight
         return functional.softplus(weights) if self._softplus else weights.relu()
 
+    def add_low_rank(self, rank: int) -> None:
+        """Train changes of low rank instead of all weights, until `settle`.
+
+        Raises:
+            ModelError: the transformer has no linear layer.
+        """
+        for side in {id(each): each for each in (self._side, self._query_side)}.values():
+            add_low_rank(side.body, rank)
+
     def settle(self) -> None:
-        """Write the query weights themselves into the table, as saved models have them."""
+        """Write the query weights and low-rank changes as saved models have them."""
+        merge_low_rank(self.model)
         if self.table is not None:
             with torch.no_grad():
                 self.table.weight.copy_(self.table_weights())
@@ -287,13 +309,30 @@ class Student(nn.Module):
         return self._side.states(features)
 
 
+def with_special(features: Mapping[str, Tensor], tokenizer: Any) -> dict[str, Tensor]:  # noqa: ANN401
+    """Return features with the tokens of start and end around each text.
+
+    Args:
+        features: token ids without special tokens, as a query table takes them.
+        tokenizer: of transformers.
+    """
+    ids, mask = features["input_ids"], features["attention_mask"]
+    lengths = mask.sum(dim=1, keepdim=True)
+    start = ids.new_full((len(ids), 1), tokenizer.cls_token_id)
+    padding = ids.new_full((len(ids), 1), tokenizer.pad_token_id)
+    ids = torch.cat([start, ids, padding], dim=1)
+    ids.scatter_(1, lengths + 1, tokenizer.sep_token_id)
+    mask = functional.pad(mask, (2, 0), value=1)
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+
+
 class _Side:
     """A masked language model with its pooling: that of documents, or that of queries.
 
     It is not a module of torch, because the SparseEncoder owns the weights.
     """
 
-    def __init__(self, modules: Sequence[Any], bf16: bool) -> None:
+    def __init__(self, modules: Sequence[Any], bf16: bool, triton: bool) -> None:
         self.transformer, pooling = modules[:2]
         if not isinstance(pooling, SpladePooling):
             raise ModelError("training needs SPLADE pooling: choose another base model")
@@ -303,19 +342,18 @@ class _Side:
             raise ModelError("the base has no language model head: choose a masked language model")
         self._activation = _ACTIVATIONS[pooling.activation_function]
         self._sums = pooling.pooling_strategy == "sum"
-        self._bf16 = bf16
+        self._bf16, self._triton = bf16, triton
 
     def weights(self, features: Mapping[str, Tensor], columns: Tensor | None) -> Tensor:
         """Return the weights [texts, terms], or those of some terms [texts, columns]."""
         hidden, mask = self.states(features)
         decoder, bias = self.decoder.weight, self._bias()
-        if self._sums:
-            if columns is not None:
-                decoder, bias = decoder[columns], bias[columns]
-            return sum_head(hidden, mask, decoder, bias, self._activation)
         if columns is not None:
-            return head_of_columns(hidden, mask, decoder, bias, columns, self._activation)
-        return splade_head(hidden, mask, decoder, bias, self._activation)[0]
+            decoder, bias = decoder[columns], bias[columns]
+        if self._sums:
+            return sum_head(hidden, mask, decoder, bias, self._activation)
+        triton = self._triton and hidden.is_cuda
+        return splade_head(hidden, mask, decoder, bias, self._activation, triton=triton)[0]
 
     def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder [texts, positions, width], and the mask of tokens."""

@@ -15,7 +15,7 @@ from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
 from lexpand.experiments.baselines import POOLING_FILE, DensePooling, configured_pooling
 from lexpand.train.recipe import Recipe
-from lexpand.train.student import Student
+from lexpand.train.student import Student, with_special
 
 
 class BatchTeacher(Protocol):
@@ -90,22 +90,12 @@ class DenseTeacher:
 
     def queries(self, features: dict[str, Tensor]) -> Tensor:
         """Return the unit vectors of queries."""
-        return self._vectors(self._with_special(features) if self._bare_queries else features)
+        bare = self._bare_queries
+        return self._vectors(with_special(features, self._tokenizer) if bare else features)
 
     def documents(self, features: dict[str, Tensor]) -> Tensor:
         """Return the unit vectors of documents."""
         return self._vectors(features)
-
-    def _with_special(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Put the tokens of start and end around each text."""
-        ids, mask = features["input_ids"], features["attention_mask"]
-        tokenizer, lengths = self._tokenizer, mask.sum(dim=1, keepdim=True)
-        start = ids.new_full((len(ids), 1), tokenizer.cls_token_id)
-        padding = ids.new_full((len(ids), 1), tokenizer.pad_token_id)
-        ids = torch.cat([start, ids, padding], dim=1)
-        ids.scatter_(1, lengths + 1, tokenizer.sep_token_id)
-        mask = functional.pad(mask, (2, 0), value=1)
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
 
     def _vectors(self, features: dict[str, Tensor]) -> Tensor:
         names = ("input_ids", "attention_mask", "token_type_ids")

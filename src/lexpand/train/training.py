@@ -20,6 +20,7 @@ from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
+from lexpand.train import devices
 from lexpand.train.bank import make_banks
 from lexpand.train.card import write_card
 from lexpand.train.evaluating import TrainingEvaluation
@@ -124,10 +125,12 @@ def train(
         "evaluation": None if measured is None else measured.name,
         "evaluate_every": None if measured is None else evaluate_every,
     }
-    checkpoint = _prepare(partial_of(folder), recipe, files, evaluates)
+    with devices.first_before_others():
+        checkpoint = _prepare(partial_of(folder), recipe, files, evaluates)
     _make_deterministic(recipe)
     student = _student(recipe, examples)
-    objective = _objective(recipe, student, examples, partial_of(folder), on_step)
+    with devices.first_before_others():
+        objective = _objective(recipe, student, examples, partial_of(folder), on_step)
     rows = Dataset.from_list(list(_rows(recipe, examples)))
     trainer = make_trainer(
         recipe,
@@ -145,7 +148,7 @@ def train(
     trainer.add_callback(callback)
     steps = callback.run(checkpoint, recipe)
     done = steps >= recipe.steps
-    if done:
+    if done and devices.is_first():
         callback.load_best()
         _finish(recipe, student, folder, files, callback, measured, license)
     return Trained(
@@ -197,6 +200,9 @@ def estimate(
         "documents_of_a_step": len(rows) * (len(columns) - 1),
         "tokens_of_a_document": max(each["input_ids"].shape[1] for each in features[1:]),
         "parameters": sum(weight.numel() for weight in student.model.parameters()),
+        "trained_parameters": sum(
+            weight.numel() for weight in student.model.parameters() if weight.requires_grad
+        ),
         "seconds_of_a_step": round(seconds[1] * recipe.accumulation, 3),
         "hours": round(seconds[1] * recipe.accumulation * recipe.steps / 3600, 2),
         "peak_memory_mb": _peak_memory_mb(),
@@ -212,15 +218,17 @@ def estimate(
 
 
 def _check_devices() -> None:
-    """Refuse several devices: the loss would bypass the wrapper that sums their gradients.
+    """Refuse one process with several GPUs, of which it would use one.
 
     Raises:
         TrainingError: there are several.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 or torch.cuda.device_count() > 1:
+    found = torch.cuda.device_count()
+    if devices.count() == 1 and found > 1:
         raise TrainingError(
-            "training runs on one device: set CUDA_VISIBLE_DEVICES=0 and start one process; a"
-            " larger batch comes from accumulation or cached_texts"
+            f"one process trains on one GPU, and this machine has {found}: start a process for"
+            f" each with `torchrun --nproc-per-node {found} --no-python lexpand train ...`, or"
+            " choose one with CUDA_VISIBLE_DEVICES=0"
         )
 
 
@@ -270,8 +278,11 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         model,
         recipe.cached_texts,
         bf16=recipe.bf16,
+        triton=recipe.triton,
         softplus=recipe.table_activation == "softplus",
     )
+    if recipe.lora_rank:
+        student.add_low_rank(recipe.lora_rank)
     if recipe.gradient_checkpointing:
         body = student.body  # transformers 5 renames the method
         getattr(body, "activation_checkpointing_enable", body.gradient_checkpointing_enable)()

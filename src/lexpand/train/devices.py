@@ -1,0 +1,63 @@
+"""Training on several devices: one process each, started by ``torchrun``.
+
+The loss runs the modules of the model itself, and not the wrapper that would sum gradients, so the
+gradients are averaged here, once a step. Each process has batches of its own, and its in-batch
+negatives; the regularizers are unbiased, so that their mean is that of one large batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import PartialState
+from torch import distributed, nn
+
+
+def count() -> int:
+    """Return the number of processes of this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process writes the files and reports."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+@contextmanager
+def first_before_others() -> Iterator[None]:
+    """Run a block in the first process, then in the others, which find the files that it wrote."""
+    if count() == 1:
+        yield
+        return
+    # Without `cpu`, accelerate takes processes on CPUs for runs of their own.
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        yield
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Give all processes the mean of their gradients. Missing gradients count as zeros."""
+    if count() == 1:
+        return
+    for parameter in parameters:
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            distributed.all_reduce(parameter.grad)
+            parameter.grad /= count()
+
+
+def mean_of_processes(value: float) -> float:
+    """Return the mean of a figure over all processes."""
+    if count() == 1:
+        return value
+    device = torch.device("cuda", torch.cuda.current_device()) if _on_gpus() else None
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return float(total) / count()
+
+
+def _on_gpus() -> bool:
+    return str(distributed.get_backend()) == "nccl"
