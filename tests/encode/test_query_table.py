@@ -233,3 +233,16 @@ def test_the_mode_of_a_table_may_be_a_string(tmp_path: Path) -> None:
     assert all(pair.role != "query" for pair in contract.golden)
     with pytest.raises(ModelError, match="mode must be one of encoder, lookup, got 'table'"):
         add_query_table(copy, make_table(), "table")  # type: ignore[arg-type]
+
+
+def test_queries_that_are_looked_up_load_no_transformer(folder: Path, tmp_path: Path) -> None:
+    """A missing graph is an error when a document is encoded; by then it is not there."""
+    copied = Path(shutil.copytree(folder, tmp_path / "model"))
+    (copied / "onnx" / "body.onnx").unlink()
+    encoder = Encoder.load(copied, queries=QueryEncoding(mode="lookup"))
+    assert encoder.encode_queries(["heart disease"]).nnz == 2
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"body\.onnx"):
+            encoder.encode_documents(["heart disease"])
+    with pytest.raises(ModelError, match=r"body\.onnx"):
+        Encoder.load(copied, queries=QueryEncoding(mode="encoder"))

@@ -60,6 +60,11 @@ def test_searches_follow_an_alias_and_go_back(
         with named(base, "blue") as engine:
             assert engine.alias("live") == "green"
         assert open_engine(base.replace("TABLE", "live")).info().records == 160
+        with (
+            named(base, "live") as engine,
+            pytest.raises(EngineError, match="live is an alias of blue: name that instead"),
+        ):
+            engine.alias("second")
         with named(base, "gone") as engine, pytest.raises(EngineError, match="push to it first"):
             engine.alias("live")
         with named(base, "green") as engine, pytest.raises(EngineError, match="blue is"):
@@ -130,9 +135,11 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
     root = (200, {"title": "qdrant - vector search engine", "version": "1.16.0"})
     listed = [{"alias_name": "live", "collection_name": "blue"}]
     with running(FakeCluster({"GET /": [root]})) as cluster:
+        model = {"version": 1, "model": "m", "contract_hash": "0" * 64, "columns": {}}
+        own = {"id": 1, "payload": {"lexpand": model}}
         cluster.answers |= {
             "GET /collections/green": [(200, {"result": {}})],
-            "POST /collections/green/points": [(200, {"result": []})],
+            "POST /collections/green/points": [(200, {"result": [own]})],
             "POST /collections/green/points/count": [(200, {"result": {"count": 3}})],
             "POST /collections/blue/points": [(200, {"result": []})],
             "GET /aliases": [(200, {"result": {"aliases": listed}})],
@@ -146,7 +153,6 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
                     {"create_alias": {"collection_name": "green", "alias_name": "live"}},
                 ]
             }
-            model = {"version": 1, "model": "m", "contract_hash": "0" * 64, "columns": {}}
             card = {"id": 1, "payload": {"lexpand": {**model, "folded": True}}}
             cluster.answers["POST /collections/blue/points"] = [(200, {"result": [card]})]
             with pytest.raises(EngineError, match="live points to a target with folded query weig"):
@@ -155,6 +161,12 @@ def test_an_alias_of_a_qdrant_server_is_switched_in_one_request() -> None:
             cluster.answers["GET /collections/page"] = [(200, {"result": {}})]
             with pytest.raises(EngineError, match="page is a collection, so it cannot be an alias"):
                 engine.alias("page")
+            cluster.answers["POST /collections/green/points"] = [(200, {"result": []})]
+            with pytest.raises(EngineError, match=r"green on .* must be made by a push before"):
+                engine.alias("live")
+            listed.append({"alias_name": "green", "collection_name": "blue"})
+            with pytest.raises(EngineError, match="green is an alias of blue: name that instead"):
+                engine.alias("live")
 
 
 def test_a_folder_has_no_aliases(tmp_path: Path, support: Collection) -> None:

@@ -183,7 +183,7 @@ def test_another_job_and_other_files_are_not_overwritten(job: BulkJob, tmp_path:
         replace(job).prepare()
     (tmp_path / "pages" / "c.parquet").unlink()
     write(tmp_path / "pages" / "a.parquet", pages(20, 10))  # other texts, as many rows
-    with pytest.raises(DataError, match="has the parts of another job"):
+    with pytest.raises(DataError, match="a file of the source has another size or time than then"):
         replace(job).prepare()
     (Path(job.target) / "_job.json").write_text("{half")
     with pytest.raises(StorageError, match=r"_job\.json is damaged"):

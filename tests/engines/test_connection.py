@@ -81,6 +81,20 @@ def test_credentials_come_from_the_environment_or_a_file(
     file.write_text('token = "abc"')
     with pytest.raises(DataError, match="must have user and password, or api_key, got the key 'to"):
         Credentials.find(file)
+    file.write_text('user = ["ann"]')
+    with pytest.raises(DataError, match="user must be a text in quotes"):
+        Credentials.find(file)
+
+
+@pytest.mark.parametrize("name", ["api_key", "user", "password"])
+@pytest.mark.parametrize("end", ["\n", "\0", "\u20ac"])
+def test_credentials_that_no_request_can_carry_are_refused_unseen(name: str, end: str) -> None:
+    if name != "api_key" and end == "\u20ac":
+        assert Credentials(**{name: "s3cret" + end})
+        return
+    with pytest.raises(DataError, match="was copied with") as caught:
+        Credentials(**{name: "s3cret" + end})
+    assert "s3cret" not in str(caught.value)
 
 
 def test_credentials_are_neither_in_the_url_nor_sent_in_the_clear() -> None:

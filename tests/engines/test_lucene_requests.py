@@ -10,8 +10,9 @@ from fake_cluster import ROOT, Answer, FakeCluster, running
 from lexpand import SparseVectors
 from lexpand.data import ModelId
 from lexpand.engines import Connection, EngineSchema, LuceneEngine
-from lexpand.engines.records import Record, record_id_of
-from lexpand.errors import EngineError
+from lexpand.engines.filters import column_properties
+from lexpand.engines.records import Record, passage_ids, record_id_of
+from lexpand.errors import DataError, EngineError
 
 MODEL = ModelId("m", "ab" * 32)
 OPEN: Answer = (200, {"version": {"number": "3.8.0", "distribution": "opensearch"}})
@@ -142,9 +143,66 @@ def test_busy_items_are_sent_again_and_refused_ones_listed(cluster: FakeCluster)
 def test_an_engine_that_stays_busy_loses_nothing_unnoticed(cluster: FakeCluster) -> None:
     cluster.answers["POST /pages/_bulk"] = [bulk_answer(429)]
     refused, _ = engine_of(cluster).write([record("a")])
-    assert [(each.record_id, each.reason) for each in refused] == [
-        ("a", "the engine was busy for too long: bad: why")
+    assert [(each.record_id, each.reason, each.busy) for each in refused] == [
+        ("a", "the engine was busy for too long (bad: why): push again later", True)
     ]
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_busy_deletions_are_sent_again(cluster: FakeCluster, status: int) -> None:
+    def answer(*statuses: int) -> Callable[[bytes], tuple[int, dict]]:
+        def make(body: bytes) -> tuple[int, dict]:
+            ids = [json.loads(line)["delete"]["_id"] for line in body.splitlines()]
+            items = [
+                {"delete": {"_id": name, "status": code, "error": {"type": "bad", "reason": "why"}}}
+                for name, code in zip(ids, statuses, strict=True)
+            ]
+            return 200, {"items": items}
+
+        return make
+
+    cluster.answers["POST /pages/_bulk"] = [answer(200, status, 404), answer(200)]
+    engine_of(cluster).delete(["a", "b", "c"])
+    assert [line for line in cluster.asked[-1][3].splitlines()] == [b'{"delete": {"_id": "b"}}']
+    cluster.answers["POST /pages/_bulk"] = [answer(status)]
+    with pytest.raises(EngineError, match="deleting 'a' failed: bad: why: push again later"):
+        engine_of(cluster).delete(["a"])
+
+
+def test_a_record_that_another_status_calls_busy_is_sent_again(cluster: FakeCluster) -> None:
+    cluster.answers["POST /pages/_bulk"] = [
+        bulk_answer(503, 201),
+        bulk_answer(504),
+        bulk_answer(201),
+    ]
+    assert engine_of(cluster).write([record("a"), record("b")]) == ([], 2)
+
+
+def test_a_missing_target_and_too_many_hits_are_named(cluster: FakeCluster) -> None:
+    missing = {"error": {"type": "index_not_found_exception", "reason": "no such index [pages]"}}
+    cluster.answers["POST /pages/_msearch"] = [(200, {"responses": [missing]})]
+    with pytest.raises(EngineError, match="there is no pages: push to it first"):
+        engine_of(cluster).search_vectors(vectors({7: 1.0}), 5)
+    with pytest.raises(EngineError, match="elasticsearch has no pages: push to it first"):
+        engine_of(cluster).stored(["a"])
+    with pytest.raises(
+        DataError, match="gives at most 10,000 documents of a search, got k = 10,001"
+    ):
+        engine_of(cluster).search_vectors(vectors({7: 1.0}), 10_001)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a", "a.b"), ("a.b", "a"), ("a.b", '"a.b"'), ('a."b.c"', "a.b")]
+)
+def test_columns_that_are_one_field_of_the_engine_are_refused(one: str, other: str) -> None:
+    with pytest.raises(EngineError, match="are one field, or one inside of the other"):
+        column_properties({one: "keyword", other: "keyword"}, {"keyword": "keyword"})
+    assert column_properties({"a.b": "keyword", "a.c": "keyword"}, {"keyword": "keyword"}) == {
+        "a": {
+            "dynamic": False,
+            "properties": {"b": {"type": "keyword"}, "c": {"type": "keyword"}},
+        }
+    }
 
 
 def test_a_body_over_the_limit_is_split(cluster: FakeCluster) -> None:
@@ -178,6 +236,10 @@ def test_ids_of_passages() -> None:
     assert record_id_of(longest, None) == longest
     assert len(record_id_of(longest, 12)) == 64
     assert record_id_of(longest, 12) != record_id_of(longest, 13)
+    taken = {"a#0", "a##0", "b##0"}
+    ids = [record_id_of(doc_id, 0, taken) for doc_id in ("a", "a#", "b#", "b")]
+    assert len({*ids, *taken}) == 7
+    assert record_id_of("a", 0, taken) in passage_ids("a", 0)
 
 
 def test_seismic_is_asked_as_its_documentation_says(cluster: FakeCluster) -> None:

@@ -474,6 +474,8 @@ def test_aliases(engine: Engine, tmp_path: Path) -> None:
     assert engine.alias("live") is None and engine.alias("live") == engine.target
     with pytest.raises(EngineError, match="is a collection, so it cannot be an alias"):
         engine.alias(engine.target)
+    with pytest.raises(DataError, match="an alias of Milvus must be letters, digits and undersc"):
+        engine.alias("bad-name")
     with open_engine(milvus_address(tmp_path)) as folded:
         folded.create(EngineSchema(MODEL, 30522, folded=True))
         with pytest.raises(EngineError, match="live points to a target with no folded query weig"):

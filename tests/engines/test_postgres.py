@@ -1,6 +1,7 @@
 """PostgreSQL with pgvector: filters, limits, addresses, and tables of others."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ def test_any_field_filters_and_its_text_is_only_in_the_parameters() -> None:
     assert "x'y" not in text and text.count("%s") == len(values) == 11
     with pytest.raises(FilterError, match="has the character U"):
         filter_condition(parse_text('a = "b\\u0000"'), "m")
+    assert filter_condition(parse_text('a = "b\\\\u0000"'), "m")  # a backslash and letters
 
 
 def test_refused_records_are_listed_and_the_others_kept(table: str) -> None:
@@ -135,15 +137,18 @@ def test_refused_records_are_listed_and_the_others_kept(table: str) -> None:
                 record("deep", metadata={"a": ["\0"]}),
                 record("long", terms=many, weights=np.ones(16_001, np.float32)),
                 record("wide", terms=np.array([30_522], np.uint32), weights=np.ones(1, np.float32)),
+                record("esc", metadata={"a": ["write \\u0000", {"\\\\u0000": 1}]}),
+                record("key", metadata={"a\0": 1}),
                 record("last", title="tab\tnew\nline\\ \\N", text="", metadata={"n": None}),
             ]
         )
         reasons = {each.record_id: each.reason for each in refused}
-        assert set(reasons) == {"nul", "deep", "long", "wide"}
+        assert set(reasons) == {"nul", "deep", "long", "wide", "key"}
         assert "U+0000" in reasons["nul"] and "U+0000" in reasons["deep"]
         assert "16000" in reasons["long"] and "index" in reasons["wide"]
-        kept = engine.stored(["good", "last", "nul"])
-        assert set(kept) == {"good", "last"}
+        kept = engine.stored(["good", "last", "nul", "esc"])
+        assert set(kept) == {"good", "last", "esc"}
+        assert kept["esc"].metadata == {"a": ["write \\u0000", {"\\\\u0000": 1}]}
         assert kept["last"].title == "tab\tnew\nline\\ \\N" and kept["last"].metadata == {"n": None}
         np.testing.assert_array_equal(kept["good"].weights, np.array([0.5, 1.7], np.float32))
         assert engine.digests(["good", "gone", "nul\0"]) == {"good": record("good").digest()}
@@ -172,6 +177,41 @@ def test_an_old_version_of_a_refused_record_is_deleted(table: str, tmp_path: Pat
         report = push(kb.index, engine)
         assert [each.record_id for each in report.refused] == ["b"] and report.deleted == 1
         assert list(engine.record_ids()) == ["a"]
+
+
+def test_a_switch_keeps_privileges_and_views(postgres: str, connection: Any) -> None:
+    """Of a table with the same columns, and of one with vectors of another size."""
+    reader = f"reader_{uuid.uuid4().hex[:8]}"
+    connection.execute(f"CREATE ROLE {reader}")
+    try:
+        names = ("blue", "green", "large")
+        for name, size in zip(names, (30_522, 30_522, 50_000), strict=True):
+            with open_engine(postgres.replace("TABLE", name)) as engine:
+                engine.create(EngineSchema(MODEL, size))
+        with open_engine(postgres.replace("TABLE", "blue")) as engine:
+            engine.alias("live")
+            with pytest.raises(DataError, match="at most 63 bytes, got 70"):
+                engine.alias("x" * 70)
+        connection.execute(f"GRANT SELECT ON live TO {reader}")
+        for name in ("green", "large", "blue"):
+            with open_engine(postgres.replace("TABLE", name)) as engine:
+                engine.alias("live")
+            (allowed,) = connection.execute(
+                "SELECT has_table_privilege(%s, 'live', 'SELECT')", [reader]
+            ).fetchone()
+            assert allowed, name
+        connection.execute("CREATE VIEW mine AS SELECT doc_id FROM live")
+        with open_engine(postgres.replace("TABLE", "green")) as engine:
+            assert engine.alias("live") == "blue"
+        with (
+            open_engine(postgres.replace("TABLE", "live")) as engine,
+            pytest.raises(EngineError, match="live is an alias of green: name that instead"),
+        ):
+            engine.alias("second")
+    finally:
+        connection.execute("DROP VIEW IF EXISTS mine, live")
+        connection.execute("DROP TABLE IF EXISTS blue, green, large")
+        connection.execute(f"DROP ROLE {reader}")
 
 
 def test_there_is_no_bm25(table: str, support: Collection) -> None:
@@ -214,6 +254,11 @@ def test_a_push_goes_on_after_connections_are_lost(
         ("postgresql://localhost/a/b/c", "must be postgresql://HOST:PORT/DATABASE/TABLE"),
         ("postgresql://localhost/a/b?sslmode=disable", "must be postgresql://HOST:PORT"),
         ("postgresql://me:secret@localhost/a/b", "must not have a password"),
+        (f"postgresql://localhost/a/{'p' * 64}", "must have at most 63 bytes, got 64"),
+        ("postgres+x://me:secret@localhost/a/b", "address of an engine must be such as"),
+        ("elastic://me:secret@localhost/a", "address of an engine must be such as"),
+        ("https://me:secret@localhost:9200/", "must be URL/INDEX"),
+        ("https://me:secret@[localhost/a", "is no valid address"),
     ],
 )
 def test_addresses_that_are_refused(address: str, said: str) -> None:

@@ -24,6 +24,7 @@ from lexpand.engines import (
     verify,
 )
 from lexpand.engines.records import Record, records_of
+from lexpand.engines.targets import RefusedRecord
 from lexpand.engines.verifying import Check, Verification
 from lexpand.errors import (
     ContractMismatch,
@@ -63,6 +64,8 @@ def test_ids_like_those_of_passages_do_not_collide(
         {"id": "guide", "text": f"{filler} Reset the router. {filler}"},
         {"id": "guide#1", "text": "Invoices are sent each month."},
         {"id": "guide#0", "text": "Printers jam."},
+        {"id": "guide##0", "text": "Oranges are sweet."},
+        {"id": "guide#", "text": f"{filler} Apples are sour. {filler}"},
     ]
     settings = {"long": "chunk", "max_tokens": 32}
     with lexpand.create(tmp_path / "ids.index", rows, encoding=settings) as kb:
@@ -71,12 +74,16 @@ def test_ids_like_those_of_passages_do_not_collide(
         assert engine.info().records == again.unchanged == kb.index.live_passages > 4
         engine.encoder = kb.encoder
         assert verify(engine, kb.encoder, kb.index).verdict is target.verdict
-        for query, doc_id in (("reset the router", "guide"), ("invoices", "guide#1")):
+        texts = {row["id"]: row["text"] for row in rows}
+        for query, doc_id in (
+            ("reset the router", "guide"),
+            ("invoices", "guide#1"),
+            ("oranges", "guide##0"),
+            ("apples are sour", "guide#"),
+        ):
             (found,) = engine.rank([query], 1)
             assert list(found.doc_ids) == [doc_id]
-            assert engine.documents([doc_id])[doc_id].text.startswith(
-                rows[doc_id != "guide"]["text"][:9]
-            )
+            assert engine.documents([doc_id])[doc_id].text.startswith(texts[doc_id][:9])
             local = kb.explain(query, doc_id, pipeline="splade").score
             assert explain_in_engine(engine, query, doc_id).score == pytest.approx(local, rel=0.01)
 
@@ -89,6 +96,68 @@ def test_a_target_of_a_newer_version_is_refused(
         engine.create(EngineSchema(support.index.space.model, len(support.index.space.vocabulary)))
     with pytest.raises(EngineError, match="was made by a newer version of Lexpand: upgrade"):
         push(support.index, engine)
+
+
+def test_an_old_version_stays_while_the_engine_is_busy(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"id": "a", "text": "printer"}, {"id": "b", "text": "paper"}]
+    with lexpand.create(tmp_path / "r.index", rows) as kb:
+        push(kb.index, engine)
+        kb.replace([{"id": "b", "text": "paper jam"}])
+        kb.delete(["a"])
+
+        def busy(records: list[Record]) -> tuple[list[RefusedRecord], int]:
+            return [RefusedRecord(each.record_id, "busy", busy=True) for each in records], 1
+
+        with monkeypatch.context() as patched:
+            patched.setattr(engine, "write", busy)
+            report = push(kb.index, engine)
+        assert (report.uploaded, report.deleted, len(report.refused)) == (0, 1, 1)
+        assert list(engine.record_ids()) == ["b"]
+        assert engine.documents(["b"])["b"].text == "paper"
+        assert push(kb.index, engine).uploaded == 1
+        assert engine.documents(["b"])["b"].text == "paper jam"
+
+
+class Kept(Record):
+    """A record that something else changed: the engine keeps the digest of the old one."""
+
+    def digest(self) -> str:
+        return KEPT[self.record_id]
+
+
+KEPT: dict[str, str] = {}
+
+
+def test_a_target_that_something_else_changed_is_found_and_repaired(
+    engine: Engine, target: Target, tmp_path: Path
+) -> None:
+    rows = [{"id": f"d{i}", "title": f"Page {i}", "text": f"text number {i}"} for i in range(5)]
+    with lexpand.create(tmp_path / "r.index", rows) as kb:
+        push(kb.index, engine)
+        for record in records_of(kb.index.searcher()):
+            KEPT[record.record_id] = record.digest()
+        fields = ("record_id", "doc_id", "passage", "title", "text", "metadata", "terms", "weights")
+        one, other = list(records_of(kb.index.searcher()))[:2]
+        text = Kept(**{name: getattr(one, name) for name in fields} | {"text": "changed"})
+        vector = {name: getattr(other, name) for name in fields} | {"weights": other.weights * 3}
+        engine.write([text, Kept(**vector)])
+        engine.refresh()
+        found = verify(engine, kb.encoder, kb.index)
+        said = {each.check.value: each.said for each in found.differences}
+        assert said["texts"] == "1 passage is stored with another text: d0"
+        assert "vectors" in said
+        assert push(kb.index, engine).unchanged == 5
+        again = push(kb.index, engine, again=True)
+        assert (again.uploaded, again.unchanged, again.deleted) == (5, 0, 0)
+        assert verify(engine, kb.encoder, kb.index).verdict is target.verdict
+
+
+def test_an_empty_index_equals_its_target(engine: Engine, tmp_path: Path) -> None:
+    with lexpand.create(tmp_path / "r.index", []) as kb:
+        push(kb.index, engine)
+        assert verify(engine, kb.encoder, kb.index).verdict is Verdict.EQUAL
 
 
 def test_an_empty_target_is_not_equal(engine: Engine, support: Collection) -> None:

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexpand.errors import DataError, RowError, SourceError
+from lexpand.errors import DataError, RowError, SourceError, StorageError
 from lexpand.train.examples import (
     Example,
+    Examples,
     average_teachers,
     make_rows,
     read_examples,
     read_training_data,
 )
+from lexpand.train.store import rows_on_disk
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -227,3 +229,50 @@ def test_several_teachers_become_one(tmp_path: Path) -> None:
     assert examples[1].scores == (5.0, 4.0, 3.0)
     positive, one, other = examples[0].scores
     assert positive > one == pytest.approx(other)
+
+
+def test_examples_on_disk_are_those_that_were_written() -> None:
+    written = [
+        Example("q\u00e9\n", ("p\x00", "n\U0001f600"), (1.5, math.inf), "a:1"),
+        Example("b", ("c",)),
+    ]
+    examples = Examples()
+    for example in written:
+        examples.write(example)
+    assert len(examples) == 0  # in no pass yet
+    examples.take([1, 0, 1])
+    assert list(examples) == [written[1], written[0], written[1]]
+    assert examples[1].place == "a:1"
+    assert examples[-1] == written[1]
+    assert examples[:2] == [written[1], written[0]]
+
+
+def test_several_teachers_have_the_spread_of_the_first_in_the_whole_pass() -> None:
+    """Scores are scaled by the mean over all examples, each as often as it is taken."""
+    one, other = np.random.default_rng(4).normal(size=(2, 3, 4))
+    examples = Examples()
+    for row in range(3):
+        examples.write(
+            Example("q", ("p", "a", "b", "c"), tuple(one[row]), others=(tuple(other[row]),))
+        )
+    order = [0, 1, 2, 2]
+    examples.take(order[:2])
+    examples.take(order[2:])
+    expected = average_teachers([one[order], other[order]])
+    assert np.allclose([example.scores for example in examples], expected)
+
+
+def test_rows_on_disk_are_a_dataset(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    rows = [
+        {"query": f"q{i}", "document_0": "d" * i, "label": [1.0, math.nan]} for i in range(2500)
+    ]
+    found = rows_on_disk(iter(rows), tmp_path / "rows.arrow")
+    assert len(found) == 2500
+    for place in (0, 999, 1000, 2499):
+        assert found[place]["document_0"] == rows[place]["document_0"]
+        assert repr(found[place]["label"]) == "[1.0, nan]"
+    with pytest.raises(DataError, match="needs rows, got none"):
+        rows_on_disk([], tmp_path / "none.arrow")
+    with pytest.raises(StorageError, match=r"cannot write the rows to .*free the disk"):
+        rows_on_disk(rows, tmp_path / "missing" / "rows.arrow")

@@ -1,6 +1,7 @@
 """Regularizers: their equations, and that their values do not depend on the batch size."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ torch = pytest.importorskip("torch")
 
 from lexpand.errors import DataError  # noqa: E402
 from lexpand.train.autopilot import Autopilot  # noqa: E402
+from lexpand.train.head import sampled_columns  # noqa: E402
 from lexpand.train.regularizers import (  # noqa: E402
     Ramp,
+    RunningFlops,
     anti_zero,
     banned,
     flops,
@@ -127,3 +130,47 @@ def test_the_autopilot_resumes_from_its_state() -> None:
     ]
     with pytest.raises(DataError, match="must be above 0, got 0 and"):
         Autopilot(0)
+
+
+def test_running_flops_costs_what_the_data_use_and_not_the_batch() -> None:
+    """Batches of one topic each: F is that of all texts, and a rare term costs little."""
+    generator = torch.Generator().manual_seed(0)
+    topics, terms = 10, 40
+    running = RunningFlops(terms, 0.99)
+    columns, factors = torch.arange(terms), torch.ones(terms)
+    used = torch.zeros(topics, terms)
+    used[:, 0] = 1.0  # a hub
+    for topic in range(topics):
+        used[topic, 1 + 3 * topic : 4 + 3 * topic] = 1.0
+    values = []
+    for step in range(1500):
+        weights = (used[step % topics] * torch.rand(8, terms, generator=generator)).requires_grad_()
+        value = running(weights, columns, factors)
+        values.append(float(value.detach()))
+    (gradient,) = torch.autograd.grad(value, weights)
+    expected = float((used.mean(0) * 0.5).square().sum())
+    assert np.mean(values[-500:]) == pytest.approx(expected, rel=0.05)
+    topical = 1 + 3 * (step % topics)
+    assert float(gradient[0, topical] / gradient[0, 0]) == pytest.approx(0.1, rel=0.2)
+    (alone,) = torch.autograd.grad(flops(weights), weights)
+    assert float(alone[0, topical] / alone[0, 0]) > 0.5
+
+
+def test_running_flops_of_sampled_columns_is_that_of_all() -> None:
+    """Of 60 terms, 4 are always computed and 8 of the others are drawn in each step."""
+    generator = torch.Generator().manual_seed(1)
+    scale = torch.linspace(0.1, 1, 60)
+    running = RunningFlops(60, 0.98)
+    values = []
+    for _ in range(3000):
+        columns, factor = sampled_columns(torch.arange(4), 60, 8, generator)
+        weights = scale[columns] * torch.rand(5, len(columns), generator=generator)
+        factors = torch.ones(len(columns))
+        factors[4:] = factor
+        values.append(float(running(weights, columns, factors)))
+    assert np.mean(values[500:]) == pytest.approx(float((scale / 2).square().sum()), rel=0.02)
+    again = RunningFlops(60, 0.98)
+    again.restore(json.loads(json.dumps(running.state())))
+    weights, columns = torch.rand(5, 60, generator=generator), torch.arange(60)
+    one, other = (each(weights, columns, torch.ones(60)) for each in (running, again))
+    assert float(one) == float(other)

@@ -30,7 +30,7 @@ from lexpand.errors import DataError, EngineError
 from lexpand.index import Index
 
 if TYPE_CHECKING:
-    from lexpand.engines import Fields, Verification
+    from lexpand.engines import Engine, Fields, Verification
 
 Address = Annotated[
     str,
@@ -80,6 +80,8 @@ IdField = Annotated[
 
 _VESPA = "vespa:"
 _REFUSED_SHOWN = 10
+_REPAIRED = ("records", "texts", "vectors")
+"""The checks of differences that a push repairs."""
 
 
 def push_command(
@@ -109,6 +111,14 @@ def push_command(
             "--fold-query-weights",
             help="Multiply the query weights of an inference-free model into those of documents. A"
             " query is then the bag of its tokens with weight 1.",
+        ),
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Send all passages, also those that URL says it has: repairs a target that"
+            " something else changed.",
         ),
     ] = False,
     requests: Annotated[
@@ -143,6 +153,8 @@ def push_command(
     ):
         if fold_query_weights:
             engine.encoder = Encoder.load(model or index.space.location or "default")
+        if (shards, analyzer, seismic) != (1, "standard", False):
+            _note_ignored(engine)
         try:
             with reporting(index.live_passages, "pushing", is_watched()) as on_done:
                 report = push(
@@ -152,6 +164,7 @@ def push_command(
                     analyzer=analyzer,
                     seismic=seismic,
                     fold_query_weights=fold_query_weights,
+                    again=again,
                     threads=requests,
                     on_done=on_done,
                 )
@@ -172,6 +185,16 @@ def push_command(
             say(f"... and {len(report.refused) - _REFUSED_SHOWN:,} more", "yellow")
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _note_ignored(engine: Engine) -> None:
+    """Say that the options of a new target change nothing, if the target exists."""
+    info = engine.info()
+    if info.records is not None:
+        say(
+            f"{info.target} exists, so --shards, --analyzer and --seismic change nothing",
+            "yellow",
+        )
 
 
 def _write_vespa(index_path: Path, folder: Path, as_json: bool) -> None:
@@ -368,6 +391,8 @@ def _print(found: Verification) -> None:
     show((str(found.verdict), color), f"  {found.target} on {found.engine}")
     for each in found.differences:
         show((f"{each.check}: ", "bold"), each.said, indent=2)
+    if any(each.check in _REPAIRED for each in found.differences):
+        say("a push with --again writes all passages of an index again", "yellow")
     show(
         f"{count(found.records, 'passage')}; vectors of {found.vectors:,} compared, largest"
         f" relative error of a weight {found.largest_weight_error:.2%}",

@@ -119,8 +119,9 @@ class Encoder:
         self.dtypes = {Role.DOCUMENT: self.documents.dtype, Role.QUERY: queries.dtype}
         self._cache: VectorCache | None = None
         self._tokens = folder.tokens
-        self._load(folder, device)
-        self.query_mode = self._checked_mode(queries.mode, self.contract.query_mode)
+        mode = queries.mode and parse_query_mode(queries.mode)
+        self._load(folder, device, mode or self.contract.query_mode)
+        self.query_mode = self._checked_mode(mode, self.contract.query_mode)
 
     def __copy__(self) -> Self:
         other = object.__new__(type(self))
@@ -146,14 +147,18 @@ class Encoder:
         rules = (self.contract.pruning[role], parse_pruning(requested, self.vocabulary))
         return tuple(filter(None, rules))
 
-    def _load(self, folder: ModelFolder, device: str | None) -> None:
-        """Load the transformer, the head, the separate query encoder and the query table."""
+    def _load(self, folder: ModelFolder, device: str | None, mode: QueryMode) -> None:
+        """Load the transformer, the head, the separate query encoder and the query table.
+
+        Queries that are looked up need neither transformer nor head. With this mode, both are
+        loaded on first use.
+        """
         backend, torch_device = parse_device(device)
         self._location, self._device = folder.location, device
         for dtype in self.dtypes.values():
             check_backend(backend, dtype)
         self._bodies = Bodies(folder, self.threads, backend, torch_device)
-        self._head = Head(folder.load_head(), folder.load_screening(), self.threads)
+        self._head = Head(folder, self.threads)
         queries = folder.query_folder()
         self._for_queries = None
         if queries is not None:
@@ -161,9 +166,11 @@ class Encoder:
             self._for_queries = Encoder(
                 queries, documents=encoding, threads=self.threads, device=device
             )
-        # Load one body now, so that a damaged graph is an error here. The body of another dtype is
-        # loaded on first use.
-        self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
+        if mode is not QueryMode.LOOKUP:
+            # Load one body now, so that a damaged graph is an error here. The body of another dtype
+            # is loaded on first use.
+            self._head.get(0, folder)
+            self._bodies.get(self.dtypes[Role.QUERY if queries is None else Role.DOCUMENT], folder)
         self.query_table: QueryTable | None = folder.load_query_table()
         self._lookup = None
         if self.query_table is not None:

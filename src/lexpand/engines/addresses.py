@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lexpand.encode import Encoder
-from lexpand.engines.connection import Connection, Credentials
+from lexpand.engines.connection import Connection, Credentials, without_secrets
 from lexpand.engines.engine import Engine
 from lexpand.engines.lucene import LuceneEngine
 from lexpand.engines.milvus import MilvusEngine
@@ -61,7 +61,7 @@ def open_engine(
         scheme = urlsplit(address).scheme
     except ValueError as error:
         raise DataError(
-            f"{address} is no valid address ({error}): give one such as {_FORMS}"
+            f"{without_secrets(address)} is no valid address ({error}): give one such as {_FORMS}"
         ) from None
     found = Credentials.find(credentials)
     if scheme in ("postgresql", "postgres"):
@@ -71,13 +71,17 @@ def open_engine(
         return MilvusEngine(parsed, encoder, fields, credentials=found, ca=ca)
     if scheme in ("http", "https"):
         return _over_http(address, encoder, fields, found, ca)
-    raise DataError(f"the address of an engine must be such as {_FORMS}, got {address}")
+    raise DataError(
+        f"the address of an engine must be such as {_FORMS}, got {without_secrets(address)}"
+    )
 
 
 def _folder(address: str) -> Path:
     name = address.removeprefix(EDGE)
     if not name or name.startswith("//"):
-        raise DataError(f"the address of Qdrant Edge must be qdrant-edge:FOLDER, got {address}")
+        raise DataError(
+            f"the address of Qdrant Edge must be qdrant-edge:FOLDER, got {without_secrets(address)}"
+        )
     return Path(name).expanduser()
 
 
@@ -97,10 +101,12 @@ def _over_http(
     if not is_valid or not name or set(name) & set("/*,?") or name[0] in "_-+":
         raise DataError(
             "the address of an engine must be URL/INDEX, with one index, such as"
-            f" http://localhost:9200/pages, got {address}"
+            f" http://localhost:9200/pages, got {without_secrets(address)}"
         )
     if parts.query or parts.fragment:
-        raise DataError(f"the address of an engine must end with its index, got {address}")
+        raise DataError(
+            f"the address of an engine must end with its index, got {without_secrets(address)}"
+        )
     base = f"{parts.scheme}://{parts.netloc}"
     connection = Connection(base, credentials, ca=ca)
     about = connection.request("GET", "/")

@@ -24,6 +24,7 @@ USER, PASSWORD, API_KEY = "LEXPAND_ENGINE_USER", "LEXPAND_ENGINE_PASSWORD", "LEX
 _BUSY = (429, 502, 503, 504)
 _LONGEST_WAIT = 30.0
 _TIMEOUT = 60.0
+_CONNECT_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,17 @@ class Credentials:
     def __post_init__(self) -> None:
         if self.api_key and self.user:
             raise DataError("credentials must be a user and a password, or an API key, not both")
+        # The values are secrets, so no message shows them.
+        if not self.api_key.isascii() or any(not "!" <= each <= "~" for each in self.api_key):
+            raise DataError(
+                "an API key must be printable ASCII without spaces: look for a line end or a quote"
+                " that was copied with it"
+            )
+        if any(ord(each) < 32 for each in self.user + self.password):
+            raise DataError(
+                "a user and a password must not have control characters: look for a line end that"
+                " was copied with them"
+            )
 
     @classmethod
     def find(cls, file: Path | None = None) -> Credentials:
@@ -66,6 +78,9 @@ class Credentials:
             raise DataError(
                 f"{file} must have user and password, or api_key, got the key {unknown[0]!r}"
             )
+        wrong = next((name for name, value in raw.items() if not isinstance(value, str)), None)
+        if wrong is not None:
+            raise DataError(f"{file}: {wrong} must be a text in quotes")
         return cls(**raw)
 
     def headers(self, key_header: str = "Authorization") -> dict[str, str]:
@@ -117,7 +132,10 @@ class Connection:
     ) -> None:
         parts = urlsplit(base)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise DataError(f"the URL of an engine must begin with http:// or https://, got {base}")
+            raise DataError(
+                "the URL of an engine must begin with http:// or https://, got"
+                f" {without_secrets(base)}"
+            )
         if parts.username or parts.password:
             raise DataError(
                 "the URL of an engine must not have credentials, which `ps` shows: set"
@@ -221,6 +239,13 @@ class Connection:
             ) from None
 
 
+def without_secrets(address: str) -> str:
+    """Return an address for a message, without the user and the password before an @."""
+    before, found, place = address.rpartition("@")
+    scheme = before.partition("://")[0] if "://" in before else ""
+    return address if not found else f"{scheme}://...@{place}" if scheme else f"...@{place}"
+
+
 def escaped(name: str) -> str:
     """Return a name as a part of a path."""
     return quote(name, safe="")
@@ -239,7 +264,8 @@ def _pool(ca: Path | None) -> PoolManager:
             context.load_verify_locations(ca)
         except (OSError, ssl.SSLError) as error:
             raise SourceError(f"{ca} must be a file of certificates in PEM: {error}") from None
-    return urllib3.PoolManager(maxsize=16, timeout=_TIMEOUT, retries=False, ssl_context=context)
+    timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_TIMEOUT)
+    return urllib3.PoolManager(maxsize=16, timeout=timeout, retries=False, ssl_context=context)
 
 
 def _reason(error: Exception) -> str:

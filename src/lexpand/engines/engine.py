@@ -238,8 +238,8 @@ class Engine(Retriever):
         found = self.info().model
         if found is not None and found != model and found.hash != model.hash:
             raise ContractMismatch(
-                f"{self.target} holds vectors of {found.label}, not of {model.label}: push to"
-                " another target, or drop this one"
+                f"{self.target} holds vectors of {found.label}, not of {model.label}: give its"
+                " model with --model, or push to another target"
             )
 
     def rank(
@@ -331,20 +331,31 @@ def check_exact(engine: Engine, schema: EngineSchema) -> None:
         raise EngineError(f"{engine.info().name} has no SEISMIC: push without --seismic")
 
 
-def check_alias(alias: str, info: EngineInfo, cards: Iterable[Mapping[str, Any]]) -> None:
-    """Raise if an alias would move between targets with and without folded query weights.
+def check_alias(
+    alias: str, info: EngineInfo, cards: Iterable[Mapping[str, Any]], real: str | None = None
+) -> None:
+    """Raise if an alias must not point to a target.
 
-    Searches that run have asked once which of both the alias is. They would go on with the query
-    weights of the other, so that these count twice or not at all.
+    It must not move between targets with and without folded query weights: searches that run have
+    asked once which of both it is. They would go on with the query weights of the other, so that
+    these count twice or not at all.
 
     Args:
         alias: the alias.
         info: the new target.
         cards: what the targets record of themselves that the alias points to; see `EngineInfo.of`.
+        real: what the target is another name of; None for a target itself.
 
     Raises:
-        EngineError: it would.
+        EngineError: it would move so, no push made the target, or the target is an alias itself.
     """
+    if real is not None:
+        raise EngineError(f"{info.target} is an alias of {real}: name that instead")
+    if info.model is None:
+        raise EngineError(
+            f"{info.target} on {info.name} must be made by a push before an alias points to it, and"
+            " something else made it"
+        )
     if any(bool(card.get("folded", False)) != info.folded for card in cards):
         had, has = ("no folded", "folded") if info.folded else ("folded", "no folded")
         raise EngineError(

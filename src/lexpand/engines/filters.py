@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lexpand.errors import FilterError
+from lexpand.errors import EngineError, FilterError
 from lexpand.index.filters import parse_field
 from lexpand.index.filters.expression import (
     And,
@@ -30,14 +30,25 @@ def column_properties(columns: Mapping[str, str], types: Mapping[str, str]) -> d
     Args:
         columns: the type of each declared column, by its name as `format_field` writes it.
         types: the type of the engine for each of ours.
+
+    Raises:
+        EngineError: two columns have one place, or one is inside of another.
     """
     root: dict[str, Any] = {}
+    names: dict[tuple[str, ...], str] = {}
     for name, kind in columns.items():
-        *outer, last = [part for key in parse_field(name) for part in key.split(".")]
+        path = tuple(part for key in parse_field(name) for part in key.split("."))
+        for known, other in names.items():
+            if known[: len(path)] == path[: len(known)]:
+                raise EngineError(
+                    f"the columns {other} and {name} are one field, or one inside of the other, for"
+                    " this engine: make the index with one of them"
+                )
+        names[path] = name
         here = root
-        for each in outer:
+        for each in path[:-1]:
             here = here.setdefault(each, {"dynamic": False, "properties": {}})["properties"]
-        here[last] = {"type": types[kind]}
+        here[path[-1]] = {"type": types[kind]}
     return root
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from lexpand.errors import FilterError
@@ -16,6 +17,8 @@ from lexpand.index.filters.expression import (
     Or,
     Range,
 )
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def filter_condition(expression: Expression, column: str) -> tuple[str, list[str]]:
@@ -47,11 +50,19 @@ def filter_condition(expression: Expression, column: str) -> tuple[str, list[str
         f" ELSE jsonb_build_array({selected}) END"
     )
     values = [*expression.field * 3, f"strict $[*] ? ({_test(expression)})"]
-    if any("\0" in key for key in expression.field) or "\\u0000" in values[-1]:
+    if any("\0" in key for key in expression.field) or has_nul(values[-1]):
         raise FilterError(
             f"the filter {expression} has the character U+0000, which PostgreSQL cannot store"
         )
     return f"jsonb_path_exists({elements}, %s::jsonpath)", values
+
+
+def has_nul(text: str) -> bool:
+    """Return whether a string in a JSON text has the character U+0000.
+
+    A backslash before ``u0000`` escapes it unless the backslash is itself escaped.
+    """
+    return _NUL.search(text) is not None
 
 
 def _test(condition: Condition) -> str:

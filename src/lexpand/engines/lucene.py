@@ -30,8 +30,10 @@ WORDS = "words"
 _TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "keyword": "keyword"}
 _PAGE = 1000
 _SEARCHES = 32  # of one request
-_BUSY_ITEM = 429
+_BUSY_ITEM = (429, 502, 503, 504)
+_MOST = 10_000  # hits of a search
 _TOO_LARGE = 413
+_NO_INDEX = "index_not_found_exception"
 _PRUNING_QUERIES = 5
 _SAMPLE = 20
 
@@ -147,7 +149,11 @@ class LuceneEngine(Engine):
             retries += 1
             self._connection.wait(attempt)
         said = [
-            RefusedRecord(record_id, f"the engine was busy for too long: {busy[record_id]}")
+            RefusedRecord(
+                record_id,
+                f"the engine was busy for too long ({busy[record_id]}): push again later",
+                busy=True,
+            )
             for record_id in waiting
         ]
         return [*refused, *said], retries
@@ -210,16 +216,28 @@ class LuceneEngine(Engine):
     def delete(self, record_ids: Sequence[str]) -> None:
         """See `Engine.delete`."""
         for first in range(0, len(record_ids), _PAGE):
-            lines = [
-                json.dumps({"delete": {"_id": each}}) for each in record_ids[first : first + _PAGE]
-            ]
-            answer = self._connection.request("POST", f"/{self._path}/_bulk", _lines(lines))
-            for item in answer["items"]:
-                if item["delete"]["status"] not in (200, 404):
-                    raise EngineError(
-                        f"{self._index}: deleting {item['delete']['_id']!r} failed:"
-                        f" {item['delete'].get('error')}"
-                    )
+            waiting = list(record_ids[first : first + _PAGE])
+            for attempt in range(self._connection.attempts):
+                waiting = self._delete(waiting, attempt + 1 == self._connection.attempts)
+                if not waiting:
+                    break
+                self._connection.wait(attempt)
+
+    def _delete(self, record_ids: Sequence[str], last: bool) -> list[str]:
+        """Delete records, and return those that the engine was too busy for."""
+        lines = [json.dumps({"delete": {"_id": each}}) for each in record_ids]
+        answer = self._connection.request("POST", f"/{self._path}/_bulk", _lines(lines))
+        busy = []
+        for item in answer["items"]:
+            done = item["delete"]
+            if done["status"] in _BUSY_ITEM and not last:
+                busy.append(done["_id"])
+            elif done["status"] not in (200, 404):
+                raise EngineError(
+                    f"{self._index}: deleting {done['_id']!r} failed: {_reason(done.get('error'))}:"
+                    " push again later"
+                )
+        return busy
 
     def refresh(self) -> None:
         """See `Engine.refresh`."""
@@ -243,9 +261,10 @@ class LuceneEngine(Engine):
         before = sorted(found)
         if not found and self._connection.request("GET", f"/{escaped(name)}", missing=True):
             raise EngineError(f"{name} is an index, so it cannot be an alias: choose another name")
-        if found:
-            shown = self._connection.request("GET", f"/{escaped(name)}/_mapping")
-            check_alias(name, info, map(_card, shown.values()))
+        shown = self._connection.request("GET", f"/{escaped(name)}/_mapping") if found else {}
+        own = self._connection.request("GET", f"/{self._path}/_mapping")
+        real = None if self._index in own else ", ".join(sorted(own))
+        check_alias(name, info, map(_card, shown.values()), real)
         actions: list[dict[str, Any]] = [
             {"remove": {"index": each, "alias": name}} for each in before
         ]
@@ -337,7 +356,16 @@ class LuceneEngine(Engine):
         return self._asking(query, k, filter)
 
     def _asking(self, query: dict[str, Any], k: int, filter: Filter | None) -> dict[str, Any]:
-        """Return the body of a search."""
+        """Return the body of a search.
+
+        Raises:
+            DataError: there are more hits than a search can have.
+        """
+        if k > _MOST:
+            raise DataError(
+                f"{self.dialect.name} gives at most {_MOST:,} documents of a search, got k = {k:,}:"
+                " ask for fewer"
+            )
         laid_out = self._laid_out()
         checked = self.checked_filter(filter)
         if checked is not None:
@@ -365,23 +393,29 @@ class LuceneEngine(Engine):
         if self._layout is None:
             info = self.info()
             own = info.model is not None or info.records is None
+            if not own and not self._types_of_vectors():
+                raise EngineError(
+                    f"{info.target} on {info.name} has no field {self.fields.vector} of vectors:"
+                    " name the field, or push to another target"
+                )
             tokens = not own and self._has_tokens()
             self._layout = _Layout(own, info.columns, tokens, self._is_seismic())
         return self._layout
 
     def _is_seismic(self) -> bool:
         """Return whether the vectors are searched by SEISMIC of OpenSearch."""
-        if self.dialect is not OPENSEARCH:
-            return False
+        return self.dialect is OPENSEARCH and "sparse_vector" in self._types_of_vectors()
+
+    def _types_of_vectors(self) -> list[str]:
+        """Return the types of the field of vectors in the mappings of the target."""
         path = f"/{self._path}/_mapping/field/{escaped(self.fields.vector)}"
         found = self._connection.request("GET", path, missing=True) or {}
-        types = [
-            leaf.get("type")
+        return [
+            str(leaf.get("type"))
             for index in found.values()
             for each in index.get("mappings", {}).values()
             for leaf in each.get("mapping", {}).values()
         ]
-        return "sparse_vector" in types
 
     def _has_tokens(self) -> bool:
         """Return whether the terms of an index are named by tokens, by a sample."""
@@ -462,7 +496,10 @@ class LuceneEngine(Engine):
         return found
 
     def _search(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._connection.request("POST", f"/{self._path}/_search", body)
+        path = f"/{self._path}/_search"
+        answer = self._connection.request("POST", path, body, missing=True)
+        if answer is None:
+            raise EngineError(f"{self.dialect.name} has no {self._index}: push to it first")
         _check_search(answer, self._index)
         return dict(answer)
 
@@ -491,7 +528,7 @@ class LuceneEngine(Engine):
         refused: list[RefusedRecord] = []
         for item in answer["items"]:
             done = item["index"]
-            if done["status"] == _BUSY_ITEM:
+            if done["status"] in _BUSY_ITEM:
                 busy[done["_id"]] = _reason(done.get("error"))
             elif done["status"] >= 300:
                 refused.append(RefusedRecord(done["_id"], _reason(done.get("error"))))
@@ -520,6 +557,8 @@ def _at(source: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - JSON
 def _check_search(answer: Mapping[str, Any], index: str) -> None:
     """Raise if a search failed, or if a shard did not answer, which would lose documents."""
     if "error" in answer:
+        if isinstance(answer["error"], Mapping) and answer["error"].get("type") == _NO_INDEX:
+            raise EngineError(f"there is no {index}: push to it first")
         raise EngineError(f"{index}: the search failed: {_reason(answer['error'])}")
     failed = answer.get("_shards", {}).get("failed", 0)
     if failed:

@@ -18,7 +18,7 @@ from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
 from lexpand.engines.engine import Engine, check_alias, check_created, check_exact
-from lexpand.engines.milvus_client import MilvusAddress, Refused, milvus_module
+from lexpand.engines.milvus_client import NAME, MilvusAddress, Refused, milvus_module
 from lexpand.engines.milvus_collection import MilvusCollection
 from lexpand.engines.milvus_filters import METADATA, milvus_filter
 from lexpand.engines.milvus_schema import (
@@ -149,10 +149,22 @@ class MilvusEngine(Engine):
         self.forget()
 
     def alias(self, name: str) -> str | None:
-        """See `Engine.alias`."""
+        """See `Engine.alias`.
+
+        Raises:
+            DataError: Milvus refuses the name.
+        """
         self._described()
+        if not NAME.fullmatch(name):
+            raise DataError(
+                "an alias of Milvus must be letters, digits and underscores, and begin with no"
+                f" digit, got {name!r}"
+            )
+        real = self._collection.pointed(self._collection.name)
         shown = self._collection.pointed(name)
-        check_alias(name, self.info(), [] if shown is None else [_card(shown)])
+        cards = [] if shown is None else [_card(shown)]
+        points = None if real is None else str(real.get("collection_name"))
+        check_alias(name, self.info(), cards, points)
         return self._collection.alias(name)
 
     def close(self) -> None:

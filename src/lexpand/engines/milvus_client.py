@@ -26,7 +26,7 @@ SCHEMES = ("milvus+http", "milvus+https")
 TIMEOUT = 60.0
 """Seconds in which pymilvus repeats a request while a server is busy or cannot be reached."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _TOO_LARGE = "larger than max"
 """What gRPC says of a message over a limit; RESOURCE_EXHAUSTED is also a quota, say."""
 
@@ -88,7 +88,7 @@ class MilvusAddress:
                 )
             uri = f"{parts.scheme.removeprefix('milvus+')}://{parts.netloc}"
             found = cls(uri, unquote(parts.path.strip("/")))
-        if not _NAME.fullmatch(found.collection):
+        if not NAME.fullmatch(found.collection):
             raise DataError(
                 "the name of a collection of Milvus must begin with a letter or _, and have only"
                 f" letters, digits and _, got {found.collection!r}: choose another name"

@@ -15,10 +15,11 @@ from lexpand.data import SparseVectors
 from lexpand.encode import Encoder
 from lexpand.engines.connection import Credentials
 from lexpand.engines.engine import Engine, check_alias, check_created, check_exact
-from lexpand.engines.jsonpath import filter_condition
+from lexpand.engines.jsonpath import filter_condition, has_nul
 from lexpand.engines.postgres_connection import (
     Connected,
     ConnectionLost,
+    check_name,
     connection_options,
     connection_pool,
     identified,
@@ -196,6 +197,7 @@ class PostgresEngine(Engine):
 
     def alias(self, name: str) -> str | None:
         """See `Engine.alias`. An alias is a view, whose comment says what it shows."""
+        check_name(name)
         info = self.info()
         if info.records is None:
             raise EngineError(f"{self._name} has no {self._table}: push to it first")
@@ -207,17 +209,43 @@ class PostgresEngine(Engine):
         shown = _meta(found[0][1]).get("view_of") if found else None
         if found and (found[0][0] != "v" or shown is None):
             raise EngineError(f"{name} is no alias made by Lexpand: choose another name")
-        check_alias(name, info, [_meta(each) for _, each in found])
         ((comment,),) = self._rows(
             "SELECT obj_description(to_regclass(%s), 'pg_class')", [_quoted(self._table)]
         )
-        meta = json.dumps({"lexpand": {**_meta(comment), "view_of": self._table}})
+        card = _meta(comment)
+        check_alias(name, info, [_meta(each) for _, each in found], card.get("view_of"))
+        meta = json.dumps({"lexpand": {**card, "view_of": self._table}})
         view, text = _escaped(_quoted(name)), _escaped(meta.replace("'", "''"))
-        self._run(
-            f"DROP VIEW IF EXISTS {view}; CREATE VIEW {view} AS SELECT * FROM {self._quoted()};"
-            f" COMMENT ON VIEW {view} IS '{text}'"
-        )
+        made = f"VIEW {view} AS SELECT * FROM {self._quoted()}; COMMENT ON VIEW {view} IS '{text}'"
+        if found and self._has_the_columns_of(name):
+            self._run(f"CREATE OR REPLACE {made}")  # keeps privileges and views on this one
+        elif found:
+            self._run(f"DROP VIEW {view}; CREATE {made}; {self._grants(name)}")
+        else:
+            self._run(f"CREATE {made}")
         return None if shown is None else str(shown)
+
+    def _has_the_columns_of(self, view: str) -> bool:
+        """Return whether a view has the columns of the table, so that it can be replaced."""
+        query = (
+            "SELECT attname, atttypid, atttypmod FROM pg_attribute WHERE attrelid ="
+            " to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        )
+        return self._rows(query, [_quoted(view)]) == self._rows(query, [_quoted(self._table)])
+
+    def _grants(self, view: str) -> str:
+        """Return the statements that give the privileges on a view again."""
+        rows = self._rows(
+            "SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee))"
+            " END, privilege_type, is_grantable FROM pg_class, aclexplode(relacl)"
+            " WHERE oid = to_regclass(%s) AND grantee <> relowner",
+            [_quoted(view)],
+        )
+        return "; ".join(
+            _escaped(f"GRANT {privilege} ON {_quoted(view)} TO {grantee}")
+            + (" WITH GRANT OPTION" if grantable else "")
+            for grantee, privilege, grantable in rows
+        )
 
     def close(self) -> None:
         """See `Retriever.close`."""
@@ -379,7 +407,7 @@ def _upsert(connection: Connection, table: str, records: Sequence[Record], size:
 
 def _row(record: Record, size: int) -> tuple[object, ...]:
     metadata = json.dumps(plain_metadata(record.metadata), ensure_ascii=False)
-    if "\0" in record.title + record.text + record.record_id or "\\u0000" in metadata:
+    if "\0" in record.title + record.text + record.record_id or has_nul(metadata):
         raise ValueError("PostgreSQL cannot store the character U+0000")
     weights = dict(zip(record.terms.tolist(), record.weights, strict=True))
     return (

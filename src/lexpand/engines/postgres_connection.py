@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OLDEST = (0, 7)  # of pgvector, with sparsevec
 _POOL = 16
+_LONGEST_NAME = 63  # in bytes
 _TIMEOUT = 30.0
 _CONNECTION, _INTERVENTION = "08", "57"  # classes of SQLSTATE
 
@@ -139,6 +140,7 @@ def connection_options(
             "the address of PostgreSQL must be postgresql://HOST:PORT/DATABASE/TABLE, got"
             f" {address.rpartition('@')[2]}"
         )
+    check_name(path[1])
     if parts.password:
         raise DataError(
             "the address must not have a password, which `ps` shows: set"
@@ -160,6 +162,19 @@ def connection_options(
     if not (host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")):
         options |= {"sslmode": "verify-full", "sslrootcert": "system" if ca is None else str(ca)}
     return options, path[1]
+
+
+def check_name(name: str) -> None:
+    """Check that PostgreSQL does not cut a name, so that two names would be one.
+
+    Raises:
+        DataError: it has more than 63 bytes, or U+0000.
+    """
+    if len(name.encode()) > _LONGEST_NAME or "\0" in name:
+        raise DataError(
+            f"a name in PostgreSQL must have at most {_LONGEST_NAME} bytes, got"
+            f" {len(name.encode())}: {name!r}; choose a shorter one"
+        )
 
 
 def _port_of(netloc: str) -> str:

@@ -27,6 +27,7 @@ def push(
     analyzer: str = "standard",
     seismic: bool = False,
     fold_query_weights: bool = False,
+    again: bool = False,
     threads: int = 4,
     on_done: Callable[[int], None] | None = None,
 ) -> UploadReport:
@@ -44,6 +45,8 @@ def push(
         analyzer: the analyzer of words of a new target, for engines with BM25.
         fold_query_weights: whether the query weights of the engine's encoder are multiplied into
             the weights of documents, so that a query is the bag of its tokens with weight 1.
+        again: whether all records are sent, also those that the engine says it has; it repairs a
+            target that something else has changed.
         threads: the number of requests at a time.
         on_done: a function that takes the number of passages finished since its last call.
 
@@ -83,10 +86,9 @@ def push(
         _check_columns(index, info)
         _check_folded(info, folding is not None)
     report = UploadReport()
-    compare = not is_new
-    _send(engine, records(), compare, threads, report, on_done or (lambda _: None))
+    _send(engine, records(), not is_new and not again, threads, report, on_done or (lambda _: None))
     engine.refresh()
-    if compare:
+    if not is_new:
         _delete_others(reading, engine, report)
     return report
 
@@ -201,14 +203,17 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def _delete_others(index: IndexReader, engine: Engine, report: UploadReport) -> None:
-    """Delete the records that the index does not have, and old versions of refused ones."""
+    """Delete the records that the index does not have, and old versions of refused ones.
+
+    An old version stays if the engine was too busy for the new one.
+    """
     taken = ids_like_passages(index)
     kept = {
         record_id_of(document.doc_id, chunk, taken)
         for stored in index.stored_passages()
         for (document, _), chunk in zip(stored.passages, stored.chunks, strict=True)
     }
-    kept -= {each.record_id for each in report.refused}
+    kept -= {each.record_id for each in report.refused if not each.busy}
     gone = [record_id for record_id in engine.record_ids() if record_id not in kept]
     engine.delete(gone)
     report.deleted = len(gone)

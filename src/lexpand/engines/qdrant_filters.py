@@ -86,16 +86,15 @@ def _range(condition: Range) -> dict[str, Any]:
 
 
 def _number(value: object) -> int | float:
-    """Return a number that float64 can hold.
+    """Return a number that float64 can hold, as a float if it is no integer of 64 bits.
 
     Raises:
         FilterError: it is too large.
     """
     assert isinstance(value, int | float)
     try:
-        float(value)
+        return value if abs(value) < _LARGEST else float(value)
     except OverflowError:
         raise FilterError(
             f"Qdrant compares numbers in float64, which cannot hold {value}"
         ) from None
-    return value

@@ -25,7 +25,7 @@ class Record:
 
     Attributes:
         record_id: the id in the engine: that of the document, or ``doc_id#n`` for one of several
-            passages, n from 0; ``doc_id##n`` if another document has that id.
+            passages, n from 0; a hash if another document has that id.
         doc_id: the document.
         passage: the number of the passage in its document, from 0.
         title: of the document.
@@ -74,7 +74,9 @@ class Record:
 
 
 def record_id_of(doc_id: str, passage: int | None, taken: Set[str] = frozenset()) -> str:
-    """Return the id of a passage in an engine; a hash stands for an id over 512 bytes.
+    """Return the id of a passage in an engine, which no other passage has.
+
+    A hash stands for an id over 512 bytes, and for that of a passage that a document has.
 
     Args:
         doc_id: the document.
@@ -82,9 +84,7 @@ def record_id_of(doc_id: str, passage: int | None, taken: Set[str] = frozenset()
         taken: ids of documents that passages of others must not have.
     """
     name = doc_id if passage is None else f"{doc_id}#{passage}"
-    if passage is not None and name in taken:
-        name = f"{doc_id}##{passage}"
-    if len(name.encode()) <= _LONGEST_ID:
+    if len(name.encode()) <= _LONGEST_ID and (passage is None or name not in taken):
         return name
     return hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
 

@@ -102,10 +102,17 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class RefusedRecord:
-    """A record that an engine refused, with its reason."""
+    """A record that an engine did not take.
+
+    Attributes:
+        record_id: its id.
+        reason: what the engine said.
+        busy: whether the engine was too busy, and may take it later.
+    """
 
     record_id: str
     reason: str
+    busy: bool = False
 
 
 @dataclass(slots=True)
@@ -116,7 +123,7 @@ class UploadReport:
         uploaded: records that were written.
         unchanged: records that the engine had already.
         deleted: records that the source no longer has.
-        refused: records that the engine refused.
+        refused: records that the engine refused, or was too busy for.
         retries: batches that were sent again because the engine was busy.
     """
 

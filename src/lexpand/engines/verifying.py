@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -40,6 +41,7 @@ class Check(StrEnum):
 
     MODEL = "model"
     RECORDS = "records"
+    TEXTS = "texts"
     VECTORS = "vectors"
     SCORES = "scores"
     RANKING = "ranking"
@@ -160,7 +162,8 @@ def verify(
     else:
         rankings = engine.search_vectors(vectors, k)
         _check_rankings(engine, index, vectors, rankings, k, found)
-    if not found.vectors or not found.scores:
+    is_empty = index is not None and not index.live_passages and not info.records
+    if not is_empty and (not found.vectors or not found.scores):
         found.add(Check.RECORDS, "nothing could be compared: the target has no vectors, or no hits")
     note = engine.pruning_note(vectors)
     if note:
@@ -196,9 +199,11 @@ def _pairs(
 ) -> Iterator[Pair]:
     """Check ids and vectors, and yield the pairs that were compared."""
     if index is not None:
-        expected = _sampled(index, sample)
+        sampled = _sampled(index, sample)
+        expected = {each.record_id: each.weight_by_term() for each in sampled}
         _check_ids(engine, index, found)
         stored = engine.stored(list(expected))
+        _check_texts(sampled, stored, found)
     else:
         ids = list(islice(engine.record_ids(), sample))
         stored = engine.stored(ids)
@@ -220,11 +225,10 @@ def _pairs(
     yield from pairs
 
 
-def _sampled(index: Index, sample: int) -> dict[str, dict[int, float]]:
-    """Return the vectors of passages at even distances."""
+def _sampled(index: Index, sample: int) -> list[Record]:
+    """Return passages at even distances."""
     step = max(1, index.live_passages // sample)
-    records = islice(records_of(index), 0, None, step)
-    return {record.record_id: record.weight_by_term() for record in islice(records, sample)}
+    return list(islice(islice(records_of(index), 0, None, step), sample))
 
 
 def _encoded(encoder: Encoder, stored: Mapping[str, Record]) -> dict[str, dict[int, float]]:
@@ -252,17 +256,44 @@ def _encoded_records(encoder: Encoder, records: Iterable[Record]) -> dict[str, d
 
 def _check_ids(engine: Engine, index: Index, found: _Found) -> None:
     wanted = {record.record_id for record in records_of(index)}
-    there = set(engine.record_ids())
+    counts = Counter(engine.record_ids())
+    there = counts.keys()
+    twice = sorted(record_id for record_id, number in counts.items() if number > 1)
+    if twice:
+        found.add(
+            Check.RECORDS,
+            f"{_are(len(twice), 'passage')} there more than once: {_listed(twice)}; is the"
+            " target an alias of several?",
+        )
     missing, extra = sorted(wanted - there), sorted(there - wanted)
     lowered = [each for each in missing if each.lower() in there]
     if lowered:
         found.add(Check.RECORDS, f"{len(lowered):,} ids were lower-cased: {_listed(lowered)}")
     missing = [each for each in missing if each not in set(lowered)]
     if missing:
-        verb = "passage is" if len(missing) == 1 else "passages are"
-        found.add(Check.RECORDS, f"{len(missing):,} {verb} missing: {_listed(missing)}")
+        said = f"{_are(len(missing), 'passage')} missing: {_listed(missing)}"
+        found.add(Check.RECORDS, said)
     if extra and not lowered:
-        found.add(Check.RECORDS, f"{len(extra):,} passages are not of the index: {_listed(extra)}")
+        said = f"{_are(len(extra), 'passage')} not of the index: {_listed(extra)}"
+        found.add(Check.RECORDS, said)
+
+
+def _check_texts(sampled: Sequence[Record], stored: Mapping[str, Record], found: _Found) -> None:
+    """Compare titles and texts, which hits show and BM25 reads."""
+    other = [
+        each.record_id
+        for each in sampled
+        if each.record_id in stored
+        and (each.title, each.text) != (stored[each.record_id].title, stored[each.record_id].text)
+    ]
+    if other:
+        said = f"{_are(len(other), 'passage')} stored with another text: {_listed(other)}"
+        found.add(Check.TEXTS, said)
+
+
+def _are(number: int, noun: str) -> str:
+    """Return a number with a noun and the verb: ``1 passage is``, ``2 passages are``."""
+    return f"{number:,} {noun} is" if number == 1 else f"{number:,} {noun}s are"
 
 
 def _titles(engine: Engine, pairs: Sequence[Pair], most: int) -> list[Query]:
@@ -308,7 +339,7 @@ def _check_rankings(
             if scores.get(doc_id, 0.0) > 0
         ]
         found.overlaps.append(len(set(ids) & set(first)) / max(1, len(first)))
-        found.orders.append(ids == first)
+        found.orders.append(_is_same_order(ids, first, scores))
         if not _is_same_ranking(ids, first, scores, tolerance):
             wrong.append(place)
     _note_errors(errors, engine, found)
@@ -318,6 +349,14 @@ def _check_rankings(
             f"{len(wrong):,} of {len(rankings):,} queries have other documents among the first {k}"
             " than exact search, by more than rounding explains",
         )
+
+
+def _is_same_order(ids: Sequence[str], first: Sequence[str], scores: Mapping[str, float]) -> bool:
+    """Return whether two rankings have one order; documents of equal scores have any."""
+    return len(ids) == len(first) and all(
+        there == here or scores.get(there) == scores[here]
+        for there, here in zip(ids, first, strict=True)
+    )
 
 
 def _is_same_ranking(

@@ -20,7 +20,9 @@ _ROUNDS = 5
 """Rounds of k-means at each split."""
 
 
-def text_vectors(texts: Sequence[Sequence[int]], terms: int, seed: int) -> NDArray[np.float32]:
+def text_vectors(
+    texts: Sequence[Sequence[int] | NDArray[np.integer]], terms: int, seed: int
+) -> NDArray[np.float32]:
     """Return unit vectors [texts, 64]: random projections of the IDF-weighted sets of tokens.
 
     Products of random projections are those of the sparse vectors in expectation (Johnson and
@@ -31,8 +33,10 @@ def text_vectors(texts: Sequence[Sequence[int]], terms: int, seed: int) -> NDArr
         terms: the size of the vocabulary.
         seed: of the projection.
     """
-    sets = [np.unique(np.asarray(ids, np.int64)) for ids in texts]
-    frequency = np.bincount(np.concatenate([*sets, np.empty(0, np.int64)]), minlength=terms)
+    sets = [np.unique(np.asarray(ids, np.int32)) for ids in texts]
+    frequency = np.zeros(terms, np.int64)
+    for ids in sets:
+        frequency[ids] += 1
     idf = np.log((len(texts) + 1) / (frequency + 0.5)).clip(0).astype(np.float32)
     projection = np.random.default_rng(seed).standard_normal((terms, _WIDTH), np.float32)
     projection *= idf[:, None]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import torch
 from accelerate import PartialState
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 
 def count() -> int:
@@ -21,9 +21,14 @@ def count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_first() -> bool:
     """Whether this process writes the files and reports."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
 
 
 @contextmanager
@@ -57,6 +62,14 @@ def mean_of_processes(value: float) -> float:
     total = torch.tensor(value, dtype=torch.float64, device=device)
     distributed.all_reduce(total)
     return float(total) / count()
+
+
+def mean_over_processes(values: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes."""
+    if count() == 1:
+        return values
+    distributed.all_reduce(values)
+    return values / count()
 
 
 def _on_gpus() -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from lexpand.data.readers.rows import OnBadRow
 from lexpand.errors import DataError, RowError
 from lexpand.train.rows import read_rows
+from lexpand.train.store import RecordFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,80 @@ class Example:
     scores: tuple[float, ...] = ()
     place: str = field(default="", compare=False)
     others: tuple[tuple[float, ...], ...] = ()
+
+
+class Examples(Sequence[Example]):
+    """Examples on disk, each as often as it is taken in a pass over the data.
+
+    The scores of several teachers are read as one; see `average_teachers`.
+    """
+
+    def __init__(self) -> None:
+        self._file = RecordFile()
+        self._order = array("q")
+        # Of each example on disk: how many further teachers it has, and the spread of the first.
+        self._others, self._spread = array("q"), array("d")
+        self._spreads: dict[int, float] = {}
+        self._scored = False
+
+    @property
+    def written(self) -> int:
+        """The number of examples on disk."""
+        return len(self._file)
+
+    @property
+    def have_scores(self) -> bool:
+        """Whether any example on disk has scores of a teacher."""
+        return self._scored
+
+    def write(self, example: Example) -> None:
+        """Write an example to the disk. It is in no pass yet.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        self._file.append(
+            [example.query, example.documents, example.scores, example.place, example.others]
+        )
+        self._scored = self._scored or bool(example.scores)
+        self._others.append(len(example.others))
+        self._spread.append(_spread(np.array([example.scores])) if example.others else math.nan)
+
+    def take(self, places: Iterable[int]) -> None:
+        """Add examples to the pass, by their place on disk."""
+        self._order.extend(places)
+        order = np.array(self._order)
+        others, spreads = np.array(self._others)[order], np.array(self._spread)[order]
+        # A teacher's scores are scaled alike for all examples with as many teachers.
+        self._spreads = {
+            count: float(np.nanmean(spreads[others == count]))
+            for count in np.unique(others[~np.isnan(spreads)]).tolist()
+        }
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, at: int) -> Example: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Example]: ...
+    def __getitem__(self, at: int | slice) -> Example | list[Example]:
+        if isinstance(at, slice):
+            return [self._with_one_teacher(place) for place in self._order[at]]
+        return self._with_one_teacher(self._order[at])
+
+    def _with_one_teacher(self, place: int) -> Example:
+        example = self._read(place)
+        if not example.others:
+            return example
+        teachers = [np.array([scores]) for scores in (example.scores, *example.others)]
+        spread = self._spreads.get(len(example.others), math.nan)
+        scores = average_teachers(teachers, spread)[0].tolist()
+        return replace(example, scores=tuple(scores), others=())
+
+    def _read(self, place: int) -> Example:
+        query, documents, scores, row, others = self._file.read(place)
+        return Example(query, tuple(documents), tuple(scores), row, tuple(map(tuple, others)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +152,7 @@ def read_training_data(
     distills: bool,
     seed: int,
     refused: list[RowError],
-) -> tuple[list[Example], list[DataFile]]:
+) -> tuple[Examples, list[DataFile]]:
     """Read the examples of a run, each source as often as its weight says.
 
     Args:
@@ -90,14 +166,15 @@ def read_training_data(
     Raises:
         SourceError: a file cannot be read.
         DataError: there are fewer examples than a batch has, or all lack teacher scores.
+        StorageError: the disk refuses.
     """
-    examples: list[Example] = []
+    examples = Examples()
     files: list[DataFile] = []
     unscored: list[RowError] = []
     for given in paths:
         path, weight = _split_weight(given)
         before, unscored_before = len(refused), len(unscored)
-        usable: list[Example] = []
+        first = examples.written
         for example in read_examples([path], refused.append):
             if distills and not _can_distill(example):
                 unscored.append(
@@ -107,8 +184,9 @@ def read_training_data(
                     )
                 )
             else:
-                usable.append(example)
-        examples += _weighted(usable, weight, f"{seed}-{len(files)}")
+                examples.write(example)
+        usable = range(first, examples.written)
+        examples.take(_weighted(usable, weight, f"{seed}-{len(files)}"))
         lost = len(refused) - before + len(unscored) - unscored_before
         files.append(DataFile(path.name, weight, len(usable), lost))
     if distills and unscored and not examples:
@@ -125,7 +203,7 @@ def read_training_data(
             f" got {len(examples)}; {len(refused)} rows were refused. Give more data or lower"
             " batch_size"
         )
-    return with_one_teacher(examples), files
+    return examples, files
 
 
 def make_rows(
@@ -146,7 +224,11 @@ def make_rows(
         ``query``, ``document_0`` (the positive) to ``document_{negatives}``, and ``label``, the
         scores with NaN for missing ones, if any example has scores.
     """
-    with_scores = any(example.scores for example in examples)
+    with_scores = (
+        examples.have_scores
+        if isinstance(examples, Examples)
+        else any(example.scores for example in examples)
+    )
     for place, example in enumerate(examples):
         chance = random.Random(f"{seed}-{place}")
         scores = example.scores or (math.nan,) * len(example.documents)
@@ -165,7 +247,9 @@ def make_rows(
         yield row | ({"label": labels} if with_scores else {})
 
 
-def average_teachers(teachers: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def average_teachers(
+    teachers: Sequence[NDArray[np.float64]], spread: float | None = None
+) -> NDArray[np.float64]:
     """Return the mean of several teachers' scores, each normalized per query.
 
     The scores of a teacher have mean 0 and standard deviation 1 over the documents of a query, so
@@ -175,6 +259,7 @@ def average_teachers(teachers: Sequence[NDArray[np.float64]]) -> NDArray[np.floa
 
     Args:
         teachers: scores [q, n] each; NaN marks a document without a score.
+        spread: the mean standard deviation of the first teacher, where it is known of more queries.
 
     Raises:
         DataError: there is no teacher, or the shapes differ.
@@ -185,7 +270,7 @@ def average_teachers(teachers: Sequence[NDArray[np.float64]]) -> NDArray[np.floa
     wrong = next((scores.shape for scores in teachers if scores.shape != shape), None)
     if wrong is not None:
         raise DataError(f"the scores of all teachers must have the shape {shape}, got {wrong}")
-    deviations = [_nanmean((scores - _nanmean(scores)) ** 2) ** 0.5 for scores in teachers]
+    deviations = [_deviations(scores) for scores in teachers]
     normalized = np.stack(
         [
             (scores - _nanmean(scores)) / np.maximum(deviation, 1e-6)
@@ -195,25 +280,21 @@ def average_teachers(teachers: Sequence[NDArray[np.float64]]) -> NDArray[np.floa
     known = ~np.isnan(normalized)
     total = np.where(known, normalized, 0.0).sum(axis=0)
     mean = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-    averaged: NDArray[np.float64] = mean * float(np.nanmean(deviations[0]))
+    averaged: NDArray[np.float64] = mean * (_spread(teachers[0]) if spread is None else spread)
     return averaged
 
 
-def with_one_teacher(examples: list[Example]) -> list[Example]:
-    """Average the scores of examples that have several teachers; see `average_teachers`."""
-    several = [place for place, example in enumerate(examples) if example.others]
-    for count in sorted({len(examples[place].others) for place in several}):
-        places = [place for place in several if len(examples[place].others) == count]
-        longest = max(len(examples[place].documents) for place in places)
-        teachers = np.full((count + 1, len(places), longest), np.nan)
-        for row, place in enumerate(places):
-            example = examples[place]
-            teachers[:, row, : len(example.documents)] = [example.scores, *example.others]
-        for row, place in zip(average_teachers(list(teachers)), places, strict=True):
-            example = examples[place]
-            scores = tuple(row[: len(example.documents)].tolist())
-            examples[place] = replace(example, scores=scores, others=())
-    return examples
+def _deviations(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation of each query's scores, [q, 1]."""
+    found: NDArray[np.float64] = _nanmean((scores - _nanmean(scores)) ** 2) ** 0.5
+    return found
+
+
+def _spread(scores: NDArray[np.float64]) -> float:
+    """Return the mean standard deviation of the scores [q, n] of a query; NaN without scores."""
+    deviations = _deviations(scores)
+    known = deviations[~np.isnan(deviations)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _nanmean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,10 +329,12 @@ def _split_weight(given: str | Path) -> tuple[Path, float]:
     return Path(path), value
 
 
-def _weighted(examples: list[Example], weight: float, seed: str) -> list[Example]:
+def _weighted(places: range, weight: float, seed: str) -> Iterator[int]:
     whole = int(weight)
-    sampled = round((weight - whole) * len(examples))
-    return examples * whole + random.Random(seed).sample(examples, sampled)
+    sampled = round((weight - whole) * len(places))
+    for _ in range(whole):
+        yield from places
+    yield from random.Random(seed).sample(places, sampled)
 
 
 def _other(known: Sequence[Example], example: Example, chance: random.Random) -> str:

@@ -23,6 +23,7 @@ from lexpand.train.objectives import (
 )
 from lexpand.train.recipe import Recipe
 from lexpand.train.regularizers import (
+    RunningFlops,
     anti_zero,
     banned,
     document_share,
@@ -85,6 +86,10 @@ class SpladeObjective(nn.Module):
         self._losses: list[float] = []
         self._columns = torch.Generator().manual_seed(recipe.seed)
         self._share: Tensor | None = None
+        self._running = [
+            RunningFlops(student.terms, recipe.flops_decay)
+            for _ in range(2 * (recipe.flops_decay > 0))
+        ]
         self._banned = _ids(student, recipe.banned_terms)
 
     def factors(self) -> tuple[float, float]:
@@ -128,6 +133,7 @@ class SpladeObjective(nn.Module):
             "columns": self._columns.get_state().tolist(),
             "losses": self._losses,
             "share": None if self._share is None else self._share.tolist(),
+            "running": [each.state() for each in self._running],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -136,6 +142,8 @@ class SpladeObjective(nn.Module):
         self.pilots = [each and Autopilot.from_state(each) for each in state["pilots"]]
         self._columns.set_state(torch.tensor(state["columns"], dtype=torch.uint8))
         self._losses = list(state["losses"])
+        for running, kept in zip(self._running, state["running"], strict=True):
+            running.restore(kept)
         if state["share"] is not None:
             self._share = torch.tensor(state["share"])
 
@@ -240,9 +248,14 @@ class SpladeObjective(nn.Module):
         columns = columns.to(needs.device)
         weights = self.student.columns(documents, columns)
         split = len(needed)
-        regularizer = self._regularizer(weights[:, :split])
-        if factor:
-            regularizer = regularizer + factor * self._regularizer(weights[:, split:])
+        if self._running:
+            factors = weights.new_ones(len(columns))
+            factors[split:] = factor
+            regularizer = self._running[1](weights, columns, factors)
+        else:
+            regularizer = self._regularizer(weights[:, :split])
+            if factor:
+                regularizer = regularizer + factor * self._regularizer(weights[:, split:])
         active = (weights.detach() > 0).float()
         terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
         self._seen[1].append(float(terms.mean()))
@@ -258,9 +271,11 @@ class SpladeObjective(nn.Module):
         encoded = modes.get("encoded_", None if self.student.table is not None else modes[""])
         if encoded is not None:
             self._seen[0].append(_mean_terms(encoded))
-            parts["query_regularizer"] = self.factors()[0] * (
-                l1(encoded) if self.recipe.query_regularizer == "l1" else flops(encoded)
-            )
+            if self.recipe.query_regularizer == "l1":
+                regularizer = l1(encoded)
+            else:
+                regularizer = self._flops(0, encoded)
+            parts["query_regularizer"] = self.factors()[0] * regularizer
 
     def _complete(
         self,
@@ -286,6 +301,13 @@ class SpladeObjective(nn.Module):
         self._shared.append(_pair_flops(modes[""], weights))
         return {mode: queries @ weights.T for mode, queries in modes.items()}
 
+    def _flops(self, side: int, weights: Tensor) -> Tensor:
+        """Return FLOPS of the weights [texts, terms] of queries (0) or documents (1)."""
+        if not self._running:
+            return flops(weights)
+        every = torch.arange(weights.shape[1], device=weights.device)
+        return self._running[side](weights, every, weights.new_ones(len(every)))
+
     def _regularizer(self, weights: Tensor) -> Tensor:
         recipe = self.recipe
         if recipe.document_regularizer == "l1":
@@ -294,11 +316,9 @@ class SpladeObjective(nn.Module):
             before = None if self._share is None else self._share.to(weights.device)
             self._share = document_share(weights, before)
             return weighted_flops(weights, self._share)
-        return (
-            masked_flops(weights, recipe.mask_threshold)
-            if recipe.mask_threshold
-            else flops(weights)
-        )
+        if recipe.mask_threshold:
+            return masked_flops(weights, recipe.mask_threshold)
+        return self._flops(1, weights)
 
     def _objective(
         self, scores: Tensor, same: Tensor, group: int, labels: Tensor | None

@@ -60,6 +60,9 @@ class Recipe:
         neighbors: batches of similar examples, whose positives are hard negatives of each other.
         query_regularizer: ``flops`` or ``l1``.
         document_regularizer: ``flops``, ``l1``, or ``df_flops``, in which frequent terms cost more.
+        flops_decay: of a running mean of the weights of each term, which ``flops`` then takes in
+            place of the batch's, such as 0.99; 0 for the batch alone. With ``neighbors``, a batch
+            has one topic, and its own mean would cost the terms of the topic most.
         query_lambda, document_lambda: factors of the regularizers after the ramp.
         ramp: ``constant``, ``linear`` or ``quadratic``.
         ramp_steps: steps of the ramp.
@@ -121,6 +124,7 @@ class Recipe:
     neighbors: bool = False
     query_regularizer: str = "flops"
     document_regularizer: str = "flops"
+    flops_decay: float = 0.0
     query_lambda: float = 0.0
     document_lambda: float = 0.0
     ramp: Ramp = Ramp.QUADRATIC
@@ -171,6 +175,7 @@ class Recipe:
         self._check_objectives()
         self._check_columns()
         self._check_budgets()
+        self._check_decay()
 
     def _check_objectives(self) -> None:
         if not self.info_nce + self.margin_mse + self.kl + self.batch_kl > 0:
@@ -203,6 +208,15 @@ class Recipe:
             raise DataError(
                 "postings and document_terms are budgets of one regularizer, so one of them must be"
                 f" 0, got postings = {self.postings} and document_terms = {self.document_terms}"
+            )
+
+    def _check_decay(self) -> None:
+        if not 0 <= self.flops_decay < 1:
+            raise DataError(f"flops_decay must be from 0 to below 1, got {self.flops_decay}")
+        if self.flops_decay and (self.document_regularizer != "flops" or self.mask_threshold):
+            raise DataError(
+                "flops_decay needs document_regularizer = 'flops' and mask_threshold = 0, got"
+                f" {self.document_regularizer!r} and {self.mask_threshold}"
             )
 
     def _check_columns(self) -> None:

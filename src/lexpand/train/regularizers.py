@@ -1,4 +1,4 @@
-"""Regularizers of sparsity: pure functions on weights, and the schedules of their factors.
+"""Regularizers of sparsity: functions on weights, and the schedules of their factors.
 
 Weights are [texts, terms], all >= 0. Values and gradients mean the same for any batch size: they
 estimate a property of the distribution of texts, and averaging them over the steps of an
@@ -8,11 +8,13 @@ accumulation or over devices estimates the same property.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lexpand.errors import DataError
+from lexpand.train.devices import mean_over_processes
 
 
 def flops(weights: Tensor) -> Tensor:
@@ -30,6 +32,50 @@ def flops(weights: Tensor) -> Tensor:
     if count < 2:
         return total.square().sum()
     return (total.square() - weights.square().sum(dim=0)).sum() / (count * (count - 1))
+
+
+class RunningFlops:
+    """`flops` with the mean weight of each term over many batches.
+
+    F = sum_j E[w_j]^2 = sum_j (2 b_j - r_j) r_j in expectation, where b is the mean over the batch,
+    and r a running mean over batches, without a gradient. The gradient of a weight is then in
+    proportion to the use of its term in the data, and not in the batch, which may have one topic.
+
+    Args:
+        terms: the size of the vocabulary.
+        decay: of the running mean, from 0 to below 1.
+    """
+
+    def __init__(self, terms: int, decay: float) -> None:
+        self._decay = decay
+        self._sum, self._count = torch.zeros(terms), torch.zeros(terms)
+
+    def __call__(self, weights: Tensor, columns: Tensor, factors: Tensor) -> Tensor:
+        """Return F, estimated from some columns, and update the running mean.
+
+        Args:
+            weights: [texts, columns].
+            columns: int64 [columns], their terms.
+            factors: [columns], 1 for a column that is always computed, and for one of a sample how
+                many columns it stands for.
+        """
+        batch = weights.mean(dim=0)
+        # A column that was drawn stands for the steps in which it was not.
+        drawn = weights.new_zeros(2, len(self._sum))
+        drawn[0, columns], drawn[1, columns] = batch.detach() * factors, factors
+        drawn = (1 - self._decay) * mean_over_processes(drawn)
+        self._sum = self._decay * self._sum.to(drawn) + drawn[0]
+        self._count = self._decay * self._count.to(drawn) + drawn[1]
+        running = self._sum[columns] / self._count[columns]
+        return ((2 * batch - running) * running * factors).sum()
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as JSON values, for a checkpoint."""
+        return {"sum": self._sum.tolist(), "count": self._count.tolist()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self._sum, self._count = (torch.tensor(state[name]) for name in ("sum", "count"))
 
 
 def flops_of_batch(weights: Tensor) -> Tensor:

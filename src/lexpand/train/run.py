@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SparseEncoderTrainer, SparseEncoderTrainingArguments
 from transformers import PrinterCallback, TrainerCallback
@@ -34,6 +36,9 @@ TRAINED = "trained.safetensors"
 
 BAD_BATCH = "bad-batch.json"
 """The file of the texts of a batch whose loss is not finite."""
+
+_TOKENIZED = 1000
+"""Rows that are tokenized at a time."""
 
 _PATIENCE = 20
 """Steps of collapse, one after the other, that stop a run."""
@@ -175,10 +180,11 @@ def make_trainer(
 
 def _neighbors(recipe: Recipe, student: Student, rows: Dataset) -> NeighborBatches:
     tokenizer = student.model.tokenizer
-    texts = [
-        f"{query} {text}" for query, text in zip(rows["query"], rows["document_0"], strict=True)
-    ]
-    ids = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=128).input_ids
+    ids: list[NDArray[np.int32]] = []
+    for part in rows.select_columns(["query", "document_0"]).iter(_TOKENIZED):
+        texts = [f"{q} {text}" for q, text in zip(part["query"], part["document_0"], strict=True)]
+        cut = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=128).input_ids
+        ids += [np.unique(np.asarray(each, np.int32)) for each in cut]
     vectors = text_vectors(ids, len(tokenizer.get_vocab()), recipe.seed)
     return NeighborBatches(vectors, recipe.batch_size, recipe.seed)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from torch import nn
 from transformers import set_seed
 
@@ -24,11 +23,12 @@ from lexpand.train import devices
 from lexpand.train.bank import make_banks
 from lexpand.train.card import write_card
 from lexpand.train.evaluating import TrainingEvaluation
-from lexpand.train.examples import DataFile, Example, make_rows, read_training_data
+from lexpand.train.examples import DataFile, Example, Examples, make_rows, read_training_data
 from lexpand.train.loss import SpladeObjective
 from lexpand.train.recipe import Recipe
 from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, save_model
+from lexpand.train.store import rows_on_disk
 from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teacher
 
@@ -131,7 +131,9 @@ def train(
     student = _student(recipe, examples)
     with devices.first_before_others():
         objective = _objective(recipe, student, examples, partial_of(folder), on_step)
-    rows = Dataset.from_list(list(_rows(recipe, examples)))
+    # Each process of several devices writes its own: the file of another may be in use.
+    name = f"rows-{devices.rank()}.arrow"
+    rows = rows_on_disk(_rows(recipe, examples), partial_of(folder) / name)
     trainer = make_trainer(
         recipe,
         student,
@@ -247,7 +249,7 @@ def _check_loggers(names: Sequence[str]) -> None:
 
 def _read(
     recipe: Recipe, data: Iterable[str | Path], refused: list[RowError]
-) -> tuple[list[Example], list[DataFile]]:
+) -> tuple[Examples, list[DataFile]]:
     return read_training_data(
         data,
         batch_size=recipe.batch_size,
