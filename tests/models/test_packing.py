@@ -168,6 +168,28 @@ def test_a_query_table_and_its_mode_stay(plain: Path, tmp_path: Path, mode: Quer
     assert Contract.load(tmp_path / "exported").hash == contract.hash
 
 
+@pytest.mark.parametrize("mode", QueryMode)
+def test_the_query_mode_and_rules_of_queries_can_be_chosen(
+    plain: Path, tmp_path: Path, mode: QueryMode
+) -> None:
+    """The golden pairs of queries are of the chosen mode, and pruned."""
+    source = shutil.copytree(plain, tmp_path / "source")
+    size = Contract.load(plain).vocabulary_size
+    add_query_table(source, QueryTable(np.linspace(0, 1, size, dtype=np.float32)))
+    made = pack_model(source, tmp_path / "made", query_pruning="top=3", query_mode=mode)
+    assert made.query_mode is mode
+    assert check_model(tmp_path / "made").pairs == len(made.golden)
+    encoder = Encoder.load(tmp_path / "made")
+    (weights,) = encoder.encode_queries(TEXTS[:1]).as_dicts()
+    assert 0 < len(weights) <= 3
+    (other,) = encoder.encode_queries(
+        TEXTS[:1], mode=QueryMode.LOOKUP if mode is QueryMode.ENCODER else QueryMode.ENCODER
+    ).as_dicts()
+    assert weights != other
+    with pytest.raises(ModelError, match="must have a table of query weights for the query mode"):
+        pack_model(plain, tmp_path / "none", query_mode=QueryMode.LOOKUP)
+
+
 def test_pruning_becomes_part_of_the_model(plain: Path, tmp_path: Path) -> None:
     pack_model(plain, tmp_path / "all")
     pack_model(plain, tmp_path / "three", pruning="top=3,ban=heart")

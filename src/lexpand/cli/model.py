@@ -12,13 +12,23 @@ import typer
 from lexpand.cli.options import Json, Verbose
 from lexpand.cli.output import print_json, say, show
 from lexpand.data import ModelId
-from lexpand.encode import Contract, Role
+from lexpand.encode import Contract, QueryMode, Role
 from lexpand.encode.folder import find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.models import ImportOptions, check_model, import_model, optimize_model
 
 Folder = Annotated[
     str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")
+]
+
+
+DefaultMode = Annotated[
+    QueryMode | None,
+    typer.Option(
+        "--query-mode",
+        help="Default way to encode queries of a model with a table of weights, which has both.",
+        show_default="as in the source, else lookup",
+    ),
 ]
 
 
@@ -70,6 +80,7 @@ def import_command(
             show_default="those of SOURCE",
         ),
     ] = None,
+    query_mode: DefaultMode = None,
     query_encoder: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +142,7 @@ def import_command(
         pooling=None if pooling is None else pooling.value,
         activation=None if activation is None else activation.value,
         query=query,
+        query_mode=query_mode,
         query_encoder=query_encoder,
         max_tokens=max_length,
         name=name,

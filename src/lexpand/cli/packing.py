@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexpand.cli.model import Folder
+from lexpand.cli.model import DefaultMode, Folder
 from lexpand.cli.options import PRUNING_RULES, Json, Verbose
 from lexpand.cli.output import print_json, show
 from lexpand.encode.contract import Contract
@@ -34,6 +34,16 @@ def pack_command(
             show_default="as FOLDER does",
         ),
     ] = None,
+    prune_queries: Annotated[
+        str | None,
+        typer.Option(
+            "--prune-queries",
+            metavar="RULES",
+            help="The same for queries.",
+            show_default="as FOLDER does",
+        ),
+    ] = None,
+    query_mode: DefaultMode = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -43,7 +53,15 @@ def pack_command(
     reencode`. Encoding computes with float32 weights, as fast as before. To load DEST in
     sentence-transformers, export it.
     """
-    _say(pack_model(folder, dest, name=name, pruning=prune), dest, as_json)
+    made = pack_model(
+        folder,
+        dest,
+        name=name,
+        pruning=prune,
+        query_pruning=prune_queries,
+        query_mode=query_mode,
+    )
+    _say(made, dest, as_json)
 
 
 def export_command(

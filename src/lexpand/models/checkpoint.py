@@ -12,7 +12,7 @@ import numpy as np
 
 from lexpand.data import Vocabulary
 from lexpand.encode.architectures import Architecture, find_architecture
-from lexpand.encode.contract import Activation, Pooling
+from lexpand.encode.contract import Activation, Pooling, QueryMode
 from lexpand.encode.json_files import read_json
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.shape import read_shape, tensor_names
@@ -47,6 +47,7 @@ class Checkpoint:
         pooling, activation: those of the head.
         max_tokens: the longest text that is read, in tokens, special tokens included.
         query_table: the table for query lookup. None if queries are encoded.
+        query_mode: the default way to encode queries.
         queries: the checkpoint of a separate query encoder. None if one encoder serves both roles.
         license: the license of the weights. Empty if the model card does not give one.
         origin: where the weights come from. Empty if the model card does not say.
@@ -66,6 +67,7 @@ class Checkpoint:
     activation: Activation
     max_tokens: int
     query_table: QueryTable | None
+    query_mode: QueryMode
     queries: Checkpoint | None
     license: str
     origin: str
@@ -112,6 +114,16 @@ def _check_compatible(documents: Checkpoint, queries: Checkpoint) -> None:
         )
 
 
+def _query_mode(folder: Path, table: QueryTable | None, choices: ImportOptions) -> QueryMode:
+    """Return the mode that was chosen; without a choice, queries are looked up in a table."""
+    if table is None and choices.query_mode is QueryMode.LOOKUP:
+        raise ModelError(
+            f"{folder} must have a table of query weights for the query mode lookup: give one with"
+            " --query"
+        )
+    return choices.query_mode or (QueryMode.ENCODER if table is None else QueryMode.LOOKUP)
+
+
 def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
     config = read_json(layout.transformer / "config.json", dict)
     architecture = find_architecture(config)
@@ -144,6 +156,7 @@ def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
         activation=choices.activation or layout.activation,
         max_tokens=_max_tokens(layout, config, choices.max_tokens),
         query_table=query_table,
+        query_mode=_query_mode(folder, query_table, choices),
         queries=None,
         license=choices.license or license,
         origin=choices.origin or origin,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 
 from lexpand.data import Pruning, SparseVectors
 from lexpand.data.pruning import parse_pruning
-from lexpand.encode.contract import Contract, Role
+from lexpand.encode.contract import Contract, QueryMode, Role
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.encode.packed import PACKED, pack, unpack
@@ -39,6 +39,8 @@ def pack_model(
     *,
     name: str | None = None,
     pruning: Pruning | str | None = None,
+    query_pruning: Pruning | str | None = None,
+    query_mode: QueryMode | None = None,
 ) -> Contract:
     """Write a model folder whose weights are those of another one, rounded to 8 bits.
 
@@ -48,10 +50,12 @@ def pack_model(
         name: of the new model; by default that of the source.
         pruning: rules for documents in the contract of the new model, also in the form of
             `parse_pruning`; by default those of the source.
+        query_pruning: the same for queries.
+        query_mode: the default way to encode queries; by default that of the source.
 
     Raises:
-        ModelError: the source is packed already or has a separate query encoder, or ``dest``
-            exists.
+        ModelError: the source is packed already or has a separate query encoder, or has no table
+            for ``lookup``, or ``dest`` exists.
         MissingExtra: the package onnx is not installed.
         StorageError: the disk refuses.
     """
@@ -80,14 +84,15 @@ def pack_model(
             license=contract.license,
             origin=contract.origin,
             query=None if table is None else folder.path / table.file,
+            query_mode=query_mode or contract.query_mode,
         )
         made = scratch / "made"
         import_model(plain, made, options)
         raw = read_json(made / "contract.json", dict)
         if (made / WEIGHTS).read_bytes() != (plain / WEIGHTS).read_bytes():
             raise ModelError(f"{folder.path} changes when it is imported, so it cannot be packed")
-        raw["query"]["mode"] = str(contract.query_mode)
-        raw["pruning"] = _rules(folder, pruning)
+        rules = {Role.DOCUMENT: pruning, Role.QUERY: query_pruning}
+        raw["pruning"] = _rules(folder, rules)
         raw["golden"] = [_pruned(pair, contract, raw["pruning"] or {}) for pair in raw["golden"]]
         (made / PACKED).write_bytes(content)
         (made / WEIGHTS).unlink()
@@ -152,13 +157,17 @@ def _float32(content: bytes) -> bytes:
     return save(unpack(content, PACKED), metadata={"format": "pt"})
 
 
-def _rules(folder: ModelFolder, pruning: Pruning | str | None) -> dict[str, Any] | None:
-    """Return the pruning rules of the new contract, as JSON."""
+def _rules(
+    folder: ModelFolder, given: Mapping[Role, Pruning | str | None]
+) -> dict[str, Any] | None:
+    """Return the pruning rules of the new contract, as JSON: those given, or else its own."""
     raw: dict[str, Any] | None = read_json(folder.path / "contract.json", dict)["pruning"]
-    if pruning is None:
-        return raw
-    rules = parse_pruning(pruning, folder.tokens.vocabulary).to_dict()
-    return {**(raw or {}), str(Role.DOCUMENT): rules}
+    chosen = {
+        str(role): parse_pruning(rules, folder.tokens.vocabulary).to_dict()
+        for role, rules in given.items()
+        if rules is not None
+    }
+    return {**(raw or {}), **chosen} if chosen else raw
 
 
 def _pruned(pair: dict[str, Any], contract: Contract, rules: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from lexpand.encode.contract import Role
+from lexpand.encode.contract import QueryMode, Role
 from lexpand.errors import ModelError
 from lexpand.models.checkpoint import Checkpoint
 from lexpand.models.golden import Weigh
@@ -44,7 +44,8 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
         inputs = tokenizer(
             text, truncation=True, max_length=checkpoint.max_tokens, return_tensors="pt"
         )
-        if role is Role.QUERY and checkpoint.query_table is not None:
+        looked_up = checkpoint.query_mode is QueryMode.LOOKUP
+        if role is Role.QUERY and looked_up and checkpoint.query_table is not None:
             weights = checkpoint.query_table.weights
             terms = sorted(set(inputs["input_ids"][0].tolist()))
             return {term: float(weights[term]) for term in terms if weights[term]}

@@ -90,7 +90,11 @@ def add_terms(
     folder, dest = find_folder(model), Path(dest).expanduser().absolute()
     contract, table = Contract.load(folder), ModelFolder(folder).load_query_table()
     lookup = contract.query_mode is QueryMode.LOOKUP
-    checkpoint = replace(read_checkpoint(folder), query_table=table if lookup else None)
+    checkpoint = replace(
+        read_checkpoint(folder),
+        query_table=table if lookup else None,
+        query_mode=contract.query_mode,
+    )
     _check_model(contract, checkpoint, folder)
     terms, skipped = _new_words(checkpoint, words)
     pieces = _pieces(checkpoint, terms)

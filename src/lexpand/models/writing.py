@@ -190,7 +190,7 @@ def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> d
     if checkpoint.query_table is not None:
         file = f"{TABLE}/{WEIGHTS}"
         query |= {
-            "mode": QueryMode.LOOKUP.value,
+            "mode": checkpoint.query_mode.value,
             "table": {"file": file, "sha256": sha256_of(folder / file)},
         }
     if checkpoint.queries is not None:
