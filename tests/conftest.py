@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 from lexpand import Document, Encoder, Index, ingest
 from lexpand.data import collection_path, read_documents
+
+# Tests state figures of this model, and encode fast with it, whatever the default is.
+os.environ["LEXPAND_MODEL"] = "splade-tiny"
 
 # If a shell starts the tests in the background, they and their children ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

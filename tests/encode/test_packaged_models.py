@@ -6,7 +6,7 @@ import pytest
 
 from lexpand import Encoder
 from lexpand.encode.contract import QueryMode
-from lexpand.encode.folder import find_folder
+from lexpand.encode.folder import DEFAULT, find_folder
 from lexpand.errors import ModelError
 from lexpand.models import check_model
 
@@ -51,6 +51,16 @@ def test_mini_expands_what_users_say() -> None:
     (vector,) = encoder.encode_documents(["How to recover access to your account"]).as_dicts()
     terms = {encoder.vocabulary.term(term) for term in vector}
     assert {"account", "password"} <= terms
+
+
+def test_the_environment_can_name_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, expected in (("lexpand-mini", "lexpand-mini"), ("default", DEFAULT), ("", DEFAULT)):
+        monkeypatch.setenv("LEXPAND_MODEL", name)
+        assert find_folder("default").name == expected
+        assert find_folder("splade-tiny").name == "splade-tiny"
+    monkeypatch.setenv("LEXPAND_MODEL", "lexpand-maxi")
+    with pytest.raises(ModelError, match=r"no model 'lexpand-maxi'.* variable LEXPAND_MODEL"):
+        find_folder("default")
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:

@@ -235,6 +235,18 @@ def test_an_estimate_writes_nothing(data: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.jsonl"]
 
 
+@pytest.mark.parametrize(("float32", "warns"), [(1.0, True), (1.9, False)])
+def test_an_estimate_says_that_bfloat16_is_slow_here(
+    data: Path, monkeypatch: pytest.MonkeyPatch, float32: float, warns: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    seconds = iter([9.0, 2.0, float32])
+    monkeypatch.setattr(training, "_timed", lambda *_: next(seconds))
+    found = estimate(Recipe.load("small").with_settings([*ENCODED, "bf16=true"]), [data])
+    assert found["seconds_of_a_step"] == 2.0
+    assert ("set bf16 = false" in found.get("warning", "")) is warns
+
+
 def weights_of(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
@@ -289,7 +301,7 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     values = {0: 0.3, 1: 0.1, 2: 0.2, 3: 0.9, 4: 0.5, 5: 0.9, 6: 0.4}
     measured = run.TrainingEvaluation.measure
 
-    def measure(self: object, student: object) -> float:
+    def measure(self: object, student: object, **_: object) -> float:
         assert 0.0 < measured(self, student) <= 1.0  # type: ignore[arg-type]
         return values[objective.step]
 
@@ -324,7 +336,7 @@ def test_a_step_before_the_budget_is_in_force_is_not_the_best(
 ) -> None:
     """It is better because it has more terms."""
     falling = iter([0.1, 0.9, 0.8, 0.5, 0.7])
-    monkeypatch.setattr(run.TrainingEvaluation, "measure", lambda *_: next(falling))
+    monkeypatch.setattr(run.TrainingEvaluation, "measure", lambda *_, **__: next(falling))
     recipe = Recipe.load("small").with_settings([*ENCODED, "steps=4", "budget_steps=3"])
     options = {"evaluation": collection, "evaluate_every": 1}
     done = train(recipe, [data], tmp_path / "m", **options)  # type: ignore[arg-type]

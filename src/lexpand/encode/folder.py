@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
 DEFAULT = "splade-tiny"
+DEFAULT_VARIABLE = "LEXPAND_MODEL"
+"""The environment variable that names another default model, or its folder."""
+
 """The name of the packaged model that ``default`` stands for."""
 
 Backend = Literal["onnx", "torch"]
@@ -82,11 +86,18 @@ def find_folder(model: str | Path) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: ``default``, the name of a packaged model, or a path.
+        model: ``default``, the name of a packaged model, or a path. The default is that of the
+            environment variable ``LEXPAND_MODEL``, or else `DEFAULT`.
 
     Raises:
         ModelError: the folder does not exist.
     """
+    chosen = os.environ.get(DEFAULT_VARIABLE) if model == "default" else None
+    if chosen and chosen != "default":
+        try:
+            return find_folder(chosen)
+        except ModelError as error:
+            raise ModelError(f"{error} (the environment variable {DEFAULT_VARIABLE})") from None
     name = DEFAULT if model == "default" else str(model)
     if (_PACKAGED / name / "contract.json").is_file() and "/" not in name:
         return _PACKAGED / name

@@ -226,6 +226,19 @@ class Student(nn.Module):
         finally:
             body.max_seq_length = before
 
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Run the transformer in float32 for a while, whatever ``bf16`` is."""
+        sides = (self._side, self._query_side)
+        before = [side.bf16 for side in sides]
+        for side in sides:
+            side.bf16 = False
+        try:
+            yield
+        finally:
+            for side, kept in zip(sides, before, strict=True):
+                side.bf16 = kept
+
     @property
     def terms(self) -> int:
         """The size of the vocabulary."""
@@ -342,7 +355,7 @@ class _Side:
             raise ModelError("the base has no language model head: choose a masked language model")
         self._activation = _ACTIVATIONS[pooling.activation_function]
         self._sums = pooling.pooling_strategy == "sum"
-        self._bf16, self._triton = bf16, triton
+        self.bf16, self._triton = bf16, triton
 
     def weights(self, features: Mapping[str, Tensor], columns: Tensor | None) -> Tensor:
         """Return the weights [texts, terms], or those of some terms [texts, columns]."""
@@ -361,7 +374,7 @@ class _Side:
         device = inputs["input_ids"].device.type
         with (
             _without_decoder(self.decoder),
-            torch.autocast(device, torch.bfloat16, enabled=self._bf16),
+            torch.autocast(device, torch.bfloat16, enabled=self.bf16),
         ):
             hidden = self.body(**inputs).logits
         # The head stays float32 after a transformer in bfloat16.

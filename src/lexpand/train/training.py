@@ -35,6 +35,9 @@ from lexpand.train.teachers import make_batch_teacher
 _ESTIMATED = 500
 """Queries of each bank of an estimate."""
 
+_FASTER = 0.8
+"""The share of the time of bfloat16 from which float32 is recommended."""
+
 _LOGGERS = ("tensorboard", "wandb", "mlflow")
 
 
@@ -189,11 +192,11 @@ def estimate(
             task = {"task": "query" if name == "query" else "document"} if student.routed else {}
             features.append(student.model.preprocess([row[name] for row in rows], **task))
     labels = torch.tensor([row["label"] for row in rows]) if "label" in rows[0] else None
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        sum(objective(features, labels).values()).backward()
-        seconds.append(time.perf_counter() - start)
+    seconds = [_timed(objective, features, labels) for _ in range(2)]
+    float32 = seconds[1]
+    if recipe.bf16 and not torch.cuda.is_available():
+        with student.in_float32():
+            float32 = _timed(objective, features, labels)
     logits = _logits(student, features[1])
     active = float((logits > 0).float().mean())
     found: dict[str, Any] = {
@@ -216,7 +219,19 @@ def estimate(
             f"{active:.2%} of the logits are above zero: training may collapse. Set logit_shift to"
             f" about {float(logits.mean() + 3.5 * logits.std()):.1f}, or choose another base"
         )
+    elif float32 < _FASTER * seconds[1]:
+        found["warning"] = (
+            f"float32 takes {float32:.2f} s a step here, because this CPU does not multiply"
+            " bfloat16: set bf16 = false"
+        )
     return found
+
+
+def _timed(objective: SpladeObjective, features: Any, labels: torch.Tensor | None) -> float:  # noqa: ANN401
+    """Return the seconds of a step."""
+    start = time.perf_counter()
+    sum(objective(features, labels).values()).backward()
+    return time.perf_counter() - start
 
 
 def _check_devices() -> None:
