@@ -37,10 +37,12 @@ def test_mini_is_small_and_keeps_at_most_200_terms() -> None:
     assert not any(path.name == "model.safetensors" for path in Path(folder).glob("*"))
 
 
-def test_queries_of_mini_need_no_model() -> None:
+def test_mini_has_two_query_modes() -> None:
     encoder = Encoder.load("lexpand-mini")
-    assert encoder.contract.query_mode is QueryMode.LOOKUP
-    (weights,) = encoder.encode_queries(["forgot my password"]).as_dicts()
+    assert encoder.contract.query_mode is QueryMode.ENCODER
+    (expanded,) = encoder.encode_queries(["forgot my password"]).as_dicts()
+    assert 10 < len(expanded) <= 128
+    (weights,) = encoder.encode_queries(["forgot my password"], mode="lookup").as_dicts()
     tokens = {encoder.vocabulary.term(term): weight for term, weight in weights.items()}
     assert tokens.keys() == {"forgot", "my", "password"}
     assert tokens["password"] > tokens["my"]
@@ -51,6 +53,8 @@ def test_mini_expands_what_users_say() -> None:
     (vector,) = encoder.encode_documents(["How to recover access to your account"]).as_dicts()
     terms = {encoder.vocabulary.term(term) for term in vector}
     assert {"account", "password"} <= terms
+    (query,) = encoder.encode_queries(["forgot my password"]).as_dicts()
+    assert "account" in {encoder.vocabulary.term(term) for term in query}
 
 
 def test_the_environment_can_name_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

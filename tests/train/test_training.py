@@ -329,6 +329,14 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     assert weights_of(tmp_path / "whole") != weights_of(tmp_path / "last")
     card = (tmp_path / "whole" / "README.md").read_text(encoding="utf-8")
     assert "step 3 was kept" in card
+    assert done.last == tmp_path / "stopped.last"
+    assert last.last is None
+    import_model(done.last, tmp_path / "imported")
+    found = load_file(tmp_path / "imported" / "model.safetensors")
+    word = "bert.embeddings.word_embeddings.weight"
+    kept = load_file(done.folder / "model.safetensors")[word]
+    assert not torch.equal(found[word], kept)
+    assert not list(done.last.glob("*.pt*"))
 
 
 def test_a_step_before_the_budget_is_in_force_is_not_the_best(
@@ -399,6 +407,18 @@ def test_each_kind_of_run_resumes_to_the_same_model(
         train(recipe, [data], out, save_every=2, stop_after=stop)
     train(recipe, [data], out, save_every=2)
     assert weights_of(tmp_path / "stopped-None") == weights_of(out)
+
+
+def test_a_checkpoint_has_the_query_weights_themselves(data: Path, tmp_path: Path) -> None:
+    settings = [*LOOKUP, "table_activation=softplus", "table_init=idf"]
+    recipe = Recipe.load("small").with_settings(settings)
+    train(recipe, [data], tmp_path / "m", save_every=2, stop_after=2)
+    checkpoint = partial_of(tmp_path / "m") / "checkpoint-2"
+    (table,) = load_file(checkpoint / "query_0_SparseStaticEmbedding/model.safetensors").values()
+    assert float(table.min()) > 0 > float(load_file(checkpoint / run.TRAINED)[RAW].min())
+
+
+RAW = "0.sub_modules.query.0.weight"
 
 
 def test_low_rank_changes_are_merged_into_the_model(data: Path, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ LICENSE = "Apache-2.0"
 TERMS = 200
 """The terms of a document at most."""
 
+QUERY_TERMS = 128
+"""The terms of a query at most."""
+
 
 def main() -> None:
     """Run the stages that are not done."""
@@ -59,7 +62,8 @@ def main() -> None:
     stage(trained, train + [part for each in settings for part in ("--set", each)])
     packed = work / NAME
     pack = [LEXPAND, "model", "pack", str(trained), str(packed), "--name", NAME]
-    stage(packed, [*pack, "--prune", f"top={TERMS}"])
+    pack += ["--prune", f"top={TERMS}", "--prune-queries", f"top={QUERY_TERMS}"]
+    stage(packed, [*pack, "--query-mode", "encoder"])
     print(f"{packed} is the model")
 
 

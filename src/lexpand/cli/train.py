@@ -156,6 +156,8 @@ def _show_evaluation(done: Trained) -> None:
     show(
         f"nDCG@10 {values[kept]:.3f} at step {kept:,}, which was kept; the base has {values[0]:.3f}"
     )
+    if done.last is not None:
+        show(f"{done.last} has the last step: lexpand model import {done.last} DEST")
     if values[kept] < values[0]:
         say("the base is better than every step: use the base, or train otherwise", "yellow")
 

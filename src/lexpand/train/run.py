@@ -24,7 +24,6 @@ from lexpand.train import devices
 from lexpand.train.batches import NeighborBatches, text_vectors
 from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.loss import NotFinite, SpladeObjective
-from lexpand.train.low_rank import merge_low_rank
 from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student
 
@@ -32,7 +31,7 @@ STATE = "lexpand.json"
 """The file of a checkpoint that has the state of the run; it is written last."""
 
 TRAINED = "trained.safetensors"
-"""The file of a checkpoint that has the weights that are trained, if others are frozen."""
+"""The file of a checkpoint that has the weights that are trained, if the model's are others."""
 
 BAD_BATCH = "bad-batch.json"
 """The file of the texts of a batch whose loss is not finite."""
@@ -78,12 +77,15 @@ class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
 
     Attributes:
         neighbors: the batches; None for random ones.
-        low_rank: whether low-rank changes are trained.
+        student: what is trained.
+        unsettled: whether the weights that are trained are not those of the model yet; see
+            `Student.settle`.
     """
 
     model: Any
     neighbors: NeighborBatches | None = None
-    low_rank = False
+    student: Student
+    unsettled = False
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Do nothing: `lexpand.train.card` writes the card."""
@@ -100,14 +102,14 @@ class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
         return loss
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ANN401
-        """Write the model of a checkpoint with its low-rank changes merged, and those beside it."""
-        model: Any = self.model
-        folder = output_dir or self.args.output_dir
-        if not self.low_rank:
+        """Write the model of a checkpoint as other tools read it, and what is trained beside it."""
+        if not self.unsettled:
             super()._save(output_dir, state_dict)
             return
-        self.model = copy.deepcopy(model)
-        merge_low_rank(self.model)
+        model, folder = self.model, output_dir or self.args.output_dir
+        settled = copy.deepcopy(self.student)
+        settled.settle()
+        self.model = settled.model
         try:
             super()._save(output_dir, state_dict)
         finally:
@@ -116,7 +118,7 @@ class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
         save_file(trained, Path(folder) / TRAINED)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        if not self.low_rank:
+        if not self.unsettled:
             super()._load_from_checkpoint(checkpoint_path)
             return
         self.model.load_state_dict(load_file(Path(checkpoint_path) / TRAINED), strict=False)
@@ -171,7 +173,8 @@ def make_trainer(
         loss=objective,
         optimizers=(_optimizer(recipe, student), None),
     )
-    trainer.low_rank = recipe.lora_rank > 0
+    trainer.student = student
+    trainer.unsettled = recipe.lora_rank > 0 or recipe.table_activation == "softplus"
     trainer.remove_callback(PrinterCallback)  # it prints to standard output
     if recipe.neighbors:
         trainer.neighbors = _neighbors(recipe, student, rows)

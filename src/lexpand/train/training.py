@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,7 @@ from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.examples import DataFile, Example, Examples, make_rows, read_training_data
 from lexpand.train.loss import SpladeObjective
 from lexpand.train.recipe import Recipe
-from lexpand.train.run import Progress, RunCallback, latest_checkpoint, make_trainer
+from lexpand.train.run import STATE, Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.store import rows_on_disk
 from lexpand.train.student import Student, hush_libraries, make_student
@@ -53,6 +54,7 @@ class Trained:
         seconds: of this run.
         evaluation: pairs of step and nDCG@10 on the evaluation collection. Step 0 is the base.
         kept_step: the step whose weights the model has; None if the run is not complete.
+        last: a checkpoint of the last step, if the model has those of another one.
     """
 
     folder: Path
@@ -62,11 +64,13 @@ class Trained:
     seconds: float
     evaluation: Sequence[tuple[int, float]] = ()
     kept_step: int | None = None
+    last: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         refused = [row.to_dict() for row in self.refused]
-        return {**asdict(self), "folder": str(self.folder), "refused": refused}
+        last = None if self.last is None else str(self.last)
+        return {**asdict(self), "folder": str(self.folder), "last": last, "refused": refused}
 
 
 def train(
@@ -153,7 +157,10 @@ def train(
     trainer.add_callback(callback)
     steps = callback.run(checkpoint, recipe)
     done = steps >= recipe.steps
+    last = None
     if done and devices.is_first():
+        if callback.kept_step(recipe) != recipe.steps:
+            last = _keep_last(folder)
         callback.load_best()
         _finish(recipe, student, folder, files, callback, measured, license)
     return Trained(
@@ -164,6 +171,7 @@ def train(
         time.perf_counter() - start,
         callback.evaluation,
         callback.kept_step(recipe) if done else None,
+        last,
     )
 
 
@@ -343,6 +351,22 @@ def _prepare(
             f" --out, or remove {folder}"
         )
     return latest_checkpoint(folder)
+
+
+def _keep_last(folder: Path) -> Path | None:
+    """Move the model of the last checkpoint beside the folder of the best step, and return it.
+
+    Another measure than the one that chose the best step may prefer it.
+    """
+    checkpoint = latest_checkpoint(partial_of(folder))
+    if checkpoint is None:
+        return None
+    for name in ("*.pt", "*.pth", "*.bin", "trainer_state.json", STATE):
+        for path in checkpoint.glob(name):
+            path.unlink()
+    last = folder.with_name(f"{folder.name}.last")
+    shutil.rmtree(last, ignore_errors=True)
+    return checkpoint.rename(last)
 
 
 def _finish(
