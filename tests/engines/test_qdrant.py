@@ -34,7 +34,7 @@ METADATA: list[dict[str, Any]] = [
     {"a": [[1, "b"]]},
     {"a": {"b": 1}},
     {"a": [{"b": 1}]},
-    *({"a": value} for value in [0, 1, 1.0, -1, 0.5, 2**53, 2**53 + 1, 2**62, 2**70, 1e300]),
+    *({"a": value} for value in [0, 1, 1.0, -1, 0.5, 2**53, 2**53 + 1, 2**62, 1e300]),
     *({"a": value} for value in [True, False, "", "a", "1", "true", 'say "x"', "é", "\U0001f600"]),
     *({"a": value} for value in [[1, "a"], [2010, 2030], [True, 3], ["b", None]]),
     {"a.b": 1, "é ü": "x", "2020": True, "it's": 3, "tab\t": 1, "[0]": 2},
@@ -56,9 +56,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> EdgePoints:
     return points
 
 
-numbers = st.sampled_from(
-    [0, 1, -1, 1.0, 0.5, 3, 2010, 2020, 2030, 2**53, 2**53 + 1, 2**62, 2**70, 1e300]
-)
+numbers = st.sampled_from([0, 1, -1, 1.0, 0.5, 3, 2010, 2020, 2030, 2**53, 2**53 + 1, 2**62, 1e300])
 values = numbers | st.sampled_from(["", "a", "b", "1", "true", 'say "x"', "é"])
 fields = st.sampled_from([("a", "b"), *((key,) for key in KEYS)])
 

@@ -236,23 +236,9 @@ def _point(record: Record) -> Point:
         "digest": record.digest(),
         "title": record.title,
         "text": record.text,
-        METADATA: _with_floats(plain_metadata(record.metadata)),
+        METADATA: plain_metadata(record.metadata),
     }
     return Point(_point_id(record.record_id), record.weight_by_term(), payload)
-
-
-def _with_floats(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a JSON value with floats for integers beyond 64 bits, which Qdrant Edge would cut."""
-    if isinstance(value, dict):
-        return {name: _with_floats(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_with_floats(each) for each in value]
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        try:
-            return float(value)
-        except OverflowError:
-            return value
-    return value
 
 
 def _plain_id(text: str) -> str | int:

@@ -86,15 +86,16 @@ def _range(condition: Range) -> dict[str, Any]:
 
 
 def _number(value: object) -> int | float:
-    """Return a number that float64 can hold, as a float if it is no integer of 64 bits.
+    """Return a number that float64 can hold.
 
     Raises:
         FilterError: it is too large.
     """
     assert isinstance(value, int | float)
     try:
-        return value if abs(value) < _LARGEST else float(value)
+        float(value)
     except OverflowError:
         raise FilterError(
             f"Qdrant compares numbers in float64, which cannot hold {value}"
         ) from None
+    return value
