@@ -337,6 +337,29 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     kept = load_file(done.folder / "model.safetensors")[word]
     assert not torch.equal(found[word], kept)
     assert not list(done.last.glob("*.pt*"))
+    shutil.rmtree(done.folder)
+    with pytest.raises(ModelError, match=r"stopped\.last is not empty"):  # it may be wanted
+        train(recipe, [data], tmp_path / "stopped", **options)  # type: ignore[arg-type]
+
+
+def test_a_run_killed_while_the_best_step_is_written_keeps_its_last_checkpoint(
+    data: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([0.1, 0.9, 0.2, 0.3])
+    monkeypatch.setattr(run.TrainingEvaluation, "measure", lambda *_, **__: next(values))
+    recipe = Recipe.load("small").with_settings([*ENCODED, "steps=3", "document_terms=0"])
+    recipe = recipe.with_settings(["query_terms=0"])
+    options = {"evaluation": collection, "evaluate_every": 1}
+    with monkeypatch.context() as broken:
+        broken.setattr(training, "save_model", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(recipe, [data], tmp_path / "m", **options)  # type: ignore[arg-type]
+    assert not (tmp_path / "m.last").exists()
+    steps: list[Progress] = []
+    done = train(recipe, [data], tmp_path / "m", on_progress=steps.append, **options)  # type: ignore[arg-type]
+    assert (steps, done.kept_step, done.last) == ([], 1, tmp_path / "m.last")
+    assert (done.last / "model.safetensors").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "m.last"]
 
 
 def test_a_step_before_the_budget_is_in_force_is_not_the_best(

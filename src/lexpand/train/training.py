@@ -27,7 +27,7 @@ from lexpand.train.evaluating import TrainingEvaluation
 from lexpand.train.examples import DataFile, Example, Examples, make_rows, read_training_data
 from lexpand.train.loss import SpladeObjective
 from lexpand.train.recipe import Recipe
-from lexpand.train.run import STATE, Progress, RunCallback, latest_checkpoint, make_trainer
+from lexpand.train.run import STATE, TRAINED, Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.store import rows_on_disk
 from lexpand.train.student import Student, hush_libraries, make_student
@@ -122,6 +122,8 @@ def train(
     _check_devices()
     _check_loggers(log_to)
     check_new(folder)
+    if evaluation is not None:
+        check_new(_last_of(folder))
     if "tensorboard" in log_to:
         # The folder of checkpoints, where the trainer would write, is removed in the end.
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", f"{folder}.logs")
@@ -157,12 +159,14 @@ def train(
     trainer.add_callback(callback)
     steps = callback.run(checkpoint, recipe)
     done = steps >= recipe.steps
-    last = None
+    has_last = done and devices.is_first() and callback.kept_step(recipe) != recipe.steps
+    if has_last:
+        _copy_last(folder)
     if done and devices.is_first():
-        if callback.kept_step(recipe) != recipe.steps:
-            last = _keep_last(folder)
         callback.load_best()
         _finish(recipe, student, folder, files, callback, measured, license)
+    if has_last:
+        partial_of(_last_of(folder)).rename(_last_of(folder))
     return Trained(
         folder,
         steps,
@@ -171,7 +175,7 @@ def train(
         time.perf_counter() - start,
         callback.evaluation,
         callback.kept_step(recipe) if done else None,
-        last,
+        _last_of(folder) if has_last else None,
     )
 
 
@@ -353,20 +357,31 @@ def _prepare(
     return latest_checkpoint(folder)
 
 
-def _keep_last(folder: Path) -> Path | None:
-    """Move the model of the last checkpoint beside the folder of the best step, and return it.
+def _last_of(folder: Path) -> Path:
+    """Return the folder of the last step, if the model has the weights of another one."""
+    return folder.with_name(f"{folder.name}.last")
 
-    Another measure than the one that chose the best step may prefer it.
+
+def _copy_last(folder: Path) -> None:
+    """Copy the model of the last checkpoint, which another measure may prefer to the best step's.
+
+    The checkpoint stays until the model is complete: a run that is killed continues from it.
+
+    Raises:
+        StorageError: the disk refuses.
     """
     checkpoint = latest_checkpoint(partial_of(folder))
-    if checkpoint is None:
-        return None
-    for name in ("*.pt", "*.pth", "*.bin", "trainer_state.json", STATE):
-        for path in checkpoint.glob(name):
-            path.unlink()
-    last = folder.with_name(f"{folder.name}.last")
-    shutil.rmtree(last, ignore_errors=True)
-    return checkpoint.rename(last)
+    assert checkpoint is not None  # the trainer saves the last step
+    target = partial_of(_last_of(folder))
+    shutil.rmtree(target, ignore_errors=True)
+    of_run = shutil.ignore_patterns("*.pt", "*.pth", "*.bin", "trainer_state.json", STATE, TRAINED)
+    try:
+        shutil.copytree(checkpoint, target, ignore=of_run)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {target}: {error.strerror or error}; free the disk and run the same"
+            " command again"
+        ) from error
 
 
 def _finish(
