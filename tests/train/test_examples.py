@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,20 @@ def test_examples_on_disk_are_those_that_were_written() -> None:
     assert examples[1].place == "a:1"
     assert examples[-1] == written[1]
     assert examples[:2] == [written[1], written[0]]
+
+
+def test_memory_holds_a_few_numbers_of_each_example() -> None:
+    examples = Examples()
+    tracemalloc.start()
+    try:
+        for i in range(3000):
+            examples.write(Example(f"q{i}", ("x" * 2000, "y" * 2000)))
+        examples.take(range(3000))
+        assert sum(len(each.documents[0]) for each in examples) == 6_000_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000  # the texts have 12 MB
 
 
 def test_several_teachers_have_the_spread_of_the_first_in_the_whole_pass() -> None:

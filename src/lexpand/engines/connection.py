@@ -241,9 +241,9 @@ class Connection:
 
 def without_secrets(address: str) -> str:
     """Return an address for a message, without the user and the password before an @."""
-    before, found, place = address.rpartition("@")
-    scheme = before.partition("://")[0] if "://" in before else ""
-    return address if not found else f"{scheme}://...@{place}" if scheme else f"...@{place}"
+    before, at, place = address.rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    return f"{scheme if separator else ''}{separator}...@{place}" if at else address
 
 
 def escaped(name: str) -> str:

@@ -393,18 +393,17 @@ class LuceneEngine(Engine):
         if self._layout is None:
             info = self.info()
             own = info.model is not None or info.records is None
-            if not own and not self._types_of_vectors():
+            asks = not own or self.dialect is OPENSEARCH
+            types = self._types_of_vectors() if asks else []
+            if not own and not types:
                 raise EngineError(
                     f"{info.target} on {info.name} has no field {self.fields.vector} of vectors:"
                     " name the field, or push to another target"
                 )
             tokens = not own and self._has_tokens()
-            self._layout = _Layout(own, info.columns, tokens, self._is_seismic())
+            is_seismic = self.dialect is OPENSEARCH and "sparse_vector" in types
+            self._layout = _Layout(own, info.columns, tokens, is_seismic)
         return self._layout
-
-    def _is_seismic(self) -> bool:
-        """Return whether the vectors are searched by SEISMIC of OpenSearch."""
-        return self.dialect is OPENSEARCH and "sparse_vector" in self._types_of_vectors()
 
     def _types_of_vectors(self) -> list[str]:
         """Return the types of the field of vectors in the mappings of the target."""

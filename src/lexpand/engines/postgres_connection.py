@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from lexpand.engines.connection import Credentials
+from lexpand.engines.connection import Credentials, without_secrets
 from lexpand.errors import DataError, EngineError, MissingExtra
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def connection_options(
     if len(path) != 2 or not all(path) or parts.fragment or unknown:
         raise DataError(
             "the address of PostgreSQL must be postgresql://HOST:PORT/DATABASE/TABLE, got"
-            f" {address.rpartition('@')[2]}"
+            f" {without_secrets(address)}"
         )
     check_name(path[1])
     if parts.password:

@@ -50,27 +50,21 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         if parameter.requires_grad:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)
-            parameter.grad /= count()
+            parameter.grad = average(parameter.grad)
 
 
-def mean_of_processes(value: float) -> float:
-    """Return the mean of a figure over all processes."""
-    if count() == 1:
-        return value
-    device = torch.device("cuda", torch.cuda.current_device()) if _on_gpus() else None
-    total = torch.tensor(value, dtype=torch.float64, device=device)
-    distributed.all_reduce(total)
-    return float(total) / count()
-
-
-def mean_over_processes(values: Tensor) -> Tensor:
-    """Return the mean of a tensor over all processes."""
+def average(values: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes. The tensor itself is overwritten."""
     if count() == 1:
         return values
     distributed.all_reduce(values)
-    return values / count()
+    return values.div_(count())
 
 
-def _on_gpus() -> bool:
-    return str(distributed.get_backend()) == "nccl"
+def average_figure(value: float) -> float:
+    """Return the mean of a figure over all processes."""
+    if count() == 1:
+        return value
+    on_gpus = str(distributed.get_backend()) == "nccl"
+    device = torch.device("cuda", torch.cuda.current_device()) if on_gpus else None
+    return float(average(torch.tensor(value, dtype=torch.float64, device=device)))

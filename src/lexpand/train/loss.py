@@ -12,7 +12,7 @@ from torch.nn import functional
 from lexpand.errors import ModelError, TrainingError
 from lexpand.train.autopilot import Autopilot
 from lexpand.train.bank import QueryBank, bank_scores
-from lexpand.train.devices import mean_of_processes
+from lexpand.train.devices import average_figure
 from lexpand.train.head import sampled_columns
 from lexpand.train.objectives import (
     grouped,
@@ -86,10 +86,9 @@ class SpladeObjective(nn.Module):
         self._losses: list[float] = []
         self._columns = torch.Generator().manual_seed(recipe.seed)
         self._share: Tensor | None = None
-        self._running = [
-            RunningFlops(student.terms, recipe.flops_decay)
-            for _ in range(2 * (recipe.flops_decay > 0))
-        ]
+        # Of queries and of documents; empty if each batch is regularized by itself.
+        decays = [recipe.flops_decay] * 2 if recipe.flops_decay else []
+        self._running = [RunningFlops(student.terms, decay) for decay in decays]
         self._banned = _ids(student, recipe.banned_terms)
 
     def factors(self) -> tuple[float, float]:
@@ -115,11 +114,11 @@ class SpladeObjective(nn.Module):
     def advance(self) -> None:
         """End an optimizer step: the autopilots take the terms of its texts, of all devices."""
         self.step += 1
-        self.pair_flops = mean_of_processes(_mean(self._shared))
+        self.pair_flops = average_figure(_mean(self._shared))
         self._shared.clear()
         for side, (pilot, seen) in enumerate(zip(self.pilots, self._seen, strict=True)):
             if seen:
-                self.terms[side] = mean_of_processes(_mean(seen))
+                self.terms[side] = average_figure(_mean(seen))
                 if pilot is not None:
                     by_postings = side == 1 and self.recipe.postings > 0
                     pilot.update(self.pair_flops if by_postings else self.terms[side])

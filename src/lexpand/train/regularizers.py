@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lexpand.errors import DataError
-from lexpand.train.devices import mean_over_processes
+from lexpand.train.devices import average
 
 
 def flops(weights: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class RunningFlops:
         # A column that was drawn stands for the steps in which it was not.
         drawn = weights.new_zeros(2, len(self._sum))
         drawn[0, columns], drawn[1, columns] = batch.detach() * factors, factors
-        drawn = (1 - self._decay) * mean_over_processes(drawn)
+        drawn = (1 - self._decay) * average(drawn)
         self._sum = self._decay * self._sum.to(drawn) + drawn[0]
         self._count = self._decay * self._count.to(drawn) + drawn[1]
         running = self._sum[columns] / self._count[columns]
