@@ -13,7 +13,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 from lexpand import Encoder  # noqa: E402
 from lexpand.data import Dtype  # noqa: E402
-from lexpand.models import export_model, pack_model  # noqa: E402
+from lexpand.encode.contract import Contract, QueryMode  # noqa: E402
+from lexpand.encode.folder import find_folder  # noqa: E402
+from lexpand.encode.query_encoding import QueryEncoding  # noqa: E402
+from lexpand.models import export_model, import_model, pack_model  # noqa: E402
 
 TEXTS = ["How do I reset my password?", "The printer shows an error.", "Invoices"]
 
@@ -44,7 +47,7 @@ def test_sentence_transformers_loads_the_export(packed: Path, tmp_path: Path) ->
 
 
 def test_sentence_transformers_loads_the_export_of_lexpand_mini(tmp_path: Path) -> None:
-    """Its limit of 200 terms a document is Lexpand's."""
+    """Its limits of terms are Lexpand's. Queries have both modes."""
     from sentence_transformers import SparseEncoder
 
     export_model("lexpand-mini", tmp_path / "exported")
@@ -55,7 +58,40 @@ def test_sentence_transformers_loads_the_export_of_lexpand_mini(tmp_path: Path) 
     assert np.count_nonzero(expected) > 50
     assert np.abs(np.where(expected > 0, found, 0) - expected).max() < 1e-3
     found = model.encode_query(TEXTS, convert_to_sparse_tensor=False).numpy()
-    assert np.abs(found - encoder.encode_queries(TEXTS).to_dense()).max() < 1e-5
+    expected = encoder.encode_queries(TEXTS).to_dense()
+    assert np.count_nonzero(expected) > 50
+    assert np.abs(np.where(expected > 0, found, 0) - expected).max() < 1e-3
+    found = model.encode(TEXTS, task="lookup", convert_to_sparse_tensor=False).numpy()
+    looked_up = Encoder.load("lexpand-mini", queries=QueryEncoding(mode="lookup"))
+    assert np.abs(found - looked_up.encode_queries(TEXTS).to_dense()).max() < 1e-5
+
+
+def test_an_export_with_two_query_modes_keeps_both_when_imported(tmp_path: Path) -> None:
+    export_model("lexpand-mini", tmp_path / "exported")
+    (tmp_path / "exported" / "contract.json").unlink()
+    import_model(tmp_path / "exported", tmp_path / "imported", optimize=False)
+    contract, expected = (
+        Contract.load(folder) for folder in (tmp_path / "imported", find_folder("lexpand-mini"))
+    )
+    assert contract.query_mode is expected.query_mode is QueryMode.ENCODER
+    assert contract.query_table is not None
+    assert contract.query_table.sha256 == expected.query_table.sha256  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("settings", [["lookup=true"], ["lookup=false"]])
+def test_training_starts_from_a_model_with_two_query_modes(settings: list[str]) -> None:
+    """With a table if the recipe looks queries up, and else with the encoder alone."""
+    from lexpand.train.recipe import Recipe
+    from lexpand.train.student import Student, make_student
+
+    recipe = Recipe.load("small").with_settings(settings)
+    student = Student(make_student(recipe, "lexpand-mini")).eval()
+    assert (student.table is not None) == recipe.lookup == student.routed
+    mode = "lookup" if recipe.lookup else "encoder"
+    with torch.no_grad():
+        found = student.queries(dict(student.model.preprocess(TEXTS, task="query"))).numpy()
+    expected = Encoder.load("lexpand-mini", queries=QueryEncoding(mode=mode)).encode_queries(TEXTS)
+    assert np.abs(np.where(expected.to_dense() > 0, found, 0) - expected.to_dense()).max() < 1e-3
 
 
 def test_training_starts_from_a_packed_model(packed: Path) -> None:

@@ -16,6 +16,7 @@ from lexpand.train.loss import SpladeObjective  # noqa: E402
 from lexpand.train.objectives import kl_divergence  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
 from lexpand.train.student import Student, make_student  # noqa: E402
+from lexpand.train.teachers import SparseTeacher  # noqa: E402
 
 QUERIES = ["reset my password", "printer is broken", "holiday", "the printer of my manager"]
 TEXTS = [
@@ -58,7 +59,7 @@ def tokens(student: Student, texts: list[str], task: str) -> dict[str, Any]:
 
 
 def test_the_scores_are_those_of_queries_that_are_looked_up(student: Student) -> None:
-    (bank, _) = make_banks(recipe_of("bank_queries=9"), student, Counting(), QUERIES)[0]
+    (bank, _) = make_banks(recipe_of("bank_queries=9"), student, [Counting()], QUERIES)[0]
     ids, mask = bank.terms(torch.arange(len(bank)))
     with torch.no_grad():
         weights = student.documents(tokens(student, TEXTS, "document"))
@@ -70,7 +71,7 @@ def test_the_scores_are_those_of_queries_that_are_looked_up(student: Student) ->
 
 def test_a_query_counts_each_token_once_and_empty_queries_are_left_out(student: Student) -> None:
     banks = make_banks(
-        recipe_of("bank_queries=9"), student, Counting(), ["holiday holiday", "", " ", "holiday"]
+        recipe_of("bank_queries=9"), student, [Counting()], ["holiday holiday", "", " ", "holiday"]
     )
     ids, mask = banks[0][0].terms(torch.arange(len(banks[0][0])))
     assert mask.sum(1).tolist() == [1, 1]
@@ -86,13 +87,13 @@ def test_the_teacher_reads_the_whole_query(student: Student) -> None:
             seen.extend(features["attention_mask"].sum(1).tolist())
             return super().queries(features)
 
-    make_banks(recipe_of("bank_queries=9"), student, Reading(), ["to be or not to be"])
+    make_banks(recipe_of("bank_queries=9"), student, [Reading()], ["to be or not to be"])
     assert seen == [6]
 
 
 def test_a_bank_without_queries_is_refused(student: Student) -> None:
     with pytest.raises(DataError, match="must have queries with a token of the vocabulary"):
-        make_banks(recipe_of("bank_queries=9"), student, Counting(), ["", " "])
+        make_banks(recipe_of("bank_queries=9"), student, [Counting()], ["", " "])
 
 
 def test_words_of_a_byte_level_vocabulary_are_words() -> None:
@@ -109,17 +110,17 @@ def test_words_of_a_byte_level_vocabulary_are_words() -> None:
 
 def test_the_nearest_queries_of_each_document_are_asked(student: Student) -> None:
     teacher = Counting()
-    (bank, _) = make_banks(recipe_of("bank_queries=4"), student, teacher, QUERIES)[0]
+    (bank, _) = make_banks(recipe_of("bank_queries=4"), student, [teacher], QUERIES)[0]
     documents = teacher.documents(tokens(student, TEXTS[:2], "document"))
     rows = bank.nearest(documents, 2)
     assert [QUERIES[row] for row in rows.tolist()] == ["reset my password", QUERIES[3]]
     expected = teacher.queries(tokens(student, [QUERIES[row] for row in rows], "query"))
-    assert torch.allclose(bank.targets(rows, documents), expected @ documents.T, atol=1e-6)
+    assert torch.allclose(bank.targets(rows, [documents])[0], expected @ documents.T, atol=1e-6)
     assert len(bank.nearest(documents, 10**6)) == len(bank)
 
 
 def test_words_are_whole_words_of_the_vocabulary(student: Student) -> None:
-    (bank, count) = make_banks(recipe_of("bank_words=64"), student, Counting(), QUERIES)[0]
+    (bank, count) = make_banks(recipe_of("bank_words=64"), student, [Counting()], QUERIES)[0]
     ids, mask = bank.terms(torch.arange(len(bank)))
     words = student.model.tokenizer.convert_ids_to_tokens(ids[:, 0].tolist())
     assert count == 64
@@ -135,8 +136,8 @@ def test_the_loss_is_the_divergence_of_the_banks_scores(student: Student, column
         recipe_of("bank_queries=8", "bank_kl=3", "temperature=2", f"sampled_columns={columns}"),
         Counting(),
     )
-    banks = make_banks(recipe, student, teacher, QUERIES)
-    objective = SpladeObjective(student, recipe, teacher, banks)
+    banks = make_banks(recipe, student, [teacher], QUERIES)
+    objective = SpladeObjective(student, recipe, [teacher], banks)
     features = [tokens(student, QUERIES, "query"), tokens(student, TEXTS, "document")]
     found = objective([dict(each) for each in features])["bank_kl"]
     rows = banks[0][0].nearest(teacher.documents(features[1]), 8)
@@ -158,27 +159,52 @@ def test_the_loss_is_the_divergence_of_the_banks_scores(student: Student, column
 
 def test_a_run_that_continues_reads_the_vectors(student: Student, tmp_path: Path) -> None:
     recipe, teacher = recipe_of("bank_queries=8"), Counting()
-    make_banks(recipe, student, teacher, QUERIES, tmp_path)
+    make_banks(recipe, student, [teacher], QUERIES, tmp_path)
     assert teacher.asked == len(QUERIES)
-    (bank, _) = make_banks(recipe, student, teacher, QUERIES, tmp_path)[0]
+    (bank, _) = make_banks(recipe, student, [teacher], QUERIES, tmp_path)[0]
     assert teacher.asked == len(QUERIES)
-    (fresh, _) = make_banks(recipe, student, Counting(), QUERIES)[0]
+    (fresh, _) = make_banks(recipe, student, [Counting()], QUERIES)[0]
     documents = teacher.documents(tokens(student, TEXTS, "document"))
     rows = torch.arange(len(QUERIES))
-    assert torch.equal(bank.targets(rows, documents), fresh.targets(rows, documents))
-    make_banks(recipe, student, teacher, [*QUERIES, "more"], tmp_path)  # other queries
+    assert torch.equal(bank.targets(rows, [documents])[0], fresh.targets(rows, [documents])[0])
+    make_banks(recipe, student, [teacher], [*QUERIES, "more"], tmp_path)  # other queries
     assert teacher.asked == 2 * len(QUERIES) + 1
     other = recipe_of("bank_queries=8", "batch_teacher=y")
-    make_banks(other, student, teacher, [*QUERIES, "more"], tmp_path)
+    make_banks(other, student, [teacher], [*QUERIES, "more"], tmp_path)
     assert teacher.asked == 3 * len(QUERIES) + 2
     (tmp_path / "bank-queries.safetensors").write_bytes(b"damaged")
-    make_banks(recipe, student, teacher, QUERIES, tmp_path)
+    make_banks(recipe, student, [teacher], QUERIES, tmp_path)
     assert teacher.asked == 4 * len(QUERIES) + 2
+
+
+def test_a_sparse_teacher_judges_the_queries_too(student: Student, tmp_path: Path) -> None:
+    asked = 0
+
+    class Sparse(SparseTeacher):
+        def queries(self, features: dict[str, Any]) -> Any:
+            nonlocal asked
+            asked += len(features["input_ids"])
+            return super().queries(features)
+
+    recipe = recipe_of("bank_queries=8", "sparse_teacher=default")
+    with torch.no_grad():
+        texts = student.documents(tokens(student, TEXTS, "document"))
+        expected = student.queries(tokens(student, QUERIES, "query")) @ texts.T
+    for _ in range(2):  # the second time, the vectors are read
+        teachers = [Counting(), Sparse(student)]
+        (bank, _) = make_banks(recipe, student, teachers, QUERIES, tmp_path)[0]
+        documents = [each.documents(tokens(student, TEXTS, "document")) for each in teachers]
+        found = bank.targets(torch.arange(len(bank)), documents)
+        assert torch.allclose(found[1], expected, rtol=1e-5, atol=1e-5)
+        rows = torch.tensor([2, 0])
+        for part, whole in zip(bank.targets(rows, documents), found, strict=True):
+            assert torch.allclose(part, whole[rows], atol=1e-6)
+        assert asked == len(QUERIES)
 
 
 def test_the_steps_of_encoding_are_reported(student: Student) -> None:
     said: list[str] = []
-    make_banks(recipe_of("bank_queries=8"), student, Counting(), QUERIES, on_step=said.append)
+    make_banks(recipe_of("bank_queries=8"), student, [Counting()], QUERIES, on_step=said.append)
     assert said == ["encoding the bank of queries: 4 of 4"]
 
 

@@ -11,6 +11,7 @@ from lexpand.train.objectives import (  # noqa: E402
     info_nce,
     kl_divergence,
     margin_mse,
+    mixed_scores,
     positives_of,
 )
 
@@ -71,6 +72,21 @@ def test_a_query_without_teacher_scores_is_refused(objective) -> None:  # type: 
         objective(made, teacher)
     with pytest.raises(DataError, match=r"must have the shape \[3, 4\], got \[3, 3\]"):
         objective(made, teacher[:, 1:])
+
+
+def test_the_mean_of_two_teachers_is_their_mean_in_units_of_the_first() -> None:
+    first, second = scores(3, 5), scores(3, 5)
+    found = mixed_scores(torch.tensor(first), torch.tensor(second), 0.25).numpy()
+    ratio = first.std(1, ddof=1).mean() / second.std(1, ddof=1).mean()
+    assert np.allclose(found, 0.75 * first + 0.25 * ratio * second)
+    scaled = mixed_scores(torch.tensor(first), torch.tensor(100 * second), 0.25).numpy()
+    assert np.allclose(found, scaled)
+
+
+def test_a_teacher_whose_scores_are_all_equal_says_nothing() -> None:
+    first = torch.tensor(scores(3, 5))
+    found = mixed_scores(first, torch.zeros(3, 5).double(), 0.25)
+    assert torch.allclose(found, 0.75 * first)
 
 
 def test_grouped_scores_are_those_of_a_query_s_own_documents() -> None:

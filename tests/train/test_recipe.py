@@ -10,6 +10,8 @@ pytest.importorskip("torch")
 from lexpand.errors import DataError, SourceError
 from lexpand.train.recipe import Recipe, recipe_names
 
+DEFAULT_MODELS = Path(__file__).parents[2] / "tools" / "default"
+
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_packaged_recipe_loads_and_says_what_it_takes(name: str) -> None:
@@ -49,6 +51,8 @@ def test_settings_change_a_recipe() -> None:
         ("batch_kl=1", "batch_teacher and batch_kl need each other"),
         ("batch_teacher=self", "batch_teacher and batch_kl need each other"),
         ("encode_queries=true", "encode_queries needs lookup = true"),
+        ("sparse_teacher=splade-tiny", "sparse_teacher needs a dense batch_teacher, got batch_t"),
+        ("sparse_share=1", "sparse_share must be between 0 and 1, got 1.0"),
         ("lora_rank=-1", "lora_rank must be >= 0, got -1"),
         ("postings=-1", "postings must be >= 0, got -1.0"),
         ("postings=2", "one of them must be 0, got postings = 2.0 and document_terms = "),
@@ -57,6 +61,25 @@ def test_settings_change_a_recipe() -> None:
 def test_a_wrong_setting_is_refused(setting: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Recipe.load("small").with_settings([setting])
+
+
+def test_settings_complete_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("batch_kl = 1", encoding="utf-8")
+    with pytest.raises(DataError, match=r"r\.toml: batch_teacher and batch_kl need each other"):
+        Recipe.load(path)
+    assert Recipe.load(path, ["batch_teacher=minilm"]).batch_teacher == "minilm"
+    with pytest.raises(DataError, match=r"r\.toml with --set: steps must be >= 1, got 0"):
+        Recipe.load(path, ["batch_teacher=minilm", "steps=0"])
+    with pytest.raises(DataError, match="--set: a recipe has no key 'stepz'"):
+        Recipe.load(path, ["stepz=0"])
+
+
+@pytest.mark.parametrize("path", sorted(DEFAULT_MODELS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_recipe_of_a_default_model_is_complete_with_the_settings_of_its_script(
+    path: Path,
+) -> None:
+    assert Recipe.load(path, ["base=grafted", "batch_teacher=minilm"]).batch_kl > 0
 
 
 def test_a_wrong_file_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +11,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sentence_transformers")
 pytestmark = pytest.mark.filterwarnings("default")
 
+from lexpand import Encoder  # noqa: E402
 from lexpand.encode.folder import find_folder  # noqa: E402
 from lexpand.errors import ModelError  # noqa: E402
 from lexpand.train.batches import neighbor_batches, text_vectors  # noqa: E402
 from lexpand.train.loss import SpladeObjective  # noqa: E402
+from lexpand.train.objectives import kl_divergence, mixed_scores  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
 from lexpand.train.regularizers import flops  # noqa: E402
 from lexpand.train.student import Student, make_student  # noqa: E402
-from lexpand.train.teachers import SparseTeacher  # noqa: E402
+from lexpand.train.teachers import SparseTeacher, make_batch_teachers  # noqa: E402
 
 BASE = find_folder("default")
 QUERIES = ["reset my password", "printer is broken", "reset my password", "holiday"]
@@ -162,12 +165,39 @@ def test_the_student_before_training_teaches_itself_nothing_new() -> None:
         ["info_nce=0", "batch_teacher=self", "batch_kl=1", "batch_temperature=1"]
     )
     student = student_of()
-    objective = SpladeObjective(student, recipe, SparseTeacher(student))
+    objective = SpladeObjective(student, recipe, [SparseTeacher(copy.deepcopy(student))])
     features = features_of(student)
     assert float(objective(features)["batch_kl"].detach()) == pytest.approx(0, abs=1e-6)
     with torch.no_grad():
         student.decoder.bias.add_(0.5)
     assert float(objective(features)["batch_kl"].detach()) > 1e-3
+
+
+@pytest.mark.parametrize("mode", ["lookup", "encoder"])
+def test_two_batch_teachers_are_averaged_and_the_sparse_one_is_the_model_that_it_names(
+    mode: str,
+) -> None:
+    settings = ["lookup=true"] if mode == "lookup" else []
+    settings += ["sparse_teacher=splade-tiny", "sparse_share=0.25", "batch_kl=1", "info_nce=0"]
+    recipe = Recipe.load("small").with_settings([*settings, "batch_teacher=x"])
+    student, model = student_of(*settings[:-4]), Encoder.load("splade-tiny")
+    model_dir = str(find_folder("splade-tiny"))
+    dense, sparse = make_batch_teachers(replace(recipe, batch_teacher=model_dir), student)
+    features = features_of(student)
+    with torch.no_grad():
+        found = sparse.queries(features[0]) @ sparse.documents(features[1]).T
+        expected = torch.tensor(
+            model.encode_queries(QUERIES).to_dense() @ model.encode_documents(TEXTS).to_dense().T
+        )
+        first = dense.queries(features[0]) @ dense.documents(features[1]).T
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
+    objective = SpladeObjective(student, recipe, [dense, sparse])
+    with torch.no_grad():
+        part = objective(features)["batch_kl"]
+        scores = student.queries(features[0]) @ student.documents(features[1]).T
+    target = mixed_scores(first, found, 0.25)
+    divergence = kl_divergence(scores / recipe.temperature, target, temperature=0.05)
+    assert float(part) == pytest.approx(float(divergence), rel=1e-4)
 
 
 @pytest.mark.parametrize("columns", [0, 30522])

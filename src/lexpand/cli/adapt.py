@@ -87,7 +87,7 @@ def adapt_command(
     from lexpand.train.recipe import Recipe
     from lexpand.train.rows import read_rows
 
-    recipe = Recipe.load(recipe_name).with_settings(settings or ())
+    recipe = Recipe.load(recipe_name, settings or ())
     recipe = recipe.with_settings([f"base={base}"] if base else [])
     if teacher is not None and not recipe.distills:
         recipe = recipe.with_settings(["kl=1", f"negatives={recipe.negatives or 2}"])

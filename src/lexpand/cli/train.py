@@ -100,7 +100,7 @@ def train_command(
     module = training_module()
     from lexpand.train.recipe import Recipe
 
-    recipe = Recipe.load(recipe_name).with_settings(settings or ())
+    recipe = Recipe.load(recipe_name, settings or ())
     refused: list[RowError] = []
     if not dry_run and out is None:
         raise typer.BadParameter("give the folder of the model", param_hint="'--out'")

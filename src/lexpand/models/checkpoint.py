@@ -114,14 +114,17 @@ def _check_compatible(documents: Checkpoint, queries: Checkpoint) -> None:
         )
 
 
-def _query_mode(folder: Path, table: QueryTable | None, choices: ImportOptions) -> QueryMode:
-    """Return the mode that was chosen; without a choice, queries are looked up in a table."""
-    if table is None and choices.query_mode is QueryMode.LOOKUP:
+def _query_mode(
+    folder: Path, table: QueryTable | None, chosen: QueryMode | None, stated: QueryMode | None
+) -> QueryMode:
+    """Return the mode that was chosen, or that the layout states, or else lookup in a table."""
+    if table is None and chosen is QueryMode.LOOKUP:
         raise ModelError(
             f"{folder} must have a table of query weights for the query mode lookup: give one with"
             " --query"
         )
-    return choices.query_mode or (QueryMode.ENCODER if table is None else QueryMode.LOOKUP)
+    default = QueryMode.ENCODER if table is None else QueryMode.LOOKUP
+    return chosen or stated or default
 
 
 def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
@@ -156,7 +159,7 @@ def _read(folder: Path, layout: Layout, choices: ImportOptions) -> Checkpoint:
         activation=choices.activation or layout.activation,
         max_tokens=_max_tokens(layout, config, choices.max_tokens),
         query_table=query_table,
-        query_mode=_query_mode(folder, query_table, choices),
+        query_mode=_query_mode(folder, query_table, choices.query_mode, layout.query_mode),
         queries=None,
         license=choices.license or license,
         origin=choices.origin or origin,

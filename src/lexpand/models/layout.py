@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lexpand.encode.contract import Activation, Pooling
+from lexpand.encode.contract import Activation, Pooling, QueryMode
 from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
 
 _POOLINGS: dict[str, Pooling] = {"max": "max", "sum": "sum"}
 _ACTIVATIONS: dict[str, Activation] = {"relu": "log1p(relu)", "log1p_relu": "log1p(log1p(relu))"}
+
+LOOKUP = "lookup"
+"""The route to a query table in a Router whose queries are encoded by default."""
 
 _Value = TypeVar("_Value")
 
@@ -33,7 +36,8 @@ class Layout:
         pooling, activation: those of the head.
         max_tokens: the longest text that is read, in tokens. None if only the limit of the
             transformer applies.
-        query_table: a file or folder with the weights of query tokens. None if queries are encoded.
+        query_table: a file or folder with the weights of query tokens. None without one.
+        query_mode: the default way to encode queries, where the layout says it.
         queries: the layout of a separate query encoder. None if one encoder serves both roles.
     """
 
@@ -42,6 +46,7 @@ class Layout:
     activation: Activation = "log1p(relu)"
     max_tokens: int | None = None
     query_table: Path | None = None
+    query_mode: QueryMode | None = None
     queries: Layout | None = None
 
 
@@ -127,7 +132,8 @@ def _transformer_config(folder: Path) -> dict[str, Any]:
 def _routed(folder: Path, router: Path) -> Layout:
     """Return the layout of a Router.
 
-    Documents have an encoder. Queries have the same encoder, another one, or a table.
+    Documents have an encoder. Queries have the same encoder, another one, or a table. With the same
+    encoder, there may be a table at the route `LOOKUP`.
     """
     names = [name for name in ("router_config.json", "config.json") if (router / name).is_file()]
     if not names:
@@ -144,10 +150,20 @@ def _routed(folder: Path, router: Path) -> Layout:
         )
     layout = _encoder(folder, routes["document"])
     if routes["query"] == routes["document"]:
-        return layout
-    if [kind for kind, _ in routes["query"]] == ["SparseStaticEmbedding"]:
-        return replace(layout, query_table=routes["query"][0][1])
+        table = _table(routes.get(LOOKUP, []))
+        mode = None if table is None else QueryMode.ENCODER
+        return replace(layout, query_table=table, query_mode=mode)
+    table = _table(routes["query"])
+    if table is not None:
+        return replace(layout, query_table=table)
     return replace(layout, queries=_encoder(folder, routes["query"]))
+
+
+def _table(route: list[tuple[str, Path]]) -> Path | None:
+    """Return the folder of the query table that a route consists of; None if it is another one."""
+    if [kind for kind, _ in route] != ["SparseStaticEmbedding"]:
+        return None
+    return route[0][1]
 
 
 def _check_no_prompts(folder: Path) -> None:

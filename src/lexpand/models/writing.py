@@ -20,6 +20,7 @@ from lexpand.encode.shape import (
     rope_theta,
 )
 from lexpand.models.checkpoint import Checkpoint
+from lexpand.models.layout import LOOKUP
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -66,7 +67,7 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
     if checkpoint.queries is not None:
         (folder / QUERIES).mkdir()
         write_folder(checkpoint.queries, folder / QUERIES, f"{name}, queries", source)
-        _write_router(folder, [QUERIES, f"{QUERIES}/{POOLING}"])
+        _write_router(folder, {"query": [QUERIES, f"{QUERIES}/{POOLING}"]})
     write_contract(folder, _contract(checkpoint, folder, name, source))
 
 
@@ -113,20 +114,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_router(folder: Path, queries: list[str]) -> None:
-    """Write a Router: queries go through these modules, documents through the root's encoder."""
-    documents = ["", POOLING]
+def _write_router(folder: Path, routes: Mapping[str, list[str]]) -> None:
+    """Write a Router with these routes; others of queries and documents are the root's encoder."""
+    structure = {"query": ["", POOLING], "document": ["", POOLING], **routes}
     router = {
-        "types": {path: _TYPES[path] for path in [*queries, *documents]},
-        "structure": {"query": queries, "document": documents},
+        "types": {path: _TYPES[path] for route in structure.values() for path in route},
+        "structure": structure,
         "parameters": {"default_route": "document", "allow_empty_key": True},
     }
     write_json(folder / "router_config.json", router)
 
 
 def _write_table(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write the query table, and the Router that sends queries to it."""
-    _write_router(folder, [TABLE])
+    """Write the query table, and a Router to it.
+
+    Queries go to the table if they are looked up by default. Otherwise it has the route `LOOKUP`.
+    """
+    looked_up = checkpoint.query_mode is QueryMode.LOOKUP
+    _write_router(folder, {"query" if looked_up else LOOKUP: [TABLE]})
     write_json(folder / TABLE / "config.json", {"frozen": False})
     _write_tokenizer(checkpoint, folder / TABLE)
     assert checkpoint.query_table is not None

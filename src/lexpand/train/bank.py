@@ -1,7 +1,7 @@
-"""A bank of queries: in each step, the batch teacher judges many more than those of the batch.
+"""A bank of queries: in each step, the batch teachers judge many more than those of the batch.
 
-With inference-free queries, a query costs the student a few products. Its dense vector is known
-beforehand, so it costs the teacher none. A batch of 32 documents then learns the order that the
+With inference-free queries, a query costs the student a few products. Its vectors are known
+beforehand, so it costs the teachers none. A batch of 32 documents then learns the order that the
 teacher gives them for hundreds of queries, and for single words: what to expand to.
 """
 
@@ -23,21 +23,29 @@ from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student
 from lexpand.train.teachers import BatchTeacher
 
+_Vectors = dict[str, Tensor]
+"""The vectors of a teacher: `_ALL` [n, width], or `_IDS` and `_WEIGHTS` [n, terms]."""
+
+_ALL, _IDS, _WEIGHTS = "all", "ids", "weights"
 _BATCH = 256
+_TERMS = 64
+"""The terms of a query that are kept of a sparse teacher: those with the largest weights."""
+
 _LETTERS = 3
 """The shortest word of the vocabulary that is a query."""
 
 
 class QueryBank:
-    """Queries with the vectors of a teacher.
+    """Queries with the vectors of a dense teacher, and of a sparse one if there is one.
 
     Args:
         queries: the token ids of each query, without special tokens; none is empty.
-        teacher: gives the vectors.
-        device: where the teacher computes them.
-        file: keeps the vectors of these queries, so that a run that continues reads them.
-        name: of the teacher; the vectors of another one in the file are not taken.
-        on_done: called with the number of queries that have a vector.
+        teachers: the dense one, and perhaps a sparse one.
+        device: where the teachers compute the vectors.
+        files: for each teacher, the file that keeps its vectors of these queries, so that a run
+            that continues reads them, and the name of the teacher; the vectors of another teacher
+            in the file are not taken. Empty to keep none.
+        on_done: called with the number of queries that have a vector of a teacher.
 
     Raises:
         DataError: there is no query.
@@ -47,11 +55,10 @@ class QueryBank:
     def __init__(
         self,
         queries: Sequence[Sequence[int]],
-        teacher: BatchTeacher,
+        teachers: Sequence[BatchTeacher],
         *,
         device: torch.device | None = None,
-        file: Path | None = None,
-        name: str = "",
+        files: Sequence[tuple[Path, str]] = (),
         on_done: Callable[[int], None] | None = None,
     ) -> None:
         if not queries:
@@ -59,12 +66,17 @@ class QueryBank:
         # The teacher reads the whole query, and a table counts each of its tokens once.
         self._ids, self._mask = _padded([list(dict.fromkeys(ids)) for ids in queries])
         ids, mask = _padded(queries)
-        key = hashlib.sha256(name.encode() + ids.numpy().tobytes()).hexdigest()
-        vectors = _read(file, key)
-        if vectors is None:
-            vectors = _encoded(ids, mask, teacher, device or torch.device("cpu"), on_done)
-            _write(file, key, vectors)
-        self._vectors = vectors
+        content = ids.numpy().tobytes()
+        self._vectors: list[_Vectors] = []
+        for place, (teacher, keep) in enumerate(zip(teachers, (_dense, _largest), strict=False)):
+            file, name = files[place] if files else (None, "")
+            key = hashlib.sha256(name.encode() + content).hexdigest()
+            vectors = _read(file, key)
+            if vectors is None:
+                where = device or torch.device("cpu")
+                vectors = _encoded(ids, mask, teacher, keep, where, on_done)
+                _write(file, key, vectors)
+            self._vectors.append(vectors)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -73,17 +85,29 @@ class QueryBank:
         """Return the rows int64 [n] of the queries nearest to each document, without repetition.
 
         Args:
-            documents: [d, width], vectors of the teacher.
+            documents: [d, width], vectors of the dense teacher.
             count: queries of all documents together, before repetitions are left out.
         """
-        self._vectors = self._vectors.to(documents.device)
+        # Only these vectors are on the device as a whole.
+        self._vectors[0] = {
+            key: each.to(documents.device) for key, each in self._vectors[0].items()
+        }
         each = max(1, min(len(self), count // len(documents)))
-        nearest = (documents @ self._vectors.T).topk(each, dim=1).indices
+        nearest = (documents @ self._vectors[0][_ALL].T).topk(each, dim=1).indices
         return nearest.unique()
 
-    def targets(self, rows: Tensor, documents: Tensor) -> Tensor:
-        """Return the scores [n, d] that the teacher gives the documents for some queries."""
-        return self._vectors[rows] @ documents.T
+    def targets(self, rows: Tensor, documents: Sequence[Tensor]) -> list[Tensor]:
+        """Return the scores [n, d] that each teacher gives the documents for some queries.
+
+        Args:
+            rows: int64 [n].
+            documents: the vectors [d, width] of each teacher.
+        """
+        scores = [self._vectors[0][_ALL][rows] @ documents[0].T]
+        for vectors, judged in zip(self._vectors[1:], documents[1:], strict=True):
+            ids, weights = (vectors[key][rows.cpu()].to(judged.device) for key in (_IDS, _WEIGHTS))
+            scores.append(torch.einsum("nl,dnl->nd", weights, judged[:, ids.long()]))
+        return scores
 
     def terms(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the token ids int64 [n, longest] of some queries, and the mask of tokens."""
@@ -119,10 +143,11 @@ def _encoded(
     ids: Tensor,
     mask: Tensor,
     teacher: BatchTeacher,
+    keep: Callable[[Tensor], _Vectors],
     device: torch.device,
     on_done: Callable[[int], None] | None,
-) -> Tensor:
-    """Return the vectors [n, width] of queries, encoded by length."""
+) -> _Vectors:
+    """Return what ``keep`` keeps of the vectors [n, width] of queries, encoded by length."""
     order = mask.sum(1).argsort(stable=True)
     vectors = []
     for done, rows in enumerate(order.split(_BATCH)):
@@ -131,16 +156,26 @@ def _encoded(
             "input_ids": ids[rows, :length].to(device),
             "attention_mask": mask[rows, :length].long().to(device),
         }
-        vectors.append(teacher.queries(features).cpu())
+        vectors.append(keep(teacher.queries(features).cpu()))
         if on_done is not None:
             on_done(min(len(order), (done + 1) * _BATCH))
-    return torch.cat(vectors)[order.argsort()]
+    back = order.argsort()
+    return {key: torch.cat([each[key] for each in vectors])[back] for key in vectors[0]}
+
+
+def _dense(vectors: Tensor) -> _Vectors:
+    return {_ALL: vectors}
+
+
+def _largest(vectors: Tensor) -> _Vectors:
+    weights, ids = vectors.topk(min(_TERMS, vectors.shape[1]), dim=1)
+    return {_IDS: ids.int(), _WEIGHTS: weights}
 
 
 def make_banks(
     recipe: Recipe,
     student: Student,
-    teacher: BatchTeacher | None,
+    teachers: Sequence[BatchTeacher],
     queries: Iterable[str],
     folder: Path | None = None,
     on_step: Callable[[str], None] | None = None,
@@ -151,14 +186,14 @@ def make_banks(
     Args:
         recipe: its ``bank_queries`` and ``bank_words``.
         student: its tokenizer cuts the queries.
-        teacher: gives the vectors.
+        teachers: the dense batch teacher, and perhaps a sparse one; none for no banks.
         queries: the queries of the data.
         folder: keeps the vectors for a run that continues.
         on_step: called with a line during encoding.
         most: queries of a bank at most, for an estimate; None for all.
     """
     banks: list[tuple[QueryBank, int]] = []
-    if teacher is None:
+    if not teachers:
         return banks
     tokenizer = student.model.tokenizer
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -175,12 +210,19 @@ def make_banks(
             max_length=recipe.query_max_tokens,
         )["input_ids"]
         held = [ids for ids in cut if ids]
+        files = (
+            []
+            if folder is None
+            else [
+                (folder / f"bank-{name}{kind}.safetensors", model)
+                for kind, model in (("", recipe.batch_teacher), ("-sparse", recipe.sparse_teacher))
+            ]
+        )
         bank = QueryBank(
             held,
-            teacher,
+            teachers,
             device=device,
-            file=None if folder is None else folder / f"bank-{name}.safetensors",
-            name=recipe.batch_teacher,
+            files=files,
             on_done=_reporting(name, len(held), on_step),
         )
         banks.append((bank, count))
@@ -207,21 +249,25 @@ def _words(tokenizer: Any) -> list[str]:  # noqa: ANN401 - of transformers
     return sorted(own)
 
 
-def _read(file: Path | None, key: str) -> Tensor | None:
+def _read(file: Path | None, key: str) -> _Vectors | None:
     """Return the vectors of a file; None if it is not of the queries with this key."""
     if file is None or not file.is_file():
         return None
     try:
-        return load_file(file).get(key)
+        found = load_file(file)
     except (OSError, SafetensorError):  # damaged: the vectors are made again
         return None
+    prefix = f"{key}."
+    return {
+        name.removeprefix(prefix): each for name, each in found.items() if name.startswith(prefix)
+    } or None
 
 
-def _write(file: Path | None, key: str, vectors: Tensor) -> None:
+def _write(file: Path | None, key: str, vectors: _Vectors) -> None:
     if file is None:
         return
     with atomic_write(file) as target:
-        target.write(save({key: vectors.cpu()}))
+        target.write(save({f"{key}.{part}": each for part, each in vectors.items()}))
 
 
 def _reporting(

@@ -19,6 +19,7 @@ from lexpand.train.objectives import (
     info_nce,
     kl_divergence,
     margin_mse,
+    mixed_scores,
     positives_of,
 )
 from lexpand.train.recipe import Recipe
@@ -43,8 +44,9 @@ class SpladeObjective(nn.Module):
     Args:
         student: the model.
         recipe: what is minimized.
-        teacher: scores the documents of a batch for ``batch_kl``.
-        banks: more queries that the teacher judges, and how many of each bank in a step.
+        teachers: score the documents of a batch for ``batch_kl``: none, one, or a dense one and
+            then a sparse one, whose scores are averaged.
+        banks: more queries that the teachers judge, and how many of each bank in a step.
 
     Raises:
         ModelError: a banned term is not in the vocabulary.
@@ -62,12 +64,12 @@ class SpladeObjective(nn.Module):
         self,
         student: Student,
         recipe: Recipe,
-        teacher: BatchTeacher | None = None,
+        teachers: Sequence[BatchTeacher] = (),
         banks: Sequence[tuple[QueryBank, int]] = (),
     ) -> None:
         super().__init__()
         self.model = student.model
-        self.teacher = teacher
+        self.teachers = teachers
         self.banks = banks
         self.student = student
         self.recipe = recipe
@@ -164,7 +166,7 @@ class SpladeObjective(nn.Module):
         groups = len(sentence_features) - 1
         documents = _joined(sentence_features[1:])
         parts: dict[str, Tensor] = {}
-        judged = None if self.teacher is None else self.teacher.documents(documents)
+        judged = [teacher.documents(documents) for teacher in self.teachers]
         asked = self._asked(judged)
         if self.recipe.sampled_columns and self.student.table is not None:
             scores = self._sampled(modes, documents, asked, parts)
@@ -172,8 +174,9 @@ class SpladeObjective(nn.Module):
             scores = self._complete(modes, documents, asked, parts)
         same = _by_query(_same_documents(sentence_features[0], documents), groups)
         target = None
-        if self.teacher is not None and judged is not None:
-            target = self.teacher.queries(sentence_features[0]) @ judged.T
+        if judged:
+            asking = [teacher.queries(sentence_features[0]) for teacher in self.teachers]
+            target = self._mixed([q @ d.T for q, d in zip(asking, judged, strict=True)])
         for mode, found in scores.items():
             for name, part in self._objective(_by_query(found, groups), same, groups, labels):
                 parts[mode + name] = part
@@ -198,15 +201,24 @@ class SpladeObjective(nn.Module):
             temperature=self.recipe.batch_temperature,
         )
 
-    def _asked(self, judged: Tensor | None) -> list[_Asked]:
-        """Return the queries of the banks that are nearest to the documents of the batch."""
-        if judged is None:
-            return []
+    def _mixed(self, scores: Sequence[Tensor]) -> Tensor:
+        """Return the scores [queries, documents] of all batch teachers as one matrix."""
+        if len(scores) == 1:
+            return scores[0]
+        dense, sparse = scores
+        return mixed_scores(dense, sparse, self.recipe.sparse_share)
+
+    def _asked(self, judged: Sequence[Tensor]) -> list[_Asked]:
+        """Return the queries of the banks that are nearest to the documents of the batch.
+
+        Args:
+            judged: the vectors [documents, width] of each teacher.
+        """
         asked: list[_Asked] = []
         for bank, count in self.banks:
-            rows = bank.nearest(judged, count)
-            ids, mask = (each.to(judged.device) for each in bank.terms(rows))
-            asked.append(_Asked(ids, mask, bank.targets(rows, judged)))
+            rows = bank.nearest(judged[0], count)
+            ids, mask = (each.to(judged[0].device) for each in bank.terms(rows))
+            asked.append(_Asked(ids, mask, self._mixed(bank.targets(rows, judged))))
         return asked
 
     def _bank_part(self, asked: Sequence[_Asked], weights: Tensor, columns: Tensor) -> Tensor:

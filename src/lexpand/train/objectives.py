@@ -92,6 +92,25 @@ def kl_divergence(scores: Tensor, teacher: Tensor, *, temperature: float = 1.0) 
     return terms.masked_fill(~known, 0.0).sum(dim=1).mean()
 
 
+def mixed_scores(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """Return the weighted mean of two teachers' scores, in the units of the first.
+
+        (1 - share) first + share (s1 / s2) second
+
+    s1 and s2 are the mean standard deviations of a query's scores over its documents, so a teacher
+    with a wide range does not outvote the other. Subtracting the means, as `average_teachers` does,
+    would not change a distribution over the documents of a query.
+
+    Args:
+        first: [q, d] scores, d >= 2.
+        second: the same of the other teacher.
+        share: of the second teacher, from 0 to 1.
+    """
+    spreads = [each.std(dim=1).mean() for each in (first, second)]
+    smallest = torch.finfo(spreads[1].dtype).tiny
+    return (1 - share) * first + share * (spreads[0] / spreads[1].clamp_min(smallest)) * second
+
+
 def positives_of(queries: int, group: int, device: torch.device | None = None) -> Tensor:
     """Return the columns of the positives in in-batch scores, int64 [queries]."""
     return torch.arange(queries, device=device) * group

@@ -52,6 +52,10 @@ class Recipe:
             for none.
         batch_kl: factor of the KL divergence from the batch teacher.
         batch_temperature: of the batch teacher's distribution.
+        sparse_teacher: a SPLADE model with the vocabulary of the base (a folder, the name of a
+            packaged model, or a Hub id), whose scores are averaged with those of a dense
+            ``batch_teacher``; empty for none. The two make different mistakes.
+        sparse_share: the share of the sparse teacher in the average; see `mixed_scores`.
         bank_queries: more queries of the data, those nearest to the documents of a batch, that the
             batch teacher judges in each step; needs ``lookup``.
         bank_words: the same of single words of the vocabulary.
@@ -117,6 +121,8 @@ class Recipe:
     batch_teacher: str = ""
     batch_kl: float = 0.0
     batch_temperature: float = 0.05
+    sparse_teacher: str = ""
+    sparse_share: float = 0.3
     bank_queries: int = 0
     bank_words: int = 0
     bank_kl: float = 1.0
@@ -188,6 +194,13 @@ class Recipe:
                 f" batch_teacher = {self.batch_teacher!r} and batch_kl = {self.batch_kl}"
             )
         has_dense_teacher = self.batch_teacher not in ("", "self")
+        if self.sparse_teacher and not has_dense_teacher:
+            raise DataError(
+                "sparse_teacher needs a dense batch_teacher, got batch_teacher ="
+                f" {self.batch_teacher!r}"
+            )
+        if not 0 < self.sparse_share < 1:
+            raise DataError(f"sparse_share must be between 0 and 1, got {self.sparse_share}")
         if (self.bank_queries or self.bank_words) and not (self.lookup and has_dense_teacher):
             raise DataError(
                 "bank_queries and bank_words need lookup = true and a dense batch_teacher, got"
@@ -248,8 +261,12 @@ class Recipe:
         return bool(self.margin_mse or self.kl)
 
     @classmethod
-    def load(cls, source: str | Path) -> Recipe:
+    def load(cls, source: str | Path, settings: Iterable[str] = ()) -> Recipe:
         """Load a packaged recipe by its name, or a TOML file.
+
+        Args:
+            source: the name or the file. Keys that the file lacks may be in the settings.
+            settings: see `with_settings`.
 
         Raises:
             SourceError: there is no such recipe or file.
@@ -267,7 +284,8 @@ class Recipe:
         except ValueError as error:
             raise DataError(f"{path} must be TOML: {error}") from None
         raw.setdefault("name", path.stem)
-        return cls._checked(raw, str(path))
+        values, changed = cls._values(raw, str(path)), cls._settings(settings)
+        return cls._made(values | changed, f"{path} with --set" if changed else str(path))
 
     def with_settings(self, settings: Iterable[str]) -> Recipe:
         """Return the recipe with ``key=value`` settings, whose values are TOML or plain text.
@@ -275,6 +293,16 @@ class Recipe:
         Raises:
             DataError: a setting has no ``=``, an unknown key, or an invalid value.
         """
+        return self._made(self._values(self.to_dict(), "--set") | self._settings(settings), "--set")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as JSON values."""
+        listed = list(self.banned_terms)
+        return {**asdict(self), "ramp": self.ramp.value, "banned_terms": listed}
+
+    @classmethod
+    def _settings(cls, settings: Iterable[str]) -> dict[str, Any]:
+        """Return the values of ``key=value`` settings, of the right types."""
         changed: dict[str, Any] = {}
         for setting in settings:
             name, separator, value = setting.partition("=")
@@ -284,15 +312,11 @@ class Recipe:
                 changed[name] = tomllib.loads(f"value = {value}")["value"]
             except ValueError:
                 changed[name] = value
-        return self._checked(self.to_dict() | changed, "--set")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the recipe as JSON values."""
-        listed = list(self.banned_terms)
-        return {**asdict(self), "ramp": self.ramp.value, "banned_terms": listed}
+        return cls._values(changed, "--set")
 
     @classmethod
-    def _checked(cls, raw: Mapping[str, Any], where: str) -> Recipe:
+    def _values(cls, raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Return TOML values as the types of the keys, all known."""
         known = {each.name: each for each in fields(cls)}
         unknown = sorted(set(raw) - set(known))
         if unknown:
@@ -314,9 +338,13 @@ class Recipe:
                 expected = "a list of strings" if kind is tuple else f"of type {kind.__name__}"
                 raise DataError(f"{where}: {name} must be {expected}, got {value!r}")
             values[name] = value
+        return values
+
+    @classmethod
+    def _made(cls, values: Mapping[str, Any], where: str) -> Recipe:
         try:
             return cls(**values)
-        except ValueError as error:
+        except (DataError, ValueError) as error:
             raise DataError(f"{where}: {error}") from None
 
 

@@ -20,8 +20,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
+from lexpand.encode.folder import find_folder
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
+from lexpand.models.layout import LOOKUP
 from lexpand.models.packing import float32_folder
 from lexpand.train.head import Activation, splade_head, sum_head
 from lexpand.train.low_rank import add_low_rank, merge_low_rank
@@ -58,8 +60,14 @@ def make_student(recipe: Recipe, base: str | Path, texts: Iterable[str] = ()) ->
         ModelError: the base cannot be loaded, is not a masked language model, or does not have the
             recipe's activation or kind of queries.
     """
-    model = _load(base, recipe)
+    model = load_model(base, recipe)
     has_table = isinstance(model[0], Router)
+    if has_table and LOOKUP in model[0].sub_modules:
+        # Queries are encoded by default. Training needs one route of queries, and drops the other.
+        documents, table = (list(model[0].sub_modules[route]) for route in ("document", LOOKUP))
+        routed = [Router.for_query_document(table, documents)]
+        model = SparseEncoder(modules=routed if recipe.lookup else documents)
+        has_table = recipe.lookup
     if has_table and not recipe.routes:
         raise ModelError(
             f"the recipe must have lookup = true for the base {base}, whose queries have modules of"
@@ -75,8 +83,29 @@ def make_student(recipe: Recipe, base: str | Path, texts: Iterable[str] = ()) ->
     )
 
 
-def _load(base: str | Path, recipe: Recipe) -> SparseEncoder:
-    """Load a SparseEncoder, or make one of a masked language model."""
+def resolved(model: str | Path) -> str:
+    """Return the folder of a model that is on this machine, or else the Hub id that was given.
+
+    An empty name stands for the default model.
+    """
+    try:
+        return str(find_folder(model or "default"))
+    except ModelError:
+        return str(model)
+
+
+def load_model(base: str | Path, recipe: Recipe) -> SparseEncoder:
+    """Load a SparseEncoder, or make one of a masked language model.
+
+    Args:
+        base: the name of a packaged model, ``default`` or empty for the default one, a folder, or a
+            Hub id.
+        recipe: its activation and pooling are those of a language model that has none.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    base = resolved(base)
     try:
         if (Path(base) / "modules.json").is_file() and _is_sparse(Path(base)):
             with float32_folder(Path(base)) as folder:
@@ -94,7 +123,7 @@ def _load(base: str | Path, recipe: Recipe) -> SparseEncoder:
 def _query_modules(model: SparseEncoder, recipe: Recipe, texts: Iterable[str]) -> list[Any]:
     """Return a new table of query weights, or the modules of a separate query encoder."""
     if not recipe.lookup:
-        queries = _load(recipe.query_base, recipe)
+        queries = load_model(recipe.query_base, recipe)
         if queries.tokenizer.get_vocab() != model.tokenizer.get_vocab():
             raise ModelError(
                 f"the vocabulary of query_base {recipe.query_base} must be that of the base: choose"

@@ -15,7 +15,7 @@ from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
 from lexpand.experiments.baselines import POOLING_FILE, DensePooling, configured_pooling
 from lexpand.train.recipe import Recipe
-from lexpand.train.student import Student, with_special
+from lexpand.train.student import Student, load_model, with_special
 
 
 class BatchTeacher(Protocol):
@@ -30,36 +30,50 @@ class BatchTeacher(Protocol):
         ...
 
 
-def make_batch_teacher(recipe: Recipe, student: Student) -> BatchTeacher | None:
-    """Load the batch teacher of a recipe; None if it has none.
+def make_batch_teachers(recipe: Recipe, student: Student) -> list[BatchTeacher]:
+    """Load the batch teachers of a recipe: none, one, or a dense one and then a sparse one.
 
     Raises:
-        ModelError: the model cannot be loaded, or its tokenizer is not the student's.
+        ModelError: a model cannot be loaded, or its tokenizer is not the student's.
     """
     if not recipe.batch_teacher:
-        return None
+        return []
     if recipe.batch_teacher == "self":
-        return SparseTeacher(student)
-    return DenseTeacher(recipe.batch_teacher, student, bf16=recipe.bf16)
+        return [SparseTeacher(copy.deepcopy(student))]
+    teachers: list[BatchTeacher] = [DenseTeacher(recipe.batch_teacher, student, bf16=recipe.bf16)]
+    if recipe.sparse_teacher:
+        model = load_model(recipe.sparse_teacher, recipe)
+        _check_vocabulary("sparse_teacher", recipe.sparse_teacher, model.tokenizer, student)
+        bare = student.table is not None
+        teachers.append(SparseTeacher(Student(model, bf16=recipe.bf16), bare_queries=bare))
+    return teachers
 
 
 class SparseTeacher:
-    """The student as it was before training (self-distillation): it keeps what the base knew."""
+    """A SPLADE model, such as the student before training (self-distillation).
 
-    def __init__(self, student: Student) -> None:
-        self._student = copy.deepcopy(student).eval()
+    Args:
+        model: its forward passes. It is not copied.
+        bare_queries: queries come without special tokens, as a table takes them.
+    """
+
+    def __init__(self, model: Student, *, bare_queries: bool = False) -> None:
+        self._model = model.eval()
+        self._add_special = bare_queries and model.table is None
 
     def queries(self, features: dict[str, Tensor]) -> Tensor:
         """Return the sparse vectors of queries."""
-        self._student.to(features["input_ids"].device)
+        self._model.to(features["input_ids"].device)
+        if self._add_special:
+            features = with_special(features, self._model.model.tokenizer)
         with torch.no_grad():
-            return self._student.queries(features)
+            return self._model.queries(features)
 
     def documents(self, features: dict[str, Tensor]) -> Tensor:
         """Return the sparse vectors of documents."""
-        self._student.to(features["input_ids"].device)
+        self._model.to(features["input_ids"].device)
         with torch.no_grad():
-            return self._student.documents(features)
+            return self._model.documents(features)
 
 
 class DenseTeacher:
@@ -76,11 +90,7 @@ class DenseTeacher:
         # The loaders of transformers raise errors of many kinds.
         except Exception as error:
             raise ModelError(f"cannot load the batch teacher {model}: {error}") from error
-        if tokenizer.get_vocab() != student.model.tokenizer.get_vocab():
-            raise ModelError(
-                f"the batch teacher {Path(model).name} must have the tokenizer of the base: choose"
-                " another teacher, or score the data with `lexpand score`"
-            )
+        _check_vocabulary("batch_teacher", model, tokenizer, student)
         self._model.eval()
         self._bf16 = bf16
         self._tokenizer = tokenizer
@@ -110,6 +120,14 @@ class DenseTeacher:
         mask = inputs["attention_mask"][..., None].to(states.dtype)
         found = states[:, 0] if self._first else (states * mask).sum(1) / mask.sum(1)
         return functional.normalize(found, dim=1)
+
+
+def _check_vocabulary(key: str, name: str, tokenizer: Any, student: Student) -> None:  # noqa: ANN401
+    if tokenizer.get_vocab() != student.model.tokenizer.get_vocab():
+        raise ModelError(
+            f"the {key} {Path(name).name} must have the tokenizer of the base: choose another"
+            " teacher, or score the data with `lexpand score`"
+        )
 
 
 def _pools_first(folder: Path) -> bool:

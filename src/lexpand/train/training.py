@@ -18,7 +18,6 @@ from transformers import set_seed
 
 from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
-from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
 from lexpand.train import devices
 from lexpand.train.bank import make_banks
@@ -30,8 +29,8 @@ from lexpand.train.recipe import Recipe
 from lexpand.train.run import STATE, TRAINED, Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.store import rows_on_disk
-from lexpand.train.student import Student, hush_libraries, make_student
-from lexpand.train.teachers import make_batch_teacher
+from lexpand.train.student import Student, hush_libraries, make_student, resolved
+from lexpand.train.teachers import make_batch_teachers
 
 _ESTIMATED = 500
 """Queries of each bank of an estimate."""
@@ -296,13 +295,9 @@ def _make_deterministic(recipe: Recipe) -> None:
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
 
 
-def _base(recipe: Recipe) -> str:
-    return str(find_folder(recipe.base)) if recipe.base in ("", "default") else recipe.base
-
-
 def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
     texts = (example.documents[0] for example in examples)
-    model = make_student(recipe, _base(recipe), texts)
+    model = make_student(recipe, recipe.base, texts)
     student = Student(
         model,
         recipe.cached_texts,
@@ -326,10 +321,10 @@ def _objective(
     on_step: Callable[[str], None] | None,
     most: int | None = None,
 ) -> SpladeObjective:
-    teacher = make_batch_teacher(recipe, student)
+    teachers = make_batch_teachers(recipe, student)
     queries = (example.query for example in examples)
-    banks = make_banks(recipe, student, teacher, queries, folder, on_step, most)
-    return SpladeObjective(student, recipe, teacher, banks)
+    banks = make_banks(recipe, student, teachers, queries, folder, on_step, most)
+    return SpladeObjective(student, recipe, teachers, banks)
 
 
 def _prepare(
@@ -395,7 +390,7 @@ def _finish(
 ) -> None:
     """Write the model folder with its card, and remove the checkpoints."""
     student.settle()
-    base = Path(_base(recipe))
+    base = Path(resolved(recipe.base))
     name, notice = recipe.base or "default", f"{recipe.base}, license as its publisher states"
     if (base / "contract.json").is_file():
         contract = Contract.load(base)
