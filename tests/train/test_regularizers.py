@@ -16,10 +16,12 @@ from lexpand.train.regularizers import (  # noqa: E402
     RunningFlops,
     anti_zero,
     banned,
+    expansion,
     flops,
     flops_of_batch,
     l1,
     masked_flops,
+    own_terms,
     ramped,
     weighted_flops,
 )
@@ -94,6 +96,20 @@ def test_banned_terms_cost_their_squares() -> None:
     rows = weights(3)
     expected = rows[:, [1, 4]].square().sum(1).mean()
     assert torch.allclose(banned(rows, torch.tensor([1, 4])), expected)
+
+
+def test_own_terms_are_the_tokens_without_padding_and_special_ones() -> None:
+    ids = torch.tensor([[6, 2, 3, 6], [6, 4, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    own = own_terms(ids, mask, 7, special=[6])
+    assert own.nonzero().tolist() == [[0, 2], [0, 3], [1, 4]]
+
+
+def test_terms_that_a_text_does_not_have_cost_their_weights() -> None:
+    rows = torch.tensor([[1.0, 2.0, 4.0], [8.0, 16.0, 0.0]])
+    own = torch.tensor([[True, False, False], [False, True, False]])
+    assert float(expansion(rows, own)) == (2 + 4 + 8) / 2
+    assert float(expansion(rows, own, torch.tensor([1.0, 1.0, 3.0]))) == (2 + 12 + 8) / 2
 
 
 def test_a_factor_rises_and_stays() -> None:

@@ -221,6 +221,35 @@ def test_each_objective_counts_for_both_query_modes(columns: int) -> None:
     assert float(parts["query_regularizer"]) == pytest.approx(0.5 * float(flops(encoded)), rel=1e-4)
 
 
+@pytest.mark.parametrize("columns", [0, 30522])
+def test_a_lexical_model_scores_only_the_words_that_are_there(columns: int) -> None:
+    """By all columns, and by those that are sampled if the sample is all. In both query modes."""
+    settings = ["lookup=true", "encode_queries=true", f"sampled_columns={columns}"]
+    settings += ["expansion_lambda=2", "query_terms=0", "document_terms=0"]
+    student = student_of(*settings)
+    objective = SpladeObjective(student, Recipe.load("small").with_settings(settings))
+    queries, texts = features_of(student)
+    with torch.no_grad():
+        parts = objective([queries, texts])
+        encoded, documents = student.encoded_queries(queries), student.documents(texts)
+    tokenizer = student.model.tokenizer
+
+    def own(rows: list[str]) -> torch.Tensor:
+        found = torch.zeros(len(rows), student.terms, dtype=torch.bool)
+        for row, text in zip(found, rows, strict=True):
+            row[tokenizer(text, add_special_tokens=False)["input_ids"]] = True
+        return found
+
+    there, asked = own(TEXTS), own(QUERIES)
+    expected = sum((w * ~o).sum(1).mean() for w, o in ((documents, there), (encoded, asked)))
+    assert float(parts["expansion"]) == pytest.approx(2 * float(expected), rel=1e-4)
+    same = torch.tensor([[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]).bool()
+    for name, vectors in (("", student.queries(queries).detach()), ("encoded_", encoded * asked)):
+        scores = (vectors @ (documents * there).T).masked_fill(same, -torch.inf)
+        loss = torch.nn.functional.cross_entropy(scores, torch.arange(4))
+        assert float(parts[f"{name}info_nce"]) == pytest.approx(float(loss), rel=1e-4)
+
+
 def test_a_budget_of_postings_is_that_of_the_terms_that_texts_share() -> None:
     settings = ["postings=0.5", "document_terms=0", "query_terms=0", "budget_steps=1"]
     student = student_of()

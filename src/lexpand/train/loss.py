@@ -28,9 +28,11 @@ from lexpand.train.regularizers import (
     anti_zero,
     banned,
     document_share,
+    expansion,
     flops,
     l1,
     masked_flops,
+    own_terms,
     ramped,
     weighted_flops,
 )
@@ -166,6 +168,8 @@ class SpladeObjective(nn.Module):
         groups = len(sentence_features) - 1
         documents = _joined(sentence_features[1:])
         parts: dict[str, Tensor] = {}
+        for mode in modes if self.recipe.expansion_lambda else ():
+            modes[mode] = self._own_terms(modes[mode], sentence_features[0], parts)
         judged = [teacher.documents(documents) for teacher in self.teachers]
         asked = self._asked(judged)
         if self.recipe.sampled_columns and self.student.table is not None:
@@ -259,9 +263,11 @@ class SpladeObjective(nn.Module):
         columns = columns.to(needs.device)
         weights = self.student.columns(documents, columns)
         split = len(needed)
+        factors = weights.new_ones(len(columns))
+        factors[split:] = factor
+        if self.recipe.expansion_lambda:
+            weights = self._own_terms(weights, documents, parts, columns, factors)
         if self._running:
-            factors = weights.new_ones(len(columns))
-            factors[split:] = factor
             regularizer = self._running[1](weights, columns, factors)
         else:
             regularizer = self._regularizer(weights[:, :split])
@@ -276,6 +282,31 @@ class SpladeObjective(nn.Module):
         self._regularize_queries(modes, parts)
         self._shared.append(_pair_flops(modes[""][:, columns], weights))
         return {mode: queries[:, columns] @ weights.T for mode, queries in modes.items()}
+
+    def _own_terms(
+        self,
+        weights: Tensor,
+        features: dict[str, Tensor],
+        parts: dict[str, Tensor],
+        columns: Tensor | None = None,
+        factors: Tensor | None = None,
+    ) -> Tensor:
+        """Return the weights of the terms that each text has, and add the penalty on others.
+
+        Args:
+            weights: [texts, terms] or [texts, columns].
+            features: token ids of the texts.
+            parts: of the loss.
+            columns: the terms of the columns; None for all.
+            factors: for how many terms each column stands.
+        """
+        special = self.student.model.tokenizer.all_special_ids
+        ids, mask = features["input_ids"], features["attention_mask"]
+        own = own_terms(ids, mask, self.student.terms, special)
+        own = own if columns is None else own[:, columns]
+        part = self.recipe.expansion_lambda * expansion(weights, own, factors)
+        parts["expansion"] = parts["expansion"] + part if "expansion" in parts else part
+        return weights * own
 
     def _regularize_queries(self, modes: dict[str, Tensor], parts: dict[str, Tensor]) -> None:
         """Add the regularizer of the queries that are encoded, if any."""
@@ -297,6 +328,8 @@ class SpladeObjective(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the scores [queries, documents] of each query mode, and add regularizers."""
         recipe, weights = self.recipe, self.student.documents(documents)
+        if recipe.expansion_lambda:
+            weights = self._own_terms(weights, documents, parts)
         self._seen[1].append(_mean_terms(weights))
         parts["document_regularizer"] = self.factors()[1] * self._regularizer(weights)
         self._regularize_queries(modes, parts)

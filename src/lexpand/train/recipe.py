@@ -80,6 +80,9 @@ class Recipe:
         anti_zero: factor of the penalty on empty vectors.
         banned_terms: tokens that no text should have.
         banned_lambda: factor of their penalty.
+        expansion_lambda: factor of the weights of terms that a text does not have, which then count
+            in no score either: a lexical model, which only weights the words that are there; 0 for
+            a model that expands.
         sampled_columns: with ``lookup``, terms that are sampled for the regularizer in each step,
             instead of computing all; 0 for all.
         batch_size: queries of a step, on each device.
@@ -143,6 +146,7 @@ class Recipe:
     anti_zero: float = 0.0
     banned_terms: tuple[str, ...] = ()
     banned_lambda: float = 1.0
+    expansion_lambda: float = 0.0
     sampled_columns: int = 0
     batch_size: int = 32
     accumulation: int = 1

@@ -7,6 +7,7 @@ accumulation or over devices estimates the same property.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -132,6 +133,34 @@ def banned(weights: Tensor, terms: Tensor) -> Tensor:
         terms: int64 [b], the banned terms.
     """
     return weights[:, terms].square().sum(dim=1).mean()
+
+
+def own_terms(ids: Tensor, mask: Tensor, terms: int, special: Sequence[int]) -> Tensor:
+    """Return which terms the tokens of each text are, bool [texts, terms].
+
+    Args:
+        ids: int64 [texts, positions], token ids.
+        mask: [texts, positions], not 0 where a text has a token.
+        terms: the size of the vocabulary.
+        special: ids of tokens that are no text.
+    """
+    present = torch.zeros(len(ids), terms, device=ids.device)
+    # Padding has an id too, which a text may have as well.
+    present.scatter_add_(1, ids, (mask != 0).to(present.dtype))
+    present[:, list(special)] = 0
+    return present > 0
+
+
+def expansion(weights: Tensor, own: Tensor, factors: Tensor | None = None) -> Tensor:
+    """Return the mean sum of the weights of terms that a text does not have.
+
+    Args:
+        weights: [texts, columns].
+        own: bool [texts, columns], the terms of each text; see `own_terms`.
+        factors: [columns], for how many terms each column of a sample stands; None for 1.
+    """
+    other = weights * ~own
+    return (other if factors is None else other * factors).sum(dim=1).mean()
 
 
 class Ramp(StrEnum):
