@@ -93,8 +93,9 @@ docs: .venv-docs/ready ## build the documentation site in build/site, which load
 docs-serve: .venv-docs/ready ## serve the documentation at http://127.0.0.1:8000, rebuilt on changes
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve --livereload
 
-reference: $(VENV)/dev ## generate docs/cli.md from the commands
+reference: $(VENV)/dev ## generate docs/cli.md and docs/recipe-keys.md from the code
 	$(BIN)/python tools/write_cli_reference.py docs/cli.md
+	$(BIN)/python tools/write_recipe_reference.py docs/recipe-keys.md
 
 wheel: $(VENV)/base ## build a wheel in dist/
 	$(QUIET_PIP) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -104,13 +104,12 @@ def test_the_console_check_can_fail() -> None:
     assert not re.fullmatch(pattern(["4 documents"]), "0 pages\n")
 
 
-def test_the_command_reference_is_current() -> None:
-    command = [
-        sys.executable,
-        ROOT / "tools" / "write_cli_reference.py",
-        ROOT / "docs" / "cli.md",
-        "--check",
-    ]
+@pytest.mark.parametrize(
+    ("script", "page"),
+    [("write_cli_reference.py", "cli.md"), ("write_recipe_reference.py", "recipe-keys.md")],
+)
+def test_a_generated_reference_is_current(script: str, page: str) -> None:
+    command = [sys.executable, ROOT / "tools" / script, ROOT / "docs" / page, "--check"]
     found = subprocess.run(command, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
 

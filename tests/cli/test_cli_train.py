@@ -36,7 +36,7 @@ def test_a_model_is_trained_and_used(shell: Callable, data: Path, tmp_path: Path
     ran = shell("train", "small", "--data", data, "--out", model, *settings, "--report-every", 1)
     assert ran.code == 3, ran
     assert "step 2/2; loss " in ran.err
-    assert f"{data}:9: positive must be a text that is not empty, got None" in ran.err
+    assert f"{data}:9: a row must have `positive`, or `text`, got the fields query" in ran.err
     assert ran.out.startswith(f"{model} is trained: 2 steps on 8 examples in ")
     index = shell("index", data, tmp_path / "i", "--text-field", "positive", "--model", model)
     assert index.code in (0, 3), index

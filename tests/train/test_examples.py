@@ -56,9 +56,9 @@ def test_pairs_triples_and_scored_lists_are_read(tmp_path: Path) -> None:
     [
         ("{", "a row must be a JSON object"),
         ([1], "a row must be a JSON object, got [1] (list)"),
-        ({"text": "t"}, "query must be a text that is not empty, got None"),
+        ({"text": "t"}, "a row must have `query`, got the fields text"),
         ({"query": " ", "text": "t"}, "query must be a text that is not empty, got ' '"),
-        ({"query": "q"}, "positive must be a text that is not empty, got None"),
+        ({"query": "q"}, "a row must have `positive`, or `text`, got the fields query"),
         ({"query": "q", "positive": "p", "negatives": "n"}, "negatives must be a list of texts"),
         ({"query": "q", "positive": "p", "negatives": ["n", 3]}, "negative 2 must be a text"),
         ({"query": "q", "positive": "p", "negatives": ["p"]}, "must differ from the positive"),

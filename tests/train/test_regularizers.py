@@ -108,8 +108,11 @@ def test_own_terms_are_the_tokens_without_padding_and_special_ones() -> None:
 def test_terms_that_a_text_does_not_have_cost_their_weights() -> None:
     rows = torch.tensor([[1.0, 2.0, 4.0], [8.0, 16.0, 0.0]])
     own = torch.tensor([[True, False, False], [False, True, False]])
-    assert float(expansion(rows, own)) == (2 + 4 + 8) / 2
-    assert float(expansion(rows, own, torch.tensor([1.0, 1.0, 3.0]))) == (2 + 12 + 8) / 2
+    cost, share = expansion(rows, own)
+    assert (float(cost), share) == ((2 + 4 + 8) / 2, 14 / 31)
+    cost, share = expansion(rows, own, torch.tensor([1.0, 1.0, 3.0]))
+    assert (float(cost), share) == ((2 + 12 + 8) / 2, 22 / 39)
+    assert expansion(torch.zeros(2, 3), own)[1] == 0
 
 
 def test_a_factor_rises_and_stays() -> None:

@@ -52,19 +52,6 @@ def _threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
-    words = ["printer", "invoice", "holiday", "account", "password", "crash", "phone", "screen"]
-    rows = [
-        {"query": f"{word} help {i}", "positive": f"How to fix the {word}, part {i}."}
-        for i in range(4)
-        for word in words
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
 def models(_threads: None, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model for each way to encode queries, trained without interruption."""
     made = {}
@@ -157,45 +144,6 @@ def test_an_incomplete_checkpoint_is_not_used(data: Path, tmp_path: Path) -> Non
     steps: list[Progress] = []
     train(recipe, [data], tmp_path / "m", report_every=1, on_progress=steps.append)
     assert steps[0].step == 3
-
-
-def test_other_folders_are_left_alone(models: dict[str, Path], data: Path, tmp_path: Path) -> None:
-    recipe = Recipe.load("small").with_settings(ENCODED)
-    with pytest.raises(ModelError, match="holds a model: choose another folder"):
-        train(recipe, [data], models["encoder"])
-    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(ModelError, match="is not empty: choose another folder"):
-        train(recipe, [data], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-def test_data_that_do_not_fit_the_recipe_are_refused(data: Path, tmp_path: Path) -> None:
-    one = tmp_path / "one.jsonl"
-    one.write_text('{"query": "q", "positive": "p"}\n{"query": "q"}\n', encoding="utf-8")
-    recipe = Recipe.load("small").with_settings(ENCODED)
-    with pytest.raises(DataError, match="at least 4 usable examples, got 1; 1 rows were refused"):
-        train(recipe, [one], tmp_path / "m")
-    distilled = recipe.with_settings(["info_nce=0", "margin_mse=1"])
-    with pytest.raises(DataError, match="needs teacher scores, and none of 32 rows has `scores`"):
-        train(distilled, [data], tmp_path / "m")
-    assert not (tmp_path / "m").exists()
-
-
-def test_a_base_that_is_no_model_is_refused(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "base").mkdir()
-    recipe = Recipe.load("small").with_settings([*ENCODED, f"base={tmp_path / 'base'}"])
-    with pytest.raises(ModelError, match="as a masked language model"):
-        train(recipe, [data], tmp_path / "m")
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> None:
-    recipe = Recipe.load("small").with_settings([*ENCODED, "learning_rate=1e30", "warmup=0"])
-    with pytest.raises(TrainingError, match=r"must be finite, but .* is (nan|inf) at step"):
-        train(recipe, [data], tmp_path / "m")
-    batch = (partial_of(tmp_path / "m") / run.BAD_BATCH).read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in batch.splitlines()]
-    assert len(rows) == 4
-    assert all("help" in row["query"] and len(row["documents"]) == 2 for row in rows)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(

@@ -24,7 +24,7 @@ from lexpand.cli.making import (
     TitleWeight,
     encoding_of,
 )
-from lexpand.cli.options import DtypeOption, Json, TextRules, Threads, Verbose
+from lexpand.cli.options import DtypeOption, Json, QueryModeOption, TextRules, Threads, Verbose
 from lexpand.cli.output import print_json, show
 from lexpand.data import Chunks, DocumentEncoding, Dtype, Fields, LongDocuments
 from lexpand.encode import Encoder, QueryEncoding, Role, Trace
@@ -98,6 +98,7 @@ def encode(
     prune: Prune = None,
     rules: TextRules = None,
     dtype: DtypeOption = None,
+    query_mode: QueryModeOption = None,
     threads: Threads = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -125,6 +126,8 @@ def encode(
         dtype=dtype if output is not None else None,
         plain=LongDocuments(chunks=Chunks.MAX),
     )
+    if query_mode is not None and role is not Role.QUERY:
+        raise typer.BadParameter("needs --role query", param_hint="'--query-mode'")
     if output is not None:
         if len(texts) != 1 or role is not Role.DOCUMENT:
             raise typer.BadParameter("--output needs exactly one source of documents")
@@ -153,7 +156,7 @@ def encode(
     encoder = Encoder.load(
         model,
         documents=DocumentEncoding(dtype=arithmetic),
-        queries=QueryEncoding(dtype=arithmetic),
+        queries=QueryEncoding(query_mode, dtype=arithmetic),
         threads=threads,
         rules=rules,
     )

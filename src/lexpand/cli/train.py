@@ -106,7 +106,10 @@ def train_command(
         raise typer.BadParameter("give the folder of the model", param_hint="'--out'")
     try:
         if dry_run:
-            _print_estimate(recipe, module.estimate(recipe, data, refused), refused, as_json)
+            found = module.estimate(
+                recipe, data, refused, out=out, evaluation=evaluation, log_to=log_to or ()
+            )
+            _print_estimate(recipe, found, refused, as_json)
             raise typer.Exit(EXIT_REFUSED if refused else 0)
         done = module.train(
             recipe,
@@ -120,15 +123,12 @@ def train_command(
             evaluate_every=evaluate_every,
             log_to=log_to or (),
             license=license,
-            on_step=say if is_watched() else None,
+            on_step=None if as_json and not is_watched() else say,
         )
     except KeyboardInterrupt:
         print_refused(refused)
-        say(
-            f"interrupted: {out}.partial has the last checkpoint; run the same command again to"
-            " continue",
-            "yellow",
-        )
+        again = f"run the same command again to continue from the last checkpoint in {out}.partial"
+        say("interrupted" if dry_run else f"interrupted: {again}, if there is one", "yellow")
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except DataError:
         print_refused(refused)
@@ -159,7 +159,11 @@ def _show_evaluation(done: Trained) -> None:
     if done.last is not None:
         show(f"{done.last} has the last step: lexpand model import {done.last} DEST")
     if values[kept] < values[0]:
-        say("the base is better than every step: use the base, or train otherwise", "yellow")
+        say(
+            f"no step is better than the base, which has {values[0] - values[kept]:.3f} more: use"
+            " the base, or train otherwise",
+            "yellow",
+        )
 
 
 def training_module() -> Any:  # noqa: ANN401 - a module
@@ -187,6 +191,8 @@ def print_progress(progress: Progress) -> None:
     if progress.query_terms:
         parts.append(f"query terms {progress.query_terms:.0f} (lambda {progress.query_lambda:.2g})")
     parts.append(f"FLOPS {progress.flops:.2f}")
+    if progress.expansion is not None:
+        parts.append(f"expansion {progress.expansion:.1%} of the weight")
     if progress.evaluation is not None:
         parts.append(f"nDCG@10 {progress.evaluation:.3f}")
     parts.append(f"{progress.seconds:,.0f} s, about {progress.seconds_left:,.0f} s left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def write_folder(checkpoint: Checkpoint, folder: Path, name: str, source: str) -
 
     save_file(checkpoint.tensors, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / "config.json", _config(checkpoint))
+    # The library makes a file that only its owner can read.
+    shutil.copymode(folder / "config.json", folder / WEIGHTS)
     _write_tokenizer(checkpoint, folder)
     files = sentence_transformers_files(
         checkpoint.max_tokens, checkpoint.pooling, checkpoint.activation, len(checkpoint.vocabulary)

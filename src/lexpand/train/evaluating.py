@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,10 @@ class TrainingEvaluation:
         folder: ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/``, of which ``dev.tsv`` or else
             ``test.tsv`` is used.
 
+    Attributes:
+        name: of the folder.
+        digest: a hash of its content.
+
     Raises:
         SourceError, DataError: a file is missing or invalid.
     """
@@ -48,6 +54,10 @@ class TrainingEvaluation:
         self._documents = list(read_documents(folder))
         judged = read_judged(folder, split=("dev", "test"))
         self._queries, self._qrels = judged.judged, judged.qrels
+        texts = [(each.doc_id, each.title, each.text) for each in self._documents]
+        queries = [(each.query_id, each.text) for each in self._queries]
+        content = json.dumps([texts, queries, self._qrels.judgments]).encode()
+        self.digest = hashlib.blake2b(content, digest_size=16).hexdigest()
 
     def measure(self, student: Student, *, encode_queries: bool = False) -> float:
         """Return nDCG@10 of the student. Random numbers and the training mode are as before.

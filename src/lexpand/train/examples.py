@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import random
 from array import array
@@ -13,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.data.documents import shown
 from lexpand.data.readers.rows import OnBadRow
 from lexpand.errors import DataError, RowError
 from lexpand.train.rows import read_rows
@@ -122,12 +125,14 @@ class DataFile:
         weight: how often each row is taken in a pass over the data.
         examples: usable rows.
         refused: rows that cannot be used.
+        digest: a hash of the usable rows, in their order.
     """
 
     name: str
     weight: float
     examples: int
     refused: int
+    digest: str
 
 
 def read_examples(paths: Iterable[str | Path], on_bad_row: OnBadRow) -> Iterator[Example]:
@@ -174,7 +179,7 @@ def read_training_data(
     for given in paths:
         path, weight = _split_weight(given)
         before, unscored_before = len(refused), len(unscored)
-        first = examples.written
+        first, digest = examples.written, hashlib.blake2b(digest_size=16)
         for example in read_examples([path], refused.append):
             if distills and not _can_distill(example):
                 unscored.append(
@@ -185,10 +190,12 @@ def read_training_data(
                 )
             else:
                 examples.write(example)
+                content = [example.query, example.documents, example.scores, example.others]
+                digest.update(json.dumps(content).encode())
         usable = range(first, examples.written)
         examples.take(_weighted(usable, weight, f"{seed}-{len(files)}"))
         lost = len(refused) - before + len(unscored) - unscored_before
-        files.append(DataFile(path.name, weight, len(usable), lost))
+        files.append(DataFile(path.name, weight, len(usable), lost, digest.hexdigest()))
     if distills and unscored and not examples:
         raise DataError(
             f"the recipe needs teacher scores, and none of {len(unscored):,} rows has `scores` of"
@@ -200,10 +207,25 @@ def read_training_data(
     if len(examples) < smallest:
         raise DataError(
             f"training with batch_size = {batch_size} needs at least {smallest} usable examples,"
-            f" got {len(examples)}; {len(refused)} rows were refused. Give more data or lower"
-            " batch_size"
+            f" got {len(examples)}; {len(refused)} rows were refused. Give more data, a larger"
+            " weight after PATH:, or a smaller batch_size"
         )
+    _check_positives(examples)
     return examples, files
+
+
+def _check_positives(examples: Examples) -> None:
+    """Refuse data with one text alone: every text of a batch would be the answer.
+
+    Raises:
+        DataError: all examples have the same positive and no other text.
+    """
+    first = examples[0].documents
+    if all(example.documents == first[:1] for example in examples):
+        raise DataError(
+            f"the positives of all {len(examples)} examples are one text, {shown(first[0])}, so no"
+            " text is not the answer: give pairs with different texts, or negatives"
+        )
 
 
 def make_rows(

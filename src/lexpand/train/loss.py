@@ -59,6 +59,8 @@ class SpladeObjective(nn.Module):
         terms: mean terms of a query and of a document of the last step.
         pair_flops: expected terms that a query and a document of the last step share: the FLOPS
             of SPLADE's papers.
+        expansion: the share of weight that the last step's texts had on words that they do not
+            have; None without ``expansion_lambda``.
         factors: the factors of the regularizers of queries and documents at this step.
     """
 
@@ -78,6 +80,8 @@ class SpladeObjective(nn.Module):
         self.step = 0
         self.terms = [0.0, 0.0]
         self.pair_flops = 0.0
+        self.expansion: float | None = None
+        self._expanded: list[float] = []
         self.pilots = [
             Autopilot(budget, max(factor, 1e-6), warmup=recipe.budget_steps) if budget else None
             for budget, factor in (
@@ -120,6 +124,9 @@ class SpladeObjective(nn.Module):
         self.step += 1
         self.pair_flops = average_figure(_mean(self._shared))
         self._shared.clear()
+        if self._expanded:
+            self.expansion = average_figure(_mean(self._expanded))
+            self._expanded.clear()
         for side, (pilot, seen) in enumerate(zip(self.pilots, self._seen, strict=True)):
             if seen:
                 self.terms[side] = average_figure(_mean(seen))
@@ -190,8 +197,7 @@ class SpladeObjective(nn.Module):
             if not torch.isfinite(part):
                 raise NotFinite(
                     f"the loss must be finite, but {name} is {float(part.detach())} at step"
-                    f" {self.step}: lower the learning rate or lambda, and resume from the last"
-                    " checkpoint",
+                    f" {self.step}: lower the learning rate or lambda",
                     sentence_features,
                 )
         self._losses.append(float(sum(parts.values()).detach()))  # type: ignore[union-attr]
@@ -254,6 +260,8 @@ class SpladeObjective(nn.Module):
         Of the documents' weights only the terms of the queries and a sample of others are computed.
         """
         needs = torch.stack([(each.detach() > 0).any(dim=0) for each in modes.values()]).any(dim=0)
+        if self.recipe.expansion_lambda:
+            needs[documents["input_ids"].unique()] = True
         for each in asked:
             needs[each.ids[each.mask]] = True
         needed = needs.nonzero().squeeze(1)
@@ -304,7 +312,9 @@ class SpladeObjective(nn.Module):
         ids, mask = features["input_ids"], features["attention_mask"]
         own = own_terms(ids, mask, self.student.terms, special)
         own = own if columns is None else own[:, columns]
-        part = self.recipe.expansion_lambda * expansion(weights, own, factors)
+        other, share = expansion(weights, own, factors)
+        self._expanded.append(share)
+        part = self.recipe.expansion_lambda * other
         parts["expansion"] = parts["expansion"] + part if "expansion" in parts else part
         return weights * own
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,7 +20,24 @@ _CHOICES = {
     "table_activation": ("relu", "softplus"),
     "query_regularizer": ("flops", "l1"),
     "document_regularizer": ("flops", "l1", "df_flops"),
+    "ramp": tuple(ramp.value for ramp in Ramp),
 }
+
+
+_FROM_1 = ("batch_size", "accumulation", "steps", "max_tokens", "query_max_tokens", "budget_steps")
+_ABOVE_0 = (
+    "learning_rate",
+    "logit_scale",
+    "temperature",
+    "teacher_temperature",
+    "batch_temperature",
+)
+_SHARES = ("warmup", "flops_decay")
+_ANY_SIGN = ("logit_shift", "teacher_scale")
+"""The other numbers must be 0 or more."""
+
+_EXPECTED = {tuple: "a list of strings", bool: "true or false", int: "a whole number"}
+_LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +47,8 @@ class Recipe:
     Attributes:
         name: of the recipe.
         about: what it takes from its paper, and where it differs.
-        base: the model to start from: a folder or a Hub id.
+        base: the model to start from: a folder, the name of a packaged model, or a Hub id; empty
+            for the default model.
         lookup: queries are looked up in a table of weights (inference-free).
         table_init: weights of a new query table: ``ones``, or the ``idf`` of the tokens in the
             positives of the data.
@@ -164,16 +183,12 @@ class Recipe:
     seed: int = 17
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ramp", Ramp(self.ramp))
-        for name in ("batch_size", "accumulation", "steps", "max_tokens", "query_max_tokens"):
-            if getattr(self, name) < 1:
-                raise DataError(f"{name} must be >= 1, got {getattr(self, name)}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 listed = " or ".join(map(repr, choices))
-                raise DataError(f"{name} must be {listed}, got {getattr(self, name)!r}")
-        if not self.logit_scale > 0:
-            raise DataError(f"logit_scale must be above 0, got {self.logit_scale}")
+                raise DataError(f"{name} must be {listed}, got {str(getattr(self, name))!r}")
+        object.__setattr__(self, "ramp", Ramp(self.ramp))
+        self._check_numbers()
         if self.table_activation == "softplus" and not self.lookup:
             raise DataError("table_activation = 'softplus' needs lookup = true")
         if self.lookup and self.query_base:
@@ -187,9 +202,32 @@ class Recipe:
         self._check_budgets()
         self._check_decay()
 
+    def _check_numbers(self) -> None:
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            if not math.isfinite(value):
+                raise DataError(f"{name} must be a finite number, got {value}")
+            if name in _FROM_1 and value < 1:
+                raise DataError(f"{name} must be >= 1, got {value}")
+            if name in _ABOVE_0 and value <= 0:
+                raise DataError(f"{name} must be above 0, got {value}")
+            if name in _SHARES and not 0 <= value < 1:
+                raise DataError(f"{name} must be from 0 to below 1, got {value}")
+            if name not in _ANY_SIGN and value < 0:
+                raise DataError(f"{name} must be >= 0, got {value}")
+        if self.seed > _LARGEST_SEED:
+            raise DataError(f"seed must be at most {_LARGEST_SEED}, got {self.seed}")
+
     def _check_objectives(self) -> None:
         if not self.info_nce + self.margin_mse + self.kl + self.batch_kl > 0:
             raise DataError("a recipe must have info_nce, margin_mse, kl or batch_kl above 0")
+        if self.batch_size == 1 and not self.negatives:
+            raise DataError(
+                "batch_size must be >= 2, got 1, which leaves a query no text that is not its"
+                " answer: raise it, or set negatives"
+            )
         if self.distills and not self.negatives:
             raise DataError("margin_mse and kl need negatives >= 1, got 0")
         if bool(self.batch_kl) != bool(self.batch_teacher):
@@ -217,10 +255,6 @@ class Recipe:
             )
 
     def _check_budgets(self) -> None:
-        if self.lora_rank < 0:
-            raise DataError(f"lora_rank must be >= 0, got {self.lora_rank}")
-        if self.postings < 0:
-            raise DataError(f"postings must be >= 0, got {self.postings}")
         if self.postings and self.document_terms:
             raise DataError(
                 "postings and document_terms are budgets of one regularizer, so one of them must be"
@@ -228,8 +262,6 @@ class Recipe:
             )
 
     def _check_decay(self) -> None:
-        if not 0 <= self.flops_decay < 1:
-            raise DataError(f"flops_decay must be from 0 to below 1, got {self.flops_decay}")
         if self.flops_decay and (self.document_regularizer != "flops" or self.mask_threshold):
             raise DataError(
                 "flops_decay needs document_regularizer = 'flops' and mask_threshold = 0, got"
@@ -339,7 +371,7 @@ class Recipe:
             if not isinstance(value, str if kind is Ramp else kind) or (
                 isinstance(value, bool) and kind is not bool
             ):
-                expected = "a list of strings" if kind is tuple else f"of type {kind.__name__}"
+                expected = _EXPECTED.get(kind, f"of type {kind.__name__}")
                 raise DataError(f"{where}: {name} must be {expected}, got {value!r}")
             values[name] = value
         return values

@@ -151,16 +151,18 @@ def own_terms(ids: Tensor, mask: Tensor, terms: int, special: Sequence[int]) -> 
     return present > 0
 
 
-def expansion(weights: Tensor, own: Tensor, factors: Tensor | None = None) -> Tensor:
-    """Return the mean sum of the weights of terms that a text does not have.
+def expansion(weights: Tensor, own: Tensor, factors: Tensor | None = None) -> tuple[Tensor, float]:
+    """Return the mean sum of the weights of terms that a text does not have, and their share.
 
     Args:
         weights: [texts, columns].
         own: bool [texts, columns], the terms of each text; see `own_terms`.
         factors: [columns], for how many terms each column of a sample stands; None for 1.
     """
-    other = weights * ~own
-    return (other if factors is None else other * factors).sum(dim=1).mean()
+    scaled = weights if factors is None else weights * factors
+    other = (scaled * ~own).sum(dim=1).mean()
+    whole = float(scaled.detach().sum(dim=1).mean())
+    return other, float(other.detach()) / whole if whole else 0.0
 
 
 class Ramp(StrEnum):

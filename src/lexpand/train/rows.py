@@ -154,6 +154,9 @@ def _read_beir(folder: Path, on_bad_row: OnBadRow) -> Iterator[Row]:
                 yield Row(queries[query_id], documents, place=place)
 
 
+_NEEDED = {"query": "`query`", "positive": "`positive`, or `text`"}
+
+
 def _row(line: bytes) -> Row:
     try:
         row = json.loads(line.decode())
@@ -163,6 +166,7 @@ def _row(line: bytes) -> Row:
         raise DataError(f"a row must be a JSON object: {error}") from None
     if not isinstance(row, dict):
         raise DataError(f"a row must be a JSON object, got {shown(row)}")
+    fields = ", ".join(row) or "of an empty row"
     query, positive = row.pop("query", None), _pop_positive(row)
     negatives = row.pop("negatives", None) or []
     if not isinstance(negatives, list):
@@ -170,6 +174,8 @@ def _row(line: bytes) -> Row:
     named = [("query", query), ("positive", positive)]
     named += [(f"negative {i}", text) for i, text in enumerate(negatives, 1)]
     for name, text in named:
+        if text is None and name in _NEEDED:
+            raise DataError(f"a row must have {_NEEDED[name]}, got the fields {fields}")
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"{name} must be a text that is not empty, got {shown(text)}")
         check_text(text, name)

@@ -70,6 +70,7 @@ class Progress:
     seconds: float
     seconds_left: float
     evaluation: float | None = None
+    expansion: float | None = None
 
 
 class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
@@ -264,7 +265,9 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
                 )
         except NotFinite as error:
             place = self._write_batch(error)
-            raise TrainingError(f"{error} ({self._kept()}); its texts are in {place}") from error
+            raise TrainingError(
+                f"{error}; the texts of the batch are in {place}; {self._kept()}"
+            ) from error
         except OSError as error:
             raise StorageError(
                 f"cannot write a checkpoint to {self._folder}: {error.strerror or error}; the last"
@@ -372,6 +375,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             seconds,
             seconds / max(1, step - self._first) * (objective.recipe.steps - step),
             value,
+            objective.expansion,
         )
         point = asdict(progress)
         for name in ("seconds", "seconds_left", "steps"):
@@ -401,8 +405,14 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         )
 
     def _kept(self) -> str:
+        """Say how to go on with other settings than those of this run."""
         kept = latest_checkpoint(self._folder)
-        return "there is no checkpoint yet" if kept is None else f"the last checkpoint is {kept}"
+        if kept is None:
+            return "there is no checkpoint yet, so the same command may have other settings"
+        return (
+            f"the last checkpoint is {kept}; other settings need another --out, and --set"
+            f" base={kept} starts from it"
+        )
 
     def _write_batch(self, error: NotFinite) -> Path:
         tokenizer = self._objective.model.tokenizer

@@ -36,6 +36,9 @@ _ACTIVATIONS: dict[str, Activation] = {
 _SMALLEST = 1e-4
 """The smallest query weight of a table with softplus."""
 
+_WITH_HEAD = ("ForMaskedLM", "ForPreTraining", "LMHeadModel")
+"""The ends of the names of classes whose checkpoints have a masked-language-model head."""
+
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
 
@@ -111,13 +114,31 @@ def load_model(base: str | Path, recipe: Recipe) -> SparseEncoder:
             with float32_folder(Path(base)) as folder:
                 return SparseEncoder(str(folder))
         body = Transformer(str(base), transformer_task="fill-mask")
+        _check_has_head(body, base)
         names = {value: key for key, value in _ACTIVATIONS.items()}
         activation: Any = names[cast("Activation", recipe.activation)]
         pooling: Any = recipe.pooling
         return SparseEncoder(modules=[body, SpladePooling(pooling, activation_function=activation)])
+    except ModelError:
+        raise
     # The loaders of transformers raise errors of many kinds.
     except Exception as error:
-        raise ModelError(f"cannot load {base} as a masked language model: {error}") from error
+        raise ModelError(
+            f"cannot load {base} as a masked language model: there is no such folder or packaged"
+            f" model, or the Hugging Face Hub does not give it: {error}"
+            if not Path(base).exists()
+            else f"cannot load {base} as a masked language model: {error}"
+        ) from error
+
+
+def _check_has_head(body: Transformer, base: str) -> None:
+    """Refuse a checkpoint of the body alone, which transformers gives a head of random weights."""
+    saved = getattr(body.auto_model.config, "architectures", None) or []
+    if saved and not any(name.endswith(_WITH_HEAD) for name in saved):
+        raise ModelError(
+            f"{base} must have a masked-language-model head, got a checkpoint of {saved[0]}: fit"
+            f" one with `lexpand model graft {base} GRAFTED --texts TEXTS`, and train from that"
+        )
 
 
 def _query_modules(model: SparseEncoder, recipe: Recipe, texts: Iterable[str]) -> list[Any]:

@@ -128,9 +128,12 @@ def train(
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", f"{folder}.logs")
     refused = [] if refused is None else refused
     examples, files = _read(recipe, data, refused)
+    if refused and on_step is not None and devices.is_first():
+        on_step(f"{len(refused):,} rows cannot be used; they are listed at the end")
     measured = None if evaluation is None else TrainingEvaluation(evaluation)
     evaluates = {
         "evaluation": None if measured is None else measured.name,
+        "evaluation_digest": None if measured is None else measured.digest,
         "evaluate_every": None if measured is None else evaluate_every,
     }
     with devices.first_before_others():
@@ -179,18 +182,38 @@ def train(
 
 
 def estimate(
-    recipe: Recipe, data: Iterable[str | Path], refused: list[RowError] | None = None
+    recipe: Recipe,
+    data: Iterable[str | Path],
+    refused: list[RowError] | None = None,
+    *,
+    out: str | Path | None = None,
+    evaluation: str | Path | None = None,
+    log_to: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run two steps without writing anything, and return shapes, memory and time of a run.
 
-    The logits are measured too: if most of them are positive or none is, training collapses, and a
-    ``warning`` says so.
+    What a run with these arguments would refuse is refused. The logits are measured too: if most of
+    them are positive or none is, training collapses, and a ``warning`` says so.
+
+    Args:
+        recipe: see `train`.
+        data: see `train`.
+        refused: rows that cannot be used are added to it.
+        out: see `train`; None if it is not chosen yet.
+        evaluation: see `train`.
+        log_to: see `train`.
 
     Raises:
         DataError, ModelError: see `train`.
     """
     refused = [] if refused is None else refused
     _check_devices()
+    _check_loggers(log_to)
+    if out is not None:
+        check_new(Path(out))
+    if evaluation is not None:
+        TrainingEvaluation(evaluation)
+    hush_libraries()
     examples, _ = _read(recipe, data, refused)
     set_seed(recipe.seed)
     student = _student(recipe, examples)
@@ -226,9 +249,11 @@ def estimate(
         "logit_scale": round(float(logits.std()), 3),
     }
     if active > 0.5 or active < 1e-5:
+        # The logits of the base, before the recipe moves them.
+        plain = logits / recipe.logit_scale + recipe.logit_shift
         found["warning"] = (
             f"{active:.2%} of the logits are above zero: training may collapse. Set logit_shift to"
-            f" about {float(logits.mean() + 3.5 * logits.std()):.1f}, or choose another base"
+            f" about {float(plain.mean() + 3.5 * plain.std()):.1f}, or choose another base"
         )
     elif float32 < _FASTER * seconds[1]:
         found["warning"] = (
@@ -342,14 +367,29 @@ def _prepare(
         return None
     recorded = json.loads(record.read_text(encoding="utf-8"))
     differing = [key for key, value in settings.items() if recorded.get(key) != value]
-    if differing:
-        key = differing[0]
+    checkpoint = latest_checkpoint(folder)
+    if differing and checkpoint is None:  # nothing was reached yet that the change could spoil
+        write_lines(record, [json.dumps(settings)])
+    elif differing:
         raise TrainingError(
-            f"{folder} has checkpoints of another recipe, other data or another evaluation: {key}"
-            f" must be {recorded.get(key)!r}, got {settings[key]!r}; use the same, choose another"
-            f" --out, or remove {folder}"
+            f"{folder} has checkpoints of another recipe, other data or another evaluation:"
+            f" {_difference(differing[0], recorded, settings)}; use the same, choose another --out,"
+            f" or remove {folder}"
         )
-    return latest_checkpoint(folder)
+    return checkpoint
+
+
+def _difference(key: str, recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Say what a setting must be and is; of data, which file has other rows."""
+    if key == "evaluation_digest":
+        return f"the collection {settings['evaluation']} must not change during a run"
+    before, now = recorded.get(key), settings[key]
+    if key == "data" and before and len(before) == len(now):
+        for old, new in zip(before, now, strict=True):
+            same_source = (old["name"], old["weight"]) == (new["name"], new["weight"])
+            if same_source and old.get("digest") != new["digest"]:
+                return f"the rows of {new['name']} must be those that the run began with"
+    return f"{key} must be {before!r}, got {now!r}"
 
 
 def _last_of(folder: Path) -> Path:
