@@ -27,6 +27,11 @@ def copy_files(page: Path, folder: Path) -> None:
         shutil.copytree(ROOT / "examples" / FILES[page.name], folder, dirs_exist_ok=True)
 
 
+def of_a_user() -> dict[str, str]:
+    """Return the environment without the model of the tests: pages show what users see."""
+    return {name: value for name, value in os.environ.items() if name != "LEXPAND_MODEL"}
+
+
 def blocks(page: Path, language: str) -> list[str]:
     return [
         text for found, text in BLOCK.findall(page.read_text(encoding="utf-8")) if found == language
@@ -47,7 +52,7 @@ def test_python_examples_run(page: Path, tmp_path: Path) -> None:
         script = tmp_path / f"{i}.py"
         script.write_text(block, encoding="utf-8")
         found = subprocess.run(
-            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, script], cwd=tmp_path, env=of_a_user(), capture_output=True, text=True
         )
         assert found.returncode == 0, f"{block}\n{found.stderr}"
 
@@ -84,7 +89,7 @@ def pattern(lines: list[str]) -> str:
 def test_console_examples_print_the_documented_output(page: Path, tmp_path: Path) -> None:
     copy_files(page, tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
+    environment = {**of_a_user(), "PATH": path, "COLUMNS": "120", "NO_COLOR": "1"}
     for block in blocks(page, "console"):
         for command, lines in commands(block):
             found = subprocess.run(

@@ -280,6 +280,7 @@ def test_the_best_step_is_kept_also_after_an_interruption(
     assert done.last == tmp_path / "stopped.last"
     assert last.last is None
     import_model(done.last, tmp_path / "imported")
+    assert Contract.load(tmp_path / "imported").max_tokens[Role.DOCUMENT] == 512  # not 32
     found = load_file(tmp_path / "imported" / "model.safetensors")
     word = "bert.embeddings.word_embeddings.weight"
     kept = load_file(done.folder / "model.safetensors")[word]

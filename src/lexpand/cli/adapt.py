@@ -27,7 +27,9 @@ def adapt_command(
     out: Annotated[Path, typer.Option("--out", help="Folder of the new model.")],
     base: Annotated[
         str | None,
-        typer.Option("--base", metavar="MODEL", help="Model to adapt.", show_default="default"),
+        typer.Option(
+            "--base", metavar="MODEL", help="Model to adapt.", show_default="that of the recipe"
+        ),
     ] = None,
     pairs: Annotated[
         Path | None,

@@ -31,11 +31,11 @@ from lexpand.encode.tokens import Tokens, parse_tokenizer
 from lexpand.encode.torch.body import TorchBody
 from lexpand.errors import ModelError
 
-DEFAULT = "splade-tiny"
+DEFAULT = "lexpand-mini"
+"""The name of the packaged model that ``default`` stands for."""
+
 DEFAULT_VARIABLE = "LEXPAND_MODEL"
 """The environment variable that names another default model, or its folder."""
-
-"""The name of the packaged model that ``default`` stands for."""
 
 Backend = Literal["onnx", "torch"]
 """The runtime of the transformer."""

@@ -104,6 +104,11 @@ class _Trainer(SparseEncoderTrainer):  # type: ignore[misc]
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ANN401
         """Write the model of a checkpoint as other tools read it, and what is trained beside it."""
+        # Training cuts texts; the model that is written does not.
+        with self.student.reading(self.student.longest):
+            self._save_settled(output_dir, state_dict)
+
+    def _save_settled(self, output_dir: str | None, state_dict: Any) -> None:  # noqa: ANN401
         if not self.unsettled:
             super()._save(output_dir, state_dict)
             return
