@@ -305,6 +305,14 @@ def test_encode_prints_terms_with_their_origin(run: Callable, encoder: Encoder) 
     weights = [float(line.split()[0]) for line in terms]
     assert weights == sorted(weights, reverse=True)
     assert any(line.endswith(" from 'crashes'") for line in terms)
+    query = ("--json", "--role", "query", "--model", "lexpand-mini")
+    by_mode = [
+        run("encode", "crashes", *query, "--query-mode", mode).json()["terms"]
+        for mode in ("encoder", "lookup")
+    ]
+    assert len(by_mode[0]) > len(by_mode[1]) > 0
+    wrong = run("encode", "crashes", "--query-mode", "lookup")
+    assert wrong.code == 2 and "needs --role query" in wrong.err
     found = run("encode", "crashes", "--json", "--role", "query").json()
     vector = encoder.encode_queries(["crashes"])
     assert sorted(found["terms"].values()) == pytest.approx(sorted(vector.weights.tolist()))

@@ -483,6 +483,15 @@ def test_an_imported_model_can_be_checked_and_run(plain: Path, tmp_path: Path) -
     assert len(int8.encode_documents(["heart attack"])) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode")
+def test_the_weights_can_be_read_by_all_who_can_read_the_other_files(
+    plain: Path, tmp_path: Path
+) -> None:
+    import_model(plain, tmp_path / "dest", optimize=False)
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "dest").iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"] == modes["contract.json"]
+
+
 def test_an_import_of_an_import_is_the_same_model(plain: Path, tmp_path: Path) -> None:
     first, second = (
         import_model(source, tmp_path / name)

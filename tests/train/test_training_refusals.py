@@ -69,11 +69,23 @@ def test_after_a_loss_that_is_not_finite_the_settings_may_change(
     with pytest.raises(TrainingError, match="so the same command may have other settings"):
         train(bad, [data], tmp_path / "m")
     assert train(good, [data], tmp_path / "m").steps == 6
-    with pytest.raises(TrainingError, match="another --out, and --set base=") as caught:
+    with pytest.raises(TrainingError, match="is damaged too: start again with another --out"):
         train(bad, [data], tmp_path / "n", save_every=1)
+
+
+def test_a_run_that_fails_names_a_checkpoint_that_another_run_starts_from(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.load("small").with_settings(ENCODED)
+    train(recipe, [data], tmp_path / "m", save_every=2, stop_after=2)
+
+    monkeypatch.setattr("lexpand.train.loss.info_nce", lambda *_, **__: torch.tensor(torch.nan))
+    with pytest.raises(TrainingError, match="another --out, and --set base=") as caught:
+        train(recipe, [data], tmp_path / "m", save_every=2)
+    monkeypatch.undo()
     base = re.search(r"--set base=(\S+) starts", str(caught.value))
     assert base is not None
-    from_it = good.with_settings([f"base={base[1]}", "steps=1"])
+    from_it = recipe.with_settings([f"base={base[1]}", "steps=1"])
     assert train(from_it, [data], tmp_path / "o").steps == 1
 
 

@@ -39,6 +39,9 @@ BAD_BATCH = "bad-batch.json"
 _TOKENIZED = 1000
 """Rows that are tokenized at a time."""
 
+_ABSURD = 1e6
+"""No model has a weight as large as this."""
+
 _PATIENCE = 20
 """Steps of collapse, one after the other, that stop a run."""
 
@@ -221,6 +224,11 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """Return the last complete checkpoint in a folder; None if there is none."""
     complete = [path for path in folder.glob("checkpoint-*") if (path / STATE).is_file()]
     return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _is_sound(file: Path) -> bool:
+    """Return whether no weight of a file is NaN, infinite or absurdly large."""
+    return all(bool((each.abs() < _ABSURD).all()) for each in load_file(file).values())
 
 
 class RunCallback(TrainerCallback):  # type: ignore[misc]
@@ -414,6 +422,8 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         kept = latest_checkpoint(self._folder)
         if kept is None:
             return "there is no checkpoint yet, so the same command may have other settings"
+        if not all(_is_sound(file) for file in kept.rglob("*.safetensors")):
+            return f"the last checkpoint {kept} is damaged too: start again with another --out"
         return (
             f"the last checkpoint is {kept}; other settings need another --out, and --set"
             f" base={kept} starts from it"
