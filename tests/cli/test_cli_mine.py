@@ -276,7 +276,7 @@ def test_unusable_rows_are_listed(run: Callable, data: Path, tmp_path: Path) -> 
         file.write('{"query": "no positive"}\n')
     ran = run("mine", data, "--out", tmp_path / "o.jsonl.gz")
     assert ran.code == 3
-    assert f"{data}:6: positive must be a text that is not empty" in ran.err
+    assert f"{data}:6: a row must have `positive`, or `text`, got the fields query" in ran.err
     assert (tmp_path / "o.jsonl.gz").read_bytes()[:2] == b"\x1f\x8b"
 
 
