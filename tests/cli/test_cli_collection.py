@@ -211,7 +211,8 @@ def test_invalid_rows_and_missing_files(run: Callable, pages: Path, tmp_path: Pa
     ran = run("collection", "overlap", data, "--with", pages)
     assert ran.code == 3
     assert ran.out == "0 of 1 row share text with a collection\n"
-    assert "1 row refused:" in ran.err and f"{data}:2: a row must have `positive`, or `text`" in ran.err
+    assert "1 row refused:" in ran.err
+    assert f"{data}:2: a row must have `positive`, or `text`" in ran.err
     found = run("collection", "overlap", data, "--with", pages, "--json").json()
     assert [row["place"] for row in found["refused"]] == [f"{data}:2"]
     error = run("collection", "overlap", data, "--with", tmp_path / "gone").error()
