@@ -63,7 +63,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(data: Path, tmp_path: Path) -> 
 def test_after_a_loss_that_is_not_finite_the_settings_may_change(
     data: Path, tmp_path: Path
 ) -> None:
-    """In the same folder before the first checkpoint, and else from it in another one."""
+    """In the same folder, before the first checkpoint. Absurd weights are no checkpoint."""
     good = Recipe.load("small").with_settings(ENCODED)
     bad = good.with_settings(["learning_rate=1e30", "warmup=0"])
     with pytest.raises(TrainingError, match="so the same command may have other settings"):
