@@ -380,7 +380,7 @@ class Recipe:
     def _made(cls, values: Mapping[str, Any], where: str) -> Recipe:
         try:
             return cls(**values)
-        except (DataError, ValueError) as error:
+        except DataError as error:
             raise DataError(f"{where}: {error}") from None
 
 
