@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,41 @@ def test_two_processes_can_write_one_store(tmp_path: Path) -> None:
     )
     assert all(each.run() == RUN for each in runs)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".partial")]
+
+
+def test_a_store_that_another_process_is_creating_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".0123456789abcdef.tmp").write_text("{", encoding="utf-8")  # the marker to be
+    assert RunStore(tmp_path).runs() == []
+
+    other, look = RunStore(tmp_path), RunStore._holds_files
+
+    def while_another_creates(store: RunStore) -> bool:
+        other._create()
+        return look(store)
+
+    monkeypatch.setattr(RunStore, "_holds_files", while_another_creates)
+    assert RunStore(tmp_path).runs() == []
+
+
+def test_an_id_that_is_taken_is_not_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RunStore(tmp_path)
+    first = add(store).card.run_id
+    moment, mark = first.rsplit("-", 1)
+    (tmp_path / f".{moment}-0001.partial").mkdir()
+    marks = iter([mark, "0001", "0002"])
+    monkeypatch.setattr("lexpand.evaluation.store.secrets.token_hex", lambda _: next(marks))
+    then = datetime.strptime(moment, "%Y%m%d-%H%M%S")
+    run_id, partial = store._new_folder(then)
+    assert (run_id, partial.name) == (f"{moment}-0002", f".{moment}-0002.partial")
+    assert sorted(path.name for path in tmp_path.glob(".*.partial")) == [
+        f".{moment}-0001.partial",
+        f".{moment}-0002.partial",
+    ]
+    assert store.find(first).run() == RUN
 
 
 def test_the_golden_store_of_version_1_is_read() -> None:

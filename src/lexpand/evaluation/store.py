@@ -135,12 +135,19 @@ class RunStore:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         marker = self.path / _MARKER
-        if marker.is_file():
-            _check_version(marker, _read_json(marker))
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        # Another process may create the store meanwhile. It writes the marker before any run, and
+        # the marker under a temporary name first; so files are looked for before the marker is.
+        if self._holds_files() and not marker.is_file():
             raise DataError(
                 f"{self.path} must be a run store or an empty folder, and is neither: name another"
             )
+        if marker.is_file():
+            _check_version(marker, _read_json(marker))
+
+    def _holds_files(self) -> bool:
+        if not self.path.is_dir():
+            return self.path.exists()
+        return any(not path.name.startswith(".") for path in self.path.iterdir())
 
     def prepare(self) -> None:
         """Create the folder and check that it can be written, before the work of an evaluation.
@@ -181,10 +188,8 @@ class RunStore:
         self._check_name_is_free(card.name)
         self._create()
         now = datetime.now(UTC)
-        run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        partial = self.path / f".{run_id}.partial"
+        run_id, partial = self._new_folder(now)
         try:
-            partial.mkdir()
             escaped = _has_white_space(run, qrels)
             (_with_ids(run, _escape) if escaped else run).write_trec(partial / _RUN, card.name)
             (_qrels_with_ids(qrels, _escape) if escaped else qrels).write_beir(partial / _QRELS)
@@ -204,6 +209,21 @@ class RunStore:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return StoredRun(self.path / run_id, card)
+
+    def _new_folder(self, now: datetime) -> tuple[str, Path]:
+        """Create the hidden folder of a run whose id no other run and no other process has."""
+        while True:
+            run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+            partial = self.path / f".{run_id}.partial"
+            try:
+                partial.mkdir()
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot write {partial}: {error.strerror or error}") from error
+            if not (self.path / run_id).exists():
+                return run_id, partial
+            partial.rmdir()
 
     def runs(self) -> list[StoredRun]:
         """Return all runs that can be read, the oldest first; `damaged` has the others."""
