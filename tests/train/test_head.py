@@ -57,7 +57,12 @@ def test_values_and_gradients_equal_the_plain_head_s(
         wanted = torch.autograd.grad((expected * upstream).sum(), (hidden, decoder, bias))
         for one, other in zip(found, wanted, strict=True):
             assert torch.allclose(one, other, rtol=0, atol=1e-12)
+        with torch.no_grad():
+            values, nowhere = splade_head(hidden, mask, decoder, bias, activation)
+        assert nowhere is None
+        assert torch.equal(values, weights)
         logits = hidden @ decoder.T + bias
+        assert positions is not None
         at = torch.gather(logits, 1, positions.long()[:, None]).squeeze(1)
         assert torch.allclose(at, logits.masked_fill(~mask[..., None], -torch.inf).amax(1))
 

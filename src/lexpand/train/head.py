@@ -17,8 +17,11 @@ from torch.utils.checkpoint import checkpoint
 
 Activation = Literal["log1p(relu)", "log1p(log1p(relu))"]
 
-_TILE_BYTES = 64 << 20
-"""Memory of the logits of a tile."""
+_TILE_BYTES = 12 << 20
+"""Memory of the logits of a tile on a CPU, whose caches a larger one leaves."""
+
+_DEVICE_TILE_BYTES = 64 << 20
+"""Memory of the logits of a tile on other devices."""
 
 
 def plain_head(
@@ -50,10 +53,10 @@ def splade_head(
     activation: Activation = "log1p(relu)",
     *,
     triton: bool = False,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Return the weights [texts, terms] and the position of each maximum, int32 [texts, terms].
 
-    Memory is that of the weights, their positions and one tile of logits. Of equal maxima the first
+    Without gradients (`torch.no_grad`) there are no positions: None, in half the time. Memory is that of the weights, their positions and one tile of logits. Of equal maxima the first
     position counts, where `plain_head` divides the gradient among them.
 
     Args:
@@ -64,10 +67,12 @@ def splade_head(
         activation: of the logits.
         triton: compute float32 by a kernel for CUDA; see `lexpand.train.triton_head`.
     """
-    weights, positions = _Head.apply(
-        hidden, mask, decoder, bias, activation == "log1p(relu)", triton
-    )
-    return weights, positions
+    once = activation == "log1p(relu)"
+    if torch.is_grad_enabled():
+        weights, positions = _Head.apply(hidden, mask, decoder, bias, once, triton)
+        return weights, positions
+    best, _ = _pooled(hidden[mask], mask, decoder, bias, triton, with_positions=False)
+    return _activated(best, once), None
 
 
 def sum_head(
@@ -89,7 +94,7 @@ def sum_head(
         bias: see `splade_head`.
         activation: see `splade_head`.
     """
-    tile = max(1, _TILE_BYTES // (max(1, mask.numel()) * hidden.element_size()))
+    tile = _tile(mask.numel(), hidden)
 
     def summed(hidden: Tensor, decoder: Tensor, bias: Tensor) -> Tensor:
         weights = (hidden @ decoder.T + bias).relu().log1p()
@@ -149,20 +154,11 @@ class _Head(torch.autograd.Function):
         once: bool,
         triton: bool,
     ) -> tuple[Tensor, Tensor]:
-        # Padding is left out of the products.
         rows = hidden[mask]
-        counts = mask.sum(dim=1).tolist()
-        if triton and rows.dtype == torch.float32:
-            from lexpand.train.triton_head import pool_by_triton as pool
-        else:
-            pool = _pool
-        weights, positions = pool(rows, counts, decoder, bias)
-        weights = weights.relu_().log1p_()
-        if not once:
-            weights = weights.log1p_()
+        best, positions = _pooled(rows, mask, decoder, bias, triton)
+        weights = _activated(best, once)
         ctx.once = once
         ctx.shape = tuple(hidden.shape)
-        ctx.counts = counts
         ctx.save_for_backward(rows, mask, decoder, weights, positions)
         ctx.mark_non_differentiable(positions)
         return weights, positions
@@ -177,7 +173,8 @@ class _Head(torch.autograd.Function):
         entries = torch.where(weights > 0, gradient * slope, 0.0)
         text, term = entries.nonzero(as_tuple=True)
         values = entries[text, term]
-        starts = torch.tensor([0, *ctx.counts[:-1]], device=rows.device).cumsum(0)
+        counts = mask.sum(dim=1)
+        starts = counts.cumsum(0) - counts
         row = starts[text] + positions[text, term].long()
         needs = ctx.needs_input_grad
         at_rows = at_decoder = at_bias = None
@@ -194,7 +191,42 @@ class _Head(torch.autograd.Function):
         return at_hidden, None, at_decoder, at_bias, None, None
 
 
-def _pool(rows: Tensor, counts: list[int], decoder: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _activated(best: Tensor, once: bool) -> Tensor:
+    """Return the weights of the largest logits, which are overwritten."""
+    weights = best.relu_().log1p_()
+    return weights if once else weights.log1p_()
+
+
+def _pooled(
+    rows: Tensor,
+    mask: Tensor,
+    decoder: Tensor,
+    bias: Tensor,
+    triton: bool,
+    *,
+    with_positions: bool = True,
+) -> tuple[Tensor, Tensor | None]:
+    """Return the largest logit of each term in each text, and its position.
+
+    Args:
+        rows: [tokens of all texts, width], so that padding is left out of the products.
+        mask: bool [texts, positions].
+        decoder: [terms, width].
+        bias: [terms].
+        triton: see `splade_head`.
+        with_positions: see `_pool`.
+    """
+    counts = mask.sum(dim=1).tolist()
+    if triton and rows.dtype == torch.float32:
+        from lexpand.train.triton_head import pool_by_triton
+
+        return pool_by_triton(rows, counts, decoder, bias)
+    return _pool(rows, counts, decoder, bias, with_positions=with_positions)
+
+
+def _pool(
+    rows: Tensor, counts: list[int], decoder: Tensor, bias: Tensor, *, with_positions: bool
+) -> tuple[Tensor, Tensor | None]:
     """Return the largest logit of each term in each text, and its position, tile by tile.
 
     Args:
@@ -202,17 +234,31 @@ def _pool(rows: Tensor, counts: list[int], decoder: Tensor, bias: Tensor) -> tup
         counts: the tokens of each text, each >= 1.
         decoder: [terms, width].
         bias: [terms].
+        with_positions: whether positions are returned; a maximum without them takes less time.
     """
     terms = len(decoder)
-    tile = max(1, _TILE_BYTES // (max(1, len(rows)) * rows.element_size()))
+    tile = _tile(len(rows), rows)
     best = rows.new_empty(len(counts), terms)
-    positions = torch.empty(len(counts), terms, dtype=torch.int32, device=rows.device)
+    positions = (
+        torch.empty(len(counts), terms, dtype=torch.int32, device=rows.device)
+        if with_positions
+        else None
+    )
     for first in range(0, terms, tile):
         end = min(first + tile, terms)
         logits = torch.addmm(bias[first:end], rows, decoder[first:end].T)
         for text, part in enumerate(logits.split(counts)):
-            best[text, first:end], positions[text, first:end] = part.max(dim=0)
+            if positions is None:
+                torch.amax(part, dim=0, out=best[text, first:end])
+            else:
+                best[text, first:end], positions[text, first:end] = part.max(dim=0)
     return best, positions
+
+
+def _tile(positions: int, like: Tensor) -> int:
+    """Return the terms of a tile of logits [positions, terms]."""
+    size = _TILE_BYTES if like.device.type == "cpu" else _DEVICE_TILE_BYTES
+    return max(1, size // (max(1, positions) * like.element_size()))
 
 
 def _sparse(row: Tensor, column: Tensor, values: Tensor, rows: int, columns: int) -> Tensor:
