@@ -208,6 +208,16 @@ def test_the_steps_of_encoding_are_reported(student: Student) -> None:
     assert said == ["encoding the bank of queries: 4 of 4"]
 
 
+def test_the_seconds_of_an_estimate_are_those_of_all_queries(
+    student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([10.0, 13.0])
+    monkeypatch.setattr("lexpand.train.bank.time.perf_counter", lambda: next(times))
+    (bank, _) = make_banks(recipe_of("bank_queries=8"), student, [Counting()], QUERIES, most=1)[0]
+    assert len(bank) == 1
+    assert bank.seconds == 3.0 * len(set(QUERIES))
+
+
 @pytest.mark.parametrize(
     "settings",
     [

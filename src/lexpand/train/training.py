@@ -233,6 +233,7 @@ def estimate(
             float32 = _timed(objective, features, labels)
     logits = _logits(student, features[1])
     active = float((logits > 0).float().mean())
+    bank_seconds = sum(bank.seconds for bank, _ in objective.banks)
     found: dict[str, Any] = {
         "examples": len(examples),
         "refused": len(refused),
@@ -243,7 +244,8 @@ def estimate(
             weight.numel() for weight in student.model.parameters() if weight.requires_grad
         ),
         "seconds_of_a_step": round(seconds[1] * recipe.accumulation, 3),
-        "hours": round(seconds[1] * recipe.accumulation * recipe.steps / 3600, 2),
+        **({"minutes_of_the_banks": round(bank_seconds / 60, 1)} if objective.banks else {}),
+        "hours": round((seconds[1] * recipe.accumulation * recipe.steps + bank_seconds) / 3600, 2),
         "peak_memory_mb": _peak_memory_mb(),
         "logits_above_zero": round(active, 4),
         "logit_scale": round(float(logits.std()), 3),
