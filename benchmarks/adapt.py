@@ -87,7 +87,8 @@ def main() -> None:
                 "seconds": found["seconds"],
             }
             if model.is_dir():
-                before, after = values(folder, "default"), values(folder, str(model))
+                base = Recipe.load("adapt").base
+                before, after = values(folder, base), values(folder, str(model))
                 for name in PIPELINES:
                     row[name] = asdict(compare_means(before[name], after[name]))
             figures[folder.name] = row

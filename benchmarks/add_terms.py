@@ -33,6 +33,7 @@ from lexpand.encode.folder import find_folder
 from lexpand.encode.tokens import load_tokenizer
 from lexpand.models import add_terms, choose_terms
 from lexpand.models.choosing import split_words, words_of
+from measured_model import MODEL
 
 COLLECTIONS, PIPELINES = ("support-a", "cranfield"), ("splade", "hybrid")
 COUNTS = (1000, 2000, 4000, 8000, 12000)
@@ -111,7 +112,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default=MODEL)
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")

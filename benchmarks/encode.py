@@ -16,7 +16,8 @@ encoding call alone.
 
 Models:
 * splade-tiny (2 layers, 128 wide) on SciFact, and on NFCorpus with --nfcorpus
-* a BERT of 6 layers, 384 wide, with random weights, on SciFact; it measures speed alone
+* lexpand-mini, the default model (6 layers, 384 wide), on SciFact. Lexpand keeps at most 200
+  terms of a document and 128 of a query, as the model's contract says, and the peers keep all.
 
 nDCG@10 is computed from exact scores, for all systems over the same documents: the judged ones, and
 others up to --documents. Memory is the largest resident set of a process. Without --quick, the peak
@@ -26,7 +27,7 @@ The last line of --json is about SciFact:
 * ``vs_torch``, ``vs_best_other``: documents per second of Lexpand in float32, divided by those of
   torch and of the fastest other peer
 * ``vs_torch_int8``, ``vs_best_other_int8``: the same for the int8 body of Lexpand
-* ``mini_...``: the same for the wider model
+* ``mini_...``: the same for lexpand-mini
 * ``rss_vs_torch``: peak memory of Lexpand divided by that of torch
 * ``ndcg_delta``: nDCG@10 of Lexpand minus that of torch
 

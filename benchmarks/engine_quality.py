@@ -31,6 +31,7 @@ from lexpand.collection import Collection
 from lexpand.data import JudgedQueries, read_judged
 from lexpand.engines import Engine, open_engine, push, verify
 from lexpand.experiments.evaluating import evaluate_retriever
+from measured_model import MODEL
 
 ROOT = Path(__file__).parents[1]
 _NAME = "lexpand-benchmark"
@@ -62,7 +63,9 @@ def main() -> None:
         addresses = arguments.engines or stack.enter_context(running(scratch))
         for folder in folders:
             judged = read_judged(folder)
-            kb = stack.enter_context(lexpand.create(scratch / f"{folder.name}.index", folder))
+            kb = stack.enter_context(
+                lexpand.create(scratch / f"{folder.name}.index", folder, model=MODEL)
+            )
             for address in addresses:
                 with open_engine(address.replace("TABLE", _NAME), kb.encoder) as engine:
                     engine.drop()

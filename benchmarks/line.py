@@ -41,6 +41,7 @@ from lexpand import (
 )
 from lexpand.data import Document, Query, collection_path
 from lexpand.evaluation import evaluate
+from measured_model import MODEL
 
 _BATCH = 8
 _DEPTH = 10
@@ -76,7 +77,7 @@ def bench_encode(
     """
     from lexpand.encode.folder import ModelFolder, find_folder
 
-    weights = ModelFolder(find_folder("default")).tensors
+    weights = ModelFolder(find_folder(MODEL)).tensors
     decoder, bias = weights[encoder.contract.head_weight], weights[encoder.contract.head_bias]
     order = sorted(range(len(documents)), key=lambda i: len(documents[i].full_text))
     ours = plain = worst = 0.0
@@ -169,7 +170,7 @@ def main() -> None:
         help="threads of the encoder (1); NumPy has settings of its own",
     )
     options = parser.parse_args()
-    encoder = Encoder.load(threads=options.threads)
+    encoder = Encoder.load(MODEL, threads=options.threads)
     documents = list(read_documents(collection_path("scifact")))[: 300 if options.quick else None]
     queries = list(read_queries(collection_path("scifact")))
     figures: dict[str, Any] = {

@@ -28,6 +28,7 @@ from lexpand import (
 )
 from lexpand.data import Chunks, Long, LongDocuments, Query, collection_path
 from lexpand.evaluation import evaluate
+from measured_model import MODEL
 
 WAYS = {
     "truncate": LongDocuments(),
@@ -85,7 +86,7 @@ def compare(
     queries = [query for query in read_queries(folder) if query.query_id in qrels.judgments]
     rows = []
     for length in lengths:
-        plain = Encoder.load(documents=DocumentEncoding(max_tokens=length), threads=threads)
+        plain = Encoder.load(MODEL, documents=DocumentEncoding(max_tokens=length), threads=threads)
         found = plain.encode_long(documents)
         cut = found.tokens_lost > 0
         long = [documents[i] for i in np.flatnonzero(cut)]
@@ -93,7 +94,7 @@ def compare(
         for way, policy in WAYS.items():
             policy = LongDocuments(policy.policy, policy.chunks, overlap)
             encoder = Encoder.load(
-                documents=DocumentEncoding(max_tokens=length, long=policy), threads=threads
+                MODEL, documents=DocumentEncoding(max_tokens=length, long=policy), threads=threads
             )
             figures = measure(encoder, short, long, queries, qrels)
             rows.append(

@@ -40,6 +40,7 @@ from lexpand import Collection, Qrels, Query, read_queries
 from lexpand.data import collection_path
 from lexpand.evaluation import compare_means, evaluate_queries
 from lexpand.search.pipeline import DEFAULT, NAMED
+from measured_model import MODEL
 
 ROOT = Path(__file__).parents[1] / "build" / "pipelines"
 DEPTHS = (100, 200, 500)
@@ -48,7 +49,9 @@ DEPTHS = (100, 200, 500)
 def opened(name: str, source: Path) -> Collection:
     """Open the index of a source, or create it."""
     ROOT.mkdir(parents=True, exist_ok=True)
-    return lexpand.create(ROOT / f"{name}.index", source, exist="open", show_progress=True)
+    return lexpand.create(
+        ROOT / f"{name}.index", source, model=MODEL, exist="open", show_progress=True
+    )
 
 
 def judged(folder: Path, limit: int | None) -> tuple[list[Query], Qrels]:

@@ -37,6 +37,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from measured_model import MODEL
+
 CHUNKS = (0, 32, 128)
 """Values of chunk_size for sentence-transformers; 0 for none."""
 
@@ -60,7 +62,7 @@ def make_base(folder: Path) -> None:
     model.cls.predictions.bias.data.fill_(-1.0)
     model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).write_bytes((find_folder("default") / name).read_bytes())
+        (folder / name).write_bytes((find_folder(MODEL) / name).read_bytes())
 
 
 def make_features(batch: int, tokens: int) -> list[dict[str, Tensor]]:

@@ -35,6 +35,7 @@ from lexpand.evaluation import compare_means
 from lexpand.experiments.evaluating import evaluate_collection
 from lexpand.experiments.tuning import tune
 from lexpand.experiments.tuning_space import described
+from measured_model import MODEL
 
 COLLECTIONS = (
     *("scifact", "nfcorpus", "cranfield", "cisi", "msmarco-5k-sample", "support-a"),
@@ -124,7 +125,9 @@ def figures_of(
 
 def measured(name: str, folder: Path, work: Path, seeds: int, random: bool) -> Iterator[Figures]:
     """Yield the figures of a collection, two for each seed."""
-    with lexpand.create(work / f"{name}.index", folder, exist="open", show_progress=True) as kb:
+    with lexpand.create(
+        work / f"{name}.index", folder, model=MODEL, exist="open", show_progress=True
+    ) as kb:
         judged = with_relevant(read_judged(folder))
         for seed in range(seeds):
             source = with_random_judgments(kb, judged, seed) if random else judged

@@ -31,6 +31,7 @@ from lexpand import WordRetriever as Words
 from lexpand.data import collection_path
 from lexpand.encode import WordAnalyzer
 from lexpand.explanation import explain, why_not
+from measured_model import MODEL
 
 _ROOT = Path(__file__).parents[1] / "build" / "bench" / "why_not"
 _FOUND, _MISSED, _LOOK, _TERMS = 3, 10, 1000, 3
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="pairs of each collection (5)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
-    encoder = Encoder.load()
+    encoder = Encoder.load(MODEL)
     pairs: list[Pair] = []
     for folder in [collection_path("scifact"), *arguments.collections]:
         with _index(folder, encoder) as index:

@@ -11,6 +11,7 @@ from pathlib import Path
 import splade_like
 from lexpand import Encoder, SparseVectors, read_documents, read_queries
 from lexpand.data import collection_path
+from measured_model import MODEL
 from retrieval.truth import Truth
 from retrieval.vectors import Rows, Vectors, write_vectors
 
@@ -52,8 +53,8 @@ def like(root: Path, documents: int) -> Collection:
 
 
 def encoded(root: Path, name: str, source: Path) -> Collection:
-    """Return a collection encoded by Lexpand's default model. Another model gets another folder."""
-    encoder = Encoder.load()
+    """Return a collection encoded by `MODEL`. Another model gets another folder."""
+    encoder = Encoder.load(MODEL)
     folder = root / f"{name}-{encoder.space.model.hash[:12]}"
     if not (folder / "queries-all").is_dir():
         documents = [document.full_text for document in read_documents(source)]

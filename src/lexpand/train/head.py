@@ -56,8 +56,9 @@ def splade_head(
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weights [texts, terms] and the position of each maximum, int32 [texts, terms].
 
-    Without gradients (`torch.no_grad`) there are no positions: None, in half the time. Memory is that of the weights, their positions and one tile of logits. Of equal maxima the first
-    position counts, where `plain_head` divides the gradient among them.
+    Memory is that of the weights, their positions and one tile of logits. Of equal maxima the first
+    position counts, where `plain_head` divides the gradient among them. Without gradients
+    (`torch.no_grad`) there are no positions: None, in less time.
 
     Args:
         hidden: [texts, positions, width], the input of the decoder.
@@ -258,7 +259,8 @@ def _pool(
 def _tile(positions: int, like: Tensor) -> int:
     """Return the terms of a tile of logits [positions, terms]."""
     size = _TILE_BYTES if like.device.type == "cpu" else _DEVICE_TILE_BYTES
-    return max(1, size // (max(1, positions) * like.element_size()))
+    bytes_of_a_term = max(1, positions) * int(like.element_size())
+    return max(1, size // bytes_of_a_term)
 
 
 def _sparse(row: Tensor, column: Tensor, values: Tensor, rows: int, columns: int) -> Tensor:
