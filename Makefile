@@ -115,10 +115,11 @@ model: .venv-train/ready $(VENV)/base ## regenerate the packaged model's added f
 	.venv-train/bin/python tools/make_golden_weights.py src/lexpand/encode/packaged/splade-tiny \
 		src/lexpand/data/collections/scifact tests/golden/splade_tiny_200.npz
 
-train-default: .venv-train/ready ## train the default model, hours: DATA=DIR MINILM=DIR [WORK=DIR]
+train-default: .venv-train/ready ## train a packaged model, hours: DATA=DIR MINILM=DIR [MODEL=lexpand-mini] [WORK=DIR]
 	@test -d "$(DATA)" && test -d "$(MINILM)" || \
 		{ echo "DATA must be a folder of training data and MINILM a folder of all-MiniLM-L6-v2: make train-default DATA=DIR MINILM=DIR" >&2; exit 2; }
-	.venv-train/bin/python tools/default/train.py "$(DATA)" --body "$(MINILM)" --work "$(if $(WORK),$(WORK),build/default)"
+	.venv-train/bin/python tools/default/train.py "$(DATA)" --body "$(MINILM)" \
+		--model "$(or $(MODEL),lexpand-mini)" --work "$(or $(WORK),build/default/$(or $(MODEL),lexpand-mini))"
 
 clean: ## delete everything that was built, and the environments
 	rm -rf $(VENV) .venv-train .venv-adapters .venv-bulk .venv-bench .venv-encode .venv-docs .venv-release target build dist src/lexpand/_native*.so

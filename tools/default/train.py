@@ -1,11 +1,11 @@
-"""Train the default model from its data: pairs, graft, training, 8 bits.
+"""Train a packaged model from its data: pairs, graft, training, 8 bits.
 
-    train.py DATA --body MINILM --work WORK [--steps N] [--limit N]
+    train.py DATA --body MINILM --work WORK [--model NAME] [--steps N] [--limit N]
 
-DATA is a folder as pairs.py takes it, and MINILM a folder of all-MiniLM-L6-v2, which is body and
-teacher. Each stage writes into WORK and is skipped if its result is there, so an interrupted run
-continues. The result is WORK/lexpand-mini, a packed model folder. Two cores take hours. All random
-numbers have seeds.
+DATA is a folder as pairs.py takes it, and MINILM a folder of all-MiniLM-L6-v2: the teacher, and the
+body of lexpand-mini. lexpand-tiny starts from splade-tiny and needs no graft. Each stage writes into
+WORK and is skipped if its result is there, so an interrupted run continues. The result is
+WORK/NAME, a packed model folder. Two cores take hours. All random numbers have seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from lexpand.train.rows import read_rows
 
 HERE = Path(__file__).parent
 LEXPAND = str(Path(sys.executable).parent / "lexpand")
-NAME = "lexpand-mini"
+RECIPE = HERE / "lexpand.toml"
+GRAFTED = "lexpand-mini"
+"""The model whose base is a grafted MiniLM."""
+
+SETTINGS = {
+    GRAFTED: [],
+    "lexpand-tiny": ["base=splade-tiny", "steps=1000", "learning_rate=1e-4"],
+}
+"""What the recipe of each model changes, by its name."""
+
 SHORTEST = 150
 """The shortest passage that the head is fitted to, in characters."""
 
@@ -40,6 +49,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--body", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", choices=SETTINGS, default=GRAFTED, help="the model to train")
     parser.add_argument("--steps", type=int, help="fewer steps, for a trial")
     parser.add_argument("--limit", type=int, help="rows of each source at most, for a trial")
     parser.add_argument("--evaluate", type=Path, help="a development collection for the curve")
@@ -48,20 +58,22 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     check_same(work, {name: str(value) for name, value in vars(arguments).items()})
     pairs, grafted, trained = work / "pairs.jsonl.gz", work / "grafted", work / "trained"
+    settings = [*SETTINGS[arguments.model], f"batch_teacher={arguments.body}"]
     limit = ["--limit", str(arguments.limit)] if arguments.limit else []
     stage(pairs, [sys.executable, str(HERE / "pairs.py"), str(arguments.data), str(pairs), *limit])
-    if not grafted.exists():
-        write_lines(work / "passages.jsonl", passages(pairs))
-    graft = [LEXPAND, "model", "graft", str(arguments.body), str(grafted)]
-    stage(grafted, [*graft, "--texts", str(work / "passages.jsonl"), "--passages", "2560"])
-    settings = [f"base={grafted}", f"batch_teacher={arguments.body}"]
+    if arguments.model == GRAFTED:
+        if not grafted.exists():
+            write_lines(work / "passages.jsonl", passages(pairs))
+        graft = [LEXPAND, "model", "graft", str(arguments.body), str(grafted)]
+        stage(grafted, [*graft, "--texts", str(work / "passages.jsonl"), "--passages", "2560"])
+        settings.append(f"base={grafted}")
     settings += [f"steps={arguments.steps}"] if arguments.steps else []
-    train = [LEXPAND, "train", str(HERE / f"{NAME}.toml"), "--data", str(pairs)]
+    train = [LEXPAND, "train", str(RECIPE), "--data", str(pairs)]
     train += ["--out", str(trained), "--license", LICENSE, "--save-every", "200"]
     train += ["--evaluate", str(arguments.evaluate)] if arguments.evaluate else []
     stage(trained, train + [part for each in settings for part in ("--set", each)])
-    packed = work / NAME
-    pack = [LEXPAND, "model", "pack", str(trained), str(packed), "--name", NAME]
+    packed = work / arguments.model
+    pack = [LEXPAND, "model", "pack", str(trained), str(packed), "--name", arguments.model]
     pack += ["--prune", f"top={TERMS}", "--prune-queries", f"top={QUERY_TERMS}"]
     stage(packed, [*pack, "--query-mode", "encoder"])
     print(f"{packed} is the model")
