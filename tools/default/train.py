@@ -2,9 +2,9 @@
 
     train.py DATA --body MINILM --work WORK [--model NAME] [--steps N] [--limit N]
 
-DATA is a folder as pairs.py takes it, and MINILM a folder of all-MiniLM-L6-v2: the teacher, and the
-body of lexpand-mini. lexpand-tiny starts from splade-tiny and needs no graft. Each stage writes into
-WORK and is skipped if its result is there, so an interrupted run continues. The result is
+DATA is a folder as pairs.py takes it, and MINILM a folder of all-MiniLM-L6-v2: the teacher, and
+the body of lexpand-mini. lexpand-tiny starts from splade-tiny and needs no graft. Each stage writes
+into WORK and is skipped if its result is there, so an interrupted run continues. The result is
 WORK/NAME, a packed model folder. Two cores take hours. All random numbers have seeds.
 """
 
