@@ -153,7 +153,9 @@ def test_an_index_keeps_its_rules(
     )
 
 
-def test_search_and_explain_accept_rules_for_queries(run: Run, index: Path, rules: Path) -> None:
+def test_search_and_explain_accept_rules_for_queries(
+    run: Run, index: Path, rules: Path, tmp_path: Path
+) -> None:
     def best(*options: object) -> str:
         return run("search", index, "sso", "-k", 1, "--json", *options).json()["hits"][0]["doc_id"]
 
@@ -162,7 +164,11 @@ def test_search_and_explain_accept_rules_for_queries(run: Run, index: Path, rule
     assert best(*options) == "recovery"
     whole = run("explain", index, "err_42", "e-42", "--rules", rules, "--json").json()
     ran = run("explain", index, "err_42", "e-42", *options, "--json").json()
-    assert whole["parts"][0]["explanation"] == ran
+    own = tmp_path / "own.toml"
+    own.write_text('[[parts]]\nfield = "splade"\nidf = 1.0\n', encoding="utf-8")
+    weighted = ("--rules", rules, "--pipeline", own, "--json")
+    part = run("explain", index, "err_42", "e-42", *weighted).json()
+    assert whole["parts"][0]["explanation"] == part, "the hybrid multiplies by IDF"
     pin = next(part for part in ran["contributions"] if part["term"] == "[unused0]")
     assert pin["contribution"] == pytest.approx(9.0, abs=1e-3)
     for side in ("query", "document"):

@@ -68,13 +68,13 @@ def test_factors_change_the_ratio_of_weights_but_not_their_sum(kb: Collection) -
     hybrid = kb.retriever("hybrid")
     assert isinstance(hybrid, HybridRetriever)
     prepared = hybrid.ask(hybrid.searcher, ["CVE-2023-5001", "manager", "why E0382"])
-    assert prepared.weights_of(1) == [1.0, 1.0]
+    assert prepared.weights_of(1) == [0.6, 0.4]
     for place in (0, 2):
         model, words = prepared.weights_of(place)
         assert words > 10 * model
-        assert model + words == pytest.approx(2)
+        assert model + words == pytest.approx(1)
     assert [share > 0 for share in prepared.identifiers()] == [True, False, True]
-    assert max(hit.score for hit in kb.search("CVE-2023-5001")) <= 2
+    assert max(hit.score for hit in kb.search("CVE-2023-5001")) <= 1
 
 
 def test_feedback_does_not_change_queries_for_identifiers(kb: Collection) -> None:

@@ -177,7 +177,10 @@ DEFAULT = "hybrid"
 _EXACT = 100.0
 
 NAMED: dict[str, Pipeline] = {
-    "hybrid": Pipeline((Splade(), Words(exact=_EXACT)), Fusion.EXPECTED),
+    # docs/benchmarks.md has the measures of other weights and powers.
+    "hybrid": Pipeline(
+        (Splade(weight=0.6, idf=1.0), Words(weight=0.4, exact=_EXACT)), Fusion.EXPECTED
+    ),
     "best": Pipeline(
         (Splade(weight=0.5, idf=0.5), Words(weight=0.5, exact=_EXACT)),
         Fusion.MAXIMUM,
