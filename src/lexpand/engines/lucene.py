@@ -297,7 +297,9 @@ class LuceneEngine(Engine):
         self, queries: Sequence[str], k: int, *, filter: Filter | None = None
     ) -> list[Matches]:
         """See `Engine.search_words`: over titles and texts together."""
-        if not self._laid_out().own:
+        # That nobody pushed it is said before what else a layout misses.
+        known = self._layout is not None or self._is_own(self.info())
+        if not known or not self._laid_out().own:
             raise EngineError(
                 f"{self._index} must be made by a push to be searched by words, and something else"
                 " made it"
@@ -392,7 +394,7 @@ class LuceneEngine(Engine):
     def _laid_out(self) -> _Layout:
         if self._layout is None:
             info = self.info()
-            own = info.model is not None or info.records is None
+            own = self._is_own(info)
             asks = not own or self.dialect is OPENSEARCH
             types = self._types_of_vectors() if asks else []
             if not own and not types:
@@ -404,6 +406,11 @@ class LuceneEngine(Engine):
             is_seismic = self.dialect is OPENSEARCH and "sparse_vector" in types
             self._layout = _Layout(own, info.columns, tokens, is_seismic)
         return self._layout
+
+    @staticmethod
+    def _is_own(info: EngineInfo) -> bool:
+        """Return whether a push made the target, or will: it is not there yet."""
+        return info.model is not None or info.records is None
 
     def _types_of_vectors(self) -> list[str]:
         """Return the types of the field of vectors in the mappings of the target."""
