@@ -37,7 +37,8 @@ def test_an_upload_continues_after_the_node_was_killed(
             for page in (support.get(doc_id) for doc_id in support.index.doc_ids())
         ]
         with lexpand.create(tmp_path / "many.index", rows) as kb:
-            engine = LuceneEngine(Connection(own.url), "pages", kb.encoder)
+            # A loaded machine starts a node in more than the 15 seconds of six attempts.
+            engine = LuceneEngine(Connection(own.url, attempts=10), "pages", kb.encoder)
             restarted = threading.Event()
 
             def interrupt(_: int) -> None:
