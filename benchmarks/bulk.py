@@ -23,6 +23,7 @@ from lexpand.data.objects import documents_of
 from lexpand.engines import BulkJob, encode_shards
 from lexpand.index import Index
 from lexpand.index.exchange import import_vectors
+from measured_model import MODEL
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
             for each in islice(documents_of(arguments.collection), count)
         ]
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "pages.parquet")
-        job = BulkJob(str(folder / "pages.parquet"), str(folder / "parts"), threads=1)
+        job = BulkJob(str(folder / "pages.parquet"), str(folder / "parts"), model=MODEL, threads=1)
         shards = job.prepare()
         start = time.perf_counter()
         reports = list(encode_shards(job, shards, "here"))

@@ -78,12 +78,12 @@ def measured(options: argparse.Namespace, name: str) -> Iterator[Row]:
     folder = options.data / name
     judged = read_judged(folder)
     first: dict[str, Evaluated] = {}
-    for model in options.models:
+    for model, encodings in options.encodings.items():
         path = options.work / Path(model).name / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with lexpand.create(path, folder, model=model, exist="open", show_progress=True):
             pass
-        for label, queries in modes(model).items():
+        for label, queries in encodings.items():
             with lexpand.open(path, queries=queries) as kb:
                 yield from _rows(kb, judged, options.pipelines, first, (name, label))
 
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as one last line")
     options = parser.parse_args()
     names = options.only or (SMALLEST if options.quick else COLLECTIONS)
+    options.encodings = {model: modes(model) for model in options.models}
     rows = []
     for name in names:
         for row in measured(options, name):
