@@ -18,6 +18,7 @@ from lexpand.errors import LexpandError, MissingExtra, ModelError
 from lexpand.models import (
     ImportOptions,
     check_model,
+    find_base,
     find_source,
     import_model,
     importing,
@@ -447,7 +448,7 @@ def test_a_source_is_a_folder_or_an_id_of_the_hub(
     with pytest.raises(
         ModelError, match="give the folder of a checkpoint, or an id of the Hugging Face Hub"
     ):
-        find_source("nowhere")
+        find_source("no where")
     with pytest.raises(ModelError, match="is a file"):
         find_source(str(plain / "config.json"))
 
@@ -460,8 +461,17 @@ def test_a_source_is_a_folder_or_an_id_of_the_hub(
         match=r"no connection for naver/splade-v3.*hf download naver/splade-v3 --local-dir",
     ):
         find_source("naver/splade-v3")
+    with pytest.raises(
+        ModelError, match=r"no connection for splade-tinny.*packaged models are .*splade-tiny"
+    ):
+        find_base("splade-tinny")
+    with pytest.raises(ModelError, match="no model 'splade-tinny'"):
+        monkeypatch.setenv("LEXPAND_MODEL", "splade-tinny")
+        find_base("")
+    assert find_base("splade-tiny").name == "splade-tiny"
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(plain))
     assert find_source("naver/splade-v3") == plain
+    assert find_source("bert-base-uncased") == find_base("bert-base-uncased") == plain
 
 
 # Importing

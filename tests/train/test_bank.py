@@ -157,6 +157,69 @@ def test_the_loss_is_the_divergence_of_the_banks_scores(student: Student, column
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("columns", [0, 2048])
+def test_queries_of_the_bank_are_encoded_as_well(student: Student, columns: int) -> None:
+    """A sample of columns has all terms of these queries."""
+    queries = [*QUERIES, "the printer or the manager"]
+    settings = ["bank_queries=20", "bank_encoded=20", "encode_queries=true", "bank_kl=3"]
+    recipe = recipe_of(*settings, "temperature=2", f"sampled_columns={columns}")
+    teacher = Counting()
+    banks = make_banks(recipe, student, [teacher], queries)
+    objective = SpladeObjective(student, recipe, [teacher], banks)
+    features = [tokens(student, QUERIES, "query"), tokens(student, TEXTS, "document")]
+    parts = objective([dict(each) for each in features])
+    asked = tokens(student, queries, "query")
+    encoded = student.documents(tokens(student, queries, "document"))
+    scores = encoded @ student.documents(dict(features[1])).T
+    target = teacher.queries(asked) @ teacher.documents(features[1]).T
+    expected = 3 * kl_divergence(scores / 2, target, temperature=recipe.batch_temperature)
+    found = parts["encoded_bank_kl"]
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
+    assert float(found.detach()) != pytest.approx(float(parts["bank_kl"].detach()), rel=1e-2)
+    gradients = []
+    for loss in (found, expected):
+        student.zero_grad()
+        loss.backward(retain_graph=True)
+        gradients.append(student.decoder.bias.grad.clone())
+    assert float(gradients[1].abs().max()) > 0
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6)
+
+
+def test_the_encoded_queries_of_a_bank_are_chosen_with_the_seed(student: Student) -> None:
+    """Fewer than the bank's, and the same after a checkpoint."""
+    recipe = recipe_of("bank_queries=4", "bank_encoded=2", "encode_queries=true")
+    teacher = Counting()
+    banks = make_banks(recipe, student, [teacher], QUERIES)
+    features = [tokens(student, QUERIES, "query"), tokens(student, TEXTS, "document")]
+
+    def losses(objective: SpladeObjective, count: int) -> list[float]:
+        found = []
+        for _ in range(count):
+            parts = objective([dict(each) for each in features])
+            found.append(float(parts["encoded_bank_kl"].detach()))
+        return found
+
+    whole = losses(SpladeObjective(student, recipe, [teacher], banks), 6)
+    assert len({round(each, 5) for each in whole}) > 1
+    first = SpladeObjective(student, recipe, [teacher], banks)
+    losses(first, 3)
+    second = SpladeObjective(student, recipe, [teacher], banks)
+    second.restore(first.state())
+    assert losses(second, 3) == pytest.approx(whole[3:], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["bank_queries=4", "bank_encoded=5", "encode_queries=true"],
+        ["bank_queries=4", "bank_encoded=4"],
+    ],
+)
+def test_only_queries_of_a_bank_are_encoded(settings: list[str]) -> None:
+    with pytest.raises(DataError, match="bank_encoded must be at most bank_queries and needs"):
+        recipe_of(*settings)
+
+
 def test_a_run_that_continues_reads_the_vectors(student: Student, tmp_path: Path) -> None:
     recipe, teacher = recipe_of("bank_queries=8"), Counting()
     make_banks(recipe, student, [teacher], QUERIES, tmp_path)

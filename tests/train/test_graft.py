@@ -53,8 +53,11 @@ def test_the_own_tokens_of_a_text_are_its_strongest_terms(body: Path, tmp_path: 
 def test_what_cannot_be_grafted_is_refused(body: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 10 texts, got 3"):
         graft(body, TEXTS[:3], tmp_path / "m")
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match=r"no folder .*missing"):
         graft(tmp_path / "missing", TEXTS, tmp_path / "m")
+    with pytest.raises(ModelError, match="cannot load"):
+        (tmp_path / "empty").mkdir()
+        graft(tmp_path / "empty", TEXTS, tmp_path / "m")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     with pytest.raises(ModelError, match="is not empty: choose another folder"):

@@ -103,7 +103,7 @@ def find_folder(model: str | Path) -> Path:
         return _PACKAGED / name
     folder = Path(model).expanduser()
     if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in _PACKAGED.iterdir() if path.is_dir()))
+        known = ", ".join(packaged_names())
         remedy = f"give the path of a model folder, 'default', or a packaged name ({known})"
         if _HUB_ID.fullmatch(str(model)):
             remedy += (
@@ -119,6 +119,11 @@ def _query_mode(mode: str) -> QueryMode:
         return QueryMode(mode)
     except ValueError:
         raise ModelError(f"mode must be one of {', '.join(QueryMode)}, got {mode!r}") from None
+
+
+def packaged_names() -> list[str]:
+    """Return the names of the models that come with Lexpand, sorted."""
+    return sorted(path.name for path in _PACKAGED.iterdir() if path.is_dir())
 
 
 def is_packaged(folder: Path) -> bool:

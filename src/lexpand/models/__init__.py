@@ -16,7 +16,7 @@ from lexpand.models.importing import ImportResult, import_model
 from lexpand.models.optimizing import OptimizeResult, optimize_model
 from lexpand.models.options import ImportOptions
 from lexpand.models.packing import export_model, pack_model
-from lexpand.models.source import find_source
+from lexpand.models.source import find_base, find_source
 from lexpand.models.vocabulary import AddResult, add_terms
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "check_model",
     "choose_terms",
     "export_model",
+    "find_base",
     "find_source",
     "import_model",
     "optimize_model",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lexpand.encode.folder import find_folder, packaged_names
 from lexpand.errors import ModelError
 
-# The form of an id of the Hub: owner/name.
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# The form of an id of the Hub: owner/name, or the name alone for some old models.
+_HUB_ID = re.compile(r"([\w.-]+/)?[\w.-]+")
 
 # The files to download. ONNX files, TensorFlow weights and data sets are skipped.
 _FILES = ["*.json", "*.safetensors", "*.bin", "*.txt", "*.md"]
@@ -33,6 +34,29 @@ def find_source(source: str) -> Path:
             "give the folder of a checkpoint, or an id of the Hugging Face Hub (owner/name)"
         )
     return _download(source)
+
+
+def find_base(model: str | Path) -> Path:
+    """Return the folder of a packaged model, or of a checkpoint; see `find_source`.
+
+    Args:
+        model: ``default`` or empty for the default model, the name of a packaged one, a folder, or
+            an id of the Hub.
+
+    Raises:
+        ModelError: there is no such model, or the download failed.
+    """
+    try:
+        return find_folder(model or "default")
+    except ModelError:
+        if model in ("", "default"):
+            raise
+    try:
+        return find_source(str(model))
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; the packaged models are {', '.join(packaged_names())}"
+        ) from None
 
 
 def _download(hub_id: str) -> Path:

@@ -70,9 +70,10 @@ class QueryBank:
     ) -> None:
         if not queries:
             raise DataError("a bank must have queries with a token of the vocabulary, got none")
-        # The teacher reads the whole query, and a table counts each of its tokens once.
-        self._ids, self._mask = _padded([list(dict.fromkeys(ids)) for ids in queries])
         ids, mask = _padded(queries)
+        self._ids, self._mask = ids.int(), mask
+        # Encoders read the whole query, and a table counts each of its tokens once.
+        self._once = _padded([_first_places(each) for each in queries])[0].bool()
         content = ids.numpy().tobytes()
         self._vectors: list[_Vectors] = []
         for place, (teacher, keep) in enumerate(zip(teachers, (_dense, _largest), strict=False)):
@@ -117,22 +118,38 @@ class QueryBank:
         return scores
 
     def terms(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the token ids int64 [n, longest] of some queries, and the mask of terms.
+
+        A token is masked where it is repeated.
+        """
+        return self._cut(rows, self._once)
+
+    def tokens(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the token ids int64 [n, longest] of some queries, and the mask of tokens."""
+        return self._cut(rows, self._mask)
+
+    def _cut(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         rows = rows.cpu()
         longest = int(self._mask[rows].sum(1).max())
-        return self._ids[rows, :longest], self._mask[rows, :longest]
+        return self._ids[rows, :longest].long(), mask[rows, :longest]
 
 
 def bank_scores(ids: Tensor, mask: Tensor, table: Tensor, weights: Tensor) -> Tensor:
     """Return the scores [n, d] of queries that are looked up in a table.
 
     Args:
-        ids: int64 [n, longest], columns of ``weights`` of the tokens of each query, all different.
-        mask: bool [n, longest], true where a query has a token.
+        ids: int64 [n, longest], columns of ``weights`` of the tokens of each query.
+        mask: bool [n, longest], true where a query has a token for the first time.
         table: [columns], the query weight of each column, never negative.
         weights: [d, columns] of documents.
     """
     return torch.einsum("nl,dnl->nd", table[ids] * mask, weights[:, ids])
+
+
+def _first_places(ids: Sequence[int]) -> list[int]:
+    """Return 1 for each token that was not there before, else 0."""
+    seen: set[int] = set()
+    return [int(not (id in seen or seen.add(id))) for id in ids]  # type: ignore[func-returns-value]
 
 
 def _padded(queries: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

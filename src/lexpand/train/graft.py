@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lexpand.errors import DataError, ModelError
+from lexpand.models import find_source
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.student import hush_libraries
 
@@ -68,8 +69,9 @@ def graft(
     chosen = [text for _, text in zip(range(passages), texts, strict=False)]
     if len(chosen) < 10:
         raise DataError(f"grafting needs at least 10 texts, got {len(chosen)}")
-    model = _with_empty_head(body)
-    tokenizer = AutoTokenizer.from_pretrained(str(body))
+    source = find_source(str(body))
+    model = _with_empty_head(source)
+    tokenizer = AutoTokenizer.from_pretrained(source)
     report(f"fitting the head to {len(chosen):,} texts")
     states = [_states(model, batch) for batch in _batches(chosen, tokenizer, max_tokens)]
     _fit(model, states)
@@ -90,13 +92,13 @@ def graft(
     )
 
 
-def _with_empty_head(body: str | Path) -> Any:  # noqa: ANN401 - a BertForMaskedLM
+def _with_empty_head(body: Path) -> Any:  # noqa: ANN401 - a BertForMaskedLM
     """Load the body under a masked language model whose head is not fitted yet."""
     from transformers import AutoConfig, AutoModel, BertForMaskedLM
 
     try:
-        config = AutoConfig.from_pretrained(str(body))
-        encoder = AutoModel.from_pretrained(str(body))
+        config = AutoConfig.from_pretrained(body)
+        encoder = AutoModel.from_pretrained(body)
     # The loaders of transformers raise errors of many kinds.
     except Exception as error:
         raise ModelError(f"cannot load {body} as a transformer: {error}") from error

@@ -178,11 +178,11 @@ class SpladeObjective(nn.Module):
         for mode in modes if self.recipe.expansion_lambda else ():
             modes[mode] = self._own_terms(modes[mode], sentence_features[0], parts)
         judged = [teacher.documents(documents) for teacher in self.teachers]
-        asked = self._asked(judged)
+        asked, encoded = self._asked(judged)
         if self.recipe.sampled_columns and self.student.table is not None:
-            scores = self._sampled(modes, documents, asked, parts)
+            scores = self._sampled(modes, documents, asked, encoded, parts)
         else:
-            scores = self._complete(modes, documents, asked, parts)
+            scores = self._complete(modes, documents, asked, encoded, parts)
         same = _by_query(_same_documents(sentence_features[0], documents), groups)
         target = None
         if judged:
@@ -218,18 +218,44 @@ class SpladeObjective(nn.Module):
         dense, sparse = scores
         return mixed_scores(dense, sparse, self.recipe.sparse_share)
 
-    def _asked(self, judged: Sequence[Tensor]) -> list[_Asked]:
+    def _asked(self, judged: Sequence[Tensor]) -> tuple[list[_Asked], _Encoded | None]:
         """Return the queries of the banks that are nearest to the documents of the batch.
+
+        Some of the first bank's are encoded as well, if the recipe says so.
 
         Args:
             judged: the vectors [documents, width] of each teacher.
         """
         asked: list[_Asked] = []
+        encoded = None
         for bank, count in self.banks:
             rows = bank.nearest(judged[0], count)
             ids, mask = (each.to(judged[0].device) for each in bank.terms(rows))
-            asked.append(_Asked(ids, mask, self._mixed(bank.targets(rows, judged))))
-        return asked
+            target = self._mixed(bank.targets(rows, judged))
+            if self.recipe.bank_encoded and not asked:
+                some = torch.randperm(len(rows), generator=self._columns)
+                some = some[: self.recipe.bank_encoded].to(rows.device)
+                read, tokens = (each.to(ids.device) for each in bank.tokens(rows[some]))
+                features = {"input_ids": read, "attention_mask": tokens.long()}
+                encoded = _Encoded(self.student.encoded_queries(features), target[some])
+            asked.append(_Asked(ids, mask, target))
+        return asked, encoded
+
+    def _add_banks(
+        self,
+        asked: Sequence[_Asked],
+        encoded: _Encoded | None,
+        weights: Tensor,
+        columns: Tensor,
+        parts: dict[str, Tensor],
+    ) -> None:
+        """Add the divergences of the banks' scores: looked up, and encoded."""
+        if asked:
+            parts["bank_kl"] = self._bank_part(asked, weights, columns)
+        if encoded is not None:
+            scores = encoded.weights[:, columns] @ weights.T
+            part = self._distilled(scores, encoded.target)
+            parts["encoded_bank_kl"] = self.recipe.bank_kl * part
 
     def _bank_part(self, asked: Sequence[_Asked], weights: Tensor, columns: Tensor) -> Tensor:
         """Return the divergence of the banks' scores, their mean.
@@ -253,13 +279,15 @@ class SpladeObjective(nn.Module):
         modes: dict[str, Tensor],
         documents: dict[str, Tensor],
         asked: Sequence[_Asked],
+        encoded: _Encoded | None,
         parts: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """Return the scores [queries, documents] of each query mode, and add regularizers.
 
         Of the documents' weights only the terms of the queries and a sample of others are computed.
         """
-        needs = torch.stack([(each.detach() > 0).any(dim=0) for each in modes.values()]).any(dim=0)
+        every = [*modes.values(), *([] if encoded is None else [encoded.weights])]
+        needs = torch.stack([(each.detach() > 0).any(dim=0) for each in every]).any(dim=0)
         if self.recipe.expansion_lambda:
             needs[documents["input_ids"].unique()] = True
         for each in asked:
@@ -285,8 +313,7 @@ class SpladeObjective(nn.Module):
         terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
         self._seen[1].append(float(terms.mean()))
         parts["document_regularizer"] = self.factors()[1] * regularizer
-        if asked:
-            parts["bank_kl"] = self._bank_part(asked, weights, columns)
+        self._add_banks(asked, encoded, weights, columns, parts)
         self._regularize_queries(modes, parts)
         self._shared.append(_pair_flops(modes[""][:, columns], weights))
         return {mode: queries[:, columns] @ weights.T for mode, queries in modes.items()}
@@ -334,6 +361,7 @@ class SpladeObjective(nn.Module):
         modes: dict[str, Tensor],
         documents: dict[str, Tensor],
         asked: Sequence[_Asked],
+        encoded: _Encoded | None,
         parts: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """Return the scores [queries, documents] of each query mode, and add regularizers."""
@@ -349,9 +377,8 @@ class SpladeObjective(nn.Module):
             parts["banned"] = recipe.banned_lambda * banned(
                 weights, self._banned.to(weights.device)
             )
-        if asked:
-            every = torch.arange(weights.shape[1], device=weights.device)
-            parts["bank_kl"] = self._bank_part(asked, weights, every)
+        every = torch.arange(weights.shape[1], device=weights.device)
+        self._add_banks(asked, encoded, weights, every, parts)
         self._shared.append(_pair_flops(modes[""], weights))
         return {mode: queries @ weights.T for mode, queries in modes.items()}
 
@@ -406,6 +433,13 @@ class _Asked(NamedTuple):
 
     ids: Tensor
     mask: Tensor
+    target: Tensor
+
+
+class _Encoded(NamedTuple):
+    """Encoded queries of a bank: their weights [n, terms], and the teacher's scores [n, d]."""
+
+    weights: Tensor
     target: Tensor
 
 

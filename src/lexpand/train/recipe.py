@@ -79,6 +79,8 @@ class Recipe:
             batch teacher judges in each step; needs ``lookup``.
         bank_words: the same of single words of the vocabulary.
         bank_kl: factor of the KL divergence of these queries.
+        bank_encoded: as many of the bank's queries of a step are encoded as well, for the second
+            query mode; needs ``encode_queries``. Each costs what a query of the batch costs.
         negatives: hard negatives of each query.
         neighbors: batches of similar examples, whose positives are hard negatives of each other.
         query_regularizer: ``flops`` or ``l1``.
@@ -148,6 +150,7 @@ class Recipe:
     bank_queries: int = 0
     bank_words: int = 0
     bank_kl: float = 1.0
+    bank_encoded: int = 0
     negatives: int = 0
     neighbors: bool = False
     query_regularizer: str = "flops"
@@ -247,6 +250,12 @@ class Recipe:
             raise DataError(
                 "bank_queries and bank_words need lookup = true and a dense batch_teacher, got"
                 f" lookup = {str(self.lookup).lower()} and batch_teacher = {self.batch_teacher!r}"
+            )
+        if self.bank_encoded > self.bank_queries or (self.bank_encoded and not self.encode_queries):
+            raise DataError(
+                "bank_encoded must be at most bank_queries and needs encode_queries = true, got"
+                f" bank_encoded = {self.bank_encoded}, bank_queries = {self.bank_queries} and"
+                f" encode_queries = {str(self.encode_queries).lower()}"
             )
         if self.mask_threshold and self.document_regularizer != "flops":
             raise DataError(

@@ -20,9 +20,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-from lexpand.encode.folder import find_folder
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
+from lexpand.models import find_base
 from lexpand.models.layout import LOOKUP
 from lexpand.models.packing import float32_folder
 from lexpand.train.head import Activation, splade_head, sum_head
@@ -86,17 +86,6 @@ def make_student(recipe: Recipe, base: str | Path, texts: Iterable[str] = ()) ->
     )
 
 
-def resolved(model: str | Path) -> str:
-    """Return the folder of a model that is on this machine, or else the Hub id that was given.
-
-    An empty name stands for the default model.
-    """
-    try:
-        return str(find_folder(model or "default"))
-    except ModelError:
-        return str(model)
-
-
 def load_model(base: str | Path, recipe: Recipe) -> SparseEncoder:
     """Load a SparseEncoder, or make one of a masked language model.
 
@@ -108,10 +97,10 @@ def load_model(base: str | Path, recipe: Recipe) -> SparseEncoder:
     Raises:
         ModelError: the model cannot be loaded.
     """
-    base = resolved(base)
+    base = find_base(base)
     try:
-        if (Path(base) / "modules.json").is_file() and _is_sparse(Path(base)):
-            with float32_folder(Path(base)) as folder:
+        if (base / "modules.json").is_file() and _is_sparse(base):
+            with float32_folder(base) as folder:
                 return SparseEncoder(str(folder))
         body = Transformer(str(base), transformer_task="fill-mask")
         _check_has_head(body, base)
@@ -123,15 +112,10 @@ def load_model(base: str | Path, recipe: Recipe) -> SparseEncoder:
         raise
     # The loaders of transformers raise errors of many kinds.
     except Exception as error:
-        raise ModelError(
-            f"cannot load {base} as a masked language model: there is no such folder or packaged"
-            f" model, or the Hugging Face Hub does not give it: {error}"
-            if not Path(base).exists()
-            else f"cannot load {base} as a masked language model: {error}"
-        ) from error
+        raise ModelError(f"cannot load {base} as a masked language model: {error}") from error
 
 
-def _check_has_head(body: Transformer, base: str) -> None:
+def _check_has_head(body: Transformer, base: Path) -> None:
     """Refuse a checkpoint of the body alone, which transformers gives a head of random weights."""
     saved = getattr(body.auto_model.config, "architectures", None) or []
     if saved and not any(name.endswith(_WITH_HEAD) for name in saved):

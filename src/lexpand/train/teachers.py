@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
 from lexpand.experiments.baselines import POOLING_FILE, DensePooling, configured_pooling
+from lexpand.models import find_base
 from lexpand.train.recipe import Recipe
 from lexpand.train.student import Student, load_model, with_special
 
@@ -84,9 +85,10 @@ class DenseTeacher:
     """
 
     def __init__(self, model: str, student: Student, *, bf16: bool = False) -> None:
+        folder = find_base(model)
         try:
-            self._model: Any = AutoModel.from_pretrained(model)
-            tokenizer = AutoTokenizer.from_pretrained(model)
+            self._model: Any = AutoModel.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
         # The loaders of transformers raise errors of many kinds.
         except Exception as error:
             raise ModelError(f"cannot load the batch teacher {model}: {error}") from error
@@ -94,7 +96,7 @@ class DenseTeacher:
         self._model.eval()
         self._bf16 = bf16
         self._tokenizer = tokenizer
-        self._first = _pools_first(Path(model))
+        self._first = _pools_first(folder)
         # A table looks up the tokens of a query without the special ones.
         self._bare_queries = student.table is not None
 

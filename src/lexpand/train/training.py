@@ -19,6 +19,7 @@ from transformers import set_seed
 from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
+from lexpand.models import find_base
 from lexpand.train import devices
 from lexpand.train.bank import make_banks
 from lexpand.train.card import write_card
@@ -29,7 +30,7 @@ from lexpand.train.recipe import Recipe
 from lexpand.train.run import STATE, TRAINED, Progress, RunCallback, latest_checkpoint, make_trainer
 from lexpand.train.saving import check_new, save_model
 from lexpand.train.store import rows_on_disk
-from lexpand.train.student import Student, hush_libraries, make_student, resolved
+from lexpand.train.student import Student, hush_libraries, make_student
 from lexpand.train.teachers import make_batch_teachers
 
 _ESTIMATED = 500
@@ -432,7 +433,7 @@ def _finish(
 ) -> None:
     """Write the model folder with its card, and remove the checkpoints."""
     student.settle()
-    base = Path(resolved(recipe.base))
+    base = find_base(recipe.base)
     name, notice = recipe.base or "default", f"{recipe.base}, license as its publisher states"
     if (base / "contract.json").is_file():
         contract = Contract.load(base)
