@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lexpand.errors import ModelError, TrainingError
+from lexpand.train.asking import Asked, distilled, mixed
 from lexpand.train.autopilot import Autopilot
-from lexpand.train.bank import QueryBank, bank_scores
+from lexpand.train.bank import QueryBank
 from lexpand.train.devices import average_figure
 from lexpand.train.head import sampled_columns
 from lexpand.train.objectives import (
@@ -19,7 +20,6 @@ from lexpand.train.objectives import (
     info_nce,
     kl_divergence,
     margin_mse,
-    mixed_scores,
     positives_of,
 )
 from lexpand.train.recipe import Recipe
@@ -178,21 +178,22 @@ class SpladeObjective(nn.Module):
         for mode in modes if self.recipe.expansion_lambda else ():
             modes[mode] = self._own_terms(modes[mode], sentence_features[0], parts)
         judged = [teacher.documents(documents) for teacher in self.teachers]
-        asked, encoded = self._asked(judged)
+        asked = Asked(self.banks, self.student, self.recipe, judged, self._columns)
         if self.recipe.sampled_columns and self.student.table is not None:
-            scores = self._sampled(modes, documents, asked, encoded, parts)
+            scores = self._sampled(modes, documents, asked, parts)
         else:
-            scores = self._complete(modes, documents, asked, encoded, parts)
+            scores = self._complete(modes, documents, asked, parts)
         same = _by_query(_same_documents(sentence_features[0], documents), groups)
         target = None
         if judged:
             asking = [teacher.queries(sentence_features[0]) for teacher in self.teachers]
-            target = self._mixed([q @ d.T for q, d in zip(asking, judged, strict=True)])
+            target = mixed(self.recipe, [q @ d.T for q, d in zip(asking, judged, strict=True)])
         for mode, found in scores.items():
             for name, part in self._objective(_by_query(found, groups), same, groups, labels):
                 parts[mode + name] = part
             if target is not None:
-                parts[f"{mode}batch_kl"] = self.recipe.batch_kl * self._distilled(found, target)
+                part = distilled(self.recipe, found, target)
+                parts[f"{mode}batch_kl"] = self.recipe.batch_kl * part
         for name, part in parts.items():
             if not torch.isfinite(part):
                 raise NotFinite(
@@ -203,95 +204,21 @@ class SpladeObjective(nn.Module):
         self._losses.append(float(sum(parts.values()).detach()))  # type: ignore[union-attr]
         return parts
 
-    def _distilled(self, scores: Tensor, target: Tensor) -> Tensor:
-        """Return the divergence of scores [queries, documents] from those of the batch teacher."""
-        return kl_divergence(
-            scores / self.recipe.temperature,
-            target.to(scores.dtype),
-            temperature=self.recipe.batch_temperature,
-        )
-
-    def _mixed(self, scores: Sequence[Tensor]) -> Tensor:
-        """Return the scores [queries, documents] of all batch teachers as one matrix."""
-        if len(scores) == 1:
-            return scores[0]
-        dense, sparse = scores
-        return mixed_scores(dense, sparse, self.recipe.sparse_share)
-
-    def _asked(self, judged: Sequence[Tensor]) -> tuple[list[_Asked], _Encoded | None]:
-        """Return the queries of the banks that are nearest to the documents of the batch.
-
-        Some of the first bank's are encoded as well, if the recipe says so.
-
-        Args:
-            judged: the vectors [documents, width] of each teacher.
-        """
-        asked: list[_Asked] = []
-        encoded = None
-        for bank, count in self.banks:
-            rows = bank.nearest(judged[0], count)
-            ids, mask = (each.to(judged[0].device) for each in bank.terms(rows))
-            target = self._mixed(bank.targets(rows, judged))
-            if self.recipe.bank_encoded and not asked:
-                some = torch.randperm(len(rows), generator=self._columns)
-                some = some[: self.recipe.bank_encoded].to(rows.device)
-                read, tokens = (each.to(ids.device) for each in bank.tokens(rows[some]))
-                features = {"input_ids": read, "attention_mask": tokens.long()}
-                encoded = _Encoded(self.student.encoded_queries(features), target[some])
-            asked.append(_Asked(ids, mask, target))
-        return asked, encoded
-
-    def _add_banks(
-        self,
-        asked: Sequence[_Asked],
-        encoded: _Encoded | None,
-        weights: Tensor,
-        columns: Tensor,
-        parts: dict[str, Tensor],
-    ) -> None:
-        """Add the divergences of the banks' scores: looked up, and encoded."""
-        if asked:
-            parts["bank_kl"] = self._bank_part(asked, weights, columns)
-        if encoded is not None:
-            scores = encoded.weights[:, columns] @ weights.T
-            part = self._distilled(scores, encoded.target)
-            parts["encoded_bank_kl"] = self.recipe.bank_kl * part
-
-    def _bank_part(self, asked: Sequence[_Asked], weights: Tensor, columns: Tensor) -> Tensor:
-        """Return the divergence of the banks' scores, their mean.
-
-        Args:
-            asked: the queries of each bank.
-            weights: [documents, columns].
-            columns: the terms of the columns.
-        """
-        table = self.student.table_weights()[columns]
-        place = columns.new_zeros(self.student.terms)
-        place[columns] = torch.arange(len(columns), device=columns.device)
-        parts = [
-            self._distilled(bank_scores(place[each.ids], each.mask, table, weights), each.target)
-            for each in asked
-        ]
-        return self.recipe.bank_kl * torch.stack(parts).mean()
-
     def _sampled(
         self,
         modes: dict[str, Tensor],
         documents: dict[str, Tensor],
-        asked: Sequence[_Asked],
-        encoded: _Encoded | None,
+        asked: Asked,
         parts: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """Return the scores [queries, documents] of each query mode, and add regularizers.
 
         Of the documents' weights only the terms of the queries and a sample of others are computed.
         """
-        every = [*modes.values(), *([] if encoded is None else [encoded.weights])]
-        needs = torch.stack([(each.detach() > 0).any(dim=0) for each in every]).any(dim=0)
+        needs = torch.stack([(each.detach() > 0).any(dim=0) for each in modes.values()]).any(dim=0)
         if self.recipe.expansion_lambda:
             needs[documents["input_ids"].unique()] = True
-        for each in asked:
-            needs[each.ids[each.mask]] = True
+        asked.mark(needs)
         needed = needs.nonzero().squeeze(1)
         columns, factor = sampled_columns(
             needed.cpu(), self.student.terms, self.recipe.sampled_columns, self._columns
@@ -313,7 +240,7 @@ class SpladeObjective(nn.Module):
         terms = active[:, :split].sum(1) + factor * active[:, split:].sum(1)
         self._seen[1].append(float(terms.mean()))
         parts["document_regularizer"] = self.factors()[1] * regularizer
-        self._add_banks(asked, encoded, weights, columns, parts)
+        parts.update(asked.parts(weights, columns))
         self._regularize_queries(modes, parts)
         self._shared.append(_pair_flops(modes[""][:, columns], weights))
         return {mode: queries[:, columns] @ weights.T for mode, queries in modes.items()}
@@ -360,8 +287,7 @@ class SpladeObjective(nn.Module):
         self,
         modes: dict[str, Tensor],
         documents: dict[str, Tensor],
-        asked: Sequence[_Asked],
-        encoded: _Encoded | None,
+        asked: Asked,
         parts: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """Return the scores [queries, documents] of each query mode, and add regularizers."""
@@ -378,7 +304,7 @@ class SpladeObjective(nn.Module):
                 weights, self._banned.to(weights.device)
             )
         every = torch.arange(weights.shape[1], device=weights.device)
-        self._add_banks(asked, encoded, weights, every, parts)
+        parts.update(asked.parts(weights, every))
         self._shared.append(_pair_flops(modes[""], weights))
         return {mode: queries @ weights.T for mode, queries in modes.items()}
 
@@ -426,21 +352,6 @@ class SpladeObjective(nn.Module):
             if recipe.kl:
                 temperature = recipe.teacher_temperature
                 yield "kl", recipe.kl * kl_divergence(own_scores, teacher, temperature=temperature)
-
-
-class _Asked(NamedTuple):
-    """Queries of a bank: token ids and mask [n, longest], and the teacher's scores [n, d]."""
-
-    ids: Tensor
-    mask: Tensor
-    target: Tensor
-
-
-class _Encoded(NamedTuple):
-    """Encoded queries of a bank: their weights [n, terms], and the teacher's scores [n, d]."""
-
-    weights: Tensor
-    target: Tensor
 
 
 class NotFinite(TrainingError):
