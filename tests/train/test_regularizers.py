@@ -139,6 +139,17 @@ def test_the_autopilot_reaches_and_holds_a_budget(budget: float, sensitivity: fl
     assert np.ptp(found[-100:]) < 0.4 * budget
 
 
+def test_a_model_below_its_budget_may_grow_at_once() -> None:
+    """Though a growing model is above its first measurement."""
+    pilot = Autopilot(120, factor=1e-3, warmup=500)
+    factors = [pilot.update(terms) for terms in (45, 50, 55, 60, 65, 70)]
+    assert max(factors) <= 1e-3
+    assert factors[-1] < 0.9e-3
+    above = Autopilot(120, factor=1e-3, warmup=500)
+    factors = [above.update(terms) for terms in (400, 440, 480, 520)]
+    assert factors[-1] > 1e-3
+
+
 def test_the_autopilot_resumes_from_its_state() -> None:
     pilot = Autopilot(100)
     for terms in (900, 700, 500):

@@ -17,7 +17,7 @@ class Autopilot:
     log(terms / budget), with ``terms`` averaged over recent steps. In the logarithm the controller
     needs no knowledge of the scale of the loss, so one setting serves any model. The budget itself
     tightens from the first measurement to its value over ``warmup`` steps, so that training begins
-    with what the model has.
+    with what the model has. A model that begins below its budget may grow at once.
 
     Attributes:
         budget: terms a text, or postings that a query reads for each document.
@@ -67,9 +67,10 @@ class Autopilot:
         return self.factor
 
     def _target(self) -> float:
-        """The budget of this step: it moves from the first measurement, geometrically."""
+        """The budget of this step: it comes down from the first measurement, geometrically."""
         done = min(1.0, self._steps / max(1, self.warmup))
-        return math.exp((1 - done) * math.log(self._first) + done * math.log(self.budget))
+        first = max(self._first, self.budget)
+        return math.exp((1 - done) * math.log(first) + done * math.log(self.budget))
 
     def state(self) -> dict[str, Any]:
         """Return the state as JSON values, for a checkpoint."""
