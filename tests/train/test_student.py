@@ -13,8 +13,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 from lexpand import Encoder  # noqa: E402
 from lexpand.encode.folder import find_folder  # noqa: E402
-from lexpand.errors import ModelError  # noqa: E402
-from lexpand.train.batches import neighbor_batches, text_vectors  # noqa: E402
+from lexpand.errors import DataError, ModelError  # noqa: E402
+from lexpand.train.batches import NeighborBatches, neighbor_batches, text_vectors  # noqa: E402
 from lexpand.train.loss import SpladeObjective  # noqa: E402
 from lexpand.train.objectives import kl_divergence, mixed_scores  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
@@ -283,6 +283,30 @@ def test_banned_terms_lose_weight_and_unknown_ones_are_refused() -> None:
     assert float(student.documents(features[1])[0, term].detach()) < before - 0.05
     with pytest.raises(ModelError, match="must be tokens of the vocabulary, and 'passwort'"):
         SpladeObjective(student, recipe.with_settings(["banned_terms=['passwort']"]))
+
+
+def test_a_batch_may_have_several_groups_of_neighbors() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(np.arange(16), 8)
+    texts = [list(rng.integers(kind * 20, kind * 20 + 20, 12)) for kind in kinds]
+    vectors = text_vectors(texts, 400, seed=1)
+    batches = NeighborBatches(vectors, 16, seed=3, topics=4)
+    found = list(batches)
+    assert len(batches) == len(found) == 8
+    assert sorted(row for batch in found for row in batch) == list(range(128))
+    groups = [batch[first : first + 4] for batch in found for first in range(0, 16, 4)]
+    assert np.mean([np.bincount(kinds[group]).max() / 4 for group in groups]) > 0.7
+    assert np.mean([len(set(kinds[batch])) for batch in found]) > 2.5
+    assert found == list(NeighborBatches(vectors, 16, seed=3, topics=4))
+    assert len(list(NeighborBatches(vectors[:-1], 16, seed=3, topics=4))) == 7
+
+
+@pytest.mark.parametrize("setting", ["batch_size=30", "neighbors=false"])
+def test_topics_are_groups_of_neighbors_of_one_size(setting: str) -> None:
+    settings = ["neighbors=true", "batch_size=32", "topics=4"]
+    assert Recipe.load("small").with_settings(settings).topics == 4
+    with pytest.raises(DataError, match="topics needs neighbors = true and a batch_size that is"):
+        Recipe.load("small").with_settings([*settings, setting])
 
 
 def test_neighbors_share_words_and_every_row_comes_once() -> None:

@@ -97,11 +97,12 @@ class NeighborBatches(BatchSampler):
         vectors: see `neighbor_batches`.
         size: rows of a batch.
         seed: of the batches.
+        topics: groups of neighbors in a batch; the size is a multiple of it.
     """
 
-    def __init__(self, vectors: NDArray[np.float32], size: int, seed: int) -> None:
+    def __init__(self, vectors: NDArray[np.float32], size: int, seed: int, topics: int = 1) -> None:
         super().__init__(torch.utils.data.SequentialSampler(range(len(vectors))), size, True)
-        self._vectors, self._size, self._seed = vectors, size, seed
+        self._vectors, self._size, self._seed, self._topics = vectors, size, seed, topics
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -110,8 +111,9 @@ class NeighborBatches(BatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self._seed, self.epoch])
-        for batch in neighbor_batches(self._vectors, self._size, random):
-            yield batch.tolist()
+        groups = neighbor_batches(self._vectors, self._size // self._topics, random)
+        for batch in zip(*[groups] * self._topics, strict=False):  # the rest is left out
+            yield np.concatenate(batch).tolist()
 
     def __len__(self) -> int:
         return len(self._vectors) // self._size

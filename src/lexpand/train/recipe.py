@@ -24,7 +24,15 @@ _CHOICES = {
 }
 
 
-_FROM_1 = ("batch_size", "accumulation", "steps", "max_tokens", "query_max_tokens", "budget_steps")
+_FROM_1 = (
+    "batch_size",
+    "accumulation",
+    "topics",
+    "steps",
+    "max_tokens",
+    "query_max_tokens",
+    "budget_steps",
+)
 _ABOVE_0 = (
     "learning_rate",
     "logit_scale",
@@ -83,6 +91,8 @@ class Recipe:
             query mode; needs ``encode_queries``. Each costs what a query of the batch costs.
         negatives: hard negatives of each query.
         neighbors: batches of similar examples, whose positives are hard negatives of each other.
+        topics: groups of ``neighbors`` in a batch, which ``batch_size`` must be a multiple of. With
+            several, a query also learns what is far from it.
         query_regularizer: ``flops`` or ``l1``.
         document_regularizer: ``flops``, ``l1``, or ``df_flops``, in which frequent terms cost more.
         flops_decay: of a running mean of the weights of each term, which ``flops`` then takes in
@@ -153,6 +163,7 @@ class Recipe:
     bank_encoded: int = 0
     negatives: int = 0
     neighbors: bool = False
+    topics: int = 1
     query_regularizer: str = "flops"
     document_regularizer: str = "flops"
     flops_decay: float = 0.0
@@ -199,6 +210,12 @@ class Recipe:
         if self.encode_queries and not self.lookup:
             raise DataError(
                 "encode_queries needs lookup = true: without a table, queries are encoded anyway"
+            )
+        if self.topics > 1 and (not self.neighbors or self.batch_size % self.topics):
+            raise DataError(
+                "topics needs neighbors = true and a batch_size that is a multiple of it, got"
+                f" topics = {self.topics}, neighbors = {str(self.neighbors).lower()} and"
+                f" batch_size = {self.batch_size}"
             )
         self._check_objectives()
         self._check_columns()

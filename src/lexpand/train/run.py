@@ -198,7 +198,7 @@ def _neighbors(recipe: Recipe, student: Student, rows: Dataset) -> NeighborBatch
         cut = tokenizer(texts, add_special_tokens=False, truncation=True, max_length=128).input_ids
         ids += [np.unique(np.asarray(each, np.int32)) for each in cut]
     vectors = text_vectors(ids, len(tokenizer.get_vocab()), recipe.seed)
-    return NeighborBatches(vectors, recipe.batch_size, recipe.seed)
+    return NeighborBatches(vectors, recipe.batch_size, recipe.seed, recipe.topics)
 
 
 def _optimizer(recipe: Recipe, student: Student) -> torch.optim.Optimizer:
