@@ -11,16 +11,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexpand import DocumentEncoding, Encoder, QueryEncoding, Role, SparseVectors, Vocabulary
+from lexpand import (
+    Document,
+    DocumentEncoding,
+    Encoder,
+    Index,
+    QueryEncoding,
+    Role,
+    SparseVectors,
+    Vocabulary,
+)
 from lexpand.data import Pruning, banned_terms, parse_pruning
+from lexpand.data.document_encoding import Chunks, Long, LongDocuments
+from lexpand.data.pruning import take
 from lexpand.encode import Contract
 from lexpand.encode.folder import find_folder
 from lexpand.errors import DataError, ModelError
+from lexpand.search.sparse import SparseRetriever
+
+
+def given_by(term: int) -> int:
+    """The position that gives a term in these tests."""
+    return term % 4
 
 
 def reference(row: dict[int, float], rules: Pruning) -> dict[int, float]:
     """Prune one row by the definition."""
     left = {term: weight for term, weight in row.items() if term not in rules.banned}
+    if rules.position is not None:
+        left = {
+            term: weight
+            for term, weight in left.items()
+            if sum(
+                given_by(other) == given_by(term) and (-left[other], other) < (-weight, term)
+                for other in left
+            )
+            < rules.position
+        }
     ordered = sorted(left, key=lambda term: (-left[term], term))
     total = 0.0
     for term in ordered:
@@ -42,6 +69,7 @@ WEIGHTS = st.sampled_from([0.0, 1e-30, 0.1, 0.1, 0.25, 0.5, 1.0, 3.0]) | st.floa
 ROWS = st.lists(st.dictionaries(st.integers(0, 30), WEIGHTS, max_size=12), max_size=6)
 RULES = st.builds(
     Pruning,
+    position=st.none() | st.integers(1, 4),
     top=st.none() | st.integers(1, 8),
     threshold=st.sampled_from([0.0, 0.1, 0.3]),
     ratio=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
@@ -56,7 +84,10 @@ def test_any_rules_agree_with_the_reference_implementation(
 ) -> None:
     vectors = SparseVectors.from_rows(rows, 31)
     expected = [reference(row, rules) for row in vectors.as_dicts()]
-    assert list(rules.apply(vectors).as_dicts()) == expected
+    kept = rules.kept(vectors, given_by(vectors.terms))
+    assert list(take(vectors, kept).as_dicts()) == expected
+    if rules.position is None:
+        assert list(rules.apply(vectors).as_dicts()) == expected
 
 
 @given(RULES)
@@ -72,6 +103,7 @@ ROW = {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.25, 5: 2.0}
     ("rules", "kept"),
     [
         (Pruning(), [1, 2, 3, 4, 5]),
+        (Pruning(position=1), [2, 3, 4, 5]),  # their positions are 1, 2, 3, 0 and 1
         (Pruning(top=3), [1, 2, 5]),  # of two equal weights, the lower term wins
         (Pruning(threshold=0.5), [1, 2, 3, 5]),
         (Pruning(ratio=0.5), [1, 5]),
@@ -81,7 +113,9 @@ ROW = {1: 1.0, 2: 0.5, 3: 0.5, 4: 0.25, 5: 2.0}
     ],
 )
 def test_each_rule_keeps_its_terms(rules: Pruning, kept: list[int]) -> None:
-    assert list(rules.apply(SparseVectors.from_rows([ROW], 9)).as_dict(0)) == kept
+    vectors = SparseVectors.from_rows([ROW], 9)
+    passed = rules.kept(vectors, given_by(vectors.terms))
+    assert vectors.terms[passed].tolist() == kept
 
 
 @pytest.mark.parametrize(
@@ -90,6 +124,7 @@ def test_each_rule_keeps_its_terms(rules: Pruning, kept: list[int]) -> None:
         ({"top": 0}, "top must be an integer >= 1, got 0"),
         ({"top": True}, "top must be an integer >= 1, got True"),
         ({"top": 2.5}, "top must be an integer >= 1, got 2.5"),
+        ({"position": 0}, "position must be an integer >= 1, got 0"),
         ({"threshold": -1}, "threshold must be .*, got -1"),
         ({"threshold": math.nan}, "threshold must be .*, got nan"),
         ({"ratio": 1.5}, "ratio must be .*, got 1.5"),
@@ -105,7 +140,7 @@ def test_a_value_outside_its_range_is_refused(values: dict[str, Any], reason: st
 
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(
-        DataError, match=r"keys of top, threshold, ratio, mass, banned, got .*top_k"
+        DataError, match=r"keys of position, top, threshold, ratio, mass, banned, got .*top_k"
     ):
         Pruning.from_dict({"top_k": 3})
 
@@ -150,6 +185,30 @@ def test_documents_and_queries_have_their_own_rules(encoder: Encoder) -> None:
         assert found.positions.tolist() == plain.positions[rules.kept(plain.vectors)].tolist()
     assert pruned.encode_queries(TEXTS) == pruned.encode(TEXTS, Role.QUERY).vectors
     assert pruned.contract.hash == encoder.contract.hash
+
+
+def test_a_position_gives_a_limited_number_of_terms(encoder: Encoder, tmp_path: Path) -> None:
+    rules = Pruning(position=2)
+    pruned = Encoder.load(
+        documents=DocumentEncoding(pruning=rules), queries=QueryEncoding(pruning="position=2")
+    )
+    for role in Role:
+        plain, found = encoder.encode(TEXTS, role), pruned.encode(TEXTS, role)
+        assert 0 < found.vectors.nnz < plain.vectors.nnz
+        places = list(zip(found.vectors.owners.tolist(), found.positions.tolist(), strict=True))
+        assert max(map(places.count, places)) == 2
+        assert found.vectors == take(plain.vectors, rules.kept(plain.vectors, plain.positions))
+    long = LongDocuments(Long.CHUNK, chunks=Chunks.MAX)
+    chunked = pruned.encoding(DocumentEncoding(pruning=rules, max_tokens=8, long=long))
+    (vector,) = chunked.encode_long([Document("a", TEXTS[0])]).vectors.as_dicts()
+    assert len(vector) > 2
+    with pytest.raises(DataError, match="position needs the positions of an encoding"):
+        rules.apply(plain.vectors)
+    with (
+        Index.create(tmp_path / "index", encoder.space) as index,
+        pytest.raises(DataError, match="must not have position, because its queries"),
+    ):
+        SparseRetriever(index, encoder, prune="position=2")
 
 
 @pytest.fixture

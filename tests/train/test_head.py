@@ -67,6 +67,37 @@ def test_values_and_gradients_equal_the_plain_head_s(
         assert torch.allclose(at, logits.masked_fill(~mask[..., None], -torch.inf).amax(1))
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    texts=st.integers(1, 4),
+    length=st.integers(1, 5),
+    most=st.integers(1, 6),
+    activation=st.sampled_from(ACTIVATIONS),
+)
+def test_a_position_gives_the_largest_of_its_terms(
+    seed: int, texts: int, length: int, most: int, activation: module.Activation
+) -> None:
+    hidden, mask, decoder, bias = inputs(seed, texts, length, 5, 25)
+    whole, positions = splade_head(hidden, mask, decoder, bias, activation)
+    weights, expected = whole.detach().numpy(), torch.zeros_like(whole)
+    for text in range(texts):
+        for position in range(length):
+            won = [t for t in range(25) if positions[text, t] == position]
+            for term in sorted(won, key=lambda t: (-weights[text, t], t))[:most]:
+                expected[text, term] = whole[text, term]
+    found, _ = splade_head(hidden, mask, decoder, bias, activation, position_terms=most)
+    assert torch.equal(found, expected)
+    gradients = [
+        torch.autograd.grad(each.square().sum(), (hidden, decoder, bias))
+        for each in (found, expected)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-12)
+    with torch.no_grad():
+        values, _ = splade_head(hidden, mask, decoder, bias, activation, position_terms=most)
+    assert torch.equal(values, found)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_are_those_of_finite_differences(activation: module.Activation) -> None:
     hidden, mask, decoder, bias = inputs(7, 3, 4, 5, 9)

@@ -20,14 +20,16 @@ from safetensors.torch import load_file  # noqa: E402
 from sentence_transformers import SparseEncoder  # noqa: E402
 
 from lexpand import Encoder, Role  # noqa: E402
+from lexpand.data.pruning import Pruning  # noqa: E402
 from lexpand.data.streams import partial_of  # noqa: E402
 from lexpand.encode.contract import Contract  # noqa: E402
 from lexpand.encode.folder import find_folder  # noqa: E402
 from lexpand.errors import DataError, ModelError, StorageError, TrainingError  # noqa: E402
-from lexpand.models import import_model  # noqa: E402
+from lexpand.models import check_model, import_model  # noqa: E402
 from lexpand.train import run, saving, training  # noqa: E402
 from lexpand.train.recipe import Recipe  # noqa: E402
 from lexpand.train.run import STATE, Progress  # noqa: E402
+from lexpand.train.student import Student, make_student  # noqa: E402
 from lexpand.train.training import estimate, train  # noqa: E402
 
 ENCODED = ["steps=6", "batch_size=4", "negatives=1", "max_tokens=32", "learning_rate=1e-3"]
@@ -537,6 +539,30 @@ def test_a_separate_query_encoder_is_trained(data: Path, tmp_path: Path) -> None
     assert_same_vectors(done.folder)
     with pytest.raises(DataError, match="query_base must be empty with lookup = true"):
         recipe.with_settings(["lookup=true"])
+
+
+def test_a_model_with_few_terms_a_position_is_trained(data: Path, tmp_path: Path) -> None:
+    """The model gives what its training gave: the limit is in the contract."""
+    texts = ["heart disease and smoking in older people", "reset my login"]
+    recipe = Recipe.load("small").with_settings([*ENCODED, "position_terms=3", "steps=2"])
+    done = train(recipe, [data], tmp_path / "m")
+    assert Contract.load(done.folder).pruning == {role: Pruning(position=3) for role in Role}
+    check_model(done.folder)
+    encoder = Encoder.load(done.folder)
+    found = encoder.encode(texts, Role.DOCUMENT)
+    places = list(zip(found.vectors.owners.tolist(), found.positions.tolist(), strict=True))
+    assert max(map(places.count, places)) == 3
+    student = Student(make_student(recipe, done.folder), position_terms=3).eval()
+    features = dict(student.model.preprocess(texts))
+    with torch.no_grad():
+        expected = student.documents(features).numpy()
+    assert np.abs(found.vectors.to_dense() - expected).max() < 1e-4
+    unlimited = SparseEncoder(str(done.folder), device="cpu").encode_document(texts)
+    assert int((unlimited.to_dense() > 0).sum()) > found.vectors.nnz
+    with pytest.raises(DataError, match="position_terms needs pooling = 'max'"):
+        recipe.with_settings(["pooling=sum"])
+    with pytest.raises(DataError, match=r"position_terms, .* need all terms"):
+        recipe.with_settings(["lookup=true", "sampled_columns=64"])
 
 
 def test_a_model_with_sum_pooling_is_trained(data: Path, tmp_path: Path) -> None:

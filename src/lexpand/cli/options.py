@@ -110,9 +110,9 @@ FilterText = Annotated[
     ),
 ]
 PRUNING_RULES = (
-    "top=N (the N largest), threshold=W (weights >= W), ratio=R (>= R times the largest), mass=M "
-    "(the largest, up to the share M of their sum), ban=special, ban=unused, ban=TOKEN. Combine "
-    "rules with commas: top=128,ratio=0.1."
+    "top=N (the N largest), position=N (the N largest of those that one token gives), threshold=W "
+    "(weights >= W), ratio=R (>= R times the largest), mass=M (the largest, up to the share M of "
+    "their sum), ban=special, ban=unused, ban=TOKEN. Combine rules with commas: top=128,ratio=0.1."
 )
 """The rules that --prune accepts."""
 

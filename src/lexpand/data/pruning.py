@@ -23,11 +23,14 @@ UNUSED_TOKEN = re.compile(r"[\[<]unused_?\d+[\]>]")
 class Pruning:
     """Rules for static pruning. A term stays if it passes all rules; its weight does not change.
 
-    Banned terms are dropped first, so the maximum and the sum are over the remaining terms. Every
-    other rule keeps a prefix of one order: falling weights, and ascending terms if weights are
-    equal. Hence these rules combine in any order.
+    Banned terms are dropped first and then those of ``position``, so the maximum and the sum are
+    over the remaining terms. Every other rule keeps a prefix of one order: falling weights, and
+    ascending terms if weights are equal. Hence these rules combine in any order.
 
     Attributes:
+        position: of the terms that one position of the text gives, keep at most this many, those
+            with the largest weights; None for no limit. A position gives the terms that have their
+            largest logit there, so this needs the positions of an encoding.
         top: keep at most this many terms; None for no limit.
         threshold: keep weights >= this value.
         ratio: keep weights >= this share of the largest weight of the vector, 0 to 1 (OpenSearch's
@@ -40,6 +43,7 @@ class Pruning:
         DataError: a value is outside its range.
     """
 
+    position: int | None = None
     top: int | None = None
     threshold: float = 0.0
     ratio: float = 0.0
@@ -48,10 +52,12 @@ class Pruning:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "banned", frozenset(self.banned))
-        if self.top is not None and (
-            isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1
-        ):
-            raise DataError(f"pruning: top must be an integer >= 1, got {self.top!r}")
+        for name in ("position", "top"):
+            most = getattr(self, name)
+            if most is not None and (
+                isinstance(most, bool) or not isinstance(most, int) or most < 1
+            ):
+                raise DataError(f"pruning: {name} must be an integer >= 1, got {most!r}")
         _check_number(
             "threshold",
             self.threshold,
@@ -73,14 +79,38 @@ class Pruning:
         return self != Pruning()
 
     def apply(self, vectors: SparseVectors) -> SparseVectors:
-        """Return the pruned vectors."""
+        """Return the pruned vectors.
+
+        Raises:
+            DataError: `position` is set.
+        """
         return take(vectors, self.kept(vectors)) if self else vectors
 
-    def kept(self, vectors: SparseVectors) -> NDArray[np.bool_]:
-        """Return whether each term of ``vectors.terms`` stays, bool [nnz]."""
+    def kept(
+        self, vectors: SparseVectors, positions: NDArray[np.uint32] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return whether each term of ``vectors.terms`` stays, bool [nnz].
+
+        Args:
+            vectors: the vectors.
+            positions: uint32 [nnz], the position that gives each term; only `position` needs them.
+
+        Raises:
+            DataError: `position` is set and there are no positions.
+        """
         kept = np.ones(vectors.nnz, np.bool_)
         if self.banned:
             kept &= ~np.isin(vectors.terms, np.fromiter(self.banned, np.int64))
+        if self.position is not None:
+            if positions is None:
+                raise DataError(
+                    "pruning: position needs the positions of an encoding, and these vectors have"
+                    " none: prune when you encode, or use the other rules"
+                )
+            places = np.flatnonzero(kept)
+            owners, terms = vectors.owners[places], vectors.terms[places]
+            weights, given = vectors.weights[places], positions[places]
+            kept[places] = _among_largest(owners, given, weights, terms, self.position)
         places = np.flatnonzero(kept)
         kept[places] = self._pass(take(vectors, kept))
         return kept
@@ -126,6 +156,7 @@ class Pruning:
     def to_dict(self) -> dict[str, Any]:
         """Return the rules that differ from the defaults, as JSON."""
         rules = {
+            "position": self.position,
             "top": self.top,
             "threshold": self.threshold,
             "ratio": self.ratio,
@@ -202,12 +233,12 @@ def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if (
             not separator
-            or name not in ("top", "threshold", "ratio", "mass", "ban")
+            or name not in ("position", "top", "threshold", "ratio", "mass", "ban")
             or name in rules
         ):
             raise DataError(
                 f"pruning must be a list of rules, got {part.strip()!r} in {text!r}: "
-                "give top=N, threshold=W, ratio=R, mass=M once, or ban=TOKEN"
+                "give top=N, position=N, threshold=W, ratio=R, mass=M once, or ban=TOKEN"
             )
         if name == "ban":
             banned.append(value)
@@ -231,9 +262,31 @@ def take(vectors: SparseVectors, kept: NDArray[np.bool_]) -> SparseVectors:
     )
 
 
+def _among_largest(
+    owners: NDArray[np.int64],
+    positions: NDArray[np.uint32],
+    weights: NDArray[np.float32],
+    terms: NDArray[np.uint32],
+    most: int,
+) -> NDArray[np.bool_]:
+    """Return whether each term is among the ``most`` largest of its position, bool [n].
+
+    Of equal weights, the smaller terms come first.
+    """
+    order = np.lexsort((terms, -weights, positions, owners))
+    groups = np.stack([owners[order], positions[order].astype(np.int64)])
+    starts = np.ones(len(order), np.bool_)
+    starts[1:] = (groups[:, 1:] != groups[:, :-1]).any(axis=0)
+    places = np.arange(len(order))
+    first = np.maximum.accumulate(np.where(starts, places, 0))
+    among = np.empty(len(order), np.bool_)
+    among[order] = places - first < most
+    return among
+
+
 def _parsed(name: str, value: str) -> float:
     try:
-        return int(value) if name == "top" else float(value)
+        return int(value) if name in ("position", "top") else float(value)
     except ValueError:
         raise DataError(f"pruning: {name} must be a number, got {value!r}") from None
 

@@ -287,7 +287,8 @@ class Encoder:
         checked = check_texts(queries, "queries")
         if self._checked_mode(mode, self.query_mode) is QueryMode.LOOKUP:
             texts = [text_of(query, i) for i, query in enumerate(checked)]
-            vectors = self._prune(self._require_lookup().vectors(texts), Role.QUERY)
+            # A position that is looked up gives one term.
+            vectors = self._prune_again(self._require_lookup().vectors(texts), Role.QUERY)
             edits = self._edits[Role.QUERY]
             return vectors if edits is None else edits.apply(texts, vectors)[0]
         with reporting(len(checked), "encoding queries", show_progress) as on_done:
@@ -382,7 +383,8 @@ class Encoder:
             return encoded
         # The maximum over chunks can have more terms than each chunk, so it is pruned again. Rules
         # apply last.
-        vectors, edits = self._prune(encoded.vectors, Role.DOCUMENT), self._edits[Role.DOCUMENT]
+        vectors = self._prune_again(encoded.vectors, Role.DOCUMENT)
+        edits = self._edits[Role.DOCUMENT]
         if edits is not None:
             texts = [document.full_text for document in encoded.documents]
             vectors, _ = edits.apply(texts, vectors)
@@ -502,9 +504,10 @@ class Encoder:
         """Return the encoder whose tokenizer, body and head read texts of a role."""
         return self if role is Role.DOCUMENT or self._for_queries is None else self._for_queries
 
-    def _prune(self, vectors: SparseVectors, role: Role) -> SparseVectors:
+    def _prune_again(self, vectors: SparseVectors, role: Role) -> SparseVectors:
+        """Apply the rules to vectors without positions, in which no position has too many terms."""
         for rules in self.pruning[role]:
-            vectors = rules.apply(vectors)
+            vectors = replace(rules, position=None).apply(vectors)
         return vectors
 
     def _encode(self, texts: Sequence[str | Document], role: Role, on_done: OnDone) -> Encoding:

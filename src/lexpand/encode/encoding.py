@@ -41,7 +41,7 @@ class Encoding:
         """Return the encoding with only the terms that the pruning rules keep."""
         if not rules:
             return self
-        kept = rules.kept(self.vectors)
+        kept = rules.kept(self.vectors, self.positions)
         return Encoding(
             take(self.vectors, kept), self.positions[kept], self.tokens, self.tokens_lost
         )

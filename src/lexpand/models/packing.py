@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 from lexpand.data import Pruning, SparseVectors
 from lexpand.data.pruning import parse_pruning
 from lexpand.encode.contract import Contract, QueryMode, Role
+from lexpand.encode.encoder import Encoder
+from lexpand.encode.encoding import BY_RULE
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
 from lexpand.encode.packed import PACKED, pack, unpack
@@ -92,8 +95,7 @@ def pack_model(
         if (made / WEIGHTS).read_bytes() != (plain / WEIGHTS).read_bytes():
             raise ModelError(f"{folder.path} changes when it is imported, so it cannot be packed")
         rules = {Role.DOCUMENT: pruning, Role.QUERY: query_pruning}
-        raw["pruning"] = _rules(folder, rules)
-        raw["golden"] = [_pruned(pair, contract, raw["pruning"] or {}) for pair in raw["golden"]]
+        raw |= pruned_contract(made, _rules(folder, rules))
         (made / PACKED).write_bytes(content)
         (made / WEIGHTS).unlink()
         raw["origin"] = f"{contract.origin}; weights rounded to 8 bits"
@@ -170,16 +172,39 @@ def _rules(
     return {**(raw or {}), **chosen} if chosen else raw
 
 
-def _pruned(pair: dict[str, Any], contract: Contract, rules: dict[str, Any]) -> dict[str, Any]:
+def pruned_contract(folder: Path, rules: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what rules change in the contract of a model that has none: ``pruning``, ``golden``.
+
+    Args:
+        folder: the model.
+        rules: the pruning rules of each role, as JSON; None for none.
+    """
+    encoder = Encoder.load(folder)
+    golden = read_json(folder / "contract.json", dict)["golden"]
+    return {
+        "pruning": rules,
+        "golden": [_pruned(pair, encoder, rules or {}) for pair in golden],
+    }
+
+
+def _pruned(pair: dict[str, Any], encoder: Encoder, rules: dict[str, Any]) -> dict[str, Any]:
     """Return a golden pair, which an import makes without pruning, as the rules leave it."""
+    pruning = Pruning.from_dict(rules.get(pair["role"]))
     terms = np.array(pair["terms"], np.uint32)
     vectors = SparseVectors(
         np.array([0, len(terms)]),
         terms,
         np.array(pair["weights"], np.float32),
-        contract.vocabulary_size,
+        len(encoder.vocabulary),
     )
-    kept = Pruning.from_dict(rules.get(pair["role"])).kept(vectors).tolist()
+    positions = None
+    if pair["role"] == Role.QUERY and encoder.query_mode is QueryMode.LOOKUP:
+        pruning = replace(pruning, position=None)  # each position gives one term
+    if pruning.position is not None:
+        # A golden pair has no positions. A term that only the other runtime finds is of none.
+        found = encoder.trace(pair["text"], pair["role"]).positions
+        positions = np.array([found.get(int(term), BY_RULE) for term in terms], np.uint32)
+    kept = pruning.kept(vectors, positions).tolist()
     return pair | {
         key: [value for value, stays in zip(pair[key], kept, strict=True) if stays]
         for key in ("terms", "weights")

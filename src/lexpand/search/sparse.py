@@ -156,8 +156,9 @@ class SparseRetriever(LocalRetriever):
 
     Raises:
         ContractMismatch: the index has vectors of another model.
-        DataError: ``idf`` is negative or not finite, ``prune`` has an unknown rule, or one term is
-            pinned to two texts, one by the encoder and one by the documents.
+        DataError: ``idf`` is negative or not finite, ``prune`` has an unknown rule or the rule
+            ``position``, which needs an encoding, or one term is pinned to two texts, one by the
+            encoder and one by the documents.
     """
 
     def __init__(
@@ -183,6 +184,11 @@ class SparseRetriever(LocalRetriever):
         self.effort = effort
         self.idf = idf
         self.prune = parse_pruning(prune or Pruning(), encoder.vocabulary)
+        if self.prune.position is not None:
+            raise DataError(
+                "prune of a retriever must not have position, because its queries have no positions"
+                " any more: give the rule to QueryEncoding(pruning=...)"
+            )
         self.feedback = feedback
 
     def ask(self, searcher: Searcher, queries: Sequence[str]) -> PreparedVectors:

@@ -53,6 +53,7 @@ def splade_head(
     activation: Activation = "log1p(relu)",
     *,
     triton: bool = False,
+    position_terms: int = 0,
 ) -> tuple[Tensor, Tensor | None]:
     """Return the weights [texts, terms] and the position of each maximum, int32 [texts, terms].
 
@@ -67,13 +68,17 @@ def splade_head(
         bias: [terms].
         activation: of the logits.
         triton: compute float32 by a kernel for CUDA; see `lexpand.train.triton_head`.
+        position_terms: of the terms that have their maximum at one position, this many have a
+            weight, those with the largest; 0 for all.
     """
     once = activation == "log1p(relu)"
     if torch.is_grad_enabled():
-        weights, positions = _Head.apply(hidden, mask, decoder, bias, once, triton)
+        weights, positions = _Head.apply(hidden, mask, decoder, bias, once, triton, position_terms)
         return weights, positions
-    best, _ = _pooled(hidden[mask], mask, decoder, bias, triton, with_positions=False)
-    return _activated(best, once), None
+    some = position_terms > 0
+    best, at = _pooled(hidden[mask], mask, decoder, bias, triton, with_positions=some)
+    weights = _activated(best, once)
+    return (weights if at is None else _limited(weights, at, position_terms)), None
 
 
 def sum_head(
@@ -154,10 +159,12 @@ class _Head(torch.autograd.Function):
         bias: Tensor,
         once: bool,
         triton: bool,
+        position_terms: int,
     ) -> tuple[Tensor, Tensor]:
         rows = hidden[mask]
         best, positions = _pooled(rows, mask, decoder, bias, triton)
-        weights = _activated(best, once)
+        assert positions is not None
+        weights = _limited(_activated(best, once), positions, position_terms)
         ctx.once = once
         ctx.shape = tuple(hidden.shape)
         ctx.save_for_backward(rows, mask, decoder, weights, positions)
@@ -189,13 +196,37 @@ class _Head(torch.autograd.Function):
         if at_rows is not None:
             at_hidden = rows.new_zeros(ctx.shape)
             at_hidden[mask] = at_rows
-        return at_hidden, None, at_decoder, at_bias, None, None
+        return at_hidden, None, at_decoder, at_bias, None, None, None
 
 
 def _activated(best: Tensor, once: bool) -> Tensor:
     """Return the weights of the largest logits, which are overwritten."""
     weights = best.relu_().log1p_()
     return weights if once else weights.log1p_()
+
+
+def _limited(weights: Tensor, positions: Tensor, most: int) -> Tensor:
+    """Set weights to 0 that are not among the ``most`` largest of their position; 0 for all.
+
+    As `Pruning.position` does when encoding. Of equal weights, the smaller terms come first.
+
+    Args:
+        weights: [texts, terms].
+        positions: int32 [texts, terms].
+        most: terms of a position.
+    """
+    if not most:
+        return weights
+    text, term = (weights > 0).nonzero(as_tuple=True)
+    values, at = weights[text, term], positions[text, term].long()
+    order = values.argsort(descending=True, stable=True)
+    group = (text * (positions.max() + 1) + at)[order]
+    order = order[group.argsort(stable=True)]
+    _, sizes = torch.unique_consecutive(group.sort(stable=True).values, return_counts=True)
+    starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    dropped = order[torch.arange(len(order), device=order.device) - starts >= most]
+    weights[text[dropped], term[dropped]] = 0.0
+    return weights
 
 
 def _pooled(

@@ -107,6 +107,9 @@ class Recipe:
             ``document_terms``; 0 for none.
         budget_steps: steps in which a budget tightens from what the base has. Expansion that is
             crushed at once does not come back soon.
+        position_terms: of the terms that have their largest logit at one position of a text, at
+            most this many get a weight, in training and in the model; 0 for all. It is a rule of
+            Lexpand's contract: sentence-transformers gives such a model more terms.
         mask_threshold: documents of at most so many terms are not regularized; 0 for none.
         anti_zero: factor of the penalty on empty vectors.
         banned_terms: tokens that no text should have.
@@ -175,6 +178,7 @@ class Recipe:
     document_terms: int = 0
     postings: float = 0.0
     budget_steps: int = 100
+    position_terms: int = 0
     mask_threshold: int = 0
     anti_zero: float = 0.0
     banned_terms: tuple[str, ...] = ()
@@ -211,6 +215,8 @@ class Recipe:
             raise DataError(
                 "encode_queries needs lookup = true: without a table, queries are encoded anyway"
             )
+        if self.position_terms and self.pooling == "sum":
+            raise DataError("position_terms needs pooling = 'max': a sum has no position")
         if self.topics > 1 and (not self.neighbors or self.batch_size % self.topics):
             raise DataError(
                 "topics needs neighbors = true and a batch_size that is a multiple of it, got"
@@ -304,12 +310,13 @@ class Recipe:
             self.banned_terms
             or self.anti_zero
             or self.mask_threshold
+            or self.position_terms
             or self.document_regularizer == "df_flops"
             or self.batch_teacher == "self"
         ):
             raise DataError(
-                "banned_terms, anti_zero, mask_threshold, df_flops and batch_teacher = 'self' need"
-                " all terms: set sampled_columns = 0"
+                "banned_terms, anti_zero, mask_threshold, position_terms, df_flops and"
+                " batch_teacher = 'self' need all terms: set sampled_columns = 0"
             )
 
     @property

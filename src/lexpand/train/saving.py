@@ -8,10 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lexpand.data.pruning import Pruning
 from lexpand.data.streams import partial_of, write_lines
+from lexpand.encode.contract import Role
+from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError, StorageError
 from lexpand.models import ImportResult, import_model
 from lexpand.models.options import ImportOptions
+from lexpand.models.packing import pruned_contract
+from lexpand.models.writing import write_contract
 
 FACTS = "training.json"
 """The file of a model folder that says how it was made."""
@@ -37,6 +42,7 @@ def save_model(
     facts: Mapping[str, Any],
     card: str | None = None,
     license: str | None = None,
+    pruning: Pruning | None = None,
 ) -> ImportResult:
     """Write a checkpoint as a model folder that loads in Lexpand and in sentence-transformers.
 
@@ -50,6 +56,7 @@ def save_model(
         facts: how the model was made, as JSON values; written to ``training.json``.
         card: the model card in Markdown, written to ``README.md``.
         license: the license of the weights.
+        pruning: rules of the model, for documents and queries; None for none.
 
     Raises:
         ModelError: the folder exists, or the model cannot be imported.
@@ -68,6 +75,10 @@ def save_model(
         done = import_model(
             saved, made, ImportOptions(name=folder.name, origin=origin, license=license)
         )
+        if pruning:
+            raw = read_json(made / "contract.json", dict)
+            rules = {str(role): pruning.to_dict() for role in Role}
+            write_contract(made, raw | pruned_contract(made, rules))
         write_lines(made / FACTS, [json.dumps(facts, indent=1)])
         if card is not None:
             write_lines(made / "README.md", card.splitlines())

@@ -33,6 +33,9 @@ _ACTIVATIONS: dict[str, Activation] = {
     "relu": "log1p(relu)",
     "log1p_relu": "log1p(log1p(relu))",
 }
+_TOGETHER = 16
+"""The queries that are encoded at a time."""
+
 _SMALLEST = 1e-4
 """The smallest query weight of a table with softplus."""
 
@@ -209,6 +212,7 @@ class Student(nn.Module):
         bf16: run the transformer in bfloat16. Weights and the head stay float32.
         triton: compute the head by a Triton kernel, where the weights are on CUDA.
         softplus: the query weights are log(1 + e^x) of the table's parameters x, until `settle`.
+        position_terms: the terms that a position of an encoded text gives at most; 0 for all.
 
     Raises:
         ModelError: its modules are not a masked language model with SPLADE pooling.
@@ -229,6 +233,7 @@ class Student(nn.Module):
         bf16: bool = False,
         triton: bool = False,
         softplus: bool = False,
+        position_terms: int = 0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -238,10 +243,10 @@ class Student(nn.Module):
             routes = dict(model[0].sub_modules.items())
         query = list(routes.get("query", routes["document"]))
         self.table = query[0] if isinstance(query[0], SparseStaticEmbedding) else None
-        self._side = _Side(list(routes["document"]), bf16, triton)
+        self._side = _Side(list(routes["document"]), bf16, triton, position_terms)
         self._query_side = self._side
         if self.table is None and "query" in routes:
-            self._query_side = _Side(query, bf16, triton)
+            self._query_side = _Side(query, bf16, triton, position_terms)
         self._softplus = softplus and self.table is not None
         if self.table is not None and softplus:
             with torch.no_grad():  # the inverse of softplus, so that no weight changes
@@ -317,11 +322,24 @@ class Student(nn.Module):
     def encoded_queries(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return the weights [queries, terms] of queries that the document encoder encodes.
 
+        Queries of similar length are encoded together, because padding takes time too.
+
         Args:
             features: token ids as a table takes them, without special tokens.
         """
-        bare = {name: features[name] for name in ("input_ids", "attention_mask")}
-        return self._in_parts(self._side, with_special(bare, self.model.tokenizer), None)
+        ids, mask = features["input_ids"], features["attention_mask"]
+        lengths = mask.sum(dim=1)
+        order = lengths.argsort(stable=True)
+        parts = []
+        for rows in order.split(_TOGETHER):
+            longest = int(lengths[rows].max())
+            bare = {
+                "input_ids": ids[rows, :longest],
+                "attention_mask": mask[rows, :longest],
+            }
+            full = with_special(bare, self.model.tokenizer)
+            parts.append(self._in_parts(self._side, full, None))
+        return torch.cat(parts)[order.argsort()]
 
     def table_weights(self) -> Tensor:
         """Return the query weight of each term [terms], never negative.
@@ -379,7 +397,9 @@ class _Side:
     It is not a module of torch, because the SparseEncoder owns the weights.
     """
 
-    def __init__(self, modules: Sequence[Any], bf16: bool, triton: bool) -> None:
+    def __init__(
+        self, modules: Sequence[Any], bf16: bool, triton: bool, position_terms: int
+    ) -> None:
         self.transformer, pooling = modules[:2]
         if not isinstance(pooling, SpladePooling):
             raise ModelError("training needs SPLADE pooling: choose another base model")
@@ -390,6 +410,7 @@ class _Side:
         self._activation = _ACTIVATIONS[pooling.activation_function]
         self._sums = pooling.pooling_strategy == "sum"
         self.bf16, self._triton = bf16, triton
+        self._position_terms = position_terms
 
     def weights(self, features: Mapping[str, Tensor], columns: Tensor | None) -> Tensor:
         """Return the weights [texts, terms], or those of some terms [texts, columns]."""
@@ -400,7 +421,10 @@ class _Side:
         if self._sums:
             return sum_head(hidden, mask, decoder, bias, self._activation)
         triton = self._triton and hidden.is_cuda
-        return splade_head(hidden, mask, decoder, bias, self._activation, triton=triton)[0]
+        most = self._position_terms
+        return splade_head(
+            hidden, mask, decoder, bias, self._activation, triton=triton, position_terms=most
+        )[0]
 
     def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder [texts, positions, width], and the mask of tokens."""

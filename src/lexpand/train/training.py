@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import set_seed
 
+from lexpand.data.pruning import Pruning
 from lexpand.data.streams import partial_of, write_lines
 from lexpand.encode.contract import Contract
 from lexpand.errors import DataError, RowError, StorageError, TrainingError
@@ -332,6 +333,7 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         bf16=recipe.bf16,
         triton=recipe.triton,
         softplus=recipe.table_activation == "softplus",
+        position_terms=recipe.position_terms,
     )
     if recipe.lora_rank:
         student.add_low_rank(recipe.lora_rank)
@@ -456,6 +458,7 @@ def _finish(
         facts=facts,
         card=write_card(folder.name, facts, license=license, base_notice=notice.rstrip("; .")),
         license=license,
+        pruning=Pruning(position=recipe.position_terms or None),
     )
 
 
