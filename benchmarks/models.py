@@ -1,7 +1,7 @@
 """Compare models on judged collections: alone and in hybrid search, and in each query mode.
 
     python benchmarks/models.py DATA [--models M...] [--only NAME...] [--pipelines P...]
-        [--work DIR] [--quick] [--json]
+        [--work DIR] [--speed] [--quick] [--json]
 
 DATA has the collections as BEIR folders. Each model indexes each collection, and the index is kept
 in ``build/models``, or the folder of --work: one folder a model, named after it, with one index a
@@ -9,8 +9,10 @@ collection. All runs of a collection follow each other on the same machine. A mo
 modes is measured in both; ``name/lookup`` is the one without a model at query time. p is of the
 paired randomization test against the same pipeline of the first model, in its own mode.
 
---quick takes the two smallest collections. ``mean`` is that of the five public collections, where
-all five are measured. The last line of --json has every figure.
+--speed encodes the documents of one collection on one thread instead, the models in turn, three
+rounds, and prints documents a second. --quick takes the two smallest collections. ``mean`` is that
+of the five public collections, where all five are measured. The last line of --json has every
+figure.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lexpand
 from lexpand import Collection, Encoder, QueryEncoding
-from lexpand.data import JudgedQueries, read_judged
+from lexpand.data import JudgedQueries, read_documents, read_judged
 from lexpand.encode import QueryMode
 from lexpand.evaluation import compare_means
 from lexpand.experiments.evaluating import Evaluated, evaluate_collection
@@ -32,9 +35,10 @@ from lexpand.experiments.evaluating import Evaluated, evaluate_collection
 PUBLIC = ("scifact", "nfcorpus", "cranfield", "cisi", "msmarco-5k-sample")
 COLLECTIONS = (*PUBLIC, "support-a", "identifiers")
 SMALLEST = ("support-a", "cranfield")
-MODELS = ("splade-tiny", "lexpand-mini")
+MODELS = ("splade-tiny", "lexpand-tiny", "lexpand-mini")
 PIPELINES = ("splade", "hybrid")
 WORK = Path(__file__).parents[1] / "build" / "models"
+ROUNDS = 3
 MEASURE, FIRST = "nDCG@10", "Success@1"
 
 
@@ -112,6 +116,19 @@ def _rows(
         )
 
 
+def speeds(options: argparse.Namespace, name: str) -> dict[str, float]:
+    """Return the median documents a second of each model on one thread."""
+    texts = [document.full_text for document in read_documents(options.data / name)]
+    encoders = {Path(model).name: Encoder.load(model, threads=1) for model in options.models}
+    found: dict[str, list[float]] = {model: [] for model in encoders}
+    for _ in range(ROUNDS):
+        for model, encoder in encoders.items():
+            start = time.perf_counter()
+            encoder.encode_documents(texts)
+            found[model].append(len(texts) / (time.perf_counter() - start))
+    return {model: statistics.median(values) for model, values in found.items()}
+
+
 def main() -> None:
     """Parse arguments, run, print."""
     parser = argparse.ArgumentParser(
@@ -122,10 +139,18 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="collections (all seven)")
     parser.add_argument("--pipelines", nargs="+", default=PIPELINES, help="splade and hybrid")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the indexes")
+    parser.add_argument("--speed", action="store_true", help="documents a second only")
     parser.add_argument("--quick", action="store_true", help="the two smallest collections")
     parser.add_argument("--json", action="store_true", help="print the figures as one last line")
     options = parser.parse_args()
     names = options.only or (SMALLEST if options.quick else COLLECTIONS)
+    if options.speed:
+        found = speeds(options, options.only[0] if options.only else SMALLEST[0])
+        for model, rate in found.items():
+            print(f"{model}: {rate:.1f} documents a second on one thread")
+        if options.json:
+            print(json.dumps({"documents_per_second": found}))
+        return
     options.encodings = {model: modes(model) for model in options.models}
     rows = []
     for name in names:

@@ -33,6 +33,8 @@ IN_WHEEL = (
     r"lexpand/.*/splade-tiny/model\.safetensors",
     r"lexpand/.*/lexpand-mini/NOTICE\.md",
     r"lexpand/.*/lexpand-mini/model\.q8\.safetensors",
+    r"lexpand/.*/lexpand-tiny/NOTICE\.md",
+    r"lexpand/.*/lexpand-tiny/model\.q8\.safetensors",
     r"lexpand/.*/scifact/NOTICE\.md",
     r"lexpand/.*/stop_words/NOTICE\.md",
     r"lexpand-[^/]*\.dist-info/licenses/LICENSE",
@@ -57,6 +59,8 @@ IN_SDIST = (
     r"src/lexpand/.*/splade-tiny/model\.safetensors",
     r"src/lexpand/.*/lexpand-mini/NOTICE\.md",
     r"src/lexpand/.*/lexpand-mini/model\.q8\.safetensors",
+    r"src/lexpand/.*/lexpand-tiny/NOTICE\.md",
+    r"src/lexpand/.*/lexpand-tiny/model\.q8\.safetensors",
 )
 NOT_IN_ANY = r".*(__pycache__|\.pyc$|\.DS_Store|/\.venv|/target/|\.hypothesis)"
 

@@ -10,7 +10,7 @@ from lexpand.encode.folder import DEFAULT, find_folder
 from lexpand.errors import ModelError
 from lexpand.models import check_model
 
-MODELS = ["splade-tiny", "lexpand-mini"]
+MODELS = ["splade-tiny", "lexpand-tiny", "lexpand-mini"]
 TEXT = "Open account recovery, and choose a new password. " * 20
 
 
@@ -27,18 +27,20 @@ def test_origin_and_license_travel_with_the_weights(name: str) -> None:
     assert len((find_folder(name) / "NOTICE.md").read_text(encoding="utf-8")) > 1000
 
 
-def test_mini_is_small_and_keeps_at_most_200_terms() -> None:
-    folder = find_folder("lexpand-mini")
+@pytest.mark.parametrize(("name", "megabytes"), [("lexpand-mini", 30), ("lexpand-tiny", 7)])
+def test_ours_are_small_and_keep_at_most_200_terms(name: str, megabytes: int) -> None:
+    folder = find_folder(name)
     size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-    assert size < 30e6
-    encoder = Encoder.load("lexpand-mini")
+    assert size < megabytes * 1e6
+    encoder = Encoder.load(name)
     (vector,) = encoder.encode_documents([TEXT]).as_dicts()
     assert 50 < len(vector) <= 200
     assert not any(path.name == "model.safetensors" for path in Path(folder).glob("*"))
 
 
-def test_mini_has_two_query_modes() -> None:
-    encoder = Encoder.load("lexpand-mini")
+@pytest.mark.parametrize("name", ["lexpand-mini", "lexpand-tiny"])
+def test_ours_have_two_query_modes(name: str) -> None:
+    encoder = Encoder.load(name)
     assert encoder.contract.query_mode is QueryMode.ENCODER
     (expanded,) = encoder.encode_queries(["forgot my password"]).as_dicts()
     assert 10 < len(expanded) <= 128
@@ -68,5 +70,5 @@ def test_the_environment_can_name_the_default(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:
-    with pytest.raises(ModelError, match="lexpand-mini, splade-tiny"):
+    with pytest.raises(ModelError, match="lexpand-mini, lexpand-tiny, splade-tiny"):
         find_folder("lexpand-maxi")

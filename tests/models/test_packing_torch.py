@@ -46,13 +46,14 @@ def test_sentence_transformers_loads_the_export(packed: Path, tmp_path: Path) ->
     assert np.abs(found - expected).max() < 1e-3
 
 
-def test_sentence_transformers_loads_the_export_of_lexpand_mini(tmp_path: Path) -> None:
-    """Its limits of terms are Lexpand's. Queries have both modes."""
+@pytest.mark.parametrize("name", ["lexpand-mini", "lexpand-tiny"])
+def test_sentence_transformers_loads_the_exports_of_our_models(name: str, tmp_path: Path) -> None:
+    """Their limits of terms are Lexpand's. Queries have both modes."""
     from sentence_transformers import SparseEncoder
 
-    export_model("lexpand-mini", tmp_path / "exported")
+    export_model(name, tmp_path / "exported")
     model = SparseEncoder(str(tmp_path / "exported"), device="cpu", local_files_only=True)
-    encoder = Encoder.load("lexpand-mini")
+    encoder = Encoder.load(name)
     found = model.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
     expected = encoder.encode_documents(TEXTS).to_dense()
     assert np.count_nonzero(expected) > 50
@@ -62,7 +63,7 @@ def test_sentence_transformers_loads_the_export_of_lexpand_mini(tmp_path: Path) 
     assert np.count_nonzero(expected) > 50
     assert np.abs(np.where(expected > 0, found, 0) - expected).max() < 1e-3
     found = model.encode(TEXTS, task="lookup", convert_to_sparse_tensor=False).numpy()
-    looked_up = Encoder.load("lexpand-mini", queries=QueryEncoding(mode="lookup"))
+    looked_up = Encoder.load(name, queries=QueryEncoding(mode="lookup"))
     assert np.abs(found - looked_up.encode_queries(TEXTS).to_dense()).max() < 1e-5
 
 

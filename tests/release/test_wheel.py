@@ -21,6 +21,8 @@ CONTENT = [
     "lexpand/encode/packaged/splade-tiny/model.safetensors",
     "lexpand/encode/packaged/lexpand-mini/NOTICE.md",
     "lexpand/encode/packaged/lexpand-mini/model.q8.safetensors",
+    "lexpand/encode/packaged/lexpand-tiny/NOTICE.md",
+    "lexpand/encode/packaged/lexpand-tiny/model.q8.safetensors",
     "lexpand/data/collections/scifact/NOTICE.md",
     "lexpand/encode/stop_words/NOTICE.md",
     "lexpand-0.dist-info/licenses/LICENSE",

@@ -28,7 +28,15 @@ GRAFTED = "lexpand-mini"
 
 SETTINGS = {
     GRAFTED: [],
-    "lexpand-tiny": ["base=splade-tiny", "steps=1000", "learning_rate=1e-4"],
+    "lexpand-tiny": [
+        "base=splade-tiny",
+        "steps=1000",
+        "learning_rate=3e-4",
+        "document_terms=300",
+        "query_terms=120",
+        "budget_steps=500",
+        "bank_encoded=96",
+    ],
 }
 """What the recipe of each model changes, by its name."""
 
