@@ -70,6 +70,6 @@ def _download(hub_id: str) -> Path:
         raise ModelError(
             f"no folder {hub_id!r}, and the download from the Hugging Face Hub failed ({reason}): "
             "check the id and the network (for a gated model, run `hf auth login` first), or run "
-            f"`hf download {hub_id} --local-dir FOLDER` on a machine with a network, and import "
+            f"`hf download {hub_id} --local-dir FOLDER` on a machine with a network, and give "
             "FOLDER"
         ) from error

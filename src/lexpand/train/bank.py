@@ -149,7 +149,11 @@ def bank_scores(ids: Tensor, mask: Tensor, table: Tensor, weights: Tensor) -> Te
 def _first_places(ids: Sequence[int]) -> list[int]:
     """Return 1 for each token that was not there before, else 0."""
     seen: set[int] = set()
-    return [int(not (id in seen or seen.add(id))) for id in ids]  # type: ignore[func-returns-value]
+    places = []
+    for id in ids:
+        places.append(int(id not in seen))
+        seen.add(id)
+    return places
 
 
 def _padded(queries: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
