@@ -145,7 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     names = options.only or (SMALLEST if options.quick else COLLECTIONS)
     if options.speed:
-        found = speeds(options, options.only[0] if options.only else SMALLEST[0])
+        found = speeds(options, (options.only or SMALLEST)[0])
         for model, rate in found.items():
             print(f"{model}: {rate:.1f} documents a second on one thread")
         if options.json:

@@ -19,6 +19,10 @@ UNUSED_TOKEN = re.compile(r"[\[<]unused_?\d+[\]>]")
 """The names of free places in vocabularies: [unused12] in BERT, <unused12> in T5 and Gemma."""
 
 
+_COUNTS = ("position", "top")
+"""The rules whose value is a number of terms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pruning:
     """Rules for static pruning. A term stays if it passes all rules; its weight does not change.
@@ -52,7 +56,7 @@ class Pruning:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "banned", frozenset(self.banned))
-        for name in ("position", "top"):
+        for name in _COUNTS:
             most = getattr(self, name)
             if most is not None and (
                 isinstance(most, bool) or not isinstance(most, int) or most < 1
@@ -233,7 +237,7 @@ def parse_pruning(text: str | Pruning, vocabulary: Vocabulary) -> Pruning:
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if (
             not separator
-            or name not in ("position", "top", "threshold", "ratio", "mass", "ban")
+            or name not in (*_COUNTS, "threshold", "ratio", "mass", "ban")
             or name in rules
         ):
             raise DataError(
@@ -286,7 +290,7 @@ def _among_largest(
 
 def _parsed(name: str, value: str) -> float:
     try:
-        return int(value) if name in ("position", "top") else float(value)
+        return int(value) if name in _COUNTS else float(value)
     except ValueError:
         raise DataError(f"pruning: {name} must be a number, got {value!r}") from None
 

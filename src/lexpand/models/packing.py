@@ -179,12 +179,11 @@ def pruned_contract(folder: Path, rules: dict[str, Any] | None) -> dict[str, Any
         folder: the model.
         rules: the pruning rules of each role, as JSON; None for none.
     """
-    encoder = Encoder.load(folder)
     golden = read_json(folder / "contract.json", dict)["golden"]
-    return {
-        "pruning": rules,
-        "golden": [_pruned(pair, encoder, rules or {}) for pair in golden],
-    }
+    if rules:
+        encoder = Encoder.load(folder)
+        golden = [_pruned(pair, encoder, rules) for pair in golden]
+    return {"pruning": rules, "golden": golden}
 
 
 def _pruned(pair: dict[str, Any], encoder: Encoder, rules: dict[str, Any]) -> dict[str, Any]:

@@ -221,8 +221,9 @@ def _limited(weights: Tensor, positions: Tensor, most: int) -> Tensor:
     values, at = weights[text, term], positions[text, term].long()
     order = values.argsort(descending=True, stable=True)
     group = (text * (positions.max() + 1) + at)[order]
-    order = order[group.argsort(stable=True)]
-    _, sizes = torch.unique_consecutive(group.sort(stable=True).values, return_counts=True)
+    group, by_group = group.sort(stable=True)
+    order = order[by_group]
+    _, sizes = torch.unique_consecutive(group, return_counts=True)
     starts = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
     dropped = order[torch.arange(len(order), device=order.device) - starts >= most]
     weights[text[dropped], term[dropped]] = 0.0
