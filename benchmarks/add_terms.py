@@ -1,10 +1,12 @@
 """Rankings before and after words of training texts become terms of the packaged model.
 
-    python benchmarks/add_terms.py FOLDER [--model MODEL] [--counts N ...] [--quick] [--json]
+    python benchmarks/add_terms.py FOLDER [--model MODEL] [--counts N ...] [--train-steps N]
+        [--set KEY=VALUE ...] [--quick] [--json]
 
 FOLDER has the training pairs (``train/*/pairs.jsonl.gz`` with query, title and text) and the
 collections ``support-a`` and ``cranfield`` in BEIR's layout. The words are chosen from the training
-pairs alone. Nothing is trained.
+pairs alone. With --train-steps, each model is trained on these pairs first, the one without new
+terms too, by the recipe ``small`` with batches of 32 and the settings of --set.
 
 For each number of terms and each collection, the figures are R@10 and nDCG@10 of the model alone
 and of the hybrid pipeline; the covered words, which are the words of letters of the judged queries
@@ -20,6 +22,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
@@ -77,6 +81,19 @@ def rankings(collection: Path, model: str) -> dict[str, float]:
     return figures
 
 
+def trained(model: str, data: Path, scratch: Path, steps: int, settings: list[str]) -> str:
+    """Train a model on the pairs of the data, and return its folder."""
+    command = [str(Path(sys.executable).parent / "lexpand"), "train", "small"]
+    for path in sorted(data.glob("train/*/pairs.jsonl.gz")):
+        command += ["--data", str(path)]
+    for setting in [f"base={model}", f"steps={steps}", "batch_size=32", *settings]:
+        command += ["--set", setting]
+    ended = subprocess.run([*command, "--out", str(scratch / "trained")], check=False)
+    if ended.returncode not in (0, 3):  # 3: some rows were refused
+        sys.exit("the model could not be trained: see above")
+    return str(scratch / "trained")
+
+
 def active_share(collection: Path, model: str, words: list[str]) -> float:
     """Return the share of a new word's documents whose vectors have its term."""
     encoder = Encoder.load(model)
@@ -114,6 +131,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--train-steps", type=int, help="train each model for so many steps")
+    parser.add_argument("--set", action="append", default=[], help="a setting of the training")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -132,6 +151,9 @@ def main() -> None:
             model, words = options.model, chosen[:count]
             if count:
                 model = str(add_terms(options.model, words, Path(scratch) / "more").imported.path)
+            if options.train_steps:
+                steps, settings = options.train_steps, options.set
+                model = trained(model, options.folder, Path(scratch), steps, settings)
             for name in COLLECTIONS:
                 figures: dict[str, Any] = rankings(options.folder / name, model)
                 figures |= {"covered": len(asked[name].intersection(words))}

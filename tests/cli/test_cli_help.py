@@ -50,6 +50,7 @@ def test_commands_are_listed_by_task(run: Callable) -> None:
         "pack",
         "export",
         "add-terms",
+        "fold",
     ]
     assert list(ROOT.commands["collection"].commands) == ["check", "agreement", "overlap"]
     assert list(ROOT.commands["gate"].commands) == ["init", "check", "accept"]

@@ -292,6 +292,25 @@ def test_tokenizer_config_overrides_the_normalizer(
         assert after.read_bytes() == before.read_bytes()
 
 
+def test_a_missing_setting_of_the_class_is_its_default(plain: Path, tmp_path: Path) -> None:
+    """BertTokenizer lower-cases unless it is told not to, whatever tokenizer.json has."""
+    raw = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))
+    normalizer = raw["normalizer"] | {"lowercase": False, "strip_accents": False}
+    write(plain / "tokenizer.json", raw | {"normalizer": normalizer})
+    write(plain / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
+    imported = import_model(plain, tmp_path / "made", optimize=False)
+    made = json.loads((tmp_path / "made" / "tokenizer.json").read_text(encoding="utf-8"))
+    assert made["normalizer"] == normalizer | {"lowercase": True, "strip_accents": None}
+    assert imported.notes == (
+        "tokenizer_config.json has no do_lower_case, which then is true for its tokenizer_class, "
+        "but tokenizer.json has lowercase false: tokenizer_config.json takes precedence, as in "
+        "transformers",
+        "tokenizer_config.json has no strip_accents, which then is null for its tokenizer_class, "
+        "but tokenizer.json has strip_accents false: tokenizer_config.json takes precedence, as in "
+        "transformers",
+    )
+
+
 def test_a_tokenizer_without_a_post_processor_is_refused(plain: Path) -> None:
     raw = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))
     write(plain / "tokenizer.json", raw | {"post_processor": None})

@@ -31,6 +31,11 @@ TEXTS = [
 ]
 
 
+CASED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "The", "Login", "login", "LOGIN"]
+CASED += ["##s", "##S", "Éclair", "éclair", "(", ")", "reset", "Paris", "[unused1]", "zzz", "ZZZ"]
+"""The tokens of `cased_pieces`."""
+
+
 def word_pieces() -> Any:
     """Return a BERT-like tokenizer over `WORDS`."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -46,6 +51,22 @@ def word_pieces() -> Any:
         "[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.add_special_tokens(tokens[:5])
+    return tokenizer
+
+
+def cased_pieces() -> Any:
+    """Return a tokenizer as BERT's cased ones."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    vocabulary = {token: place for place, token in enumerate(CASED)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=None)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(CASED[:5])
     return tokenizer
 
 
@@ -151,9 +172,19 @@ def write_bert(folder: Path, rows: int | None = None, **changes: Any) -> Path:
     (folder / "config.json").write_text(json.dumps(config))
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "BertTokenizer"} | BERT_SPECIAL)
+        json.dumps({"tokenizer_class": "BertTokenizer", "strip_accents": False} | BERT_SPECIAL)
     )
     return folder
+
+
+def write_with(folder: Path, tokenizer: Any, settings: Any = None, **changes: Any) -> Path:
+    """Return the checkpoint of a small BERT with random weights and a tokenizer."""
+    import json
+
+    plain = write_bert(folder, rows=tokenizer.get_vocab_size(), **changes)
+    tokenizer.save(str(plain / "tokenizer.json"))
+    (plain / "tokenizer_config.json").write_text(json.dumps(settings or {}))
+    return plain
 
 
 def make_model(architecture: str, **changes: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -139,10 +140,27 @@ def test_the_autopilot_reaches_and_holds_a_budget(budget: float, sensitivity: fl
     assert np.ptp(found[-100:]) < 0.4 * budget
 
 
+@pytest.mark.parametrize("budget", [60, 120, 200])
+@pytest.mark.parametrize("delay", [60, 150])
+def test_the_autopilot_keeps_pace_with_a_slow_model(budget: float, delay: float) -> None:
+    """The model follows lambda after many steps, as real ones do, and the learning rate falls."""
+    random = np.random.default_rng(2)
+    pilot, first, found = Autopilot(budget, factor=1e-3), math.log(500), []
+    level = first
+    for step in range(500):
+        settled = first - 0.35 * max(0.0, math.log(pilot.factor / 1e-3))
+        change = (settled - level) / delay * min(step / 25, 1.02 - step / 500)
+        level += change if change < 0 else change / 2  # expansion comes back slowly
+        pilot.update(math.exp(level + random.normal(0, 0.08)))
+        found.append(math.exp(level))
+    assert np.mean(found[300:]) == pytest.approx(budget, rel=0.1)
+    assert min(found) > 0.75 * budget
+
+
 def test_a_model_below_its_budget_may_grow_at_once() -> None:
     """Though a growing model is above its first measurement."""
     pilot = Autopilot(120, factor=1e-3, warmup=500)
-    factors = [pilot.update(terms) for terms in (45, 50, 55, 60, 65, 70)]
+    factors = [pilot.update(45 * 1.01**step) for step in range(40)]
     assert max(factors) <= 1e-3
     assert factors[-1] < 0.9e-3
     above = Autopilot(120, factor=1e-3, warmup=500)

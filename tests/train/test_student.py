@@ -269,6 +269,25 @@ def test_a_budget_of_postings_is_that_of_the_terms_that_texts_share() -> None:
     assert objective.factors()[1] > before
 
 
+def test_figures_are_means_of_the_steps_since_the_last_call() -> None:
+    student = student_of()
+    objective = SpladeObjective(student, Recipe.load("small"))
+    features = features_of(student)
+    shorter = [student.model.preprocess([text[:9] for text in side]) for side in (QUERIES, TEXTS)]
+    terms, losses, shared = [], [], []
+    with torch.no_grad():
+        for batch in (features, shorter):
+            losses.append(float(sum(objective(batch).values())))
+            objective.advance()
+            terms.append(objective.terms[1])
+            shared.append(objective.pair_flops)
+    assert terms[0] != terms[1]
+    means = objective.means()
+    assert means.document_terms == pytest.approx(sum(terms) / 2)
+    assert (means.loss, means.flops) == pytest.approx((sum(losses) / 2, sum(shared) / 2))
+    assert objective.means() == (0, 0, 0, 0)
+
+
 def test_banned_terms_lose_weight_and_unknown_ones_are_refused() -> None:
     student = student_of()
     weight = copy.deepcopy(student)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lexpand.cli.exit_codes import EXIT_REFUSED
-from lexpand.cli.model import Folder
+from lexpand.cli.model import Folder, Force, Name, Optimize, named, show_made
 from lexpand.cli.options import OUTPUT, SOURCE, Json, Verbose
 from lexpand.cli.output import count, print_json, print_refused, say, show
 from lexpand.data import Fields, read_documents
@@ -69,20 +69,9 @@ def add_terms_command(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="Name of the model.", show_default="the name of DEST"),
-    ] = None,
-    optimize: Annotated[
-        bool,
-        typer.Option(
-            "--optimize/--no-optimize",
-            help="Also write the graph, as `lexpand model optimize` does.",
-        ),
-    ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace DEST if it is a model folder.")
-    ] = False,
+    name: Name = None,
+    optimize: Optimize = True,
+    force: Force = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -131,17 +120,12 @@ def _add(model: str, words: Sequence[str], dest: Path, as_json: bool, **options:
             "yellow",
         )
     if as_json:
-        facts = {"path": made.path, "model": made.model.name, "contract_hash": made.model.hash}
+        facts = {"path": made.path, **named(made.model)}
         facts |= {"terms": done.terms, "skipped": done.skipped, "vocabulary_size": done.size}
         print_json(facts | {"optimized": made.optimized, "reference": made.reference})
         return
-    show(
-        f"{dest} is the model {made.model.name}, {made.model.hash[:12]}, "
-        f"with {count(len(done.terms), 'new term')}, {done.size:,} in all"
-    )
-    if not made.optimized:
-        way = "pip install 'lexpand[onnx]', then " if options["optimize"] else ""
-        show(f"it has no graph yet: run {way}lexpand model optimize {dest}")
+    detail = f", with {count(len(done.terms), 'new term')}, {done.size:,} in all"
+    show_made(dest, made, options["optimize"], detail)
 
 
 def _print(chosen: Sequence[NewTerm], as_json: bool) -> None:

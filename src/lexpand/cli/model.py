@@ -15,7 +15,13 @@ from lexpand.data import ModelId
 from lexpand.encode import Contract, QueryMode, Role
 from lexpand.encode.folder import find_folder
 from lexpand.encode.json_files import read_json
-from lexpand.models import ImportOptions, check_model, import_model, optimize_model
+from lexpand.models import (
+    ImportOptions,
+    ImportResult,
+    check_model,
+    import_model,
+    optimize_model,
+)
 
 Folder = Annotated[
     str, typer.Argument(metavar="FOLDER", help="Model folder; 'default' is the packaged one.")
@@ -29,6 +35,22 @@ DefaultMode = Annotated[
         help="Default way to encode queries of a model with a table of weights, which has both.",
         show_default="as in the source, else lookup",
     ),
+]
+
+
+Optimize = Annotated[
+    bool,
+    typer.Option(
+        "--optimize/--no-optimize",
+        help="Also write the graph, as `lexpand model optimize` does.",
+    ),
+]
+
+Force = Annotated[bool, typer.Option("--force", help="Replace DEST if it is a model folder.")]
+
+Name = Annotated[
+    str | None,
+    typer.Option("--name", help="Name of the model.", show_default="the name of DEST"),
 ]
 
 
@@ -119,16 +141,8 @@ def import_command(
             show_default="as in README.md",
         ),
     ] = None,
-    optimize: Annotated[
-        bool,
-        typer.Option(
-            "--optimize/--no-optimize",
-            help="Also write the graph, as `lexpand model optimize` does.",
-        ),
-    ] = True,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace DEST if it is a model folder.")
-    ] = False,
+    optimize: Optimize = True,
+    force: Force = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -155,12 +169,9 @@ def import_command(
     for note in done.notes:
         say(note, "yellow")
     if as_json:
-        print_json(asdict(done) | _named(done.model))
+        print_json(asdict(done) | named(done.model))
         return
-    show(f"{dest} is the model {done.model.name}, {done.model.hash[:12]}")
-    if not done.optimized:
-        way = "pip install 'lexpand[onnx]', then " if optimize else ""
-        show(f"it has no graph yet: run {way}lexpand model optimize {dest}")
+    show_made(dest, done, optimize)
     if done.reference is None:
         show("it has no golden pairs: install lexpand[torch] or lexpand[onnx] and import again")
     elif done.difference is not None:
@@ -185,7 +196,7 @@ def check(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> No
     """Verify the checksums of FOLDER and the vectors of its golden pairs."""
     done = check_model(folder)
     if as_json:
-        print_json(asdict(done) | _named(done.model))
+        print_json(asdict(done) | named(done.model))
         return
     show(
         f"{folder} is sound: {done.pairs} golden pairs, weights differ by at most"
@@ -226,5 +237,14 @@ def info(folder: Folder, as_json: Json = False, verbose: Verbose = False) -> Non
         show(f"{name.replace('_', ' '):<{width}}  {shown}", wrap=False)
 
 
-def _named(model: ModelId) -> dict[str, str]:
+def show_made(dest: Path, made: ImportResult, optimize: bool, detail: str = "") -> None:
+    """Say which model a folder is now, and what it still needs."""
+    show(f"{dest} is the model {made.model.name}, {made.model.hash[:12]}{detail}")
+    if not made.optimized:
+        way = "pip install 'lexpand[onnx]', then " if optimize else ""
+        show(f"it has no graph yet: run {way}lexpand model optimize {dest}")
+
+
+def named(model: ModelId) -> dict[str, str]:
+    """Return the name and the hash of a model by their keys in JSON output."""
     return {"model": model.name, "contract_hash": model.hash}

@@ -291,6 +291,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
                     "lexpand model add-terms default my-model --terms words.txt",
                 ),
             ),
+            "fold": Entry("fold", "fold_command", examples=("lexpand model fold cased/ folded",)),
         },
     ),
     "collection": (

@@ -23,7 +23,7 @@ from lexpand.models.options import ImportOptions
 from lexpand.models.query_tables import read_query_table
 from lexpand.models.source import find_source
 from lexpand.models.tensors import Tensors, read_tensors
-from lexpand.models.tokenizer_files import read_tokenizer
+from lexpand.models.tokenizer_files import SETTINGS, read_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -271,7 +271,7 @@ def _check_finite(folder: Path, tensors: Tensors) -> None:
 
 def _max_tokens(layout: Layout, config: Mapping[str, Any], requested: int | None) -> int:
     limit = read_shape(config).positions
-    path = layout.transformer / "tokenizer_config.json"
+    path = layout.transformer / SETTINGS
     settings = read_json(path, dict) if path.is_file() else {}
     recorded = [layout.max_tokens, settings.get("model_max_length")]
     default = min([limit, *(int(length) for length in recorded if length is not None)])

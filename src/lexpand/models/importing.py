@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lexpand.data import ModelId
+from lexpand.data import ModelId, Pruning
 from lexpand.encode.contract import Contract, Role
 from lexpand.encode.encoder import Encoder
 from lexpand.encode.json_files import read_json
-from lexpand.errors import ModelError
+from lexpand.errors import ModelError, StorageError
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
 from lexpand.models.golden import Weigh, make_golden
 from lexpand.models.optimizing import optimize_model
@@ -91,6 +92,67 @@ def import_model(
         _move_into_place(made, dest)
     notes = (*checkpoint.notes, *(() if checkpoint.queries is None else checkpoint.queries.notes))
     return ImportResult(dest, Contract.load(dest).model, notes, *completed)
+
+
+def import_changed(
+    checkpoint: Checkpoint,
+    name: str,
+    dest: Path,
+    choices: ImportOptions,
+    *,
+    force: bool = False,
+    optimize: bool = True,
+    on_step: OnStep | None = None,
+    revise: Callable[[Path], object] = lambda _: None,
+) -> ImportResult:
+    """Import a checkpoint that was changed in memory, as any other checkpoint.
+
+    Args:
+        checkpoint: the changed one.
+        name: the name of the model that was changed, recorded as the origin.
+        dest: the new folder.
+        choices: settings that override the checkpoint.
+        force: replace `dest` if it is a model folder.
+        optimize: make the graph too, if the package onnx is installed.
+        on_step: called before each step.
+        revise: changes the files before they are imported; takes their folder.
+
+    Raises:
+        ModelError: `dest` exists.
+        StorageError: a file cannot be written.
+    """
+    try:
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as scratch:
+            folder = Path(scratch) / name.replace("/", "-")
+            folder.mkdir()
+            write_folder(checkpoint, folder, name, name)
+            revise(folder)
+            return import_model(
+                folder, dest, choices, force=force, optimize=optimize, on_step=on_step
+            )
+    except OSError as error:
+        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
+
+
+def check_unpruned(folder: Path, purpose: str) -> None:
+    """Check that a folder has no contract, or one without pruning.
+
+    Args:
+        folder: of a checkpoint or a model.
+        purpose: what the folder is to be changed for, for the message.
+
+    Raises:
+        ModelError: the contract has pruning, which a changed copy would lose.
+    """
+    path = folder / "contract.json"
+    if path.is_file() and any(
+        rules != Pruning() for rules in Contract.load(folder).pruning.values()
+    ):
+        raise ModelError(
+            f"pruning in {path} must be null to {purpose}, because it would be lost: set it to"
+            " null, and prune when you encode"
+        )
 
 
 def _check_destination(dest: Path, force: bool) -> None:

@@ -9,12 +9,15 @@ from typing import Any
 from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError
 
-# The keys of tokenizer_config.json that override a BertNormalizer, with its own names for them.
-# transformers applies them when it loads one of the classes below.
-_OVERRIDES = {
-    "do_lower_case": "lowercase",
-    "strip_accents": "strip_accents",
-    "tokenize_chinese_chars": "handle_chinese_chars",
+SETTINGS = "tokenizer_config.json"
+"""The file of transformers' settings beside tokenizer.json."""
+
+# The keys of tokenizer_config.json that override a BertNormalizer, with its own names for them and
+# the values that the classes below take without a key. transformers applies them while loading.
+_OVERRIDES: dict[str, tuple[str, bool | None]] = {
+    "do_lower_case": ("lowercase", True),
+    "strip_accents": ("strip_accents", None),
+    "tokenize_chinese_chars": ("handle_chinese_chars", True),
 }
 _BERT_CLASSES = ("Bert", "DistilBert", "Electra", "MPNet")
 # The classes that add special tokens to a text even if tokenizer.json does not.
@@ -34,7 +37,7 @@ def read_tokenizer(folder: Path) -> tuple[bytes, list[str]]:
         raw = json.loads(content)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}): copy the checkpoint again") from error
-    config = folder / "tokenizer_config.json"
+    config = folder / SETTINGS
     settings = read_json(config, dict) if config.is_file() else {}
     name = str(settings.get("tokenizer_class", "")).removesuffix("Fast").removesuffix("Tokenizer")
     if not isinstance(raw, dict):
@@ -57,12 +60,16 @@ def _override(raw: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
         return []
     notes = []
-    for key, name in _OVERRIDES.items():
-        if key in settings and settings[key] != normalizer.get(name):
+    for key, (name, usual) in _OVERRIDES.items():
+        value = settings.get(key, usual)
+        if value != normalizer.get(name):
+            has = f"has {key} {json.dumps(value)}"
+            if key not in settings:
+                has = f"has no {key}, which then is {json.dumps(value)} for its tokenizer_class"
             notes.append(
-                f"tokenizer_config.json has {key} {json.dumps(settings[key])}, but tokenizer.json "
+                f"tokenizer_config.json {has}, but tokenizer.json "
                 f"has {name} {json.dumps(normalizer.get(name))}: "
                 "tokenizer_config.json takes precedence, as in transformers"
             )
-            normalizer[name] = settings[key]
+            normalizer[name] = value
     return notes

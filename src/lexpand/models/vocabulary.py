@@ -8,7 +8,6 @@ it works without training, and training starts from there.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,18 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lexpand.data import Pruning
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
 from lexpand.encode.contract import Contract, QueryMode
 from lexpand.encode.folder import ModelFolder, add_query_table, find_folder
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
-from lexpand.errors import DataError, ModelError, StorageError
+from lexpand.errors import DataError, ModelError
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
 from lexpand.models.choosing import check_word_piece, split_words, words_of
-from lexpand.models.importing import ImportResult, import_model
+from lexpand.models.importing import ImportResult, check_unpruned, import_changed
 from lexpand.models.options import ImportOptions
-from lexpand.models.writing import write_folder
 
 Matrix = NDArray[np.float32]
 Row = NDArray[np.float32]
@@ -95,7 +92,8 @@ def add_terms(
         query_table=table if lookup else None,
         query_mode=contract.query_mode,
     )
-    _check_model(contract, checkpoint, folder)
+    check_word_piece(checkpoint.tokenizer, contract.name)
+    check_unpruned(folder, "add terms")
     terms, skipped = _new_words(checkpoint, words)
     pieces = _pieces(checkpoint, terms)
     extended = _extend(checkpoint, terms, pieces)
@@ -105,43 +103,13 @@ def add_terms(
         license=contract.license,
         origin=f"{contract.origin}; {len(terms):,} terms added",
     )
-    imported = _import(extended, contract.name, dest, choices, force, optimize, on_step)
+    imported = import_changed(
+        extended, contract.name, dest, choices, force=force, optimize=optimize, on_step=on_step
+    )
     if table is not None and not lookup:
         changed = add_query_table(dest, _extend_table(table, pieces))
         imported = replace(imported, model=changed.model)
     return AddResult(imported, tuple(terms), tuple(skipped), len(extended.vocabulary))
-
-
-def _import(
-    checkpoint: Checkpoint,
-    name: str,
-    dest: Path,
-    choices: ImportOptions,
-    force: bool,
-    optimize: bool,
-    on_step: Callable[[str], None] | None,
-) -> ImportResult:
-    """Write a checkpoint next to `dest`, and import it as any other checkpoint."""
-    try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as scratch:
-            folder = Path(scratch) / name.replace("/", "-")
-            folder.mkdir()
-            write_folder(checkpoint, folder, name, name)
-            return import_model(
-                folder, dest, choices, force=force, optimize=optimize, on_step=on_step
-            )
-    except OSError as error:
-        raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
-
-
-def _check_model(contract: Contract, checkpoint: Checkpoint, folder: Path) -> None:
-    check_word_piece(checkpoint.tokenizer, contract.name)
-    if any(rules != Pruning() for rules in contract.pruning.values()):
-        raise ModelError(
-            f"pruning in {folder / 'contract.json'} must be null to add terms, because it would be "
-            "lost: set it to null, and prune when you encode"
-        )
 
 
 def _new_words(checkpoint: Checkpoint, words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ from lexpand.encode.shape import (
 )
 from lexpand.models.checkpoint import Checkpoint
 from lexpand.models.layout import LOOKUP
+from lexpand.models.tokenizer_files import SETTINGS
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -179,7 +180,7 @@ def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
     for name in _TOKENIZER_FILES:
         if (checkpoint.folder / name).is_file():
             (folder / name).write_bytes((checkpoint.folder / name).read_bytes())
-    path = checkpoint.folder / "tokenizer_config.json"
+    path = checkpoint.folder / SETTINGS
     settings = dict(read_json(path, dict)) if path.is_file() else {}
     if settings.get("tokenizer_class", "TokenizersBackend") == "TokenizersBackend":
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -187,9 +188,7 @@ def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
         settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
     # DistilBERT takes no token types.
     settings.setdefault("model_input_names", ["input_ids", "attention_mask"])
-    write_json(
-        folder / "tokenizer_config.json", settings | {"model_max_length": checkpoint.max_tokens}
-    )
+    write_json(folder / SETTINGS, settings | {"model_max_length": checkpoint.max_tokens})
 
 
 def _contract(checkpoint: Checkpoint, folder: Path, name: str, source: str) -> dict[str, Any]:

@@ -8,6 +8,12 @@ from typing import Any
 
 from lexpand.errors import DataError
 
+_FAR = 0.25
+"""The relative error below which a model is far from its budget."""
+
+_REACH = 50
+"""Steps ahead in which a growing model may reach its budget."""
+
 
 @dataclass(slots=True)
 class Autopilot:
@@ -15,9 +21,11 @@ class Autopilot:
 
     The logarithm of lambda moves by a proportional and an integral part of the relative error
     log(terms / budget), with ``terms`` averaged over recent steps. In the logarithm the controller
-    needs no knowledge of the scale of the loss, so one setting serves any model. The budget itself
-    tightens from the first measurement to its value over ``warmup`` steps, so that training begins
-    with what the model has. A model that begins below its budget may grow at once.
+    needs no knowledge of the scale of the loss, so one setting serves any model. A model follows
+    lambda with a delay of some hundred steps, so the proportional part is large: it answers the
+    speed at which the terms move. The budget itself tightens from the first measurement to its
+    value over ``warmup`` steps, so that training begins with what the model has. A model that
+    begins below its budget may grow at once.
 
     Attributes:
         budget: terms a text, or postings that a query reads for each document.
@@ -25,14 +33,16 @@ class Autopilot:
         warmup: steps until the budget is in force.
         gain: the integral gain, in log lambda a step for a relative error of 1.
         damping: the proportional gain.
+        fastest: the largest change of log lambda in a step.
         decay: of the running mean of the terms.
     """
 
     budget: float
     factor: float = 1e-3
     warmup: int = 100
-    gain: float = 0.02
-    damping: float = 0.5
+    gain: float = 0.07
+    damping: float = 10.0
+    fastest: float = 0.25
     decay: float = 0.9
     _mean: float = math.nan
     _first: float = math.nan
@@ -59,8 +69,12 @@ class Autopilot:
         self._mean = self.decay * self._mean + (1 - self.decay) * terms
         self._steps += 1
         error = math.log(self._mean / self._target())
-        change = self.gain * max(-2.0, min(2.0, error)) + self.damping * (error - self._error)
+        move = error - self._error
+        if error < -_FAR and error + _REACH * move < 0:
+            move = min(0.0, move)  # it grows, and is far from its budget: let it
+        change = self.gain * max(-2.0, min(2.0, error)) + self.damping * move
         self._error = error
+        change = max(-self.fastest, min(self.fastest, change))
         self.factor = math.exp(
             max(math.log(1e-8), min(math.log(1e4), math.log(self.factor) + change))
         )

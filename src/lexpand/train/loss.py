@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ from lexpand.train.regularizers import (
 )
 from lexpand.train.student import Student
 from lexpand.train.teachers import BatchTeacher
+
+
+class Means(NamedTuple):
+    """Mean figures of some steps: the loss, terms of a query and of a document, and FLOPS."""
+
+    loss: float
+    query_terms: float
+    document_terms: float
+    flops: float
 
 
 class SpladeObjective(nn.Module):
@@ -92,6 +101,7 @@ class SpladeObjective(nn.Module):
         self._seen: list[list[float]] = [[], []]
         self._shared: list[float] = []
         self._losses: list[float] = []
+        self._figures: list[tuple[float, float, float]] = []
         self._columns = torch.Generator().manual_seed(recipe.seed)
         self._share: Tensor | None = None
         # Of queries and of documents; empty if each batch is regularized by itself.
@@ -113,11 +123,13 @@ class SpladeObjective(nn.Module):
             )
         return found[0], found[1]
 
-    def mean_loss(self) -> float:
-        """Return the mean loss since the last call."""
-        mean = _mean(self._losses)
+    def means(self) -> Means:
+        """Return the mean figures of the steps since the last call."""
+        figures = list(zip(*self._figures, strict=True)) or [(), (), ()]
+        means = Means(_mean(self._losses), *map(_mean, figures))
         self._losses.clear()
-        return mean
+        self._figures.clear()
+        return means
 
     def advance(self) -> None:
         """End an optimizer step: the autopilots take the terms of its texts, of all devices."""
@@ -134,6 +146,7 @@ class SpladeObjective(nn.Module):
                     by_postings = side == 1 and self.recipe.postings > 0
                     pilot.update(self.pair_flops if by_postings else self.terms[side])
                 seen.clear()
+        self._figures.append((self.terms[0], self.terms[1], self.pair_flops))
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the loss, as JSON values."""
@@ -142,6 +155,7 @@ class SpladeObjective(nn.Module):
             "pilots": [pilot and pilot.state() for pilot in self.pilots],
             "columns": self._columns.get_state().tolist(),
             "losses": self._losses,
+            "figures": self._figures,
             "share": None if self._share is None else self._share.tolist(),
             "running": [each.state() for each in self._running],
         }
@@ -152,6 +166,7 @@ class SpladeObjective(nn.Module):
         self.pilots = [each and Autopilot.from_state(each) for each in state["pilots"]]
         self._columns.set_state(torch.tensor(state["columns"], dtype=torch.uint8))
         self._losses = list(state["losses"])
+        self._figures = [(query, document, flops) for query, document, flops in state["figures"]]
         for running, kept in zip(self._running, state["running"], strict=True):
             running.restore(kept)
         if state["share"] is not None:

@@ -54,9 +54,10 @@ class Progress:
         step: steps done.
         steps: steps in all.
         loss: mean loss since the last report.
-        query_terms, document_terms: mean terms of a text of the last step; 0 for queries by lookup.
+        query_terms, document_terms: mean terms of a text since the last report; 0 for queries by
+            lookup.
         query_lambda, document_lambda: factors of the regularizers.
-        flops: expected terms that a query and a document of the last step share.
+        flops: expected terms that a query and a document share, the mean since the last report.
         seconds: since the start of this run.
         seconds_left: estimate until the last step.
         evaluation: nDCG@10 at this step; None if it was not measured.
@@ -375,16 +376,17 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
     def _record(self, step: int, value: float | None) -> None:
         objective = self._objective
         query, document = objective.factors()
+        means = objective.means()
         seconds = time.perf_counter() - self._start
         progress = Progress(
             step,
             objective.recipe.steps,
-            objective.mean_loss(),
-            objective.terms[0],
-            objective.terms[1],
+            means.loss,
+            means.query_terms,
+            means.document_terms,
             query,
             document,
-            objective.pair_flops,
+            means.flops,
             seconds,
             seconds / max(1, step - self._first) * (objective.recipe.steps - step),
             value,
