@@ -33,7 +33,6 @@ class Autopilot:
         warmup: steps until the budget is in force.
         gain: the integral gain, in log lambda a step for a relative error of 1.
         damping: the proportional gain.
-        fastest: the largest change of log lambda in a step.
         decay: of the running mean of the terms.
     """
 
@@ -42,7 +41,6 @@ class Autopilot:
     warmup: int = 100
     gain: float = 0.07
     damping: float = 10.0
-    fastest: float = 0.25
     decay: float = 0.9
     _mean: float = math.nan
     _first: float = math.nan
@@ -68,13 +66,12 @@ class Autopilot:
             self._mean = self._first = terms
         self._mean = self.decay * self._mean + (1 - self.decay) * terms
         self._steps += 1
-        error = math.log(self._mean / self._target())
+        error = max(-2.0, min(2.0, math.log(self._mean / self._target())))
         move = error - self._error
         if error < -_FAR and error + _REACH * move < 0:
             move = min(0.0, move)  # it grows, and is far from its budget: let it
-        change = self.gain * max(-2.0, min(2.0, error)) + self.damping * move
+        change = self.gain * error + self.damping * move
         self._error = error
-        change = max(-self.fastest, min(self.fastest, change))
         self.factor = math.exp(
             max(math.log(1e-8), min(math.log(1e4), math.log(self.factor) + change))
         )

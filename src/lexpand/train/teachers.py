@@ -16,6 +16,7 @@ from lexpand.errors import ModelError
 from lexpand.experiments.baselines import POOLING_FILE, DensePooling, configured_pooling
 from lexpand.models import find_base
 from lexpand.train.recipe import Recipe
+from lexpand.train.rewording import Rewording
 from lexpand.train.student import Student, load_model, with_special
 
 
@@ -44,9 +45,12 @@ def make_batch_teachers(recipe: Recipe, student: Student) -> list[BatchTeacher]:
     teachers: list[BatchTeacher] = [DenseTeacher(recipe.batch_teacher, student, bf16=recipe.bf16)]
     if recipe.sparse_teacher:
         model = load_model(recipe.sparse_teacher, recipe)
-        _check_vocabulary("sparse_teacher", recipe.sparse_teacher, model.tokenizer, student)
+        teacher = Student(model, bf16=recipe.bf16)
+        reword = _rewording(
+            "sparse_teacher", recipe.sparse_teacher, model.tokenizer, student, teacher.longest
+        )
         bare = student.table is not None
-        teachers.append(SparseTeacher(Student(model, bf16=recipe.bf16), bare_queries=bare))
+        teachers.append(SparseTeacher(teacher, bare_queries=bare, reword=reword))
     return teachers
 
 
@@ -56,10 +60,14 @@ class SparseTeacher:
     Args:
         model: its forward passes. It is not copied.
         bare_queries: queries come without special tokens, as a table takes them.
+        reword: makes the token ids of the student those of the model; None if they are the same.
     """
 
-    def __init__(self, model: Student, *, bare_queries: bool = False) -> None:
+    def __init__(
+        self, model: Student, *, bare_queries: bool = False, reword: Rewording | None = None
+    ) -> None:
         self._model = model.eval()
+        self._reword = reword or (lambda features: features)
         self._add_special = bare_queries and model.table is None
 
     def queries(self, features: dict[str, Tensor]) -> Tensor:
@@ -67,6 +75,7 @@ class SparseTeacher:
         self._model.to(features["input_ids"].device)
         if self._add_special:
             features = with_special(features, self._model.model.tokenizer)
+        features = self._reword(features)
         with torch.no_grad():
             return self._model.queries(features)
 
@@ -74,7 +83,7 @@ class SparseTeacher:
         """Return the sparse vectors of documents."""
         self._model.to(features["input_ids"].device)
         with torch.no_grad():
-            return self._model.documents(features)
+            return self._model.documents(self._reword(features))
 
 
 class DenseTeacher:
@@ -92,7 +101,8 @@ class DenseTeacher:
         # The loaders of transformers raise errors of many kinds.
         except Exception as error:
             raise ModelError(f"cannot load the batch teacher {model}: {error}") from error
-        _check_vocabulary("batch_teacher", model, tokenizer, student)
+        longest = int(self._model.config.max_position_embeddings)
+        self._reword = _rewording("batch_teacher", model, tokenizer, student, longest)
         self._model.eval()
         self._bf16 = bf16
         self._tokenizer = tokenizer
@@ -110,6 +120,7 @@ class DenseTeacher:
         return self._vectors(features)
 
     def _vectors(self, features: dict[str, Tensor]) -> Tensor:
+        features = self._reword(features)
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = {name: features[name] for name in names if name in features}
         device = inputs["input_ids"].device
@@ -124,12 +135,21 @@ class DenseTeacher:
         return functional.normalize(found, dim=1)
 
 
-def _check_vocabulary(key: str, name: str, tokenizer: Any, student: Student) -> None:  # noqa: ANN401
-    if tokenizer.get_vocab() != student.model.tokenizer.get_vocab():
+def _rewording(
+    key: str,
+    name: str,
+    tokenizer: Any,  # noqa: ANN401 - of transformers
+    student: Student,
+    longest: int,
+) -> Rewording:
+    try:
+        return Rewording(student.model.tokenizer, tokenizer, longest)
+    except ValueError as error:
         raise ModelError(
-            f"the {key} {Path(name).name} must have the tokenizer of the base: choose another"
-            " teacher, or score the data with `lexpand score`"
-        )
+            f"the {key} {Path(name).name} must have the tokenizer of the base, or that of the base"
+            f" before terms were added, and {error}: choose another teacher, or score the data with"
+            " `lexpand score`"
+        ) from None
 
 
 def _pools_first(folder: Path) -> bool:
