@@ -23,4 +23,4 @@ def test_a_checkpoint_is_folded(
     assert (found["model"], found["optimized"]) == ("again", False)
     assert "exists: give another" in run("model", "fold", plain, tmp_path / "folded").error()
     message = run("model", "fold", "splade-tiny", tmp_path / "tiny").error()
-    assert "must have terms that differ in case or in a space alone" in message
+    assert "must have terms that differ only in case or in a space" in message

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_makers import BERT_SPECIAL, CASED, ROBERTA_SPECIAL, cased_pieces, write_with
+from checkpoint_makers import (
+    BERT_SPECIAL,
+    CASED,
+    ROBERTA_SPECIAL,
+    cased_pieces,
+    write_bert,
+    write_with,
+)
 from safetensors.numpy import load_file
 from tokenizers import (
     Tokenizer,
@@ -17,8 +24,9 @@ from tokenizers import (
     trainers,
 )
 
-from lexpand import Encoder
-from lexpand.encode import Contract
+from lexpand import Encoder, QueryEncoding
+from lexpand.encode import Contract, QueryMode, QueryTable
+from lexpand.encode.folder import add_query_table
 from lexpand.errors import DataError, ModelError
 from lexpand.models import ImportOptions, check_model, fold_vocabulary, import_model, importing
 
@@ -162,6 +170,20 @@ def test_every_folded_byte_piece_is_read_as_itself(tmp_path: Path) -> None:
         assert len(tokens(tmp_path / "folded", word)) == 3, word
 
 
+def test_merges_of_upper_case_do_not_split_a_word(tmp_path: Path) -> None:
+    """The merge of "T" and "H" comes first, and takes the "h" of "the" and "then" away."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merged = ["TH", "he", "the", "then", "he\u0142", "\u0120THE"]
+    merges = [("T", "H"), ("h", "e"), ("t", "he"), ("the", "n"), ("he", "\u0142")]
+    tokenizer = Tokenizer(
+        models.BPE({token: place for place, token in enumerate([*letters, *merged])}, merges)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fold_vocabulary(write_with(tmp_path / "plain", tokenizer), tmp_path / "folded", optimize=False)
+    assert tokens(tmp_path / "folded", "THE then") == ["the", "then"]
+    assert tokens(tmp_path / "folded", "Thenx") == ["then", "x"]
+
+
 def test_offsets_point_into_the_text(tmp_path: Path) -> None:
     fold_vocabulary(write_with(tmp_path / "plain", cased_bytes()), tmp_path / "folded")
     tokenizer = Tokenizer.from_file(str(tmp_path / "folded" / "tokenizer.json"))
@@ -182,6 +204,55 @@ def test_ids_of_special_tokens_follow(tmp_path: Path) -> None:
         assert found[f"{key}_token_id"] == terms.id(token) != ids[token]
     encoded = Tokenizer.from_file(str(tmp_path / "folded" / "tokenizer.json")).encode("login")
     assert encoded.ids == [terms.id(token) for token in encoded.tokens]
+
+
+def test_lists_of_ids_follow_and_unknown_ones_stay(tmp_path: Path) -> None:
+    config = {"eos_token_id": [12, 9], "sep_token_id": 3, "bos_token_id": None, "x_token_id": 99}
+    plain = write_with(tmp_path / "plain", cased_pieces(), config=config)
+    fold_vocabulary(plain, tmp_path / "folded", optimize=False)
+    found = json.loads((tmp_path / "folded" / "config.json").read_text())
+    assert {key: found[key] for key in config} == config | {"eos_token_id": [8, 6]}
+
+
+def test_license_origin_and_a_later_table_are_kept(tmp_path: Path) -> None:
+    plain = write_with(tmp_path / "plain", cased_pieces())
+    options = ImportOptions(license="MIT", origin="mine", name="owner/base")
+    before = import_model(plain, tmp_path / "before", options).path
+    weights = np.arange(len(CASED), dtype=np.float32)
+    add_query_table(before, QueryTable(weights), QueryMode.ENCODER)
+    fold_vocabulary(before, tmp_path / "folded")
+    contract = Contract.load(tmp_path / "folded")
+    assert (contract.license, contract.query_mode) == ("MIT", QueryMode.ENCODER)
+    assert contract.origin.startswith("imported from owner-base; imported from plain; mine; vocab")
+    lookup = Encoder.load(tmp_path / "folded", queries=QueryEncoding(mode=QueryMode.LOOKUP))
+    (found,) = lookup.encode_queries(["Login"]).as_dicts()
+    assert list(found.values()) == [9.0]
+
+
+def test_notes_about_the_base_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the current folder can be the base."""
+    tokenizer = cased_pieces()
+    plain = write_bert(tmp_path / "plain", rows=len(CASED) + 3)
+    tokenizer.save(str(plain / "tokenizer.json"))
+    (plain / "tokenizer_config.json").write_text("{}")
+    monkeypatch.chdir(plain)
+    done = fold_vocabulary(".", tmp_path / "folded", optimize=False)
+    assert "3 unused rows are removed" in done.imported.notes[0]
+    assert Contract.load(tmp_path / "folded").origin.startswith("imported from plain; ")
+
+
+def test_tokens_that_are_only_named_elsewhere_stay(tmp_path: Path) -> None:
+    """A tokenizer may have no list of added tokens."""
+    plain = write_with(tmp_path / "plain", cased_pieces())
+    raw = json.loads((plain / "tokenizer.json").read_text(encoding="utf-8"))
+    raw["added_tokens"] = []
+    raw["padding"] = {
+        **{"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None},
+        **{"pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
+    }
+    (plain / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+    fold_vocabulary(plain, tmp_path / "folded", optimize=False)
+    assert tokens(tmp_path / "folded", "Login x") == ["[CLS]", "login", "[UNK]", "[SEP]"]
 
 
 def test_a_query_table_keeps_the_largest_weight(tmp_path: Path) -> None:
@@ -219,10 +290,10 @@ def test_settings_of_a_class_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_vocabulary_without_forms_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"vocabulary of splade-tiny must have terms that differ"):
+    with pytest.raises(DataError, match=r"of splade-tiny must have terms that differ only in case"):
         fold_vocabulary("splade-tiny", tmp_path / "folded")
     fold_vocabulary(write_with(tmp_path / "plain", cased_pieces()), tmp_path / "folded")
-    with pytest.raises(DataError, match="got none among 15: train from it as it is"):
+    with pytest.raises(DataError, match="none of its 15 do: train from it as it is"):
         fold_vocabulary(tmp_path / "folded", tmp_path / "again")
 
 

@@ -3,7 +3,8 @@
 A cased vocabulary has "Login", "login" and "LOGIN", and a byte-level one has each of them again
 with the space before it. An inverted index sees as many different words. After folding, the
 tokenizer lower-cases texts (and drops spaces, if it is byte-level), and each folded term has the
-rows that its most frequent form had in the embeddings and in the decoder. Training starts there.
+rows that its first form had in the embeddings and in the decoder. The first form has the smallest
+id, and tokenizers give the small ids to the most frequent tokens. Training starts there.
 
 That cased vocabularies harm SPLADE is shown by Geng and Yang 2026 (arXiv 2607.00004), who move to
 another vocabulary. Folding keeps the pieces of the base.
@@ -12,7 +13,7 @@ another vocabulary. Folding keeps the pieces of the base.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,13 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lexpand.encode.contract import Contract
 from lexpand.encode.json_files import read_json
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
 from lexpand.errors import DataError, ModelError
-from lexpand.models.checkpoint import Checkpoint, read_checkpoint
-from lexpand.models.importing import ImportResult, check_unpruned, import_changed
-from lexpand.models.options import ImportOptions
+from lexpand.models.checkpoint import Checkpoint
+from lexpand.models.importing import ImportResult, import_changed, read_changeable
 from lexpand.models.source import find_base
 from lexpand.models.tokenizer_files import SETTINGS
 from lexpand.models.writing import write_json
@@ -91,25 +92,16 @@ def fold_vocabulary(
         StorageError: a file cannot be written.
     """
     folder, dest = find_base(model), Path(dest).expanduser().absolute()
-    check_unpruned(folder, "fold its vocabulary")
-    checkpoint = read_checkpoint(folder)
-    folded = _fold(checkpoint, folder.name)
+    checkpoint = read_changeable(folder, "fold its vocabulary")
+    source = _name(model, folder)
+    folded = _fold(checkpoint, source)
     before, after = len(checkpoint.vocabulary), len(folded.vocabulary)
-    choices = ImportOptions(
-        name=name or dest.name,
-        max_tokens=checkpoint.max_tokens,
-        license=checkpoint.license or None,
-        origin="; ".join(
-            part
-            for part in (checkpoint.origin, f"vocabulary folded from {before:,} to {after:,} terms")
-            if part
-        ),
-    )
     imported = import_changed(
         folded,
-        folder.name,
+        source,
         dest,
-        choices,
+        name=name,
+        change=f"vocabulary folded from {before:,} to {after:,} terms",
         force=force,
         optimize=optimize,
         on_step=on_step,
@@ -118,18 +110,24 @@ def fold_vocabulary(
     return FoldResult(imported, before, after)
 
 
+def _name(model: str | Path, folder: Path) -> str:
+    """Return the name of the base; the folder of a download is named after a commit."""
+    if (folder / "contract.json").is_file():
+        return Contract.load(folder).name
+    return folder.resolve().name if Path(model).expanduser().is_dir() else str(model)
+
+
 def _fold(checkpoint: Checkpoint, name: str) -> Checkpoint:
     """Return a checkpoint whose terms are the folded ones, for both of its encoders."""
     raw = json.loads(checkpoint.tokenizer_json)
     tokens = checkpoint.vocabulary.tokens
-    added = {token["content"] for token in raw.get("added_tokens") or ()}
-    fold = _folding(raw, name)
-    names = [token if token in added else fold(token) for token in tokens]
-    terms = dict.fromkeys(names)  # in the order of their first, most frequent forms
+    fold, kept = _folding(raw, name), _kept(raw)
+    names = [token if token in kept else fold(token) for token in tokens]
+    terms = dict.fromkeys(names)  # in the order of their first forms
     if len(terms) == len(tokens):
         raise DataError(
-            f"the vocabulary of {name} must have terms that differ in case or in a space alone, got"
-            f" none among {len(tokens):,}: train from it as it is"
+            f"the vocabulary of {name} must have terms that differ only in case or in a space, and"
+            f" none of its {len(tokens):,} do: train from it as it is"
         )
     ids = {term: place for place, term in enumerate(terms)}
     forms = np.array([ids[term] for term in names])
@@ -143,8 +141,12 @@ def _fold(checkpoint: Checkpoint, name: str) -> Checkpoint:
             f" {len(vocabulary):,} others: its tokenizer.json is not supported"
         )
     head, tensors = checkpoint.architecture.head, dict(checkpoint.tensors)
-    per_term = {head.embeddings, checkpoint.head_weight, head.bias, head.other_bias}
-    for tensor in per_term & tensors.keys():
+    for tensor in tensors.keys() & {
+        head.embeddings,
+        checkpoint.head_weight,
+        head.bias,
+        head.other_bias,
+    }:
         tensors[tensor] = np.ascontiguousarray(tensors[tensor][first])
     table, queries = checkpoint.query_table, checkpoint.queries
     return replace(
@@ -157,6 +159,26 @@ def _fold(checkpoint: Checkpoint, name: str) -> Checkpoint:
         query_table=None if table is None else _largest(table, forms),
         queries=None if queries is None else _fold(queries, name),
     )
+
+
+def _kept(raw: dict[str, Any]) -> set[str]:
+    """Return the tokens that other parts of tokenizer.json name; they are not folded."""
+    kept = {token["content"] for token in raw.get("added_tokens") or ()}
+    kept.update(_special_tokens(raw.get("post_processor") or {}))
+    named = (raw["model"].get("unk_token"), (raw.get("padding") or {}).get("pad_token"))
+    return kept.union(token for token in named if token is not None)
+
+
+def _special_tokens(post_processor: dict[str, Any]) -> Iterator[str]:
+    """Yield the tokens that a post-processor adds."""
+    for key in ("sep", "cls"):
+        if key in post_processor:
+            yield post_processor[key][0]
+    if post_processor.get("type") == "TemplateProcessing":
+        for token in post_processor["special_tokens"].values():
+            yield from token["tokens"]
+    for each in post_processor.get("processors", ()):
+        yield from _special_tokens(each)
 
 
 def _folding(raw: dict[str, Any], name: str) -> Callable[[str], str]:
@@ -222,6 +244,8 @@ def _tokenizer(
     pre_tokenizer = raw.get("pre_tokenizer")
     if "merges" in model:
         model["merges"] = _merges(model["merges"], ids, fold)
+        # A word that is a term is read as it, although merges of other forms come in between.
+        model["ignore_merges"] = True
         # Words of texts reach the model without their spaces.
         parts = [{"type": "WhitespaceSplit"}, *(_without_space(part) for part in _parts(raw))]
         pre_tokenizer = {"type": "Sequence", "pretokenizers": parts}
@@ -234,8 +258,9 @@ def _tokenizer(
         ],
         "post_processor": _post_processor(raw.get("post_processor"), ids),
     }
-    if changed.get("padding"):
-        changed["padding"] |= {"pad_id": ids[changed["padding"]["pad_token"]]}
+    padding = changed.get("padding")
+    if padding and padding["pad_token"] in ids:
+        changed["padding"] = padding | {"pad_id": ids[padding["pad_token"]]}
     return changed
 
 
@@ -247,17 +272,20 @@ def _without_space(part: dict[str, Any]) -> dict[str, Any]:
 def _merges(
     merges: Sequence[str | Sequence[str]], ids: dict[str, int], fold: Callable[[str], str]
 ) -> list[list[str]]:
-    """Return the merges of folded tokens, in their order.
+    """Return the merges of folded tokens: those of lower case in their order, and then the others.
 
     Merges of a space with a word have nothing left to merge. A letter whose bytes were merged in
     upper case alone is merged in lower case, in the end.
     """
-    folded: dict[tuple[str, str], None] = {}
+    lower: dict[tuple[str, str], None] = {}
+    others: dict[tuple[str, str], None] = {}
     for merge in merges:
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         pair = (fold(left), fold(right))
         if pair[0] + pair[1] in ids and pair[0] + pair[1] == fold(left + right):
-            folded[pair] = None
+            same = pair[0] == left.lstrip(_SPACE) and pair[1] == right
+            (lower if same else others)[pair] = None
+    folded = lower | others
     made = {left + right for left, right in folded}
     for term in ids:
         if term not in made and term[:-1] in ids and term[-1] in ids:
@@ -300,8 +328,13 @@ def _config(checkpoint: Checkpoint, forms: NDArray[np.int64]) -> dict[str, Any]:
     """Return config.json with the new ids of special tokens."""
     config = dict(checkpoint.config)
     for key, value in config.items():
-        if key.endswith("_token_id") and isinstance(value, int) and 0 <= value < len(forms):
-            config[key] = int(forms[value])
+        if key.endswith("_token_id"):
+            listed = value if isinstance(value, list) else [value]
+            changed = [
+                int(forms[id]) if isinstance(id, int) and 0 <= id < len(forms) else id
+                for id in listed
+            ]
+            config[key] = changed if isinstance(value, list) else changed[0]
     padding = checkpoint.config.get("pad_token_id")
     if checkpoint.architecture.counts_from_padding and config.get("pad_token_id") != padding:
         raise ModelError(

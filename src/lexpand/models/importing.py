@@ -6,13 +6,14 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from lexpand.data import ModelId, Pruning
 from lexpand.encode.contract import Contract, Role
 from lexpand.encode.encoder import Encoder
+from lexpand.encode.folder import ModelFolder
 from lexpand.encode.json_files import read_json
 from lexpand.errors import ModelError, StorageError
 from lexpand.models.checkpoint import Checkpoint, read_checkpoint
@@ -96,10 +97,11 @@ def import_model(
 
 def import_changed(
     checkpoint: Checkpoint,
-    name: str,
+    source: str,
     dest: Path,
-    choices: ImportOptions,
     *,
+    change: str,
+    name: str | None = None,
     force: bool = False,
     optimize: bool = True,
     on_step: OnStep | None = None,
@@ -109,9 +111,10 @@ def import_changed(
 
     Args:
         checkpoint: the changed one.
-        name: the name of the model that was changed, recorded as the origin.
+        source: the name of the model that was changed, recorded as the origin.
         dest: the new folder.
-        choices: settings that override the checkpoint.
+        change: what was changed, recorded too.
+        name: the name of the new model. None takes the name of `dest`.
         force: replace `dest` if it is a model folder.
         optimize: make the graph too, if the package onnx is installed.
         on_step: called before each step.
@@ -124,35 +127,51 @@ def import_changed(
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as scratch:
-            folder = Path(scratch) / name.replace("/", "-")
+            folder = Path(scratch) / source.replace("/", "-")
             folder.mkdir()
-            write_folder(checkpoint, folder, name, name)
+            write_folder(checkpoint, folder, source, source)
             revise(folder)
-            return import_model(
+            choices = ImportOptions(
+                name=name or dest.name,
+                max_tokens=checkpoint.max_tokens,
+                license=checkpoint.license or None,
+                origin="; ".join(part for part in (checkpoint.origin, change) if part),
+            )
+            done = import_model(
                 folder, dest, choices, force=force, optimize=optimize, on_step=on_step
             )
+            return replace(done, notes=(*checkpoint.notes, *done.notes))
     except OSError as error:
         raise StorageError(f"cannot write {dest}: {error.strerror or error}") from error
 
 
-def check_unpruned(folder: Path, purpose: str) -> None:
-    """Check that a folder has no contract, or one without pruning.
+def read_changeable(folder: Path, purpose: str) -> Checkpoint:
+    """Read a checkpoint or a model folder that is to be changed; the contract has precedence.
 
     Args:
         folder: of a checkpoint or a model.
-        purpose: what the folder is to be changed for, for the message.
+        purpose: what it is to be changed for, for the message.
 
     Raises:
-        ModelError: the contract has pruning, which a changed copy would lose.
+        ModelError: the checkpoint cannot be used, or the contract has pruning, which a changed copy
+            would lose.
     """
     path = folder / "contract.json"
-    if path.is_file() and any(
-        rules != Pruning() for rules in Contract.load(folder).pruning.values()
-    ):
+    if not path.is_file():
+        return read_checkpoint(folder)
+    contract = Contract.load(folder)
+    if any(rules != Pruning() for rules in contract.pruning.values()):
         raise ModelError(
             f"pruning in {path} must be null to {purpose}, because it would be lost: set it to"
             " null, and prune when you encode"
         )
+    return replace(
+        read_checkpoint(folder),
+        query_table=ModelFolder(folder).load_query_table(),
+        query_mode=contract.query_mode,
+        license=contract.license,
+        origin=contract.origin,
+    )
 
 
 def _check_destination(dest: Path, force: bool) -> None:

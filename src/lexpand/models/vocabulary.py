@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lexpand.data.vector_checks import VOCABULARY_LIMIT
-from lexpand.encode.contract import Contract, QueryMode
-from lexpand.encode.folder import ModelFolder, add_query_table, find_folder
+from lexpand.encode.contract import Contract
+from lexpand.encode.folder import find_folder
 from lexpand.encode.query_table import QueryTable
 from lexpand.encode.tokens import parse_tokenizer, read_vocabulary
 from lexpand.errors import DataError, ModelError
-from lexpand.models.checkpoint import Checkpoint, read_checkpoint
+from lexpand.models.checkpoint import Checkpoint
 from lexpand.models.choosing import check_word_piece, split_words, words_of
-from lexpand.models.importing import ImportResult, check_unpruned, import_changed
-from lexpand.models.options import ImportOptions
+from lexpand.models.importing import ImportResult, import_changed, read_changeable
 
 Matrix = NDArray[np.float32]
 Row = NDArray[np.float32]
@@ -85,30 +84,22 @@ def add_terms(
         StorageError: a file cannot be written.
     """
     folder, dest = find_folder(model), Path(dest).expanduser().absolute()
-    contract, table = Contract.load(folder), ModelFolder(folder).load_query_table()
-    lookup = contract.query_mode is QueryMode.LOOKUP
-    checkpoint = replace(
-        read_checkpoint(folder),
-        query_table=table if lookup else None,
-        query_mode=contract.query_mode,
-    )
+    contract = Contract.load(folder)
+    checkpoint = read_changeable(folder, "add terms")
     check_word_piece(checkpoint.tokenizer, contract.name)
-    check_unpruned(folder, "add terms")
     terms, skipped = _new_words(checkpoint, words)
     pieces = _pieces(checkpoint, terms)
     extended = _extend(checkpoint, terms, pieces)
-    choices = ImportOptions(
-        name=name or dest.name,
-        max_tokens=checkpoint.max_tokens,
-        license=contract.license,
-        origin=f"{contract.origin}; {len(terms):,} terms added",
-    )
     imported = import_changed(
-        extended, contract.name, dest, choices, force=force, optimize=optimize, on_step=on_step
+        extended,
+        contract.name,
+        dest,
+        change=f"{len(terms):,} terms added",
+        name=name,
+        force=force,
+        optimize=optimize,
+        on_step=on_step,
     )
-    if table is not None and not lookup:
-        changed = add_query_table(dest, _extend_table(table, pieces))
-        imported = replace(imported, model=changed.model)
     return AddResult(imported, tuple(terms), tuple(skipped), len(extended.vocabulary))
 
 

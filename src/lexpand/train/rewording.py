@@ -14,7 +14,8 @@ class Rewording:
     Args:
         student: the tokenizer of the student.
         teacher: that of the teacher.
-        longest: the tokens of a text that the teacher reads at most; the rest is left out.
+        longest: the tokens of a text that the teacher reads at most. The others are left out, but
+            for the last one, which ends the text.
 
     Raises:
         ValueError: the student's vocabulary is not that of the teacher with terms added at its end.
@@ -39,15 +40,14 @@ class Rewording:
     def __call__(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return token ids and masks [texts, longest]; the same if no text has a new term."""
         ids, mask = features["input_ids"], features["attention_mask"].bool()
-        if not self.changes or int(ids.max()) < self._known:
+        if not self.changes or not ids.numel() or int(ids.max()) < self._known:
             return features
         device, width = ids.device, ids.shape[1]
         counts, starts, pieces = (
             each.to(device) for each in (self._counts, self._starts, self._pieces)
         )
         numbers = counts[ids] * mask
-        ends = numbers.cumsum(dim=1)
-        lengths = ends[:, -1]
+        lengths = numbers.sum(dim=1)
         # Each token of the result: its row, its place in the row, and its piece.
         flat = numbers[mask]
         row = torch.arange(len(ids), device=device)[:, None].expand(-1, width)[mask]
@@ -61,6 +61,8 @@ class Rewording:
         kept = place < longest
         changed = ids.new_zeros(len(ids), longest)
         changed[row[kept], place[kept]] = found[kept].to(ids.dtype)
+        ends = (place == lengths[row] - 1) & ~kept
+        changed[row[ends], -1] = found[ends].to(ids.dtype)
         read = torch.arange(longest, device=device) < lengths[:, None]
         result = {"input_ids": changed, "attention_mask": read.to(features["attention_mask"].dtype)}
         if "token_type_ids" in features:

@@ -19,6 +19,9 @@ from lexpand.train.recipe import Recipe
 from lexpand.train.rewording import Rewording
 from lexpand.train.student import Student, load_model, with_special
 
+_POSITIONS = 512
+"""The tokens that a sentence encoder reads whose configuration gives no number."""
+
 
 class BatchTeacher(Protocol):
     """Encodes texts as vectors, of which the product is the score of a query and a document."""
@@ -101,7 +104,8 @@ class DenseTeacher:
         # The loaders of transformers raise errors of many kinds.
         except Exception as error:
             raise ModelError(f"cannot load the batch teacher {model}: {error}") from error
-        longest = int(self._model.config.max_position_embeddings)
+        positions = getattr(self._model.config, "max_position_embeddings", _POSITIONS)
+        longest = min(int(positions), int(tokenizer.model_max_length))
         self._reword = _rewording("batch_teacher", model, tokenizer, student, longest)
         self._model.eval()
         self._bf16 = bf16
