@@ -5,8 +5,8 @@
 
 FOLDER has the training pairs (``train/*/pairs.jsonl.gz`` with query, title and text) and the
 collections ``support-a`` and ``cranfield`` in BEIR's layout. The words are chosen from the training
-pairs alone. With --train-steps, each model is trained on these pairs first, the one without new
-terms too, by the recipe ``small`` with batches of 32 and the settings of --set.
+pairs alone. With --train-steps, each model is trained on a sample of these pairs first, the one
+without new terms too, by the recipe ``small`` with batches of 32 and the settings of --set.
 
 For each number of terms and each collection, the figures are R@10 and nDCG@10 of the model alone
 and of the hybrid pipeline; the covered words, which are the words of letters of the judged queries
@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ from measured_model import MODEL
 
 COLLECTIONS, PIPELINES = ("support-a", "cranfield"), ("splade", "hybrid")
 COUNTS = (1000, 2000, 4000, 8000, 12000)
+BATCH = 32
 
 
 def training_texts(folder: Path, limit: int | None) -> Iterator[str]:
@@ -50,6 +52,17 @@ def training_texts(folder: Path, limit: int | None) -> Iterator[str]:
             for line in islice(lines, limit):
                 row = json.loads(line)
                 yield " ".join(row.get(key) or "" for key in ("query", "title", "text"))
+
+
+def sample(folder: Path, path: Path, count: int) -> Path:
+    """Write as many random training pairs as a run needs, always the same ones."""
+    lines: list[str] = []
+    for source in sorted(folder.glob("train/*/pairs.jsonl.gz")):
+        with gzip.open(source, "rt", encoding="utf-8") as rows:
+            lines += rows
+    random.Random(17).shuffle(lines)
+    path.write_text("".join(lines[:count]), encoding="utf-8")
+    return path
 
 
 def split_query_words(collection: Path, model: str) -> set[str]:
@@ -81,12 +94,10 @@ def rankings(collection: Path, model: str) -> dict[str, float]:
     return figures
 
 
-def trained(model: str, data: Path, scratch: Path, steps: int, settings: list[str]) -> str:
-    """Train a model on the pairs of the data, and return its folder."""
-    command = [str(Path(sys.executable).parent / "lexpand"), "train", "small"]
-    for path in sorted(data.glob("train/*/pairs.jsonl.gz")):
-        command += ["--data", str(path)]
-    for setting in [f"base={model}", f"steps={steps}", "batch_size=32", *settings]:
+def trained(model: str, pairs: Path, scratch: Path, steps: int, settings: list[str]) -> str:
+    """Train a model on pairs, and return its folder."""
+    command = [str(Path(sys.executable).parent / "lexpand"), "train", "small", "--data", str(pairs)]
+    for setting in [f"base={model}", f"steps={steps}", f"batch_size={BATCH}", *settings]:
         command += ["--set", setting]
     ended = subprocess.run([*command, "--out", str(scratch / "trained")], check=False)
     if ended.returncode not in (0, 3):  # 3: some rows were refused
@@ -153,7 +164,8 @@ def main() -> None:
                 model = str(add_terms(options.model, words, Path(scratch) / "more").imported.path)
             if options.train_steps:
                 steps, settings = options.train_steps, options.set
-                model = trained(model, options.folder, Path(scratch), steps, settings)
+                pairs = sample(options.folder, Path(scratch) / "pairs.jsonl", steps * BATCH)
+                model = trained(model, pairs, Path(scratch), steps, settings)
             for name in COLLECTIONS:
                 figures: dict[str, Any] = rankings(options.folder / name, model)
                 figures |= {"covered": len(asked[name].intersection(words))}

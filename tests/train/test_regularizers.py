@@ -157,6 +157,14 @@ def test_the_autopilot_keeps_pace_with_a_slow_model(budget: float, delay: float)
     assert min(found) > 0.75 * budget
 
 
+def test_the_autopilot_does_not_trust_the_first_batch() -> None:
+    """A first batch of few terms would set a budget far below what the model has."""
+    pilot = Autopilot(250, factor=1e-3)
+    for terms in [150] + [350] * 29:
+        pilot.update(terms)
+    assert pilot.factor < 5e-3
+
+
 def test_a_model_below_its_budget_may_grow_at_once() -> None:
     """Though a growing model is above its first measurement."""
     pilot = Autopilot(120, factor=1e-3, warmup=500)
@@ -164,13 +172,14 @@ def test_a_model_below_its_budget_may_grow_at_once() -> None:
     assert max(factors) <= 1e-3
     assert factors[-1] < 0.9e-3
     above = Autopilot(120, factor=1e-3, warmup=500)
-    factors = [above.update(terms) for terms in (400, 440, 480, 520)]
+    factors = [above.update(400 * 1.02**step) for step in range(20)]
+    assert factors[:10] == [1e-3] * 10
     assert factors[-1] > 1e-3
 
 
 def test_the_autopilot_resumes_from_its_state() -> None:
     pilot = Autopilot(100)
-    for terms in (900, 700, 500):
+    for terms in range(900, 300, -50):
         pilot.update(terms)
     again = Autopilot.from_state(pilot.state())
     assert [pilot.update(terms) for terms in (400, 80)] == [

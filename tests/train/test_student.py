@@ -14,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 from lexpand import Encoder  # noqa: E402
 from lexpand.encode.folder import find_folder  # noqa: E402
 from lexpand.errors import DataError, ModelError  # noqa: E402
+from lexpand.train.autopilot import FIRST_STEPS  # noqa: E402
 from lexpand.train.batches import NeighborBatches, neighbor_batches, text_vectors  # noqa: E402
 from lexpand.train.loss import SpladeObjective  # noqa: E402
 from lexpand.train.objectives import kl_divergence, mixed_scores  # noqa: E402
@@ -263,9 +264,16 @@ def test_a_budget_of_postings_is_that_of_the_terms_that_texts_share() -> None:
         objective(features)
     before = objective.factors()[1]
     objective.advance()
+    pilot = objective.pilots[1]
+    assert pilot is not None
     shared = (queries[:, None] & documents[None]).float().sum(2).mean()
     assert objective.pair_flops == pytest.approx(float(shared), rel=1e-5)
+    assert pilot.mean == pytest.approx(float(shared), rel=1e-5)
     assert float(shared) > 0.5
+    for _ in range(FIRST_STEPS):
+        with torch.no_grad():
+            objective(features)
+        objective.advance()
     assert objective.factors()[1] > before
 
 

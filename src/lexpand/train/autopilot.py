@@ -11,6 +11,9 @@ from lexpand.errors import DataError
 _FAR = 0.25
 """The relative error below which a model is far from its budget."""
 
+FIRST_STEPS = 10
+"""Steps whose mean is what the model has; one batch may have a topic with few terms."""
+
 _REACH = 50
 """Steps ahead in which a growing model may reach its budget."""
 
@@ -23,8 +26,8 @@ class Autopilot:
     log(terms / budget), with ``terms`` averaged over recent steps. In the logarithm the controller
     needs no knowledge of the scale of the loss, so one setting serves any model. A model follows
     lambda with a delay of some hundred steps, so the proportional part is large: it answers the
-    speed at which the terms move. The budget itself tightens from the first measurement to its
-    value over ``warmup`` steps, so that training begins with what the model has. A model that
+    speed at which the terms move. The budget itself tightens from the mean of the first steps to
+    its value over ``warmup`` steps, so that training begins with what the model has. A model that
     begins below its budget may grow at once.
 
     Attributes:
@@ -62,10 +65,12 @@ class Autopilot:
     def update(self, terms: float) -> float:
         """Take the quantity of a step's texts, their mean, and return the next factor."""
         terms = max(terms, 0.005 * self.budget)
-        if math.isnan(self._mean):
-            self._mean = self._first = terms
-        self._mean = self.decay * self._mean + (1 - self.decay) * terms
         self._steps += 1
+        if self._steps <= FIRST_STEPS:
+            before = 0.0 if math.isnan(self._mean) else self._mean
+            self._mean = self._first = before + (terms - before) / self._steps
+            return self.factor
+        self._mean = self.decay * self._mean + (1 - self.decay) * terms
         error = max(-2.0, min(2.0, math.log(self._mean / self._target())))
         move = error - self._error
         if error < -_FAR and error + _REACH * move < 0:
@@ -78,8 +83,8 @@ class Autopilot:
         return self.factor
 
     def _target(self) -> float:
-        """The budget of this step: it comes down from the first measurement, geometrically."""
-        done = min(1.0, self._steps / max(1, self.warmup))
+        """The budget of this step: it comes down from what the model had, geometrically."""
+        done = min(1.0, (self._steps - FIRST_STEPS) / max(1, self.warmup))
         first = max(self._first, self.budget)
         return math.exp((1 - done) * math.log(first) + done * math.log(self.budget))
 
