@@ -29,7 +29,7 @@ test: $(VENV)/dev ## run the tests, without the slow ones
 
 test-train: .venv-train/ready ## run the tests of training, and those that compare with torch (5 GB)
 	.venv-train/bin/python -m pytest -m 'not slow' tests/train tests/cli/test_cli_train.py tests/cli/test_cli_adapt.py
-	.venv-train/bin/python -m pytest -m 'not slow' tests/models/test_checkpoints_torch.py tests/models/test_packing_torch.py
+	.venv-train/bin/python -m pytest -m 'not slow' tests/models
 	.venv-train/bin/python -m pytest -m 'not slow' tests/encode/test_torch_head.py
 
 test-engines: $(VENV)/milvus $(NODES) ## run the tests of other search engines on real nodes; needs Maven and a JDK of 21 or later

@@ -29,11 +29,14 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
     import torch
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+    from lexpand.models.packing import float32_folder  # it imports this module
+
     with _quiet():
         try:
-            model = AutoModelForMaskedLM.from_pretrained(checkpoint.folder, local_files_only=True)
+            with float32_folder(checkpoint.folder) as folder:
+                model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True)
+                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model = model.float().eval()
-            tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
         # transformers raises errors of any type. The checkpoint is at fault.
         except Exception as error:
             raise ModelError(
