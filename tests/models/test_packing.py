@@ -21,7 +21,7 @@ from lexpand.encode.packed import PACKED, pack, rounded, unpack
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import DataError, MissingExtra, ModelError, StorageError
 from lexpand.models import check_model, export_model, import_model, optimize_model, pack_model
-from lexpand.models.packing import float32_folder
+from lexpand.models.exporting import float32_folder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "packed-v1.safetensors"
 

@@ -1,16 +1,13 @@
-"""Pack a model folder into 8 bits a weight, and export it again as float32.
+"""Pack a model folder into 8 bits a weight.
 
 The packed model is another model than the one it was made from, because its weights are rounded.
-Its float32 export is the same model: same contract hash, same vectors.
+`exporting` writes them as float32 again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,9 +22,10 @@ from lexpand.encode.encoder import Encoder
 from lexpand.encode.encoding import BY_RULE
 from lexpand.encode.folder import ModelFolder, find_folder
 from lexpand.encode.json_files import read_json
-from lexpand.encode.packed import PACKED, pack, unpack
+from lexpand.encode.packed import PACKED, pack
 from lexpand.errors import MissingExtra, ModelError
 from lexpand.models.checkpoint import read_checkpoint
+from lexpand.models.exporting import check_free, float32_file
 from lexpand.models.importing import import_model
 from lexpand.models.options import ImportOptions
 from lexpand.models.staging import staging
@@ -64,7 +62,7 @@ def pack_model(
     """
     folder = ModelFolder(find_folder(source))
     contract, dest = folder.contract, Path(dest)
-    _check_free(dest)
+    check_free(dest)
     if find_spec("onnx") is None:  # the graph is made again, and without it nothing runs
         raise MissingExtra("onnx", "onnx", "packing a model")
     if contract.packed is not None:
@@ -80,7 +78,7 @@ def pack_model(
         shutil.copytree(folder.path, plain)
         for made_new in _MADE_NEW:
             _remove(plain / made_new)
-        (plain / WEIGHTS).write_bytes(_float32(content))
+        (plain / WEIGHTS).write_bytes(float32_file(content))
         table = contract.query_table
         options = ImportOptions(
             name=name or contract.name,
@@ -103,60 +101,6 @@ def pack_model(
         write_contract(made, raw)
         made.rename(dest)
     return Contract.load(dest)
-
-
-def export_model(source: str | Path, dest: str | Path) -> Contract:
-    """Write a model folder with float32 weights, for sentence-transformers and transformers.
-
-    The exported model is the same model: indexes and contracts do not tell them apart.
-
-    Args:
-        source: the model: ``default`` or the path of a model folder.
-        dest: the new folder.
-
-    Raises:
-        ModelError: the source is damaged, or ``dest`` exists.
-        StorageError: the disk refuses.
-    """
-    folder, dest = ModelFolder(find_folder(source)), Path(dest)
-    _check_free(dest)
-    with staging(dest) as scratch:
-        made = scratch / "made"
-        shutil.copytree(folder.path, made, ignore=shutil.ignore_patterns(PACKED))
-        packed = folder.contract.packed
-        if packed is not None:
-            content = _float32((folder.path / packed.file).read_bytes())
-            found = hashlib.sha256(content).hexdigest()
-            if found != folder.contract.weights_sha256:
-                raise ModelError(
-                    f"the float32 weights of {folder.path} must have the SHA-256"
-                    f" {folder.contract.weights_sha256}, got {found}: copy the model folder again"
-                )
-            (made / WEIGHTS).write_bytes(content)
-            raw = read_json(made / "contract.json", dict)
-            del raw["weights"]["packed"]
-            write_contract(made, raw)
-        made.rename(dest)
-    return Contract.load(dest)
-
-
-@contextmanager
-def float32_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder with float32 weights: the folder itself, or an export that is removed."""
-    if not (folder / PACKED).is_file():
-        yield folder
-        return
-    # Windows does not remove a file that is mapped into memory.
-    with tempfile.TemporaryDirectory(prefix="lexpand-", ignore_cleanup_errors=True) as scratch:
-        export_model(folder, Path(scratch) / folder.name)
-        yield Path(scratch) / folder.name
-
-
-def _float32(content: bytes) -> bytes:
-    """Return the file of float32 weights of a packed file; the same bytes on every machine."""
-    from safetensors.numpy import save
-
-    return save(unpack(content, PACKED), metadata={"format": "pt"})
 
 
 def _rules(
@@ -215,8 +159,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _check_free(dest: Path) -> None:
-    if dest.exists():
-        raise ModelError(f"{dest} exists: give another folder")

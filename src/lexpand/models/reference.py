@@ -10,6 +10,7 @@ from typing import Any
 from lexpand.encode.contract import QueryMode, Role
 from lexpand.errors import ModelError
 from lexpand.models.checkpoint import Checkpoint
+from lexpand.models.exporting import float32_folder
 from lexpand.models.golden import Weigh
 
 
@@ -28,8 +29,6 @@ def torch_reference(checkpoint: Checkpoint) -> Weigh:
     """
     import torch
     from transformers import AutoModelForMaskedLM, AutoTokenizer
-
-    from lexpand.models.packing import float32_folder  # it imports this module
 
     with _quiet():
         try:

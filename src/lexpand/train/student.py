@@ -23,8 +23,8 @@ from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 from lexpand.encode.query_table import QueryTable
 from lexpand.errors import ModelError
 from lexpand.models import find_base
+from lexpand.models.exporting import float32_folder
 from lexpand.models.layout import LOOKUP
-from lexpand.models.packing import float32_folder
 from lexpand.train.head import Activation, splade_head, sum_head
 from lexpand.train.low_rank import add_low_rank, merge_low_rank
 from lexpand.train.recipe import Recipe
