@@ -31,7 +31,7 @@ def fold_command(
 ) -> None:
     """Copy BASE to DEST with one term for the forms of a word that differ in case or in a space.
 
-    DEST lower-cases texts, and each term has the weights of its most frequent form. Train it next.
+    DEST lower-cases texts, and each term has the weights of its first form. Train it next.
     The tokenizer must be WordPiece (BERT) or byte-level BPE (RoBERTa, ModernBERT).
     """
     done = fold_vocabulary(

@@ -30,7 +30,7 @@ from lexpand.errors import DataError, ModelError
 from lexpand.models.checkpoint import Checkpoint
 from lexpand.models.importing import ImportResult, import_changed, read_changeable
 from lexpand.models.source import find_base
-from lexpand.models.tokenizer_files import SETTINGS
+from lexpand.models.tokenizer_files import OVERRIDES, SETTINGS
 from lexpand.models.writing import write_json
 
 _SPECIAL = {
@@ -45,7 +45,7 @@ _SPECIAL = {
 _SPACE = "\u0120"
 """The character that stands for the byte of a space in a byte-level vocabulary."""
 
-_OF_CLASSES = ("do_lower_case", "strip_accents", "tokenize_chinese_chars", "add_prefix_space")
+_OF_CLASSES = (*OVERRIDES, "add_prefix_space")
 """The settings by which a class changes tokenizer.json while loading."""
 
 

@@ -14,7 +14,7 @@ SETTINGS = "tokenizer_config.json"
 
 # The keys of tokenizer_config.json that override a BertNormalizer, with its own names for them and
 # the values that the classes below take without a key. transformers applies them while loading.
-_OVERRIDES: dict[str, tuple[str, bool | None]] = {
+OVERRIDES: dict[str, tuple[str, bool | None]] = {
     "do_lower_case": ("lowercase", True),
     "strip_accents": ("strip_accents", None),
     "tokenize_chinese_chars": ("handle_chinese_chars", True),
@@ -60,7 +60,7 @@ def _override(raw: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
         return []
     notes = []
-    for key, (name, usual) in _OVERRIDES.items():
+    for key, (name, usual) in OVERRIDES.items():
         value = settings.get(key, usual)
         if value != normalizer.get(name):
             has = f"has {key} {json.dumps(value)}"

@@ -33,9 +33,9 @@ class Rewording:
             pieces += teacher(new, add_special_tokens=False)["input_ids"]
         self.changes = bool(new)
         self._known, self._longest = len(known), longest
-        self._counts = torch.tensor([len(each) for each in pieces])
-        self._starts = self._counts.cumsum(0) - self._counts
-        self._pieces = torch.tensor([id for each in pieces for id in each])
+        counts = torch.tensor([len(each) for each in pieces])
+        flat = torch.tensor([id for each in pieces for id in each])
+        self._tables = (counts, counts.cumsum(0) - counts, flat)
 
     def __call__(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return token ids and masks [texts, longest]; the same if no text has a new term."""
@@ -43,9 +43,7 @@ class Rewording:
         if not self.changes or not ids.numel() or int(ids.max()) < self._known:
             return features
         device, width = ids.device, ids.shape[1]
-        counts, starts, pieces = (
-            each.to(device) for each in (self._counts, self._starts, self._pieces)
-        )
+        counts, starts, pieces = self._tables = tuple(each.to(device) for each in self._tables)
         numbers = counts[ids] * mask
         lengths = numbers.sum(dim=1)
         # Each token of the result: its row, its place in the row, and its piece.
