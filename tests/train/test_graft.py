@@ -50,6 +50,30 @@ def test_the_own_tokens_of_a_text_are_its_strongest_terms(body: Path, tmp_path: 
     assert steps == ["fitting the head to 96 texts", "calibrating", "writing the model folder"]
 
 
+def test_added_layers_begin_as_the_mean_of_the_states(body: Path, tmp_path: Path) -> None:
+    graft(body, TEXTS, tmp_path / "m", max_tokens=48, layers=1)
+    grafted = transformers.BertForMaskedLM.from_pretrained(tmp_path / "m").eval()
+    before = transformers.AutoModel.from_pretrained(body).eval()
+    assert grafted.config.num_hidden_layers == before.config.num_hidden_layers + 1
+    tokenizer = transformers.AutoTokenizer.from_pretrained(body)
+    batch = tokenizer(TEXTS[:2], truncation=True, max_length=24, return_tensors="pt")
+    with torch.no_grad():
+        states = before(**batch).last_hidden_state
+        found = grafted.bert(**batch).last_hidden_state
+    expected = states + states.mean(dim=1, keepdim=True) / 2
+    expected = torch.nn.functional.layer_norm(expected, expected.shape[-1:])
+    # The attention is nearly uniform, because queries and keys are small.
+    assert torch.allclose(found, expected, atol=0.1)
+    assert not torch.allclose(found, torch.nn.functional.layer_norm(states, states.shape[-1:]))
+    graft(body, TEXTS, tmp_path / "again", max_tokens=48, layers=1)
+    weights = [(tmp_path / each / "model.safetensors").read_bytes() for each in ("m", "again")]
+    assert weights[0] == weights[1]
+    encoder = Encoder.load(tmp_path / "m")
+    vector = encoder.encode(["the vaccine reduces infection"], Role.DOCUMENT).vectors.to_dense()[0]
+    best = {encoder.vocabulary.term(int(term)) for term in np.argsort(-vector)[:20]}
+    assert {"vaccine", "infection"} <= best
+
+
 def test_what_cannot_be_grafted_is_refused(body: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 10 texts, got 3"):
         graft(body, TEXTS[:3], tmp_path / "m")

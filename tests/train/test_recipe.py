@@ -66,6 +66,7 @@ def test_settings_change_a_recipe() -> None:
         ("sparse_teacher=splade-tiny", "sparse_teacher needs a dense batch_teacher, got batch_t"),
         ("sparse_share=1", "sparse_share must be between 0 and 1, got 1.0"),
         ("lora_rank=-1", "lora_rank must be >= 0, got -1"),
+        ("frozen_layers=-1", "frozen_layers must be >= 0, got -1"),
         ("postings=-1", "postings must be >= 0, got -1.0"),
         ("postings=2", "one of them must be 0, got postings = 2.0 and document_terms = "),
     ],
@@ -135,3 +136,8 @@ def test_a_recipe_is_the_same_after_json(name: str) -> None:
     assert Recipe.load(name).with_settings(
         f"{key}={json.dumps(value)}" for key, value in again.items() if key != "about"
     ).to_dict() == {**again, "about": recipe.about}
+
+
+def test_frozen_layers_and_low_rank_exclude_each_other() -> None:
+    with pytest.raises(DataError, match="got frozen_layers = 2 and lora_rank = 4"):
+        Recipe.load("small").with_settings(["frozen_layers=2", "lora_rank=4"])

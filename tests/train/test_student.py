@@ -74,6 +74,34 @@ def test_shift_and_scale_are_folded_into_the_head() -> None:
     assert torch.allclose(found, 0.5 * (logits - 2), atol=1e-4)
 
 
+def trained_names(student: Student) -> set[str]:
+    return {name for name, weight in student.body.named_parameters() if weight.requires_grad}
+
+
+def test_frozen_layers_are_not_trained_and_have_no_dropout() -> None:
+    student = student_of()
+    every, layers = trained_names(student), student.body.config.num_hidden_layers
+    student.freeze(1)
+    left = trained_names(student)
+    assert {name for name in every - left if ".layer." in name} == {
+        name for name in every if ".layer.0." in name
+    }
+    assert not any("embeddings" in name for name in left)
+    student.train()
+    ids = features_of(student)[1]
+    states = [student.body.base_model(**ids, output_hidden_states=True) for _ in range(2)]
+    first, second = (each.hidden_states for each in states)
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[2], second[2])  # the next layer has dropout
+    student.drop_nothing()
+    found = [student.documents(ids) for _ in range(2)]
+    assert torch.equal(*found)
+    found[0].sum().backward()
+    assert all((w.grad is not None) == w.requires_grad for w in student.body.parameters())
+    with pytest.raises(ModelError, match=f"at most {layers}, the layers of the base, got 99"):
+        student.freeze(99)
+
+
 def test_a_new_table_has_the_idf_of_the_texts() -> None:
     student = student_of("lookup=true", "table_init=idf")
     ids = student.model.tokenizer.get_vocab()

@@ -30,6 +30,14 @@ def graft_command(
     passages: Annotated[
         int, typer.Option("--passages", min=10, help="Documents that are read of each SOURCE.")
     ] = 1280,
+    layers: Annotated[
+        int,
+        typer.Option(
+            "--layers",
+            min=0,
+            help="Layers to add above BODY, which begin as the mean of its states.",
+        ),
+    ] = 0,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -46,7 +54,14 @@ def graft_command(
         for source in texts
         for document in islice(read_documents(source), passages)
     ]
-    graft(body, read, dest, passages=len(read), on_step=lambda step: say(step, "dim"))
+    graft(
+        body,
+        read,
+        dest,
+        passages=len(read),
+        layers=layers,
+        on_step=lambda step: say(step, "dim"),
+    )
     if as_json:
         print_json({"folder": dest, "body": body, "texts": len(read)})
         return

@@ -27,6 +27,9 @@ _RIDGE = 1e-2
 _SPREAD, _SHIFT = 10.0, 66.0
 # The mean logit of a position's own token, and the terms of a text that begin above zero.
 _OWN, _TERMS = 6.0, 1500
+# An added layer adds this much of the mean state of the text to each state.
+_MEAN = 0.5
+_SEED = 17
 
 
 def graft(
@@ -36,6 +39,7 @@ def graft(
     *,
     passages: int = 1280,
     max_tokens: int = 256,
+    layers: int = 0,
     on_step: Callable[[str], None] | None = None,
 ) -> None:
     """Write a SPLADE model folder from a BERT without a language model head.
@@ -48,12 +52,18 @@ def graft(
     all terms, so that a text begins with 1,500 terms. The scale s gives a position's own token 6,
     the median over tokens. The decoder is tied to the token embeddings, so the body does not grow.
 
+    A sentence encoder has the meaning of a text in the mean of its states, which no position of its
+    own has. ``layers`` puts new layers above the body, whose attention begins as this mean: each
+    adds half of it to every state. Trained above a body that is frozen (``frozen_layers`` of a
+    recipe), they learn to give terms for the whole text, and the body forgets nothing.
+
     Args:
         body: a folder or a Hub id of a BERT (``model_type`` bert).
         texts: texts of the kind that will be encoded; the first ``passages`` of them are read.
         folder: the new model folder.
         passages: texts for the regression; a tenth of them calibrate scale and bias.
         max_tokens: the longest text, in tokens.
+        layers: layers that are added above the body.
         on_step: called with a line before each step.
 
     Raises:
@@ -70,7 +80,7 @@ def graft(
     if len(chosen) < 10:
         raise DataError(f"grafting needs at least 10 texts, got {len(chosen)}")
     source = find_source(str(body))
-    model = _with_empty_head(source)
+    model = _with_empty_head(source, layers)
     tokenizer = AutoTokenizer.from_pretrained(source)
     report(f"fitting the head to {len(chosen):,} texts")
     states = [_states(model, batch) for batch in _batches(chosen, tokenizer, max_tokens)]
@@ -88,12 +98,18 @@ def graft(
         write,
         folder,
         origin=f"head grafted onto {name} by ridge regression on {len(chosen):,} texts",
-        facts={"kind": "graft", "body": name, "texts": len(chosen), "max_tokens": max_tokens},
+        facts={
+            "kind": "graft",
+            "body": name,
+            "texts": len(chosen),
+            "max_tokens": max_tokens,
+            "layers": layers,
+        },
     )
 
 
-def _with_empty_head(body: Path) -> Any:  # noqa: ANN401 - a BertForMaskedLM
-    """Load the body under a masked language model whose head is not fitted yet."""
+def _with_empty_head(body: Path, layers: int) -> Any:  # noqa: ANN401 - a BertForMaskedLM
+    """Load the body and new layers under a language model whose head is not fitted yet."""
     from transformers import AutoConfig, AutoModel, BertForMaskedLM
 
     try:
@@ -107,11 +123,37 @@ def _with_empty_head(body: Path) -> Any:  # noqa: ANN401 - a BertForMaskedLM
             f"a head can be grafted onto a BERT, got model_type {config.model_type!r} in {body}"
         )
     config.architectures, config.tie_word_embeddings = ["BertForMaskedLM"], True
+    config.num_hidden_layers += layers
     model = BertForMaskedLM(config)
     # The head replaces the pooler, if there is one.
     model.bert.load_state_dict(encoder.state_dict(), strict=False)
     model.tie_weights()
+    random = torch.Generator().manual_seed(_SEED)
+    for layer in model.bert.encoder.layer[config.num_hidden_layers - layers :]:
+        _take_mean(layer, config.initializer_range, random)
     return model.eval()
+
+
+def _take_mean(layer: Any, deviation: float, random: torch.Generator) -> None:  # noqa: ANN401
+    """Let a BertLayer add half of the mean state to each state.
+
+    Small random queries and keys give all positions nearly the same attention, and can learn
+    another. The second matrix of the feed-forward part is 0, so that it begins without effect.
+    """
+    attention = layer.attention
+    with torch.no_grad():
+        for linear in (attention.self.query, attention.self.key, layer.intermediate.dense):
+            linear.weight.normal_(0.0, deviation, generator=random)
+            linear.bias.zero_()
+        nn.init.eye_(attention.self.value.weight)
+        nn.init.eye_(attention.output.dense.weight)
+        attention.output.dense.weight.mul_(_MEAN)
+        layer.output.dense.weight.zero_()
+        for linear in (attention.self.value, attention.output.dense, layer.output.dense):
+            linear.bias.zero_()
+        for norm in (attention.output.LayerNorm, layer.output.LayerNorm):
+            norm.weight.fill_(1.0)
+            norm.bias.zero_()
 
 
 def _batches(texts: Sequence[str], tokenizer: Any, max_tokens: int) -> Iterator[Any]:  # noqa: ANN401

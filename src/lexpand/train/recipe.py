@@ -127,6 +127,9 @@ class Recipe:
             them.
         lora_rank: train changes of this rank of the transformer's matrices (LoRA), and the head's
             transform and bias; 0 for all weights.
+        frozen_layers: the token embeddings and so many of the first layers of the transformer are
+            not trained, nor is a decoder that is tied to the embeddings; 0 to train all.
+        dropout: whether the base's dropout is on while training. Frozen layers never have it.
         triton: compute the head by a Triton kernel on CUDA. It was not run on a GPU yet.
         bf16: run the transformer in bfloat16.
         steps: optimizer steps.
@@ -190,6 +193,8 @@ class Recipe:
     cached_texts: int = 0
     gradient_checkpointing: bool = False
     lora_rank: int = 0
+    frozen_layers: int = 0
+    dropout: bool = True
     triton: bool = False
     bf16: bool = False
     steps: int = 1000
@@ -222,6 +227,11 @@ class Recipe:
                 "topics needs neighbors = true and a batch_size that is a multiple of it, got"
                 f" topics = {self.topics}, neighbors = {str(self.neighbors).lower()} and"
                 f" batch_size = {self.batch_size}"
+            )
+        if self.frozen_layers and self.lora_rank:
+            raise DataError(
+                "frozen_layers and lora_rank both say what is trained, so one of them must be 0,"
+                f" got frozen_layers = {self.frozen_layers} and lora_rank = {self.lora_rank}"
             )
         self._check_objectives()
         self._check_columns()

@@ -361,6 +361,31 @@ class Student(nn.Module):
         for side in {id(each): each for each in (self._side, self._query_side)}.values():
             add_low_rank(side.body, rank)
 
+    def freeze(self, layers: int) -> None:
+        """Do not train the token embeddings and the first layers, here and in a query encoder.
+
+        Args:
+            layers: how many, counted from the input.
+
+        Raises:
+            ModelError: the transformer has fewer layers.
+        """
+        for side in {id(each): each for each in (self._side, self._query_side)}.values():
+            stack = _layers(side.body)
+            if len(stack) < layers:
+                raise ModelError(
+                    f"frozen_layers must be at most {len(stack)}, the layers of the base, got"
+                    f" {layers}"
+                )
+            for module in (_embeddings(side.body), *stack[:layers]):
+                module.requires_grad_(requires_grad=False)
+                _without_dropout(module)
+
+    def drop_nothing(self) -> None:
+        """Turn the dropout of the base off."""
+        for side in (self._side, self._query_side):
+            _without_dropout(side.body)
+
     def settle(self) -> None:
         """Write the query weights and low-rank changes as saved models have them."""
         merge_low_rank(self.model)
@@ -372,6 +397,35 @@ class Student(nn.Module):
     def states(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the input of the decoder [texts, positions, width], and the mask of tokens."""
         return self._side.states(features)
+
+
+def _layers(body: Any) -> nn.ModuleList:  # noqa: ANN401 - a model of transformers
+    """Return the layers of a transformer, from the input up."""
+    count = body.config.num_hidden_layers
+    for module in body.base_model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise ModelError("frozen_layers needs a transformer with a list of layers: set it to 0")
+
+
+def _embeddings(body: Any) -> nn.Module:  # noqa: ANN401 - a model of transformers
+    """Return the module that makes the input of the first layer."""
+    tokens = body.get_input_embeddings()
+    return next(
+        module
+        for module in body.base_model.children()
+        if any(inside is tokens for inside in module.modules())
+    )
+
+
+def _without_dropout(module: nn.Module) -> None:
+    """Turn the dropout of a module off, whatever mode it is in."""
+    for inside in module.modules():
+        if isinstance(inside, nn.Dropout):
+            inside.p = 0.0
+        for name in ("attention_dropout", "dropout_prob"):  # of attention, in some models
+            if isinstance(getattr(inside, name, None), float):
+                setattr(inside, name, 0.0)
 
 
 def with_special(features: Mapping[str, Tensor], tokenizer: Any) -> dict[str, Tensor]:  # noqa: ANN401

@@ -335,6 +335,10 @@ def _student(recipe: Recipe, examples: Sequence[Example]) -> Student:
         softplus=recipe.table_activation == "softplus",
         position_terms=recipe.position_terms,
     )
+    if recipe.frozen_layers:
+        student.freeze(recipe.frozen_layers)
+    if not recipe.dropout:
+        student.drop_nothing()
     if recipe.lora_rank:
         student.add_low_rank(recipe.lora_rank)
     if recipe.gradient_checkpointing:
