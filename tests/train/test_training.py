@@ -360,6 +360,8 @@ def test_a_collapse_stops_the_run_and_names_the_checkpoint(
         ["neighbors=true"],
         ["cached_texts=3"],
         ["gradient_checkpointing=true"],
+        ["frozen_layers=1", "dropout=false"],
+        ["frozen_layers=1", "gradient_checkpointing=true"],
         ["lora_rank=4", "gradient_checkpointing=true"],
         ["lora_rank=2", "query_base=BASE"],
         ["postings=0.5", "document_terms=0"],
