@@ -1,4 +1,4 @@
-"""Lexpand by its public API. The settings are arguments of `Encoder.load`."""
+"""Lexpand by its public API. Settings: ``dtype`` of documents and queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from encoders.protocol import EncodingPeer, Rows, serve
-from lexpand import DocumentEncoding, Encoder, SparseVectors
+from lexpand import DocumentEncoding, Encoder, QueryEncoding, SparseVectors
 
 
 class Lexpand(EncodingPeer):
@@ -23,7 +23,10 @@ class Lexpand(EncodingPeer):
     def load(self, folder: Path, threads: int, max_tokens: int, settings: dict[str, Any]) -> None:
         """Load a model folder."""
         self._encoder = Encoder.load(
-            folder, documents=DocumentEncoding(max_tokens=max_tokens), threads=threads, **settings
+            folder,
+            documents=DocumentEncoding(max_tokens=max_tokens, **settings),
+            queries=QueryEncoding(**settings),
+            threads=threads,
         )
 
     def documents(self, texts: list[str]) -> SparseVectors:

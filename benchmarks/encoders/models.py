@@ -10,6 +10,7 @@ from lexpand.models import export_model
 from measured_model import MODEL
 
 _OURS = ("onnx", "contract.json")
+_ROUTES = ("router_config.json", "query_0_SparseStaticEmbedding")
 
 
 def tiny(root: Path) -> tuple[Path, Path]:
@@ -19,15 +20,22 @@ def tiny(root: Path) -> tuple[Path, Path]:
 
 
 def mini(root: Path) -> tuple[Path, Path]:
-    """Return the folder of the default model, and its float32 weights for the peers."""
+    """Return the folder of the default model, and its float32 weights for the peers.
+
+    The peers get its encoder alone, because sentence-transformers cannot export a router's model
+    into its own folder: it moves the weights and then copies the graph onto itself.
+    """
     ours = find_folder(DEFAULT)
     exported = root / f"{DEFAULT}-exported"
     if not exported.exists():
         export_model(ours, exported)
-    return ours, _for_peers(exported, root / DEFAULT)
+    plain = _for_peers(exported, root / f"{DEFAULT}-encoder", _ROUTES)
+    shutil.copy(find_folder(MODEL) / "modules.json", plain)
+    return ours, plain
 
 
-def _for_peers(ours: Path, copy: Path) -> Path:
+def _for_peers(ours: Path, copy: Path, left_out: tuple[str, ...] = ()) -> Path:
     if not (copy / "config.json").exists():
-        shutil.copytree(ours, copy, ignore=shutil.ignore_patterns(*_OURS), dirs_exist_ok=True)
+        ignored = shutil.ignore_patterns(*_OURS, *left_out)
+        shutil.copytree(ours, copy, ignore=ignored, dirs_exist_ok=True)
     return copy
