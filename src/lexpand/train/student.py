@@ -423,9 +423,8 @@ def _without_dropout(module: nn.Module) -> None:
     for inside in module.modules():
         if isinstance(inside, nn.Dropout):
             inside.p = 0.0
-        for name in ("attention_dropout", "dropout_prob"):  # of attention, in some models
-            if isinstance(getattr(inside, name, None), float):
-                setattr(inside, name, 0.0)
+        if isinstance(getattr(inside, "attention_dropout", None), float):  # ModernBERT's
+            inside.attention_dropout = 0.0
 
 
 def with_special(features: Mapping[str, Tensor], tokenizer: Any) -> dict[str, Tensor]:  # noqa: ANN401
